@@ -1,0 +1,107 @@
+# Every command of this project. `make` alone lists them.
+# Everything is installed inside the checkout: .venv (Python 3.13) and .tools (uv, sam, ministack). No Docker, no sudo.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# Any Python from 3.11 on starts the installation; uv then finds or fetches the 3.13 that Lambda runs.
+PYTHON3 ?= python3
+UV      := .tools/uv/bin/uv
+SAM     := .tools/sam/bin/sam
+PYTHON  := .venv/bin/python
+BUILT   := .aws-sam/build/template.yaml
+SOURCES := layers/stripe_to_segment/python functions tools tests
+
+export SAM_CLI_TELEMETRY := 0
+# Stale or foreign settings of a caller's shell must not move the installation elsewhere.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: help install build run demo test check format invoke deploy lock clean FORCE
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Install everything into .venv and .tools
+
+build: $(BUILT) ## Build functions and layers with `sam build`, if anything changed
+
+run: build install ## Run the whole pack here: emulator, real template, sample events, source debugger; stays up
+	$(PYTHON) -m tools.run
+
+demo: build install ## The same, once: print what each sample event became, and stop
+	$(PYTHON) -m tools.demo
+
+test: build install ## Run the whole test suite; PYTEST="-k renewal" chooses
+	$(PYTHON) -m pytest $(PYTEST)
+
+check: install ## Lint, format check, types, template
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
+	.tools/sam/bin/cfn-lint template.yaml
+	$(SAM) validate --lint
+
+format: install ## Format the code and apply safe fixes
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
+	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver EVENT=events/….json" >&2; exit 2; }
+	$(PYTHON) -m tools.invoke $(FUNCTION) $(EVENT)
+
+deploy: build ## Deploy into the AWS account of your credentials; asks, offering the defaults
+	$(SAM) deploy --guided
+
+lock: $(UV) ## Pin the requirements again; LOCK=--upgrade takes newer versions
+	for list in layers/dependencies/requirements requirements/{uv,sam,ministack,dev}; do \
+		$(COMPILE) $$list.in --output-file $$list.txt; done
+
+clean: ## Remove what was built and installed
+	rm -rf .aws-sam .local .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
+
+# Universal: one file serves every platform that a developer may have. No addresses: a file names no package index.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(LOCK)
+
+# --- Installation: a stamp per environment, older than nothing it was made from ---
+
+$(UV): requirements/uv.txt
+	@$(PYTHON3) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "error: '$(PYTHON3)' is no Python 3.11 or newer with venv: install one (Debian: apt-get install python3-venv), or name it: make PYTHON3=/path/to/python3" >&2; exit 1; }
+	$(PYTHON3) -m venv --clear .tools/uv
+	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+# $(call environment,FOLDER,NAME): a Python 3.13 environment with exactly what requirements/NAME.txt pins.
+define environment
+	@test -x $(1)/bin/python || $(UV) venv --quiet --clear --python 3.13 $(1) 2>/dev/null || \
+		{ echo "error: uv found no Python 3.13 and could not fetch one: install it (for example: pyenv install 3.13) and run make again" >&2; exit 1; }
+	$(UV) pip sync --quiet --require-hashes --python $(1) requirements/$(2).txt
+endef
+
+.venv/.installed: requirements/dev.txt pyproject.toml $(UV)
+	$(call environment,.venv,dev)
+	@# The project itself: its packages importable, its command on board.
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python .venv --editable .
+	@touch $@
+
+.tools/%/.installed: requirements/%.txt $(UV)
+	$(call environment,.tools/$*,$*)
+	@touch $@
+
+# --- Build: `sam build` runs when a name or the content of an input changed, whatever git did to the dates ---
+
+.aws-sam/inputs: FORCE
+	@mkdir -p .aws-sam
+	@find template.yaml samconfig.toml layers functions -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# sam starts make for each layer: it finds uv and Python 3.13 beside sam, and must not inherit this make's flags.
+$(BUILT): .aws-sam/inputs .tools/sam/.installed
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PATH="$(CURDIR)/.tools/sam/bin:$$PATH" $(SAM) build
+	@touch $@
