@@ -1,0 +1,136 @@
+"""Composing calls: the envelope that every identify, group and track of one event shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment import __version__
+from stripe_to_segment.errors import EnrichError
+from stripe_to_segment.mapping.plan import EVENTS
+from stripe_to_segment.mapping.traits import group_traits, user_traits
+from stripe_to_segment.segment_side.calls import Call, encode, message_id, wire
+from stripe_to_segment.stripe_side.fields import iso_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stripe_to_segment.identity import Identity
+    from stripe_to_segment.mapping.facts import Fact
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+    type Enrich = Callable[[dict[str, Any], dict[str, Any]], object]
+
+__all__ = ["Composer", "finished"]
+
+LIBRARY = {"name": "stripe-to-segment", "version": __version__}
+
+
+class Composer:
+    """Makes the calls of one event, all under the same ids, time and context."""
+
+    def __init__(self, event: StripeEvent, who: Identity, profile: Profile, settings: Settings) -> None:
+        self._event = event
+        self._who = who
+        self._profile = profile
+        self._settings = settings
+
+    def identify(self, anonymous_id: str | None) -> dict[str, Any]:
+        """An identify with all traits; `anonymous_id` beside a known user joins the two histories."""
+        traits = user_traits(self._event, self._profile, self._settings)
+        return self._stateful("identify", {"traits": wire(traits)}, anonymous_id)
+
+    def join(self, anonymous_id: str) -> dict[str, Any]:
+        """An identify for the one purpose of joining a stranger's history to the user."""
+        traits = {"stripe_customer_id": self._event.customer} if self._event.customer else {}
+        return self._stateful("identify", {"traits": traits}, anonymous_id)
+
+    def group(self, group_id: str) -> dict[str, Any]:
+        """A group call with the account's traits."""
+        traits = group_traits(self._event, self._profile)
+        return self._stateful("group", {"groupId": group_id, "traits": wire(traits)}, self._who.anonymous_id)
+
+    def track(self, fact: Fact) -> dict[str, Any]:
+        """A track call; what is unknown is left out, never null."""
+        known = {name: wire(value) for name, value in fact.properties.items() if value is not None}
+        name = self._settings.rename_events.get(fact.name, str(fact.name))
+        # Under the catalog's name: renaming an event must not send it a second time.
+        body = self._envelope("track", f"{fact.name}|{fact.key}", self._who.anonymous_id)
+        return {**body, "event": name, "properties": known}
+
+    def _stateful(self, kind: str, content: dict[str, Any], anonymous_id: str | None) -> dict[str, Any]:
+        """A call that shows a state: the state belongs to its messageId, or a return to an old one would be dropped."""
+        event = self._event
+        shown = encode([self._who.user_id, anonymous_id, content]).decode()
+        body = self._envelope(kind, f"{event.id}|{event.created}|{shown}", anonymous_id)
+        return {**body, **content}
+
+    def _envelope(self, kind: str, fact: str, anonymous_id: str | None) -> dict[str, Any]:
+        event, who = self._event, self._who
+        body: dict[str, Any] = {
+            "type": kind,
+            "messageId": message_id(self._settings.source_name, event.scope, kind, fact),
+        }
+        # Without one (an event that tells no time at all) Segment takes the time of arrival.
+        if self._event.created:
+            body["timestamp"] = iso_time(self._event.created)
+        if who.user_id:
+            body["userId"] = who.user_id
+        if anonymous_id:
+            body["anonymousId"] = anonymous_id
+        body["context"] = self._context()
+        integrations = self._integrations(fact.partition("|")[0] if kind == "track" else "")
+        if integrations:
+            body["integrations"] = integrations
+        return body
+
+    def _context(self) -> dict[str, Any]:
+        event = self._event
+        stripe = {"event_id": event.id, "event_type": event.type, "account": event.account, "identity": self._who.rung}
+        context: dict[str, Any] = {
+            "library": LIBRARY,
+            # A server's event: it must not move the user's last-seen time.
+            "active": False,
+            "stripe": {name: str(value) for name, value in stripe.items() if value is not None},
+        }
+        if self._profile.group_id:
+            context["groupId"] = self._profile.group_id
+        if event.customer:
+            external = {"id": event.customer, "type": "stripe_customer_id", "collection": "users", "encoding": "none"}
+            context["externalIds"] = [external]
+        return context
+
+    def _integrations(self, name: str) -> dict[str, Any]:
+        """Where a call may go: one object for all calls, or one for each event name with `*` for the rest."""
+        chosen = self._settings.integrations
+        if chosen and all(key == "*" or key in EVENTS for key in chosen):
+            chosen = chosen.get(name, chosen.get("*", {}))
+        return dict(chosen)
+
+
+def finished(bodies: Iterator[dict[str, Any]], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
+    """Each call after the team's own `enrich`, encoded.
+
+    Raises
+    ------
+    EnrichError
+        where `enrich` raises, or gives back what is no call of the same kind and messageId.
+    """
+    for body in bodies:
+        kept = (body["type"], body["messageId"])
+        try:
+            enriched = enrich(body, event.body)
+        except Exception as error:  # noqa: BLE001 - whatever a team's own code raises must not stop the batch
+            message = f"enrich raised {type(error).__name__} on {kept[0]}"
+            raise EnrichError(message) from None
+        if enriched is None:
+            continue
+        if not isinstance(enriched, dict) or (enriched.get("type"), enriched.get("messageId")) != kept:
+            message = f"enrich must return the {kept[0]} call it was given, changed or not, or None"
+            raise EnrichError(message)
+        try:
+            yield Call(enriched, encode(enriched))
+        except (TypeError, ValueError):
+            message = f"enrich put a value into the {kept[0]} call that JSON cannot hold"
+            raise EnrichError(message) from None

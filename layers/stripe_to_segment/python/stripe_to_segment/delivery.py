@@ -1,0 +1,330 @@
+"""One batch from the queue: read, look up, map, send in bulk, remember; and for each record what to do with it.
+
+Nothing here raises because of Segment, and a StateTable that does not answer means waiting, never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.errors import (
+    EnrichError,
+    MalformedEventError,
+    StoreConflictError,
+    StoreUnavailableError,
+    ThinEventError,
+)
+from stripe_to_segment.identity import profile_key, stated_by
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.facts import Known
+from stripe_to_segment.mapping.naming import orders_needed, products_needed
+from stripe_to_segment.profile import Profile
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.store import Learnt, Memory
+from stripe_to_segment.stripe_side.event import parse_event
+from stripe_to_segment.translation import Outcome, refusal, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Protocol
+
+    from stripe_to_segment.composing import Enrich
+    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.store import Store
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.translation import Translation
+
+    class Sender(Protocol):
+        """Sends calls of one mode and gives each call's answer by messageId."""
+
+        def __call__(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]: ...
+
+
+__all__ = ["Delivery", "Fate", "Record", "Verdicts"]
+
+# Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One queue message: the raw event, and how often it was received (the first time is 1)."""
+
+    id: str
+    body: str
+    received: int = 1
+
+
+class Fate(StrEnum):
+    """What becomes of a record."""
+
+    DELIVERED = "delivered"
+    IGNORED = "ignored"
+    WAITING = "waiting"
+    RETRY = "retry"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own."""
+
+    record: Record
+    fate: Fate
+    reason: str = ""
+    detail: str = ""
+    wait: int | None = None
+    event: StripeEvent | None = None
+    calls: tuple[str, ...] = ()
+    rung: str | None = None
+
+
+@dataclass(slots=True)
+class _Work:
+    """One record on its way: its event, and in the end its verdict."""
+
+    record: Record
+    event: StripeEvent
+    key: str
+    translation: Translation | None = None
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Everything a batch needs beside its records.
+
+    Parameters
+    ----------
+    settings, enrich
+        What the team chose.
+    store
+        The StateTable or its twin.
+    send
+        Sends calls of one mode; it must not raise.
+    remembers
+        False where nothing is really sent, so nothing may be remembered as sent.
+    """
+
+    settings: Settings
+    store: Store
+    send: Sender
+    enrich: Enrich
+    remembers: bool = True
+
+    def deliver(self, records: Iterable[Record], now: float) -> list[Verdicts]:
+        """Deliver a batch; `now` is in epoch seconds. Gives one verdict for each record."""
+        verdicts: dict[str, Verdicts] = {}
+        work: list[_Work] = []
+        for record in records:
+            read = self._read(record)
+            if isinstance(read, _Work):
+                work.append(read)
+            else:
+                verdicts[record.id] = read
+        accepted: set[str] = set()
+        for _ in range(ROUNDS):
+            if not work:
+                break
+            work = self._round(work, now, verdicts, accepted)
+        for left in work:
+            verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
+        return list(verdicts.values())
+
+    def _read(self, record: Record) -> _Work | Verdicts:
+        try:
+            event = parse_event(record.body)
+        except ThinEventError as error:
+            return Verdicts(record, Fate.IGNORED, error.reason, str(error))
+        except MalformedEventError as error:
+            return Verdicts(record, Fate.DEAD, error.reason, str(error))
+        refused = refusal(event, self.settings)
+        if refused:
+            return Verdicts(record, Fate.IGNORED, refused, event=event)
+        return _Work(record, event, profile_key(event))
+
+    def _round(self, work: list[_Work], now: float, verdicts: dict[str, Verdicts], accepted: set[str]) -> list[_Work]:
+        """Do the work once and write it down; gives back what has to be done again on a newer record."""
+        try:
+            memory = self._load(work)
+        except StoreUnavailableError as error:
+            for one in work:
+                verdicts[one.record.id] = Verdicts(
+                    one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event
+                )
+            return []
+        versions = {key: profile.version for key, profile in memory.profiles.items()}
+        before = dict(memory.profiles)
+        learnt = self._translate(work, memory, now, verdicts, accepted)
+        answers = self._send(work)
+        accepted.update(message for message, answer in answers.items() if answer.verdict is Verdict.ACCEPTED)
+        for one in work:
+            if one.translation is not None:
+                verdicts[one.record.id] = _judge(one, one.translation, answers)
+                memory.profiles[one.key] = _remembering(
+                    one, before[one.key], memory.profiles[one.key], verdicts=verdicts, accepted=accepted, now=now
+                )
+        if not self.remembers:
+            return []
+        changed = [
+            replace(profile, version=versions.get(key, 0))
+            for key, profile in memory.profiles.items()
+            if profile != before.get(key, Profile(key))
+        ]
+        errors = self.store.save(changed, learnt, now)
+        return self._after_save(work, errors, verdicts)
+
+    def _load(self, work: list[_Work]) -> Memory:
+        orders: set[str] = set()
+        products: set[str] = set()
+        for one in work:
+            orders.update(f"{one.event.scope}:{intent}" for intent in orders_needed(one.event))
+            products.update(f"{one.event.scope}:{product}" for product in products_needed(one.event))
+        memory = self.store.load({one.key for one in work}, orders, products)
+        for one in work:
+            memory.profiles.setdefault(one.key, Profile(one.key))
+        return memory
+
+    def _translate(
+        self, work: list[_Work], memory: Memory, now: float, verdicts: dict[str, Verdicts], accepted: set[str]
+    ) -> list[Learnt]:
+        """Translate in an order that lets identity go first; what an event teaches serves the next."""
+        learnt: list[Learnt] = []
+        under_way = set(accepted)
+        hold_after = int(now) - self.settings.identity_hold_seconds if self.settings.identity_hold_seconds else None
+        for one in sorted(work, key=lambda each: _order(each.event, self.settings)):
+            known = _known(one.event, memory.profiles[one.key], memory)
+            one.translation, one.calls = None, ()
+            try:
+                translation = translate(one.event, known, self.settings, enrich=self.enrich, hold_after=hold_after)
+            except EnrichError as error:
+                verdicts[one.record.id] = Verdicts(one.record, Fate.DEAD, "enrich_failed", str(error), event=one.event)
+                continue
+            except Exception as error:  # noqa: BLE001 - one event that the mapper cannot take must not stop the others
+                verdicts[one.record.id] = Verdicts(
+                    one.record, Fate.DEAD, "mapper_failed", f"{type(error).__name__} while mapping", event=one.event
+                )
+                continue
+            one.translation = translation
+            one.calls = tuple(call for call in translation.calls if call.message_id not in under_way)
+            under_way.update(call.message_id for call in one.calls)
+            profile = translation.profile
+            if translation.counted:
+                profile = profile.with_marks([translation.counted], int(now) // 86_400)
+            memory.profiles[one.key] = profile
+            learnt += _lessons(one.event, translation)
+            memory.orders.update({f"{one.event.scope}:{key}": value for key, value in translation.orders.items()})
+            memory.product_names.update(
+                {f"{one.event.scope}:{key}": value for key, value in translation.product_names.items()}
+            )
+        return learnt
+
+    def _send(self, work: list[_Work]) -> dict[str, Answer]:
+        answers: dict[str, Answer] = {}
+        for livemode in (True, False):
+            calls = [call for one in work if one.event.livemode is livemode for call in one.calls]
+            if calls:
+                answers.update(self.send(calls, livemode=livemode))
+        return answers
+
+    def _after_save(
+        self, work: list[_Work], errors: Mapping[str, Exception], verdicts: dict[str, Verdicts]
+    ) -> list[_Work]:
+        again: list[_Work] = []
+        for one in work:
+            error = errors.get(one.key)
+            if error is None or one.translation is None:
+                continue
+            if isinstance(error, StoreConflictError):
+                again.append(one)
+            else:
+                # Delivered but not written down: a repeat costs a call with the same messageId.
+                verdicts[one.record.id] = Verdicts(
+                    one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event
+                )
+        return again
+
+
+def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) -> Verdicts:
+    told = Verdicts(
+        one.record,
+        Fate.DELIVERED,
+        translation.reason or "",
+        event=one.event,
+        calls=tuple(str(call.body.get("event", call.body["type"])) for call in one.calls),
+        rung=translation.rung,
+    )
+    if translation.outcome is Outcome.HELD:
+        return replace(told, fate=Fate.WAITING)
+    if translation.outcome is Outcome.IGNORED:
+        return replace(told, fate=Fate.IGNORED)
+    given = [answers[call.message_id] for call in one.calls]
+    for verdict, fate in (
+        # Waiting first: a call that may still arrive must not be buried with one that never will.
+        (Verdict.MISCONFIGURED, Fate.RETRY),
+        (Verdict.RETRY, Fate.RETRY),
+        (Verdict.REFUSED, Fate.DEAD),
+        (Verdict.UNWANTED, Fate.IGNORED),
+    ):
+        found = next((answer for answer in given if answer.verdict is verdict), None)
+        if found is not None:
+            return replace(told, fate=fate, reason=found.reason, detail=found.detail, wait=found.retry_after)
+    return told
+
+
+def _known(event: StripeEvent, profile: Profile, memory: Memory) -> Known:
+    prefix = f"{event.scope}:"
+    return Known(
+        profile,
+        {
+            product: memory.product_names[prefix + product]
+            for product in products_needed(event)
+            if prefix + product in memory.product_names
+        },
+        {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
+    )
+
+
+def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int]:
+    """Identity-bearing events first, then by time; of one second created < updated < deleted."""
+    names_nobody = stated_by(event, settings).user_id is None
+    return names_nobody, event.created, CATALOG[event.type].rank
+
+
+def _lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
+    scope = event.scope
+    return [
+        *(Learnt("order", f"{scope}:{key}", value, event.created) for key, value in translation.orders.items()),
+        *(
+            Learnt("product", f"{scope}:{key}", value, event.created)
+            for key, value in translation.product_names.items()
+        ),
+    ]
+
+
+def _remembering(  # noqa: PLR0913 - what was, what is, and what became of it
+    one: _Work,
+    before: Profile,
+    profile: Profile,
+    *,
+    verdicts: Mapping[str, Verdicts],
+    accepted: set[str],
+    now: float,
+) -> Profile:
+    """The record with what of this event's calls arrived, and without what its mapping took for done and was not."""
+    translation = one.translation
+    if translation is None or translation.outcome is not Outcome.MAPPED:
+        return profile
+    arrived = [call for call in translation.calls if call.message_id in accepted]
+    marks = [call.mark for call in arrived if call.body["type"] == "track"]
+    if translation.calls and verdicts[one.record.id].fate is Fate.DELIVERED:
+        marks.append(translation.mark)
+    told = all(call in arrived for call in translation.calls if call.body["type"] == "identify")
+    if not told and translation.shows:
+        profile = replace(profile, shown=before.shown)
+    if not told and translation.joins:
+        profile = replace(profile, joined=before.joined)
+    return profile.with_marks(marks, int(now) // 86_400)

@@ -1,0 +1,101 @@
+"""Who did it: a Stripe event names a customer, the product knows a user. A ladder of sources, the surest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_side.fields import metadata_of, text
+from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
+
+if TYPE_CHECKING:
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["Identity", "Rung", "Stated", "profile_key", "resolve", "stated_by", "stranger_id"]
+
+
+class Rung(StrEnum):
+    """Which source named the user."""
+
+    METADATA = "metadata"
+    CLIENT_REFERENCE = "client_reference_id"
+    REMEMBERED = "remembered"
+    CUSTOMER_API = "customer_api"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the event itself says about the person; None where it says nothing."""
+
+    user_id: str | None = None
+    rung: Rung = Rung.UNKNOWN
+    anonymous_id: str | None = None
+    group_id: str | None = None
+    opted_out: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Under which ids a call goes out; at least one of the two is set."""
+
+    user_id: str | None
+    anonymous_id: str | None
+    rung: Rung
+
+
+def profile_key(event: StripeEvent) -> str:
+    """The key of the record this event belongs to: the customer, or for a guest what ties a payment together.
+
+    A guest's session and a later refund of it share the payment intent and nothing else.
+    """
+    owner = event.customer or text(event.object.get("payment_intent")) or text(event.object.get("id")) or event.id
+    return f"{event.scope}:{owner}"
+
+
+def stranger_id(event: StripeEvent) -> str:
+    """The anonymousId of an unknown user: the Stripe customer's id, or the session's (or payment's) of a guest."""
+    return event.customer or text(event.object.get("id")) or event.id
+
+
+def stated_by(event: StripeEvent, settings: Settings) -> Stated:
+    """What metadata and `client_reference_id` say, newest place first."""
+    places = (metadata_of(event.object), subscription_metadata_of(event.object))
+    user_id = _first(places, settings.user_id_keys)
+    rung = Rung.METADATA if user_id else Rung.UNKNOWN
+    if user_id is None and (reference := text(event.object.get("client_reference_id"))):
+        user_id, rung = reference, Rung.CLIENT_REFERENCE
+    opted = _first(places, ("analytics_opt_out",))
+    return Stated(
+        user_id=user_id,
+        rung=rung,
+        anonymous_id=_first(places, settings.anonymous_id_keys),
+        group_id=_first(places, settings.group_id_keys),
+        opted_out=None if opted is None else opted.strip().lower() in {"true", "1", "yes", "y", "on"},
+    )
+
+
+def resolve(stated: Stated, profile: Profile, stranger: str, settings: Settings) -> Identity | None:
+    """The ids to send under, or None where the user is unknown and the policy is to skip.
+
+    Never a random id: an unknown user is the same stranger each time.
+    """
+    anonymous_id = stated.anonymous_id or profile.anonymous_id
+    if stated.user_id:
+        return Identity(stated.user_id, anonymous_id, stated.rung)
+    if profile.user_id:
+        return Identity(profile.user_id, anonymous_id, Rung.REMEMBERED)
+    match settings.unknown_user_policy:
+        case "skip":
+            return None
+        case "customer_id":
+            return Identity(stranger, anonymous_id, Rung.UNKNOWN)
+        case _:
+            return Identity(None, anonymous_id or stranger, Rung.UNKNOWN)
+
+
+def _first(places: tuple[dict[str, str], ...], keys: tuple[str, ...]) -> str | None:
+    return next((place[key] for place in places for key in keys if place.get(key, "").strip()), None)

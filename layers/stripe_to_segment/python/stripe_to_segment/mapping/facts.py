@@ -1,0 +1,43 @@
+"""What the mapper takes and gives: a fact is one thing that happened, stated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.mapping.plan import Name
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.stripe_side.price import Price
+
+__all__ = ["Fact", "Known", "plan_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One track call to be.
+
+    `key` makes it the same fact however often and in however many events Stripe states it: an object's id and, where
+    it can happen more than once, what tells the times apart. Amounts in `properties` are `Decimal`s in major units;
+    None means unknown and does not reach the wire.
+    """
+
+    name: Name
+    key: str
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered beside the event: its customer's record, product names, and orders by payment intent."""
+
+    profile: Profile
+    product_names: Mapping[str, str] = field(default_factory=dict)
+    orders: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan_name(price: Price, known: Known) -> str | None:
+    """The name people recognise a plan by: its own label, the product's remembered name, else the price id."""
+    return price.label or known.product_names.get(price.product or "") or price.id

@@ -1,0 +1,133 @@
+"""Facts of an invoice: the one place where a payment with an invoice states its revenue."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.mapping.facts import Fact, plan_name
+from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.stripe_side import invoice as read
+from stripe_to_segment.stripe_side.discount import coupon_code
+from stripe_to_segment.stripe_side.fields import integer, iso_time, text
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.invoice import InvoiceLine
+
+__all__ = ["collected", "paid", "payment_action_required", "payment_failed"]
+
+DAY = 86_400
+
+
+def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """invoice.paid: Order Completed for a first invoice, Subscription Renewed for a period's, else Invoice Paid."""
+    invoice = event.object
+    reason = text(invoice.get("billing_reason"))
+    amounts = read.amounts_of(invoice)
+    if reason == "subscription_cycle":
+        name = Name.SUBSCRIPTION_RENEWED
+    elif amounts.collected <= 0:
+        return
+    else:
+        name = Name.ORDER_COMPLETED if reason == "subscription_create" else Name.INVOICE_PAID
+    currency = text(invoice.get("currency"))
+    properties = {
+        "order_id": text(invoice.get("id")),
+        "total": major(amounts.collected, currency),
+        "revenue": major(amounts.revenue, currency),
+        "subtotal": major(amounts.subtotal, currency),
+        "tax": major(amounts.tax, currency),
+        "shipping": major(amounts.shipping, currency),
+        "discount": major(amounts.discount, currency),
+        "coupon": coupon_code(invoice),
+        "currency": currency and currency.upper(),
+        "products": [_product(line, currency, known) for line in read.lines_of(invoice)] or None,
+        "invoice_id": text(invoice.get("id")),
+        "billing_reason": reason,
+        **_subscribed(invoice, known),
+        "after_trial": _follows_trial(invoice, known) if name is Name.SUBSCRIPTION_RENEWED else None,
+    }
+    yield Fact(name, f"{invoice.get('id')}", properties)
+
+
+def payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
+    """invoice.payment_failed, once for each attempt."""
+    attempt = integer(event.object.get("attempt_count"))
+    properties = {
+        **_unpaid(event.object),
+        "attempt_count": attempt,
+        "next_payment_attempt": iso_time(integer(event.object.get("next_payment_attempt"))),
+    }
+    yield Fact(Name.PAYMENT_FAILED, f"{event.object.get('id')}:{attempt}", properties)
+
+
+def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
+    """invoice.payment_action_required, once for each attempt."""
+    attempt = integer(event.object.get("attempt_count"))
+    properties = {**_unpaid(event.object), "attempt_count": attempt}
+    yield Fact(Name.PAYMENT_ACTION_REQUIRED, f"{event.object.get('id')}:{attempt}", properties)
+
+
+def collected(event: StripeEvent) -> tuple[str, int] | None:
+    """Lower-case currency and minor units that this invoice adds to the customer's lifetime value."""
+    currency = text(event.object.get("currency"))
+    return None if currency is None else (currency, read.amounts_of(event.object).collected)
+
+
+def _unpaid(invoice: JsonObject) -> dict[str, Any]:
+    currency = text(invoice.get("currency"))
+    return {
+        "order_id": text(invoice.get("id")),
+        "invoice_id": text(invoice.get("id")),
+        "subscription_id": read.subscription_of(invoice),
+        "value": major(integer(invoice.get("amount_due")), currency),
+        "currency": currency and currency.upper(),
+        "billing_reason": text(invoice.get("billing_reason")),
+    }
+
+
+def _subscribed(invoice: JsonObject, known: Known) -> dict[str, Any]:
+    """The subscription billed and its plan: that of the last line that is no proration, as Stripe orders them."""
+    subscription = read.subscription_of(invoice)
+    if subscription is None:
+        return {}
+    lines = [line for line in read.lines_of(invoice) if not line.proration and line.price.id]
+    if not lines:
+        return {"subscription_id": subscription}
+    line = lines[0]
+    return {
+        "subscription_id": subscription,
+        "plan": plan_name(line.price, known),
+        "price_id": line.price.id,
+        "product_id": line.price.product,
+        "quantity": line.quantity,
+    }
+
+
+def _product(line: InvoiceLine, currency: str | None, known: Known) -> dict[str, Any]:
+    unit = line.price.unit_amount
+    if unit is None and line.amount is not None and line.quantity:
+        unit = Decimal(line.amount) / line.quantity
+    product = {
+        "product_id": line.price.product or line.price.id,
+        "name": line.description or plan_name(line.price, known),
+        "price": major(unit, currency),
+        "quantity": line.quantity,
+        "coupon": line.coupon,
+    }
+    return {name: value for name, value in product.items() if value is not None}
+
+
+def _follows_trial(invoice: JsonObject, known: Known) -> bool | None:
+    """True where the remembered trial of the subscription ended just before Stripe made this invoice."""
+    record = known.profile.subscriptions.get(read.subscription_of(invoice) or "")
+    made = integer(invoice.get("created"))
+    if record is None or record.trial_end is None or made is None:
+        return None
+    return True if 0 <= made - record.trial_end < DAY else None

@@ -1,0 +1,115 @@
+"""What an event teaches beside its facts: the customer's record, product names, which order a payment belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping import checkout, invoices, refunds, subscriptions
+from stripe_to_segment.stripe_side import charge as read_charge
+from stripe_to_segment.stripe_side import checkout as read_checkout
+from stripe_to_segment.stripe_side.fields import dig, integer, reference, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = [
+    "Lesson",
+    "customer",
+    "invoice",
+    "invoice_payment",
+    "nothing",
+    "product",
+    "refund",
+    "session",
+    "subscription",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is known after an event. `payment` counts once under its key; `changed` says that a trait did."""
+
+    profile: Profile
+    changed: bool = False
+    payment: tuple[str, str, int] | None = None
+    orders: Mapping[str, str] = field(default_factory=dict)
+    product_names: Mapping[str, str] = field(default_factory=dict)
+
+
+def nothing(_event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """An event that teaches nothing."""
+    return Lesson(known.profile)
+
+
+def subscription(event: StripeEvent, known: Known, rank: int) -> Lesson:
+    """The newest state of a subscription, unless a newer one is known already."""
+    subscription_id = text(event.object.get("id")) or event.id
+    record = subscriptions.record_of(event, known, rank=rank)
+    remembered = known.profile.subscriptions.get(subscription_id)
+    if remembered is not None and remembered.as_of > record.as_of:
+        return Lesson(known.profile)
+    if remembered is None or remembered.as_of == record.as_of:
+        # Unknown so far, or this very event on a second attempt: the payload says what it was before.
+        remembered = subscriptions.record_of(event, known, rank=rank, before=True)
+    changed = remembered.traits != record.traits
+    return Lesson(known.profile.with_subscription(subscription_id, record), changed)
+
+
+def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """A payment without an invoice, and for one with an invoice which order its payment intent belongs to."""
+    intent, invoice_id = read_checkout.payment_intent_of(event.object), read_checkout.invoice_of(event.object)
+    counted = checkout.collected(event)
+    return Lesson(
+        known.profile,
+        payment=None if counted is None else (f"{event.object.get('id')}", *counted),
+        orders={intent: invoice_id} if intent and invoice_id else {},
+    )
+
+
+def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """A payment by invoice."""
+    counted = invoices.collected(event)
+    return Lesson(known.profile, payment=None if counted is None else (f"{event.object.get('id')}", *counted))
+
+
+def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """Money given back."""
+    counted = refunds.given_back(event)
+    key = f"{event.object.get('id')}:{read_charge.refunded_total(event.object)}"
+    return Lesson(known.profile, payment=None if counted is None else (key, *counted))
+
+
+def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """Which invoice a payment intent paid; invoices and charges no longer name each other since 2025-03-31.
+
+    https://docs.stripe.com/api/invoice-payment/object
+    """
+    intent = reference(dig(event.object, "payment", "payment_intent"))
+    invoice_id = reference(event.object.get("invoice"))
+    return Lesson(known.profile, orders={intent: invoice_id} if intent and invoice_id else {})
+
+
+def product(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """The name people know a product by."""
+    product_id, name = text(event.object.get("id")), text(event.object.get("name"))
+    return Lesson(known.profile, product_names={product_id: name} if product_id and name else {})
+
+
+def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """When the customer was created; an update changes a trait only where it names one."""
+    stated = integer(event.object.get("created"))
+    profile = replace(
+        known.profile,
+        customer_created=known.profile.customer_created if stated is None else stated,
+        deleted=event.type == "customer.deleted",
+    )
+    # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
+    return Lesson(profile, changed=not event.previous or bool(event.previous.keys() & TRAIT_FIELDS))
+
+
+TRAIT_FIELDS = frozenset({"email", "name", "phone", "address", "metadata"})

@@ -1,0 +1,32 @@
+"""Which remembered names an event needs: products whose price has no label, and the order behind a refund."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_side import charge, invoice, subscription
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["orders_needed", "products_needed"]
+
+
+def products_needed(event: StripeEvent) -> list[str]:
+    """Ids of products whose name is needed because the price has none of its own."""
+    if event.type.startswith("customer.subscription."):
+        items = (*subscription.items_of(event.object), *subscription.items_of(event.before))
+        prices = [item.price for item in items]
+    elif event.type.startswith("invoice."):
+        prices = [line.price for line in invoice.lines_of(event.object)]
+    else:
+        return []
+    return [price.product for price in prices if price.product and not price.label]
+
+
+def orders_needed(event: StripeEvent) -> list[str]:
+    """Payment intents whose order is needed."""
+    if event.type != "charge.refunded" or charge.invoice_of(event.object):
+        return []
+    intent = charge.payment_intent_of(event.object)
+    return [intent] if intent else []

@@ -1,0 +1,338 @@
+"""Facts of a subscription's life.
+
+An update may state several facts; all that hold are given, in the catalog's order. `mrr_change` stands on exactly one
+of them, so that its running sum over a subscription is the subscription's current mrr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.mapping.facts import Fact, plan_name
+from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.profile import SubscriptionRecord
+from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
+from stripe_to_segment.stripe_side.money import major
+from stripe_to_segment.stripe_side.mrr import COUNTING, MonthlyValue, monthly_value
+from stripe_to_segment.stripe_side.subscription import (
+    Item,
+    cancellation_scheduled_for,
+    currency_of,
+    ended_at,
+    items_before,
+    items_of,
+    started_at,
+    status_of,
+    trial_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["created", "deleted", "paused", "record_of", "resumed", "trial_will_end", "update_pending", "updated"]
+
+# The facts that may carry an update's mrr_change, the first of them that holds does.
+MRR_BEARERS = (
+    Name.SUBSCRIPTION_ACTIVATED,
+    Name.TRIAL_CONVERTED,
+    Name.SUBSCRIPTION_UPGRADED,
+    Name.SUBSCRIPTION_DOWNGRADED,
+    Name.SUBSCRIPTION_UNPAID,
+    Name.SUBSCRIPTION_RECOVERED,
+    Name.TRIAL_STARTED,
+    Name.SUBSCRIPTION_CHANGED,
+)
+
+CANCELLED_BY = {
+    "cancellation_requested": "customer",
+    "payment_failed": "payment_failure",
+    "payment_disputed": "dispute",
+    "canceled_by_retention_policy": "retention_policy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A subscription at one moment: before the event, or after it."""
+
+    subscription: JsonObject
+    items: tuple[Item, ...]
+    value: MonthlyValue
+
+    @property
+    def status(self) -> str | None:
+        return status_of(self.subscription)
+
+    @property
+    def currency(self) -> str | None:
+        return currency_of(self.subscription)
+
+    @property
+    def mrr(self) -> int | None:
+        """Minor units."""
+        return self.value.counted(self.status)
+
+    @property
+    def main(self) -> Item | None:
+        """The item that names the plan: the first licensed one, else the first."""
+        licensed = (item for item in self.items if not item.price.metered)
+        return next(licensed, next(iter(self.items), None))
+
+    @property
+    def quantity(self) -> int | None:
+        """Seats; a metered item has none."""
+        return None if self.main is None or self.main.price.metered else self.main.quantity
+
+    @property
+    def terms(self) -> frozenset[tuple[object, ...]]:
+        return frozenset((item.id, *item.terms) for item in self.items)
+
+
+def _after(event: StripeEvent) -> _State:
+    subscription = event.object
+    if event.type.endswith(".deleted"):
+        # The event is the end, even in a payload rendered a moment before the status changed.
+        subscription = {**subscription, "status": "canceled"}
+    items = items_of(subscription)
+    return _State(subscription, items, monthly_value(subscription, items))
+
+
+def _before(event: StripeEvent) -> _State:
+    before = event.before
+    items = items_before(event.object, event.previous, before)
+    return _State(before, items, monthly_value(before, items))
+
+
+def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.subscription.created."""
+    state = _after(event)
+    change = {"mrr_change": major(state.mrr, state.currency)}
+    yield _fact(Name.SUBSCRIPTION_CREATED, event, state, known, "", change)
+    if state.status == "trialing":
+        yield _trial_fact(Name.TRIAL_STARTED, event, state, known)
+
+
+def updated(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.subscription.updated: every fact its `previous_attributes` state."""
+    before, after = _before(event), _after(event)
+    facts = [
+        *_status_facts(event, before, after, known),
+        *_plan_facts(event, before, after, known),
+        *_cancellation_facts(event, before, after, known),
+        *_dunning_facts(event, before, after, known),
+        *_collection_facts(event, before, after, known),
+    ]
+    bearer = next((fact for name in MRR_BEARERS for fact in facts if fact.name is name), None)
+    for fact in facts:
+        if fact is bearer and before.mrr is not None and after.mrr is not None:
+            change = major(after.mrr - before.mrr, after.currency)
+            yield replace(fact, properties={**fact.properties, "mrr_change": change})
+        else:
+            yield fact
+
+
+def _status_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
+    was, now = before.status, after.status
+    if was == now:
+        return
+    if was == "incomplete" and now in {"active", "trialing"}:
+        yield _fact(Name.SUBSCRIPTION_ACTIVATED, event, after, known)
+    if was == "incomplete" and now == "incomplete_expired":
+        yield _fact(Name.SUBSCRIPTION_EXPIRED, event, after, known)
+    if now == "trialing":
+        yield _trial_fact(Name.TRIAL_STARTED, event, after, known)
+    if was == "trialing":
+        if now == "active":
+            yield _trial_fact(Name.TRIAL_CONVERTED, event, after, known)
+        yield _trial_fact(Name.TRIAL_ENDED, event, after, known, converted=now == "active")
+
+
+def _plan_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
+    old, new = before.value.amount, after.value.amount
+    differs = before.terms != after.terms
+    if old is not None and new is not None and old != new:
+        name = Name.SUBSCRIPTION_UPGRADED if new > old else Name.SUBSCRIPTION_DOWNGRADED
+    elif differs:
+        name = Name.SUBSCRIPTION_CHANGED
+    else:
+        return
+    was, now = _plan_properties(before, known), _plan_properties(after, known)
+    changed = [field for field in ("plan", "quantity", "billing_period") if was[field] != now[field]]
+    if {item.id for item in before.items} != {item.id for item in after.items} or (differs and not changed):
+        changed.append("items")
+    if not changed:
+        changed.append("discount")
+    previous = {f"previous_{field}": was[field] for field in ("plan", "mrr", "quantity", "billing_period")}
+    yield _fact(name, event, after, known, f"{event.created}", {**previous, "changed": changed})
+
+
+def _cancellation_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
+    was, now = (cancellation_scheduled_for(state.subscription) for state in (before, after))
+    if ended_at(after.subscription) is not None or (was is None) == (now is None):
+        return
+    if now is not None:
+        properties = {"cancels_at": iso_time(now or None), **_why(after.subscription)}
+        yield _fact(Name.SUBSCRIPTION_CANCELLATION_SCHEDULED, event, after, known, f"{event.created}", properties)
+    else:
+        yield _fact(Name.SUBSCRIPTION_REACTIVATED, event, after, known, f"{event.created}")
+
+
+def _dunning_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
+    was, now = before.status, after.status
+    if was == now:
+        return
+    if now == "past_due":
+        yield _fact(Name.SUBSCRIPTION_PAST_DUE, event, after, known, f"{event.created}")
+    elif was in {"past_due", "unpaid"} and now == "active":
+        yield _fact(Name.SUBSCRIPTION_RECOVERED, event, after, known, f"{event.created}")
+    elif now == "unpaid":
+        yield _fact(Name.SUBSCRIPTION_UNPAID, event, after, known, f"{event.created}")
+
+
+def _collection_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
+    was, now = (state.subscription.get("pause_collection") for state in (before, after))
+    if bool(was) == bool(now):
+        return
+    if now:
+        properties = {
+            "collection_behavior": text(dig(now, "behavior")),
+            "resumes_at": iso_time(integer(dig(now, "resumes_at"))),
+        }
+        yield _fact(Name.SUBSCRIPTION_COLLECTION_PAUSED, event, after, known, f"{event.created}", properties)
+    else:
+        yield _fact(Name.SUBSCRIPTION_COLLECTION_RESUMED, event, after, known, f"{event.created}")
+
+
+def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.subscription.deleted: the end, whatever led to it."""
+    state, record = _after(event), known.profile.subscriptions.get(event.object.get("id") or "")
+    end = ended_at(event.object) or event.created
+    start, (_, trial_end) = started_at(event.object), trial_of(event.object)
+    in_trial = trial_end is not None and trial_end > end
+    lost = _lost_mrr(state, record, in_trial=in_trial)
+    properties = {
+        **_why(event.object),
+        "days_active": None if start is None else max(end - start, 0) // 86_400,
+        "mrr_change": None if lost is None else major(-lost, state.currency),
+    }
+    yield _fact(Name.SUBSCRIPTION_CANCELLED, event, state, known, "", properties)
+    if in_trial:
+        yield _trial_fact(Name.TRIAL_ENDED, event, state, known, converted=False)
+
+
+def _lost_mrr(state: _State, record: SubscriptionRecord | None, *, in_trial: bool) -> int | None:
+    """The mrr that an end takes away, in minor units.
+
+    The event does not tell the status before the end; the record does. Without one, a subscription that was not in
+    trial is taken to have counted.
+    """
+    if record is not None and record.status is not None and record.status != "canceled":
+        counted = record.status in COUNTING
+    else:
+        counted = not in_trial
+    return state.value.amount if counted else 0
+
+
+def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.subscription.paused: a trial ended without a payment method."""
+    state, record = _after(event), known.profile.subscriptions.get(event.object.get("id") or "")
+    lost = record.mrr if record is not None else 0
+    change = None if lost is None else major(-lost, state.currency)
+    yield _fact(Name.SUBSCRIPTION_PAUSED, event, state, known, f"{event.created}", {"mrr_change": change})
+
+
+def resumed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.subscription.resumed."""
+    state = _after(event)
+    change = {"mrr_change": major(state.mrr, state.currency)}
+    yield _fact(Name.SUBSCRIPTION_RESUMED, event, state, known, f"{event.created}", change)
+
+
+def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.subscription.trial_will_end, three days before the end (or at once for a shorter trial)."""
+    yield _trial_fact(Name.TRIAL_ENDING_SOON, event, _after(event), known)
+
+
+def update_pending(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.subscription.pending_update_applied and .pending_update_expired."""
+    applied = event.type.endswith("_applied")
+    name = Name.SUBSCRIPTION_UPDATE_APPLIED if applied else Name.SUBSCRIPTION_UPDATE_EXPIRED
+    yield _fact(name, event, _after(event), known, f"{event.created}")
+
+
+def record_of(event: StripeEvent, known: Known, *, rank: int, before: bool = False) -> SubscriptionRecord:
+    """What to remember of the subscription after this event (or, for comparison, what it was before)."""
+    state = _before(event) if before else _after(event)
+    plan = None if state.main is None else plan_name(state.main.price, known)
+    return SubscriptionRecord(
+        as_of=(event.created, rank),
+        status=state.status,
+        plan=plan,
+        mrr=state.mrr,
+        currency=state.currency,
+        period=None if state.main is None else state.main.price.period,
+        quantity=state.quantity,
+        trial_end=trial_of(state.subscription)[1],
+        cancels_at=cancellation_scheduled_for(state.subscription),
+    )
+
+
+def _plan_properties(state: _State, known: Known) -> dict[str, Any]:
+    main = state.main
+    if main is None:
+        return dict.fromkeys(("plan", "quantity", "billing_period", "mrr"))
+    price = main.price
+    amount = None if price.unit_amount is None or price.metered else price.unit_amount * price.units(main.quantity)
+    mrr = major(state.mrr, state.currency)
+    return {
+        "plan": plan_name(price, known),
+        "price_id": price.id,
+        "product_id": price.product,
+        "quantity": state.quantity,
+        "billing_period": price.period,
+        "amount": major(amount, state.currency),
+        "currency": state.currency and state.currency.upper(),
+        "mrr": mrr,
+        "discounted": True if state.value.gross and mrr is not None else None,
+    }
+
+
+def _fact(  # noqa: PLR0913, PLR0917 - the one place where a subscription fact is put together
+    name: Name,
+    event: StripeEvent,
+    state: _State,
+    known: Known,
+    once: str = "",
+    more: dict[str, Any] | None = None,
+) -> Fact:
+    """A fact about this subscription; `once` tells the times apart for what can happen more than once."""
+    subscription_id = text(event.object.get("id")) or event.id
+    properties = {"subscription_id": subscription_id, "status": state.status, **_plan_properties(state, known)}
+    return Fact(name, f"{subscription_id}:{once}", {**properties, **(more or {})})
+
+
+def _trial_fact(name: Name, event: StripeEvent, state: _State, known: Known, *, converted: bool | None = None) -> Fact:
+    start, end = trial_of(event.object)
+    more = {
+        "trial_start_date": iso_time(start),
+        "trial_end_date": iso_time(end),
+        "trial_plan_name": None if state.main is None else plan_name(state.main.price, known),
+        "converted": converted,
+    }
+    return _fact(name, event, state, known, f"{start or ''}", more)
+
+
+def _why(subscription: JsonObject) -> dict[str, Any]:
+    """Reason and feedback; the comment is the customer's own words and stays here."""
+    details = subscription.get("cancellation_details")
+    reason = text(dig(details, "reason"))
+    return {
+        "reason": reason,
+        "feedback": text(dig(details, "feedback")),
+        "cancelled_by": CANCELLED_BY.get(reason or ""),
+    }

@@ -1,0 +1,90 @@
+"""Traits of the user and the group, over all that is remembered of a customer."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.stripe_side.customer import PERSONAL, personal_traits
+from stripe_to_segment.stripe_side.fields import iso_time
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["group_traits", "shown_digest", "user_traits"]
+
+
+def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dict[str, Any]:
+    """The traits of an identify. A None stands on the wire as null, so that an ended plan does not stay behind."""
+    traits: dict[str, Any] = {}
+    if event.customer is not None:
+        traits["stripe_customer_id"] = event.customer
+    if profile.customer_created is not None:
+        traits["createdAt"] = iso_time(profile.customer_created)
+    traits.update(_subscription_traits(profile))
+    currency = _currency(profile)
+    if currency is not None:
+        traits["currency"] = currency.upper()
+        if currency in profile.paid:
+            traits["lifetime_value"] = major(profile.paid[currency], currency)
+    traits.update(_personal(event, settings))
+    return traits
+
+
+def shown_digest(profile: Profile) -> str:
+    """What the subscription traits come to, to tell whether those last delivered still hold."""
+    return hashlib.sha256(repr(sorted(_subscription_traits(profile).items())).encode()).hexdigest()[:16]
+
+
+def group_traits(event: StripeEvent, profile: Profile) -> dict[str, Any]:
+    """The traits of a group: plan, mrr and seats of the account."""
+    traits: dict[str, Any] = {"stripe_customer_id": event.customer} if event.customer else {}
+    every = _subscription_traits(profile)
+    traits.update({name: every[name] for name in ("plan", "mrr", "subscription_status") if name in every})
+    if profile.subscriptions:
+        traits["seats"] = sum(record.quantity or 0 for record in profile.live)
+    currency = _currency(profile)
+    if currency is not None and "mrr" in traits:
+        traits["currency"] = currency.upper()
+    return traits
+
+
+def _subscription_traits(profile: Profile) -> dict[str, Any]:
+    leading, live = profile.leading, profile.live
+    if leading is None:
+        return {}
+    traits: dict[str, Any] = {
+        "plan": leading.plan if live else None,
+        "plans": sorted({record.plan for record in live if record.plan}),
+        "subscription_status": leading.status,
+        "subscription_count": len(live),
+        "billing_period": leading.period if live else None,
+        "trial_ends_at": iso_time(leading.trial_end) if leading.status == "trialing" else None,
+        "cancels_at": iso_time(leading.cancels_at or None) if live else None,
+    }
+    amounts = [record.mrr for record in live if record.currency == leading.currency]
+    known = [amount for amount in amounts if amount is not None]
+    if len(known) == len(amounts):
+        traits["mrr"] = major(sum(known), leading.currency)
+    return traits
+
+
+def _currency(profile: Profile) -> str | None:
+    """The customer's currency: that of the leading subscription, else the one most was paid in."""
+    leading = profile.leading
+    if leading is not None and leading.currency is not None:
+        return leading.currency
+    return max(profile.paid, key=lambda code: (profile.paid[code], code), default=None)
+
+
+def _personal(event: StripeEvent, settings: Settings) -> dict[str, Any]:
+    """The personal traits this event carries, as far as they are on the allow-list."""
+    carried = personal_traits(event)
+    allowed = {name: carried[name] for name in PERSONAL if name in carried and name in settings.personal_traits}
+    if settings.hash_email and "email" in allowed:
+        email = allowed.pop("email").strip().lower()
+        allowed["email_sha256"] = hashlib.sha256(email.encode()).hexdigest()
+    return allowed

@@ -1,0 +1,122 @@
+"""What is remembered of one Stripe customer: who it is, its live subscriptions, what it paid, what was delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["LEDGER_DAYS", "Profile", "SubscriptionRecord", "Watermark"]
+
+# Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
+LEDGER_DAYS = 40
+
+# When an event was created, and its rank within that second: created < updated < deleted.
+type Watermark = tuple[int, int]
+
+LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRecord:
+    """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds."""
+
+    as_of: Watermark
+    status: str | None
+    plan: str | None
+    mrr: int | None
+    currency: str | None
+    period: str | None
+    quantity: int | None
+    trial_end: int | None
+    cancels_at: int | None
+
+    @property
+    def live(self) -> bool:
+        """Whether the customer has it now (a first payment still missing is not having it)."""
+        return self.status in LIVE
+
+    @property
+    def traits(self) -> tuple[object, ...]:
+        """What of it shows in anybody's traits."""
+        return (
+            self.status,
+            self.plan,
+            self.mrr,
+            self.currency,
+            self.period,
+            self.quantity,
+            self.trial_end if self.status == "trialing" else None,
+            self.cancels_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The record of one customer (or one guest's payment), within one account and mode.
+
+    `stranger` is the anonymousId under which calls went out before the user was known; `joined` says that an identify
+    has tied it to the user; `shown` is the digest of the traits last delivered. `paid` sums what was collected less
+    refunds, in minor units by lower-case currency. `ledger` holds the marks of what was delivered or counted, with the
+    day on which that happened. `version` is the store's, for its conditional write.
+    """
+
+    key: str
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    group_id: str | None = None
+    opted_out: bool = False
+    customer_created: int | None = None
+    stranger: str | None = None
+    joined: bool = False
+    shown: str | None = None
+    deleted: bool = False
+    subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
+    paid: Mapping[str, int] = field(default_factory=dict)
+    ledger: Mapping[str, int] = field(default_factory=dict)
+    version: int = 0
+
+    def with_subscription(self, subscription_id: str, record: SubscriptionRecord) -> Profile:
+        """With a newer state of a subscription; an older one than known changes nothing."""
+        known = self.subscriptions.get(subscription_id)
+        if known is not None and known.as_of > record.as_of:
+            return self
+        return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
+
+    def with_payment(self, currency: str, minor: int) -> Profile:
+        """With a payment (or, negative, a refund) added to what the customer paid."""
+        return replace(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
+
+    def with_marks(self, marks: Iterable[str], day: int) -> Profile:
+        """With marks set in the ledger on a day; a mark already set keeps its first day."""
+        return replace(self, ledger={**dict.fromkeys(marks, day), **self.ledger})
+
+    def pruned(self, today: int) -> Profile:
+        """Without ledger marks older than the ledger's span, and without subscriptions that ended before it."""
+        oldest = today - LEDGER_DAYS
+        return replace(
+            self,
+            ledger={mark: day for mark, day in self.ledger.items() if day >= oldest},
+            subscriptions={
+                key: record
+                for key, record in self.subscriptions.items()
+                if record.live or record.as_of[0] // 86_400 >= oldest
+            },
+        )
+
+    @property
+    def live(self) -> list[SubscriptionRecord]:
+        """The live subscriptions, the largest monthly value first."""
+        live = ((key, record) for key, record in self.subscriptions.items() if record.live)
+        ordered = sorted(live, key=lambda entry: (-(entry[1].mrr or 0), entry[0]))
+        return [record for _, record in ordered]
+
+    @property
+    def leading(self) -> SubscriptionRecord | None:
+        """The subscription whose status stands for the customer: the largest live one, else the newest of all."""
+        live = self.live
+        if live:
+            return live[0]
+        return max(self.subscriptions.values(), key=lambda record: record.as_of, default=None)

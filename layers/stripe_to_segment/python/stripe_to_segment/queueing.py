@@ -1,0 +1,80 @@
+"""The two queues behind the door: when a record is seen again, and where hopeless ones go with their reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.observability import count, logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from stripe_to_segment.delivery import Verdicts
+
+__all__ = ["Queues"]
+
+# SQS takes this many entries in one call.
+ENTRIES = 10
+ATTRIBUTE_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The queues of this stack, through a low-level boto3 SQS client."""
+
+    client: Any
+    events_url: str
+    dead_letter_url: str
+
+    def postpone(self, delays: Mapping[str, int]) -> None:
+        """Hide records, by receipt handle, for so many seconds; where that fails the queue's own timeout holds."""
+        for entries in batched(delays.items(), ENTRIES, strict=False):
+            request = [
+                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                for number, (handle, seconds) in enumerate(entries)
+            ]
+            try:
+                answer = self.client.change_message_visibility_batch(QueueUrl=self.events_url, Entries=request)
+            except Exception as error:  # noqa: BLE001 - a missed delay costs a wait, never an event
+                logger.warning(
+                    "visibility not changed", extra={"reason": type(error).__name__, "records": len(request)}
+                )
+                continue
+            if answer.get("Failed"):
+                logger.warning("visibility not changed", extra={"records": len(answer["Failed"])})
+
+    def bury(self, verdicts: Iterable[Verdicts]) -> set[str]:
+        """Put records into the dead-letter queue with the reason on them; gives the ids of those that are there."""
+        buried: set[str] = set()
+        for verdict in verdicts:
+            try:
+                self.client.send_message(
+                    QueueUrl=self.dead_letter_url,
+                    MessageBody=verdict.record.body,
+                    MessageAttributes=dict(_attributes(verdict)),
+                )
+            except Exception as error:  # noqa: BLE001 - it stays in the events queue and is tried again
+                logger.error(
+                    "not dead-lettered", extra={"reason": type(error).__name__, "message_id": verdict.record.id}
+                )
+                count("DeadLetterFailed")
+            else:
+                buried.add(verdict.record.id)
+        return buried
+
+
+def _attributes(verdict: Verdicts) -> Iterator[tuple[str, dict[str, str]]]:
+    event = verdict.event
+    values = {
+        "reason": verdict.reason,
+        "detail": verdict.detail[:ATTRIBUTE_LENGTH],
+        "event_id": event and event.id,
+        "event_type": event and event.type,
+        "account": event and event.account,
+        "source_message_id": verdict.record.id,
+    }
+    for name, value in values.items():
+        if value:
+            yield name, {"DataType": "String", "StringValue": value}

@@ -1,0 +1,63 @@
+"""What the log and the metrics say of a batch: for each record its ids, its fate and the reason, nothing personal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.delivery import Fate
+from stripe_to_segment.observability import count, logger, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stripe_to_segment.delivery import Verdicts
+
+__all__ = ["report"]
+
+METRIC_OF = {
+    Fate.DELIVERED: "EventsDelivered",
+    Fate.IGNORED: "EventsSkipped",
+    Fate.WAITING: "EventsHeld",
+    Fate.RETRY: "EventsRetried",
+    Fate.DEAD: "EventsDeadLettered",
+}
+KEY_REASONS = frozenset({"http_401", "http_403", "no_write_key"})
+
+
+def report(verdicts: Iterable[Verdicts], now: float) -> None:
+    """One line for each record, and the batch's counters; `now` is in epoch seconds."""
+    fates: Counter[Fate] = Counter()
+    rungs: Counter[str] = Counter()
+    for verdict in verdicts:
+        fates[verdict.fate] += 1
+        event = verdict.event
+        fields: dict[str, object] = {
+            "message_id": verdict.record.id,
+            "received": verdict.record.received,
+            "fate": verdict.fate,
+            "reason": verdict.reason,
+            "detail": verdict.detail,
+        }
+        if event is not None:
+            fields |= {
+                "event_id": event.id,
+                "event_type": event.type,
+                "livemode": event.livemode,
+                "account": event.account,
+                "calls": list(verdict.calls),
+                "identity": verdict.rung,
+            }
+        failed = verdict.fate in {Fate.RETRY, Fate.DEAD}
+        (logger.error if failed else logger.info)(f"event {verdict.fate}", extra=fields)
+        if verdict.reason in KEY_REASONS:
+            count("WriteKeyRejected")
+        if verdict.fate is Fate.DELIVERED and event is not None:
+            if verdict.rung:
+                rungs[verdict.rung] += 1
+            if event.created:
+                measure("DeliveryLatency", max(now - event.created, 0))
+    for fate, number in fates.items():
+        count(METRIC_OF[fate], number)
+    for rung, number in rungs.items():
+        count(f"Identity.{rung}", number)

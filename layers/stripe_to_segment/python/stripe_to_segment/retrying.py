@@ -1,0 +1,38 @@
+"""When to try again: exponential backoff with full jitter, or the time that Segment named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.delivery import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stripe_to_segment.delivery import Verdicts
+    from stripe_to_segment.settings import Settings
+
+__all__ = ["CAP_SECONDS", "backoff", "delay"]
+
+CAP_SECONDS = 3600
+HOLD_STEP_SECONDS = 5
+
+
+def backoff(received: int, base: int, draw: Callable[[], float]) -> int:
+    """Seconds after the n-th receipt: full jitter over an exponentially growing span, at most an hour.
+
+    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+    """
+    # Past 2^12 the cap holds anyway, and the power would only grow.
+    span = min(CAP_SECONDS, base << min(max(received, 1) - 1, 12))
+    return max(1, round(span * draw()))
+
+
+def delay(verdict: Verdicts, settings: Settings, draw: Callable[[], float]) -> int:
+    """Seconds until this record should be seen again."""
+    if verdict.fate is Fate.WAITING:
+        return max(1, min(HOLD_STEP_SECONDS, settings.identity_hold_seconds))
+    if verdict.wait is not None:
+        # Everybody told to wait the same time must not come back in the same second.
+        return min(CAP_SECONDS, verdict.wait + max(1, round(settings.retry_base_seconds * draw())))
+    return backoff(verdict.record.received, settings.retry_base_seconds, draw)

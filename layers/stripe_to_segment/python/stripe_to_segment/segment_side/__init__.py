@@ -1,0 +1,1 @@
+"""Speaking Segment: the wire format of calls, and sending them in bulk."""

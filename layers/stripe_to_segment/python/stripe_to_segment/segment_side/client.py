@@ -1,0 +1,135 @@
+"""Sending calls in bulk to Segment's HTTP tracking API; the only module that speaks HTTP. It never raises."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import requests
+
+from stripe_to_segment import __version__
+from stripe_to_segment.segment_side.answers import Answer, Verdict, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from stripe_to_segment.segment_side.calls import Call
+
+__all__ = ["MAX_CALL_BYTES", "SegmentClient", "batches"]
+
+# Segment's limits are 32 KB a call, 500 KB a request and 2,500 calls; the margins are for the envelope and rounding.
+# https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#batch
+MAX_CALL_BYTES = 32_000
+MAX_REQUEST_BYTES = 475_000
+MAX_CALLS = 500
+# The envelope around the calls: sentAt, writeKey and brackets.
+ENVELOPE_BYTES = 200
+
+CONNECT_SECONDS = 3.05
+READ_SECONDS = 10.0
+# Below this there is no point in starting a request.
+LEAST_SECONDS = 1.0
+MAX_ANSWER_BYTES = 65_536
+
+OUT_OF_TIME = Answer(Verdict.RETRY, "out_of_time", "the function's time ran out before this call was sent")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentClient:
+    """One source of one endpoint.
+
+    Parameters
+    ----------
+    session
+        A `requests` session; it is kept across invocations, so its connection is too.
+    endpoint
+        The address before `/v1/batch`.
+    write_key
+        The source's key. It goes out as Basic authentication and in the body: RudderStack reads only the first.
+    """
+
+    session: requests.Session
+    endpoint: str
+    write_key: str
+
+    def send(self, calls: Sequence[Call], seconds_left: Callable[[], float]) -> dict[str, Answer]:
+        """Send all calls and give each call's answer by messageId.
+
+        A request that is refused for good is halved until the one bad call stands alone, so the others still arrive.
+        """
+        answers: dict[str, Answer] = {}
+        fitting: list[Call] = []
+        for call in calls:
+            if len(call.encoded) > MAX_CALL_BYTES:
+                size = f"{len(call.encoded)} bytes; Segment takes {MAX_CALL_BYTES}"
+                answers[call.message_id] = Answer(Verdict.REFUSED, "too_large", size)
+            else:
+                fitting.append(call)
+        waiting = [*batches(fitting)]
+        waiting.reverse()
+        while waiting:
+            batch = waiting.pop()
+            answer = self._post(batch, seconds_left())
+            if answer.verdict is Verdict.REFUSED and len(batch) > 1:
+                middle = len(batch) // 2
+                waiting += [batch[middle:], batch[:middle]]
+                continue
+            answers.update((call.message_id, answer) for call in batch)
+        return answers
+
+    def _post(self, batch: Sequence[Call], seconds: float) -> Answer:
+        if seconds < LEAST_SECONDS:
+            return OUT_OF_TIME
+        now = datetime.now(UTC)
+        # Set at each attempt: Segment corrects every timestamp by the distance between sentAt and its own clock.
+        sent_at = now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
+        envelope = json.dumps({"sentAt": sent_at, "writeKey": self.write_key})
+        body = b'{"batch":[' + b",".join(call.encoded for call in batch) + b"]," + envelope[1:].encode()
+        try:
+            with self.session.post(
+                f"{self.endpoint}/v1/batch",
+                data=body,
+                headers={
+                    "Content-Type": "application/json",
+                    "User-Agent": f"stripe-to-segment/{__version__}",
+                    # Customer.io says 4xx only when asked to; the others ignore it.
+                    "X-Strict-Mode": "1",
+                },
+                auth=(self.write_key, ""),
+                timeout=(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds)),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = _read(response, now.timestamp() + min(READ_SECONDS, seconds))
+                return classify(response.status_code, content, response.headers.get("Retry-After"), now)
+        except requests.RequestException as error:
+            # The error's text may hold the address with credentials in it; its kind is enough.
+            return Answer(Verdict.RETRY, "no_answer", type(error).__name__)
+
+
+def _read(response: requests.Response, until: float) -> bytes:
+    """The answer's body, refusing to wait for one that drips in or never ends."""
+    content = b""
+    for chunk in response.iter_content(8192):
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            break
+        if datetime.now(UTC).timestamp() > until:
+            raise requests.ReadTimeout
+    return content
+
+
+def batches(calls: Iterable[Call]) -> Iterator[list[Call]]:
+    """The calls in as few requests as Segment's limits allow, in their order."""
+    batch: list[Call] = []
+    size = ENVELOPE_BYTES
+    for call in calls:
+        if batch and (len(batch) == MAX_CALLS or size + len(call.encoded) + 1 > MAX_REQUEST_BYTES):
+            yield batch
+            batch, size = [], ENVELOPE_BYTES
+        batch.append(call)
+        size += len(call.encoded) + 1
+    if batch:
+        yield batch

@@ -1,0 +1,66 @@
+"""How a batch's calls leave: to Segment under the key of their mode, or, in log mode, into the log only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.observability import count, logger
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.client import SegmentClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import requests
+
+    from stripe_to_segment.delivery import Sender
+    from stripe_to_segment.secrets import SecretSource
+    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.settings import Settings
+
+__all__ = ["sender"]
+
+KEY_FIELD = {True: "segment_write_key", False: "segment_test_write_key"}
+
+
+def sender(
+    settings: Settings, secret: SecretSource, session: requests.Session, seconds_left: Callable[[], float]
+) -> Sender:
+    """The way out that the settings ask for."""
+
+    def send(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        try:
+            secrets = secret.get()
+            if not secrets.write_key(livemode=livemode) and secret.refresh():
+                secrets = secret.get()
+        except ConfigurationError as error:
+            return _all(calls, Answer(Verdict.MISCONFIGURED, "bad_secret", str(error)))
+        key = secrets.write_key(livemode=livemode)
+        if key:
+            return SegmentClient(session, settings.segment_endpoint, key).send(calls, seconds_left)
+        if not livemode and secrets.segment_write_key:
+            # A live stack that names no source for test events does not want them.
+            return _all(calls, Answer(Verdict.UNWANTED, "no_test_write_key", "segment_test_write_key is empty"))
+        return _without_key(calls, livemode=livemode)
+
+    return _log if settings.delivery_mode == "log" else send
+
+
+def _without_key(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+    name = KEY_FIELD[livemode]
+    logger.error(f"{name} is empty in the stack's secret: events wait until it is set", extra={"calls": len(calls)})
+    count("WriteKeyMissing")
+    return _all(calls, Answer(Verdict.MISCONFIGURED, "no_write_key", f"{name} is empty in the stack's secret"))
+
+
+def _log(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+    for call in calls:
+        body = call.body
+        fields = {"call": body["type"], "message_id": call.message_id, "livemode": livemode}
+        logger.info("not sent: DELIVERY_MODE is log", extra={**fields, "event_name": body.get("event")})
+    return _all(calls, Answer(Verdict.ACCEPTED))
+
+
+def _all(calls: Sequence[Call], answer: Answer) -> Mapping[str, Answer]:
+    return dict.fromkeys((call.message_id for call in calls), answer)

@@ -1,0 +1,176 @@
+"""Everything a user can set, read once; the only module that knows the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from stripe_to_segment.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Settings", "settings_from", "settings_from_environment"]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of both functions. Each field is the environment variable of its name in upper case."""
+
+    segment_endpoint: str = "https://api.segment.io"
+    delivery_mode: str = "send"
+    stripe_mode: str = "both"
+    connect_events: str = "refuse"
+    user_id_keys: tuple[str, ...] = ("user_id", "userId")
+    anonymous_id_keys: tuple[str, ...] = ("anonymous_id", "ajs_anonymous_id")
+    group_id_keys: tuple[str, ...] = ("group_id",)
+    unknown_user_policy: str = "anonymous"
+    identity_hold_seconds: int = 30
+    personal_traits: tuple[str, ...] = ("email", "name")
+    hash_email: bool = False
+    rename_events: Mapping[str, str] = field(default_factory=dict)
+    drop_events: tuple[str, ...] = ()
+    integrations: Mapping[str, Any] = field(default_factory=dict)
+    source_name: str = "stripe-to-segment"
+    retry_base_seconds: int = 30
+    secret_arn: str = ""
+    events_queue_url: str = ""
+    dead_letter_queue_url: str = ""
+    state_table: str = ""
+
+    def accepts(self, *, livemode: bool) -> bool:
+        """Whether events of this Stripe mode are wanted here."""
+        return self.stripe_mode in {"both", "live" if livemode else "test"}
+
+    @property
+    def takes_connect(self) -> bool:
+        """Whether events of connected accounts are wanted here."""
+        return self.connect_events == "accept"
+
+
+def settings_from_environment() -> Settings:
+    """The settings of this function, from its environment."""
+    return settings_from(os.environ)
+
+
+def settings_from(given: Mapping[str, str], *, strict: bool = False) -> Settings:
+    """Settings from texts by name; names may be written `USER_ID_KEYS`, `user_id_keys` or `UserIdKeys`.
+
+    Parameters
+    ----------
+    given
+        The texts. An empty text means the default.
+    strict
+        Refuse names that are no setting, as a command line should; an environment holds others.
+
+    Raises
+    ------
+    ConfigurationError
+        with the setting's name, what is wrong with the value, and what it takes.
+    """
+    readers = {_plain(name): (name, reader) for name, reader in _READERS.items()}
+    values: dict[str, Any] = {}
+    for key, given_text in given.items():
+        name, reader = readers.get(_plain(key), (None, None))
+        if name is None or reader is None:
+            if strict:
+                known = ", ".join(sorted(_READERS))
+                message = f"{key} is no setting; the settings are {known}"
+                raise ConfigurationError(message)
+            continue
+        if not given_text.strip() and name not in _MAY_BE_EMPTY:
+            continue
+        values[name] = reader(name, given_text.strip())
+    return Settings(**values)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _text(_: str, value: str) -> str:
+    return value
+
+
+def _names(_: str, value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _choice(*allowed: str) -> Callable[[str, str], str]:
+    def read(name: str, value: str) -> str:
+        if value.lower() not in allowed:
+            _refuse(name, value, f"one of {', '.join(allowed)}")
+        return value.lower()
+
+    return read
+
+
+def _switch(name: str, value: str) -> bool:
+    if value.lower() not in {"true", "false"}:
+        _refuse(name, value, "true or false")
+    return value.lower() == "true"
+
+
+def _seconds(name: str, value: str) -> int:
+    if not value.isdigit() or int(value) > 43_200:  # noqa: PLR2004 - SQS hides a message for twelve hours at most
+        _refuse(name, value, "whole seconds from 0 to 43200")
+    return int(value)
+
+
+def _endpoint(name: str, value: str) -> str:
+    parts = urlsplit(value)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not secure or not parts.hostname or parts.query or parts.fragment or parts.username:
+        _refuse(name, value, "an https:// address such as https://api.segment.io or https://events.eu1.segmentapis.com")
+    # People paste the whole batch address as often as the host.
+    return value.rstrip("/").removesuffix("/v1/batch").removesuffix("/v1")
+
+
+def _object(name: str, value: str) -> Mapping[str, Any]:
+    try:
+        read = json.loads(value)
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        _refuse(name, value, 'a JSON object such as {"All": true}')
+    return MappingProxyType(read)
+
+
+def _renames(name: str, value: str) -> Mapping[str, str]:
+    read = _object(name, value)
+    if not all(isinstance(new, str) and new for new in read.values()):
+        _refuse(name, value, 'a JSON object of names such as {"Order Completed": "Purchase Completed"}')
+    return read
+
+
+def _refuse(name: str, value: str, takes: str) -> None:
+    message = f"{name.upper()} is {value!r}; it takes {takes}"
+    raise ConfigurationError(message)
+
+
+_MAY_BE_EMPTY = frozenset({"personal_traits", "drop_events", "group_id_keys", "anonymous_id_keys", "user_id_keys"})
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    **{entry.name: _text for entry in fields(Settings)},
+    "segment_endpoint": _endpoint,
+    "delivery_mode": _choice("send", "log"),
+    "stripe_mode": _choice("live", "test", "both"),
+    "connect_events": _choice("refuse", "accept"),
+    "user_id_keys": _names,
+    "anonymous_id_keys": _names,
+    "group_id_keys": _names,
+    "unknown_user_policy": _choice("anonymous", "customer_id", "skip"),
+    "identity_hold_seconds": _seconds,
+    "personal_traits": _names,
+    "hash_email": _switch,
+    "rename_events": _renames,
+    "drop_events": _names,
+    "integrations": _object,
+    "retry_base_seconds": _seconds,
+}

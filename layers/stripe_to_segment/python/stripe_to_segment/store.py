@@ -1,0 +1,247 @@
+"""The StateTable: customers' records, product names and orders, and an in-memory twin that obeys the same conditions.
+
+The only module that knows DynamoDB. Keys carry account and mode, so no two of them ever mix.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
+from stripe_to_segment.profile import LEDGER_DAYS, Profile, SubscriptionRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+__all__ = ["DynamoStore", "Learnt", "Memory", "MemoryStore", "Store"]
+
+DAY = 86_400
+# Refunds and disputes arrive months later; a year and a month covers a yearly plan.
+KEEP_DAYS = 400
+BATCH_GET_LIMIT = 100
+ATTEMPTS = 5
+MARK_BYTES, DAY_BYTES = 8, 2
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a batch needs to know, by full key; missing keys are not known."""
+
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    orders: dict[str, str] = field(default_factory=dict)
+    product_names: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A product name or a payment's order, with the epoch second as of which it is true."""
+
+    kind: str
+    key: str
+    value: str
+    as_of: int
+
+
+class Store(Protocol):
+    """What is kept between invocations."""
+
+    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
+        """Everything known under these keys. Raises StoreUnavailableError."""
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write records whose version is still the one read; gives the errors by profile key."""
+
+
+class MemoryStore:
+    """The twin for tests and for `explain`: the same conditions, in a dict."""
+
+    def __init__(self) -> None:
+        self.profiles: dict[str, Profile] = {}
+        self.learnt: dict[tuple[str, str], Learnt] = {}
+
+    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
+        """Everything known under these keys."""
+        return Memory(
+            {key: self.profiles[key] for key in profiles if key in self.profiles},
+            {key: self.learnt["order", key].value for key in orders if ("order", key) in self.learnt},
+            {key: self.learnt["product", key].value for key in product_names if ("product", key) in self.learnt},
+        )
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write records whose version is still the one read."""
+        errors: dict[str, Exception] = {}
+        for profile in profiles:
+            stored = self.profiles.get(profile.key)
+            if (stored.version if stored else 0) != profile.version:
+                errors[profile.key] = StoreConflictError(profile.key)
+            else:
+                kept = profile.pruned(int(now) // DAY)
+                self.profiles[profile.key] = replace(kept, version=profile.version + 1)
+        for fact in learnt:
+            known = self.learnt.get((fact.kind, fact.key))
+            if known is None or known.as_of <= fact.as_of:
+                self.learnt[fact.kind, fact.key] = fact
+        return errors
+
+
+class DynamoStore:
+    """The StateTable itself.
+
+    Parameters
+    ----------
+    client
+        A low-level boto3 DynamoDB client.
+    table
+        The table's name; its key is `pk`, its time-to-live attribute `expires_at`.
+    """
+
+    def __init__(self, client: Any, table: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._table = table
+        self._pause = pause
+        self._pool = ThreadPoolExecutor(max_workers=8)
+
+    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
+        """Everything known under these keys, in one BatchGetItem for up to a hundred of them."""
+        wanted = [
+            f"{kind}#{key}"
+            for kind, keys in (("profile", profiles), ("order", orders), ("product", product_names))
+            for key in keys
+        ]
+        memory = Memory()
+        for item in self._get(sorted(set(wanted))):
+            kind, _, key = item["pk"]["S"].partition("#")
+            if kind == "profile":
+                memory.profiles[key] = _profile_from(key, item)
+            elif kind == "order":
+                memory.orders[key] = item["value"]["S"]
+            else:
+                memory.product_names[key] = item["value"]["S"]
+        return memory
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write each record under a condition on its version, and what was learnt unless something newer is known."""
+        errors: dict[str, Exception] = {}
+        jobs = [(profile.key, self._pool.submit(self._put_profile, profile, now)) for profile in profiles]
+        notes = [(fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in learnt]
+        for key, job in (*jobs, *notes):
+            try:
+                job.result()
+            except (StoreConflictError, StoreUnavailableError) as error:
+                errors[key] = error
+        return errors
+
+    def _get(self, keys: list[str]) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            waiting = {
+                self._table: {
+                    "Keys": [{"pk": {"S": key}} for key in keys[start : start + BATCH_GET_LIMIT]],
+                    # A stale read would cost a repeat; a consistent one costs a fraction of a cent.
+                    "ConsistentRead": True,
+                }
+            }
+            for attempt in range(ATTEMPTS):
+                answer = self._call("batch_get_item", RequestItems=waiting)
+                yield from answer.get("Responses", {}).get(self._table, [])
+                waiting = answer.get("UnprocessedKeys") or {}
+                if not waiting:
+                    break
+                self._pause(0.05 * 2**attempt)
+            else:
+                raise StoreUnavailableError("the StateTable left keys unprocessed: it is throttled")
+
+    def _put_profile(self, profile: Profile, now: float) -> None:
+        profile = profile.pruned(int(now) // DAY)
+        item = _item_of(profile, now)
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if profile.version:
+            condition = {
+                "ConditionExpression": "version = :read",
+                "ExpressionAttributeValues": {":read": {"N": str(profile.version)}},
+            }
+        if not self._put(item, condition):
+            raise StoreConflictError(profile.key)
+
+    def _put_learnt(self, fact: Learnt, now: float) -> None:
+        item = {
+            "pk": {"S": f"{fact.kind}#{fact.key}"},
+            "value": {"S": fact.value},
+            "as_of": {"N": str(fact.as_of)},
+            "expires_at": {"N": str(int(now) + KEEP_DAYS * DAY)},
+        }
+        newer = {
+            "ConditionExpression": "attribute_not_exists(pk) OR as_of <= :as_of",
+            "ExpressionAttributeValues": {":as_of": {"N": str(fact.as_of)}},
+        }
+        # Refused by the condition means that something newer is known already.
+        self._put(item, newer)
+
+    def _put(self, item: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
+        try:
+            self._call("put_item", TableName=self._table, Item=item, **condition)
+        except _ConditionFailedError:
+            return False
+        return True
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+        except Exception as error:
+            code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+            if code == "ConditionalCheckFailedException":
+                raise _ConditionFailedError from None
+            raise StoreUnavailableError(f"DynamoDB {operation} failed: {code}") from error
+        return answer
+
+
+class _ConditionFailedError(Exception):
+    """A conditional write was refused."""
+
+
+def _item_of(profile: Profile, now: float) -> dict[str, Any]:
+    record = asdict(profile)
+    for name in ("key", "version", "ledger"):
+        record.pop(name)
+    item: dict[str, Any] = {
+        "pk": {"S": f"profile#{profile.key}"},
+        "version": {"N": str(profile.version + 1)},
+        "record": {"S": json.dumps({name: value for name, value in record.items() if value}, separators=(",", ":"))},
+        "ledger": {"B": _packed(profile.ledger)},
+    }
+    if not profile.live:
+        # Nobody who has something now is ever forgotten; the others once no refund or retry can come any more.
+        days = LEDGER_DAYS if profile.deleted else KEEP_DAYS
+        item["expires_at"] = {"N": str(int(now) + days * DAY)}
+    return item
+
+
+def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
+    record = json.loads(item["record"]["S"])
+    subscriptions = {
+        subscription: SubscriptionRecord(**{**values, "as_of": tuple(values["as_of"])})
+        for subscription, values in record.pop("subscriptions", {}).items()
+    }
+    return Profile(
+        key=key,
+        subscriptions=subscriptions,
+        ledger=_unpacked(item["ledger"]["B"]),
+        version=int(item["version"]["N"]),
+        **record,
+    )
+
+
+def _packed(ledger: Mapping[str, int]) -> bytes:
+    """Ten bytes a mark, so that a month of one customer's facts fits the first kilobyte DynamoDB charges for."""
+    return b"".join(bytes.fromhex(mark) + day.to_bytes(DAY_BYTES) for mark, day in ledger.items())
+
+
+def _unpacked(packed: bytes) -> dict[str, int]:
+    width = MARK_BYTES + DAY_BYTES
+    return {
+        packed[start : start + MARK_BYTES].hex(): int.from_bytes(packed[start + MARK_BYTES : start + width])
+        for start in range(0, len(packed), width)
+    }

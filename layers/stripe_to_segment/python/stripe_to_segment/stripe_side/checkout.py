@@ -1,0 +1,88 @@
+"""Questions to a Checkout Session.
+
+https://docs.stripe.com/api/checkout/sessions/object
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, reference, text
+
+__all__ = [
+    "Amounts",
+    "amounts_of",
+    "has_recovery_url",
+    "invoice_of",
+    "is_settled",
+    "mode_of",
+    "order_id_of",
+    "payment_intent_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What was charged and of what it is made, in minor units; None where the payload does not say."""
+
+    total: int | None
+    subtotal: int | None
+    tax: int | None
+    shipping: int | None
+    discount: int | None
+
+
+def amounts_of(session: JsonObject) -> Amounts:
+    """The session's amounts, in its own currency (the customer's local one of adaptive pricing is left aside).
+
+    Shipping is without its tax, which `tax` already holds.
+    """
+    details = session.get("total_details")
+    cost = session.get("shipping_cost")
+    shipping = integer(dig(cost, "amount_total"))
+    if shipping is not None:
+        shipping -= integer(dig(cost, "amount_tax")) or 0
+    else:
+        shipping = integer(dig(details, "amount_shipping"))
+    return Amounts(
+        total=integer(session.get("amount_total")),
+        subtotal=integer(session.get("amount_subtotal")),
+        tax=integer(dig(details, "amount_tax")),
+        shipping=shipping,
+        discount=integer(dig(details, "amount_discount")),
+    )
+
+
+def mode_of(session: JsonObject) -> str:
+    """payment, subscription or setup; old sessions without `mode` show it by what they made."""
+    stated = text(session.get("mode"))
+    if stated:
+        return stated
+    if session.get("subscription"):
+        return "subscription"
+    return "setup" if session.get("setup_intent") else "payment"
+
+
+def is_settled(session: JsonObject) -> bool:
+    """Whether the session is paid, or there was nothing to pay; `unpaid` waits for an asynchronous payment."""
+    return session.get("payment_status") in {"paid", "no_payment_required"}
+
+
+def invoice_of(session: JsonObject) -> str | None:
+    """The invoice behind the session; where there is one, its `invoice.paid` states the revenue."""
+    return reference(session.get("invoice"))
+
+
+def payment_intent_of(session: JsonObject) -> str | None:
+    """The payment intent, by which a later refund finds its order."""
+    return reference(session.get("payment_intent"))
+
+
+def order_id_of(session: JsonObject) -> str | None:
+    """The order's id: the invoice where there is one, else the payment intent, which refunds name too."""
+    return invoice_of(session) or payment_intent_of(session) or text(session.get("id"))
+
+
+def has_recovery_url(session: JsonObject) -> bool:
+    """Whether an expired session can be recovered; the url itself holds a token and stays here."""
+    return text(dig(session, "after_expiration", "recovery", "url")) is not None

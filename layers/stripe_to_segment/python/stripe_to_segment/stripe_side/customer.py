@@ -1,0 +1,45 @@
+"""Questions to a Customer, and the personal traits that events carry.
+
+https://docs.stripe.com/api/customers/object
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, text
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["PERSONAL", "personal_traits"]
+
+PERSONAL = ("email", "name", "phone", "address")
+
+
+def personal_traits(event: StripeEvent) -> JsonObject:
+    """email, name, phone and address as Segment names them, from a customer or what a session knows of one.
+
+    https://segment.com/docs/connections/spec/identify/#traits
+    """
+    if event.type.startswith("checkout.session."):
+        source = hash_of(event.object.get("customer_details")) or {"email": event.object.get("customer_email")}
+    elif event.type in {"customer.created", "customer.updated"}:
+        source = event.object
+    else:
+        return {}
+    found: JsonObject = {name: text(source.get(name)) for name in ("email", "name", "phone")}
+    found["address"] = _address(hash_of(source.get("address")))
+    return {name: value for name, value in found.items() if value}
+
+
+def _address(address: JsonObject) -> dict[str, str]:
+    street = ", ".join(filter(None, (text(address.get("line1")), text(address.get("line2")))))
+    reserved = {
+        "street": street,
+        "city": text(address.get("city")),
+        "state": text(address.get("state")),
+        "postalCode": text(address.get("postal_code")),
+        "country": text(address.get("country")),
+    }
+    return {name: value for name, value in reserved.items() if value}

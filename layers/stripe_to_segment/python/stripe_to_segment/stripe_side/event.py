@@ -1,0 +1,109 @@
+"""A Stripe event, read from the text that was verified."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from stripe_to_segment.errors import MalformedEventError, ThinEventError
+from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
+
+__all__ = ["StripeEvent", "parse_event"]
+
+
+@dataclass(frozen=True, slots=True)
+class StripeEvent:
+    """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
+
+    `created` is in epoch seconds, 0 where not even the object has one.
+    https://docs.stripe.com/api/events/object
+    """
+
+    id: str
+    type: str
+    created: int
+    livemode: bool
+    account: str | None
+    object: JsonObject
+    previous: JsonObject
+    body: JsonObject
+
+    @property
+    def scope(self) -> str:
+        """Account and mode, which never mix: the prefix of every key and messageId."""
+        return f"{self.account or 'own'}:{'live' if self.livemode else 'test'}"
+
+    @property
+    def before(self) -> JsonObject:
+        """The object as it was before this event, as far as `previous_attributes` tells."""
+        return merged(self.object, self.previous)
+
+    @property
+    def customer(self) -> str | None:
+        """The Stripe customer the object belongs to: its `customer`, `customer_account`, or the customer itself."""
+        if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
+            return text(self.object.get("id"))
+        return reference(self.object.get("customer")) or reference(self.object.get("customer_account"))
+
+
+_CUSTOMER_TYPES = frozenset({"customer.created", "customer.updated", "customer.deleted"})
+
+
+def parse_event(raw: str | bytes) -> StripeEvent:
+    """The event in a JSON text.
+
+    Raises
+    ------
+    ThinEventError
+        for `v2.core.event`, which has no object to map.
+    MalformedEventError
+        for anything else that is no Stripe event, with the reason.
+    """
+    try:
+        data = json.loads(raw, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise MalformedEventError("not_utf8", "the body is not UTF-8") from None
+    except RecursionError:
+        raise MalformedEventError("nested_too_deep", "the body is nested too deep") from None
+    except ValueError:
+        # Not chained: the decoder's error carries the whole document, which may hold personal data.
+        raise MalformedEventError("not_json", "the body is not JSON") from None
+    return event_from(data)
+
+
+def event_from(data: object) -> StripeEvent:
+    """The event in an already decoded JSON value; raises as `parse_event` does."""
+    if not isinstance(data, dict):
+        raise MalformedEventError("not_an_event", "the body is JSON but no Stripe event: not an object")
+    if data.get("object") == "v2.core.event":
+        raise ThinEventError(text(data.get("id")), text(data.get("type")))
+    body: Any = hash_of(data.get("data")).get("object")
+    created = data.get("created")
+    if created is None:
+        created = integer(hash_of(body).get("created")) or 0
+    required = {
+        "id": text(data.get("id")),
+        "type": text(data.get("type")),
+        "created": integer(created),
+        "data.object": body if isinstance(body, dict) else None,
+    }
+    missing = [name for name, value in required.items() if value is None]
+    if missing:
+        raise MalformedEventError("not_an_event", f"the body is no Stripe event: no usable {', '.join(missing)}")
+    return StripeEvent(
+        id=data["id"],
+        type=data["type"],
+        created=created,
+        livemode=data.get("livemode") is True,
+        account=text(data.get("account")),
+        object=body,
+        previous=hash_of(hash_of(data["data"]).get("previous_attributes")),
+        body=data,
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    # Python's decoder takes NaN and Infinity, which are no JSON and could not be sent on.
+    message = f"{name} is no JSON"
+    raise ValueError(message)

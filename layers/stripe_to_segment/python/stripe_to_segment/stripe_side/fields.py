@@ -1,0 +1,83 @@
+"""Small readers for the habits all Stripe objects share: references, lists, metadata, timestamps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = ["day_of", "dig", "hash_of", "integer", "iso_time", "listed", "merged", "metadata_of", "reference", "text"]
+
+JsonObject = dict[str, Any]
+
+
+def reference(value: object) -> str | None:
+    """The id behind a reference, which is an id or, where expanded, the object itself."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return text(value)
+
+
+def text(value: object) -> str | None:
+    """A non-empty string, or None for everything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def integer(value: object) -> int | None:
+    """A whole number (amounts in minor units, quantities, epoch seconds), or None for everything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def hash_of(value: object) -> JsonObject:
+    """A hash, or an empty one where Stripe sends null or leaves the field out."""
+    return value if isinstance(value, dict) else {}
+
+
+def dig(value: object, *path: str) -> Any:
+    """The value at a path of keys, or None where any step is missing or no hash."""
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def listed(value: object) -> list[JsonObject]:
+    """The hashes of a Stripe list object (`{"object": "list", "data": [...]}`) or of a plain array."""
+    if isinstance(value, dict):
+        value = value.get("data")
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def metadata_of(value: object) -> dict[str, str]:
+    """The metadata of an object: Stripe allows strings only, so anything else is left out."""
+    found = hash_of(dig(value, "metadata"))
+    return {key: entry for key, entry in found.items() if isinstance(entry, str) and entry}
+
+
+def merged(newer: JsonObject, older: JsonObject) -> JsonObject:
+    """`newer` with the values that `older` (a `previous_attributes`) gives for it.
+
+    In `previous_attributes` hashes hold only the changed keys while arrays come whole.
+    https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
+    """
+    result = dict(newer)
+    for key, value in older.items():
+        now = result.get(key)
+        result[key] = merged(now, value) if isinstance(now, dict) and isinstance(value, dict) else value
+    return result
+
+
+def iso_time(epoch: int | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds and `Z`, as Segment reads it, from epoch seconds."""
+    if epoch is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(epoch, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def day_of(epoch: int) -> int:
+    """The day number since 1970, the grain in which the ledger remembers."""
+    return epoch // 86_400

@@ -1,0 +1,152 @@
+"""Questions to an Invoice and its lines.
+
+https://docs.stripe.com/api/invoices/object
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from stripe_to_segment.stripe_side.fields import (
+    JsonObject,
+    dig,
+    hash_of,
+    integer,
+    listed,
+    metadata_of,
+    reference,
+    text,
+)
+from stripe_to_segment.stripe_side.money import minor_decimal, rounded
+from stripe_to_segment.stripe_side.price import Price, read_price
+
+__all__ = [
+    "InvoiceAmounts",
+    "InvoiceLine",
+    "amounts_of",
+    "lines_of",
+    "payment_intent_of",
+    "subscription_metadata_of",
+    "subscription_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceAmounts:
+    """Minor units. `collected` is what this invoice brought in; `revenue` is that less tax and shipping."""
+
+    total: int
+    collected: int
+    subtotal: int | None
+    tax: int
+    shipping: int
+    discount: int
+
+    @property
+    def revenue(self) -> int:
+        """Collected less tax and shipping, pro rata where only a part was collected, half to even."""
+        net = self.total - self.tax - self.shipping
+        if not self.total:
+            return 0
+        return int(rounded(Decimal(net) * self.collected / self.total))
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """One line; amounts in minor units. `price` is by id only since 2025-03-31."""
+
+    description: str | None
+    amount: int | None
+    quantity: int | None
+    price: Price
+    proration: bool
+    coupon: str | None
+
+
+def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
+    """The amounts, wherever this payload's version keeps the tax, the shipping and the discounts."""
+    total = integer(invoice.get("total")) or 0
+    paid = integer(invoice.get("amount_paid"))
+    cost = invoice.get("shipping_cost")
+    shipping = (integer(dig(cost, "amount_total")) or 0) - (integer(dig(cost, "amount_tax")) or 0)
+    return InvoiceAmounts(
+        total=total,
+        collected=total if paid is None else paid,
+        subtotal=integer(invoice.get("subtotal")),
+        tax=_tax(invoice),
+        shipping=shipping,
+        discount=sum(integer(entry.get("amount")) or 0 for entry in listed(invoice.get("total_discount_amounts"))),
+    )
+
+
+def _tax(invoice: JsonObject) -> int:
+    if isinstance(invoice.get("total_taxes"), list):
+        return _sum_of(invoice["total_taxes"])
+    stated = integer(invoice.get("tax"))
+    return _sum_of(invoice.get("total_tax_amounts")) if stated is None else stated
+
+
+def _sum_of(entries: object) -> int:
+    return sum(integer(entry.get("amount")) or 0 for entry in listed(entries))
+
+
+def subscription_of(invoice: JsonObject) -> str | None:
+    """The subscription this invoice bills, or None for a one-off."""
+    return (
+        reference(dig(invoice, "parent", "subscription_details", "subscription"))
+        or reference(invoice.get("subscription"))
+        or next(filter(None, (_line_subscription(line) for line in listed(invoice.get("lines")))), None)
+    )
+
+
+def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
+    """The subscription's metadata as it was when the invoice was finalised."""
+    newer = metadata_of(dig(invoice, "parent", "subscription_details"))
+    return newer or metadata_of(invoice.get("subscription_details"))
+
+
+def payment_intent_of(invoice: JsonObject) -> str | None:
+    """The payment intent, gone from invoices since 2025-03-31 (`invoice_payment.paid` joins them there)."""
+    return reference(invoice.get("payment_intent"))
+
+
+def lines_of(invoice: JsonObject) -> tuple[InvoiceLine, ...]:
+    """The lines the payload holds (Stripe cuts the list at ten)."""
+    return tuple(_line(line) for line in listed(invoice.get("lines")))
+
+
+def _line(line: JsonObject) -> InvoiceLine:
+    details = hash_of(dig(line, "pricing", "price_details"))
+    price: Any = details.get("price") or line.get("price")
+    price = {"id": price} if isinstance(price, str) else dict(hash_of(price))
+    if details.get("product"):
+        price["product"] = details["product"]
+    if price.get("unit_amount") is None and minor_decimal(dig(line, "pricing", "unit_amount_decimal")) is not None:
+        price["unit_amount_decimal"] = dig(line, "pricing", "unit_amount_decimal")
+    proration = line.get("proration")
+    for kind in ("subscription_item_details", "invoice_item_details"):
+        proration = proration or dig(line, "parent", kind, "proration")
+    return InvoiceLine(
+        description=text(line.get("description")),
+        amount=integer(line.get("amount")),
+        quantity=integer(line.get("quantity")),
+        price=read_price(price, hash_of(line.get("plan"))),
+        proration=proration is True,
+        coupon=_line_coupon(line),
+    )
+
+
+def _line_coupon(line: JsonObject) -> str | None:
+    for discount in listed(line.get("discounts")):
+        found = reference(dig(discount, "source", "coupon")) or reference(dig(discount, "coupon"))
+        if found:
+            return found
+    return None
+
+
+def _line_subscription(line: JsonObject) -> str | None:
+    return reference(dig(line, "parent", "subscription_item_details", "subscription")) or reference(
+        line.get("subscription")
+    )

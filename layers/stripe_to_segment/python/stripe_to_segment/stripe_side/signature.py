@@ -1,0 +1,73 @@
+"""Whether a request comes from Stripe: the `Stripe-Signature` header over the exact bytes of the body.
+
+https://docs.stripe.com/webhooks#verify-webhook-signatures-with-official-libraries
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe import SignatureVerificationError, WebhookSignature
+
+from stripe_to_segment.errors import SignatureRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["TOLERANCE_SECONDS", "verify"]
+
+TOLERANCE_SECONDS = 300
+
+
+def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) -> None:
+    """Accept a body signed with one of the secrets within the tolerance, past and future.
+
+    Parameters
+    ----------
+    body
+        The exact bytes received.
+    header
+        The `Stripe-Signature` header.
+    secrets
+        Every active signing secret; a rolled one lives up to a day beside the new one.
+    now
+        Epoch seconds.
+
+    Raises
+    ------
+    SignatureRefusedError
+        in every other case, whatever is in header or body.
+    """
+    if not header:
+        raise SignatureRefusedError("missing", "no Stripe-Signature header")
+    signed_at = _timestamp(header)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise SignatureRefusedError("wrong", "the signature matches no active signing secret") from None
+    if not any(_signed_with(secret, text, header) for secret in secrets):
+        raise SignatureRefusedError("wrong", "the signature matches no active signing secret")
+    # Only now, so that an answer about time says nothing to somebody who cannot sign.
+    if signed_at < now - TOLERANCE_SECONDS:
+        raise SignatureRefusedError("stale", f"signed more than {TOLERANCE_SECONDS} seconds ago")
+    if signed_at > now + TOLERANCE_SECONDS:
+        raise SignatureRefusedError("future", f"signed more than {TOLERANCE_SECONDS} seconds ahead")
+
+
+def _timestamp(header: str) -> int:
+    fields = [field.split("=", 2) for field in header.split(",")]
+    if not header.isascii() or not any(field[0] == "v1" and len(field) > 1 for field in fields):
+        raise SignatureRefusedError("malformed", "the Stripe-Signature header has no v1 signature")
+    try:
+        # The first, as the stripe package takes it.
+        return next(int(field[1]) for field in fields if field[0] == "t")
+    except (StopIteration, ValueError, IndexError):
+        raise SignatureRefusedError("malformed", "the Stripe-Signature header has no timestamp") from None
+
+
+def _signed_with(secret: str, text: str, header: str) -> bool:
+    try:
+        # No tolerance here: the package checks the past only.
+        return bool(WebhookSignature.verify_header(text, header, secret, tolerance=None))
+    except SignatureVerificationError:
+        return False

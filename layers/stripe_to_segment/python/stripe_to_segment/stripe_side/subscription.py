@@ -1,0 +1,157 @@
+"""Questions to a Subscription object, answered from any shape Stripe has given it since 2015.
+
+https://docs.stripe.com/api/subscriptions/object
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, listed, text
+from stripe_to_segment.stripe_side.price import Price, read_price
+
+__all__ = [
+    "Item",
+    "cancellation_scheduled_for",
+    "currency_of",
+    "ended_at",
+    "items_before",
+    "items_complete",
+    "items_of",
+    "period_of",
+    "started_at",
+    "status_of",
+    "trial_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a subscription: a price and how many of it."""
+
+    id: str | None
+    price: Price
+    quantity: int
+    discounts: tuple[object, ...] = ()
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """What the customer pays for on this item; a renewal lists the same terms again."""
+        price = self.price
+        return (price.id, price.unit_amount, self.quantity, price.interval, price.interval_count)
+
+
+def items_of(subscription: JsonObject) -> tuple[Item, ...]:
+    """The items, or before there were any, the one plan and quantity of the subscription itself."""
+    entries = listed(subscription.get("items"))
+    if not entries and (subscription.get("plan") or subscription.get("price")):
+        entries = [{"plan": subscription.get("plan"), "price": subscription.get("price"), **_quantity(subscription)}]
+    return tuple(_item(entry) for entry in entries if not entry.get("deleted"))
+
+
+def items_before(subscription: JsonObject, previous: JsonObject, before: JsonObject) -> tuple[Item, ...]:
+    """The items as they were before an update.
+
+    Old API versions state a plan change on the subscription alone (`previous_attributes.plan`, `.quantity`) beside
+    items that already show the new plan; then the subscription's own plan is the one to read.
+    """
+    if "items" in previous or not previous.keys() & {"plan", "price", "quantity"}:
+        return items_of(before)
+    now = items_of(subscription)
+    if len(now) != 1:
+        return items_of(before)
+    hidden = {"items", "price"} if "plan" in previous else {"items"}
+    alone = {key: value for key, value in before.items() if key not in hidden}
+    if not (alone.get("plan") or alone.get("price")):
+        return (_replace_quantity(now[0], before),)
+    (item,) = items_of(alone) or now
+    return (Item(now[0].id, item.price, item.quantity, now[0].discounts),)
+
+
+def items_complete(subscription: JsonObject) -> bool:
+    """Whether the payload holds every item; Stripe cuts the list at ten and says `has_more`."""
+    return dig(subscription, "items", "has_more") is not True
+
+
+def _item(entry: JsonObject) -> Item:
+    price, plan = entry.get("price"), entry.get("plan")
+    # An id in place of the object happens where a repository or an integration trimmed the payload.
+    price = {"id": price} if isinstance(price, str) else hash_of(price)
+    plan = {"id": plan} if isinstance(plan, str) else hash_of(plan)
+    quantity = integer(entry.get("quantity"))
+    discounts = entry.get("discounts")
+    return Item(
+        id=text(entry.get("id")),
+        price=read_price(price, plan),
+        # A metered item has no quantity; a licensed one always does, and 1 is Stripe's default for it.
+        quantity=1 if quantity is None else quantity,
+        discounts=tuple(discounts) if isinstance(discounts, list) else (),
+    )
+
+
+def _quantity(subscription: JsonObject) -> JsonObject:
+    return {"quantity": subscription.get("quantity")}
+
+
+def _replace_quantity(item: Item, before: JsonObject) -> Item:
+    quantity = integer(before.get("quantity"))
+    return Item(item.id, item.price, item.quantity if quantity is None else quantity, item.discounts)
+
+
+def status_of(subscription: JsonObject) -> str | None:
+    """incomplete, incomplete_expired, trialing, active, past_due, canceled, unpaid or paused."""
+    return text(subscription.get("status"))
+
+
+def currency_of(subscription: JsonObject) -> str | None:
+    """The currency in lower case, which old payloads state on the price or plan only."""
+    stated = text(subscription.get("currency"))
+    return stated or next((item.price.currency for item in items_of(subscription) if item.price.currency), None)
+
+
+def period_of(subscription: JsonObject) -> tuple[int | None, int | None]:
+    """Start and end of the current period in epoch seconds; on items since 2025-03-31 (the earliest end counts)."""
+    on_items = [
+        (integer(entry.get("current_period_start")), integer(entry.get("current_period_end")))
+        for entry in listed(subscription.get("items"))
+    ]
+    known = [(start, end) for start, end in on_items if end is not None]
+    if known:
+        return min(known, key=lambda period: period[1])
+    return integer(subscription.get("current_period_start")), integer(subscription.get("current_period_end"))
+
+
+def trial_of(subscription: JsonObject) -> tuple[int | None, int | None]:
+    """Start and end of the trial in epoch seconds, also long after it is over."""
+    return integer(subscription.get("trial_start")), integer(subscription.get("trial_end"))
+
+
+def cancellation_scheduled_for(subscription: JsonObject) -> int | None:
+    """When the subscription will end by itself, in epoch seconds, or None where nothing is scheduled or it has ended.
+
+    Flexible billing sets `cancel_at`, `cancel_at_period_end` and `canceled_at` on a subscription that is still
+    active, so `canceled_at` says nothing here.
+    """
+    if ended_at(subscription) is not None:
+        return None
+    cancel_at = integer(subscription.get("cancel_at"))
+    if cancel_at is not None:
+        return cancel_at
+    if subscription.get("cancel_at_period_end") is not True:
+        return None
+    # Known to be scheduled even where the payload holds no period.
+    return period_of(subscription)[1] or 0
+
+
+def ended_at(subscription: JsonObject) -> int | None:
+    """When the subscription really ended, in epoch seconds; `canceled_at` alone is no end."""
+    return integer(subscription.get("ended_at"))
+
+
+def started_at(subscription: JsonObject) -> int | None:
+    """When the customer subscribed, in epoch seconds."""
+    for field in ("start_date", "created", "start"):
+        moment = integer(subscription.get(field))
+        if moment is not None:
+            return moment
+    return None

@@ -1,0 +1,234 @@
+"""From one Stripe event and what is known of its customer to the Segment calls it becomes. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.composing import Composer, finished
+from stripe_to_segment.identity import Rung, resolve, stated_by, stranger_id
+from stripe_to_segment.mapping.catalog import CATALOG, Identify
+from stripe_to_segment.mapping.traits import shown_digest
+from stripe_to_segment.segment_side.calls import identifier, mark_of
+from stripe_to_segment.stripe_side.fields import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stripe_to_segment.composing import Enrich
+    from stripe_to_segment.identity import Identity, Stated
+    from stripe_to_segment.mapping.facts import Fact, Known
+    from stripe_to_segment.mapping.learning import Lesson
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["Outcome", "Translation", "event_mark", "refusal", "translate"]
+
+
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    MAPPED = "mapped"
+    IGNORED = "ignored"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The calls of one event, and what is known after it.
+
+    `calls` leaves out what the ledger says was delivered. The event's own `mark` joins the ledger once all of them
+    are delivered; `counted`, the mark of its payment, joins it with the profile. `shows` is
+    the digest of the traits that its identify shows, if it has one, and `joins` says that it ties the stranger's
+    history to the user; the profile takes both for done.
+    """
+
+    outcome: Outcome
+    profile: Profile
+    mark: str
+    reason: str | None = None
+    calls: tuple[Call, ...] = ()
+    counted: str | None = None
+    joins: bool = False
+    shows: str | None = None
+    rung: Rung | None = None
+    orders: Mapping[str, str] = field(default_factory=dict)
+    product_names: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal(event: StripeEvent, settings: Settings) -> str | None:
+    """Why this event is not for this stack at all, or None where it is."""
+    if event.type not in CATALOG:
+        return f"no mapping for {event.type}"
+    if event.account is not None and not settings.takes_connect:
+        return "event of a connected account; CONNECT_EVENTS is refuse"
+    if not settings.accepts(livemode=event.livemode):
+        return f"{'live' if event.livemode else 'test'} mode event; STRIPE_MODE is {settings.stripe_mode}"
+    return None
+
+
+def event_mark(event: StripeEvent) -> str:
+    """The ledger's mark for an event delivered as a whole."""
+    about = text(event.object.get("id")) or ""
+    return mark_of(identifier(event.scope, event.id, event.type, str(event.created), about))
+
+
+def translate(
+    event: StripeEvent, known: Known, settings: Settings, *, enrich: Enrich, hold_after: int | None = None
+) -> Translation:
+    """Map one event of a type that the catalog has.
+
+    Parameters
+    ----------
+    event
+        The event.
+    known
+        Its customer's record, product names and orders.
+    settings
+        What the user chose.
+    enrich
+        The team's own last word on each call.
+    hold_after
+        Epoch seconds: an event created later than this, whose user is unknown, is held back for its identity to
+        arrive. None never holds.
+
+    Raises
+    ------
+    EnrichError
+        where `enrich` fails on one of the calls.
+    """
+    row, mark = CATALOG[event.type], event_mark(event)
+    if mark in known.profile.ledger:
+        return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
+    stated = stated_by(event, settings)
+    facts = list(row.facts(event, known))
+    lesson = row.learns(event, replace(known, profile=_with_person(known.profile, stated)), row.rank)
+    profile, counted = _with_payment(event, lesson)
+    stranger = profile.stranger or stranger_id(event)
+    who = resolve(stated, profile, stranger, settings)
+    rung = Rung.UNKNOWN if who is None else who.rung
+    learnt = Translation(
+        Outcome.MAPPED,
+        profile,
+        mark,
+        counted=counted,
+        rung=rung,
+        orders=lesson.orders,
+        product_names=lesson.product_names,
+    )
+
+    if profile.opted_out:
+        return replace(learnt, outcome=Outcome.IGNORED, reason="analytics_opt_out")
+    if hold_after is not None and rung is Rung.UNKNOWN and event.created > hold_after and _may_be_named_later(event):
+        return Translation(Outcome.HELD, known.profile, mark, "waiting for the user's identity", rung=rung)
+    if who is None:
+        return replace(learnt, outcome=Outcome.IGNORED, reason="unknown user; UNKNOWN_USER_POLICY is skip")
+
+    digest = shown_digest(profile)
+    changed = lesson.changed or profile.shown not in {None, digest}
+    shows = row.identify is Identify.ALWAYS or (row.identify is Identify.IF_CHANGED and changed)
+    plan = _IdentifyPlan(who, profile, stranger, shows=shows)
+    calls = tuple(finished(_bodies(event, known, plan, facts, settings), event, enrich))
+    fresh = tuple(call for call in calls if call.mark not in known.profile.ledger)
+    after = replace(profile, shown=digest) if shows else profile
+    return replace(
+        learnt,
+        profile=plan.after(after) if calls else profile,
+        calls=fresh,
+        joins=plan.joins,
+        shows=digest if shows else None,
+        reason=_why_nothing(calls, fresh),
+    )
+
+
+def _bodies(
+    event: StripeEvent, known: Known, plan: _IdentifyPlan, facts: list[Fact], settings: Settings
+) -> Iterator[dict[str, Any]]:
+    """The calls in the order in which they should arrive: who it is, what it belongs to, what happened."""
+    profile, composer = plan.profile, Composer(event, plan.who, plan.profile, settings)
+    if plan.joins_apart:
+        yield composer.join(plan.stranger)
+    if plan.shows:
+        yield composer.identify(plan.anonymous_id)
+    regrouped = profile.group_id != known.profile.group_id
+    if profile.group_id and (regrouped or (plan.shows and event.type.startswith("customer.subscription."))):
+        yield composer.group(profile.group_id)
+    for fact in facts:
+        if fact.name not in settings.drop_events:
+            yield composer.track(fact)
+
+
+@dataclass(frozen=True, slots=True)
+class _IdentifyPlan:
+    """How this event joins the stranger's history to the user, once for each customer."""
+
+    who: Identity
+    profile: Profile
+    stranger: str
+    shows: bool
+
+    @property
+    def _known(self) -> bool:
+        return self.who.rung is not Rung.UNKNOWN
+
+    @property
+    def _to_join(self) -> bool:
+        return self._known and not self.profile.joined
+
+    @property
+    def joins_apart(self) -> bool:
+        """Whether joining takes an identify of its own: history exists, and the event's own identify cannot do it."""
+        history = self.profile.stranger is not None
+        return self._to_join and history and (not self.shows or self.who.anonymous_id not in {None, self.stranger})
+
+    @property
+    def anonymous_id(self) -> str | None:
+        """The anonymousId of the event's own identify: the browser's, else the stranger's until it is joined."""
+        return self.who.anonymous_id or (self.stranger if self._to_join else None)
+
+    @property
+    def joins(self) -> bool:
+        """Whether this event's identify is the one that joins."""
+        return self._to_join and (self.shows or self.joins_apart)
+
+    def after(self, profile: Profile) -> Profile:
+        """The record once the calls are out."""
+        if self._known:
+            return replace(profile, joined=profile.joined or self.joins)
+        return replace(profile, stranger=self.stranger) if self.who.anonymous_id == self.stranger else profile
+
+
+def _with_person(profile: Profile, stated: Stated) -> Profile:
+    """What the event says of the person outlives it: the next event of this customer may say nothing."""
+    return replace(
+        profile,
+        user_id=stated.user_id or profile.user_id,
+        anonymous_id=stated.anonymous_id or profile.anonymous_id,
+        group_id=stated.group_id or profile.group_id,
+        opted_out=profile.opted_out if stated.opted_out is None else stated.opted_out,
+    )
+
+
+def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, str | None]:
+    """The record with the event's payment, and its mark: counted once in however many events it is stated."""
+    if lesson.payment is None:
+        return lesson.profile, None
+    key, currency, minor = lesson.payment
+    counted = mark_of(identifier(event.scope, "counted", key))
+    if counted in lesson.profile.ledger:
+        return lesson.profile, counted
+    return lesson.profile.with_payment(currency, minor), counted
+
+
+def _may_be_named_later(event: StripeEvent) -> bool:
+    """A Checkout Session is what names the user; there is nothing to wait for."""
+    return event.customer is not None and not event.type.startswith("checkout.session.")
+
+
+def _why_nothing(calls: tuple[Call, ...], fresh: tuple[Call, ...]) -> str | None:
+    if fresh:
+        return None
+    return "already delivered" if calls else "nothing to tell: no fact and no trait changed"
