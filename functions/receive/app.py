@@ -1,0 +1,80 @@
+"""Stripe → queue: check the signature, drop what nobody maps, queue the raw event, answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+from typing import Any
+
+import boto3
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.observability import count, logger, metrics
+from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
+from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment.settings import settings_from_environment
+
+METRIC_OF = {"queue": "EventsQueued", "ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
+
+settings = settings_from_environment()
+secret = SecretSource(
+    lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
+)
+
+
+@cache
+def sqs() -> Any:
+    """The client, made when the first event is queued."""
+    return boto3.client("sqs")
+
+
+@metrics.log_metrics
+def handler(request: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer one request of the HTTP API (payload format 2.0)."""
+    body = body_of(request)
+    reply = _examined(request, body)
+    if reply.outcome == "queue" and body is not None:
+        reply = _queued(body, reply)
+    _note(reply)
+    return {
+        "statusCode": reply.status,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(reply.body, ensure_ascii=False),
+    }
+
+
+def _examined(request: dict[str, Any], body: bytes | None) -> Reply:
+    try:
+        signature = header_of(request, "stripe-signature")
+        reply = examine(body, signature, secret.get(), settings, time.time())
+        # The secret may have been filled or rotated since it was cached.
+        if reply.reason in {"wrong", "no_secret"} and secret.refresh():
+            reply = examine(body, signature, secret.get(), settings, time.time())
+    except ConfigurationError as error:
+        return Reply(503, "unready", "bad_secret", str(error))
+    return reply
+
+
+def _queued(body: bytes, reply: Reply) -> Reply:
+    try:
+        sqs().send_message(QueueUrl=settings.events_queue_url, MessageBody=queueable(body))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, Stripe must come again
+        return Reply(503, "unready", "queue_refused", f"the event was not queued: {type(error).__name__}", reply.event)
+    return reply
+
+
+def _note(reply: Reply) -> None:
+    """One line and one counter for each request: ids, type and outcome, never a body or a header."""
+    event = reply.event
+    fields = {"outcome": reply.outcome, "status": reply.status, "reason": reply.reason}
+    if event is not None:
+        fields |= {
+            "event_id": event.id,
+            "event_type": event.type,
+            "livemode": event.livemode,
+            "account": event.account,
+        }
+    log = logger.error if reply.outcome == "unready" else logger.warning if reply.outcome == "refused" else logger.info
+    log(reply.message or "event queued", extra=fields)
+    count(METRIC_OF[reply.outcome])

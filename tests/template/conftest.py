@@ -1,0 +1,91 @@
+"""The template as CloudFormation sees it, and what `sam build` made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The translated template.
+
+    Attributes
+    ----------
+    body
+        The whole of it.
+    """
+
+    body: dict[str, Any]
+
+    @property
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """Resources by logical id, those that SAM makes included."""
+        resources: dict[str, dict[str, Any]] = self.body["Resources"]
+        return resources
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        """The properties of one resource."""
+        properties: dict[str, Any] = self.resources[logical_id]["Properties"]
+        return properties
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of all resources of a type, by logical id."""
+        return {name: found["Properties"] for name, found in self.resources.items() if found["Type"] == kind}
+
+    def default(self, parameter: str) -> str:
+        """The default of a parameter."""
+        return str(self.body["Parameters"][parameter]["Default"])
+
+    def variables(self, function: str) -> dict[str, Any]:
+        """The environment variables of a function."""
+        variables: dict[str, Any] = self.properties(function)["Environment"]["Variables"]
+        return variables
+
+    def statements(self, role: str) -> list[dict[str, Any]]:
+        """The policy statements of a role."""
+        policies = self.properties(role)["Policies"]
+        return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+@pytest.fixture(scope="session")
+def template(project: Path) -> Template:
+    """template.yaml after the SAM transform, done by sam's own translator."""
+    python, script = project / ".tools/sam/bin/python", Path(__file__).with_name("translate_template.py")
+    assert python.exists(), f"{python} is missing: run `make install`"
+    command = [str(python), str(script), "template.yaml"]
+    # The transform writes ARNs of a region, and asks nobody which one.
+    environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own script
+    return Template(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="session")
+def dependencies_layer(project: Path) -> Path:
+    """The built layer of third-party code."""
+    return built(project, "DependenciesLayer")
+
+
+@pytest.fixture(scope="session")
+def package_layer(project: Path) -> Path:
+    """The built layer of this project's package."""
+    return built(project, "StripeToSegmentLayer")
+
+
+def built(project: Path, layer: str) -> Path:
+    """The folder that Lambda puts on the path from a built layer."""
+    folder = project / ".aws-sam/build" / layer / "python"
+    assert folder.is_dir(), f"{folder} is missing: run `make build`"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project_template(project: Path) -> str:
+    """The text of template.yaml."""
+    return (project / "template.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,92 @@
+"""How the functions run, and what they log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.template.conftest import Template
+
+FUNCTIONS = ["ReceiveFunction", "DeliverFunction"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_runs_on_python_3_13_on_the_chosen_processor(template: Template, function: str) -> None:
+    properties = template.properties(function)
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Handler"] == "app.handler"
+    assert properties["Architectures"] == [{"Ref": "Architecture"}]
+    assert template.default("Architecture") == "arm64"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_logs_json_into_a_group_of_its_own(template: Template, function: str) -> None:
+    logging = template.properties(function)["LoggingConfig"]
+    assert logging["LogFormat"] == "JSON"
+    assert logging["LogGroup"] == {"Ref": function.replace("Function", "LogGroup")}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_lambda_itself_filters_no_log_line(template: Template, function: str) -> None:
+    """Metrics are log lines without a level: a filter at WARNING would drop them all."""
+    assert template.properties(function)["LoggingConfig"]["ApplicationLogLevel"] == "DEBUG"
+    assert template.variables(function)["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
+
+
+def test_every_log_group_forgets(template: Template) -> None:
+    groups = template.of_type("AWS::Logs::LogGroup")
+    assert set(groups) == {"ApiLogGroup", "ReceiveLogGroup", "DeliverLogGroup"}
+    for group in groups.values():
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_traced(template: Template, function: str) -> None:
+    assert template.properties(function)["TracingConfig"] == {"Mode": "Active"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_called_by_the_alias_of_a_published_version(template: Template, function: str) -> None:
+    alias = template.properties(f"{function}Aliaslive")
+    assert alias["Name"] == "live"
+    version = alias["FunctionVersion"]["Fn::GetAtt"][0]
+    assert template.resources[version]["Type"] == "AWS::Lambda::Version"
+    assert template.properties(version)["FunctionName"] == {"Ref": function}
+
+
+def test_a_release_that_changes_only_a_setting_or_a_layer_publishes_a_version(project_template: str) -> None:
+    assert project_template.count("AutoPublishAliasAllProperties: true") == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_reserves_no_concurrency(template: Template, function: str) -> None:
+    """Reserving takes from the account's other functions, and a new account has only ten to give."""
+    assert "ReservedConcurrentExecutions" not in template.properties(function)
+
+
+def test_the_api_has_one_route_and_bounds_its_rate(template: Template) -> None:
+    assert {path: list(methods) for path, methods in template.properties("WebhookApi")["Body"]["paths"].items()} == {
+        "/webhooks/stripe": ["post"]
+    }
+    (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+    assert stage["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "ThrottleRate"},
+        "ThrottlingBurstLimit": {"Ref": "ThrottleBurst"},
+    }
+
+
+def test_receive_answers_before_the_api_gives_up(template: Template) -> None:
+    assert template.body["Parameters"]["ReceiveTimeout"]["MaxValue"] < 30
+
+
+def test_the_access_log_is_json_without_bodies_or_headers(template: Template) -> None:
+    (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+    settings = stage["AccessLogSettings"]
+    assert settings["DestinationArn"] == {"Fn::GetAtt": ["ApiLogGroup", "Arn"]}
+    fields = json.loads(settings["Format"])
+    assert fields["status"] == "$context.status"
+    assert all(field.startswith("$context.") for field in fields.values())
+    assert not [field for field in fields.values() if "header" in field or "body" in field or "input" in field]

@@ -1,0 +1,113 @@
+"""What a user is asked, told and given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.settings import Settings, settings_from
+
+if TYPE_CHECKING:
+    from tests.template.conftest import Template
+
+# Read by Powertools, not by the package's settings.
+POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
+# Settings whose value is a resource of the stack, or its name.
+OF_THE_STACK = {"SECRET_ARN", "EVENTS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "SOURCE_NAME"}
+
+
+@pytest.fixture(scope="module")
+def variables(template: Template) -> dict[str, Any]:
+    """The environment variables of both functions together."""
+    return template.variables("ReceiveFunction") | template.variables("DeliverFunction")
+
+
+def test_every_parameter_says_what_empty_means(template: Template) -> None:
+    for name, parameter in template.body["Parameters"].items():
+        assert re.search(r"\. Empty: .+\.$", parameter["Description"]), name
+
+
+def test_every_parameter_has_a_default_and_the_description_names_it(template: Template) -> None:
+    for name, parameter in template.body["Parameters"].items():
+        assert "Default" in parameter, name
+        if "the default, " in parameter["Description"]:
+            assert str(parameter["Default"]) in parameter["Description"].split("the default, ")[1], name
+
+
+def test_every_bound_is_explained(template: Template) -> None:
+    for name, parameter in template.body["Parameters"].items():
+        if {"AllowedPattern", "MinValue", "MaxValue"} & set(parameter):
+            assert parameter["ConstraintDescription"].startswith("must be"), name
+
+
+def test_every_parameter_stands_in_one_group_of_the_console(template: Template) -> None:
+    groups = template.body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    shown = [name for group in groups for name in group["Parameters"]]
+    assert sorted(shown) == sorted(template.body["Parameters"])
+
+
+def test_every_parameter_is_used(template: Template, project_template: str) -> None:
+    for name in template.body["Parameters"]:
+        assert f"!Ref {name}" in project_template, name
+
+
+def test_the_functions_get_every_setting_of_the_package_and_no_other(variables: dict[str, Any]) -> None:
+    assert set(variables) - POWERTOOLS == {field.name.upper() for field in fields(Settings)}
+
+
+def test_the_templates_defaults_are_the_packages_defaults(template: Template, variables: dict[str, Any]) -> None:
+    given = {
+        name: template.default(value["Ref"])
+        for name, value in variables.items()
+        if name not in POWERTOOLS | OF_THE_STACK
+    }
+    assert settings_from(given) == Settings()
+
+
+def test_every_value_that_can_be_chosen_is_one_the_package_takes(template: Template, variables: dict[str, Any]) -> None:
+    for name in set(variables) - POWERTOOLS - OF_THE_STACK:
+        for value in template.body["Parameters"][variables[name]["Ref"]].get("AllowedValues", []):
+            settings_from({name: str(value)})
+
+
+def test_a_source_without_a_name_is_named_after_the_stack(variables: dict[str, Any]) -> None:
+    assert variables["SOURCE_NAME"] == {"Fn::If": ["SourceIsNamed", {"Ref": "SourceName"}, {"Ref": "AWS::StackName"}]}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "https://api.segment.io",
+        "https://events.eu1.segmentapis.com",
+        "https://hosted.rudderlabs.com/",
+        "https://example.dataplane.rudderstack.com/v1/batch",
+        "http://127.0.0.1:8080",
+        "http://localhost:8080/v1",
+    ],
+)
+def test_an_endpoint_is_an_https_address_or_this_machine(template: Template, address: str) -> None:
+    assert re.fullmatch(template.body["Parameters"]["SegmentEndpoint"]["AllowedPattern"], address)
+    settings_from({"SEGMENT_ENDPOINT": address})
+
+
+@pytest.mark.parametrize("address", ["http://api.segment.io", "api.segment.io", "https://", "https://a b", "ftp://a"])
+def test_an_endpoint_that_would_show_the_write_key_is_refused(template: Template, address: str) -> None:
+    assert not re.fullmatch(template.body["Parameters"]["SegmentEndpoint"]["AllowedPattern"], address)
+
+
+def test_the_outputs_are_what_the_next_steps_need(template: Template) -> None:
+    assert set(template.body["Outputs"]) == {
+        "WebhookUrl",
+        "EventsQueueUrl",
+        "DeadLetterQueueUrl",
+        "SecretArn",
+        "StateTableName",
+        "ReceiveFunctionName",
+        "DeliverFunctionName",
+    }
+    assert template.body["Outputs"]["WebhookUrl"]["Value"]["Fn::Sub"].endswith("/webhooks/stripe")
+    assert all(output["Description"] for output in template.body["Outputs"].values())

@@ -1,0 +1,98 @@
+"""Nothing that was acknowledged is lost between the two functions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.template.conftest import Template
+
+FOURTEEN_DAYS = 14 * 24 * 3600
+LONGEST_BACKOFF = 3600
+# Deliver's full jitter waits for anything up to the longest backoff, so for half of it on average.
+MEAN_BACKOFF = LONGEST_BACKOFF / 2
+DEVIATION = LONGEST_BACKOFF / math.sqrt(12)
+LONGEST_RETRY_AFTER = 300
+# Tries before the backoff has grown to its longest, from the smallest base upwards.
+TRIES_WHILE_GROWING = 12
+
+
+def receives_within(seconds: float) -> float:
+    """How often an unlucky record (one in a thousand million) is received in a time of failures."""
+    mean = seconds / MEAN_BACKOFF
+    return TRIES_WHILE_GROWING + mean + 6 * math.sqrt(mean) * DEVIATION / MEAN_BACKOFF
+
+
+def test_a_record_stays_invisible_for_six_timeouts_and_the_longest_window(template: Template) -> None:
+    assert template.properties("EventsQueue")["VisibilityTimeout"] == {
+        "Fn::FindInMap": ["VisibilityFor", {"Ref": "DeliverTimeout"}, "Seconds"]
+    }
+    assert template.properties("DeliverFunction")["Timeout"] == {"Ref": "DeliverTimeout"}
+    window = template.body["Parameters"]["BatchWindowSeconds"]["MaxValue"]
+    mapping = template.body["Mappings"]["VisibilityFor"]
+    assert set(mapping) == set(template.body["Parameters"]["DeliverTimeout"]["AllowedValues"])
+    for timeout, visibility in mapping.items():
+        assert visibility["Seconds"] >= 6 * int(timeout) + window
+
+
+def test_an_outage_of_three_days_does_not_fill_the_dead_letter_queue(template: Template) -> None:
+    allowed = template.properties("EventsQueue")["RedrivePolicy"]["maxReceiveCount"]
+    three_days = 3 * 24 * 3600
+    assert receives_within(three_days) < allowed, "by deliver's own backoff"
+    assert three_days / LONGEST_RETRY_AFTER < allowed, "by the longest Retry-After that is honoured"
+
+
+def test_a_record_can_wait_for_a_missing_write_key_as_long_as_the_queue_keeps_it(template: Template) -> None:
+    allowed = template.properties("EventsQueue")["RedrivePolicy"]["maxReceiveCount"]
+    assert receives_within(FOURTEEN_DAYS) < allowed
+
+
+def test_both_queues_keep_records_for_the_longest_time_there_is(template: Template) -> None:
+    for queue in ("EventsQueue", "DeadLetterQueue"):
+        assert template.properties(queue)["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def test_worn_out_records_go_to_the_dead_letter_queue(template: Template) -> None:
+    redrive = template.properties("EventsQueue")["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+
+
+def test_the_dead_letter_queue_serves_the_events_queue_alone(template: Template) -> None:
+    name = template.properties("EventsQueue")["QueueName"]["Fn::Sub"]
+    allow = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]
+    assert allow["redrivePermission"] == "byQueue"
+    assert allow["sourceQueueArns"] == [
+        {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}
+    ]
+
+
+def test_queues_are_encrypted_and_refuse_clear_text(template: Template) -> None:
+    policies = template.of_type("AWS::SQS::QueuePolicy")
+    for queue in ("EventsQueue", "DeadLetterQueue"):
+        assert template.properties(queue)["SqsManagedSseEnabled"] is True
+        (policy,) = [found for found in policies.values() if found["Queues"] == [{"Ref": queue}]]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
+        assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_one_failed_record_does_not_hold_up_its_batch(template: Template) -> None:
+    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_deliver_reads_the_queue_in_bounded_batches_through_its_alias(template: Template) -> None:
+    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["EventsQueue", "Arn"]}
+    assert mapping["FunctionName"] == {"Ref": "DeliverFunctionAliaslive"}
+    assert mapping["BatchSize"] == {"Ref": "BatchSize"}
+    assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "BatchWindowSeconds"}
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+    assert template.default("BatchSize") == "100"
+
+
+def test_every_batch_size_that_can_be_chosen_has_the_window_it_needs(template: Template) -> None:
+    """Lambda refuses batches of more than 10 records without a window of at least a second."""
+    assert template.body["Parameters"]["BatchWindowSeconds"]["MinValue"] >= 1
