@@ -1,0 +1,81 @@
+"""The fields of Stripe's objects in events of API version 2026-04-22.dahlia, null or not.
+
+From Stripe's own sample objects (github.com/stripe/openapi) and from what Stripe delivers. A name in parentheses may be
+absent.
+"""
+
+from __future__ import annotations
+
+__all__ = ["FIELDS"]
+
+FIELDS = {
+    "event": "id object api_version created data livemode pending_webhooks request type",
+    "charge": """
+        id object amount amount_captured amount_refunded application application_fee application_fee_amount
+        balance_transaction billing_details calculated_statement_descriptor captured created currency customer
+        description disputed failure_balance_transaction failure_code failure_message fraud_details livemode
+        metadata on_behalf_of outcome paid payment_intent payment_method payment_method_details radar_options
+        receipt_email receipt_number receipt_url refunded review shipping source source_transfer
+        statement_descriptor statement_descriptor_suffix status transfer_data transfer_group""",
+    "checkout.session": """
+        id object adaptive_pricing after_expiration allow_promotion_codes amount_subtotal amount_total
+        automatic_tax billing_address_collection branding_settings cancel_url client_reference_id client_secret
+        collected_information consent consent_collection created currency currency_conversion custom_fields
+        custom_text customer customer_account customer_creation customer_details customer_email discounts
+        expires_at integration_identifier invoice invoice_creation livemode locale managed_payments metadata mode
+        origin_context payment_intent payment_link payment_method_collection payment_method_configuration_details
+        payment_method_options payment_method_types payment_status permissions phone_number_collection
+        recovered_from saved_payment_method_options setup_intent shipping_address_collection shipping_cost
+        shipping_options status submit_type subscription success_url (tax_id_collection) total_details ui_mode url
+        wallet_options""",
+    "customer": """
+        id object address balance created currency default_source delinquent description discount email
+        invoice_prefix invoice_settings livemode metadata name next_invoice_sequence phone preferred_locales
+        shipping tax_exempt test_clock""",
+    "discount": """
+        id object checkout_session customer customer_account end invoice invoice_item promotion_code source start
+        subscription subscription_item""",
+    "invoice": """
+        id object account_country account_name account_tax_ids amount_due amount_overpaid amount_paid
+        amount_remaining amount_shipping application attempt_count attempted auto_advance automatic_tax
+        automatically_finalizes_at billing_reason collection_method created currency custom_fields customer
+        customer_account customer_address customer_email customer_name customer_phone customer_shipping
+        customer_tax_exempt customer_tax_ids default_payment_method default_source default_tax_rates description
+        discounts due_date effective_at ending_balance footer from_invoice hosted_invoice_url invoice_pdf issuer
+        last_finalization_error latest_revision lines livemode metadata next_payment_attempt number on_behalf_of
+        parent payment_settings period_end period_start post_payment_credit_notes_amount
+        pre_payment_credit_notes_amount receipt_number rendering shipping_cost shipping_details starting_balance
+        statement_descriptor status status_transitions subtotal subtotal_excluding_tax test_clock total
+        total_discount_amounts total_excluding_tax total_pretax_credit_amounts total_taxes webhooks_delivered_at""",
+    "invoice_payment": """
+        id object amount_paid amount_requested created currency invoice is_default livemode payment status
+        status_transitions""",
+    "line_item": """
+        id object amount currency description discount_amounts discountable discounts invoice livemode metadata
+        parent period pretax_credit_amounts pricing quantity quantity_decimal subtotal taxes""",
+    "list": "object data has_more total_count url",
+    "plan": """
+        id object active amount amount_decimal billing_scheme created currency interval interval_count livemode
+        metadata meter nickname product tiers_mode transform_usage trial_period_days usage_type""",
+    "price": """
+        id object active billing_scheme created currency custom_unit_amount livemode lookup_key metadata nickname
+        product recurring tax_behavior tiers_mode transform_quantity type unit_amount unit_amount_decimal""",
+    "product": """
+        id object active created default_price description images livemode marketing_features metadata name
+        package_dimensions shippable statement_descriptor tax_code type unit_label updated url""",
+    "subscription": """
+        id object application application_fee_percent automatic_tax billing_cycle_anchor
+        billing_cycle_anchor_config billing_mode billing_schedules billing_thresholds cancel_at
+        cancel_at_period_end canceled_at cancellation_details collection_method created currency customer
+        customer_account days_until_due default_payment_method default_source default_tax_rates description
+        discounts ended_at invoice_settings items latest_invoice livemode managed_payments metadata
+        next_pending_invoice_item_invoice on_behalf_of pause_collection payment_settings
+        pending_invoice_item_interval pending_setup_intent pending_update plan quantity schedule start_date status
+        test_clock transfer_data trial_end trial_settings trial_start""",
+    "subscription_item": """
+        id object billing_thresholds created (current_period_end) (current_period_start) discounts metadata plan
+        price quantity subscription tax_rates""",
+    "tax_rate": """
+        id object active country created description display_name effective_percentage flat_amount inclusive
+        jurisdiction jurisdiction_level livemode metadata percentage rate_type state tax_type""",
+}

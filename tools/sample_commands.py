@@ -1,0 +1,115 @@
+"""`stripe-to-segment sample`: sample events, requests and batches on standard output, fresh and signed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tools.inputs import STDIN, dump, read_events
+from tools.samples import api_gateway_request, body_of, freshen, sample, samples, sqs_batch
+from tools.signing import SAMPLE_SECRET
+from tools.stack_file import read_stack_file
+
+__all__ = ["app"]
+
+QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:stripe-to-segment-EventsQueue"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Print sample events, or the requests and batches that carry them, for `sam local invoke -e`.",
+)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Samples by name, or files of your own, or -.", metavar="NAME")]
+Everything = Annotated[bool, typer.Option("--all", help="Every sample, in the order in which they happened.")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh/--as-is", help="New ids and current times, or exactly what the file says.")
+]
+
+
+@app.command("list")
+def list_command(as_json: Annotated[bool, typer.Option("--json", help="One JSON line per sample.")] = False) -> None:
+    """List the sample events in the order in which they happened."""
+    for each in samples():
+        if as_json:
+            typer.echo(json.dumps({"name": each.name, "type": each.type, "path": str(each.path)}))
+        else:
+            typer.echo(each.name)
+
+
+@app.command()
+def event(names: Names = None, *, everything: Everything = False, fresh: Fresh = True) -> None:
+    """Print events: one as Stripe posts it, several as JSON lines.
+
+    Example: stripe-to-segment sample event --all | stripe-to-segment send -
+    """
+    events = _chosen(names, everything=everything, fresh=fresh)
+    for each in events:
+        typer.echo(dump(each) if len(events) == 1 else json.dumps(each, ensure_ascii=False))
+
+
+@app.command()
+def request(
+    name: Annotated[str, typer.Argument(help="A sample by name, or a file of your own, or -.")],
+    *,
+    secret: Annotated[
+        str,
+        typer.Option(envvar="STRIPE_SECRET", help="Signing secret.", show_default="the local stack's, or a sample one"),
+    ] = "",
+    base64: Annotated[bool, typer.Option("--base64", help="Body encoded, as API Gateway may deliver it.")] = False,
+    fresh: Fresh = True,
+) -> None:
+    """Print the API Gateway request, freshly signed, that invokes the receive function with an event.
+
+    Example: stripe-to-segment sample request invoice.paid.manual | sam local invoke ReceiveFunction -e -
+    """
+    secret = secret or str(read_stack_file().get("signing_secret") or SAMPLE_SECRET)
+    for each in _chosen([name], everything=False, fresh=fresh)[:1]:
+        typer.echo(dump(api_gateway_request(body_of(each), secret, int(time.time()), base64=base64)))
+
+
+@app.command()
+def batch(
+    names: Names = None,
+    *,
+    everything: Everything = False,
+    fresh: Fresh = True,
+    queue_arn: Annotated[str, typer.Option(help="The queue that the records name.")] = QUEUE_ARN,
+) -> None:
+    """Print the SQS batch that invokes the deliver function with events.
+
+    Example: stripe-to-segment sample batch customer.created invoice.paid.manual | sam local invoke DeliverFunction -e -
+    """
+    bodies = [body_of(each) for each in _chosen(names, everything=everything, fresh=fresh)]
+    typer.echo(dump(sqs_batch(bodies, queue_arn, int(time.time()))))
+
+
+def _chosen(names: list[str] | None, *, everything: bool, fresh: bool) -> list[dict[str, Any]]:
+    if bool(names) == everything:
+        typer.echo("error: name samples (`stripe-to-segment sample list` shows them) or take --all", err=True)
+        raise typer.Exit(2)
+    events = (
+        [each.event for each in samples()] if everything else [each for name in names or () for each in _named(name)]
+    )
+    # A seed of its own for each run: within the same second two runs must not give the same ids.
+    return freshen(events, int(time.time()), seed=os.urandom(8).hex()) if fresh else events
+
+
+def _named(name: str) -> list[dict[str, Any]]:
+    if name != STDIN and not Path(name).exists():
+        try:
+            return [sample(name).event]
+        except LookupError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+    events = []
+    for each in read_events([name]):
+        if each.error is not None or not isinstance(each.event, dict):
+            typer.echo(f"error: {each.source}: {each.error or 'no JSON object'}", err=True)
+            raise typer.Exit(2)
+        events.append(each.event)
+    return events
