@@ -1,0 +1,142 @@
+"""Monthly recurring revenue is what Stripe's dashboard shows, and unknown where a payload cannot tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
+from stripe_to_segment.stripe_side.subscription import items_of
+from tests.unit.shapes import a_plan, a_price, a_subscription, an_item, an_old_subscription
+
+
+def value_of(subscription: dict[str, Any]) -> MonthlyValue:
+    return monthly_value(subscription, items_of(subscription))
+
+
+def amount_of(*items: dict[str, Any], **more: Any) -> int | None:
+    return value_of(a_subscription(*items, **more)).amount
+
+
+@pytest.mark.parametrize(
+    ("interval", "count", "amount", "monthly"),
+    [
+        ("month", 1, 2000, 2000),
+        ("month", 3, 6000, 2000),
+        ("month", 6, 6000, 1000),
+        ("year", 1, 12000, 1000),
+        ("year", 1, 10000, 833),
+        ("year", 2, 24000, 1000),
+        ("week", 1, 1000, 4333),
+        ("week", 2, 1000, 2167),
+        ("day", 1, 100, 3042),
+        ("year", 1, 30, 2),
+        ("year", 1, 42, 4),
+    ],
+)
+def test_every_interval_is_normalised_to_a_month_half_to_even(
+    interval: str, count: int, amount: int, monthly: int
+) -> None:
+    price = a_price(amount, interval, recurring={"interval_count": count})
+    assert amount_of(an_item(price)) == monthly
+
+
+def test_items_are_summed_with_their_quantities() -> None:
+    assert amount_of(an_item(a_price(1000), 3), an_item(a_price(12000, "year"), 2)) == 3000 + 2000
+
+
+def test_the_sum_is_rounded_once_and_not_each_item() -> None:
+    thirds = [an_item(a_price(100, "year")) for _ in range(3)]
+    assert amount_of(*thirds) == 25
+
+
+def test_metered_items_count_nothing_beside_licensed_ones() -> None:
+    metered = a_price(7, recurring={"usage_type": "metered"})
+    assert amount_of(an_item(a_price(2000)), an_item(metered, None)) == 2000
+
+
+def test_a_metered_subscription_has_no_recurring_revenue() -> None:
+    assert amount_of(an_item(a_price(None, recurring={"usage_type": "metered"}), None)) == 0
+
+
+def test_tiers_make_the_value_unknown_and_never_zero() -> None:
+    tiered = a_price(None, billing_scheme="tiered", tiers_mode="graduated")
+    assert amount_of(an_item(tiered, 5), an_item(a_price(1000))) is None
+
+
+def test_a_tiered_price_with_a_stray_amount_is_still_unknown() -> None:
+    assert amount_of(an_item(a_price(0, billing_scheme="tiered"))) is None
+
+
+def test_a_cut_list_of_items_makes_the_value_unknown_and_not_partial() -> None:
+    cut = {"object": "list", "data": [an_item()], "has_more": True}
+    assert value_of(a_subscription(items=cut)).amount is None
+
+
+def test_a_price_below_a_cent_is_read_from_its_decimal() -> None:
+    assert amount_of(an_item(a_price(None, unit_amount_decimal="0.5"), 1000)) == 500
+
+
+@pytest.mark.parametrize(("rounding", "monthly"), [("up", 3000), ("down", 2000)])
+def test_packages_are_rounded_as_the_price_says(rounding: str, monthly: int) -> None:
+    assert amount_of(an_item(a_price(1000, transform_quantity={"divide_by": 10, "round": rounding}), 25)) == monthly
+
+
+def test_old_plans_count_like_prices() -> None:
+    assert value_of(an_old_subscription(a_plan(1500), quantity=2)).amount == 3000
+
+
+def test_a_plan_on_the_subscription_alone_counts_too() -> None:
+    subscription = an_old_subscription(a_plan(12000, "year"))
+    del subscription["items"]
+    assert value_of(subscription).amount == 1000
+
+
+@pytest.mark.parametrize(
+    "discount",
+    [
+        {"discount": {"id": "di_1", "coupon": {"id": "SAVE", "percent_off": 25.5}}},
+        {"discounts": [{"id": "di_1", "source": {"type": "coupon", "coupon": {"id": "SAVE", "percent_off": 25.5}}}]},
+        {"discounts": ["di_1"], "discount": {"id": "di_1", "coupon": {"id": "SAVE", "percent_off": 25.5}}},
+    ],
+    ids=["as before 2025", "as since 2025-09-30", "both at once"],
+)
+def test_a_stated_percentage_is_taken_off_once_in_every_shape(discount: dict[str, Any]) -> None:
+    assert value_of(a_subscription(an_item(a_price(2000)), **discount)) == MonthlyValue(1490)
+
+
+def test_a_fixed_amount_comes_off_once_a_period() -> None:
+    discount = {"discounts": [{"id": "di_1", "source": {"coupon": {"id": "TEN", "amount_off": 1200}}}]}
+    assert amount_of(an_item(a_price(12000, "year")), **discount) == 900
+
+
+def test_an_items_own_discount_leaves_the_other_items_alone() -> None:
+    half = [{"id": "di_1", "coupon": {"id": "HALF", "percent_off": 50}}]
+    assert amount_of(an_item(a_price(1000), discounts=half), an_item(a_price(1000))) == 1500
+
+
+def test_a_discount_never_makes_the_value_negative() -> None:
+    discount = {"discounts": [{"id": "di_1", "coupon": {"id": "BIG", "amount_off": 99999}}]}
+    assert amount_of(an_item(a_price(1000)), **discount) == 0
+
+
+@pytest.mark.parametrize("named", [["di_1"], [{"id": "di_1", "source": {"type": "coupon", "coupon": "SAVE"}}]])
+def test_a_discount_known_by_id_only_leaves_the_value_gross_and_says_so(named: list[Any]) -> None:
+    assert value_of(a_subscription(discounts=named)) == MonthlyValue(2000, gross=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "counted"),
+    [
+        ("active", 2000),
+        ("past_due", 2000),
+        ("trialing", 0),
+        ("unpaid", 0),
+        ("paused", 0),
+        ("incomplete", 0),
+        ("canceled", 0),
+    ],
+)
+def test_only_active_and_past_due_subscriptions_count(status: str, counted: int) -> None:
+    assert value_of(a_subscription()).counted(status) == counted

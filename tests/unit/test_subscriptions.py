@@ -1,0 +1,285 @@
+"""What a subscription's events say, in old and new shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_plan,
+    a_price,
+    a_subscription,
+    an_event,
+    an_invoice,
+    an_item,
+    an_old_subscription,
+)
+from tests.unit.worlds import World, names
+
+UPDATED = "customer.subscription.updated"
+PRO = a_price(5000, id="price_pro", product="prod_pro", lookup_key="pro")
+SCHEDULED = {"cancel_at": NOW + 30 * DAY, "cancel_at_period_end": True, "canceled_at": NOW}
+UNSCHEDULED = {"cancel_at": None, "cancel_at_period_end": False, "canceled_at": None}
+
+
+def update(subscription: dict[str, Any], previous: dict[str, Any], **more: Any) -> dict[str, dict[str, Any]]:
+    return World().tracks(an_event(UPDATED, subscription, previous=previous, **more))
+
+
+def items(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"items": {"data": list(entries)}}
+
+
+def test_a_new_subscription_is_created_with_its_first_mrr() -> None:
+    calls = World().deliver(an_event("customer.subscription.created", a_subscription(an_item(quantity=3))))
+    assert names(calls) == ["identify", "Subscription Created"]
+    assert calls[1]["properties"] == {
+        "subscription_id": "sub_basic",
+        "status": "active",
+        "plan": "price_basic",
+        "price_id": "price_basic",
+        "product_id": "prod_basic",
+        "quantity": 3,
+        "billing_period": "month",
+        "amount": 60,
+        "currency": "USD",
+        "mrr": 60,
+        "mrr_change": 60,
+    }
+
+
+def test_a_subscription_created_in_trial_starts_the_trial_and_counts_nothing_yet() -> None:
+    trial = a_subscription(status="trialing", trial_start=NOW, trial_end=NOW + 14 * DAY)
+    facts = World().tracks(an_event("customer.subscription.created", trial))
+    assert list(facts) == ["Subscription Created", "Trial Started"]
+    assert facts["Subscription Created"]["mrr_change"] == 0
+    assert facts["Trial Started"]["trial_plan_name"] == "price_basic"
+    assert facts["Trial Started"]["trial_end_date"] == "2026-12-02T11:06:40.000Z"
+    assert "mrr_change" not in facts["Trial Started"]
+
+
+def test_a_dearer_plan_is_an_upgrade() -> None:
+    facts = update(a_subscription(an_item(PRO)), items(an_item()))
+    assert list(facts) == ["Subscription Upgraded"]
+    upgrade = facts["Subscription Upgraded"]
+    assert upgrade["previous_plan"] == "price_basic"
+    assert upgrade["plan"] == "pro"
+    assert (upgrade["previous_mrr"], upgrade["mrr"], upgrade["mrr_change"]) == (20, 50, 30)
+    assert upgrade["changed"] == ["plan"]
+
+
+def test_a_cheaper_plan_is_a_downgrade() -> None:
+    facts = update(a_subscription(an_item()), items(an_item(PRO)))
+    assert facts["Subscription Downgraded"]["mrr_change"] == -30
+
+
+def test_more_seats_are_an_upgrade() -> None:
+    facts = update(a_subscription(an_item(quantity=5)), items(an_item(quantity=3)) | {"quantity": 3})
+    upgrade = facts["Subscription Upgraded"]
+    assert (upgrade["previous_quantity"], upgrade["quantity"], upgrade["changed"]) == (3, 5, ["quantity"])
+
+
+def test_another_price_of_the_same_worth_is_a_change() -> None:
+    yearly = a_price(24000, "year", id="price_yearly")
+    facts = update(a_subscription(an_item(yearly)), items(an_item()))
+    change = facts["Subscription Changed"]
+    assert change["changed"] == ["plan", "billing_period"]
+    assert change["previous_billing_period"] == "month"
+    assert change["mrr_change"] == 0
+
+
+def test_an_old_style_plan_change_beside_new_items_is_read_from_the_plan() -> None:
+    subscription = an_old_subscription(a_plan(5000, id="plan_pro"))
+    facts = update(subscription, {"plan": a_plan(2000, id="plan_basic")})
+    assert facts["Subscription Upgraded"]["previous_plan"] == "plan_basic"
+    assert facts["Subscription Upgraded"]["mrr_change"] == 30
+
+
+def test_an_old_style_quantity_change_is_read_from_the_quantity() -> None:
+    facts = update(an_old_subscription(quantity=4), {"quantity": 1})
+    assert facts["Subscription Upgraded"]["mrr_change"] == 60
+
+
+@pytest.mark.parametrize(
+    ("subscription", "previous"),
+    [
+        (
+            a_subscription(an_item(current_period_start=NOW + 30 * DAY, current_period_end=NOW + 60 * DAY)),
+            items(an_item()) | {"latest_invoice": "in_before"},
+        ),
+        (an_old_subscription(), {"current_period_start": NOW - 30 * DAY, "current_period_end": NOW}),
+        (a_subscription(), {"metadata": {"note": None}}),
+        (a_subscription(), {"default_payment_method": "pm_before"}),
+    ],
+    ids=["renewal since 2025, the whole item listed again", "renewal before 2025", "metadata", "payment method"],
+)
+def test_a_renewal_is_not_an_upgrade_and_bookkeeping_says_nothing(
+    subscription: dict[str, Any], previous: dict[str, Any]
+) -> None:
+    assert World().deliver(an_event(UPDATED, subscription, previous=previous)) == []
+
+
+def test_an_upgrade_inside_a_trial_is_one_and_changes_no_mrr() -> None:
+    trial = {"status": "trialing", "trial_start": NOW, "trial_end": NOW + DAY}
+    facts = update(a_subscription(an_item(PRO), **trial), items(an_item()))
+    assert list(facts) == ["Subscription Upgraded"]
+    assert facts["Subscription Upgraded"]["mrr_change"] == 0
+
+
+def test_an_upgrade_to_tiers_is_a_change_of_unknown_worth() -> None:
+    tiered = a_price(None, billing_scheme="tiered", id="price_tiered")
+    change = update(a_subscription(an_item(tiered)), items(an_item()))["Subscription Changed"]
+    assert "mrr" not in change
+    assert "mrr_change" not in change
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "expected"),
+    [
+        ("incomplete", "active", {"Subscription Activated": 20}),
+        ("incomplete", "incomplete_expired", {"Subscription Expired": None}),
+        ("trialing", "active", {"Trial Converted": 20, "Trial Ended": None}),
+        ("trialing", "past_due", {"Trial Ended": None, "Subscription Past Due": None}),
+        ("active", "past_due", {"Subscription Past Due": None}),
+        ("past_due", "active", {"Subscription Recovered": 0}),
+        ("past_due", "unpaid", {"Subscription Unpaid": -20}),
+        ("unpaid", "active", {"Subscription Recovered": 20}),
+    ],
+)
+def test_a_change_of_status_is_told_and_its_mrr_change_stands_on_one_fact(
+    was: str, now: str, expected: dict[str, int | None]
+) -> None:
+    facts = update(a_subscription(status=now), {"status": was})
+    assert {name: properties.get("mrr_change") for name, properties in facts.items()} == expected
+
+
+def test_a_converted_trial_says_so_and_another_end_does_not() -> None:
+    converted = update(a_subscription(status="active"), {"status": "trialing"})
+    lost = update(a_subscription(status="paused"), {"status": "trialing"})
+    assert converted["Trial Ended"]["converted"] is True
+    assert lost["Trial Ended"]["converted"] is False
+
+
+def test_activation_into_a_trial_starts_it() -> None:
+    trial = a_subscription(status="trialing", trial_start=NOW, trial_end=NOW + DAY)
+    assert list(update(trial, {"status": "incomplete"})) == ["Subscription Activated", "Trial Started"]
+
+
+def test_several_facts_of_one_update_come_in_the_catalogs_order() -> None:
+    subscription = a_subscription(an_item(PRO), status="active", **SCHEDULED)
+    facts = update(subscription, {"status": "past_due", **items(an_item()), **UNSCHEDULED})
+    assert list(facts) == [
+        "Subscription Upgraded",
+        "Subscription Cancellation Scheduled",
+        "Subscription Recovered",
+    ]
+    assert [name for name, properties in facts.items() if "mrr_change" in properties] == ["Subscription Upgraded"]
+
+
+def test_a_cancellation_is_scheduled_and_taken_back() -> None:
+    scheduled = a_subscription(
+        **SCHEDULED, cancellation_details={"reason": "cancellation_requested", "feedback": "too_expensive"}
+    )
+    fact = update(scheduled, UNSCHEDULED)["Subscription Cancellation Scheduled"]
+    assert fact["cancels_at"] == "2026-12-18T11:06:40.000Z"
+    assert (fact["cancelled_by"], fact["feedback"]) == ("customer", "too_expensive")
+    assert list(update(a_subscription(), SCHEDULED)) == ["Subscription Reactivated"]
+
+
+def test_an_old_cancellation_at_period_end_tells_when_from_the_period() -> None:
+    fact = update(an_old_subscription(cancel_at_period_end=True), {"cancel_at_period_end": False})
+    assert fact["Subscription Cancellation Scheduled"]["cancels_at"] == "2026-12-18T11:06:40.000Z"
+
+
+def test_canceled_at_without_ended_at_is_no_end() -> None:
+    calls = World().deliver(an_event(UPDATED, a_subscription(**SCHEDULED), previous=UNSCHEDULED))
+    assert calls[0]["traits"]["subscription_status"] == "active"
+    assert calls[0]["traits"]["mrr"] == 20
+
+
+def test_collection_is_paused_and_resumed() -> None:
+    paused = a_subscription(pause_collection={"behavior": "void", "resumes_at": NOW + DAY})
+    fact = update(paused, {"pause_collection": None})["Subscription Collection Paused"]
+    assert (fact["collection_behavior"], fact["resumes_at"]) == ("void", "2026-11-19T11:06:40.000Z")
+    resumed = update(a_subscription(), {"pause_collection": {"behavior": "void", "resumes_at": None}})
+    assert list(resumed) == ["Subscription Collection Resumed"]
+
+
+def test_an_ended_subscription_is_cancelled_and_its_mrr_gone() -> None:
+    ended = a_subscription(
+        status="canceled",
+        ended_at=NOW,
+        cancellation_details={"reason": "payment_failed", "feedback": None, "comment": "my own words"},
+    )
+    calls = World().deliver(an_event("customer.subscription.deleted", ended))
+    assert names(calls) == ["identify", "Subscription Cancelled"]
+    assert calls[0]["traits"]["plan"] is None
+    assert calls[0]["traits"]["mrr"] == 0
+    assert calls[0]["traits"]["subscription_count"] == 0
+    fact = calls[1]["properties"]
+    assert (fact["mrr"], fact["mrr_change"], fact["days_active"]) == (0, -20, 100)
+    assert fact["cancelled_by"] == "payment_failure"
+    assert "my own words" not in str(calls)
+
+
+def test_a_subscription_cancelled_in_trial_loses_no_mrr_and_ends_the_trial() -> None:
+    ended = a_subscription(status="canceled", ended_at=NOW, trial_start=NOW - DAY, trial_end=NOW + DAY)
+    facts = World().tracks(an_event("customer.subscription.deleted", ended))
+    assert list(facts) == ["Subscription Cancelled", "Trial Ended"]
+    assert facts["Subscription Cancelled"]["mrr_change"] == 0
+    assert facts["Trial Ended"]["converted"] is False
+
+
+def test_a_subscription_cancelled_while_unpaid_loses_nothing_more() -> None:
+    world = World()
+    world.deliver(an_event(UPDATED, a_subscription(status="unpaid"), previous={"status": "past_due"}))
+    ended = a_subscription(status="canceled", ended_at=NOW + DAY)
+    facts = world.tracks(an_event("customer.subscription.deleted", ended, created=NOW + DAY))
+    assert facts["Subscription Cancelled"]["mrr_change"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("customer.subscription.paused", "Subscription Paused"),
+        ("customer.subscription.resumed", "Subscription Resumed"),
+        ("customer.subscription.trial_will_end", "Trial Ending Soon"),
+        ("customer.subscription.pending_update_applied", "Subscription Update Applied"),
+        ("customer.subscription.pending_update_expired", "Subscription Update Expired"),
+    ],
+)
+def test_events_of_their_own_have_a_fact_of_their_own(kind: str, name: str) -> None:
+    assert list(World().tracks(an_event(kind, a_subscription()))) == [name]
+
+
+def test_a_late_old_update_tells_its_fact_and_leaves_newer_traits_alone() -> None:
+    world = World()
+    world.deliver(an_event(UPDATED, a_subscription(an_item(PRO)), previous=items(an_item()), created=NOW + 10))
+    late = an_event(UPDATED, a_subscription(an_item(quantity=2)), previous=items(an_item()), created=NOW)
+    assert names(world.deliver(late)) == ["Subscription Upgraded"]
+    (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
+    assert profile.subscriptions["sub_basic"].mrr == 5000
+
+
+def test_within_one_second_deleted_is_newer_than_updated_and_updated_than_created() -> None:
+    world = World()
+    world.deliver(
+        an_event("customer.subscription.deleted", a_subscription(status="canceled", ended_at=NOW)),
+        an_event(UPDATED, a_subscription(), previous={"status": "incomplete"}),
+        an_event("customer.subscription.created", a_subscription(status="incomplete")),
+    )
+    shown = [call["traits"]["subscription_status"] for call in world.calls if call["type"] == "identify"]
+    assert set(shown) == {"canceled"}
+
+
+def test_a_renewal_after_a_trial_is_told_apart() -> None:
+    world = World()
+    trial = a_subscription(status="trialing", trial_start=NOW - 14 * DAY, trial_end=NOW)
+    world.deliver(an_event("customer.subscription.created", trial, created=NOW - 14 * DAY))
+    first = an_invoice(billing_reason="subscription_cycle", created=NOW + 60)
+    second = an_invoice(id="in_next", billing_reason="subscription_cycle", created=NOW + 30 * DAY)
+    assert world.tracks(an_event("invoice.paid", first))["Subscription Renewed"]["after_trial"] is True
+    assert "after_trial" not in world.tracks(an_event("invoice.paid", second))["Subscription Renewed"]

@@ -1,0 +1,72 @@
+"""A small world for tests: the mapper with an in-memory store and a Segment that takes everything."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.delivery import Delivery, Record
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.settings import Settings, settings_from
+from stripe_to_segment.store import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from stripe_to_segment.delivery import Verdicts
+    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.store import Store
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+from tests.unit.shapes import NOW
+
+ACCEPTED = Answer(Verdict.ACCEPTED)
+
+
+def unchanged(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
+    """The shipped `enrich`."""
+    return call
+
+
+class World:
+    """Delivers events one after the other, or in one batch; `answer` decides what Segment says to a call."""
+
+    def __init__(self, store: Store | None = None, **given: str) -> None:
+        self.settings: Settings = settings_from({"IDENTITY_HOLD_SECONDS": "0", **given}, strict=True)
+        self.store = store or MemoryStore()
+        self.calls: list[dict[str, Any]] = []
+        self.requests: list[list[str]] = []
+        self.answer: Callable[[Call], Answer] = lambda _: ACCEPTED
+        self.enrich: Callable[[dict[str, Any], dict[str, Any]], object] = unchanged
+        self.now = NOW + 60
+
+    def _send(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        self.requests.append([call.message_id for call in calls])
+        answers = {call.message_id: self.answer(call) for call in calls}
+        arrived = [call.body for call in calls if answers[call.message_id].verdict is Verdict.ACCEPTED]
+        self.calls += [{**body, "livemode": livemode} for body in arrived]
+        return answers
+
+    def batch(self, *events: StripeEvent | str) -> list[Verdicts]:
+        """Deliver a batch."""
+        records = [
+            Record(str(number), event if isinstance(event, str) else json.dumps(event.body))
+            for number, event in enumerate(events)
+        ]
+        return Delivery(self.settings, self.store, self._send, self.enrich).deliver(records, self.now)
+
+    def deliver(self, *events: StripeEvent) -> list[dict[str, Any]]:
+        """Deliver events in batches of one; gives the calls that arrived for them."""
+        before = len(self.calls)
+        for event in events:
+            self.batch(event)
+        return self.calls[before:]
+
+    def tracks(self, *events: StripeEvent) -> dict[str, dict[str, Any]]:
+        """The properties of the track calls of these events, by name."""
+        return {call["event"]: call["properties"] for call in self.deliver(*events) if call["type"] == "track"}
+
+
+def names(calls: list[dict[str, Any]]) -> list[str]:
+    """What the calls are: a track's event name, or the kind."""
+    return [call.get("event", call["type"]) for call in calls]
