@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from stripe_to_segment.segment_side.calls import wire
 from stripe_to_segment.stripe_side.money import digits, major, minor_decimal, rounded
 
+ZERO_DECIMAL = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 
-@pytest.mark.parametrize(
-    "currency",
-    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"],
-)
+
+@pytest.mark.parametrize("currency", ZERO_DECIMAL.split())
 def test_a_zero_decimal_currency_is_sent_as_it_is(currency: str) -> None:
     assert major(500, currency) == 500
 

@@ -116,7 +116,8 @@ class Delivery:
     remembers: bool = True
 
     def deliver(self, records: Iterable[Record], now: float) -> list[Verdicts]:
-        """Deliver a batch; `now` is in epoch seconds. Gives one verdict for each record."""
+        """Deliver a batch; `now` is in epoch seconds. Gives one verdict for each record, in their order."""
+        records = list(records)
         verdicts: dict[str, Verdicts] = {}
         work: list[_Work] = []
         for record in records:
@@ -125,6 +126,8 @@ class Delivery:
                 work.append(read)
             else:
                 verdicts[record.id] = read
+        # In the order in which they are mapped and sent, identity first.
+        work.sort(key=lambda one: _order(one.event, self.settings))
         accepted: set[str] = set()
         for _ in range(ROUNDS):
             if not work:
@@ -132,7 +135,7 @@ class Delivery:
             work = self._round(work, now, verdicts, accepted)
         for left in work:
             verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
-        return list(verdicts.values())
+        return [verdicts[record.id] for record in records]
 
     def _read(self, record: Record) -> _Work | Verdicts:
         try:
@@ -191,11 +194,11 @@ class Delivery:
     def _translate(
         self, work: list[_Work], memory: Memory, now: float, verdicts: dict[str, Verdicts], accepted: set[str]
     ) -> list[Learnt]:
-        """Translate in an order that lets identity go first; what an event teaches serves the next."""
+        """Translate one after the other; what an event teaches serves the next."""
         learnt: list[Learnt] = []
         under_way = set(accepted)
         hold_after = int(now) - self.settings.identity_hold_seconds if self.settings.identity_hold_seconds else None
-        for one in sorted(work, key=lambda each: _order(each.event, self.settings)):
+        for one in work:
             known = _known(one.event, memory.profiles[one.key], memory)
             one.translation, one.calls = None, ()
             try:

@@ -1,0 +1,290 @@
+"""A batch is delivered once, in one request, and each record's fate is what its answers and the StateTable allow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.store import MemoryStore
+from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
+from tests.unit.worlds import ACCEPTED, World, names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.store import Learnt, Memory
+
+CREATED, UPDATED = "customer.subscription.created", "customer.subscription.updated"
+DOWN = Answer(Verdict.RETRY, "http_503")
+REFUSED = Answer(Verdict.REFUSED, "http_400", "no")
+
+
+def fates(verdicts: Iterable[Any]) -> list[str]:
+    return [verdict.fate.value for verdict in verdicts]
+
+
+def test_a_batch_is_one_request() -> None:
+    world = World()
+    world.batch(*(an_event("customer.created", a_customer(id=f"cus_{n}")) for n in range(100)))
+    assert [len(request) for request in world.requests] == [100]
+
+
+def test_live_and_test_calls_are_sent_apart() -> None:
+    world = World()
+    world.batch(*(an_event("customer.created", a_customer(), livemode=mode) for mode in (True, False)))
+    assert [call["livemode"] for call in world.calls] == [True, False]
+
+
+def test_a_second_delivery_of_an_event_sends_nothing() -> None:
+    world = World()
+    event = an_event(CREATED, a_subscription())
+    world.batch(event)
+    (again,) = world.batch(event)
+    assert (again.fate, again.reason) == ("ignored", "already delivered")
+    assert len(world.calls) == 2
+
+
+def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
+    world = World()
+    event = an_event(CREATED, a_subscription())
+    assert fates(world.batch(event, event)) == ["delivered", "delivered"]
+    assert names(world.calls) == ["identify", "Subscription Created"]
+
+
+def test_two_event_objects_about_one_change_are_one_fact() -> None:
+    world = World()
+    world.batch(an_event("invoice.paid", an_invoice()))
+    world.batch(an_event("invoice.paid", an_invoice()))
+    assert names(world.calls) == ["Order Completed"]
+
+
+def test_a_retry_after_an_outage_sends_the_same_message_ids() -> None:
+    world = World()
+    event = an_event(CREATED, a_subscription())
+    world.answer = lambda _: DOWN
+    assert fates(world.batch(event)) == ["retry"]
+    world.answer = lambda _: ACCEPTED
+    assert fates(world.batch(event)) == ["delivered"]
+    assert world.requests[0] == world.requests[1]
+
+
+def test_only_what_did_not_arrive_is_sent_again() -> None:
+    world = World()
+    event = an_event(CREATED, a_subscription())
+    world.answer = lambda call: DOWN if call.body["type"] == "identify" else ACCEPTED
+    world.batch(event)
+    world.answer = lambda _: ACCEPTED
+    world.batch(event)
+    assert names(world.calls) == ["Subscription Created", "identify"]
+
+
+def test_a_refused_call_buries_its_event_and_no_other() -> None:
+    world = World()
+    world.answer = lambda call: REFUSED if call.body.get("event") == "Checkout Completed" else ACCEPTED
+    bad, good = world.batch(
+        an_event("checkout.session.completed", a_session()), an_event("customer.created", a_customer())
+    )
+    assert (bad.fate, bad.reason, bad.detail) == ("dead", "http_400", "no")
+    assert good.fate == "delivered"
+
+
+def test_a_call_that_may_still_arrive_is_waited_for_before_its_event_is_buried() -> None:
+    world = World()
+    world.answer = lambda call: REFUSED if call.body["type"] == "identify" else DOWN
+    assert fates(world.batch(an_event(CREATED, a_subscription()))) == ["retry"]
+
+
+def test_retry_after_is_handed_on() -> None:
+    world = World()
+    world.answer = lambda _: Answer(Verdict.RETRY, "http_429", retry_after=120)
+    (verdict,) = world.batch(an_event(CREATED, a_subscription()))
+    assert verdict.wait == 120
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [("{", "not_json"), ("[]", "not_an_event"), ("null", "not_an_event"), ('{"a": NaN}', "not_json")],
+)
+def test_what_is_no_event_is_buried_with_the_reason(body: str, reason: str) -> None:
+    bad, good = World().batch(body, an_event("customer.created", a_customer()))
+    assert {(verdict.fate, verdict.reason) for verdict in (bad, good)} == {("dead", reason), ("delivered", "")}
+
+
+def test_a_thin_event_is_ignored_with_what_to_change() -> None:
+    (verdict,) = World().batch('{"object": "v2.core.event", "id": "evt_1", "type": "v1.customer.created"}')
+    assert verdict.fate == "ignored"
+    assert "Snapshot" in verdict.detail
+
+
+def test_an_event_of_another_mode_or_account_is_ignored() -> None:
+    live = an_event(CREATED, a_subscription(), livemode=True)
+    connected = an_event(CREATED, a_subscription(), account="acct_other")
+    assert fates(World(STRIPE_MODE="test").batch(live, connected)) == ["ignored", "ignored"]
+
+
+def test_an_enrich_that_raises_buries_the_event_without_its_words() -> None:
+    world = World()
+
+    def broken(_call: dict[str, Any], _event: dict[str, Any]) -> None:
+        raise ValueError("jo@example.com")
+
+    world.enrich = broken
+    (verdict,) = world.batch(an_event(CREATED, a_subscription()))
+    assert (verdict.fate, verdict.reason) == ("dead", "enrich_failed")
+    assert "ValueError" in verdict.detail
+    assert "jo@example.com" not in verdict.detail
+
+
+@pytest.mark.parametrize("result", ["text", {}, {"type": "track"}, {"type": "identify", "messageId": "mine"}])
+def test_an_enrich_that_gives_back_no_call_buries_the_event(result: object) -> None:
+    world = World()
+    world.enrich = lambda *_: result
+    assert fates(world.batch(an_event("customer.created", a_customer()))) == ["dead"]
+
+
+def test_an_enrich_may_change_or_drop_a_call() -> None:
+    world = World()
+    world.enrich = lambda call, event: (
+        None if call["type"] == "identify" else {**call, "properties": {"type": event["type"]}}
+    )
+    world.batch(an_event(CREATED, a_subscription()))
+    assert [call["properties"] for call in world.calls] == [{"type": CREATED}]
+
+
+class BrokenStore(MemoryStore):
+    """A StateTable that does not answer."""
+
+    def load(self, *_: Iterable[str]) -> Memory:
+        raise StoreUnavailableError("down")
+
+
+def test_a_statetable_that_does_not_answer_means_waiting_and_nothing_is_sent() -> None:
+    world = World(BrokenStore())
+    assert fates(world.batch(an_event(CREATED, a_subscription()))) == ["retry"]
+    assert world.requests == []
+
+
+class UnwritableStore(MemoryStore):
+    """A StateTable that refuses writes."""
+
+    def save(self, profiles: Sequence[Profile], *_: Any) -> dict[str, Exception]:
+        return {profile.key: StoreUnavailableError("down") for profile in profiles}
+
+
+def test_what_could_not_be_written_down_comes_again_with_the_same_message_ids() -> None:
+    world = World(UnwritableStore())
+    event = an_event(CREATED, a_subscription())
+    assert fates(world.batch(event)) == ["retry"]
+    world.batch(event)
+    assert world.requests[0] == world.requests[1]
+
+
+class RacedStore(MemoryStore):
+    """Lets another invocation write the record between our read and our write, once."""
+
+    def __init__(self, rival: World, event: Any) -> None:
+        super().__init__()
+        rival.store = self
+        self.rival, self.event, self.raced = rival, event, False
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        if not self.raced:
+            self.raced = True
+            self.rival.batch(self.event)
+        return super().save(profiles, learnt, now)
+
+
+def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
+    """Each sent traits without the other's subscription; whoever writes last must show them together."""
+    rival = World()
+    second = an_event(CREATED, a_subscription(an_item(a_price(5000)), id="sub_second"))
+    world = World(RacedStore(rival, second))
+    assert fates(world.batch(an_event(CREATED, a_subscription(id="sub_first")))) == ["delivered"]
+    assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [20, 70]
+    assert names(world.calls).count("Subscription Created") == 1
+    (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
+    assert set(profile.subscriptions) == {"sub_first", "sub_second"}
+
+
+def test_traits_that_never_arrived_are_shown_by_a_later_try_even_of_an_older_event() -> None:
+    """An upgrade failed at Segment, a renewal after it succeeded: the renewal shows no trait of its own."""
+    world = World()
+    pro = an_item(a_price(5000, id="price_pro"))
+    world.batch(an_event(CREATED, a_subscription()))
+    upgrade = an_event(UPDATED, a_subscription(pro), previous={"items": {"data": [an_item()]}}, created=NOW + 1)
+    world.answer = lambda _: DOWN
+    world.batch(upgrade)
+    world.answer = lambda _: ACCEPTED
+    world.batch(an_event(UPDATED, a_subscription(pro), previous={"latest_invoice": "in_0"}, created=NOW + 2))
+    world.batch(upgrade)
+    assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"][-1] == 50
+    assert names(world.calls).count("Subscription Upgraded") == 1
+
+
+def test_a_history_whose_joining_failed_is_joined_by_the_next_try() -> None:
+    world = World()
+    world.batch(an_event(CREATED, a_subscription()))
+    session = an_event("checkout.session.completed", a_session(client_reference_id="u1"))
+    world.answer = lambda _: DOWN
+    world.batch(session)
+    world.answer = lambda _: ACCEPTED
+    world.batch(session)
+    joins = [call for call in world.calls if call.get("userId") == "u1" and call.get("anonymousId") == "cus_basic"]
+    assert [call["type"] for call in joins] == ["identify"]
+
+
+def test_product_names_learnt_from_events_name_the_plan() -> None:
+    world = World()
+    world.batch(an_event("product.updated", {"id": "prod_basic", "object": "product", "name": "Basic Plan"}))
+    facts = world.tracks(an_event(CREATED, a_subscription()))
+    assert facts["Subscription Created"]["plan"] == "Basic Plan"
+
+
+def test_an_older_product_event_does_not_bring_an_old_name_back() -> None:
+    world = World()
+    for name, created in (("New", NOW), ("Old", NOW - 60)):
+        product = {"id": "prod_basic", "object": "product", "name": name}
+        world.batch(an_event("product.updated", product, created=created))
+    assert world.tracks(an_event(CREATED, a_subscription()))["Subscription Created"]["plan"] == "New"
+
+
+def test_no_event_ever_goes_out_without_an_id_a_name_and_a_time() -> None:
+    world = World()
+    world.batch(an_event(CREATED, a_subscription()), an_event("invoice.paid", an_invoice()))
+    for call in world.calls:
+        assert call.get("userId") or call.get("anonymousId")
+        assert call["timestamp"] == "2026-11-18T11:06:40.000Z"
+        assert call["context"]["library"]["name"] == "stripe-to-segment"
+        assert call["context"]["active"] is False
+        assert len(call["messageId"]) == 36
+
+
+def test_renaming_dropping_and_routing_are_settings() -> None:
+    world = World(
+        RENAME_EVENTS='{"Order Completed": "Purchase Completed"}',
+        DROP_EVENTS="Checkout Completed",
+        INTEGRATIONS='{"*": {"All": true}, "Order Completed": {"All": false, "Amplitude": true}}',
+    )
+    calls = world.deliver(an_event("checkout.session.completed", a_session()))
+    assert names(calls) == ["identify", "Purchase Completed"]
+    assert [call["integrations"] for call in calls] == [{"All": True}, {"All": False, "Amplitude": True}]
+
+
+def test_renaming_an_event_does_not_send_it_again() -> None:
+    world = World()
+    event = an_event("invoice.paid", an_invoice())
+    world.batch(event)
+    world.settings = replace(world.settings, rename_events={"Order Completed": "Purchase Completed"})
+    world.batch(an_event("invoice.paid", an_invoice()))
+    assert names(world.calls) == ["Order Completed"]
+
+
+def test_two_stacks_give_different_message_ids() -> None:
+    event = an_event("invoice.paid", an_invoice())
+    found = {World(SOURCE_NAME=name).deliver(event)[0]["messageId"] for name in ("staging", "production", "staging")}
+    assert len(found) == 2

@@ -1,0 +1,117 @@
+"""`explain` keeps its contract: one JSON line for each event, in input order, and an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.shapes import a_session, a_subscription, an_event, an_invoice
+from tools.cli import app
+
+PROJECT = Path(__file__).resolve().parents[2]
+CORPUS = os.environ.get("STRIPE_EVENTS_DIR")
+
+
+def explain(*arguments: str, given: str | None = None) -> tuple[int, list[dict[str, Any]]]:
+    result = CliRunner().invoke(app, ["explain", *arguments], input=given)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def lines(*events: Any) -> str:
+    return "\n".join(json.dumps(event.body) for event in events)
+
+
+def test_each_event_is_one_line_with_the_five_fields() -> None:
+    code, (line,) = explain("-", given=lines(an_event("customer.subscription.created", a_subscription())))
+    assert code == 0
+    assert list(line) == ["id", "type", "outcome", "reason", "calls"]
+    assert (line["outcome"], line["reason"]) == ("mapped", None)
+    assert [call["type"] for call in line["calls"]] == ["identify", "track"]
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [("{}", 1), ("[{}, {}]", 2), ("{}\n{}\n{}\n", 3), ("[]", 0)],
+    ids=["one", "array", "lines", "none"],
+)
+def test_an_event_an_array_and_json_lines_are_read(given: str, count: int) -> None:
+    event = json.dumps(an_event("invoice.paid", an_invoice()).body)
+    assert len(explain("-", given=given.replace("{}", event))[1]) == count
+
+
+def test_identity_learnt_from_one_event_serves_the_next() -> None:
+    session = a_session(mode="subscription", subscription="sub_basic", client_reference_id="u1")
+    _, (created, completed, paid) = explain(
+        "-",
+        given=lines(
+            an_event("customer.subscription.created", a_subscription()),
+            an_event("checkout.session.completed", session),
+            an_event("invoice.paid", an_invoice()),
+        ),
+    )
+    assert {call.get("anonymousId") for call in created["calls"]} == {"cus_basic"}
+    assert (completed["calls"][0]["userId"], completed["calls"][0]["anonymousId"]) == ("u1", "cus_basic")
+    assert [call["userId"] for call in paid["calls"]] == ["u1"]
+
+
+def test_an_invalid_event_is_told_in_its_place_and_makes_the_exit_status_1() -> None:
+    event = json.dumps(an_event("invoice.paid", an_invoice()).body)
+    code, found = explain("-", given=f'{event}\n{{"object": "charge"}}\nnonsense\n{event}')
+    assert code == 1
+    assert [line["outcome"] for line in found] == ["mapped", "invalid", "invalid", "ignored"]
+    assert all(line["reason"] for line in found if line["outcome"] == "invalid")
+
+
+def test_an_unmapped_type_is_ignored_with_the_reason() -> None:
+    code, (line,) = explain("-", given=lines(an_event("payout.paid", {"id": "po_1"})))
+    assert (code, line["outcome"], line["calls"]) == (0, "ignored", [])
+    assert "payout.paid" in line["reason"]
+
+
+def test_any_setting_can_be_overridden() -> None:
+    event = lines(an_event("customer.subscription.created", a_subscription()))
+    _, (line,) = explain(
+        "-", "--set", "UNKNOWN_USER_POLICY=customer_id", "--set", "DropEvents=Subscription Created", given=event
+    )
+    assert [(call["type"], call["userId"]) for call in line["calls"]] == [("identify", "cus_basic")]
+
+
+@pytest.mark.parametrize("setting", ["NONSENSE=1", "STRIPE_MODE=prod", "STRIPE_MODE"])
+def test_a_setting_that_cannot_be_used_is_a_usage_error(setting: str) -> None:
+    assert explain("-", "--set", setting, given="[]") == (2, [])
+
+
+def test_nothing_is_held_back() -> None:
+    event = lines(an_event("customer.subscription.created", a_subscription()))
+    _, (line,) = explain("-", "--set", "IDENTITY_HOLD_SECONDS=3600", given=event)
+    assert line["outcome"] == "mapped"
+
+
+def test_the_same_events_give_the_same_calls() -> None:
+    assert explain(str(PROJECT / "events")) == explain(str(PROJECT / "events"))
+
+
+def test_every_sample_is_valid_and_no_message_id_comes_twice() -> None:
+    code, found = explain(str(PROJECT / "events"))
+    assert code == 0
+    assert {line["outcome"] for line in found} == {"mapped"}
+    ids = [call["messageId"] for line in found for call in line["calls"]]
+    assert ids
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.skipif(not CORPUS, reason="STRIPE_EVENTS_DIR names no folder of recorded Stripe events")
+def test_every_recorded_event_is_valid() -> None:
+    files = sorted(
+        str(path) for path in Path(CORPUS or "").rglob("*.json") if "objects-by-api-version" not in path.parts
+    )
+    code, found = explain(*files)
+    assert code == 0
+    assert len(found) == len(files) > 0
+    assert {line["outcome"] for line in found} == {"mapped", "ignored"}

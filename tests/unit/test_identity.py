@@ -1,0 +1,212 @@
+"""Calls go out under the right ids, and a stranger's history is joined to the user once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from tests.unit.shapes import NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice
+from tests.unit.worlds import World, names
+
+CREATED = "customer.subscription.created"
+COMPLETED = "checkout.session.completed"
+
+
+def ids(call: dict[str, Any]) -> tuple[str | None, str | None]:
+    return call.get("userId"), call.get("anonymousId")
+
+
+@pytest.mark.parametrize(
+    ("event", "rung"),
+    [
+        (an_event(COMPLETED, a_session(metadata={"user_id": "u1"}, client_reference_id="other")), "metadata"),
+        (an_event(COMPLETED, a_session(metadata={"userId": "u1"})), "metadata"),
+        (an_event(COMPLETED, a_session(client_reference_id="u1")), "client_reference_id"),
+        (an_event(CREATED, a_subscription(metadata={"user_id": "u1"})), "metadata"),
+        (an_event("customer.created", a_customer(metadata={"user_id": "u1"})), "metadata"),
+        (
+            an_event(
+                "invoice.paid",
+                an_invoice(
+                    parent={"subscription_details": {"subscription": "sub_basic", "metadata": {"user_id": "u1"}}}
+                ),
+            ),
+            "metadata",
+        ),
+        (
+            an_event("invoice.paid", an_invoice(parent=None, subscription_details={"metadata": {"user_id": "u1"}})),
+            "metadata",
+        ),
+    ],
+    ids=[
+        "session metadata first",
+        "second key",
+        "client reference",
+        "subscription",
+        "customer",
+        "invoice since 2025",
+        "invoice before 2025",
+    ],
+)
+def test_the_event_names_the_user(event: Any, rung: str) -> None:
+    for call in World().deliver(event):
+        assert call["userId"] == "u1"
+        assert call["context"]["stripe"]["identity"] == rung
+
+
+def test_what_one_event_tells_of_the_user_serves_the_next() -> None:
+    world = World()
+    world.deliver(an_event(COMPLETED, a_session(client_reference_id="u1")))
+    (refund,) = world.deliver(an_event("charge.refunded", a_charge()))
+    assert ids(refund) == ("u1", None)
+    assert refund["context"]["stripe"]["identity"] == "remembered"
+
+
+def test_an_unknown_user_is_the_stripe_customer_as_a_stranger() -> None:
+    for call in World().deliver(an_event(CREATED, a_subscription())):
+        assert ids(call) == (None, "cus_basic")
+
+
+def test_a_customer_account_stands_in_for_a_missing_customer() -> None:
+    subscription = a_subscription(customer=None, customer_account="acct_customer")
+    assert ids(World().deliver(an_event(CREATED, subscription))[0]) == (None, "acct_customer")
+
+
+def test_a_guest_is_a_stranger_by_the_session() -> None:
+    assert ids(World().deliver(an_event(COMPLETED, a_session(customer=None)))[0]) == (None, "cs_test_basic")
+
+
+def test_the_policy_may_make_the_customer_id_the_user_id() -> None:
+    world = World(UNKNOWN_USER_POLICY="customer_id")
+    assert ids(world.deliver(an_event(CREATED, a_subscription()))[1]) == ("cus_basic", None)
+
+
+def test_the_policy_may_skip_unknown_users() -> None:
+    world = World(UNKNOWN_USER_POLICY="skip")
+    assert world.deliver(an_event(CREATED, a_subscription())) == []
+
+
+def test_a_strangers_history_is_joined_once_when_the_user_becomes_known() -> None:
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription()))
+    session = a_session(mode="subscription", subscription="sub_basic", client_reference_id="u1")
+    calls = world.deliver(an_event(COMPLETED, session))
+    assert [(call["type"], *ids(call)) for call in calls] == [
+        ("identify", "u1", "cus_basic"),
+        ("track", "u1", None),
+    ]
+    later = world.deliver(an_event("customer.created", a_customer()))
+    assert ids(later[0]) == ("u1", None)
+
+
+def test_a_browsers_id_goes_with_the_call_and_the_strangers_is_joined_apart() -> None:
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription()))
+    session = a_session(client_reference_id="u1", metadata={"anonymous_id": "browser-1"})
+    identifies = [call for call in world.deliver(an_event(COMPLETED, session)) if call["type"] == "identify"]
+    assert [ids(call) for call in identifies] == [("u1", "cus_basic"), ("u1", "browser-1")]
+
+
+def test_a_browsers_id_alone_makes_the_stranger_that_browser() -> None:
+    session = a_session(metadata={"ajs_anonymous_id": "browser-1"})
+    assert {ids(call) for call in World().deliver(an_event(COMPLETED, session))} == {(None, "browser-1")}
+
+
+def test_in_one_batch_the_event_that_names_the_user_goes_first() -> None:
+    world = World()
+    session = a_session(client_reference_id="u1", mode="subscription", subscription="sub_basic")
+    world.batch(an_event(CREATED, a_subscription()), an_event(COMPLETED, session, created=NOW + 1))
+    assert {call["userId"] for call in world.calls} == {"u1"}
+    assert [ids(call) for call in world.calls if call["type"] == "identify"] == [("u1", "cus_basic"), ("u1", None)]
+
+
+def test_an_event_of_an_unknown_user_waits_for_its_identity_and_then_goes_as_a_stranger() -> None:
+    world = World(IDENTITY_HOLD_SECONDS="30")
+    event = an_event(CREATED, a_subscription())
+    world.now = NOW + 10
+    (held,) = world.batch(event)
+    assert (held.fate, world.calls) == ("waiting", [])
+    world.now = NOW + 31
+    (sent,) = world.batch(event)
+    assert sent.fate == "delivered"
+    assert ids(world.calls[0]) == (None, "cus_basic")
+
+
+def test_a_checkout_session_never_waits_because_it_is_what_names_the_user() -> None:
+    world = World(IDENTITY_HOLD_SECONDS="30")
+    world.now = NOW
+    (verdict,) = world.batch(an_event(COMPLETED, a_session()))
+    assert verdict.fate == "delivered"
+
+
+def test_the_keys_that_name_the_user_are_a_setting_tried_in_order() -> None:
+    world = World(USER_ID_KEYS="account, uid")
+    session = a_session(metadata={"uid": "second", "account": "first", "user_id": "not asked for"})
+    assert world.deliver(an_event(COMPLETED, session))[0]["userId"] == "first"
+
+
+def test_a_known_group_gets_a_group_call_and_stands_on_every_track() -> None:
+    subscription = a_subscription(metadata={"user_id": "u1", "group_id": "g1"})
+    calls = World().deliver(an_event(CREATED, subscription))
+    assert names(calls) == ["identify", "group", "Subscription Created"]
+    assert calls[1]["groupId"] == "g1"
+    assert (calls[1]["traits"]["mrr"], calls[1]["traits"]["seats"]) == (20, 1)
+    assert {call["context"]["groupId"] for call in calls} == {"g1"}
+
+
+def test_the_stripe_customer_goes_along_as_an_external_id() -> None:
+    (call,) = World().deliver(an_event("charge.refunded", a_charge()))
+    assert call["context"]["externalIds"] == [
+        {"id": "cus_basic", "type": "stripe_customer_id", "collection": "users", "encoding": "none"}
+    ]
+
+
+def test_who_opted_out_is_not_talked_about_and_that_is_remembered() -> None:
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription(metadata={"analytics_opt_out": "true"})))
+    world.deliver(an_event("charge.refunded", a_charge()))
+    assert world.calls == []
+    world.deliver(an_event("customer.updated", a_customer(metadata={"analytics_opt_out": "false"})))
+    assert names(world.calls) == ["identify"]
+
+
+def test_modes_and_accounts_are_different_people() -> None:
+    world = World(CONNECT_EVENTS="accept")
+    world.deliver(an_event(COMPLETED, a_session(client_reference_id="u1")))
+    others = [
+        an_event(CREATED, a_subscription(), livemode=True),
+        an_event(CREATED, a_subscription(), account="acct_other"),
+    ]
+    assert {ids(call) for call in world.deliver(*others)} == {(None, "cus_basic")}
+    assert len({call["messageId"] for call in world.calls}) == len(world.calls)
+
+
+def test_only_allowed_personal_traits_are_sent() -> None:
+    address = {"line1": "1 High St", "line2": None, "city": "Bath", "postal_code": "BA1", "country": "GB"}
+    customer = a_customer(phone="+441225000000", address=address)
+    default = World().deliver(an_event("customer.created", customer))[0]["traits"]
+    assert (default["email"], default["name"]) == ("jo@example.com", "Jo Example")
+    assert not default.keys() & {"phone", "address"}
+    opened = World(PERSONAL_TRAITS="phone,address").deliver(an_event("customer.created", customer))[0]["traits"]
+    assert opened["address"] == {"street": "1 High St", "city": "Bath", "postalCode": "BA1", "country": "GB"}
+    assert "email" not in opened
+
+
+def test_an_email_may_be_hashed() -> None:
+    (call,) = World(HASH_EMAIL="true").deliver(an_event("customer.created", a_customer(email="Jo@Example.com ")))
+    assert "jo@example.com" not in str(call).lower()
+    assert call["traits"]["email_sha256"] == hashlib.sha256(b"jo@example.com").hexdigest()
+
+
+def test_an_update_of_a_customer_is_told_only_if_a_trait_changed() -> None:
+    world = World()
+    world.deliver(an_event("customer.updated", a_customer(), previous={"invoice_prefix": "ABC"}))
+    assert world.calls == []
+    world.deliver(an_event("customer.updated", a_customer(), previous={"email": "old@example.com"}))
+    assert names(world.calls) == ["identify"]
+
+
+def test_a_deleted_customer_is_told() -> None:
+    assert names(World().deliver(an_event("customer.deleted", a_customer()))) == ["Customer Deleted"]

@@ -1,0 +1,284 @@
+"""Revenue stands on exactly one call for each payment, and refunds carry their order's id."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.shapes import DAY, NOW, a_charge, a_session, an_event, an_invoice
+from tests.unit.worlds import World, names
+
+COMPLETED = "checkout.session.completed"
+
+
+def test_a_paid_one_time_checkout_is_an_order_with_its_revenue() -> None:
+    calls = World().deliver(an_event(COMPLETED, a_session()))
+    assert names(calls) == ["identify", "Checkout Completed", "Order Completed"]
+    assert "revenue" not in calls[1]["properties"]
+    order = calls[2]["properties"]
+    assert order["order_id"] == "pi_basic"
+    assert order["checkout_id"] == "cs_test_basic"
+    assert (order["total"], order["revenue"], order["currency"]) == (50, 50, "USD")
+
+
+@pytest.mark.parametrize(
+    ("session", "expected"),
+    [
+        ({"mode": "subscription", "subscription": "sub_basic", "invoice": "in_basic"}, ["Checkout Completed"]),
+        ({"mode": "subscription", "subscription": "sub_basic"}, ["Checkout Completed"]),
+        ({"invoice": "in_basic"}, ["Checkout Completed"]),
+        ({"payment_status": "unpaid"}, ["Checkout Completed"]),
+        ({"payment_status": "no_payment_required", "amount_total": 0}, ["Checkout Completed", "Order Completed"]),
+        (
+            {
+                "mode": "setup",
+                "amount_total": None,
+                "currency": None,
+                "customer": None,
+                "payment_intent": None,
+                "payment_status": "no_payment_required",
+            },
+            ["Checkout Completed", "Payment Info Entered"],
+        ),
+    ],
+    ids=[
+        "subscription",
+        "subscription of an old version",
+        "with an invoice",
+        "not paid yet",
+        "nothing to pay",
+        "setup",
+    ],
+)
+def test_a_session_is_an_order_only_where_it_took_the_money_itself(
+    session: dict[str, Any], expected: list[str]
+) -> None:
+    assert list(World().tracks(an_event(COMPLETED, a_session(**session)))) == expected
+
+
+def test_revenue_of_a_session_is_its_total_less_tax_and_shipping() -> None:
+    session = a_session(
+        amount_subtotal=5000,
+        amount_total=6588,
+        shipping_cost={"amount_subtotal": 600, "amount_tax": 114, "amount_total": 714},
+        total_details={"amount_discount": 500, "amount_shipping": 600, "amount_tax": 1488},
+    )
+    order = World().tracks(an_event(COMPLETED, session))["Order Completed"]
+    assert (order["total"], order["tax"], order["shipping"], order["discount"]) == (65.88, 14.88, 6, 5)
+    assert order["revenue"] == 45
+
+
+def test_a_local_currency_shown_to_the_customer_leaves_the_amounts_in_the_sellers() -> None:
+    session = a_session(presentment_details={"presentment_amount": 780000, "presentment_currency": "jpy"})
+    order = World().tracks(an_event(COMPLETED, session))["Order Completed"]
+    assert (order["total"], order["currency"]) == (50, "USD")
+
+
+def test_yen_are_not_divided() -> None:
+    order = World().tracks(an_event(COMPLETED, a_session(currency="jpy")))["Order Completed"]
+    assert (order["total"], order["currency"]) == (5000, "JPY")
+
+
+def test_an_asynchronous_payment_is_one_order_whichever_event_states_it_first() -> None:
+    world = World()
+    world.deliver(
+        an_event(COMPLETED, a_session(payment_status="unpaid")),
+        an_event("checkout.session.async_payment_succeeded", a_session()),
+        an_event(COMPLETED, a_session()),
+    )
+    assert names(world.calls).count("Order Completed") == 1
+
+
+def test_an_asynchronous_payment_may_fail() -> None:
+    facts = World().tracks(an_event("checkout.session.async_payment_failed", a_session(payment_status="unpaid")))
+    assert facts["Payment Failed"]["value"] == 50
+    assert "revenue" not in facts["Payment Failed"]
+
+
+def test_an_expired_checkout_says_that_it_can_be_recovered_and_keeps_the_url() -> None:
+    url = "https://buy.stripe.com/r/live_secret_token"
+    session = a_session(status="expired", after_expiration={"recovery": {"enabled": True, "url": url}})
+    world = World()
+    assert world.tracks(an_event("checkout.session.expired", session))["Checkout Expired"]["recoverable"] is True
+    assert "secret_token" not in str(world.calls)
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [
+        ("subscription_create", "Order Completed"),
+        ("subscription_cycle", "Subscription Renewed"),
+        ("subscription_update", "Invoice Paid"),
+        ("subscription_threshold", "Invoice Paid"),
+        ("manual", "Invoice Paid"),
+        (None, "Invoice Paid"),
+    ],
+)
+def test_a_paid_invoice_is_named_by_its_billing_reason(reason: str | None, name: str) -> None:
+    facts = World().tracks(an_event("invoice.paid", an_invoice(billing_reason=reason)))
+    assert list(facts) == [name]
+    assert (facts[name]["order_id"], facts[name]["total"], facts[name]["revenue"]) == ("in_basic", 20, 20)
+
+
+@pytest.mark.parametrize("reason", ["subscription_create", "subscription_update", "manual"])
+def test_an_invoice_over_nothing_is_no_revenue_event(reason: str) -> None:
+    assert World().deliver(an_event("invoice.paid", an_invoice(billing_reason=reason, total=0))) == []
+
+
+@pytest.mark.parametrize(
+    "tax",
+    [
+        {"total_taxes": [{"amount": 300}, {"amount": 80}]},
+        {"total_taxes": None, "tax": 380},
+        {"total_taxes": None, "total_tax_amounts": [{"amount": 380}]},
+        {"total_taxes": [{"amount": 380}], "tax": 380, "total_tax_amounts": [{"amount": 380}]},
+    ],
+    ids=["since 2025", "before 2025", "amounts only", "all at once"],
+)
+def test_tax_is_read_once_from_wherever_it_stands(tax: dict[str, Any]) -> None:
+    invoice = an_invoice(total=2380, **tax)
+    fact = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]
+    assert (fact["total"], fact["tax"], fact["revenue"]) == (23.8, 3.8, 20)
+
+
+def test_what_a_balance_covered_is_not_collected_and_revenue_is_its_share() -> None:
+    invoice = an_invoice(total=2380, amount_paid=1190, total_taxes=[{"amount": 380}])
+    fact = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]
+    assert (fact["total"], fact["revenue"]) == (11.9, 10)
+
+
+def test_the_lines_become_products_in_both_shapes() -> None:
+    new = World().tracks(an_event("invoice.paid", an_invoice()))["Order Completed"]
+    assert new["products"] == [
+        {"product_id": "prod_basic", "name": "1 x Basic (at $20.00 / month)", "price": 20, "quantity": 1}
+    ]
+    line = {
+        "amount": 4000,
+        "description": "Seats",
+        "price": {"id": "price_seat", "product": "prod_seat", "unit_amount": 2000},
+        "quantity": 2,
+    }
+    old = an_invoice(lines={"data": [line]}, parent=None, subscription="sub_old")
+    fact = World().tracks(an_event("invoice.paid", old))["Order Completed"]
+    assert fact["products"] == [{"product_id": "prod_seat", "name": "Seats", "price": 20, "quantity": 2}]
+    assert fact["subscription_id"] == "sub_old"
+
+
+def test_each_failed_attempt_is_told_once() -> None:
+    world = World()
+    for attempt in (1, 1, 2):
+        invoice = an_invoice(attempt_count=attempt, amount_paid=0, next_payment_attempt=NOW + DAY, status="open")
+        world.deliver(an_event("invoice.payment_failed", invoice))
+    assert names(world.calls) == ["Payment Failed", "Payment Failed"]
+    assert world.calls[0]["properties"]["value"] == 20
+    assert world.calls[0]["properties"]["next_payment_attempt"] == "2026-11-19T11:06:40.000Z"
+
+
+def test_a_payment_that_needs_the_customer_is_told() -> None:
+    facts = World().tracks(an_event("invoice.payment_action_required", an_invoice(status="open")))
+    assert facts["Payment Action Required"]["invoice_id"] == "in_basic"
+
+
+def test_a_refund_is_the_difference_to_the_running_total() -> None:
+    world = World()
+    first = an_event("charge.refunded", a_charge(amount_refunded=2000, refunded=False), previous={"amount_refunded": 0})
+    second = an_event("charge.refunded", a_charge(), previous={"amount_refunded": 2000, "refunded": False})
+    facts = [call["properties"] for call in world.deliver(first, second)]
+    assert [fact["total"] for fact in facts] == [20, 30]
+    assert [fact["fully_refunded"] for fact in facts] == [False, True]
+    assert "revenue" not in str(facts)
+
+
+def test_a_refund_of_an_old_version_is_read_from_its_list() -> None:
+    refunds = {"data": [{"amount": 3000, "created": NOW}, {"amount": 2000, "created": NOW - DAY}]}
+    facts = World().tracks(an_event("charge.refunded", a_charge(refunds=refunds)))
+    assert facts["Order Refunded"]["total"] == 30
+
+
+def test_a_refund_carries_the_order_id_of_its_checkout() -> None:
+    world = World()
+    order = world.tracks(an_event(COMPLETED, a_session()))["Order Completed"]
+    refund = world.tracks(an_event("charge.refunded", a_charge()))["Order Refunded"]
+    assert refund["order_id"] == order["order_id"]
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        an_event(
+            "invoice_payment.paid",
+            {
+                "id": "inpay_basic",
+                "object": "invoice_payment",
+                "invoice": "in_basic",
+                "payment": {"type": "payment_intent", "payment_intent": "pi_basic"},
+            },
+        ),
+        an_event(COMPLETED, a_session(invoice="in_basic")),
+    ],
+    ids=["by invoice_payment.paid", "by its checkout"],
+)
+def test_a_refund_carries_the_order_id_of_its_invoice(joined: Any) -> None:
+    world = World()
+    world.deliver(joined)
+    assert world.tracks(an_event("charge.refunded", a_charge()))["Order Refunded"]["order_id"] == "in_basic"
+
+
+def test_a_refund_before_2025_names_its_invoice_itself() -> None:
+    facts = World().tracks(an_event("charge.refunded", a_charge(invoice="in_basic")))
+    assert facts["Order Refunded"]["order_id"] == "in_basic"
+
+
+def test_a_guest_is_the_same_stranger_when_refunded() -> None:
+    world = World()
+    world.deliver(an_event(COMPLETED, a_session(customer=None)))
+    (refund,) = world.deliver(an_event("charge.refunded", a_charge(customer=None)))
+    assert refund["anonymousId"] == "cs_test_basic"
+
+
+def test_lifetime_value_counts_each_payment_and_refund_once() -> None:
+    world = World()
+    events = [
+        an_event("invoice.paid", an_invoice()),
+        an_event("invoice.paid", an_invoice()),
+        an_event("charge.refunded", a_charge(amount_refunded=500), previous={"amount_refunded": 0}),
+        an_event(COMPLETED, a_session()),
+    ]
+    for event in (*events, *events):
+        world.deliver(event)
+    shown = [call["traits"]["lifetime_value"] for call in world.calls if call["type"] == "identify"]
+    assert shown == [65]
+
+
+PAYMENT = {
+    "one-time": [
+        an_event(COMPLETED, a_session()),
+        an_event("checkout.session.async_payment_succeeded", a_session()),
+    ],
+    "one-time with an invoice": [
+        an_event(COMPLETED, a_session(invoice="in_basic")),
+        an_event("invoice.paid", an_invoice(billing_reason="manual", total=5000)),
+    ],
+    "first of a subscription": [
+        an_event(COMPLETED, a_session(mode="subscription", subscription="sub_basic", payment_intent=None)),
+        an_event("checkout.session.async_payment_succeeded", a_session(mode="subscription", subscription="sub_basic")),
+        an_event("invoice.paid", an_invoice(total=5000)),
+    ],
+}
+
+
+@pytest.mark.parametrize("events", PAYMENT.values(), ids=PAYMENT)
+@given(data=st.data())
+def test_revenue_is_stated_once_in_whatever_order_and_however_often(events: list[Any], data: st.DataObject) -> None:
+    order = data.draw(st.lists(st.sampled_from(events), max_size=6).map(lambda more: [*events, *more]))
+    shuffled = data.draw(st.permutations(order))
+    cuts = data.draw(st.integers(1, len(shuffled)))
+    world = World()
+    for batch in itertools.batched(shuffled, cuts, strict=False):
+        world.batch(*batch)
+    stated = [call["properties"]["revenue"] for call in world.calls if "revenue" in call.get("properties", {})]
+    assert stated == [50]

@@ -1,0 +1,60 @@
+"""A setting that cannot be used is refused with its name and what it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.settings import Settings, settings_from
+
+
+@pytest.mark.parametrize("name", ["USER_ID_KEYS", "user_id_keys", "UserIdKeys"])
+def test_a_setting_may_be_written_as_variable_field_or_parameter(name: str) -> None:
+    assert settings_from({name: "a, b"}).user_id_keys == ("a", "b")
+
+
+def test_an_empty_text_is_the_default() -> None:
+    assert settings_from({"SEGMENT_ENDPOINT": "", "DELIVERY_MODE": " "}) == Settings()
+
+
+def test_an_empty_list_of_personal_traits_means_none() -> None:
+    assert settings_from({"PERSONAL_TRAITS": ""}).personal_traits == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "takes"),
+    [
+        ("DELIVERY_MODE", "sned", "send, log"),
+        ("STRIPE_MODE", "prod", "live, test, both"),
+        ("UNKNOWN_USER_POLICY", "drop", "anonymous, customer_id, skip"),
+        ("IDENTITY_HOLD_SECONDS", "soon", "whole seconds"),
+        ("IDENTITY_HOLD_SECONDS", "-1", "whole seconds"),
+        ("HASH_EMAIL", "maybe", "true or false"),
+        ("SEGMENT_ENDPOINT", "http://api.segment.io", "https://"),
+        ("SEGMENT_ENDPOINT", "api.segment.io", "https://"),
+        ("RENAME_EVENTS", "[]", "JSON object"),
+        ("RENAME_EVENTS", '{"Order Completed": 1}', "JSON object of names"),
+        ("INTEGRATIONS", "{", "JSON object"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_the_setting_takes(name: str, value: str, takes: str) -> None:
+    with pytest.raises(ConfigurationError, match=takes) as refused:
+        settings_from({name: value})
+    assert name in str(refused.value)
+
+
+def test_an_unknown_name_is_refused_on_a_command_line_and_passed_over_in_an_environment() -> None:
+    assert settings_from({"PATH": "/usr/bin"}) == Settings()
+    with pytest.raises(ConfigurationError, match="PATH is no setting"):
+        settings_from({"PATH": "/usr/bin"}, strict=True)
+
+
+@pytest.mark.parametrize(
+    "given", ["https://events.eu1.segmentapis.com/v1/batch", "https://events.eu1.segmentapis.com/"]
+)
+def test_a_whole_batch_address_is_taken_for_its_host(given: str) -> None:
+    assert settings_from({"SEGMENT_ENDPOINT": given}).segment_endpoint == "https://events.eu1.segmentapis.com"
+
+
+def test_plain_http_is_for_this_machine_only() -> None:
+    assert settings_from({"SEGMENT_ENDPOINT": "http://127.0.0.1:9000"}).segment_endpoint == "http://127.0.0.1:9000"
