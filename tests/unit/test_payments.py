@@ -151,6 +151,12 @@ def test_what_a_balance_covered_is_not_collected_and_revenue_is_its_share() -> N
     assert (fact["total"], fact["revenue"]) == (11.9, 10)
 
 
+def test_what_was_paid_outside_stripe_is_collected_too() -> None:
+    invoice = an_invoice(amount_paid=0, amount_remaining=2000, paid_out_of_band=True)
+    fact = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]
+    assert (fact["total"], fact["revenue"]) == (20, 20)
+
+
 def test_the_lines_become_products_in_both_shapes() -> None:
     new = World().tracks(an_event("invoice.paid", an_invoice()))["Order Completed"]
     assert new["products"] == [

@@ -142,7 +142,9 @@ def test_an_upgrade_to_tiers_is_a_change_of_unknown_worth() -> None:
         ("incomplete", "active", {"Subscription Activated": 20}),
         ("incomplete", "incomplete_expired", {"Subscription Expired": None}),
         ("trialing", "active", {"Trial Converted": 20, "Trial Ended": None}),
-        ("trialing", "past_due", {"Trial Ended": None, "Subscription Past Due": None}),
+        ("trialing", "past_due", {"Trial Ended": None, "Subscription Past Due": 20}),
+        ("active", "trialing", {"Trial Started": -20}),
+        ("trialing", "unpaid", {"Trial Ended": None, "Subscription Unpaid": 0}),
         ("active", "past_due", {"Subscription Past Due": None}),
         ("past_due", "active", {"Subscription Recovered": 0}),
         ("past_due", "unpaid", {"Subscription Unpaid": -20}),
@@ -239,6 +241,32 @@ def test_a_subscription_cancelled_while_unpaid_loses_nothing_more() -> None:
     ended = a_subscription(status="canceled", ended_at=NOW + DAY)
     facts = world.tracks(an_event("customer.subscription.deleted", ended, created=NOW + DAY))
     assert facts["Subscription Cancelled"]["mrr_change"] == 0
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])
+def test_the_sum_of_changes_is_zero_after_an_end_even_if_it_arrives_first(*, late: bool) -> None:
+    """An end does not say what counted before it: unpaid here, so nothing, which a late event still tells."""
+    events = [
+        an_event("customer.subscription.created", a_subscription(), created=NOW),
+        an_event(UPDATED, a_subscription(status="past_due"), previous={"status": "active"}, created=NOW + 1),
+        an_event(UPDATED, a_subscription(status="unpaid"), previous={"status": "past_due"}, created=NOW + 2),
+        an_event("customer.subscription.deleted", a_subscription(status="canceled", ended_at=NOW + 3), created=NOW + 3),
+    ]
+    world = World()
+    world.deliver(*(reversed(events) if late else events))
+    changes = [call["properties"].get("mrr_change", 0) for call in world.calls if call["type"] == "track"]
+    assert sum(changes) == 0
+
+
+@pytest.mark.parametrize("pause_first", [True, False])
+def test_a_pause_out_of_running_counts_once_in_either_order(*, pause_first: bool) -> None:
+    world = World()
+    world.deliver(an_event("customer.subscription.created", a_subscription()))
+    pause = an_event("customer.subscription.paused", a_subscription(status="paused"), created=NOW + 9)
+    update_beside = an_event(UPDATED, a_subscription(status="paused"), previous={"status": "active"}, created=NOW + 9)
+    world.deliver(*((pause, update_beside) if pause_first else (update_beside, pause)))
+    changes = [call["properties"].get("mrr_change", 0) for call in world.calls if call["type"] == "track"]
+    assert changes == [20, -20]
 
 
 @pytest.mark.parametrize(

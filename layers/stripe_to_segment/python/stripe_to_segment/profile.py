@@ -21,7 +21,11 @@ LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
-    """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds."""
+    """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
+
+    `was` is the status before the last change of it. `lost` is the mrr that the end took away, as far as events up to
+    `lost_as_of` tell; an event that arrives after the end may know better.
+    """
 
     as_of: Watermark
     status: str | None
@@ -32,6 +36,9 @@ class SubscriptionRecord:
     quantity: int | None
     trial_end: int | None
     cancels_at: int | None
+    was: str | None = None
+    lost: int | None = None
+    lost_as_of: Watermark = (0, 0)
 
     @property
     def live(self) -> bool:

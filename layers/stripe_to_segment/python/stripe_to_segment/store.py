@@ -222,7 +222,9 @@ def _item_of(profile: Profile, now: float) -> dict[str, Any]:
 def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
     record = json.loads(item["record"]["S"])
     subscriptions = {
-        subscription: SubscriptionRecord(**{**values, "as_of": tuple(values["as_of"])})
+        subscription: SubscriptionRecord(
+            **{**values, "as_of": tuple(values["as_of"]), "lost_as_of": tuple(values["lost_as_of"])}
+        )
         for subscription, values in record.pop("subscriptions", {}).items()
     }
     return Profile(

@@ -14,7 +14,7 @@ from stripe_to_segment.mapping.plan import Name
 from stripe_to_segment.profile import SubscriptionRecord
 from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
 from stripe_to_segment.stripe_side.money import major
-from stripe_to_segment.stripe_side.mrr import COUNTING, MonthlyValue, monthly_value
+from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
 from stripe_to_segment.stripe_side.subscription import (
     Item,
     cancellation_scheduled_for,
@@ -34,9 +34,20 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["created", "deleted", "paused", "record_of", "resumed", "trial_will_end", "update_pending", "updated"]
+__all__ = [
+    "better_known",
+    "created",
+    "deleted",
+    "paused",
+    "record_of",
+    "resumed",
+    "trial_will_end",
+    "update_pending",
+    "updated",
+]
 
-# The facts that may carry an update's mrr_change, the first of them that holds does.
+# The facts that may carry an update's mrr_change: the first of them that holds does. The last two do so only where
+# nothing else tells of a change: a running subscription put on trial, a trial that ends unpaid.
 MRR_BEARERS = (
     Name.SUBSCRIPTION_ACTIVATED,
     Name.TRIAL_CONVERTED,
@@ -44,9 +55,14 @@ MRR_BEARERS = (
     Name.SUBSCRIPTION_DOWNGRADED,
     Name.SUBSCRIPTION_UNPAID,
     Name.SUBSCRIPTION_RECOVERED,
-    Name.TRIAL_STARTED,
     Name.SUBSCRIPTION_CHANGED,
+    Name.TRIAL_STARTED,
+    Name.SUBSCRIPTION_PAST_DUE,
 )
+FALLBACK_BEARERS = frozenset({Name.TRIAL_STARTED, Name.SUBSCRIPTION_PAST_DUE})
+
+# Statuses whose coming and going an event of its own tells, with its own mrr_change.
+TOLD_APART = frozenset({"paused", "canceled"})
 
 CANCELLED_BY = {
     "cancellation_requested": "customer",
@@ -127,13 +143,29 @@ def updated(event: StripeEvent, known: Known) -> Iterator[Fact]:
         *_dunning_facts(event, before, after, known),
         *_collection_facts(event, before, after, known),
     ]
+    change = _change(event, before, after, known)
     bearer = next((fact for name in MRR_BEARERS for fact in facts if fact.name is name), None)
     for fact in facts:
-        if fact is bearer and before.mrr is not None and after.mrr is not None:
-            change = major(after.mrr - before.mrr, after.currency)
-            yield replace(fact, properties={**fact.properties, "mrr_change": change})
+        if fact is bearer and change is not None and (change or fact.name not in FALLBACK_BEARERS):
+            yield replace(fact, properties={**fact.properties, "mrr_change": major(change, after.currency)})
         else:
             yield fact
+
+
+def _change(event: StripeEvent, before: _State, after: _State, known: Known) -> int | None:
+    """By how many minor units this update changed the mrr, less what another event tells or has told."""
+    statuses = before.status, after.status
+    if TOLD_APART & {*statuses}:
+        # The pause, the resumption and the end count the status; what is left is the plan under one status.
+        statuses = (before.status, before.status)
+    was, now = before.value.counted(statuses[0]), after.value.counted(statuses[1])
+    if was is None or now is None:
+        return None
+    record = known.profile.subscriptions.get(text(event.object.get("id")) or "")
+    if record is None or record.lost is None or (event.created, 1) <= record.lost_as_of:
+        return now - was
+    # The end came first and took away what was believed then; this event knows better, so the sum comes out at 0.
+    return now - was + record.lost - now
 
 
 def _status_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
@@ -210,38 +242,47 @@ def _collection_facts(event: StripeEvent, before: _State, after: _State, known: 
 
 def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.deleted: the end, whatever led to it."""
-    state, record = _after(event), known.profile.subscriptions.get(event.object.get("id") or "")
-    end = ended_at(event.object) or event.created
-    start, (_, trial_end) = started_at(event.object), trial_of(event.object)
-    in_trial = trial_end is not None and trial_end > end
-    lost = _lost_mrr(state, record, in_trial=in_trial)
+    state = _after(event)
+    end, start = ended_at(event.object) or event.created, started_at(event.object)
+    lost = _lost_mrr(event, state, _record(event, known))
     properties = {
         **_why(event.object),
         "days_active": None if start is None else max(end - start, 0) // 86_400,
         "mrr_change": None if lost is None else major(-lost, state.currency),
     }
     yield _fact(Name.SUBSCRIPTION_CANCELLED, event, state, known, "", properties)
-    if in_trial:
+    if _ended_in_trial(event):
         yield _trial_fact(Name.TRIAL_ENDED, event, state, known, converted=False)
 
 
-def _lost_mrr(state: _State, record: SubscriptionRecord | None, *, in_trial: bool) -> int | None:
-    """The mrr that an end takes away, in minor units.
+def _record(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
+    return known.profile.subscriptions.get(text(event.object.get("id")) or "")
 
-    The event does not tell the status before the end; the record does. Without one, a subscription that was not in
-    trial is taken to have counted.
+
+def _ended_in_trial(event: StripeEvent) -> bool:
+    trial_end = trial_of(event.object)[1]
+    return trial_end is not None and trial_end > (ended_at(event.object) or event.created)
+
+
+def _lost_mrr(event: StripeEvent, state: _State, record: SubscriptionRecord | None) -> int | None:
+    """The mrr that an end or a pause takes away, in minor units.
+
+    The event does not tell what counted before; the record does. Without one, a subscription that was not in trial is
+    taken to have counted, and a pause to have followed a trial, the only way Stripe has into it.
     """
-    if record is not None and record.status is not None and record.status != "canceled":
-        counted = record.status in COUNTING
-    else:
-        counted = not in_trial
-    return state.value.amount if counted else 0
+    if record is not None and record.status not in TOLD_APART:
+        return record.mrr
+    if record is not None and record.status == "paused" and state.status == "paused":
+        return state.value.counted(record.was)
+    if record is not None and record.lost is not None:
+        return record.lost
+    return 0 if _ended_in_trial(event) or state.status == "paused" or record is not None else state.value.amount
 
 
 def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.paused: a trial ended without a payment method."""
-    state, record = _after(event), known.profile.subscriptions.get(event.object.get("id") or "")
-    lost = record.mrr if record is not None else 0
+    state = _after(event)
+    lost = _lost_mrr(event, state, _record(event, known))
     change = None if lost is None else major(-lost, state.currency)
     yield _fact(Name.SUBSCRIPTION_PAUSED, event, state, known, f"{event.created}", {"mrr_change": change})
 
@@ -267,8 +308,12 @@ def update_pending(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 def record_of(event: StripeEvent, known: Known, *, rank: int, before: bool = False) -> SubscriptionRecord:
     """What to remember of the subscription after this event (or, for comparison, what it was before)."""
-    state = _before(event) if before else _after(event)
+    state, remembered = _before(event) if before else _after(event), _record(event, known)
     plan = None if state.main is None else plan_name(state.main.price, known)
+    was = status_of(event.before)
+    if was == state.status and remembered is not None:
+        was = remembered.status if remembered.status != state.status else remembered.was
+    ends = event.type.endswith(".deleted")
     return SubscriptionRecord(
         as_of=(event.created, rank),
         status=state.status,
@@ -279,7 +324,20 @@ def record_of(event: StripeEvent, known: Known, *, rank: int, before: bool = Fal
         quantity=state.quantity,
         trial_end=trial_of(state.subscription)[1],
         cancels_at=cancellation_scheduled_for(state.subscription),
+        was=was,
+        lost=_lost_mrr(event, state, remembered) if ends else None,
+        lost_as_of=remembered.as_of if ends and remembered is not None else (0, 0),
     )
+
+
+def better_known(event: StripeEvent, record: SubscriptionRecord) -> SubscriptionRecord:
+    """The record of an ended subscription after an event from before its end: what the end took away, corrected."""
+    if record.lost is None or (event.created, 1) <= record.lost_as_of or not event.type.endswith(".updated"):
+        return record
+    before, after = _before(event), _after(event)
+    status = before.status if TOLD_APART & {before.status, after.status} else after.status
+    now = after.value.counted(status)
+    return record if now is None else replace(record, lost=now, lost_as_of=(event.created, 1))
 
 
 def _plan_properties(state: _State, known: Known) -> dict[str, Any]:
