@@ -20,6 +20,7 @@ from stripe_to_segment.secrets import SecretSource
 from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.stripe_api import StripeReader
 
 if TYPE_CHECKING:
     from stripe_to_segment.delivery import Verdicts
@@ -32,6 +33,7 @@ session = requests.Session()
 secret = SecretSource(
     lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
 )
+reader = StripeReader(lambda: secret.get().stripe_api_key, settings.stripe_api_base)
 
 
 @cache
@@ -59,7 +61,8 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE
 
     send = sender(settings, secret, session, seconds_left)
-    delivery = Delivery(settings, store(), send, enrich, remembers=settings.delivery_mode == "send")
+    remembers = settings.delivery_mode == "send"
+    delivery = Delivery(settings, store(), send, enrich, reader, remembers=remembers)
     verdicts = delivery.deliver(records, time.time())
     again = _come_again(verdicts)
     queues().postpone({handles[verdict.record.id]: delay(verdict, settings, random.random) for verdict in again})

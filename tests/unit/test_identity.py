@@ -172,6 +172,14 @@ def test_who_opted_out_is_not_talked_about_and_that_is_remembered() -> None:
     assert names(world.calls) == ["identify"]
 
 
+def test_consent_in_metadata_goes_along_by_category_and_is_remembered() -> None:
+    world = World()
+    session = a_session(metadata={"consent_Analytics": "true", "consent_Advertising": "false"})
+    world.deliver(an_event(COMPLETED, session), an_event("charge.refunded", a_charge()))
+    preferences = [call["context"]["consent"]["categoryPreferences"] for call in world.calls]
+    assert preferences == [{"Analytics": True, "Advertising": False}] * len(world.calls)
+
+
 def test_modes_and_accounts_are_different_people() -> None:
     world = World(CONNECT_EVENTS="accept")
     world.deliver(an_event(COMPLETED, a_session(client_reference_id="u1")))

@@ -303,6 +303,16 @@ def test_within_one_second_deleted_is_newer_than_updated_and_updated_than_create
     assert set(shown) == {"canceled"}
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "reversed"])
+def test_two_updates_of_one_second_are_told_apart_by_what_led_to_them(*, late: bool) -> None:
+    first = an_event(UPDATED, a_subscription(an_item(quantity=2)), previous=items(an_item(quantity=1)))
+    second = an_event(UPDATED, a_subscription(an_item(quantity=3)), previous=items(an_item(quantity=2)))
+    world = World()
+    world.deliver(*((second, first) if late else (first, second)))
+    (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
+    assert profile.subscriptions["sub_basic"].quantity == 3
+
+
 def test_a_renewal_after_a_trial_is_told_apart() -> None:
     world = World()
     trial = a_subscription(status="trialing", trial_start=NOW - 14 * DAY, trial_end=NOW)

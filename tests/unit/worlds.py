@@ -13,7 +13,7 @@ from stripe_to_segment.store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stripe_to_segment.delivery import Verdicts
+    from stripe_to_segment.delivery import Reader, Verdicts
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -31,9 +31,10 @@ def unchanged(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
 class World:
     """Delivers events one after the other, or in one batch; `answer` decides what Segment says to a call."""
 
-    def __init__(self, store: Store | None = None, **given: str) -> None:
+    def __init__(self, store: Store | None = None, reader: Reader | None = None, **given: str) -> None:
         self.settings: Settings = settings_from({"IDENTITY_HOLD_SECONDS": "0", **given}, strict=True)
         self.store = store or MemoryStore()
+        self.reader = reader
         self.calls: list[dict[str, Any]] = []
         self.requests: list[list[str]] = []
         self.answer: Callable[[Call], Answer] = lambda _: ACCEPTED
@@ -53,7 +54,7 @@ class World:
             Record(str(number), event if isinstance(event, str) else json.dumps(event.body))
             for number, event in enumerate(events)
         ]
-        return Delivery(self.settings, self.store, self._send, self.enrich).deliver(records, self.now)
+        return Delivery(self.settings, self.store, self._send, self.enrich, self.reader).deliver(records, self.now)
 
     def deliver(self, *events: StripeEvent) -> list[dict[str, Any]]:
         """Deliver events in batches of one; gives the calls that arrived for them."""

@@ -96,6 +96,8 @@ class Composer:
         }
         if self._profile.group_id:
             context["groupId"] = self._profile.group_id
+        if self._profile.consent:
+            context["consent"] = {"categoryPreferences": dict(self._profile.consent)}
         if event.customer:
             external = {"id": event.customer, "type": "stripe_customer_id", "collection": "users", "encoding": "none"}
             context["externalIds"] = [external]

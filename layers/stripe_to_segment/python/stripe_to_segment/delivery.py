@@ -17,13 +17,15 @@ from stripe_to_segment.errors import (
     ThinEventError,
 )
 from stripe_to_segment.identity import profile_key, stated_by
+from stripe_to_segment.lookups import Lookup, lookups
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.naming import orders_needed, products_needed
 from stripe_to_segment.profile import Profile
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.store import Learnt, Memory
-from stripe_to_segment.stripe_side.event import parse_event
+from stripe_to_segment.stripe_side.event import parse_event, scope_of
+from stripe_to_segment.stripe_side.fields import listed
 from stripe_to_segment.translation import Outcome, refusal, translate
 
 if TYPE_CHECKING:
@@ -35,12 +37,18 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.translation import Translation
 
     class Sender(Protocol):
         """Sends calls of one mode and gives each call's answer by messageId."""
 
         def __call__(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]: ...
+
+    class Reader(Protocol):
+        """Reads objects from the Stripe API; it gives what it could read and never raises."""
+
+        def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, JsonObject]: ...
 
 
 __all__ = ["Delivery", "Fate", "Record", "Verdicts"]
@@ -105,6 +113,8 @@ class Delivery:
         The StateTable or its twin.
     send
         Sends calls of one mode; it must not raise.
+    reader
+        Reads from the Stripe API; None where no API key is wanted.
     remembers
         False where nothing is really sent, so nothing may be remembered as sent.
     """
@@ -113,6 +123,7 @@ class Delivery:
     store: Store
     send: Sender
     enrich: Enrich
+    reader: Reader | None = None
     remembers: bool = True
 
     def deliver(self, records: Iterable[Record], now: float) -> list[Verdicts]:
@@ -161,7 +172,7 @@ class Delivery:
             return []
         versions = {key: profile.version for key, profile in memory.profiles.items()}
         before = dict(memory.profiles)
-        learnt = self._translate(work, memory, now, verdicts, accepted)
+        learnt = [*self._look_up(work, memory), *self._translate(work, memory, now, verdicts, accepted)]
         answers = self._send(work)
         accepted.update(message for message, answer in answers.items() if answer.verdict is Verdict.ACCEPTED)
         for one in work:
@@ -190,6 +201,24 @@ class Delivery:
         for one in work:
             memory.profiles.setdefault(one.key, Profile(one.key))
         return memory
+
+    def _look_up(self, work: list[_Work], memory: Memory) -> list[Learnt]:
+        """Read from the Stripe API what the events leave open; product names are remembered."""
+        if self.reader is None:
+            return []
+        wanted = [
+            lookup for one in work for lookup in lookups(one.event, memory.profiles[one.key], memory, self.settings)
+        ]
+        memory.read.update(self.reader.read(wanted))
+        learnt: list[Learnt] = []
+        for lookup, body in memory.read.items():
+            name = body.get("name")
+            if lookup.kind == "product" and isinstance(name, str) and name:
+                key = f"{scope_of(lookup.account, livemode=lookup.livemode)}:{lookup.id}"
+                memory.product_names[key] = name
+                # As of never: any product event knows better.
+                learnt.append(Learnt("product", key, name, 0))
+        return learnt
 
     def _translate(
         self, work: list[_Work], memory: Memory, now: float, verdicts: dict[str, Verdicts], accepted: set[str]
@@ -238,8 +267,11 @@ class Delivery:
     ) -> list[_Work]:
         again: list[_Work] = []
         for one in work:
-            error = errors.get(one.key)
-            if error is None or one.translation is None:
+            if one.translation is None:
+                continue
+            keys = (one.key, *(lesson.key for lesson in _lessons(one.event, one.translation)))
+            error = next((errors[key] for key in keys if key in errors), None)
+            if error is None:
                 continue
             if isinstance(error, StoreConflictError):
                 again.append(one)
@@ -280,6 +312,7 @@ def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) 
 
 def _known(event: StripeEvent, profile: Profile, memory: Memory) -> Known:
     prefix = f"{event.scope}:"
+    line_items = memory.read.get(Lookup("line_items", str(event.object.get("id")), event.livemode, event.account), {})
     return Known(
         profile,
         {
@@ -288,6 +321,8 @@ def _known(event: StripeEvent, profile: Profile, memory: Memory) -> Known:
             if prefix + product in memory.product_names
         },
         {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
+        memory.read.get(Lookup("customer", str(event.customer), event.livemode, event.account)),
+        listed(line_items),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,12 @@ from stripe_to_segment.stripe_side.fields import metadata_of, text
 from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["Identity", "Rung", "Stated", "profile_key", "resolve", "stated_by", "stranger_id"]
 
@@ -36,6 +39,7 @@ class Stated:
     anonymous_id: str | None = None
     group_id: str | None = None
     opted_out: bool | None = None
+    consent: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +65,28 @@ def stranger_id(event: StripeEvent) -> str:
     return event.customer or text(event.object.get("id")) or event.id
 
 
-def stated_by(event: StripeEvent, settings: Settings) -> Stated:
-    """What metadata and `client_reference_id` say, newest place first."""
-    places = (metadata_of(event.object), subscription_metadata_of(event.object))
+def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | None = None) -> Stated:
+    """What metadata and `client_reference_id` say, newest place first.
+
+    `customer` is the Customer read from the Stripe API, asked last of all.
+    """
+    places = [metadata_of(event.object), subscription_metadata_of(event.object)]
     user_id = _first(places, settings.user_id_keys)
     rung = Rung.METADATA if user_id else Rung.UNKNOWN
     if user_id is None and (reference := text(event.object.get("client_reference_id"))):
         user_id, rung = reference, Rung.CLIENT_REFERENCE
+    if customer is not None:
+        places.append(metadata_of(customer))
+        if user_id is None and (user_id := _first(places, settings.user_id_keys)):
+            rung = Rung.CUSTOMER_API
     opted = _first(places, ("analytics_opt_out",))
     return Stated(
         user_id=user_id,
         rung=rung,
         anonymous_id=_first(places, settings.anonymous_id_keys),
         group_id=_first(places, settings.group_id_keys),
-        opted_out=None if opted is None else opted.strip().lower() in {"true", "1", "yes", "y", "on"},
+        opted_out=None if opted is None else _says_yes(opted),
+        consent=_consent(places, settings.consent_prefix),
     )
 
 
@@ -97,5 +109,21 @@ def resolve(stated: Stated, profile: Profile, stranger: str, settings: Settings)
             return Identity(None, anonymous_id or stranger, Rung.UNKNOWN)
 
 
-def _first(places: tuple[dict[str, str], ...], keys: tuple[str, ...]) -> str | None:
+def _says_yes(value: str) -> bool:
+    return value.strip().lower() in {"true", "1", "yes", "y", "on"}
+
+
+def _consent(places: list[dict[str, str]], prefix: str) -> dict[str, bool]:
+    """Consent by category, from keys such as `consent_Analytics`; the newest place has the last word."""
+    if not prefix:
+        return {}
+    return {
+        key.removeprefix(prefix): _says_yes(value)
+        for place in reversed(places)
+        for key, value in place.items()
+        if key.startswith(prefix) and key != prefix
+    }
+
+
+def _first(places: list[dict[str, str]], keys: tuple[str, ...]) -> str | None:
     return next((place[key] for place in places for key in keys if place.get(key, "").strip()), None)

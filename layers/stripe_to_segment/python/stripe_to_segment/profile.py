@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 class SubscriptionRecord:
     """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
 
-    `was` is the status before the last change of it. `lost` is the mrr that the end took away, as far as events up to
+    `came_from` is the digest of the traits before, which tells two updates of one second apart. `was` is the status
+    before the last change of it. `lost` is the mrr that the end took away, as far as events up to
     `lost_as_of` tell; an event that arrives after the end may know better.
     """
 
@@ -36,6 +38,7 @@ class SubscriptionRecord:
     quantity: int | None
     trial_end: int | None
     cancels_at: int | None
+    came_from: str = ""
     was: str | None = None
     lost: int | None = None
     lost_as_of: Watermark = (0, 0)
@@ -44,6 +47,17 @@ class SubscriptionRecord:
     def live(self) -> bool:
         """Whether the customer has it now (a first payment still missing is not having it)."""
         return self.status in LIVE
+
+    def newer_than(self, other: SubscriptionRecord) -> bool:
+        """Whether this state came after the other: by its watermark, and of one second by what led to it."""
+        if self.as_of != other.as_of:
+            return self.as_of > other.as_of
+        return self.came_from == other.digest != self.digest
+
+    @property
+    def digest(self) -> str:
+        """The traits in short."""
+        return hashlib.sha256(repr(self.traits).encode()).hexdigest()[:12]
 
     @property
     def traits(self) -> tuple[object, ...]:
@@ -75,6 +89,7 @@ class Profile:
     anonymous_id: str | None = None
     group_id: str | None = None
     opted_out: bool = False
+    consent: Mapping[str, bool] = field(default_factory=dict)
     customer_created: int | None = None
     stranger: str | None = None
     joined: bool = False
@@ -88,7 +103,7 @@ class Profile:
     def with_subscription(self, subscription_id: str, record: SubscriptionRecord) -> Profile:
         """With a newer state of a subscription; an older one than known changes nothing."""
         known = self.subscriptions.get(subscription_id)
-        if known is not None and known.as_of > record.as_of:
+        if known is not None and known.newer_than(record):
             return self
         return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
 

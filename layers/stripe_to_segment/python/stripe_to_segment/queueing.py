@@ -69,7 +69,7 @@ def _attributes(verdict: Verdicts) -> Iterator[tuple[str, dict[str, str]]]:
     event = verdict.event
     values = {
         "reason": verdict.reason,
-        "detail": verdict.detail[:ATTRIBUTE_LENGTH],
+        "detail": verdict.detail,
         "event_id": event and event.id,
         "event_type": event and event.type,
         "account": event and event.account,
@@ -77,4 +77,9 @@ def _attributes(verdict: Verdicts) -> Iterator[tuple[str, dict[str, str]]]:
     }
     for name, value in values.items():
         if value:
-            yield name, {"DataType": "String", "StringValue": value}
+            yield name, {"DataType": "String", "StringValue": _attribute(value)}
+
+
+def _attribute(value: str) -> str:
+    """A text as SQS takes it: control characters, which it refuses, would keep the record from ever being put away."""
+    return "".join(letter if letter.isprintable() else "…" for letter in value[:ATTRIBUTE_LENGTH])

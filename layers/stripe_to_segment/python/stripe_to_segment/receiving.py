@@ -23,6 +23,8 @@ __all__ = ["Reply", "body_of", "examine", "header_of", "queueable"]
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES = 1_048_576
+# A record that ends in the dead-letter queue needs room for the reason's attributes, which count too.
+MAX_EVENT_BYTES = MAX_MESSAGE_BYTES - 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ def examine(  # noqa: PLR0911 - one return for each kind of answer
     unwanted = refusal(event, settings)
     if unwanted:
         return Reply(200, "ignored", "not_wanted", unwanted, event)
-    if len(body) > MAX_MESSAGE_BYTES:
-        return Reply(413, "refused", "too_large", f"the event is over the {MAX_MESSAGE_BYTES} bytes of a queue message")
+    if len(queueable(body).encode()) > MAX_EVENT_BYTES:
+        too_large = f"the event is over {MAX_EVENT_BYTES} bytes, which no queue takes"
+        return Reply(413, "refused", "too_large", too_large, event)
     return Reply(200, "queue", event=event)
 
 

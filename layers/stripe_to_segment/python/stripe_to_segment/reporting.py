@@ -22,7 +22,7 @@ METRIC_OF = {
     Fate.RETRY: "EventsRetried",
     Fate.DEAD: "EventsDeadLettered",
 }
-KEY_REASONS = frozenset({"http_401", "http_403", "no_write_key"})
+KEY_REASONS = frozenset({"http_401", "http_403", "no_write_key", "bad_write_key"})
 
 
 def report(verdicts: Iterable[Verdicts], now: float) -> None:

@@ -17,6 +17,8 @@ __all__ = ["SecretSource", "Secrets", "read_secret"]
 MAX_AGE_SECONDS = 300
 # A forged request must not cost a call to Secrets Manager; a rotated secret is found within this time.
 REFRESH_EVERY_SECONDS = 30
+# The same for a secret that cannot be read; shorter, because nothing is accepted meanwhile.
+READ_AGAIN_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,7 +39,7 @@ def read_secret(text: str) -> Secrets:
     """The secret from its JSON text. Raises ConfigurationError, never quoting the text."""
     try:
         found: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise ConfigurationError(
@@ -74,10 +76,14 @@ class SecretSource:
         self._clock = clock
         self._secrets: Secrets | None = None
         self._fetched_at = 0.0
+        self._failure = ""
 
     def get(self) -> Secrets:
-        """The secret, at most five minutes old."""
-        if self._secrets is None or self._clock() - self._fetched_at > MAX_AGE_SECONDS:
+        """The secret, at most five minutes old. Raises ConfigurationError."""
+        age = self._clock() - self._fetched_at
+        if self._secrets is None and self._failure and age < READ_AGAIN_SECONDS:
+            raise ConfigurationError(self._failure)
+        if self._secrets is None or age > MAX_AGE_SECONDS:
             self._secrets = self._read()
         return self._secrets
 
@@ -92,7 +98,10 @@ class SecretSource:
         # Set first: a secret that cannot be read must not be asked for by every forged request either.
         self._fetched_at = self._clock()
         try:
-            text = self._fetch()
+            return read_secret(self._fetch())
+        except ConfigurationError as error:
+            self._failure = str(error)
+            raise
         except Exception as error:
-            raise ConfigurationError(f"the secret cannot be read: {type(error).__name__}") from error
-        return read_secret(text)
+            self._failure = f"the secret cannot be read: {type(error).__name__}"
+            raise ConfigurationError(self._failure) from error

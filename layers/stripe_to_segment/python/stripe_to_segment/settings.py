@@ -30,6 +30,7 @@ class Settings:
     user_id_keys: tuple[str, ...] = ("user_id", "userId")
     anonymous_id_keys: tuple[str, ...] = ("anonymous_id", "ajs_anonymous_id")
     group_id_keys: tuple[str, ...] = ("group_id",)
+    consent_prefix: str = "consent_"
     unknown_user_policy: str = "anonymous"
     identity_hold_seconds: int = 30
     personal_traits: tuple[str, ...] = ("email", "name")
@@ -38,6 +39,7 @@ class Settings:
     drop_events: tuple[str, ...] = ()
     integrations: Mapping[str, Any] = field(default_factory=dict)
     source_name: str = "stripe-to-segment"
+    stripe_api_base: str = "https://api.stripe.com"
     retry_base_seconds: int = 30
     secret_arn: str = ""
     events_queue_url: str = ""
@@ -154,11 +156,14 @@ def _refuse(name: str, value: str, takes: str) -> None:
     raise ConfigurationError(message)
 
 
-_MAY_BE_EMPTY = frozenset({"personal_traits", "drop_events", "group_id_keys", "anonymous_id_keys", "user_id_keys"})
+_MAY_BE_EMPTY = frozenset(
+    {"personal_traits", "drop_events", "group_id_keys", "anonymous_id_keys", "user_id_keys", "consent_prefix"}
+)
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
     **{entry.name: _text for entry in fields(Settings)},
     "segment_endpoint": _endpoint,
+    "stripe_api_base": _endpoint,
     "delivery_mode": _choice("send", "log"),
     "stripe_mode": _choice("live", "test", "both"),
     "connect_events": _choice("refuse", "accept"),

@@ -16,6 +16,10 @@ from stripe_to_segment.profile import LEDGER_DAYS, Profile, SubscriptionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from stripe_to_segment.lookups import Lookup
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["DynamoStore", "Learnt", "Memory", "MemoryStore", "Store"]
 
@@ -29,11 +33,12 @@ MARK_BYTES, DAY_BYTES = 8, 2
 
 @dataclass(slots=True)
 class Memory:
-    """What a batch needs to know, by full key; missing keys are not known."""
+    """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told."""
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
+    read: dict[Lookup, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Store(Protocol):
         """Everything known under these keys. Raises StoreUnavailableError."""
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
-        """Write records whose version is still the one read; gives the errors by profile key."""
+        """Write what was learnt, then records whose version is still the one read; gives the errors by key."""
 
 
 class MemoryStore:
@@ -125,15 +130,12 @@ class DynamoStore:
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write each record under a condition on its version, and what was learnt unless something newer is known."""
-        errors: dict[str, Exception] = {}
-        jobs = [(profile.key, self._pool.submit(self._put_profile, profile, now)) for profile in profiles]
-        notes = [(fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in learnt]
-        for key, job in (*jobs, *notes):
-            try:
-                job.result()
-            except (StoreConflictError, StoreUnavailableError) as error:
-                errors[key] = error
-        return errors
+        # What was learnt goes first: once its record says that an event is done, the event teaches nothing again.
+        errors = _errors((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in learnt)
+        if errors:
+            error = next(iter(errors.values()))
+            return {**{profile.key: error for profile in profiles}, **errors}
+        return _errors((profile.key, self._pool.submit(self._put_profile, profile, now)) for profile in profiles)
 
     def _get(self, keys: list[str]) -> Iterator[dict[str, Any]]:
         for start in range(0, len(keys), BATCH_GET_LIMIT):
@@ -200,6 +202,17 @@ class DynamoStore:
 
 class _ConditionFailedError(Exception):
     """A conditional write was refused."""
+
+
+def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
+    """What went wrong, by key, after all of them are done."""
+    errors: dict[str, Exception] = {}
+    for key, job in list(jobs):
+        try:
+            job.result()
+        except (StoreConflictError, StoreUnavailableError) as error:
+            errors[key] = error
+    return errors
 
 
 def _item_of(profile: Profile, now: float) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def translate(
     row, mark = CATALOG[event.type], event_mark(event)
     if mark in known.profile.ledger:
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
-    stated = stated_by(event, settings)
+    stated = stated_by(event, settings, known.customer)
     facts = list(row.facts(event, known))
     lesson = row.learns(event, replace(known, profile=_with_person(known.profile, stated)), row.rank)
     profile, counted = _with_payment(event, lesson)
@@ -209,6 +209,7 @@ def _with_person(profile: Profile, stated: Stated) -> Profile:
         anonymous_id=stated.anonymous_id or profile.anonymous_id,
         group_id=stated.group_id or profile.group_id,
         opted_out=profile.opted_out if stated.opted_out is None else stated.opted_out,
+        consent={**profile.consent, **stated.consent},
     )
 
 

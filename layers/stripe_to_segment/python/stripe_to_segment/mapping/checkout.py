@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.mapping.products import products_of
 from stripe_to_segment.stripe_side import checkout as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.fields import reference, text
+from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["async_payment_failed", "async_payment_succeeded", "collected", "completed", "expired"]
+__all__ = ["async_payment_failed", "async_payment_succeeded", "collected", "completed", "expired", "is_order"]
 
 
 def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -42,8 +44,7 @@ def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
             "shipping": major(amounts.shipping, currency),
         },
     )
-    if read.is_settled(session):
-        yield from _order(event, known)
+    yield from _order(event, known)
     if read.mode_of(session) == "setup":
         yield Fact(Name.PAYMENT_INFO_ENTERED, key, {"checkout_id": text(session.get("id"))})
 
@@ -81,19 +82,25 @@ def expired(event: StripeEvent, _: Known) -> Iterator[Fact]:
     yield Fact(Name.CHECKOUT_EXPIRED, f"{session.get('id')}", properties)
 
 
+def is_order(event: StripeEvent) -> bool:
+    """Whether this event states a paid one-time purchase that no invoice will state."""
+    settled = event.type.endswith(".async_payment_succeeded") or read.is_settled(event.object)
+    return settled and read.takes_the_money(event.object)
+
+
 def collected(event: StripeEvent) -> tuple[str, int] | None:
     """Lower-case currency and minor units that this session, paid without an invoice, adds to the lifetime value."""
     session, currency = event.object, text(event.object.get("currency"))
     total = read.amounts_of(session).total
-    if read.mode_of(session) != "payment" or read.invoice_of(session) or not read.is_settled(session):
+    if not is_order(event):
         return None
     return None if currency is None or total is None else (currency, total)
 
 
-def _order(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """The order, under the same key whichever event states it first."""
     session = event.object
-    if read.mode_of(session) != "payment" or read.invoice_of(session):
+    if not is_order(event):
         return
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
     total = amounts.total
@@ -112,5 +119,7 @@ def _order(event: StripeEvent, _: Known) -> Iterator[Fact]:
             "discount": major(amounts.discount, currency),
             "coupon": coupon_code(session),
             "currency": currency and currency.upper(),
+            # The event has no line items; they are known only where a Stripe API key lets them be read.
+            "products": products_of(map(read_line, known.line_items), currency, known),
         },
     )

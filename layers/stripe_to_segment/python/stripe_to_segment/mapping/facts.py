@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stripe_to_segment.mapping.plan import Name
     from stripe_to_segment.profile import Profile
+    from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.price import Price
 
 __all__ = ["Fact", "Known", "plan_name"]
@@ -31,11 +32,17 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is remembered beside the event: its customer's record, product names, and orders by payment intent."""
+    """What is known beside the event.
+
+    Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
+    key allows it: the Customer, and a Checkout Session's line items.
+    """
 
     profile: Profile
     product_names: Mapping[str, str] = field(default_factory=dict)
     orders: Mapping[str, str] = field(default_factory=dict)
+    customer: JsonObject | None = None
+    line_items: Sequence[JsonObject] = ()
 
 
 def plan_name(price: Price, known: Known) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.mapping.products import products_of
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.fields import integer, iso_time, text
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.stripe_side.invoice import InvoiceLine
 
 __all__ = ["collected", "paid", "payment_action_required", "payment_failed"]
 
@@ -47,7 +46,7 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
         "discount": major(amounts.discount, currency),
         "coupon": coupon_code(invoice),
         "currency": currency and currency.upper(),
-        "products": [_product(line, currency, known) for line in read.lines_of(invoice)] or None,
+        "products": products_of(read.lines_of(invoice), currency, known),
         "invoice_id": text(invoice.get("id")),
         "billing_reason": reason,
         **_subscribed(invoice, known),
@@ -108,20 +107,6 @@ def _subscribed(invoice: JsonObject, known: Known) -> dict[str, Any]:
         "product_id": line.price.product,
         "quantity": line.quantity,
     }
-
-
-def _product(line: InvoiceLine, currency: str | None, known: Known) -> dict[str, Any]:
-    unit = line.price.unit_amount
-    if unit is None and line.amount is not None and line.quantity:
-        unit = Decimal(line.amount) / line.quantity
-    product = {
-        "product_id": line.price.product or line.price.id,
-        "name": line.description or plan_name(line.price, known),
-        "price": major(unit, currency),
-        "quantity": line.quantity,
-        "coupon": line.coupon,
-    }
-    return {name: value for name, value in product.items() if value is not None}
 
 
 def _follows_trial(invoice: JsonObject, known: Known) -> bool | None:

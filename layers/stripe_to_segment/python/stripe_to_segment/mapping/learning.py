@@ -51,13 +51,14 @@ def subscription(event: StripeEvent, known: Known, rank: int) -> Lesson:
     subscription_id = text(event.object.get("id")) or event.id
     record = subscriptions.record_of(event, known, rank=rank)
     remembered = known.profile.subscriptions.get(subscription_id)
-    if remembered is not None and remembered.as_of > record.as_of:
+    if remembered is not None and remembered.newer_than(record):
         corrected = subscriptions.better_known(event, remembered)
         return Lesson(known.profile.with_subscription(subscription_id, corrected))
     if remembered is None or remembered.as_of == record.as_of:
         # Unknown so far, or this very event on a second attempt: the payload says what it was before.
-        remembered = subscriptions.record_of(event, known, rank=rank, before=True)
-    changed = remembered.traits != record.traits
+        changed = record.came_from != record.digest
+    else:
+        changed = remembered.digest != record.digest
     return Lesson(known.profile.with_subscription(subscription_id, record), changed)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.profile import Watermark
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
@@ -306,27 +307,35 @@ def update_pending(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield _fact(name, event, _after(event), known, f"{event.created}")
 
 
-def record_of(event: StripeEvent, known: Known, *, rank: int, before: bool = False) -> SubscriptionRecord:
-    """What to remember of the subscription after this event (or, for comparison, what it was before)."""
-    state, remembered = _before(event) if before else _after(event), _record(event, known)
-    plan = None if state.main is None else plan_name(state.main.price, known)
+def record_of(event: StripeEvent, known: Known, *, rank: int) -> SubscriptionRecord:
+    """What to remember of the subscription after this event."""
+    state, remembered = _after(event), _record(event, known)
     was = status_of(event.before)
     if was == state.status and remembered is not None:
         was = remembered.status if remembered.status != state.status else remembered.was
     ends = event.type.endswith(".deleted")
-    return SubscriptionRecord(
-        as_of=(event.created, rank),
-        status=state.status,
-        plan=plan,
-        mrr=state.mrr,
-        currency=state.currency,
-        period=None if state.main is None else state.main.price.period,
-        quantity=state.quantity,
-        trial_end=trial_of(state.subscription)[1],
-        cancels_at=cancellation_scheduled_for(state.subscription),
+    as_of = (event.created, rank)
+    return replace(
+        _snapshot(state, as_of, known),
+        came_from=_snapshot(_before(event), as_of, known).digest,
         was=was,
         lost=_lost_mrr(event, state, remembered) if ends else None,
         lost_as_of=remembered.as_of if ends and remembered is not None else (0, 0),
+    )
+
+
+def _snapshot(state: _State, as_of: Watermark, known: Known) -> SubscriptionRecord:
+    main = state.main
+    return SubscriptionRecord(
+        as_of=as_of,
+        status=state.status,
+        plan=None if main is None else plan_name(main.price, known),
+        mrr=state.mrr,
+        currency=state.currency,
+        period=None if main is None else main.price.period,
+        quantity=state.quantity,
+        trial_end=trial_of(state.subscription)[1],
+        cancels_at=cancellation_scheduled_for(state.subscription),
     )
 
 

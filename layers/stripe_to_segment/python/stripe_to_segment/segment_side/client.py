@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,13 @@ ENVELOPE_BYTES = 200
 CONNECT_SECONDS = 3.05
 READ_SECONDS = 10.0
 # Below this there is no point in starting a request.
-LEAST_SECONDS = 1.0
-MAX_ANSWER_BYTES = 65_536
+LEAST_SECONDS = 3.0
+MAX_ANSWER_BYTES = 1_048_576
 
 OUT_OF_TIME = Answer(Verdict.RETRY, "out_of_time", "the function's time ran out before this call was sent")
+ENDLESS = Answer(Verdict.RETRY, "no_answer", f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+BROKEN_OFF = Answer(Verdict.RETRY, "no_answer", "the answer breaks off in its head")
+BAD_KEY = Answer(Verdict.MISCONFIGURED, "bad_write_key", "the write key holds characters that no write key has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class SegmentClient:
 
     session: requests.Session
     endpoint: str
-    write_key: str
+    write_key: str = field(repr=False)
 
     def send(self, calls: Sequence[Call], seconds_left: Callable[[], float]) -> dict[str, Answer]:
         """Send all calls and give each call's answer by messageId.
@@ -82,6 +86,11 @@ class SegmentClient:
     def _post(self, batch: Sequence[Call], seconds: float) -> Answer:
         if seconds < LEAST_SECONDS:
             return OUT_OF_TIME
+        if not self.write_key.isascii():
+            # Left from an example, mostly. No header takes it, and Segment would answer 200 and drop the calls.
+            return BAD_KEY
+        # Connecting, waiting and reading may each take a third.
+        limit = min(READ_SECONDS, seconds / 3)
         now = datetime.now(UTC)
         # Set at each attempt: Segment corrects every timestamp by the distance between sentAt and its own clock.
         sent_at = now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
@@ -98,25 +107,43 @@ class SegmentClient:
                     "X-Strict-Mode": "1",
                 },
                 auth=(self.write_key, ""),
-                timeout=(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds)),
+                timeout=(min(CONNECT_SECONDS, limit), limit),
                 allow_redirects=False,
+                hooks={"response": _forget_location},
                 stream=True,
             ) as response:
-                content = _read(response, now.timestamp() + min(READ_SECONDS, seconds))
+                content = _read(response, limit)
+                if content is None:
+                    return ENDLESS
+                if not content and _breaks_off(response):
+                    return BROKEN_OFF
                 return classify(response.status_code, content, response.headers.get("Retry-After"), now)
-        except requests.RequestException as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way, these calls wait and the rest goes on
             # The error's text may hold the address with credentials in it; its kind is enough.
             return Answer(Verdict.RETRY, "no_answer", type(error).__name__)
 
 
-def _read(response: requests.Response, until: float) -> bytes:
-    """The answer's body, refusing to wait for one that drips in or never ends."""
+def _forget_location(response: requests.Response, **_: object) -> None:
+    # Even where redirects are not followed, `requests` reads all of their body and parses where they lead, unguarded.
+    response.headers.pop("Location", None)
+
+
+def _breaks_off(response: requests.Response) -> bool:
+    """Python takes a head for whole where the connection ended in it; then nothing says that there is no body."""
+    said = any(name in response.headers for name in ("Content-Length", "Transfer-Encoding"))
+    return not said and response.status_code != 204  # noqa: PLR2004 - no content
+
+
+def _read(response: requests.Response, seconds: float) -> bytes | None:
+    """The answer's body, refusing to wait for one that drips in; None for one that is too long."""
+    until = time.monotonic() + seconds
     content = b""
-    for chunk in response.iter_content(8192):
+    # What is there already, in contrast to `iter_content`, which waits until its chunk is full.
+    while chunk := response.raw.read1(8192, decode_content=True):
         content += chunk
         if len(content) > MAX_ANSWER_BYTES:
-            break
-        if datetime.now(UTC).timestamp() > until:
+            return None
+        if time.monotonic() > until:
             raise requests.ReadTimeout
     return content
 

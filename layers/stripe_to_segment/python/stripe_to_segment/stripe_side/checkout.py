@@ -18,6 +18,7 @@ __all__ = [
     "mode_of",
     "order_id_of",
     "payment_intent_of",
+    "takes_the_money",
 ]
 
 
@@ -71,6 +72,11 @@ def is_settled(session: JsonObject) -> bool:
 def invoice_of(session: JsonObject) -> str | None:
     """The invoice behind the session; where there is one, its `invoice.paid` states the revenue."""
     return reference(session.get("invoice"))
+
+
+def takes_the_money(session: JsonObject) -> bool:
+    """Whether the session itself is the order: one-time, and without an invoice that would state the revenue."""
+    return mode_of(session) == "payment" and invoice_of(session) is None
 
 
 def payment_intent_of(session: JsonObject) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from stripe_to_segment.errors import MalformedEventError, ThinEventError
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
 
-__all__ = ["StripeEvent", "parse_event"]
+__all__ = ["StripeEvent", "event_from", "parse_event", "scope_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class StripeEvent:
     @property
     def scope(self) -> str:
         """Account and mode, which never mix: the prefix of every key and messageId."""
-        return f"{self.account or 'own'}:{'live' if self.livemode else 'test'}"
+        return scope_of(self.account, livemode=self.livemode)
 
     @property
     def before(self) -> JsonObject:
@@ -45,6 +46,16 @@ class StripeEvent:
         if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
             return text(self.object.get("id"))
         return reference(self.object.get("customer")) or reference(self.object.get("customer_account"))
+
+
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# The year 10000: no clock, no queue and no calendar knows what comes after it.
+END_OF_TIME = 253_402_300_800
+
+
+def scope_of(account: str | None, *, livemode: bool) -> str:
+    """The scope of an account (None for the stack's own) in a mode."""
+    return f"{account or 'own'}:{'live' if livemode else 'test'}"
 
 
 _CUSTOMER_TYPES = frozenset({"customer.created", "customer.updated", "customer.deleted"})
@@ -61,7 +72,12 @@ def parse_event(raw: str | bytes) -> StripeEvent:
         for anything else that is no Stripe event, with the reason.
     """
     try:
-        data = json.loads(raw, parse_constant=_refuse_constant)
+        # Decoded here: the decoder would also take UTF-16, which the queue would not.
+        document = raw if isinstance(raw, str) else raw.decode()
+        data = json.loads(document, parse_constant=_refuse_constant)
+        if _ESCAPED_SURROGATE.search(document):
+            # Half an emoji, left by somebody who cut a text: no UTF-8 holds it, so neither log, queue nor Segment does.
+            data = json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
     except UnicodeDecodeError:
         raise MalformedEventError("not_utf8", "the body is not UTF-8") from None
     except RecursionError:
@@ -85,7 +101,7 @@ def event_from(data: object) -> StripeEvent:
     required = {
         "id": text(data.get("id")),
         "type": text(data.get("type")),
-        "created": integer(created),
+        "created": created if integer(created) is not None and 0 <= created < END_OF_TIME else None,
         "data.object": body if isinstance(body, dict) else None,
     }
     missing = [name for name, value in required.items() if value is None]

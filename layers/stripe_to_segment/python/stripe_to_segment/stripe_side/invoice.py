@@ -7,24 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from stripe_to_segment.stripe_side.fields import (
-    JsonObject,
-    dig,
-    hash_of,
-    integer,
-    listed,
-    metadata_of,
-    reference,
-    text,
-)
-from stripe_to_segment.stripe_side.money import minor_decimal, rounded
-from stripe_to_segment.stripe_side.price import Price, read_price
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, listed, metadata_of, reference
+from stripe_to_segment.stripe_side.lines import Line, read_line
+from stripe_to_segment.stripe_side.money import rounded
 
 __all__ = [
     "InvoiceAmounts",
-    "InvoiceLine",
     "amounts_of",
     "lines_of",
     "payment_intent_of",
@@ -51,18 +40,6 @@ class InvoiceAmounts:
         if not self.total:
             return 0
         return int(rounded(Decimal(net) * self.collected / self.total))
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceLine:
-    """One line; amounts in minor units. `price` is by id only since 2025-03-31."""
-
-    description: str | None
-    amount: int | None
-    quantity: int | None
-    price: Price
-    proration: bool
-    coupon: str | None
 
 
 def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
@@ -115,38 +92,9 @@ def payment_intent_of(invoice: JsonObject) -> str | None:
     return reference(invoice.get("payment_intent"))
 
 
-def lines_of(invoice: JsonObject) -> tuple[InvoiceLine, ...]:
+def lines_of(invoice: JsonObject) -> tuple[Line, ...]:
     """The lines the payload holds (Stripe cuts the list at ten)."""
-    return tuple(_line(line) for line in listed(invoice.get("lines")))
-
-
-def _line(line: JsonObject) -> InvoiceLine:
-    details = hash_of(dig(line, "pricing", "price_details"))
-    price: Any = details.get("price") or line.get("price")
-    price = {"id": price} if isinstance(price, str) else dict(hash_of(price))
-    if details.get("product"):
-        price["product"] = details["product"]
-    if price.get("unit_amount") is None and minor_decimal(dig(line, "pricing", "unit_amount_decimal")) is not None:
-        price["unit_amount_decimal"] = dig(line, "pricing", "unit_amount_decimal")
-    proration = line.get("proration")
-    for kind in ("subscription_item_details", "invoice_item_details"):
-        proration = proration or dig(line, "parent", kind, "proration")
-    return InvoiceLine(
-        description=text(line.get("description")),
-        amount=integer(line.get("amount")),
-        quantity=integer(line.get("quantity")),
-        price=read_price(price, hash_of(line.get("plan"))),
-        proration=proration is True,
-        coupon=_line_coupon(line),
-    )
-
-
-def _line_coupon(line: JsonObject) -> str | None:
-    for discount in listed(line.get("discounts")):
-        found = reference(dig(discount, "source", "coupon")) or reference(dig(discount, "coupon"))
-        if found:
-            return found
-    return None
+    return tuple(read_line(line) for line in listed(invoice.get("lines")))
 
 
 def _line_subscription(line: JsonObject) -> str | None:

@@ -1,0 +1,36 @@
+"""The `products` of an order, as Segment's ecommerce spec has them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.mapping.facts import plan_name
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side.lines import Line
+
+__all__ = ["products_of"]
+
+
+def products_of(lines: Iterable[Line], currency: str | None, known: Known) -> list[dict[str, Any]] | None:
+    """One product a line, or None where there are no lines to tell of."""
+    return [_product(line, currency, known) for line in lines] or None
+
+
+def _product(line: Line, currency: str | None, known: Known) -> dict[str, Any]:
+    unit = line.price.unit_amount
+    if unit is None and line.amount is not None and line.quantity:
+        unit = Decimal(line.amount) / line.quantity
+    product = {
+        "product_id": line.price.product or line.price.id,
+        "name": line.description or plan_name(line.price, known),
+        "price": major(unit, currency),
+        "quantity": line.quantity,
+        "coupon": line.coupon,
+    }
+    return {name: value for name, value in product.items() if value is not None}

@@ -1,0 +1,51 @@
+"""A line of an invoice or of a Checkout Session: what was bought, how many, at which price.
+
+https://docs.stripe.com/api/invoice-line-item/object and https://docs.stripe.com/api/checkout/sessions/line_items
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stripe_to_segment.stripe_side.discount import coupon_code
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, text
+from stripe_to_segment.stripe_side.money import minor_decimal
+from stripe_to_segment.stripe_side.price import Price, read_price
+
+__all__ = ["Line", "read_line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; `amount` in minor units. An invoice's `price` is by id only since 2025-03-31."""
+
+    description: str | None
+    amount: int | None
+    quantity: int | None
+    price: Price
+    proration: bool
+    coupon: str | None
+
+
+def read_line(line: JsonObject) -> Line:
+    """A line in any of its shapes."""
+    details = hash_of(dig(line, "pricing", "price_details"))
+    price: Any = details.get("price") or line.get("price")
+    price = {"id": price} if isinstance(price, str) else dict(hash_of(price))
+    if details.get("product"):
+        price["product"] = details["product"]
+    if price.get("unit_amount") is None and minor_decimal(dig(line, "pricing", "unit_amount_decimal")) is not None:
+        price["unit_amount_decimal"] = dig(line, "pricing", "unit_amount_decimal")
+    proration = line.get("proration")
+    for kind in ("subscription_item_details", "invoice_item_details"):
+        proration = proration or dig(line, "parent", kind, "proration")
+    amount = integer(line.get("amount"))
+    return Line(
+        description=text(line.get("description")),
+        amount=integer(line.get("amount_subtotal")) if amount is None else amount,
+        quantity=integer(line.get("quantity")),
+        price=read_price(price, hash_of(line.get("plan"))),
+        proration=proration is True,
+        coupon=coupon_code(line),
+    )

@@ -1,0 +1,153 @@
+"""With an API key the gaps of an event are filled; without one, or when reading fails, the event goes on as it is."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.lookups import Lookup
+from stripe_to_segment.stripe_api import StripeReader
+from tests.unit.shapes import a_customer, a_session, a_subscription, an_event
+from tests.unit.worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LINES = {
+    "object": "list",
+    "data": [
+        {
+            "id": "li_1",
+            "object": "item",
+            "amount_subtotal": 5000,
+            "description": "Blue Mug",
+            "price": {"id": "price_mug", "product": "prod_mug", "unit_amount": 2500},
+            "quantity": 2,
+        }
+    ],
+}
+OBJECTS: dict[str, Any] = {
+    "/v1/customers/cus_basic": a_customer(metadata={"user_id": "u1"}),
+    "/v1/checkout/sessions/cs_test_basic/line_items": LINES,
+    "/v1/products/prod_basic": {"id": "prod_basic", "object": "product", "name": "Basic Plan"},
+}
+
+
+class Imitation(BaseHTTPRequestHandler):
+    """Answers like the Stripe API for the objects above, and keeps what was asked."""
+
+    asked: ClassVar[list[tuple[str, str | None, str | None]]]
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        self.asked.append((path, self.headers["Authorization"], self.headers["Stripe-Account"]))
+        body = OBJECTS.get(path)
+        self.send_response(404 if body is None else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(body or {"error": {"type": "invalid_request_error"}}).encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Api:
+    """The imitation's address and what it was asked."""
+
+    def __init__(self, server: ThreadingHTTPServer, asked: list[tuple[str, str | None, str | None]]) -> None:
+        self.base = f"http://127.0.0.1:{server.server_port}"
+        self.asked = asked
+
+    def reader(self, key: str = "rk_test_1") -> StripeReader:
+        return StripeReader(lambda: key, self.base)
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _, _ in self.asked]
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    class Handler(Imitation):
+        asked: ClassVar[list[tuple[str, str | None, str | None]]] = []
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield Api(server, Handler.asked)
+        server.shutdown()
+        thread.join()
+
+
+def test_the_line_items_of_a_checkout_become_products(api: Api) -> None:
+    world = World(reader=api.reader())
+    order = world.tracks(an_event("checkout.session.completed", a_session()))["Order Completed"]
+    assert order["products"] == [{"product_id": "prod_mug", "name": "Blue Mug", "price": 25, "quantity": 2}]
+
+
+def test_the_customers_metadata_names_the_user_as_the_last_resort(api: Api) -> None:
+    world = World(reader=api.reader())
+    (call, *_) = world.deliver(an_event("customer.subscription.created", a_subscription()))
+    assert call["userId"] == "u1"
+    assert call["context"]["stripe"]["identity"] == "customer_api"
+
+
+def test_a_customer_known_already_is_not_asked_for(api: Api) -> None:
+    world = World(reader=api.reader())
+    world.deliver(an_event("checkout.session.completed", a_session(client_reference_id="u2", invoice="in_1")))
+    world.deliver(an_event("customer.subscription.created", a_subscription()))
+    assert "/v1/customers/cus_basic" not in api.paths
+
+
+def test_a_products_name_is_read_once_and_remembered(api: Api) -> None:
+    world = World(reader=api.reader())
+    facts = world.tracks(an_event("customer.subscription.created", a_subscription()))
+    world.reader = api.reader()
+    world.deliver(an_event("customer.subscription.trial_will_end", a_subscription()))
+    assert facts["Subscription Created"]["plan"] == "Basic Plan"
+    assert api.paths.count("/v1/products/prod_basic") == 1
+
+
+def test_a_session_is_read_once_for_all_its_events(api: Api) -> None:
+    reader = api.reader()
+    wanted = [Lookup("line_items", "cs_test_basic", livemode=False, account=None)]
+    assert reader.read(wanted) == reader.read([*wanted, *wanted])
+    assert api.paths == ["/v1/checkout/sessions/cs_test_basic/line_items"]
+
+
+def test_a_connected_accounts_objects_are_read_in_its_name(api: Api) -> None:
+    api.reader().read([Lookup("customer", "cus_basic", livemode=False, account="acct_1")])
+    assert api.asked[0][2] == "acct_1"
+
+
+@pytest.mark.parametrize("key", ["", "rk_live_1"])
+def test_without_a_key_of_the_events_mode_nothing_is_asked(api: Api, key: str) -> None:
+    world = World(reader=api.reader(key))
+    facts = world.tracks(an_event("checkout.session.completed", a_session()))
+    assert "products" not in facts["Order Completed"]
+    assert api.asked == []
+
+
+def test_a_failure_costs_the_products_and_never_the_event(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(reader=StripeReader(lambda: "rk_test_1", "http://127.0.0.1:1"))
+    facts = world.tracks(an_event("checkout.session.completed", a_session()))
+    assert facts["Order Completed"]["total"] == 50
+    assert "products" not in facts["Order Completed"]
+    assert "rk_test_1" not in capsys.readouterr().out
+
+
+def test_an_object_that_is_gone_is_a_miss(api: Api) -> None:
+    lookup = Lookup("customer", "cus_gone", livemode=False, account=None)
+    assert api.reader().read([lookup]) == {}
+
+
+def test_a_secret_that_cannot_be_read_is_a_miss() -> None:
+    def unreadable() -> str:
+        raise ConfigurationError("the secret cannot be read")
+
+    lookup = Lookup("customer", "cus_basic", livemode=False, account=None)
+    assert StripeReader(unreadable, "http://127.0.0.1:1").read([lookup]) == {}
