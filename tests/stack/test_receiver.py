@@ -1,0 +1,167 @@
+"""The Segment imitation answers as Segment does, and misbehaves as it is told."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from tools.receiver import Behaviour, Mode, Receiver
+from tools.receiver.app import WrongKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIVE = "l" * 32
+
+
+@pytest.fixture
+def segment() -> Iterator[Receiver]:
+    with Receiver(sources={"live": LIVE}) as receiver:
+        yield receiver
+
+
+def track(message_id: str, event: str = "Order Completed") -> dict[str, Any]:
+    return {
+        "type": "track",
+        "event": event,
+        "userId": "u",
+        "messageId": message_id,
+        "timestamp": "2026-11-22T07:00:00.000Z",
+    }
+
+
+def send(segment: Receiver, *calls: dict[str, Any], key: str = LIVE, timeout: float = 5) -> requests.Response:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    body = {"batch": list(calls), "sentAt": now, "writeKey": key}
+    return requests.post(f"{segment.url}/v1/batch", json=body, auth=(key, ""), timeout=timeout)
+
+
+def test_good_calls_are_kept_without_a_violation(segment: Receiver) -> None:
+    answer = send(segment, track("a"), track("b"))
+    assert answer.json() == {"success": True}
+    assert [kept.call["messageId"] for kept in segment.record.calls] == ["a", "b"]
+    assert segment.record.violations == []
+    assert segment.record.requests[0].auth == "both"
+
+
+def test_a_repeated_message_id_is_kept_once(segment: Receiver) -> None:
+    send(segment, track("a"))
+    send(segment, track("a"))
+    assert len(segment.record.calls) == 1
+    assert segment.record.requests[1].repeated == ("a",)
+    assert segment.record.violations == []
+
+
+def test_a_repeated_message_id_with_other_content_is_a_violation(segment: Receiver) -> None:
+    send(segment, track("a"))
+    send(segment, track("a", event="Order Refunded"))
+    assert segment.record.violations == ["request 2: messageId a came before with other content"]
+
+
+def test_a_wrong_key_is_answered_with_success_and_nothing_is_kept(segment: Receiver) -> None:
+    assert send(segment, track("a"), key="x" * 32).status_code == 200
+    assert segment.record.calls == []
+    assert segment.record.requests[0].source is None
+
+
+def test_a_wrong_key_is_refused_where_the_receiver_is_like_rudderstack() -> None:
+    with Receiver(sources={"live": LIVE}, wrong_key=WrongKey.REFUSE) as segment:
+        assert send(segment, track("a"), key="x" * 32).status_code == 401
+
+
+def test_a_status_comes_as_often_as_told_and_then_all_is_well(segment: Receiver) -> None:
+    segment.record.behaviour = Behaviour(Mode.STATUS, status=429, retry_after=2, times=2)
+    answers = [send(segment, track("a")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [429, 429, 200]
+    assert answers[0].headers["Retry-After"] == "2"
+    assert len(segment.record.calls) == 1
+
+
+def test_a_behaviour_may_concern_one_event_only(segment: Receiver) -> None:
+    segment.record.behaviour = Behaviour(Mode.STATUS, status=400, event="Order Refunded")
+    assert send(segment, track("a")).status_code == 200
+    assert send(segment, track("b"), track("c", event="Order Refunded")).status_code == 400
+    assert [kept.call["messageId"] for kept in segment.record.calls] == ["a"]
+
+
+def test_a_connection_is_cut_when_segment_is_down(segment: Receiver) -> None:
+    segment.record.behaviour = Behaviour(Mode.DOWN)
+    with pytest.raises(requests.ConnectionError, match=r"reset|aborted|disconnected"):
+        send(segment, track("a"))
+    assert segment.record.calls == []
+    assert segment.record.requests[0].status is None
+
+
+def test_half_an_answer_keeps_the_calls(segment: Receiver) -> None:
+    segment.record.behaviour = Behaviour(Mode.PARTIAL)
+    with pytest.raises(requests.RequestException):
+        send(segment, track("a"))
+    assert len(segment.record.calls) == 1
+
+
+def test_a_slow_answer_comes_in_its_time(segment: Receiver) -> None:
+    segment.record.behaviour = Behaviour(Mode.SLOW, seconds=0.3)
+    started = time.monotonic()
+    with pytest.raises(requests.ReadTimeout):
+        send(segment, track("a"), timeout=0.1)
+    send(segment, track("b"))
+    assert time.monotonic() - started >= 0.3
+
+
+def test_jitsu_says_ok_false_for_the_calls_it_refuses(segment: Receiver) -> None:
+    segment.record.behaviour = Behaviour(Mode.OK_FALSE, event="Order Refunded")
+    answer = send(segment, track("a"), track("b", event="Order Refunded"))
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ok": False,
+        "receivedEvents": 2,
+        "okEvents": 1,
+        "errors": ["told to refuse b"],
+    }
+
+
+def test_it_is_controlled_over_http(segment: Receiver) -> None:
+    url = segment.url
+    told = requests.put(f"{url}/_behaviour", json={"mode": "status", "status": 503, "times": 1}, timeout=5)
+    assert told.json()["status"] == 503
+    send(segment, track("a"))
+    send(segment, track("a"))
+    assert [request["status"] for request in requests.get(f"{url}/_requests", timeout=5).json()] == [503, 200]
+    assert [kept["source"] for kept in requests.get(f"{url}/_calls", timeout=5).json()] == ["live"]
+    assert requests.get(f"{url}/_violations", timeout=5).json() == []
+    assert requests.delete(f"{url}/_calls", timeout=5).status_code == 204
+    assert requests.get(f"{url}/_calls", timeout=5).json() == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["7", '{"mode": "bad"}', '{"status": 99}', '{"status": "x"}', '{"times": 0}', '{"colour": 1}', "{"]
+)
+def test_a_behaviour_that_is_none_is_refused(segment: Receiver, wrong: str) -> None:
+    answer = requests.put(f"{segment.url}/_behaviour", data=wrong, timeout=5)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_what_segment_cannot_read_is_answered_with_400(segment: Receiver) -> None:
+    for body in (b"{", b"[]", b'{"batch": NaN}', b'{"batch": []}', b"\xff", b"[" * 100_000):
+        answer = requests.post(f"{segment.url}/v1/batch", data=body, auth=(LIVE, ""), timeout=5)
+        assert answer.status_code == 400, body[:20]
+        assert json.loads(answer.text)["message"]
+    assert segment.record.calls == []
+
+
+def test_a_stopped_receiver_frees_its_port() -> None:
+    with Receiver() as first:
+        port = first.port
+    with Receiver(port) as second:
+        assert second.port == port
+
+
+def test_a_port_in_use_is_reported_before_anything_runs(segment: Receiver) -> None:
+    with pytest.raises(OSError, match="in use"):
+        Receiver(segment.port)

@@ -1,0 +1,156 @@
+"""Where the emulator differs from AWS: made up for after the deployment, so that the template is not bent for it.
+
+Each bridge names one difference. When the emulator learns it, the bridge goes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tools.local_stack.errors import DeployFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tools.local_stack.deployment import Clients, Deployment
+
+__all__ = ["BRIDGES"]
+
+# SAM writes the target of a route as a path that names the function's alias by its logical id.
+_INTEGRATION_TARGET = re.compile(r"functions/\$\{(\w+)(?:\.Arn)?\}/invocations")
+BATCHED = frozenset({"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"})
+
+
+def add_routes(clients: Clients, deployment: Deployment) -> list[str]:
+    """Add the routes that are in the template's HTTP APIs, and return their keys.
+
+    SAM writes the routes of an HttpApi as an OpenAPI body. CloudFormation imports it, the emulator does not, so they
+    are read from the translated template and added through API Gateway's own interface.
+    """
+    added = []
+    for logical_id, resource in _resources(clients, deployment, "AWS::ApiGatewayV2::Api"):
+        api_id = deployment.resource(logical_id)
+        for route_key, target in _routes(resource["Properties"].get("Body", {})):
+            integration = clients.apigatewayv2.create_integration(
+                ApiId=api_id,
+                IntegrationType="AWS_PROXY",
+                IntegrationUri=deployment.resource(target),
+                PayloadFormatVersion="2.0",
+            )
+            clients.apigatewayv2.create_route(
+                ApiId=api_id, RouteKey=route_key, Target=f"integrations/{integration['IntegrationId']}"
+            )
+            added.append(route_key)
+    if not added:
+        raise DeployFailedError("the template has no route: see the HttpApi event of the receive function")
+    return added
+
+
+def name_secrets_by_arn(clients: Clients, deployment: Deployment) -> None:
+    """Let policies that name a secret by Ref grant what they grant on AWS.
+
+    The Ref of a secret is its ARN; the emulator makes it the secret's name. As policies match ARNs, such a grant would
+    grant nothing.
+    """
+    arns = {}
+    for logical_id, _ in _resources(clients, deployment, "AWS::SecretsManager::Secret"):
+        name = deployment.resource(logical_id)
+        arns[name] = clients.secretsmanager.describe_secret(SecretId=name)["ARN"]
+    _rewrite_role_policies(clients, deployment, lambda document: _replaced(document, arns))
+
+
+def grant_batches(clients: Clients, deployment: Deployment) -> None:
+    """Let a right to a queue operation cover its batch form.
+
+    On AWS `sqs:ChangeMessageVisibility` authorizes ChangeMessageVisibilityBatch, and there is no action of that name;
+    the emulator asks for one. So for SendMessage and DeleteMessage.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+    """
+
+    def with_batches(document: Any) -> Any:
+        statements = [
+            statement | {"Action": [*actions, *(f"{each}Batch" for each in actions if each in BATCHED)]}
+            for statement in document["Statement"]
+            for actions in [_listed(statement.get("Action", []))]
+        ]
+        return document | {"Statement": statements}
+
+    _rewrite_role_policies(clients, deployment, with_batches)
+
+
+def allow_plain_http(clients: Clients, deployment: Deployment) -> None:
+    """Take the statements that refuse plain HTTP out of the queues' policies: here, everything is plain HTTP."""
+    for logical_id, _ in _resources(clients, deployment, "AWS::SQS::Queue"):
+        url = deployment.resource(logical_id)
+        attributes = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+        policy = json.loads(attributes.get("Policy") or "{}")
+        statements = policy.get("Statement", [])
+        kept = [each for each in statements if not _refuses_plain_http(each)]
+        if kept != statements:
+            text = json.dumps(policy | {"Statement": kept}) if kept else ""
+            clients.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": text})
+
+
+def state_concurrency_as_number(clients: Clients, deployment: Deployment) -> None:
+    """Give mappings their concurrency as a number: a parameter makes it text, and the emulator then polls nothing."""
+    for logical_id, _ in _resources(clients, deployment, "AWS::Lambda::EventSourceMapping"):
+        mapping = clients.functions.get_event_source_mapping(UUID=deployment.resource(logical_id))
+        if concurrency := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
+            clients.functions.update_event_source_mapping(
+                UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(concurrency)}
+            )
+
+
+def _routes(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the key of each route and the logical id of the alias it invokes."""
+    for path, methods in body.get("paths", {}).items():
+        for method, operation in methods.items():
+            uri = operation.get("x-amazon-apigateway-integration", {}).get("uri", {})
+            if target := _INTEGRATION_TARGET.search(str(uri)):
+                key = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+                yield f"{key} {path}", target[1]
+
+
+def _rewrite_role_policies(clients: Clients, deployment: Deployment, rewrite: Callable[[Any], Any]) -> None:
+    for logical_id, _ in _resources(clients, deployment, "AWS::IAM::Role"):
+        role = deployment.resource(logical_id)
+        for name in clients.iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = clients.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            text = json.dumps(rewrite(document))
+            clients.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _resources(clients: Clients, deployment: Deployment, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the resources of a type as they stand in the template that SAM translated."""
+    answer = clients.cloudformation.get_template(StackName=deployment.name, TemplateStage="Processed")
+    body: Any = answer["TemplateBody"]
+    template = json.loads(body) if isinstance(body, str) else body
+    yield from ((name, resource) for name, resource in template["Resources"].items() if resource["Type"] == kind)
+
+
+def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _replaced(inner, texts) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, texts) for inner in value]
+    return texts.get(value, value) if isinstance(value, str) else value
+
+
+def _refuses_plain_http(statement: Mapping[str, Any]) -> bool:
+    condition = statement.get("Condition", {}).get("Bool", {})
+    return statement.get("Effect") == "Deny" and str(condition.get("aws:SecureTransport")).lower() == "false"
+
+
+BRIDGES: tuple[Callable[[Clients, Deployment], object], ...] = (
+    add_routes,
+    name_secrets_by_arn,
+    grant_batches,
+    allow_plain_http,
+    state_concurrency_as_number,
+)

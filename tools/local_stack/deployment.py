@@ -1,0 +1,170 @@
+"""`sam deploy` into the emulator, and looking at what it deployed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tools.local_stack.emulator import ACCESS_KEY, REGION, environment_without_aws
+from tools.local_stack.errors import BuildMissingError, DeployFailedError, ToolMissingError
+from tools.local_stack.process import ChildProcess, last_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+__all__ = ["Clients", "Deployment", "Tools", "deploy", "make_clients", "read_deployment"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEPLOY_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where the programs and the build are: by default where the Makefile puts them."""
+
+    ministack_python: Path = PROJECT / ".tools" / "ministack" / "bin" / "python"
+    sam: Path = PROJECT / ".tools" / "sam" / "bin" / "sam"
+    template: Path = PROJECT / ".aws-sam" / "build" / "template.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Clients of the emulator's services, acting as its root user."""
+
+    apigatewayv2: ApiGatewayV2Client
+    cloudformation: CloudFormationClient
+    dynamodb: DynamoDBClient
+    functions: LambdaClient
+    iam: Any
+    logs: CloudWatchLogsClient
+    secretsmanager: SecretsManagerClient
+    sqs: SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a deployed stack is made of: its outputs, and the physical id of each resource by logical id."""
+
+    name: str
+    outputs: Mapping[str, str]
+    resources: Mapping[str, str] = field(repr=False)
+
+    def output(self, name: str) -> str:
+        """The value of an output that the local stack cannot do without."""
+        if name not in self.outputs:
+            raise DeployFailedError(f"the template has no output {name!r}: it has {', '.join(sorted(self.outputs))}")
+        return self.outputs[name]
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource that the local stack cannot do without."""
+        if logical_id not in self.resources:
+            raise DeployFailedError(f"the template has no resource {logical_id!r}: see `Resources` in template.yaml")
+        return self.resources[logical_id]
+
+
+def make_clients(endpoint: str) -> Clients:
+    """Clients of the emulator at this address."""
+    session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
+    session.events.register("before-sign", _come_by_https)
+    options: dict[str, Any] = {
+        "endpoint_url": endpoint,
+        "config": Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, proxies={}),
+    }
+    return Clients(
+        apigatewayv2=session.client("apigatewayv2", **options),
+        cloudformation=session.client("cloudformation", **options),
+        dynamodb=session.client("dynamodb", **options),
+        functions=session.client("lambda", **options),
+        iam=session.client("iam", **options),
+        logs=session.client("logs", **options),
+        secretsmanager=session.client("secretsmanager", **options),
+        sqs=session.client("sqs", **options),
+    )
+
+
+def _come_by_https(request: Any, **_: Any) -> None:
+    """Pass as a caller whose HTTPS ended at a proxy: policies that refuse plain HTTP refuse the root user too."""
+    request.headers["X-Forwarded-Proto"] = "https"
+
+
+def deploy(tools: Tools, endpoint: str, stack_name: str, parameters: Mapping[str, str], log: Path) -> None:
+    """Run `sam deploy` against the emulator.
+
+    Parameters
+    ----------
+    tools
+        Where sam and the built template are.
+    endpoint
+        The address of the emulator.
+    stack_name
+        The name of the CloudFormation stack.
+    parameters
+        The template's parameters. Those left out have their defaults.
+    log
+        The file for sam's output. Its folder is the working folder.
+    """
+    if not tools.sam.exists():
+        raise ToolMissingError(tools.sam)
+    if not tools.template.is_file():
+        raise BuildMissingError(tools.template)
+    # A file, not arguments: sam's own syntax for arguments cannot carry every value.
+    overrides = log.with_name("parameters.yaml")
+    overrides.write_text(json.dumps(dict(parameters)), "utf-8")
+    command = [
+        *(str(tools.sam), "deploy", "--template-file", str(tools.template), "--region", REGION),
+        *("--stack-name", stack_name, "--parameter-overrides", f"file://{overrides}"),
+        *("--resolve-s3", "--capabilities", "CAPABILITY_IAM"),
+        *("--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"),
+    ]
+    environment = environment_without_aws() | {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_ENDPOINT_URL": endpoint,
+        # Whatever the developer has configured for a real account, nothing of it may be reached from here.
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "SAM_CLI_TELEMETRY": "0",
+        # Seconds between two looks at the stack's events. The default of 5 is for a stack that takes minutes.
+        "SAM_CLI_POLL_DELAY": "0.5",
+    }
+    process = ChildProcess(command, environment, log)
+    try:
+        status = process.wait(DEPLOY_SECONDS)
+    finally:
+        process.stop()
+    if status is None:
+        raise DeployFailedError(
+            f"`sam deploy` took more than {DEPLOY_SECONDS:.0f} s. Its last words:\n{last_lines(log)}"
+        )
+    if status != 0:
+        raise DeployFailedError(f"`sam deploy` ended with status {status}. Its last words:\n{last_lines(log, 40)}")
+
+
+def read_deployment(clients: Clients, stack_name: str) -> Deployment:
+    """Look up the outputs and resources of a deployed stack."""
+    try:
+        stack = clients.cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+        resources = clients.cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
+    except ClientError as error:
+        raise DeployFailedError(f"the stack {stack_name!r} was not deployed: {error}") from error
+    return Deployment(
+        name=stack_name,
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
+        resources={found["LogicalResourceId"]: found.get("PhysicalResourceId", "") for found in resources},
+    )

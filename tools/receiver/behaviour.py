@@ -1,0 +1,97 @@
+"""How the receiver answers: well, or as badly as it was told to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Behaviour", "Mode"]
+
+
+class Mode(StrEnum):
+    """The kinds of answers."""
+
+    OK = "ok"
+    """200 `{"success": true}`: the calls are kept."""
+    STATUS = "status"
+    """A status of choice, with `Retry-After` on demand: nothing is kept unless it is a 2xx."""
+    SLOW = "slow"
+    """The calls are kept, the answer comes after `seconds`."""
+    DOWN = "down"
+    """The connection is cut without an answer: nothing is kept."""
+    OK_FALSE = "ok_false"
+    """200 `{"ok": false}` as Jitsu says it: calls named `event` are not kept (all of them without a name)."""
+    PARTIAL = "partial"
+    """The calls are kept, the answer breaks off half-way: the sender cannot know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What to do with requests until told otherwise.
+
+    Attributes
+    ----------
+    mode
+        The kind of answer.
+    status
+        The status of mode `status`.
+    retry_after
+        The value of the `Retry-After` header, in seconds or as a date. None sends no such header.
+    seconds
+        How long mode `slow` waits before it answers.
+    times
+        How many requests are answered so; then all is well again. None means all of them.
+    event
+        Only requests holding a call with this `event` name are answered so. None means every request.
+    """
+
+    mode: Mode = Mode.OK
+    status: int = 500
+    retry_after: int | float | str | None = None
+    seconds: float = 0.0
+    times: int | None = None
+    event: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be answered."""
+        if not 200 <= self.status <= 599:  # noqa: PLR2004 - HTTP's final statuses
+            raise ValueError(f"status must be a number from 200 to 599, not {self.status!r}")
+        if not 0 <= self.seconds < math.inf:
+            raise ValueError(f"seconds must be a number from 0, not {self.seconds!r}")
+        if self.times is not None and self.times < 1:
+            raise ValueError(f"times must be a number from 1 or null, not {self.times!r}")
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Read a behaviour from its JSON object.
+
+        Raises ValueError with a sentence saying which names and values exist.
+        """
+        if not isinstance(value, dict):
+            # ValueError like everything else that is wrong with it: it is somebody's input.
+            raise ValueError(  # noqa: TRY004
+                'a behaviour is a JSON object such as {"mode": "status", "status": 429}'
+            )
+        names = [field.name for field in fields(cls)]
+        if unknown := sorted(set(value) - set(names)):
+            raise ValueError(f"unknown {', '.join(unknown)}: known are {', '.join(names)}")
+        mode = value.get("mode", Mode.OK)
+        if mode not in set(Mode):
+            raise ValueError(f"unknown mode {mode!r}: known are {', '.join(Mode)}")
+        try:
+            return cls(**{**value, "mode": Mode(mode)})
+        except TypeError as error:
+            raise ValueError(f"a value is of the wrong type: {error}") from error
+
+    def concerns(self, calls: Iterable[Any]) -> bool:
+        """Whether a request with these calls is answered so."""
+        return self.event is None or any(self.names(call) for call in calls)
+
+    def names(self, call: Any) -> bool:
+        """Whether this call is the one meant."""
+        return self.event is None or (isinstance(call, dict) and call.get("event") == self.event)

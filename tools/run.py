@@ -1,0 +1,147 @@
+"""`make run`: the whole pack on this machine, until Ctrl-C.
+
+python -m tools.run [--secret whsec_…] [--port N] [--page-port N] [--no-samples]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.progress import track
+
+from tools.local_stack import WEBHOOK_PATH, LocalStack, LocalStackError, Secret, stop_on_signals
+from tools.local_stack.console import Steps, make_console, print_error, print_table, print_verdict
+from tools.local_stack.errors import PortInUseError
+from tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
+from tools.local_stack.rehearsal import differences, play, settle
+from tools.page import Gate, create_page
+from tools.receiver import Receiver
+from tools.receiver.runner import ServerThread
+from tools.send import UnreachableError
+from tools.stack_file import STACK_FILE, read_stack_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+__all__ = ["main"]
+
+PAGE_PORT = 4242
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until interrupted; return the exit status."""
+    options = _options(arguments)
+    console = make_console()
+    steps = Steps(console)
+    try:
+        with stop_on_signals():
+            _run(options, console, steps)
+    except KeyboardInterrupt:
+        console.print("stopped")
+    except (LocalStackError, UnreachableError) as error:
+        steps.clear()
+        print_error(error)
+        return 1
+    finally:
+        steps.clear()
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--secret",
+        default=os.environ.get("STRIPE_SECRET", ""),
+        help="accept this signing secret too, such as the one `stripe listen` prints (also: STRIPE_SECRET)",
+    )
+    parser.add_argument("--port", type=int, default=0, help="port of the AWS emulator (default: any free one)")
+    parser.add_argument("--page-port", type=int, default=0, help=f"port of the page (default: {PAGE_PORT}, or any)")
+    parser.add_argument("--no-samples", action="store_true", help="do not post the sample events")
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
+    secret = Secret()
+    if options.secret:
+        secret = Secret(stripe_signing_secrets=(*secret.stripe_signing_secrets, options.secret))
+    sources = {"live": secret.segment_write_key, "test": secret.segment_test_write_key}
+    with (
+        Receiver(sources=sources) as receiver,
+        LocalStack(receiver.url, parameters=LOCAL_PARAMETERS, secret=secret, port=options.port, report=steps) as stack,
+    ):
+        gate = Gate(lambda: stack.webhook_url)
+        with _page_server(options.page_port, receiver, gate, stack) as page, _stack_file(page, stack, secret):
+            if not options.no_samples:
+                _post_samples(console, stack, receiver, f"{page.url}{WEBHOOK_PATH}", secret)
+            console.print(f"\npage     {page.url}")
+            console.print(f"webhook  {page.url}{WEBHOOK_PATH}")
+            console.print(f"secret   {secret.stripe_signing_secrets[0]}")
+            console.print(f"AWS      {stack.endpoint_url}")
+            console.print(f"\nstripe listen --forward-to {page.url}{WEBHOOK_PATH}")
+            console.print("Ctrl-C stops everything.")
+            while True:
+                time.sleep(1)
+                stack.check_alive()
+
+
+def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: str, secret: Secret) -> None:
+    started = time.monotonic()
+    plan = plan_samples(stack.environment(stack.deliver_function))
+    played = list(
+        track(
+            play(plan, url, secret, stack, receiver),
+            "post the sample events",
+            len(plan),
+            console=console,
+            transient=True,
+        )
+    )
+    played = settle(played, receiver)
+    print_table(console, played)
+    print_verdict(console, played, differences(played, stack.queued(), receiver), time.monotonic() - started)
+
+
+def _page_server(port: int, receiver: Receiver, gate: Gate, stack: LocalStack) -> ServerThread:
+    def waiting() -> dict[str, int]:
+        queued = stack.queued()
+        return {"waiting in the queue": len(queued.events), "dead letters": len(queued.dead_letters)}
+
+    page = create_page(gate, receiver.record, waiting)
+    try:
+        return ServerThread(page, port or PAGE_PORT)
+    except OSError as error:
+        if port:
+            raise PortInUseError(port, "the page") from error
+        return ServerThread(page)
+
+
+@contextlib.contextmanager
+def _stack_file(page: ServerThread, stack: LocalStack, secret: Secret) -> Iterator[None]:
+    """Tell the command line where the stack is, as long as it is there."""
+    content = {
+        "webhook_url": f"{page.url}{WEBHOOK_PATH}",
+        "signing_secret": secret.stripe_signing_secrets[0],
+        "page_url": page.url,
+        "endpoint_url": stack.endpoint_url,
+        "stack_name": stack.deployment.name,
+    }
+    STACK_FILE.parent.mkdir(exist_ok=True)
+    STACK_FILE.write_text(json.dumps(content, indent=2), "utf-8")
+    try:
+        yield
+    finally:
+        # A stack that was started later has put its own there.
+        if read_stack_file() == content:
+            STACK_FILE.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
