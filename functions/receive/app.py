@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.errors import ConfigurationError, code_of
 from stripe_to_segment.observability import count, logger, metrics
 from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
 from stripe_to_segment.secrets import SecretSource
@@ -60,7 +60,7 @@ def _queued(body: bytes, reply: Reply) -> Reply:
     try:
         sqs().send_message(QueueUrl=settings.events_queue_url, MessageBody=queueable(body))
     except Exception as error:  # noqa: BLE001 - whatever went wrong, Stripe must come again
-        return Reply(503, "unready", "queue_refused", f"the event was not queued: {type(error).__name__}", reply.event)
+        return Reply(503, "unready", "queue_refused", f"the event was not queued: {code_of(error)}", reply.event)
     return reply
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "StoreUnavailableError",
     "StripeToSegmentError",
     "ThinEventError",
+    "code_of",
 ]
 
 
@@ -73,3 +74,10 @@ class StoreConflictError(StripeToSegmentError):
     def __init__(self, key: str) -> None:
         super().__init__("the customer's record changed meanwhile")
         self.key = key
+
+
+def code_of(error: BaseException) -> str:
+    """What kind of error it was, fit for a log: AWS's own code where it has one, else the class's name."""
+    answer = getattr(error, "response", None)
+    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
+    return str(code or type(error).__name__)

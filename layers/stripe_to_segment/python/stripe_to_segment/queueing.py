@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.errors import code_of
 from stripe_to_segment.observability import count, logger
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ class Queues:
             try:
                 answer = self.client.change_message_visibility_batch(QueueUrl=self.events_url, Entries=request)
             except Exception as error:  # noqa: BLE001 - a missed delay costs a wait, never an event
-                logger.warning(
-                    "visibility not changed", extra={"reason": type(error).__name__, "records": len(request)}
-                )
+                logger.warning("visibility not changed", extra={"reason": code_of(error), "records": len(request)})
                 continue
             if answer.get("Failed"):
                 logger.warning("visibility not changed", extra={"records": len(answer["Failed"])})
@@ -56,9 +55,7 @@ class Queues:
                     MessageAttributes=dict(_attributes(verdict)),
                 )
             except Exception as error:  # noqa: BLE001 - it stays in the events queue and is tried again
-                logger.error(
-                    "not dead-lettered", extra={"reason": type(error).__name__, "message_id": verdict.record.id}
-                )
+                logger.error("not dead-lettered", extra={"reason": code_of(error), "message_id": verdict.record.id})
                 count("DeadLetterFailed")
             else:
                 buried.add(verdict.record.id)

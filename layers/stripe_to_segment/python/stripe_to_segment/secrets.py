@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.errors import ConfigurationError, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,5 +103,5 @@ class SecretSource:
             self._failure = str(error)
             raise
         except Exception as error:
-            self._failure = f"the secret cannot be read: {type(error).__name__}"
+            self._failure = f"the secret cannot be read: {code_of(error)}"
             raise ConfigurationError(self._failure) from error

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
+from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
 from stripe_to_segment.profile import LEDGER_DAYS, Profile, SubscriptionRecord
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class DynamoStore:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
         except Exception as error:
-            code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+            code = code_of(error)
             if code == "ConditionalCheckFailedException":
                 raise _ConditionFailedError from None
             raise StoreUnavailableError(f"DynamoDB {operation} failed: {code}") from error
