@@ -7,7 +7,7 @@ the event to the dead-letter queue with the reason `enrich_failed`; after a fix,
 Example: add the sales region from the subscription's metadata, and keep free plans out of the revenue tools::
 
     def enrich(call, event):
-        region = event["data"]["object"].get("metadata", {}).get("region")
+        region = (event["data"]["object"].get("metadata") or {}).get("region")
         if region and call["type"] == "track":
             call["properties"]["region"] = region
         if call.get("event") == "Subscription Created" and call["properties"].get("mrr") == 0:

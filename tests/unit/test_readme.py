@@ -1,0 +1,142 @@
+"""The README says what is true: its lists, tables, commands and links are compared with what they speak of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.plan import EVENTS
+from stripe_to_segment.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
+NAMES = [path.name for path in DOCUMENTS]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's tags, of which only `!Ref` matters here."""
+
+
+def _tagged(_: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, str]:
+    return {tag: node.value} if isinstance(node, yaml.ScalarNode) else {}
+
+
+_Loader.add_multi_constructor("!", _tagged)
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    with (PROJECT / "template.yaml").open(encoding="utf-8") as text:
+        body: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    return body
+
+
+def section(title: str) -> str:
+    """The README's text from a heading to the next of the same level."""
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all tables in a text, heads left out."""
+    lines = re.findall(r"^\|.*\|$", text, re.MULTILINE)
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    heads = {number for number, row in enumerate(cells[1:]) if set("".join(row)) <= set("-|")}
+    return [row for number, row in enumerate(cells) if number not in heads and number - 1 not in heads]
+
+
+def anchor(heading: str) -> str:
+    """A heading's anchor as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_events_to_register_are_the_catalog() -> None:
+    (listed,) = re.findall(r"<<'EVENTS'.*?\n(.*?)\nEVENTS\n", section("Deploy"), re.DOTALL)
+    assert listed.split("\n") == list(CATALOG)
+
+
+def test_the_catalog_table_has_every_event_type() -> None:
+    shown = set()
+    for row in rows(section("What each event becomes")):
+        for name in re.findall(r"`([a-z_.]+)`", row[0]):
+            # "`a.paused` / `.resumed`" shortens what follows; "`a.b_applied` / `_expired`" does too.
+            if name[0] in "._":
+                base = row[0].split("`")[1]
+                name = base[: base.rindex(name[0])] + name  # noqa: PLW2901 - spelled out
+            shown.add(name)
+    assert shown == set(CATALOG)
+
+
+def test_the_catalog_table_has_every_track_event_and_no_other() -> None:
+    shown = {name for row in rows(section("What each event becomes")) for name in re.findall(r"\*\*(.+?)\*\*", row[2])}
+    assert shown == {str(name) for name in EVENTS}
+
+
+def test_every_parameter_stands_in_the_settings_table_with_its_default(template: dict[str, Any]) -> None:
+    shown = {row[0].strip("`"): row[2].strip("`") for row in rows(section("Settings"))}
+    defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
+    assert shown == {name: default or "*empty*" for name, default in defaults.items()}
+
+
+def test_every_parameter_stands_beside_the_variable_it_becomes(template: dict[str, Any]) -> None:
+    variables = dict(template["Globals"]["Function"]["Environment"]["Variables"])
+    for function in ("ReceiveFunction", "DeliverFunction"):
+        variables |= template["Resources"][function]["Properties"]["Environment"]["Variables"]
+    become = {value["Ref"]: name for name, value in variables.items() if isinstance(value, dict) and "Ref" in value}
+    # An !If, for its default is the stack's name.
+    become["SourceName"] = "SOURCE_NAME"
+    shown = {row[0].strip("`"): row[1].strip("`") for row in rows(section("Settings"))}
+    assert shown == {name: become.get(name, "-") for name in template["Parameters"]}
+
+
+def test_every_setting_of_the_package_is_named() -> None:
+    for setting in fields(Settings):
+        assert f"`{setting.name.upper()}`" in section("Settings"), setting.name
+
+
+def test_a_default_of_the_package_is_the_one_that_is_documented() -> None:
+    own = Settings()
+    for row in rows(section("Settings")):
+        name, default = row[1].strip("`").lower(), row[2].strip("`")
+        if hasattr(own, name) and default != "*empty*":
+            value = getattr(own, name)
+            plain = ",".join(value) if isinstance(value, tuple) else str(value)
+            assert default == (plain.lower() if isinstance(value, bool) else plain), name
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_every_make_target_named_exists(path: Path) -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    named = re.findall(r"(?:`|^|&& |\$ )make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_every_relative_link_resolves(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+        if link.startswith("https://"):
+            continue
+        file, _, heading = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in [anchor(each) for each in headings], link
+
+
+def test_every_file_named_in_a_command_exists() -> None:
+    for name in re.findall(r"\bevents/[a-z_./\-]+\.json", README):
+        assert (PROJECT / name).exists(), name
+
+
+def test_every_output_that_a_command_reads_exists(template: dict[str, Any]) -> None:
+    for path in DOCUMENTS:
+        for name in re.findall(r"\$\((?:output|arn) ([A-Z]\w+)\)", path.read_text(encoding="utf-8")):
+            assert name in template["Outputs"], name
