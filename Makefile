@@ -19,10 +19,10 @@ export SAM_CLI_TELEMETRY := 0
 # Stale or foreign settings of a caller's shell must not move the installation elsewhere.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help install build run demo test check format invoke deploy lock clean FORCE
+.PHONY: help install build run demo screenshot test truth golden check format docs invoke bench deploy lock clean FORCE
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Install everything into .venv and .tools
 
@@ -34,8 +34,18 @@ run: build install ## Run the whole pack here: emulator, real template, sample e
 demo: build install ## The same, once: print what each sample event became, and stop
 	$(PYTHON) -m tools.demo
 
+screenshot: build install ## Write docs/page.png, the source debugger in Chromium, and docs/demo.txt, what `make demo` prints
+	$(PYTHON) -m tools.page.screenshot
+	(echo '$$ make demo'; $(PYTHON) -m tools.demo) > docs/demo.txt
+
 test: build install ## Run the whole test suite; PYTEST="-k renewal" chooses
 	$(PYTHON) -m pytest $(PYTEST)
+
+truth: .venv/.installed ## Hold our revenue, refunds and mrr against simulated customers: CUSTOMERS=500 SEED=1
+	$(PYTHON) -m tests.simulator
+
+golden: install ## Write what the tests expect of recorded events anew, to be reviewed; STRIPE_EVENTS_DIR=… adds the corpus
+	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
 
 check: install ## Lint, format check, types, template
 	.venv/bin/ruff check .
@@ -49,15 +59,22 @@ format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+docs: install ## Write docs/tracking-plan.md anew from the mapper's own plan
+	@mkdir -p docs
+	.venv/bin/stripe-to-segment plan --format markdown > docs/tracking-plan.md
+
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver EVENT=events/….json" >&2; exit 2; }
 	$(PYTHON) -m tools.invoke $(FUNCTION) $(EVENT)
+
+bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed against limits and peers; writes benchmarks/README.md, docs/cost.md
+	PYTHONPATH="$(CURDIR):$(CURDIR)/layers/stripe_to_segment/python" .tools/bench/bin/python -m benchmarks
 
 deploy: build ## Deploy into the AWS account of your credentials; asks, offering the defaults
 	$(SAM) deploy --guided
 
 lock: $(UV) ## Pin the requirements again; LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,ministack,dev}; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed
@@ -92,6 +109,14 @@ endef
 
 .tools/%/.installed: requirements/%.txt $(UV)
 	$(call environment,.tools/$*,$*)
+	@touch $@
+
+# What the cold start is held against: AWS's pattern in the folder that an installer leaves, and the same with bytecode.
+.local/bench/.installed: benchmarks/aws_pattern/requirements.txt $(UV)
+	rm -rf .local/bench
+	for folder in aws-pattern aws-pattern-compiled; do \
+		$(UV) pip install --quiet --require-hashes --python 3.13 --target .local/bench/$$folder -r $<; done
+	$(UV) run --quiet --no-project --python 3.13 python -m compileall -q .local/bench/aws-pattern-compiled
 	@touch $@
 
 # --- Build: `sam build` runs when a name or the content of an input changed, whatever git did to the dates ---

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, NoReturn
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.mapping.plan import EVENTS
 from stripe_to_segment.settings import settings_from
-from tools import sample_commands
+from tools import dead_letters, sample_commands
+from tools.backfill import backfill_command
 from tools.explain import explain
+from tools.forget import forget_command
 from tools.inputs import read_events
 from tools.send import send_command
+
+if TYPE_CHECKING:
+    from stripe_to_segment.settings import Settings
 
 __all__ = ["app"]
 
@@ -25,6 +32,9 @@ app = typer.Typer(
 )
 app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
+app.add_typer(dead_letters.app, name="dlq")
+app.command("backfill")(backfill_command)
+app.command("forget")(forget_command)
 
 
 def _version(wanted: bool) -> None:
@@ -72,21 +82,83 @@ def explain_command(
 
       pbpaste | stripe-to-segment explain - | jq .calls
     """
-    overrides: dict[str, str] = {}
-    for setting in settings or []:
-        name, given, value = setting.partition("=")
-        if not given:
-            _fail(f"--set takes NAME=VALUE, not {setting!r}")
-        overrides[name] = value
-    try:
-        chosen = settings_from(overrides, strict=True)
-    except ConfigurationError as error:
-        _fail(str(error))
+    chosen = _chosen(settings)
     invalid = False
     for explained in explain(read_events(paths), chosen):
         invalid = invalid or explained.outcome == "invalid"
         sys.stdout.write(json.dumps(explained.line(), ensure_ascii=False) + "\n")
     raise typer.Exit(1 if invalid else 0)
+
+
+class Format(StrEnum):
+    """How `plan` writes the tracking plan."""
+
+    SEGMENT = "segment"
+    MARKDOWN = "markdown"
+    JSONSCHEMA = "jsonschema"
+
+
+@app.command("plan")
+def plan_command(
+    *,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="segment: rules for Segment's Public API. markdown: a document. jsonschema: a schema of one call.",
+        ),
+    ] = Format.SEGMENT,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Override a setting; may be given several times."),
+    ] = None,
+) -> None:
+    r"""Print the tracking plan: every event, property and trait that is sent. Offline.
+
+    RENAME_EVENTS and DROP_EVENTS apply to its names, PERSONAL_TRAITS and HASH_EMAIL to its traits. The rules are the
+    body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has these rules alone) or Update Rules (PATCH,
+    beside others). The schema forbids what the plan does not name; the rules leave that to the source's own settings.
+
+    Examples
+    --------
+      stripe-to-segment plan > rules.json
+
+      curl -X PUT https://api.segmentapis.com/tracking-plans/$ID/rules -H "Authorization: Bearer $TOKEN" \
+        -H "Content-Type: application/vnd.segment.v1+json" --data @rules.json
+
+      stripe-to-segment plan --format markdown --set 'RENAME_EVENTS={"Order Completed": "Purchase Completed"}'
+
+      stripe-to-segment plan --format jsonschema | jq '.allOf | length'
+    """
+    # Imported here alone: the JSON Schema library takes longer to import than all the rest.
+    from tools.plan import TrackingPlan, markdown  # noqa: PLC0415
+
+    chosen = _chosen(settings)
+    for name in (*chosen.rename_events, *chosen.drop_events):
+        if name not in EVENTS:
+            typer.echo(
+                f"note: {name!r} is no event of the plan, so the setting that names it changes nothing", err=True
+            )
+    plan = TrackingPlan(chosen)
+    if form is Format.MARKDOWN:
+        sys.stdout.write(markdown(plan))
+    else:
+        written = plan.segment() if form is Format.SEGMENT else plan.jsonschema()
+        sys.stdout.write(json.dumps(written, ensure_ascii=False, indent=2) + "\n")
+
+
+def _chosen(given: list[str] | None) -> Settings:
+    """The settings that `--set` asks for."""
+    overrides: dict[str, str] = {}
+    for setting in given or []:
+        name, separator, value = setting.partition("=")
+        if not separator:
+            _fail(f"--set takes NAME=VALUE, not {setting!r}")
+        overrides[name] = value
+    try:
+        return settings_from(overrides, strict=True)
+    except ConfigurationError as error:
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:

@@ -53,7 +53,12 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     """Deliver one SQS batch; names the records that are to come again."""
     handles = {message["messageId"]: message["receiptHandle"] for message in batch["Records"]}
     records = [
-        Record(message["messageId"], message["body"], int(message["attributes"]["ApproximateReceiveCount"]))
+        Record(
+            message["messageId"],
+            message["body"],
+            int(message["attributes"]["ApproximateReceiveCount"]),
+            queued_at=int(message["attributes"]["SentTimestamp"]) / 1000,
+        )
         for message in batch["Records"]
     ]
 

@@ -17,6 +17,9 @@ from stripe_to_segment.settings import settings_from_environment
 
 METRIC_OF = {"queue": "EventsQueued", "ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
 
+# Refusals that a wrong signing secret or a wrong clock can explain. Whoever sends no signature at all is not Stripe.
+DOUBTFUL = frozenset({"wrong", "stale", "future"})
+
 settings = settings_from_environment()
 secret = SecretSource(
     lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
@@ -78,3 +81,5 @@ def _note(reply: Reply) -> None:
     log = logger.error if reply.outcome == "unready" else logger.warning if reply.outcome == "refused" else logger.info
     log(reply.message or "event queued", extra=fields)
     count(METRIC_OF[reply.outcome])
+    if reply.outcome == "refused" and reply.reason in DOUBTFUL:
+        count("SignaturesRefused")

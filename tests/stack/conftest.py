@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.unit.stripe_list import StripeList
+from tools import stack_access
 from tools.local_stack import LocalStack, Secret, stop_on_signals
 from tools.local_stack.plan import LOCAL_PARAMETERS
 from tools.receiver import Behaviour, Receiver
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0
 SECRET = Secret()
+# Nobody listens to it unless a test makes it.
+BUS = "aws.partner/stripe.com/ed_test"
 RUNS = itertools.count()
 
 
@@ -78,9 +82,24 @@ def segment() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def stack(segment: Receiver) -> Iterator[LocalStack]:
-    with stop_on_signals(), LocalStack(segment.url, parameters=LOCAL_PARAMETERS, secret=SECRET) as running:
+def stripe_list() -> Iterator[StripeList]:
+    """Stripe's list of events, asked only by what has its key."""
+    with StripeList() as listing:
+        yield listing
+
+
+@pytest.fixture(scope="session")
+def stack(segment: Receiver, stripe_list: StripeList) -> Iterator[LocalStack]:
+    parameters = LOCAL_PARAMETERS | {"EventBusName": BUS, "StripeApiBase": stripe_list.url}
+    with stop_on_signals(), LocalStack(segment.url, parameters=parameters, secret=SECRET) as running:
         yield running
+
+
+@pytest.fixture
+def announced(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands with `--local` find this stack."""
+    told = {"endpoint_url": stack.endpoint_url, "stack_name": stack.deployment.name}
+    monkeypatch.setattr(stack_access, "read_stack_file", lambda: told)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.template.conftest import Template
 
-FUNCTIONS = ["ReceiveFunction", "DeliverFunction"]
+FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -38,7 +38,7 @@ def test_lambda_itself_filters_no_log_line(template: Template, function: str) ->
 
 def test_every_log_group_forgets(template: Template) -> None:
     groups = template.of_type("AWS::Logs::LogGroup")
-    assert set(groups) == {"ApiLogGroup", "ReceiveLogGroup", "DeliverLogGroup"}
+    assert set(groups) == {"ApiLogGroup", *(name.replace("Function", "LogGroup") for name in FUNCTIONS)}
     for group in groups.values():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
@@ -61,10 +61,16 @@ def test_a_release_that_changes_only_a_setting_or_a_layer_publishes_a_version(pr
     assert project_template.count("AutoPublishAliasAllProperties: true") == len(FUNCTIONS)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_reserves_no_concurrency(template: Template, function: str) -> None:
+@pytest.mark.parametrize("function", ["ReceiveFunction", "DeliverFunction"])
+def test_a_function_reserves_no_concurrency_unless_the_user_says_so(template: Template, function: str) -> None:
     """Reserving takes from the account's other functions, and a new account has only ten to give."""
-    assert "ReservedConcurrentExecutions" not in template.properties(function)
+    name = function.replace("Function", "")
+    parameter, condition = f"{name}ReservedConcurrency", f"{name}IsReserved"
+    assert template.properties(function)["ReservedConcurrentExecutions"] == {
+        "Fn::If": [condition, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]
+    }
+    assert template.default(parameter) == "0"
+    assert template.body["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
 
 
 def test_the_api_has_one_route_and_bounds_its_rate(template: Template) -> None:

@@ -108,6 +108,9 @@ def test_the_outputs_are_what_the_next_steps_need(template: Template) -> None:
         "StateTableName",
         "ReceiveFunctionName",
         "DeliverFunctionName",
+        "ReconcileFunctionName",
+        "AlarmTopicArn",
+        "DashboardUrl",
     }
     assert template.body["Outputs"]["WebhookUrl"]["Value"]["Fn::Sub"].endswith("/webhooks/stripe")
     assert all(output["Description"] for output in template.body["Outputs"].values())

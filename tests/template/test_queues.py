@@ -72,10 +72,11 @@ def test_queues_are_encrypted_and_refuse_clear_text(template: Template) -> None:
     for queue in ("EventsQueue", "DeadLetterQueue"):
         assert template.properties(queue)["SqsManagedSseEnabled"] is True
         (policy,) = [found for found in policies.values() if found["Queues"] == [{"Ref": queue}]]
-        (statement,) = policy["PolicyDocument"]["Statement"]
-        assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
-        assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
-        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        first, *others = policy["PolicyDocument"]["Statement"]
+        assert (first["Effect"], first["Principal"], first["Action"]) == ("Deny", "*", "sqs:*")
+        assert first["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+        assert first["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert [list(each) for each in others] == [["Fn::If"]], "nothing is let in without a condition of the template"
 
 
 def test_one_failed_record_does_not_hold_up_its_batch(template: Template) -> None:

@@ -226,6 +226,22 @@ def test_traits_that_never_arrived_are_shown_by_a_later_try_even_of_an_older_eve
     assert names(world.calls).count("Subscription Upgraded") == 1
 
 
+def test_a_correction_that_did_not_arrive_is_made_by_the_next_try() -> None:
+    """The end came before an upgrade: it took away 20, the upgrade's call brings the sum to 0, and Segment was down."""
+    world = World()
+    pro = an_item(a_price(5000, id="price_pro"))
+    world.batch(an_event(CREATED, a_subscription()))
+    ended = a_subscription(pro, status="canceled", ended_at=NOW + 9)
+    world.batch(an_event("customer.subscription.deleted", ended, created=NOW + 9))
+    late = an_event(UPDATED, a_subscription(pro), previous={"items": {"data": [an_item()]}}, created=NOW + 5)
+    world.answer = lambda _: DOWN
+    world.batch(late)
+    world.answer = lambda _: ACCEPTED
+    world.batch(late)
+    changes = [call["properties"]["mrr_change"] for call in world.calls if call["type"] == "track"]
+    assert sum(changes) == 0
+
+
 def test_a_history_whose_joining_failed_is_joined_by_the_next_try() -> None:
     world = World()
     world.batch(an_event(CREATED, a_subscription()))
@@ -236,6 +252,23 @@ def test_a_history_whose_joining_failed_is_joined_by_the_next_try() -> None:
     world.batch(session)
     joins = [call for call in world.calls if call.get("userId") == "u1" and call.get("anonymousId") == "cus_basic"]
     assert [call["type"] for call in joins] == ["identify"]
+
+
+def test_an_mrr_that_became_unknown_does_not_stay_behind() -> None:
+    world = World()
+    world.batch(an_event(CREATED, a_subscription()))
+    tiered = an_item(a_price(None, billing_scheme="tiered", id="price_tiers"))
+    world.batch(an_event(UPDATED, a_subscription(tiered), previous={"items": {"data": [an_item()]}}, created=NOW + 1))
+    shown = [call["traits"] for call in world.calls if call["type"] == "identify"]
+    assert [traits["mrr"] for traits in shown] == [20, None]
+
+
+def test_a_guests_order_leaves_a_users_lifetime_value_alone() -> None:
+    world = World()
+    guest = a_session(customer=None, client_reference_id="u1")
+    (identify, *_) = world.deliver(an_event("checkout.session.completed", guest))
+    assert identify["userId"] == "u1"
+    assert "lifetime_value" not in identify["traits"]
 
 
 def test_product_names_learnt_from_events_name_the_plan() -> None:

@@ -69,6 +69,11 @@ def test_a_tiered_price_with_a_stray_amount_is_still_unknown() -> None:
     assert amount_of(an_item(a_price(0, billing_scheme="tiered"))) is None
 
 
+def test_a_price_has_the_last_word_over_a_plan_beside_it() -> None:
+    item = an_item(a_price(2000)) | {"plan": a_plan(None, billing_scheme="tiered", interval="year", interval_count=7)}
+    assert amount_of(item) == 2000
+
+
 def test_a_cut_list_of_items_makes_the_value_unknown_and_not_partial() -> None:
     cut = {"object": "list", "data": [an_item()], "has_more": True}
     assert value_of(a_subscription(items=cut)).amount is None

@@ -174,6 +174,21 @@ def test_the_lines_become_products_in_both_shapes() -> None:
     assert fact["subscription_id"] == "sub_old"
 
 
+def test_a_prorations_credit_is_a_product_of_negative_price_so_that_the_products_add_up() -> None:
+    """The credit for unused time came out at the plan's full price, as if it had been bought a second time."""
+    pricing = {"type": "price_details", "price_details": {"price": "price_1", "product": "prod_1"}}
+    lines = [
+        {"amount": -1945, "quantity": 1, "pricing": {**pricing, "unit_amount_decimal": "2900"}},
+        {"amount": 5297, "quantity": 1, "pricing": {**pricing, "unit_amount_decimal": "7900"}},
+        # A package of 100, where the line's amount decides; a price below a cent, where Stripe rounded it.
+        {"amount": 5000, "quantity": 500, "price": {"id": "price_2", "product": "prod_2", "unit_amount": 1000}},
+        {"amount": 2, "quantity": 3, "price": {"id": "price_3", "product": "prod_3", "unit_amount_decimal": "0.5"}},
+    ]
+    invoice = an_invoice(lines={"data": lines}, total=8354)
+    products = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]["products"]
+    assert [product["price"] for product in products] == [-19.45, 52.97, 0.1, 0.005]
+
+
 def test_each_failed_attempt_is_told_once() -> None:
     world = World()
     for attempt in (1, 1, 2):

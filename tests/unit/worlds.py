@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 from tests.unit.shapes import NOW
+from tools.plan import violations
 
 ACCEPTED = Answer(Verdict.ACCEPTED)
 
@@ -29,7 +30,10 @@ def unchanged(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
 
 
 class World:
-    """Delivers events one after the other, or in one batch; `answer` decides what Segment says to a call."""
+    """Delivers events one after the other, or in one batch; `answer` decides what Segment says to a call.
+
+    Every call is held against the tracking plan, unless a test's own `enrich` has the last word on it.
+    """
 
     def __init__(self, store: Store | None = None, reader: Reader | None = None, **given: str) -> None:
         self.settings: Settings = settings_from({"IDENTITY_HOLD_SECONDS": "0", **given}, strict=True)
@@ -43,6 +47,9 @@ class World:
 
     def _send(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         self.requests.append([call.message_id for call in calls])
+        if self.enrich is unchanged:
+            wrong = [sentence for call in calls for sentence in violations(json.loads(call.encoded), self.settings)]
+            assert not wrong, f"against the tracking plan: {'; '.join(wrong)}"
         answers = {call.message_id: self.answer(call) for call in calls}
         arrived = [call.body for call in calls if answers[call.message_id].verdict is Verdict.ACCEPTED]
         self.calls += [{**body, "livemode": livemode} for body in arrived]

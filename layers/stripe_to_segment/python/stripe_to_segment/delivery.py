@@ -17,15 +17,13 @@ from stripe_to_segment.errors import (
     ThinEventError,
 )
 from stripe_to_segment.identity import profile_key, stated_by
-from stripe_to_segment.lookups import Lookup, lookups
+from stripe_to_segment.lookups import lookups
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.mapping.facts import Known
-from stripe_to_segment.mapping.naming import orders_needed, products_needed
 from stripe_to_segment.profile import Profile
+from stripe_to_segment.recalling import known_to, recall
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.store import Learnt, Memory
+from stripe_to_segment.store import Learnt
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
-from stripe_to_segment.stripe_side.fields import listed
 from stripe_to_segment.translation import Outcome, refusal, translate
 
 if TYPE_CHECKING:
@@ -33,9 +31,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from stripe_to_segment.composing import Enrich
+    from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.store import Store
+    from stripe_to_segment.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.translation import Translation
@@ -59,11 +58,15 @@ ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One queue message: the raw event, and how often it was received (the first time is 1)."""
+    """One queue message: the raw event, how often it was received (the first time is 1), and when it was queued.
+
+    `queued_at` is in epoch seconds, None where nobody counts.
+    """
 
     id: str
     body: str
     received: int = 1
+    queued_at: float | None = None
 
 
 class Fate(StrEnum):
@@ -88,6 +91,7 @@ class Verdicts:
     event: StripeEvent | None = None
     calls: tuple[str, ...] = ()
     rung: str | None = None
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -163,7 +167,7 @@ class Delivery:
     def _round(self, work: list[_Work], now: float, verdicts: dict[str, Verdicts], accepted: set[str]) -> list[_Work]:
         """Do the work once and write it down; gives back what has to be done again on a newer record."""
         try:
-            memory = self._load(work)
+            memory = recall([one.event for one in work], self.store)
         except StoreUnavailableError as error:
             for one in work:
                 verdicts[one.record.id] = Verdicts(
@@ -191,17 +195,6 @@ class Delivery:
         errors = self.store.save(changed, learnt, now)
         return self._after_save(work, errors, verdicts)
 
-    def _load(self, work: list[_Work]) -> Memory:
-        orders: set[str] = set()
-        products: set[str] = set()
-        for one in work:
-            orders.update(f"{one.event.scope}:{intent}" for intent in orders_needed(one.event))
-            products.update(f"{one.event.scope}:{product}" for product in products_needed(one.event))
-        memory = self.store.load({one.key for one in work}, orders, products)
-        for one in work:
-            memory.profiles.setdefault(one.key, Profile(one.key))
-        return memory
-
     def _look_up(self, work: list[_Work], memory: Memory) -> list[Learnt]:
         """Read from the Stripe API what the events leave open; product names are remembered."""
         if self.reader is None:
@@ -228,7 +221,7 @@ class Delivery:
         under_way = set(accepted)
         hold_after = int(now) - self.settings.identity_hold_seconds if self.settings.identity_hold_seconds else None
         for one in work:
-            known = _known(one.event, memory.profiles[one.key], memory)
+            known = known_to(one.event, memory)
             one.translation, one.calls = None, ()
             try:
                 translation = translate(one.event, known, self.settings, enrich=self.enrich, hold_after=hold_after)
@@ -291,6 +284,7 @@ def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) 
         event=one.event,
         calls=tuple(str(call.body.get("event", call.body["type"])) for call in one.calls),
         rung=translation.rung,
+        unknown=translation.unknown,
     )
     if translation.outcome is Outcome.HELD:
         return replace(told, fate=Fate.WAITING)
@@ -308,22 +302,6 @@ def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) 
         if found is not None:
             return replace(told, fate=fate, reason=found.reason, detail=found.detail, wait=found.retry_after)
     return told
-
-
-def _known(event: StripeEvent, profile: Profile, memory: Memory) -> Known:
-    prefix = f"{event.scope}:"
-    line_items = memory.read.get(Lookup("line_items", str(event.object.get("id")), event.livemode, event.account), {})
-    return Known(
-        profile,
-        {
-            product: memory.product_names[prefix + product]
-            for product in products_needed(event)
-            if prefix + product in memory.product_names
-        },
-        {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
-        memory.read.get(Lookup("customer", str(event.customer), event.livemode, event.account)),
-        listed(line_items),
-    )
 
 
 def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int]:
@@ -360,6 +338,8 @@ def _remembering(  # noqa: PLR0913 - what was, what is, and what became of it
     marks = [call.mark for call in arrived if call.body["type"] == "track"]
     if translation.calls and verdicts[one.record.id].fate is Fate.DELIVERED:
         marks.append(translation.mark)
+    if len(arrived) < len(translation.calls):
+        profile = profile.with_corrections_of(before)
     told = all(call in arrived for call in translation.calls if call.body["type"] == "identify")
     if not told and translation.shows:
         profile = replace(profile, shown=before.shown)

@@ -6,10 +6,12 @@ __all__ = [
     "ConfigurationError",
     "EnrichError",
     "MalformedEventError",
+    "QueueUnavailableError",
     "SignatureRefusedError",
     "StoreConflictError",
     "StoreUnavailableError",
     "StripeToSegmentError",
+    "StripeUnavailableError",
     "ThinEventError",
     "code_of",
 ]
@@ -66,6 +68,14 @@ class SignatureRefusedError(StripeToSegmentError):
 
 class StoreUnavailableError(StripeToSegmentError):
     """The StateTable did not answer; what was asked is unknown, so the event must wait, never be guessed."""
+
+
+class QueueUnavailableError(StripeToSegmentError):
+    """SQS did not take an event; those before it in the same call may be queued."""
+
+
+class StripeUnavailableError(StripeToSegmentError):
+    """The Stripe API did not answer, even when asked again; what it would have said is unknown."""
 
 
 class StoreConflictError(StripeToSegmentError):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["Identity", "Rung", "Stated", "profile_key", "resolve", "stated_by", "stranger_id"]
+__all__ = ["Identity", "Rung", "Stated", "owner_key", "profile_key", "resolve", "stated_by", "stranger_id"]
 
 
 class Rung(StrEnum):
@@ -51,13 +51,18 @@ class Identity:
     rung: Rung
 
 
+def owner_key(scope: str, owner: str) -> str:
+    """The key of the record of a customer (or a guest's payment) within its scope, the account and mode."""
+    return f"{scope}:{owner}"
+
+
 def profile_key(event: StripeEvent) -> str:
     """The key of the record this event belongs to: the customer, or for a guest what ties a payment together.
 
     A guest's session and a later refund of it share the payment intent and nothing else.
     """
     owner = event.customer or text(event.object.get("payment_intent")) or text(event.object.get("id")) or event.id
-    return f"{event.scope}:{owner}"
+    return owner_key(event.scope, owner)
 
 
 def stranger_id(event: StripeEvent) -> str:
@@ -126,4 +131,8 @@ def _consent(places: list[dict[str, str]], prefix: str) -> dict[str, bool]:
 
 
 def _first(places: list[dict[str, str]], keys: tuple[str, ...]) -> str | None:
-    return next((place[key] for place in places for key in keys if place.get(key, "").strip()), None)
+    for place in places:
+        for key in keys:
+            if place.get(key, "").strip():
+                return place[key]
+    return None

@@ -30,14 +30,14 @@ class SubscriptionRecord:
     """
 
     as_of: Watermark
-    status: str | None
-    plan: str | None
-    mrr: int | None
-    currency: str | None
-    period: str | None
-    quantity: int | None
-    trial_end: int | None
-    cancels_at: int | None
+    status: str | None = None
+    plan: str | None = None
+    mrr: int | None = None
+    currency: str | None = None
+    period: str | None = None
+    quantity: int | None = None
+    trial_end: int | None = None
+    cancels_at: int | None = None
     came_from: str = ""
     was: str | None = None
     lost: int | None = None
@@ -52,7 +52,8 @@ class SubscriptionRecord:
         """Whether this state came after the other: by its watermark, and of one second by what led to it."""
         if self.as_of != other.as_of:
             return self.as_of > other.as_of
-        return self.came_from == other.digest != self.digest
+        # There and back within a second (up a seat, down a seat) leads either way; then the later arrival counts.
+        return self.came_from == other.digest != self.digest != other.came_from
 
     @property
     def digest(self) -> str:
@@ -107,17 +108,29 @@ class Profile:
             return self
         return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
 
+    def with_corrections_of(self, before: Profile) -> Profile:
+        """With what ends took away as it was believed before: the call that should have corrected it did not arrive."""
+        restored = {
+            key: replace(record, lost=before.subscriptions[key].lost, lost_as_of=before.subscriptions[key].lost_as_of)
+            for key, record in self.subscriptions.items()
+            if key in before.subscriptions and before.subscriptions[key].as_of == record.as_of
+        }
+        return replace(self, subscriptions={**self.subscriptions, **restored})
+
     def with_payment(self, currency: str, minor: int) -> Profile:
         """With a payment (or, negative, a refund) added to what the customer paid."""
         return replace(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
 
     def with_marks(self, marks: Iterable[str], day: int) -> Profile:
         """With marks set in the ledger on a day; a mark already set keeps its first day."""
-        return replace(self, ledger={**dict.fromkeys(marks, day), **self.ledger})
+        new = dict.fromkeys(marks, day)
+        return replace(self, ledger={**new, **self.ledger}) if new else self
 
     def pruned(self, today: int) -> Profile:
         """Without ledger marks older than the ledger's span, and without subscriptions that ended before it."""
         oldest = today - LEDGER_DAYS
+        if min(self.ledger.values(), default=today) >= oldest and all(one.live for one in self.subscriptions.values()):
+            return self
         return replace(
             self,
             ledger={mark: day for mark, day in self.ledger.items() if day >= oldest},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.delivery import Verdicts
+    from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["report"]
 
@@ -22,42 +23,59 @@ METRIC_OF = {
     Fate.RETRY: "EventsRetried",
     Fate.DEAD: "EventsDeadLettered",
 }
-KEY_REASONS = frozenset({"http_401", "http_403", "no_write_key", "bad_write_key"})
+KEY_REASONS = frozenset({"http_401", "http_403", "no_write_key", "bad_write_key", "bad_secret"})
 
 
 def report(verdicts: Iterable[Verdicts], now: float) -> None:
     """One line for each record, and the batch's counters; `now` is in epoch seconds."""
     fates: Counter[Fate] = Counter()
     rungs: Counter[str] = Counter()
+    waited = 0.0
     for verdict in verdicts:
         fates[verdict.fate] += 1
-        event = verdict.event
-        fields: dict[str, object] = {
-            "message_id": verdict.record.id,
-            "received": verdict.record.received,
-            "fate": verdict.fate,
-            "reason": verdict.reason,
-            "detail": verdict.detail,
-        }
-        if event is not None:
-            fields |= {
-                "event_id": event.id,
-                "event_type": event.type,
-                "livemode": event.livemode,
-                "account": event.account,
-                "calls": list(verdict.calls),
-                "identity": verdict.rung,
-            }
         failed = verdict.fate in {Fate.RETRY, Fate.DEAD}
-        (logger.error if failed else logger.info)(f"event {verdict.fate}", extra=fields)
+        (logger.error if failed else logger.info)(f"event {verdict.fate}", extra=_fields(verdict))
         if verdict.reason in KEY_REASONS:
             count("WriteKeyRejected")
-        if verdict.fate is Fate.DELIVERED and event is not None:
+        if verdict.fate is Fate.RETRY and verdict.record.queued_at is not None:
+            waited = max(waited, now - verdict.record.queued_at)
+        if verdict.fate is Fate.DELIVERED and verdict.event is not None:
+            _measure_delivered(verdict, verdict.event, now)
             if verdict.rung:
                 rungs[verdict.rung] += 1
-            if event.created:
-                measure("DeliveryLatency", max(now - event.created, 0))
     for fate, number in fates.items():
         count(METRIC_OF[fate], number)
     for rung, number in rungs.items():
         count(f"Identity.{rung}", number)
+    if waited:
+        # Ours, because the queue's own ApproximateAgeOfOldestMessage leaves out what was received three times.
+        measure("LongestWait", waited)
+
+
+def _fields(verdict: Verdicts) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "message_id": verdict.record.id,
+        "received": verdict.record.received,
+        "fate": verdict.fate,
+        "reason": verdict.reason,
+        "detail": verdict.detail,
+    }
+    if (event := verdict.event) is not None:
+        fields |= {
+            "event_id": event.id,
+            "event_type": event.type,
+            "livemode": event.livemode,
+            "account": event.account,
+            "calls": list(verdict.calls),
+            "identity": verdict.rung,
+        }
+    if verdict.unknown:
+        fields["unknown"] = list(verdict.unknown)
+    return fields
+
+
+def _measure_delivered(verdict: Verdicts, event: StripeEvent, now: float) -> None:
+    if event.created:
+        measure("DeliveryLatency", max(now - event.created, 0))
+    if verdict.unknown:
+        count("UnknownShapes")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
@@ -33,17 +33,21 @@ MARK_BYTES, DAY_BYTES = 8, 2
 
 @dataclass(slots=True)
 class Memory:
-    """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told."""
+    """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
+
+    `as_of` says, by kind and key, as of which epoch second an order or a product's name is true.
+    """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
     read: dict[Lookup, JsonObject] = field(default_factory=dict)
+    as_of: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """A product name or a payment's order, with the epoch second as of which it is true."""
+    """A product name, a payment's order or a bookmark, with the epoch second as of which it is true."""
 
     kind: str
     key: str
@@ -70,10 +74,13 @@ class MemoryStore:
 
     def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
         """Everything known under these keys."""
+        wanted = [*(("order", key) for key in orders), *(("product", key) for key in product_names)]
+        known = [self.learnt[entry] for entry in wanted if entry in self.learnt]
         return Memory(
             {key: self.profiles[key] for key in profiles if key in self.profiles},
-            {key: self.learnt["order", key].value for key in orders if ("order", key) in self.learnt},
-            {key: self.learnt["product", key].value for key in product_names if ("product", key) in self.learnt},
+            {fact.key: fact.value for fact in known if fact.kind == "order"},
+            {fact.key: fact.value for fact in known if fact.kind == "product"},
+            as_of={(fact.kind, fact.key): fact.as_of for fact in known},
         )
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
@@ -91,6 +98,19 @@ class MemoryStore:
             if known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact
         return errors
+
+    def forget(self, key: str, *, really: bool = True) -> Profile | None:
+        """Delete a customer's record; gives what it was, or None where there was none."""
+        return self.profiles.pop(key, None) if really else self.profiles.get(key)
+
+    def bookmark(self, name: str) -> int | None:
+        """How far something has come, in epoch seconds, or None before its first time."""
+        found = self.learnt.get(("bookmark", name))
+        return None if found is None else found.as_of
+
+    def put_bookmark(self, name: str, second: int, now: float) -> None:
+        """Note how far something has come; it never goes back."""
+        self.save([], [Learnt("bookmark", name, str(second), second)], now)
 
 
 class DynamoStore:
@@ -113,7 +133,7 @@ class DynamoStore:
     def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
         """Everything known under these keys, in one BatchGetItem for up to a hundred of them."""
         wanted = [
-            f"{kind}#{key}"
+            _pk(kind, key)
             for kind, keys in (("profile", profiles), ("order", orders), ("product", product_names))
             for key in keys
         ]
@@ -122,10 +142,9 @@ class DynamoStore:
             kind, _, key = item["pk"]["S"].partition("#")
             if kind == "profile":
                 memory.profiles[key] = _profile_from(key, item)
-            elif kind == "order":
-                memory.orders[key] = item["value"]["S"]
             else:
-                memory.product_names[key] = item["value"]["S"]
+                (memory.orders if kind == "order" else memory.product_names)[key] = item["value"]["S"]
+                memory.as_of[kind, key] = int(item["as_of"]["N"])
         return memory
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
@@ -136,6 +155,31 @@ class DynamoStore:
             error = next(iter(errors.values()))
             return {**{profile.key: error for profile in profiles}, **errors}
         return _errors((profile.key, self._pool.submit(self._put_profile, profile, now)) for profile in profiles)
+
+    def forget(self, key: str, *, really: bool = True) -> Profile | None:
+        """Delete a customer's record; gives what it was, or None where there was none.
+
+        Parameters
+        ----------
+        key
+            The record's key, as `identity.owner_key` makes it.
+        really
+            False only looks.
+        """
+        if not really:
+            return self.load([key], [], []).profiles.get(key)
+        wanted = {"pk": {"S": _pk("profile", key)}}
+        item = self._call("delete_item", TableName=self._table, Key=wanted, ReturnValues="ALL_OLD").get("Attributes")
+        return _profile_from(key, item) if item else None
+
+    def bookmark(self, name: str) -> int | None:
+        """How far something has come, in epoch seconds, or None before its first time. Raises StoreUnavailableError."""
+        found = next(self._get([_pk("bookmark", name)]), None)
+        return None if found is None else int(found["as_of"]["N"])
+
+    def put_bookmark(self, name: str, second: int, now: float) -> None:
+        """Note how far something has come; it never goes back. Raises StoreUnavailableError."""
+        self._put_learnt(Learnt("bookmark", name, str(second), second), now)
 
     def _get(self, keys: list[str]) -> Iterator[dict[str, Any]]:
         for start in range(0, len(keys), BATCH_GET_LIMIT):
@@ -170,7 +214,7 @@ class DynamoStore:
 
     def _put_learnt(self, fact: Learnt, now: float) -> None:
         item = {
-            "pk": {"S": f"{fact.kind}#{fact.key}"},
+            "pk": {"S": _pk(fact.kind, fact.key)},
             "value": {"S": fact.value},
             "as_of": {"N": str(fact.as_of)},
             "expires_at": {"N": str(int(now) + KEEP_DAYS * DAY)},
@@ -204,6 +248,11 @@ class _ConditionFailedError(Exception):
     """A conditional write was refused."""
 
 
+def _pk(kind: str, key: str) -> str:
+    """The table's key: `profile`, `order`, `product` or `bookmark`, and a key that carries account and mode."""
+    return f"{kind}#{key}"
+
+
 def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
     """What went wrong, by key, after all of them are done."""
     errors: dict[str, Exception] = {}
@@ -220,7 +269,7 @@ def _item_of(profile: Profile, now: float) -> dict[str, Any]:
     for name in ("key", "version", "ledger"):
         record.pop(name)
     item: dict[str, Any] = {
-        "pk": {"S": f"profile#{profile.key}"},
+        "pk": {"S": _pk("profile", profile.key)},
         "version": {"N": str(profile.version + 1)},
         "record": {"S": json.dumps({name: value for name, value in record.items() if value}, separators=(",", ":"))},
         "ledger": {"B": _packed(profile.ledger)},
@@ -233,20 +282,30 @@ def _item_of(profile: Profile, now: float) -> dict[str, Any]:
 
 
 def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
+    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
     record = json.loads(item["record"]["S"])
-    subscriptions = {
-        subscription: SubscriptionRecord(
-            **{**values, "as_of": tuple(values["as_of"]), "lost_as_of": tuple(values["lost_as_of"])}
-        )
-        for subscription, values in record.pop("subscriptions", {}).items()
-    }
+    subscriptions = {key: _subscription_from(values) for key, values in record.pop("subscriptions", {}).items()}
     return Profile(
-        key=key,
-        subscriptions=subscriptions,
-        ledger=_unpacked(item["ledger"]["B"]),
-        version=int(item["version"]["N"]),
-        **record,
+        **{
+            **_of(Profile, record),
+            "key": key,
+            "subscriptions": subscriptions,
+            "ledger": _unpacked(item["ledger"]["B"]),
+            "version": int(item["version"]["N"]),
+        }
     )
+
+
+def _subscription_from(values: Mapping[str, Any]) -> SubscriptionRecord:
+    known = _of(SubscriptionRecord, values)
+    # JSON has no tuples, and watermarks are compared as tuples.
+    known |= {name: tuple(known[name]) for name in ("as_of", "lost_as_of") if name in known}
+    return SubscriptionRecord(**known)
+
+
+def _of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _packed(ledger: Mapping[str, int]) -> bytes:

@@ -1,4 +1,7 @@
-"""Reading from the Stripe API, for teams that give the stack a restricted key. A failure is a miss, never a delay."""
+"""Reading from the Stripe API, for teams that give the stack a restricted key.
+
+For an event on its way a failure is a miss, never a delay; who lists events to find what is missing must not miss any.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,19 @@ import json
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
 from stripe_to_segment.observability import count, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["StripeReader"]
+__all__ = ["StripeEvents", "StripeReader", "is_live"]
 
 PATHS = {
     "customer": "/v1/customers/{id}",
@@ -25,6 +29,13 @@ PATHS = {
     "product": "/v1/products/{id}",
 }
 TIMEOUT_SECONDS = 3.0
+# A page of a hundred events, each with its whole object, takes its time.
+LIST_TIMEOUT_SECONDS = 20.0
+PAGE = 100
+# https://docs.stripe.com/api/events/list: `types` may name up to twenty.
+TYPES_IN_A_CALL = 20
+ATTEMPTS = 6
+CONFLICT, TOO_MANY_REQUESTS, INTERNAL = 409, 429, 500
 THREADS = 8
 CACHED = 2_000
 # A customer may get its metadata a moment after it was asked for; a session's lines never change.
@@ -71,7 +82,7 @@ class StripeReader:
         except ConfigurationError:
             return {}
         # A test key cannot see live objects, nor the other way round.
-        seen = [lookup for lookup in lookups if key and lookup.livemode is ("_live_" in key)]
+        seen = [lookup for lookup in lookups if key and lookup.livemode is is_live(key)]
         if not seen:
             return {}
         client = self._connected(key)
@@ -85,17 +96,111 @@ class StripeReader:
 
     def _connected(self, key: str) -> Any:
         if self._client is None or self._client[0] != key:
-            # Imported only by stacks that have a key: it takes longer to import than all the rest.
-            import stripe  # noqa: PLC0415
-
-            client = stripe.StripeClient(
-                key,
-                max_network_retries=0,
-                http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
-                base_addresses={"api": self._base},
-            )
-            self._client = (key, client)
+            self._client = (key, _client(key, self._base, TIMEOUT_SECONDS))
         return self._client[1]
+
+
+class StripeEvents:
+    """Stripe's own list of events, which goes back thirty days. https://docs.stripe.com/api/events/list.
+
+    Parameters
+    ----------
+    key, base
+        The API key, which decides on live or test mode and needs to read Events; the API's address.
+    types
+        The event types to list.
+    undelivered
+        Only those that some endpoint has not acknowledged, or has not yet.
+    pause
+        Sleeps for seconds between two attempts.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        base: str,
+        types: Iterable[str],
+        *,
+        undelivered: bool = False,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = _client(key, base, LIST_TIMEOUT_SECONDS)
+        self._chunks = list(batched(types, TYPES_IN_A_CALL, strict=False))
+        self._filters = {"delivery_success": False} if undelivered else {}
+        self._pause = pause
+
+    def between(self, since: int, until: int, most: int | None = None) -> list[JsonObject] | None:
+        """The events created from `since` on and before `until`, in epoch seconds; None if more than `most`.
+
+        Raises
+        ------
+        ConfigurationError
+            where Stripe refuses the key.
+        StripeUnavailableError
+            where Stripe gives no list, even when asked again.
+        """
+        events: list[JsonObject] = []
+        for types in self._chunks:
+            for page in self._pages({"types": list(types), "created": {"gte": since, "lt": until}, **self._filters}):
+                events += page
+                if most is not None and len(events) > most:
+                    return None
+        return events
+
+    def _pages(self, filters: dict[str, Any]) -> Iterator[list[JsonObject]]:
+        after: dict[str, str] = {}
+        while True:
+            answer = self._get({**filters, **after, "limit": PAGE})
+            page: list[JsonObject] = answer["data"]
+            yield page
+            if not answer.get("has_more") or not page:
+                return
+            after = {"starting_after": page[-1]["id"]}
+
+    def _get(self, query: dict[str, Any]) -> JsonObject:
+        reason = ""
+        for attempt in range(ATTEMPTS):
+            try:
+                body: JsonObject = json.loads(self._client.raw_request("get", "/v1/events", **query).body)
+            except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
+                # Not chained: Stripe's error carries the request's headers, the key among them.
+                reason = _reason(error)
+                if getattr(error, "http_status", None) in {401, 403}:
+                    raise ConfigurationError(
+                        f"Stripe refuses the API key ({reason}): it needs read access to Events"
+                    ) from None
+                if not _passes(error):
+                    raise StripeUnavailableError(f"Stripe does not list events: {reason}") from None
+                logger.warning("asking Stripe again", extra={"reason": reason, "attempt": attempt + 1})
+                self._pause(2**attempt / 2)
+            else:
+                return body
+        raise StripeUnavailableError(f"Stripe did not list events in {ATTEMPTS} attempts: {reason}")
+
+
+def is_live(key: str) -> bool:
+    """Whether an API key sees live mode; it then sees nothing of test mode."""
+    return "_live_" in key
+
+
+def _client(key: str, base: str, timeout: float) -> Any:
+    # Imported only by stacks that have a key: it takes longer to import than all the rest.
+    import stripe  # noqa: PLC0415
+
+    return stripe.StripeClient(
+        key, max_network_retries=0, http_client=stripe.RequestsClient(timeout=timeout), base_addresses={"api": base}
+    )
+
+
+def _passes(error: Exception) -> bool:
+    """Whether asking again may help: no answer, a half one, a lock, too many requests, trouble on Stripe's side."""
+    status = getattr(error, "http_status", None)
+    return status is None or status in {CONFLICT, TOO_MANY_REQUESTS} or status >= INTERNAL
+
+
+def _reason(error: Exception) -> str:
+    status = getattr(error, "http_status", None)
+    return type(error).__name__ if status is None else f"{type(error).__name__}, HTTP {status}"
 
 
 def _read(client: Any, lookup: Lookup) -> JsonObject | None:

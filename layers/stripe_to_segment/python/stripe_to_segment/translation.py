@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.composing import Composer, finished
-from stripe_to_segment.identity import Rung, resolve, stated_by, stranger_id
+from stripe_to_segment.identity import Rung, Stated, resolve, stated_by, stranger_id
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
+from stripe_to_segment.mapping.gaps import gaps
 from stripe_to_segment.mapping.traits import shown_digest
 from stripe_to_segment.segment_side.calls import identifier, mark_of
 from stripe_to_segment.stripe_side.fields import text
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stripe_to_segment.composing import Enrich
-    from stripe_to_segment.identity import Identity, Stated
+    from stripe_to_segment.identity import Identity
     from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.mapping.learning import Lesson
     from stripe_to_segment.profile import Profile
@@ -43,7 +44,7 @@ class Translation:
     `calls` leaves out what the ledger says was delivered. The event's own `mark` joins the ledger once all of them
     are delivered; `counted`, the mark of its payment, joins it with the profile. `shows` is
     the digest of the traits that its identify shows, if it has one, and `joins` says that it ties the stranger's
-    history to the user; the profile takes both for done.
+    history to the user; the profile takes both for done. `unknown` names the numbers that the payload left open.
     """
 
     outcome: Outcome
@@ -55,6 +56,7 @@ class Translation:
     joins: bool = False
     shows: str | None = None
     rung: Rung | None = None
+    unknown: tuple[str, ...] = ()
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,7 +107,8 @@ def translate(
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
     stated = stated_by(event, settings, known.customer)
     facts = list(row.facts(event, known))
-    lesson = row.learns(event, replace(known, profile=_with_person(known.profile, stated)), row.rank)
+    person = _with_person(known.profile, stated)
+    lesson = row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
     profile, counted = _with_payment(event, lesson)
     stranger = profile.stranger or stranger_id(event)
     who = resolve(stated, profile, stranger, settings)
@@ -133,13 +136,14 @@ def translate(
     plan = _IdentifyPlan(who, profile, stranger, shows=shows)
     calls = tuple(finished(_bodies(event, known, plan, facts, settings), event, enrich))
     fresh = tuple(call for call in calls if call.mark not in known.profile.ledger)
-    after = replace(profile, shown=digest) if shows else profile
+    after = replace(profile, shown=digest) if shows and profile.shown != digest else profile
     return replace(
         learnt,
         profile=plan.after(after) if calls else profile,
         calls=fresh,
         joins=plan.joins,
         shows=digest if shows else None,
+        unknown=gaps(facts),
         reason=_why_nothing(calls, fresh),
     )
 
@@ -197,12 +201,14 @@ class _IdentifyPlan:
     def after(self, profile: Profile) -> Profile:
         """The record once the calls are out."""
         if self._known:
-            return replace(profile, joined=profile.joined or self.joins)
+            return replace(profile, joined=True) if self.joins else profile
         return replace(profile, stranger=self.stranger) if self.who.anonymous_id == self.stranger else profile
 
 
 def _with_person(profile: Profile, stated: Stated) -> Profile:
     """What the event says of the person outlives it: the next event of this customer may say nothing."""
+    if stated == Stated():
+        return profile
     return replace(
         profile,
         user_id=stated.user_id or profile.user_id,

@@ -52,7 +52,7 @@ def subscription(event: StripeEvent, known: Known, rank: int) -> Lesson:
     record = subscriptions.record_of(event, known, rank=rank)
     remembered = known.profile.subscriptions.get(subscription_id)
     if remembered is not None and remembered.newer_than(record):
-        corrected = subscriptions.better_known(event, remembered)
+        corrected = subscriptions.better_known(event, known, remembered)
         return Lesson(known.profile.with_subscription(subscription_id, corrected))
     if remembered is None or remembered.as_of == record.as_of:
         # Unknown so far, or this very event on a second attempt: the payload says what it was before.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side import charge, invoice, subscription
+from stripe_to_segment.stripe_side.event import asked_once
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["orders_needed", "products_needed"]
 
 
+@asked_once
 def products_needed(event: StripeEvent) -> list[str]:
     """Ids of products whose name is needed because the price has none of its own."""
     if event.type.startswith("customer.subscription."):

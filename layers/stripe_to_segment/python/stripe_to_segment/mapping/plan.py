@@ -87,8 +87,8 @@ EVENTS: dict[Name, EventPlan] = {
     ),
     Name.ORDER_COMPLETED: EventPlan(
         "a purchase is paid: a one-time Checkout, or a subscription's first invoice",
-        ("order_id", "total", "revenue", "currency"),
-        ("checkout_id", "invoice_id", *_AMOUNTS, *_LINES),
+        ("order_id",),
+        ("total", "revenue", "currency", "checkout_id", "invoice_id", *_AMOUNTS, *_LINES),
     ),
     Name.PAYMENT_INFO_ENTERED: EventPlan("a Checkout Session in setup mode is completed", ("checkout_id",)),
     Name.PAYMENT_FAILED: EventPlan(
@@ -134,7 +134,8 @@ EVENTS: dict[Name, EventPlan] = {
     Name.INVOICE_PAID: EventPlan("any other invoice is paid", _INVOICE, (*_AMOUNTS, *_LINES)),
     Name.ORDER_REFUNDED: EventPlan(
         "money is given back, in part or in full",
-        ("order_id", "total", "currency", "charge_id", "refunded_total", "fully_refunded"),
+        ("order_id", "charge_id", "fully_refunded"),
+        ("total", "currency", "refunded_total"),
     ),
     Name.CUSTOMER_DELETED: EventPlan("a customer is deleted in Stripe", ()),
 }

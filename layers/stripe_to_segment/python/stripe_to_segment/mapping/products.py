@@ -23,14 +23,25 @@ def products_of(lines: Iterable[Line], currency: str | None, known: Known) -> li
 
 
 def _product(line: Line, currency: str | None, known: Known) -> dict[str, Any]:
-    unit = line.price.unit_amount
-    if unit is None and line.amount is not None and line.quantity:
-        unit = Decimal(line.amount) / line.quantity
     product = {
         "product_id": line.price.product or line.price.id,
         "name": line.description or plan_name(line.price, known),
-        "price": major(unit, currency),
+        "price": major(_unit_amount(line), currency),
         "quantity": line.quantity,
         "coupon": line.coupon,
     }
     return {name: value for name, value in product.items() if value is not None}
+
+
+def _unit_amount(line: Line) -> Decimal | None:
+    """What one costs on this line, in minor units, so that price times quantity is the line's amount.
+
+    That is not the price's own amount for a proration (often a credit), a tier or a package of units.
+    """
+    stated = line.price.unit_amount
+    if line.amount is None or not line.quantity:
+        return stated
+    # Stripe rounds a sub-cent price to a whole amount for the line: there the price knows better.
+    if stated is not None and abs(stated * line.quantity - line.amount) < 1:
+        return stated
+    return Decimal(line.amount) / line.quantity

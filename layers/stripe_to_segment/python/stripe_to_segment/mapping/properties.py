@@ -43,8 +43,8 @@ def _text(meaning: str, *, nullable: bool = False, values: tuple[str, ...] = ())
     return Property(Kind.STRING, meaning, nullable=nullable, values=values)
 
 
-def _money(meaning: str, *, signed: bool = False) -> Property:
-    return Property(Kind.MONEY, meaning, "major units", signed=signed)
+def _money(meaning: str, *, signed: bool = False, nullable: bool = False) -> Property:
+    return Property(Kind.MONEY, meaning, "major units", signed=signed, nullable=nullable)
 
 
 def _count(meaning: str, unit: str = "") -> Property:
@@ -133,7 +133,7 @@ USER_TRAITS: dict[str, Property] = {
     "email": _text("the customer's email"),
     "email_sha256": Property(Kind.HASH, "SHA-256 of the lower-case email, in its place", "64 hex digits"),
     "lifetime_value": _money("collected less refunds, each payment counted once", signed=True),
-    "mrr": _money("monthly recurring revenue over all live subscriptions"),
+    "mrr": _money("monthly recurring revenue over all live subscriptions, null once unknown", nullable=True),
     "name": _text("the customer's name"),
     "phone": _text("the customer's phone"),
     "plan": _text("plan of the largest live subscription, null without one", nullable=True),
@@ -154,7 +154,7 @@ ADDRESS: dict[str, Property] = {
 
 GROUP_TRAITS: dict[str, Property] = {
     "currency": Property(Kind.CURRENCY, "currency of mrr", "ISO 4217, upper case"),
-    "mrr": _money("monthly recurring revenue of the account"),
+    "mrr": _money("monthly recurring revenue of the account, null once unknown", nullable=True),
     "plan": _text("plan of the largest live subscription, null without one", nullable=True),
     "seats": _count("quantity over all live subscriptions"),
     "stripe_customer_id": _text("Stripe's customer"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.plan import Name
 from stripe_to_segment.profile import SubscriptionRecord
+from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
 from stripe_to_segment.stripe_side.money import major
 from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
@@ -109,7 +110,13 @@ class _State:
     def terms(self) -> frozenset[tuple[object, ...]]:
         return frozenset((item.id, *item.terms) for item in self.items)
 
+    @property
+    def worth(self) -> str:
+        """What the customer pays for and its monthly value, as a text that is the same for the same terms."""
+        return f"{self.value.amount} {sorted(map(str, self.terms))}"
 
+
+@asked_once
 def _after(event: StripeEvent) -> _State:
     subscription = event.object
     if event.type.endswith(".deleted"):
@@ -119,6 +126,7 @@ def _after(event: StripeEvent) -> _State:
     return _State(subscription, items, monthly_value(subscription, items))
 
 
+@asked_once
 def _before(event: StripeEvent) -> _State:
     before = event.before
     items = items_before(event.object, event.previous, before)
@@ -128,8 +136,8 @@ def _before(event: StripeEvent) -> _State:
 def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.created."""
     state = _after(event)
-    change = {"mrr_change": major(state.mrr, state.currency)}
-    yield _fact(Name.SUBSCRIPTION_CREATED, event, state, known, "", change)
+    change = _change(event, known, 0, state.mrr)
+    yield _fact(Name.SUBSCRIPTION_CREATED, event, state, known, "", {"mrr_change": major(change, state.currency)})
     if state.status == "trialing":
         yield _trial_fact(Name.TRIAL_STARTED, event, state, known)
 
@@ -137,36 +145,68 @@ def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
 def updated(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.updated: every fact its `previous_attributes` state."""
     before, after = _before(event), _after(event)
-    facts = [
+    facts = _update_facts(event, before, after, known)
+    change = _change(event, known, *_counted_by_update(before, after))
+    bearer = _bearer(facts, change)
+    for fact in facts:
+        if fact is bearer:
+            yield replace(fact, properties={**fact.properties, "mrr_change": major(change, after.currency)})
+        else:
+            yield fact
+
+
+def _update_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> list[Fact]:
+    return [
         *_status_facts(event, before, after, known),
         *_plan_facts(event, before, after, known),
         *_cancellation_facts(event, before, after, known),
         *_dunning_facts(event, before, after, known),
         *_collection_facts(event, before, after, known),
     ]
-    change = _change(event, before, after, known)
+
+
+def _bearer(facts: list[Fact], change: int | None) -> Fact | None:
+    """The fact that carries an update's mrr_change."""
     bearer = next((fact for name in MRR_BEARERS for fact in facts if fact.name is name), None)
-    for fact in facts:
-        if fact is bearer and change is not None and (change or fact.name not in FALLBACK_BEARERS):
-            yield replace(fact, properties={**fact.properties, "mrr_change": major(change, after.currency)})
-        else:
-            yield fact
+    idle = bearer is not None and bearer.name in FALLBACK_BEARERS and not change
+    return None if change is None or idle else bearer
 
 
-def _change(event: StripeEvent, before: _State, after: _State, known: Known) -> int | None:
-    """By how many minor units this update changed the mrr, less what another event tells or has told."""
-    statuses = before.status, after.status
-    if TOLD_APART & {*statuses}:
-        # The pause, the resumption and the end count the status; what is left is the plan under one status.
-        statuses = (before.status, before.status)
-    was, now = before.value.counted(statuses[0]), after.value.counted(statuses[1])
+def _counted(event: StripeEvent, known: Known) -> tuple[int | None, int | None]:
+    """The mrr before and after this event in minor units, as far as the change is this event's to tell."""
+    after = _after(event)
+    if event.type.endswith(".updated"):
+        return _counted_by_update(_before(event), after)
+    if event.type.endswith(".paused"):
+        return _lost_mrr(event, after, _record_before(event, known)), 0
+    return 0, after.mrr
+
+
+def _counted_by_update(before: _State, after: _State) -> tuple[int | None, int | None]:
+    # The pause, the resumption and the end count the status; what is left is the plan under one status.
+    status = before.status if TOLD_APART & {before.status, after.status} else after.status
+    return before.mrr, after.value.counted(status)
+
+
+def _change(event: StripeEvent, known: Known, was: int | None, now: int | None) -> int | None:
+    """By how many minor units this event changed the mrr, less what an end that arrived before it has told."""
     if was is None or now is None:
         return None
-    record = known.profile.subscriptions.get(text(event.object.get("id")) or "")
-    if record is None or record.lost is None or (event.created, 1) <= record.lost_as_of:
+    record = _record(event, known)
+    if record is None or record.lost is None or not _knows_better(event, record, was, now):
         return now - was
-    # The end came first and took away what was believed then; this event knows better, so the sum comes out at 0.
+    # The end took away what was believed then, and from now on it took away what this event says.
     return now - was + record.lost - now
+
+
+def _knows_better(event: StripeEvent, record: SubscriptionRecord, was: int, now: int) -> bool:
+    """Whether this event comes after what the end of its subscription went by, of one second by what it follows."""
+    moment = _moment(event)
+    return moment > record.lost_as_of or (moment == record.lost_as_of and was == record.lost != now)
+
+
+def _moment(event: StripeEvent) -> Watermark:
+    return (event.created, 0 if event.type.endswith(".created") else 1)
 
 
 def _status_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
@@ -201,7 +241,9 @@ def _plan_facts(event: StripeEvent, before: _State, after: _State, known: Known)
     if not changed:
         changed.append("discount")
     previous = {f"previous_{field}": was[field] for field in ("plan", "mrr", "quantity", "billing_period")}
-    yield _fact(name, event, after, known, f"{event.created}", {**previous, "changed": changed})
+    # A script may change one subscription twice in a second: what changed tells the two apart.
+    once = f"{event.created}:{before.worth}>{after.worth}"
+    yield _fact(name, event, after, known, once, {**previous, "changed": changed})
 
 
 def _cancellation_facts(event: StripeEvent, before: _State, after: _State, known: Known) -> Iterator[Fact]:
@@ -245,14 +287,15 @@ def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.deleted: the end, whatever led to it."""
     state = _after(event)
     end, start = ended_at(event.object) or event.created, started_at(event.object)
-    lost = _lost_mrr(event, state, _record(event, known))
+    record = _record(event, known)
+    lost = _lost_mrr(event, state, record)
     properties = {
         **_why(event.object),
         "days_active": None if start is None else max(end - start, 0) // 86_400,
         "mrr_change": None if lost is None else major(-lost, state.currency),
     }
     yield _fact(Name.SUBSCRIPTION_CANCELLED, event, state, known, "", properties)
-    if _ended_in_trial(event):
+    if _ended_in_trial(event, record):
         yield _trial_fact(Name.TRIAL_ENDED, event, state, known, converted=False)
 
 
@@ -260,9 +303,18 @@ def _record(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
     return known.profile.subscriptions.get(text(event.object.get("id")) or "")
 
 
-def _ended_in_trial(event: StripeEvent) -> bool:
+def _record_before(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
+    """The record, unless it is of something newer: then it does not know what counted before this event."""
+    record = _record(event, known)
+    return None if record is not None and record.as_of > _moment(event) else record
+
+
+def _ended_in_trial(event: StripeEvent, record: SubscriptionRecord | None) -> bool:
+    """Whether the end came in a trial or, as where no payment method was given, with the end of it."""
+    if record is not None and record.status == "trialing":
+        return True
     trial_end = trial_of(event.object)[1]
-    return trial_end is not None and trial_end > (ended_at(event.object) or event.created)
+    return trial_end is not None and trial_end >= (ended_at(event.object) or event.created)
 
 
 def _lost_mrr(event: StripeEvent, state: _State, record: SubscriptionRecord | None) -> int | None:
@@ -277,22 +329,21 @@ def _lost_mrr(event: StripeEvent, state: _State, record: SubscriptionRecord | No
         return state.value.counted(record.was)
     if record is not None and record.lost is not None:
         return record.lost
-    return 0 if _ended_in_trial(event) or state.status == "paused" or record is not None else state.value.amount
+    return 0 if _ended_in_trial(event, record) or state.status == "paused" or record is not None else state.value.amount
 
 
 def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.paused: a trial ended without a payment method."""
-    state = _after(event)
-    lost = _lost_mrr(event, state, _record(event, known))
-    change = None if lost is None else major(-lost, state.currency)
-    yield _fact(Name.SUBSCRIPTION_PAUSED, event, state, known, f"{event.created}", {"mrr_change": change})
+    state, change = _after(event), _change(event, known, *_counted(event, known))
+    properties = {"mrr_change": major(change, state.currency)}
+    yield _fact(Name.SUBSCRIPTION_PAUSED, event, state, known, f"{event.created}", properties)
 
 
 def resumed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.resumed."""
     state = _after(event)
-    change = {"mrr_change": major(state.mrr, state.currency)}
-    yield _fact(Name.SUBSCRIPTION_RESUMED, event, state, known, f"{event.created}", change)
+    properties = {"mrr_change": major(_change(event, known, 0, state.mrr), state.currency)}
+    yield _fact(Name.SUBSCRIPTION_RESUMED, event, state, known, f"{event.created}", properties)
 
 
 def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -320,8 +371,15 @@ def record_of(event: StripeEvent, known: Known, *, rank: int) -> SubscriptionRec
         came_from=_snapshot(_before(event), as_of, known).digest,
         was=was,
         lost=_lost_mrr(event, state, remembered) if ends else None,
-        lost_as_of=remembered.as_of if ends and remembered is not None else (0, 0),
+        lost_as_of=_told_until(remembered) if ends else (0, 0),
     )
+
+
+def _told_until(remembered: SubscriptionRecord | None) -> Watermark:
+    """Up to which event an end knew what counted before it; the same end seen a second time knows no more."""
+    if remembered is None:
+        return (0, 0)
+    return remembered.as_of if remembered.lost is None else remembered.lost_as_of
 
 
 def _snapshot(state: _State, as_of: Watermark, known: Known) -> SubscriptionRecord:
@@ -339,14 +397,20 @@ def _snapshot(state: _State, as_of: Watermark, known: Known) -> SubscriptionReco
     )
 
 
-def better_known(event: StripeEvent, record: SubscriptionRecord) -> SubscriptionRecord:
+def better_known(event: StripeEvent, known: Known, record: SubscriptionRecord) -> SubscriptionRecord:
     """The record of an ended subscription after an event from before its end: what the end took away, corrected."""
-    if record.lost is None or (event.created, 1) <= record.lost_as_of or not event.type.endswith(".updated"):
+    was, now = _counted(event, known)
+    if record.lost is None or was is None or now is None or event.type.endswith(".deleted"):
         return record
-    before, after = _before(event), _after(event)
-    status = before.status if TOLD_APART & {before.status, after.status} else after.status
-    now = after.value.counted(status)
-    return record if now is None else replace(record, lost=now, lost_as_of=(event.created, 1))
+    if not _knows_better(event, record, was, now):
+        return record
+    change = _change(event, known, was, now)
+    if change and event.type.endswith(".updated"):
+        facts = _update_facts(event, _before(event), _after(event), known)
+        if _bearer(facts, change) is None:
+            # Nothing told of the correction, so the next event that knows better has to make it.
+            return record
+    return replace(record, lost=now, lost_as_of=_moment(event))
 
 
 def _plan_properties(state: _State, known: Known) -> dict[str, Any]:
@@ -391,7 +455,8 @@ def _trial_fact(name: Name, event: StripeEvent, state: _State, known: Known, *, 
         "trial_plan_name": None if state.main is None else plan_name(state.main.price, known),
         "converted": converted,
     }
-    return _fact(name, event, state, known, f"{start or ''}", more)
+    # By its end too: a trial may be extended, and later ones may keep the first one's start.
+    return _fact(name, event, state, known, f"{start or ''}:{end or ''}", more)
 
 
 def _why(subscription: JsonObject) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dic
     currency = _currency(profile)
     if currency is not None:
         traits["currency"] = currency.upper()
-        if currency in profile.paid:
+        # A guest's record holds one payment only: no lifetime, and the same user may have many.
+        if currency in profile.paid and event.customer is not None:
             traits["lifetime_value"] = major(profile.paid[currency], currency)
     traits.update(_personal(event, settings))
     return traits
@@ -69,6 +70,9 @@ def _subscription_traits(profile: Profile) -> dict[str, Any]:
     known = [amount for amount in amounts if amount is not None]
     if len(known) == len(amounts):
         traits["mrr"] = major(sum(known), leading.currency)
+    elif profile.shown is not None:
+        # Unknown now (tiers), and an amount shown before must not stay behind.
+        traits["mrr"] = None
     return traits
 
 

@@ -69,4 +69,7 @@ def wire(value: object) -> Any:
 
 def encode(value: object) -> bytes:
     """Compact UTF-8 JSON. NaN is refused: Segment would take it for broken JSON and reject the whole request."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

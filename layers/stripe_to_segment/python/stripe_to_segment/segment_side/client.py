@@ -62,6 +62,7 @@ class SegmentClient:
         """Send all calls and give each call's answer by messageId.
 
         A request that is refused for good is halved until the one bad call stands alone, so the others still arrive.
+        Told to slow down, or not let in, the rest does not even knock.
         """
         answers: dict[str, Answer] = {}
         fitting: list[Call] = []
@@ -81,6 +82,9 @@ class SegmentClient:
                 waiting += [batch[middle:], batch[:middle]]
                 continue
             answers.update((call.message_id, answer) for call in batch)
+            if answer.verdict is Verdict.MISCONFIGURED or answer.reason == "http_429":
+                answers.update((call.message_id, answer) for left in waiting for call in left)
+                break
         return answers
 
     def _post(self, batch: Sequence[Call], seconds: float) -> Answer:

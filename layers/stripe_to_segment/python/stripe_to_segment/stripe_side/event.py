@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from stripe_to_segment.errors import MalformedEventError, ThinEventError
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
 
-__all__ = ["StripeEvent", "event_from", "parse_event", "scope_of"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["StripeEvent", "asked_once", "event_from", "parse_event", "scope_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class StripeEvent:
     object: JsonObject
     previous: JsonObject
     body: JsonObject
+    answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def scope(self) -> str:
@@ -46,6 +51,19 @@ class StripeEvent:
         if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
             return text(self.object.get("id"))
         return reference(self.object.get("customer")) or reference(self.object.get("customer_account"))
+
+
+def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent], T]:
+    """A question to an event that it keeps the answer to: looking up, mapping and learning ask the same ones."""
+
+    @wraps(question)
+    def answer(event: StripeEvent) -> T:
+        if question not in event.answers:
+            event.answers[question] = question(event)
+        found: T = event.answers[question]
+        return found
+
+    return answer
 
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -74,7 +92,7 @@ def parse_event(raw: str | bytes) -> StripeEvent:
     try:
         # Decoded here: the decoder would also take UTF-16, which the queue would not.
         document = raw if isinstance(raw, str) else raw.decode()
-        data = json.loads(document, parse_constant=_refuse_constant)
+        data = _DECODER.decode(document)
         if _ESCAPED_SURROGATE.search(document):
             # Half an emoji, left by somebody who cut a text: no UTF-8 holds it, so neither log, queue nor Segment does.
             data = json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
@@ -123,3 +141,6 @@ def _refuse_constant(name: str) -> NoReturn:
     # Python's decoder takes NaN and Infinity, which are no JSON and could not be sent on.
     message = f"{name} is no JSON"
     raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

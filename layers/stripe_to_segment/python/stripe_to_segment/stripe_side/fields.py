@@ -75,7 +75,7 @@ def iso_time(epoch: int | None) -> str | None:
         moment = datetime.fromtimestamp(epoch, UTC)
     except (OverflowError, ValueError, OSError):
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return f"{moment.isoformat()[:19]}.000Z"
 
 
 def day_of(epoch: int) -> int:

@@ -46,7 +46,10 @@ def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
     """The amounts, wherever this payload's version keeps the tax, the shipping and the discounts."""
     total = integer(invoice.get("total")) or 0
     paid = integer(invoice.get("amount_paid"))
-    if paid is not None and invoice.get("status") == "paid":
+    if paid is None:
+        # Before 2018 only what was due is stated: the total less what the customer's balance covered.
+        paid = integer(invoice.get("amount_due"))
+    elif invoice.get("status") == "paid":
         # What remains on a paid invoice was paid outside Stripe (marked paid out of band).
         paid += max(integer(invoice.get("amount_remaining")) or 0, 0)
     cost = invoice.get("shipping_cost")

@@ -10,7 +10,7 @@ from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integ
 from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
 __all__ = ["Price", "read_price"]
 
@@ -53,38 +53,59 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
 
     The plan fills only what the price leaves out, so a half-filled hybrid of the two still reads.
     """
-    sources = (price, plan)
+    sources = [source for source in (price, plan) if source]
     recurring = [source for found in sources for source in (hash_of(found.get("recurring")), found)]
-    transform = _first(
-        hash_of(s.get("transform_quantity")) or hash_of(s.get("transform_usage")) or None for s in sources
-    )
+    transform = _first(_filled, sources, "transform_quantity", "transform_usage")
     return Price(
-        id=_first(text(s.get("id")) for s in sources),
-        product=_first(reference(s.get("product")) for s in sources),
+        id=_first(text, sources, "id"),
+        product=_first(reference, sources, "product"),
         label=_label(sources),
-        currency=_first(text(s.get("currency")) for s in sources),
+        currency=_first(text, sources, "currency"),
         unit_amount=_unit_amount(sources),
-        interval=_first(text(s.get("interval")) for s in recurring),
-        interval_count=_first(integer(s.get("interval_count")) for s in recurring) or 1,
-        metered=_first(text(s.get("usage_type")) for s in recurring) == "metered",
+        interval=_first(text, recurring, "interval"),
+        interval_count=_first(integer, recurring, "interval_count") or 1,
+        metered=_first(text, recurring, "usage_type") == "metered",
         divide_by=integer(dig(transform, "divide_by")),
         round_up=dig(transform, "round") == "up",
     )
 
 
-def _first[T](candidates: Iterable[T | None]) -> T | None:
-    return next((candidate for candidate in candidates if candidate is not None), None)
+def _first[T](read: Callable[[object], T | None], sources: list[JsonObject], *fields: str) -> T | None:
+    """What the first of these fields holds, the newest place first."""
+    # Every price of every event comes through here ten times: plain loops take half the time of generators.
+    for source in sources:
+        for field in fields:
+            found = read(source.get(field))
+            if found is not None:
+                return found
+    return None
 
 
-def _unit_amount(sources: tuple[JsonObject, ...]) -> Decimal | None:
+def _filled(value: object) -> JsonObject | None:
+    return hash_of(value) or None
+
+
+def _unit_amount(sources: list[JsonObject]) -> Decimal | None:
     # A tiered plan may state the amount of no tier at all, or a stray 0: neither is what the customer pays.
-    if any(source.get("billing_scheme") == "tiered" for source in sources):
+    if _first(text, sources, "billing_scheme") == "tiered":
         return None
-    fields = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
-    return _first(minor_decimal(source.get(field)) for source in sources for field in fields)
+    return _first(minor_decimal, sources, "unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
 
-def _label(sources: tuple[JsonObject, ...]) -> str | None:
+def _label(sources: list[JsonObject]) -> str | None:
     """The name people gave it: metadata `plan`, lookup key, nickname, an expanded product's or an old plan's name."""
-    paths = (("metadata", "plan"), ("lookup_key",), ("nickname",), ("product", "name"), ("name",))
-    return _first(text(dig(source, *path)) for path in paths for source in sources)
+    return (
+        _first(_plan_in, sources, "metadata")
+        or _first(text, sources, "lookup_key")
+        or _first(text, sources, "nickname")
+        or _first(_name_in, sources, "product")
+        or _first(text, sources, "name")
+    )
+
+
+def _plan_in(metadata: object) -> str | None:
+    return text(dig(metadata, "plan"))
+
+
+def _name_in(product: object) -> str | None:
+    return text(dig(product, "name"))

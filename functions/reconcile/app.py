@@ -1,0 +1,73 @@
+"""Stripe's event list → queue: what Stripe could not deliver, and nobody delivered since."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from stripe_to_segment.enqueuing import enqueue
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.observability import count, logger, metrics
+from stripe_to_segment.reconciling import Reconciliation, window
+from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment.settings import settings_from_environment
+from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.stripe_api import StripeEvents, is_live
+from stripe_to_segment.stripe_side.event import scope_of
+
+if TYPE_CHECKING:
+    from stripe_to_segment.reconciling import Step
+
+# One slice takes less, in seconds, even where Stripe has to be asked several times.
+RESERVE = 90.0
+
+settings = settings_from_environment()
+secret = SecretSource(
+    lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
+)
+
+
+@cache
+def store() -> DynamoStore:
+    """The StateTable."""
+    return DynamoStore(boto3.client("dynamodb"), settings.state_table)
+
+
+@metrics.log_metrics
+def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Go on where the last run stopped, as far as time allows; what is left is the next run's."""
+    count("ReconcileRuns")
+    key = secret.get().stripe_api_key
+    if not key:
+        logger.error("not reconciled: the secret has no stripe_api_key; a key with read access to Events is enough")
+        count("ReconcileNotReady")
+        return {"outcome": "not_ready"}
+    scope = scope_of(None, livemode=is_live(key))
+    since, until = window(store().bookmark(scope), time.time())
+    listing = StripeEvents(key, settings.stripe_api_base, CATALOG, undelivered=True)
+    queue = partial(enqueue, boto3.client("sqs"), settings.events_queue_url)
+    done_until, totals = since, Counter(listed=0, queued=0)
+    for step in Reconciliation(listing.between, store(), settings, queue).between(since, until):
+        _note(step)
+        store().put_bookmark(scope, step.until, time.time())
+        done_until = step.until
+        totals.update(listed=step.listed, queued=len(step.missing))
+        if context.get_remaining_time_in_millis() / 1000 < RESERVE:
+            break
+    outcome = "done" if done_until >= until else "to_be_continued"
+    summary = {"outcome": outcome, "scope": scope, "since": since, "until": done_until, **totals}
+    logger.info("reconciled", extra=summary)
+    return summary
+
+
+def _note(step: Step) -> None:
+    for event in step.missing:
+        logger.info("missing event queued", extra={"event_id": event.id, "event_type": event.type})
+    for event in step.oversize:
+        logger.error("missing event too large to queue", extra={"event_id": event.id, "event_type": event.type})
+    count("EventsCompared", step.listed)
+    count("EventsReconciled", len(step.missing))

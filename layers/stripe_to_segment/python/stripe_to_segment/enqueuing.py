@@ -1,0 +1,70 @@
+"""Raw events into the EventsQueue by another way than the door: as many at once as SQS takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.errors import code_of
+from stripe_to_segment.queueing import ENTRIES
+from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["Enqueued", "enqueue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What became of one body: the id of its message, or why SQS did not take it."""
+
+    message_id: str = ""
+    failure: str = ""
+
+
+def enqueue(client: Any, queue_url: str, bodies: Sequence[str]) -> list[Enqueued]:
+    """Send each body as a message, in order; what failed is named and the others are sent.
+
+    Parameters
+    ----------
+    client
+        A low-level boto3 SQS client.
+    queue_url
+        The queue.
+    bodies
+        Raw events, each of a size that SQS takes.
+    """
+    return [result for batch in _batches(bodies) for result in _send(client, queue_url, batch)]
+
+
+def _send(client: Any, queue_url: str, bodies: list[str]) -> Iterator[Enqueued]:
+    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+    try:
+        answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
+    except Exception as error:  # noqa: BLE001 - one request that fails must not hide what the others did
+        yield from [Enqueued(failure=code_of(error))] * len(bodies)
+        return
+    sent = {entry["Id"]: entry["MessageId"] for entry in answer.get("Successful", [])}
+    failed = {entry["Id"]: entry.get("Code", "") for entry in answer.get("Failed", [])}
+    for entry in entries:
+        message_id = sent.get(entry["Id"], "")
+        yield Enqueued(message_id, "" if message_id else failed.get(entry["Id"]) or "NotAnswered")
+
+
+def _batches(bodies: Iterable[str]) -> Iterator[list[str]]:
+    """At most ten, and together no larger than one message may be.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+    """
+    batch: list[str] = []
+    size = 0
+    for body in bodies:
+        length = len(body.encode())
+        if batch and (len(batch) == ENTRIES or size + length > MAX_MESSAGE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(body)
+        size += length
+    if batch:
+        yield batch

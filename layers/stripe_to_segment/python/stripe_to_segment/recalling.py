@@ -1,0 +1,51 @@
+"""What is remembered of the customers, payments and products that events speak of, read at once for many events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.identity import profile_key
+from stripe_to_segment.lookups import Lookup
+from stripe_to_segment.mapping.facts import Known
+from stripe_to_segment.mapping.naming import orders_needed, products_needed
+from stripe_to_segment.profile import Profile
+from stripe_to_segment.stripe_side.fields import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from stripe_to_segment.store import Memory, Store
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["known_to", "recall"]
+
+
+def recall(events: Collection[StripeEvent], store: Store) -> Memory:
+    """Everything kept that these events need; every customer has a record in it, a new one where none is kept.
+
+    Raises StoreUnavailableError.
+    """
+    keys = {profile_key(event) for event in events}
+    orders = {f"{event.scope}:{intent}" for event in events for intent in orders_needed(event)}
+    products = {f"{event.scope}:{product}" for event in events for product in products_needed(event)}
+    memory = store.load(keys, orders, products)
+    for key in keys:
+        memory.profiles.setdefault(key, Profile(key))
+    return memory
+
+
+def known_to(event: StripeEvent, memory: Memory) -> Known:
+    """What of it one event's mapping needs."""
+    prefix = f"{event.scope}:"
+    line_items = memory.read.get(Lookup("line_items", str(event.object.get("id")), event.livemode, event.account), {})
+    return Known(
+        memory.profiles[profile_key(event)],
+        {
+            product: memory.product_names[prefix + product]
+            for product in products_needed(event)
+            if prefix + product in memory.product_names
+        },
+        {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
+        memory.read.get(Lookup("customer", str(event.customer), event.livemode, event.account)),
+        listed(line_items),
+    )

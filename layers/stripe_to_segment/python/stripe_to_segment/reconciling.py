@@ -1,0 +1,206 @@
+"""What Stripe says happened and this stack does not know: time is walked in slices, what the ledger lacks is queued.
+
+Pure but for what it is given: something that lists, the store, something that queues.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError
+from stripe_to_segment.identity import profile_key
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.recalling import known_to, recall
+from stripe_to_segment.receiving import MAX_EVENT_BYTES
+from stripe_to_segment.stripe_side.event import event_from
+from stripe_to_segment.translation import event_mark, refusal, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Protocol
+
+    from stripe_to_segment.enqueuing import Enqueued
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.store import Memory, Store
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.translation import Translation
+
+    class Lister(Protocol):
+        """Gives the events created within some seconds, or None where they are more than `most`."""
+
+        def __call__(self, since: int, until: int, most: int | None = None) -> list[JsonObject] | None: ...
+
+    class Queuer(Protocol):
+        """Queues raw events; says of each whether that worked."""
+
+        def __call__(self, bodies: Sequence[str]) -> list[Enqueued]: ...
+
+
+__all__ = ["STRIPE_KEEPS_SECONDS", "Reconciliation", "Step", "missing", "raw", "window"]
+
+# https://docs.stripe.com/api/events: "events going back up to 30 days".
+STRIPE_KEEPS_SECONDS = 30 * 86_400
+SETTLED_SECONDS = 3_600
+# So many are held in memory, and lost work where the run ends in the middle.
+SLICE = 1000
+FIRST_WIDTH, LARGEST_WIDTH = 3_600, 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One slice of time that is done: all that was created from `since` on and before `until`, in epoch seconds.
+
+    `missing` are the events that the ledger lacks, in the order in which they happened; `oversize` are more of them,
+    which no queue takes.
+    """
+
+    since: int
+    until: int
+    listed: int
+    missing: tuple[StripeEvent, ...]
+    oversize: tuple[StripeEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Everything it takes to compare Stripe's list with the ledger.
+
+    Parameters
+    ----------
+    listing
+        Stripe's list of events.
+    store
+        The ledger.
+    settings
+        Those of the deliver function, which decide what an event becomes.
+    queue
+        Puts events into the EventsQueue; None only looks.
+    """
+
+    listing: Lister
+    store: Store
+    settings: Settings
+    queue: Queuer | None = None
+
+    def between(self, since: int, until: int) -> Iterator[Step]:
+        """Queue what is missing of the events created from `since` on and before `until`, oldest first.
+
+        Each step that was yielded is done for good, so who stops goes on at its `until`. Both are in epoch seconds.
+
+        Raises
+        ------
+        ConfigurationError, QueueUnavailableError, StoreUnavailableError, StripeUnavailableError
+            where a slice could not be done; what is queued of it is queued again next time, and delivered once.
+        """
+        width = FIRST_WIDTH
+        while since < until:
+            end = min(since + width, until)
+            # A slice of one second cannot be cut.
+            listed = self.listing(since, end, SLICE if end - since > 1 else None)
+            if listed is None:
+                width = max((end - since) // 2, 1)
+                continue
+            yield self._step(since, end, listed)
+            since = end
+            if len(listed) < SLICE // 4:
+                width = min(width * 2, LARGEST_WIDTH)
+
+    def _step(self, since: int, until: int, listed: list[JsonObject]) -> Step:
+        lacking = {event.id: (event, raw(event)) for event in missing(listed, self.store, self.settings)}
+        fitting = [(event, body) for event, body in lacking.values() if len(body) <= MAX_EVENT_BYTES]
+        oversize = [event for event, body in lacking.values() if len(body) > MAX_EVENT_BYTES]
+        if self.queue is not None:
+            failed = [result.failure for result in self.queue([body for _, body in fitting]) if result.failure]
+            if failed:
+                raise QueueUnavailableError(f"SQS did not take {len(failed)} of {len(fitting)} events: {failed[0]}")
+        return Step(since, until, len(listed), tuple(event for event, _ in fitting), tuple(oversize))
+
+
+def window(bookmark: int | None, now: float) -> tuple[int, int]:
+    """From where a scheduled run goes on, and until when, in epoch seconds.
+
+    The first run looks as far back as Stripe does. What is younger than an hour may still be on its way.
+    """
+    return max(bookmark or 0, int(now) - STRIPE_KEEPS_SECONDS), int(now) - SETTLED_SECONDS
+
+
+def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> list[StripeEvent]:
+    """Those of the listed events that would still tell or teach something, in the order in which they happened.
+
+    An event without calls leaves no mark in the ledger; it is known if what it teaches is.
+    """
+    wanted = [event for event in map(_read, listed) if event is not None and refusal(event, settings) is None]
+    wanted.sort(key=lambda event: (event.created, CATALOG[event.type].rank))
+    memory = recall(wanted, store)
+    unmarked = [event for event in wanted if event_mark(event) not in memory.profiles[profile_key(event)].ledger]
+    told = [_told(event, memory, settings) for event in unmarked]
+    names = store.load((), _taught(unmarked, told, "orders"), _taught(unmarked, told, "product_names"))
+    return [
+        event
+        for event, translation in zip(unmarked, told, strict=True)
+        if translation is None or _tells(event, translation, memory, names)
+    ]
+
+
+def raw(event: StripeEvent) -> str:
+    """The event as text for the queue: the API's own values, and nothing that SQS refuses, for all of it is ASCII."""
+    return json.dumps(event.body, separators=(",", ":"))
+
+
+def _read(body: JsonObject) -> StripeEvent | None:
+    try:
+        return event_from(body)
+    except MalformedEventError:
+        # Without an object there is nothing to map, and deliver would only bury it.
+        return None
+
+
+def _told(event: StripeEvent, memory: Memory, settings: Settings) -> Translation | None:
+    """What deliver would make of the event now; None where the mapper cannot take it."""
+    known = known_to(event, memory)
+    # Traits that changed by events without an identify are shown by the next that brings one: no news of this event.
+    known = replace(known, profile=replace(known.profile, shown=None))
+    try:
+        return translate(event, known, settings, enrich=_as_it_is)
+    except Exception:  # noqa: BLE001 - it is deliver's to bury, with the reason
+        return None
+
+
+def _taught(events: list[StripeEvent], told: list[Translation | None], what: str) -> list[str]:
+    """The keys of the orders or product names that these events teach."""
+    return [
+        f"{event.scope}:{key}"
+        for event, translation in zip(events, told, strict=True)
+        if translation is not None
+        for key in getattr(translation, what)
+    ]
+
+
+def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory) -> bool:
+    profile = memory.profiles[profile_key(event)]
+    # A customer that is gone stays gone, whatever an event from before says.
+    after = replace(told.profile, shown=profile.shown, deleted=profile.deleted or told.profile.deleted)
+    return (
+        bool(told.calls)
+        or after != profile
+        or (told.counted is not None and told.counted not in profile.ledger)
+        or any(_is_news(event, names, "order", key, value) for key, value in told.orders.items())
+        or any(_is_news(event, names, "product", key, value) for key, value in told.product_names.items())
+    )
+
+
+def _is_news(event: StripeEvent, names: Memory, kind: str, key: str, value: str) -> bool:
+    """Whether an order or a product's name is unknown, or known only by something older than this event."""
+    full = f"{event.scope}:{key}"
+    known = names.orders if kind == "order" else names.product_names
+    if full not in known:
+        return True
+    return known[full] != value and names.as_of[kind, full] < event.created
+
+
+def _as_it_is(call: dict[str, Any], _event: dict[str, Any]) -> dict[str, Any]:
+    """No `enrich`: it is deliver's, and may drop the call yet."""
+    return call

@@ -1,0 +1,139 @@
+"""`make truth`: what our calls sum up to beside what really happened, over many simulated customers.
+
+CUSTOMERS and SEED choose how many and from which; any difference is named with the customer that shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.simulator.history import a_history
+from tests.simulator.laws import in_order, judged, replayed, shuffled_and_tripled
+from tests.simulator.worth import DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tests.simulator.history import History
+
+type Sums = Mapping[tuple[str, str], Decimal]
+
+ORDERS = ("in order", "shuffled, tripled", "replayed")
+MEASURES = ("revenue", "refunds", "mrr")
+STREAMS = Path(".local") / "truth"
+
+
+@dataclass(slots=True)
+class Result:
+    """One customer: what happened, what our calls say in each order, and every law that was broken."""
+
+    seed: int
+    shape: str
+    counts: dict[str, int]
+    truth: Sums
+    ours: dict[str, Sums] = field(default_factory=dict)
+    faults: list[tuple[str, str]] = field(default_factory=list)
+
+
+def examine(seed: int) -> Result:
+    """Simulate one customer and hold our calls against the truth."""
+    history = a_history(seed)
+    truth = history.truth
+    counts = {
+        "events": len(history.events) + 1,
+        "payments": len(truth.payments),
+        "refunds": len(truth.refunds),
+        "subscriptions": len(truth.mrr),
+    }
+    result = Result(seed, history.shape, counts, truth.sums())
+    ordered = in_order(history)
+    told = judged(history, ordered, ordered=True)
+    result.ours["in order"] = ordered.sums()
+    again = replayed(history, ordered)
+    result.ours["replayed"] = ordered.sums()
+    mixed = shuffled_and_tripled(history, seed)
+    result.ours["shuffled, tripled"] = mixed.sums()
+    faults = {"in order": told, "shuffled, tripled": judged(history, mixed, ordered=False), "replayed": again}
+    result.faults = [(order, fault) for order in ORDERS for fault in faults[order]]
+    if result.faults:
+        _keep(history)
+    return result
+
+
+def _keep(history: History) -> None:
+    STREAMS.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(event) for event in (*history.events, history.last)]
+    _stream_of(history.seed).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _stream_of(seed: int) -> Path:
+    return STREAMS / f"customer-{seed}.jsonl"
+
+
+def report(results: list[Result]) -> Iterator[str]:
+    """The table: a line for each currency and measure, and below it each customer whose numbers differ."""
+    counts = {name: sum(result.counts[name] for result in results) for name in results[0].counts}
+    shapes = sorted({result.shape for result in results})
+    customers = f"{len(results):,} customers (seeds {results[0].seed} to {results[-1].seed})"
+    yield f"{customers}: {', '.join(f'{count:,} {name}' for name, count in counts.items())}"
+    yield f"API shapes: {', '.join(shapes)}"
+    yield ""
+    yield f"{'':50} difference:"
+    yield f"{'':12} {'truth':>18} {'ours':>18}  {ORDERS[0]:>10} {ORDERS[1]:>18} {ORDERS[2]:>10}"
+    truth = _added(result.truth for result in results)
+    ours = {order: _added(result.ours[order] for result in results) for order in ORDERS}
+    for currency in sorted({currency for _, currency in truth}):
+        for measure in MEASURES:
+            key, digits = (measure, currency), DIGITS[currency]
+            expected, said = truth.get(key, Decimal()), ours["in order"].get(key, Decimal())
+            off = [f"{ours[order].get(key, Decimal()) - expected:,.{max(digits, 2)}f}" for order in ORDERS]
+            label = currency.upper() if measure == MEASURES[0] else ""
+            yield (
+                f"{label:4}{measure:8} {expected:>18,.{digits}f} {said:>18,.{digits}f}  "
+                f"{off[0]:>10} {off[1]:>18} {off[2]:>10}"
+            )
+    yield ""
+    yield from _verdict(results)
+
+
+def _added(parts: Iterable[Sums]) -> dict[tuple[str, str], Decimal]:
+    total: dict[tuple[str, str], Decimal] = {}
+    for part in parts:
+        for key, amount in part.items():
+            total[key] = total.get(key, Decimal()) + amount
+    return total
+
+
+def _verdict(results: list[Result]) -> Iterator[str]:
+    wrong = [result for result in results if result.faults]
+    if not wrong:
+        yield "Every payment, refund and change of mrr stands on exactly one call, and every sum is the truth."
+    for result in wrong[:20]:
+        yield f"customer {result.seed} ({result.shape}), events in {_stream_of(result.seed)}:"
+        yield from (f"  {order}: {fault}" for order, fault in result.faults[:5])
+        yield f"  again: make truth SEED={result.seed} CUSTOMERS=1"
+    if wrong:
+        yield f"{len(wrong):,} customers differ from the truth."
+
+
+def main() -> int:
+    """Print the report; 1 where anything differs."""
+    first, customers = int(os.environ.get("SEED") or 1), int(os.environ.get("CUSTOMERS") or 500)
+    if customers < 1:
+        sys.stderr.write(f"CUSTOMERS is {customers}; it takes a number from 1\n")
+        return 2
+    with ProcessPoolExecutor() as pool:
+        results = list(pool.map(examine, range(first, first + customers), chunksize=10))
+    sys.stdout.writelines(f"{line}\n" for line in report(results))
+    return int(any(result.faults for result in results))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

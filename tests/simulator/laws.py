@@ -1,0 +1,254 @@
+"""What must hold for every history: our calls, summed up, are the truth.
+
+The one module here that runs the package under test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.delivery import Delivery, Fate, Record
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.settings import settings_from
+from stripe_to_segment.store import MemoryStore
+from tests.simulator.worth import in_major, month_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from stripe_to_segment.segment_side.calls import Call
+    from tests.simulator.history import History
+    from tests.simulator.worth import Payment
+
+__all__ = ["Ours", "in_order", "judged", "replayed", "shuffled_and_tripled", "with_the_clock"]
+
+Json = dict[str, Any]
+FINE = {Fate.DELIVERED, Fate.IGNORED}
+ACCEPTED = Answer(Verdict.ACCEPTED)
+
+
+@dataclass(slots=True)
+class Ours:
+    """Everything sent for one customer, and how its records fared."""
+
+    frozen_at: float
+    forgets: bool = False
+    calls: list[Json] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    _store: MemoryStore = field(default_factory=MemoryStore)
+    _records: Iterator[int] = field(default_factory=count)
+
+    def deliver(self, events: Iterable[Json], now: float | None = None) -> list[Json]:
+        """One batch; gives the calls it brought."""
+        before = len(self.calls)
+        records = [Record(f"{next(self._records)}", json.dumps(event)) for event in events]
+        delivery = Delivery(SETTINGS, self._store, self._take, lambda call, _: call)
+        for verdict in delivery.deliver(records, self.frozen_at if now is None else now):
+            if verdict.fate not in FINE:
+                self.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason} {verdict.detail}")
+        return self.calls[before:]
+
+    def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        assert not livemode
+        # What stands on the wire, with every number as the decimal that is written there.
+        self.calls += [json.loads(call.encoded, parse_float=Decimal, parse_int=Decimal) for call in calls]
+        return {call.message_id: ACCEPTED for call in calls}
+
+    def tracks(self) -> Iterator[tuple[Json, Json]]:
+        """Each track call with its properties."""
+        return ((call, call["properties"]) for call in self.calls if call["type"] == "track")
+
+    def sums(self) -> dict[tuple[str, str], Decimal]:
+        """Revenue, refunds and mrr by lower-case currency, each as the sum of what our calls say."""
+        sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for call, each in self.tracks():
+            currency = each.get("currency", "").lower()
+            if "revenue" in each:
+                sums["revenue", currency] += each["revenue"]
+            if call["event"] == "Order Refunded":
+                sums["refunds", currency] += each["total"]
+            if "mrr_change" in each:
+                sums["mrr", currency] += each["mrr_change"]
+        return sums
+
+
+SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0"})
+
+
+def in_order(history: History) -> Ours:
+    """One event after the other, as they happened, with the laws that hold after every one of them."""
+    ours = Ours(history.happenings[0].body["created"])
+    changes: dict[str, Decimal] = defaultdict(Decimal)
+    bearers: Counter[int] = Counter()
+    doubtful: set[str] = set()
+    for happening in history.happenings:
+        about = f"after {happening.body['type']} {happening.body['id']}"
+        carried = [
+            (call["properties"]["mrr_change"], call)
+            for call in ours.deliver([happening.body])
+            if "mrr_change" in call.get("properties", {})
+        ]
+        if len(carried) > 1:
+            ours.faults.append(f"{about}: {[call['event'] for _, call in carried]} all bear an mrr_change")
+        for change, call in carried:
+            changes[call["properties"]["subscription_id"]] += change
+            bearers[happening.moment] += change != 0
+        subscription = happening.subscription
+        if subscription is None:
+            continue
+        currency = history.truth.mrr[subscription][0]
+        if happening.mrr is None:
+            # Never 0 and never a part of it; sums say nothing about this subscription any more.
+            doubtful.add(subscription)
+            ours.faults += [f"{about}: {call['event']} bears an mrr_change that nobody knows" for _, call in carried]
+        elif happening.closes and subscription not in doubtful:
+            truth = in_major(happening.mrr, currency)
+            if changes[subscription] != truth:
+                ours.faults.append(
+                    f"{about}: the changes of {subscription} sum to {changes[subscription]}, not {truth}"
+                )
+            if bearers[happening.moment] != happening.changed:
+                ours.faults.append(f"{about}: {bearers[happening.moment]} bear the change, not {happening.changed:d}")
+        if happening.closes:
+            ours.faults += _shown_mrr(ours.calls, subscription, happening.mrr, currency, about)
+    ours.deliver([history.last])
+    return ours
+
+
+def _shown_mrr(calls: list[Json], subscription: str, minor: int | None, currency: str, about: str) -> Iterator[str]:
+    """The newest track of the subscription that speaks of its worth must say what is true."""
+    said = (call["properties"] for call in reversed(calls) if call["type"] == "track")
+    newest = next((each for each in said if each.get("subscription_id") == subscription and "status" in each), None)
+    expected = None if minor is None else in_major(minor, currency)
+    if newest is not None and newest.get("mrr") != expected:
+        yield f"{about}: the newest call of {subscription} says mrr {newest.get('mrr')}, not {expected}"
+
+
+def replayed(history: History, ours: Ours) -> list[str]:
+    """Everything once more, in order: nothing is sent."""
+    again = [call for happening in history.happenings for call in ours.deliver([happening.body])]
+    again += ours.deliver([history.last])
+    return [f"the replay sent {call.get('event', call['type'])} {call['messageId']} again" for call in again]
+
+
+def shuffled_and_tripled(history: History, seed: int) -> Ours:
+    """Every event three times, in any order, in batches of any size; only the last one comes last."""
+    rng = Random(f"order {seed}")  # noqa: S311 - a simulation has to be reproducible
+    events = [*history.events] * 3
+    rng.shuffle(events)
+    ours = Ours(history.happenings[0].body["created"])
+    while events:
+        size = rng.choice((1, 1, 2, 5, 10, 100))
+        ours.deliver(events[:size])
+        del events[:size]
+    ours.deliver([history.last])
+    return ours
+
+
+def with_the_clock(history: History) -> Ours:
+    """In order and each in its own time, so that the ledger and ended subscriptions are forgotten in time."""
+    ours = Ours(0, forgets=True)
+    for happening in history.happenings:
+        ours.deliver([happening.body], happening.body["created"] + 5)
+    ours.deliver([history.last], history.last["created"] + 5)
+    return ours
+
+
+def judged(history: History, ours: Ours, *, ordered: bool) -> list[str]:
+    """The faults of a run, from the sums down to each payment; none where every law holds."""
+    return [
+        *ours.faults,
+        *_payments(history, ours),
+        *_refunds(history, ours, ordered=ordered),
+        *_changes(history, ours),
+        *_traits(history, ours),
+        *_identifiers(ours),
+    ]
+
+
+def _payments(history: History, ours: Ours) -> Iterator[str]:
+    """Each payment's revenue stands on exactly one call, in its month and currency."""
+    said: dict[str, list[tuple[str, str, Decimal, Decimal]]] = defaultdict(list)
+    for call, each in ours.tracks():
+        if "revenue" in each and (each["revenue"] or each["total"]):
+            said[each["order_id"]].append((each["currency"], call["timestamp"][:7], each["total"], each["revenue"]))
+    expected = {order: [_as_said(payment)] for order, payment in history.truth.payments.items()}
+    for order in said.keys() | expected.keys():
+        if sorted(said.get(order, [])) != expected.get(order, []):
+            yield f"order {order}: revenue {said.get(order)}, not {expected.get(order)}"
+
+
+def _as_said(payment: Payment) -> tuple[str, str, Decimal, Decimal]:
+    return (
+        payment.currency.upper(),
+        month_of(payment.at),
+        in_major(payment.collected, payment.currency),
+        in_major(payment.revenue, payment.currency),
+    )
+
+
+def _refunds(history: History, ours: Ours, *, ordered: bool) -> Iterator[str]:
+    """Each refund once, under its order's id wherever the payloads join them."""
+    said: dict[tuple[str, Decimal], list[tuple[str, str, Decimal]]] = defaultdict(list)
+    for call, each in ours.tracks():
+        if call["event"] == "Order Refunded":
+            key = each["charge_id"], each["refunded_total"]
+            said[key].append((each["currency"], call["timestamp"][:7], each["total"]))
+            joined = {
+                in_major(total, one.currency): one.order
+                for (charge, total), one in history.truth.refunds.items()
+                if charge == key[0]
+            }
+            if ordered and joined.get(key[1]) not in {None, each["order_id"]}:
+                yield f"refund of {key[0]}: order_id {each['order_id']}, not {joined[key[1]]}"
+    expected = {
+        (charge, in_major(total, one.currency)): [
+            (one.currency.upper(), month_of(one.at), in_major(one.amount, one.currency))
+        ]
+        for (charge, total), one in history.truth.refunds.items()
+    }
+    for key in said.keys() | expected.keys():
+        if said.get(key, []) != expected.get(key, []):
+            yield f"refund {key}: {said.get(key)}, not {expected.get(key)}"
+
+
+def _changes(history: History, ours: Ours) -> Iterator[str]:
+    """The running sum of each subscription's changes is its mrr."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for _, each in ours.tracks():
+        if "mrr_change" in each:
+            sums[each["subscription_id"]] += each["mrr_change"]
+    unknown = {one.subscription for one in history.happenings if one.subscription and one.mrr is None}
+    for subscription, (currency, minor) in history.truth.mrr.items():
+        if subscription not in unknown and minor is not None and sums[subscription] != in_major(minor, currency):
+            yield f"the changes of {subscription} sum to {sums[subscription]}, not {in_major(minor, currency)}"
+
+
+def _traits(history: History, ours: Ours) -> Iterator[str]:
+    """The last identify shows the mrr of all live subscriptions and what the customer was worth so far."""
+    identifies = (call["traits"] for call in ours.calls if call["type"] == "identify")
+    every = [traits for traits in identifies if traits.get("stripe_customer_id") == history.customer]
+    # What has been forgotten since is not shown again; what was shown last still stands.
+    shown = {name: value for traits in every for name, value in traits.items()} if ours.forgets else every[-1]
+    mrr = [minor for _, minor in history.truth.mrr.values()]
+    currency = next(currency for currency, _ in history.truth.mrr.values())
+    expected = None if None in mrr else in_major(sum(minor or 0 for minor in mrr), currency)
+    if shown.get("mrr") != expected:
+        yield f"the last identify shows mrr {shown.get('mrr')}, not {expected}"
+    shown_in = shown["currency"].lower()
+    worth = in_major(history.truth.lifetime_value(shown_in), shown_in)
+    if shown.get("lifetime_value", 0) != worth:
+        yield f"the last identify shows a lifetime_value of {shown.get('lifetime_value')}, not {worth}"
+
+
+def _identifiers(ours: Ours) -> Iterator[str]:
+    """No messageId twice: the ledger keeps what was delivered from being sent again."""
+    for message, times in Counter(call["messageId"] for call in ours.calls).items():
+        if times > 1:
+            yield f"messageId {message} was sent {times} times"

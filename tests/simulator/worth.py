@@ -1,0 +1,176 @@
+"""What a contract and a bill are truly worth: the arithmetic that the package is judged by, and none of its code.
+
+Everything is a fraction of minor units until the one rounding, half to even, that the definitions ask for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.simulator.terms import Coupon, Item, Subscription
+
+__all__ = [
+    "DIGITS",
+    "Bill",
+    "Payment",
+    "Refund",
+    "Stated",
+    "Truth",
+    "in_major",
+    "month_of",
+    "monthly_worth",
+    "true_mrr",
+]
+
+# Decimals on Stripe's wire, for the currencies that are simulated. https://docs.stripe.com/currencies
+DIGITS = {"usd": 2, "eur": 2, "jpy": 0, "clp": 0, "kwd": 3, "isk": 2, "ugx": 2}
+PERIODS_A_YEAR = {"day": 365, "week": 52, "month": 12, "year": 1}
+MONTHS_A_YEAR = 12
+
+
+class Stated(NamedTuple):
+    """Where payloads state what a coupon takes off, and do not only name its discount."""
+
+    on_subscriptions: bool
+    on_items: bool
+
+
+def in_major(minor: int, currency: str) -> Decimal:
+    """Minor units as people write the amount."""
+    return Decimal(minor).scaleb(-DIGITS[currency])
+
+
+def month_of(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m")
+
+
+def monthly_worth(contract: Subscription, stated: Stated) -> int | None:
+    """What the contract is worth a month whatever its status, or None where no payload can tell.
+
+    Each item's bill of one period is discounted, multiplied by the bills of a year and divided by twelve months.
+    Discounts count where the payloads state them.
+    """
+    licensed = [item for item in contract.items if not item.price.metered]
+    if contract.cut or any(item.price.tiered for item in licensed):
+        return None
+    a_year, most = Fraction(0), Fraction(0)
+    for item in licensed:
+        bills = _bills_a_year(item)
+        a_year += bills * _discounted(_bill(item), item.coupons if stated.on_items else ())
+        most = max(most, bills)
+    if stated.on_subscriptions and most:
+        a_year = most * _discounted(a_year / most, contract.coupons)
+    return round(a_year / MONTHS_A_YEAR)
+
+
+def true_mrr(contract: Subscription, stated: Stated) -> int | None:
+    """Monthly recurring revenue: the monthly worth while it is active or past due, else nothing."""
+    return monthly_worth(contract, stated) if contract.status in {"active", "past_due"} else 0
+
+
+def _bills_a_year(item: Item) -> Fraction:
+    return Fraction(PERIODS_A_YEAR[item.price.interval], item.price.every)
+
+
+def _bill(item: Item) -> Fraction:
+    """What one period of the item costs before discounts."""
+    units = item.quantity
+    if item.price.package:
+        size, rounding = item.price.package
+        units = -(-units // size) if rounding == "up" else units // size
+    return Fraction(item.price.amount) * units
+
+
+def _discounted(bill: Fraction, coupons: Iterable[Coupon]) -> Fraction:
+    for coupon in coupons:
+        bill -= bill * Fraction(coupon.percent) / 100 if coupon.percent is not None else coupon.amount or 0
+    return max(bill, Fraction(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a buyer was asked for, in minor units: goods without tax, shipping without tax, and the tax on each.
+
+    `balance` is what the customer's balance covered of it (negative: an old debt collected along with it).
+    """
+
+    goods: int
+    goods_tax: int = 0
+    shipping: int = 0
+    shipping_tax: int = 0
+    discount: int = 0
+    inclusive: bool = False
+    balance: int = 0
+
+    @property
+    def tax(self) -> int:
+        return self.goods_tax + self.shipping_tax
+
+    @property
+    def total(self) -> int:
+        return self.goods + self.goods_tax + self.shipping + self.shipping_tax
+
+    @property
+    def due(self) -> int:
+        return max(self.total - self.balance, 0)
+
+    @property
+    def revenue(self) -> int:
+        """The goods' share of what came in."""
+        return round(Fraction(self.goods * self.due, self.total)) if self.total > 0 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that came in under an order id."""
+
+    currency: str
+    at: int
+    collected: int
+    revenue: int
+    guest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money that went back; `order` is None where no payload joins the refund and its order."""
+
+    currency: str
+    at: int
+    amount: int
+    order: str | None
+    guest: bool = False
+
+
+@dataclass(slots=True)
+class Truth:
+    """What really happened to one customer: payments by order id, refunds by charge and running total, final mrr."""
+
+    payments: dict[str, Payment] = field(default_factory=dict)
+    refunds: dict[tuple[str, int], Refund] = field(default_factory=dict)
+    mrr: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+
+    def sums(self) -> dict[tuple[str, str], Decimal]:
+        """Revenue, refunds and mrr by currency."""
+        found: dict[tuple[str, str], Decimal] = {}
+        entries = [
+            *(("revenue", one.currency, one.revenue) for one in self.payments.values()),
+            *(("refunds", one.currency, one.amount) for one in self.refunds.values()),
+            *(("mrr", currency, minor or 0) for currency, minor in self.mrr.values()),
+        ]
+        for measure, currency, minor in entries:
+            found[measure, currency] = found.get((measure, currency), Decimal()) + in_major(minor, currency)
+        return found
+
+    def lifetime_value(self, currency: str) -> int:
+        """Collected less refunded of the customer, without guests' orders, in minor units."""
+        came = sum(one.collected for one in self.payments.values() if one.currency == currency and not one.guest)
+        went = sum(one.amount for one in self.refunds.values() if one.currency == currency and not one.guest)
+        return came - went

@@ -1,0 +1,108 @@
+"""The way in through EventBridge, on a bus of the emulator: deliver cannot tell it from a webhook."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.settings import settings_from
+from tests.stack.conftest import BUS
+from tools.explain import explain
+from tools.inputs import Input
+from tools.local_stack.emulator import ACCESS_KEY, REGION
+from tools.samples import freshen, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stack.conftest import Local
+    from tools.local_stack import LocalStack
+
+pytestmark = pytest.mark.stack
+
+# The emulator, like AWS, lets nobody but a partner send under a partner's name.
+STAND_IN = "stand-in/stripe.com"
+
+
+@pytest.fixture(scope="module")
+def events(stack: LocalStack) -> Any:
+    session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
+    client: Any = session.client("events", endpoint_url=stack.endpoint_url)
+    return client
+
+
+@pytest.fixture(scope="module")
+def rule(stack: LocalStack, events: Any) -> Iterator[dict[str, Any]]:
+    """The template's rule, made to listen to a stand-in for Stripe; where it sends and what is left alone."""
+    events.create_event_bus(Name=BUS)
+    name = stack.deployment.resource("StripeEventsRule")
+    found: dict[str, Any] = events.describe_rule(Name=name, EventBusName=BUS)
+    pattern = json.loads(found["EventPattern"]) | {"source": [STAND_IN]}
+    events.put_rule(Name=name, EventBusName=BUS, EventPattern=json.dumps(pattern))
+    yield found
+    events.put_rule(Name=name, EventBusName=BUS, EventPattern=found["EventPattern"])
+
+
+def a_sample(name: str) -> dict[str, Any]:
+    return dict(freshen([sample(name).event], int(time.time()), seed=f"bus {time.time()}")[0])
+
+
+def put(events: Any, event: dict[str, Any], kind: str | None = None) -> None:
+    entry = {"Source": STAND_IN, "DetailType": kind or event["type"], "Detail": json.dumps(event), "EventBusName": BUS}
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+def test_an_event_on_the_bus_becomes_the_calls_that_explain_foretells(
+    local: Local, events: Any, rule: dict[str, Any]
+) -> None:
+    assert rule["State"] == "ENABLED"
+    event = a_sample("checkout.session.completed.payment")
+    put(events, event)
+    settings = settings_from(local.stack.environment(local.stack.deliver_function))
+    (foretold,) = explain([Input("bus", json.dumps(event).encode(), event)], settings)
+    local.wait(lambda: len(local.calls()) >= len(foretold.calls), "all calls arrive")
+    local.wait_until_idle()
+    assert [kept.call for kept in local.segment.record.calls] == foretold.calls
+    assert local.segment.record.violations == []
+
+
+@pytest.mark.usefixtures("rule")
+def test_an_event_that_comes_both_ways_is_delivered_once(local: Local, events: Any) -> None:
+    posted = local.post("customer.created")
+    put(events, dict(posted.event))
+    local.wait(local.calls, "the event arrives")
+    local.wait_until_idle()
+    assert local.calls() == ["identify"]
+
+
+@pytest.mark.usefixtures("rule")
+def test_an_event_type_that_nobody_maps_is_not_queued(local: Local, events: Any) -> None:
+    put(events, a_sample("customer.created"), kind="radar.early_fraud_warning.created")
+    assert local.stack.queued().nothing
+
+
+def test_the_rule_as_deployed_takes_what_stripe_sends_and_nothing_else(events: Any, rule: dict[str, Any]) -> None:
+    def takes(source: str, kind: str) -> bool:
+        envelope = {
+            "version": "0",
+            "id": "1",
+            "source": source,
+            "detail-type": kind,
+            "account": "000000000000",
+            "time": "2026-11-18T11:06:40Z",
+            "region": REGION,
+            "resources": [],
+            "detail": {},
+        }
+        answer = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(envelope))
+        return bool(answer["Result"])
+
+    assert all(takes("aws.partner/stripe.com/ed_test_61TXyz", kind) for kind in CATALOG)
+    assert not takes("aws.partner/stripe.com/ed_test_61TXyz", "radar.early_fraud_warning.created")
+    assert not takes("aws.partner/shopify.com/ed_test_61TXyz", "invoice.paid")
+    assert not takes("com.example", "invoice.paid")

@@ -1,0 +1,115 @@
+"""Stripe's own list is compared with what was delivered, and only what is missing is queued."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.stripe_list import KEY
+from tools.cli import app
+from tools.local_stack import Secret
+from tools.samples import freshen, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stack.conftest import Local
+    from tests.unit.stripe_list import StripeList
+
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("announced")]
+
+STORY = (
+    "product.created",
+    "customer.created",
+    "checkout.session.completed.subscription",
+    "customer.subscription.created.active",
+    "invoice.paid.subscription_create",
+    "customer.subscription.updated.renewal",
+)
+
+
+@pytest.fixture
+def stripe(local: Local, stripe_list: StripeList) -> Iterator[StripeList]:
+    """Stripe's list, empty, and its key in the stack's secret."""
+    stripe_list.clear()
+    local.stack.put_secret(Secret(stripe_api_key=KEY))
+    yield stripe_list
+    local.stack.put_secret(Secret())
+
+
+def backfill(*words: str) -> Any:
+    result = CliRunner().invoke(app, ["backfill", "--since", "30d", "--local", "--json", *words])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def reconcile(local: Local) -> Any:
+    """Run the deployed function, as its schedule would."""
+    function = local.stack.deployment.output("ReconcileFunctionName")
+    answer = local.stack.clients.functions.invoke(FunctionName=f"{function}:live", Payload=b"{}")
+    return json.load(answer["Payload"])
+
+
+def story(hours_ago: float) -> list[dict[str, Any]]:
+    """Something that happened, with ids nobody has seen; all of it at that moment."""
+    moment = int(time.time() - hours_ago * 3600)
+    events = freshen([sample(name).event for name in STORY], moment, seed=f"{time.time()}")
+    return [event | {"created": moment - len(STORY) + number} for number, event in enumerate(events)]
+
+
+def test_a_backfill_over_a_delivered_window_queues_nothing(local: Local, stripe: StripeList) -> None:
+    stripe.happened(*(local.post(name).event for name in STORY))
+    local.wait_until_idle()
+    before = list(local.calls())
+    found = backfill()
+    assert (found["listed"], found["missing"]) == (len(STORY), 0)
+    assert local.stack.queued().nothing
+    assert local.calls() == before
+
+
+def test_a_backfill_over_a_gap_delivers_exactly_what_is_missing(local: Local, stripe: StripeList) -> None:
+    missed = story(hours_ago=30)
+    posted = local.post("customer.created")
+    local.wait_until_idle()
+    stripe.happened(posted.event, *missed)
+    delivered = len(local.calls())
+    looked = backfill("--dry-run")
+    assert looked["queued"] == 0
+    assert local.stack.queued().nothing
+    found = backfill()
+    assert found["missing"] == looked["missing"] > 0
+    local.wait_until_idle()
+    local.wait(lambda: {"Subscription Created", "Order Completed"} <= set(local.calls()[delivered:]), "the gap is told")
+    assert local.segment.record.violations == []
+    told = local.calls()
+    assert backfill()["missing"] == 0
+    assert local.calls() == told
+
+
+def test_the_scheduled_function_queues_what_stripe_could_not_deliver(local: Local, stripe: StripeList) -> None:
+    """Under its own role, with IAM enforced."""
+    missed = story(hours_ago=30)
+    stripe.happened(*missed, delivered=False)
+    stripe.happened(*story(hours_ago=20))
+    stripe.failures = [429, 500]
+    first = reconcile(local)
+    assert first["outcome"] == "done", first
+    assert (first["scope"], first["listed"]) == ("own:test", len(missed))
+    assert first["queued"] > 0
+    local.wait(lambda: {"Subscription Created", "Order Completed"} <= set(local.calls()), "what was missing is told")
+    local.wait_until_idle()
+    again = reconcile(local)
+    assert (again["outcome"], again["queued"]) == ("done", 0)
+    assert again["since"] == first["until"]
+
+
+def test_the_scheduled_function_says_what_it_lacks(local: Local) -> None:
+    function = local.stack.deployment.output("ReconcileFunctionName")
+    local.stack.publish(function)
+    assert reconcile(local) == {"outcome": "not_ready"}
+    assert any("stripe_api_key" in line for line in local.stack.output(function))
+    local.stack.publish(function)

@@ -1,0 +1,263 @@
+"""Who is told, of what, and what silence means."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.identity import Rung
+from stripe_to_segment.reporting import METRIC_OF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.template.conftest import Template
+
+PROJECT = Path(__file__).parents[2]
+NAMES = [
+    "dead-letters",
+    "queue-not-worked",
+    "events-wait",
+    "deliver-errors",
+    "deliver-throttles",
+    "receive-errors",
+    "not-ready",
+    "signatures-refused",
+    "write-key",
+    "dead-letter-failed",
+    "reconcile-errors",
+    "reconcile-not-ready",
+    "quiet",
+]
+# What AWS itself reports: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html,
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html and
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+OF_AWS = {
+    ("AWS/SQS", "QueueName"): {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesVisible",
+        "NumberOfMessagesSent",
+    },
+    ("AWS/Lambda", "FunctionName"): {"Duration", "Errors", "Throttles"},
+    ("AWS/ApiGateway", "ApiId"): {"4xx", "5xx"},
+}
+OF_WHAT = {
+    "AWS/SQS": "AWS::SQS::Queue",
+    "AWS/Lambda": "AWS::Lambda::Function",
+    "AWS/ApiGateway": "AWS::ApiGatewayV2::Api",
+}
+
+
+def emitted() -> dict[str, set[str]]:
+    """The names of all metrics that the code can write, by the function that writes them."""
+    # The package counts for deliver; what receive and reconcile count stands in their handlers.
+    found = {name: _counted(PROJECT / f"functions/{name}") for name in ("receive", "deliver", "reconcile")}
+    found["deliver"] |= _counted(PROJECT / "layers/stripe_to_segment/python")
+    found["deliver"] |= {*METRIC_OF.values(), *(f"Identity.{rung}" for rung in Rung)}
+    return found
+
+
+@cache
+def _counted(folder: Path) -> set[str]:
+    """The names in `count("…")` and `measure("…")`, and those of a table METRIC_OF."""
+    names = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"count", "measure"}:
+                names |= {each.value for each in node.args[:1] if isinstance(each, ast.Constant)}
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "METRIC_OF":
+                assert isinstance(node.value, ast.Dict)
+                names |= {each.value for each in node.value.values if isinstance(each, ast.Constant)}
+    return {str(name) for name in names}
+
+
+def alarms(template: Template) -> dict[str, dict[str, Any]]:
+    """The alarms by name, without the stack's."""
+    found = template.of_type("AWS::CloudWatch::Alarm").values()
+    return {alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): alarm for alarm in found}
+
+
+def dashboard(template: Template) -> list[dict[str, Any]]:
+    """The dashboard's widgets, as CloudWatch reads them; references stay as they are written."""
+    body: dict[str, Any] = json.loads(template.properties("Dashboard")["DashboardBody"]["Fn::Sub"])
+    widgets: list[dict[str, Any]] = body["widgets"]
+    return widgets
+
+
+def shown(widgets: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    """Namespace, name, dimension and its value of each metric; "." and "..." repeat the line before."""
+    for widget in widgets:
+        before: list[str] = []
+        for line in widget["properties"].get("metrics", []):
+            given = [part for part in line if isinstance(part, str)]
+            parts = before if given == ["..."] else [old if new == "." else new for new, old in _beside(given, before)]
+            before = list(parts)
+            namespace, name, dimension, value = parts
+            yield namespace, name, dimension, value
+
+
+def _beside(given: list[str], before: list[str]) -> list[tuple[str, str]]:
+    return [(part, before[place] if before else part) for place, part in enumerate(given)]
+
+
+def test_every_trouble_that_somebody_must_act_on_has_its_alarm(template: Template) -> None:
+    assert sorted(alarms(template)) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(template: Template, name: str) -> None:
+    alarm = alarms(template)[name]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alarm_says_what_it_means_and_where_to_read_on(template: Template, name: str) -> None:
+    said = alarms(template)[name]["AlarmDescription"]
+    assert said.endswith(f'Read "{name}" in docs/operations.md.')
+    assert len(said) < 1024, "CloudWatch takes no more"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alarm_has_decided_what_silence_means(template: Template, name: str) -> None:
+    """A queue reports nothing for hours while letters lie in it: taking that for good would call the alarm off."""
+    expected = {"dead-letters": "ignore", "queue-not-worked": "ignore", "quiet": "breaching"}
+    assert alarms(template)[name]["TreatMissingData"] == expected.get(name, "notBreaching")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alarm_watches_a_metric_that_exists(template: Template, name: str) -> None:
+    alarm = alarms(template)[name]
+    (dimension,) = alarm["Dimensions"]
+    namespace, metric = alarm["Namespace"], alarm["MetricName"]
+    if namespace == "StripeToSegment":
+        assert dimension["Name"] == "service"
+        assert metric in emitted()[dimension["Value"]["Fn::Sub"].removeprefix("${AWS::StackName}-")]
+    else:
+        assert metric in OF_AWS[namespace, dimension["Name"]]
+        value = dimension["Value"]
+        resource = value.get("Ref") or value["Fn::GetAtt"][0]
+        assert template.resources[resource]["Type"] == OF_WHAT[namespace]
+
+
+@pytest.mark.parametrize("function", ["Receive", "Deliver", "Reconcile"])
+def test_a_functions_metrics_carry_the_stacks_name(template: Template, function: str) -> None:
+    """Two stacks of one account would otherwise ring each other's alarms."""
+    variables = template.variables(f"{function}Function")
+    assert variables["POWERTOOLS_SERVICE_NAME"] == {"Fn::Sub": f"${{AWS::StackName}}-{function.lower()}"}
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "StripeToSegment"
+
+
+def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(template: Template) -> None:
+    for name, alarm in alarms(template).items():
+        period, times = alarm["Period"], alarm["EvaluationPeriods"]
+        if times == {"Ref": "QuietHours"}:
+            times = template.body["Parameters"]["QuietHours"]["MaxValue"]
+        assert period * times <= (604_800 if period >= 3600 else 86_400), name
+
+
+@pytest.mark.parametrize("name", ["events-wait", "write-key"])
+def test_an_alarm_on_what_waits_lasts_from_one_try_to_the_next(template: Template, name: str) -> None:
+    """An event that waits is tried once an hour at least; an alarm that ends in between would ring every hour."""
+    alarm = alarms(template)[name]
+    assert alarm["Period"] * alarm["EvaluationPeriods"] > 3600
+    assert alarm["DatapointsToAlarm"] == 1
+
+
+def test_silence_is_watched_only_where_hours_are_given(template: Template) -> None:
+    assert template.resources["QuietAlarm"]["Condition"] == "SilenceIsWatched"
+    assert template.body["Conditions"]["SilenceIsWatched"] == {
+        "Fn::And": [{"Condition": "IsWatched"}, {"Fn::Not": [{"Fn::Equals": [{"Ref": "QuietHours"}, 0]}]}]
+    }
+    assert template.default("QuietHours") == "0"
+
+
+def test_dashboard_and_alarms_can_be_left_out(template: Template) -> None:
+    watched = {"IsWatched", "SomebodyIsTold", "SilenceIsWatched", "ReconcileIsWatched"}
+    for name, resource in template.resources.items():
+        if resource["Type"].startswith(("AWS::CloudWatch::", "AWS::SNS::", "AWS::KMS::")):
+            assert resource["Condition"] in watched, name
+    for name in watched - {"IsWatched"}:
+        assert template.body["Conditions"][name]["Fn::And"][0] == {"Condition": "IsWatched"}, name
+    assert template.body["Conditions"]["IsWatched"] == {"Fn::Equals": [{"Ref": "DashboardAndAlarms"}, "true"]}
+    for output in ("AlarmTopicArn", "DashboardUrl"):
+        assert template.body["Outputs"][output]["Condition"] == "IsWatched"
+
+
+def test_the_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(template: Template) -> None:
+    """With the account's aws/sns key no alarm ever arrives, and nothing says so."""
+    assert template.properties("AlarmTopic")["KmsMasterKeyId"] == {"Fn::GetAtt": ["AlarmTopicKey", "Arn"]}
+    key = template.properties("AlarmTopicKey")
+    assert key["EnableKeyRotation"] is True
+    allowed = {
+        statement["Principal"]["Service"]: statement["Action"]
+        for statement in key["KeyPolicy"]["Statement"]
+        if "Service" in statement["Principal"]
+    }
+    assert allowed == {"cloudwatch.amazonaws.com": ["kms:Decrypt", "kms:GenerateDataKey*"]}
+
+
+def test_only_this_stacks_alarms_may_publish(template: Template) -> None:
+    allow, deny = template.properties("AlarmTopicPolicy")["PolicyDocument"]["Statement"]
+    assert (allow["Principal"], allow["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    source = allow["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"]
+    assert source.endswith(":${AWS::AccountId}:alarm:${AWS::StackName}-*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_an_address_is_subscribed_only_where_one_is_given(template: Template) -> None:
+    assert template.resources["AlarmSubscription"]["Condition"] == "SomebodyIsTold"
+    assert template.properties("AlarmSubscription")["Endpoint"] == {"Ref": "AlarmEmail"}
+    pattern = template.body["Parameters"]["AlarmEmail"]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, given) for given in ("", "oncall@example.com"))
+    assert not any(re.fullmatch(pattern, given) for given in ("oncall", "a b@example.com", "a@example"))
+
+
+def test_the_dashboard_shows_metrics_that_exist(template: Template) -> None:
+    lines = list(shown(dashboard(template)))
+    assert len(lines) > 30
+    for namespace, name, dimension, value in lines:
+        if namespace == "StripeToSegment":
+            assert dimension == "service"
+            assert name in emitted()[value.removeprefix("${AWS::StackName}-")], name
+        else:
+            assert name in OF_AWS[namespace, dimension], name
+            resource = value[2:-1].split(".")[0]
+            assert template.resources[resource]["Type"] == OF_WHAT[namespace], value
+
+
+def test_the_dashboard_shows_every_metric_of_ours_but_sums_of_others(template: Template) -> None:
+    names = {name for namespace, name, *_ in shown(dashboard(template)) if namespace == "StripeToSegment"}
+    every = set().union(*emitted().values())
+    # Part of WriteKeyRejected; how much reconcile has looked through; and an alarm's own.
+    assert every - names == {"WriteKeyMissing", "EventsCompared", "ReconcileNotReady"}
+
+
+def test_the_dashboard_shows_latency_as_percentiles(template: Template) -> None:
+    (widget,) = [widget for widget in dashboard(template) if "created" in widget["properties"]["title"]]
+    stats = [line[-1]["stat"] for line in widget["properties"]["metrics"]]
+    assert stats == ["p50", "p95", "p99"]
+
+
+def test_the_dashboards_widgets_do_not_overlap_and_fit_its_24_columns(template: Template) -> None:
+    taken: set[tuple[int, int]] = set()
+    for widget in dashboard(template):
+        cells = {
+            (x, y)
+            for x in range(widget["x"], widget["x"] + widget["width"])
+            for y in range(widget["y"], widget["y"] + widget["height"])
+        }
+        assert not cells & taken, widget["properties"]["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+
+
+def test_two_regions_do_not_write_one_dashboard(template: Template) -> None:
+    """A dashboard's name exists once in an account, whatever the region."""
+    assert template.properties("Dashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}

@@ -1,0 +1,134 @@
+"""Whoever is woken up by an alarm finds its section, and commands that work."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stripe_to_segment.reporting import KEY_REASONS
+from tests.template.test_alarms import NAMES, dashboard, emitted
+
+if TYPE_CHECKING:
+    from tests.template.conftest import Template
+
+PROJECT = Path(__file__).parents[2]
+GUIDE = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^ *```bash\n(.*?)^ *```$", GUIDE, re.DOTALL | re.MULTILINE)
+# What Powertools, Lambda's own error lines, and CloudWatch add to every line.
+OF_EVERY_LINE = {"message", "level", "timestamp", "location", "service", "xray_trace_id"}
+OF_ERRORS = {"errorType", "errorMessage"}
+OF_CLOUDWATCH = {"@timestamp", "@message"}
+WORDS = {
+    *(
+        "fields",
+        "filter",
+        "stats",
+        "sort",
+        "limit",
+        "by",
+        "as",
+        "desc",
+        "asc",
+        "and",
+        "or",
+        "in",
+        "like",
+        "into",
+        "unnest",
+    ),
+    *("source", "not"),
+}
+
+
+def section(name: str) -> str:
+    """The text of an alarm's section."""
+    (found,) = re.findall(rf"^### {name}\n(.*?)(?=^##)", GUIDE, re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def logged() -> set[str]:
+    """Every field that the handlers and the package name in a log line."""
+    names = set()
+    for folder in ("functions", "layers/stripe_to_segment/python"):
+        for path in (PROJECT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Dict):
+                    names |= {str(key.value) for key in node.keys if isinstance(key, ast.Constant)}
+                if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+                    names.add(str(node.slice.value))
+    return names
+
+
+def fields_of(query: str) -> set[str]:
+    """The fields that a Logs Insights query reads: neither words, functions, texts, nor names it makes itself."""
+    plain = re.sub(r'"[^"]*"|\'[^\']*\'|/[^/]*/', " ", query)
+    made = set(re.findall(r"\b(?:as|into) (\w+)", plain))
+    functions = set(re.findall(r"(\w+)\(", plain))
+    named = {name.split(".")[0] for name in re.findall(r"@?[A-Za-z_][\w.]*", re.sub(r"\b\d+\w*", " ", plain))}
+    return {name for name in named - made - functions if name.lower() not in WORDS}
+
+
+def queries() -> list[tuple[str, str]]:
+    """The log group's short name and the query of each `ask` in the guide."""
+    return re.findall(r"^ask (\w+) '([^']+)'", GUIDE, re.MULTILINE)
+
+
+def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
+    alarms = GUIDE.split("\n## Alarms\n")[1].split("\n## ")[0]
+    assert re.findall(r"^### (.+)$", alarms, re.MULTILINE) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_section_says_what_it_means_what_is_at_risk_where_to_look_and_what_to_do(name: str) -> None:
+    said = section(name)
+    assert re.findall(r"^\*\*(\w[\w ]*)\*\*", said, re.MULTILINE) == ["Means", "At risk", "Look", "Do"]
+    assert re.search(r"^(ask|aws|stripe-to-segment) ", said, re.MULTILINE), "a command to paste"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
+def test_the_shell_understands_a_command(command: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True, check=False)  # noqa: S607 - the shell that reads the guide
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_query_of_the_guide_reads_fields_that_are_logged(project_template: str) -> None:
+    api = set(re.findall(r'"(\w+)": "\$context', project_template))
+    known = logged() | OF_EVERY_LINE | OF_ERRORS | OF_CLOUDWATCH
+    assert len(queries()) > 15
+    for group, query in queries():
+        assert fields_of(query) <= (api | OF_CLOUDWATCH if group == "api" else known), query
+
+
+def test_a_query_of_the_dashboard_reads_fields_that_are_logged(template: Template) -> None:
+    found = [widget["properties"]["query"] for widget in dashboard(template) if widget["type"] == "log"]
+    assert len(found) == 2
+    for query in found:
+        assert query.startswith("SOURCE '${DeliverLogGroup}' | ")
+        assert fields_of(query) <= logged() | OF_CLOUDWATCH, query
+
+
+def test_the_guide_explains_every_metric_that_is_written_and_no_other() -> None:
+    table = GUIDE.split("\n## Metrics\n")[1].split("\n## ")[0]
+    first = [row.split("|")[1] for row in re.findall(r"^\|.*\|$", table, re.MULTILINE)[2:]]
+    explained = {
+        name if name[0] != "." else f"Identity{name}" for row in first for name in re.findall(r"`([\w.]+)`", row)
+    }
+    assert explained == set().union(*emitted().values())
+
+
+def test_the_write_keys_section_names_every_reason_that_rings() -> None:
+    said = section("write-key")
+    assert all(f"`{reason}`" in said for reason in KEY_REASONS)
+    assert all(f'"{reason}"' in said for reason in KEY_REASONS)
+
+
+def test_the_number_of_alarms_in_the_price_list_is_right(template: Template) -> None:
+    conditions = [
+        found["Condition"] for found in template.resources.values() if found["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    assert f"each of {conditions.count('IsWatched')} to {len(conditions)} alarms" in GUIDE

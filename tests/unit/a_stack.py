@@ -1,0 +1,121 @@
+"""A deployed stack as the commands see it: moto's queues, table and secret, and what its deliver function is set to."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from tests.unit.edges import REGION, TABLE, Faulty, state_table
+from tools.stack_access import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    type Fault = Callable[[str, dict[str, Any]], dict[str, Any] | None]
+
+
+NUMBERS = itertools.count()
+
+
+class Functions:
+    """A low-level Lambda client with one function."""
+
+    def __init__(self, **variables: str) -> None:
+        self.variables = variables
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        assert FunctionName == "deliver"
+        return {"Environment": {"Variables": self.variables}}
+
+
+@dataclass
+class Deployed:
+    """The stack, its clients, and what goes wrong with SQS."""
+
+    sqs: Any
+    dynamodb: Any
+    secrets: Any
+    events_url: str
+    letters_url: str
+    secret_arn: str
+    functions: Functions = field(default_factory=Functions)
+    fault: Fault = lambda _operation, _arguments: None
+
+    @property
+    def stack(self) -> Stack:
+        clients = {
+            "sqs": Faulty(self.sqs, self._fault),
+            "dynamodb": self.dynamodb,
+            "secretsmanager": self.secrets,
+            "lambda": self.functions,
+        }
+        outputs = {
+            "EventsQueueUrl": self.events_url,
+            "DeadLetterQueueUrl": self.letters_url,
+            "StateTableName": TABLE,
+            "SecretArn": self.secret_arn,
+            "DeliverFunctionName": "deliver",
+        }
+        return Stack("stripe-to-segment", ("--stack", "stripe-to-segment"), outputs, clients.__getitem__)
+
+    def _fault(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        return self.fault(operation, arguments)
+
+    def renew_queues(self) -> None:
+        """Start again with two empty queues; a queue can be purged only once a minute."""
+        name = f"queue-{next(NUMBERS)}"
+        self.events_url = self.sqs.create_queue(QueueName=f"{name}-events")["QueueUrl"]
+        self.letters_url = self.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+
+    def bury(self, body: str, **attributes: str) -> str:
+        """Put a dead letter as deliver does; gives its message id."""
+        written = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+        answer = self.sqs.send_message(QueueUrl=self.letters_url, MessageBody=body, MessageAttributes=written)
+        return str(answer["MessageId"])
+
+    def bodies(self, url: str) -> list[str]:
+        """What can be received from a queue at this moment; it is there again afterwards."""
+        found = []
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            found += messages
+        for message in found:
+            self.sqs.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
+        return [message["Body"] for message in found]
+
+    @property
+    def letters(self) -> list[str]:
+        """The bodies of the dead letters that can be received."""
+        return self.bodies(self.letters_url)
+
+    @property
+    def events(self) -> list[str]:
+        """The bodies of the events that can be received."""
+        return self.bodies(self.events_url)
+
+    def put_secret(self, **values: str) -> None:
+        """Fill the secret."""
+        self.secrets.put_secret_value(SecretId=self.secret_arn, SecretString=json.dumps(values))
+
+
+@contextmanager
+def deployed() -> Iterator[Deployed]:
+    """A stack with empty queues, an empty table and an empty secret."""
+    with state_table() as dynamodb:
+        sqs = boto3.client("sqs", REGION, endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
+        address = f"https://secretsmanager.{REGION}.amazonaws.com"
+        secrets = boto3.client("secretsmanager", REGION, endpoint_url=address)
+        yield Deployed(
+            sqs,
+            dynamodb,
+            secrets,
+            sqs.create_queue(QueueName="events")["QueueUrl"],
+            sqs.create_queue(QueueName="dead-letters")["QueueUrl"],
+            secrets.create_secret(Name="connections", SecretString="{}")["ARN"],
+        )

@@ -1,0 +1,331 @@
+"""What stands around the package in tests: AWS services that keep their own conditions, and an endpoint that need not.
+
+The services' conditions are those of the SQS and Secrets Manager API references, as far as the package can meet them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import socket
+import struct
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import patch
+
+import boto3
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from stripe_to_segment.observability import logger, metrics
+from stripe_to_segment.segment_side.calls import Call, encode, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    type Answering = Callable[[BaseHTTPRequestHandler], None]
+
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+REGION = "eu-central-1"
+TABLE = "state"
+
+
+# --- The functions ---
+
+
+def load_function(name: str) -> Any:
+    """A function's `app.py`, loaded anew with the environment as it is now."""
+    spec = importlib.util.spec_from_file_location(f"{name}_app", FUNCTIONS / name / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """All that was written to standard output, which is what Lambda logs."""
+
+    out: io.StringIO
+
+    @property
+    def text(self) -> str:
+        """The whole log."""
+        return self.out.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log lines, without the metrics."""
+        return [line for line in self._all if "_aws" not in line]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The sums of all metrics written out in CloudWatch's embedded metric format."""
+        sums: dict[str, float] = {}
+        for line in self._all:
+            for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                assert directive["Namespace"] == "StripeToSegment"
+                for metric in directive["Metrics"]:
+                    values = line[metric["Name"]]
+                    sums[metric["Name"]] = sums.get(metric["Name"], 0) + sum(
+                        values if isinstance(values, list) else [values]
+                    )
+        return sums
+
+    @property
+    def _all(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
+@contextmanager
+def speaking() -> Iterator[Spoken]:
+    """Catch what the package logs and counts."""
+    out = io.StringIO()
+    handler: Any = logger.registered_handler
+    metrics.clear_metrics()
+    namespace, metrics.namespace = metrics.namespace, "StripeToSegment"
+    before = handler.setStream(out)
+    try:
+        # Metrics are printed. Taking over sys.stdout would not do: pytest puts its own back after a fixture.
+        with patch.object(cloudwatch, "print", lambda line: out.write(f"{line}\n"), create=True):
+            yield Spoken(out)
+    finally:
+        handler.setStream(before or handler.stream)
+        metrics.namespace = namespace
+        metrics.clear_metrics()
+
+
+# --- AWS ---
+
+
+def refusal(code: str, operation: str) -> ClientError:
+    """What boto3 raises where a service refuses."""
+    return ClientError({"Error": {"Code": code, "Message": "refused"}}, operation)
+
+
+class Sqs:
+    """A low-level SQS client that keeps what it is sent; `broken` names operations that fail."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.visibility: dict[str, int] = {}
+        self.calls = 0
+        self.broken: set[str] = set()
+
+    def bodies(self, url: str) -> list[str]:
+        """The bodies sent to one queue."""
+        return [message["MessageBody"] for message in self.sent if message["QueueUrl"] == url]
+
+    def send_message(self, **message: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html."""
+        self._check("send_message")
+        attributes = message.get("MessageAttributes", {})
+        assert len(attributes) <= 10, "SQS takes ten attributes"
+        size = len(message["MessageBody"].encode())
+        texts = [message["MessageBody"]]
+        for name, attribute in attributes.items():
+            assert attribute["DataType"] == "String"
+            texts.append(attribute["StringValue"])
+            size += sum(len(part.encode()) for part in (name, attribute["DataType"], attribute["StringValue"]))
+        if not all(texts) or size > 1_048_576:
+            raise refusal("InvalidParameterValue", "SendMessage")
+        if not all(_is_legal(letter) for text in texts for letter in text):
+            raise refusal("InvalidMessageContents", "SendMessage")
+        self.sent.append(message)
+        return {"MessageId": str(len(self.sent))}
+
+    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html."""
+        self._check("change_message_visibility_batch")
+        assert QueueUrl
+        assert 1 <= len(Entries) <= 10, "SQS takes one to ten entries"
+        assert len({entry["Id"] for entry in Entries}) == len(Entries), "the ids of a batch are distinct"
+        failed = []
+        for entry in Entries:
+            assert 0 <= entry["VisibilityTimeout"] <= 43_200
+            if entry["ReceiptHandle"].startswith("expired"):
+                failed.append({"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid", "SenderFault": True})
+            else:
+                self.visibility[entry["ReceiptHandle"]] = entry["VisibilityTimeout"]
+        return {"Successful": [], "Failed": failed}
+
+    def _check(self, operation: str) -> None:
+        self.calls += 1
+        if operation in self.broken:
+            raise refusal("ServiceUnavailable", operation)
+
+
+def _is_legal(letter: str) -> bool:
+    point = ord(letter)
+    return point in {0x9, 0xA, 0xD} or 0x20 <= point <= 0xD7FF or 0xE000 <= point <= 0xFFFD or point >= 0x10000
+
+
+class SecretsManager:
+    """A low-level client with one secret; `text` None refuses to read it."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+        self.calls = 0
+
+    def get_secret_value(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html."""
+        assert SecretId
+        self.calls += 1
+        if self.text is None:
+            raise refusal("AccessDeniedException", "GetSecretValue")
+        return {"SecretString": self.text}
+
+
+class Faulty:
+    """A client whose operations `fault` may answer instead, by raising or by giving an answer."""
+
+    def __init__(self, client: Any, fault: Callable[[str, dict[str, Any]], dict[str, Any] | None]) -> None:
+        self._client = client
+        self._fault = fault
+        self.operations: list[str] = []
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        def call(**arguments: Any) -> dict[str, Any]:
+            self.operations.append(operation)
+            answer: dict[str, Any] = self._fault(operation, arguments) or getattr(self._client, operation)(**arguments)
+            return answer
+
+        return call
+
+
+@contextmanager
+def state_table() -> Iterator[Any]:
+    """A low-level DynamoDB client on a new table, keyed as in the template."""
+    with mock_aws():
+        # Said out loud: a caller's AWS_ENDPOINT_URL would lead past moto.
+        client = boto3.client("dynamodb", REGION, endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com")
+        client.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        yield client
+
+
+# --- Segment ---
+
+
+def a_call(number: int = 1, size: int | None = None, **more: Any) -> Call:
+    """A track call; `size` is how many bytes it has on the wire."""
+    body: dict[str, Any] = {
+        "type": "track",
+        "messageId": identifier("test", str(number)),
+        "event": "Order Completed",
+        "timestamp": "2026-11-18T11:06:40.000Z",
+        "userId": "user_1",
+        "properties": {"number": number},
+    } | more
+    if size is not None:
+        body["properties"]["filling"] = ""
+        body["properties"]["filling"] = "x" * (size - len(encode(body)))
+    return Call(body, encode(body))
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as it came."""
+
+    path: str
+    headers: dict[str, str]
+    raw: bytes
+    connection: int
+
+    @property
+    def body(self) -> Any:
+        """What its JSON says."""
+        return json.loads(self.raw)
+
+
+class Endpoint:
+    """A real server on a local port, without manners: it answers as told, and keeps every request."""
+
+    def __init__(self, answering: Answering | None = None) -> None:
+        self.answering = answering or say(200, b'{"success":true}')
+        self.requests: list[HttpRequest] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # Else head and body of an answer lie 40 ms apart.
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                self.do_POST()
+
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                outer.requests.append(HttpRequest(self.path, headers, raw, self.client_address[1]))
+                outer.answering(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = _QuietServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that went away in the middle is what some tests are about."""
+
+
+def say(status: int, body: bytes = b"", **headers: str) -> Answering:
+    """A complete answer; `Retry_After="3"` is the header Retry-After."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def write(raw: bytes, then: Callable[[socket.socket], None] | None = None) -> Answering:
+    """These bytes for an answer, after which the connection ends; `then` may do more before it does."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(raw)
+        handler.wfile.flush()
+        if then is not None:
+            then(handler.connection)
+
+    return answer
+
+
+def reset(connection: socket.socket) -> None:
+    """End a connection as a dying server does: with a reset instead of a goodbye."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()

@@ -1,0 +1,134 @@
+"""An imitation of Stripe's `GET /v1/events`, for the real client to talk to.
+
+https://docs.stripe.com/api/events/list and https://docs.stripe.com/api/pagination, as far as the package can meet them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+THIRTY_DAYS = 30 * 86_400
+KEY = "rk_test_list"
+
+
+class StripeList:
+    """A server that lists events newest first; `failures` are answered first, one status for each request.
+
+    Parameters
+    ----------
+    clock
+        Epoch seconds, by which events grow too old to be listed.
+    key
+        The one API key; its mode decides which events it sees.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, key: str = KEY) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.undelivered: set[str] = set()
+        self.failures: list[int] = []
+        self.asked: list[dict[str, list[str]]] = []
+        self.key = key
+        self._clock = clock
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, body = outer.answer(self.path, self.headers.get("Authorization", ""))
+                raw = json.dumps(body, ensure_ascii=False, indent=2).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def happened(self, *events: StripeEvent | Mapping[str, Any], delivered: bool = True) -> None:
+        """Something happened; Stripe could tell an endpoint of it, or not."""
+        for event in events:
+            body = dict(event) if isinstance(event, Mapping) else event.body
+            self.events.append(body)
+            if not delivered:
+                self.undelivered.add(body["id"])
+
+    def clear(self) -> None:
+        """Nothing ever happened."""
+        self.events.clear()
+        self.undelivered.clear()
+        self.failures.clear()
+        self.asked.clear()
+
+    def answer(self, path: str, authorization: str) -> tuple[int, dict[str, Any]]:
+        """The status and body for a request."""
+        parts = urlsplit(path)
+        query: dict[str, list[str]] = {}
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            query.setdefault(re.sub(r"\[\d*\]$", "", name), []).append(value)
+        self.asked.append(query)
+        if authorization != f"Bearer {self.key}":
+            return 401, _error("invalid_request_error", f"Invalid API Key provided: {authorization[-4:]}")
+        if self.failures:
+            return self.failures.pop(0), _error("api_error", "told to fail")
+        if parts.path != "/v1/events":
+            return 404, _error("invalid_request_error", "No such object")
+        return self._listed(query)
+
+    def _listed(self, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
+        known = {"types", "created[gte]", "created[lt]", "delivery_success", "starting_after", "limit"}
+        if unknown := set(query) - known:
+            return 400, _error("invalid_request_error", f"Received unknown parameters: {unknown}")
+        types, limit = query.get("types", []), int(query.get("limit", ["10"])[0])
+        if len(types) > 20 or not 1 <= limit <= 100:
+            return 400, _error("invalid_request_error", "too many")
+        delivered = (
+            {"true": True, "false": False}[query["delivery_success"][0]] if "delivery_success" in query else None
+        )
+        earliest = max(int(query.get("created[gte]", ["0"])[0]), int(self._clock()) - THIRTY_DAYS)
+        before = int(query.get("created[lt]", ["99999999999"])[0])
+        found = [
+            event
+            for event in sorted(self.events, key=lambda event: (event["created"], event["id"]), reverse=True)
+            if event["livemode"] is ("_live_" in self.key)
+            and earliest <= event["created"] < before
+            and (not types or event["type"] in types)
+            and (delivered is None or delivered is (event["id"] not in self.undelivered))
+        ]
+        if after := query.get("starting_after"):
+            ids = [event["id"] for event in self.events]
+            if after[0] not in ids:
+                return 404, _error("invalid_request_error", f"No such event: {after[0]}")
+            found = found[[event["id"] for event in found].index(after[0]) + 1 :]
+        page = found[:limit]
+        return 200, {"object": "list", "url": "/v1/events", "has_more": len(found) > limit, "data": page}
+
+
+def _error(kind: str, message: str) -> dict[str, Any]:
+    return {"error": {"type": kind, "message": message}}

@@ -1,0 +1,191 @@
+"""What an answer to a batch means: the whole table, and nothing personal in what is kept of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stripe_to_segment.segment_side.answers import Verdict, classify, retry_after_seconds
+
+NOW = datetime(2026, 11, 18, 12, 0, 0, tzinfo=UTC)
+
+RETRY = {408, 410, 429, 460} | set(range(500, 600)) - {501, 505}
+MISCONFIGURED = {401, 403} | set(range(300, 400))
+
+
+def verdict_on(status: int, body: bytes = b"") -> Verdict:
+    return classify(status, body, None, NOW).verdict
+
+
+def detail_of(answer: object, status: int = 400) -> str:
+    return classify(status, json.dumps(answer).encode(), None, NOW).detail
+
+
+def test_every_status_has_its_place() -> None:
+    for status in range(200, 600):
+        if status < 300:
+            expected = Verdict.ACCEPTED
+        elif status in MISCONFIGURED:
+            expected = Verdict.MISCONFIGURED
+        elif status in RETRY:
+            expected = Verdict.RETRY
+        else:
+            expected = Verdict.REFUSED
+        answer = classify(status, b"", None, NOW)
+        assert answer.verdict is expected, status
+        assert answer.reason == ("" if status < 300 else f"http_{status}")
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422, 501, 505])
+def test_what_will_never_be_taken_is_refused(status: int) -> None:
+    assert verdict_on(status, b'{"success":true}') is Verdict.REFUSED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"success":true}',
+        b'{"ok":true,"okEvents":3}',
+        b"ok",
+        b'"OK"',
+        b"",
+        b"null",
+        b"[]",
+        b"<html>thanks</html>",
+        b"\xff\xfe",
+        b'{"success":null,"ok":0}',
+        b"[" * 100_000,
+        b'{"success":fal',
+    ],
+    ids=["Segment", "Jitsu", "RudderStack", "a word", "empty", "null", "list", "html", "bytes", "odd", "deep", "half"],
+)
+def test_a_2xx_that_does_not_say_no_is_a_yes(body: bytes) -> None:
+    assert verdict_on(200, body) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"ok":false,"receivedEvents":2,"okEvents":1,"errors":["no event name"]}', "no event name"),
+        (b'{"success":false,"message":"batch is malformed"}', "batch is malformed"),
+        (b'{"success":false}', "the answer says it is not ok"),
+    ],
+)
+def test_a_200_that_says_it_is_not_ok_is_a_refusal(status: int, body: bytes, words: str) -> None:
+    answer = classify(status, body, None, NOW)
+    assert (answer.verdict, answer.reason, answer.detail) == (Verdict.REFUSED, "not_ok", words)
+
+
+def test_a_rejected_key_waits_and_says_so() -> None:
+    answer = classify(401, b'{"message":"Invalid write key"}', None, NOW)
+    assert (answer.reason, answer.detail) == ("http_401", "the write key was rejected")
+
+
+def test_a_redirect_asks_for_the_final_address() -> None:
+    assert "SEGMENT_ENDPOINT" in classify(308, b"", None, NOW).detail
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0),
+        ("7", 7),
+        (" 7 ", 7),
+        ("300", 300),
+        ("301", 300),
+        ("9" * 5000, 300),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0),
+        (format_datetime(NOW + timedelta(days=1), usegmt=True), 300),
+        ("Wed, 18 Nov 2026 12:00:20 -0000", 20),
+        ("", None),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("Wed, 18 Nov 2026 99:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_at_most_five_minutes(value: str | None, seconds: int | None) -> None:
+    assert retry_after_seconds(value, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", ["Wed, 18 Nov 99999999999999999999 12:00:00 GMT", "Wed, 18 Nov 2026 12:00:00 +99999999999999999999"]
+)
+def test_a_date_beyond_all_calendars_is_no_date(value: str) -> None:
+    """The parser's OverflowError, which is no ValueError, went through and failed the whole batch."""
+    assert retry_after_seconds(value, NOW) is None
+
+
+@pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
+def test_retry_after_is_heard_on_every_status_that_waits(status: int) -> None:
+    assert classify(status, b"", "12", NOW).retry_after == 12
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"message": "boom"},
+        {"error": "boom"},
+        {"error": {"message": "boom"}},
+        {"errors": ["boom", "bang"]},
+        {"errors": [{"message": "boom"}]},
+        {"code": "boom"},
+    ],
+)
+def test_the_endpoint_is_quoted_from_where_it_says_why(answer: object) -> None:
+    assert detail_of(answer) == "boom"
+
+
+@pytest.mark.parametrize("answer", [{}, {"message": 7}, {"errors": []}, {"errors": {}}, [], "boom", None])
+def test_an_answer_that_does_not_say_why_is_not_quoted(answer: object) -> None:
+    assert detail_of(answer) == ""
+
+
+@pytest.mark.parametrize("status", [400, 200, 500])
+def test_a_quoted_address_is_cut_out(status: int) -> None:
+    said = {"ok": False, "message": 'traits.email "jo.doe+shop@example.com" (jo@example.com) is invalid'}
+    assert detail_of(said, status) == "traits.email … … is invalid"
+
+
+def test_a_long_answer_is_cut() -> None:
+    assert detail_of({"message": "word " * 500}) == "word " * 40
+
+
+def test_a_long_answer_without_an_address_is_read_at_once() -> None:
+    """The pattern that looked for addresses took seven seconds over 60,000 letters in a row, and longer over more."""
+    before = time.monotonic()
+    assert detail_of({"message": "a" * 500_000}) == "a" * 200
+    assert time.monotonic() - before < 1
+
+
+@given(
+    st.integers(100, 999),
+    st.binary() | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()),
+    st.none() | st.text() | st.integers().map(str) | st.datetimes().map(format_datetime),
+)
+def test_whatever_is_answered_it_is_classified(status: int, body: bytes, retry_after: str | None) -> None:
+    answer = classify(status, body, retry_after, NOW)
+    assert (answer.verdict is Verdict.ACCEPTED) <= (200 <= status < 300)
+    assert answer.retry_after is None or 0 <= answer.retry_after <= 300
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["message", "error", "errors", "code", "ok", "success"]),
+        st.booleans() | st.emails() | st.text() | st.lists(st.emails() | st.text().map(lambda text: f"jo@x.io {text}")),
+    ),
+    st.sampled_from([200, 400, 500]),
+)
+def test_the_words_kept_never_hold_an_address(answer: dict[str, object], status: int) -> None:
+    kept = detail_of(answer, status)
+    assert "@" not in kept
+    assert len(kept) <= 200

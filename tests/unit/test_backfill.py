@@ -1,0 +1,200 @@
+"""`backfill` says what is missing, queues it, and can be stopped and repeated at will."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stripe_to_segment.store import DynamoStore
+from tests.unit.a_stack import Deployed, deployed
+from tests.unit.edges import TABLE, refusal
+from tests.unit.shapes import DAY, a_customer, an_event
+from tests.unit.stripe_list import KEY, StripeList
+from tests.unit.worlds import World
+from tools import backfill
+from tools.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deployed]:
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+    with deployed() as stack:
+        stack.functions.variables = {"STRIPE_API_BASE": stripe.url}
+        stack.put_secret(stripe_api_key=KEY)
+        monkeypatch.setattr(backfill, "find_stack", lambda *_, **__: stack.stack)
+        yield stack
+
+
+@pytest.fixture
+def stripe() -> Iterator[StripeList]:
+    with StripeList() as listing:
+        yield listing
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["backfill", *words])
+
+
+def customers(*days_ago: float, **more: Any) -> list[StripeEvent]:
+    now = int(time.time())
+    return [
+        an_event("customer.created", a_customer(id=f"cus_{days}"), created=int(now - days * DAY), **more)
+        for days in days_ago
+    ]
+
+
+def delivered(here: Deployed, *events: StripeEvent) -> None:
+    world = World(DynamoStore(here.dynamodb, TABLE))
+    world.now = int(time.time())
+    world.deliver(*events)
+
+
+def queued(here: Deployed) -> list[str]:
+    return sorted(json.loads(body)["id"] for body in here.events)
+
+
+def ids(events: list[StripeEvent]) -> list[str]:
+    return sorted(event.id for event in events)
+
+
+def test_only_the_gap_is_queued(here: Deployed, stripe: StripeList) -> None:
+    events = customers(6, 5, 4, 3, 2)
+    stripe.happened(*events)
+    delivered(here, events[0], events[2], events[4])
+    result = run("--since", "7d", "--json")
+    assert result.exit_code == 0
+    said = json.loads(result.stdout)
+    assert (said["listed"], said["missing"], said["queued"]) == (5, 2, 2)
+    assert said["by_type"] == {"customer.created": 2}
+    assert queued(here) == ids([events[1], events[3]])
+
+
+def test_a_window_that_was_delivered_queues_nothing(here: Deployed, stripe: StripeList) -> None:
+    events = customers(3, 2, 1)
+    stripe.happened(*events)
+    delivered(here, *events)
+    assert run("--since", "7d").stdout == "3 events listed, 0 missing\n"
+    assert queued(here) == []
+
+
+def test_a_dry_run_queues_nothing(here: Deployed, stripe: StripeList) -> None:
+    stripe.happened(*customers(1))
+    result = run("--since", "7d", "--dry-run")
+    assert "1 events listed, 1 missing and would be queued" in result.stdout
+    assert queued(here) == []
+
+
+def test_until_types_and_undelivered_narrow_it_down(here: Deployed, stripe: StripeList) -> None:
+    missed, told = customers(3, 3)
+    stripe.happened(*customers(1), told)
+    stripe.happened(missed, an_event("customer.deleted", a_customer(), created=missed.created), delivered=False)
+    run("--since", "7d", "--until", "2d", "--undelivered-only", "--types", "customer.created, customer.updated")
+    assert queued(here) == [missed.id]
+
+
+def test_a_date_is_utc_and_a_time_may_carry_its_offset(stripe: StripeList) -> None:
+    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 5 * DAY))
+    run("--since", day, "--until", f"{day}T05:00:00+02:00")
+    asked = [int(query["created[gte]"][0]) for query in stripe.asked] + [
+        int(query["created[lt]"][0]) for query in stripe.asked
+    ]
+    assert (max(asked) - min(asked), min(asked) % DAY) == (3 * 3600, 0)
+
+
+def test_more_than_stripe_remembers_is_refused_and_said(stripe: StripeList) -> None:
+    result = run("--since", "45d")
+    assert result.exit_code == 2
+    assert "the last 30 days" in result.stderr
+    assert "--since 30d" in result.stderr
+    assert stripe.asked == []
+
+
+def test_all_that_stripe_remembers_can_be_asked_for(here: Deployed, stripe: StripeList) -> None:
+    events = customers(29.9, 0.1)
+    stripe.happened(*events, *customers(31))
+    assert run("--since", "30d").exit_code == 0
+    assert queued(here) == ids(events)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--since", "yesterday"], "it takes 7d, 12h, 90m"),
+        (["--since", "2d", "--until", "3d"], "not before --until"),
+        (["--since", "2d", "--types", "charge.succeeded"], "nothing is mapped from charge.succeeded"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_what_would(words: list[str], complaint: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_without_a_key_it_is_said_where_to_put_one(here: Deployed) -> None:
+    here.put_secret(stripe_api_key="")
+    result = run("--since", "1d")
+    assert result.exit_code == 2
+    assert "STRIPE_API_KEY" in result.stderr
+    assert "read access to Events" in result.stderr
+
+
+def test_the_environments_key_comes_before_the_secrets(
+    here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripe.key = "rk_live_mine"
+    monkeypatch.setenv("STRIPE_API_KEY", stripe.key)
+    live, test = customers(1, livemode=True), customers(1)
+    stripe.happened(*live, *test)
+    result = run("--since", "2d")
+    assert "live mode, API key from STRIPE_API_KEY" in result.stderr
+    assert queued(here) == ids(live)
+    assert stripe.key not in result.output
+
+
+def test_a_key_of_a_mode_that_the_stack_refuses_is_refused(here: Deployed) -> None:
+    here.functions.variables["STRIPE_MODE"] = "live"
+    result = run("--since", "2d")
+    assert result.exit_code == 2
+    assert "test mode" in result.stderr
+
+
+def test_a_key_that_stripe_refuses_is_a_matter_of_configuration(stripe: StripeList) -> None:
+    stripe.key = "rk_test_another"
+    result = run("--since", "2d")
+    assert result.exit_code == 2
+    assert "Stripe refuses the API key" in result.stderr
+
+
+def test_who_is_stopped_is_told_how_to_go_on_and_nothing_is_missed(here: Deployed, stripe: StripeList) -> None:
+    events = customers(*(day + 0.5 for day in range(9)))
+    stripe.happened(*events, delivered=False)
+    sent = 0
+
+    def fault(operation: str, _: dict[str, Any]) -> None:
+        nonlocal sent
+        if operation == "send_message_batch":
+            sent += 1
+            if sent == 3:
+                raise refusal("ServiceUnavailable", operation)
+
+    here.fault = fault
+    stopped = run("--since", "10d", "--undelivered-only", "--types", "customer.created")
+    assert stopped.exit_code == 1
+    assert "ServiceUnavailable" in stopped.stderr
+    assert len(queued(here)) == 2
+    command = stopped.stderr.split("go on with: stripe-to-segment backfill ")[1].split()
+    assert "--undelivered-only" in command
+    assert command[-2:] == ["--stack", "stripe-to-segment"]
+    here.fault = lambda *_: None
+    done = CliRunner().invoke(app, ["backfill", *command])
+    assert done.exit_code == 0
+    assert queued(here) == ids(events), "each once: what was queued before the stop is not queued again"

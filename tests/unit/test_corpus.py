@@ -1,0 +1,132 @@
+"""What recorded and sample events become, held against a summary that was read by eye against the payloads.
+
+The summary says, for each file, what came out and the numbers in it. `make golden` writes it anew; read the difference.
+The recorded events lie outside of this project: the setting STRIPE_EVENTS_DIR names their folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.properties import GROUP_TRAITS, PROPERTIES, USER_TRAITS, Kind
+from stripe_to_segment.settings import Settings
+from tools.explain import explain
+from tools.inputs import Input, read_events
+from tools.plan import violations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+GOLDEN = Path(__file__).parent / "golden"
+CORPUS = os.environ.get("STRIPE_EVENTS_DIR")
+UPDATE = os.environ.get("UPDATE_GOLDEN")
+
+# Of which objects of `objects-by-api-version/` the types with a prefix tell.
+TYPES = {
+    "subscription": "customer.subscription.",
+    "invoice": "invoice.",
+    "checkout.session": "checkout.session.",
+    "charge": "charge.",
+    "customer": "customer.",
+}
+COUNTED = {Kind.MONEY, Kind.INTEGER, Kind.CURRENCY, Kind.BOOLEAN, Kind.STRINGS}
+
+recorded = pytest.mark.skipif(not CORPUS, reason="STRIPE_EVENTS_DIR names no folder of recorded events")
+
+
+def events_below(folder: Path) -> Iterator[Input]:
+    """Every event in a folder, under its path there; requests and objects left out."""
+    for path in sorted(folder.rglob("*.json")):
+        name = path.relative_to(folder)
+        if name.parts[0] not in {"objects-by-api-version", "requests"}:
+            for found in read_events([path]):
+                yield Input(name.as_posix(), found.raw, found.event, found.error)
+
+
+def objects_below(folder: Path) -> Iterator[Input]:
+    """Every object of every API version, as the body of each event type that is about such an object."""
+    for path in sorted((folder / "objects-by-api-version").glob("*/*.json")):
+        for kind in _types_about(path.stem):
+            envelope = {
+                "id": "evt_wrapped",
+                "object": "event",
+                "created": 1_700_000_000,
+                "data": {"object": json.loads(path.read_text(encoding="utf-8"))},
+                "livemode": False,
+                "type": kind,
+            }
+            name = f"{path.relative_to(folder).as_posix()} as {kind}"
+            yield Input(name, json.dumps(envelope).encode(), envelope)
+
+
+def _types_about(name: str) -> list[str]:
+    if name not in TYPES:
+        return []
+    # customer.created is about a customer, customer.subscription.created is not.
+    dots = TYPES[name].count(".")
+    return [kind for kind in CATALOG if kind.startswith(TYPES[name]) and kind.count(".") == dots]
+
+
+def summary(inputs: Iterable[Input]) -> dict[str, Any]:
+    """What each event becomes in a world that knows nothing else; every call keeps to the plan and to the catalog."""
+    found: dict[str, Any] = {}
+    for given in inputs:
+        (told,) = explain([given], Settings())
+        wrong = [sentence for call in told.calls for sentence in violations(call)]
+        assert not wrong, f"{given.source}: {wrong}"
+        assert {call["event"] for call in told.calls if call["type"] == "track"} <= {*_names(told.type)}, given.source
+        found[given.source] = {
+            "outcome": f"{told.outcome}: {told.reason}" if told.reason else told.outcome,
+            "calls": [_shown(call) for call in told.calls],
+        }
+    assert found, "no events there"
+    return found
+
+
+def _names(kind: str | None) -> Iterable[str]:
+    return CATALOG[kind].names if kind in CATALOG else ()
+
+
+def _shown(call: dict[str, Any]) -> str:
+    """A call's name, and the amounts, counts and answers in it."""
+    described = {"identify": USER_TRAITS, "group": GROUP_TRAITS}.get(call["type"], PROPERTIES)
+    values = call.get("properties", call.get("traits", {}))
+    shown = [f"{name} {json.dumps(value)}" for name, value in values.items() if described[name].kind in COUNTED]
+    if "products" in values:
+        lines = [f"{product.get('quantity')} at {product.get('price')}" for product in values["products"]]
+        shown.append(f"products {' and '.join(lines)}")
+    return ": ".join(filter(None, (call.get("event", call["type"]), ", ".join(shown))))
+
+
+def compare(name: str, found: dict[str, Any]) -> None:
+    """Hold a summary against the one that was reviewed, or, where asked to, put it in its place."""
+    path = GOLDEN / name
+    if UPDATE:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    golden = json.loads(path.read_text(encoding="utf-8"))
+    differing = sorted(key for key in {*golden, *found} if golden.get(key) != found.get(key))
+    lines = [f"{key}\n  was {golden.get(key)}\n  is  {found.get(key)}" for key in differing[:5]]
+    assert not differing, "\n".join(
+        [f"{len(differing)} events differ from {path.name}; if that is right: `make golden`, and review it", *lines]
+    )
+
+
+def test_the_sample_events_become_what_was_reviewed(project: Path) -> None:
+    compare("events.json", summary(events_below(project / "events")))
+
+
+@recorded
+def test_the_recorded_events_become_what_was_reviewed() -> None:
+    compare("corpus.json", summary(events_below(Path(str(CORPUS)))))
+
+
+@recorded
+def test_the_objects_of_every_api_version_become_what_was_reviewed() -> None:
+    compare("objects.json", summary(objects_below(Path(str(CORPUS)))))

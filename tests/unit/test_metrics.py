@@ -1,0 +1,164 @@
+"""What alarms and dashboard rest on: the metrics as CloudWatch gets them, and when each is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.delivery import Delivery, Fate, Record, Verdicts
+from stripe_to_segment.observability import metrics
+from stripe_to_segment.reporting import report
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.settings import Settings
+from stripe_to_segment.store import MemoryStore
+from tests.unit.edges import SecretsManager, Spoken, Sqs, load_function, speaking
+from tests.unit.shapes import NOW, a_customer, a_subscription, an_event
+from tools.samples import api_gateway_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from stripe_to_segment.segment_side.calls import Call
+
+SECRET = "whsec_test"
+EVENT = an_event("customer.updated", a_customer())
+WRITES_A_METRIC = """
+from stripe_to_segment.observability import count, metrics
+
+@metrics.log_metrics
+def handler(_event, _context):
+    count("EventsDelivered", 3)
+
+handler({}, None)
+"""
+
+
+@pytest.fixture
+def spoken() -> Iterator[Spoken]:
+    with speaking() as spoken:
+        yield spoken
+
+
+def reported(*verdicts: Verdicts) -> None:
+    @metrics.log_metrics
+    def handler(_event: object, _context: object) -> None:
+        report(verdicts, NOW)
+
+    handler({}, None)
+
+
+def waiting(seconds: float | None, fate: Fate = Fate.RETRY, reason: str = "http_500") -> Verdicts:
+    queued_at = None if seconds is None else NOW - seconds
+    return Verdicts(Record("record", "{}", queued_at=queued_at), fate, reason, event=EVENT)
+
+
+def test_a_metric_has_one_dimension_the_service() -> None:
+    """Alarms and dashboard name exactly this; a dimension more, and they would watch nothing."""
+    environment = os.environ | {
+        "POWERTOOLS_SERVICE_NAME": "shop-deliver",
+        "POWERTOOLS_METRICS_NAMESPACE": "StripeToSegment",
+    }
+    command = [sys.executable, "-c", WRITES_A_METRIC]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)  # noqa: S603 - our own code
+    line = json.loads(done.stdout)
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "StripeToSegment"
+    assert directive["Dimensions"] == [["service"]]
+    assert [metric["Name"] for metric in directive["Metrics"]] == ["EventsDelivered"]
+    assert (line["service"], line["EventsDelivered"]) == ("shop-deliver", [3.0])
+
+
+# --- At the door ---
+
+
+def knock(patch: pytest.MonkeyPatch, request: dict[str, Any], secret: str | None = SECRET) -> None:
+    patch.setenv("SECRET_ARN", "arn:secret")
+    patch.setenv("EVENTS_QUEUE_URL", "https://sqs/events")
+    known = None if secret is None else json.dumps({"stripe_signing_secrets": [secret]})
+    clients = {"sqs": Sqs(), "secretsmanager": SecretsManager(known)}
+    patch.setattr("boto3.client", lambda service: clients[service])
+    load_function("receive").handler(request, None)
+
+
+def request(secret: str = SECRET, age: int = 0) -> dict[str, Any]:
+    return api_gateway_request(json.dumps(EVENT.body).encode(), secret, int(time.time()) - age)
+
+
+@pytest.mark.parametrize(
+    "suspect", [request("whsec_other"), request(age=400), request(age=-400)], ids=["wrong", "stale", "future"]
+)
+def test_a_signature_that_could_be_stripes_is_counted_for_the_alarm(
+    spoken: Spoken, monkeypatch: pytest.MonkeyPatch, suspect: dict[str, Any]
+) -> None:
+    knock(monkeypatch, suspect)
+    assert spoken.metrics == {"RequestsRefused": 1, "SignaturesRefused": 1}
+
+
+@pytest.mark.parametrize(
+    "noise", [{"headers": {}}, {"headers": {"stripe-signature": "v0=1"}}, {"isBase64Encoded": True}]
+)
+def test_what_is_no_signature_at_all_rings_no_alarm(
+    spoken: Spoken, monkeypatch: pytest.MonkeyPatch, noise: dict[str, Any]
+) -> None:
+    knock(monkeypatch, {**request(), **noise})
+    assert spoken.metrics == {"RequestsRefused": 1}
+
+
+def test_a_secret_that_cannot_be_read_is_counted_as_not_ready(spoken: Spoken, monkeypatch: pytest.MonkeyPatch) -> None:
+    knock(monkeypatch, request(), secret=None)
+    assert spoken.metrics == {"NotReady": 1}
+
+
+# --- What waits ---
+
+
+def test_the_longest_wait_of_a_batch_is_measured_since_the_event_was_queued(spoken: Spoken) -> None:
+    """SQS's own age leaves out what was received three times, so in an outage it would say nothing of the oldest."""
+    reported(waiting(60), waiting(7200), waiting(30), waiting(None))
+    assert spoken.metrics["LongestWait"] == 7200
+
+
+@pytest.mark.parametrize("fate", [Fate.DELIVERED, Fate.IGNORED, Fate.WAITING, Fate.DEAD])
+def test_only_what_is_tried_again_waits(spoken: Spoken, fate: Fate) -> None:
+    reported(waiting(7200, fate, ""))
+    assert "LongestWait" not in spoken.metrics
+
+
+def test_a_secret_that_deliver_cannot_read_rings_the_write_keys_alarm(spoken: Spoken) -> None:
+    reported(waiting(1, reason="bad_secret"))
+    assert spoken.metrics["WriteKeyRejected"] == 1
+
+
+# --- What the event did not tell ---
+
+
+def delivered(*bodies: dict[str, Any]) -> None:
+    def send(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        del livemode
+        return {call.message_id: Answer(Verdict.ACCEPTED) for call in calls}
+
+    delivery = Delivery(Settings(identity_hold_seconds=0), MemoryStore(), send, lambda call, _: call)
+    records = [Record(str(number), json.dumps(body)) for number, body in enumerate(bodies)]
+    reported(*delivery.deliver(records, NOW))
+
+
+def test_an_event_sent_without_a_number_that_it_should_tell_is_counted_and_named(spoken: Spoken) -> None:
+    subscription = a_subscription()
+    price = subscription["items"]["data"][0]["price"]
+    price.update(unit_amount=None, unit_amount_decimal=None)
+    subscription["items"]["data"][0].pop("plan", None)
+    delivered(an_event("customer.subscription.created", subscription).body)
+    assert spoken.metrics["UnknownShapes"] == 1
+    assert spoken.lines[0]["unknown"] == ["mrr"]
+
+
+def test_an_event_that_tells_all_its_numbers_is_no_unknown_shape(spoken: Spoken) -> None:
+    delivered(an_event("customer.subscription.created", a_subscription()).body, EVENT.body)
+    assert "UnknownShapes" not in spoken.metrics
+    assert all("unknown" not in line for line in spoken.lines)

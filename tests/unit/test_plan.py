@@ -1,0 +1,402 @@
+"""The tracking plan says what is sent: no more, no less, in all its forms, under the names a team gives."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft7Validator, Draft202012Validator
+from typer.testing import CliRunner
+
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.plan import EVENTS, Name
+from stripe_to_segment.mapping.properties import ADDRESS, GROUP_TRAITS, PRODUCT, PROPERTIES, USER_TRAITS
+from stripe_to_segment.mapping.subscriptions import CANCELLED_BY, MRR_BEARERS
+from stripe_to_segment.segment_side.calls import Call, encode
+from stripe_to_segment.settings import Settings, settings_from
+from stripe_to_segment.stripe_side.event import event_from
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_charge,
+    a_customer,
+    a_session,
+    a_subscription,
+    an_event,
+    an_invoice,
+)
+from tests.unit.worlds import World
+from tools.cli import app
+from tools.explain import explain
+from tools.inputs import read_events
+from tools.plan import TrackingPlan, markdown, violations
+from tools.plan.findings import FORMATS
+from tools.samples import samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+type Body = dict[str, Any]
+
+PLAN = TrackingPlan(Settings())
+
+
+def printed(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["plan", *arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout if code == 0 else result.stderr
+
+
+@pytest.fixture(scope="module")
+def calls(project: Path) -> list[Body]:
+    return [call for each in explain(read_events([project / "events"]), Settings()) for call in each.calls]
+
+
+def a_call(**more: Any) -> Body:
+    """A track call that keeps to the plan."""
+    context = {
+        "library": {"name": "stripe-to-segment", "version": "0.1.0"},
+        "active": False,
+        "stripe": {"event_id": "evt_1", "event_type": "charge.refunded", "identity": "metadata"},
+    }
+    return {
+        "type": "track",
+        "messageId": "117f72f5-f8de-5033-b376-b680ba0a237e",
+        "timestamp": "2026-11-18T11:06:40.000Z",
+        "userId": "user_1",
+        "context": context,
+        "event": "Order Refunded",
+        "properties": {"order_id": "pi_1", "charge_id": "ch_1", "fully_refunded": True, "total": 5},
+    } | more
+
+
+def refunded(**more: Any) -> Body:
+    return a_call(properties={**a_call()["properties"], **more})
+
+
+def cancelled(**more: Any) -> Body:
+    return a_call(event="Subscription Cancelled", properties={"subscription_id": "sub_1", "status": "canceled", **more})
+
+
+def identified(**traits: Any) -> Body:
+    call = a_call(type="identify", traits=traits)
+    return {key: value for key, value in call.items() if key not in {"event", "properties"}}
+
+
+# --- The source ---
+
+
+def test_every_event_has_a_plan_and_a_stripe_event_that_states_it() -> None:
+    assert set(EVENTS) == set(Name)
+    assert {name for row in CATALOG.values() for name in row.names} == set(Name)
+
+
+def test_names_are_title_case_and_properties_snake_case() -> None:
+    for name in Name:
+        assert re.fullmatch(r"[A-Z][a-z]+( [A-Z][a-z]+)+", name)
+    # Segment reserves createdAt and postalCode in this very form.
+    for field in {*PROPERTIES, *PRODUCT, *USER_TRAITS, *GROUP_TRAITS, *ADDRESS} - {"createdAt", "postalCode"}:
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", field)
+
+
+def test_every_property_is_described_once_and_belongs_to_some_event() -> None:
+    used = [name for plan in EVENTS.values() for name in (*plan.required, *plan.optional)]
+    assert set(used) == set(PROPERTIES)
+    for plan in EVENTS.values():
+        names = (*plan.required, *plan.optional)
+        assert len(names) == len(set(names)), plan
+
+
+def test_mrr_change_is_a_property_of_exactly_the_events_that_can_bear_it() -> None:
+    told_apart = {
+        Name.SUBSCRIPTION_CREATED,
+        Name.SUBSCRIPTION_CANCELLED,
+        Name.SUBSCRIPTION_PAUSED,
+        Name.SUBSCRIPTION_RESUMED,
+    }
+    assert {name for name, plan in EVENTS.items() if "mrr_change" in plan.optional} == {*MRR_BEARERS} | told_apart
+
+
+def variants() -> Iterator[tuple[Body, dict[str, str]]]:
+    """Events beside the samples, with settings, for what no sample shows."""
+    discount = {"id": "di_1", "source": {"coupon": "SPRING", "type": "coupon"}}
+    for each in samples():
+        body = json.loads(json.dumps(each.event))
+        if body["type"].startswith(("customer.subscription.", "invoice.", "checkout.")):
+            body["data"]["object"]["discounts"] = [discount]
+            yield body, {}
+    trial = a_subscription(status="trialing", trial_start=NOW, trial_end=NOW + DAY)
+    kind = "customer.subscription.updated"
+    yield an_event(kind, trial, previous={"status": "active"}).body, {}
+    yield an_event(kind, a_subscription(status="past_due"), previous={"status": "trialing"}).body, {}
+    yield an_event("invoice.paid", an_invoice(billing_reason="subscription_threshold")).body, {}
+    yield an_event("customer.created", a_customer(phone="1", address={"city": "X"})).body, {"HASH_EMAIL": "true"}
+
+
+def test_every_property_that_the_plan_names_is_sent_by_something(calls: list[Body]) -> None:
+    sent: dict[str, set[str]] = defaultdict(set)
+    for body, settings in variants():
+        chosen = {"PERSONAL_TRAITS": "email,name,phone,address", **settings}
+        calls = calls + World(None, None, **chosen).deliver(event_from(body))
+    for call in calls:
+        sent[call.get("event") or call["type"]] |= (call.get("properties") or call.get("traits") or {}).keys()
+    named = {str(name): {*plan.required, *plan.optional} for name, plan in EVENTS.items()}
+    named |= {"identify": {*USER_TRAITS}, "group": {*GROUP_TRAITS}}
+    assert {name: properties - sent[name] for name, properties in named.items() if properties - sent[name]} == {}
+
+
+# --- Against calls ---
+
+
+def test_every_call_of_the_samples_keeps_to_the_plan(calls: list[Body]) -> None:
+    assert [sentence for call in calls for sentence in violations(call)] == []
+
+
+def test_an_event_type_states_no_event_that_its_row_does_not_name(calls: list[Body]) -> None:
+    for call in calls:
+        if call["type"] == "track":
+            assert call["event"] in CATALOG[call["context"]["stripe"]["event_type"]].names
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (a_call(type="page"), "type is 'page'; it is one of identify, group, track"),
+        (a_call(event="Order Returned"), "track: 'Order Returned' is no event of the tracking plan"),
+        (a_call(event=None), "track: None is no event of the tracking plan"),
+        (a_call(messageId="1"), "Order Refunded: messageId is '1', which does not keep to the format uuid"),
+        (
+            {key: value for key, value in a_call().items() if key != "userId"},
+            "Order Refunded: neither userId nor anonymousId is there",
+        ),
+        (a_call(anonymousId=""), "Order Refunded: anonymousId is empty"),
+        (a_call(userId=7), "Order Refunded: userId is an integer, not string"),
+        (a_call(traits={}), "Order Refunded: traits does not belong into this kind of call"),
+        (a_call(sentAt="now"), "Order Refunded: sentAt is not in the tracking plan"),
+        (
+            a_call(timestamp="2026-13-18T11:06:40.000Z"),
+            "Order Refunded: timestamp is '2026-13-18T11:06:40.000Z', which does not keep to the format date-time",
+        ),
+        (a_call(context={**a_call()["context"], "active": True}), "Order Refunded: context.active is True, not False"),
+        (
+            a_call(context={**a_call()["context"], "stripe": {"event_id": "evt_1", "event_type": "x"}}),
+            "Order Refunded: context.stripe.identity is missing",
+        ),
+        (refunded(revenue=5), "Order Refunded: properties.revenue is not in the tracking plan"),
+        (refunded(total="5"), "Order Refunded: properties.total is a string, not number"),
+        (refunded(total=-5), "Order Refunded: properties.total is -5, less than 0"),
+        (refunded(total=None), "Order Refunded: properties.total is null, not number"),
+        (refunded(fully_refunded=1), "Order Refunded: properties.fully_refunded is an integer, not boolean"),
+        (
+            refunded(currency="usd"),
+            "Order Refunded: properties.currency is 'usd', which does not keep to the pattern ^[A-Z]{3}$",
+        ),
+        (
+            a_call(properties={"order_id": "1", "charge_id": "2"}),
+            "Order Refunded: properties.fully_refunded is missing",
+        ),
+        (
+            cancelled(cancelled_by="me"),
+            "Subscription Cancelled: properties.cancelled_by is 'me', not one of " + ", ".join(CANCELLED_BY.values()),
+        ),
+        (identified(plans=[None]), "identify: traits.plans[0] is null, not string"),
+        (identified(currency=None), "identify: traits.currency is null, not string"),
+        (identified(phone="1"), "identify: traits.phone is not in the tracking plan"),
+        (identified() | {"groupId": "g"}, "identify: groupId does not belong into this kind of call"),
+        (identified() | {"type": "group"}, "group: groupId is missing"),
+        (
+            a_call(event="Trial Ended", properties={"subscription_id": "1", "status": "2", "converted": "no"}),
+            "Trial Ended: properties.converted is a string, not boolean",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "call",
+)
+def test_a_violation_is_a_sentence_that_says_where_and_what(call: Body, sentence: str) -> None:
+    assert violations(call) == [sentence]
+    assert not Draft202012Validator(PLAN.jsonschema(), format_checker=FORMATS).is_valid(call), "the schema takes it"
+
+
+def test_each_flaw_has_its_own_sentence() -> None:
+    assert violations(refunded(total="5", colour="red", size=1)) == [
+        "Order Refunded: properties.colour is not in the tracking plan",
+        "Order Refunded: properties.size is not in the tracking plan",
+        "Order Refunded: properties.total is a string, not number",
+    ]
+
+
+def test_the_tests_world_lets_no_call_pass_that_breaks_the_plan() -> None:
+    def send(body: Body) -> None:
+        World()._send([Call(body, encode(body))], livemode=False)
+
+    send(a_call())
+    with pytest.raises(AssertionError, match=r"properties\.colour is not in the tracking plan"):
+        send(refunded(colour="red"))
+
+
+def test_an_old_sessions_order_without_an_amount_keeps_to_the_plan() -> None:
+    """A session could be told without amounts until 2020: what is unknown is absent, and the plan must allow for it."""
+    session = a_session(amount_total=None, amount_subtotal=None, currency=None, total_details=None)
+    assert "Order Completed" in World().tracks(an_event("checkout.session.completed", session))
+    charge = {key: value for key, value in a_charge().items() if key != "currency"}
+    assert "total" not in World().tracks(an_event("charge.refunded", charge))["Order Refunded"]
+
+
+# --- Segment's rules ---
+
+
+def test_the_rules_are_a_body_that_segments_public_api_takes() -> None:
+    body = json.loads(printed())
+    rules = body["rules"]
+    assert list(body) == ["rules"]
+    assert len(rules) <= 200
+    assert [rule["type"] for rule in rules] == ["COMMON", "IDENTIFY", "GROUP", *["TRACK"] * len(EVENTS)]
+    assert [rule.get("key") for rule in rules] == [None, None, None, *EVENTS]
+    for rule in rules:
+        assert list(rule) == [*(["type", "key"] if rule["type"] == "TRACK" else ["type"]), "version", "jsonSchema"]
+        assert rule["version"] == 1
+        schema = rule["jsonSchema"]
+        Draft7Validator.check_schema(schema)
+        assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+        assert schema["type"] == "object"
+        assert list(schema["properties"]) == ["context", "traits", "properties"]
+
+
+def test_the_rules_find_no_fault_with_the_samples_calls(calls: list[Body]) -> None:
+    by_key = {rule.get("key", rule["type"]): Draft7Validator(rule["jsonSchema"]) for rule in PLAN.segment()["rules"]}
+    for call in calls:
+        for rule in ("COMMON", call.get("event", call["type"].upper())):
+            by_key[rule].validate(call)
+
+
+def test_the_rules_mark_what_is_required_and_which_traits_may_be_null() -> None:
+    by_key = {rule.get("key", rule["type"]): rule["jsonSchema"]["properties"] for rule in PLAN.segment()["rules"]}
+    renewed = by_key["Subscription Renewed"]["properties"]
+    assert renewed["required"] == ["order_id", "invoice_id", "total", "revenue", "currency"]
+    assert renewed["properties"]["products"]["items"]["properties"]["price"]["type"] == "number"
+    assert renewed["properties"]["revenue"] == {
+        "description": "collected less tax and shipping; on exactly one call for each payment (major units)",
+        "type": "number",
+        "minimum": 0,
+    }
+    assert "minimum" not in by_key["Subscription Cancelled"]["properties"]["properties"]["mrr_change"]
+    traits = by_key["IDENTIFY"]["traits"]
+    assert "required" not in traits
+    assert traits["properties"]["plan"]["type"] == ["string", "null"]
+    assert traits["properties"]["trial_ends_at"]["format"] == "date-time"
+    assert traits["properties"]["trial_ends_at"]["type"] == ["string", "null"]
+
+
+def test_a_word_of_stripes_own_is_never_a_closed_list() -> None:
+    """Stripe adds statuses and reasons: under a closed list Segment would block the first event with a new one."""
+    rules = {rule.get("key"): rule["jsonSchema"]["properties"]["properties"] for rule in PLAN.segment()["rules"]}
+    closed = {
+        name
+        for rule in rules.values()
+        for name, value in rule.get("properties", {}).items()
+        if "enum" in value or "enum" in value.get("items", {})
+    }
+    assert closed == {"cancelled_by", "changed"}
+
+
+# --- The schema of a call ---
+
+
+def test_the_schema_takes_every_call_of_the_samples(calls: list[Body]) -> None:
+    schema = json.loads(printed("--format", "jsonschema"))
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    for call in calls:
+        validator.validate(call)
+
+
+def test_the_schema_wants_an_event_and_properties_of_a_track() -> None:
+    validator = Draft202012Validator(PLAN.jsonschema())
+    assert validator.is_valid(a_call())
+    for missing in ("event", "properties", "context", "messageId", "type"):
+        assert not validator.is_valid({key: value for key, value in a_call().items() if key != missing}), missing
+
+
+# --- The document ---
+
+
+def test_the_committed_document_is_current(project: Path) -> None:
+    committed = (project / "docs" / "tracking-plan.md").read_text(encoding="utf-8")
+    assert committed == markdown(PLAN), "docs/tracking-plan.md is out of date: run `make docs`"
+
+
+def test_the_document_says_which_stripe_events_state_an_event() -> None:
+    text = printed("--format", "markdown")
+    assert text == markdown(PLAN)
+    assert (
+        "Sent when a trial is over, converted or not. "
+        "Stated by `customer.subscription.updated`, `customer.subscription.deleted`." in text
+    )
+    assert "| `revenue` | number | yes | major units | collected less tax and shipping;" in text
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) >= set(EVENTS)
+    anchors = {match.lower().replace(" ", "-") for match in re.findall(r"^### (.*)$", text, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#(.*?)\)", text)) <= anchors
+
+
+# --- Settings ---
+
+
+def test_renamed_and_dropped_events_stand_in_the_plan_as_they_are_sent() -> None:
+    settings = ("--set", 'RENAME_EVENTS={"Order Completed": "Purchase"}', "--set", "DROP_EVENTS=Invoice Paid")
+    keys = [rule.get("key") for rule in json.loads(printed(*settings))["rules"]]
+    assert "Purchase" in keys
+    assert not {"Order Completed", "Invoice Paid"} & {*keys}
+    text = printed("--format", "markdown", *settings)
+    assert "### Purchase\n" in text
+    assert "### Invoice Paid\n" not in text
+    schema = json.loads(printed("--format", "jsonschema", *settings))
+    assert Draft202012Validator(schema).is_valid(a_call())
+    assert "Purchase" in schema["properties"]["event"]["enum"]
+
+
+def test_two_events_under_one_name_are_one_rule_that_both_keep_to() -> None:
+    chosen = settings_from({"RENAME_EVENTS": '{"Subscription Renewed": "Payment", "Invoice Paid": "Payment"}'})
+    rules = [rule for rule in TrackingPlan(chosen).segment()["rules"] if rule.get("key") == "Payment"]
+    (properties,) = (rule["jsonSchema"]["properties"]["properties"] for rule in rules)
+    assert properties["required"] == ["order_id", "invoice_id", "total", "revenue", "currency"]
+    assert "after_trial" in properties["properties"]
+    world = World(RENAME_EVENTS='{"Subscription Renewed": "Payment", "Order Completed": "Payment"}')
+    assert "Payment" in world.tracks(an_event("checkout.session.completed", a_session()))
+
+
+def test_personal_traits_are_in_the_plan_as_far_as_the_settings_let_them_out() -> None:
+    def personal(**given: str) -> set[str]:
+        return set(TrackingPlan(settings_from(given)).user_traits) & {
+            "email", "email_sha256", "name", "phone", "address"
+        }  # fmt: skip
+
+    assert personal() == {"email", "name"}
+    assert personal(PERSONAL_TRAITS="") == set()
+    assert personal(PERSONAL_TRAITS="phone,address") == {"phone", "address"}
+    assert personal(HASH_EMAIL="true") == {"email_sha256", "name"}
+    assert personal(HASH_EMAIL="true", PERSONAL_TRAITS="name") == {"name"}
+
+
+def test_a_setting_that_names_no_event_is_told_of_and_changes_nothing() -> None:
+    result = CliRunner().invoke(app, ["plan", "--set", "DROP_EVENTS=Order Complete"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == PLAN.segment()
+    assert (
+        result.stderr
+        == "note: 'Order Complete' is no event of the plan, so the setting that names it changes nothing\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--format", "xml"), ("--set", "COLOUR=red"), ("--set", "DROP_EVENTS"), ("--set", "RENAME_EVENTS=no")]
+)
+def test_what_cannot_be_used_is_refused_with_status_2(arguments: tuple[str, ...]) -> None:
+    assert "error" in printed(*arguments, code=2).lower()
+
+
+def test_the_plan_is_the_same_each_time() -> None:
+    for form in ("segment", "jsonschema", "markdown"):
+        assert printed("--format", form) == printed("--format", form)

@@ -1,0 +1,358 @@
+"""The receive function as Lambda runs it: what it answers, queues, asks for and says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stripe_to_segment.secrets import SecretSource
+from tests.unit.edges import SecretsManager, Spoken, Sqs, load_function, speaking
+from tests.unit.shapes import a_customer, an_event
+from tools.samples import api_gateway_request
+from tools.signing import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "whsec_test"
+QUEUE = "https://sqs/events"
+# Nothing with this in it may reach a log.
+PRIVATE = "DoNotLogThis"
+
+# At least this many, and more where the profile asks for more.
+MANY = settings(max_examples=max(300, settings().max_examples))
+
+
+class Door:
+    """The function with its queue, its secret and its log, and a clock for the secret's age."""
+
+    def __init__(self, spoken: Spoken) -> None:
+        self.spoken = spoken
+        self.sqs = Sqs()
+        self.secrets = SecretsManager(json.dumps({"stripe_signing_secrets": [SECRET]}))
+        self.now = 1000.0
+        self.app = load_function("receive")
+        self.app.secret = SecretSource(self.app.secret._fetch, lambda: self.now)
+
+    def client(self, service: str) -> Any:
+        return {"sqs": self.sqs, "secretsmanager": self.secrets}[service]
+
+    def rotate(self, *secrets: str) -> None:
+        self.secrets.text = json.dumps({"stripe_signing_secrets": list(secrets)})
+
+    def knock(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer to a request."""
+        answer = self.app.handler(request, None)
+        assert set(answer) == {"statusCode", "headers", "body"}
+        assert answer["headers"] == {"content-type": "application/json"}
+        assert json.dumps(answer, ensure_ascii=False).encode(), "Lambda must be able to hand it on"
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def post(self, body: bytes, secret: str = SECRET, **how: bool) -> int:
+        """The status that a signed body is answered with."""
+        return self.knock(api_gateway_request(body, secret, int(time.time()), **how))[0]
+
+    @property
+    def queued(self) -> list[str]:
+        return self.sqs.bodies(QUEUE)
+
+
+@contextmanager
+def open_door(**environment: str) -> Iterator[Door]:
+    with pytest.MonkeyPatch.context() as patch, speaking() as spoken:
+        for name, value in {"SECRET_ARN": "arn:secret", "EVENTS_QUEUE_URL": QUEUE, **environment}.items():
+            patch.setenv(name, value)
+        door = Door(spoken)
+        patch.setattr("boto3.client", door.client)
+        yield door
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    with open_door() as door:
+        yield door
+
+
+def body_of(kind: str = "customer.updated", **more: Any) -> bytes:
+    """An event as Stripe writes it, with private things in it."""
+    customer = a_customer(email=f"{PRIVATE}@example.com", name=f"Zoë {PRIVATE} 🦊")
+    return json.dumps(an_event(kind, customer, **more).body, indent=2, ensure_ascii=False).encode()
+
+
+# --- Queued ---
+
+
+def test_the_exact_bytes_are_queued(door: Door) -> None:
+    body = body_of()
+    assert door.knock(api_gateway_request(body, SECRET, int(time.time()))) == (200, {"received": True})
+    assert [text.encode() for text in door.queued] == [body]
+
+
+def test_a_base64_request_is_queued_as_the_bytes_it_stands_for(door: Door) -> None:
+    body = body_of()
+    assert door.post(body, base64=True) == 200
+    assert [text.encode() for text in door.queued] == [body]
+
+
+@pytest.mark.parametrize("name", ["Stripe-Signature", "STRIPE-SIGNATURE", "stripe-signature"])
+def test_the_header_may_come_in_any_case(door: Door, name: str) -> None:
+    request = api_gateway_request(body_of(), SECRET, int(time.time()))
+    request["headers"][name] = request["headers"].pop("stripe-signature")
+    assert door.knock(request)[0] == 200
+
+
+def test_letters_that_no_queue_takes_do_not_keep_an_event_out(door: Door) -> None:
+    body = body_of(note="\uffff\ufffe")
+    assert door.post(body) == 200
+    assert json.loads(door.queued[0]) == json.loads(body)
+
+
+def test_two_events_make_two_messages(door: Door) -> None:
+    assert [door.post(body_of()), door.post(body_of())] == [200, 200]
+    assert len(door.queued) == 2
+
+
+def test_where_the_queue_refuses_stripe_is_asked_to_come_again(door: Door) -> None:
+    door.sqs.broken.add("send_message")
+    status, answer = door.knock(api_gateway_request(body_of(id="evt_1"), SECRET, int(time.time())))
+    assert (status, answer) == (503, {"error": "the event was not queued: ServiceUnavailable"})
+    (line,) = door.spoken.lines
+    assert (line["level"], line["outcome"], line["reason"], line["event_id"]) == (
+        "ERROR",
+        "unready",
+        "queue_refused",
+        "evt_1",
+    )
+    door.sqs.broken.clear()
+    assert door.post(body_of(id="evt_1")) == 200
+    assert len(door.queued) == 1
+
+
+# --- Not queued ---
+
+
+@pytest.mark.parametrize(
+    ("body", "environment", "told"),
+    [
+        (body_of("account.updated"), {}, "no mapping for account.updated"),
+        (body_of(account="acct_1"), {}, "CONNECT_EVENTS is refuse"),
+        (body_of(livemode=True), {"STRIPE_MODE": "test"}, "STRIPE_MODE is test"),
+        (b'{"id":"evt_1","object":"v2.core.event"}', {}, "payload style to Snapshot"),
+    ],
+    ids=["type", "connected account", "mode", "thin"],
+)
+def test_what_is_not_wanted_is_acknowledged_counted_and_not_queued(
+    body: bytes, environment: dict[str, str], told: str
+) -> None:
+    with open_door(**environment) as door:
+        status, answer = door.knock(api_gateway_request(body, SECRET, int(time.time())))
+    assert (status, list(answer), door.queued) == (200, ["ignored"], [])
+    assert told in answer["ignored"]
+    assert door.spoken.metrics == {"EventsIgnored": 1}
+    assert told in door.spoken.lines[0]["message"], "the log says what to change in Stripe or here"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"headers": {}},
+        {"headers": {"stripe-signature": "t=1,v1=0"}},
+        {"headers": {"stripe-signature": "é"}},
+        {"headers": None},
+        {"body": "{}"},
+        {"body": None},
+        {"body": 7},
+        {"isBase64Encoded": True},
+    ],
+)
+def test_a_forged_request_is_refused_and_nothing_queued(door: Door, spoil: dict[str, Any]) -> None:
+    status, answer = door.knock({**api_gateway_request(body_of(), SECRET, int(time.time())), **spoil})
+    assert (status, list(answer), door.queued) == (400, ["error"], [])
+    assert door.spoken.lines[0]["level"] == "WARNING"
+    assert door.spoken.metrics["RequestsRefused"] == 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "age", "counted"),
+    [("whsec_other", 0, True), (SECRET, 400, True), (SECRET, -400, True), (None, 0, False)],
+)
+def test_only_what_a_wrong_secret_or_clock_of_ours_could_explain_is_counted_for_the_alarm(
+    door: Door, secret: str | None, age: int, *, counted: bool
+) -> None:
+    request = api_gateway_request(body_of(), secret or SECRET, int(time.time()) - age)
+    if secret is None:
+        del request["headers"]["stripe-signature"]
+    assert door.knock(request)[0] == 400
+    assert door.spoken.metrics == {"RequestsRefused": 1} | ({"SignaturesRefused": 1} if counted else {})
+
+
+@pytest.mark.parametrize("age", [310, -310])
+def test_an_old_recording_is_refused(door: Door, age: int) -> None:
+    assert door.knock(api_gateway_request(body_of(), SECRET, int(time.time()) - age))[0] == 400
+    assert door.queued == []
+
+
+def test_an_event_too_large_for_the_queue_is_refused_with_its_id_in_the_log(door: Door) -> None:
+    assert door.post(body_of(id="evt_1", filling="x" * 1_100_000)) == 413
+    assert (door.spoken.lines[0]["reason"], door.spoken.lines[0]["event_id"]) == ("too_large", "evt_1")
+
+
+@pytest.mark.parametrize("text", ["{}", '{"stripe_signing_secrets": []}', "no JSON", None])
+def test_without_a_secret_nothing_is_accepted_and_stripe_asked_to_come_again(door: Door, text: str | None) -> None:
+    door.secrets.text = text
+    assert door.post(body_of()) == 503
+    assert door.queued == []
+    assert door.spoken.metrics == {"NotReady": 1}
+
+
+# --- The secret ---
+
+
+def test_the_secret_is_read_once_for_many_events(door: Door) -> None:
+    for _ in range(20):
+        assert door.post(body_of()) == 200
+        door.now += 1
+    assert door.secrets.calls == 1
+
+
+def test_a_rotation_with_two_live_secrets_loses_no_event(door: Door) -> None:
+    assert door.post(body_of(), SECRET) == 200
+    door.rotate("whsec_new", SECRET)
+    door.now += 60
+    assert [door.post(body_of(), secret) for secret in ("whsec_new", SECRET, "whsec_new")] == [200] * 3
+    assert door.secrets.calls == 2
+    assert len(door.queued) == 4
+
+
+def test_a_secret_filled_in_after_the_first_request_is_found(door: Door) -> None:
+    door.rotate()
+    assert door.post(body_of()) == 503
+    door.rotate(SECRET)
+    door.now += 30
+    assert door.post(body_of()) == 200
+
+
+def test_a_hundred_forged_requests_cost_one_refresh_at_most(door: Door) -> None:
+    assert door.post(body_of()) == 200
+    door.now += 60
+    for _ in range(100):
+        assert door.post(body_of(), "whsec_forged") == 400
+        door.now += 0.1
+    assert door.secrets.calls == 2
+
+
+def test_a_hundred_forged_requests_to_a_stack_without_a_secret_cost_few_reads(door: Door) -> None:
+    door.secrets.text = None
+    for _ in range(100):
+        assert door.post(body_of(), "whsec_forged") == 503
+        door.now += 0.1
+    assert door.secrets.calls <= 3
+
+
+# --- What is said ---
+
+
+def test_the_log_tells_ids_and_outcome() -> None:
+    with open_door(CONNECT_EVENTS="accept") as door:
+        door.post(body_of(id="evt_1", account="acct_1"))
+    (line,) = door.spoken.lines
+    said = {name: line[name] for name in line if name not in {"timestamp", "location", "service", "xray_trace_id"}}
+    assert said == {
+        "level": "INFO",
+        "message": "event queued",
+        "outcome": "queue",
+        "status": 200,
+        "reason": "",
+        "event_id": "evt_1",
+        "event_type": "customer.updated",
+        "livemode": False,
+        "account": "acct_1",
+    }
+    assert door.spoken.metrics == {"EventsQueued": 1}
+
+
+def test_no_body_no_header_and_no_secret_is_ever_logged(door: Door, capfd: pytest.CaptureFixture[str]) -> None:
+    private = f"whsec_{PRIVATE}"
+    door.rotate(private)
+    body = body_of()
+    forged = f'{{"name": "{PRIVATE}"'.encode()
+    signed = api_gateway_request(body, private, int(time.time()))
+    signed["headers"] |= {"authorization": PRIVATE, "user-agent": PRIVATE}
+    for request in (
+        signed,
+        {**signed, "body": forged.decode()},
+        {**signed, "isBase64Encoded": True},
+        {**signed, "headers": {"stripe-signature": f"t=1,v1={PRIVATE}"}},
+        {**signed, "headers": {"stripe-signature": f"t={PRIVATE},v1=0"}},
+        api_gateway_request(forged, private, int(time.time())),
+        api_gateway_request(body_of("account.updated"), private, int(time.time())),
+        api_gateway_request(body_of(account="acct_1"), private, int(time.time())),
+    ):
+        door.knock(request)
+    door.sqs.broken.add("send_message")
+    door.knock(signed)
+    door.secrets.text = PRIVATE
+    door.now += 600
+    door.knock(signed)
+    assert len(door.spoken.lines) == 10
+    captured = capfd.readouterr()
+    assert PRIVATE not in door.spoken.text + captured.out + captured.err
+
+
+# --- Whatever comes ---
+
+# Lone surrogates included: a JSON document can spell them.
+TEXT = st.text(st.characters(codec=None))
+HEADERS = st.none() | st.dictionaries(
+    st.sampled_from(["stripe-signature", "Stripe-Signature", "host"]),
+    TEXT | st.text("tv01=,9af ").map(lambda text: f"t=1,v1={text}"),
+)
+REQUESTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "headers": HEADERS,
+        "body": st.none() | TEXT | st.binary().map(lambda raw: base64.b64encode(raw).decode()),
+        "isBase64Encoded": st.booleans(),
+        "version": st.just("2.0"),
+    },
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+EVENTS = st.builds(
+    lambda kind, changes: {**an_event(kind, a_customer()).body, **changes},
+    st.sampled_from(["customer.updated", "account.updated"]),
+    st.dictionaries(st.sampled_from(["id", "type", "created", "livemode", "account", "data", "object"]), JSON),
+)
+
+
+@MANY
+@given(REQUESTS)
+def test_no_request_gets_in_unsigned_and_none_makes_it_fall_over(request_: dict[str, Any]) -> None:
+    with open_door() as door:
+        status, answer = door.knock(request_)
+    assert (status, list(answer), door.queued) == (400, ["error"], [])
+
+
+@MANY
+@given(st.binary() | st.text().map(str.encode) | (JSON | EVENTS).map(lambda value: json.dumps(value).encode()))
+def test_no_signed_body_makes_it_fall_over(body: bytes) -> None:
+    now = int(time.time())
+    request = {
+        "headers": {"stripe-signature": sign(body, SECRET, now)},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+    with open_door() as door:
+        status, _ = door.knock(request)
+    assert status in {200, 400}
+    assert [text.encode() for text in door.queued] in ([], [body])
+    assert len(door.spoken.lines) == 1

@@ -1,0 +1,150 @@
+"""The reconcile function as Lambda runs it: Stripe's list in, what is missing queued, a bookmark for next time."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.store import DynamoStore
+from tests.unit.a_stack import Deployed, deployed
+from tests.unit.edges import TABLE, Spoken, load_function, refusal, speaking
+from tests.unit.shapes import DAY, a_customer, an_event
+from tests.unit.stripe_list import KEY, StripeList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+PRIVATE = "DoNotLogThis"
+
+
+class Context:
+    """What Lambda tells of the invocation."""
+
+    def __init__(self, seconds: float = 300.0) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@pytest.fixture(autouse=True)
+def spoken() -> Iterator[Spoken]:
+    with speaking() as spoken:
+        yield spoken
+
+
+@pytest.fixture
+def stripe() -> Iterator[StripeList]:
+    with StripeList() as listing:
+        yield listing
+
+
+@pytest.fixture
+def here() -> Iterator[Deployed]:
+    with deployed() as stack:
+        stack.put_secret(stripe_api_key=KEY)
+        yield stack
+
+
+@pytest.fixture
+def app(here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in {
+        "STRIPE_API_BASE": stripe.url,
+        "STATE_TABLE": TABLE,
+        "EVENTS_QUEUE_URL": here.events_url,
+        "SECRET_ARN": here.secret_arn,
+    }.items():
+        monkeypatch.setenv(name, value)
+    module = load_function("reconcile")
+    monkeypatch.setattr(module.boto3, "client", here.stack.client)
+    return module
+
+
+def customers(*days_ago: float) -> list[StripeEvent]:
+    now = int(time.time())
+    return [
+        an_event("customer.created", a_customer(id=f"cus_{days}", name=PRIVATE), created=int(now - days * DAY))
+        for days in days_ago
+    ]
+
+
+def queued(here: Deployed) -> list[str]:
+    return sorted(json.loads(body)["id"] for body in here.events)
+
+
+def test_what_stripe_could_not_deliver_is_queued_and_counted(
+    app: Any, here: Deployed, stripe: StripeList, spoken: Spoken
+) -> None:
+    missed, told, under_way = customers(3, 2, 0)
+    stripe.happened(told)
+    stripe.happened(missed, under_way, delivered=False)
+    summary = app.handler({}, Context())
+    assert (summary["outcome"], summary["scope"]) == ("done", "own:test")
+    assert (summary["listed"], summary["queued"]) == (1, 1)
+    assert queued(here) == [missed.id], "what is younger than an hour may still come by itself"
+    assert spoken.metrics["EventsReconciled"] == 1
+    assert spoken.metrics["EventsCompared"] == 1
+    assert missed.id in spoken.text
+    assert PRIVATE not in spoken.text
+    assert KEY not in spoken.text
+
+
+def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, stripe: StripeList) -> None:
+    """What is hopeless would otherwise be queued by every run, and buried by deliver each time."""
+    stripe.happened(*customers(20, 10, 1), delivered=False)
+    first = app.handler({}, Context())
+    second = app.handler({}, Context())
+    assert (first["queued"], second["queued"]) == (3, 0)
+    assert second["since"] == first["until"]
+    assert len(queued(here)) == 3
+
+
+def test_a_run_whose_time_is_up_leaves_the_rest_to_the_next(app: Any, here: Deployed, stripe: StripeList) -> None:
+    events = customers(20, 10, 1)
+    stripe.happened(*events, delivered=False)
+    outcomes = [app.handler({}, Context(seconds=30))["outcome"] for _ in range(5)]
+    assert outcomes == ["to_be_continued"] * 5
+    assert app.handler({}, Context())["outcome"] == "done"
+    assert queued(here) == sorted(event.id for event in events)
+
+
+def test_without_a_key_it_says_what_is_missing(app: Any, here: Deployed, stripe: StripeList, spoken: Spoken) -> None:
+    here.put_secret(stripe_api_key="")
+    assert app.handler({}, Context()) == {"outcome": "not_ready"}
+    (line,) = spoken.lines
+    assert line["level"] == "ERROR"
+    assert "stripe_api_key" in line["message"]
+    assert spoken.metrics == {"ReconcileRuns": 1, "ReconcileNotReady": 1}
+    assert stripe.asked == []
+
+
+def test_a_key_that_stripe_refuses_fails_the_run_without_telling_the_key(app: Any, stripe: StripeList) -> None:
+    stripe.key = "rk_test_another"
+    with pytest.raises(ConfigurationError) as caught:
+        app.handler({}, Context())
+    assert KEY not in str(caught.value)
+
+
+def test_a_queue_that_does_not_answer_leaves_the_slice_to_the_next_run(
+    app: Any, here: Deployed, stripe: StripeList
+) -> None:
+    stripe.happened(*customers(2), delivered=False)
+
+    def fault(operation: str, _: dict[str, Any]) -> None:
+        if operation == "send_message_batch":
+            raise refusal("ServiceUnavailable", operation)
+
+    here.fault = fault
+    with pytest.raises(Exception, match="ServiceUnavailable"):
+        app.handler({}, Context())
+    here.fault = lambda *_: None
+    assert app.handler({}, Context())["queued"] == 1
+    bookmark = DynamoStore(here.dynamodb, TABLE).bookmark("own:test")
+    assert bookmark is not None
+    assert bookmark > time.time() - 3700

@@ -1,0 +1,139 @@
+"""What log and metrics say of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stripe_to_segment.delivery import Fate, Record, Verdicts
+from stripe_to_segment.observability import metrics
+from stripe_to_segment.reporting import report
+from tests.unit.edges import Spoken, speaking
+from tests.unit.shapes import NOW, a_customer, an_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENT = an_event("customer.updated", a_customer(), id="evt_1", account="acct_1", livemode=True)
+
+
+@pytest.fixture(autouse=True)
+def spoken() -> Iterator[Spoken]:
+    with speaking() as spoken:
+        yield spoken
+
+
+def reported(*verdicts: Verdicts, now: float = NOW + 5) -> None:
+    """Report as a handler does, which writes the metrics out when it returns."""
+
+    @metrics.log_metrics
+    def handler(_event: object, _context: object) -> None:
+        report(verdicts, now)
+
+    handler({}, None)
+
+
+def verdict(fate: Fate, reason: str = "", rung: str | None = "metadata") -> Verdicts:
+    return Verdicts(
+        Record("record-1", '{"secret": "body"}', 3),
+        fate,
+        reason,
+        "words",
+        event=EVENT,
+        calls=("identify", "Customer Deleted"),
+        rung=rung,
+        unknown=("object.shape",),
+    )
+
+
+def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken) -> None:
+    reported(verdict(Fate.DELIVERED))
+    (line,) = spoken.lines
+    said = {name: line[name] for name in line if name not in {"timestamp", "location", "service", "xray_trace_id"}}
+    assert said == {
+        "level": "INFO",
+        "message": "event delivered",
+        "message_id": "record-1",
+        "received": 3,
+        "fate": "delivered",
+        "reason": "",
+        "detail": "words",
+        "event_id": "evt_1",
+        "event_type": "customer.updated",
+        "livemode": True,
+        "account": "acct_1",
+        "calls": ["identify", "Customer Deleted"],
+        "identity": "metadata",
+        "unknown": ["object.shape"],
+    }
+    assert "example.com" not in spoken.text
+    assert "secret" not in spoken.text
+
+
+@pytest.mark.parametrize(
+    ("fate", "level", "metric"),
+    [
+        (Fate.DELIVERED, "INFO", "EventsDelivered"),
+        (Fate.IGNORED, "INFO", "EventsSkipped"),
+        (Fate.WAITING, "INFO", "EventsHeld"),
+        (Fate.RETRY, "ERROR", "EventsRetried"),
+        (Fate.DEAD, "ERROR", "EventsDeadLettered"),
+    ],
+)
+def test_every_fate_has_its_level_and_its_counter(spoken: Spoken, fate: Fate, level: str, metric: str) -> None:
+    reported(verdict(fate), verdict(fate))
+    assert [line["level"] for line in spoken.lines] == [level] * 2
+    assert spoken.metrics[metric] == 2
+
+
+def test_every_fate_is_counted() -> None:
+    assert set(Fate) == {Fate.DELIVERED, Fate.IGNORED, Fate.WAITING, Fate.RETRY, Fate.DEAD}
+
+
+def test_the_rung_that_named_the_user_and_the_way_since_stripe_are_measured_where_delivered(spoken: Spoken) -> None:
+    reported(verdict(Fate.DELIVERED), verdict(Fate.DELIVERED, rung="unknown"), verdict(Fate.DELIVERED, rung="unknown"))
+    assert spoken.metrics["Identity.metadata"] == 1
+    assert spoken.metrics["Identity.unknown"] == 2
+    assert spoken.metrics["DeliveryLatency"] == 15
+
+
+def test_what_was_not_delivered_measures_nothing(spoken: Spoken) -> None:
+    reported(verdict(Fate.RETRY), verdict(Fate.WAITING), verdict(Fate.DEAD))
+    assert set(spoken.metrics) == {"EventsRetried", "EventsHeld", "EventsDeadLettered"}
+
+
+def test_a_shape_that_nobody_here_knows_is_counted(spoken: Spoken) -> None:
+    reported(verdict(Fate.DELIVERED), replace(verdict(Fate.DELIVERED), unknown=()))
+    assert spoken.metrics["UnknownShapes"] == 1
+
+
+def test_the_longest_wait_is_that_of_the_oldest_record_that_is_retried(spoken: Spoken) -> None:
+    records = [Record(str(age), "{}", 9, queued_at=NOW - age) for age in (10, 7200, 30)]
+    delivered = replace(verdict(Fate.DELIVERED), record=Record("old", "{}", 9, queued_at=NOW - 90_000))
+    reported(*(Verdicts(record, Fate.RETRY, "http_500") for record in records), delivered, now=NOW)
+    assert spoken.metrics["LongestWait"] == 7200
+
+
+def test_an_event_ahead_of_our_clock_took_no_time(spoken: Spoken) -> None:
+    reported(verdict(Fate.DELIVERED), now=NOW - 60)
+    assert spoken.metrics["DeliveryLatency"] == 0
+
+
+@pytest.mark.parametrize("reason", ["http_401", "http_403", "no_write_key", "bad_write_key", "bad_secret"])
+def test_a_key_that_does_not_work_is_counted_for_the_alarm(spoken: Spoken, reason: str) -> None:
+    reported(verdict(Fate.RETRY, reason), verdict(Fate.RETRY, "http_500"))
+    assert spoken.metrics["WriteKeyRejected"] == 1
+
+
+def test_a_record_without_an_event_is_reported_too(spoken: Spoken) -> None:
+    reported(Verdicts(Record("record-1", "{"), Fate.DEAD, "not_json", "the body is not JSON"))
+    (line,) = spoken.lines
+    assert (line["reason"], "event_id" in line) == ("not_json", False)
+
+
+def test_a_large_batch_is_counted_in_full(spoken: Spoken) -> None:
+    reported(*[verdict(Fate.DELIVERED)] * 250)
+    assert spoken.metrics["EventsDelivered"] == 250
+    assert spoken.metrics["DeliveryLatency"] == 250 * 5

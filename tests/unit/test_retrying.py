@@ -1,0 +1,73 @@
+"""When a record is seen again."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stripe_to_segment.delivery import Fate, Record, Verdicts
+from stripe_to_segment.retrying import backoff, delay
+from stripe_to_segment.settings import Settings
+
+SETTINGS = Settings()
+HOUR = 3600
+
+
+def seconds(fate: Fate, draw: float, *, received: int = 1, wait: int | None = None, hold: int = 30) -> int:
+    verdict = Verdicts(Record("1", "{}", received), fate, wait=wait)
+    return delay(verdict, Settings(identity_hold_seconds=hold), lambda: draw)
+
+
+@pytest.mark.parametrize(
+    ("received", "span"), [(1, 30), (2, 60), (3, 120), (7, 1920), (8, HOUR), (9, HOUR), (1000, HOUR)]
+)
+def test_the_span_doubles_with_every_receipt_up_to_an_hour(received: int, span: int) -> None:
+    assert backoff(received, 30, lambda: 1.0) == span
+
+
+def test_full_jitter_draws_from_the_whole_span() -> None:
+    assert [backoff(4, 30, lambda draw=draw: draw) for draw in (0.0, 0.25, 0.5)] == [1, 60, 120]  # type: ignore[misc]
+
+
+def test_a_base_of_zero_still_waits_a_second() -> None:
+    assert backoff(5, 0, random.random) == 1
+
+
+@pytest.mark.parametrize(("wait", "expected"), [(0, 15), (2, 17), (300, 315)])
+def test_the_time_that_segment_named_is_kept_and_spread(wait: int, expected: int) -> None:
+    assert seconds(Fate.RETRY, 0.5, received=9, wait=wait) == expected
+
+
+def test_nobody_comes_back_before_the_time_that_segment_named() -> None:
+    assert seconds(Fate.RETRY, 0.0, wait=120) == 121
+
+
+@pytest.mark.parametrize(("hold", "expected"), [(30, 5), (5, 5), (3, 3), (0, 1)])
+def test_what_waits_for_an_identity_looks_again_every_few_seconds(hold: int, expected: int) -> None:
+    assert seconds(Fate.WAITING, 0.9, received=4, hold=hold) == expected
+
+
+@given(
+    st.sampled_from(Fate),
+    st.integers(-1, 2000),
+    st.none() | st.integers(0, 300),
+    st.floats(0, 1),
+    st.integers(0, 43_200),
+)
+def test_the_delay_is_a_second_to_an_hour(fate: Fate, received: int, wait: int | None, draw: float, base: int) -> None:
+    verdict = Verdicts(Record("1", "{}", received), fate, wait=wait)
+    assert 1 <= delay(verdict, Settings(retry_base_seconds=base), lambda: draw) <= HOUR
+
+
+def test_three_days_of_outage_stay_below_the_receive_count_of_the_queue() -> None:
+    """The redrive policy allows 1000 receives, after which SQS itself buries a record without a reason."""
+    draw = random.Random(1).random  # noqa: S311 - no secret depends on it
+    for _ in range(50):
+        received, waited = 0, 0
+        while waited < 3 * 86_400:
+            received += 1
+            waited += backoff(received, SETTINGS.retry_base_seconds, draw)
+        assert received < 250

@@ -1,0 +1,125 @@
+"""Under which key calls leave, and what happens where there is none."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment.segment_side.answers import Verdict
+from stripe_to_segment.sending import sender
+from stripe_to_segment.settings import settings_from
+from tests.unit.edges import Endpoint, Spoken, a_call, speaking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.segment_side.answers import Answer
+
+LIVE, TEST = "l" * 32, "t" * 32
+
+
+@pytest.fixture(autouse=True)
+def spoken() -> Iterator[Spoken]:
+    with speaking() as spoken:
+        yield spoken
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with Endpoint() as running:
+        yield running
+
+
+class Out:
+    """The way out, with a secret that may change and a clock."""
+
+    def __init__(self, endpoint: Endpoint, **secret: Any) -> None:
+        self.secret = secret
+        self.fetched = 0
+        self.now = 0.0
+        self.source = SecretSource(self._fetch, lambda: self.now)
+        self._endpoint = endpoint
+
+    def _fetch(self) -> str:
+        self.fetched += 1
+        return json.dumps(self.secret) if "text" not in self.secret else str(self.secret["text"])
+
+    def send(self, *, livemode: bool, **given: str) -> Answer:
+        """The answer that each of two calls gets."""
+        settings = settings_from({"SEGMENT_ENDPOINT": self._endpoint.url, **given})
+        calls = [a_call(1, userId="jo@example.com"), a_call(2)]
+        with requests.Session() as session:
+            answers = sender(settings, self.source, session, lambda: 50.0)(calls, livemode=livemode)
+        assert list(answers) == [call.message_id for call in calls]
+        assert len(set(answers.values())) == 1
+        return answers[calls[0].message_id]
+
+
+@pytest.mark.parametrize(("livemode", "key"), [(True, LIVE), (False, TEST)])
+def test_each_mode_leaves_under_its_own_key(endpoint: Endpoint, livemode: bool, key: str) -> None:
+    out = Out(endpoint, segment_write_key=LIVE, segment_test_write_key=TEST)
+    assert out.send(livemode=livemode).verdict is Verdict.ACCEPTED
+    assert [request.body["writeKey"] for request in endpoint.requests] == [key]
+
+
+def test_test_events_without_a_source_of_their_own_are_not_wanted(endpoint: Endpoint) -> None:
+    answer = Out(endpoint, segment_write_key=LIVE).send(livemode=False)
+    assert (answer.verdict, answer.reason) == (Verdict.UNWANTED, "no_test_write_key")
+    assert endpoint.requests == []
+
+
+@pytest.mark.parametrize(
+    ("secret", "livemode", "named"),
+    [
+        ({}, True, "segment_write_key"),
+        ({}, False, "segment_test_write_key"),
+        ({"segment_test_write_key": TEST}, True, "segment_write_key"),
+        ({"segment_write_key": " "}, True, "segment_write_key"),
+    ],
+)
+def test_without_a_key_events_wait_with_a_clear_error(
+    endpoint: Endpoint, spoken: Spoken, secret: dict[str, str], livemode: bool, named: str
+) -> None:
+    answer = Out(endpoint, **secret).send(livemode=livemode)
+    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "no_write_key")
+    assert answer.detail.startswith(f"{named} is empty")
+    assert endpoint.requests == []
+    (line,) = spoken.lines
+    assert (line["level"], line["calls"]) == ("ERROR", 2)
+    assert line["message"].startswith(f"{named} is empty")
+
+
+@pytest.mark.parametrize("livemode", [True, False])
+def test_a_key_that_was_just_filled_in_is_found(endpoint: Endpoint, livemode: bool) -> None:
+    out = Out(endpoint)
+    out.send(livemode=livemode)
+    out.secret = {"segment_write_key": LIVE, "segment_test_write_key": TEST}
+    out.now += 30
+    assert out.send(livemode=livemode).verdict is Verdict.ACCEPTED
+
+
+def test_a_missing_key_does_not_hammer_secrets_manager(endpoint: Endpoint) -> None:
+    out = Out(endpoint)
+    for _ in range(20):
+        out.send(livemode=True)
+    assert out.fetched == 1
+
+
+def test_a_secret_that_cannot_be_read_makes_events_wait(endpoint: Endpoint) -> None:
+    answer = Out(endpoint, text=f"{LIVE} is no JSON").send(livemode=True)
+    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "bad_secret")
+    assert LIVE not in repr(answer)
+
+
+def test_log_mode_sends_nothing_and_logs_what_it_would_have_sent(endpoint: Endpoint, spoken: Spoken) -> None:
+    out = Out(endpoint)
+    assert out.send(livemode=True, DELIVERY_MODE="log").verdict is Verdict.ACCEPTED
+    assert endpoint.requests == []
+    assert out.fetched == 0, "nor does it need a secret"
+    assert [(line["call"], line["event_name"]) for line in spoken.lines] == [("track", "Order Completed")] * 2
+    assert [line["message_id"] for line in spoken.lines] == [a_call(1).message_id, a_call(2).message_id]
+    assert "example.com" not in spoken.text

@@ -1,0 +1,51 @@
+"""The stories hang together: one customer each, in order, through to calls."""
+
+from __future__ import annotations
+
+import pytest
+
+from stripe_to_segment.settings import Settings
+from tools.explain import explain
+from tools.inputs import Input
+from tools.samples import body_of
+from tools.stories import STORIES, Story, story
+
+NOW = 1_800_000_000
+
+every_story = pytest.mark.parametrize("each", STORIES.values(), ids=STORIES)
+
+
+@every_story
+def test_a_story_is_told_in_the_order_in_which_it_happened(each: Story) -> None:
+    created = [event["created"] for event in each.events(NOW, "a")]
+    assert created == sorted(created)
+    assert created[-1] == NOW
+
+
+@every_story
+def test_every_event_of_a_story_can_be_mapped(each: Story) -> None:
+    events = each.events(NOW, "a")
+    inputs = [Input(event["id"], body_of(event), event) for event in events]
+    assert {result.outcome for result in explain(inputs, Settings())} == {"mapped"}
+
+
+@every_story
+def test_a_story_can_be_told_again_with_other_ids(each: Story) -> None:
+    one, other = (({event["id"] for event in each.events(NOW, seed)}) for seed in "ab")
+    assert not one & other
+    assert len(one) == len(each.steps)
+
+
+def test_the_guest_becomes_one_user_with_both_ids() -> None:
+    events = story("guest").events(NOW, "a")
+    inputs = [Input(event["id"], body_of(event), event) for event in events]
+    calls = [call for result in explain(inputs, Settings()) for call in result.calls]
+    (customer,) = {event["data"]["object"].get("customer") or event["data"]["object"]["id"] for event in events}
+    assert calls[0].get("userId") is None
+    assert any(call.get("userId") == "user_4902" and call.get("anonymousId") == customer for call in calls)
+    assert calls[-1]["userId"] == "user_4902"
+
+
+def test_an_unknown_story_names_those_there_are() -> None:
+    with pytest.raises(LookupError, match="subscription, guest"):
+        story("of an hour")

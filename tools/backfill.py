@@ -1,0 +1,218 @@
+"""`stripe-to-segment backfill`: queue what Stripe says happened and a stack does not know."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stripe_to_segment.enqueuing import enqueue
+from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.reconciling import STRIPE_KEEPS_SECONDS, Reconciliation
+from stripe_to_segment.stripe_api import StripeEvents, is_live
+from tools.stack_access import AsJson, Local, Profile, Region, StackName, find_stack, reporting_errors, say_json, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.reconciling import Step
+    from tools.stack_access import Stack
+
+__all__ = ["backfill_command"]
+
+UNITS = {"m": 60, "h": 3_600, "d": 86_400}
+# Between asking for "30d" and Stripe's own count of thirty days, moments pass.
+GRACE_SECONDS = 300
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done so far; `until` is how far, in epoch seconds."""
+
+    until: int
+    listed: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    oversize: list[str] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        """Add a slice that is done."""
+        self.until = step.until
+        self.listed += step.listed
+        self.missing.update(event.type for event in step.missing)
+        self.oversize += [event.id for event in step.oversize]
+
+
+def backfill_command(  # noqa: PLR0913 - a command's options
+    *,
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="From when on: 7d, 12h, 90m, 2026-11-01 or 2026-11-01T08:30:00Z (UTC).")
+    ],
+    until: Annotated[str, typer.Option(metavar="WHEN", help="Until when.", show_default="now")] = "",
+    types: Annotated[
+        str, typer.Option(metavar="TYPE,…", help="Only these event types.", show_default="all that are mapped")
+    ] = "",
+    undelivered_only: Annotated[
+        bool, typer.Option("--undelivered-only", help="Only events that some endpoint has not acknowledged.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing, and queue nothing.")] = False,
+    stack: StackName = "",
+    local: Local = False,
+    region: Region = "",
+    profile: Profile = "",
+    as_json: AsJson = False,
+) -> None:
+    """List Stripe's events of a time, compare them with what was delivered, and queue what is missing, oldest first.
+
+    Stripe lists the events of the last 30 days. The API key is STRIPE_API_KEY's in the environment, else that of the
+    stack's secret; it needs read access to Events, and its mode decides whether live or test events are listed.
+    Events of connected accounts are not listed. Nothing is sent twice, however often this runs; a dead letter counts as
+    missing, so redrive or purge dead letters first.
+
+    Exit status: 0; 1 if it had to stop before the end (the command to go on with is printed); 2 if it could not start.
+
+    Examples
+    --------
+      stripe-to-segment backfill --since 7d --stack stripe-to-segment --dry-run
+
+      stripe-to-segment backfill --since 2026-11-01 --until 2026-11-03 --undelivered-only --stack stripe-to-segment
+    """
+    now = int(time.time())
+    start, end = _start(since, now), _moment(until, now, "--until") if until else now
+    if start >= end:
+        stop("--since is not before --until")
+    chosen = _types(types)
+    with reporting_errors():
+        found = find_stack(stack, local=local, region=region, profile=profile)
+        settings = found.settings()
+        key, whose = _key(found)
+        live = is_live(key)
+        if not settings.accepts(livemode=live):
+            stop(f"the API key is of {_mode(live)} mode, which this stack's StripeMode refuses")
+        listing = StripeEvents(key, settings.stripe_api_base, chosen, undelivered=undelivered_only)
+        queue = None if dry_run else partial(enqueue, found.client("sqs"), found.output("EventsQueueUrl"))
+        reconciliation = Reconciliation(listing.between, found.store(), settings, queue)
+        note = f"{_iso(start)} to {_iso(end)}, {_mode(live)} mode, API key from {whose}"
+        typer.echo(note, err=True)
+        tally = Tally(start)
+        problem = ""
+        try:
+            _follow(reconciliation.between(start, end), tally, end)
+        except ConfigurationError:
+            raise
+        except (KeyboardInterrupt, StripeToSegmentError) as error:
+            problem = str(error) or "interrupted"
+    _conclude(tally, start, end, dry_run=dry_run, as_json=as_json)
+    if problem:
+        repeat = _repeat(found, tally.until, end, types, undelivered_only=undelivered_only, dry_run=dry_run)
+        stop(f"stopped at {_iso(tally.until)}: {problem}\ngo on with: {repeat}", 1)
+
+
+def _follow(steps: Iterator[Step], tally: Tally, end: int) -> None:
+    """Do the steps, with a bar on a terminal; time is what it measures, as nobody knows how many events there are."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        under_way = bar.add_task("asking Stripe", total=end - tally.until)
+        for step in steps:
+            tally.add(step)
+            said = f"{tally.listed} listed, {tally.missing.total()} missing"
+            bar.update(under_way, advance=step.until - step.since, description=said)
+
+
+def _conclude(tally: Tally, start: int, end: int, *, dry_run: bool, as_json: bool) -> None:
+    missing = tally.missing.total()
+    if as_json:
+        say_json(
+            {
+                "since": _iso(start),
+                "until": _iso(end),
+                "done_until": _iso(tally.until),
+                "listed": tally.listed,
+                "missing": missing,
+                "queued": 0 if dry_run else missing,
+                "by_type": tally.missing,
+                "oversize": tally.oversize,
+            }
+        )
+        return
+    verb = "would be queued" if dry_run else "queued"
+    typer.echo(f"{tally.listed} events listed, {missing} missing{f' and {verb}' if missing else ''}")
+    for kind, count in tally.missing.most_common():
+        typer.echo(f"{count:8d}  {kind}")
+    for event in tally.oversize:
+        typer.echo(f"error: {event} is too large for the queue", err=True)
+
+
+def _start(text: str, now: int) -> int:
+    start = _moment(text, now, "--since")
+    earliest = now - STRIPE_KEEPS_SECONDS
+    if start < earliest - GRACE_SECONDS:
+        stop(
+            f"Stripe lists the events of the last 30 days, so from {_iso(earliest)} on; "
+            f"what is older cannot be had from it. Take --since 30d for all there is"
+        )
+    return max(start, earliest)
+
+
+def _moment(text: str, now: int, option: str) -> int:
+    """Epoch seconds of `7d` (ago), a date or a time; UTC where no offset is given."""
+    ago = re.fullmatch(r"(\d+)([mhd])", text.strip())
+    if ago:
+        return now - int(ago[1]) * UNITS[ago[2]]
+    try:
+        read = datetime.fromisoformat(text.strip())
+    except ValueError:
+        stop(f"{option} is {text!r}; it takes 7d, 12h, 90m, 2026-11-01 or 2026-11-01T08:30:00Z")
+    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())
+
+
+def _types(text: str) -> list[str]:
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in CATALOG]
+    if unknown:
+        stop(f"nothing is mapped from {', '.join(unknown)}; mapped are {', '.join(CATALOG)}")
+    return chosen or list(CATALOG)
+
+
+def _key(stack: Stack) -> tuple[str, str]:
+    """The API key, and where it was found."""
+    key = os.environ.get("STRIPE_API_KEY", "").strip()
+    if key:
+        return key, "STRIPE_API_KEY"
+    key = stack.secrets().stripe_api_key
+    if not key:
+        stop(
+            "there is no Stripe API key: set STRIPE_API_KEY, or stripe_api_key in the stack's secret; "
+            "a restricted key with read access to Events is enough"
+        )
+    return key, "the stack's secret"
+
+
+def _repeat(stack: Stack, since: int, until: int, types: str, **flags: bool) -> str:
+    words: list[Any] = ["stripe-to-segment", "backfill", "--since", _iso(since), "--until", _iso(until)]
+    words += ["--types", types] if types else []
+    words += [f"--{name.replace('_', '-')}" for name, given in flags.items() if given]
+    return shlex.join([*words, *stack.options])
+
+
+def _mode(live: bool) -> str:
+    return "live" if live else "test"
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

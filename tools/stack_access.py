@@ -1,0 +1,170 @@
+"""How a command finds a stack: by name on AWS, with the caller's own credentials, or the one of `make run`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import boto3
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
+from stripe_to_segment.secrets import read_secret
+from stripe_to_segment.settings import settings_from
+from stripe_to_segment.store import DynamoStore
+from tools.local_stack.deployment import make_clients
+from tools.stack_file import read_stack_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from stripe_to_segment.secrets import Secrets
+    from stripe_to_segment.settings import Settings
+
+__all__ = [
+    "AsJson",
+    "Local",
+    "Profile",
+    "Region",
+    "Stack",
+    "StackAccessError",
+    "StackName",
+    "find_stack",
+    "reporting_errors",
+    "say_json",
+    "stop",
+]
+
+StackName = Annotated[
+    str,
+    typer.Option("--stack", envvar="STRIPE_TO_SEGMENT_STACK", metavar="NAME", help="The deployed stack, on AWS."),
+]
+Local = Annotated[bool, typer.Option("--local", help="The local stack that `make run` started.")]
+Region = Annotated[str, typer.Option(help="AWS region.", show_default="your AWS configuration's")]
+Profile = Annotated[str, typer.Option(help="AWS profile.", show_default="your AWS configuration's")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for a program to read.")]
+
+# The clients of the local stack are named after what they are for.
+LOCAL_NAMES = {"lambda": "functions"}
+
+
+class StackAccessError(Exception):
+    """The stack cannot be found or asked; the text says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack.
+
+    Attributes
+    ----------
+    name
+        As CloudFormation has it.
+    options
+        The options that choose it, for a command to be repeated.
+    outputs
+        The template's outputs.
+    client
+        Gives a low-level boto3 client of a service.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    outputs: Mapping[str, str]
+    client: Callable[[str], Any] = field(repr=False)
+
+    def output(self, name: str) -> str:
+        """One of the outputs. Raises StackAccessError where the stack has none of that name."""
+        if name not in self.outputs:
+            raise StackAccessError(f"the stack {self.name!r} has no output {name}: is it of this template, up to date?")
+        return self.outputs[name]
+
+    def store(self) -> DynamoStore:
+        """Its StateTable."""
+        return DynamoStore(self.client("dynamodb"), self.output("StateTableName"))
+
+    def settings(self) -> Settings:
+        """The settings with which it delivers."""
+        function = self.output("DeliverFunctionName")
+        found = self.client("lambda").get_function_configuration(FunctionName=function)
+        return settings_from(found.get("Environment", {}).get("Variables", {}))
+
+    def secrets(self) -> Secrets:
+        """What its secret holds."""
+        answer = self.client("secretsmanager").get_secret_value(SecretId=self.output("SecretArn"))
+        return read_secret(answer["SecretString"])
+
+
+def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -> Stack:
+    """Find the stack that the options name. Raises StackAccessError."""
+    # Asked for in so many words: --stack may come from the environment.
+    if local:
+        return _local_stack()
+    if not name:
+        raise StackAccessError("say which stack: --stack NAME for one on AWS, or --local for the one of `make run`")
+    return _aws_stack(name, region, profile)
+
+
+def _local_stack() -> Stack:
+    found = read_stack_file()
+    if "endpoint_url" not in found:
+        raise StackAccessError("no local stack is running: start one with `make run`")
+    clients = make_clients(str(found["endpoint_url"]))
+    name = str(found["stack_name"])
+
+    def client(service: str) -> Any:
+        return getattr(clients, LOCAL_NAMES.get(service, service))
+
+    try:
+        return Stack(name, ("--local",), _outputs(client("cloudformation"), name), client)
+    except (BotoCoreError, ClientError) as error:
+        raise StackAccessError(
+            f"the local stack does not answer at {found['endpoint_url']}: start it again with `make run`"
+        ) from error
+
+
+def _aws_stack(name: str, region: str, profile: str) -> Stack:
+    given = {"--stack": name, "--region": region, "--profile": profile}
+    options = tuple(word for option, value in given.items() if value for word in (option, value))
+    try:
+        # By name: boto3's types know a client for each service, and none for any.
+        make: Any = boto3.Session(profile_name=profile or None, region_name=region or None).client
+        return Stack(name, options, _outputs(make("cloudformation"), name), make)
+    except ClientError as error:
+        if "does not exist" in str(error):
+            raise StackAccessError(f"there is no stack {name!r}: is it in another --region or --profile?") from error
+        raise StackAccessError(f"AWS does not describe the stack {name!r}: {error}") from error
+    except BotoCoreError as error:
+        # No credentials, no region, no such profile: botocore says which.
+        raise StackAccessError(f"AWS cannot be asked: {error}") from error
+
+
+def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
+    found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """End the command with status 2 and a sentence where the stack, AWS or Stripe cannot be used."""
+    try:
+        yield
+    except (StackAccessError, StripeToSegmentError, ConfigurationError) as error:
+        stop(str(error))
+    except (BotoCoreError, ClientError) as error:
+        operation = getattr(error, "operation_name", "")
+        stop(f"AWS refused {operation}: {code_of(error)}" if operation else f"AWS did not answer: {error}")
+
+
+def stop(message: str, status: int = 2) -> NoReturn:
+    """Say why on standard error, and end the command."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(status)
+
+
+def say_json(value: object) -> None:
+    """One JSON line on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
