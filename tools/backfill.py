@@ -88,7 +88,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
       stripe-to-segment backfill --since 2026-11-01 --until 2026-11-03 --undelivered-only --stack stripe-to-segment
     """
     now = int(time.time())
-    start, end = _start(since, now), _moment(until, now, "--until") if until else now
+    start, end = _start(since, now), _moment(until, now, "--until") if until else now + 1
     if start >= end:
         stop("--since is not before --until")
     chosen = _types(types)

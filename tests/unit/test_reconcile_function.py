@@ -120,7 +120,7 @@ def test_without_a_key_it_says_what_is_missing(app: Any, here: Deployed, stripe:
     (line,) = spoken.lines
     assert line["level"] == "ERROR"
     assert "stripe_api_key" in line["message"]
-    assert spoken.metrics == {"ReconcileRuns": 1, "ReconcileNotReady": 1}
+    assert spoken.metrics == {"EventsReconciled": 0, "ReconcileNotReady": 1}
     assert stripe.asked == []
 
 

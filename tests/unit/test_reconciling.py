@@ -14,8 +14,10 @@ from stripe_to_segment.enqueuing import Enqueued, enqueue
 from stripe_to_segment.errors import ConfigurationError, QueueUnavailableError, StripeUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reconciling import SLICE, STRIPE_KEEPS_SECONDS, Reconciliation, missing, raw, window
+from stripe_to_segment.store import DynamoStore, MemoryStore
 from stripe_to_segment.stripe_api import StripeEvents
 from stripe_to_segment.stripe_side.event import event_from, parse_event
+from tests.unit.edges import TABLE, state_table
 from tests.unit.shapes import DAY, NOW, a_customer, a_session, a_subscription, an_event
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
@@ -24,6 +26,7 @@ from tools.samples import samples
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from stripe_to_segment.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 SAMPLES = sorted((event_from(sample.event) for sample in samples()), key=lambda event: event.created)
@@ -164,17 +167,18 @@ def test_events_that_this_stack_does_not_take_are_not_missing() -> None:
     assert missing(bodies([connected]), World().store, World().settings) == []
 
 
-def test_a_name_is_missing_only_where_no_newer_one_is_known() -> None:
-    world = World()
+@pytest.mark.parametrize("kind", ["memory", "table"])
+def test_a_name_is_missing_only_where_no_newer_one_is_known(kind: str) -> None:
     old, new = (
         an_event("product.updated", {"id": "prod_1", "object": "product", "name": name}, created=created)
         for name, created in (("Old", NOW - 60), ("New", NOW))
     )
-    world.deliver(new)
-    assert missing(bodies([old, new]), world.store, world.settings) == []
-    world = World()
-    world.deliver(old)
-    assert ids(missing(bodies([old, new]), world.store, world.settings)) == [new.id]
+    for known, lacking in ((new, []), (old, [new.id])):
+        with state_table() as client:
+            store: Store = MemoryStore() if kind == "memory" else DynamoStore(client, TABLE)
+            world = World(store)
+            world.deliver(known)
+            assert ids(missing(bodies([old, new]), store, world.settings)) == lacking
 
 
 def test_an_event_that_the_mapper_cannot_take_is_delivers_to_bury(monkeypatch: pytest.MonkeyPatch) -> None:

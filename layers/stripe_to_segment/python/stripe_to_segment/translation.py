@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.composing import Composer, finished
@@ -113,22 +114,16 @@ def translate(
     stranger = profile.stranger or stranger_id(event)
     who = resolve(stated, profile, stranger, settings)
     rung = Rung.UNKNOWN if who is None else who.rung
-    learnt = Translation(
-        Outcome.MAPPED,
-        profile,
-        mark,
-        counted=counted,
-        rung=rung,
-        orders=lesson.orders,
-        product_names=lesson.product_names,
+    learnt = partial(
+        Translation, mark=mark, counted=counted, rung=rung, orders=lesson.orders, product_names=lesson.product_names
     )
 
     if profile.opted_out:
-        return replace(learnt, outcome=Outcome.IGNORED, reason="analytics_opt_out")
+        return learnt(Outcome.IGNORED, profile, reason="analytics_opt_out")
     if hold_after is not None and rung is Rung.UNKNOWN and event.created > hold_after and _may_be_named_later(event):
         return Translation(Outcome.HELD, known.profile, mark, "waiting for the user's identity", rung=rung)
     if who is None:
-        return replace(learnt, outcome=Outcome.IGNORED, reason="unknown user; UNKNOWN_USER_POLICY is skip")
+        return learnt(Outcome.IGNORED, profile, reason="unknown user; UNKNOWN_USER_POLICY is skip")
 
     digest = shown_digest(profile)
     changed = lesson.changed or profile.shown not in {None, digest}
@@ -136,10 +131,9 @@ def translate(
     plan = _IdentifyPlan(who, profile, stranger, shows=shows)
     calls = tuple(finished(_bodies(event, known, plan, facts, settings), event, enrich))
     fresh = tuple(call for call in calls if call.mark not in known.profile.ledger)
-    after = replace(profile, shown=digest) if shows and profile.shown != digest else profile
-    return replace(
-        learnt,
-        profile=plan.after(after) if calls else profile,
+    return learnt(
+        Outcome.MAPPED,
+        plan.after(digest) if calls else profile,
         calls=fresh,
         joins=plan.joins,
         shows=digest if shows else None,
@@ -198,16 +192,19 @@ class _IdentifyPlan:
         """Whether this event's identify is the one that joins."""
         return self._to_join and (self.shows or self.joins_apart)
 
-    def after(self, profile: Profile) -> Profile:
-        """The record once the calls are out."""
-        if self._known:
-            return replace(profile, joined=True) if self.joins else profile
-        return replace(profile, stranger=self.stranger) if self.who.anonymous_id == self.stranger else profile
+    def after(self, digest: str) -> Profile:
+        """The record once the calls are out; the digest is that of the traits which an identify shows."""
+        changes: dict[str, Any] = {"shown": digest} if self.shows else {}
+        if self.joins:
+            changes["joined"] = True
+        if not self._known and self.who.anonymous_id == self.stranger:
+            changes["stranger"] = self.stranger
+        return replace(self.profile, **changes) if changes else self.profile
 
 
 def _with_person(profile: Profile, stated: Stated) -> Profile:
     """What the event says of the person outlives it: the next event of this customer may say nothing."""
-    if stated == Stated():
+    if stated == SILENT:
         return profile
     return replace(
         profile,
@@ -217,6 +214,10 @@ def _with_person(profile: Profile, stated: Stated) -> Profile:
         opted_out=profile.opted_out if stated.opted_out is None else stated.opted_out,
         consent={**profile.consent, **stated.consent},
     )
+
+
+# An event that says nothing of the person, as most do.
+SILENT = Stated()
 
 
 def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, str | None]:

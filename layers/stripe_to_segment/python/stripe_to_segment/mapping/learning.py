@@ -108,7 +108,7 @@ def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     profile = replace(
         known.profile,
         customer_created=known.profile.customer_created if stated is None else stated,
-        deleted=event.type == "customer.deleted",
+        deleted=known.profile.deleted or event.type == "customer.deleted",
     )
     # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
     return Lesson(profile, changed=not event.previous or bool(event.previous.keys() & TRAIT_FIELDS))

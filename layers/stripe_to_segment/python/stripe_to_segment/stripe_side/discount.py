@@ -35,9 +35,14 @@ class Discounts:
     unstated: bool = False
 
 
+NONE = Discounts()
+
+
 def read_discounts(plural: Iterable[object] | None, singular: object = None) -> Discounts:
     """Both fields at once: `discounts`, and the older `discount` that states the same one beside it."""
     entries = list(plural) if isinstance(plural, list | tuple) else []
+    if not entries and not isinstance(singular, dict):
+        return NONE
     known = {dig(entry, "id"): entry for entry in (*entries, singular) if isinstance(entry, dict)}
     if not entries and isinstance(singular, dict):
         entries = [singular]

@@ -1,0 +1,113 @@
+"""A command finds its stack, or says in a sentence why not and what to do."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import typer
+from botocore.exceptions import ClientError, NoCredentialsError
+
+from stripe_to_segment.errors import ConfigurationError, StoreUnavailableError
+from tests.unit.a_stack import deployed
+from tests.unit.edges import refusal
+from tools import stack_access
+from tools.stack_access import StackAccessError, find_stack, reporting_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OUTPUTS = [{"OutputKey": "EventsQueueUrl", "OutputValue": "https://sqs/events"}]
+
+
+def on_aws(monkeypatch: pytest.MonkeyPatch, describe: Callable[..., Any]) -> list[dict[str, Any]]:
+    """AWS with one answer; gives how the sessions were made."""
+    sessions: list[dict[str, Any]] = []
+
+    def session(**given: Any) -> Any:
+        sessions.append(given)
+        return SimpleNamespace(client=lambda _service: SimpleNamespace(describe_stacks=describe))
+
+    monkeypatch.setattr(boto3, "Session", session)
+    return sessions
+
+
+def test_a_stack_on_aws_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = on_aws(monkeypatch, lambda **_: {"Stacks": [{"Outputs": OUTPUTS}]})
+    stack = find_stack("mine", local=False, region="eu-central-1", profile="work")
+    assert stack.output("EventsQueueUrl") == "https://sqs/events"
+    assert sessions == [{"profile_name": "work", "region_name": "eu-central-1"}]
+    assert stack.options == ("--stack", "mine", "--region", "eu-central-1", "--profile", "work")
+
+
+def test_an_output_that_is_not_there_is_a_stack_of_another_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_aws(monkeypatch, lambda **_: {"Stacks": [{}]})
+    with pytest.raises(StackAccessError, match="no output SecretArn"):
+        find_stack("mine", local=False).output("SecretArn")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ClientError({"Error": {"Code": "ValidationError", "Message": "Stack mine does not exist"}}, "Describe"),
+            "there is no stack 'mine': is it in another --region or --profile",
+        ),
+        (refusal("AccessDenied", "DescribeStacks"), "AccessDenied"),
+        (NoCredentialsError(), "AWS cannot be asked: Unable to locate credentials"),
+    ],
+)
+def test_a_stack_that_cannot_be_described_is_said_why(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(**_: Any) -> None:
+        raise error
+
+    on_aws(monkeypatch, fail)
+    with pytest.raises(StackAccessError, match=said):
+        find_stack("mine", local=False)
+
+
+def test_a_stack_has_to_be_named() -> None:
+    with pytest.raises(StackAccessError, match="--stack NAME for one on AWS, or --local"):
+        find_stack("", local=False)
+
+
+def test_without_a_local_stack_one_is_told_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_access, "read_stack_file", dict)
+    with pytest.raises(StackAccessError, match="make run"):
+        find_stack("", local=True)
+
+
+def test_a_local_stack_that_is_gone_is_told_from_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {"endpoint_url": "http://127.0.0.1:1", "stack_name": "stripe-to-segment"}
+    monkeypatch.setattr(stack_access, "read_stack_file", lambda: left)
+    with pytest.raises(StackAccessError, match=r"does not answer at http://127\.0\.0\.1:1"):
+        find_stack("named by the environment", local=True)
+
+
+def test_settings_and_secrets_are_the_deployed_ones() -> None:
+    with deployed() as here:
+        here.functions.variables = {"USER_ID_KEYS": "uid"}
+        here.put_secret(stripe_api_key="rk_test_1")
+        assert here.stack.settings().user_id_keys == ("uid",)
+        assert here.stack.secrets().stripe_api_key == "rk_test_1"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StackAccessError("no stack"), "error: no stack\n"),
+        (ConfigurationError("no key"), "error: no key\n"),
+        (StoreUnavailableError("no table"), "error: no table\n"),
+        (refusal("AccessDenied", "ReceiveMessage"), "error: AWS refused ReceiveMessage: AccessDenied\n"),
+        (NoCredentialsError(), "error: AWS did not answer: Unable to locate credentials\n"),
+    ],
+)
+def test_an_error_is_a_sentence_and_a_status(error: Exception, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, reporting_errors():
+        raise error
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err == said
