@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.segment_side.calls import encode
-from stripe_to_segment.segment_side.client import MAX_CALL_BYTES, SegmentClient, batches
+from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES, encode
+from stripe_to_segment.segment_side.client import SegmentClient, batches
 from tests.unit.edges import Endpoint, a_call, reset, say, write
 from tools.receiver.behaviour import Behaviour, Mode
 from tools.receiver.runner import Receiver

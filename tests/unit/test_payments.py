@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripe_to_segment.segment_side.calls import encode
 from tests.unit.shapes import DAY, NOW, a_charge, a_session, an_event, an_invoice
 from tests.unit.worlds import World, names
 
@@ -187,6 +188,17 @@ def test_a_prorations_credit_is_a_product_of_negative_price_so_that_the_products
     invoice = an_invoice(lines={"data": lines}, total=8354)
     products = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]["products"]
     assert [product["price"] for product in products] == [-19.45, 52.97, 0.1, 0.005]
+
+
+def test_an_order_too_large_for_segment_leaves_out_its_last_products_and_says_how_many() -> None:
+    line = {"amount": 100, "description": "x" * 490, "price": {"id": "price_1", "unit_amount": 100}, "quantity": 1}
+    invoice = an_invoice(lines={"data": [line] * 80})
+    world = World()
+    order = world.tracks(an_event("invoice.paid", invoice))["Order Completed"]
+    assert len(encode(world.calls[0])) <= 32_100
+    assert 0 < len(order["products"]) < 80
+    assert order["products_omitted"] == 80 - len(order["products"])
+    assert order["total"] == 20
 
 
 def test_each_failed_attempt_is_told_once() -> None:

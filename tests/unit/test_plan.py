@@ -134,6 +134,9 @@ def variants() -> Iterator[tuple[Body, dict[str, str]]]:
     yield an_event(kind, trial, previous={"status": "active"}).body, {}
     yield an_event(kind, a_subscription(status="past_due"), previous={"status": "trialing"}).body, {}
     yield an_event("invoice.paid", an_invoice(billing_reason="subscription_threshold")).body, {}
+    long = {"amount": 1, "description": "x" * 499, "quantity": 1}
+    for reason in ("subscription_create", "subscription_cycle", "manual"):
+        yield an_event("invoice.paid", an_invoice(billing_reason=reason, lines={"data": [long] * 80})).body, {}
     yield an_event("customer.created", a_customer(phone="1", address={"city": "X"})).body, {"HASH_EMAIL": "true"}
 
 

@@ -8,7 +8,7 @@ from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
 from stripe_to_segment.mapping.plan import EVENTS
 from stripe_to_segment.mapping.traits import group_traits, user_traits
-from stripe_to_segment.segment_side.calls import Call, encode, message_id, wire
+from stripe_to_segment.segment_side.calls import encode, fitting, message_id, wire
 from stripe_to_segment.stripe_side.fields import iso_time
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.identity import Identity
     from stripe_to_segment.mapping.facts import Fact
     from stripe_to_segment.profile import Profile
+    from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -132,7 +133,7 @@ def finished(bodies: Iterator[dict[str, Any]], event: StripeEvent, enrich: Enric
             message = f"enrich must return the {kept[0]} call it was given, changed or not, or None"
             raise EnrichError(message)
         try:
-            yield Call(enriched, encode(enriched))
+            yield fitting(enriched)
         except (TypeError, ValueError):
             message = f"enrich put a value into the {kept[0]} call that JSON cannot hold"
             raise EnrichError(message) from None

@@ -16,10 +16,9 @@ from stripe_to_segment.errors import (
     StoreUnavailableError,
     ThinEventError,
 )
-from stripe_to_segment.identity import profile_key, stated_by
+from stripe_to_segment.identity import names_user, profile_key
 from stripe_to_segment.lookups import lookups
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.profile import Profile
 from stripe_to_segment.recalling import known_to, recall
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.store import Learnt
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.composing import Enrich
     from stripe_to_segment.lookups import Lookup
+    from stripe_to_segment.profile import Profile
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.store import Memory, Store
@@ -174,7 +174,6 @@ class Delivery:
                     one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event
                 )
             return []
-        versions = {key: profile.version for key, profile in memory.profiles.items()}
         before = dict(memory.profiles)
         learnt = [*self._look_up(work, memory), *self._translate(work, memory, now, verdicts, accepted)]
         answers = self._send(work)
@@ -187,11 +186,7 @@ class Delivery:
                 )
         if not self.remembers:
             return []
-        changed = [
-            replace(profile, version=versions.get(key, 0))
-            for key, profile in memory.profiles.items()
-            if profile != before.get(key, Profile(key))
-        ]
+        changed = [profile for key, profile in memory.profiles.items() if profile != before.get(key)]
         errors = self.store.save(changed, learnt, now)
         return self._after_save(work, errors, verdicts)
 
@@ -306,8 +301,7 @@ def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) 
 
 def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int]:
     """Identity-bearing events first, then by time; of one second created < updated < deleted."""
-    names_nobody = stated_by(event, settings).user_id is None
-    return names_nobody, event.created, CATALOG[event.type].rank
+    return not names_user(event, settings), event.created, CATALOG[event.type].rank
 
 
 def _lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["Identity", "Rung", "Stated", "owner_key", "profile_key", "resolve", "stated_by", "stranger_id"]
+__all__ = [
+    "Identity",
+    "Rung",
+    "Stated",
+    "names_user",
+    "owner_key",
+    "profile_key",
+    "resolve",
+    "stated_by",
+    "stranger_id",
+]
 
 
 class Rung(StrEnum):
@@ -70,12 +80,17 @@ def stranger_id(event: StripeEvent) -> str:
     return event.customer or text(event.object.get("id")) or event.id
 
 
+def names_user(event: StripeEvent, settings: Settings) -> bool:
+    """Whether the event itself says who the user is."""
+    return bool(_first(_places(event), settings.user_id_keys) or text(event.object.get("client_reference_id")))
+
+
 def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | None = None) -> Stated:
     """What metadata and `client_reference_id` say, newest place first.
 
     `customer` is the Customer read from the Stripe API, asked last of all.
     """
-    places = [metadata_of(event.object), subscription_metadata_of(event.object)]
+    places = _places(event)
     user_id = _first(places, settings.user_id_keys)
     rung = Rung.METADATA if user_id else Rung.UNKNOWN
     if user_id is None and (reference := text(event.object.get("client_reference_id"))):
@@ -112,6 +127,10 @@ def resolve(stated: Stated, profile: Profile, stranger: str, settings: Settings)
             return Identity(stranger, anonymous_id, Rung.UNKNOWN)
         case _:
             return Identity(None, anonymous_id or stranger, Rung.UNKNOWN)
+
+
+def _places(event: StripeEvent) -> list[dict[str, str]]:
+    return [metadata_of(event.object), subscription_metadata_of(event.object)]
 
 
 def _says_yes(value: str) -> bool:

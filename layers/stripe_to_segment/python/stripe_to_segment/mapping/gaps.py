@@ -5,6 +5,7 @@ An unknown number is left out of a call, never guessed; here it is counted, so t
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.plan import EVENTS
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.mapping.facts import Fact
+    from stripe_to_segment.mapping.plan import Name
 
 __all__ = ["gaps"]
 
@@ -22,10 +24,11 @@ NUMBERS = ("total", "revenue", "mrr")
 
 def gaps(facts: Iterable[Fact]) -> tuple[str, ...]:
     """The names of missing numbers, and of a missing currency beside them, each once and in alphabetical order."""
-    return tuple(sorted({name for fact in facts for name in _expected(fact) if fact.properties.get(name) is None}))
+    return tuple(sorted({name for fact in facts for name in _expected(fact.name) if fact.properties.get(name) is None}))
 
 
-def _expected(fact: Fact) -> list[str]:
-    plan = EVENTS[fact.name]
+@cache
+def _expected(fact: Name) -> list[str]:
+    plan = EVENTS[fact]
     numbers = [name for name in NUMBERS if name in {*plan.required, *plan.optional}]
     return [*numbers, "currency"] if numbers else []

@@ -13,11 +13,12 @@ from stripe_to_segment.stripe_side.fields import integer, iso_time, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.lines import Line
 
 __all__ = ["collected", "paid", "payment_action_required", "payment_failed"]
 
@@ -28,7 +29,7 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """invoice.paid: Order Completed for a first invoice, Subscription Renewed for a period's, else Invoice Paid."""
     invoice = event.object
     reason = text(invoice.get("billing_reason"))
-    amounts = read.amounts_of(invoice)
+    amounts, lines = read.amounts_of(invoice), read.lines_of(invoice)
     if reason == "subscription_cycle":
         name = Name.SUBSCRIPTION_RENEWED
     elif amounts.collected <= 0:
@@ -46,10 +47,10 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
         "discount": major(amounts.discount, currency),
         "coupon": coupon_code(invoice),
         "currency": currency and currency.upper(),
-        "products": products_of(read.lines_of(invoice), currency, known),
+        "products": products_of(lines, currency, known),
         "invoice_id": text(invoice.get("id")),
         "billing_reason": reason,
-        **_subscribed(invoice, known),
+        **_subscribed(invoice, lines, known),
         "after_trial": _follows_trial(invoice, known) if name is Name.SUBSCRIPTION_RENEWED else None,
     }
     yield Fact(name, f"{invoice.get('id')}", properties)
@@ -91,15 +92,14 @@ def _unpaid(invoice: JsonObject) -> dict[str, Any]:
     }
 
 
-def _subscribed(invoice: JsonObject, known: Known) -> dict[str, Any]:
+def _subscribed(invoice: JsonObject, lines: Iterable[Line], known: Known) -> dict[str, Any]:
     """The subscription billed and its plan: that of the last line that is no proration, as Stripe orders them."""
     subscription = read.subscription_of(invoice)
     if subscription is None:
         return {}
-    lines = [line for line in read.lines_of(invoice) if not line.proration and line.price.id]
-    if not lines:
+    line = next((line for line in lines if not line.proration and line.price.id), None)
+    if line is None:
         return {"subscription_id": subscription}
-    line = lines[0]
     return {
         "subscription_id": subscription,
         "plan": plan_name(line.price, known),

@@ -64,7 +64,16 @@ _TRIAL = ("trial_start_date", "trial_end_date", "trial_plan_name")
 _WHY = ("reason", "feedback", "cancelled_by")
 _AMOUNTS = ("subtotal", "tax", "shipping", "discount", "coupon")
 _INVOICE = ("order_id", "invoice_id", "total", "revenue", "currency")
-_LINES = ("products", "billing_reason", "subscription_id", "plan", "price_id", "product_id", "quantity")
+_LINES = (
+    "products",
+    "products_omitted",
+    "billing_reason",
+    "subscription_id",
+    "plan",
+    "price_id",
+    "product_id",
+    "quantity",
+)
 _PREVIOUS = ("previous_plan", "previous_mrr", "previous_quantity", "previous_billing_period")
 
 

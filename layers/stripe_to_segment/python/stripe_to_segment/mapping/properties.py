@@ -98,6 +98,7 @@ PROPERTIES: dict[str, Property] = {
     "price_id": _text("Stripe's price"),
     "product_id": _text("Stripe's product"),
     "products": Property(Kind.PRODUCTS, "the lines: product_id, name, price, quantity, coupon"),
+    "products_omitted": _count("how many products were left out because the call would be too large for Segment"),
     "quantity": _count("seats or units of the plan"),
     "reason": _text("why it ended, in Stripe's word: cancellation_requested, payment_failed, …"),
     "recoverable": _flag("whether Stripe offers a recovery url"),

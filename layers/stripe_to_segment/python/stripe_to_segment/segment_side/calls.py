@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["Call", "encode", "identifier", "mark_of", "message_id", "wire"]
+__all__ = ["MAX_CALL_BYTES", "Call", "encode", "fitting", "identifier", "mark_of", "message_id", "wire"]
 
 # Any fixed value serves; changing it would send every fact of the last 24 hours twice.
 NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11")
 
 MARK_LENGTH = 16
+
+# Segment takes 32 KB a call; https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#max-request-size
+MAX_CALL_BYTES = 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,25 @@ def encode(value: object) -> bytes:
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def fitting(body: dict[str, Any]) -> Call:
+    """A call, encoded; one too large for Segment goes without its last products and says how many it left out.
+
+    Nothing else is ever cut: a call that is too large without its products is refused as it is.
+    """
+    encoded = encode(body)
+    found = body.get("properties")
+    properties: dict[str, Any] = found if isinstance(found, dict) else {}
+    products = properties.get("products")
+    if len(encoded) <= MAX_CALL_BYTES or not isinstance(products, list):
+        return Call(body, encoded)
+    for kept in range(len(products) - 1, -1, -1):
+        shorter = {**properties, "products": products[:kept], "products_omitted": len(products) - kept}
+        if not kept:
+            del shorter["products"]
+        trimmed = {**body, "properties": shorter}
+        encoded = encode(trimmed)
+        if len(encoded) <= MAX_CALL_BYTES:
+            return Call(trimmed, encoded)
+    return Call(body, encode(body))

@@ -12,17 +12,17 @@ import requests
 
 from stripe_to_segment import __version__
 from stripe_to_segment.segment_side.answers import Answer, Verdict, classify
+from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from stripe_to_segment.segment_side.calls import Call
 
-__all__ = ["MAX_CALL_BYTES", "SegmentClient", "batches"]
+__all__ = ["SegmentClient", "batches"]
 
-# Segment's limits are 32 KB a call, 500 KB a request and 2,500 calls; the margins are for the envelope and rounding.
+# Segment's limits are 500 KB a request and 2,500 calls; the margins are for the envelope and rounding.
 # https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#batch
-MAX_CALL_BYTES = 32_000
 MAX_REQUEST_BYTES = 475_000
 MAX_CALLS = 500
 # The envelope around the calls: sentAt, writeKey and brackets.

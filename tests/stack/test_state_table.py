@@ -1,0 +1,60 @@
+"""The store's contract, which the unit tests hold against memory and moto, held against the deployed StateTable too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stripe_to_segment.store import DynamoStore
+from tests.unit.test_store import (
+    test_a_bookmark_is_where_the_newest_run_left_it,
+    test_a_conflict_holds_up_nobody_else,
+    test_a_customer_can_be_forgotten,
+    test_a_full_record_comes_back_as_it_was,
+    test_a_record_read_at_another_version_is_not_written,
+    test_a_record_that_is_gone_is_not_written_over,
+    test_accounts_and_modes_never_mix,
+    test_an_empty_record_comes_back_as_it_was,
+    test_asking_for_nothing_gives_nothing,
+    test_each_write_is_a_version,
+    test_more_than_a_hundred_records_are_read_and_written_at_once,
+    test_of_two_first_writers_one_wins,
+    test_of_two_names_of_one_second_the_later_wins,
+    test_of_two_writers_of_one_version_one_wins_and_the_other_can_come_again,
+    test_the_ledger_remembers_forty_days,
+    test_the_newest_name_wins_in_whatever_order_it_comes,
+    test_what_is_not_known_is_absent,
+    test_what_was_learnt_is_found_under_its_kind,
+)
+
+if TYPE_CHECKING:
+    from tests.stack.conftest import Local
+
+__all__ = [
+    "test_a_bookmark_is_where_the_newest_run_left_it",
+    "test_a_conflict_holds_up_nobody_else",
+    "test_a_customer_can_be_forgotten",
+    "test_a_full_record_comes_back_as_it_was",
+    "test_a_record_read_at_another_version_is_not_written",
+    "test_a_record_that_is_gone_is_not_written_over",
+    "test_accounts_and_modes_never_mix",
+    "test_an_empty_record_comes_back_as_it_was",
+    "test_asking_for_nothing_gives_nothing",
+    "test_each_write_is_a_version",
+    "test_more_than_a_hundred_records_are_read_and_written_at_once",
+    "test_of_two_first_writers_one_wins",
+    "test_of_two_names_of_one_second_the_later_wins",
+    "test_of_two_writers_of_one_version_one_wins_and_the_other_can_come_again",
+    "test_the_ledger_remembers_forty_days",
+    "test_the_newest_name_wins_in_whatever_order_it_comes",
+    "test_what_is_not_known_is_absent",
+    "test_what_was_learnt_is_found_under_its_kind",
+]
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def store(local: Local) -> DynamoStore:
+    return DynamoStore(local.stack.clients.dynamodb, local.stack.state_table)
