@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import checkout, invoices, refunds, subscriptions
+from stripe_to_segment.mapping import checkout, invoices, refunds
+from stripe_to_segment.mapping.subscription_records import better_known, record_of
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side.fields import dig, integer, reference, text
@@ -49,10 +50,10 @@ def nothing(_event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def subscription(event: StripeEvent, known: Known, rank: int) -> Lesson:
     """The newest state of a subscription, unless a newer one is known already."""
     subscription_id = text(event.object.get("id")) or event.id
-    record = subscriptions.record_of(event, known, rank=rank)
+    record = record_of(event, known, rank=rank)
     remembered = known.profile.subscriptions.get(subscription_id)
     if remembered is not None and remembered.newer_than(record):
-        corrected = subscriptions.better_known(event, known, remembered)
+        corrected = better_known(event, known, remembered)
         return Lesson(known.profile.with_subscription(subscription_id, corrected))
     if remembered is None or remembered.as_of == record.as_of:
         # Unknown so far, or this very event on a second attempt: the payload says what it was before.

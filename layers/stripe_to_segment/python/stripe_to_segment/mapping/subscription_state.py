@@ -1,0 +1,104 @@
+"""A subscription at one moment, as far as an event shows it: before the event, or after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.mapping.facts import plan_name
+from stripe_to_segment.stripe_side.event import asked_once
+from stripe_to_segment.stripe_side.money import major
+from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
+from stripe_to_segment.stripe_side.subscription import Item, currency_of, items_before, items_of, status_of
+
+if TYPE_CHECKING:
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["State", "after_of", "before_of", "plan_properties"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A subscription at one moment: before the event, or after it."""
+
+    subscription: JsonObject
+    items: tuple[Item, ...]
+    value: MonthlyValue
+
+    @property
+    def status(self) -> str | None:
+        """The status; an end is always canceled."""
+        return status_of(self.subscription)
+
+    @property
+    def currency(self) -> str | None:
+        """The currency in lower case."""
+        return currency_of(self.subscription)
+
+    @property
+    def mrr(self) -> int | None:
+        """Minor units."""
+        return self.value.counted(self.status)
+
+    @property
+    def main(self) -> Item | None:
+        """The item that names the plan: the first licensed one, else the first."""
+        licensed = (item for item in self.items if not item.price.metered)
+        return next(licensed, next(iter(self.items), None))
+
+    @property
+    def quantity(self) -> int | None:
+        """Seats; a metered item has none."""
+        return None if self.main is None or self.main.price.metered else self.main.quantity
+
+    @property
+    def terms(self) -> frozenset[tuple[object, ...]]:
+        """What the customer pays for, item by item."""
+        return frozenset((item.id, *item.terms) for item in self.items)
+
+    @property
+    def worth(self) -> str:
+        """What the customer pays for and its monthly value, as a text that is the same for the same terms."""
+        return f"{self.value.amount} {sorted(map(str, self.terms))}"
+
+
+@asked_once
+def after_of(event: StripeEvent) -> State:
+    """The subscription as the event leaves it."""
+    subscription = event.object
+    if event.type.endswith(".deleted"):
+        # The event is the end, even in a payload rendered a moment before the status changed.
+        subscription = {**subscription, "status": "canceled"}
+    items = items_of(subscription)
+    return State(subscription, items, monthly_value(subscription, items))
+
+
+@asked_once
+def before_of(event: StripeEvent) -> State:
+    """The subscription as it was before an update, as far as `previous_attributes` tells."""
+    before = event.before
+    items = items_before(event.object, event.previous, before)
+    return State(before, items, monthly_value(before, items))
+
+
+def plan_properties(state: State, known: Known) -> dict[str, Any]:
+    """The properties that every subscription call has; amounts in major units."""
+    main = state.main
+    if main is None:
+        return dict.fromkeys(("plan", "quantity", "billing_period", "mrr"))
+    price = main.price
+    amount = None if price.unit_amount is None or price.metered else price.unit_amount * price.units(main.quantity)
+    mrr = major(state.mrr, state.currency)
+    return {
+        "plan": plan_name(price, known),
+        "price_id": price.id,
+        "product_id": price.product,
+        "quantity": state.quantity,
+        "billing_period": price.period,
+        "amount": major(amount, state.currency),
+        "currency": state.currency and state.currency.upper(),
+        "mrr": mrr,
+        "discounted": True if state.value.gross and mrr is not None else None,
+    }
