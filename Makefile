@@ -36,7 +36,10 @@ demo: build install ## The same, once: print what each sample event became, and 
 
 screenshot: build install ## Write docs/page.png, the source debugger in Chromium, and docs/demo.txt, what `make demo` prints
 	$(PYTHON) -m tools.page.screenshot
-	(echo '$$ make demo'; $(PYTHON) -m tools.demo) > docs/demo.txt
+	@# Kept only if everything arrived.
+	@mkdir -p .local
+	(echo '$$ make demo'; $(PYTHON) -m tools.demo) > .local/demo.txt
+	mv .local/demo.txt docs/demo.txt
 
 test: build install ## Run the whole test suite; PYTEST="-k renewal" chooses
 	$(PYTHON) -m pytest $(PYTEST)

@@ -1,0 +1,123 @@
+"""Cold start: what importing a function costs, in fresh processes that see its code, its layers and nothing else."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.measured import Measured, Target, interleaved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FORBIDDEN", "cold_starts", "cold_targets", "loaded_needlessly"]
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / ".aws-sam/build"
+DEPENDENCIES = BUILD / "DependenciesLayer/python"
+LAYERS = (BUILD / "StripeToSegmentLayer/python", DEPENDENCIES)
+PLAIN = ROOT / ".local/bench/aws-pattern"
+COMPILED = ROOT / ".local/bench/aws-pattern-compiled"
+PATTERN = ROOT / "benchmarks/aws_pattern"
+
+RECEIVE, DELIVER = "import receive", "import deliver"
+FLOOR = "floor: import boto3, one SQS client"
+AWS_PATTERN = "AWS's Stripe-to-EventBridge pattern, plain pip directory"
+AWS_PATTERN_COMPILED = "the same, with bytecode"
+RECEIVE_READY, DELIVER_READY = "receive, ready to answer", "deliver, ready to answer"
+
+SUBJECTS = {
+    FLOOR: ("import boto3; boto3.client('sqs')", (DEPENDENCIES,)),
+    RECEIVE: ("import app", (BUILD / "ReceiveFunction", *LAYERS)),
+    DELIVER: ("import app", (BUILD / "DeliverFunction", *LAYERS)),
+    # With the clients that the first request makes.
+    RECEIVE_READY: (
+        "import app, boto3; boto3.client('secretsmanager'); app.sqs()",
+        (BUILD / "ReceiveFunction", *LAYERS),
+    ),
+    DELIVER_READY: (
+        "import app, boto3; boto3.client('secretsmanager'); app.store(); app.queues()",
+        (BUILD / "DeliverFunction", *LAYERS),
+    ),
+    AWS_PATTERN: ("import app", (PATTERN, PLAIN)),
+    AWS_PATTERN_COMPILED: ("import app", (PATTERN, COMPILED)),
+}
+
+# What neither function may load: deliver sends, so it checks no signature; nobody needs the web frameworks.
+FORBIDDEN = {
+    RECEIVE: ("aws_xray_sdk", "pydantic", "aws_lambda_powertools.event_handler", "stripe_to_segment.store"),
+    DELIVER: ("stripe", "aws_xray_sdk", "pydantic", "aws_lambda_powertools.event_handler"),
+}
+
+ENVIRONMENT = {
+    "PATH": os.defpath,
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:none",
+    "EVENTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/events",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
+    "STATE_TABLE": "state",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_METRICS_NAMESPACE": "StripeToSegment",
+}
+
+
+def cold_starts(rounds: int) -> dict[str, Measured]:
+    """Processor seconds of a whole process each, less those of an interpreter that imports nothing."""
+    subjects: dict[str, Callable[[], float]] = {
+        name: lambda code=code, path=path: _processor_seconds(code, path) for name, (code, path) in SUBJECTS.items()
+    }
+    empty = "empty"
+    found = interleaved({empty: lambda: _processor_seconds("pass", ()), **subjects}, rounds)
+    bare = sorted(found.pop(empty))[rounds // 2]
+    return {name: Measured(name, tuple(value - bare for value in values)) for name, values in found.items()}
+
+
+def cold_targets(cold: dict[str, Measured]) -> list[Target]:
+    """The limits on the import of each function."""
+    limits = ((RECEIVE, FLOOR, 1.3), (RECEIVE, AWS_PATTERN, 0.6), (DELIVER, FLOOR, 1.3), (DELIVER, AWS_PATTERN, 0.6))
+    ratios = [Target(f"{name} / {other}", cold[name].over(cold[other]), most) for name, other, most in limits]
+    needless = [Target(f"{name}: modules it has no use for", len(loaded_needlessly(name)), 0) for name in FORBIDDEN]
+    clients = [Target(f"{name}: clients made, addresses asked", _contacts(name), 0) for name in FORBIDDEN]
+    return [*ratios, *needless, *clients]
+
+
+def loaded_needlessly(name: str) -> list[str]:
+    """Which forbidden modules importing a function loads."""
+    code, path = SUBJECTS[name]
+    listing = f"{code}, sys\nprint(*(name for name in {FORBIDDEN[name]!r} if name in sys.modules))"
+    return _run(listing, path).split()
+
+
+def _contacts(name: str) -> int:
+    """How many AWS clients are made and how many connections are tried while a function is imported."""
+    code, path = SUBJECTS[name]
+    watch = (
+        "import sys, botocore.session as session\n"
+        "found = []\n"
+        "session.Session.create_client = lambda *given, **more: found.append(given)\n"
+        "sys.addaudithook(lambda event, _: event in ('socket.connect', 'socket.getaddrinfo') and found.append(event))\n"
+    )
+    return int(_run(f"{watch}{code}\nprint(len(found))", path))
+
+
+def _processor_seconds(code: str, path: tuple[Path, ...]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _run(code, path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _run(code: str, path: tuple[Path, ...]) -> str:
+    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    # The interpreter itself, not the environment's link to it; -S -s: no site-packages.
+    interpreter = str(Path(sys.executable).resolve())
+    command = [interpreter, "-S", "-s", "-c", code]
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -1,0 +1,93 @@
+"""The two functions as Lambda would load them, with what lies behind them replaced: no AWS, no Segment."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.cold_start import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from stripe_to_segment.store import Store
+
+__all__ = [
+    "ENVIRONMENT",
+    "SIGNING_SECRET",
+    "WRITE_KEY",
+    "Context",
+    "StandInQueue",
+    "deliver_function",
+    "receive_function",
+]
+
+ROOT = Path(__file__).resolve().parents[1]
+SIGNING_SECRET = "whsec_benchmark"  # noqa: S105 - nobody's
+WRITE_KEY = "k" * 32
+SECRET = {
+    "stripe_signing_secrets": [SIGNING_SECRET],
+    "segment_write_key": WRITE_KEY,
+    "segment_test_write_key": WRITE_KEY,
+}
+
+
+class StandInQueue:
+    """Takes everything at once: what is measured is the function beyond the call."""
+
+    def send_message(self, **_: Any) -> dict[str, Any]:
+        """Take a message."""
+        return {}
+
+    def change_message_visibility_batch(self, **_: Any) -> dict[str, Any]:
+        """Take new timeouts."""
+        return {}
+
+
+class Context:
+    """As much of Lambda's context as the functions look at."""
+
+    function_name = "bench"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:bench"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        """A minute, always."""
+        return 60_000
+
+
+def receive_function() -> ModuleType:
+    """functions/receive/app.py with a queue that costs nothing."""
+    app = _loaded("receive", {})
+    queue = StandInQueue()
+    app.sqs = lambda: queue
+    return app
+
+
+def deliver_function(segment: str, store: Callable[[], Store]) -> ModuleType:
+    """functions/deliver/app.py, sending to an address; `store` gives the StateTable of each batch."""
+    app = _loaded("deliver", {"SEGMENT_ENDPOINT": segment})
+    queues = app.Queues(StandInQueue(), "events", "dead-letters")
+    app.queues, app.store = (lambda: queues), store
+    return app
+
+
+def _loaded(name: str, environment: dict[str, str]) -> Any:
+    os.environ.update({**ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath), **environment})
+    folder = ROOT / "functions" / name
+    sys.path.insert(0, str(folder))
+    spec = importlib.util.spec_from_file_location(f"{name}_app", folder / "app.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(folder)
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    text = json.dumps(SECRET)
+    app.secret._fetch = lambda: text  # noqa: SLF001 - the one seam there is; the function itself asks Secrets Manager
+    return app

@@ -1,0 +1,112 @@
+"""The figures of one run as tables, on the screen and in benchmarks/README.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.cold_start import FLOOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from benchmarks.measured import Measured, Target
+
+__all__ = ["between_marks", "table", "write_report"]
+
+README = Path(__file__).with_name("README.md")
+WARM_NAMES = {
+    "deliver": "**deliver**, 100 events to a batch",
+    "queue": "segment-analytics-python 2.4.0, queue and flush in the handler",
+    "sync": "segment-analytics-python 2.4.0, sync mode",
+    "naive": "naive handler: construct_event, one call in sync mode",
+    "mapped": "of deliver: parse, identity, map, pack (each event alone)",
+    "door": "**receive**, an event of over 10 KB, beyond the SQS call",
+    "json": "of that, what is inevitable: json.loads and json.dumps of the event",
+    "sqs": "for comparison: one SendMessage through boto3",
+    "dynamodb": "for comparison: one PutItem through boto3",
+    "yardstick": "yardstick: one fixed `track` in sync mode",
+}
+
+
+def write_report(  # noqa: PLR0913, PLR0917 - every part of one run
+    cold: dict[str, Measured],
+    warm: dict[str, Measured],
+    found: dict[str, Any],
+    growth: dict[int, dict[str, float]],
+    targets: list[Target],
+    seconds: float,
+) -> None:
+    """Print the tables and put them into the README."""
+    text = "\n\n".join(
+        [
+            f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. The run took {seconds:.0f} s.",
+            "### Targets",
+            table(("target", "found", "limit", "met"), _target_rows(targets)),
+            "### Cold start: import in a fresh process",
+            table(("subject", "ratio to the floor", "processor ms here", "spread"), _cold_rows(cold)),
+            "### Warm: processor time for an event",
+            table(("subject", "ratio to the yardstick", "processor µs here", "spread"), _warm_rows(warm)),
+            _one_batch(warm, found),
+            "### Growth: deliver, batches of 100",
+            table(("events", "processor µs an event", "peak memory, MB"), _growth_rows(growth)),
+        ]
+    )
+    print(text)
+    README.write_text(between_marks(README.read_text("utf-8"), text), "utf-8")
+
+
+def between_marks(page: str, text: str) -> str:
+    """The page with what stands between its two marks replaced."""
+    head, start, rest = page.partition("<!-- figures -->\n")
+    _, end, tail = rest.partition("<!-- end of figures -->")
+    return f"{head}{start}\n{text}\n\n{end}{tail}"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table; all columns but the first are set right."""
+    rule = ("---", *("---:" for _ in head[1:]))
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def _one_batch(warm: dict[str, Measured], found: dict[str, Any]) -> str:
+    segment = f"One batch of 100 events of 100 customers: {found['https requests']} HTTPS request"
+    reads = f"{found['reads']} DynamoDB reads ({found['keys read']} keys)"
+    writes = f"{found['writes']} conditional writes ({found['write units']} units)"
+    pace = f"With waiting for the receiver, deliver passed {1 / warm['deliver wall'].median:,.0f} events a second"
+    return f"{segment}, {reads}, {writes}. {pace}."
+
+
+def _target_rows(targets: list[Target]) -> Iterator[tuple[str, ...]]:
+    for target in targets:
+        name = f"{target.name} ({target.note})" if target.note else target.name
+        yield name, f"{target.found:.2f}", f"≤ {target.most:.3g}", "yes" if target.met else "**no**"
+
+
+def _cold_rows(cold: dict[str, Measured]) -> Iterator[tuple[str, ...]]:
+    for name, each in sorted(cold.items(), key=lambda entry: entry[1].over(cold[FLOOR])):
+        yield name, f"{each.over(cold[FLOOR]):.2f}", f"{each.median * 1e3:.0f}", f"±{each.spread:.0%}"
+
+
+def _warm_rows(warm: dict[str, Measured]) -> Iterator[tuple[str, ...]]:
+    for key, name in WARM_NAMES.items():
+        each = warm[key]
+        yield name, f"{each.over(warm['yardstick']):.2f}", f"{each.median * 1e6:.0f}", f"±{each.spread:.0%}"
+
+
+def _growth_rows(growth: dict[int, dict[str, float]]) -> Iterator[tuple[str, ...]]:
+    for size, each in growth.items():
+        yield f"{size:,}", f"{each['seconds'] * 1e6:.0f}", f"{each['peak'] / 1e6:.0f}"
+
+
+def _machine() -> str:
+    processor = platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text("utf-8").splitlines() if line.startswith("model name")]
+        processor = f"{names[0].partition(':')[2].strip()} ({processor})" if names else processor
+    load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
+    return f"{os.cpu_count()} cores {processor}, {platform.system()}, Python {platform.python_version()}{load}"

@@ -1,0 +1,187 @@
+"""The warm measurements, in one process whose own output goes nowhere: `python -m benchmarks.worker RESULT ROUNDS`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from benchmarks.functions import ENVIRONMENT, Context, deliver_function, receive_function
+from benchmarks.measured import interleaved
+from benchmarks.peers import naive_handler, queue_and_flush, signature, sync_calls, sync_mode
+from benchmarks.receiver import receiving
+from benchmarks.table import CountingTable
+from benchmarks.workload import SAMPLES, event_texts, large_event, sqs_batch
+from stripe_to_segment.delivery import Delivery, Record
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.client import batches
+from stripe_to_segment.settings import Settings
+from stripe_to_segment.store import DynamoStore, MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from stripe_to_segment.segment_side.calls import Call
+
+BATCH = 100
+DOOR_REQUESTS = 50
+PASSES = 5
+NOW = 2_000_000_000.0
+
+
+def main() -> None:
+    """Measure and write the values down, in seconds of processor time for each event."""
+    result, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    os.environ.update(ENVIRONMENT)
+    with receiving() as receiver:
+        app = deliver_function(receiver.url, MemoryStore)
+        door = _door()
+        texts = event_texts(0, BATCH)
+        batch = sqs_batch(texts)
+        signed = [(text, signature(text)) for text in texts]
+        sync, queue = sync_mode(receiver.url), queue_and_flush(receiver.url)
+        naive, yardstick = naive_handler(receiver.url), sync_calls(receiver.url)
+        wall: list[float] = []
+
+        def delivered() -> float:
+            start = time.perf_counter()
+            spent = _spent(lambda: app.handler(batch, Context()), BATCH)
+            wall.append((time.perf_counter() - start) / BATCH)
+            return spent
+
+        subjects: dict[str, Callable[[], float]] = {
+            "yardstick": lambda: _spent(lambda: yardstick(BATCH), BATCH),
+            "deliver": delivered,
+            "sync": lambda: _spent(lambda: sync(texts), BATCH),
+            "queue": lambda: _spent(lambda: queue(texts), BATCH),
+            "naive": lambda: _spent(lambda: naive(signed), BATCH),
+            "door": lambda: _spent(door, DOOR_REQUESTS),
+            "mapped": _mapped,
+            "json": _decoded_and_encoded,
+            "sqs": _queue_call(receiver.url),
+            "dynamodb": _table_call(receiver.url),
+        }
+        values = interleaved(subjects, rounds)
+        values["deliver wall"] = tuple(wall[-rounds:])
+        facts = _one_batch(receiver.url, lambda: receiver.requests, batch)
+        result.write_text(json.dumps({"values": values, **facts}), "utf-8")
+
+
+def _spent(work: Callable[[], object], events: int) -> float:
+    start = time.process_time()
+    work()
+    return (time.process_time() - start) / events
+
+
+def _door() -> Callable[[], None]:
+    """The receive function, signature and all, for a large event."""
+    app, text = receive_function(), large_event()
+    request: dict[str, Any] = {"body": text, "isBase64Encoded": False, "headers": {}}
+
+    def knock() -> None:
+        request["headers"] = {"stripe-signature": signature(text)}
+        for _ in range(DOOR_REQUESTS):
+            answer = app.handler(request, Context())
+            if answer["statusCode"] != 200:  # noqa: PLR2004 - accepted
+                raise AssertionError(answer)
+
+    return knock
+
+
+def _mapped() -> float:
+    """Parse, identity, map and pack: the median over the sample events, each alone and of a customer never seen."""
+    return statistics.median(
+        statistics.median(_spent(lambda record=record: _delivery().deliver([record], NOW), 1) for _ in range(PASSES))
+        for record in RECORDS
+    )
+
+
+def _decoded_and_encoded() -> float:
+    """What of that no Python program gets around: reading the event and writing as much JSON again."""
+    return statistics.median(
+        statistics.median(_spent(lambda text=text: json.dumps(json.loads(text)), 1) for _ in range(PASSES))
+        for _, text in SAMPLES
+    )
+
+
+def _queue_call(url: str) -> Callable[[], float]:
+    """The processor's part of one SendMessage of a large event through boto3."""
+    client, text = boto3.client("sqs", endpoint_url=url), large_event()
+    return lambda: _spent(lambda: client.send_message(QueueUrl=f"{url}/1/q", MessageBody=text), 1)
+
+
+def _table_call(url: str) -> Callable[[], float]:
+    """The same of one conditional PutItem of a customer's record."""
+    client = boto3.client("dynamodb", endpoint_url=url)
+    item = {"pk": {"S": "profile#own:live:cus_1"}, "version": {"N": "1"}, "record": {"S": "x" * 600}}
+    condition = "attribute_not_exists(pk)"
+    return lambda: _spent(lambda: client.put_item(TableName="state", Item=item, ConditionExpression=condition), 1)
+
+
+def _delivery() -> Delivery:
+    return Delivery(SETTINGS, MemoryStore(), _packed, _as_it_is)
+
+
+SETTINGS = Settings()
+ACCEPTED = Answer(Verdict.ACCEPTED)
+RECORDS = [Record(name, text) for name, text in SAMPLES]
+
+
+def _packed(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+    del livemode
+    for batch in batches(calls):
+        b",".join(call.encoded for call in batch)
+    return dict.fromkeys((call.message_id for call in calls), ACCEPTED)
+
+
+def _as_it_is(call: dict[str, Any], _event: dict[str, Any]) -> object:
+    return call
+
+
+def _one_batch(url: str, requests: Callable[[], int], batch: dict[str, Any]) -> dict[str, Any]:
+    """What one batch asks of Segment and of DynamoDB, and how much it and the door write to the log."""
+    table = CountingTable()
+    app = deliver_function(url, lambda: DynamoStore(table, "state"))
+    before = requests()
+    log = _log_of(lambda: app.handler(batch, Context()))
+    time.sleep(0.1)
+    door = _door()
+    return {
+        "https requests": requests() - before,
+        "reads": table.requests["BatchGetItem"],
+        "writes": table.requests["PutItem"],
+        "keys read": table.keys_read,
+        "write units": sum(-(-size // 1024) for size in table.bytes_written),
+        "log bytes deliver": len(log) / BATCH,
+        "log bytes receive": len(_log_of(door)) / DOOR_REQUESTS,
+        "event bytes": sum(len(text) for _, text in SAMPLES) / len(SAMPLES),
+    }
+
+
+def _log_of(work: Callable[[], object]) -> bytes:
+    """What a function prints; its logger wrote to this process's output before this and does again afterwards."""
+    from stripe_to_segment.observability import logger  # noqa: PLC0415 - loaded with a function's environment
+
+    written, before = io.StringIO(), sys.stdout
+    handlers = [(handler, handler.stream) for handler in logger._logger.handlers]  # noqa: SLF001 - no public way
+    sys.stdout = written
+    for handler, _ in handlers:
+        handler.stream = written
+    try:
+        work()
+    finally:
+        sys.stdout = before
+        for handler, stream in handlers:
+            handler.stream = stream
+    return written.getvalue().encode()
+
+
+if __name__ == "__main__":
+    main()
