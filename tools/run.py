@@ -17,12 +17,10 @@ from rich.progress import track
 
 from tools.local_stack import WEBHOOK_PATH, LocalStack, LocalStackError, Secret, stop_on_signals
 from tools.local_stack.console import Steps, make_console, print_error, print_table, print_verdict
-from tools.local_stack.errors import PortInUseError
 from tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
 from tools.local_stack.rehearsal import differences, play, settle
-from tools.page import Gate, create_page
+from tools.page import PAGE_PORT, Debugger
 from tools.receiver import Receiver
-from tools.receiver.runner import ServerThread
 from tools.send import UnreachableError
 from tools.stack_file import STACK_FILE, read_stack_file
 
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["main"]
-
-PAGE_PORT = 4242
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,8 +73,8 @@ def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
         Receiver(sources=sources) as receiver,
         LocalStack(receiver.url, parameters=LOCAL_PARAMETERS, secret=secret, port=options.port, report=steps) as stack,
     ):
-        gate = Gate(lambda: stack.webhook_url)
-        with _page_server(options.page_port, receiver, gate, stack) as page, _stack_file(page, stack, secret):
+        page = Debugger(stack, receiver, secret.stripe_signing_secrets[0], options.page_port or None)
+        with page, _stack_file(page.url, stack, secret):
             if not options.no_samples:
                 _post_samples(console, stack, receiver, f"{page.url}{WEBHOOK_PATH}", secret)
             console.print(f"\npage     {page.url}")
@@ -109,27 +105,13 @@ def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: 
     print_verdict(console, played, differences(played, stack.queued(), receiver), time.monotonic() - started)
 
 
-def _page_server(port: int, receiver: Receiver, gate: Gate, stack: LocalStack) -> ServerThread:
-    def waiting() -> dict[str, int]:
-        queued = stack.queued()
-        return {"waiting in the queue": len(queued.events), "dead letters": len(queued.dead_letters)}
-
-    page = create_page(gate, receiver.record, waiting)
-    try:
-        return ServerThread(page, port or PAGE_PORT)
-    except OSError as error:
-        if port:
-            raise PortInUseError(port, "the page") from error
-        return ServerThread(page)
-
-
 @contextlib.contextmanager
-def _stack_file(page: ServerThread, stack: LocalStack, secret: Secret) -> Iterator[None]:
+def _stack_file(page_url: str, stack: LocalStack, secret: Secret) -> Iterator[None]:
     """Tell the command line where the stack is, as long as it is there."""
     content = {
-        "webhook_url": f"{page.url}{WEBHOOK_PATH}",
+        "webhook_url": f"{page_url}{WEBHOOK_PATH}",
         "signing_secret": secret.stripe_signing_secrets[0],
-        "page_url": page.url,
+        "page_url": page_url,
         "endpoint_url": stack.endpoint_url,
         "stack_name": stack.deployment.name,
     }

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.segment_side.calls import encode
-from tests.unit.shapes import DAY, NOW, a_charge, a_session, an_event, an_invoice
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_charge,
+    a_price,
+    a_session,
+    a_subscription,
+    an_event,
+    an_invoice,
+    an_item,
+)
 from tests.unit.worlds import World, names
 
 COMPLETED = "checkout.session.completed"
@@ -199,6 +209,13 @@ def test_an_order_too_large_for_segment_leaves_out_its_last_products_and_says_ho
     assert 0 < len(order["products"]) < 80
     assert order["products_omitted"] == 80 - len(order["products"])
     assert order["total"] == 20
+
+
+def test_an_invoice_calls_the_plan_as_its_subscription_does() -> None:
+    world = World()
+    price = a_price(lookup_key="basic_monthly")
+    world.deliver(an_event("customer.subscription.created", a_subscription(an_item(price))))
+    assert world.tracks(an_event("invoice.paid", an_invoice()))["Order Completed"]["plan"] == "basic_monthly"
 
 
 def test_each_failed_attempt_is_told_once() -> None:

@@ -1,8 +1,7 @@
-"""The page of `make run`: what came from Stripe on one side, what went to Segment on the other."""
+"""The local source debugger of `make run`: what came from Stripe, what went to Segment, and everything between."""
 
 from __future__ import annotations
 
-from tools.page.app import create_page
-from tools.page.gate import Gate
+from tools.page.desk import PAGE_PORT, Debugger, Desk
 
-__all__ = ["Gate", "create_page"]
+__all__ = ["PAGE_PORT", "Debugger", "Desk"]

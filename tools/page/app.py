@@ -2,74 +2,128 @@
 
 | request | meaning |
 |---|---|
-| `GET /` | the page |
-| `GET /feed` | what it shows, newest first |
 | `POST /webhooks/stripe` | the webhook address of the local stack |
+| `GET /` | the page |
+| `GET /stream` | what changes, as server-sent events: `hello` first, then `entries` and `state` |
+| `GET /events/KEY` | all about one event |
+| `GET /users`, `GET /users/ID` | the users as Segment would hold them |
+| `GET /menu` | the samples, stories and moods that there are |
+| `POST /send` | `{"sample": NAME}` or `{"story": NAME}` |
+| `POST /segment` | `{"mood": NAME}`: how Segment's stand-in behaves |
+| `POST /redrive` | move the dead letters back into the queue |
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tools.page.guard import Guard
+from tools.page.moods import MOODS
+from tools.page.streaming import stream
+from tools.samples import samples
+from tools.stories import STORIES
 
+if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from tools.page.gate import Gate
-    from tools.receiver import Record
+    from tools.page.desk import Desk
 
 __all__ = ["create_page"]
 
 STATIC = Path(__file__).with_name("static")
-SHOWN_CALLS = 500
 
 
-def create_page(gate: Gate, record: Record, waiting: Callable[[], dict[str, int]]) -> Starlette:
-    """Make the application.
-
-    Parameters
-    ----------
-    gate
-        The webhook address, with the events it has seen.
-    record
-        What the Segment imitation has received.
-    waiting
-        Counts the messages in each queue, by the queue's name.
-    """
-
-    async def page(_: Request) -> Response:
-        return FileResponse(STATIC / "index.html")
-
-    def feed(_: Request) -> Response:
-        # Not async: counting asks the emulator, which must not hold up the webhook.
-        calls = [_shown(kept.as_json()) for kept in reversed(record.calls[-SHOWN_CALLS:])]
-        return JSONResponse(
-            {
-                "events": [asdict(event) for event in gate.events],
-                "calls": calls,
-                "violations": record.violations,
-                "waiting": waiting(),
-            }
-        )
-
+def create_page(desk: Desk) -> Starlette:
+    """Make the application over everything that the page shows and does."""
+    page = _Page(desk)
     return Starlette(
         routes=[
-            Route("/", page, methods=["GET"]),
-            Route("/feed", feed, methods=["GET"]),
-            Route("/webhooks/stripe", gate.webhook, methods=["POST"]),
+            Route("/webhooks/stripe", desk.gate.webhook, methods=["POST"]),
+            Route("/", page.index, methods=["GET"]),
+            Route("/stream", page.stream, methods=["GET"]),
+            Route("/events/{key}", page.event, methods=["GET"]),
+            Route("/users", page.users, methods=["GET"]),
+            Route("/users/{key:path}", page.user, methods=["GET"]),
+            Route("/menu", page.menu, methods=["GET"]),
+            Route("/send", page.send, methods=["POST"]),
+            Route("/segment", page.segment, methods=["POST"]),
+            Route("/redrive", page.redrive, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
-        ]
+        ],
+        middleware=[Middleware(Guard)],
     )
 
 
-def _shown(kept: dict[str, Any]) -> dict[str, Any]:
-    return {"received_at": kept["received_at"], "source": kept["source"], "call": kept["call"]}
+class _Page:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def index(self, _: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    async def stream(self, _: Request) -> Response:
+        return StreamingResponse(stream(self._desk), media_type="text/event-stream")
+
+    def event(self, request: Request) -> Response:
+        return _found(self._desk.journal.detail(request.path_params["key"]))
+
+    def users(self, _: Request) -> Response:
+        return JSONResponse(self._desk.journal.people())
+
+    def user(self, request: Request) -> Response:
+        return _found(self._desk.journal.person(request.path_params["key"]))
+
+    def menu(self, _: Request) -> Response:
+        return JSONResponse(
+            {
+                "webhook": f"{self._desk.url}/webhooks/stripe",
+                "samples": [{"name": each.name, "type": each.type} for each in samples()],
+                "stories": [
+                    {"name": each.name, "title": each.title, "tells": each.tells, "events": len(each.steps)}
+                    for each in STORIES.values()
+                ],
+                "moods": [{"name": mood.name, "title": mood.title, "tells": mood.tells} for mood in MOODS.values()],
+            }
+        )
+
+    async def send(self, request: Request) -> Response:
+        asked = await _asked(request)
+        try:
+            if "story" in asked:
+                count = self._desk.sender.send_story(str(asked["story"]))
+            else:
+                count = self._desk.sender.send_sample(str(asked.get("sample")))
+        except LookupError as error:
+            return JSONResponse({"error": str(error)}, status_code=404)
+        return JSONResponse({"events": count}, status_code=202)
+
+    async def segment(self, request: Request) -> Response:
+        mood = MOODS.get(str((await _asked(request)).get("mood")))
+        if mood is None:
+            return JSONResponse({"error": f"the moods are {', '.join(MOODS)}"}, status_code=404)
+        self._desk.record.behaviour = mood.behaviour
+        return JSONResponse({"mood": mood.name})
+
+    async def redrive(self, _: Request) -> Response:
+        return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive)})
+
+
+async def _asked(request: Request) -> dict[str, Any]:
+    try:
+        asked = await request.json()
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
+
+
+def _found(value: dict[str, Any] | None) -> Response:
+    return JSONResponse({"error": "not here"}, status_code=404) if value is None else JSONResponse(value)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from starlette.responses import JSONResponse, Response
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-__all__ = ["Gate", "SeenEvent"]
+__all__ = ["Gate", "SeenRequest"]
 
 # What only concerns one connection is not passed on: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
 HOP_BY_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"})
 TIMEOUT_SECONDS = 35.0
-KEPT_EVENTS = 500
+KEPT_REQUESTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class SeenEvent:
+class SeenRequest:
     """One request that came to the webhook address.
 
     Attributes
@@ -35,9 +34,9 @@ class SeenEvent:
     number
         Counted from 1.
     received_at
-        When it came, ISO 8601 with time zone.
-    id, type
-        The event's own; empty where the body is no event.
+        When it came, with time zone.
+    body
+        What it held.
     status, answer
         What the receive function answered.
     milliseconds
@@ -45,9 +44,8 @@ class SeenEvent:
     """
 
     number: int
-    received_at: str
-    id: str
-    type: str
+    received_at: datetime
+    body: bytes
     status: int
     answer: str
     milliseconds: int
@@ -66,19 +64,20 @@ class Gate:
         self._webhook_url = webhook_url
         self._lock = threading.Lock()
         self._count = 0
-        self._events: deque[SeenEvent] = deque(maxlen=KEPT_EVENTS)
+        self._seen: deque[SeenRequest] = deque(maxlen=KEPT_REQUESTS)
+        self.came = threading.Event()
+        """Set whenever a request was answered; whoever waits for it clears it."""
 
-    @property
-    def events(self) -> list[SeenEvent]:
-        """The latest events, newest first."""
+    def since(self, number: int) -> list[SeenRequest]:
+        """The requests after this number, oldest first."""
         with self._lock:
-            return list(reversed(self._events))
+            return [seen for seen in self._seen if seen.number > number]
 
     async def webhook(self, request: Request) -> Response:
         """Answer as the receive function does."""
         body = await request.body()
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
-        received_at, started = datetime.now(UTC).isoformat(), time.perf_counter()
+        received_at, started = datetime.now(UTC), time.perf_counter()
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
             try:
                 answer = await client.post(self._webhook_url(), content=body, headers=headers)
@@ -86,30 +85,10 @@ class Gate:
                 problem = {"error": f"the local stack does not answer: {str(error) or type(error).__name__}"}
                 answer = httpx.Response(502, json=problem)
         milliseconds = round((time.perf_counter() - started) * 1000)
-        self._note(body, received_at, answer, milliseconds)
-        media_type = answer.headers.get("content-type", JSONResponse.media_type)
-        return Response(answer.content, answer.status_code, media_type=media_type)
-
-    def _note(self, body: bytes, received_at: str, answer: httpx.Response, milliseconds: int) -> None:
-        event = _parsed(body)
         with self._lock:
             self._count += 1
-            self._events.append(
-                SeenEvent(
-                    number=self._count,
-                    received_at=received_at,
-                    id=str(event.get("id") or ""),
-                    type=str(event.get("type") or ""),
-                    status=answer.status_code,
-                    answer=answer.text,
-                    milliseconds=milliseconds,
-                )
-            )
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return event if isinstance(event, dict) else {}
+            seen = SeenRequest(self._count, received_at, body, answer.status_code, answer.text, milliseconds)
+            self._seen.append(seen)
+        self.came.set()
+        media_type = answer.headers.get("content-type", JSONResponse.media_type)
+        return Response(answer.content, answer.status_code, media_type=media_type)

@@ -1,73 +1,121 @@
-// Fetches the feed once a second and adds what is new on top. Nothing is ever redrawn: opened details stay open.
+// Puts the parts together: what the stream tells and what is chosen decides what is shown.
 
-const PAUSE = 1000;
-const shown = { events: new Set(), calls: new Set() };
+import { fillMenu, openSenderWhereThereIsRoom, showState } from "./controls.js";
+import { $, h } from "./dom.js";
+import { eventView } from "./event.js";
+import { onFilter, refreshChoices, showFilters } from "./filters.js";
+import { plural, untilText } from "./format.js";
+import { arrowKeys, flash, renderList } from "./list.js";
+import { route } from "./route.js";
+import { ask, connect, entries, on } from "./store.js";
+import { personView, renderPeople } from "./users.js";
 
-const time = (iso) => new Date(iso).toLocaleTimeString();
+let people = [];
+let shownDetail = "";
 
-function fill(id, { name, badge, bad, detail, at }) {
-  const item = document.getElementById(id).content.cloneNode(true);
-  item.querySelector(".name").textContent = name;
-  item.querySelector(".badge").textContent = badge;
-  item.querySelector(".badge").classList.toggle("bad", bad);
-  item.querySelector(".detail").textContent = detail;
-  item.querySelector("time").textContent = time(at);
-  item.querySelector("time").dateTime = at;
-  return item;
-}
-
-function eventItem(event) {
-  const good = event.status === 200;
-  return fill("event", {
-    name: event.type || "no Stripe event",
-    badge: `${event.status}`,
-    bad: !good,
-    detail: [event.id, good ? "" : event.answer, `${event.milliseconds} ms`].filter(Boolean).join(" · "),
-    at: event.received_at,
-  });
-}
-
-function callItem({ call, source, received_at: at }) {
-  const item = fill("call", {
-    name: call.type === "track" ? call.event : call.type,
-    badge: call.type,
-    bad: false,
-    detail: [call.userId ?? call.anonymousId, source].filter(Boolean).join(" · "),
-    at,
-  });
-  item.querySelector("pre").textContent = JSON.stringify(call, null, 2);
-  return item;
-}
-
-function add(list, entries, key, item) {
-  const fresh = entries.filter((entry) => !shown[list].has(key(entry)));
-  for (const entry of fresh.reverse()) {
-    shown[list].add(key(entry));
-    document.getElementById(list).prepend(item(entry));
+function render() {
+  const { view, key } = route();
+  const count = view === "users" ? renderPeople(people, key) : renderList(key);
+  showFilters(view, count.shown, count.all);
+  const empty = { users: "No user yet: send a story.", events: "Nothing has come yet. Send a story, or point Stripe here." }[view];
+  $("empty").hidden = count.shown > 0;
+  $("empty").textContent = count.all ? "Nothing matches these filters." : empty;
+  for (const tab of ["events", "users"]) {
+    if (tab === view) $(`tab-${tab}`).setAttribute("aria-current", "page");
+    else $(`tab-${tab}`).removeAttribute("aria-current");
   }
+  document.body.classList.toggle("open", Boolean(key));
 }
 
-function state(text, bad) {
-  const line = document.getElementById("state");
-  line.classList.toggle("bad", bad);
-  // Only when it changes: screen readers speak each change.
-  if (line.textContent !== text) line.textContent = text;
+async function loadPeople() {
+  people = (await ask("/users")) ?? [];
+  if (route().view === "users") render();
 }
 
-async function refresh() {
-  try {
-    const answer = await fetch("/feed", { cache: "no-store" });
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
-    const feed = await answer.json();
-    add("events", feed.events, (event) => event.number, eventItem);
-    add("calls", feed.calls, ({ call, received_at: at }) => call.messageId ?? at, callItem);
-    const queues = Object.entries(feed.waiting).map(([name, count]) => `${count} ${name}`);
-    const broken = feed.violations.length ? [`${feed.violations.length} contract violations`] : [];
-    state([...queues, ...broken].join(" · "), broken.length > 0);
-  } catch (error) {
-    state(`the local stack does not answer (${error.message})`, true);
+async function loadDetail() {
+  const { view, key } = route();
+  const found = key ? await ask(`/${view}/${encodeURIComponent(key)}`) : null;
+  const now = route();
+  if (now.view !== view || now.key !== key) return;
+  const text = JSON.stringify([view, key, found]);
+  if (text === shownDetail) return;
+  const same = shownDetail.startsWith(JSON.stringify([view, key]).slice(0, -1));
+  shownDetail = text;
+  const draw = { users: personView, events: eventView }[view];
+  const nothing = () => key ? h("p", { class: "empty" }, "It is not here any more.") : $("welcome").content.cloneNode(true);
+  show(found ? draw(found) : nothing(), same);
+}
+
+// What was unfolded and scrolled stays so while the same thing changes.
+function show(content, same) {
+  const pane = $("detail");
+  const unfolded = same ? [...pane.querySelectorAll("details[open]")].map((details) => details.dataset.id) : [];
+  const scrolled = same ? pane.scrollTop : 0;
+  pane.replaceChildren(content);
+  for (const details of pane.querySelectorAll("details")) details.open = unfolded.includes(details.dataset.id);
+  pane.scrollTop = scrolled;
+}
+
+function announce(changed) {
+  const [last] = changed.toSorted((one, other) => other.order - one.order);
+  const more = changed.length > 1 ? `${changed.length} events, the last ` : "";
+  $("news").textContent = `${more}${last.type || "no Stripe event"}: ${last.outcome}, ${plural(last.calls.length, "call")}`;
+}
+
+let pending = null;
+function loadPeopleSoon() {
+  pending ??= setTimeout(() => { pending = null; if (route().view === "users") { loadPeople(); loadDetail(); } }, 300);
+}
+
+on("connection", (good) => {
+  const line = $("connection");
+  line.className = `connection ${good ? "good" : "bad"}`;
+  line.textContent = good ? "live" : "the local stack does not answer";
+});
+on("state", showState);
+on("entries", (changed, all) => {
+  const fresh = changed.filter((entry) => !document.querySelector(`[data-key="${CSS.escape(entry.key)}"]`));
+  refreshChoices();
+  render();
+  if (!all) {
+    flash(fresh.map((entry) => entry.key));
+    if (changed.length) announce(changed);
   }
-  setTimeout(refresh, PAUSE);
-}
-
-refresh();
+  const { view, key } = route();
+  if (view === "events" && (all || changed.some((entry) => entry.key === key) || key && !entries.has(key))) loadDetail();
+  loadPeopleSoon();
+});
+onFilter(render);
+const narrow = matchMedia("(max-width: 59.99rem)");
+let scrolled = 0;
+addEventListener("hashchange", ({ oldURL }) => {
+  const { view, key } = route();
+  if (view === "users") loadPeople();
+  render();
+  loadDetail();
+  // On a phone the detail takes the list's place, and the reader with it; Back leads to the row one came from.
+  if (narrow.matches && key) {
+    scrollTo(0, 0);
+    $("detail").focus({ preventScroll: true });
+  } else if (narrow.matches) {
+    scrollTo(0, scrolled);
+    document.querySelector(`.row[href="${CSS.escape(new URL(oldURL).hash)}"]`)?.focus({ preventScroll: true });
+  }
+});
+$("list").addEventListener("click", () => { scrolled = scrollY; });
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && route().key && !event.target.matches("input, select")) location.hash = route().view === "users" ? "#/users" : "#/";
+});
+setInterval(() => {
+  for (const element of document.querySelectorAll("[data-until]")) {
+    const text = untilText(element.dataset.until);
+    if (element.textContent !== text) element.textContent = text;
+  }
+}, 250);
+arrowKeys();
+openSenderWhereThereIsRoom();
+fillMenu();
+render();
+loadDetail();
+if (route().view === "users") loadPeople();
+connect();

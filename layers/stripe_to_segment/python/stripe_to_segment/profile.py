@@ -32,6 +32,7 @@ class SubscriptionRecord:
     as_of: Watermark
     status: str | None = None
     plan: str | None = None
+    price_id: str | None = None
     mrr: int | None = None
     currency: str | None = None
     period: str | None = None

@@ -93,16 +93,21 @@ def _unpaid(invoice: JsonObject) -> dict[str, Any]:
 
 
 def _subscribed(invoice: JsonObject, lines: Iterable[Line], known: Known) -> dict[str, Any]:
-    """The subscription billed and its plan: that of the last line that is no proration, as Stripe orders them."""
+    """The subscription billed and its plan: that of the first line that is no proration.
+
+    An invoice names its prices by id only since 2025-03-31; the subscription's record remembers what people call them.
+    """
     subscription = read.subscription_of(invoice)
     if subscription is None:
         return {}
     line = next((line for line in lines if not line.proration and line.price.id), None)
     if line is None:
         return {"subscription_id": subscription}
+    record = known.profile.subscriptions.get(subscription)
+    remembered = record.plan if record is not None and record.price_id == line.price.id else None
     return {
         "subscription_id": subscription,
-        "plan": plan_name(line.price, known),
+        "plan": line.price.label or remembered or plan_name(line.price, known),
         "price_id": line.price.id,
         "product_id": line.price.product,
         "quantity": line.quantity,

@@ -51,6 +51,7 @@ def _snapshot(state: State, as_of: Watermark, known: Known) -> SubscriptionRecor
         as_of=as_of,
         status=state.status,
         plan=None if main is None else plan_name(main.price, known),
+        price_id=None if main is None else main.price.id,
         mrr=state.mrr,
         currency=state.currency,
         period=None if main is None else main.price.period,

@@ -1,0 +1,133 @@
+"""The page of a running local stack, in a real browser that can reach nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tools.local_stack import LocalStack, Secret, stop_on_signals
+from tools.local_stack.plan import LOCAL_PARAMETERS
+from tools.page import Debugger
+from tools.page.chromium import FLAGS, find_chromium
+from tools.receiver import Behaviour, Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Locator, Page
+
+SECRET = Secret()
+PATIENCE_MILLISECONDS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """The open page, with what a person does on it."""
+
+    page: Page
+    url: str
+    segment: Receiver
+
+    @property
+    def rows(self) -> Locator:
+        """The list."""
+        return self.page.locator("#list .row")
+
+    def row(self, text: str) -> Locator:
+        """The rows with this text."""
+        return self.rows.filter(has_text=text)
+
+    def send(self, sample: str) -> None:
+        """Choose a sample event and send it."""
+        self.open_sender()
+        self.page.get_by_label("Sample event").select_option(sample)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def tell(self, title: str) -> None:
+        """Click a story."""
+        self.open_sender()
+        self.page.get_by_role("button", name=title).click()
+
+    def open_sender(self) -> None:
+        """Unfold what sends, where it is folded."""
+        if not self.page.locator("#sample").is_visible():
+            self.page.get_by_text("Send events").click()
+
+    def segment_is(self, mood: str) -> None:
+        """Flip Segment's switch."""
+        self.page.get_by_role("radio", name=mood, exact=True).check()
+
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than the window."""
+        wider: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        return wider
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test here needs the stack."""
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.stack)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: on Debian, apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def segment() -> Iterator[Receiver]:
+    sources = {"live": SECRET.segment_write_key, "test": SECRET.segment_test_write_key}
+    with Receiver(sources=sources) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(browser: Browser, segment: Receiver) -> Iterator[LocalStack]:
+    del browser  # Asked for first: without it, no stack is started for nothing.
+    with stop_on_signals(), LocalStack(segment.url, parameters=LOCAL_PARAMETERS, secret=SECRET) as running:
+        yield running
+
+
+@pytest.fixture
+def debugger(stack: LocalStack, segment: Receiver) -> Iterator[Debugger]:
+    """The page of an empty stack."""
+    segment.record.behaviour = Behaviour()
+    stack.empty()
+    segment.record.clear()
+    with Debugger(stack, segment, SECRET.stripe_signing_secrets[0], port=0) as running:
+        yield running
+    segment.record.behaviour = Behaviour()
+
+
+@pytest.fixture
+def window() -> dict[str, Any]:
+    """How the browser is set up; a test's parameters may say otherwise."""
+    return {"viewport": {"width": 1600, "height": 1000}, "color_scheme": "light"}
+
+
+@pytest.fixture
+def screen(browser: Browser, debugger: Debugger, segment: Receiver, window: dict[str, Any]) -> Iterator[Screen]:
+    """The page, opened; at the end the browser must have had nothing to complain about."""
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    context = browser.new_context(**window)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if "127.0.0.1" not in request.url else None)
+    page.goto(debugger.url)
+    expect(page.locator("#connection")).to_have_text("live")
+    yield Screen(page, debugger.url, segment)
+    context.close()
+    assert complaints == [], "the console stays empty, and no other server is asked for anything"

@@ -1,0 +1,45 @@
+"""What a call says that is new: its values beside those that earlier events of the same subscription told. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Told", "bucket_of"]
+
+
+@dataclass(slots=True)
+class Told:
+    """The last value of each property and trait; properties, user traits and group traits apart."""
+
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def learn(self, calls: Iterable[Mapping[str, Any]]) -> None:
+        """Take in the calls of one event."""
+        for call in calls:
+            self.values.setdefault(str(call.get("type")), {}).update(bucket_of(call))
+
+    def compare(self, call: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """One row for each property of a call: `name`, `value`, `mark` (changed, new or empty), and `was` if changed.
+
+        Where nothing was told before, nothing is marked: it would all be new.
+        """
+        before = self.values.get(str(call.get("type")))
+        rows: list[dict[str, Any]] = []
+        for name, value in bucket_of(call).items():
+            row = {"name": name, "value": value, "mark": ""}
+            if before is not None and name not in before:
+                row["mark"] = "new"
+            elif before is not None and before[name] != value:
+                row |= {"mark": "changed", "was": before[name]}
+            rows.append(row)
+        return rows
+
+
+def bucket_of(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A track's properties; the traits of any other call."""
+    bucket = call.get("properties" if call.get("type") == "track" else "traits")
+    return dict(bucket) if isinstance(bucket, dict) else {}

@@ -1,0 +1,39 @@
+"""How Segment's stand-in can be told to behave from the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tools.receiver import Behaviour, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MOODS", "Mood", "mood_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """A way to behave, and what to call it."""
+
+    name: str
+    title: str
+    behaviour: Behaviour
+    tells: str
+
+
+_EVERY = (
+    Mood("up", "Up", Behaviour(), "answers 200"),
+    Mood("slow", "Slow", Behaviour(Mode.SLOW, seconds=3), "answers 200 after three seconds"),
+    Mood("limited", "429", Behaviour(Mode.STATUS, 429, retry_after=3), "answers 429 with Retry-After: 3"),
+    Mood("down", "Down", Behaviour(Mode.DOWN), "cuts every connection"),
+    Mood("refuses", "400", Behaviour(Mode.STATUS, 400), "refuses for good: events go to the dead-letter queue"),
+)
+MOODS: Mapping[str, Mood] = {mood.name: mood for mood in _EVERY}
+
+
+def mood_of(behaviour: Behaviour) -> str:
+    """The name of the mood that a behaviour is; `other` where it was set elsewhere."""
+    plain = replace(behaviour, times=None)
+    return next((mood.name for mood in _EVERY if mood.behaviour == plain), "other")

@@ -1,0 +1,121 @@
+"""What the browser gets: entries, details and users as JSON values. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tools.page.entry import Outcome
+from tools.page.way import way_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tools.page.comparing import Told
+    from tools.page.entry import Entry
+    from tools.page.people import Person
+    from tools.page.totals import Totals
+    from tools.receiver import AcceptedCall
+
+    type Checks = Mapping[str, Mapping[str, list[str]]]
+
+__all__ = ["call_name", "show_detail", "show_entry", "show_person"]
+
+
+def show_entry(entry: Entry, checked: Checks, totals: Totals) -> dict[str, Any]:
+    """An entry as the list shows it."""
+    waiting = entry.outcome is Outcome.WAITING
+    event = entry.event
+    return {
+        "key": entry.key,
+        "order": entry.order,
+        "type": entry.type,
+        "at": (entry.seen[0].received_at if entry.seen else entry.first_at).isoformat(),
+        "times": len(entry.seen),
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+        "attempts": len(entry.attempts),
+        "next_at": entry.next_at.isoformat() if waiting and entry.next_at else None,
+        "object": str(event.object.get("id") or "") if event else "",
+        "customer": (event.customer or "") if event else "",
+        "subscription": entry.subscription or "",
+        "livemode": event.livemode if event else None,
+        "users": _users(entry),
+        "calls": [
+            {"name": call_name(kept.call), "kind": str(kept.call.get("type")), "flawed": _flaws(kept, checked) > 0}
+            for kept in entry.calls
+        ],
+        "pending": list(entry.pending),
+        "money": _money(entry, totals),
+    }
+
+
+def show_detail(entry: Entry, checked: Checks, totals: Totals, told: Told, last: Entry | None) -> dict[str, Any]:
+    """All about an entry: its way, the raw event, and each call with its checks and what is new in it."""
+    body = entry.seen[-1].body.decode(errors="replace") if entry.seen else ""
+    return {
+        **show_entry(entry, checked, totals),
+        "way": way_of(entry),
+        "raw": entry.event.body if entry.event else None,
+        "text": body[:2000],
+        "last": None if last is None else {"key": last.key, "type": last.type},
+        "sent": [
+            {
+                "name": call_name(kept.call),
+                "call": kept.call,
+                "at": kept.received_at.isoformat(),
+                "source": kept.source,
+                "request": kept.request,
+                "checks": checked.get(str(kept.call.get("messageId")), {"limits": [], "plan": []}),
+                "rows": told.compare(kept.call),
+            }
+            for kept in entry.calls
+        ],
+    }
+
+
+def show_person(person: Person) -> dict[str, Any]:
+    """All about a user; the timeline is newest first."""
+    return {
+        **person.as_json(),
+        "traits": [{"name": name, "value": value} for name, value in sorted(person.traits.items())],
+        "groups": [{"id": name, "traits": traits} for name, traits in person.groups.items()],
+        "timeline": [
+            {
+                "name": call_name(kept.call),
+                "kind": str(kept.call.get("type")),
+                "at": kept.call.get("timestamp"),
+                "event": ((kept.call.get("context") or {}).get("stripe") or {}).get("event_id"),
+                "anonymous": not kept.call.get("userId"),
+                "as": kept.call.get("userId") or kept.call.get("anonymousId"),
+            }
+            for kept in sorted(person.calls, key=_when, reverse=True)
+        ],
+    }
+
+
+def call_name(call: Mapping[str, Any]) -> str:
+    """The event's name of a track, the type of any other."""
+    return str(call.get("event") if call.get("type") == "track" else call.get("type"))
+
+
+def _users(entry: Entry) -> list[str]:
+    ids = (kept.call.get(kind) for kind in ("userId", "anonymousId") for kept in entry.calls)
+    return list(dict.fromkeys(value for value in ids if isinstance(value, str)))
+
+
+def _money(entry: Entry, totals: Totals) -> list[dict[str, Any]]:
+    return [
+        {"of": name, "amount": float(amount), "currency": currency}
+        for kept in entry.calls
+        for name, (amount, currency) in totals.of(kept.call).items()
+        if amount
+    ]
+
+
+def _flaws(kept: AcceptedCall, checked: Checks) -> int:
+    found = checked.get(str(kept.call.get("messageId")), {})
+    return sum(len(flaws) for flaws in found.values())
+
+
+def _when(kept: AcceptedCall) -> str:
+    return str(kept.call.get("timestamp") or kept.received_at.isoformat())

@@ -1,0 +1,94 @@
+// The list of events, newest first. A row stays the same element while it changes: focus and scroll stay where they are.
+
+import { $, breakable, h } from "./dom.js";
+import { TONES, clockTime, money, untilText } from "./format.js";
+import { matches } from "./filters.js";
+import { eventLink } from "./route.js";
+import { entries } from "./store.js";
+
+const rows = new Map();
+
+export function rowOf(entry) {
+  let row = rows.get(entry.key);
+  if (!row) {
+    row = { item: h("li"), link: h("a", { class: "row", href: eventLink(entry.key), "data-key": entry.key }), entry: null };
+    row.item.append(row.link);
+    rows.set(entry.key, row);
+  }
+  if (row.entry !== entry) {
+    row.entry = entry;
+    row.link.replaceChildren(...content(entry).filter(Boolean));
+  }
+  return row;
+}
+
+function content(entry) {
+  const tone = TONES[entry.outcome];
+  const who = entry.users[0] ?? entry.customer;
+  const waits = entry.outcome === "waiting";
+  const why = waits || tone === "bad" ? whyText(entry) : null;
+  return [
+    h("span", { class: "type" }, breakable(entry.type || "no Stripe event"), entry.times > 1 ? ` ×${entry.times}` : ""),
+    h("span", { class: "end" }, h("span", { class: `badge ${tone}` }, entry.outcome), h("time", { datetime: entry.at }, clockTime(entry.at))),
+    h("span", { class: "chips" }, entry.calls.map(chip), entry.pending.map((name) => h("span", { class: "chip pending", title: "not accepted by Segment" }, name)), entry.calls.length || entry.outcome !== "no calls" ? null : h("span", { class: "soft" }, "nothing to tell"), entry.money.map(moneyChip)),
+    h("span", { class: "who", title: who }, who),
+    why ? h("span", { class: "why" }, why) : null,
+  ];
+}
+
+const chip = (call) => h("span", { class: `chip ${call.kind}${call.flawed ? " flawed" : ""}` }, call.name, call.flawed ? " ✗" : "");
+
+function moneyChip({ of, amount, currency }) {
+  const text = { revenue: money(amount, currency), mrr: `${money(amount, currency, true)} MRR`, refunds: `${money(-amount, currency)} refunded` }[of];
+  return h("span", { class: "money" }, text);
+}
+
+function whyText(entry) {
+  const tries = entry.attempts ? [`attempt ${entry.attempts} failed`, entry.reason] : [entry.reason || "in the queue"];
+  if (entry.outcome !== "waiting") return [entry.reason];
+  const next = entry.next_at ? [" · next ", h("span", { "data-until": entry.next_at }, untilText(entry.next_at))] : [];
+  return [tries.filter(Boolean).join(": "), ...next];
+}
+
+export function renderList(opened) {
+  const list = $("list");
+  const all = [...entries.values()].sort((one, other) => other.order - one.order);
+  const shown = all.filter(matches);
+  const wanted = shown.map((entry) => rowOf(entry).item);
+  place(list, wanted);
+  for (const link of list.querySelectorAll(".row")) {
+    if (link.dataset.key === opened) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  for (const key of [...rows.keys()].filter((key) => !entries.has(key))) rows.delete(key);
+  return { shown: shown.length, all: all.length };
+}
+
+// Moves only what is not in its place already.
+export function place(list, wanted) {
+  const keep = new Set(wanted);
+  for (const item of [...list.children]) if (!keep.has(item)) item.remove();
+  wanted.forEach((item, index) => {
+    if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
+  });
+}
+
+export function flash(keys) {
+  for (const key of keys) {
+    const item = rows.get(key)?.item;
+    item?.classList.add("fresh");
+    item?.addEventListener("animationend", () => item.classList.remove("fresh"), { once: true });
+  }
+}
+
+// Up and down, Home and End go through the rows; Tab leaves them.
+export function arrowKeys() {
+  $("list").addEventListener("keydown", (event) => {
+    const links = [...$("list").querySelectorAll(".row")];
+    const at = links.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[event.key];
+    if (to === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    links[Math.max(0, Math.min(to, links.length - 1))]?.focus();
+  });
+}
