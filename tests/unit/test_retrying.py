@@ -45,9 +45,13 @@ def test_nobody_comes_back_before_the_time_that_segment_named() -> None:
     assert seconds(Fate.RETRY, 0.0, wait=120) == 121
 
 
-@pytest.mark.parametrize(("hold", "expected"), [(30, 5), (5, 5), (3, 3), (0, 1)])
-def test_what_waits_for_an_identity_looks_again_every_few_seconds(hold: int, expected: int) -> None:
-    assert seconds(Fate.WAITING, 0.9, received=4, hold=hold) == expected
+@pytest.mark.parametrize(
+    ("received", "hold", "expected"), [(1, 30, 5), (2, 30, 10), (3, 30, 20), (4, 30, 30), (1, 3, 3), (1, 0, 1)]
+)
+def test_what_waits_for_an_identity_looks_again_soon_and_then_more_rarely(
+    received: int, hold: int, expected: int
+) -> None:
+    assert seconds(Fate.WAITING, 0.9, received=received, hold=hold) == expected
 
 
 @given(

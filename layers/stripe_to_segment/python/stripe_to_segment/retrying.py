@@ -31,7 +31,9 @@ def backoff(received: int, base: int, draw: Callable[[], float]) -> int:
 def delay(verdict: Verdicts, settings: Settings, draw: Callable[[], float]) -> int:
     """Seconds until this record should be seen again."""
     if verdict.fate is Fate.WAITING:
-        return max(1, min(HOLD_STEP_SECONDS, settings.identity_hold_seconds))
+        # Most identities are a second away; for the others each look costs a receipt, so the looks grow rarer.
+        step = HOLD_STEP_SECONDS << min(max(verdict.record.received, 1) - 1, 12)
+        return max(1, min(step, settings.identity_hold_seconds, CAP_SECONDS))
     if verdict.wait is not None:
         # Everybody told to wait the same time must not come back in the same second.
         return min(CAP_SECONDS, verdict.wait + max(1, round(settings.retry_base_seconds * draw())))
