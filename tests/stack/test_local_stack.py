@@ -28,7 +28,9 @@ pytestmark = pytest.mark.stack
 
 SEGMENT = "http://127.0.0.1:9"
 RUN_AND_WAIT = """
-import sys, time
+import signal, sys, time
+# As a terminal starts it: under nohup the suite, and so this, would ignore a hang-up.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from tools.local_stack import stop_on_signals
 from tools.local_stack.deployment import Tools
 from tools.local_stack.emulator import Emulator
