@@ -56,6 +56,27 @@ def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
     assert names(world.calls) == ["identify", "Subscription Created"]
 
 
+def test_the_same_event_twice_in_one_batch_survives_an_outage() -> None:
+    """The second copy had nothing of its own to send, was taken for delivered, and its mark buried the first one."""
+    world = World()
+    event = an_event(CREATED, a_subscription())
+    world.answer = lambda _: DOWN
+    assert fates(world.batch(event, event)) == ["retry", "retry"]
+    world.answer = lambda _: ACCEPTED
+    assert fates(world.batch(event, event)) == ["delivered", "delivered"]
+    assert names(world.calls) == ["identify", "Subscription Created"]
+
+
+def test_two_events_about_one_fact_in_one_batch_survive_an_outage() -> None:
+    world = World()
+    twins = [an_event("invoice.paid", an_invoice()) for _ in range(2)]
+    world.answer = lambda _: DOWN
+    world.batch(*twins)
+    world.answer = lambda _: ACCEPTED
+    world.batch(twins[1])
+    assert names(world.calls) == ["Order Completed"]
+
+
 def test_two_event_objects_about_one_change_are_one_fact() -> None:
     world = World()
     world.batch(an_event("invoice.paid", an_invoice()))

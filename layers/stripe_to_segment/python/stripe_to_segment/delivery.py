@@ -182,7 +182,7 @@ class Delivery:
             if one.translation is not None:
                 verdicts[one.record.id] = _judge(one, one.translation, answers)
                 memory.profiles[one.key] = _remembering(
-                    one, before[one.key], memory.profiles[one.key], verdicts=verdicts, accepted=accepted, now=now
+                    one.translation, before[one.key], memory.profiles[one.key], accepted, int(now) // 86_400
                 )
         if not self.remembers:
             return []
@@ -285,7 +285,8 @@ def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) 
         return replace(told, fate=Fate.WAITING)
     if translation.outcome is Outcome.IGNORED:
         return replace(told, fate=Fate.IGNORED)
-    given = [answers[call.message_id] for call in one.calls]
+    # All of its calls, also those that another record of this batch carries; what has no answer arrived a round before.
+    given = [answers[call.message_id] for call in translation.calls if call.message_id in answers]
     for verdict, fate in (
         # Waiting first: a call that may still arrive must not be buried with one that never will.
         (Verdict.MISCONFIGURED, Fate.RETRY),
@@ -315,22 +316,15 @@ def _lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
     ]
 
 
-def _remembering(  # noqa: PLR0913 - what was, what is, and what became of it
-    one: _Work,
-    before: Profile,
-    profile: Profile,
-    *,
-    verdicts: Mapping[str, Verdicts],
-    accepted: set[str],
-    now: float,
+def _remembering(
+    translation: Translation, before: Profile, profile: Profile, accepted: set[str], today: int
 ) -> Profile:
     """The record with what of this event's calls arrived, and without what its mapping took for done and was not."""
-    translation = one.translation
-    if translation is None or translation.outcome is not Outcome.MAPPED:
+    if translation.outcome is not Outcome.MAPPED:
         return profile
     arrived = [call for call in translation.calls if call.message_id in accepted]
     marks = [call.mark for call in arrived if call.body["type"] == "track"]
-    if translation.calls and verdicts[one.record.id].fate is Fate.DELIVERED:
+    if translation.calls and len(arrived) == len(translation.calls):
         marks.append(translation.mark)
     if len(arrived) < len(translation.calls):
         profile = profile.with_corrections_of(before)
@@ -339,4 +333,4 @@ def _remembering(  # noqa: PLR0913 - what was, what is, and what became of it
         profile = replace(profile, shown=before.shown)
     if not told and translation.joins:
         profile = replace(profile, joined=before.joined)
-    return profile.with_marks(marks, int(now) // 86_400)
+    return profile.with_marks(marks, today)
