@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from tests.simulator.history import History
     from tests.simulator.worth import Payment
 
-__all__ = ["Ours", "in_order", "judged", "replayed", "shuffled_and_tripled", "with_the_clock"]
+__all__ = ["Ours", "in_order", "judged", "replayed", "shuffled_and_tripled", "through_outages", "with_the_clock"]
 
 Json = dict[str, Any]
 FINE = {Fate.DELIVERED, Fate.IGNORED}
 ACCEPTED = Answer(Verdict.ACCEPTED)
+DOWN = Answer(Verdict.RETRY, "http_503")
 
 
 @dataclass(slots=True)
@@ -41,20 +42,21 @@ class Ours:
     forgets: bool = False
     calls: list[Json] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    _store: MemoryStore = field(default_factory=MemoryStore)
+    store: MemoryStore = field(default_factory=MemoryStore)
     _records: Iterator[int] = field(default_factory=count)
 
     def deliver(self, events: Iterable[Json], now: float | None = None) -> list[Json]:
         """One batch; gives the calls it brought."""
         before = len(self.calls)
         records = [Record(f"{next(self._records)}", json.dumps(event)) for event in events]
-        delivery = Delivery(SETTINGS, self._store, self._take, lambda call, _: call)
+        delivery = Delivery(SETTINGS, self.store, self.take, lambda call, _: call)
         for verdict in delivery.deliver(records, self.frozen_at if now is None else now):
             if verdict.fate not in FINE:
                 self.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason} {verdict.detail}")
         return self.calls[before:]
 
-    def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+    def take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        """Segment, which takes everything."""
         assert not livemode
         # What stands on the wire, with every number as the decimal that is written there.
         self.calls += [json.loads(call.encoded, parse_float=Decimal, parse_int=Decimal) for call in calls]
@@ -157,6 +159,37 @@ def with_the_clock(history: History) -> Ours:
     for happening in history.happenings:
         ours.deliver([happening.body], happening.body["created"] + 5)
     ours.deliver([history.last], history.last["created"] + 5)
+    return ours
+
+
+def through_outages(history: History, seed: int) -> Ours:
+    """In order, but every fifth request is refused and of every tenth the answer is lost; what waits comes back later.
+
+    Segment keeps the first call of a messageId and drops its repeats.
+    """
+    rng = Random(f"outage {seed}")  # noqa: S311 - a simulation has to be reproducible
+    ours = Ours(history.happenings[0].body["created"])
+    kept: set[str] = set()
+
+    def take(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        mood = rng.random()
+        arriving = [] if mood < 0.2 else [call for call in calls if call.message_id not in kept]
+        kept.update(call.message_id for call in arriving)
+        ours.take(arriving, livemode=livemode)
+        return dict.fromkeys((call.message_id for call in calls), DOWN if mood < 0.3 else ACCEPTED)
+
+    waiting = [Record(f"{number}", json.dumps(event)) for number, event in enumerate(history.events)]
+    last = [Record("last", json.dumps(history.last))]
+    while waiting or last:
+        size = rng.choice((1, 2, 5, 10))
+        batch, waiting = (waiting[:size], waiting[size:]) if waiting else (last, [])
+        for verdict in Delivery(SETTINGS, ours.store, take, lambda call, _: call).deliver(batch, ours.frozen_at):
+            if verdict.fate is Fate.RETRY and verdict.record not in last:
+                waiting.insert(rng.randrange(len(waiting) + 1), verdict.record)
+            elif verdict.fate in FINE and verdict.record in last:
+                last = []
+            elif verdict.fate not in {Fate.RETRY, *FINE}:
+                ours.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason}")
     return ours
 
 

@@ -45,6 +45,13 @@ def test_shuffled_and_tripled_every_sum_is_the_truth(shape: str) -> None:
     assert {seed: faults for seed in SEEDS if (faults := faults_shuffled(a_history(seed, shape=shape), seed))} == {}
 
 
+def test_outages_lose_nothing_and_double_nothing() -> None:
+    """Requests refused, answers lost after Segment took the calls, records that come back late."""
+    runs = {seed: a_history(seed) for seed in range(1, 61)}
+    faults = {seed: laws.judged(run, laws.through_outages(run, seed), ordered=True) for seed, run in runs.items()}
+    assert {seed: found for seed, found in faults.items() if found} == {}
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_is_forgotten_in_time_is_not_missed(shape: str) -> None:
     histories = [a_history(seed, shape=shape) for seed in SEEDS]
