@@ -172,6 +172,21 @@ def test_who_opted_out_is_not_talked_about_and_that_is_remembered() -> None:
     assert names(world.calls) == ["identify"]
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        an_event(COMPLETED, a_session(metadata={"analytics_opt_out": "true"})),
+        an_event(CREATED, a_subscription(metadata={"analytics_opt_out": "1"})),
+        an_event("customer.updated", a_customer(metadata={"analytics_opt_out": "Yes"})),
+    ],
+    ids=["session", "subscription", "customer"],
+)
+def test_an_opt_out_counts_wherever_it_is_said(event: Any) -> None:
+    world = World()
+    world.deliver(event, an_event("charge.refunded", a_charge()))
+    assert world.calls == []
+
+
 def test_consent_in_metadata_goes_along_by_category_and_is_remembered() -> None:
     world = World()
     session = a_session(metadata={"consent_Analytics": "true", "consent_Advertising": "false"})
