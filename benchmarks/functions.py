@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from stripe_to_segment.store import Store
+    from stripe_to_segment.memory import Store
 
 __all__ = [
     "ENVIRONMENT",

@@ -11,7 +11,7 @@ import time
 from benchmarks.functions import Context, deliver_function
 from benchmarks.receiver import receiving
 from benchmarks.workload import event_texts, sqs_batch
-from stripe_to_segment.store import MemoryStore
+from stripe_to_segment.memory import MemoryStore
 
 BATCH = 100
 

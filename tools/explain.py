@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.delivery import Delivery, Fate, Record
+from stripe_to_segment.delivery import Delivery
+from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.store import MemoryStore
+from stripe_to_segment.verdicts import Fate, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

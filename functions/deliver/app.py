@@ -11,7 +11,7 @@ import boto3
 import requests
 
 from enrich import enrich
-from stripe_to_segment.delivery import Delivery, Fate, Record
+from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.observability import logger, metrics
 from stripe_to_segment.queueing import Queues
 from stripe_to_segment.reporting import report
@@ -21,9 +21,10 @@ from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.store import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader
+from stripe_to_segment.verdicts import Fate, Record
 
 if TYPE_CHECKING:
-    from stripe_to_segment.delivery import Verdicts
+    from stripe_to_segment.verdicts import Verdicts
 
 # Left over for writing the records down and answering, in seconds.
 RESERVE = 8.0

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.store import MemoryStore
 from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import ACCEPTED, World, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from stripe_to_segment.memory import Learnt, Memory
     from stripe_to_segment.profile import Profile
-    from stripe_to_segment.store import Learnt, Memory
 
 CREATED, UPDATED = "customer.subscription.created", "customer.subscription.updated"
 DOWN = Answer(Verdict.RETRY, "http_503")

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.identity import profile_key
-from stripe_to_segment.store import DynamoStore, MemoryStore
+from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.store import DynamoStore
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE
 from tests.unit.shapes import a_charge, a_session, a_subscription, an_event
@@ -20,7 +21,7 @@ from tools.cli import app
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_to_segment.store import Store
+    from stripe_to_segment.memory import Store
 
 CUSTOMER = "cus_basic"
 

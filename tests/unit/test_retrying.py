@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.delivery import Fate, Record, Verdicts
 from stripe_to_segment.retrying import backoff, delay
 from stripe_to_segment.settings import Settings
+from stripe_to_segment.verdicts import Fate, Record, Verdicts
 
 SETTINGS = Settings()
 HOUR = 3600

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
+from stripe_to_segment.memory import Learnt, MemoryStore
 from stripe_to_segment.profile import Profile, SubscriptionRecord
-from stripe_to_segment.store import DynamoStore, Learnt, MemoryStore, _packed, _unpacked
+from stripe_to_segment.store import DynamoStore, _packed, _unpacked
 from tests.unit.edges import TABLE, Faulty, refusal, state_table
 from tests.unit.shapes import DAY, NOW
 

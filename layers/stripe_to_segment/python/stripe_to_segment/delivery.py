@@ -6,7 +6,6 @@ Nothing here raises because of Segment, and a StateTable that does not answer me
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import (
@@ -19,11 +18,12 @@ from stripe_to_segment.errors import (
 from stripe_to_segment.identity import names_user, profile_key
 from stripe_to_segment.lookups import lookups
 from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.memory import Learnt
 from stripe_to_segment.recalling import known_to, recall
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.store import Learnt
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
 from stripe_to_segment.translation import Outcome, refusal, translate
+from stripe_to_segment.verdicts import Fate, Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.composing import Enrich
     from stripe_to_segment.lookups import Lookup
+    from stripe_to_segment.memory import Memory, Store
     from stripe_to_segment.profile import Profile
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.translation import Translation
+    from stripe_to_segment.verdicts import Record
 
     class Sender(Protocol):
         """Sends calls of one mode and gives each call's answer by messageId."""
@@ -50,48 +51,10 @@ if TYPE_CHECKING:
         def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, JsonObject]: ...
 
 
-__all__ = ["Delivery", "Fate", "Record", "Verdicts"]
+__all__ = ["Delivery"]
 
 # Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
 ROUNDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One queue message: the raw event, how often it was received (the first time is 1), and when it was queued.
-
-    `queued_at` is in epoch seconds, None where nobody counts.
-    """
-
-    id: str
-    body: str
-    received: int = 1
-    queued_at: float | None = None
-
-
-class Fate(StrEnum):
-    """What becomes of a record."""
-
-    DELIVERED = "delivered"
-    IGNORED = "ignored"
-    WAITING = "waiting"
-    RETRY = "retry"
-    DEAD = "dead"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own."""
-
-    record: Record
-    fate: Fate
-    reason: str = ""
-    detail: str = ""
-    wait: int | None = None
-    event: StripeEvent | None = None
-    calls: tuple[str, ...] = ()
-    rung: str | None = None
-    unknown: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

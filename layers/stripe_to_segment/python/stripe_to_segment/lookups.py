@@ -10,9 +10,9 @@ from stripe_to_segment.mapping.naming import products_needed
 from stripe_to_segment.stripe_side.fields import text
 
 if TYPE_CHECKING:
+    from stripe_to_segment.memory import Memory
     from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.store import Memory
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["Lookup", "lookups"]

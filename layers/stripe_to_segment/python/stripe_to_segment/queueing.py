@@ -12,7 +12,7 @@ from stripe_to_segment.observability import count, logger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stripe_to_segment.delivery import Verdicts
+    from stripe_to_segment.verdicts import Verdicts
 
 __all__ = ["Queues"]
 

@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_side.fields import listed
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from stripe_to_segment.store import Memory, Store
+    from stripe_to_segment.memory import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["known_to", "recall"]

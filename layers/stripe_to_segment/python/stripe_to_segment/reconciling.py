@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from stripe_to_segment.enqueuing import Enqueued
+    from stripe_to_segment.memory import Memory, Store
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.translation import Translation

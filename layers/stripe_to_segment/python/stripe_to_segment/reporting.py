@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery import Fate
 from stripe_to_segment.observability import count, logger, measure
+from stripe_to_segment.verdicts import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stripe_to_segment.delivery import Verdicts
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.verdicts import Verdicts
 
 __all__ = ["report"]
 

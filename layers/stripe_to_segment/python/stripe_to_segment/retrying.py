@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery import Fate
+from stripe_to_segment.verdicts import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_to_segment.delivery import Verdicts
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.verdicts import Verdicts
 
 __all__ = ["CAP_SECONDS", "backoff", "delay"]
 

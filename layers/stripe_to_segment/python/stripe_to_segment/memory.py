@@ -1,0 +1,101 @@
+"""What the core sees of what is kept between invocations, and the StateTable's twin in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from stripe_to_segment.errors import StoreConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from stripe_to_segment.lookups import Lookup
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["Learnt", "Memory", "MemoryStore", "Store"]
+
+DAY = 86_400
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
+
+    `as_of` says, by kind and key, as of which epoch second an order or a product's name is true.
+    """
+
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    orders: dict[str, str] = field(default_factory=dict)
+    product_names: dict[str, str] = field(default_factory=dict)
+    read: dict[Lookup, JsonObject] = field(default_factory=dict)
+    as_of: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A product name, a payment's order or a bookmark, with the epoch second as of which it is true."""
+
+    kind: str
+    key: str
+    value: str
+    as_of: int
+
+
+class Store(Protocol):
+    """What is kept between invocations."""
+
+    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
+        """Everything known under these keys. Raises StoreUnavailableError."""
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write what was learnt, then records whose version is still the one read; gives the errors by key."""
+
+
+class MemoryStore:
+    """The twin for tests and for `explain`: the same conditions, in a dict."""
+
+    def __init__(self) -> None:
+        self.profiles: dict[str, Profile] = {}
+        self.learnt: dict[tuple[str, str], Learnt] = {}
+
+    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
+        """Everything known under these keys."""
+        wanted = [*(("order", key) for key in orders), *(("product", key) for key in product_names)]
+        known = [self.learnt[entry] for entry in wanted if entry in self.learnt]
+        return Memory(
+            {key: self.profiles[key] for key in profiles if key in self.profiles},
+            {fact.key: fact.value for fact in known if fact.kind == "order"},
+            {fact.key: fact.value for fact in known if fact.kind == "product"},
+            as_of={(fact.kind, fact.key): fact.as_of for fact in known},
+        )
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write records whose version is still the one read."""
+        errors: dict[str, Exception] = {}
+        for profile in profiles:
+            stored = self.profiles.get(profile.key)
+            if (stored.version if stored else 0) != profile.version:
+                errors[profile.key] = StoreConflictError(profile.key)
+            else:
+                kept = profile.pruned(int(now) // DAY)
+                self.profiles[profile.key] = replace(kept, version=profile.version + 1)
+        for fact in learnt:
+            known = self.learnt.get((fact.kind, fact.key))
+            if known is None or known.as_of <= fact.as_of:
+                self.learnt[fact.kind, fact.key] = fact
+        return errors
+
+    def forget(self, key: str, *, really: bool = True) -> Profile | None:
+        """Delete a customer's record; gives what it was, or None where there was none."""
+        return self.profiles.pop(key, None) if really else self.profiles.get(key)
+
+    def bookmark(self, name: str) -> int | None:
+        """How far something has come, in epoch seconds, or None before its first time."""
+        found = self.learnt.get(("bookmark", name))
+        return None if found is None else found.as_of
+
+    def put_bookmark(self, name: str, second: int, now: float) -> None:
+        """Note how far something has come; it never goes back."""
+        self.save([], [Learnt("bookmark", name, str(second), second)], now)

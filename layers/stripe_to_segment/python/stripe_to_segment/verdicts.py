@@ -1,0 +1,50 @@
+"""A queue message on its way, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["Fate", "Record", "Verdicts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One queue message: the raw event, how often it was received (the first time is 1), and when it was queued.
+
+    `queued_at` is in epoch seconds, None where nobody counts.
+    """
+
+    id: str
+    body: str
+    received: int = 1
+    queued_at: float | None = None
+
+
+class Fate(StrEnum):
+    """What becomes of a record."""
+
+    DELIVERED = "delivered"
+    IGNORED = "ignored"
+    WAITING = "waiting"
+    RETRY = "retry"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own."""
+
+    record: Record
+    fate: Fate
+    reason: str = ""
+    detail: str = ""
+    wait: int | None = None
+    event: StripeEvent | None = None
+    calls: tuple[str, ...] = ()
+    rung: str | None = None
+    unknown: tuple[str, ...] = ()
