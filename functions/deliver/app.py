@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import requests
 
 from enrich import enrich
+from stripe_to_segment.circuit import Breaker
 from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.observability import logger, metrics
-from stripe_to_segment.queueing import Queues
+from stripe_to_segment.queueing import Queues, records_of
 from stripe_to_segment.reporting import report
 from stripe_to_segment.retrying import delay
 from stripe_to_segment.secrets import SecretSource
@@ -21,11 +22,10 @@ from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.store import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader
-from stripe_to_segment.verdicts import Fate, Record
+from stripe_to_segment.verdicts import Fate
 
-if TYPE_CHECKING:
-    from stripe_to_segment.verdicts import Verdicts
-
+# What is hopeless comes again where it could not be put away.
+COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
 # Left over for writing the records down and answering, in seconds.
 RESERVE = 8.0
 
@@ -49,39 +49,27 @@ def queues() -> Queues:
     return Queues(boto3.client("sqs"), settings.events_queue_url, settings.dead_letter_queue_url)
 
 
+@cache
+def breaker() -> Breaker:
+    """Keeps events back while Segment is to be left alone; what it saw last stays across invocations."""
+    return Breaker(store(), time.time, settings.retry_base_seconds)
+
+
 @metrics.log_metrics
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     """Deliver one SQS batch; names the records that are to come again."""
-    handles = {message["messageId"]: message["receiptHandle"] for message in batch["Records"]}
-    records = [
-        Record(
-            message["messageId"],
-            message["body"],
-            int(message["attributes"]["ApproximateReceiveCount"]),
-            queued_at=int(message["attributes"]["SentTimestamp"]) / 1000,
-        )
-        for message in batch["Records"]
-    ]
+    records = records_of(batch)
 
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE
 
     send = sender(settings, secret, session, seconds_left)
-    remembers = settings.delivery_mode == "send"
-    delivery = Delivery(settings, store(), send, enrich, reader, remembers=remembers)
+    really = settings.delivery_mode == "send"
+    delivery = Delivery(settings, store(), send, enrich, reader, breaker() if really else None, remembers=really)
     verdicts = delivery.deliver(records, time.time())
-    again = _come_again(verdicts)
-    queues().postpone({handles[verdict.record.id]: delay(verdict, settings, random.random) for verdict in again})
+    buried = queues().bury(verdict for verdict in verdicts if verdict.fate is Fate.DEAD)
+    again = [verdict for verdict in verdicts if verdict.fate in COMES_AGAIN and verdict.record.id not in buried]
+    queues().postpone({verdict.record.handle: delay(verdict, settings, random.random) for verdict in again})
     report(verdicts, time.time())
     logger.info("batch done", extra={"records": len(records), "again": len(again)})
     return {"batchItemFailures": [{"itemIdentifier": verdict.record.id} for verdict in again]}
-
-
-def _come_again(verdicts: list[Verdicts]) -> list[Verdicts]:
-    """What waits or is retried, and what is hopeless but could not be put away."""
-    buried = queues().bury(verdict for verdict in verdicts if verdict.fate is Fate.DEAD)
-    return [
-        verdict
-        for verdict in verdicts
-        if verdict.fate in {Fate.RETRY, Fate.WAITING} or (verdict.fate is Fate.DEAD and verdict.record.id not in buried)
-    ]

@@ -38,7 +38,12 @@ def test_a_base_of_zero_still_waits_a_second() -> None:
 
 @pytest.mark.parametrize(("wait", "expected"), [(0, 15), (2, 17), (300, 315)])
 def test_the_time_that_segment_named_is_kept_and_spread(wait: int, expected: int) -> None:
-    assert seconds(Fate.RETRY, 0.5, received=9, wait=wait) == expected
+    assert seconds(Fate.RETRY, 0.5, received=1, wait=wait) == expected
+
+
+def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() -> None:
+    """Two seconds and a bit each time would use up the queue's 1000 receives within hours, and bury good events."""
+    assert [seconds(Fate.RETRY, 1.0, received=received, wait=2) for received in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
 
 
 def test_nobody_comes_back_before_the_time_that_segment_named() -> None:

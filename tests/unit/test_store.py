@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.memory import Learnt, MemoryStore
 from stripe_to_segment.profile import Profile, SubscriptionRecord
@@ -130,6 +131,37 @@ def test_a_full_record_comes_back_as_it_was(store: AnyStore) -> None:
 def test_an_empty_record_comes_back_as_it_was(store: AnyStore) -> None:
     saved(store, Profile(KEY))
     assert profile_in(store) == Profile(KEY, version=1)
+
+
+def test_a_circuit_is_closed_until_something_is_written(store: AnyStore) -> None:
+    assert store.circuit("live") == Circuit()
+
+
+def test_a_circuit_comes_back_as_it_was_and_for_its_mode_only(store: AnyStore) -> None:
+    assert store.put_circuit("live", Circuit(4, NOW + 30, probing=True), Circuit(), NOW)
+    assert store.circuit("live") == Circuit(4, NOW + 30, probing=True)
+    assert store.circuit("test") == Circuit()
+
+
+@pytest.mark.parametrize(
+    "seen", [Circuit(), Circuit(4, NOW), Circuit(3, NOW + 30), Circuit(4, NOW + 30, probing=True)], ids=str
+)
+def test_a_circuit_that_somebody_else_changed_meanwhile_is_left_as_it_is(store: AnyStore, seen: Circuit) -> None:
+    assert store.put_circuit("live", Circuit(4, NOW + 30), Circuit(), NOW)
+    assert not store.put_circuit("live", Circuit(9, NOW + 99), seen, NOW)
+    assert store.circuit("live") == Circuit(4, NOW + 30)
+
+
+def test_a_circuit_closes_and_opens_again(store: AnyStore) -> None:
+    states = [Circuit(), Circuit(3, NOW), Circuit(3, NOW + 60, probing=True), Circuit(), Circuit(1, NOW), Circuit()]
+    for seen, circuit in itertools.pairwise(states):
+        assert store.put_circuit("live", circuit, seen, NOW)
+        assert store.circuit("live") == circuit
+
+
+def test_a_circuits_item_expires(table: Any) -> None:
+    DynamoStore(table, TABLE).put_circuit("live", Circuit(3, NOW), Circuit(), NOW)
+    assert item_in(table, "circuit#live")["expires_at"] == {"N": str(NOW + DAY)}
 
 
 def test_each_write_is_a_version(store: AnyStore) -> None:

@@ -26,7 +26,7 @@ from stripe_to_segment.translation import Outcome, refusal, translate
 from stripe_to_segment.verdicts import Fate, Verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Protocol
 
     from stripe_to_segment.composing import Enrich
@@ -49,6 +49,12 @@ if TYPE_CHECKING:
         """Reads objects from the Stripe API; it gives what it could read and never raises."""
 
         def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, JsonObject]: ...
+
+    class Gate(Protocol):
+        """Says whether calls of a mode may be sent now, and is told how that went. It must not raise."""
+
+        def wait(self, *, livemode: bool) -> int | None: ...
+        def told(self, answers: Collection[Answer], *, livemode: bool) -> None: ...
 
 
 __all__ = ["Delivery"]
@@ -82,6 +88,8 @@ class Delivery:
         Sends calls of one mode; it must not raise.
     reader
         Reads from the Stripe API; None where no API key is wanted.
+    gate
+        Keeps events back while the endpoint is to be left alone; None where nothing is really sent.
     remembers
         False where nothing is really sent, so nothing may be remembered as sent.
     """
@@ -91,6 +99,7 @@ class Delivery:
     send: Sender
     enrich: Enrich
     reader: Reader | None = None
+    gate: Gate | None = None
     remembers: bool = True
 
     def deliver(self, records: Iterable[Record], now: float) -> list[Verdicts]:
@@ -129,6 +138,9 @@ class Delivery:
 
     def _round(self, work: list[_Work], now: float, verdicts: dict[str, Verdicts], accepted: set[str]) -> list[_Work]:
         """Do the work once and write it down; gives back what has to be done again on a newer record."""
+        work = self._let_through(work, verdicts)
+        if not work:
+            return []
         try:
             memory = recall([one.event for one in work], self.store)
         except StoreUnavailableError as error:
@@ -152,6 +164,17 @@ class Delivery:
         changed = [profile for key, profile in memory.profiles.items() if profile != before.get(key)]
         errors = self.store.save(changed, learnt, now)
         return self._after_save(work, errors, verdicts)
+
+    def _let_through(self, work: list[_Work], verdicts: dict[str, Verdicts]) -> list[_Work]:
+        """What may be sent now; the rest waits as long as it was told to, without anything being read or mapped."""
+        if self.gate is None:
+            return work
+        waits = {mode: self.gate.wait(livemode=mode) for mode in {one.event.livemode for one in work}}
+        for one in work:
+            wait = waits[one.event.livemode]
+            if wait is not None:
+                verdicts[one.record.id] = Verdicts(one.record, Fate.RETRY, "circuit_open", wait=wait, event=one.event)
+        return [one for one in work if waits[one.event.livemode] is None]
 
     def _look_up(self, work: list[_Work], memory: Memory) -> list[Learnt]:
         """Read from the Stripe API what the events leave open; product names are remembered."""
@@ -210,7 +233,10 @@ class Delivery:
         for livemode in (True, False):
             calls = [call for one in work if one.event.livemode is livemode for call in one.calls]
             if calls:
-                answers.update(self.send(calls, livemode=livemode))
+                told = self.send(calls, livemode=livemode)
+                if self.gate is not None:
+                    self.gate.told(told.values(), livemode=livemode)
+                answers.update(told)
         return answers
 
     def _after_save(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class Store(Protocol):
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write what was learnt, then records whose version is still the one read; gives the errors by key."""
 
+    def circuit(self, name: str) -> Circuit:
+        """A circuit as it was written down last. Raises StoreUnavailableError."""
+
+    def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
+        """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
+
 
 class MemoryStore:
     """The twin for tests and for `explain`: the same conditions, in a dict."""
@@ -59,6 +66,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.profiles: dict[str, Profile] = {}
         self.learnt: dict[tuple[str, str], Learnt] = {}
+        self.circuits: dict[str, Circuit] = {}
 
     def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
         """Everything known under these keys."""
@@ -86,6 +94,17 @@ class MemoryStore:
             if known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact
         return errors
+
+    def circuit(self, name: str) -> Circuit:
+        """A circuit as it was written down last."""
+        return self.circuits.get(name, Circuit())
+
+    def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:  # noqa: ARG002 - nothing expires here
+        """Write a circuit down if it is still as seen."""
+        if self.circuits.get(name, Circuit()) != seen:
+            return False
+        self.circuits[name] = circuit
+        return True
 
     def forget(self, key: str, *, really: bool = True) -> Profile | None:
         """Delete a customer's record; gives what it was, or None where there was none."""

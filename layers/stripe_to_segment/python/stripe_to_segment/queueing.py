@@ -8,17 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import code_of
 from stripe_to_segment.observability import count, logger
+from stripe_to_segment.verdicts import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from stripe_to_segment.verdicts import Verdicts
 
-__all__ = ["Queues"]
+__all__ = ["Queues", "records_of"]
 
 # SQS takes this many entries in one call.
 ENTRIES = 10
 ATTRIBUTE_LENGTH = 256
+
+
+def records_of(batch: Mapping[str, Any]) -> list[Record]:
+    """The records of an SQS batch as Lambda hands it over."""
+    return [
+        Record(
+            message["messageId"],
+            message["body"],
+            int(message["attributes"]["ApproximateReceiveCount"]),
+            queued_at=int(message["attributes"]["SentTimestamp"]) / 1000,
+            handle=message["receiptHandle"],
+        )
+        for message in batch["Records"]
+    ]
 
 
 @dataclass(frozen=True, slots=True)

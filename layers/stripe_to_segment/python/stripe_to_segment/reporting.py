@@ -9,7 +9,7 @@ from stripe_to_segment.observability import count, logger, measure
 from stripe_to_segment.verdicts import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.verdicts import Verdicts
@@ -33,8 +33,7 @@ def report(verdicts: Iterable[Verdicts], now: float) -> None:
     waited = 0.0
     for verdict in verdicts:
         fates[verdict.fate] += 1
-        failed = verdict.fate in {Fate.RETRY, Fate.DEAD}
-        (logger.error if failed else logger.info)(f"event {verdict.fate}", extra=_fields(verdict))
+        _level(verdict)(f"event {verdict.fate}", extra=_fields(verdict))
         if verdict.reason in KEY_REASONS:
             count("WriteKeyRejected")
         if verdict.fate is Fate.RETRY and verdict.record.queued_at is not None:
@@ -50,6 +49,13 @@ def report(verdicts: Iterable[Verdicts], now: float) -> None:
     if waited:
         # Ours, because the queue's own ApproximateAgeOfOldestMessage leaves out what was received three times.
         measure("LongestWait", waited)
+
+
+def _level(verdict: Verdicts) -> Callable[..., None]:
+    if verdict.reason == "circuit_open":
+        # Not even tried: who tried has said why, and a line each time would be most of what an outage costs.
+        return logger.debug
+    return logger.error if verdict.fate in {Fate.RETRY, Fate.DEAD} else logger.info
 
 
 def _fields(verdict: Verdicts) -> dict[str, object]:

@@ -35,6 +35,6 @@ def delay(verdict: Verdicts, settings: Settings, draw: Callable[[], float]) -> i
         step = HOLD_STEP_SECONDS << min(max(verdict.record.received, 1) - 1, 12)
         return max(1, min(step, settings.identity_hold_seconds, CAP_SECONDS))
     if verdict.wait is not None:
-        # Everybody told to wait the same time must not come back in the same second.
-        return min(CAP_SECONDS, verdict.wait + max(1, round(settings.retry_base_seconds * draw())))
+        # Everybody told to wait the same time must not come back in the same second, nor for ever every few seconds.
+        return min(CAP_SECONDS, verdict.wait + backoff(verdict.record.received, settings.retry_base_seconds, draw))
     return backoff(verdict.record.received, settings.retry_base_seconds, draw)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
 from stripe_to_segment.memory import DAY, Learnt, Memory
 from stripe_to_segment.profile import LEDGER_DAYS, Profile, SubscriptionRecord
@@ -87,6 +88,26 @@ class DynamoStore:
         item = self._call("delete_item", TableName=self._table, Key=wanted, ReturnValues="ALL_OLD").get("Attributes")
         return _profile_from(key, item) if item else None
 
+    def circuit(self, name: str) -> Circuit:
+        """A circuit as it was written down last. Raises StoreUnavailableError."""
+        # A read that is a moment late does no harm, and costs half.
+        key = {"pk": {"S": _pk("circuit", name)}}
+        item = self._call("get_item", TableName=self._table, Key=key, ConsistentRead=False).get("Item")
+        if item is None:
+            return Circuit()
+        return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
+
+    def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
+        """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
+        item = {"pk": {"S": _pk("circuit", name)}, **_circuit_item(circuit), "expires_at": _expiry(now, 1)}
+        same = "#failures = :failures AND #until = :until AND #probing = :probing"
+        condition = {
+            "ConditionExpression": same if seen.failures else f"attribute_not_exists(pk) OR ({same})",
+            "ExpressionAttributeNames": {f"#{field}": field for field in _circuit_item(seen)},
+            "ExpressionAttributeValues": {f":{field}": value for field, value in _circuit_item(seen).items()},
+        }
+        return self._put(item, condition)
+
     def bookmark(self, name: str) -> int | None:
         """How far something has come, in epoch seconds, or None before its first time. Raises StoreUnavailableError."""
         found = next(self._get([_pk("bookmark", name)]), None)
@@ -132,7 +153,7 @@ class DynamoStore:
             "pk": {"S": _pk(fact.kind, fact.key)},
             "value": {"S": fact.value},
             "as_of": {"N": str(fact.as_of)},
-            "expires_at": {"N": str(int(now) + KEEP_DAYS * DAY)},
+            "expires_at": _expiry(now, KEEP_DAYS),
         }
         newer = {
             "ConditionExpression": "attribute_not_exists(pk) OR as_of <= :as_of",
@@ -164,8 +185,20 @@ class _ConditionFailedError(Exception):
 
 
 def _pk(kind: str, key: str) -> str:
-    """The table's key: `profile`, `order`, `product` or `bookmark`, and a key that carries account and mode."""
+    """The table's key: `profile`, `order`, `product`, `bookmark` or `circuit`; the key carries account and mode."""
     return f"{kind}#{key}"
+
+
+def _expiry(now: float, days: int) -> dict[str, str]:
+    return {"N": str(int(now) + days * DAY)}
+
+
+def _circuit_item(circuit: Circuit) -> dict[str, Any]:
+    return {
+        "failures": {"N": str(circuit.failures)},
+        "until": {"N": str(circuit.until)},
+        "probing": {"BOOL": circuit.probing},
+    }
 
 
 def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
@@ -192,7 +225,7 @@ def _item_of(profile: Profile, now: float) -> dict[str, Any]:
     if not profile.live:
         # Nobody who has something now is ever forgotten; the others once no refund or retry can come any more.
         days = LEDGER_DAYS if profile.deleted else KEEP_DAYS
-        item["expires_at"] = {"N": str(int(now) + days * DAY)}
+        item["expires_at"] = _expiry(now, days)
     return item
 
 

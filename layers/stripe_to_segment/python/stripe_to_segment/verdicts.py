@@ -16,13 +16,14 @@ __all__ = ["Fate", "Record", "Verdicts"]
 class Record:
     """One queue message: the raw event, how often it was received (the first time is 1), and when it was queued.
 
-    `queued_at` is in epoch seconds, None where nobody counts.
+    `queued_at` is in epoch seconds, None where nobody counts; `handle` is what SQS knows this receipt by.
     """
 
     id: str
     body: str
     received: int = 1
     queued_at: float | None = None
+    handle: str = ""
 
 
 class Fate(StrEnum):

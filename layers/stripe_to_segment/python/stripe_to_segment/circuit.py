@@ -1,0 +1,141 @@
+"""The circuit breaker before Segment: what one invocation learns of it, all of them heed.
+
+A 429, a `Retry-After` or several failures in a row open the circuit of a mode. While it is open, events of that mode go
+back to the queue unread. Once its time is over, one invocation probes; the others wait for what it hears. Nothing is
+written while all goes well. https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/circuit-breaker.html
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.observability import count, logger
+from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from stripe_to_segment.memory import Store
+    from stripe_to_segment.segment_side.answers import Answer
+
+__all__ = ["Breaker", "Circuit"]
+
+# One failure is an accident, and nobody else has to wait for it.
+FAILURES = 3
+# A pause grows up to ten times the first one, so that the end of an outage is noticed within minutes.
+GROWTH = 10
+# For so long at most the others wait for the one that probes; it may have been killed.
+PROBE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """One mode's circuit: how often in a row Segment failed, and until which epoch second nobody is to send.
+
+    `probing` (half-open) says that this is the time which the one that probes may take.
+    """
+
+    failures: int = 0
+    until: int = 0
+    probing: bool = False
+
+    @property
+    def tripped(self) -> bool:
+        """Whether it opened and no success has closed it since."""
+        return self.failures >= FAILURES
+
+    def half_opened(self, now: float) -> Circuit:
+        """Half-open: with somebody probing."""
+        return Circuit(self.failures, math.ceil(now) + PROBE_SECONDS, probing=True)
+
+    def after(self, answers: Collection[Answer], now: float, base: int) -> Circuit:
+        """What it is after these answers to one batch's calls; `base` is the first pause, in seconds."""
+        waits = [answer for answer in answers if answer.verdict is Verdict.RETRY]
+        told = [answer for answer in waits if answer.reason == "http_429" or answer.retry_after is not None]
+        if told:
+            failures = max(self.failures + 1, FAILURES)
+            named = max((answer.retry_after for answer in told if answer.retry_after is not None), default=None)
+            # What it named is taken at its word once; told the same again and again, nobody has to ask every second.
+            grown = _pause(failures, base) if named is None or self.tripped else 0
+            return Circuit(failures, math.ceil(now) + max(named or 0, grown))
+        if any(answer.verdict in {Verdict.ACCEPTED, Verdict.REFUSED} for answer in answers):
+            return Circuit()
+        if any(answer.reason != "out_of_time" for answer in waits):
+            failures = self.failures + 1
+            return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
+        # Nothing was asked, or the write key is wrong: that says nothing of Segment.
+        return self
+
+
+def _pause(failures: int, base: int) -> int:
+    return min(RETRY_AFTER_CAP, GROWTH * base, base << min(failures - FAILURES, 12))
+
+
+class Breaker:
+    """The circuits of this stack, in the store, and what this environment saw of them last.
+
+    A store that does not answer breaks nothing here: sending without knowing is what would happen without a breaker.
+
+    Parameters
+    ----------
+    store
+        The StateTable or its twin.
+    clock
+        Gives epoch seconds.
+    base
+        The first pause where the endpoint names none, in seconds.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], float], base: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._base = base
+        self._seen: dict[str, Circuit] = {}
+
+    def wait(self, *, livemode: bool) -> int | None:
+        """Seconds for which calls of this mode have to wait, or None if they may be sent now."""
+        name, now = _name(livemode=livemode), self._clock()
+        seen = self._seen.get(name, Circuit())
+        if not seen.tripped or seen.probing or seen.until <= now:
+            try:
+                seen = self._seen[name] = self._store.circuit(name)
+            except StoreUnavailableError:
+                return None
+        if not seen.tripped:
+            return None
+        if seen.until > now:
+            # The probe is back in a moment, and need not be waited for longer than usual.
+            return 0 if seen.probing else math.ceil(seen.until - now)
+        return None if self._put(name, seen.half_opened(now), seen) else 0
+
+    def told(self, answers: Collection[Answer], *, livemode: bool) -> None:
+        """Take notice of the answers to the calls of one mode."""
+        name, now = _name(livemode=livemode), self._clock()
+        seen = self._seen.get(name, Circuit())
+        circuit = seen.after(answers, now, self._base)
+        if circuit == seen or not self._put(name, circuit, seen):
+            return
+        if circuit.tripped:
+            count("CircuitOpened")
+            waits = {"failures": circuit.failures, "seconds": math.ceil(circuit.until - now), "mode": name}
+            logger.warning("the endpoint is left alone for a while", extra=waits)
+        elif seen.tripped:
+            logger.info("the endpoint answers again", extra={"failures": seen.failures, "mode": name})
+
+    def _put(self, name: str, circuit: Circuit, seen: Circuit) -> bool:
+        """Write it down, unless somebody else did since it was seen."""
+        try:
+            written = self._store.put_circuit(name, circuit, seen, self._clock())
+        except StoreUnavailableError as error:
+            logger.warning("circuit not written down", extra={"reason": str(error)})
+            written = False
+        if written:
+            self._seen[name] = circuit
+        return written
+
+
+def _name(*, livemode: bool) -> str:
+    return "live" if livemode else "test"

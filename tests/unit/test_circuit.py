@@ -1,0 +1,282 @@
+"""The circuit breaker: what one invocation hears from Segment, all others heed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stripe_to_segment.circuit import FAILURES, PROBE_SECONDS, Breaker, Circuit
+from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Answer, Verdict
+from tests.unit.edges import speaking
+from tests.unit.shapes import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.unit.edges import Spoken
+
+BASE = 30
+TAKEN = Answer(Verdict.ACCEPTED)
+DOWN = Answer(Verdict.RETRY, "http_503")
+SILENT = Answer(Verdict.RETRY, "no_answer")
+SLOWER = Answer(Verdict.RETRY, "http_429", retry_after=7)
+
+
+@dataclass(slots=True)
+class Stack:
+    """Several environments of the deliver function, one StateTable, one clock."""
+
+    now: float = NOW
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def environment(self) -> Breaker:
+        return Breaker(self.store, lambda: self.now, BASE)
+
+    def opened(self) -> Breaker:
+        """An environment whose failures have opened the circuit."""
+        breaker = self.environment()
+        for _ in range(FAILURES):
+            fail(breaker)
+        return breaker
+
+
+@pytest.fixture(autouse=True)
+def spoken() -> Iterator[Spoken]:
+    with speaking() as spoken:
+        yield spoken
+
+
+def fail(breaker: Breaker, answer: Answer = DOWN) -> None:
+    assert breaker.wait(livemode=True) is None
+    breaker.told([answer], livemode=True)
+
+
+def test_while_all_goes_well_nothing_is_written() -> None:
+    stack = Stack()
+    breaker = stack.environment()
+    for _ in range(5):
+        assert breaker.wait(livemode=True) is None
+        breaker.told([TAKEN], livemode=True)
+    assert stack.store.circuits == {}, "the healthy path must not write to the store"
+
+
+def test_one_failure_is_nobody_elses_concern() -> None:
+    stack = Stack()
+    fail(stack.environment())
+    assert stack.environment().wait(livemode=True) is None
+
+
+@pytest.mark.parametrize("answer", [DOWN, SILENT])
+def test_failures_in_a_row_open_the_circuit_for_everybody(answer: Answer) -> None:
+    stack = Stack()
+    for _ in range(FAILURES):
+        fail(stack.environment(), answer)
+    assert stack.environment().wait(livemode=True) == BASE
+
+
+def test_a_success_between_failures_keeps_the_circuit_closed() -> None:
+    stack = Stack()
+    for _ in range(10):
+        for answer in (DOWN, DOWN, TAKEN):
+            fail(stack.environment(), answer)
+    assert stack.environment().wait(livemode=True) is None
+
+
+def test_a_refused_call_is_a_sign_of_life() -> None:
+    stack = Stack()
+    for _ in range(10):
+        fail(stack.environment(), Answer(Verdict.REFUSED, "http_400"))
+    assert stack.store.circuits == {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(Verdict.MISCONFIGURED, "http_401"),
+        Answer(Verdict.MISCONFIGURED, "no_write_key"),
+        Answer(Verdict.RETRY, "out_of_time"),
+    ],
+)
+def test_what_says_nothing_of_segment_changes_nothing(answer: Answer) -> None:
+    stack = Stack()
+    for _ in range(10):
+        fail(stack.environment(), answer)
+    assert stack.store.circuits == {}
+
+
+def test_one_429_opens_the_circuit_for_as_long_as_it_says() -> None:
+    stack = Stack()
+    fail(stack.environment(), SLOWER)
+    assert stack.environment().wait(livemode=True) == 7
+    stack.now += 6.5
+    assert stack.environment().wait(livemode=True) == 1
+
+
+def test_a_429_among_accepted_calls_opens_the_circuit() -> None:
+    stack = Stack()
+    breaker = stack.environment()
+    breaker.wait(livemode=True)
+    breaker.told([TAKEN, SLOWER], livemode=True)
+    assert stack.environment().wait(livemode=True) == 7
+
+
+def test_a_429_without_a_time_pauses_for_the_base() -> None:
+    stack = Stack()
+    fail(stack.environment(), Answer(Verdict.RETRY, "http_429"))
+    assert stack.environment().wait(livemode=True) == BASE
+
+
+def test_the_retry_after_of_a_503_counts_as_well() -> None:
+    stack = Stack()
+    fail(stack.environment(), Answer(Verdict.RETRY, "http_503", retry_after=120))
+    assert stack.environment().wait(livemode=True) == 120
+
+
+def test_told_two_seconds_again_and_again_nobody_asks_every_two_seconds() -> None:
+    stack = Stack()
+    pauses = []
+    for _ in range(8):
+        fail(stack.environment(), Answer(Verdict.RETRY, "http_429", retry_after=2))
+        pauses.append(stack.environment().wait(livemode=True))
+        stack.now += pauses[-1] or 0
+    assert pauses == [2, 60, 120, 240, 300, 300, 300, 300]
+
+
+def test_live_and_test_events_have_a_circuit_each() -> None:
+    stack = Stack()
+    stack.opened()
+    assert stack.environment().wait(livemode=False) is None
+
+
+def test_when_the_pause_is_over_exactly_one_probes() -> None:
+    stack = Stack()
+    stack.opened()
+    stack.now += BASE
+    waits = [stack.environment().wait(livemode=True) for _ in range(10)]
+    assert waits == [None] + [0] * 9
+
+
+def test_two_that_saw_the_same_do_not_both_probe() -> None:
+    stack = Stack()
+    one, other = stack.opened(), stack.environment()
+    other.wait(livemode=True)
+    stack.now += BASE
+    seen = stack.store.circuits["live"]
+    # As if both had read before either wrote.
+    stack.store.circuit = lambda _: seen  # type: ignore[method-assign, assignment]
+    assert [one.wait(livemode=True), other.wait(livemode=True)] == [None, 0]
+
+
+def test_a_probe_that_succeeds_lets_everybody_through() -> None:
+    stack = Stack()
+    stack.opened()
+    stack.now += BASE
+    fail(stack.environment(), TAKEN)
+    assert [stack.environment().wait(livemode=True) for _ in range(10)] == [None] * 10
+
+
+def test_a_probe_that_fails_doubles_the_pause_up_to_five_minutes() -> None:
+    stack = Stack()
+    stack.opened()
+    pauses = []
+    for _ in range(6):
+        pauses.append(stack.environment().wait(livemode=True))
+        stack.now += pauses[-1] or 0
+        fail(stack.environment())
+    assert pauses == [30, 60, 120, 240, 300, 300]
+
+
+def test_a_probe_that_never_comes_back_is_followed_by_another() -> None:
+    stack = Stack()
+    stack.opened()
+    stack.now += BASE
+    assert stack.environment().wait(livemode=True) is None
+    stack.now += PROBE_SECONDS - 1
+    assert stack.environment().wait(livemode=True) == 0
+    stack.now += 1
+    assert stack.environment().wait(livemode=True) is None
+
+
+def test_an_answer_from_before_the_circuit_opened_does_not_close_it() -> None:
+    stack = Stack()
+    slow = stack.environment()
+    assert slow.wait(livemode=True) is None
+    stack.opened()
+    slow.told([TAKEN], livemode=True)
+    assert stack.environment().wait(livemode=True) == BASE
+
+
+def test_while_it_is_open_an_environment_that_knows_does_not_even_read() -> None:
+    stack = Stack()
+    breaker = stack.opened()
+
+    def unread(_: str) -> Circuit:
+        raise AssertionError("read while it is known to be open")
+
+    stack.store.circuit = unread  # type: ignore[method-assign, assignment]
+    assert breaker.wait(livemode=True) == BASE
+
+
+def test_a_store_that_fails_breaks_nothing() -> None:
+    stack = Stack()
+
+    def broken(*_: object) -> Any:
+        raise StoreUnavailableError("throttled")
+
+    stack.store.circuit = stack.store.put_circuit = broken  # type: ignore[method-assign, assignment]
+    for _ in range(FAILURES + 1):
+        fail(stack.environment())
+
+
+def test_opening_and_closing_are_told_and_counted(spoken: Spoken) -> None:
+    stack = Stack()
+    stack.opened()
+    stack.now += BASE
+    fail(stack.environment(), TAKEN)
+    told: list[dict[str, Any]] = [line for line in spoken.lines if "endpoint" in line["message"]]
+    assert [(line["message"], line["failures"]) for line in told] == [
+        ("the endpoint is left alone for a while", FAILURES),
+        ("the endpoint answers again", FAILURES),
+    ]
+    assert told[0]["seconds"] == BASE
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([TAKEN, DOWN, SILENT, SLOWER]), st.floats(0, 40)), max_size=60
+    )
+)
+def test_nobody_sends_while_it_is_open_and_no_pause_outlasts_the_cap(steps: list[tuple[int, Answer, float]]) -> None:
+    stack = Stack()
+    environments = [stack.environment() for _ in range(4)]
+    for which, answer, passed in steps:
+        before = stack.store.circuit("live")
+        wait = environments[which].wait(livemode=True)
+        if before.tripped and before.until > stack.now:
+            assert wait is not None
+            assert wait <= RETRY_AFTER_CAP
+        if wait is None:
+            environments[which].told([answer], livemode=True)
+        stack.now += passed
+
+
+def test_ten_pollers_on_a_dead_endpoint_ask_it_no_more_than_one_would() -> None:
+    stack, random = Stack(), Random(1)  # noqa: S311 - no secret depends on it
+    environments = [stack.environment() for _ in range(10)]
+    asked: list[float] = []
+    while stack.now < NOW + 86_400:
+        breaker = random.choice(environments)
+        if breaker.wait(livemode=True) is None:
+            asked.append(stack.now)
+            breaker.told([DOWN], livemode=True)
+        stack.now += random.uniform(0, 20)
+    assert len(asked) < 86_400 / RETRY_AFTER_CAP + 10
+    assert min(later - earlier for earlier, later in pairwise(asked[10:])) >= RETRY_AFTER_CAP
