@@ -104,7 +104,7 @@ def test_nobody_reads_dead_letters(stack: LocalStack, attempt: Attempt) -> None:
 def test_only_deliver_may_use_the_table(stack: LocalStack, attempt: Attempt, role: str) -> None:
     key = {"pk": {"S": "probe"}}
     expected = "let" if role == "DeliverRole" else "refused"
-    assert attempt("dynamodb", "get_item", TableName=stack.state_table, Key=key) == "refused"
+    assert attempt("dynamodb", "get_item", TableName=stack.state_table, Key=key) == expected
     if role != "ReconcileRole":  # The emulator does not know dynamodb:LeadingKeys, which the role's condition is about.
         assert attempt("dynamodb", "put_item", TableName=stack.state_table, Item=key) == expected
     assert attempt("dynamodb", "delete_item", TableName=stack.state_table, Key=key) == "refused"
