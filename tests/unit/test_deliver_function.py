@@ -246,6 +246,14 @@ def test_the_time_that_segment_names_is_kept(stack: Stack) -> None:
     assert 201 <= stack.delay(0) <= 230
 
 
+def test_after_a_429_the_next_batches_do_not_even_ask(stack: Stack) -> None:
+    stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=429, retry_after=200)
+    assert [stack.deliver(deleted(number)) for number in range(3)] == [[0]] * 3
+    assert len(stack.receiver.record.requests) == 1
+    assert 200 <= stack.delay(0) <= 230
+    assert stack.spoken.metrics["CircuitOpened"] == 1
+
+
 def test_segment_being_down_is_an_outage(stack: Stack) -> None:
     stack.receiver.record.behaviour = Behaviour(Mode.DOWN)
     assert stack.deliver(deleted()) == [0]

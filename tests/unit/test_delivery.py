@@ -190,6 +190,44 @@ def test_a_statetable_that_does_not_answer_means_waiting_and_nothing_is_sent() -
     assert world.requests == []
 
 
+class UnreadStore(MemoryStore):
+    """A StateTable in which nobody may look anybody up."""
+
+    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
+        raise AssertionError([*profiles, *orders, *product_names])
+
+
+class ClosedFor:
+    """A gate that keeps one mode's events back."""
+
+    def __init__(self, *, livemode: bool) -> None:
+        self.livemode = livemode
+        self.heard: list[tuple[bool, list[str]]] = []
+
+    def wait(self, *, livemode: bool) -> int | None:
+        return 90 if livemode is self.livemode else None
+
+    def told(self, answers: Iterable[Answer], *, livemode: bool) -> None:
+        self.heard.append((livemode, [answer.verdict.value for answer in answers]))
+
+
+def test_while_the_endpoint_is_left_alone_nothing_is_looked_up_mapped_or_sent() -> None:
+    world = World(UnreadStore())
+    world.gate = ClosedFor(livemode=True)
+    (verdict,) = world.batch(an_event("customer.created", a_customer(), livemode=True))
+    assert (verdict.fate, verdict.reason, verdict.wait) == ("retry", "circuit_open", 90)
+    assert world.requests == []
+
+
+def test_a_closed_gate_for_one_mode_lets_the_other_through_and_hears_how_it_went() -> None:
+    world = World()
+    world.gate = gate = ClosedFor(livemode=True)
+    verdicts = world.batch(*(an_event("customer.created", a_customer(), livemode=mode) for mode in (True, False)))
+    assert fates(verdicts) == ["retry", "delivered"]
+    assert [call["livemode"] for call in world.calls] == [False]
+    assert gate.heard == [(False, ["accepted"])]
+
+
 class UnwritableStore(MemoryStore):
     """A StateTable that refuses writes."""
 
@@ -230,6 +268,18 @@ def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
     assert names(world.calls).count("Subscription Created") == 1
     (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
     assert set(profile.subscriptions) == {"sub_first", "sub_second"}
+
+
+def test_a_429_in_a_round_that_has_to_be_done_again_is_heeded_at_once() -> None:
+    """Two invocations met on one customer, so the batch is mapped again: it must not ask again as well."""
+    second = an_event(CREATED, a_subscription(id="sub_second"))
+    world = World(RacedStore(World(), second))
+    gate = world.gate = ClosedFor(livemode=True)
+    gate.told = lambda *_, livemode: setattr(gate, "livemode", livemode)  # type: ignore[method-assign]
+    world.answer = lambda _: Answer(Verdict.RETRY, "http_429", retry_after=90)
+    (verdict,) = world.batch(an_event(CREATED, a_subscription(id="sub_first")))
+    assert (verdict.reason, verdict.wait) == ("circuit_open", 90)
+    assert len(world.requests) == 1
 
 
 def test_traits_that_never_arrived_are_shown_by_a_later_try_even_of_an_older_event() -> None:

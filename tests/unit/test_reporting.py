@@ -88,6 +88,12 @@ def test_every_fate_has_its_level_and_its_counter(spoken: Spoken, fate: Fate, le
     assert spoken.metrics[metric] == 2
 
 
+def test_what_was_not_even_tried_is_counted_but_speaks_up_only_when_debugging(spoken: Spoken) -> None:
+    reported(verdict(Fate.RETRY, "circuit_open"), verdict(Fate.RETRY, "http_503"))
+    assert [line["reason"] for line in spoken.lines if line["level"] != "DEBUG"] == ["http_503"]
+    assert spoken.metrics["EventsRetried"] == 2
+
+
 def test_every_fate_is_counted() -> None:
     assert set(Fate) == {Fate.DELIVERED, Fate.IGNORED, Fate.WAITING, Fate.RETRY, Fate.DEAD}
 

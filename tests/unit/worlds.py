@@ -14,7 +14,7 @@ from stripe_to_segment.verdicts import Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stripe_to_segment.delivery import Reader
+    from stripe_to_segment.delivery import Gate, Reader
     from stripe_to_segment.memory import Store
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -43,6 +43,7 @@ class World:
         self.reader = reader
         self.calls: list[dict[str, Any]] = []
         self.requests: list[list[str]] = []
+        self.gate: Gate | None = None
         self.answer: Callable[[Call], Answer] = lambda _: ACCEPTED
         self.enrich: Callable[[dict[str, Any], dict[str, Any]], object] = unchanged
         self.now = NOW + 60
@@ -63,7 +64,8 @@ class World:
             Record(str(number), event if isinstance(event, str) else json.dumps(event.body))
             for number, event in enumerate(events)
         ]
-        return Delivery(self.settings, self.store, self._send, self.enrich, self.reader).deliver(records, self.now)
+        delivery = Delivery(self.settings, self.store, self._send, self.enrich, self.reader, self.gate)
+        return delivery.deliver(records, self.now)
 
     def deliver(self, *events: StripeEvent) -> list[dict[str, Any]]:
         """Deliver events in batches of one; gives the calls that arrived for them."""
