@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+HIGHEST_PORT = 65_535
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until interrupted; return the exit status."""
@@ -55,13 +57,30 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--secret",
+        type=_signing_secret,
         default=os.environ.get("STRIPE_SECRET", ""),
         help="accept this signing secret too, such as the one `stripe listen` prints (also: STRIPE_SECRET)",
     )
-    parser.add_argument("--port", type=int, default=0, help="port of the AWS emulator (default: any free one)")
-    parser.add_argument("--page-port", type=int, default=0, help=f"port of the page (default: {PAGE_PORT}, or any)")
+    parser.add_argument("--port", type=_port, default=0, help="port of the AWS emulator (default: any free one)")
+    parser.add_argument("--page-port", type=_port, default=0, help=f"port of the page (default: {PAGE_PORT}, or any)")
     parser.add_argument("--no-samples", action="store_true", help="do not post the sample events")
     return parser.parse_args(arguments)
+
+
+def _signing_secret(text: str) -> str:
+    secret = text.strip()
+    # Not repeated: whoever mixes them up has put a secret API key here.
+    if secret and not secret.startswith("whsec_"):
+        raise argparse.ArgumentTypeError(
+            "STRIPE_SECRET is no signing secret: those begin with whsec_, and `stripe listen --print-secret` prints one"
+        )
+    return secret
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number up to {HIGHEST_PORT}, 0 for any free one")
+    return int(text)
 
 
 def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
@@ -73,19 +92,29 @@ def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
         Receiver(sources=sources) as receiver,
         LocalStack(receiver.url, parameters=LOCAL_PARAMETERS, secret=secret, port=options.port, report=steps) as stack,
     ):
-        page = Debugger(stack, receiver, secret.stripe_signing_secrets[0], options.page_port or None)
+        own = secret.stripe_signing_secrets[0]
+        page = Debugger(stack, receiver, own, options.page_port or None, own_secret=bool(options.secret))
         with page, _stack_file(page.url, stack, secret):
             if not options.no_samples:
                 _post_samples(console, stack, receiver, f"{page.url}{WEBHOOK_PATH}", secret)
-            console.print(f"\npage     {page.url}")
-            console.print(f"webhook  {page.url}{WEBHOOK_PATH}")
-            console.print(f"secret   {secret.stripe_signing_secrets[0]}")
-            console.print(f"AWS      {stack.endpoint_url}")
-            console.print(f"\nstripe listen --forward-to {page.url}{WEBHOOK_PATH}")
-            console.print("Ctrl-C stops everything.")
+            _print_addresses(console, page, stack, own, accepts_other=bool(options.secret))
             while True:
                 time.sleep(1)
                 stack.check_alive()
+
+
+def _print_addresses(console: Console, page: Debugger, stack: LocalStack, own: str, *, accepts_other: bool) -> None:
+    if not page.has_its_port:
+        console.print(f"\nPort {PAGE_PORT} is taken: the page is at another one.")
+    console.print(f"\npage     {page.url}")
+    console.print(f"webhook  {page.url}{WEBHOOK_PATH}")
+    console.print(f"secret   {own}{', and yours' if accepts_other else ''}")
+    console.print(f"AWS      {stack.endpoint_url}")
+    console.print("\nEvents of your own Stripe account, in a second terminal:")
+    console.print(f"stripe listen --forward-to {page.url}{WEBHOOK_PATH}")
+    if not accepts_other:
+        console.print("They are refused until you start with: STRIPE_SECRET=$(stripe listen --print-secret) make run")
+    console.print("\nCtrl-C stops everything.")
 
 
 def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: str, secret: Secret) -> None:

@@ -221,7 +221,7 @@ def _since(started: float) -> int:
 def _names(body: bytes) -> tuple[str, str]:
     try:
         event = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", ""
     if not isinstance(event, dict):
         return "", ""

@@ -37,11 +37,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happens to one customer, in order; `tells` is one line for people."""
+    """What happens to one customer, in order; `tells` is one line for people, `look` says what is worth watching."""
 
     name: str
     title: str
     tells: str
+    look: str
     steps: tuple[Step, ...]
 
     def events(self, now: int, seed: str) -> list[dict[str, Any]]:
@@ -67,6 +68,8 @@ _TOLD = (
         "subscription",
         "A subscription's life",
         "trial → conversion → upgrade → failed payment → recovery → cancellation → refund",
+        "Nothing is earned in the trial. After it each payment's revenue is on one call only; MRR rises with the"
+        " conversion and the upgrade and is gone with the cancellation. What is mere bookkeeping becomes no call.",
         _of(
             "customer.created",
             "customer.subscription.created.trialing",
@@ -94,6 +97,8 @@ _TOLD = (
         "guest",
         "A guest who signs up later",
         "guest checkout → account with a user id → refund under that id: one user, both ids joined",
+        "Her order comes before anybody knows her: its calls carry an anonymous id. Once she has an account, one"
+        " identify with both ids joins the history. Open Users, Noor Haddad.",
         (
             Step("checkout.session.completed.payment", {"customer": _GUEST}),
             Step(
@@ -115,6 +120,8 @@ _TOLD = (
         "company",
         "A company on a yearly plan",
         "payment before anybody is known → the checkout names the user → seats with 3-D Secure → bank transfer",
+        "Stripe tells of the payment before it tells whose it is. Three more seats: open the Subscription Upgraded,"
+        " where seats, amount and MRR are marked as changed. Group calls carry the company.",
         _of(
             "customer.subscription.created.active",
             "invoice.paid.subscription_create",
@@ -130,6 +137,8 @@ _TOLD = (
         "yen",
         "Paying later, in yen",
         "konbini paid in time → subscription → downgrade → over to yearly (no decimals in JPY)",
+        "The checkout alone is no revenue: the Order Completed comes when the money does. Yen have no decimals,"
+        " revenue is without tax, and a yearly plan counts with a twelfth in MRR.",
         _of(
             "customer.created.jpy",
             "checkout.session.completed.payment.async",
@@ -144,6 +153,8 @@ _TOLD = (
         "paused",
         "A trial without a card",
         "trial ends and pauses → card added → resumed → collection paused for a month",
+        "No MRR before the first paid day: it comes with Subscription Resumed. A pause of the subscription and a"
+        " pause of the collection have names of their own.",
         _of(
             "customer.subscription.updated.trial_paused",
             "customer.subscription.paused",
@@ -157,6 +168,8 @@ _TOLD = (
         "churn",
         "Involuntary churn",
         "first payment incomplete → active → every retry fails → unpaid → cancelled",
+        "MRR comes with the activation and goes when the subscription is unpaid, so its cancellation takes nothing"
+        " more. The reason of the cancellation is on the call: payment_failed.",
         _of(
             "customer.subscription.created.incomplete",
             "customer.subscription.updated.activated",

@@ -135,7 +135,7 @@ def test_the_stream_begins_with_all_there_is(page: Page) -> None:
     page.look()
     hello = page.hello()
     assert [(each["key"], each["outcome"]) for each in hello["entries"]] == [
-        ("evt_1", "refused"),
+        ("request-1", "refused"),
         ("request-2", "refused"),
     ]
     assert hello["entries"][0]["reason"] == "400: no signature"
@@ -179,10 +179,10 @@ def test_a_user_is_found_by_any_of_the_joined_ids(page: Page) -> None:
     page.keep({"type": "identify", "messageId": "2", "userId": "u", "anonymousId": "cus_1", "traits": {"plan": "b"}})
     page.look()
     for key in ("u", "cus_1"):
-        person = page.get(f"/users/{key}")
+        person = page.get(f"/user?id={key}")
         assert person["traits"] == [{"name": "mrr", "value": 1}, {"name": "plan", "value": "b"}]
         assert [entry["as"] for entry in person["timeline"]] == ["u", "cus_1"]
-    assert requests.get(f"{page.url}/users/nobody", timeout=5).status_code == 404
+    assert requests.get(f"{page.url}/user?id=nobody", timeout=5).status_code == 404
 
 
 def test_totals_begin_anew_when_the_stand_in_for_segment_is_emptied(page: Page) -> None:

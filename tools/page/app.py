@@ -6,7 +6,7 @@
 | `GET /` | the page |
 | `GET /stream` | what changes, as server-sent events: `hello` first, then `entries` and `state` |
 | `GET /events/KEY` | all about one event |
-| `GET /users`, `GET /users/ID` | the users as Segment would hold them |
+| `GET /users`, `GET /user?id=ID` | the users as Segment would hold them |
 | `GET /menu` | the samples, stories and moods that there are |
 | `POST /send` | `{"sample": NAME}` or `{"story": NAME}` |
 | `POST /segment` | `{"mood": NAME}`: how Segment's stand-in behaves |
@@ -18,6 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -52,7 +53,7 @@ def create_page(desk: Desk) -> Starlette:
             Route("/stream", page.stream, methods=["GET"]),
             Route("/events/{key}", page.event, methods=["GET"]),
             Route("/users", page.users, methods=["GET"]),
-            Route("/users/{key:path}", page.user, methods=["GET"]),
+            Route("/user", page.user, methods=["GET"]),
             Route("/menu", page.menu, methods=["GET"]),
             Route("/send", page.send, methods=["POST"]),
             Route("/segment", page.segment, methods=["POST"]),
@@ -80,15 +81,17 @@ class _Page:
         return JSONResponse(self._desk.journal.people())
 
     def user(self, request: Request) -> Response:
-        return _found(self._desk.journal.person(request.path_params["key"]))
+        # No part of the path: an id may be `..`, or have a slash in it.
+        return _found(self._desk.journal.person(request.query_params.get("id", "")))
 
     def menu(self, _: Request) -> Response:
         return JSONResponse(
             {
                 "webhook": f"{self._desk.url}/webhooks/stripe",
+                "own_secret": self._desk.own_secret,
                 "samples": [{"name": each.name, "type": each.type} for each in samples()],
                 "stories": [
-                    {"name": each.name, "title": each.title, "tells": each.tells, "events": len(each.steps)}
+                    {"name": each.name, "title": each.title, "tells": each.tells, "look": each.look}
                     for each in STORIES.values()
                 ],
                 "moods": [{"name": mood.name, "title": mood.title, "tells": mood.tells} for mood in MOODS.values()],
@@ -114,7 +117,10 @@ class _Page:
         return JSONResponse({"mood": mood.name})
 
     async def redrive(self, _: Request) -> Response:
-        return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive)})
+        try:
+            return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive)})
+        except (BotoCoreError, ClientError) as error:
+            return JSONResponse({"error": f"the local stack did not redrive: {error}"}, status_code=502)
 
 
 async def _asked(request: Request) -> dict[str, Any]:

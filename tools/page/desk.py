@@ -41,6 +41,8 @@ class Desk:
         The door, what is known, who sends samples, and what Segment's stand-in has kept.
     redrive
         Moves the dead letters back; gives their number.
+    own_secret
+        Whether the stack accepts a signing secret of the user's, such as that of `stripe listen`.
     url
         The page's own address, once it is served.
     stopping
@@ -52,6 +54,7 @@ class Desk:
     sender: Sender
     record: Record
     redrive: Callable[[], int]
+    own_secret: bool = False
     url: str = ""
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -67,13 +70,17 @@ class Debugger:
         A signing secret that the stack accepts: samples are signed with it.
     port
         The page's port; None for `PAGE_PORT` or, where that is taken, any free one; 0 for any free one.
+    own_secret
+        Whether the stack accepts a signing secret of the user's too.
     """
 
-    def __init__(self, stack: LocalStack, receiver: Receiver, secret: str, port: int | None = None) -> None:
+    def __init__(
+        self, stack: LocalStack, receiver: Receiver, secret: str, port: int | None = None, *, own_secret: bool = False
+    ) -> None:
         gate = Gate(lambda: stack.webhook_url)
         journal = Journal(settings_from(stack.environment(stack.deliver_function)))
         sender = Sender(lambda: f"{self.url}/webhooks/stripe", secret)
-        self._desk = Desk(gate, journal, sender, receiver.record, partial(redrive, stack))
+        self._desk = Desk(gate, journal, sender, receiver.record, partial(redrive, stack), own_secret)
         self._watcher = Watcher(Sources(gate, receiver.record, DeliverLog(stack).new, stack.queued), journal)
         self._port = port
         self._running = ExitStack()
@@ -82,6 +89,11 @@ class Debugger:
     def url(self) -> str:
         """The page's address."""
         return self._desk.url
+
+    @property
+    def has_its_port(self) -> bool:
+        """Whether the page is where it was asked to be, or at `PAGE_PORT`."""
+        return self._port is not None or self.url.endswith(f":{PAGE_PORT}")
 
     def __enter__(self) -> Self:
         with ExitStack() as started:

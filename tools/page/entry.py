@@ -13,6 +13,7 @@ from stripe_to_segment.stripe_side.fields import reference, text
 from stripe_to_segment.stripe_side.invoice import subscription_of as subscription_of_invoice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from tools.local_stack.emulator import Message
@@ -78,8 +79,8 @@ class Entry:
         The requests that brought it, oldest first: Stripe may send an event several times.
     attempts
         What the deliver function said of it, oldest first.
-    calls
-        Its calls that Segment has kept.
+    calls, checks
+        Its calls that Segment has kept, and what is wrong with each, by messageId.
     queued, dead
         Its messages that are in the two queues now, and when each can be received.
     version
@@ -93,6 +94,7 @@ class Entry:
     seen: list[SeenRequest] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     calls: list[AcceptedCall] = field(default_factory=list)
+    checks: dict[str, Mapping[str, list[str]]] = field(default_factory=dict)
     queued: tuple[Message, ...] = ()
     next_at: datetime | None = None
     dead: tuple[Message, ...] = ()

@@ -76,7 +76,8 @@ class Gate:
     async def webhook(self, request: Request) -> Response:
         """Answer as the receive function does."""
         body = await request.body()
-        headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
+        # As bytes: a header may be no ASCII, or come twice.
+        headers = [(name, value) for name, value in request.headers.raw if name.decode("latin-1") not in HOP_BY_HOP]
         received_at, started = datetime.now(UTC), time.perf_counter()
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
             try:

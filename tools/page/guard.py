@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -37,8 +38,15 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on to the page."""
-        if scope["type"] != "http" or scope["path"].startswith(WEBHOOK):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["path"].startswith(WEBHOOK):
+            # Stripe is no browser: a page that posts here from elsewhere only wants to fill the list.
+            if _is_from_elsewhere(Headers(scope=scope)):
+                await JSONResponse({"error": "no browser posts webhooks"}, status_code=403)(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
             return
         if not _is_this_machine(Headers(scope=scope)):
             refusal = JSONResponse({"error": "open this page as localhost or 127.0.0.1"}, status_code=421)
@@ -59,10 +67,17 @@ class Guard:
 
 def _is_this_machine(headers: Headers) -> bool:
     # A site may let its own name point here, and would then read what its visitor's stack has received.
-    return headers.get("host", "").rpartition(":")[0] in HOSTS
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname in HOSTS
+    except ValueError:
+        return False
 
 
 def _is_our_own(headers: Headers) -> bool:
     # JSON alone makes a browser ask first, and nobody here says yes; programs such as curl send no Sec-Fetch-Site.
     in_json = headers.get("content-type", "").partition(";")[0].strip() == "application/json"
-    return in_json and headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
+    return in_json and not _is_from_elsewhere(headers)
+
+
+def _is_from_elsewhere(headers: Headers) -> bool:
+    return headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tools.page.checks import checks
 from tools.page.comparing import Told
-from tools.page.entry import Entry, read_event
+from tools.page.entries import KEPT_ENTRIES, Entries, key_of
+from tools.page.entry import read_event
 from tools.page.people import people
 from tools.page.showing import show_detail, show_entry, show_person
 from tools.page.totals import Totals
@@ -19,13 +21,18 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from tools.local_stack.emulator import Message
     from tools.local_stack.stack import Queued
-    from tools.page.entry import Attempt
+    from tools.page.entry import Attempt, Entry
     from tools.page.gate import SeenRequest
     from tools.receiver import AcceptedCall
 
 __all__ = ["Journal"]
 
-KEPT_ENTRIES = 1000
+# What is shown of a body that is no event, and kept of one that is.
+KEPT_BYTES = 2000
+# Of a refused body that is larger, nothing is read: anybody may have sent it.
+READ_BYTES = 256_000
+OK = range(200, 300)
+REFUSED = range(400, 500)
 
 
 class Journal:
@@ -35,15 +42,17 @@ class Journal:
     ----------
     settings
         Those of the deliver function: its names of events, and its tracking plan.
+    kept
+        Of so many events all is known; of older ones only what they add to the totals and the users.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, kept: int = KEPT_ENTRIES) -> None:
         self._settings = settings
         self._lock = threading.RLock()
-        self._entries: dict[str, Entry] = {}
-        self._count = 0
+        self._entries = Entries(kept)
+        self._in_queues: set[str] = set()
         self._calls: list[AcceptedCall] = []
-        self._checks: dict[str, dict[str, list[str]]] = {}
+        self._flawed = 0
         self._totals = Totals(settings)
         self._depths = (0, 0)
         self._keys: dict[str, str] = {}
@@ -53,23 +62,28 @@ class Journal:
     def under_way(self) -> bool:
         """Whether more is to be heard soon of any event."""
         with self._lock:
-            return any(entry.under_way for entry in self._entries.values())
+            return any(entry.under_way for entry in self._entries)
 
     def note_request(self, seen: SeenRequest) -> None:
         """Take in a request that came to the webhook address."""
-        key, event = read_event(seen.body)
+        refused = seen.status in REFUSED
+        event_id, event = ("", None) if refused and len(seen.body) > READ_BYTES else read_event(seen.body)
+        # Whoever has no good signature may name any event: it stays a request of its own.
+        key = f"request-{seen.number}"
         with self._lock:
-            entry = self._entry(key or f"request-{seen.number}", seen.received_at)
-            entry.event = entry.event or event
-            entry.seen.append(seen)
+            entry = self._entries.arrived(key if refused else key_of(event_id, key), seen.received_at)
+            if event is not None and (entry.event is None or seen.status in OK):
+                entry.event = event
+            entry.seen.append(replace(seen, body=seen.body[:KEPT_BYTES]))
             self._touch(entry)
 
     def note_attempt(self, attempt: Attempt) -> None:
         """Take in what the deliver function said of one record."""
         with self._lock:
-            entry = self._entry(attempt.event_id or f"message-{attempt.message_id}", attempt.at)
-            entry.attempts.append(attempt)
-            self._touch(entry)
+            key = key_of(attempt.event_id, f"message-{attempt.message_id}")
+            if (entry := self._entries.heard_of(key, attempt.at)) is not None:
+                entry.attempts.append(attempt)
+                self._touch(entry)
 
     def note_call(self, kept: AcceptedCall) -> None:
         """Take in a call that Segment has kept."""
@@ -77,24 +91,29 @@ class Journal:
         found = checks(call, self._settings)
         with self._lock:
             self._calls.append(kept)
-            self._checks[str(call.get("messageId"))] = found
+            self._flawed += any(found.values())
             self._totals.add(call)
-            entry = self._entry(_event_id_of(kept), kept.received_at)
-            entry.calls.append(kept)
-            self._touch(entry)
+            if (entry := self._entries.heard_of(_key_of_call(kept), kept.received_at)) is not None:
+                entry.calls.append(kept)
+                entry.checks[str(call.get("messageId"))] = found
+                self._touch(entry)
 
     def note_queues(self, queued: Queued, now: datetime) -> None:
         """Take in what is in the two queues."""
         with self._lock:
             waiting, dead = self._by_key(queued.events, now), self._by_key(queued.dead_letters, now)
-            for key, entry in self._entries.items():
-                events, letters = tuple(waiting.get(key, ())), tuple(dead.get(key, ()))
+            there = waiting.keys() | dead.keys()
+            for entry in filter(None, map(self._entries.get, there | self._in_queues)):
+                events, letters = tuple(waiting.get(entry.key, ())), tuple(dead.get(entry.key, ()))
                 next_at = _next_at(events, now)
                 if (_ids(events), _ids(letters)) != (_ids(entry.queued), _ids(entry.dead)) or _moved(
                     next_at, entry.next_at
                 ):
                     entry.queued, entry.dead, entry.next_at = events, letters, next_at
                     self._touch(entry)
+            self._in_queues = there
+            present = {message.message_id for message in (*queued.events, *queued.dead_letters)}
+            self._keys = {message_id: key for message_id, key in self._keys.items() if message_id in present}
             depths = (len(queued.events), len(queued.dead_letters))
             if depths != self._depths:
                 self._depths = depths
@@ -105,7 +124,8 @@ class Journal:
         with self._lock:
             self._calls.clear()
             self._totals = Totals(self._settings)
-            for entry in self._entries.values():
+            self._flawed = 0
+            for entry in self._entries:
                 if entry.calls:
                     entry.calls.clear()
                     self._touch(entry)
@@ -113,18 +133,17 @@ class Journal:
     def changed_since(self, version: int) -> list[dict[str, Any]]:
         """The entries that changed after a version, oldest first, as the list shows them."""
         with self._lock:
-            changed = [entry for entry in self._entries.values() if entry.version > version]
-            return [show_entry(entry, self._checks, self._totals) for entry in changed]
+            changed = [entry for entry in self._entries if entry.version > version]
+            return [show_entry(entry, self._totals) for entry in changed]
 
     def summary(self) -> dict[str, Any]:
         """The totals and depths."""
         with self._lock:
-            flawed = sum(1 for found in self._checks.values() if found["limits"] or found["plan"])
             return {
                 "totals": self._totals.as_json(),
-                "events": self._count,
+                "events": self._entries.count,
                 "calls": len(self._calls),
-                "flawed": flawed,
+                "flawed": self._flawed,
                 "waiting": self._depths[0],
                 "dead": self._depths[1],
             }
@@ -136,7 +155,7 @@ class Journal:
             if entry is None:
                 return None
             told, last = self._told_before(entry)
-            return show_detail(entry, self._checks, self._totals, told, last)
+            return show_detail(entry, self._totals, self._settings, told, last)
 
     def people(self) -> list[dict[str, Any]]:
         """Every user, the one with the latest call first."""
@@ -155,19 +174,11 @@ class Journal:
         told, last = Told(), None
         if entry.subscription is not None:
             place = (entry.created, entry.order)
-            for other in sorted(self._entries.values(), key=lambda each: (each.created, each.order)):
+            for other in sorted(self._entries, key=lambda each: (each.created, each.order)):
                 if other.calls and other.subscription == entry.subscription and (other.created, other.order) < place:
                     told.learn(kept.call for kept in other.calls)
                     last = other
         return told, last
-
-    def _entry(self, key: str, at: datetime) -> Entry:
-        if key not in self._entries:
-            self._count += 1
-            self._entries[key] = Entry(key, self._count, at)
-            if len(self._entries) > KEPT_ENTRIES:
-                del self._entries[next(iter(self._entries))]
-        return self._entries[key]
 
     def _touch(self, entry: Entry) -> None:
         self.version += 1
@@ -180,24 +191,24 @@ class Journal:
         return found
 
     def _key_of(self, message: Message, now: datetime) -> str:
-        """The key of a message's entry; each message is read once, however often it is looked at."""
+        """The key of a message's event; each message is read once, however often it is looked at."""
         key = self._keys.get(message.message_id)
-        if key is None or key not in self._entries:
+        if key is None:
             event_id, event = read_event(message.body)
+            key = self._keys[message.message_id] = key_of(event_id, f"message-{message.message_id}")
             # It may have come another way than through the door: from an event bus, or by hand.
-            entry = self._entry(event_id or f"message-{message.message_id}", now)
-            if entry.event is None and event is not None:
+            entry = self._entries.heard_of(key, now)
+            if entry is not None and entry.event is None and event is not None:
                 entry.event = event
                 self._touch(entry)
-            key = self._keys[message.message_id] = entry.key
         return key
 
 
-def _event_id_of(kept: AcceptedCall) -> str:
+def _key_of_call(kept: AcceptedCall) -> str:
     context = kept.call.get("context")
     stripe = context.get("stripe") if isinstance(context, dict) else None
     event_id = stripe.get("event_id") if isinstance(stripe, dict) else None
-    return str(event_id or f"call-{kept.call.get('messageId')}")
+    return key_of(str(event_id or ""), f"call-{kept.call.get('messageId')}")
 
 
 def _next_at(messages: tuple[Message, ...], now: datetime) -> datetime | None:

@@ -24,11 +24,32 @@ class Mood:
 
 
 _EVERY = (
-    Mood("up", "Up", Behaviour(), "answers 200"),
-    Mood("slow", "Slow", Behaviour(Mode.SLOW, seconds=3), "answers 200 after three seconds"),
-    Mood("limited", "429", Behaviour(Mode.STATUS, 429, retry_after=3), "answers 429 with Retry-After: 3"),
-    Mood("down", "Down", Behaviour(Mode.DOWN), "cuts every connection"),
-    Mood("refuses", "400", Behaviour(Mode.STATUS, 400), "refuses for good: events go to the dead-letter queue"),
+    Mood("up", "Up", Behaviour(), "takes every call at once"),
+    Mood(
+        "slow",
+        "Slow",
+        Behaviour(Mode.SLOW, seconds=3),
+        "takes every call, but answers only after three seconds. What the queue holds is sent in bulk, so it keeps up",
+    ),
+    Mood(
+        "limited",
+        "429",
+        Behaviour(Mode.STATUS, 429, retry_after=3),
+        "answers 429, too many requests, with Retry-After: 3. Events wait as long as it says and are tried again",
+    ),
+    Mood(
+        "down",
+        "Down",
+        Behaviour(Mode.DOWN),
+        "cuts every connection. Stripe still gets its 200; events wait in the queue and are tried again, with"
+        " growing pauses",
+    ),
+    Mood(
+        "refuses",
+        "400",
+        Behaviour(Mode.STATUS, 400),
+        "refuses every call for good. Such events become dead letters with the reason; back in Up, redrive them",
+    ),
 )
 MOODS: Mapping[str, Mood] = {mood.name: mood for mood in _EVERY}
 

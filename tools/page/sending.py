@@ -26,11 +26,12 @@ STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is being sent: `done` of `count` events."""
+    """What is being sent: `done` of `count` events, and how many stories and samples come after it."""
 
     title: str
     done: int
     count: int
+    after: int
 
 
 class Sender:
@@ -74,7 +75,7 @@ class Sender:
             for done, event in enumerate(events):
                 if self._stopping.is_set():
                     return
-                self.sending = Sending(title, done, len(events))
+                self.sending = Sending(title, done, len(events), self._asked.qsize())
                 try:
                     next(send([body_of(event)], self._url(), self._secret, patience=0))
                 except UnreachableError:

@@ -5,43 +5,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tools.page.entry import Outcome
+from tools.page.meaning import meaning_of
 from tools.page.way import way_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stripe_to_segment.settings import Settings
     from tools.page.comparing import Told
     from tools.page.entry import Entry
     from tools.page.people import Person
     from tools.page.totals import Totals
     from tools.receiver import AcceptedCall
 
-    type Checks = Mapping[str, Mapping[str, list[str]]]
+# Of a name that somebody has made up, more is not needed to know it.
+LONGEST = 200
 
 __all__ = ["call_name", "show_detail", "show_entry", "show_person"]
 
 
-def show_entry(entry: Entry, checked: Checks, totals: Totals) -> dict[str, Any]:
+def show_entry(entry: Entry, totals: Totals) -> dict[str, Any]:
     """An entry as the list shows it."""
     waiting = entry.outcome is Outcome.WAITING
     event = entry.event
     return {
         "key": entry.key,
         "order": entry.order,
-        "type": entry.type,
+        "event": event.id if event else "",
+        "type": entry.type[:LONGEST],
         "at": (entry.seen[0].received_at if entry.seen else entry.first_at).isoformat(),
         "times": len(entry.seen),
         "outcome": entry.outcome,
         "reason": entry.reason,
         "attempts": len(entry.attempts),
         "next_at": entry.next_at.isoformat() if waiting and entry.next_at else None,
-        "object": str(event.object.get("id") or "") if event else "",
+        "object": str(event.object.get("id") or "")[:LONGEST] if event else "",
         "customer": (event.customer or "") if event else "",
         "subscription": entry.subscription or "",
         "livemode": event.livemode if event else None,
         "users": _users(entry),
         "calls": [
-            {"name": call_name(kept.call), "kind": str(kept.call.get("type")), "flawed": _flaws(kept, checked) > 0}
+            {
+                "name": call_name(kept.call),
+                "kind": str(kept.call.get("type")),
+                "flawed": any(_checks(entry, kept).values()),
+            }
             for kept in entry.calls
         ],
         "pending": list(entry.pending),
@@ -49,11 +57,11 @@ def show_entry(entry: Entry, checked: Checks, totals: Totals) -> dict[str, Any]:
     }
 
 
-def show_detail(entry: Entry, checked: Checks, totals: Totals, told: Told, last: Entry | None) -> dict[str, Any]:
+def show_detail(entry: Entry, totals: Totals, settings: Settings, told: Told, last: Entry | None) -> dict[str, Any]:
     """All about an entry: its way, the raw event, and each call with its checks and what is new in it."""
     body = entry.seen[-1].body.decode(errors="replace") if entry.seen else ""
     return {
-        **show_entry(entry, checked, totals),
+        **show_entry(entry, totals),
         "way": way_of(entry),
         "raw": entry.event.body if entry.event else None,
         "text": body[:2000],
@@ -61,11 +69,12 @@ def show_detail(entry: Entry, checked: Checks, totals: Totals, told: Told, last:
         "sent": [
             {
                 "name": call_name(kept.call),
+                "meaning": meaning_of(kept.call, settings),
                 "call": kept.call,
                 "at": kept.received_at.isoformat(),
                 "source": kept.source,
                 "request": kept.request,
-                "checks": checked.get(str(kept.call.get("messageId")), {"limits": [], "plan": []}),
+                "checks": _checks(entry, kept),
                 "rows": told.compare(kept.call),
             }
             for kept in entry.calls
@@ -88,7 +97,8 @@ def show_person(person: Person) -> dict[str, Any]:
                 "anonymous": not kept.call.get("userId"),
                 "as": kept.call.get("userId") or kept.call.get("anonymousId"),
             }
-            for kept in sorted(person.calls, key=_when, reverse=True)
+            # The newest first, in a second of many calls too.
+            for kept in sorted(person.calls, key=_when)[::-1]
         ],
     }
 
@@ -112,9 +122,8 @@ def _money(entry: Entry, totals: Totals) -> list[dict[str, Any]]:
     ]
 
 
-def _flaws(kept: AcceptedCall, checked: Checks) -> int:
-    found = checked.get(str(kept.call.get("messageId")), {})
-    return sum(len(flaws) for flaws in found.values())
+def _checks(entry: Entry, kept: AcceptedCall) -> Mapping[str, list[str]]:
+    return entry.checks[str(kept.call.get("messageId"))]
 
 
 def _when(kept: AcceptedCall) -> str:

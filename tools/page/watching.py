@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
@@ -84,11 +85,16 @@ class Watcher:
         came = self._sources.gate.came
         while not self._stopping.is_set():
             came.clear()
+            started = time.monotonic()
             try:
                 self.look()
             except (LocalStackError, ClientError, BotoCoreError):
                 # The stack is going or gone, which `make run` itself notices and says.
                 self._stopping.wait(IDLE_SECONDS)
+            # With thousands of events in the queues a look takes long: then most of the time is the page's own.
+            took = time.monotonic() - started
+            if self._stopping.wait(took if took > BUSY_SECONDS else 0):
+                return
             came.wait(BUSY_SECONDS if self._journal.under_way else IDLE_SECONDS)
 
     def __enter__(self) -> Self:
