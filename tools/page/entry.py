@@ -129,7 +129,7 @@ class Entry:
         if any(message.message_id not in self._handled for message in self.queued):
             return Outcome.WAITING
         if self.attempts:
-            return self._outcome_of(self.attempts[-1])
+            return self._outcome_of(self._telling)
         if self.calls:
             return Outcome.DELIVERED
         if self.seen and not self._accepted:
@@ -149,8 +149,7 @@ class Entry:
             last = self.seen[-1]
             return f"{last.status}: {_said(last.answer, 'error') or last.answer}"
         if self.attempts:
-            last_attempt = self.attempts[-1]
-            return ": ".join(filter(None, (last_attempt.reason, last_attempt.detail)))
+            return ": ".join(filter(None, (self._telling.reason, self._telling.detail)))
         return self.ignored_because
 
     @property
@@ -161,6 +160,14 @@ class Entry:
     @property
     def _accepted(self) -> bool:
         return any(200 <= seen.status < 300 for seen in self.seen)  # noqa: PLR2004 - what Stripe takes for delivered
+
+    @property
+    def _telling(self) -> Attempt:
+        """The attempt that says what became of it: the last, but a repeat that was ignored takes nothing back."""
+        last = self.attempts[-1]
+        if last.fate == "ignored":
+            return next((attempt for attempt in self.attempts if attempt.fate == "delivered"), last)
+        return last
 
     @property
     def _handled(self) -> set[str]:

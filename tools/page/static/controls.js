@@ -1,61 +1,118 @@
-// The totals, Segment's switch, and what sends events.
+// The totals, Segment's switch, what sends events, and the notes on what that does.
 
-import { $, h } from "./dom.js";
+import { $, h, patch } from "./dom.js";
 import { money, plural } from "./format.js";
 import { ask, order, state } from "./store.js";
 
+let menu = null;
+// The story that was told last, until its note is closed.
+let story = null;
+const wide = matchMedia("(min-width: 88rem)");
+
 export async function fillMenu() {
-  const menu = await ask("/menu");
+  menu = await ask("/menu");
+  if (!menu) return;
   const choices = menu.moods.map((mood) =>
     h("label", { title: mood.tells }, h("input", { type: "radio", name: "mood", value: mood.name }), mood.title),
   );
   $("moods").append(h("div", { class: "choices" }, choices));
-  $("moods").addEventListener("change", (event) => order("/segment", { mood: event.target.value }));
+  $("moods").addEventListener("change", (event) => flip(event.target.value));
   $("stories").replaceChildren(
-    ...menu.stories.map((story) =>
-      h("li", {}, h("button", { type: "button", "data-story": story.name }, h("span", {}, story.title), h("span", { class: "tells" }, story.tells))),
+    ...menu.stories.map((each) =>
+      h("li", {}, h("button", { type: "button", "data-story": each.name }, h("span", {}, each.title), h("span", { class: "tells" }, each.tells))),
     ),
   );
-  $("stories").addEventListener("click", (event) => {
-    const button = event.target.closest("[data-story]");
-    if (button) order("/send", { story: button.dataset.story });
-  });
   $("sample").append(...menu.samples.map((sample) => h("option", { value: sample.name }, sample.name)));
   $("sample").value = "customer.subscription.created.trialing";
   $("sample-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    order("/send", { sample: $("sample").value });
+    send({ sample: $("sample").value });
   });
   $("listen").textContent = `stripe listen --forward-to ${menu.webhook}`;
-  $("totals").addEventListener("click", (event) => {
-    if (event.target.closest("#redrive")) order("/redrive");
+  $("own-secret").replaceChildren(...(menu.own_secret
+    ? ["This stack accepts your signing secret too."]
+    : ["Its events are refused until this stack knows its secret: start it with ", h("code", {}, "STRIPE_SECRET=$(stripe listen --print-secret) make run")]));
+  addEventListener("click", ({ target }) => {
+    const asked = target.closest("[data-story]")?.dataset.story;
+    if (asked) send({ story: asked });
+    else if (target.closest("#redrive")) redrive();
+    else if (target.closest("#note-close")) closeNote();
   });
+  showState();
+}
+
+function send(what) {
+  story = menu.stories.find((each) => each.name === what.story) ?? null;
+  // Where the sender covers the list, it makes way for what comes.
+  if (!wide.matches) $("send").open = false;
+  if (location.hash === "#/about") location.hash = "#/";
+  ordered("/send", what);
+}
+
+// What was chosen holds until it has come back: the stream may still tell of the time before.
+let chosen = null;
+async function flip(mood) {
+  chosen = mood;
+  const { error } = await ordered("/segment", { mood });
+  setTimeout(() => { chosen = null; showState(); }, error ? 0 : 1000);
+}
+
+async function redrive() {
+  const { moved } = await ordered("/redrive");
+  if (moved !== undefined) $("said").textContent = `${plural(moved, "dead letter")} went back into the queue.`;
+}
+
+// What was not done is said, and the switch shows how things are.
+async function ordered(path, body) {
+  const answer = await order(path, body);
+  $("said").textContent = answer.error ?? "";
+  showState();
+  return answer;
+}
+
+function closeNote() {
+  story = null;
   showState();
 }
 
 export function showState() {
   if (!("totals" in state)) return;
-  const { sending } = state;
-  $("sending").textContent = sending ? `Sending ${sending.title}: ${sending.done + 1} of ${sending.count}` : "";
-  const mood = document.querySelector(`[name="mood"][value="${state.mood}"]`);
-  for (const input of document.querySelectorAll('[name="mood"]')) input.checked = input === mood;
+  for (const input of document.querySelectorAll('[name="mood"]')) input.checked = input.value === (chosen ?? state.mood);
+  showNotes();
   showTotals();
+}
+
+function showNotes() {
+  const { sending } = state;
+  const progress = sending ? `${sending.done + 1} of ${sending.count}${sending.after ? `, then ${sending.after} more` : ""}` : "sent";
+  const title = sending?.title ?? story?.title;
+  const look = menu?.stories.find((each) => each.title === title)?.look;
+  $("note").hidden = !title;
+  if (title) {
+    const close = sending ? null : h("button", { type: "button", id: "note-close" }, "Close");
+    patch($("note").firstElementChild, h("div", {}, h("p", {}, h("strong", {}, title), ` ${progress}`), look ? h("p", {}, `Watch: ${look}`) : null, close));
+  }
+  const mood = menu?.moods.find((each) => each.name === (chosen ?? state.mood));
+  $("mood-note").hidden = !mood || mood.name === "up";
+  if (mood) $("mood-note").textContent = `Segment ${mood.tells}.`;
 }
 
 function showTotals() {
   const sums = (name, sign) => Object.entries(state.totals[name]).map(([currency, amount]) => h("span", {}, money(amount * sign, currency)));
-  const focused = document.activeElement?.id === "redrive";
-  $("totals").replaceChildren(
+  const redrive = state.dead ? h("button", { type: "button", id: "redrive" }, "Redrive") : null;
+  const wanted = h(
+    "section",
+    { class: "totals", id: "totals", "aria-label": "Totals" },
     total("Revenue", sums("revenue", 1)),
     total("MRR", sums("mrr", 1)),
     total("Refunds", sums("refunds", -1)),
     total("Events in", [number(state.events)]),
     total("Calls out", [number(state.calls)]),
     total("Waiting", [number(state.waiting)], state.waiting ? "slow" : ""),
-    total("Dead letters", [number(state.dead), state.dead ? h("button", { type: "button", id: "redrive" }, "Redrive") : null], state.dead ? "bad" : ""),
+    total("Dead letters", [number(state.dead), redrive], state.dead ? "bad" : ""),
     total("Checks", [h("span", {}, state.flawed ? `✗ ${plural(state.flawed, "call")}` : "✓ all pass")], state.flawed ? "bad" : ""),
   );
-  if (focused) $("redrive")?.focus();
+  patch($("totals"), wanted);
 }
 
 const number = (value) => h("span", {}, value.toLocaleString("en"));
@@ -67,7 +124,6 @@ function total(label, values, tone = "") {
 
 // Beside the list there is room to show the sender all the time.
 export function openSenderWhereThereIsRoom() {
-  const wide = matchMedia("(min-width: 88rem)");
   const fit = () => { $("send").open = wide.matches || $("send").open; };
   wide.addEventListener("change", fit);
   fit();

@@ -15,12 +15,27 @@ export function h(tag, attributes = {}, ...children) {
 // A name that may be broken at its dots and underscores, and nowhere else.
 export const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, h("wbr")]);
 
-// Replaces the choices of a select, keeping the one that is chosen.
+// Makes what is there look like what is wanted, and leaves alone what does already: there somebody may be reading,
+// scrolling, selecting, or be with the keyboard.
+export function patch(there, wanted) {
+  if (there.isEqualNode(wanted)) return;
+  const nodes = [...there.childNodes, ...wanted.childNodes];
+  const same = there.cloneNode(false).isEqualNode(wanted.cloneNode(false));
+  if (!same || nodes.some((node) => node.nodeType !== Node.ELEMENT_NODE)) {
+    there.replaceWith(wanted);
+    return;
+  }
+  const [before, after] = [[...there.children], [...wanted.children]];
+  after.forEach((child, place) => (before[place] ? patch(before[place], child) : there.append(child)));
+  before.slice(after.length).forEach((child) => child.remove());
+}
+
+// Replaces the choices of a select, keeping the one that is chosen, even where it is none of them.
 export function fillSelect(select, values, first) {
-  const wanted = ["", ...values];
-  const there = [...select.options].map((option) => option.value);
-  if (wanted.join("\n") === there.join("\n")) return;
   const chosen = select.value;
-  select.replaceChildren(h("option", { value: "" }, first), ...values.map((value) => h("option", { value }, value)));
+  const wanted = chosen && !values.includes(chosen) ? [...values, chosen] : values;
+  const there = [...select.options].slice(1).map((option) => option.value);
+  if (wanted.join("\n") === there.join("\n")) return;
+  select.replaceChildren(h("option", { value: "" }, first), ...wanted.map((value) => h("option", { value }, value)));
   select.value = chosen;
 }

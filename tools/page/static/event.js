@@ -23,11 +23,10 @@ export function eventView(detail) {
 
 function facts(detail) {
   const fact = (name, value, link) => value ? h("span", {}, `${name} `, link ? h("a", { href: link }, h("code", {}, value)) : h("code", {}, value)) : null;
-  const known = detail.key !== detail.object && !detail.key.startsWith("request-");
   return h(
     "p",
     { class: "facts" },
-    fact("event", known ? detail.key : ""),
+    fact("event", detail.event),
     fact("object", detail.object),
     detail.customer !== detail.object ? fact("customer", detail.customer) : null,
     detail.subscription !== detail.object ? fact("subscription", detail.subscription) : null,
@@ -47,8 +46,12 @@ function sent(detail) {
     ? h("p", { class: "soft" }, "Marked: what differs from what this subscription's earlier events told, the last of them ", h("a", { href: eventLink(detail.last.key) }, detail.last.type), ".")
     : null;
   const why = detail.sent.length ? null : h("p", { class: "soft" }, detail.reason || (detail.outcome === "waiting" ? "Not yet: it is on its way." : ""));
-  return h("section", { "aria-label": "To Segment" }, h("h3", {}, title), last, why, detail.sent.map(card));
+  const pending = detail.pending.length ? h("p", { class: "chips" }, "Not taken yet: ", detail.pending.map((each) => h("span", { class: "chip pending" }, each))) : null;
+  return h("section", { "aria-label": "To Segment" }, h("h3", {}, title), last, pending, why, detail.outcome === "refused" ? remedy() : null, detail.sent.map(card));
 }
+
+const remedy = () =>
+  h("p", { class: "soft" }, "Does it come from ", h("code", {}, "stripe listen"), "? That signs with a secret of its own: start this stack with ", h("code", {}, "STRIPE_SECRET=$(stripe listen --print-secret) make run"));
 
 // What named the user.
 const KNOWN_FROM = {
@@ -58,18 +61,21 @@ const KNOWN_FROM = {
   customer_api: "the Stripe API",
 };
 
-function card({ name, call, at, source, checks, rows }, place) {
+function card({ name, meaning, call, at, source, checks, rows }, place) {
   const from = KNOWN_FROM[call.context?.stripe?.identity];
   const who = [call.userId ? `user ${call.userId}${from ? ` (from ${from})` : ""}` : null, call.anonymousId ? `anonymous ${call.anonymousId}` : null, call.groupId ? `group ${call.groupId}` : null];
   return h(
     "section",
     { class: "card call", "aria-label": name },
     h("header", {}, call.event ? h("span", { class: `chip ${call.type}` }, call.type) : null, h("h4", {}, call.event ?? call.type), h("span", { class: "soft" }, who.filter(Boolean).join(" · "))),
+    meaning ? h("p", { class: "meaning" }, meaning) : null,
     h("ul", { class: "checks" }, check("Segment’s limits", checks.limits), check("tracking plan", checks.plan), h("li", { class: "soft" }, `happened ${dayAndTime(call.timestamp)}`)),
     rows.length ? table(rows) : null,
-    h("details", { "data-id": `call-${place}` }, h("summary", {}, `The whole call, arrived ${clockTime(at)}${source ? ` for the ${source} source` : ""}`), jsonView(call)),
+    h("details", { "data-id": `call-${place}` }, h("summary", {}, `The whole call, arrived ${clockTime(at)}${source ? ` for the ${source} source` : ""}`), copied(jsonView(call))),
   );
 }
+
+const copied = (view) => h("div", { class: "copied" }, h("button", { type: "button", class: "copy", "data-copy": true }, "Copy"), view);
 
 const check = (name, flaws) =>
   flaws.length ? flaws.map((flaw) => h("li", { class: "bad" }, `✗ ${name}: ${flaw}`)) : h("li", { class: "good" }, `✓ ${name}`);
@@ -97,7 +103,7 @@ function raw(detail) {
     section.append(h("pre", { class: "json", tabindex: "0" }, detail.text || "It did not come through this page's address, and has left the queue."));
   } else {
     const paths = new Set(changed.map(({ path }) => ["data", "object", ...path].join("\n")));
-    section.append(jsonView(body, (path) => paths.has(path.join("\n"))));
+    section.append(copied(jsonView(body, (path) => paths.has(path.join("\n")))));
   }
   return section;
 }

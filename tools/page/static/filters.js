@@ -1,48 +1,72 @@
-// Which entries are shown.
+// Which entries are shown. What is chosen stands in the address, so that a reload and a copied link keep it.
 
 import { $, fillSelect } from "./dom.js";
-import { entries } from "./store.js";
+import { entries, people } from "./store.js";
 import { TONES } from "./format.js";
 
-const fields = { user: $("filter-user"), type: $("filter-type"), name: $("filter-name"), outcome: $("filter-outcome") };
+const fields = { user: $("filter-user"), type: $("filter-type"), call: $("filter-name"), outcome: $("filter-outcome") };
 
-export function matches(entry) {
+// The test that an entry must pass, made once for all of them.
+export function matcher() {
   const sought = fields.user.value.trim().toLowerCase();
-  return (
-    (!fields.type.value || entry.type === fields.type.value) &&
-    (!fields.outcome.value || entry.outcome === fields.outcome.value) &&
-    (!fields.name.value || entry.calls.some((call) => call.name === fields.name.value)) &&
-    (!sought || idsOf(entry).some((id) => id.toLowerCase().includes(sought)))
-  );
+  const [type, call, outcome] = [fields.type.value, fields.call.value, fields.outcome.value];
+  // Whoever was found by a name or by one id is meant with all ids that were joined.
+  const joined = new Set(sought ? people.filter(matchesPerson).flatMap((person) => person.ids.map((id) => id.value)) : []);
+  const concerns = (id) => id.toLowerCase().includes(sought) || joined.has(id);
+  return (entry) =>
+    (!type || entry.type === type) &&
+    (!outcome || entry.outcome === outcome) &&
+    (!call || namesOf(entry).includes(call)) &&
+    (!sought || [...entry.users, entry.customer, entry.subscription, entry.object, entry.event].some(concerns));
 }
 
-const idsOf = (entry) => [...entry.users, entry.customer, entry.subscription, entry.object, entry.key];
+const namesOf = (entry) => [...entry.calls.map((call) => call.name), ...entry.pending];
 
 export const matchesPerson = (person) => {
   const sought = fields.user.value.trim().toLowerCase();
-  return !sought || [person.title, ...person.ids.map((id) => id.value)].some((id) => id.toLowerCase().includes(sought));
+  const known = [person.title, person.email, ...person.ids.map((id) => id.value)];
+  return !sought || known.some((text) => text.toLowerCase().includes(sought));
 };
+
+export const seeksUser = () => fields.user.value.trim() !== "";
 
 export function refreshChoices() {
   const all = [...entries.values()];
   const sorted = (values) => [...new Set(values)].filter(Boolean).sort();
   fillSelect(fields.type, sorted(all.map((entry) => entry.type)), "Any type");
-  fillSelect(fields.name, sorted(all.flatMap((entry) => entry.calls.map((call) => call.name))), "Any call");
+  fillSelect(fields.call, sorted(all.flatMap(namesOf)), "Any call");
   fillSelect(fields.outcome, Object.keys(TONES), "Any outcome");
 }
 
 export function showFilters(view, shown, all) {
-  const people = view === "users";
-  for (const name of ["type", "name", "outcome"]) fields[name].hidden = people;
-  const filtered = Object.values(fields).some((field) => field.value);
+  for (const name of ["type", "call", "outcome"]) fields[name].hidden = view === "users";
+  const filtered = Object.values(fields).some((field) => field.value && !field.hidden);
   $("filter-clear").hidden = !filtered;
-  $("filter-count").textContent = filtered ? `${shown} of ${all}` : "";
+  $("filter-count").textContent = filtered ? `${shown.toLocaleString("en")} of ${all.toLocaleString("en")}` : "";
+}
+
+export function seekUser(id) {
+  $("filters").reset();
+  fields.user.value = id;
+  fields.user.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 export function onFilter(listener) {
+  const asked = new URLSearchParams(location.search);
+  for (const [name, field] of Object.entries(fields)) {
+    const value = asked.get(name) ?? "";
+    if (field.options && value) fillSelect(field, [value], field.options[0].text);
+    field.value = value;
+  }
   const form = $("filters");
-  form.addEventListener("input", listener);
+  const changed = () => {
+    const chosen = Object.entries(fields).filter(([, field]) => field.value).map(([name, field]) => [name, field.value]);
+    const search = new URLSearchParams(chosen).toString();
+    history.replaceState(null, "", `${location.pathname}${search && `?${search}`}${location.hash}`);
+    listener();
+  };
+  form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => event.preventDefault());
   // The fields are empty only after the event.
-  form.addEventListener("reset", () => setTimeout(listener));
+  form.addEventListener("reset", () => setTimeout(changed));
 }

@@ -6,11 +6,15 @@ const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short",
 export const clockTime = (iso) => clock.format(new Date(iso));
 export const dayAndTime = (iso) => `${day.format(new Date(iso))}, ${clock.format(new Date(iso))}`;
 
-// Amounts are in major units. A currency that the browser does not know is named after the number.
+// Amounts are in major units. A currency that the browser does not know is named after the number. Some that Stripe
+// bills in hundredths the browser would round to whole units.
 export function money(amount, currency, sign = false) {
   try {
-    const options = { style: "currency", currency, ...(sign ? { signDisplay: "exceptZero" } : {}) };
-    return new Intl.NumberFormat("en", options).format(amount).replace("-", "−");
+    const options = { style: "currency", currency, signDisplay: sign ? "exceptZero" : "auto" };
+    const usual = new Intl.NumberFormat("en", options);
+    const tooFew = usual.resolvedOptions().maximumFractionDigits === 0 && !Number.isInteger(amount);
+    const format = tooFew ? new Intl.NumberFormat("en", { ...options, minimumFractionDigits: 2 }) : usual;
+    return format.format(amount).replace("-", "−");
   } catch {
     return `${amount} ${currency}`;
   }
@@ -19,7 +23,7 @@ export function money(amount, currency, sign = false) {
 export function untilText(iso, now = Date.now()) {
   const seconds = Math.ceil((new Date(iso).getTime() - now) / 1000);
   if (seconds <= 0) return "now";
-  return seconds < 90 ? `in ${seconds} s` : `in ${Math.round(seconds / 60)} min`;
+  return `${seconds < 90 ? `in ${seconds} s` : `in ${Math.round(seconds / 60)} min`}, at ${clockTime(iso)}`;
 }
 
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

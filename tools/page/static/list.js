@@ -2,13 +2,16 @@
 
 import { $, breakable, h } from "./dom.js";
 import { TONES, clockTime, money, untilText } from "./format.js";
-import { matches } from "./filters.js";
+import { matcher } from "./filters.js";
 import { eventLink } from "./route.js";
 import { entries } from "./store.js";
 
 const rows = new Map();
+// So many rows at a time: more would only make the page slow.
+const STEP = 200;
+let limit = STEP;
 
-export function rowOf(entry) {
+function rowOf(entry) {
   let row = rows.get(entry.key);
   if (!row) {
     row = { item: h("li"), link: h("a", { class: "row", href: eventLink(entry.key), "data-key": entry.key }), entry: null };
@@ -26,7 +29,7 @@ function content(entry) {
   const tone = TONES[entry.outcome];
   const who = entry.users[0] ?? entry.customer;
   const waits = entry.outcome === "waiting";
-  const why = waits || tone === "bad" ? whyText(entry) : null;
+  const why = waits || tone === "bad" || entry.outcome === "ignored" ? whyText(entry) : null;
   return [
     h("span", { class: "type" }, breakable(entry.type || "no Stripe event"), entry.times > 1 ? ` ×${entry.times}` : ""),
     h("span", { class: "end" }, h("span", { class: `badge ${tone}` }, entry.outcome), h("time", { datetime: entry.at }, clockTime(entry.at))),
@@ -52,17 +55,23 @@ function whyText(entry) {
 
 export function renderList(opened) {
   const list = $("list");
-  const all = [...entries.values()].sort((one, other) => other.order - one.order);
-  const shown = all.filter(matches);
-  const wanted = shown.map((entry) => rowOf(entry).item);
-  place(list, wanted);
+  const matching = [...entries.values()].filter(matcher()).sort((one, other) => other.order - one.order);
+  const shown = matching.slice(0, limit);
+  place(list, shown.map((entry) => rowOf(entry).item));
+  const left = matching.length - shown.length;
+  $("more").hidden = left === 0;
+  $("more").textContent = `Show ${Math.min(left, STEP)} more of ${left.toLocaleString("en")}`;
   for (const link of list.querySelectorAll(".row")) {
     if (link.dataset.key === opened) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
-  for (const key of [...rows.keys()].filter((key) => !entries.has(key))) rows.delete(key);
-  return { shown: shown.length, all: all.length };
+  const keys = new Set(shown.map((entry) => entry.key));
+  for (const key of rows.keys()) if (!keys.has(key)) rows.delete(key);
+  return { shown: matching.length, all: entries.size };
 }
+
+export const showMore = () => { limit += STEP; };
+export const showFirst = () => { limit = STEP; };
 
 // Moves only what is not in its place already.
 export function place(list, wanted) {

@@ -1,23 +1,23 @@
 // Puts the parts together: what the stream tells and what is chosen decides what is shown.
 
 import { fillMenu, openSenderWhereThereIsRoom, showState } from "./controls.js";
-import { $, h } from "./dom.js";
+import { $, h, patch } from "./dom.js";
 import { eventView } from "./event.js";
-import { onFilter, refreshChoices, showFilters } from "./filters.js";
+import { onFilter, refreshChoices, seekUser, seeksUser, showFilters } from "./filters.js";
 import { plural, untilText } from "./format.js";
-import { arrowKeys, flash, renderList } from "./list.js";
-import { route } from "./route.js";
-import { ask, connect, entries, on } from "./store.js";
+import { arrowKeys, flash, renderList, showFirst, showMore } from "./list.js";
+import { detailPath, route } from "./route.js";
+import { ask, connect, entries, loadPeople, on } from "./store.js";
 import { personView, renderPeople } from "./users.js";
 
-let people = [];
 let shownDetail = "";
 
 function render() {
   const { view, key } = route();
-  const count = view === "users" ? renderPeople(people, key) : renderList(key);
+  const count = view === "users" ? renderPeople(key) : renderList(key);
+  if (view === "users") $("more").hidden = true;
   showFilters(view, count.shown, count.all);
-  const empty = { users: "No user yet: send a story.", events: "Nothing has come yet. Send a story, or point Stripe here." }[view];
+  const empty = view === "users" ? "No user yet: send a story." : "Nothing has come yet. Send a story, or point Stripe here.";
   $("empty").hidden = count.shown > 0;
   $("empty").textContent = count.all ? "Nothing matches these filters." : empty;
   for (const tab of ["events", "users"]) {
@@ -27,44 +27,61 @@ function render() {
   document.body.classList.toggle("open", Boolean(key));
 }
 
-async function loadPeople() {
-  people = (await ask("/users")) ?? [];
-  if (route().view === "users") render();
+// The users are asked for where they are shown, and where their names and joined ids are sought.
+async function refreshPeople() {
+  if (route().view !== "users" && !seeksUser()) return;
+  await loadPeople();
+  render();
 }
 
 async function loadDetail() {
   const { view, key } = route();
-  const found = key ? await ask(`/${view}/${encodeURIComponent(key)}`) : null;
+  const found = key && view !== "about" ? await ask(detailPath({ view, key })) : null;
   const now = route();
   if (now.view !== view || now.key !== key) return;
   const text = JSON.stringify([view, key, found]);
   if (text === shownDetail) return;
   const same = shownDetail.startsWith(JSON.stringify([view, key]).slice(0, -1));
   shownDetail = text;
-  const draw = { users: personView, events: eventView }[view];
-  const nothing = () => key ? h("p", { class: "empty" }, "It is not here any more.") : $("welcome").content.cloneNode(true);
-  show(found ? draw(found) : nothing(), same);
+  if (found) show(view === "users" ? personView(found) : eventView(found), same);
+  else if (key && view !== "about") show(h("p", { class: "empty" }, "It is not here any more."), false);
+  else show($("welcome").content.firstElementChild.cloneNode(true), false);
 }
 
-// What was unfolded and scrolled stays so while the same thing changes.
+// What was unfolded stays so while the same thing changes, and what did not change stays as it is.
 function show(content, same) {
   const pane = $("detail");
-  const unfolded = same ? [...pane.querySelectorAll("details[open]")].map((details) => details.dataset.id) : [];
-  const scrolled = same ? pane.scrollTop : 0;
-  pane.replaceChildren(content);
-  for (const details of pane.querySelectorAll("details")) details.open = unfolded.includes(details.dataset.id);
-  pane.scrollTop = scrolled;
+  if (!same || !pane.firstElementChild) {
+    pane.replaceChildren(content);
+    pane.scrollTop = 0;
+    return;
+  }
+  const unfolded = [...pane.querySelectorAll("details[open]")].map((details) => details.dataset.id);
+  for (const details of content.querySelectorAll("details")) details.open = unfolded.includes(details.dataset.id);
+  patch(pane.firstElementChild, content);
 }
 
+// What came within a second is said in one sentence.
+const unsaid = new Map();
 function announce(changed) {
-  const [last] = changed.toSorted((one, other) => other.order - one.order);
-  const more = changed.length > 1 ? `${changed.length} events, the last ` : "";
+  if (unsaid.size === 0 && changed.length) setTimeout(sayNews, 1000);
+  for (const entry of changed) unsaid.set(entry.key, entry);
+}
+
+function sayNews() {
+  const last = [...unsaid.values()].reduce((one, other) => (other.order > one.order ? other : one));
+  const more = unsaid.size > 1 ? `${unsaid.size} events, the last ` : "";
   $("news").textContent = `${more}${last.type || "no Stripe event"}: ${last.outcome}, ${plural(last.calls.length, "call")}`;
+  unsaid.clear();
 }
 
 let pending = null;
-function loadPeopleSoon() {
-  pending ??= setTimeout(() => { pending = null; if (route().view === "users") { loadPeople(); loadDetail(); } }, 300);
+function refreshPeopleSoon() {
+  pending ??= setTimeout(() => {
+    pending = null;
+    refreshPeople();
+    if (route().view === "users") loadDetail();
+  }, 300);
 }
 
 on("connection", (good) => {
@@ -74,24 +91,34 @@ on("connection", (good) => {
 });
 on("state", showState);
 on("entries", (changed, all) => {
-  const fresh = changed.filter((entry) => !document.querySelector(`[data-key="${CSS.escape(entry.key)}"]`));
+  const there = new Set([...document.querySelectorAll("[data-key]")].map((row) => row.dataset.key));
   refreshChoices();
   render();
   if (!all) {
-    flash(fresh.map((entry) => entry.key));
-    if (changed.length) announce(changed);
+    flash(changed.map((entry) => entry.key).filter((key) => !there.has(key)));
+    announce(changed);
   }
   const { view, key } = route();
   if (view === "events" && (all || changed.some((entry) => entry.key === key) || key && !entries.has(key))) loadDetail();
-  loadPeopleSoon();
+  refreshPeopleSoon();
 });
-onFilter(render);
+onFilter(() => {
+  showFirst();
+  render();
+  refreshPeople();
+});
+$("more").addEventListener("click", () => {
+  const last = document.querySelector("#list li:last-child");
+  showMore();
+  render();
+  last?.nextElementSibling?.querySelector("a")?.focus();
+});
 const narrow = matchMedia("(max-width: 59.99rem)");
 let scrolled = 0;
 addEventListener("hashchange", ({ oldURL }) => {
-  const { view, key } = route();
-  if (view === "users") loadPeople();
+  const { key } = route();
   render();
+  refreshPeople();
   loadDetail();
   // On a phone the detail takes the list's place, and the reader with it; Back leads to the row one came from.
   if (narrow.matches && key) {
@@ -106,6 +133,16 @@ $("list").addEventListener("click", () => { scrolled = scrollY; });
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && route().key && !event.target.matches("input, select")) location.hash = route().view === "users" ? "#/users" : "#/";
 });
+addEventListener("click", async ({ target }) => {
+  if (target.matches("[data-seek]")) {
+    seekUser(target.dataset.seek);
+    location.hash = "#/";
+  } else if (target.matches("[data-copy]")) {
+    await navigator.clipboard.writeText(target.parentElement.querySelector("pre").textContent);
+    $("news").textContent = target.textContent = "Copied";
+    setTimeout(() => { target.textContent = "Copy"; }, 1500);
+  }
+});
 setInterval(() => {
   for (const element of document.querySelectorAll("[data-until]")) {
     const text = untilText(element.dataset.until);
@@ -117,5 +154,5 @@ openSenderWhereThereIsRoom();
 fillMenu();
 render();
 loadDetail();
-if (route().view === "users") loadPeople();
+refreshPeople();
 connect();

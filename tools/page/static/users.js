@@ -6,8 +6,9 @@ import { matchesPerson } from "./filters.js";
 import { place } from "./list.js";
 import { table } from "./event.js";
 import { eventLink, userLink } from "./route.js";
+import { people } from "./store.js";
 
-export function renderPeople(people, opened) {
+export function renderPeople(opened) {
   const shown = people.filter(matchesPerson);
   const focused = document.activeElement?.dataset?.person;
   place($("list"), shown.map((person) => personRow(person, opened)));
@@ -37,7 +38,7 @@ export function personView(person) {
   return h(
     "article",
     { class: "detail" },
-    h("header", {}, h("a", { class: "back", href: "#/users" }, "← All users"), h("div", { class: "title" }, h("h2", {}, person.title || person.key)), h("p", { class: "facts" }, plural(person.calls, "call"), person.known ? "" : ", nobody known yet: Segment keeps the history under the anonymous id")),
+    h("header", {}, h("a", { class: "back", href: "#/users" }, "← All users"), h("div", { class: "title" }, h("h2", {}, person.title || person.key)), h("p", { class: "facts" }, plural(person.calls, "call"), h("button", { type: "button", "data-seek": person.key }, "Show the events"), person.known ? "" : ", nobody known yet: Segment keeps the history under the anonymous id")),
     h(
       "div",
       { class: "beside" },
