@@ -3,87 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from stripe_to_segment.settings import Settings
+from tests.stack.played_page import BODY, PlayedPage, Webhook, call, event, message, said
 from tools.local_stack.stack import Queued
-from tools.page import Desk
-from tools.page.app import create_page
-from tools.page.gate import Gate
-from tools.page.journal import Journal
-from tools.page.outcomes import attempt_in
-from tools.page.sending import Sender
-from tools.page.watching import Sources, Watcher
-from tools.receiver import AcceptedCall, Mode, Record
+from tools.receiver import Mode
 from tools.receiver.runner import ServerThread
 from tools.samples import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from starlette.requests import Request
-
-    from tools.page.entry import Attempt
-
-BODY = '{\n  "id": "evt_1",\n  "type": "customer.created",\n  "name": "Zoë"\n}'.encode()
-SECRET = "whsec_page"
-
-
-class Webhook:
-    """Stands for the deployed stack."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[bytes, dict[str, str]]] = []
-        self.app = Starlette(routes=[Route("/hook", self.hook, methods=["POST"])])
-
-    async def hook(self, request: Request) -> Response:
-        self.seen.append((await request.body(), dict(request.headers)))
-        return JSONResponse({"error": "no signature"}, status_code=400)
-
-
-class Page:
-    """The page over a stack that is played: what its parts say is put here."""
-
-    def __init__(self, webhook_url: str) -> None:
-        self.record = Record()
-        self.attempts: list[Attempt] = []
-        self.queued = Queued((), ())
-        gate, journal = Gate(lambda: webhook_url), Journal(Settings())
-        self.sender = Sender(lambda: f"{self.url}/webhooks/stripe", SECRET, pause=0)
-        self.desk = Desk(gate, journal, self.sender, self.record, lambda: 3)
-        self.server = ServerThread(create_page(self.desk))
-        self.desk.url = self.url = self.server.url
-        self.watcher = Watcher(Sources(gate, self.record, self._new_attempts, lambda: self.queued), journal)
-
-    def _new_attempts(self) -> list[Attempt]:
-        found, self.attempts = self.attempts, []
-        return found
-
-    def look(self) -> None:
-        self.watcher.look()
-
-    def keep(self, call: dict[str, Any]) -> None:
-        self.record._calls.append(AcceptedCall(call, 1, datetime.now(UTC), "test"))
-
-    def get(self, path: str) -> Any:
-        return requests.get(f"{self.url}{path}", timeout=5).json()
-
-    def order(self, path: str, body: Any, **headers: str) -> requests.Response:
-        return requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=5)
-
-    def hello(self) -> Any:
-        """The beginning of the stream."""
-        with requests.get(f"{self.url}/stream", stream=True, timeout=5) as stream:
-            lines = stream.iter_lines(decode_unicode=True)
-            assert next(lines) == "event: hello"
-            return json.loads(next(lines).removeprefix("data: "))
 
 
 @pytest.fixture
@@ -92,12 +24,9 @@ def webhook() -> Webhook:
 
 
 @pytest.fixture
-def page(webhook: Webhook) -> Iterator[Page]:
-    with ServerThread(webhook.app) as behind:
-        page = Page(f"{behind.url}/hook")
-        with page.server, page.sender:
-            yield page
-            page.desk.stopping.set()
+def page(webhook: Webhook) -> Iterator[PlayedPage]:
+    with ServerThread(webhook.app) as behind, PlayedPage(f"{behind.url}/hook") as page, page.sender:
+        yield page
 
 
 def post(url: str, body: bytes = BODY) -> requests.Response:
@@ -105,22 +34,7 @@ def post(url: str, body: bytes = BODY) -> requests.Response:
     return requests.post(f"{url}/webhooks/stripe", data=body, headers=headers, timeout=5)
 
 
-def said(fate: str, event_id: str = "evt_1", **more: Any) -> Attempt:
-    """A line of the deliver function's log."""
-    line = {
-        "timestamp": "2026-11-22 08:13:11,050+0000",
-        "message_id": "m1",
-        "received": 1,
-        "fate": fate,
-        "event_id": event_id,
-        "event_type": "customer.created",
-    }
-    attempt = attempt_in(json.dumps(line | more), datetime.now(UTC))
-    assert attempt is not None
-    return attempt
-
-
-def test_a_webhook_is_passed_on_to_the_byte_and_its_answer_comes_back(page: Page, webhook: Webhook) -> None:
+def test_a_webhook_is_passed_on_to_the_byte_and_its_answer_comes_back(page: PlayedPage, webhook: Webhook) -> None:
     answer = post(page.url)
     assert (answer.status_code, answer.json()) == (400, {"error": "no signature"})
     ((body, headers),) = webhook.seen
@@ -129,7 +43,7 @@ def test_a_webhook_is_passed_on_to_the_byte_and_its_answer_comes_back(page: Page
     assert headers["host"] not in page.url
 
 
-def test_the_stream_begins_with_all_there_is(page: Page) -> None:
+def test_the_stream_begins_with_all_there_is(page: PlayedPage) -> None:
     post(page.url)
     post(page.url, b"no event")
     page.look()
@@ -143,17 +57,15 @@ def test_the_stream_begins_with_all_there_is(page: Page) -> None:
 
 
 def test_a_stack_that_is_gone_is_answered_with_502() -> None:
-    page = Page("http://127.0.0.1:9/hook")
-    with page.server:
+    with PlayedPage() as page:
         answer = post(page.url)
         assert answer.status_code == 502
         assert "does not answer" in answer.json()["error"]
         page.look()
         assert page.hello()["entries"][0]["outcome"] == "refused"
-        page.desk.stopping.set()
 
 
-def test_an_event_that_came_another_way_is_there_with_what_the_log_says(page: Page) -> None:
+def test_an_event_that_came_another_way_is_there_with_what_the_log_says(page: PlayedPage) -> None:
     page.attempts = [said("retry", reason="http_503"), said("dead", reason="http_400", received=2)]
     page.look()
     detail = page.get("/events/evt_1")
@@ -165,7 +77,7 @@ def test_an_event_that_came_another_way_is_there_with_what_the_log_says(page: Pa
     ]
 
 
-def test_a_call_that_breaks_limits_or_plan_is_shown_with_the_words_for_it(page: Page) -> None:
+def test_a_call_that_breaks_limits_or_plan_is_shown_with_the_words_for_it(page: PlayedPage) -> None:
     page.keep({"type": "track", "event": "Ordr Completed", "messageId": "1", "context": {"stripe": {"event_id": "e"}}})
     page.look()
     (sent,) = page.get("/events/e")["sent"]
@@ -174,7 +86,7 @@ def test_a_call_that_breaks_limits_or_plan_is_shown_with_the_words_for_it(page: 
     assert page.hello()["state"]["flawed"] == 1
 
 
-def test_a_user_is_found_by_any_of_the_joined_ids(page: Page) -> None:
+def test_a_user_is_found_by_any_of_the_joined_ids(page: PlayedPage) -> None:
     page.keep({"type": "identify", "messageId": "1", "anonymousId": "cus_1", "traits": {"plan": "a", "mrr": 1}})
     page.keep({"type": "identify", "messageId": "2", "userId": "u", "anonymousId": "cus_1", "traits": {"plan": "b"}})
     page.look()
@@ -185,7 +97,7 @@ def test_a_user_is_found_by_any_of_the_joined_ids(page: Page) -> None:
     assert requests.get(f"{page.url}/user?id=nobody", timeout=5).status_code == 404
 
 
-def test_totals_begin_anew_when_the_stand_in_for_segment_is_emptied(page: Page) -> None:
+def test_totals_begin_anew_when_the_stand_in_for_segment_is_emptied(page: PlayedPage) -> None:
     properties = {"revenue": 10.5, "mrr_change": -2, "currency": "USD"}
     page.keep({"type": "track", "event": "Invoice Paid", "messageId": "1", "userId": "u", "properties": properties})
     page.look()
@@ -195,7 +107,7 @@ def test_totals_begin_anew_when_the_stand_in_for_segment_is_emptied(page: Page) 
     assert page.hello()["state"]["totals"] == {"revenue": {}, "mrr": {}, "refunds": {}}
 
 
-def test_samples_are_sent_fresh_and_signed(page: Page, webhook: Webhook) -> None:
+def test_samples_are_sent_fresh_and_signed(page: PlayedPage, webhook: Webhook) -> None:
     for _ in range(2):
         assert page.order("/send", {"sample": "customer.created"}).status_code == 202
     for _ in range(500):
@@ -207,31 +119,31 @@ def test_samples_are_sent_fresh_and_signed(page: Page, webhook: Webhook) -> None
     assert all(headers["stripe-signature"].startswith("t=") for _, headers in webhook.seen)
 
 
-def test_what_is_not_there_is_not_sent(page: Page) -> None:
+def test_what_is_not_there_is_not_sent(page: PlayedPage) -> None:
     bodies: list[Any] = [{"sample": "no.such"}, {"story": "no such"}, {}, []]
     for body in bodies:
         assert page.order("/send", body).status_code == 404
     assert page.order("/segment", {"mood": "sad"}).status_code == 404
 
 
-def test_segment_is_told_how_to_behave(page: Page) -> None:
+def test_segment_is_told_how_to_behave(page: PlayedPage) -> None:
     assert page.order("/segment", {"mood": "limited"}).json() == {"mood": "limited"}
     assert (page.record.behaviour.mode, page.record.behaviour.status) == (Mode.STATUS, 429)
     assert page.hello()["state"]["mood"] == "limited"
 
 
-def test_dead_letters_are_moved_back_on_demand(page: Page) -> None:
+def test_dead_letters_are_moved_back_on_demand(page: PlayedPage) -> None:
     assert page.order("/redrive", {}).json() == {"moved": 3}
 
 
-def test_another_web_site_can_neither_send_nor_switch(page: Page) -> None:
+def test_another_web_site_can_neither_send_nor_switch(page: PlayedPage) -> None:
     assert page.order("/segment", {"mood": "down"}, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
     form = requests.post(f"{page.url}/segment", data='{"mood": "down"}', timeout=5)
     assert form.status_code == 403
     assert page.record.behaviour.mode is Mode.OK
 
 
-def test_a_foreign_name_that_points_here_shows_nothing(page: Page) -> None:
+def test_a_foreign_name_that_points_here_shows_nothing(page: PlayedPage) -> None:
     for path in ("/", "/stream", "/users"):
         answer = requests.get(f"{page.url}{path}", headers={"Host": "evil.example:4242"}, timeout=5)
         assert answer.status_code == 421
@@ -240,10 +152,126 @@ def test_a_foreign_name_that_points_here_shows_nothing(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/static/base.css", "/static/page.js", "/static/icon.svg"])
-def test_the_page_needs_no_other_server_and_no_inline_code(page: Page, path: str) -> None:
+def test_the_page_needs_no_other_server_and_no_inline_code(page: PlayedPage, path: str) -> None:
     answer = requests.get(f"{page.url}{path}", timeout=5)
     assert answer.status_code == 200
     assert "http://" not in answer.text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "'unsafe" not in answer.headers["content-security-policy"]
+
+
+def test_whoever_has_no_signature_cannot_take_an_events_place(page: PlayedPage) -> None:
+    """A forged body with the id of an event to come was shown as that event."""
+    page.came(event("evt_1", name="Forged"), 400, '{"error": "no signature"}')
+    page.came(event("evt_1", name="Ada"))
+    page.look()
+    assert page.get("/events/evt_1")["raw"]["data"]["object"]["name"] == "Ada"
+    assert [(each["key"], each["outcome"]) for each in page.hello()["entries"]] == [
+        ("request-1", "refused"),
+        ("evt_1", "waiting"),
+    ]
+
+
+@pytest.mark.parametrize("event_id", ["evt/1", "..", "a?b", "<b>", "e" * 300])
+def test_every_entry_has_an_address_whatever_its_id(page: PlayedPage, event_id: str) -> None:
+    page.came(event(event_id))
+    page.attempts = [said("delivered", event_id)]
+    page.look()
+    (entry,) = page.hello()["entries"]
+    assert page.get(f"/events/{entry['key']}")["outcome"] == "no calls"
+
+
+def test_a_number_that_no_browser_reads_does_not_hide_the_event(page: PlayedPage) -> None:
+    """1e999 is infinite once it is read, and infinity is no JSON: the answer was a 500."""
+    page.came(b'{"id": "evt_1", "object": "event", "type": "x", "created": 1, "data": {"object": {"n": 1e999}}}')
+    detail = page.get("/events/evt_1")
+    assert detail["raw"] is None
+    assert "1e999" in detail["text"]
+
+
+def test_a_repeat_that_was_ignored_leaves_the_event_delivered(page: PlayedPage) -> None:
+    """An event that Stripe sent twice was shown as ignored, though its calls had gone out."""
+    page.came(event("evt_1"))
+    page.keep(call("evt_1"))
+    page.attempts = [said("delivered"), said("ignored", message_id="m2", reason="already delivered")]
+    page.came(event("evt_1"))
+    page.look()
+    detail = page.get("/events/evt_1")
+    assert (detail["outcome"], detail["times"], detail["reason"]) == ("delivered", 2, "")
+    assert "already delivered" in [step["text"] for step in detail["way"]]
+
+
+def test_only_the_latest_events_are_kept_and_what_waits_of_older_ones_does_not_come_back() -> None:
+    """With more events waiting than were kept, each look brought the forgotten ones back as new, for ever."""
+    with PlayedPage(kept=3) as page:
+        for number in range(5):
+            page.came(event(f"evt_{number}"))
+            page.attempts.append(said("retry", f"evt_{number}", message_id=f"m evt_{number}"))
+        page.queued = Queued(tuple(message(f"evt_{number}", 60) for number in range(5)), ())
+        page.look()
+        version = page.desk.journal.version
+        page.attempts = [said("retry", "evt_0", message_id="m evt_0", received=2)]
+        page.look()
+        hello = page.hello()
+        assert [entry["key"] for entry in hello["entries"]] == ["evt_2", "evt_3", "evt_4"]
+        assert (hello["state"]["events"], hello["state"]["waiting"]) == (5, 5)
+        assert page.desk.journal.version == version, "nothing that is shown has changed"
+        page.came(event("evt_0"))
+        assert page.hello()["entries"][-1]["key"] == "evt_0", "but Stripe may send it again"
+
+
+@pytest.mark.parametrize("user", ["..", "a/b?c#d%41&e", "Zoë 💥", "<b>", "__proto__", " "])
+def test_a_user_is_found_whatever_the_id(page: PlayedPage, user: str) -> None:
+    page.keep(call("evt_1", userId=user))
+    page.look()
+    found = requests.get(f"{page.url}/user", params={"id": user}, timeout=5)
+    assert found.json()["ids"] == [{"kind": "userId", "value": user}]
+
+
+def test_traits_that_are_no_texts_do_not_hide_the_users(page: PlayedPage) -> None:
+    page.keep(call("evt_1", traits={"name": 7, "email": None, "plan": {"a": 1}}))
+    page.look()
+    (person,) = page.get("/users")
+    assert (person["title"], person["email"]) == ("7", "")
+
+
+def test_the_timeline_is_newest_first_within_a_second_too(page: PlayedPage) -> None:
+    page.keep(call("evt_1", 1))
+    page.keep(call("evt_1", 2, type="track", event="Trial Started"))
+    page.look()
+    assert [entry["name"] for entry in page.get("/user?id=u")["timeline"]] == ["Trial Started", "identify"]
+
+
+def test_each_call_says_what_it_means(page: PlayedPage) -> None:
+    page.keep(call("evt_1", 1))
+    page.keep(call("evt_1", 2, type="track", event="Trial Started"))
+    page.keep(call("evt_1", 3, type="track", event="Own Event"))
+    page.look()
+    assert [sent["meaning"] for sent in page.get("/events/evt_1")["sent"]] == [
+        "who the user is, and the traits as they are now",
+        "sent when a trial begins",
+        "",
+    ]
+
+
+def test_a_header_that_is_no_ascii_is_passed_on(page: PlayedPage, webhook: Webhook) -> None:
+    """It ended in a 500, and the request was not shown."""
+    headers = {"Stripe-Signature": "t=1,v1=ü".encode()}
+    answer = requests.post(f"{page.url}/webhooks/stripe", data=BODY, headers=headers, timeout=5)
+    assert answer.status_code == 400
+    assert webhook.seen[0][1]["stripe-signature"].encode("latin-1") == headers["Stripe-Signature"]
+
+
+def test_a_web_site_cannot_fill_the_list_through_its_visitors_browser(page: PlayedPage) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}
+    answer = requests.post(f"{page.url}/webhooks/stripe", data="{}", headers=headers, timeout=5)
+    assert answer.status_code == 403
+    page.look()
+    assert page.hello()["entries"] == []
+
+
+def test_this_machine_may_be_called_by_each_of_its_names(page: PlayedPage) -> None:
+    for host, status in (("localhost", 200), ("127.0.0.1", 200), ("LOCALHOST:4242", 200), ("[::1", 421), ("", 421)):
+        answer = requests.get(f"{page.url}/menu", headers={"Host": host}, timeout=5)
+        assert answer.status_code == status, host

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tools.page.entry import Outcome
@@ -63,7 +64,7 @@ def show_detail(entry: Entry, totals: Totals, settings: Settings, told: Told, la
     return {
         **show_entry(entry, totals),
         "way": way_of(entry),
-        "raw": entry.event.body if entry.event else None,
+        "raw": entry.event.body if entry.event and _is_json(entry.event.body) else None,
         "text": body[:2000],
         "last": None if last is None else {"key": last.key, "type": last.type},
         "sent": [
@@ -120,6 +121,15 @@ def _money(entry: Entry, totals: Totals) -> list[dict[str, Any]]:
         for name, (amount, currency) in totals.of(kept.call).items()
         if amount
     ]
+
+
+def _is_json(body: Any) -> bool:
+    try:
+        json.dumps(body, allow_nan=False)
+    except ValueError:
+        # 1e999 is infinite once it is read.
+        return False
+    return True
 
 
 def _checks(entry: Entry, kept: AcceptedCall) -> Mapping[str, list[str]]:

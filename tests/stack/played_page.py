@@ -1,0 +1,133 @@
+"""The page over a stack that is played: what its parts say is put here."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stripe_to_segment.settings import Settings
+from tools.local_stack.emulator import Message
+from tools.local_stack.stack import Queued
+from tools.page import Desk
+from tools.page.app import create_page
+from tools.page.entries import KEPT_ENTRIES
+from tools.page.gate import Gate, SeenRequest
+from tools.page.journal import Journal
+from tools.page.outcomes import attempt_in
+from tools.page.sending import Sender
+from tools.page.watching import Sources, Watcher
+from tools.receiver import AcceptedCall, Record
+from tools.receiver.runner import ServerThread
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tools.page.entry import Attempt
+
+BODY = '{\n  "id": "evt_1",\n  "type": "customer.created",\n  "name": "Zoë"\n}'.encode()
+SECRET = "whsec_page"
+
+
+class Webhook:
+    """Stands for the deployed stack."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[bytes, dict[str, str]]] = []
+        self.app = Starlette(routes=[Route("/hook", self.hook, methods=["POST"])])
+
+    async def hook(self, request: Request) -> Response:
+        self.seen.append((await request.body(), dict(request.headers)))
+        return JSONResponse({"error": "no signature"}, status_code=400)
+
+
+class PlayedPage:
+    """The page over a stack that is played: what its parts say is put here."""
+
+    def __init__(self, webhook_url: str = "http://127.0.0.1:9/hook", port: int = 0, kept: int = KEPT_ENTRIES) -> None:
+        self._came = 0
+        self.record = Record()
+        self.attempts: list[Attempt] = []
+        self.queued = Queued((), ())
+        gate, journal = Gate(lambda: webhook_url), Journal(Settings(), kept)
+        self.sender = Sender(lambda: f"{self.url}/webhooks/stripe", SECRET, pause=0)
+        self.desk = Desk(gate, journal, self.sender, self.record, lambda: 3)
+        self.server = ServerThread(create_page(self.desk), port)
+        self.desk.url = self.url = self.server.url
+        self.watcher = Watcher(Sources(gate, self.record, self._new_attempts, lambda: self.queued), journal)
+
+    def _new_attempts(self) -> list[Attempt]:
+        found, self.attempts = self.attempts, []
+        return found
+
+    def look(self) -> None:
+        self.watcher.look()
+
+    def came(self, body: bytes | dict[str, Any], status: int = 200, answer: str = "{}") -> None:
+        """A request has come to the webhook."""
+        self._came += 1
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.desk.journal.note_request(SeenRequest(self._came, datetime.now(UTC), sent, status, answer, 5))
+
+    def keep(self, call: dict[str, Any]) -> None:
+        """Segment has taken a call."""
+        self.record._calls.append(AcceptedCall(call, 1, datetime.now(UTC), "test"))
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.desk.stopping.set()
+        self.server.stop()
+
+    def get(self, path: str) -> Any:
+        return requests.get(f"{self.url}{path}", timeout=5).json()
+
+    def order(self, path: str, body: Any, **headers: str) -> requests.Response:
+        return requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=5)
+
+    def hello(self) -> Any:
+        """The beginning of the stream."""
+        with requests.get(f"{self.url}/stream", stream=True, timeout=5) as stream:
+            lines = stream.iter_lines(decode_unicode=True)
+            assert next(lines) == "event: hello"
+            return json.loads(next(lines).removeprefix("data: "))
+
+
+def event(event_id: str, type_: str = "customer.created", **more: Any) -> dict[str, Any]:
+    """A Stripe event with little in it; `more` is in its object."""
+    customer = {"id": "cus_1", "object": "customer", **more}
+    return {"id": event_id, "object": "event", "type": type_, "created": 1_780_000_000, "data": {"object": customer}}
+
+
+def call(event_id: str, number: int = 1, **more: Any) -> dict[str, Any]:
+    """A call that became of an event: an identify of user `u`, unless `more` says otherwise."""
+    stripe = {"event_id": event_id}
+    made = {"type": "identify", "messageId": f"{event_id} {number}", "userId": "u", "traits": {"plan": "pro"}}
+    return made | {"timestamp": "2026-11-22T08:13:11.000Z", "context": {"stripe": stripe}} | more
+
+
+def message(event_id: str, seconds: float) -> Message:
+    """An event in a queue, to be received in so many seconds."""
+    return Message(f"m {event_id}", json.dumps(event(event_id)), {}, 1, seconds)
+
+
+def said(fate: str, event_id: str = "evt_1", **more: Any) -> Attempt:
+    """A line of the deliver function's log."""
+    line = {
+        "timestamp": "2026-11-22 08:13:11,050+0000",
+        "message_id": "m1",
+        "received": 1,
+        "fate": fate,
+        "event_id": event_id,
+        "event_type": "customer.created",
+    }
+    attempt = attempt_in(json.dumps(line | more), datetime.now(UTC))
+    assert attempt is not None
+    return attempt
