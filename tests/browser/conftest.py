@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.stack.played_page import PlayedPage
 from tools.local_stack import LocalStack, Secret, stop_on_signals
 from tools.local_stack.plan import LOCAL_PARAMETERS
 from tools.page import Debugger
@@ -15,9 +17,11 @@ from tools.page.chromium import FLAGS, find_chromium
 from tools.receiver import Behaviour, Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from playwright.sync_api import Browser, Locator, Page
+
+    from tools.receiver import Record
 
 SECRET = Secret()
 PATIENCE_MILLISECONDS = 15_000
@@ -29,7 +33,7 @@ class Screen:
 
     page: Page
     url: str
-    segment: Receiver
+    segment: Record
 
     @property
     def rows(self) -> Locator:
@@ -67,9 +71,9 @@ class Screen:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test here needs the stack."""
+    """What asks for the stack needs it."""
     for item in items:
-        if "tests/browser/" in item.path.as_posix():
+        if "tests/browser/" in item.path.as_posix() and "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.stack)
 
 
@@ -117,17 +121,46 @@ def window() -> dict[str, Any]:
 
 @pytest.fixture
 def screen(browser: Browser, debugger: Debugger, segment: Receiver, window: dict[str, Any]) -> Iterator[Screen]:
-    """The page, opened; at the end the browser must have had nothing to complain about."""
+    """The page of a real stack, opened."""
+    with opened(browser, debugger.url, window) as page:
+        yield Screen(page, debugger.url, segment.record)
+
+
+@pytest.fixture
+def played() -> Iterator[PlayedPage]:
+    """The page's server over a stack that is only played: what it shows is put there."""
+    with PlayedPage() as page, page.sender:
+        yield page
+
+
+@pytest.fixture
+def alone(browser: Browser, played: PlayedPage, window: dict[str, Any]) -> Iterator[Screen]:
+    """Its page, opened."""
+    with opened(browser, played.url, window) as page:
+        yield Screen(page, played.url, played.record)
+
+
+@contextmanager
+def opened(browser: Browser, url: str, window: Mapping[str, Any]) -> Iterator[Page]:
+    """A page in a window of its own; at the end the browser must have had nothing to complain about."""
     expect.set_options(timeout=PATIENCE_MILLISECONDS)
     context = browser.new_context(**window)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(f"{message.text} {message.location['url']}") if message.type != "log" else None
+        ),
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if "127.0.0.1" not in request.url else None)
-    page.goto(debugger.url)
+    page.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
+    page.goto(url)
     expect(page.locator("#connection")).to_have_text("live")
-    yield Screen(page, debugger.url, segment)
+    yield page
     context.close()
+    # The browser itself says that the line was cut, or that something is not there, where a test wants that.
+    complaints = [said for said in complaints if "net::ERR_" not in said and "/user?id=100%" not in said]
     assert complaints == [], "the console stays empty, and no other server is asked for anything"

@@ -102,7 +102,7 @@ class PlayedPage:
 
 def event(event_id: str, type_: str = "customer.created", **more: Any) -> dict[str, Any]:
     """A Stripe event with little in it; `more` is in its object."""
-    customer = {"id": "cus_1", "object": "customer", **more}
+    customer = {"id": f"cus_{event_id}", "object": "customer", **more}
     return {"id": event_id, "object": "event", "type": type_, "created": 1_780_000_000, "data": {"object": customer}}
 
 

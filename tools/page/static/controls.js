@@ -7,6 +7,7 @@ import { ask, order, state } from "./store.js";
 let menu = null;
 // The story that was told last, until its note is closed.
 let story = null;
+let over = false;
 const wide = matchMedia("(min-width: 88rem)");
 
 export async function fillMenu() {
@@ -41,12 +42,16 @@ export async function fillMenu() {
   showState();
 }
 
-function send(what) {
-  story = menu.stories.find((each) => each.name === what.story) ?? null;
+async function send(what) {
+  const told = menu.stories.find((each) => each.name === what.story) ?? null;
+  story = told;
+  over = false;
   // Where the sender covers the list, it makes way for what comes.
   if (!wide.matches) $("send").open = false;
   if (location.hash === "#/about") location.hash = "#/";
-  ordered("/send", what);
+  const { error } = await ordered("/send", what);
+  // By then the stream tells how far it is; what it does not tell is over.
+  setTimeout(() => { over = story === told && !error; showState(); }, 500);
 }
 
 // What was chosen holds until it has come back: the stream may still tell of the time before.
@@ -84,7 +89,7 @@ export function showState() {
 
 function showNotes() {
   const { sending } = state;
-  const progress = sending ? `${sending.done + 1} of ${sending.count}${sending.after ? `, then ${sending.after} more` : ""}` : "sent";
+  const progress = sending ? `${sending.done + 1} of ${sending.count}${sending.after ? `, then ${sending.after} more` : ""}` : over ? "sent" : "…";
   const title = sending?.title ?? story?.title;
   const look = menu?.stories.find((each) => each.title === title)?.look;
   $("note").hidden = !title;

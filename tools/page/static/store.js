@@ -67,7 +67,8 @@ function listen() {
 }
 
 export async function loadPeople() {
-  people.splice(0, people.length, ...((await ask("/users")) ?? []));
+  const found = (await ask("/users")) ?? [];
+  people.splice(0, people.length, ...found);
 }
 
 // Null where there is nothing, or nobody answers.
