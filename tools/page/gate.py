@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections import deque
@@ -62,6 +63,8 @@ class Gate:
 
     def __init__(self, webhook_url: Callable[[], str]) -> None:
         self._webhook_url = webhook_url
+        # Made once: reading the certificates anew for each request would hold up the page.
+        self._tls = ssl.create_default_context()
         self._lock = threading.Lock()
         self._count = 0
         self._seen: deque[SeenRequest] = deque(maxlen=KEPT_REQUESTS)
@@ -79,7 +82,7 @@ class Gate:
         # As bytes: a header may be no ASCII, or come twice.
         headers = [(name, value) for name, value in request.headers.raw if name.decode("latin-1") not in HOP_BY_HOP]
         received_at, started = datetime.now(UTC), time.perf_counter()
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, verify=self._tls) as client:
             try:
                 answer = await client.post(self._webhook_url(), content=body, headers=headers)
             except httpx.HTTPError as error:
