@@ -275,3 +275,15 @@ def test_this_machine_may_be_called_by_each_of_its_names(page: PlayedPage) -> No
     for host, status in (("localhost", 200), ("127.0.0.1", 200), ("LOCALHOST:4242", 200), ("[::1", 421), ("", 421)):
         answer = requests.get(f"{page.url}/menu", headers={"Host": host}, timeout=5)
         assert answer.status_code == status, host
+
+
+def test_an_event_that_was_put_back_untried_says_so_and_keeps_its_calls(page: PlayedPage) -> None:
+    page.attempts = [
+        said("retry", reason="http_503", calls=["identify"]),
+        said("retry", reason="circuit_open", received=2),
+    ]
+    page.look()
+    detail = page.get("/events/evt_1")
+    assert (detail["pending"], detail["tried"]) == (["identify"], False)
+    assert detail["way"][-1]["name"] == "Attempt 2: put back"
+    assert "left alone" in detail["reason"]

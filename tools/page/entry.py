@@ -64,6 +64,18 @@ class Attempt:
     detail: str
     calls: tuple[str, ...]
 
+    @property
+    def tried(self) -> bool:
+        """Whether anything was sent, or could have been: while the circuit is open nothing is."""
+        return self.reason != "circuit_open"
+
+    @property
+    def why(self) -> str:
+        """The reason, in few words."""
+        if not self.tried:
+            return "Segment has failed others just now, and is left alone for a moment"
+        return ": ".join(filter(None, (self.reason, self.detail)))
+
 
 @dataclass(slots=True)
 class Entry:
@@ -139,8 +151,10 @@ class Entry:
     @property
     def pending(self) -> tuple[str, ...]:
         """The names of the calls that it became and Segment has not taken, as far as the log tells."""
-        tried = self.attempts[-1] if self.attempts else None
-        return () if tried is None or tried.fate not in {"retry", "dead"} or self.calls else tried.calls
+        if self.calls or not self.attempts or self.attempts[-1].fate not in {"retry", "dead"}:
+            return ()
+        # What was put back untried was not mapped again.
+        return next((attempt.calls for attempt in reversed(self.attempts) if attempt.calls), ())
 
     @property
     def reason(self) -> str:
@@ -149,7 +163,7 @@ class Entry:
             last = self.seen[-1]
             return f"{last.status}: {_said(last.answer, 'error') or last.answer}"
         if self.attempts:
-            return ": ".join(filter(None, (self._telling.reason, self._telling.detail)))
+            return self._telling.why
         return self.ignored_because
 
     @property

@@ -39,6 +39,7 @@ def show_entry(entry: Entry, totals: Totals) -> dict[str, Any]:
         "outcome": entry.outcome,
         "reason": entry.reason,
         "attempts": len(entry.attempts),
+        "tried": not entry.attempts or entry.attempts[-1].tried,
         "next_at": entry.next_at.isoformat() if waiting and entry.next_at else None,
         "object": str(event.object.get("id") or "")[:LONGEST] if event else "",
         "customer": (event.customer or "") if event else "",

@@ -57,7 +57,7 @@ def _received(seen: SeenRequest) -> dict[str, Any]:
 
 
 def _tried(attempt: Attempt) -> dict[str, Any]:
-    why = ": ".join(filter(None, (attempt.reason, attempt.detail)))
+    why = attempt.why
     name = f"Attempt {attempt.number}"
     match attempt.fate:
         case "delivered":
@@ -70,7 +70,8 @@ def _tried(attempt: Attempt) -> dict[str, Any]:
         case "waiting":
             return _step(f"{name}: held back", why or "waits for the identity", SLOW, attempt.at)
         case _:
-            return _step(f"{name}: to be tried again", why, SLOW, attempt.at)
+            done = "to be tried again" if attempt.tried else "put back"
+            return _step(f"{name}: {done}", why, SLOW, attempt.at)
 
 
 def _now(entry: Entry) -> Iterator[dict[str, Any]]:

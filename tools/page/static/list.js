@@ -47,7 +47,7 @@ function moneyChip({ of, amount, currency }) {
 }
 
 function whyText(entry) {
-  const tries = entry.attempts ? [`attempt ${entry.attempts} failed`, entry.reason] : [entry.reason || "in the queue"];
+  const tries = entry.attempts ? [`attempt ${entry.attempts} ${entry.tried ? "failed" : "put back"}`, entry.reason] : [entry.reason || "in the queue"];
   if (entry.outcome !== "waiting") return [entry.reason];
   const next = entry.next_at ? [" · next ", h("span", { "data-until": entry.next_at }, untilText(entry.next_at))] : [];
   return [tries.filter(Boolean).join(": "), ...next];
