@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,29 @@ def test_thousands_of_events_do_not_make_the_page_slow(played: PlayedPage, alone
     page.get_by_label("User, customer or id").fill("evt_100")
     expect(page.locator("#filter-count")).to_have_text("11 of 5,000")
     expect(alone.rows).to_have_count(11)
+
+
+def test_many_users_and_a_long_history_do_not_make_the_page_slow(played: PlayedPage, alone: Screen) -> None:
+    for number in range(230):
+        played.keep(call("evt_1", number))
+        played.keep(call("evt_2", number, userId=f"user_{number}"))
+    played.look()
+    alone.page.goto(f"{alone.url}/#/users/u")
+    expect(alone.page.locator(".timeline li")).to_have_count(200)
+    expect(alone.page.locator(".earlier")).to_have_text("and 30 earlier")
+    expect(alone.rows).to_have_count(200)
+    alone.page.get_by_role("button", name="Show 31 more of 31").click()
+    expect(alone.rows).to_have_count(231)
+
+
+@pytest.mark.parametrize("window", [{"permissions": ["clipboard-read", "clipboard-write"]}], ids=["copying"])
+def test_the_raw_event_can_be_copied(played: PlayedPage, alone: Screen) -> None:
+    played.came(event("evt_1", name=MARKUP))
+    played.look()
+    alone.rows.first.click()
+    alone.page.get_by_role("button", name="Copy").click()
+    expect(alone.page.get_by_role("button", name="Copied")).to_be_visible()
+    assert json.loads(alone.page.evaluate("navigator.clipboard.readText()")) == event("evt_1", name=MARKUP)
 
 
 def test_when_the_stack_is_started_anew_the_page_finds_it(browser: Browser, window: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Of a name that somebody has made up, more is not needed to know it.
 LONGEST = 200
+# So many calls of a user are shown one by one.
+LATEST = 200
 
 __all__ = ["call_name", "show_detail", "show_entry", "show_person"]
 
@@ -85,7 +87,7 @@ def show_detail(entry: Entry, totals: Totals, settings: Settings, told: Told, la
 
 
 def show_person(person: Person) -> dict[str, Any]:
-    """All about a user; the timeline is newest first."""
+    """All about a user; the timeline is newest first, `earlier` how many calls are left out of it."""
     return {
         **person.as_json(),
         "traits": [{"name": name, "value": value} for name, value in sorted(person.traits.items())],
@@ -100,8 +102,9 @@ def show_person(person: Person) -> dict[str, Any]:
                 "as": kept.call.get("userId") or kept.call.get("anonymousId"),
             }
             # The newest first, in a second of many calls too.
-            for kept in sorted(person.calls, key=_when)[::-1]
+            for kept in sorted(person.calls, key=_when)[: -LATEST - 1 : -1]
         ],
+        "earlier": max(len(person.calls) - LATEST, 0),
     }
 
 

@@ -56,11 +56,8 @@ function whyText(entry) {
 export function renderList(opened) {
   const list = $("list");
   const matching = [...entries.values()].filter(matcher()).sort((one, other) => other.order - one.order);
-  const shown = matching.slice(0, limit);
+  const shown = firstOf(matching);
   place(list, shown.map((entry) => rowOf(entry).item));
-  const left = matching.length - shown.length;
-  $("more").hidden = left === 0;
-  $("more").textContent = `Show ${Math.min(left, STEP)} more of ${left.toLocaleString("en")}`;
   for (const link of list.querySelectorAll(".row")) {
     if (link.dataset.key === opened) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
@@ -68,6 +65,14 @@ export function renderList(opened) {
   const keys = new Set(shown.map((entry) => entry.key));
   for (const key of rows.keys()) if (!keys.has(key)) rows.delete(key);
   return { shown: matching.length, all: entries.size };
+}
+
+// What there is room for; a button shows the rest.
+export function firstOf(matching) {
+  const left = Math.max(matching.length - limit, 0);
+  $("more").hidden = left === 0;
+  $("more").textContent = `Show ${Math.min(left, STEP)} more of ${left.toLocaleString("en")}`;
+  return matching.slice(0, limit);
 }
 
 export const showMore = () => { limit += STEP; };

@@ -15,7 +15,6 @@ let shownDetail = "";
 function render() {
   const { view, key } = route();
   const count = view === "users" ? renderPeople(key) : renderList(key);
-  if (view === "users") $("more").hidden = true;
   showFilters(view, count.shown, count.all);
   const empty = view === "users" ? "No user yet: send a story." : "Nothing has come yet. Send a story, or point Stripe here.";
   $("empty").hidden = count.shown > 0;

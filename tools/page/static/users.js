@@ -3,7 +3,7 @@
 import { $, breakable, h } from "./dom.js";
 import { clockTime, dayAndTime, plural } from "./format.js";
 import { matchesPerson } from "./filters.js";
-import { place } from "./list.js";
+import { firstOf, place } from "./list.js";
 import { table } from "./event.js";
 import { eventLink, userLink } from "./route.js";
 import { people } from "./store.js";
@@ -11,7 +11,7 @@ import { people } from "./store.js";
 export function renderPeople(opened) {
   const shown = people.filter(matchesPerson);
   const focused = document.activeElement?.dataset?.person;
-  place($("list"), shown.map((person) => personRow(person, opened)));
+  place($("list"), firstOf(shown).map((person) => personRow(person, opened)));
   if (focused) $("list").querySelector(`[data-person="${CSS.escape(focused)}"]`)?.focus();
   return { shown: shown.length, all: people.length };
 }
@@ -49,7 +49,7 @@ export function personView(person) {
         h("div", { class: "card" }, h("header", {}, h("h4", {}, "Traits")), person.traits.length ? table(person.traits) : h("p", { class: "checks soft" }, "none yet")),
         person.groups.map((group) => h("div", { class: "card" }, h("header", {}, h("h4", {}, "Group "), h("code", {}, group.id)), table(Object.entries(group.traits).map(([name, value]) => ({ name, value }))))),
       ),
-      h("section", { "aria-label": "Timeline" }, h("div", { class: "card" }, h("header", {}, h("h4", {}, "Timeline"), h("span", { class: "soft" }, "when it happened at Stripe")), h("ol", { class: "timeline" }, person.timeline.map(happening)))),
+      h("section", { "aria-label": "Timeline" }, h("div", { class: "card" }, h("header", {}, h("h4", {}, "Timeline"), h("span", { class: "soft" }, "when it happened at Stripe")), h("ol", { class: "timeline" }, person.timeline.map(happening)), person.earlier ? h("p", { class: "earlier soft" }, `and ${person.earlier.toLocaleString("en")} earlier`) : null)),
     ),
   );
 }
