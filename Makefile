@@ -19,7 +19,7 @@ export SAM_CLI_TELEMETRY := 0
 # Stale or foreign settings of a caller's shell must not move the installation elsewhere.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help install build run demo screenshot test truth golden check format docs invoke bench deploy lock clean FORCE
+.PHONY: help install build run demo screenshot test truth fuzz golden check format docs invoke bench deploy lock clean FORCE
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test: build install ## Run the whole test suite; PYTEST="-k renewal" chooses
 
 truth: .venv/.installed ## Hold our revenue, refunds and mrr against simulated customers: CUSTOMERS=500 SEED=1
 	$(PYTHON) -m tests.simulator
+
+fuzz: .venv/.installed ## Knock at the door with forged, broken and strange requests: CASES=20000 SEED=1; STRIPE_EVENTS_DIR=… adds recorded events
+	$(PYTHON) -m tests.door
 
 golden: install ## Write what the tests expect of recorded events anew, to be reviewed; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_to_segment.secrets import SecretSource
-from tests.unit.edges import SecretsManager, Spoken, Sqs, load_function, speaking
+from tests.door.door import PRIVATE, SECRET, Door, open_door
 from tests.unit.shapes import a_customer, an_event
 from tools.samples import api_gateway_request
 from tools.signing import sign
@@ -21,57 +19,8 @@ from tools.signing import sign
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECRET = "whsec_test"
-QUEUE = "https://sqs/events"
-# Nothing with this in it may reach a log.
-PRIVATE = "DoNotLogThis"
-
 # At least this many, and more where the profile asks for more.
 MANY = settings(max_examples=max(300, settings().max_examples))
-
-
-class Door:
-    """The function with its queue, its secret and its log, and a clock for the secret's age."""
-
-    def __init__(self, spoken: Spoken) -> None:
-        self.spoken = spoken
-        self.sqs = Sqs()
-        self.secrets = SecretsManager(json.dumps({"stripe_signing_secrets": [SECRET]}))
-        self.now = 1000.0
-        self.app = load_function("receive")
-        self.app.secret = SecretSource(self.app.secret._fetch, lambda: self.now)
-
-    def client(self, service: str) -> Any:
-        return {"sqs": self.sqs, "secretsmanager": self.secrets}[service]
-
-    def rotate(self, *secrets: str) -> None:
-        self.secrets.text = json.dumps({"stripe_signing_secrets": list(secrets)})
-
-    def knock(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and body of the answer to a request."""
-        answer = self.app.handler(request, None)
-        assert set(answer) == {"statusCode", "headers", "body"}
-        assert answer["headers"] == {"content-type": "application/json"}
-        assert json.dumps(answer, ensure_ascii=False).encode(), "Lambda must be able to hand it on"
-        return answer["statusCode"], json.loads(answer["body"])
-
-    def post(self, body: bytes, secret: str = SECRET, **how: bool) -> int:
-        """The status that a signed body is answered with."""
-        return self.knock(api_gateway_request(body, secret, int(time.time()), **how))[0]
-
-    @property
-    def queued(self) -> list[str]:
-        return self.sqs.bodies(QUEUE)
-
-
-@contextmanager
-def open_door(**environment: str) -> Iterator[Door]:
-    with pytest.MonkeyPatch.context() as patch, speaking() as spoken:
-        for name, value in {"SECRET_ARN": "arn:secret", "EVENTS_QUEUE_URL": QUEUE, **environment}.items():
-            patch.setenv(name, value)
-        door = Door(spoken)
-        patch.setattr("boto3.client", door.client)
-        yield door
 
 
 @pytest.fixture

@@ -1,0 +1,74 @@
+"""The receive function with its queue, its secret, its log and its clocks in hand."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.secrets import SecretSource
+from tests.unit.edges import SecretsManager, Spoken, Sqs, load_function, speaking
+from tools.samples import api_gateway_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["PRIVATE", "QUEUE", "SECRET", "Door", "open_door"]
+
+SECRET = "whsec_test"
+QUEUE = "https://sqs/events"
+# Nothing with this in it may reach a log.
+PRIVATE = "DoNotLogThis"
+
+
+class Door:
+    """The function with its queue, its secret and its log, and a clock for the secret's age."""
+
+    def __init__(self, spoken: Spoken) -> None:
+        self.spoken = spoken
+        self.sqs = Sqs()
+        self.secrets = SecretsManager("")
+        self.now = 1000.0
+        self.app = load_function("receive")
+        self._fetch = self.app.secret._fetch
+        self.rotate(SECRET)
+        self.forget_secret()
+
+    def client(self, service: str) -> Any:
+        return {"sqs": self.sqs, "secretsmanager": self.secrets}[service]
+
+    def rotate(self, *secrets: str) -> None:
+        self.secrets.text = json.dumps({"stripe_signing_secrets": list(secrets)})
+
+    def forget_secret(self) -> None:
+        """As a new instance of the function, which has not read the secret yet."""
+        self.app.secret = SecretSource(self._fetch, lambda: self.now)
+
+    def knock(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer to a request."""
+        answer = self.app.handler(request, None)
+        assert set(answer) == {"statusCode", "headers", "body"}
+        assert answer["headers"] == {"content-type": "application/json"}
+        assert json.dumps(answer, ensure_ascii=False).encode(), "Lambda must be able to hand it on"
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def post(self, body: bytes, secret: str = SECRET, **how: bool) -> int:
+        """The status that a signed body is answered with."""
+        return self.knock(api_gateway_request(body, secret, int(time.time()), **how))[0]
+
+    @property
+    def queued(self) -> list[str]:
+        return self.sqs.bodies(QUEUE)
+
+
+@contextmanager
+def open_door(**environment: str) -> Iterator[Door]:
+    with pytest.MonkeyPatch.context() as patch, speaking() as spoken:
+        for name, value in {"SECRET_ARN": "arn:secret", "EVENTS_QUEUE_URL": QUEUE, **environment}.items():
+            patch.setenv(name, value)
+        door = Door(spoken)
+        patch.setattr("boto3.client", door.client)
+        yield door

@@ -1,0 +1,171 @@
+"""Requests that Stripe signed: its events in every way that JSON can be written, and what is no event for the queue."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tests.door.door import PRIVATE
+from tests.door.requests import (
+    FOREIGN,
+    HEADER,
+    NEW,
+    NOW,
+    OK,
+    OLD,
+    REFUSED,
+    Case,
+    event_of,
+    request_of,
+    signed_request,
+    wanted,
+    written,
+)
+from tools.signing import sign
+
+if TYPE_CHECKING:
+    from random import Random
+
+VALUES: list[Any] = [None, True, False, 0, -1, 0.5, 1e400, 10**30, "", "\ud800", "é", [], {}, [[]], {"id": "x"}]
+
+
+# --- Stripe's own ---
+
+
+def signed(draw: Random) -> Case:
+    event = event_of(draw)
+    return Case(signed_request(written(event, draw), draw), OK, wanted(event))
+
+
+def several_signatures(draw: Random) -> Case:
+    event = event_of(draw)
+    body = written(event, draw)
+    secrets = [FOREIGN] * draw.randint(0, 3) + [draw.choice([OLD, NEW])] + [FOREIGN] * draw.randint(0, 3)
+    header = sign(body, secrets, NOW)
+    if draw.random() < 0.5:
+        header += ",v0=" + "0" * 64
+    return Case(request_of(body, header, draw), OK, wanted(event))
+
+
+def header_in_any_case(draw: Random) -> Case:
+    event = event_of(draw)
+    body = written(event, draw)
+    name = "".join(draw.choice([letter.upper(), letter]) for letter in HEADER)
+    return Case(request_of(body, sign(body, OLD, NOW), draw, name), OK, wanted(event))
+
+
+def strange_letters(draw: Random) -> Case:
+    """What JSON can hold and SQS, a log or UTF-8 cannot: lone surrogates, noncharacters, control characters."""
+    event = event_of(draw)
+    event["data"]["object"]["metadata"] = {"note": "".join(draw.choices('a\ufffe\uffff\u2028\0\x7f\ud800🦊é"\\', k=20))}
+    body = json.dumps(event).encode() if draw.random() < 0.5 else _half_escaped(event)
+    return Case(signed_request(body, draw), OK, wanted(event))
+
+
+def _half_escaped(event: object) -> bytes:
+    text = json.dumps(event, ensure_ascii=False)
+    return "".join(f"\\u{ord(letter):04x}" if "\ud800" <= letter <= "\udfff" else letter for letter in text).encode()
+
+
+def duplicate_keys(draw: Random) -> Case:
+    event = event_of(draw)
+    body = written(event, draw).replace(b'"type"', b'"id": "evt_other", "type"', 1)
+    return Case(signed_request(body, draw), OK, None)
+
+
+def rotation(draw: Random) -> Case:
+    """A secret was rolled, and the function remembers the one before."""
+    event = event_of(draw)
+    body = written(event, draw)
+    both = draw.random() < 0.5
+    case = Case(request_of(body, sign(body, [NEW, OLD] if both else [NEW], NOW), draw), OK, wanted(event))
+    # While both live, Stripe signs with both. Signed by the new one alone it opens once the secret may be read again.
+    ago = draw.uniform(0, 400) if both else draw.uniform(30, 400)
+    return replace(case, knew=json.dumps({"stripe_signing_secrets": [OLD]}), ago=ago)
+
+
+def queue_refuses(draw: Random) -> Case:
+    event = event_of(draw)
+    answers = frozenset({503}) if wanted(event) else OK
+    return Case(signed_request(written(event, draw), draw), answers, queues=False, queue_works=False)
+
+
+def no_secret(draw: Random) -> Case:
+    event = event_of(draw)
+    texts = [
+        "{}",
+        "[]",
+        "null",
+        PRIVATE,
+        '{"stripe_signing_secrets": []}',
+        '{"stripe_signing_secrets": [" ", 7]}',
+        None,
+    ]
+    case = Case(signed_request(written(event, draw), draw), frozenset({503}), queues=False)
+    return replace(case, holds=draw.choice(texts))
+
+
+# --- Signed, and no event for the queue ---
+
+
+def not_an_event(draw: Random) -> Case:
+    text = draw.choice(["", "[]", "null", "0", '"evt_1"', "{}", "[{}]", "{", "nul", '{"id": 1}', PRIVATE, "'{}'"])
+    return Case(signed_request(text.encode(), draw), REFUSED, queues=False)
+
+
+def no_number(draw: Random) -> Case:
+    event = event_of(draw)
+    event["data"]["object"]["amount"] = float(draw.choice(["nan", "inf", "-inf"]))
+    return Case(signed_request(written(event, draw), draw), REFUSED, queues=False)
+
+
+def deep(draw: Random) -> Case:
+    depth = draw.choice([2_000, 20_000, 200_000])
+    nested = draw.choice(["[", '{"a":']) * depth
+    text = draw.choice([nested, f'{{"id": "evt_1", "{PRIVATE}": {nested}'])
+    return Case(signed_request(text.encode(), draw), REFUSED, queues=False)
+
+
+def large(draw: Random) -> Case:
+    """Up to the six megabytes that Lambda hands over, around the size that SQS takes."""
+    event = event_of(draw)
+    event["padding"] = ""
+    sizes = [1_000_000, 1_040_384, 1_040_385, 1_048_576, 1_048_577, draw.randint(900_000, 1_200_000), 6_000_000]
+    size = draw.choice(sizes)
+    event["padding"] = "x" * (size - len(json.dumps(event).encode()))
+    body = json.dumps(event).encode()
+    fits = size <= 1_040_384
+    answers = OK if fits or not wanted(event) else frozenset({413})
+    return Case(signed_request(body, draw), answers, wanted(event) and fits)
+
+
+def thin(draw: Random) -> Case:
+    event = {"id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found", "data": {PRIVATE: 1}}
+    return Case(signed_request(written(event, draw), draw), OK, queues=False)
+
+
+def bent(draw: Random) -> Case:
+    """An event with one of its values replaced by another, anywhere."""
+    event = event_of(draw)
+    place: Any = event
+    while True:
+        key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
+        if isinstance(place[key], dict | list) and place[key] and draw.random() < 0.7:
+            place = place[key]
+            continue
+        if draw.random() < 0.3 and isinstance(place, dict):
+            del place[key]
+        else:
+            place[key] = deepcopy(draw.choice(VALUES))
+        # 1e400 is written as Infinity, which is no JSON.
+        return Case(signed_request(json.dumps(event).encode(), draw), OK | REFUSED)
+
+
+def other_encoding(draw: Random) -> Case:
+    """Signed to the byte, but no UTF-8, or UTF-8 with a mark in front: Stripe sends neither."""
+    body = written(event_of(draw), draw).decode().encode(draw.choice(["utf-16", "utf-32", "utf-8-sig"]))
+    if draw.random() < 0.4:
+        body = b'{"id": "' + draw.randbytes(20) + b'\xff"}'
+    return Case(request_of(body, sign(body, OLD, NOW), draw), REFUSED, queues=False)

@@ -1,0 +1,118 @@
+"""The door's laws over some cases of each kind, as many thousands of which `make fuzz` tries; and that they bite."""
+
+from __future__ import annotations
+
+import builtins
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.observability import logger
+from stripe_to_segment.stripe_side import signature
+from tests.door import __main__ as fuzz
+from tests.door.cases import KINDS, a_case
+from tests.door.door import open_door
+from tests.door.laws import knocked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.door.door import Door
+
+NUMBERS = range(len(KINDS) * 20)
+
+
+def test_no_case_of_any_kind_breaks_a_law() -> None:
+    answers, broken = fuzz.tried(NUMBERS)
+    assert broken == {}
+    assert answers.total() == len(NUMBERS)
+    assert {kind for kind, _ in answers} == {make.__name__.replace("_", " ") for make in KINDS}
+
+
+def test_a_number_always_makes_the_same_case() -> None:
+    assert [repr(a_case(number)) for number in NUMBERS] == [repr(a_case(number)) for number in NUMBERS]
+
+
+def faults(kind: str, spoil: Callable[[Door], None]) -> set[str]:
+    """What is said of the cases of a kind at a door that is spoilt."""
+    found: set[str] = set()
+    with open_door() as door:
+        spoil(door)
+        for case in (case for case in map(a_case, NUMBERS) if case.kind == kind):
+            found |= set(knocked(door, case)[1])
+    return found
+
+
+def test_a_door_that_lets_in_the_unsigned_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stripe_to_segment.receiving.verify", lambda *_: None)
+    for kind in ("forged", "changed", "replayed", "moved in time", "other scheme"):
+        told = faults(kind, lambda _: None)
+        assert "queued without a signature over these bytes by a live secret at this time" in told, kind
+
+
+def test_a_door_that_takes_any_time_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature, "TOLERANCE_SECONDS", 10**9)
+    assert "queued" in faults("from the future", lambda _: None)
+
+
+def test_a_door_that_shuts_out_stripe_is_found_out() -> None:
+    def spoil(door: Door) -> None:
+        door.app.header_of = lambda request, name: request["headers"].get(name)
+
+    assert "not queued" in faults("header in any case", spoil)
+
+
+def test_a_door_that_tidies_up_what_it_queues_is_found_out() -> None:
+    def spoil(door: Door) -> None:
+        door.app.queueable = lambda body: body.decode().strip().replace("  ", " ")
+
+    assert "what is queued is not what was signed" in faults("signed", spoil)
+
+
+@pytest.mark.parametrize("talks_of", ["user-agent", "stripe-signature"])
+def test_a_door_that_talks_is_found_out(talks_of: str) -> None:
+    def spoil(door: Door) -> None:
+        examined = door.app._examined
+
+        def talk(request: dict[str, Any], body: bytes | None) -> Any:
+            logger.info(request["headers"][talks_of])
+            return examined(request, body)
+
+        door.app._examined = talk
+
+    assert any("holds a s" in fault for fault in faults("forged", spoil))
+
+
+def test_a_door_that_falls_over_is_found_out() -> None:
+    def spoil(door: Door) -> None:
+        door.app.body_of = lambda request: request["body"].encode()
+
+    assert any(fault.startswith("it raised ") for fault in faults("no text for a body", spoil))
+
+
+def test_the_report_shows_each_kind_and_names_the_case_that_broke_a_law() -> None:
+    answers, _ = fuzz.tried(range(len(KINDS)))
+    good = list(fuzz.report((answers, {})))
+    assert good[1].split()[:2] == ["signed", "1"]
+    assert good[-1].startswith(f"{len(KINDS)} cases: nothing got in")
+    bad = list(fuzz.report((answers, {7: ("thin", ["queued"])})))
+    assert bad[-3:] == [
+        "case 7, thin: queued",
+        "  again: make fuzz SEED=7 CASES=1",
+        f"1 of {len(KINDS)} cases broke a law of the door.",
+    ]
+
+
+@pytest.mark.parametrize(("cases", "status"), [("31", 0), ("-1", 2)])
+def test_the_exit_status_says_how_it_went(monkeypatch: pytest.MonkeyPatch, cases: str, status: int) -> None:
+    monkeypatch.setenv("CASES", cases)
+    assert fuzz.main() == status
+
+
+def test_a_broken_law_is_an_exit_status_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of this process, so that it sees what is spoilt.
+    monkeypatch.setattr(fuzz, "ProcessPoolExecutor", lambda: nullcontext(builtins))
+    monkeypatch.setattr("stripe_to_segment.receiving.verify", lambda *_: None)
+    monkeypatch.setenv("CASES", "62")
+    assert fuzz.main() == 1
