@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 import boto3
-import requests
 
 from enrich import enrich
 from stripe_to_segment.circuit import Breaker
@@ -18,6 +17,7 @@ from stripe_to_segment.queueing import Queues, records_of
 from stripe_to_segment.reporting import report
 from stripe_to_segment.retrying import delay
 from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.store import DynamoStore
@@ -30,7 +30,7 @@ COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
 RESERVE = 8.0
 
 settings = settings_from_environment()
-session = requests.Session()
+session = patient_session()
 secret = SecretSource(
     lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
 )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import requests
 
 from stripe_to_segment import __version__
 from stripe_to_segment.segment_side.answers import Answer, Verdict, classify
@@ -16,6 +13,8 @@ from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import requests
 
     from stripe_to_segment.segment_side.calls import Call
 
@@ -47,7 +46,7 @@ class SegmentClient:
     Parameters
     ----------
     session
-        A `requests` session; it is kept across invocations, so its connection is too.
+        A `patient_session`, which bounds an answer as a whole; kept across invocations, so its connection is too.
     endpoint
         The address before `/v1/batch`.
     write_key
@@ -93,7 +92,7 @@ class SegmentClient:
         if not self.write_key.isascii():
             # Left from an example, mostly. No header takes it, and Segment would answer 200 and drop the calls.
             return BAD_KEY
-        # Connecting, waiting and reading may each take a third.
+        # Connecting, sending and the answer may each take a third.
         limit = min(READ_SECONDS, seconds / 3)
         now = datetime.now(UTC)
         # Set at each attempt: Segment corrects every timestamp by the distance between sentAt and its own clock.
@@ -116,7 +115,7 @@ class SegmentClient:
                 hooks={"response": _forget_location},
                 stream=True,
             ) as response:
-                content = _read(response, limit)
+                content = _read(response)
                 if content is None:
                     return ENDLESS
                 if not content and _breaks_off(response):
@@ -138,17 +137,13 @@ def _breaks_off(response: requests.Response) -> bool:
     return not said and response.status_code != 204  # noqa: PLR2004 - no content
 
 
-def _read(response: requests.Response, seconds: float) -> bytes | None:
-    """The answer's body, refusing to wait for one that drips in; None for one that is too long."""
-    until = time.monotonic() + seconds
+def _read(response: requests.Response) -> bytes | None:
+    """The answer's body, None for one that is too long."""
     content = b""
-    # What is there already, in contrast to `iter_content`, which waits until its chunk is full.
-    while chunk := response.raw.read1(8192, decode_content=True):
+    for chunk in response.iter_content(8192):
         content += chunk
         if len(content) > MAX_ANSWER_BYTES:
             return None
-        if time.monotonic() > until:
-            raise requests.ReadTimeout
     return content
 
 
