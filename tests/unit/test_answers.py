@@ -16,7 +16,7 @@ from stripe_to_segment.segment_side.answers import Verdict, classify, retry_afte
 NOW = datetime(2026, 11, 18, 12, 0, 0, tzinfo=UTC)
 
 RETRY = {408, 410, 429, 460} | set(range(500, 600)) - {501, 505}
-MISCONFIGURED = {401, 403} | set(range(300, 400))
+MISCONFIGURED = {401, 403, 404, 405} | set(range(300, 400))
 
 
 def verdict_on(status: int, body: bytes = b"") -> Verdict:
@@ -42,7 +42,7 @@ def test_every_status_has_its_place() -> None:
         assert answer.reason == ("" if status < 300 else f"http_{status}")
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 422, 501, 505])
+@pytest.mark.parametrize("status", [400, 413, 422, 501, 505])
 def test_what_will_never_be_taken_is_refused(status: int) -> None:
     assert verdict_on(status, b'{"success":true}') is Verdict.REFUSED
 

@@ -280,6 +280,18 @@ def test_a_rejected_key_makes_the_calls_wait(endpoint: Endpoint, client: Segment
     assert len(endpoint.requests) == 1
 
 
+@pytest.mark.parametrize("status", [404, 405])
+def test_where_nobody_takes_batches_the_calls_wait_after_one_request(
+    endpoint: Endpoint, client: SegmentClient, status: int
+) -> None:
+    """A proxy whose backend was away for a minute answered 404, and buried every event of that minute."""
+    endpoint.answering = say(status, b"404 page not found")
+    answers = send(client, *(a_call(number, 31_000) for number in range(20)))
+    assert {(answer.verdict, answer.reason) for answer in answers} == {(Verdict.MISCONFIGURED, f"http_{status}")}
+    assert "SEGMENT_ENDPOINT" in answers[0].detail
+    assert len(endpoint.requests) == 1
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_the_key_does_not_leak(
     endpoint: Endpoint, client: SegmentClient, status: int

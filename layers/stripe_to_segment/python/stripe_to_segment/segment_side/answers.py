@@ -13,7 +13,10 @@ __all__ = ["Answer", "Verdict", "classify", "retry_after_seconds"]
 # Segment's own libraries retry these: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#errors
 RETRYABLE = frozenset({408, 410, 429, 460})
 PERMANENT_5XX = frozenset({501, 505})
-KEY_REJECTED = frozenset({401, 403})
+# Never about a call: the key is wrong, or the address, or a proxy stands there whose backend is away.
+SETTINGS = dict.fromkeys((401, 403), "the write key was rejected") | dict.fromkeys(
+    (404, 405), "nothing takes /v1/batch there; SEGMENT_ENDPOINT must be the address where it is"
+)
 RETRY_AFTER_CAP = 300
 SERVER_ERROR = 500
 WORDS = 200
@@ -50,8 +53,8 @@ def classify(status: int, body: bytes, retry_after: str | None, now: datetime) -
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx range
         # Following it would hand the write key to whoever is named there.
         return Answer(Verdict.MISCONFIGURED, f"http_{status}", "a redirect; SEGMENT_ENDPOINT must be the final address")
-    if status in KEY_REJECTED:
-        return Answer(Verdict.MISCONFIGURED, f"http_{status}", "the write key was rejected", wait)
+    if status in SETTINGS:
+        return Answer(Verdict.MISCONFIGURED, f"http_{status}", SETTINGS[status], wait)
     if status in RETRYABLE or (status >= SERVER_ERROR and status not in PERMANENT_5XX):
         return Answer(Verdict.RETRY, f"http_{status}", words, wait)
     return Answer(Verdict.REFUSED, f"http_{status}", words)
