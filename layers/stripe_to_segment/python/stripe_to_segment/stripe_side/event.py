@@ -69,6 +69,8 @@ def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # The year 10000: no clock, no queue and no calendar knows what comes after it.
 END_OF_TIME = 253_402_300_800
+# Up to here a float holds every whole number.
+EXACT = 2**53
 
 
 def scope_of(account: str | None, *, livemode: bool) -> str:
@@ -143,4 +145,10 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(message)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _number(written: str) -> int | float:
+    # JSON has one kind of number: whoever hands an event on (EventBridge, say) may write 2000 as 2000.0 or 2E3.
+    value = float(written)
+    return int(value) if value.is_integer() and abs(value) < EXACT else value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_number)
