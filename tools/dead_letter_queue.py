@@ -23,8 +23,8 @@ __all__ = ["DeadLetter", "Pass", "Result", "purge", "redrive"]
 PAGE = 10
 # A long poll asks all of the queue's servers, so an empty answer means an empty queue.
 WAIT_SECONDS = 1
-# Two receives a second at the least; a pass that is killed hides its letters no longer than this.
-HOLD_SECONDS, LETTERS_A_SECOND, LONGEST_HOLD = 30, 20, 43_200
+# Ten letters in two seconds at the least; a pass that is killed hides its letters no longer than this.
+HOLD_SECONDS, LETTERS_A_SECOND, LONGEST_HOLD = 30, 5, 43_200
 # Pages that bring nothing new, after a pass that took longer than it may hide letters, or while they still come back.
 STALE_PAGES = 10
 WORN_OUT = "worn_out"
@@ -113,6 +113,7 @@ class Pass:
         self._url = url
         self._held: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._overtaken = False
 
     def __enter__(self) -> Self:
         """Hold nothing yet."""
@@ -134,7 +135,18 @@ class Pass:
 
     def depth(self) -> int:
         """About how many letters can be received now."""
-        name = "ApproximateNumberOfMessages"
+        return self._about("ApproximateNumberOfMessages")
+
+    def overlooked(self) -> str:
+        """Why there may be more letters than this pass has met; empty where nothing speaks for it."""
+        if self._overtaken:
+            return "this took so long that letters came back in between: there may be more, so run it again"
+        hidden = 0 if self._seen else self._about("ApproximateNumberOfMessagesNotVisible")
+        if hidden:
+            return f"about {hidden} are held by another command or the console: try again in some minutes"
+        return ""
+
+    def _about(self, name: str) -> int:
         answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
@@ -160,6 +172,7 @@ class Pass:
             stale = 0 if fresh else stale + 1
             if fresh:
                 yield fresh
+        self._overtaken = True
 
     def delete(self, letters: Sequence[DeadLetter]) -> list[str]:
         """Delete letters of one page; gives the codes of what was not deleted."""

@@ -77,6 +77,7 @@ def list_command(
         found = find_stack(stack, local=local, region=region, profile=profile)
         with _walk(found) as walk:
             groups = grouped(letter for page in walk.pages() for letter in page)
+            _warn(walk)
     by_reason = Counter[str]()
     for group in groups:
         by_reason[group.reason] += group.count
@@ -213,6 +214,7 @@ def _agreed(stack: Stack, choice: Choice, verb: str, *, ask: bool) -> Result:
                 reasons[letter.reason] += 1
             else:
                 others += 1
+        _warn(walk)
     chosen = reasons.total()
     said = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
     typer.echo(f"{chosen} of {chosen + others} dead letters{': ' if said else ''}{said}", err=True)
@@ -229,7 +231,13 @@ def _followed(task: str, walk: Pass, pages: Iterator[Result]) -> Result:
         under_way = bar.add_task(task, total=walk.depth())
         for result in pages:
             bar.update(under_way, completed=result.looked_at)
+    _warn(walk)
     return result
+
+
+def _warn(walk: Pass) -> None:
+    if overlooked := walk.overlooked():
+        typer.echo(f"note: {overlooked}", err=True)
 
 
 def _conclude(done: str, result: Result, *, dry_run: bool, as_json: bool) -> None:

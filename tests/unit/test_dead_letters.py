@@ -105,6 +105,29 @@ def test_a_look_that_fails_in_the_middle_lets_go_of_what_it_held(here: Deployed)
     assert sorted(here.letters) == bodies
 
 
+def test_letters_that_somebody_else_holds_are_not_passed_over_in_silence(here: Deployed) -> None:
+    """While one command read the letters, or for minutes after it was killed, another said that there are none."""
+    for number in range(12):
+        a_letter(here, number)
+    first = here.stack.client("sqs")
+    with Pass(first, here.letters_url) as other:
+        assert sum(len(page) for page in other.pages()) == 12
+        for words in (["list"], ["redrive", "--all", "--yes"], ["purge", "--yes"]):
+            result = dlq(*words)
+            assert "note: about 12 are held by another command or the console" in result.stderr, words
+    assert "note:" not in dlq("list").stderr
+    assert len(here.letters) == 12
+
+
+def test_a_pass_that_letters_overtake_says_that_there_may_be_more(here: Deployed) -> None:
+    """Read more slowly than letters come back, the list was short by two thousand and did not say so."""
+    again = {"MessageId": "letter", "ReceiptHandle": "handle", "Body": "{}"}
+    here.fault = lambda operation, _: {"Messages": [again]} if operation == "receive_message" else None
+    result = dlq("list", "--json")
+    assert json.loads(result.stdout)["count"] == 1
+    assert "there may be more, so run it again" in result.stderr
+
+
 # --- show ---
 
 
