@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,18 @@ def test_no_case_of_any_kind_breaks_a_law() -> None:
     assert broken == {}
     assert answers.total() == len(NUMBERS)
     assert {kind for kind, _ in answers} == {make.__name__.replace("_", " ") for make in KINDS}
+
+
+def test_every_reason_that_the_door_gives_stands_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    told = guide.split("\nAt the door, ")[1].split("\n## ")[0]
+    given = set()
+    with open_door() as door:
+        for number in NUMBERS:
+            knocked(door, a_case(number))
+            given |= {line["reason"] for line in door.spoken.lines}
+    assert given - {""} >= {"wrong", "too_large", "thin_event", "no_secret", "bad_secret", "queue_refused"}
+    assert [reason for reason in sorted(given - {""}) if f"`{reason}`" not in told] == []
 
 
 def test_a_number_always_makes_the_same_case() -> None:

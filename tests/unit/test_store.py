@@ -262,6 +262,18 @@ def test_the_ledger_remembers_forty_days(store: AnyStore) -> None:
     assert sorted(TODAY - day for day in profile_in(store).ledger.values()) == [0, 1, 39, 40]
 
 
+def test_whoever_has_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_takes(table: Any) -> None:
+    """Beyond 400 KB no write was taken: the customer's events came again and again, and after a day counted twice."""
+    marks = {f"{number:016x}": TODAY - number // 1_200 for number in range(48_000)}
+    store = DynamoStore(table, TABLE)
+    saved(store, Profile(KEY, ledger=marks))
+    kept = profile_in(store).ledger
+    assert list(kept.items()) == list(marks.items())[:30_000], "the newest"
+    saved(store, profile_in(store).with_marks(["f" * 16], TODAY))
+    assert len(profile_in(store).ledger) == 30_000
+    assert profile_in(store).ledger["f" * 16] == TODAY
+
+
 def test_a_subscription_that_ended_is_forgotten_with_the_ledger_but_a_live_one_never(store: AnyStore) -> None:
     ended = replace(SUBSCRIPTION, status="canceled")
     subscriptions = {

@@ -13,6 +13,8 @@ __all__ = ["LEDGER_DAYS", "Profile", "SubscriptionRecord", "Watermark"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
+# Of ten bytes each, so that the record of whoever has hundreds of events a day stays below DynamoDB's 400 KB.
+LEDGER_MARKS = 30_000
 
 # When an event was created, and its rank within that second: created < updated < deleted.
 type Watermark = tuple[int, int]
@@ -128,13 +130,15 @@ class Profile:
         return replace(self, ledger={**new, **self.ledger}) if new else self
 
     def pruned(self, today: int) -> Profile:
-        """Without ledger marks older than the ledger's span, and without subscriptions that ended before it."""
+        """Without what the ledger is too old for or has no room for, and subscriptions that ended before its span."""
         oldest = today - LEDGER_DAYS
-        if min(self.ledger.values(), default=today) >= oldest and all(one.live for one in self.subscriptions.values()):
+        small = len(self.ledger) <= LEDGER_MARKS and min(self.ledger.values(), default=today) >= oldest
+        if small and all(one.live for one in self.subscriptions.values()):
             return self
+        newest_first = sorted(self.ledger.items(), key=lambda entry: -entry[1])
         return replace(
             self,
-            ledger={mark: day for mark, day in self.ledger.items() if day >= oldest},
+            ledger={mark: day for mark, day in newest_first[:LEDGER_MARKS] if day >= oldest},
             subscriptions={
                 key: record
                 for key, record in self.subscriptions.items()
