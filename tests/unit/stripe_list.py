@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.unit.edges import Endpoint, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+    from http.server import BaseHTTPRequestHandler
 
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -24,7 +24,7 @@ THIRTY_DAYS = 30 * 86_400
 KEY = "rk_test_list"
 
 
-class StripeList:
+class StripeList(Endpoint):
     """A server that lists events newest first; `failures` are answered first, one status for each request.
 
     Parameters
@@ -42,34 +42,11 @@ class StripeList:
         self.asked: list[dict[str, list[str]]] = []
         self.key = key
         self._clock = clock
-        outer = self
+        super().__init__(self._list)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body = outer.answer(self.path, self.headers.get("Authorization", ""))
-                raw = json.dumps(body, ensure_ascii=False, indent=2).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def _list(self, handler: BaseHTTPRequestHandler) -> None:
+        status, body = self.answer(handler.path, handler.headers.get("Authorization", ""))
+        say(status, json.dumps(body, ensure_ascii=False, indent=2).encode())(handler)
 
     def happened(self, *events: StripeEvent | Mapping[str, Any], delivered: bool = True) -> None:
         """Something happened; Stripe could tell an endpoint of it, or not."""
