@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, ClassVar
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment import stripe_api
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.lookups import Lookup
+from stripe_to_segment.observability import metrics
 from stripe_to_segment.stripe_api import StripeReader
+from tests.unit.edges import Endpoint, say, speaking
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
 
 LINES = {
     "object": "list",
@@ -38,49 +41,41 @@ OBJECTS: dict[str, Any] = {
 }
 
 
-class Imitation(BaseHTTPRequestHandler):
-    """Answers like the Stripe API for the objects above, and keeps what was asked."""
+class Api(Endpoint):
+    """Answers like the Stripe API for the objects above."""
 
-    asked: ClassVar[list[tuple[str, str | None, str | None]]]
+    def __init__(self) -> None:
+        super().__init__(self._tell)
 
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        self.asked.append((path, self.headers["Authorization"], self.headers["Stripe-Account"]))
-        body = OBJECTS.get(path)
-        self.send_response(404 if body is None else 200)
-        self.end_headers()
-        self.wfile.write(json.dumps(body or {"error": {"type": "invalid_request_error"}}).encode())
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-class Api:
-    """The imitation's address and what it was asked."""
-
-    def __init__(self, server: ThreadingHTTPServer, asked: list[tuple[str, str | None, str | None]]) -> None:
-        self.base = f"http://127.0.0.1:{server.server_port}"
-        self.asked = asked
+    def _tell(self, handler: BaseHTTPRequestHandler) -> None:
+        body = OBJECTS.get(_plain(handler.path))
+        error = {"error": {"type": "invalid_request_error"}}
+        say(404 if body is None else 200, json.dumps(body or error).encode())(handler)
 
     def reader(self, key: str = "rk_test_1") -> StripeReader:
-        return StripeReader(lambda: key, self.base)
+        return StripeReader(lambda: key, self.url)
+
+    @property
+    def asked(self) -> list[tuple[str, str | None, str | None]]:
+        """Each request's path, key and account."""
+        return [
+            (_plain(request.path), request.headers.get("authorization"), request.headers.get("stripe-account"))
+            for request in self.requests
+        ]
 
     @property
     def paths(self) -> list[str]:
         return [path for path, _, _ in self.asked]
 
 
+def _plain(path: str) -> str:
+    return path.partition("?")[0]
+
+
 @pytest.fixture
 def api() -> Iterator[Api]:
-    class Handler(Imitation):
-        asked: ClassVar[list[tuple[str, str | None, str | None]]] = []
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield Api(server, Handler.asked)
-        server.shutdown()
-        thread.join()
+    with Api() as running:
+        yield running
 
 
 def test_the_line_items_of_a_checkout_become_products(api: Api) -> None:
@@ -151,3 +146,26 @@ def test_a_secret_that_cannot_be_read_is_a_miss() -> None:
 
     lookup = Lookup("customer", "cus_basic", livemode=False, account=None)
     assert StripeReader(unreadable, "http://127.0.0.1:1").read([lookup]) == {}
+
+
+def test_a_stripe_that_does_not_answer_holds_up_a_batch_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a hundred things to look up, each waited for in its turn, deliver ran out of time as long as that lasted."""
+    monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(stripe_api, "TIMEOUT_SECONDS", 0.5)
+    wanted = [Lookup("product", f"prod_{number}", livemode=False, account=None) for number in range(100)]
+    quick = [Lookup("product", f"prod_quick_{number}", livemode=False, account=None) for number in range(5)]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if "quick" not in handler.path:
+            time.sleep(1.0)
+        say(200, b'{"name": "Basic"}')(handler)
+
+    with speaking() as spoken, Endpoint(answer) as endpoint:
+        reader = StripeReader(lambda: "rk_test_1", endpoint.url)
+        before = time.monotonic()
+        read = reader.read([*quick, *wanted])
+        assert time.monotonic() - before < 2.0
+        metrics.flush_metrics()
+        assert spoken.metrics["StripeReadFailed"] == 100
+        reader._pool.shutdown()
+    assert list(read) == quick

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ PATHS = {
     "product": "/v1/products/{id}",
 }
 TIMEOUT_SECONDS = 3.0
+# For all that one batch wants to know. A hundred calls without an answer, eight at a time, would outlast the function.
+PATIENCE_SECONDS = 10.0
 # A page of a hundred events, each with its whole object, takes its time.
 LIST_TIMEOUT_SECONDS = 20.0
 PAGE = 100
@@ -86,8 +88,14 @@ class StripeReader:
         if not seen:
             return {}
         client = self._connected(key)
-        answers = self._pool.map(lambda lookup: _read(client, lookup), seen)
-        told = {lookup: body for lookup, body in zip(seen, answers, strict=True) if body is not None}
+        jobs = {lookup: self._pool.submit(_read, client, lookup) for lookup in seen}
+        done, late = wait(jobs.values(), PATIENCE_SECONDS)
+        if late:
+            count("StripeReadFailed", len(late))
+            logger.warning("Stripe is too slow to be waited for", extra={"left_out": len(late)})
+        for job in late:
+            job.cancel()
+        told = {lookup: body for lookup, job in jobs.items() if job in done and (body := job.result()) is not None}
         for lookup, body in told.items():
             self._cache[lookup] = (self._clock(), body)
         while len(self._cache) > CACHED:
