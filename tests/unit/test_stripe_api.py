@@ -148,6 +148,15 @@ def test_a_secret_that_cannot_be_read_is_a_miss() -> None:
     assert StripeReader(unreadable, "http://127.0.0.1:1").read([lookup]) == {}
 
 
+@pytest.mark.parametrize("body", [b"null", b"[]", b'["x"]', b"7", b'"ok"', b"<html>"])
+def test_an_answer_that_is_no_object_is_no_answer(body: bytes) -> None:
+    """It failed the whole batch, as long as the proxy that gave it stood between."""
+    with speaking(), Endpoint(say(200, body)) as endpoint:
+        world = World(reader=StripeReader(lambda: "rk_test_1", endpoint.url))
+        (*_, order) = world.deliver(an_event("checkout.session.completed", a_session()))
+    assert order["event"] == "Order Completed"
+
+
 def test_a_stripe_that_does_not_answer_holds_up_a_batch_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a hundred things to look up, each waited for in its turn, deliver ran out of time as long as that lasted."""
     monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.3)

@@ -215,9 +215,9 @@ def _read(client: Any, lookup: Lookup) -> JsonObject | None:
     options = {"stripe_account": lookup.account} if lookup.account else {}
     try:
         answer = client.raw_request("get", PATHS[lookup.kind].format(id=lookup.id), **options)
-        body: JsonObject = json.loads(answer.body)
+        # An object or a TypeError: whatever stands between may answer with JSON of its own.
+        return {**json.loads(answer.body)}
     except Exception as error:  # noqa: BLE001 - whatever Stripe's client raises, the event goes on without
         count("StripeReadFailed")
         logger.warning("not read from Stripe", extra={"kind": lookup.kind, "reason": type(error).__name__})
         return None
-    return body

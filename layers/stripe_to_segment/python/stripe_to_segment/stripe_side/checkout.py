@@ -66,7 +66,7 @@ def mode_of(session: JsonObject) -> str:
 
 def is_settled(session: JsonObject) -> bool:
     """Whether the session is paid, or there was nothing to pay; `unpaid` waits for an asynchronous payment."""
-    return session.get("payment_status") in {"paid", "no_payment_required"}
+    return text(session.get("payment_status")) in {"paid", "no_payment_required"}
 
 
 def invoice_of(session: JsonObject) -> str | None:
