@@ -157,6 +157,15 @@ def test_an_answer_that_is_no_object_is_no_answer(body: bytes) -> None:
     assert order["event"] == "Order Completed"
 
 
+def test_half_an_emoji_in_a_products_name_does_not_keep_its_order_from_being_sent() -> None:
+    """No UTF-8 holds it, so the call could not be written and its event became a dead letter."""
+    lines = json.dumps(LINES).replace("Blue Mug", r"Blue Mug \ud83e")
+    with Endpoint(say(200, lines.encode())) as endpoint:
+        world = World(reader=StripeReader(lambda: "rk_test_1", endpoint.url))
+        order = world.tracks(an_event("checkout.session.completed", a_session()))["Order Completed"]
+    assert order["products"][0]["name"] == "Blue Mug ?"
+
+
 def test_a_stripe_that_does_not_answer_holds_up_a_batch_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a hundred things to look up, each waited for in its turn, deliver ran out of time as long as that lasted."""
     monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.3)

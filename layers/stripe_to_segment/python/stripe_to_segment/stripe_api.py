@@ -5,7 +5,6 @@ For an event on its way a failure is a miss, never a delay; who lists events to 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
 from stripe_to_segment.observability import count, logger
+from stripe_to_segment.stripe_side.event import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -169,7 +169,7 @@ class StripeEvents:
         reason = ""
         for attempt in range(ATTEMPTS):
             try:
-                body: JsonObject = json.loads(self._client.raw_request("get", "/v1/events", **query).body)
+                body: JsonObject = decoded(self._client.raw_request("get", "/v1/events", **query).body)
             except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
                 # Not chained: Stripe's error carries the request's headers, the key among them.
                 reason = _reason(error)
@@ -216,7 +216,7 @@ def _read(client: Any, lookup: Lookup) -> JsonObject | None:
     try:
         answer = client.raw_request("get", PATHS[lookup.kind].format(id=lookup.id), **options)
         # An object or a TypeError: whatever stands between may answer with JSON of its own.
-        return {**json.loads(answer.body)}
+        return {**decoded(answer.body)}
     except Exception as error:  # noqa: BLE001 - whatever Stripe's client raises, the event goes on without
         count("StripeReadFailed")
         logger.warning("not read from Stripe", extra={"kind": lookup.kind, "reason": type(error).__name__})

@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, m
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["StripeEvent", "asked_once", "event_from", "parse_event", "scope_of"]
+__all__ = ["StripeEvent", "asked_once", "decoded", "event_from", "parse_event", "scope_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,7 @@ def parse_event(raw: str | bytes) -> StripeEvent:
     """
     try:
         # Decoded here: the decoder would also take UTF-16, which the queue would not.
-        document = raw if isinstance(raw, str) else raw.decode()
-        data = _DECODER.decode(document)
-        if _ESCAPED_SURROGATE.search(document):
-            # Half an emoji, left by somebody who cut a text: no UTF-8 holds it, so neither log, queue nor Segment does.
-            data = json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
+        data = decoded(raw if isinstance(raw, str) else raw.decode())
     except UnicodeDecodeError:
         raise MalformedEventError("not_utf8", "the body is not UTF-8") from None
     except RecursionError:
@@ -106,6 +102,15 @@ def parse_event(raw: str | bytes) -> StripeEvent:
         # Not chained: the decoder's error carries the whole document, which may hold personal data.
         raise MalformedEventError("not_json", "the body is not JSON") from None
     return event_from(data)
+
+
+def decoded(document: str) -> Any:
+    """The value of a JSON text of Stripe's, as everything behind it can hold it. Raises ValueError, RecursionError."""
+    data = _DECODER.decode(document)
+    if _ESCAPED_SURROGATE.search(document):
+        # Half an emoji, left by somebody who cut a text: no UTF-8 holds it, so neither log, queue nor Segment does.
+        data = json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
+    return data
 
 
 def event_from(data: object) -> StripeEvent:
