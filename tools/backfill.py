@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import time
@@ -20,8 +19,10 @@ from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reconciling import STRIPE_KEEPS_SECONDS, Reconciliation
-from stripe_to_segment.stripe_api import StripeEvents, is_live
-from tools.stack_access import AsJson, Local, Profile, Region, StackName, find_stack, reporting_errors, say_json, stop
+from stripe_to_segment.stripe_api import StripeEvents
+from tools.stack_access import say_json, stop
+from tools.stack_options import AsJson, StackChoice, on_a_stack
+from tools.stripe_access import check_mode, mode_of, stripe_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,9 @@ class Tally:
         self.oversize += [event.id for event in step.oversize]
 
 
+@on_a_stack
 def backfill_command(  # noqa: PLR0913 - a command's options
+    stack: StackChoice,
     *,
     since: Annotated[
         str, typer.Option(metavar="WHEN", help="From when on: 7d, 12h, 90m, 2026-11-01 or 2026-11-01T08:30:00Z (UTC).")
@@ -66,10 +69,6 @@ def backfill_command(  # noqa: PLR0913 - a command's options
         bool, typer.Option("--undelivered-only", help="Only events that some endpoint has not acknowledged.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing, and queue nothing.")] = False,
-    stack: StackName = "",
-    local: Local = False,
-    region: Region = "",
-    profile: Profile = "",
     as_json: AsJson = False,
 ) -> None:
     """List Stripe's events of a time, compare them with what was delivered, and queue what is missing, oldest first.
@@ -92,26 +91,23 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     if start >= end:
         stop("--since is not before --until")
     chosen = _types(types)
-    with reporting_errors():
-        found = find_stack(stack, local=local, region=region, profile=profile)
-        settings = found.settings()
-        key, whose = _key(found)
-        live = is_live(key)
-        if not settings.accepts(livemode=live):
-            stop(f"the API key is of {_mode(live)} mode, which this stack's StripeMode refuses")
-        listing = StripeEvents(key, settings.stripe_api_base, chosen, undelivered=undelivered_only)
-        queue = None if dry_run else partial(enqueue, found.client("sqs"), found.output("EventsQueueUrl"))
-        reconciliation = Reconciliation(listing.between, found.store(), settings, queue)
-        note = f"{_iso(start)} to {_iso(end)}, {_mode(live)} mode, API key from {whose}"
-        typer.echo(note, err=True)
-        tally = Tally(start)
-        problem = ""
-        try:
-            _follow(reconciliation.between(start, end), tally, end)
-        except ConfigurationError:
-            raise
-        except (KeyboardInterrupt, StripeToSegmentError) as error:
-            problem = str(error) or "interrupted"
+    found = stack.find()
+    settings = found.settings()
+    key, whose = stripe_key(found, "read access to Events")
+    check_mode(key, settings)
+    listing = StripeEvents(key, settings.stripe_api_base, chosen, undelivered=undelivered_only)
+    queue = None if dry_run else partial(enqueue, found.client("sqs"), found.output("EventsQueueUrl"))
+    reconciliation = Reconciliation(listing.between, found.store(), settings, queue)
+    note = f"{_iso(start)} to {_iso(end)}, {mode_of(key)} mode, API key from {whose}"
+    typer.echo(note, err=True)
+    tally = Tally(start)
+    problem = ""
+    try:
+        _follow(reconciliation.between(start, end), tally, end)
+    except ConfigurationError:
+        raise
+    except (KeyboardInterrupt, StripeToSegmentError) as error:
+        problem = str(error) or "interrupted"
     _conclude(tally, start, end, dry_run=dry_run, as_json=as_json)
     if problem:
         repeat = _repeat(found, tally.until, end, types, undelivered_only=undelivered_only, dry_run=dry_run)
@@ -189,29 +185,11 @@ def _types(text: str) -> list[str]:
     return chosen or list(CATALOG)
 
 
-def _key(stack: Stack) -> tuple[str, str]:
-    """The API key, and where it was found."""
-    key = os.environ.get("STRIPE_API_KEY", "").strip()
-    if key:
-        return key, "STRIPE_API_KEY"
-    key = stack.secrets().stripe_api_key
-    if not key:
-        stop(
-            "there is no Stripe API key: set STRIPE_API_KEY, or stripe_api_key in the stack's secret; "
-            "a restricted key with read access to Events is enough"
-        )
-    return key, "the stack's secret"
-
-
 def _repeat(stack: Stack, since: int, until: int, types: str, **flags: bool) -> str:
     words: list[Any] = ["stripe-to-segment", "backfill", "--since", _iso(since), "--until", _iso(until)]
     words += ["--types", types] if types else []
     words += [f"--{name.replace('_', '-')}" for name, given in flags.items() if given]
     return shlex.join([*words, *stack.options])
-
-
-def _mode(live: bool) -> str:
-    return "live" if live else "test"
 
 
 def _iso(seconds: int) -> str:

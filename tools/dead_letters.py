@@ -13,17 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tools.dead_letter_queue import DeadLetter, Pass, Result, purge, redrive
 from tools.dead_letter_tables import as_object, as_table, as_text, grouped
 from tools.local_stack.console import make_console
-from tools.stack_access import (
-    AsJson,
-    Local,
-    Profile,
-    Region,
-    StackName,
-    find_stack,
-    reporting_errors,
-    say_json,
-    stop,
-)
+from tools.stack_access import say_json, stop
+from tools.stack_options import AsJson, DryRun, StackChoice, Yes, on_a_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +30,6 @@ app = typer.Typer(
 
 Reason = Annotated[list[str] | None, typer.Option("--reason", metavar="CODE", help="Those with this reason.")]
 Ids = Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="The letter or the event of this id.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +46,8 @@ class Choice:
 
 
 @app.command("list")
-def list_command(
-    *, stack: StackName = "", local: Local = False, region: Region = "", profile: Profile = "", as_json: AsJson = False
-) -> None:
+@on_a_stack
+def list_command(stack: StackChoice, *, as_json: AsJson = False) -> None:
     """Count the dead letters by reason and event type. Bodies are not shown.
 
     docs/operations.md says what each reason means. `worn_out` was tried a thousand times, `not_handed_over` did not get
@@ -73,11 +61,10 @@ def list_command(
 
       stripe-to-segment dlq list --stack stripe-to-segment --json | jq .by_reason
     """
-    with reporting_errors():
-        found = find_stack(stack, local=local, region=region, profile=profile)
-        with _walk(found) as walk:
-            groups = grouped(letter for page in walk.pages() for letter in page)
-            _warn(walk)
+    found = stack.find()
+    with _walk(found) as walk:
+        groups = grouped(letter for page in walk.pages() for letter in page)
+        _warn(walk)
     by_reason = Counter[str]()
     for group in groups:
         by_reason[group.reason] += group.count
@@ -90,16 +77,14 @@ def list_command(
 
 
 @app.command("show")
+@on_a_stack
 def show_command(  # noqa: PLR0913 - a command's options
+    stack: StackChoice,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of letters or of events.")] = None,
     *,
     reasons: Reason = None,
     body: Annotated[bool, typer.Option("--body", help="The raw event too, with all personal data in it.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 10,
-    stack: StackName = "",
-    local: Local = False,
-    region: Region = "",
-    profile: Profile = "",
     as_json: AsJson = False,
 ) -> None:
     """Show letters with the ids and attributes on them, and with --body what Stripe sent.
@@ -114,33 +99,30 @@ def show_command(  # noqa: PLR0913 - a command's options
     """
     choice = Choice(frozenset(reasons or ()), frozenset(ids or ()))
     shown = 0
-    with reporting_errors():
-        found = find_stack(stack, local=local, region=region, profile=profile)
-        with _walk(found) as walk:
-            for letter in (letter for page in walk.pages() for letter in page if choice(letter)):
-                if as_json:
-                    say_json(as_object(letter, body=body))
-                else:
-                    typer.echo(as_text(letter, body=body))
-                shown += 1
-                if shown == limit:
-                    break
+    found = stack.find()
+    with _walk(found) as walk:
+        for letter in (letter for page in walk.pages() for letter in page if choice(letter)):
+            if as_json:
+                say_json(as_object(letter, body=body))
+            else:
+                typer.echo(as_text(letter, body=body))
+            shown += 1
+            if shown == limit:
+                break
     if not shown:
         stop("there is no such dead letter", 1)
 
 
 @app.command("redrive")
+@on_a_stack
 def redrive_command(  # noqa: PLR0913 - a command's options
+    stack: StackChoice,
     *,
     reasons: Reason = None,
     ids: Ids = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
-    stack: StackName = "",
-    local: Local = False,
-    region: Region = "",
-    profile: Profile = "",
     as_json: AsJson = False,
 ) -> None:
     """Send dead letters to be delivered again, once their reason is gone.
@@ -159,27 +141,24 @@ def redrive_command(  # noqa: PLR0913 - a command's options
     if everything == bool(reasons or ids):
         stop("choose dead letters with --reason or --id, or take --all")
     choice = Choice(frozenset(reasons or ()), frozenset(ids or ()))
-    with reporting_errors():
-        found = find_stack(stack, local=local, region=region, profile=profile)
-        result = Result() if yes and not dry_run else _agreed(found, choice, "redrive", ask=not dry_run)
-        if not dry_run:
-            sqs, events_url = found.client("sqs"), found.output("EventsQueueUrl")
-            with _walk(found) as walk:
-                result = _followed("redriving", walk, redrive(walk, choice, sqs, events_url))
+    found = stack.find()
+    result = Result() if yes and not dry_run else _agreed(found, choice, "redrive", ask=not dry_run)
+    if not dry_run:
+        sqs, events_url = found.client("sqs"), found.output("EventsQueueUrl")
+        with _walk(found) as walk:
+            result = _followed("redriving", walk, redrive(walk, choice, sqs, events_url))
     _conclude("redriven", result, dry_run=dry_run, as_json=as_json)
 
 
 @app.command("purge")
+@on_a_stack
 def purge_command(  # noqa: PLR0913 - a command's options
+    stack: StackChoice,
     *,
     reasons: Reason = None,
     ids: Ids = None,
     dry_run: DryRun = False,
     yes: Yes = False,
-    stack: StackName = "",
-    local: Local = False,
-    region: Region = "",
-    profile: Profile = "",
     as_json: AsJson = False,
 ) -> None:
     """Delete dead letters for good: all of them, or those of a reason or id. Asks first.
@@ -191,12 +170,11 @@ def purge_command(  # noqa: PLR0913 - a command's options
       stripe-to-segment dlq purge --local --reason not_json
     """
     choice = Choice(frozenset(reasons or ()), frozenset(ids or ()))
-    with reporting_errors():
-        found = find_stack(stack, local=local, region=region, profile=profile)
-        result = Result() if yes and not dry_run else _agreed(found, choice, "delete", ask=not dry_run)
-        if not dry_run:
-            with _walk(found) as walk:
-                result = _followed("deleting", walk, purge(walk, choice))
+    found = stack.find()
+    result = Result() if yes and not dry_run else _agreed(found, choice, "delete", ask=not dry_run)
+    if not dry_run:
+        with _walk(found) as walk:
+            result = _followed("deleting", walk, purge(walk, choice))
     _conclude("deleted", result, dry_run=dry_run, as_json=as_json)
 
 

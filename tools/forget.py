@@ -9,7 +9,8 @@ import typer
 
 from stripe_to_segment.identity import owner_key
 from stripe_to_segment.stripe_side.event import scope_of
-from tools.stack_access import AsJson, Local, Profile, Region, StackName, find_stack, reporting_errors, say_json, stop
+from tools.stack_access import say_json, stop
+from tools.stack_options import AsJson, StackChoice, on_a_stack
 
 if TYPE_CHECKING:
     from stripe_to_segment.profile import Profile as Record
@@ -19,17 +20,15 @@ __all__ = ["forget_command"]
 MODES = {"live": True, "test": False}
 
 
-def forget_command(  # noqa: PLR0913 - a command's options
+@on_a_stack
+def forget_command(
+    stack: StackChoice,
     customer: Annotated[
         str, typer.Argument(metavar="cus_…", help="The Stripe customer; of a guest the pi_… or cs_… that was paid.")
     ],
     *,
     account: Annotated[str, typer.Option(metavar="acct_…", help="The connected account it belongs to.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is kept, and delete nothing.")] = False,
-    stack: StackName = "",
-    local: Local = False,
-    region: Region = "",
-    profile: Profile = "",
     as_json: AsJson = False,
 ) -> None:
     """Delete what the StateTable keeps of a customer, in live and in test mode.
@@ -48,10 +47,9 @@ def forget_command(  # noqa: PLR0913 - a command's options
     """
     if not re.fullmatch(r"[a-z]{2,}_\w+", customer) or (account and not re.fullmatch(r"acct_\w+", account)):
         stop("Stripe's ids look like cus_NffrFeUfNV2Hib, those of accounts like acct_1032D82eZvKYlo2C")
-    with reporting_errors():
-        store = find_stack(stack, local=local, region=region, profile=profile).store()
-        keys = {mode: owner_key(scope_of(account or None, livemode=live), customer) for mode, live in MODES.items()}
-        found = {mode: store.forget(key, really=not dry_run) for mode, key in keys.items()}
+    store = stack.find().store()
+    keys = {mode: owner_key(scope_of(account or None, livemode=live), customer) for mode, live in MODES.items()}
+    found = {mode: store.forget(key, really=not dry_run) for mode, key in keys.items()}
     if as_json:
         records = {mode: record and _kept(record) for mode, record in found.items()}
         say_json({"customer": customer, "account": account or None, "dry_run": dry_run, "records": records})

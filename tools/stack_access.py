@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import typer
@@ -25,27 +25,13 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
 
 __all__ = [
-    "AsJson",
-    "Local",
-    "Profile",
-    "Region",
     "Stack",
     "StackAccessError",
-    "StackName",
     "find_stack",
     "reporting_errors",
     "say_json",
     "stop",
 ]
-
-StackName = Annotated[
-    str,
-    typer.Option("--stack", envvar="STRIPE_TO_SEGMENT_STACK", metavar="NAME", help="The deployed stack, on AWS."),
-]
-Local = Annotated[bool, typer.Option("--local", help="The local stack that `make run` started.")]
-Region = Annotated[str, typer.Option(help="AWS region.", show_default="your AWS configuration's")]
-Profile = Annotated[str, typer.Option(help="AWS profile.", show_default="your AWS configuration's")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for a program to read.")]
 
 # The clients of the local stack are named after what they are for.
 LOCAL_NAMES = {"lambda": "functions"}

@@ -243,6 +243,7 @@ class HttpRequest:
     headers: dict[str, str]
     raw: bytes
     connection: int
+    method: str = "POST"
 
     @property
     def body(self) -> Any:
@@ -263,14 +264,14 @@ class Endpoint:
             # Else head and body of an answer lie 40 ms apart.
             disable_nagle_algorithm = True
 
-            def do_GET(self) -> None:
-                self.do_POST()
-
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                outer.requests.append(HttpRequest(self.path, headers, raw, self.client_address[1]))
-                outer.answering(self)
+                request = HttpRequest(self.path, headers, raw, self.client_address[1], self.command)
+                outer.requests.append(request)
+                outer.respond(self, request)
+
+            do_GET = do_DELETE = do_POST  # noqa: N815 - http.server's names
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -278,6 +279,10 @@ class Endpoint:
         self._server = _QuietServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def respond(self, handler: BaseHTTPRequestHandler, _request: HttpRequest) -> None:
+        """Answer one request."""
+        self.answering(handler)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,4 +1,4 @@
-"""An imitation of Stripe's `GET /v1/events`, for the real client to talk to.
+"""An imitation of Stripe's `GET /v1/events`, and of its webhook endpoints, for the real client to talk to.
 
 https://docs.stripe.com/api/events/list and https://docs.stripe.com/api/pagination, as far as the package can meet them.
 """
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.unit.edges import Endpoint, say
+from tests.unit.stripe_webhooks import StripeWebhooks, error, parse_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from http.server import BaseHTTPRequestHandler
 
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from tests.unit.edges import HttpRequest
 
 THIRTY_DAYS = 30 * 86_400
 KEY = "rk_test_list"
@@ -36,16 +38,18 @@ class StripeList(Endpoint):
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, key: str = KEY) -> None:
+        super().__init__()
         self.events: list[dict[str, Any]] = []
         self.undelivered: set[str] = set()
         self.failures: list[int] = []
         self.asked: list[dict[str, list[str]]] = []
         self.key = key
+        self.webhooks = StripeWebhooks(livemode="_live_" in key)
         self._clock = clock
-        super().__init__(self._list)
 
-    def _list(self, handler: BaseHTTPRequestHandler) -> None:
-        status, body = self.answer(handler.path, handler.headers.get("Authorization", ""))
+    def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
+        """Answer as Stripe does."""
+        status, body = self.answer(request)
         say(status, json.dumps(body, ensure_ascii=False, indent=2).encode())(handler)
 
     def happened(self, *events: StripeEvent | Mapping[str, Any], delivered: bool = True) -> None:
@@ -62,29 +66,31 @@ class StripeList(Endpoint):
         self.undelivered.clear()
         self.failures.clear()
         self.asked.clear()
+        self.webhooks.clear()
 
-    def answer(self, path: str, authorization: str) -> tuple[int, dict[str, Any]]:
+    def answer(self, request: HttpRequest) -> tuple[int, dict[str, Any]]:
         """The status and body for a request."""
-        parts = urlsplit(path)
+        authorization = request.headers.get("authorization", "")
+        parts = urlsplit(request.path)
         query: dict[str, list[str]] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             query.setdefault(re.sub(r"\[\d*\]$", "", name), []).append(value)
         self.asked.append(query)
         if authorization != f"Bearer {self.key}":
-            return 401, _error("invalid_request_error", f"Invalid API Key provided: {authorization[-4:]}")
+            return 401, error("invalid_request_error", f"Invalid API Key provided: {authorization[-4:]}")
         if self.failures:
-            return self.failures.pop(0), _error("api_error", "told to fail")
-        if parts.path != "/v1/events":
-            return 404, _error("invalid_request_error", "No such object")
-        return self._listed(query)
+            return self.failures.pop(0), error("api_error", "told to fail")
+        if parts.path == "/v1/events":
+            return self._listed(query)
+        return self.webhooks.answer(request.method, parts.path, query, parse_form(request.raw))
 
     def _listed(self, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
         known = {"types", "created[gte]", "created[lt]", "delivery_success", "starting_after", "limit"}
         if unknown := set(query) - known:
-            return 400, _error("invalid_request_error", f"Received unknown parameters: {unknown}")
+            return 400, error("invalid_request_error", f"Received unknown parameters: {unknown}")
         types, limit = query.get("types", []), int(query.get("limit", ["10"])[0])
         if len(types) > 20 or not 1 <= limit <= 100:
-            return 400, _error("invalid_request_error", "too many")
+            return 400, error("invalid_request_error", "too many")
         delivered = (
             {"true": True, "false": False}[query["delivery_success"][0]] if "delivery_success" in query else None
         )
@@ -101,11 +107,7 @@ class StripeList(Endpoint):
         if after := query.get("starting_after"):
             ids = [event["id"] for event in self.events]
             if after[0] not in ids:
-                return 404, _error("invalid_request_error", f"No such event: {after[0]}")
+                return 404, error("invalid_request_error", f"No such event: {after[0]}")
             found = found[[event["id"] for event in found].index(after[0]) + 1 :]
         page = found[:limit]
         return 200, {"object": "list", "url": "/v1/events", "has_more": len(found) > limit, "data": page}
-
-
-def _error(kind: str, message: str) -> dict[str, Any]:
-    return {"error": {"type": kind, "message": message}}

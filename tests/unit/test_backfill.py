@@ -15,7 +15,7 @@ from tests.unit.edges import TABLE, refusal
 from tests.unit.shapes import DAY, a_customer, an_event
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
-from tools import backfill
+from tools import stack_options
 from tools.cli import app
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deploy
     with deployed() as stack:
         stack.functions.variables = {"STRIPE_API_BASE": stripe.url}
         stack.put_secret(stripe_api_key=KEY)
-        monkeypatch.setattr(backfill, "find_stack", lambda *_, **__: stack.stack)
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         yield stack
 
 

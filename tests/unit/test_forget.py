@@ -15,7 +15,7 @@ from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE
 from tests.unit.shapes import a_charge, a_session, a_subscription, an_event
 from tests.unit.worlds import World
-from tools import forget
+from tools import stack_options
 from tools.cli import app
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CUSTOMER = "cus_basic"
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     with deployed() as stack:
-        monkeypatch.setattr(forget, "find_stack", lambda *_, **__: stack.stack)
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         yield stack
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["StripeEvents", "StripeReader", "is_live"]
+__all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_client"]
 
 PATHS = {
     "customer": "/v1/customers/{id}",
@@ -104,7 +104,7 @@ class StripeReader:
 
     def _connected(self, key: str) -> Any:
         if self._client is None or self._client[0] != key:
-            self._client = (key, _client(key, self._base, TIMEOUT_SECONDS))
+            self._client = (key, stripe_client(key, self._base, TIMEOUT_SECONDS))
         return self._client[1]
 
 
@@ -132,7 +132,7 @@ class StripeEvents:
         undelivered: bool = False,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._client = _client(key, base, LIST_TIMEOUT_SECONDS)
+        self._client = stripe_client(key, base, LIST_TIMEOUT_SECONDS)
         self._chunks = list(batched(types, TYPES_IN_A_CALL, strict=False))
         self._filters = {"delivery_success": False} if undelivered else {}
         self._pause = pause
@@ -172,7 +172,7 @@ class StripeEvents:
                 body: JsonObject = decoded(self._client.raw_request("get", "/v1/events", **query).body)
             except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
                 # Not chained: Stripe's error carries the request's headers, the key among them.
-                reason = _reason(error)
+                reason = reason_of(error)
                 if getattr(error, "http_status", None) in {401, 403}:
                     raise ConfigurationError(
                         f"Stripe refuses the API key ({reason}): it needs read access to Events"
@@ -191,12 +191,16 @@ def is_live(key: str) -> bool:
     return "_live_" in key
 
 
-def _client(key: str, base: str, timeout: float) -> Any:
+def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> Any:
+    """Stripe's own client; `timeout` is in seconds, `base` the API's address."""
     # Imported only by stacks that have a key: it takes longer to import than all the rest.
     import stripe  # noqa: PLC0415
 
     return stripe.StripeClient(
-        key, max_network_retries=0, http_client=stripe.RequestsClient(timeout=timeout), base_addresses={"api": base}
+        key,
+        max_network_retries=retries,
+        http_client=stripe.RequestsClient(timeout=timeout),
+        base_addresses={"api": base},
     )
 
 
@@ -206,7 +210,8 @@ def _passes(error: Exception) -> bool:
     return status is None or status in {CONFLICT, TOO_MANY_REQUESTS} or status >= INTERNAL
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What kind of error of Stripe's it was, fit for a log; its text would quote the request."""
     status = getattr(error, "http_status", None)
     return type(error).__name__ if status is None else f"{type(error).__name__}, HTTP {status}"
 
