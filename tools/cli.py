@@ -18,6 +18,7 @@ from tools.backfill import backfill_command
 from tools.explain import explain
 from tools.forget import forget_command
 from tools.inputs import read_events
+from tools.register import register_command
 from tools.send import send_command
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
+app.command("register")(register_command)
 app.add_typer(dead_letters.app, name="dlq")
 app.command("backfill")(backfill_command)
 app.command("forget")(forget_command)

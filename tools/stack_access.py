@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
@@ -15,7 +16,7 @@ from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, c
 from stripe_to_segment.secrets import read_secret
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.store import DynamoStore
-from tools.local_stack.deployment import make_clients
+from tools.local_stack.deployment import client_maker
 from tools.stack_file import read_stack_file
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ __all__ = [
     "stop",
 ]
 
-# The clients of the local stack are named after what they are for.
-LOCAL_NAMES = {"lambda": "functions"}
-
 
 class StackAccessError(Exception):
     """The stack cannot be found or asked; the text says what to do about it."""
@@ -51,8 +49,12 @@ class Stack:
         As CloudFormation has it.
     options
         The options that choose it, for a command to be repeated.
-    outputs
-        The template's outputs.
+    outputs, parameters
+        The template's outputs, and what its parameters are set to.
+    status
+        CloudFormation's word for how the last deployment ended.
+    webhook_url
+        Where it takes Stripe's events.
     client
         Gives a low-level boto3 client of a service.
     """
@@ -60,6 +62,9 @@ class Stack:
     name: str
     options: tuple[str, ...]
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    status: str
+    webhook_url: str
     client: Callable[[str], Any] = field(repr=False)
 
     def output(self, name: str) -> str:
@@ -98,14 +103,10 @@ def _local_stack() -> Stack:
     found = read_stack_file()
     if "endpoint_url" not in found:
         raise StackAccessError("no local stack is running: start one with `make run`")
-    clients = make_clients(str(found["endpoint_url"]))
     name = str(found["stack_name"])
-
-    def client(service: str) -> Any:
-        return getattr(clients, LOCAL_NAMES.get(service, service))
-
+    client = cache(client_maker(str(found["endpoint_url"])))
     try:
-        return Stack(name, ("--local",), _outputs(client("cloudformation"), name), client)
+        return _described(name, ("--local",), client, str(found.get("webhook_url") or ""))
     except (BotoCoreError, ClientError) as error:
         raise StackAccessError(
             f"the local stack does not answer at {found['endpoint_url']}: start it again with `make run`"
@@ -118,7 +119,7 @@ def _aws_stack(name: str, region: str, profile: str) -> Stack:
     try:
         # By name: boto3's types know a client for each service, and none for any.
         make: Any = boto3.Session(profile_name=profile or None, region_name=region or None).client
-        return Stack(name, options, _outputs(make("cloudformation"), name), make)
+        return _described(name, options, cache(make))
     except ClientError as error:
         if "does not exist" in str(error):
             raise StackAccessError(f"there is no stack {name!r}: is it in another --region or --profile?") from error
@@ -128,9 +129,12 @@ def _aws_stack(name: str, region: str, profile: str) -> Stack:
         raise StackAccessError(f"AWS cannot be asked: {error}") from error
 
 
-def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
-    found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+def _described(name: str, options: tuple[str, ...], client: Callable[[str], Any], url: str = "") -> Stack:
+    found = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+    url = url or outputs.get("WebhookUrl", "")
+    return Stack(name, options, outputs, parameters, found.get("StackStatus", ""), url, client)
 
 
 @contextmanager

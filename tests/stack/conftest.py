@@ -98,7 +98,11 @@ def stack(segment: Receiver, stripe_list: StripeList) -> Iterator[LocalStack]:
 @pytest.fixture
 def announced(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands with `--local` find this stack."""
-    told = {"endpoint_url": stack.endpoint_url, "stack_name": stack.deployment.name}
+    told = {
+        "endpoint_url": stack.endpoint_url,
+        "stack_name": stack.deployment.name,
+        "webhook_url": stack.webhook_url,
+    }
     monkeypatch.setattr(stack_access, "read_stack_file", lambda: told)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     type Fault = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
 
+WEBHOOK_URL = "https://abc123.execute-api.eu-central-1.amazonaws.com/webhooks/stripe"
 NUMBERS = itertools.count()
 
 
@@ -44,6 +45,7 @@ class Deployed:
     letters_url: str
     secret_arn: str
     functions: Functions = field(default_factory=Functions)
+    parameters: dict[str, str] = field(default_factory=dict)
     fault: Fault = lambda _operation, _arguments: None
 
     @property
@@ -61,7 +63,15 @@ class Deployed:
             "SecretArn": self.secret_arn,
             "DeliverFunctionName": "deliver",
         }
-        return Stack("stripe-to-segment", ("--stack", "stripe-to-segment"), outputs, clients.__getitem__)
+        return Stack(
+            name="stripe-to-segment",
+            options=("--stack", "stripe-to-segment"),
+            outputs=outputs,
+            parameters=self.parameters,
+            status="UPDATE_COMPLETE",
+            webhook_url=WEBHOOK_URL,
+            client=clients.__getitem__,
+        )
 
     def _fault(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         return self.fault(operation, arguments)
@@ -99,7 +109,12 @@ class Deployed:
         """The bodies of the events that can be received."""
         return self.bodies(self.events_url)
 
-    def put_secret(self, **values: str) -> None:
+    @property
+    def secret(self) -> Any:
+        """What the secret says."""
+        return json.loads(self.secrets.get_secret_value(SecretId=self.secret_arn)["SecretString"])
+
+    def put_secret(self, **values: Any) -> None:
         """Fill the secret."""
         self.secrets.put_secret_value(SecretId=self.secret_arn, SecretString=json.dumps(values))
 

@@ -87,7 +87,7 @@ class StripeWebhooks:
         return self._update(name, form) if name else self._create(form)
 
     def _create(self, form: dict[str, Any]) -> Answer:
-        if refused := _refused(form, CREATES):
+        if refused := self._refused(form, CREATES):
             return refused
         if len(self.endpoints) >= MOST:
             return 400, error("invalid_request_error", f"You have reached the maximum of {MOST} webhook endpoints.")
@@ -98,7 +98,7 @@ class StripeWebhooks:
         return 200, made | {"secret": self.secrets[made["id"]]}
 
     def _update(self, name: str, form: dict[str, Any]) -> Answer:
-        if refused := _refused(form, UPDATES):
+        if refused := self._refused(form, UPDATES):
             return refused
         changed = {key: value for key, value in form.items() if key not in {"disabled", "metadata"}}
         if "disabled" in form:
@@ -106,6 +106,13 @@ class StripeWebhooks:
         self.endpoints[name] |= changed
         self.endpoints[name]["metadata"] |= form.get("metadata", {})
         return 200, self.endpoints[name]
+
+    def _refused(self, form: dict[str, Any], known: set[str]) -> Answer | None:
+        if unknown := set(form) - known:
+            return 400, error("invalid_request_error", f"Received unknown parameters: {', '.join(sorted(unknown))}")
+        if self.livemode and not form.get("url", "https://").startswith("https://"):
+            return 400, error("invalid_request_error", "Invalid URL: webhook endpoints in live mode take https only")
+        return None
 
     def _page(self, query: dict[str, list[str]]) -> Answer:
         limit = int(query.get("limit", ["10"])[0])
@@ -116,14 +123,6 @@ class StripeWebhooks:
             found = found[[each["id"] for each in found].index(after[0]) + 1 :]
         data = found[:limit]
         return 200, {"object": "list", "url": "/v1/webhook_endpoints", "has_more": len(found) > limit, "data": data}
-
-
-def _refused(form: dict[str, Any], known: set[str]) -> Answer | None:
-    if unknown := set(form) - known:
-        return 400, error("invalid_request_error", f"Received unknown parameters: {', '.join(sorted(unknown))}")
-    if "url" in form and not form["url"].startswith("https://"):
-        return 400, error("invalid_request_error", "Invalid URL: it must be publicly accessible")
-    return None
 
 
 def parse_form(raw: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tools.local_stack.errors import BuildMissingError, DeployFailedError, ToolM
 from tools.local_stack.process import ChildProcess, last_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["Clients", "Deployment", "Tools", "deploy", "make_clients", "read_deployment"]
+__all__ = ["Clients", "Deployment", "Tools", "client_maker", "deploy", "make_clients", "read_deployment"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEPLOY_SECONDS = 180.0
@@ -78,22 +78,29 @@ class Deployment:
 
 def make_clients(endpoint: str) -> Clients:
     """Clients of the emulator at this address."""
+    client = client_maker(endpoint)
+    return Clients(
+        apigatewayv2=client("apigatewayv2"),
+        cloudformation=client("cloudformation"),
+        dynamodb=client("dynamodb"),
+        functions=client("lambda"),
+        iam=client("iam"),
+        logs=client("logs"),
+        secretsmanager=client("secretsmanager"),
+        sqs=client("sqs"),
+    )
+
+
+def client_maker(endpoint: str) -> Callable[[str], Any]:
+    """Makes a client of any service of the emulator at this address, by the service's name."""
     session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
     session.events.register("before-sign", _come_by_https)
     options: dict[str, Any] = {
         "endpoint_url": endpoint,
         "config": Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, proxies={}),
     }
-    return Clients(
-        apigatewayv2=session.client("apigatewayv2", **options),
-        cloudformation=session.client("cloudformation", **options),
-        dynamodb=session.client("dynamodb", **options),
-        functions=session.client("lambda", **options),
-        iam=session.client("iam", **options),
-        logs=session.client("logs", **options),
-        secretsmanager=session.client("secretsmanager", **options),
-        sqs=session.client("sqs", **options),
-    )
+    make: Any = session.client
+    return lambda service: make(service, **options)
 
 
 def _come_by_https(request: Any, **_: Any) -> None:

@@ -1,0 +1,130 @@
+"""Stripe's webhook endpoints, through its API. https://docs.stripe.com/api/webhook_endpoints."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, StripeUnavailableError
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.stripe_api import reason_of, stripe_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["API_VERSION", "EVENT_TYPES", "Endpoint", "EndpointRefusedError", "WebhookEndpoints"]
+
+# The version in which Stripe renders the events of an endpoint that we make: that of the sample events and the tests.
+# Fields are read wherever a version puts them, so another one does too.
+API_VERSION = "2026-04-22.dahlia"
+EVENT_TYPES = tuple(CATALOG)
+TIMEOUT_SECONDS = 20.0
+RETRIES = 2
+PAGE = 100
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+
+
+class EndpointRefusedError(StripeToSegmentError):
+    """Stripe does not do what was asked of an endpoint; the text is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A webhook endpoint; `version` is None where it follows the account's.
+
+    Stripe does not tell whether it takes the events of connected accounts.
+    """
+
+    id: str
+    url: str
+    events: frozenset[str]
+    version: str | None
+    enabled: bool
+    livemode: bool
+    metadata: Mapping[str, str]
+
+    def shortcomings(self) -> list[str]:
+        """In what it is not as `register` would make it, in words."""
+        missing, others = (
+            [kind for kind in EVENT_TYPES if kind not in self.events],
+            sorted(self.events - {*EVENT_TYPES}),
+        )
+        return [
+            *([f"lacks {', '.join(missing)}"] if missing and "*" not in self.events else []),
+            *([f"sends {', '.join(others)} too"] if others else []),
+            *([] if self.version == API_VERSION else [f"has API version {self.version or 'of the account'}"]),
+            *([] if self.enabled else ["is disabled"]),
+        ]
+
+
+class WebhookEndpoints:
+    """The endpoints of an account in the mode of the key.
+
+    Every method raises ConfigurationError where Stripe refuses the key, EndpointRefusedError where it refuses what was
+    asked, StripeUnavailableError where it does not answer.
+    """
+
+    def __init__(self, key: str, base: str) -> None:
+        self._endpoints = stripe_client(key, base, TIMEOUT_SECONDS, retries=RETRIES).v1.webhook_endpoints
+
+    def at(self, url: str) -> list[Endpoint]:
+        """Those with this URL, oldest first."""
+        with _speaking("list the webhook endpoints", "Read"):
+            pages = self._endpoints.list({"limit": PAGE}).auto_paging_iter()
+            found = [each for each in pages if _plain(each.url) == _plain(url)]
+        return [_read(each) for each in sorted(found, key=lambda each: int(each.created))]
+
+    def create(self, url: str, events: Iterable[str], *, connect: bool, **texts: Any) -> tuple[Endpoint, str]:
+        """Make one; gives it with its signing secret, which Stripe tells this once."""
+        with _speaking("create a webhook endpoint", "Write"):
+            wanted = {"url": url, "enabled_events": list(events), "api_version": API_VERSION, **texts}
+            made = self._endpoints.create(wanted | ({"connect": True} if connect else {}))
+        return _read(made), str(made.secret)
+
+    def update(self, endpoint: str, **changes: Any) -> Endpoint:
+        """Change one: `enabled_events`, `disabled`."""
+        with _speaking(f"change {endpoint}", "Write"):
+            return _read(self._endpoints.update(endpoint, changes))
+
+    def delete(self, endpoint: str) -> None:
+        """Delete one; Stripe then no longer tries again what it could not deliver to it."""
+        with _speaking(f"delete {endpoint}", "Write"):
+            self._endpoints.delete(endpoint)
+
+
+@contextmanager
+def _speaking(purpose: str, permission: str) -> Iterator[None]:
+    try:
+        yield
+    # Nothing is chained: Stripe's errors carry the request's headers, the key among them.
+    except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
+        status, reason = getattr(error, "http_status", None), reason_of(error)
+        if status == UNAUTHORIZED:
+            raise ConfigurationError(f"Stripe refuses the API key ({reason}): was it revoked, or cut short?") from None
+        if status == FORBIDDEN:
+            raise ConfigurationError(
+                f"the Stripe API key may not {purpose} ({reason}): a restricted key needs the permission "
+                f"'Webhook Endpoints: {permission}'"
+            ) from None
+        if status in {BAD_REQUEST, NOT_FOUND}:
+            said = getattr(error, "user_message", None) or reason
+            raise EndpointRefusedError(f"Stripe does not {purpose}: {said}") from None
+        raise StripeUnavailableError(f"Stripe did not {purpose}: {reason}") from None
+
+
+def _read(found: Any) -> Endpoint:
+    metadata = found.metadata
+    return Endpoint(
+        id=found.id,
+        url=found.url,
+        events=frozenset(found.enabled_events),
+        version=found.api_version,
+        enabled=found.status == "enabled",
+        livemode=found.livemode,
+        metadata=metadata.to_dict() if hasattr(metadata, "to_dict") else dict(metadata or {}),
+    )
+
+
+def _plain(url: str) -> str:
+    return str(url).rstrip("/")
