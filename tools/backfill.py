@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +18,7 @@ from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reconciling import STRIPE_KEEPS_SECONDS, Reconciliation
 from stripe_to_segment.stripe_api import StripeEvents
+from tools.moments import iso, moment
 from tools.stack_access import say_json, stop
 from tools.stack_options import AsJson, StackChoice, on_a_stack
 from tools.stripe_access import check_mode, mode_of, stripe_key
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.reconciling import Step
-    from tools.stack_access import Stack
+from tools.stack_access import Stack
 
 __all__ = ["backfill_command"]
 
-UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 # Between asking for "30d" and Stripe's own count of thirty days, moments pass.
 GRACE_SECONDS = 300
 
@@ -87,7 +85,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
       stripe-to-segment backfill --since 2026-11-01 --until 2026-11-03 --undelivered-only --stack stripe-to-segment
     """
     now = int(time.time())
-    start, end = _start(since, now), _moment(until, now, "--until") if until else now + 1
+    start, end = _start(since, now), moment(until, now, "--until") if until else now + 1
     if start >= end:
         stop("--since is not before --until")
     chosen = _types(types)
@@ -98,7 +96,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     listing = StripeEvents(key, settings.stripe_api_base, chosen, undelivered=undelivered_only)
     queue = None if dry_run else partial(enqueue, found.client("sqs"), found.output("EventsQueueUrl"))
     reconciliation = Reconciliation(listing.between, found.store(), settings, queue)
-    note = f"{_iso(start)} to {_iso(end)}, {mode_of(key)} mode, API key from {whose}"
+    note = f"{iso(start)} to {iso(end)}, {mode_of(key)} mode, API key from {whose}"
     typer.echo(note, err=True)
     tally = Tally(start)
     problem = ""
@@ -111,7 +109,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     _conclude(tally, start, end, dry_run=dry_run, as_json=as_json)
     if problem:
         repeat = _repeat(found, tally.until, end, types, undelivered_only=undelivered_only, dry_run=dry_run)
-        stop(f"stopped at {_iso(tally.until)}: {problem}\ngo on with: {repeat}", 1)
+        stop(f"stopped at {iso(tally.until)}: {problem}\ngo on with: {repeat}", 1)
 
 
 def _follow(steps: Iterator[Step], tally: Tally, end: int) -> None:
@@ -135,9 +133,9 @@ def _conclude(tally: Tally, start: int, end: int, *, dry_run: bool, as_json: boo
     if as_json:
         say_json(
             {
-                "since": _iso(start),
-                "until": _iso(end),
-                "done_until": _iso(tally.until),
+                "since": iso(start),
+                "until": iso(end),
+                "done_until": iso(tally.until),
                 "listed": tally.listed,
                 "missing": missing,
                 "queued": 0 if dry_run else missing,
@@ -155,26 +153,14 @@ def _conclude(tally: Tally, start: int, end: int, *, dry_run: bool, as_json: boo
 
 
 def _start(text: str, now: int) -> int:
-    start = _moment(text, now, "--since")
+    start = moment(text, now, "--since")
     earliest = now - STRIPE_KEEPS_SECONDS
     if start < earliest - GRACE_SECONDS:
         stop(
-            f"Stripe lists the events of the last 30 days, so from {_iso(earliest)} on; "
+            f"Stripe lists the events of the last 30 days, so from {iso(earliest)} on; "
             f"what is older cannot be had from it. Take --since 30d for all there is"
         )
     return max(start, earliest)
-
-
-def _moment(text: str, now: int, option: str) -> int:
-    """Epoch seconds of `7d` (ago), a date or a time; UTC where no offset is given."""
-    ago = re.fullmatch(r"(\d+)([mhd])", text.strip())
-    if ago:
-        return now - int(ago[1]) * UNITS[ago[2]]
-    try:
-        read = datetime.fromisoformat(text.strip())
-    except ValueError:
-        stop(f"{option} is {text!r}; it takes 7d, 12h, 90m, 2026-11-01 or 2026-11-01T08:30:00Z")
-    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())
 
 
 def _types(text: str) -> list[str]:
@@ -186,11 +172,7 @@ def _types(text: str) -> list[str]:
 
 
 def _repeat(stack: Stack, since: int, until: int, types: str, **flags: bool) -> str:
-    words: list[Any] = ["stripe-to-segment", "backfill", "--since", _iso(since), "--until", _iso(until)]
+    words: list[Any] = ["stripe-to-segment", "backfill", "--since", iso(since), "--until", iso(until)]
     words += ["--types", types] if types else []
     words += [f"--{name.replace('_', '-')}" for name, given in flags.items() if given]
     return shlex.join([*words, *stack.options])
-
-
-def _iso(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -20,6 +20,7 @@ from tools.forget import forget_command
 from tools.inputs import read_events
 from tools.register import register_command
 from tools.send import send_command
+from tools.tail import tail_command
 
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
@@ -35,6 +36,7 @@ app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
 app.command("register")(register_command)
 app.add_typer(dead_letters.app, name="dlq")
+app.command("tail")(tail_command)
 app.command("backfill")(backfill_command)
 app.command("forget")(forget_command)
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
+
+from tools.moments import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tools.dead_letter_queue import DeadLetter
 
-__all__ = ["Group", "as_object", "as_table", "as_text", "grouped", "moment"]
+__all__ = ["Group", "as_object", "as_table", "as_text", "grouped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,9 @@ def grouped(letters: Iterable[DeadLetter]) -> list[Group]:
         oldest, newest = moments.get(key, (letter.sent_at, letter.sent_at))
         moments[key] = min(oldest, letter.sent_at), max(newest, letter.sent_at)
     return [
-        Group(reason, kind, count, *(moment(seconds) for seconds in moments[reason, kind]))
+        Group(reason, kind, count, *(iso(seconds) for seconds in moments[reason, kind]))
         for (reason, kind), count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     ]
-
-
-def moment(seconds: float) -> str:
-    """Epoch seconds as an ISO text in UTC."""
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
 def as_table(groups: list[Group]) -> Table:
@@ -73,7 +69,7 @@ def as_object(letter: DeadLetter, *, body: bool) -> dict[str, Any]:
         "event_id": letter.event_id,
         "event_type": letter.event_type,
         "account": letter.attributes.get("account", ""),
-        "queued": moment(letter.sent_at),
+        "queued": iso(letter.sent_at),
     }
     return {**shown, "body": letter.event} if body else shown
 

@@ -121,13 +121,12 @@ def message(event_id: str, seconds: float) -> Message:
 def said(fate: str, event_id: str = "evt_1", **more: Any) -> Attempt:
     """A line of the deliver function's log."""
     line = {
-        "timestamp": "2026-11-22 08:13:11,050+0000",
         "message_id": "m1",
         "received": 1,
         "fate": fate,
         "event_id": event_id,
         "event_type": "customer.created",
     }
-    attempt = attempt_in(json.dumps(line | more), datetime.now(UTC))
+    attempt = attempt_in(line | more, datetime(2026, 11, 22, 8, 13, 11, 50_000, UTC))
     assert attempt is not None
     return attempt

@@ -24,14 +24,17 @@ NUMBERS = itertools.count()
 
 
 class Functions:
-    """A low-level Lambda client with one function."""
+    """A low-level Lambda client with the stack's functions, all set to the same."""
 
     def __init__(self, **variables: str) -> None:
         self.variables = variables
 
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        assert FunctionName == "deliver"
-        return {"Environment": {"Variables": self.variables}}
+        assert FunctionName in {"receive", "deliver", "reconcile"}
+        return {
+            "Environment": {"Variables": self.variables},
+            "LoggingConfig": {"LogGroup": f"/aws/lambda/stripe-to-segment-{FunctionName}"},
+        }
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Deployed:
     secret_arn: str
     functions: Functions = field(default_factory=Functions)
     parameters: dict[str, str] = field(default_factory=dict)
+    logs: Any = None
     fault: Fault = lambda _operation, _arguments: None
 
     @property
@@ -55,13 +59,16 @@ class Deployed:
             "dynamodb": self.dynamodb,
             "secretsmanager": self.secrets,
             "lambda": self.functions,
+            "logs": self.logs,
         }
         outputs = {
             "EventsQueueUrl": self.events_url,
             "DeadLetterQueueUrl": self.letters_url,
             "StateTableName": TABLE,
             "SecretArn": self.secret_arn,
+            "ReceiveFunctionName": "receive",
             "DeliverFunctionName": "deliver",
+            "ReconcileFunctionName": "reconcile",
         }
         return Stack(
             name="stripe-to-segment",

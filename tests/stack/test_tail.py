@@ -1,0 +1,48 @@
+"""The deployed functions' outcomes can be followed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tools.cli import app
+from tools.receiver import Behaviour, Mode
+
+if TYPE_CHECKING:
+    from tests.stack.conftest import Local
+
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("announced")]
+
+
+def tail(*words: str) -> list[dict[str, Any]]:
+    result = CliRunner().invoke(app, ["tail", "--local", "--no-follow", "--json", *words])
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_an_events_way_can_be_read_from_the_logs_and_nothing_personal(local: Local) -> None:
+    posted = local.post("checkout.session.completed.payment")
+    local.wait_until_idle()
+    local.wait(lambda: len(tail("--event", posted.event["id"])) == 2, "both functions have said what they did")
+    queued, delivered = tail("--event", posted.event["id"])
+    assert (queued["function"], queued["fate"]) == ("receive", "queued")
+    assert delivered["function"] == "deliver"
+    assert delivered["fate"] == "delivered"
+    assert delivered["calls"] == ["identify", "Checkout Completed", "Order Completed"]
+    assert delivered["event_type"] == "checkout.session.completed"
+    email = posted.event["data"]["object"]["customer_details"]["email"]
+    assert email not in json.dumps(tail())
+
+
+def test_what_is_refused_and_what_dies_is_told_apart(local: Local) -> None:
+    local.segment.record.behaviour = Behaviour(Mode.STATUS, status=400, event="Order Completed")
+    poison = local.post("checkout.session.completed.payment")
+    local.post("customer.created", "whsec_forged")
+    local.wait(lambda: local.stack.queued().dead_letters, "the event becomes a dead letter")
+    local.wait(lambda: tail("--event", poison.event["id"], "--fate", "dead"), "it is said")
+    (dead,) = tail("--event", poison.event["id"], "--fate", "dead")
+    assert (dead["reason"], dead["received"]) == ("http_400", 1)
+    assert tail("--fate", "refused")[-1]["reason"] == "wrong"

@@ -1,0 +1,243 @@
+"""`tail` shows what the functions log of each event, once, and nothing that is personal."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from typer.testing import CliRunner, Result
+
+from stripe_to_segment.delivery import Fate, Record, Verdicts
+from stripe_to_segment.reporting import report
+from tests.unit.a_stack import Deployed, deployed
+from tests.unit.edges import speaking
+from tools import stack_options, tail
+from tools.cli import app
+from tools.function_log import FunctionLog
+from tools.outcomes import FATES, outcome_in
+from tools.tail import OutcomeLog, _outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NOW = int(time.time())
+
+
+class Logs:
+    """A low-level CloudWatch Logs client: lines by group, two on a page, and the filters that were asked for."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[dict[str, Any]]] = {"receive": [], "deliver": []}
+        self.asked: list[dict[str, Any]] = []
+        self.failures = 0
+
+    def write(self, group: str, *, ago: float = 60, **said: Any) -> None:
+        """File a line; it was written two seconds before."""
+        written = datetime.fromtimestamp(NOW - ago - 2, UTC)
+        line = {"timestamp": written.strftime("%Y-%m-%d %H:%M:%S,%f")[:-3] + "+0000", "level": "INFO", **said}
+        self.raw(group, json.dumps(line), ago)
+
+    def raw(self, group: str, message: str, ago: float = 60) -> None:
+        at = int((NOW - ago) * 1000)
+        self.lines[group].append({"timestamp": at, "message": message, "logStreamName": "s", "eventId": str(at)})
+
+    def get_paginator(self, operation: str) -> Logs:
+        assert operation == "filter_log_events"
+        return self
+
+    def paginate(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        self.asked.append(asked)
+        if self.failures:
+            self.failures -= 1
+            raise EndpointConnectionError(endpoint_url="https://logs")
+        pattern = asked.get("filterPattern", "").strip('"')
+        group = asked["logGroupName"].rpartition("-")[2]
+        found = [
+            event
+            for event in self.lines[group]
+            if event["timestamp"] >= asked["startTime"] and pattern in event["message"]
+        ]
+        for start in range(0, len(found), 2):
+            yield {"events": found[start : start + 2]}
+        yield {"events": []}
+
+
+@pytest.fixture
+def logs() -> Logs:
+    return Logs()
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, logs: Logs) -> Iterator[Deployed]:
+    with deployed() as stack:
+        stack.logs = logs
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
+        yield stack
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["tail", "--no-follow", *words])
+
+
+def told(*words: str) -> list[Mapping[str, Any]]:
+    result = run("--json", *words)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def an_event(logs: Logs, number: int, fate: str = "delivered", kind: str = "invoice.paid", **more: Any) -> None:
+    """Both functions speak of it."""
+    about = {"event_id": f"evt_{number}", "event_type": kind, "livemode": False, "account": None}
+    logs.write("receive", message="event queued", outcome="queue", status=200, reason="", ago=60 - number, **about)
+    more = {"calls": ["Subscription Renewed"], "received": 1, "reason": "", "detail": ""} | more
+    logs.write("deliver", message=f"event {fate}", fate=fate, message_id="m", ago=50 - number, **about, **more)
+
+
+def test_an_event_is_a_line_with_its_fate_and_what_it_became(logs: Logs) -> None:
+    an_event(logs, 1)
+    logs.write("deliver", message="batch done", records=1, again=0)
+    logs.raw("deliver", '{"_aws": {"Timestamp": 1}, "EventsDelivered": [1.0]}')
+    logs.raw("deliver", "START RequestId: 1")
+    result = run()
+    assert result.exit_code == 0
+    at = datetime.fromtimestamp(NOW - 51, UTC)
+    (line,) = result.stdout.splitlines()
+    assert line.split() == [f"{at:%Y-%m-%dT%H:%M:%SZ}", "delivered", "invoice.paid", "evt_1", "Subscription", "Renewed"]
+
+
+def test_what_failed_says_why_and_how_often(logs: Logs) -> None:
+    an_event(logs, 1, "retry", reason="http_500", detail="upstream down", received=7)
+    an_event(logs, 2, "dead", reason="http_400", detail="bad event")
+    first, second = run().stdout.splitlines()
+    assert first.endswith("evt_1  http_500: upstream down  try 7")
+    assert second.endswith("evt_2  http_400: bad event")
+
+
+def test_what_receive_did_not_take_is_a_line_too(logs: Logs) -> None:
+    logs.write("receive", message="the signature matches no active signing secret", outcome="refused", reason="wrong")
+    logs.write("receive", message="no mapping for x", outcome="ignored", reason="not_wanted", event_id="evt_2", ago=59)
+    first, second = run().stdout.splitlines()
+    assert "refused   -" in first
+    assert first.endswith("wrong: the signature matches no active signing secret")
+    assert second.endswith("evt_2  not_wanted: no mapping for x")
+
+
+def test_a_function_that_stops_is_a_line_too(logs: Logs) -> None:
+    logs.write("deliver", errorType="ConfigurationError", errorMessage="SEGMENT_ENDPOINT is 'x'")
+    stopped = {"time": "2026-11-22T08:00:00Z", "type": "platform.runtimeDone", "record": {"status": "timeout"}}
+    logs.raw("receive", json.dumps(stopped), ago=10)
+    lines = [line.split(maxsplit=1)[1] for line in run().stdout.splitlines()]
+    assert lines[0].startswith("error")
+    assert lines[0].endswith("ConfigurationError: SEGMENT_ENDPOINT is 'x'")
+    assert lines[1].endswith("timeout")
+
+
+def test_both_functions_lines_stand_in_the_order_in_which_they_were_written(logs: Logs) -> None:
+    for number in range(5):
+        an_event(logs, number)
+    logs.write("receive", message="no", outcome="refused", reason="wrong", ago=48.5)
+    fates = [line["fate"] for line in told()]
+    assert (
+        fates == ["delivered", "delivered", "refused", "delivered", "delivered", "delivered"] or fates[1] == "refused"
+    )
+    moments = [line["at"] for line in told("--fate", "queued", "--fate", "delivered")]
+    assert moments == sorted(moments)
+    assert len(moments) == 10
+
+
+def test_fates_types_and_one_event_can_be_chosen(logs: Logs) -> None:
+    an_event(logs, 1)
+    an_event(logs, 2, "dead", "charge.refunded", reason="http_400")
+    an_event(logs, 3, "waiting", "customer.subscription.created")
+    assert [line["event_id"] for line in told("--fate", "dead")] == ["evt_2"]
+    assert [line["event_id"] for line in told("--fate", "dead", "--fate", "waiting")] == ["evt_2", "evt_3"]
+    assert [line["event_id"] for line in told("--type", "customer.*", "--type", "invoice.paid")] == ["evt_1", "evt_3"]
+    assert [line["fate"] for line in told("--event", "evt_2")] == ["queued", "dead"]
+    assert told("--event", "evt_9") == []
+
+
+def test_one_event_is_left_to_cloudwatch_to_find(logs: Logs) -> None:
+    told("--event", "evt_2")
+    assert [asked["filterPattern"] for asked in logs.asked] == ['"evt_2"', '"evt_2"']
+
+
+def test_only_what_is_not_too_old_is_shown(logs: Logs) -> None:
+    an_event(logs, 1)
+    logs.write("deliver", fate="delivered", event_id="evt_old", ago=3600)
+    assert [line["event_id"] for line in told()] == ["evt_1"]
+    assert [line["event_id"] for line in told("--since", "2h")] == ["evt_old", "evt_1"]
+
+
+def test_a_fate_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    result = run("--fate", "lost")
+    assert result.exit_code == 2
+    assert "there is no fate lost: there are delivered, ignored" in result.stderr
+    assert {str(fate) for fate in Fate} < set(FATES)
+
+
+def test_what_comes_later_is_shown_once_and_a_gap_in_the_network_is_survived(here: Deployed, logs: Logs) -> None:
+    an_event(logs, 1)
+    log = OutcomeLog(here.stack, NOW - 600)
+    rounds = 0
+
+    def pause(_: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        match rounds:
+            case 1:
+                an_event(logs, 2)
+            case 2:
+                logs.failures = 1
+                an_event(logs, 3)
+            case 4:
+                # Filed late, behind a line that is newer.
+                logs.write("deliver", fate="delivered", event_id="evt_4", ago=52)
+            case 5:
+                raise KeyboardInterrupt
+
+    seen: list[str] = []
+    with suppress(KeyboardInterrupt):
+        for outcome in _outcomes(log, follow=True, pause=pause):
+            seen += [outcome.event_id] if outcome.fate == "delivered" else []
+    assert seen == ["evt_1", "evt_2", "evt_3", "evt_4"]
+
+
+def test_ctrl_c_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch, logs: Logs) -> None:
+    an_event(logs, 1)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tail, "_outcomes", lambda log, follow: _outcomes(log, follow=follow, pause=interrupt))
+    result = CliRunner().invoke(app, ["tail"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "evt_1" in result.stdout
+
+
+def test_a_lines_length_is_no_matter_where_it_is_not_a_terminal(logs: Logs) -> None:
+    an_event(logs, 1, "dead", detail="x" * 500)
+    (line,) = run().stdout.splitlines()
+    assert line.endswith("x" * 500)
+    assert "\x1b" not in line
+
+
+def test_the_groups_are_those_of_the_functions_whatever_they_are_called(logs: Logs) -> None:
+    class Named:
+        def get_function_configuration(self, **_: Any) -> dict[str, Any]:
+            return {"LoggingConfig": {"LogGroup": "/aws/lambda/mine-deliver"}}
+
+    FunctionLog(Named(), logs, "generated-name-X7", NOW).new()
+    assert logs.asked[-1]["logGroupName"] == "/aws/lambda/mine-deliver"
+
+
+def test_every_line_that_the_functions_write_of_an_event_is_understood() -> None:
+    """What reporting.py logs, read back."""
+    with speaking() as spoken:
+        report([Verdicts(Record("m", "{}"), fate, "why") for fate in Fate], NOW)
+    found = [outcome_in(line, datetime.now(UTC), "deliver") for line in spoken.lines]
+    assert [each.fate for each in found if each] == [str(fate) for fate in Fate]

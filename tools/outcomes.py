@@ -1,0 +1,96 @@
+"""What became of events, as the deployed functions say it in their logs: one outcome for each line. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+__all__ = ["FATES", "Outcome", "Wanted", "outcome_in"]
+
+QUEUED, ERROR = "queued", "error"
+# Deliver's, receive's, and that of a function that stopped.
+FATES = ("delivered", "ignored", "waiting", "retry", "dead", QUEUED, "refused", "unready", ERROR)
+FAILED = frozenset({"error", "failure", "timeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One line: no body, no header and no trait is in it, as none is in the log.
+
+    Attributes
+    ----------
+    at
+        When, with time zone.
+    function
+        `receive` or `deliver`.
+    fate, reason, detail
+        The function's own words; docs/operations.md explains them. `error` is a function that stopped.
+    event_id, event_type, livemode, account
+        The event's; empty or None where it could not be read.
+    calls
+        The calls it became, by name.
+    received
+        How often it has been tried, this time included; 0 where nobody counts.
+    """
+
+    at: datetime
+    function: str
+    fate: str
+    reason: str = ""
+    detail: str = ""
+    event_id: str = ""
+    event_type: str = ""
+    livemode: bool | None = None
+    account: str | None = None
+    calls: tuple[str, ...] = ()
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which outcomes are wanted. What was queued is heard of again, so that is shown only where it is asked for."""
+
+    fates: frozenset[str] = frozenset()
+    types: tuple[str, ...] = ()
+    event: str = ""
+
+    def __call__(self, outcome: Outcome) -> bool:
+        """Whether this one is."""
+        fates = self.fates or {fate for fate in FATES if fate != QUEUED or self.event}
+        typed = not self.types or any(fnmatchcase(outcome.event_type, kind) for kind in self.types)
+        return outcome.fate in fates and typed and self.event in {"", outcome.event_id}
+
+
+def outcome_in(said: Mapping[str, Any], at: datetime, function: str) -> Outcome | None:
+    """The outcome that a line of a function's log speaks of; None for every other line."""
+    fate = said.get("fate") or said.get("outcome")
+    if fate:
+        fate = QUEUED if fate == "queue" else str(fate)
+        # Receive says in words why it did not take an event; deliver's message only repeats the fate.
+        words = said.get("message") if function == "receive" and fate != QUEUED else said.get("detail")
+        return Outcome(
+            at,
+            function,
+            fate,
+            reason=str(said.get("reason") or ""),
+            detail=str(words or ""),
+            event_id=str(said.get("event_id") or ""),
+            event_type=str(said.get("event_type") or ""),
+            livemode=said.get("livemode"),
+            account=said.get("account"),
+            calls=tuple(str(call) for call in said.get("calls") or ()),
+            received=int(said.get("received") or 0),
+        )
+    if "errorType" in said:
+        return Outcome(at, function, ERROR, str(said["errorType"]), str(said.get("errorMessage") or ""))
+    # Lambda's own words: a function that ran out of time or memory says nothing itself.
+    record = said.get("record")
+    status = record.get("status") if isinstance(record, dict) else None
+    if status in FAILED and said.get("type") == "platform.runtimeDone":
+        return Outcome(at, function, ERROR, str(status), str(record.get("errorType") or "") if record else "")
+    return None
