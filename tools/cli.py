@@ -15,6 +15,7 @@ from stripe_to_segment.mapping.plan import EVENTS
 from stripe_to_segment.settings import settings_from
 from tools import dead_letters, sample_commands
 from tools.backfill import backfill_command
+from tools.doctor import doctor_command
 from tools.explain import explain
 from tools.forget import forget_command
 from tools.inputs import read_events
@@ -36,6 +37,7 @@ app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
 app.command("register")(register_command)
 app.add_typer(dead_letters.app, name="dlq")
+app.command("doctor")(doctor_command)
 app.command("tail")(tail_command)
 app.command("backfill")(backfill_command)
 app.command("forget")(forget_command)

@@ -28,12 +28,24 @@ class Functions:
 
     def __init__(self, **variables: str) -> None:
         self.variables = variables
+        self.mapping: dict[str, Any] = {"UUID": "m-1", "State": "Enabled"}
+        self.told: dict[str, Any] = {}
 
-    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        """What brings events to deliver, by its alias."""
+        return {"EventSourceMappings": [self.mapping] if FunctionName == "deliver:live" and self.mapping else []}
+
+    def get_function_configuration(self, *, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
+        assert Qualifier in {"", "live"}
         assert FunctionName in {"receive", "deliver", "reconcile"}
         return {
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "Version": "3",
+            "LastModified": "2026-11-18T11:06:40.000+0000",
             "Environment": {"Variables": self.variables},
             "LoggingConfig": {"LogGroup": f"/aws/lambda/stripe-to-segment-{FunctionName}"},
+            **self.told,
         }
 
 
@@ -49,7 +61,11 @@ class Deployed:
     secret_arn: str
     functions: Functions = field(default_factory=Functions)
     parameters: dict[str, str] = field(default_factory=dict)
+    status: str = "UPDATE_COMPLETE"
+    webhook_url: str = WEBHOOK_URL
     logs: Any = None
+    cloudwatch: Any = None
+    more_outputs: dict[str, str] = field(default_factory=dict)
     fault: Fault = lambda _operation, _arguments: None
 
     @property
@@ -60,6 +76,7 @@ class Deployed:
             "secretsmanager": self.secrets,
             "lambda": self.functions,
             "logs": self.logs,
+            "cloudwatch": self.cloudwatch,
         }
         outputs = {
             "EventsQueueUrl": self.events_url,
@@ -69,14 +86,15 @@ class Deployed:
             "ReceiveFunctionName": "receive",
             "DeliverFunctionName": "deliver",
             "ReconcileFunctionName": "reconcile",
+            **self.more_outputs,
         }
         return Stack(
             name="stripe-to-segment",
             options=("--stack", "stripe-to-segment"),
             outputs=outputs,
             parameters=self.parameters,
-            status="UPDATE_COMPLETE",
-            webhook_url=WEBHOOK_URL,
+            status=self.status,
+            webhook_url=self.webhook_url,
             client=clients.__getitem__,
         )
 

@@ -51,7 +51,7 @@ class StripeWebhooks:
         """An endpoint that somebody made by hand."""
         number = next(self._numbers)
         name = f"we_{number}"
-        self.secrets[name] = f"whsec_made_{number}"
+        self.secrets[name] = f"whsec_imitated{number:020}"
         made = {
             "id": name,
             "object": "webhook_endpoint",

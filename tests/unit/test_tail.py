@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
-from stripe_to_segment.delivery import Fate, Record, Verdicts
 from stripe_to_segment.reporting import report
+from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import speaking
 from tools import stack_options, tail

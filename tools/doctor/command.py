@@ -1,0 +1,106 @@
+"""The command: asks everything there is to ask, and shows one list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from tools.doctor.aws import check_alarms, check_deployment, check_functions, check_queues
+from tools.doctor.check import State, guarded, unknown
+from tools.doctor.door import check_door
+from tools.doctor.endpoint import check_endpoints
+from tools.doctor.secret import check_secret
+from tools.local_stack.console import make_console
+from tools.stack_access import say_json
+from tools.stack_options import AsJson, StackChoice, on_a_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.doctor.check import Check
+    from tools.stack_access import Stack
+
+__all__ = ["doctor_command"]
+
+MARKS = {State.GOOD: ("✓", "green"), State.BAD: ("✗", "red"), State.UNKNOWN: ("?", "yellow")}
+
+
+@on_a_stack
+def doctor_command(
+    stack: StackChoice,
+    *,
+    event: Annotated[
+        bool, typer.Option("--event/--no-event", help="Send a signed test event through the deployed URL, or do not.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Look whether a deployed stack is in order, and say for everything that is not what mends it.
+
+    The deployment, functions, queues, dead letters and alarms, the secret's fields and the shape of its keys, and the
+    webhook endpoint in Stripe; then a signed test event goes through the deployed URL and the queue. It is a
+    product.updated that names no product: deliver makes no call of it, and nothing of it is kept. A request without a
+    signature has to be refused.
+
+    The endpoint in Stripe is checked where there is an API key, of STRIPE_API_KEY in the environment or the stack's
+    secret, with the permission 'Webhook Endpoints: Read'. No key and no secret is ever shown.
+
+    Exit status: 0 if there is no ✗ (? could not be checked, and counts as none); 1 if there is one; 2 without a stack.
+
+    Examples
+    --------
+      stripe-to-segment doctor --local
+
+      STRIPE_API_KEY=$(cat key) stripe-to-segment doctor --stack stripe-to-segment
+
+      stripe-to-segment doctor --stack stripe-to-segment --no-event --json | jq '.checks[] | select(.state == "failed")'
+    """
+    checks = list(_checks(stack.find(), with_event=event))
+    counts = Counter(check.state for check in checks)
+    if as_json:
+        say_json({"ok": not counts[State.BAD], "checks": [asdict(check) for check in checks]})
+    else:
+        _show(checks)
+        typer.echo(f"{counts[State.GOOD]} ✓  {counts[State.BAD]} ✗  {counts[State.UNKNOWN]} not checked")
+    raise typer.Exit(1 if counts[State.BAD] else 0)
+
+
+def _checks(stack: Stack, *, with_event: bool) -> Iterator[Check]:
+    """From the inside to the outside."""
+    yield from check_deployment(stack)
+    yield from guarded("functions", partial(check_functions, stack))
+    yield from guarded("queues", partial(check_queues, stack))
+    yield from guarded("alarms", partial(check_alarms, stack))
+    yield from guarded("secret", partial(_check_connections, stack, with_event=with_event))
+
+
+def _check_connections(stack: Stack, *, with_event: bool) -> Iterator[Check]:
+    settings, secrets = stack.settings(), stack.secrets()
+    yield from check_secret(
+        secrets,
+        settings,
+        by_bus=bool(stack.parameters.get("EventBusName")),
+        scheduled=bool(stack.parameters.get("ReconcileSchedule")),
+        again=" ".join(stack.options),
+    )
+    yield from check_endpoints(stack, settings, secrets.stripe_api_key)
+    if with_event:
+        yield from guarded("signed event", partial(check_door, stack, settings, secrets))
+    else:
+        yield unknown("signed event", "not sent", "leave out --no-event")
+
+
+def _show(checks: list[Check]) -> None:
+    console = make_console()
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        mark, colour = MARKS[check.state]
+        line = Text.assemble((mark, colour), f" {check.name:<{width}}  {check.said}")
+        if check.fix:
+            line.append(f"\n  {'':<{width}}  → {check.fix}", "bold" if check.state is State.BAD else "bright_black")
+        # Not cut to the width: what is to be done is there to be copied.
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,67 @@
+"""What Stripe says of the stack's webhook endpoint."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_api import is_live
+from tools.connections import Connections
+from tools.doctor.check import bad, good, guarded, unknown
+from tools.registering import ROLE, Role
+from tools.stripe_access import VARIABLE
+from tools.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.settings import Settings
+    from tools.doctor.check import Check
+    from tools.stack_access import Stack
+    from tools.webhook_endpoints import Endpoint
+
+__all__ = ["check_endpoints"]
+
+
+def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str) -> Iterator[Check]:
+    """One line for each mode that the stack takes; a mode without an API key is not checked."""
+    keys = {is_live(key): key for key in (key_of_secret, os.environ.get(VARIABLE, "").strip()) if key}
+    for live in (True, False):
+        if not settings.accepts(livemode=live):
+            continue
+        mode = "live" if live else "test"
+        name = f"endpoint, {mode} mode"
+        if live not in keys:
+            said = f"there is no Stripe API key of {mode} mode"
+            yield unknown(name, said, f"{VARIABLE}=rk_{mode}_… with the permission 'Webhook Endpoints: Read'")
+            continue
+        yield from guarded(name, partial(_check, stack, settings, keys[live], name))
+
+
+def _check(stack: Stack, settings: Settings, key: str, name: str) -> Iterator[Check]:
+    register = f"stripe-to-segment register {' '.join(stack.options)}"
+    found = WebhookEndpoints(key, settings.stripe_api_base).at(stack.webhook_url)
+    awake = [each for each in found if each.enabled]
+    roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
+    if not found and stack.parameters.get("EventBusName"):
+        yield good(name, "none: events come through EventBridge")
+    elif not found:
+        yield bad(name, f"none has the URL {stack.webhook_url}", register)
+    elif len(awake) > len(roles):
+        yield bad(name, f"{len(awake)} have this URL, so each event comes {len(awake)} times", f"{register} says which")
+    else:
+        for endpoint in awake or found:
+            yield _check_one(stack, endpoint, name, register)
+        if settings.takes_connect and len(awake) == 1:
+            other = Role.ACCOUNT if awake[0].metadata.get(ROLE) == Role.CONNECT else Role.CONNECT
+            yield bad(name, f"none for {other.said}, and ConnectEvents is accept", register)
+
+
+def _check_one(stack: Stack, endpoint: Endpoint, name: str, register: str) -> Check:
+    wrong = endpoint.shortcomings()
+    if wrong:
+        return bad(name, f"{endpoint.id} {', '.join(wrong)}", register)
+    connected = Connections(stack.client("secretsmanager"), stack.output("SecretArn")).read()
+    kept = "" if connected.has(endpoint.id) else "; that its signing secret is in the stack's secret cannot be told"
+    return good(name, f"{endpoint.id}: {len(EVENT_TYPES)} event types, {API_VERSION}, enabled{kept}")
