@@ -65,6 +65,7 @@ class Deployed:
     webhook_url: str = WEBHOOK_URL
     logs: Any = None
     cloudwatch: Any = None
+    door: Any = None
     more_outputs: dict[str, str] = field(default_factory=dict)
     fault: Fault = lambda _operation, _arguments: None
 

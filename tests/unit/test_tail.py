@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.reporting import report
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import speaking
+from tests.unit.log_groups import NOW, Logs
 from tools import stack_options, tail
 from tools.cli import app
 from tools.function_log import FunctionLog
@@ -24,47 +23,6 @@ from tools.tail import OutcomeLog, _outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-NOW = int(time.time())
-
-
-class Logs:
-    """A low-level CloudWatch Logs client: lines by group, two on a page, and the filters that were asked for."""
-
-    def __init__(self) -> None:
-        self.lines: dict[str, list[dict[str, Any]]] = {"receive": [], "deliver": []}
-        self.asked: list[dict[str, Any]] = []
-        self.failures = 0
-
-    def write(self, group: str, *, ago: float = 60, **said: Any) -> None:
-        """File a line; it was written two seconds before."""
-        written = datetime.fromtimestamp(NOW - ago - 2, UTC)
-        line = {"timestamp": written.strftime("%Y-%m-%d %H:%M:%S,%f")[:-3] + "+0000", "level": "INFO", **said}
-        self.raw(group, json.dumps(line), ago)
-
-    def raw(self, group: str, message: str, ago: float = 60) -> None:
-        at = int((NOW - ago) * 1000)
-        self.lines[group].append({"timestamp": at, "message": message, "logStreamName": "s", "eventId": str(at)})
-
-    def get_paginator(self, operation: str) -> Logs:
-        assert operation == "filter_log_events"
-        return self
-
-    def paginate(self, **asked: Any) -> Iterator[dict[str, Any]]:
-        self.asked.append(asked)
-        if self.failures:
-            self.failures -= 1
-            raise EndpointConnectionError(endpoint_url="https://logs")
-        pattern = asked.get("filterPattern", "").strip('"')
-        group = asked["logGroupName"].rpartition("-")[2]
-        found = [
-            event
-            for event in self.lines[group]
-            if event["timestamp"] >= asked["startTime"] and pattern in event["message"]
-        ]
-        for start in range(0, len(found), 2):
-            yield {"events": found[start : start + 2]}
-        yield {"events": []}
 
 
 @pytest.fixture

@@ -1,0 +1,353 @@
+"""`doctor` finds what is wrong with a stack, says what mends it, shows no secret, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from typer.testing import CliRunner, Result
+
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.receiving import examine
+from stripe_to_segment.secrets import read_secret
+from stripe_to_segment.settings import settings_from
+from tests.unit.a_stack import Deployed, deployed
+from tests.unit.edges import Endpoint, HttpRequest, refusal, say
+from tests.unit.log_groups import CloudWatch, Logs
+from tests.unit.stripe_list import KEY, StripeList
+from tests.unit.worlds import World
+from tools import stack_options
+from tools.cli import app
+from tools.doctor import door
+from tools.doctor.door import harmless_event
+from tools.send import send
+from tools.webhook_endpoints import API_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+
+TOPIC = "arn:aws:sns:eu-central-1:1:alarms"
+FILLED = {
+    "stripe_signing_secrets": ["whsec_0123456789abcdef"],
+    "segment_write_key": "L" * 32,
+    "segment_test_write_key": "T" * 32,
+    "stripe_api_key": "",
+}
+
+
+class Door(Endpoint):
+    """A deployed receive function, and a deliver function that says at once what it did."""
+
+    def __init__(self, here: Deployed, logs: Logs) -> None:
+        super().__init__()
+        self.here, self.logs = here, logs
+        self.refuses = True
+        self.said: dict[str, Any] | None = {"fate": "delivered", "reason": "nothing to tell"}
+
+    def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
+        secrets = read_secret(json.dumps(self.here.secret))
+        reply = examine(
+            request.raw, request.headers.get("stripe-signature"), secrets, self.here.stack.settings(), time.time()
+        )
+        if reply.status == 400 and not self.refuses:
+            say(200, b'{"received": true}')(handler)
+            return
+        if reply.outcome == "queue" and reply.event and self.said:
+            self.logs.write("deliver", event_id=reply.event.id, ago=1, **self.said)
+        say(reply.status, json.dumps(reply.body).encode())(handler)
+
+
+@pytest.fixture
+def api() -> Iterator[StripeList]:
+    with StripeList() as stripe:
+        yield stripe
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]:
+    """A stack that is in order: registered by `register` itself."""
+    monkeypatch.setenv("STRIPE_API_KEY", KEY)
+    monkeypatch.setattr(door, "PATIENCE_SECONDS", -4.9)
+    with deployed() as stack:
+        stack.logs, stack.cloudwatch = Logs(), CloudWatch()
+        stack.functions.variables = {"STRIPE_API_BASE": api.url, "STRIPE_MODE": "test"}
+        stack.put_secret(**FILLED)
+        stack.more_outputs["AlarmTopicArn"] = TOPIC
+        stack.cloudwatch.alarm("stripe-to-segment-dead-letters", "OK", TOPIC)
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
+        with Door(stack, stack.logs) as entrance:
+            stack.webhook_url = f"{entrance.url}/webhooks/stripe"
+            stack.door = entrance
+            assert CliRunner().invoke(app, ["register"]).exit_code == 0
+            yield stack
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["doctor", *words])
+
+
+def failed(*words: str) -> dict[str, tuple[str, str]]:
+    """What is wrong, by name: how it is, and what to do."""
+    result = run("--json", *words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    said = json.loads(result.stdout)
+    found = {check["name"]: (check["said"], check["fix"]) for check in said["checks"] if check["state"] == "failed"}
+    assert (said["ok"], result.exit_code) == ((False, 1) if found else (True, 0))
+    assert all(fix for _, fix in found.values()), "nothing is wrong without something to do about it"
+    return found
+
+
+def not_checked() -> dict[str, tuple[str, str]]:
+    checks = json.loads(run("--json").stdout)["checks"]
+    return {check["name"]: (check["said"], check["fix"]) for check in checks if check["state"] == "not checked"}
+
+
+def test_a_stack_in_order_has_nothing_wrong(here: Deployed) -> None:
+    result = run()
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[-1] == f"{len(lines) - 1} ✓  0 ✗  0 not checked"
+    assert all(line.startswith("✓ ") for line in lines[:-1])
+    assert "\x1b" not in result.stdout
+    assert here.events == []
+
+
+def test_no_key_and_no_secret_is_shown(here: Deployed) -> None:
+    here.put_secret(**{name: value or "rk_test_0123456789" for name, value in here.secret.items()})
+    said = [run().output, run("--json").output]
+    here.put_secret(**dict.fromkeys(FILLED, "has a space") | {"stripe_signing_secrets": ["no-secret-0"]})
+    said.append(run().output)
+    hidden = [KEY, *FILLED["stripe_signing_secrets"], "L" * 32, "T" * 32, "has a space", "no-secret-0", "rk_test_0123"]
+    assert not [word for word in hidden for text in said if word in text]
+
+
+def test_each_empty_field_is_said_with_what_follows_from_it(here: Deployed) -> None:
+    here.functions.variables["STRIPE_MODE"] = "both"
+    here.put_secret(stripe_signing_secrets=[])
+    found = failed()
+    assert found["signing secrets"][0] == "none: every webhook is answered with 503"
+    assert found["signing secrets"][1] == "stripe-to-segment register --stack stripe-to-segment"
+    assert found["segment_write_key"][0] == "none: live events wait in the queue"
+    assert "StripeMode=test" in found["segment_write_key"][1]
+    assert found["segment_test_write_key"][0] == "none: test events wait in the queue"
+    assert found["unsigned request"][0].startswith("503")
+    here.put_secret(**FILLED | {"segment_test_write_key": ""})
+    assert "segment_test_write_key" not in failed()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("stripe_signing_secrets", ["whsec_0123456789abcdef", "rk_test_012345678"], "1 of 2 is no signing secret"),
+        ("segment_test_write_key", "T" * 31, "31 characters; Segment's have 32"),
+        ("segment_test_write_key", "whsec_0123456789abcdef0123456789", "a key of something else"),
+        ("segment_test_write_key", "T" * 16 + " " + "T" * 15, "or has a space"),
+        ("segment_test_write_key", "L" * 32, "test events reach the live source"),
+        ("stripe_api_key", "pk_test_0123456789", "no secret or restricted key"),
+    ],
+)
+def test_a_key_that_cannot_be_one_is_told(here: Deployed, field: str, value: Any, said: str) -> None:
+    here.put_secret(**here.secret | {field: value})
+    (found,) = failed("--no-event").values()
+    assert said in found[0]
+
+
+def test_other_services_keys_are_of_other_shapes(here: Deployed) -> None:
+    here.functions.variables["SEGMENT_ENDPOINT"] = "https://ingest.jitsu.example.com"
+    here.put_secret(**here.secret | {"segment_test_write_key": "keyId:keySecret"})
+    assert failed() == {}
+
+
+def test_a_secret_that_is_no_json_is_said_and_the_rest_is_checked(here: Deployed) -> None:
+    here.secrets.put_secret_value(SecretId=here.secret_arn, SecretString="whsec_0123456789abcdef")
+    found = failed()
+    assert list(found) == ["secret"]
+    assert "no JSON object" in found["secret"][0]
+    assert "whsec_0123" not in found["secret"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"enabled_events": [kind for kind in CATALOG if kind != "product.updated"]}, "lacks product.updated"),
+        ({"enabled_events": ["*"]}, "sends * too"),
+        ({"api_version": "2022-11-15"}, "has API version 2022-11-15"),
+        ({"status": "disabled"}, "is disabled"),
+        ({"url": "https://example.com/"}, "none has the URL"),
+    ],
+)
+def test_an_endpoint_that_is_not_as_it_should_be_is_registers_business(
+    api: StripeList, change: dict[str, Any], said: str
+) -> None:
+    (endpoint,) = api.webhooks.endpoints.values()
+    endpoint |= change
+    (found,) = failed().values()
+    assert said in found[0]
+    assert found[1] == "stripe-to-segment register --stack stripe-to-segment"
+
+
+def test_two_endpoints_bring_each_event_twice(here: Deployed, api: StripeList) -> None:
+    api.webhooks.add(here.webhook_url, list(CATALOG), api_version=API_VERSION)
+    assert failed()["endpoint, test mode"][0] == "2 have this URL, so each event comes 2 times"
+    here.functions.variables["CONNECT_EVENTS"] = "accept"
+    assert "endpoint, test mode" not in failed(), "one of them may be for connected accounts"
+
+
+def test_connected_accounts_need_an_endpoint_too(here: Deployed) -> None:
+    here.functions.variables["CONNECT_EVENTS"] = "accept"
+    assert (
+        failed()["endpoint, test mode"][0] == "none for the events of connected accounts, and ConnectEvents is accept"
+    )
+
+
+def test_without_a_key_the_endpoint_is_not_checked_and_one_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRIPE_API_KEY")
+    assert failed() == {}
+    said, fix = not_checked()["endpoint, test mode"]
+    assert said == "there is no Stripe API key of test mode"
+    assert "'Webhook Endpoints: Read'" in fix
+
+
+def test_a_key_that_may_not_look_names_the_permission(api: StripeList) -> None:
+    api.webhooks.permission = "none"
+    assert "the permission 'Webhook Endpoints: Read'" in failed()["endpoint, test mode"][0]
+
+
+def test_with_an_event_bus_neither_endpoint_nor_signing_secret_is_missed(here: Deployed, api: StripeList) -> None:
+    here.parameters["EventBusName"] = "aws.partner/stripe.com/ed_1"
+    api.webhooks.clear()
+    here.put_secret(**FILLED | {"stripe_signing_secrets": []})
+    found = failed("--no-event")
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "wrong"),
+    [
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", False),
+        ("UPDATE_IN_PROGRESS", True),
+        ("UPDATE_ROLLBACK_COMPLETE", True),
+        ("ROLLBACK_FAILED", True),
+    ],
+)
+def test_a_deployment_that_did_not_succeed_is_told(here: Deployed, status: str, wrong: bool) -> None:
+    here.status = status
+    assert ("stack" in failed("--no-event")) is wrong
+
+
+def test_a_function_that_cannot_run_and_a_queue_that_is_not_fetched_are_told(here: Deployed) -> None:
+    here.functions.told = {"State": "Failed", "StateReason": "the role cannot be assumed"}
+    here.functions.mapping["State"] = "Disabled"
+    found = failed("--no-event")
+    assert found["deliver function"][0] == "Failed, last update Successful: the role cannot be assumed"
+    assert found["queue → deliver"][1] == "aws lambda update-event-source-mapping --uuid m-1 --enabled"
+    here.functions.mapping.clear()
+    assert "nothing brings the queue's events" in failed("--no-event")["queue → deliver"][0]
+
+
+def test_dead_letters_and_long_waits_are_told_with_where_to_look(here: Deployed) -> None:
+    here.bury("{}", reason="http_400")
+    here.sqs.send_message(QueueUrl=here.events_url, MessageBody="{}")
+    here.cloudwatch.values = {"ApproximateAgeOfOldestMessage": 120, "LongestWait": 7260}
+    found = failed("--no-event")
+    assert found["dead letters"] == ("1", "stripe-to-segment dlq list --stack stripe-to-segment")
+    said, fix = found["events queue"]
+    assert said == "1 to be fetched, 0 under way or waiting for another try; the longest wait: 2 h"
+    assert "docs/operations.md, events-wait" in fix
+    here.cloudwatch.values = {"ApproximateAgeOfOldestMessage": 90}
+    assert list(failed("--no-event")) == ["dead letters"]
+
+
+def test_alarms_that_ring_are_told_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:
+    here.cloudwatch.alarm("stripe-to-segment-write-key", "ALARM", TOPIC)
+    here.cloudwatch.alarm("stripe-to-segment-staging-quiet", "ALARM", "arn:aws:sns:eu-central-1:1:another")
+    assert failed() == {"alarm write-key": ("rings since 2026-11-18T11:06Z", "docs/operations.md, write-key")}
+    here.more_outputs.clear()
+    assert failed() == {}
+    assert "deploy with DashboardAndAlarms=true" in not_checked()["alarms"][1]
+
+
+def test_what_one_may_not_look_at_is_not_checked_and_the_rest_is(here: Deployed) -> None:
+    def refuse(operation: str, _: dict[str, Any]) -> None:
+        if operation == "get_queue_attributes":
+            raise refusal("AccessDenied", "GetQueueAttributes")
+
+    here.fault = refuse
+    assert failed() == {}
+    assert not_checked()["queues"] == (
+        "AWS refused GetQueueAttributes: AccessDenied",
+        "docs/permissions.md lists what this command may have to do",
+    )
+
+
+def test_a_network_that_is_gone_is_not_the_stacks_fault(here: Deployed) -> None:
+    def fail(operation: str, _: dict[str, Any]) -> None:
+        if operation == "get_queue_attributes":
+            raise EndpointConnectionError(endpoint_url="https://sqs")
+
+    here.fault = fail
+    assert failed() == {}
+    assert "Could not connect" in not_checked()["queues"][0]
+
+
+def test_a_door_that_lets_anything_in_is_told(here: Deployed) -> None:
+    here.door.refuses = False
+    assert failed()["unsigned request"][0] == '200: {"received": true}'
+
+
+def test_a_door_that_is_gone_is_told(here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.webhook_url = "http://127.0.0.1:9/webhooks/stripe"
+    monkeypatch.setattr(door, "send", partial(send, patience=0))
+    found = failed()
+    assert found["unsigned request"][0] == "nothing answers at http://127.0.0.1:9/webhooks/stripe"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (None, "deliver has said nothing of it in"),
+        (
+            {"fate": "retry", "reason": "store_unavailable", "detail": "AccessDenied"},
+            "retry: store_unavailable AccessDenied",
+        ),
+        ({"fate": "dead", "reason": "mapper_failed"}, "dead: mapper_failed"),
+    ],
+)
+def test_an_event_that_does_not_get_through_is_told(here: Deployed, said: dict[str, Any] | None, told: str) -> None:
+    here.door.said = said
+    (found,) = failed().values()
+    assert found[0].startswith(told)
+
+
+def test_nothing_signed_is_sent_where_it_is_not_wanted(here: Deployed) -> None:
+    checks = json.loads(run("--no-event", "--json").stdout)["checks"]
+    assert here.door.requests == []
+    assert [check["name"] for check in checks if check["state"] == "not checked"] == ["signed event"]
+
+
+def test_what_is_sent_rings_no_alarm(here: Deployed) -> None:
+    """A wrong signature would count as one that could have been Stripe's."""
+    run()
+    unsigned, signed = here.door.requests
+    assert "v1=" not in unsigned.headers["stripe-signature"]
+    assert "v1=" in signed.headers["stripe-signature"]
+    settings = settings_from({})
+    reply = examine(unsigned.raw, unsigned.headers["stripe-signature"], read_secret(json.dumps(FILLED)), settings, 0)
+    assert (reply.status, reply.reason) == (400, "malformed")
+
+
+@pytest.mark.parametrize("policy", ["anonymous", "customer_id", "skip"])
+@pytest.mark.parametrize("livemode", [True, False])
+def test_the_test_event_makes_no_call_and_teaches_nothing(policy: str, livemode: bool) -> None:
+    world = World(UNKNOWN_USER_POLICY=policy, IDENTITY_HOLD_SECONDS="30")
+    world.now = int(time.time())
+    before = json.dumps(vars(world.store), default=str)
+    (verdict,) = world.batch(json.dumps(harmless_event(world.now, livemode=livemode)))
+    assert verdict.fate in {"delivered", "ignored"}
+    assert (world.calls, world.requests) == ([], [])
+    assert json.dumps(vars(world.store), default=str) == before
