@@ -106,7 +106,7 @@ def register_command(
     """
     found = stack.find()
     settings = found.settings()
-    if stack.local and settings.stripe_api_base == Settings().stripe_api_base:
+    if found.local and settings.stripe_api_base == Settings().stripe_api_base:
         stop(
             "Stripe cannot reach a stack on this machine, so there is nothing to register. Let the Stripe CLI bring "
             f"its events: start with make run STRIPE_SECRET=$(stripe listen --print-secret), then "

@@ -67,6 +67,11 @@ class Stack:
     webhook_url: str
     client: Callable[[str], Any] = field(repr=False)
 
+    @property
+    def local(self) -> bool:
+        """Whether it is the one of `make run`, which Stripe cannot reach."""
+        return self.options == ("--local",)
+
     def output(self, name: str) -> str:
         """One of the outputs. Raises StackAccessError where the stack has none of that name."""
         if name not in self.outputs:

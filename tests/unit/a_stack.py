@@ -61,6 +61,7 @@ class Deployed:
     secret_arn: str
     functions: Functions = field(default_factory=Functions)
     parameters: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ("--stack", "stripe-to-segment")
     status: str = "UPDATE_COMPLETE"
     webhook_url: str = WEBHOOK_URL
     logs: Any = None
@@ -91,7 +92,7 @@ class Deployed:
         }
         return Stack(
             name="stripe-to-segment",
-            options=("--stack", "stripe-to-segment"),
+            options=self.options,
             outputs=outputs,
             parameters=self.parameters,
             status=self.status,

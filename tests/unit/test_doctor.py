@@ -213,6 +213,14 @@ def test_without_a_key_the_endpoint_is_not_checked_and_one_is_told_how(monkeypat
     assert "'Webhook Endpoints: Read'" in fix
 
 
+def test_the_local_stack_has_no_endpoint_in_stripe(here: Deployed) -> None:
+    del here.functions.variables["STRIPE_API_BASE"]
+    here.options = ("--local",)
+    said, fix = not_checked()["endpoint"]
+    assert "Stripe cannot reach a stack on this machine" in said
+    assert fix == f"stripe listen --forward-to {here.webhook_url}"
+
+
 def test_a_key_that_may_not_look_names_the_permission(api: StripeList) -> None:
     api.webhooks.permission = "none"
     assert "the permission 'Webhook Endpoints: Read'" in failed()["endpoint, test mode"][0]

@@ -425,6 +425,7 @@ def test_an_answer_that_was_lost_makes_no_second_endpoint(stripe: StripeWebhooks
 
 def test_the_local_stack_is_told_how_stripe_reaches_it(here: Deployed, stripe: StripeWebhooks) -> None:
     del here.functions.variables["STRIPE_API_BASE"]
+    here.options = ("--local",)
     result = run("--local")
     assert result.exit_code == 2
     assert "make run STRIPE_SECRET=$(stripe listen --print-secret)" in result.stderr

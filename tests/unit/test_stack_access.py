@@ -9,16 +9,19 @@ import boto3
 import pytest
 import typer
 from botocore.exceptions import ClientError, NoCredentialsError
+from typer.testing import CliRunner
 
 from stripe_to_segment.errors import ConfigurationError, StoreUnavailableError
 from tests.unit.a_stack import deployed
 from tests.unit.edges import refusal
-from tools import stack_access
+from tools import cli, stack_access, stack_options
 from tools.stack_access import StackAccessError, find_stack, reporting_errors
+from tools.stack_options import AsJson, StackChoice, on_a_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+VARIABLE = "STRIPE_TO_SEGMENT_STACK"
 OUTPUTS = [{"OutputKey": "EventsQueueUrl", "OutputValue": "https://sqs/events"}]
 
 
@@ -94,6 +97,45 @@ def test_settings_and_secrets_are_the_deployed_ones() -> None:
         here.put_secret(stripe_api_key="rk_test_1")
         assert here.stack.settings().user_id_keys == ("uid",)
         assert here.stack.secrets().stripe_api_key == "rk_test_1"
+
+
+def test_a_command_is_told_its_stack_by_options_that_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, found = typer.Typer(), []
+    monkeypatch.setattr(stack_options, "find_stack", lambda *given, **more: found.append((given, more)))
+
+    @app.command()
+    @on_a_stack
+    def look(stack: StackChoice, names: list[str], *, as_json: AsJson = False) -> None:
+        """Look at it."""
+        stack.find()
+        typer.echo(f"{names} {as_json}")
+
+    result = CliRunner().invoke(app, ["a", "b", "--json", "--region", "eu-central-1"], env={VARIABLE: "mine"})
+    assert result.stdout == "['a', 'b'] True\n"
+    assert found == [(("mine",), {"local": False, "region": "eu-central-1", "profile": ""})]
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert "Look at it." in shown
+    assert all(option in shown for option in ("--stack", "--local", "--region", "--profile"))
+
+
+def test_every_command_of_a_stack_takes_the_same_options() -> None:
+    group: Any = typer.main.get_command(cli.app)
+    commands = {**group.commands, **{f"dlq {name}": each for name, each in group.commands["dlq"].commands.items()}}
+    for name in (
+        "register",
+        "doctor",
+        "tail",
+        "backfill",
+        "forget",
+        "dlq list",
+        "dlq show",
+        "dlq redrive",
+        "dlq purge",
+    ):
+        options = {option for each in commands[name].params for option in each.opts}
+        assert {"--stack", "--local", "--region", "--profile", "--json"} <= options, name
+        assert "Exit status: 0" in commands[name].help, name
+        assert "Examples" in commands[name].help, name
 
 
 @pytest.mark.parametrize(

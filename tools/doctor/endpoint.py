@@ -6,6 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.settings import Settings
 from stripe_to_segment.stripe_api import is_live
 from tools.connections import Connections
 from tools.doctor.check import bad, good, guarded, unknown
@@ -16,7 +17,6 @@ from tools.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_to_segment.settings import Settings
     from tools.doctor.check import Check
     from tools.stack_access import Stack
     from tools.webhook_endpoints import Endpoint
@@ -26,6 +26,10 @@ __all__ = ["check_endpoints"]
 
 def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str) -> Iterator[Check]:
     """One line for each mode that the stack takes; a mode without an API key is not checked."""
+    if stack.local and settings.stripe_api_base == Settings().stripe_api_base:
+        said = "Stripe cannot reach a stack on this machine; the Stripe CLI brings its events"
+        yield unknown("endpoint", said, f"stripe listen --forward-to {stack.webhook_url}")
+        return
     keys = {is_live(key): key for key in (key_of_secret, os.environ.get(VARIABLE, "").strip()) if key}
     for live in (True, False):
         if not settings.accepts(livemode=live):
