@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment.circuit import Circuit, circuit_name
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.receiving import examine
 from stripe_to_segment.secrets import read_secret
@@ -24,6 +25,7 @@ from tools import stack_options
 from tools.cli import app
 from tools.doctor import door
 from tools.doctor.door import harmless_event
+from tools.moments import iso
 from tools.send import send
 from tools.webhook_endpoints import API_VERSION
 
@@ -330,6 +332,24 @@ def test_an_event_that_does_not_get_through_is_told(here: Deployed, said: dict[s
     here.door.said = said
     (found,) = failed().values()
     assert found[0].startswith(told)
+
+
+def test_while_segment_is_left_alone_it_is_said_and_no_event_is_sent(here: Deployed) -> None:
+    """It would wait with all the others, or be taken for the one that tries whether Segment is back."""
+    until = int(time.time()) + 120
+    store, name = here.stack.store(), circuit_name(livemode=False)
+    assert store.put_circuit(name, Circuit(4, until), Circuit(), time.time())
+    (found,) = failed().items()
+    assert found == (
+        "Segment, test mode",
+        (
+            f"failed, 4 times counted: left alone until {iso(until)}, then tried again",
+            "docs/operations.md, When Segment is down",
+        ),
+    )
+    here.door.requests.clear()
+    assert list(not_checked()) == ["signed event"]
+    assert len(here.door.requests) == 1
 
 
 def test_nothing_signed_is_sent_where_it_is_not_wanted(here: Deployed) -> None:

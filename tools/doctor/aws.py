@@ -6,15 +6,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.circuit import circuit_name
 from tools.doctor.check import bad, good, unknown
+from tools.moments import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stripe_to_segment.settings import Settings
     from tools.doctor.check import Check
     from tools.stack_access import Stack
 
-__all__ = ["check_alarms", "check_deployment", "check_functions", "check_queues"]
+__all__ = ["check_alarms", "check_circuit", "check_deployment", "check_functions", "check_queues"]
 
 OUTPUTS = (
     *("SecretArn", "EventsQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
@@ -129,6 +132,21 @@ def _latest(stack: Stack, namespace: str, metric: str, dimension: str, value: st
         Statistics=["Maximum"],
     )["Datapoints"]
     return float(max(points, key=lambda point: point["Timestamp"])["Maximum"]) if points else None
+
+
+def check_circuit(stack: Stack, settings: Settings) -> Iterator[Check]:
+    """Whether deliver leaves Segment alone because it has failed, by mode."""
+    for live in (True, False):
+        if settings.accepts(livemode=live):
+            name = f"Segment, {'live' if live else 'test'} mode"
+            circuit = stack.store().circuit(circuit_name(livemode=live))
+            if circuit.tripped:
+                said = (
+                    f"failed, {circuit.failures} times counted: left alone until {iso(circuit.until)}, then tried again"
+                )
+                yield bad(name, said, "docs/operations.md, When Segment is down")
+            else:
+                yield good(name, "no outage")
 
 
 def check_alarms(stack: Stack) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from tools.doctor.aws import check_alarms, check_deployment, check_functions, check_queues
+from tools.doctor.aws import check_alarms, check_circuit, check_deployment, check_functions, check_queues
 from tools.doctor.check import State, guarded, unknown
 from tools.doctor.door import check_door
 from tools.doctor.endpoint import check_endpoints
@@ -88,6 +88,7 @@ def _check_connections(stack: Stack, *, with_event: bool) -> Iterator[Check]:
         again=" ".join(stack.options),
     )
     yield from check_endpoints(stack, settings, secrets.stripe_api_key)
+    yield from guarded("Segment", partial(check_circuit, stack, settings))
     if with_event:
         yield from guarded("signed event", partial(check_door, stack, settings, secrets))
     else:

@@ -11,7 +11,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from tools.doctor.check import bad, good
+from stripe_to_segment.circuit import circuit_name
+from tools.doctor.check import bad, good, unknown
 from tools.samples import body_of
 from tools.send import UnreachableError, send
 from tools.tail import OutcomeLog
@@ -62,7 +63,8 @@ def harmless_event(now: float, *, livemode: bool) -> dict[str, Any]:
 
 def check_door(stack: Stack, settings: Settings, secrets: Secrets) -> Iterator[Check]:
     """Knock without a signature, then with one, then wait until deliver has said what it did."""
-    event = harmless_event(time.time(), livemode=not settings.accepts(livemode=False))
+    livemode = not settings.accepts(livemode=False)
+    event = harmless_event(time.time(), livemode=livemode)
     # Without a secret there is no signature to send.
     knocked = _post(stack, event, [])
     if knocked is None:
@@ -75,6 +77,9 @@ def check_door(stack: Stack, settings: Settings, secrets: Secrets) -> Iterator[C
     else:
         yield bad("unsigned request", f"{knocked.status}: {knocked.body}", "deploy again: make deploy")
     if not secrets.stripe_signing_secrets:
+        return
+    if stack.store().circuit(circuit_name(livemode=livemode)).tripped:
+        yield unknown("signed event", "not sent: while Segment is left alone, all events wait", "try again afterwards")
         return
     log = OutcomeLog(stack, time.time() - SKEW_SECONDS, event["id"])
     sent = _post(stack, event, secrets.stripe_signing_secrets)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.memory import Store
     from stripe_to_segment.segment_side.answers import Answer
 
-__all__ = ["Breaker", "Circuit"]
+__all__ = ["Breaker", "Circuit", "circuit_name"]
 
 # One failure is an accident, and nobody else has to wait for it.
 FAILURES = 3
@@ -97,7 +97,7 @@ class Breaker:
 
     def wait(self, *, livemode: bool) -> int | None:
         """Seconds for which calls of this mode have to wait, or None if they may be sent now."""
-        name, now = _name(livemode=livemode), self._clock()
+        name, now = circuit_name(livemode=livemode), self._clock()
         seen = self._seen.get(name, Circuit())
         if not seen.tripped or seen.probing or seen.until <= now:
             try:
@@ -113,7 +113,7 @@ class Breaker:
 
     def told(self, answers: Collection[Answer], *, livemode: bool) -> None:
         """Take notice of the answers to the calls of one mode."""
-        name, now = _name(livemode=livemode), self._clock()
+        name, now = circuit_name(livemode=livemode), self._clock()
         seen = self._seen.get(name, Circuit())
         circuit = seen.after(answers, now, self._base)
         if circuit == seen or not self._put(name, circuit, seen):
@@ -137,5 +137,6 @@ class Breaker:
         return written
 
 
-def _name(*, livemode: bool) -> str:
+def circuit_name(*, livemode: bool) -> str:
+    """Under which a mode's circuit is kept."""
     return "live" if livemode else "test"
