@@ -41,7 +41,6 @@ class Endpoint:
     events: frozenset[str]
     version: str | None
     enabled: bool
-    livemode: bool
     metadata: Mapping[str, str]
 
     def shortcomings(self) -> list[str]:
@@ -105,7 +104,7 @@ def _speaking(purpose: str, permission: str) -> Iterator[None]:
         if status == FORBIDDEN:
             raise ConfigurationError(
                 f"the Stripe API key may not {purpose} ({reason}): a restricted key needs the permission "
-                f"'Webhook Endpoints: {permission}'"
+                f"'Webhook Endpoints: {permission}'. Give it to this key, or set STRIPE_API_KEY to one that has it"
             ) from None
         if status in {BAD_REQUEST, NOT_FOUND}:
             said = getattr(error, "user_message", None) or reason
@@ -121,7 +120,6 @@ def _read(found: Any) -> Endpoint:
         events=frozenset(found.enabled_events),
         version=found.api_version,
         enabled=found.status == "enabled",
-        livemode=found.livemode,
         metadata=metadata.to_dict() if hasattr(metadata, "to_dict") else dict(metadata or {}),
     )
 

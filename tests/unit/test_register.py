@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
 from tests.unit.edges import Faulty, refusal
 from tests.unit.stripe_list import KEY, StripeList
-from tools import stack_options
+from tools import stack_options, stripe_access
 from tools.cli import app
 from tools.connections import KEPT_SECONDS
 from tools.registering import QUIET_TYPE, REPLACES, ROLE
@@ -390,6 +391,16 @@ def test_the_key_may_be_the_secrets_and_without_any_one_is_told(
     here.put_secret(stripe_api_key=KEY)
     assert "API key from the stack's secret" in run().stderr
     assert here.secret["stripe_api_key"] == KEY
+
+
+def test_on_a_terminal_the_key_is_asked_for_and_not_shown(here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRIPE_API_KEY")
+    monkeypatch.setattr(stripe_access, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    result = run(answer=f"{KEY}\n")
+    assert result.exit_code == 0
+    assert "Stripe API key:" in result.stderr
+    assert KEY not in result.output
+    assert len(signing(here)) == 1
 
 
 def test_the_key_decides_the_mode_and_the_other_one_is_mentioned(here: Deployed) -> None:
