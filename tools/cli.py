@@ -31,7 +31,7 @@ __all__ = ["app"]
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
-    help="Stripe webhooks into Segment calls: look at the mapping, and try a stack with sample events.",
+    help="Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and look after it.",
 )
 app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
@@ -56,7 +56,7 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Stripe webhooks into Segment calls: look at the mapping, and try a stack with sample events."""
+    """Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and look after it."""
 
 
 @app.command("explain")

@@ -64,19 +64,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=_port, default=0, help="port of the AWS emulator (default: any free one)")
     parser.add_argument("--page-port", type=_port, default=0, help=f"port of the page (default: {PAGE_PORT}, or any)")
     parser.add_argument("--no-samples", action="store_true", help="do not post the sample events")
-    options = parser.parse_args(arguments)
-    options.secret = options.secret.strip()
-    if options.secret and not options.secret.startswith("whsec_"):
-        # Not quoted: it may be a key.
-        parser.error(
-            "STRIPE_SECRET is no signing secret: it begins with whsec_, as `stripe listen --print-secret` prints it"
-        )
-    return options
-
-
-def _secret(options: argparse.Namespace) -> Secret:
-    own = Secret()
-    return Secret(stripe_signing_secrets=(*own.stripe_signing_secrets, *filter(None, [options.secret])))
+    return parser.parse_args(arguments)
 
 
 def _signing_secret(text: str) -> str:
@@ -96,7 +84,9 @@ def _port(text: str) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
-    secret = _secret(options)
+    secret = Secret()
+    if options.secret:
+        secret = Secret(stripe_signing_secrets=(*secret.stripe_signing_secrets, options.secret))
     sources = {"live": secret.segment_write_key, "test": secret.segment_test_write_key}
     with (
         Receiver(sources=sources) as receiver,

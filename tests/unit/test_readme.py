@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.plan import EVENTS
 from stripe_to_segment.settings import Settings
+from tools.cli import app
+from tools.webhook_endpoints import API_VERSION
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -129,6 +132,23 @@ def test_every_relative_link_resolves(path: Path) -> None:
         if heading:
             headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
             assert heading in [anchor(each) for each in headings], link
+
+
+def test_what_each_command_of_a_stack_needs_is_listed() -> None:
+    group: Any = typer.main.get_command(app)
+    # `dlq` is a group, whose commands need the same.
+    of_a_stack = {
+        name
+        for name, command in group.commands.items()
+        for each in [command, *getattr(command, "commands", {}).values()]
+        if any("--stack" in option.opts for option in each.params)
+    }
+    listed = (PROJECT / "docs/permissions.md").read_text(encoding="utf-8").split("\n## Commands\n")[1].split("\n## ")[0]
+    assert {row[0].strip("`") for row in rows(listed)} == of_a_stack
+
+
+def test_the_api_version_to_choose_is_the_one_that_register_takes() -> None:
+    assert set(re.findall(r"`(20\d\d-\d\d-\d\d\.\w+)`", section("Deploy"))) == {API_VERSION}
 
 
 def test_every_file_named_in_a_command_exists() -> None:
