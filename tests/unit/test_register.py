@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from stripe.params import WebhookEndpointCreateParams
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.mapping.catalog import CATALOG
@@ -110,6 +113,13 @@ def test_the_endpoint_gets_the_mapped_types_and_the_version_and_its_secret_is_ke
 
 def test_the_version_is_that_of_the_sample_events() -> None:
     assert {sample.event["api_version"] for sample in samples()} == {API_VERSION}
+
+
+def test_stripe_knows_the_version_and_every_mapped_type() -> None:
+    """As its own client lists them."""
+    known = set(re.findall(r'"([^"\s]+)"', inspect.getsource(WebhookEndpointCreateParams)))
+    assert len(known) > 200
+    assert {API_VERSION, *CATALOG} <= known
 
 
 def test_it_listens_only_once_its_secret_is_kept(here: Deployed, stripe: StripeWebhooks) -> None:
