@@ -27,6 +27,12 @@ def registered(local: Local, stripe_list: StripeList, monkeypatch: pytest.Monkey
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     stripe_list.clear()
     assert run("register").exit_code == 0
+    functions, receive = local.stack.clients.functions, local.stack.receive_function
+    # Another test may have published it a moment ago.
+    local.wait(
+        lambda: functions.get_function_configuration(FunctionName=receive, Qualifier="live").get("State") == "Active",
+        "receive is ready",
+    )
     yield local
     local.wait_until_idle()
     local.stack.put_secret(Secret())

@@ -259,6 +259,12 @@ def test_a_function_that_cannot_run_and_a_queue_that_is_not_fetched_are_told(her
     assert "nothing brings the queue's events" in failed("--no-event")["queue → deliver"][0]
 
 
+def test_a_function_that_was_just_deployed_is_not_wrong(here: Deployed) -> None:
+    here.functions.told = {"State": "Pending", "LastUpdateStatus": "InProgress"}
+    assert failed() == {}
+    assert not_checked()["deliver function"] == ("it is being made ready", "try again in a moment")
+
+
 def test_dead_letters_and_long_waits_are_told_with_where_to_look(here: Deployed) -> None:
     here.bury("{}", reason="http_400")
     here.sqs.send_message(QueueUrl=here.events_url, MessageBody="{}")

@@ -60,6 +60,8 @@ def check_functions(stack: Stack) -> Iterator[Check]:
         label = f"{name.lower()} function"
         if state in {"Active", "Inactive"} and update == "Successful":
             yield good(label, f"version {found.get('Version')} of {found.get('LastModified', '')[:19]}Z")
+        elif state == "Pending" or (state == "Active" and update == "InProgress"):
+            yield unknown(label, "it is being made ready", "try again in a moment")
         else:
             why = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
             yield bad(label, f"{state}, last update {update}: {why}", DEPLOY)
