@@ -15,6 +15,7 @@ from stripe_to_segment.mapping.plan import EVENTS
 from stripe_to_segment.settings import settings_from
 from tools import dead_letters, sample_commands
 from tools.backfill import backfill_command
+from tools.commands import Commands
 from tools.doctor import doctor_command
 from tools.explain import explain
 from tools.forget import forget_command
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     help="Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and look after it.",
@@ -124,6 +125,8 @@ def plan_command(
     RENAME_EVENTS and DROP_EVENTS apply to its names, PERSONAL_TRAITS and HASH_EMAIL to its traits. The rules are the
     body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has these rules alone) or Update Rules (PATCH,
     beside others). The schema forbids what the plan does not name; the rules leave that to the source's own settings.
+
+    Exit status: 0, or 2 if a setting cannot be used.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from tools.commands import Commands
 from tools.dead_letter_queue import DeadLetter, Pass, Result, purge, redrive
 from tools.dead_letter_tables import as_object, as_table, as_text, grouped
 from tools.local_stack.console import make_console
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     help="Look at dead letters, send them to be delivered again, or delete them. On AWS (--stack) or here (--local).",
 )

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tools.commands import Commands
 from tools.inputs import STDIN, dump, read_events
 from tools.samples import api_gateway_request, body_of, freshen, sample, samples, sqs_batch
 from tools.signing import SAMPLE_SECRET
@@ -19,7 +20,7 @@ __all__ = ["app"]
 
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:stripe-to-segment-EventsQueue"
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     help="Print sample events, or the requests and batches that carry them, for `sam local invoke -e`.",
 )
@@ -33,7 +34,16 @@ Fresh = Annotated[
 
 @app.command("list")
 def list_command(as_json: Annotated[bool, typer.Option("--json", help="One JSON line per sample.")] = False) -> None:
-    """List the sample events in the order in which they happened."""
+    """List the sample events in the order in which they happened.
+
+    Exit status: 0.
+
+    Examples
+    --------
+      stripe-to-segment sample list
+
+      stripe-to-segment sample list --json | jq -r .path
+    """
     for each in samples():
         if as_json:
             typer.echo(json.dumps({"name": each.name, "type": each.type, "path": str(each.path)}))
@@ -45,7 +55,13 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="One JSON 
 def event(names: Names = None, *, everything: Everything = False, fresh: Fresh = True) -> None:
     """Print events: one as Stripe posts it, several as JSON lines.
 
-    Example: stripe-to-segment sample event --all | stripe-to-segment send -
+    Exit status: 0; 2 if nothing was chosen, or what was is no sample and no file.
+
+    Examples
+    --------
+      stripe-to-segment sample event invoice.paid.manual
+
+      stripe-to-segment sample event --all | stripe-to-segment send -
     """
     events = _chosen(names, everything=everything, fresh=fresh)
     for each in events:
@@ -65,7 +81,11 @@ def request(
 ) -> None:
     """Print the API Gateway request, freshly signed, that invokes the receive function with an event.
 
-    Example: stripe-to-segment sample request invoice.paid.manual | sam local invoke ReceiveFunction -e -
+    Exit status: 0; 2 if it is no sample and no file.
+
+    Examples
+    --------
+      stripe-to-segment sample request invoice.paid.manual | sam local invoke ReceiveFunction -e -
     """
     secret = secret or str(read_stack_file().get("signing_secret") or SAMPLE_SECRET)
     for each in _chosen([name], everything=False, fresh=fresh)[:1]:
@@ -82,7 +102,11 @@ def batch(
 ) -> None:
     """Print the SQS batch that invokes the deliver function with events.
 
-    Example: stripe-to-segment sample batch customer.created invoice.paid.manual | sam local invoke DeliverFunction -e -
+    Exit status: 0; 2 if nothing was chosen, or what was is no sample and no file.
+
+    Examples
+    --------
+      stripe-to-segment sample batch customer.created invoice.paid.manual | sam local invoke DeliverFunction -e -
     """
     bodies = [body_of(each) for each in _chosen(names, everything=everything, fresh=fresh)]
     typer.echo(dump(sqs_batch(bodies, queue_arn, int(time.time()))))

@@ -125,8 +125,8 @@ def send_command(
 
     Exit status: 0 if every event was accepted, 1 if one was refused or could not be read, 2 if nothing could be sent.
 
-    One sample, the samples as if they happened now, and a file to a deployed stack:
-
+    Examples
+    --------
       stripe-to-segment send events/customer.subscription.created.trialing.json
 
       stripe-to-segment send --fresh events/

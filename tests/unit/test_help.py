@@ -1,0 +1,41 @@
+"""What `--help` says of every command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from tools.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def commands(command: Any, *names: str) -> Iterator[tuple[str, str]]:
+    """Each command by its full name, with its help."""
+    for name, each in getattr(command, "commands", {}).items():
+        yield from commands(each, *names, name)
+    if not hasattr(command, "commands"):
+        yield " ".join(names), command.help
+
+
+HELP = dict(commands(typer.main.get_command(app)))
+
+
+def test_all_commands_are_found() -> None:
+    assert {"explain", "register", "dlq list", "sample request"} <= set(HELP)
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_the_help_says_what_the_exit_status_means_and_gives_an_example(command: str) -> None:
+    before, _, examples = HELP[command].partition("Examples\n--------\n")
+    assert "Exit status: 0" in before
+    assert f"stripe-to-segment {command}" in examples
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_the_help_flows_into_whatever_width_there_is(command: str) -> None:
+    before, _, _ = HELP[command].partition("Examples\n")
+    assert "\n" not in before.replace("\n\n", "")
