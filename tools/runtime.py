@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tools.built_function import BuiltFunction
 
-__all__ = ["Result", "RuntimeMissingError", "run"]
+__all__ = ["Result", "RuntimeMissingError", "run", "runtime_environment"]
 
 # The emulator comes with the aws-sam-cli package, the client with awslambdaric and what it requires.
 EMULATORS = Path(__file__).resolve().parents[1] / ".tools/sam/lib/python3.13/site-packages/samcli/local/rapid"
@@ -99,7 +99,7 @@ def run(
                 *(sys.executable, "-S", "-s", "-m", "awslambdaric", function.handler),
             ],
             cwd=function.code,
-            env=_environment(function, _client(Path(scratch))) | dict(environment),
+            env=runtime_environment(function, Path(scratch)) | dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -151,7 +151,15 @@ def _client(scratch: Path) -> Path:
     return folder
 
 
-def _environment(function: BuiltFunction, client: Path) -> dict[str, str]:
+def runtime_environment(function: BuiltFunction, scratch: Path) -> dict[str, str]:
+    """The environment in which the interface client runs a function; `scratch` is an empty folder for the client.
+
+    Raises
+    ------
+    RuntimeMissingError
+        When the client is not installed.
+    """
+    client = _client(scratch)
     # Later layers are unpacked over earlier ones, so they are looked into first.
     path = [client, function.code, *(layer / "python" for layer in reversed(function.layers))]
     return {

@@ -20,6 +20,7 @@ from stripe_to_segment.secrets import SecretSource
 from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from_environment
+from stripe_to_segment.snapshots import snapshot_hooks
 from stripe_to_segment.store import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader
 from stripe_to_segment.verdicts import Fate
@@ -30,10 +31,16 @@ COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
 RESERVE = 8.0
 
 settings = settings_from_environment()
+
+
+@cache
+def secrets_manager() -> Any:
+    """The client, made when the secret is first needed."""
+    return boto3.client("secretsmanager")
+
+
 session = patient_session()
-secret = SecretSource(
-    lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
-)
+secret = SecretSource(lambda: secrets_manager().get_secret_value(SecretId=settings.secret_arn)["SecretString"])
 reader = StripeReader(lambda: secret.get().stripe_api_key, settings.stripe_api_base)
 
 
@@ -53,6 +60,9 @@ def queues() -> Queues:
 def breaker() -> Breaker:
     """Keeps events back while Segment is to be left alone; what it saw last stays across invocations."""
     return Breaker(store(), time.time, settings.retry_base_seconds)
+
+
+snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, session.close, breaker.cache_clear))
 
 
 @metrics.log_metrics

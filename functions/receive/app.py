@@ -14,6 +14,7 @@ from stripe_to_segment.observability import count, logger, metrics
 from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
 from stripe_to_segment.secrets import SecretSource
 from stripe_to_segment.settings import settings_from_environment
+from stripe_to_segment.snapshots import snapshot_hooks
 
 METRIC_OF = {"queue": "EventsQueued", "ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
 
@@ -21,15 +22,24 @@ METRIC_OF = {"queue": "EventsQueued", "ignored": "EventsIgnored", "refused": "Re
 DOUBTFUL = frozenset({"wrong", "stale", "future"})
 
 settings = settings_from_environment()
-secret = SecretSource(
-    lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
-)
+
+
+@cache
+def secrets_manager() -> Any:
+    """The client, made when the secret is first needed."""
+    return boto3.client("secretsmanager")
+
+
+secret = SecretSource(lambda: secrets_manager().get_secret_value(SecretId=settings.secret_arn)["SecretString"])
 
 
 @cache
 def sqs() -> Any:
     """The client, made when the first event is queued."""
     return boto3.client("sqs")
+
+
+snapshot_hooks(prepare=(secrets_manager, sqs), renew=(secret.forget,))
 
 
 @metrics.log_metrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -156,3 +156,23 @@ def test_events_wait_while_there_is_no_write_key(local: Local) -> None:
         local.stack.publish(local.stack.deliver_function)
     local.wait(local.calls, "the event is delivered once there is a key")
     assert local.calls() == ["identify"]
+
+
+@pytest.mark.parametrize("apply_on", ["PublishedVersions", "None"])
+def test_an_event_goes_its_way_with_snapshots_and_without(
+    local: Local, apply_on: Literal["PublishedVersions", "None"]
+) -> None:
+    functions = local.stack.clients.functions
+    names = (local.stack.receive_function, local.stack.deliver_function)
+
+    def started() -> bool:
+        live = [functions.get_function_configuration(FunctionName=name, Qualifier="live") for name in names]
+        return all((each["SnapStart"]["ApplyOn"], each["State"]) == (apply_on, "Active") for each in live)
+
+    for name in names:
+        functions.update_function_configuration(FunctionName=name, SnapStart={"ApplyOn": apply_on})
+        local.stack.publish(name)
+    local.wait(started, "the functions are there")
+    local.post("customer.created")
+    local.wait(local.calls, "the event arrives")
+    local.wait_until_idle()

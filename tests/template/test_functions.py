@@ -45,7 +45,20 @@ def test_every_log_group_forgets(template: Template) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_traced(template: Template, function: str) -> None:
-    assert template.properties(function)["TracingConfig"] == {"Mode": "Active"}
+    assert template.properties(function)["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
+    assert template.default("Tracing") == "Active"
+
+
+@pytest.mark.parametrize("function", ["ReceiveFunction", "DeliverFunction"])
+def test_a_function_starts_from_a_snapshot_only_if_the_user_says_so(template: Template, function: str) -> None:
+    """A snapshot of a Python function costs by the month, for every version that was ever published."""
+    applied = {"Fn::If": ["SnapshotsAreWanted", "PublishedVersions", "None"]}
+    assert template.properties(function)["SnapStart"] == {"ApplyOn": applied}
+    assert template.default("SnapStart") == "off"
+    assert template.body["Conditions"]["SnapshotsAreWanted"] == {"Fn::Equals": [{"Ref": "SnapStart"}, "on"]}
+    # Lambda allows no snapshot beside these.
+    assert not {"EphemeralStorage", "FileSystemConfigs"} & set(template.properties(function))
+    assert "ProvisionedConcurrencyConfig" not in template.properties(f"{function}Aliaslive")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

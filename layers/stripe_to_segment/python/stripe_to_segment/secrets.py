@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,8 +75,12 @@ class SecretSource:
     def __init__(self, fetch: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing, as at the start."""
         self._secrets: Secrets | None = None
-        self._fetched_at = 0.0
+        self._fetched_at = -math.inf
         self._failure = ""
 
     def get(self) -> Secrets:

@@ -1,0 +1,48 @@
+"""The handler of a function under test: what is left of its snapshot when the first event comes.
+
+Its hooks are registered after the function's own. Before a snapshot the last comes first, so this makes the function
+one that has served already; after it the last comes last, so this sees what the function's own hooks left.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+
+import app  # type: ignore[import-not-found]
+
+SEED = 1
+seen: dict[str, object] = {}
+session = getattr(app, "session", None)
+makers = [name for name in ("secrets_manager", "sqs", "store", "queues") if hasattr(app, name)]
+
+
+def state() -> dict[str, object]:
+    pools = [adapter.poolmanager.pools for adapter in session.adapters.values()] if session else []
+    return {"secret": app.secret._secrets is not None, "connections": sum(len(pool) for pool in pools)}
+
+
+def serve() -> None:
+    app.secret._secrets = object()
+    if session:
+        session.get_adapter("http://127.0.0.1").poolmanager.connection_from_url("http://127.0.0.1")
+    random.seed(SEED)
+    seen["in the snapshot"] = state()
+
+
+def look() -> None:
+    seen["at the first event"] = state()
+
+
+register_before_snapshot(serve)
+register_after_restore(look)
+
+
+def handler(_event: dict[str, Any], _context: object) -> dict[str, object]:
+    shared = random.Random(SEED).random()  # noqa: S311 - what every copy would draw
+    return seen | {
+        "clients ready": sum(getattr(app, name).cache_info().currsize for name in makers),
+        "random numbers differ": random.random() != shared,  # noqa: S311 - the same
+    }
