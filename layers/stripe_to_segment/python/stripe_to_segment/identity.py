@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import metadata_of, text
 from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
 
@@ -96,7 +97,7 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
     if user_id is None and (reference := text(event.object.get("client_reference_id"))):
         user_id, rung = reference, Rung.CLIENT_REFERENCE
     if customer is not None:
-        places.append(metadata_of(customer))
+        places = [*places, metadata_of(customer)]
         if user_id is None and (user_id := _first(places, settings.user_id_keys)):
             rung = Rung.CUSTOMER_API
     opted = _first(places, ("analytics_opt_out",))
@@ -129,6 +130,7 @@ def resolve(stated: Stated, profile: Profile, stranger: str, settings: Settings)
             return Identity(None, anonymous_id or stranger, Rung.UNKNOWN)
 
 
+@asked_once
 def _places(event: StripeEvent) -> list[dict[str, str]]:
     return [metadata_of(event.object), subscription_metadata_of(event.object)]
 

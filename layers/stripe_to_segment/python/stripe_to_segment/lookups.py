@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stripe_to_segment.identity import stated_by
+from stripe_to_segment.identity import names_user
 from stripe_to_segment.mapping.checkout import is_order
 from stripe_to_segment.mapping.naming import products_needed
 from stripe_to_segment.stripe_side.fields import text
@@ -30,7 +30,7 @@ class Lookup(NamedTuple):
 def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:
     """What to read for this event, given what is known already."""
     wanted: list[tuple[str, str]] = []
-    named = stated_by(event, settings).user_id or profile.user_id
+    named = profile.user_id or names_user(event, settings)
     if not named and (event.customer or "").startswith("cus_") and event.type != "customer.deleted":
         wanted.append(("customer", event.customer or ""))
     session = text(event.object.get("id"))

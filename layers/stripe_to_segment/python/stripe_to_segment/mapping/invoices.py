@@ -9,6 +9,7 @@ from stripe_to_segment.mapping.plan import Name
 from stripe_to_segment.mapping.products import products_of
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.discount import coupon_code
+from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import integer, iso_time, text
 from stripe_to_segment.stripe_side.money import major
 
@@ -20,16 +21,27 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.lines import Line
 
-__all__ = ["collected", "paid", "payment_action_required", "payment_failed"]
+__all__ = ["collected", "lines_of", "paid", "payment_action_required", "payment_failed"]
 
 DAY = 86_400
+
+
+@asked_once
+def lines_of(event: StripeEvent) -> tuple[Line, ...]:
+    """The lines of an event's invoice."""
+    return read.lines_of(event.object)
+
+
+@asked_once
+def _amounts_of(event: StripeEvent) -> read.InvoiceAmounts:
+    return read.amounts_of(event.object)
 
 
 def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """invoice.paid: Order Completed for a first invoice, Subscription Renewed for a period's, else Invoice Paid."""
     invoice = event.object
     reason = text(invoice.get("billing_reason"))
-    amounts, lines = read.amounts_of(invoice), read.lines_of(invoice)
+    amounts, lines = _amounts_of(event), lines_of(event)
     if reason == "subscription_cycle":
         name = Name.SUBSCRIPTION_RENEWED
     elif amounts.collected <= 0:
@@ -77,7 +89,7 @@ def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
 def collected(event: StripeEvent) -> tuple[str, int] | None:
     """Lower-case currency and minor units that this invoice adds to the customer's lifetime value."""
     currency = text(event.object.get("currency"))
-    return None if currency is None else (currency, read.amounts_of(event.object).collected)
+    return None if currency is None else (currency, _amounts_of(event).collected)
 
 
 def _unpaid(invoice: JsonObject) -> dict[str, Any]:

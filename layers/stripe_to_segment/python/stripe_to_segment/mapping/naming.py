@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.stripe_side import charge, invoice, subscription
+from stripe_to_segment.mapping.invoices import lines_of
+from stripe_to_segment.mapping.subscription_state import after_of, before_of
+from stripe_to_segment.stripe_side import charge
 from stripe_to_segment.stripe_side.event import asked_once
 
 if TYPE_CHECKING:
@@ -17,10 +19,10 @@ __all__ = ["orders_needed", "products_needed"]
 def products_needed(event: StripeEvent) -> list[str]:
     """Ids of products whose name is needed because the price has none of its own."""
     if event.type.startswith("customer.subscription."):
-        items = (*subscription.items_of(event.object), *subscription.items_of(event.before))
+        items = (*after_of(event).items, *before_of(event).items)
         prices = [item.price for item in items]
-    elif event.type.startswith("invoice."):
-        prices = [line.price for line in invoice.lines_of(event.object)]
+    elif event.type == "invoice.paid":
+        prices = [line.price for line in lines_of(event)]
     else:
         return []
     return [price.product for price in prices if price.product and not price.label]

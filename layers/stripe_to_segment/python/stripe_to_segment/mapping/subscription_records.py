@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name
 from stripe_to_segment.mapping.mrr_changes import change_of, counted, knows_better, lost_mrr, moment_of, record_in
@@ -29,8 +29,10 @@ def record_of(event: StripeEvent, known: Known, *, rank: int) -> SubscriptionRec
         was = remembered.status if remembered.status != state.status else remembered.was
     ends = event.type.endswith(".deleted")
     as_of = (event.created, rank)
-    return replace(
-        _snapshot(state, as_of, known),
+    return _snapshot(
+        state,
+        as_of,
+        known,
         came_from=_snapshot(before_of(event), as_of, known).digest,
         was=was,
         lost=lost_mrr(event, state, remembered) if ends else None,
@@ -45,7 +47,7 @@ def _told_until(remembered: SubscriptionRecord | None) -> Watermark:
     return remembered.as_of if remembered.lost is None else remembered.lost_as_of
 
 
-def _snapshot(state: State, as_of: Watermark, known: Known) -> SubscriptionRecord:
+def _snapshot(state: State, as_of: Watermark, known: Known, **more: Any) -> SubscriptionRecord:
     main = state.main
     return SubscriptionRecord(
         as_of=as_of,
@@ -58,6 +60,7 @@ def _snapshot(state: State, as_of: Watermark, known: Known) -> SubscriptionRecor
         quantity=state.quantity,
         trial_end=trial_of(state.subscription)[1],
         cancels_at=cancellation_scheduled_for(state.subscription),
+        **more,
     )
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["State", "after_of", "before_of", "plan_properties"]
 
 
+# What the items and the monthly value of a subscription are read from.
+PRICED = frozenset({"items", "plan", "price", "quantity", "discounts", "discount"})
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """A subscription at one moment: before the event, or after it."""
@@ -78,7 +82,10 @@ def after_of(event: StripeEvent) -> State:
 @asked_once
 def before_of(event: StripeEvent) -> State:
     """The subscription as it was before an update, as far as `previous_attributes` tells."""
-    before = event.before
+    before, after = event.before, after_of(event)
+    if not event.previous.keys() & PRICED:
+        # Most updates, and every other event, leave alone what the customer pays for.
+        return State(before, after.items, after.value)
     items = items_before(event.object, event.previous, before)
     return State(before, items, monthly_value(before, items))
 

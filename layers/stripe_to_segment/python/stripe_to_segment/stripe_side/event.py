@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["StripeEvent", "asked_once", "decoded", "event_from", "parse_event", "scope_of"]
 
 
+def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent], T]:
+    """A question to an event that it keeps the answer to: looking up, mapping and learning ask the same ones."""
+
+    @wraps(question)
+    def answer(event: StripeEvent) -> T:
+        try:
+            found: T = event.answers[question]
+        except KeyError:
+            found = event.answers[question] = question(event)
+        return found
+
+    return answer
+
+
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
@@ -36,34 +50,24 @@ class StripeEvent:
     answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
+    @asked_once
     def scope(self) -> str:
         """Account and mode, which never mix: the prefix of every key and messageId."""
         return scope_of(self.account, livemode=self.livemode)
 
     @property
+    @asked_once
     def before(self) -> JsonObject:
         """The object as it was before this event, as far as `previous_attributes` tells."""
         return merged(self.object, self.previous)
 
     @property
+    @asked_once
     def customer(self) -> str | None:
         """The Stripe customer the object belongs to: its `customer`, `customer_account`, or the customer itself."""
         if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
             return text(self.object.get("id"))
         return reference(self.object.get("customer")) or reference(self.object.get("customer_account"))
-
-
-def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent], T]:
-    """A question to an event that it keeps the answer to: looking up, mapping and learning ask the same ones."""
-
-    @wraps(question)
-    def answer(event: StripeEvent) -> T:
-        if question not in event.answers:
-            event.answers[question] = question(event)
-        found: T = event.answers[question]
-        return found
-
-    return answer
 
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
