@@ -19,7 +19,7 @@ export SAM_CLI_TELEMETRY := 0
 # Stale or foreign settings of a caller's shell must not move the installation elsewhere.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help install build run demo screenshot test truth fuzz golden check format docs invoke bench deploy lock clean FORCE
+.PHONY: help install build run demo screenshot test truth fuzz golden check format docs invoke bench burst deploy lock clean FORCE
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ invoke: build install ## Run a built function under AWS's runtime emulator: FUNC
 
 bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed against limits and peers; writes benchmarks/README.md, docs/cost.md
 	PYTHONPATH="$(CURDIR):$(CURDIR)/layers/stripe_to_segment/python" .tools/bench/bin/python -m benchmarks
+
+burst: build install ## Post 10,000 events to the local stack at full speed; all must arrive; EVENTS=1000 posts fewer
+	PYTHONPATH="$(CURDIR)" $(PYTHON) -m benchmarks.burst
 
 deploy: build ## Deploy into the AWS account of your credentials; asks, offering the defaults
 	$(SAM) deploy --guided

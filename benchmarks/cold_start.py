@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measured import Measured, Target, interleaved
+from benchmarks.measured import Measured, interleaved
+from benchmarks.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ ENVIRONMENT = {
     "EVENTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/events",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
     "STATE_TABLE": "state",
-    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_SERVICE_NAME": "stripe-to-segment-deliver",
     "POWERTOOLS_METRICS_NAMESPACE": "StripeToSegment",
 }
 

@@ -1,4 +1,4 @@
-"""Figures of one run: values per subject, their median and spread, and the ratios that are held against targets."""
+"""Figures of one run: values per subject, their median and spread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyperf
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Measured", "Target", "interleaved"]
+__all__ = ["Measured", "interleaved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +41,6 @@ class Measured:
     def over(self, other: Measured) -> float:
         """The median of the ratios to another subject, value by value: what disturbs a round disturbs both."""
         return statistics.median(mine / theirs for mine, theirs in zip(self.values, other.values, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A ratio (or a count) and the most it may be."""
-
-    name: str
-    found: float
-    most: float
-    note: str = ""
-
-    @property
-    def met(self) -> bool:
-        """Whether it is within its limit."""
-        return self.found <= self.most
 
 
 def interleaved(

@@ -18,16 +18,22 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Receiver:
-    """Where it listens, and how many requests it has taken."""
+    """Where it listens, and how many requests and bytes it has taken."""
 
-    def __init__(self, port: int, taken: Synchronized[int]) -> None:
+    def __init__(self, port: int, taken: Synchronized[int], size: Synchronized[int]) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._taken = taken
+        self._size = size
 
     @property
     def requests(self) -> int:
         """Requests so far."""
         return self._taken.value
+
+    @property
+    def bytes(self) -> int:
+        """Bytes so far, headers included."""
+        return self._size.value
 
 
 @contextlib.contextmanager
@@ -35,16 +41,17 @@ def receiving() -> Iterator[Receiver]:
     """Run it in a process of its own; with two processors or more, it gets the last one and this process the others."""
     listener = socket.create_server(("127.0.0.1", 0))
     taken: Synchronized[int] = multiprocessing.Value("q", 0)
+    size: Synchronized[int] = multiprocessing.Value("q", 0)
     processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     context = multiprocessing.get_context("fork")
-    process = context.Process(target=_serve, args=(listener, taken, processors[-1:]), daemon=True)
+    process = context.Process(target=_serve, args=(listener, taken, size, processors[-1:]), daemon=True)
     process.start()
     port = listener.getsockname()[1]
     listener.close()
     if len(processors) > 1:
         os.sched_setaffinity(0, processors[:-1])
     try:
-        yield Receiver(port, taken)
+        yield Receiver(port, taken, size)
     finally:
         process.terminate()
         process.join()
@@ -52,7 +59,7 @@ def receiving() -> Iterator[Receiver]:
             os.sched_setaffinity(0, processors)
 
 
-def _serve(listener: socket.socket, taken: Synchronized[int], processors: list[int]) -> None:
+def _serve(listener: socket.socket, taken: Synchronized[int], size: Synchronized[int], processors: list[int]) -> None:
     # asyncio is not needed by anybody else here, and forked before it starts.
     import asyncio  # noqa: PLC0415
 
@@ -72,6 +79,7 @@ def _serve(listener: socket.socket, taken: Synchronized[int], processors: list[i
                 if len(self._waiting) < end + 4 + length:
                     return
                 del self._waiting[: end + 4 + length]
+                size.value += end + 4 + length
                 taken.value += 1
                 self._transport.write(ANSWER)  # type: ignore[attr-defined]
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cold_start import FLOOR
+from benchmarks.pages import README, between_marks, machine, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from benchmarks.measured import Measured, Target
+    from benchmarks.measured import Measured
+    from benchmarks.targets import Target
 
-__all__ = ["between_marks", "table", "write_report"]
+__all__ = ["write_report"]
 
-README = Path(__file__).with_name("README.md")
 WARM_NAMES = {
     "deliver": "**deliver**, 100 events to a batch",
     "queue": "segment-analytics-python 2.4.0, queue and flush in the handler",
@@ -37,13 +35,14 @@ def write_report(  # noqa: PLR0913, PLR0917 - every part of one run
     warm: dict[str, Measured],
     found: dict[str, Any],
     growth: dict[int, dict[str, float]],
+    memory: dict[str, dict[str, float]],
     targets: list[Target],
     seconds: float,
 ) -> None:
     """Print the tables and put them into the README."""
     text = "\n\n".join(
         [
-            f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. The run took {seconds:.0f} s.",
+            f"{datetime.now(UTC):%Y-%m-%d}, {machine()}. The run took {seconds:.0f} s.",
             "### Targets",
             table(("target", "found", "limit", "met"), _target_rows(targets)),
             "### Cold start: import in a fresh process",
@@ -53,23 +52,12 @@ def write_report(  # noqa: PLR0913, PLR0917 - every part of one run
             _one_batch(warm, found),
             "### Growth: deliver, batches of 100",
             table(("events", "processor µs an event", "peak memory, MB"), _growth_rows(growth)),
+            "### Memory: one invocation after a cold start, in AWS's runtime",
+            table(("invocation", "peak memory, MB", "processor ms here, the start included"), _memory_rows(memory)),
         ]
     )
     print(text)
     README.write_text(between_marks(README.read_text("utf-8"), text), "utf-8")
-
-
-def between_marks(page: str, text: str) -> str:
-    """The page with what stands between its two marks replaced."""
-    head, start, rest = page.partition("<!-- figures -->\n")
-    _, end, tail = rest.partition("<!-- end of figures -->")
-    return f"{head}{start}\n{text}\n\n{end}{tail}"
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table; all columns but the first are set right."""
-    rule = ("---", *("---:" for _ in head[1:]))
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
 def _one_batch(warm: dict[str, Measured], found: dict[str, Any]) -> str:
@@ -97,16 +85,11 @@ def _warm_rows(warm: dict[str, Measured]) -> Iterator[tuple[str, ...]]:
         yield name, f"{each.over(warm['yardstick']):.2f}", f"{each.median * 1e6:.0f}", f"±{each.spread:.0%}"
 
 
+def _memory_rows(memory: dict[str, dict[str, float]]) -> Iterator[tuple[str, ...]]:
+    for name, each in memory.items():
+        yield name, f"{each['megabytes']:.0f}", f"{each['seconds'] * 1e3:.0f}"
+
+
 def _growth_rows(growth: dict[int, dict[str, float]]) -> Iterator[tuple[str, ...]]:
     for size, each in growth.items():
         yield f"{size:,}", f"{each['seconds'] * 1e6:.0f}", f"{each['peak'] / 1e6:.0f}"
-
-
-def _machine() -> str:
-    processor = platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text("utf-8").splitlines() if line.startswith("model name")]
-        processor = f"{names[0].partition(':')[2].strip()} ({processor})" if names else processor
-    load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
-    return f"{os.cpu_count()} cores {processor}, {platform.system()}, Python {platform.python_version()}{load}"

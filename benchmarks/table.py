@@ -1,4 +1,4 @@
-"""A StateTable that counts: what one batch asks of DynamoDB."""
+"""A StateTable that counts: what a batch asks of DynamoDB."""
 
 from __future__ import annotations
 
@@ -7,30 +7,47 @@ from typing import Any
 
 __all__ = ["CountingTable"]
 
+WRITE_UNIT, READ_UNIT = 1024, 4096
+
 
 class CountingTable:
-    """An empty table behind the two operations that delivering uses."""
+    """A table behind the two operations that delivering uses; it has what was put into it.
+
+    `units` are those that DynamoDB charges for: written, a kilobyte each, and read, four kilobytes of an item each.
+    """
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
+        self.units: Counter[str] = Counter()
         self.keys_read = 0
-        self.bytes_written: list[int] = []
+        self._items: dict[str, dict[str, Any]] = {}
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        """Nothing is there."""
+        """What is there."""
         self.requests["BatchGetItem"] += 1
-        self.keys_read += sum(len(wanted["Keys"]) for wanted in RequestItems.values())
-        return {"Responses": {}}
+        found: dict[str, list[dict[str, Any]]] = {}
+        for table, wanted in RequestItems.items():
+            keys = [key["pk"]["S"] for key in wanted["Keys"]]
+            self.keys_read += len(keys)
+            found[table] = [self._items[key] for key in keys if key in self._items]
+            # What is not there costs as much as what is small.
+            self.units["read"] += sum(-(-_size(self._items.get(key, {})) // READ_UNIT) or 1 for key in keys)
+        return {"Responses": found}
 
     def put_item(self, *, Item: dict[str, dict[str, Any]], **condition: Any) -> dict[str, Any]:  # noqa: N803 - the same
         """Take an item, whose size DynamoDB charges for."""
         if "ConditionExpression" not in condition:
             raise AssertionError("a write without a condition")
         self.requests["PutItem"] += 1
-        self.bytes_written.append(sum(len(name) + _size(value) for name, value in Item.items()))
+        self.units["written"] += -(-_size(Item) // WRITE_UNIT)
+        self._items[Item["pk"]["S"]] = Item
         return {}
 
 
-def _size(value: dict[str, Any]) -> int:
+def _size(item: dict[str, dict[str, Any]]) -> int:
+    return sum(len(name) + _length(value) for name, value in item.items())
+
+
+def _length(value: dict[str, Any]) -> int:
     ((kind, content),) = value.items()
     return len(content) if kind == "B" else len(str(content).encode())

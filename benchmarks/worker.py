@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import statistics
 import sys
 import time
+from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from benchmarks.measured import interleaved
 from benchmarks.peers import naive_handler, queue_and_flush, signature, sync_calls, sync_mode
 from benchmarks.receiver import receiving
 from benchmarks.table import CountingTable
-from benchmarks.workload import SAMPLES, event_texts, large_event, sqs_batch
+from benchmarks.workload import SAMPLES, customers_events, event_texts, large_event, sqs_batch
 from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
@@ -28,14 +30,20 @@ from stripe_to_segment.store import DynamoStore
 from stripe_to_segment.verdicts import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from benchmarks.receiver import Receiver
     from stripe_to_segment.segment_side.calls import Call
 
 BATCH = 100
 DOOR_REQUESTS = 50
 PASSES = 5
 NOW = 2_000_000_000.0
+# How many events come in a batch: a trickle, usual traffic, a burst.
+LOADS = (2, 10, 100)
+CUSTOMERS = 200
+# The receiver counts a moment after it has answered.
+SETTLE_SECONDS = 0.1
 
 
 def main() -> None:
@@ -72,7 +80,7 @@ def main() -> None:
         }
         values = interleaved(subjects, rounds)
         values["deliver wall"] = tuple(wall[-rounds:])
-        facts = _one_batch(receiver.url, lambda: receiver.requests, batch)
+        facts = _one_batch(receiver, batch) | {"loads": {size: _load(receiver, size) for size in LOADS}}
         result.write_text(json.dumps({"values": values, **facts}), "utf-8")
 
 
@@ -147,24 +155,51 @@ def _as_it_is(call: dict[str, Any], _event: dict[str, Any]) -> object:
     return call
 
 
-def _one_batch(url: str, requests: Callable[[], int], batch: dict[str, Any]) -> dict[str, Any]:
-    """What one batch asks of Segment and of DynamoDB, and how much it and the door write to the log."""
+def _one_batch(receiver: Receiver, batch: dict[str, Any]) -> dict[str, Any]:
+    """What one batch of events of as many customers asks of Segment and of DynamoDB, the most that it can."""
     table = CountingTable()
-    app = deliver_function(url, lambda: DynamoStore(table, "state"))
-    before = requests()
-    log = _log_of(lambda: app.handler(batch, Context()))
-    time.sleep(0.1)
-    door = _door()
+    app = deliver_function(receiver.url, lambda: DynamoStore(table, "state"))
+    before = receiver.requests
+    app.handler(batch, Context())
+    time.sleep(SETTLE_SECONDS)
     return {
-        "https requests": requests() - before,
+        "https requests": receiver.requests - before,
         "reads": table.requests["BatchGetItem"],
         "writes": table.requests["PutItem"],
         "keys read": table.keys_read,
-        "write units": sum(-(-size // 1024) for size in table.bytes_written),
-        "log bytes deliver": len(log) / BATCH,
-        "log bytes receive": len(_log_of(door)) / DOOR_REQUESTS,
-        "event bytes": sum(len(text) for _, text in SAMPLES) / len(SAMPLES),
+        "write units": table.units["written"],
     }
+
+
+def _load(receiver: Receiver, size: int) -> dict[str, float]:
+    """What an event of simulated customers asks of everything behind the door, so many to a batch."""
+    table, texts = CountingTable(), customers_events(CUSTOMERS)
+    store = DynamoStore(table, "state")
+    app = deliver_function(receiver.url, lambda: store)
+    before = receiver.bytes
+    batches = [sqs_batch(list(each)) for each in batched(texts, size, strict=False)]
+    with _as_traced():
+        log = _log_of(lambda: [app.handler(batch, Context()) for batch in batches])
+        door = _log_of(_door())
+    time.sleep(SETTLE_SECONDS)
+    return {
+        "written": table.units["written"] / len(texts),
+        "writes": table.requests["PutItem"] / len(texts),
+        "read": table.units["read"] / len(texts),
+        "sent": (receiver.bytes - before) / len(texts),
+        "log deliver": len(log) / len(texts),
+        "lines deliver": log.count(b"\n") / len(texts),
+        "log receive": len(door) / DOOR_REQUESTS,
+        "lines receive": door.count(b"\n") / DOOR_REQUESTS,
+    }
+
+
+@contextlib.contextmanager
+def _as_traced() -> Iterator[None]:
+    """Lambda sets a trace header, sampled or not, whose id each line of the log carries; names have a usual length."""
+    os.environ["_X_AMZN_TRACE_ID"] = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
+    yield
+    del os.environ["_X_AMZN_TRACE_ID"]
 
 
 def _log_of(work: Callable[[], object]) -> bytes:

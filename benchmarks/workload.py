@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+import uuid
 from functools import cache
 from pathlib import Path
 
-__all__ = ["SAMPLES", "event_texts", "large_event", "sqs_batch"]
+from stripe_to_segment.mapping.catalog import CATALOG
+from tests.simulator.history import a_history
+
+__all__ = ["BIGGEST", "SAMPLES", "customers_events", "event_texts", "large_event", "largest", "sqs_batch"]
 
 ROOT = Path(__file__).resolve().parents[1]
 # What makes an event, a customer, a subscription, … another one. Products and prices are few in every account.
 IDS = re.compile(r'"(evt|cus|sub|si|in|il|cs|ch|pi|py|re)_([A-Za-z0-9_]+)"')
 LARGE = 10_000
+DAY = 86_400
 
 
 @cache
@@ -29,9 +35,36 @@ def event_texts(first: int, count: int) -> list[str]:
     ]
 
 
+@cache
+def customers_events(customers: int) -> tuple[str, ...]:
+    """What so many simulated customers do over years, in the order of its happening, as far as the catalog maps it.
+
+    A checkout or a renewal is some events of one customer within seconds, so a batch mostly has several of each.
+    """
+    told = []
+    for seed in range(customers):
+        events = [event for event in a_history(seed).events if event["type"] in CATALOG]
+        told += [(event["created"] + seed * DAY, event) for event in events]
+    told.sort(key=lambda entry: entry[0])
+    # With ids as long as Stripe's, for the sake of what is sent and logged.
+    return tuple(IDS.sub(lambda found: f'"{found[1]}_{found[2]:0>24}"', json.dumps(event)) for _, event in told)
+
+
 def large_event() -> str:
     """A sample event of at least ten kilobytes."""
     return min((text for _, text in SAMPLES if len(text) >= LARGE), key=len)
+
+
+BIGGEST = max((text for _, text in SAMPLES), key=len)
+
+
+def largest(number: int, size: int = 0) -> str:
+    """The largest sample event of some customer, grown to so many bytes as metadata grows events."""
+    event = json.loads(IDS.sub(rf'"\1_\g<2>{number}"', BIGGEST))
+    metadata = event["data"]["object"]["metadata"]
+    missing = size - len(json.dumps(event))
+    metadata.update({f"key_{count}": "x" * 500 for count in range(max(missing, 0) // 520)})
+    return json.dumps(event)
 
 
 def sqs_batch(texts: list[str]) -> dict[str, list[dict[str, object]]]:
@@ -39,7 +72,7 @@ def sqs_batch(texts: list[str]) -> dict[str, list[dict[str, object]]]:
     return {
         "Records": [
             {
-                "messageId": f"message-{number}",
+                "messageId": str(uuid.UUID(int=number)),
                 "receiptHandle": f"handle-{number}",
                 "body": text,
                 "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"},

@@ -58,12 +58,16 @@ class Result:
         The emulator's figure for the cold start; None if it gave none.
     log
         All that the function and the emulator wrote.
+    peak_megabytes, processor_seconds
+        The most memory that the function's process held, and its processor time, its start included.
     """
 
     answer: Any
     failed: bool
     init_milliseconds: float | None
     log: str
+    peak_megabytes: float
+    processor_seconds: float
 
 
 def run(
@@ -113,13 +117,14 @@ def run(
         reader.start()
         try:
             answer = _post(process, port, payload, function.timeout)
+            peak, spent = _used(process)
         finally:
             _stop(process)
             reader.join(START_SECONDS)
     text = "".join(lines)
     init = INIT.search(text)
     failed = isinstance(answer, dict) and "errorType" in answer
-    return Result(answer, failed, float(init[1]) if init else None, text)
+    return Result(answer, failed, float(init[1]) if init else None, text, peak, spent)
 
 
 def _emulator(scratch: Path) -> str:
@@ -212,10 +217,24 @@ def _follow(output: IO[str], lines: list[str], log: IO[str] | None) -> None:
                 log.flush()
 
 
+def _used(process: subprocess.Popen[str]) -> tuple[float, float]:
+    """The peak memory in MB and the processor seconds of the Python that the emulator started; 0 where it is gone."""
+    for pid in _started_by(process):
+        with contextlib.suppress(OSError):
+            peaks = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
+            ticks = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+            return sum(map(int, peaks)) / 1024, (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0, 0.0
+
+
+def _started_by(process: subprocess.Popen[str]) -> list[int]:
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(child) for each in tasks for child in each.read_text("ascii").split()]
+
+
 def _stop(process: subprocess.Popen[str]) -> None:
     """Stop the Python that the emulator started, which is in a group of its own, and the emulator."""
-    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
-    for pid in [*(int(child) for each in tasks for child in each.read_text("ascii").split()), process.pid]:
+    for pid in [*_started_by(process), process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()

@@ -80,7 +80,9 @@ def _queued(body: bytes, reply: Reply) -> Reply:
 def _note(reply: Reply) -> None:
     """One line and one counter for each request: ids, type and outcome, never a body or a header."""
     event = reply.event
-    fields = {"outcome": reply.outcome, "status": reply.status, "reason": reply.reason}
+    fields: dict[str, object] = {"outcome": reply.outcome, "status": reply.status}
+    if reply.reason:
+        fields["reason"] = reply.reason
     if event is not None:
         fields |= {
             "event_id": event.id,

@@ -67,7 +67,7 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
     )
 
 
-EMPTY = (None, "", {}, [])
+EMPTY: tuple[object, ...] = (None, "", {}, [])
 # Newest first; the `_decimal` beside a whole amount says the same, and alone where the amount is no whole number.
 AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 

@@ -1,0 +1,83 @@
+"""`make bench` fails where a limit is missed, and counts with the prices of what the template deploys."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.burst import Answer, Delivered, problems
+from benchmarks.cost import DELIVER_MB, LOADS, RECEIVE_MB, XRAY, cost_targets, costs
+from benchmarks.targets import Target, exit_status
+
+TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+# About what is measured, in seconds, bytes and units for an event.
+ASKED = {
+    "written": 0.7,
+    "writes": 0.7,
+    "read": 0.8,
+    "sent": 900.0,
+    "log deliver": 450.0,
+    "lines deliver": 1.2,
+    "log receive": 500.0,
+    "lines receive": 2.0,
+}
+FIGURES = {
+    "door": 0.0001,
+    "sqs": 0.0008,
+    "deliver": 0.0002,
+    "dynamodb": 0.0006,
+    "loads": {str(load.batch): ASKED for load in LOADS},
+}
+
+
+def test_a_missed_limit_fails_and_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status([Target("import / floor", 1.1, 1.3), Target("writes", 1.2, 1)]) == 1
+    assert capsys.readouterr().err == "missed: writes is 1.20, the limit is 1\n"
+
+
+def test_a_limit_is_met_up_to_itself() -> None:
+    assert exit_status([Target("writes", 1.0, 1)]) == 0
+
+
+def test_what_could_not_be_measured_is_no_success() -> None:
+    assert exit_status([Target("writes", math.nan, 1)]) == 1
+
+
+def test_the_aim_for_the_cost_can_be_met_and_missed() -> None:
+    assert exit_status(cost_targets(FIGURES)) == 0
+    assert exit_status(cost_targets(FIGURES | {"sqs": 0.1})) == 1
+
+
+def test_the_memory_that_is_counted_with_is_the_templates() -> None:
+    for name, megabytes in (("Receive", RECEIVE_MB), ("Deliver", DELIVER_MB)):
+        (default,) = re.findall(rf"^  {name}Memory:\n    Type: Number\n    Default: (\d+)$", TEMPLATE, re.MULTILINE)
+        assert int(default) == megabytes
+
+
+def test_one_trace_a_second_is_most_of_a_trickles_bill_and_little_of_a_bursts() -> None:
+    trickle, _, burst = (costs(FIGURES, load, direct=True) for load in LOADS)
+    assert trickle[XRAY] == pytest.approx(5 + 2.5)
+    assert burst[XRAY] == pytest.approx(5 * (1 + 99 * 0.05) / 100 + 5 / 100)
+
+
+ARRIVED = Delivered(calls=3, events=2, expected_calls=3, expected_events=2, left=0, violations=0, seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "delivered"),
+    [
+        ([Answer("/webhooks/stripe", 503, 0.1)], ARRIVED),
+        ([], ARRIVED._replace(calls=2)),
+        ([], ARRIVED._replace(events=1)),
+        ([], ARRIVED._replace(left=1)),
+        ([], ARRIVED._replace(violations=1)),
+    ],
+)
+def test_a_burst_fails_where_an_event_is_not_acknowledged_or_not_delivered(
+    answers: list[Answer], delivered: Delivered
+) -> None:
+    assert len([*problems(answers, delivered)]) == 1
+    assert not [*problems([Answer("/webhooks/stripe", 200, 0.1)], ARRIVED)]
