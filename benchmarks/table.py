@@ -11,14 +11,14 @@ WRITE_UNIT, READ_UNIT = 1024, 4096
 
 
 class CountingTable:
-    """A table behind the two operations that delivering uses; it has what was put into it.
+    """A table behind the three operations that delivering uses; it has what was put into it.
 
     `units` are those that DynamoDB charges for: written, a kilobyte each, and read, four kilobytes of an item each.
     """
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
-        self.units: Counter[str] = Counter()
+        self.units: dict[str, float] = {"written": 0, "read": 0}
         self.keys_read = 0
         self._items: dict[str, dict[str, Any]] = {}
 
@@ -33,6 +33,13 @@ class CountingTable:
             # What is not there costs as much as what is small.
             self.units["read"] += sum(-(-_size(self._items.get(key, {})) // READ_UNIT) or 1 for key in keys)
         return {"Responses": found}
+
+    def get_item(self, *, Key: dict[str, Any], ConsistentRead: bool, **_: Any) -> dict[str, Any]:  # noqa: N803 - the same
+        """What is there; half the price where it may be a moment old."""
+        self.requests["GetItem"] += 1
+        item = self._items.get(Key["pk"]["S"])
+        self.units["read"] += (-(-_size(item or {}) // READ_UNIT) or 1) * (1 if ConsistentRead else 0.5)
+        return {"Item": item} if item else {}
 
     def put_item(self, *, Item: dict[str, dict[str, Any]], **condition: Any) -> dict[str, Any]:  # noqa: N803 - the same
         """Take an item, whose size DynamoDB charges for."""
