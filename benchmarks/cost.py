@@ -48,7 +48,7 @@ GB = 10**9
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 ONE_PROCESSOR_MB = 1_769
 # The template's defaults; a test compares.
-RECEIVE_MB, DELIVER_MB = 256, 256
+RECEIVE_MB, DELIVER_MB = 512, 256
 
 # Waiting is not measured here, so it is assumed, generously: Lambda bills it too.
 SQS_SECONDS, DYNAMODB_SECONDS, SEGMENT_SECONDS = 0.010, 0.010, 0.150
