@@ -55,6 +55,7 @@ def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken
     assert said == {
         "level": "INFO",
         "message": "event delivered",
+        "message_id": "record-1",
         "received": 3,
         "fate": "delivered",
         "detail": "words",
@@ -68,12 +69,6 @@ def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken
     }
     assert "example.com" not in spoken.text
     assert "secret" not in spoken.text
-
-
-def test_a_line_names_the_message_of_a_record_that_is_not_done_with_or_holds_no_event(spoken: Spoken) -> None:
-    nameless = replace(verdict(Fate.IGNORED), event=None)
-    reported(verdict(Fate.RETRY), verdict(Fate.WAITING), verdict(Fate.DEAD), nameless, verdict(Fate.IGNORED))
-    assert [line.get("message_id") for line in spoken.lines] == ["record-1"] * 4 + [None]
 
 
 @pytest.mark.parametrize(

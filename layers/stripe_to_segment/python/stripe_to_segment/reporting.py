@@ -59,11 +59,12 @@ def _level(verdict: Verdicts) -> Callable[..., None]:
 
 
 def _fields(verdict: Verdicts) -> dict[str, object]:
-    fields: dict[str, object] = {"received": verdict.record.received, "fate": verdict.fate}
+    fields: dict[str, object] = {
+        "message_id": verdict.record.id,
+        "received": verdict.record.received,
+        "fate": verdict.fate,
+    }
     fields |= {name: said for name, said in (("reason", verdict.reason), ("detail", verdict.detail)) if said}
-    if verdict.event is None or verdict.fate not in {Fate.DELIVERED, Fate.IGNORED}:
-        # The id of the event tells enough of a record that is done with.
-        fields["message_id"] = verdict.record.id
     if (event := verdict.event) is not None:
         fields |= {
             "event_id": event.id,
