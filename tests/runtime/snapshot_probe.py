@@ -20,7 +20,7 @@ makers = [name for name in ("secrets_manager", "sqs", "store", "queues") if hasa
 
 
 def state() -> dict[str, object]:
-    pools = [adapter.poolmanager.pools for adapter in session.adapters.values()] if session else []
+    pools = [adapter.poolmanager.pools for adapter in set(session.adapters.values())] if session else []
     return {"secret": app.secret._secrets is not None, "connections": sum(len(pool) for pool in pools)}
 
 
