@@ -52,13 +52,16 @@ class History:
         return [happening.body for happening in self.happenings]
 
 
-def a_history(seed: int, *, shape: str | None = None, unknown: bool = False) -> History:
-    """The customer of this seed; `unknown` lets in contracts whose worth no payload tells."""
+def a_history(seed: int, *, shape: str | None = None, unknown: bool = False, start: int = START) -> History:
+    """The customer of this seed, who comes within 300 days of `start`, in epoch seconds.
+
+    `unknown` lets in contracts whose worth no payload tells.
+    """
     rng = Random(f"customer {seed}")  # noqa: S311 - a simulation has to be reproducible
     rendering = _rendering(rng, shape or rng.choice([*SHAPES]))
     stream, truth, customer = Stream(rng, rendering, f"{seed}"), Truth(), f"cus_{seed}"
     cashier, currency = Cashier(rng, stream, truth), rng.choice(CURRENCIES)
-    at = START + rng.randrange(300 * DAY)
+    at = start + rng.randrange(300 * DAY)
     body = _customer(customer, at)
     stream.moment()
     stream.emit("customer.created", at, body)

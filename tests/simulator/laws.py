@@ -24,15 +24,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.settings import Settings
     from tests.simulator.history import History
     from tests.simulator.worth import Payment
 
-__all__ = ["Ours", "in_order", "judged", "replayed", "shuffled_and_tripled", "through_outages", "with_the_clock"]
+__all__ = [
+    "Ours",
+    "in_order",
+    "judged",
+    "replayed",
+    "shuffled_and_tripled",
+    "sums_of",
+    "through_outages",
+    "traits_of",
+    "with_the_clock",
+]
 
 Json = dict[str, Any]
 FINE = {Fate.DELIVERED, Fate.IGNORED}
 ACCEPTED = Answer(Verdict.ACCEPTED)
 DOWN = Answer(Verdict.RETRY, "http_503")
+SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0"})
 
 
 @dataclass(slots=True)
@@ -44,13 +56,14 @@ class Ours:
     calls: list[Json] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     store: MemoryStore = field(default_factory=MemoryStore)
+    settings: Settings = SETTINGS
     _records: Iterator[int] = field(default_factory=count)
 
     def deliver(self, events: Iterable[Json], now: float | None = None) -> list[Json]:
         """One batch; gives the calls it brought."""
         before = len(self.calls)
         records = [Record(f"{next(self._records)}", json.dumps(event)) for event in events]
-        delivery = Delivery(SETTINGS, self.store, self.take, lambda call, _: call)
+        delivery = Delivery(self.settings, self.store, self.take, lambda call, _: call)
         for verdict in delivery.deliver(records, self.frozen_at if now is None else now):
             if verdict.fate not in FINE:
                 self.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason} {verdict.detail}")
@@ -79,9 +92,6 @@ class Ours:
             if "mrr_change" in each:
                 sums["mrr", currency] += each["mrr_change"]
         return sums
-
-
-SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0"})
 
 
 def in_order(history: History) -> Ours:
@@ -163,10 +173,10 @@ def with_the_clock(history: History) -> Ours:
     return ours
 
 
-def through_outages(history: History, seed: int) -> Ours:
-    """In order, but every fifth request is refused and of every tenth the answer is lost; what waits comes back later.
+def through_outages(history: History, seed: int, *, mixed: bool = False) -> Ours:
+    """Every fifth request is refused and of every tenth the answer is lost; what waits comes back later.
 
-    Segment keeps the first call of a messageId and drops its repeats.
+    In order, or `mixed`: every event three times, in any order. Segment keeps the first call of a messageId and drops its repeats.
     """
     rng = Random(f"outage {seed}")  # noqa: S311 - a simulation has to be reproducible
     ours = Ours(history.happenings[0].body["created"])
@@ -179,7 +189,10 @@ def through_outages(history: History, seed: int) -> Ours:
         ours.take(arriving, livemode=livemode)
         return dict.fromkeys((call.message_id for call in calls), DOWN if mood < 0.3 else ACCEPTED)
 
-    waiting = [Record(f"{number}", json.dumps(event)) for number, event in enumerate(history.events)]
+    events = [*history.events] * 3 if mixed else history.events
+    if mixed:
+        rng.shuffle(events)
+    waiting = [Record(f"{number}", json.dumps(event)) for number, event in enumerate(events)]
     last = [Record("last", json.dumps(history.last))]
     while waiting or last:
         size = rng.choice((1, 2, 5, 10))
@@ -198,12 +211,15 @@ def judged(history: History, ours: Ours, *, ordered: bool) -> list[str]:
     """The faults of a run, from the sums down to each payment; none where every law holds."""
     return [
         *ours.faults,
-        *_payments(history, ours),
-        *_refunds(history, ours, ordered=ordered),
-        *_changes(history, ours),
-        *_traits(history, ours),
+        *sums_of(history, ours, ordered=ordered),
+        *traits_of(history, ours),
         *_identifiers(ours),
     ]
+
+
+def sums_of(history: History, ours: Ours, *, ordered: bool = False) -> list[str]:
+    """The faults of the numbers: each payment and each refund once, and every change of mrr."""
+    return [*_payments(history, ours), *_refunds(history, ours, ordered=ordered), *_changes(history, ours)]
 
 
 def _payments(history: History, ours: Ours) -> Iterator[str]:
@@ -264,7 +280,7 @@ def _changes(history: History, ours: Ours) -> Iterator[str]:
             yield f"the changes of {subscription} sum to {sums[subscription]}, not {in_major(minor, currency)}"
 
 
-def _traits(history: History, ours: Ours) -> Iterator[str]:
+def traits_of(history: History, ours: Ours) -> Iterator[str]:
     """The last identify shows the mrr of all live subscriptions and what the customer was worth so far."""
     identifies = (call["traits"] for call in ours.calls if call["type"] == "identify")
     every = [traits for traits in identifies if traits.get("stripe_customer_id") == history.customer]
@@ -275,7 +291,7 @@ def _traits(history: History, ours: Ours) -> Iterator[str]:
     expected = None if None in mrr else in_major(sum(minor or 0 for minor in mrr), currency)
     if shown.get("mrr") != expected:
         yield f"the last identify shows mrr {shown.get('mrr')}, not {expected}"
-    shown_in = shown["currency"].lower()
+    shown_in = shown.get("currency", currency).lower()
     worth = in_major(history.truth.lifetime_value(shown_in), shown_in)
     if shown.get("lifetime_value", 0) != worth:
         yield f"the last identify shows a lifetime_value of {shown.get('lifetime_value')}, not {worth}"

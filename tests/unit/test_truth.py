@@ -45,10 +45,14 @@ def test_shuffled_and_tripled_every_sum_is_the_truth(shape: str) -> None:
     assert {seed: faults for seed in SEEDS if (faults := faults_shuffled(a_history(seed, shape=shape), seed))} == {}
 
 
-def test_outages_lose_nothing_and_double_nothing() -> None:
+@pytest.mark.parametrize("mixed", [False, True], ids=["in order", "shuffled and tripled"])
+def test_outages_lose_nothing_and_double_nothing(*, mixed: bool) -> None:
     """Requests refused, answers lost after Segment took the calls, records that come back late."""
     runs = {seed: a_history(seed) for seed in range(1, 61)}
-    faults = {seed: laws.judged(run, laws.through_outages(run, seed), ordered=True) for seed, run in runs.items()}
+    faults = {
+        seed: laws.judged(run, laws.through_outages(run, seed, mixed=mixed), ordered=not mixed)
+        for seed, run in runs.items()
+    }
     assert {seed: found for seed, found in faults.items() if found} == {}
 
 
@@ -228,6 +232,16 @@ def test_an_end_that_is_seen_twice_in_a_batch_knows_no_more_than_once() -> None:
     world.batch(end, end)
     world.deliver(seats(3, 1, NOW + 5))
     assert changes(world) == [20, -20, 0]
+
+
+def test_an_end_that_has_to_be_sent_again_says_what_it_said_first() -> None:
+    """What came late corrected an end that was refused, and the end then told the corrected sum as well."""
+    world, end = World(), ended(NOW + 9)
+    world.answer = lambda _: laws.DOWN
+    world.batch(end)
+    world.answer = lambda _: laws.ACCEPTED
+    world.deliver(an_event(CREATED, a_subscription(status="incomplete"), created=NOW), end)
+    assert changes(world) == [20, -20]
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])

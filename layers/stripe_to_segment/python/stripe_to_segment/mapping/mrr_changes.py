@@ -102,5 +102,5 @@ def lost_mrr(event: StripeEvent, state: State, record: SubscriptionRecord | None
     if record is not None and record.status == "paused" and state.status == "paused":
         return state.value.counted(record.was)
     if record is not None and record.lost is not None:
-        return record.lost
+        return record.lost if record.said is None else record.said
     return 0 if ended_in_trial(event, record) or state.status == "paused" or record is not None else state.value.amount

@@ -29,13 +29,15 @@ def record_of(event: StripeEvent, known: Known, *, rank: int) -> SubscriptionRec
         was = remembered.status if remembered.status != state.status else remembered.was
     ends = event.type.endswith(".deleted")
     as_of = (event.created, rank)
+    said = lost_mrr(event, state, remembered) if ends else None
     return _snapshot(
         state,
         as_of,
         known,
         came_from=_snapshot(before_of(event), as_of, known).digest,
         was=was,
-        lost=lost_mrr(event, state, remembered) if ends else None,
+        lost=said if said is None or remembered is None or remembered.lost is None else remembered.lost,
+        said=said,
         lost_as_of=_told_until(remembered) if ends else (0, 0),
     )
 
