@@ -19,7 +19,8 @@ export SAM_CLI_TELEMETRY := 0
 # Stale or foreign settings of a caller's shell must not move the installation elsewhere.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help install build run demo screenshot test truth fuzz golden check format docs invoke bench burst deploy lock clean FORCE
+.PHONY: help install build run demo screenshot test truth chaos fuzz golden check format docs invoke bench burst deploy lock \
+	clean FORCE
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ test: build install ## Run the whole test suite; PYTEST="-k renewal" chooses
 
 truth: .venv/.installed ## Hold our revenue, refunds and mrr against simulated customers: CUSTOMERS=500 SEED=1
 	$(PYTHON) -m tests.simulator
+
+chaos: build install ## Send events through the local stack while everything around it fails: EVENTS=10000 SEED=1
+	$(PYTHON) -m tests.chaos --events $(or $(EVENTS),10000) --seed $(or $(SEED),1)
 
 fuzz: .venv/.installed ## Knock at the door with forged, broken and strange requests: CASES=20000 SEED=1; STRIPE_EVENTS_DIR=… adds recorded events
 	$(PYTHON) -m tests.door

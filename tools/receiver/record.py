@@ -81,6 +81,7 @@ class Record:
         self._requests: list[ReceivedRequest] = []
         self._calls: list[AcceptedCall] = []
         self._by_message_id: dict[str, dict[str, Any]] = {}
+        self._rivals: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._count = 0
         self._behaviour = Behaviour()
 
@@ -95,6 +96,12 @@ class Record:
         """Every call that was kept, oldest first, each messageId once."""
         with self._changed:
             return list(self._calls)
+
+    @property
+    def rivals(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Pairs of calls with one messageId and different content: the one that was kept, and the later one."""
+        with self._changed:
+            return list(self._rivals)
 
     @property
     def violations(self) -> list[str]:
@@ -134,6 +141,7 @@ class Record:
                 if isinstance(message_id, str) and message_id in self._by_message_id:
                     repeated.append(message_id)
                     if self._by_message_id[message_id] != call:
+                        self._rivals.append((self._by_message_id[message_id], call))
                         violations.append(f"messageId {message_id} came before with other content")
                     continue
                 if isinstance(message_id, str):
@@ -153,6 +161,7 @@ class Record:
             self._requests.clear()
             self._calls.clear()
             self._by_message_id.clear()
+            self._rivals.clear()
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait until the condition, looked at after each request, holds. False when `timeout` seconds did not do."""

@@ -1,0 +1,224 @@
+"""One run: the real template, faults on both sides of it, everything Stripe can do to an order, and the verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import count, takewhile
+from random import Random
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.settings import settings_from
+from tests.chaos.faults import AWS, FAULTS, SEGMENT, Dice
+from tests.chaos.poison import KINDS, poisons
+from tests.chaos.proxy import FaultyProxy, aws_place, segment_place
+from tests.chaos.traffic import COPIES, Sending, Stripe, mixed
+from tests.chaos.verdict import Violation, of_customers, of_dead_letters, of_message_ids
+from tests.simulator.history import a_history
+from tools.local_stack import LocalStack, Secret
+from tools.local_stack.plan import LOCAL_PARAMETERS
+from tools.receiver import Receiver
+from tools.samples import body_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.chaos.faults import Fault
+    from tests.chaos.poison import Poison
+    from tests.simulator.history import History
+
+__all__ = ["Outcome", "Reporting", "run"]
+
+DAY = 86_400
+SECRET = Secret()
+PARAMETERS = LOCAL_PARAMETERS | {"DeliverTimeout": "30", "MaximumConcurrency": "4"}
+# After a kill a batch comes again when the queue's visibility timeout ends: here sooner than on AWS, where it is
+# six times the function's own.
+VISIBILITY_SECONDS = 15
+# One poison for so many events, each kind at least once.
+POISONOUS = 60
+# So many events are sent once more when all is over.
+REPLAYED = 200
+PATIENCE_SECONDS = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Where a run tells how far it is: a local stack's steps, and of each part its name, size and progress."""
+
+    step: Callable[[str, float | None], None] = lambda _name, _seconds: None
+    part: Callable[[str, int], Callable[[int], None]] = lambda _name, _total: lambda _done: None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run was made of, what befell it, and what does not hold."""
+
+    events: int = 0
+    customers: int = 0
+    copies: int = 0
+    poisons: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    injected: Counter[Fault] = field(default_factory=Counter)
+    hit: dict[Fault, set[str]] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    calls: int = 0
+    repeats: int = 0
+    dead_letters: int = 0
+    seconds: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def missing(self) -> list[Fault]:
+        """Faults that never came: what they would have shown was not tried."""
+        return [fault for fault in FAULTS if not self.injected[fault]]
+
+    def survivors(self, fault: Fault) -> set[str]:
+        """The customers that a fault concerned and of whom everything holds all the same."""
+        return self.hit.get(fault, set()) - {violation.customer for violation in self.violations}
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    stack: LocalStack
+    segment: Receiver
+    proxies: tuple[FaultyProxy, ...]
+    stripe: Stripe
+    reporting: Reporting
+
+    def send(self, name: str, sendings: Sequence[Sending]) -> None:
+        """Send all and wait until the queue is empty."""
+        self.stripe.send(sendings, self.reporting.part(name, len(sendings)))
+        waiting = self.stripe.waiting()
+        progress, patience = self.reporting.part("wait for the queue to empty", waiting), PATIENCE_SECONDS
+        last = time.monotonic()
+        while waiting and time.monotonic() < last + patience:
+            time.sleep(0.5)
+            self.stack.check_alive()
+            before, waiting = waiting, self.stripe.waiting()
+            if waiting != before:
+                progress(before - waiting)
+                last = time.monotonic()
+
+    @contextmanager
+    def raging(self) -> Iterator[None]:
+        """While this lasts, faults happen."""
+        for proxy in self.proxies:
+            proxy.raging = True
+        try:
+            yield
+        finally:
+            for proxy in self.proxies:
+                proxy.raging = False
+
+
+def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Outcome:
+    """Send at least so many events of simulated customers through the pack, each three times, and judge.
+
+    The seed chooses customers, order and faults. It does not choose which of two requests at a time comes first.
+    """
+    # Nobody's past is so long ago that it is forgotten: https://docs.stripe.com/webhooks#retries lasts three days.
+    histories = _histories(events, seed, start=int(time.time()) // DAY * DAY + DAY)
+    bodies = {history.seed: [body_of(event) for event in history.events] for history in histories}
+    sent = sum(len(own) for own in bodies.values())
+    evil = poisons(max(len(KINDS), sent // POISONOUS), int(time.time()))
+    rng = Random(f"traffic {seed}")  # noqa: S311 - a run has to be reproducible
+    storm = mixed([(history, bodies[history.seed]) for history in histories], evil, rng)
+    last = [Sending(body_of(history.last), door=True) for history in histories] * COPIES
+    outcome = Outcome(events=sent + len(histories), customers=len(histories), copies=len(storm) + len(last))
+    outcome.poisons = len(evil)
+    with _world(seed, reporting) as world:
+        started = time.monotonic()
+        with world.raging():
+            world.send("send every event three times", storm)
+            world.send("send each customer's last event", last)
+        outcome.seconds = time.monotonic() - started
+        outcome.violations += _unfinished(world)
+        outcome.violations += _judged(world, histories, evil)
+        outcome.violations += _replayed(world, rng.sample(storm, min(REPLAYED, len(storm))))
+        _count(outcome, world)
+    return outcome
+
+
+def _histories(events: int, seed: int, start: int) -> list[History]:
+    """As many customers as have so many events together."""
+    total = 0
+
+    def needed(history: History) -> bool:
+        nonlocal total
+        before, total = total, total + len(history.events)
+        return before < events
+
+    return [*takewhile(needed, (a_history(number, start=start) for number in count(1000 * seed)))]
+
+
+@contextmanager
+def _world(seed: int, reporting: Reporting) -> Iterator[_World]:
+    sources = {"live": SECRET.segment_write_key, "test": SECRET.segment_test_write_key}
+    with ExitStack() as running:
+        segment = running.enter_context(Receiver(sources=sources))
+        to_segment = running.enter_context(FaultyProxy(Dice(SEGMENT, seed), segment_place))
+        to_aws = running.enter_context(FaultyProxy(Dice(AWS, seed), aws_place))
+        to_segment.upstream = segment.url
+        stack = LocalStack(to_segment.url, parameters=PARAMETERS, secret=SECRET, report=reporting.step)
+        running.enter_context(stack)
+        to_aws.upstream = stack.endpoint_url
+        _lead_through(to_aws.url, stack)
+        stack.clients.sqs.set_queue_attributes(
+            QueueUrl=stack.events_queue_url, Attributes={"VisibilityTimeout": f"{VISIBILITY_SECONDS}"}
+        )
+        yield _World(stack, segment, (to_aws, to_segment), Stripe(stack, SECRET), reporting)
+
+
+def _lead_through(proxy: str, stack: LocalStack) -> None:
+    """Let the functions, and nobody else, find AWS behind the proxy.
+
+    The SDK tries twice instead of five or ten times: more gets past it, to the code that is to be shown.
+    """
+    for function in (stack.receive_function, stack.deliver_function):
+        variables = stack.environment(function) | {"AWS_ENDPOINT_URL": proxy, "AWS_MAX_ATTEMPTS": "2"}
+        stack.clients.functions.update_function_configuration(
+            FunctionName=function, Environment={"Variables": variables}
+        )
+        stack.publish(function)
+
+
+def _unfinished(world: _World) -> Iterator[Violation]:
+    for message in world.stack.queued().events:
+        yield Violation("queue", f"still queued after {message.receive_count} attempts: {message.body[:80]!r}")
+
+
+def _judged(world: _World, histories: Sequence[History], evil: Sequence[Poison]) -> Iterator[Violation]:
+    settings = settings_from(world.stack.environment(world.stack.deliver_function))
+    yield from of_customers(histories, [kept.call for kept in world.segment.record.calls], settings)
+    yield from of_message_ids(world.segment.record.rivals)
+    yield from of_dead_letters(evil, world.stack.queued().dead_letters)
+    for text in world.segment.record.violations:
+        # Told apart above: what a repeat may know better, and what it may not.
+        if not text.endswith("with other content"):
+            yield Violation("wrong", text)
+
+
+def _replayed(world: _World, sendings: Sequence[Sending]) -> Iterator[Violation]:
+    """In fair weather nothing of what was delivered is sent again."""
+    before = len(world.segment.record.requests)
+    whole = [sending for sending in sendings if "poison" not in json.loads(sending.body)["id"]]
+    world.send("send some once more", whole)
+    for request in world.segment.record.requests[before:]:
+        yield Violation("doubled", f"a replay sent {request.calls} calls again, {request.kept} of them new")
+
+
+def _count(outcome: Outcome, world: _World) -> None:
+    outcome.answers = world.stripe.answers
+    for proxy in world.proxies:
+        outcome.injected += proxy.injected
+        outcome.requests += proxy.requests
+        outcome.hit |= proxy.hit
+        outcome.kills += proxy.kills
+    outcome.calls = len(world.segment.record.calls)
+    outcome.repeats = sum(len(request.repeated) for request in world.segment.record.requests)
+    outcome.dead_letters = len(world.stack.queued().dead_letters)

@@ -1,0 +1,74 @@
+"""Events that can never be delivered, each of a customer of its own, and the reason on which each must be put away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.chaos.proxy import REFUSED_WORD, UNLIKED_WORD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["KINDS", "Poison", "poisons"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """One such event; `reason` is None where the door must not let it in, `door` False where it comes another way."""
+
+    kind: str
+    body: bytes
+    reason: str | None
+    door: bool = True
+
+
+def _customer(number: int, at: int, **more: Any) -> Json:
+    body = {"id": f"cus_poison{number}", "object": "customer", "created": at, "livemode": False, "metadata": {}, **more}
+    return _event(number, "customer.created", at, body)
+
+
+def _event(number: int, kind: str, at: int, body: Json) -> Json:
+    return {
+        "id": f"evt_poison{number}",
+        "object": "event",
+        "api_version": "2025-09-30.clover",
+        "created": at,
+        "data": {"object": body},
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": None,
+        "type": kind,
+    }
+
+
+def _session(number: int, at: int) -> Json:
+    body = {"id": f"cs_poison{number}", "object": "checkout.session", "customer": f"cus_poison{number}"}
+    return _event(number, "checkout.session.completed", at, body | {"mode": "payment", "payment_status": ["paid"]})
+
+
+# Kind: how to make one, the reason on its dead letter (None: refused at the door), whether it comes through the door.
+KINDS: dict[str, tuple[Callable[[int, int], Json], str | None, bool]] = {
+    "Segment answers 400": (lambda number, at: _customer(number, at, name=REFUSED_WORD), "http_400", True),
+    "answered ok: false": (lambda number, at: _customer(number, at, name=UNLIKED_WORD), "not_ok", True),
+    "oversize call": (lambda number, at: _customer(number, at, name="x" * 40_000), "too_large", True),
+    "mapper cannot work": (_session, "mapper_failed", True),
+    "no event, past the door": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, "not_an_event", False),
+    "no event, signed": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, None, True),
+}
+
+
+def poisons(count: int, at: int) -> list[Poison]:
+    """So many of them, of each kind as many; `at` is the epoch second at which they happened."""
+    made = []
+    for number, (kind, (make, reason, door)) in zip(range(count), _around(), strict=False):
+        made.append(Poison(kind, json.dumps(make(number, at), indent=1).encode(), reason, door))
+    return made
+
+
+def _around() -> Any:
+    while True:
+        yield from KINDS.items()

@@ -1,0 +1,158 @@
+"""A proxy in front of AWS or Segment that lets faults happen, and counts each where it does.
+
+microburst was tried: it knows AWS's errors too, but leaves no keys unprocessed, kills nobody and takes no seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import Counter, defaultdict
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tests.chaos.faults import Act
+from tools.receiver.app import _HalfResponse
+from tools.receiver.runner import ServerThread, _CuttableProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from tests.chaos.faults import Dice, Fault
+
+__all__ = ["REFUSED_WORD", "UNLIKED_WORD", "FaultyProxy", "aws_place", "segment_place"]
+
+# Longer than the deliver function waits for an answer.
+HOLD_SECONDS = 12.0
+CUSTOMER = re.compile(rb"cus_\w+")
+# The host stays: it is signed, and the emulator looks at signatures.
+HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "content-encoding"})
+# A call that holds one of these words is one that Segment never takes.
+REFUSED_WORD, UNLIKED_WORD = "poisonous-to-segment", "poisonous-to-jitsu"
+
+
+def aws_place(headers: dict[str, str]) -> str:
+    """The operation of an AWS request: all services here name it in a header."""
+    return headers.get("x-amz-target", "").rpartition(".")[2]
+
+
+def segment_place(_headers: dict[str, str]) -> str:
+    """Segment has one operation."""
+    return "batch"
+
+
+class FaultyProxy(ServerThread):
+    """Passes requests on to `upstream`, which is set before the first of them comes.
+
+    `raging` switches the faults on. `injected` counts them, `hit` says which customers each of them concerned.
+    """
+
+    def __init__(self, dice: Dice, place_of: Callable[[dict[str, str]], str]) -> None:
+        self.upstream = ""
+        self.raging = False
+        self.injected: Counter[Fault] = Counter()
+        self.hit: dict[Fault, set[str]] = defaultdict(set)
+        self.requests: Counter[str] = Counter()
+        self.kills = 0
+        self._dice = dice
+        self._place_of = place_of
+        self._client: httpx.AsyncClient | None = None
+
+        # A function: uvicorn takes a method for an application of an older kind.
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._answer(scope, receive, send)
+
+        super().__init__(answer)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await request.body()
+        place = self._place_of({name.lower(): value for name, value in request.headers.items()})
+        self.requests[place] += 1
+        response = _poisoned(place, body)
+        if response is None:
+            fault = self._dice.draw(place) if self.raging else None
+            response = await (self._pass_on(request, body) if fault is None else self._spoil(fault, request, body))
+        await response(scope, receive, send)
+
+    async def _spoil(self, fault: Fault, request: Request, body: bytes) -> Response:
+        if fault.act is Act.SPLIT and len(_keys_in(body)) < 2:
+            return await self._pass_on(request, body)
+        self.injected[fault] += 1
+        self.hit[fault].update(name.decode() for name in CUSTOMER.findall(body))
+        if fault.act is Act.REFUSE:
+            return _refusal(fault)
+        if fault.act is Act.SPLIT:
+            return await self._split(request, body)
+        if fault.act in {Act.CUT, Act.KILL}:
+            answer = Response(status_code=500)
+        else:
+            answer = await self._pass_on(request, body)
+        if fault.act is Act.HALVE:
+            return _HalfResponse(json.loads(bytes(answer.body)), answer.status_code)
+        if fault.act is Act.HOLD:
+            await asyncio.sleep(HOLD_SECONDS)
+        client = (request.client.host, request.client.port) if request.client else ("", 0)
+        if fault.act in {Act.KILL, Act.KILL_AFTER}:
+            self.kills += await asyncio.to_thread(_kill_who_called_from, client[1])
+        _CuttableProtocol.cut(client)
+        return answer
+
+    async def _pass_on(self, request: Request, body: bytes) -> Response:
+        if self._client is None:
+            self._client = httpx.AsyncClient(base_url=self.upstream, timeout=60, trust_env=False)
+        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
+        answer = await self._client.request(request.method, request.url.path, headers=headers, content=body)
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
+        return Response(answer.content, answer.status_code, kept)
+
+    async def _split(self, request: Request, body: bytes) -> Response:
+        asked = json.loads(body)
+        ((table, wanted),) = asked["RequestItems"].items()
+        looked_up = {table: wanted | {"Keys": wanted["Keys"][::2]}}
+        answer = await self._pass_on(request, json.dumps(asked | {"RequestItems": looked_up}).encode())
+        found = json.loads(bytes(answer.body))
+        found["UnprocessedKeys"] = {table: wanted | {"Keys": wanted["Keys"][1::2]}}
+        # Without the checksum of the whole answer, which is another's now.
+        return JSONResponse(found, answer.status_code, {"content-type": "application/x-amz-json-1.0"})
+
+
+def _keys_in(body: bytes) -> list[Any]:
+    return [key for wanted in json.loads(body)["RequestItems"].values() for key in wanted["Keys"]]
+
+
+def _poisoned(place: str, body: bytes) -> Response | None:
+    """Segment's no to a request with a call that it never takes, in the words of the one kind or of the other."""
+    if place != "batch":
+        return None
+    if REFUSED_WORD.encode() in body:
+        return JSONResponse({"success": False, "message": "a call is not as it should be"}, 400)
+    if UNLIKED_WORD.encode() in body:
+        return JSONResponse({"ok": False, "errors": ["a call is not as it should be"]})
+    return None
+
+
+def _refusal(fault: Fault) -> Response:
+    if not fault.code:
+        wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        return JSONResponse({"success": False, "message": fault.name}, fault.status, wait)
+    # AWS's JSON protocols: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html#operation-error-serialization
+    return JSONResponse({"__type": f"com.amazonaws#{fault.code}", "message": fault.name}, fault.status)
+
+
+def _kill_who_called_from(port: int) -> bool:
+    """Kill -9 the process, a descendant of ours, that has this end of a connection."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any(getattr(each.laddr, "port", 0) == port for each in process.net_connections("tcp")):
+                process.kill()
+                return True
+    return False

@@ -1,0 +1,135 @@
+"""A small `make chaos`: every fault at least once, every kind of poison, and nothing lost, doubled or stale."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.chaos.campaign import run
+from tests.chaos.faults import AWS, FAULTS, Dice
+from tests.chaos.poison import KINDS, poisons
+from tests.chaos.verdict import of_customers, of_dead_letters, of_message_ids
+from tests.simulator import laws
+from tests.simulator.history import a_history
+from tools.local_stack import stop_on_signals
+from tools.local_stack.emulator import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.chaos.campaign import Outcome
+
+EVENTS, SEED = 150, 1
+HISTORY = a_history(7)
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    with stop_on_signals():
+        return run(EVENTS, SEED)
+
+
+@pytest.mark.stack
+def test_nothing_is_lost_doubled_or_stale_whatever_fails(outcome: Outcome) -> None:
+    assert outcome.events >= EVENTS
+    assert outcome.copies >= 3 * outcome.events
+    assert outcome.calls
+    assert [str(violation) for violation in outcome.violations] == []
+
+
+@pytest.mark.stack
+def test_every_fault_was_really_there(outcome: Outcome) -> None:
+    assert outcome.missing == []
+    assert outcome.kills
+    assert outcome.answers[503], "Stripe was turned away, and came again"
+    assert outcome.repeats, "answers were lost, and calls sent again"
+    assert outcome.dead_letters >= len(KINDS) - 1
+
+
+# --- The verdict itself: a run that finds nothing shows nothing where its verdict is blind ---
+
+
+def calls_of_a_customer() -> list[dict[str, Any]]:
+    """All that Segment has of one customer, as JSON reads it."""
+    calls: list[dict[str, Any]] = json.loads(json.dumps(laws.in_order(HISTORY).calls, default=float))
+    return calls
+
+
+def found(calls: list[dict[str, Any]]) -> set[str]:
+    return {violation.kind for violation in of_customers([HISTORY], calls, laws.SETTINGS)}
+
+
+def first_track(calls: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(call for call in calls if "revenue" in call.get("properties", {}))
+
+
+def without_a_fact(calls: list[dict[str, Any]]) -> None:
+    calls.remove(first_track(calls))
+
+
+def with_a_fact_too_many(calls: list[dict[str, Any]]) -> None:
+    calls.append(first_track(calls) | {"messageId": "another"})
+
+
+def with_another_amount(calls: list[dict[str, Any]]) -> None:
+    first_track(calls)["properties"]["revenue"] += 1
+
+
+def with_an_old_identify_last(calls: list[dict[str, Any]]) -> None:
+    calls.append(next(call for call in calls if call["type"] == "identify"))
+
+
+def with_a_call_of_nobodys_event(calls: list[dict[str, Any]]) -> None:
+    calls.append(calls[0] | {"context": {"stripe": {"event_id": "evt_poison1"}}})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        (without_a_fact, "lost"),
+        (with_a_fact_too_many, "doubled"),
+        (with_another_amount, "wrong"),
+        (with_an_old_identify_last, "stale"),
+        (with_a_call_of_nobodys_event, "doubled"),
+        (list.clear, "lost"),
+    ],
+)
+def test_the_verdict_sees_what_is_lost_doubled_wrong_or_stale(
+    spoil: Callable[[list[dict[str, Any]]], None], kind: str
+) -> None:
+    calls = calls_of_a_customer()
+    assert found(calls) == set()
+    spoil(calls)
+    assert kind in found(calls)
+
+
+def test_a_message_id_may_come_again_with_a_better_known_user_but_not_with_another_fact() -> None:
+    call = first_track(calls_of_a_customer())
+    assert list(of_message_ids([(call, call | {"userId": "known by now"})])) == []
+    other = call | {"properties": call["properties"] | {"total": 1}}
+    assert [violation.kind for violation in of_message_ids([(call, other)])] == ["doubled"]
+
+
+def test_the_verdict_sees_a_dead_letter_that_is_missing_too_many_or_for_another_reason() -> None:
+    evil = poisons(len(KINDS), at=1)
+    good = [
+        Message(f"{number}", each.body.decode(), {"reason": each.reason}, 1, 0.0)
+        for number, each in enumerate(evil)
+        if each.reason
+    ]
+    assert list(of_dead_letters(evil, [*good, *good])) == [], "a redelivery may bury one twice"
+    other = Message("x", good[0].body, {"reason": "worn_out"}, 1, 0.0)
+    stranger = Message("x", "{}", {"reason": "http_400"}, 1, 0.0)
+    for letters in (good[1:], [other, *good[1:]], [*good, stranger]):
+        assert len(list(of_dead_letters(evil, letters))) == 1
+
+
+def test_the_dice_fall_the_same_way_for_the_same_seed() -> None:
+    def drawn(seed: int) -> list[object]:
+        dice = Dice(FAULTS, seed)
+        return [dice.draw("PutItem") for _ in range(400)]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert {*drawn(1)} - {None} == {fault for fault in AWS if fault.place == "PutItem"}

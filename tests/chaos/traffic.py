@@ -1,0 +1,121 @@
+"""Stripe's side: every event three times, out of order, by several ways, and again until it is accepted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import batched, count
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tools.signing import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from random import Random
+
+    from tests.chaos.poison import Poison
+    from tests.simulator.history import History
+    from tools.local_stack import LocalStack, Secret
+
+__all__ = ["Sending", "Stripe", "mixed"]
+
+COPIES = 3
+# How far an event of an orderly customer is from its place, in events of the whole stream.
+BOUNDED = 30
+# Copies that come through the door; the others come as SQS or EventBridge doubles them, straight into the queue.
+THROUGH_THE_DOOR = (1.0, 0.1, 0.0)
+POSTERS = 4
+ENTRIES = 10
+# Stripe waits hours and tries for three days; here it waits this long, doubled from time to time.
+AGAIN_SECONDS, LONGEST_SECONDS = 0.3, 3.0
+# So much waits in the queue at most: the emulator looks through all of it for each batch.
+BACKLOG, STRETCH = 400, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One copy of an event; `door` is False where it comes straight into the queue, `wanted` where it gets in."""
+
+    body: bytes
+    door: bool
+    wanted: bool = True
+
+
+def mixed(histories: Iterable[tuple[History, Sequence[bytes]]], evil: Sequence[Poison], rng: Random) -> list[Sending]:
+    """All copies of all events in the order in which they are sent; every other customer's in no order at all."""
+    stream = sorted(
+        ((event["created"], history.seed, body) for history, bodies in histories
+         for event, body in zip(history.events, bodies, strict=True)),
+        key=lambda entry: entry[:2],
+    )  # fmt: skip
+    placed: list[tuple[float, int, Sending]] = []
+    numbers = count()
+    for place, (_, seed, body) in enumerate(stream):
+        for share in THROUGH_THE_DOOR:
+            where = rng.uniform(0, len(stream)) if seed % 2 else place + rng.uniform(-BOUNDED, BOUNDED)
+            placed.append((where, next(numbers), Sending(body, rng.random() < share)))
+    for each in evil:
+        for _ in range(COPIES):
+            sending = Sending(each.body, each.door, wanted=each.reason is not None)
+            placed.append((rng.uniform(0, len(stream)), next(numbers), sending))
+    return [sending for _, _, sending in sorted(placed)]
+
+
+@dataclass(slots=True)
+class Stripe:
+    """Sends, and sends again until it is accepted; `answers` counts the door's statuses, 0 where none came."""
+
+    stack: LocalStack
+    secret: Secret
+    answers: Counter[int] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def send(self, sendings: Iterable[Sending], progress: Callable[[int], None]) -> None:
+        """Send all in their order, several at a time; `progress` is told how many have been accepted."""
+        with httpx.Client(timeout=35, trust_env=False) as client, ThreadPoolExecutor(POSTERS) as pool:
+            for stretch in batched(sendings, STRETCH, strict=False):
+                while self.waiting() > BACKLOG:
+                    time.sleep(0.2)
+                posts = [pool.submit(self._post, client, each) for each in stretch if each.door]
+                past = [each.body for each in stretch if not each.door]
+                posts += [pool.submit(self._queue, each) for each in batched(past, ENTRIES, strict=False)]
+                for post in posts:
+                    progress(post.result())
+
+    def waiting(self) -> int:
+        """How many messages the events queue holds, those under way included."""
+        url = self.stack.events_queue_url
+        found = self.stack.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
+
+    def _post(self, client: httpx.Client, sending: Sending) -> int:
+        wait = AGAIN_SECONDS
+        while True:
+            signature = sign(sending.body, self.secret.stripe_signing_secrets, int(time.time()))
+            try:
+                status = client.post(
+                    self.stack.webhook_url,
+                    content=sending.body,
+                    headers={"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": signature},
+                ).status_code
+            except httpx.HTTPError:
+                status = 0
+            with self._lock:
+                self.answers[status] += 1
+            if status == (httpx.codes.OK if sending.wanted else httpx.codes.BAD_REQUEST):
+                return 1
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_SECONDS)
+
+    def _queue(self, bodies: Sequence[bytes]) -> int:
+        answer = self.stack.clients.sqs.send_message_batch(
+            QueueUrl=self.stack.events_queue_url,
+            Entries=[{"Id": f"{number}", "MessageBody": body.decode()} for number, body in enumerate(bodies)],
+        )
+        assert not answer.get("Failed"), answer["Failed"]
+        return len(bodies)

@@ -1,0 +1,117 @@
+"""What must hold when the storm is over: nothing lost, nothing doubled, nothing stale, every poison put away."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.simulator import laws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from stripe_to_segment.settings import Settings
+    from tests.chaos.poison import Poison
+    from tests.simulator.history import History
+    from tools.local_stack.emulator import Message
+
+__all__ = ["Violation", "of_customers", "of_dead_letters", "of_message_ids"]
+
+Json = dict[str, Any]
+
+# What a call says beside its fact: as whom it is sent, and what was known besides when it was made. In another order
+# more or less is known; the sums and the traits have laws of their own.
+KNOWLEDGE = ("userId", "anonymousId", "context")
+KNOWN = {"mrr_change", "plan", "after_trial"}
+# A refund that comes before its order's events knows the payment only.
+KNOWN_OF = {"Order Refunded": KNOWN | {"order_id"}}
+# An end tells that a trial ended where, as far as is known then, none of its events says otherwise.
+DEPENDS_ON_ORDER = {"Trial Ended"}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What does not hold, as one of the kinds that the verdict counts, and whom it concerns."""
+
+    kind: str
+    text: str
+    customer: str = ""
+
+
+def of_customers(histories: Sequence[History], calls: Iterable[Json], settings: Settings) -> Iterator[Violation]:
+    """Hold what Segment has of each customer, in the order in which it came, against what the customer did."""
+    whose = {event["id"]: history.customer for history in histories for event in (*history.events, history.last)}
+    of_customer: dict[str, list[Json]] = defaultdict(list)
+    for call in calls:
+        event_id = call["context"]["stripe"]["event_id"]
+        if event_id in whose:
+            of_customer[whose[event_id]].append(_with_decimals(call))
+        else:
+            yield Violation("doubled", f"a call of {event_id}, which was never to be delivered")
+    for history in histories:
+        for kind, text in _of_customer(history, of_customer[history.customer], settings):
+            yield Violation(kind, f"{history.customer}: {text}", history.customer)
+
+
+def _of_customer(history: History, calls: list[Json], settings: Settings) -> Iterator[tuple[str, str]]:
+    first = history.happenings[0].body["created"]
+    foretold = laws.Ours(first, settings=settings)
+    for event in (*history.events, history.last):
+        foretold.deliver([event])
+    expected = {call["messageId"]: call for call, _ in foretold.tracks()}
+    ours = laws.Ours(first, calls=calls)
+    arrived = {call["messageId"]: call for call, _ in ours.tracks()}
+    for message_id in expected.keys() | arrived.keys():
+        call, other = expected.get(message_id), arrived.get(message_id)
+        name = (call or other or {})["event"]
+        if name in DEPENDS_ON_ORDER:
+            continue
+        if other is None:
+            yield "lost", f"{name} {message_id}"
+        elif call is None:
+            yield "doubled", f"{name} {message_id} is no fact"
+        elif _fact(other) != _fact(call):
+            yield "wrong", f"{name} {message_id} says {_fact(other)}, not {_fact(call)}"
+    if not any(call["type"] == "identify" for call in calls):
+        yield "lost", "no identify at all"
+        return
+    yield from (("wrong", fault) for fault in laws.sums_of(history, ours))
+    yield from (("stale", fault) for fault in laws.traits_of(history, ours))
+
+
+def of_message_ids(rivals: Iterable[tuple[Json, Json]]) -> Iterator[Violation]:
+    """No messageId with two facts. Segment keeps the first; a repeat may know better as whom it is sent."""
+    for kept, other in rivals:
+        if kept.get("event") in DEPENDS_ON_ORDER:
+            continue
+        if kept["type"] != "track" or _fact(kept) != _fact(other):
+            yield Violation("doubled", f"messageId {kept['messageId']}: {_fact(kept)}, then {_fact(other)}")
+
+
+def of_dead_letters(evil: Sequence[Poison], letters: Sequence[Message]) -> Iterator[Violation]:
+    """Every poison that got in is a dead letter, with its reason and to the byte, and nothing else is."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for letter in letters:
+        found[letter.body].add(letter.attributes.get("reason", ""))
+    expected = {each.body.decode(): {each.reason} for each in evil if each.reason is not None}
+    for body, reasons in expected.items():
+        if found.get(body) != reasons:
+            yield Violation("poison", f"{body[:40]!r}: dead with {found.get(body)}, not {reasons}")
+    for body in found.keys() - expected.keys():
+        yield Violation("poison", f"dead for no reason of its own, {found[body]}: {body[:120]!r}")
+
+
+def _fact(call: Mapping[str, Any]) -> Json:
+    """What a call says, without what depends on what else was known."""
+    properties = call.get("properties", {})
+    leave = KNOWN_OF.get(str(call.get("event")), KNOWN)
+    said = {name: value for name, value in properties.items() if name not in leave}
+    return {name: value for name, value in call.items() if name not in {*KNOWLEDGE, "properties"}} | {"said": said}
+
+
+def _with_decimals(call: Json) -> Json:
+    read: Json = json.loads(json.dumps(call), parse_float=Decimal, parse_int=Decimal)
+    return read
