@@ -176,7 +176,8 @@ def with_the_clock(history: History) -> Ours:
 def through_outages(history: History, seed: int, *, mixed: bool = False) -> Ours:
     """Every fifth request is refused and of every tenth the answer is lost; what waits comes back later.
 
-    In order, or `mixed`: every event three times, in any order. Segment keeps the first call of a messageId and drops its repeats.
+    In order, or `mixed`: every event three times, in any order. Segment keeps the first call of a messageId and drops
+    its repeats.
     """
     rng = Random(f"outage {seed}")  # noqa: S311 - a simulation has to be reproducible
     ours = Ours(history.happenings[0].body["created"])

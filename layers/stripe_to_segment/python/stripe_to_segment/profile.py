@@ -28,8 +28,8 @@ class SubscriptionRecord:
 
     `came_from` is the digest of the traits before, which tells two updates of one second apart. `was` is the status
     before the last change of it. `lost` is the mrr that the end took away, as far as events up to
-    `lost_as_of` tell; an event that arrives after the end may know better. `said` is what the end's own call says of it,
-    from its first attempt on: that attempt may have arrived although nobody answered.
+    `lost_as_of` tell; an event that arrives after the end may know better. `said` is what the end's own call says of
+    it, from its first attempt on: that attempt may have arrived although nobody answered.
     """
 
     as_of: Watermark
