@@ -73,11 +73,21 @@ def _progress(console: Console) -> Progress:
 
 
 def _parts(console: Console, progress: Progress) -> Callable[[str, int], Callable[[int], None]]:
+    """A bar for each part; where there is no terminal, a line for each tenth of it."""
+
     def part(name: str, total: int) -> Callable[[int], None]:
-        if not console.is_terminal:
-            console.print(f"{name}: {total:,}")
         task = progress.add_task(name, total=total)
-        return lambda done: progress.advance(task, done)
+        tenths = 0
+
+        def advance(done: int) -> None:
+            nonlocal tenths
+            progress.advance(task, done)
+            now = int(10 * progress.tasks[task].completed / total)
+            if now > tenths and not console.is_terminal:
+                console.print(f"{name}: {now * 10} % of {total:,}")
+            tenths = now
+
+        return advance
 
     return part
 

@@ -72,6 +72,8 @@ def _accidents(place: str) -> Iterator[Fault]:
     yield Fault(place, "function killed after it was done", Act.KILL_AFTER, weight=1)
 
 
+# The emulator's event source mapping asks no API: a ReceiveMessage or DeleteMessage that fails is a message that comes
+# once more, as copies and the batches of killed functions do.
 # Codes that the SDK tries again by itself, and one (a role that lacks a right for a while) that it does not.
 AWS = (
     *_refusals("SendMessage", (503, "ServiceUnavailable"), (400, "KMS.ThrottlingException"), (403, "AccessDenied")),

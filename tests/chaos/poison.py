@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.proxy import REFUSED_WORD, UNLIKED_WORD
@@ -63,12 +64,7 @@ KINDS: dict[str, tuple[Callable[[int, int], Json], str | None, bool]] = {
 
 def poisons(count: int, at: int) -> list[Poison]:
     """So many of them, of each kind as many; `at` is the epoch second at which they happened."""
-    made = []
-    for number, (kind, (make, reason, door)) in zip(range(count), _around(), strict=False):
-        made.append(Poison(kind, json.dumps(make(number, at), indent=1).encode(), reason, door))
-    return made
-
-
-def _around() -> Any:
-    while True:
-        yield from KINDS.items()
+    return [
+        Poison(kind, json.dumps(make(number, at), indent=1).encode(), reason, door)
+        for number, (kind, (make, reason, door)) in zip(range(count), cycle(KINDS.items()), strict=False)
+    ]

@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import batched, count
+from itertools import batched
 from typing import TYPE_CHECKING
 
 import httpx
 
+from tools.samples import body_of
 from tools.signing import sign
 
 if TYPE_CHECKING:
@@ -46,24 +47,24 @@ class Sending:
     wanted: bool = True
 
 
-def mixed(histories: Iterable[tuple[History, Sequence[bytes]]], evil: Sequence[Poison], rng: Random) -> list[Sending]:
+def mixed(histories: Iterable[History], evil: Sequence[Poison], rng: Random) -> list[Sending]:
     """All copies of all events in the order in which they are sent; every other customer's in no order at all."""
-    stream = sorted(
-        ((event["created"], history.seed, body) for history, bodies in histories
-         for event, body in zip(history.events, bodies, strict=True)),
-        key=lambda entry: entry[:2],
-    )  # fmt: skip
+    stream = [(event["created"], history.seed, event) for history in histories for event in history.events]
+    stream.sort(key=lambda entry: entry[:2])
     placed: list[tuple[float, int, Sending]] = []
-    numbers = count()
-    for place, (_, seed, body) in enumerate(stream):
+
+    def place(where: float, sending: Sending) -> None:
+        placed.append((where, len(placed), sending))
+
+    for number, (_, seed, event) in enumerate(stream):
+        body, orderly = body_of(event), seed % 2 == 0
         for share in THROUGH_THE_DOOR:
-            where = rng.uniform(0, len(stream)) if seed % 2 else place + rng.uniform(-BOUNDED, BOUNDED)
-            placed.append((where, next(numbers), Sending(body, rng.random() < share)))
+            where = number + rng.uniform(-BOUNDED, BOUNDED) if orderly else rng.uniform(0, len(stream))
+            place(where, Sending(body, rng.random() < share))
     for each in evil:
         for _ in range(COPIES):
-            sending = Sending(each.body, each.door, wanted=each.reason is not None)
-            placed.append((rng.uniform(0, len(stream)), next(numbers), sending))
-    return [sending for _, _, sending in sorted(placed)]
+            place(rng.uniform(0, len(stream)), Sending(each.body, each.door, wanted=each.reason is not None))
+    return [sending for _, _, sending in sorted(placed, key=lambda entry: entry[:2])]
 
 
 @dataclass(slots=True)
