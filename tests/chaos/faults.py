@@ -100,11 +100,15 @@ SEGMENT = (
 )
 FAULTS = (*AWS, *SEGMENT)
 
-# Requests in a row that share the weather, of which one stretch in eight is stormy, the second one for certain.
-STRETCH, STORMY = 20, 1 / 10
+# Requests in a row that share the weather, of which one stretch in ten is stormy. Segment's are shorter: its circuit
+# breaker lets one request through at a time while it storms.
+STRETCH, STORMY = {"batch": 5}, 1 / 10
+LONG_STRETCH = 20
 IN_STORM, IN_FAIR_WEATHER = 0.6, 0.03
-# Asked for once in a worker's life: each time may be the only one.
+# Asked for seldom: each time may be the last.
 RARE = {"GetSecretValue": 0.3, "ChangeMessageVisibilityBatch": 0.1}
+# Until each kind has come once, so that a short run has them all.
+AT_FIRST = 0.15
 
 
 class Dice:
@@ -123,13 +127,14 @@ class Dice:
         """What befalls the next request there; None where nothing does."""
         if place not in self._of:
             return None
-        rng, number = self._rng[place], self._number[place]
-        if number % STRETCH == 0:
-            self._storm[place] = number == STRETCH or rng.random() < STORMY
-        self._number[place] = number + 1
-        if rng.random() >= (IN_STORM if self._storm[place] else RARE.get(place, IN_FAIR_WEATHER)):
+        rng, due = self._rng[place], self._due[place]
+        if self._number[place] % STRETCH.get(place, LONG_STRETCH) == 0:
+            self._storm[place] = rng.random() < STORMY
+        self._number[place] += 1
+        chance = IN_STORM if self._storm[place] else RARE.get(place, IN_FAIR_WEATHER)
+        if rng.random() >= (max(chance, AT_FIRST) if due else chance):
             return None
-        if self._due[place]:
-            return self._due[place].pop()
+        if due:
+            return due.pop()
         those = self._of[place]
         return rng.choices(those, [fault.weight for fault in those])[0]

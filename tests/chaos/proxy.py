@@ -64,13 +64,18 @@ class FaultyProxy(ServerThread):
         self.kills = 0
         self._dice = dice
         self._place_of = place_of
-        self._client: httpx.AsyncClient | None = None
+        self._client = httpx.Client(timeout=60, trust_env=False)
 
         # A function: uvicorn takes a method for an application of an older kind.
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await self._answer(scope, receive, send)
 
         super().__init__(answer)
+
+    def stop(self) -> None:
+        """Stop to serve, and let go of the upstream."""
+        super().stop()
+        self._client.close()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -107,10 +112,9 @@ class FaultyProxy(ServerThread):
         return answer
 
     async def _pass_on(self, request: Request, body: bytes) -> Response:
-        if self._client is None:
-            self._client = httpx.AsyncClient(base_url=self.upstream, timeout=60, trust_env=False)
+        url = f"{self.upstream}{request.url.path}"
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
-        answer = await self._client.request(request.method, request.url.path, headers=headers, content=body)
+        answer = await asyncio.to_thread(self._client.request, request.method, url, headers=headers, content=body)
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
         return Response(answer.content, answer.status_code, kept)
 

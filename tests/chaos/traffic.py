@@ -75,18 +75,25 @@ class Stripe:
     secret: Secret
     answers: Counter[int] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
 
     def send(self, sendings: Iterable[Sending], progress: Callable[[int], None]) -> None:
         """Send all in their order, several at a time; `progress` is told how many have been accepted."""
         with httpx.Client(timeout=35, trust_env=False) as client, ThreadPoolExecutor(POSTERS) as pool:
-            for stretch in batched(sendings, STRETCH, strict=False):
-                while self.waiting() > BACKLOG:
-                    time.sleep(0.2)
-                posts = [pool.submit(self._post, client, each) for each in stretch if each.door]
-                past = [each.body for each in stretch if not each.door]
-                posts += [pool.submit(self._queue, each) for each in batched(past, ENTRIES, strict=False)]
-                for post in posts:
-                    progress(post.result())
+            try:
+                for stretch in batched(sendings, STRETCH, strict=False):
+                    while self.waiting() > BACKLOG:
+                        time.sleep(0.2)
+                    posts = [pool.submit(self._post, client, each) for each in stretch if each.door]
+                    past = [each.body for each in stretch if not each.door]
+                    posts += [pool.submit(self._queue, each) for each in batched(past, ENTRIES, strict=False)]
+                    for post in posts:
+                        progress(post.result())
+            except BaseException:
+                # Interrupted: whoever waits to send again does not.
+                self._stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def waiting(self) -> int:
         """How many messages the events queue holds, those under way included."""
@@ -110,7 +117,8 @@ class Stripe:
                 self.answers[status] += 1
             if status == (httpx.codes.OK if sending.wanted else httpx.codes.BAD_REQUEST):
                 return 1
-            time.sleep(wait)
+            if self._stopped.wait(wait):
+                return 0
             wait = min(2 * wait, LONGEST_SECONDS)
 
     def _queue(self, bodies: Sequence[bytes]) -> int:
