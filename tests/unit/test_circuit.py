@@ -205,6 +205,18 @@ def test_a_probe_that_never_comes_back_is_followed_by_another() -> None:
     assert stack.environment().wait(livemode=True) is None
 
 
+@pytest.mark.parametrize("answers", [[], [Answer(Verdict.MISCONFIGURED, "http_401")]], ids=["nothing to send", "401"])
+def test_a_probe_that_learns_nothing_leaves_it_to_the_next(answers: list[Answer]) -> None:
+    """A batch of duplicates was let through alone, sent nothing, and all others waited a minute for its answer."""
+    stack = Stack()
+    stack.opened()
+    stack.now += BASE
+    alone = stack.environment()
+    assert alone.wait(livemode=True) is None
+    alone.told(answers, livemode=True)
+    assert [stack.environment().wait(livemode=True) for _ in range(3)] == [None, 0, 0]
+
+
 def test_an_answer_from_before_the_circuit_opened_does_not_close_it() -> None:
     stack = Stack()
     slow = stack.environment()

@@ -228,6 +228,14 @@ def test_a_closed_gate_for_one_mode_lets_the_other_through_and_hears_how_it_went
     assert gate.heard == [(False, ["accepted"])]
 
 
+def test_the_gate_hears_too_that_there_was_nothing_to_send() -> None:
+    world, event = World(), an_event("customer.created", a_customer(), livemode=False)
+    world.deliver(event)
+    world.gate = gate = ClosedFor(livemode=True)
+    assert world.deliver(event) == []
+    assert gate.heard == [(False, [])]
+
+
 class UnwritableStore(MemoryStore):
     """A StateTable that refuses writes."""
 

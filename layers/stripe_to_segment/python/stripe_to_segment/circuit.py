@@ -66,8 +66,8 @@ class Circuit:
         if any(answer.reason != "out_of_time" for answer in waits):
             failures = self.failures + 1
             return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
-        # Nothing was asked, or the write key is wrong: that says nothing of Segment.
-        return self
+        # Nothing was asked, or the write key is wrong: that says nothing of Segment, and somebody else is to probe.
+        return Circuit(self.failures, int(now)) if self.probing else self
 
 
 def _pause(failures: int, base: int) -> int:

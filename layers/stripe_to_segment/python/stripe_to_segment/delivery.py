@@ -230,13 +230,13 @@ class Delivery:
 
     def _send(self, work: list[_Work]) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
-        for livemode in (True, False):
+        for livemode in sorted({one.event.livemode for one in work}, reverse=True):
             calls = [call for one in work if one.event.livemode is livemode for call in one.calls]
-            if calls:
-                told = self.send(calls, livemode=livemode)
-                if self.gate is not None:
-                    self.gate.told(told.values(), livemode=livemode)
-                answers.update(told)
+            told = self.send(calls, livemode=livemode) if calls else {}
+            if self.gate is not None:
+                # Also that nothing was asked: who was let through alone must not keep the others waiting for it.
+                self.gate.told(told.values(), livemode=livemode)
+            answers.update(told)
         return answers
 
     def _after_save(
