@@ -108,7 +108,7 @@ IN_STORM, IN_FAIR_WEATHER = 0.6, 0.03
 # Asked for seldom: each time may be the last.
 RARE = {"GetSecretValue": 0.3, "ChangeMessageVisibilityBatch": 0.1}
 # Until each kind has come once, so that a short run has them all.
-AT_FIRST = 0.15
+AT_FIRST = 0.25
 
 
 class Dice:

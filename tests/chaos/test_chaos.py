@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.campaign import Outcome
 
-EVENTS, SEED = 150, 1
+EVENTS, SEED = 100, 1
 HISTORY = a_history(7)
 
 

@@ -233,7 +233,10 @@ def test_the_gate_hears_too_that_there_was_nothing_to_send() -> None:
     world.deliver(event)
     world.gate = gate = ClosedFor(livemode=True)
     assert world.deliver(event) == []
-    assert gate.heard == [(False, [])]
+    world.store = BrokenStore()
+    (verdict,) = world.batch(event)
+    assert verdict.reason == "store_unavailable"
+    assert gate.heard == [(False, []), (False, [])]
 
 
 class UnwritableStore(MemoryStore):

@@ -118,11 +118,11 @@ class Breaker:
         circuit = seen.after(answers, now, self._base)
         if circuit == seen or not self._put(name, circuit, seen):
             return
-        if circuit.tripped:
+        if circuit.tripped and circuit.until > now:
             count("CircuitOpened")
             waits = {"failures": circuit.failures, "seconds": math.ceil(circuit.until - now), "mode": name}
             logger.warning("the endpoint is left alone for a while", extra=waits)
-        elif seen.tripped:
+        elif seen.tripped and not circuit.tripped:
             logger.info("the endpoint answers again", extra={"failures": seen.failures, "mode": name})
 
     def _put(self, name: str, circuit: Circuit, seen: Circuit) -> bool:

@@ -148,6 +148,7 @@ class Delivery:
                 verdicts[one.record.id] = Verdicts(
                     one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event
                 )
+            self._hear([], {one.event.livemode for one in work})
             return []
         before = dict(memory.profiles)
         learnt = [*self._look_up(work, memory), *self._translate(work, memory, now, verdicts, accepted)]
@@ -233,11 +234,15 @@ class Delivery:
         for livemode in sorted({one.event.livemode for one in work}, reverse=True):
             calls = [call for one in work if one.event.livemode is livemode for call in one.calls]
             told = self.send(calls, livemode=livemode) if calls else {}
-            if self.gate is not None:
-                # Also that nothing was asked: who was let through alone must not keep the others waiting for it.
-                self.gate.told(told.values(), livemode=livemode)
+            self._hear(told.values(), {livemode})
             answers.update(told)
         return answers
+
+    def _hear(self, answers: Collection[Answer], livemodes: Iterable[bool]) -> None:
+        """Tell the gate, also that nothing was asked: who was let through alone must not keep the others waiting."""
+        if self.gate is not None:
+            for livemode in livemodes:
+                self.gate.told(answers, livemode=livemode)
 
     def _after_save(
         self, work: list[_Work], errors: Mapping[str, Exception], verdicts: dict[str, Verdicts]
