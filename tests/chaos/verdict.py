@@ -78,7 +78,8 @@ def _of_customer(history: History, calls: list[Json], settings: Settings) -> Ite
     if not any(call["type"] == "identify" for call in calls):
         yield "lost", "no identify at all"
         return
-    yield from (("wrong", fault) for fault in laws.sums_of(history, ours))
+    yield from (("wrong", fault) for fault in laws.payments_of(history, ours))
+    yield from (("mrr", fault) for fault in laws.changes_of(history, ours))
     yield from (("stale", fault) for fault in laws.traits_of(history, ours))
 
 

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ours",
+    "changes_of",
     "in_order",
     "judged",
+    "payments_of",
     "replayed",
     "shuffled_and_tripled",
-    "sums_of",
     "through_outages",
     "traits_of",
     "with_the_clock",
@@ -212,15 +213,16 @@ def judged(history: History, ours: Ours, *, ordered: bool) -> list[str]:
     """The faults of a run, from the sums down to each payment; none where every law holds."""
     return [
         *ours.faults,
-        *sums_of(history, ours, ordered=ordered),
+        *payments_of(history, ours, ordered=ordered),
+        *changes_of(history, ours),
         *traits_of(history, ours),
         *_identifiers(ours),
     ]
 
 
-def sums_of(history: History, ours: Ours, *, ordered: bool = False) -> list[str]:
-    """The faults of the numbers: each payment and each refund once, and every change of mrr."""
-    return [*_payments(history, ours), *_refunds(history, ours, ordered=ordered), *_changes(history, ours)]
+def payments_of(history: History, ours: Ours, *, ordered: bool = False) -> list[str]:
+    """The faults of the money: each payment and each refund once."""
+    return [*_payments(history, ours), *_refunds(history, ours, ordered=ordered)]
 
 
 def _payments(history: History, ours: Ours) -> Iterator[str]:
@@ -269,7 +271,7 @@ def _refunds(history: History, ours: Ours, *, ordered: bool) -> Iterator[str]:
             yield f"refund {key}: {said.get(key)}, not {expected.get(key)}"
 
 
-def _changes(history: History, ours: Ours) -> Iterator[str]:
+def changes_of(history: History, ours: Ours) -> Iterator[str]:
     """The running sum of each subscription's changes is its mrr."""
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for _, each in ours.tracks():
