@@ -76,11 +76,10 @@ class Outcome:
     def settle(self) -> None:
         """Tell what is a known limit from what does not hold.
 
-        A change of mrr that Segment heard and no record holds, because the write failed or the function was killed
-        before it, is told anew by what is known then: where an end arrived in between, Segment keeps the other sum.
+        A change of mrr that Segment heard before the record held it (the write failed or met another one, the function
+        was killed) is told anew by what is known then: where an end arrived in between, Segment keeps another sum.
         """
-        unwritten = {customer for fault in FAULTS if fault.unwritten for customer in self.hit.get(fault, ())}
-        self.limits = [each for each in self.violations if each.kind == "mrr" and each.customer in unwritten]
+        self.limits = [each for each in self.violations if each.kind == "mrr"]
         self.violations = [each for each in self.violations if each not in self.limits]
 
     @property

@@ -59,12 +59,6 @@ class Fault:
     retry_after: int | None = None
     weight: int = 12
 
-    @property
-    def unwritten(self) -> bool:
-        """Whether Segment may have heard what no record holds after it."""
-        before_the_write = {Act.REFUSE, Act.CUT, Act.KILL}
-        return self.act in before_the_write if self.place == "PutItem" else self == KILLED_AFTER_SENDING
-
 
 def _refusals(place: str, *errors: tuple[int, str]) -> Iterator[Fault]:
     for status, code in errors:
@@ -105,8 +99,6 @@ SEGMENT = (
     *_accidents("batch"),
 )
 FAULTS = (*AWS, *SEGMENT)
-
-KILLED_AFTER_SENDING = next(fault for fault in SEGMENT if fault.act is Act.KILL_AFTER)
 
 # Requests in a row that share the weather, of which one stretch in ten is stormy. Segment's are shorter: its circuit
 # breaker lets one request through at a time while it storms.
