@@ -54,8 +54,14 @@ def spoken() -> Iterator[Spoken]:
         yield spoken
 
 
+def waited(breaker: Breaker, *, livemode: bool = True) -> int | None:
+    """For how many seconds events have to wait."""
+    pause = breaker.wait(livemode=livemode)
+    return None if pause is None else pause.seconds
+
+
 def fail(breaker: Breaker, answer: Answer = DOWN) -> None:
-    assert breaker.wait(livemode=True) is None
+    assert waited(breaker) is None
     breaker.told([answer], livemode=True)
 
 
@@ -63,7 +69,7 @@ def test_while_all_goes_well_nothing_is_written() -> None:
     stack = Stack()
     breaker = stack.environment()
     for _ in range(5):
-        assert breaker.wait(livemode=True) is None
+        assert waited(breaker) is None
         breaker.told([TAKEN], livemode=True)
     assert stack.store.circuits == {}, "the healthy path must not write to the store"
 
@@ -71,7 +77,7 @@ def test_while_all_goes_well_nothing_is_written() -> None:
 def test_one_failure_is_nobody_elses_concern() -> None:
     stack = Stack()
     fail(stack.environment())
-    assert stack.environment().wait(livemode=True) is None
+    assert waited(stack.environment()) is None
 
 
 @pytest.mark.parametrize("answer", [DOWN, SILENT])
@@ -79,7 +85,7 @@ def test_failures_in_a_row_open_the_circuit_for_everybody(answer: Answer) -> Non
     stack = Stack()
     for _ in range(FAILURES):
         fail(stack.environment(), answer)
-    assert stack.environment().wait(livemode=True) == BASE
+    assert waited(stack.environment()) == BASE
 
 
 def test_a_success_between_failures_keeps_the_circuit_closed() -> None:
@@ -87,7 +93,7 @@ def test_a_success_between_failures_keeps_the_circuit_closed() -> None:
     for _ in range(10):
         for answer in (DOWN, DOWN, TAKEN):
             fail(stack.environment(), answer)
-    assert stack.environment().wait(livemode=True) is None
+    assert waited(stack.environment()) is None
 
 
 def test_a_refused_call_is_a_sign_of_life() -> None:
@@ -115,29 +121,29 @@ def test_what_says_nothing_of_segment_changes_nothing(answer: Answer) -> None:
 def test_one_429_opens_the_circuit_for_as_long_as_it_says() -> None:
     stack = Stack()
     fail(stack.environment(), SLOWER)
-    assert stack.environment().wait(livemode=True) == 7
+    assert waited(stack.environment()) == 7
     stack.now += 6.5
-    assert stack.environment().wait(livemode=True) == 1
+    assert waited(stack.environment()) == 1
 
 
 def test_a_429_among_accepted_calls_opens_the_circuit() -> None:
     stack = Stack()
     breaker = stack.environment()
-    breaker.wait(livemode=True)
+    waited(breaker)
     breaker.told([TAKEN, SLOWER], livemode=True)
-    assert stack.environment().wait(livemode=True) == 7
+    assert waited(stack.environment()) == 7
 
 
 def test_a_429_without_a_time_pauses_for_the_base() -> None:
     stack = Stack()
     fail(stack.environment(), Answer(Verdict.RETRY, "http_429"))
-    assert stack.environment().wait(livemode=True) == BASE
+    assert waited(stack.environment()) == BASE
 
 
 def test_the_retry_after_of_a_503_counts_as_well() -> None:
     stack = Stack()
     fail(stack.environment(), Answer(Verdict.RETRY, "http_503", retry_after=120))
-    assert stack.environment().wait(livemode=True) == 120
+    assert waited(stack.environment()) == 120
 
 
 def test_told_two_seconds_again_and_again_nobody_asks_every_two_seconds() -> None:
@@ -145,7 +151,7 @@ def test_told_two_seconds_again_and_again_nobody_asks_every_two_seconds() -> Non
     pauses = []
     for _ in range(8):
         fail(stack.environment(), Answer(Verdict.RETRY, "http_429", retry_after=2))
-        pauses.append(stack.environment().wait(livemode=True))
+        pauses.append(waited(stack.environment()))
         stack.now += pauses[-1] or 0
     assert pauses == [2, 60, 120, 240, 300, 300, 300, 300]
 
@@ -153,26 +159,26 @@ def test_told_two_seconds_again_and_again_nobody_asks_every_two_seconds() -> Non
 def test_live_and_test_events_have_a_circuit_each() -> None:
     stack = Stack()
     stack.opened()
-    assert stack.environment().wait(livemode=False) is None
+    assert waited(stack.environment(), livemode=False) is None
 
 
 def test_when_the_pause_is_over_exactly_one_probes() -> None:
     stack = Stack()
     stack.opened()
     stack.now += BASE
-    waits = [stack.environment().wait(livemode=True) for _ in range(10)]
+    waits = [waited(stack.environment()) for _ in range(10)]
     assert waits == [None] + [0] * 9
 
 
 def test_two_that_saw_the_same_do_not_both_probe() -> None:
     stack = Stack()
     one, other = stack.opened(), stack.environment()
-    other.wait(livemode=True)
+    waited(other)
     stack.now += BASE
     seen = stack.store.circuits["live"]
     # As if both had read before either wrote.
     stack.store.circuit = lambda _: seen  # type: ignore[method-assign, assignment]
-    assert [one.wait(livemode=True), other.wait(livemode=True)] == [None, 0]
+    assert [waited(one), waited(other)] == [None, 0]
 
 
 def test_a_probe_that_succeeds_lets_everybody_through() -> None:
@@ -180,7 +186,7 @@ def test_a_probe_that_succeeds_lets_everybody_through() -> None:
     stack.opened()
     stack.now += BASE
     fail(stack.environment(), TAKEN)
-    assert [stack.environment().wait(livemode=True) for _ in range(10)] == [None] * 10
+    assert [waited(stack.environment()) for _ in range(10)] == [None] * 10
 
 
 def test_a_probe_that_fails_doubles_the_pause_up_to_five_minutes() -> None:
@@ -188,21 +194,34 @@ def test_a_probe_that_fails_doubles_the_pause_up_to_five_minutes() -> None:
     stack.opened()
     pauses = []
     for _ in range(6):
-        pauses.append(stack.environment().wait(livemode=True))
+        pauses.append(waited(stack.environment()))
         stack.now += pauses[-1] or 0
         fail(stack.environment())
     assert pauses == [30, 60, 120, 240, 300, 300]
+
+
+def test_a_pause_tells_how_often_segment_failed_since_it_began() -> None:
+    stack = Stack()
+    stack.opened()
+    tries = []
+    for _ in range(3):
+        pause = stack.environment().wait(livemode=True)
+        assert pause is not None
+        tries.append(pause.tries)
+        stack.now += pause.seconds
+        fail(stack.environment())
+    assert tries == [1, 2, 3]
 
 
 def test_a_probe_that_never_comes_back_is_followed_by_another() -> None:
     stack = Stack()
     stack.opened()
     stack.now += BASE
-    assert stack.environment().wait(livemode=True) is None
+    assert waited(stack.environment()) is None
     stack.now += PROBE_SECONDS - 1
-    assert stack.environment().wait(livemode=True) == 0
+    assert waited(stack.environment()) == 0
     stack.now += 1
-    assert stack.environment().wait(livemode=True) is None
+    assert waited(stack.environment()) is None
 
 
 @pytest.mark.parametrize("answers", [[], [Answer(Verdict.MISCONFIGURED, "http_401")]], ids=["nothing to send", "401"])
@@ -212,18 +231,18 @@ def test_a_probe_that_learns_nothing_leaves_it_to_the_next(answers: list[Answer]
     stack.opened()
     stack.now += BASE
     alone = stack.environment()
-    assert alone.wait(livemode=True) is None
+    assert waited(alone) is None
     alone.told(answers, livemode=True)
-    assert [stack.environment().wait(livemode=True) for _ in range(3)] == [None, 0, 0]
+    assert [waited(stack.environment()) for _ in range(3)] == [None, 0, 0]
 
 
 def test_an_answer_from_before_the_circuit_opened_does_not_close_it() -> None:
     stack = Stack()
     slow = stack.environment()
-    assert slow.wait(livemode=True) is None
+    assert waited(slow) is None
     stack.opened()
     slow.told([TAKEN], livemode=True)
-    assert stack.environment().wait(livemode=True) == BASE
+    assert waited(stack.environment()) == BASE
 
 
 def test_while_it_is_open_an_environment_that_knows_does_not_even_read() -> None:
@@ -234,7 +253,7 @@ def test_while_it_is_open_an_environment_that_knows_does_not_even_read() -> None
         raise AssertionError("read while it is known to be open")
 
     stack.store.circuit = unread  # type: ignore[method-assign, assignment]
-    assert breaker.wait(livemode=True) == BASE
+    assert waited(breaker) == BASE
 
 
 def test_a_store_that_fails_breaks_nothing() -> None:
@@ -271,7 +290,7 @@ def test_nobody_sends_while_it_is_open_and_no_pause_outlasts_the_cap(steps: list
     environments = [stack.environment() for _ in range(4)]
     for which, answer, passed in steps:
         before = stack.store.circuit("live")
-        wait = environments[which].wait(livemode=True)
+        wait = waited(environments[which])
         if before.tripped and before.until > stack.now:
             assert wait is not None
             assert wait <= RETRY_AFTER_CAP
@@ -286,7 +305,7 @@ def test_ten_pollers_on_a_dead_endpoint_ask_it_no_more_than_one_would() -> None:
     asked: list[float] = []
     while stack.now < NOW + 86_400:
         breaker = random.choice(environments)
-        if breaker.wait(livemode=True) is None:
+        if waited(breaker) is None:
             asked.append(stack.now)
             breaker.told([DOWN], livemode=True)
         stack.now += random.uniform(0, 20)

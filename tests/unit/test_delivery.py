@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment.circuit import Pause
 from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
@@ -204,8 +205,8 @@ class ClosedFor:
         self.livemode = livemode
         self.heard: list[tuple[bool, list[str]]] = []
 
-    def wait(self, *, livemode: bool) -> int | None:
-        return 90 if livemode is self.livemode else None
+    def wait(self, *, livemode: bool) -> Pause | None:
+        return Pause(90, 2) if livemode is self.livemode else None
 
     def told(self, answers: Iterable[Answer], *, livemode: bool) -> None:
         self.heard.append((livemode, [answer.verdict.value for answer in answers]))
@@ -215,7 +216,7 @@ def test_while_the_endpoint_is_left_alone_nothing_is_looked_up_mapped_or_sent() 
     world = World(UnreadStore())
     world.gate = ClosedFor(livemode=True)
     (verdict,) = world.batch(an_event("customer.created", a_customer(), livemode=True))
-    assert (verdict.fate, verdict.reason, verdict.wait) == ("retry", "circuit_open", 90)
+    assert (verdict.fate, verdict.reason, verdict.wait, verdict.tries) == ("retry", "circuit_open", 90, 2)
     assert world.requests == []
 
 

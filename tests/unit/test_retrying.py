@@ -25,15 +25,15 @@ def seconds(fate: Fate, draw: float, *, received: int = 1, wait: int | None = No
     ("received", "span"), [(1, 30), (2, 60), (3, 120), (7, 1920), (8, HOUR), (9, HOUR), (1000, HOUR)]
 )
 def test_the_span_doubles_with_every_receipt_up_to_an_hour(received: int, span: int) -> None:
-    assert backoff(received, 30, lambda: 1.0) == span
+    assert backoff(received, 30, HOUR, lambda: 1.0) == span
 
 
 def test_full_jitter_draws_from_the_whole_span() -> None:
-    assert [backoff(4, 30, lambda draw=draw: draw) for draw in (0.0, 0.25, 0.5)] == [1, 60, 120]  # type: ignore[misc]
+    assert [backoff(4, 30, HOUR, lambda draw=draw: draw) for draw in (0.0, 0.25, 0.5)] == [1, 60, 120]  # type: ignore[misc]
 
 
 def test_a_base_of_zero_still_waits_a_second() -> None:
-    assert backoff(5, 0, random.random) == 1
+    assert backoff(5, 0, HOUR, random.random) == 1
 
 
 @pytest.mark.parametrize(("wait", "expected"), [(0, 15), (2, 17), (300, 315)])
@@ -44,6 +44,16 @@ def test_the_time_that_segment_named_is_kept_and_spread(wait: int, expected: int
 def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() -> None:
     """Two seconds and a bit each time would use up the queue's 1000 receives within hours, and bury good events."""
     assert [seconds(Fate.RETRY, 1.0, received=received, wait=2) for received in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
+
+
+def test_what_waits_for_others_to_try_counts_their_tries_and_not_how_often_it_was_received() -> None:
+    verdict = Verdicts(Record("1", "{}", received=50), Fate.RETRY, "circuit_open", wait=10, tries=1)
+    assert delay(verdict, SETTINGS, lambda: 1.0) == 40
+
+
+def test_the_longest_wait_is_a_setting() -> None:
+    verdict = Verdicts(Record("1", "{}", received=50), Fate.RETRY, "http_503")
+    assert delay(verdict, Settings(retry_cap_seconds=900), lambda: 1.0) == 900
 
 
 def test_nobody_comes_back_before_the_time_that_segment_named() -> None:
@@ -78,5 +88,5 @@ def test_three_days_of_outage_stay_below_the_receive_count_of_the_queue() -> Non
         received, waited = 0, 0
         while waited < 3 * 86_400:
             received += 1
-            waited += backoff(received, SETTINGS.retry_base_seconds, draw)
+            waited += backoff(received, SETTINGS.retry_base_seconds, SETTINGS.retry_cap_seconds, draw)
         assert received < 250

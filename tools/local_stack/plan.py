@@ -22,6 +22,7 @@ LOCAL_PARAMETERS = {
     "IdentityHoldSeconds": "0",
     # A first retry after half a second on average: one wants to watch it.
     "RetryBaseSeconds": "1",
+    "RetryCapSeconds": "60",
     # Also what waits because another batch was told to: the page shows each receipt.
     "LogLevel": "DEBUG",
     "ProtectState": "false",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.memory import Store
     from stripe_to_segment.segment_side.answers import Answer
 
-__all__ = ["Breaker", "Circuit", "circuit_name"]
+__all__ = ["Breaker", "Circuit", "Pause", "circuit_name"]
 
 # One failure is an accident, and nobody else has to wait for it.
 FAILURES = 3
@@ -47,6 +47,11 @@ class Circuit:
         """Whether it opened and no success has closed it since."""
         return self.failures >= FAILURES
 
+    @property
+    def tries(self) -> int:
+        """How often Segment failed since the circuit opened, that time included."""
+        return self.failures - FAILURES + 1
+
     def half_opened(self, now: float) -> Circuit:
         """Half-open: with somebody probing."""
         return Circuit(self.failures, math.ceil(now) + PROBE_SECONDS, probing=True)
@@ -68,6 +73,14 @@ class Circuit:
             return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
         # Nothing was asked, or the write key is wrong: that says nothing of Segment, and somebody else is to probe.
         return Circuit(self.failures, int(now)) if self.probing else self
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """For how many seconds events are kept back at least, after so many tries of anybody that failed."""
+
+    seconds: int
+    tries: int
 
 
 def _pause(failures: int, base: int) -> int:
@@ -95,8 +108,8 @@ class Breaker:
         self._base = base
         self._seen: dict[str, Circuit] = {}
 
-    def wait(self, *, livemode: bool) -> int | None:
-        """Seconds for which calls of this mode have to wait, or None if they may be sent now."""
+    def wait(self, *, livemode: bool) -> Pause | None:
+        """For how long calls of this mode have to wait, or None if they may be sent now."""
         name, now = circuit_name(livemode=livemode), self._clock()
         seen = self._seen.get(name, Circuit())
         if not seen.tripped or seen.probing or seen.until <= now:
@@ -108,16 +121,19 @@ class Breaker:
             return None
         if seen.until > now:
             # The probe is back in a moment, and need not be waited for longer than usual.
-            return 0 if seen.probing else math.ceil(seen.until - now)
-        return None if self._put(name, seen.half_opened(now), seen) else 0
+            return Pause(0 if seen.probing else math.ceil(seen.until - now), seen.tries)
+        return None if self._put(name, seen.half_opened(now), seen) else Pause(0, seen.tries)
 
-    def told(self, answers: Collection[Answer], *, livemode: bool) -> None:
-        """Take notice of the answers to the calls of one mode."""
+    def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
+        """Take notice of the answers to the calls of one mode; gives the pause that they bring."""
         name, now = circuit_name(livemode=livemode), self._clock()
         seen = self._seen.get(name, Circuit())
         circuit = seen.after(answers, now, self._base)
-        if circuit == seen or not self._put(name, circuit, seen):
-            return
+        if circuit != seen and self._put(name, circuit, seen):
+            self._tell(name, circuit, seen, now)
+        return Pause(max(0, math.ceil(circuit.until - now)), circuit.tries) if circuit.tripped else None
+
+    def _tell(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> None:
         if circuit.tripped and circuit.until > now:
             count("CircuitOpened")
             waits = {"failures": circuit.failures, "seconds": math.ceil(circuit.until - now), "mode": name}

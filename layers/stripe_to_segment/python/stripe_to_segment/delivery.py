@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Protocol
 
+    from stripe_to_segment.circuit import Pause
     from stripe_to_segment.composing import Enrich
     from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.memory import Memory, Store
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
     class Gate(Protocol):
         """Says whether calls of a mode may be sent now, and is told how that went. It must not raise."""
 
-        def wait(self, *, livemode: bool) -> int | None: ...
-        def told(self, answers: Collection[Answer], *, livemode: bool) -> None: ...
+        def wait(self, *, livemode: bool) -> Pause | None: ...
+        def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None: ...
 
 
 __all__ = ["Delivery"]
@@ -148,7 +149,8 @@ class Delivery:
                 verdicts[one.record.id] = Verdicts(
                     one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event
                 )
-            self._hear([], {one.event.livemode for one in work})
+            for livemode in {one.event.livemode for one in work}:
+                self._heeded({}, livemode=livemode)
             return []
         before = dict(memory.profiles)
         learnt = [*self._look_up(work, memory), *self._translate(work, memory, now, verdicts, accepted)]
@@ -172,9 +174,11 @@ class Delivery:
             return work
         waits = {mode: self.gate.wait(livemode=mode) for mode in {one.event.livemode for one in work}}
         for one in work:
-            wait = waits[one.event.livemode]
-            if wait is not None:
-                verdicts[one.record.id] = Verdicts(one.record, Fate.RETRY, "circuit_open", wait=wait, event=one.event)
+            pause = waits[one.event.livemode]
+            if pause is not None:
+                verdicts[one.record.id] = Verdicts(
+                    one.record, Fate.RETRY, "circuit_open", wait=pause.seconds, tries=pause.tries, event=one.event
+                )
         return [one for one in work if waits[one.event.livemode] is None]
 
     def _look_up(self, work: list[_Work], memory: Memory) -> list[Learnt]:
@@ -234,15 +238,21 @@ class Delivery:
         for livemode in sorted({one.event.livemode for one in work}, reverse=True):
             calls = [call for one in work if one.event.livemode is livemode for call in one.calls]
             told = self.send(calls, livemode=livemode) if calls else {}
-            self._hear(told.values(), {livemode})
-            answers.update(told)
+            answers.update(self._heeded(told, livemode=livemode))
         return answers
 
-    def _hear(self, answers: Collection[Answer], livemodes: Iterable[bool]) -> None:
-        """Tell the gate, also that nothing was asked: who was let through alone must not keep the others waiting."""
-        if self.gate is not None:
-            for livemode in livemodes:
-                self.gate.told(answers, livemode=livemode)
+    def _heeded(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
+        """The answers, once the gate knows them; with how often it was so, where they open it.
+
+        It is told too that nothing was asked: who was let through alone must not keep the others waiting.
+        """
+        pause = None if self.gate is None else self.gate.told(answers.values(), livemode=livemode)
+        if pause is None:
+            return answers
+        return {
+            message: replace(answer, tries=pause.tries) if answer.verdict is Verdict.RETRY else answer
+            for message, answer in answers.items()
+        }
 
     def _after_save(
         self, work: list[_Work], errors: Mapping[str, Exception], verdicts: dict[str, Verdicts]
@@ -290,7 +300,14 @@ def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) 
     ):
         found = next((answer for answer in given if answer.verdict is verdict), None)
         if found is not None:
-            return replace(told, fate=fate, reason=found.reason, detail=found.detail, wait=found.retry_after)
+            return replace(
+                told,
+                fate=fate,
+                reason=found.reason,
+                detail=found.detail,
+                wait=found.retry_after,
+                tries=found.tries,
+            )
     return told
 
 

@@ -18,13 +18,13 @@ CAP_SECONDS = 3600
 HOLD_STEP_SECONDS = 5
 
 
-def backoff(received: int, base: int, draw: Callable[[], float]) -> int:
-    """Seconds after the n-th receipt: full jitter over an exponentially growing span, at most an hour.
+def backoff(tries: int, base: int, cap: int, draw: Callable[[], float]) -> int:
+    """Seconds after so many tries: full jitter over an exponentially growing span, up to the cap.
 
     https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
     """
     # Past 2^12 the cap holds anyway, and the power would only grow.
-    span = min(CAP_SECONDS, base << min(max(received, 1) - 1, 12))
+    span = min(cap, base << min(max(tries, 1) - 1, 12))
     return max(1, round(span * draw()))
 
 
@@ -34,7 +34,7 @@ def delay(verdict: Verdicts, settings: Settings, draw: Callable[[], float]) -> i
         # Most identities are a second away; for the others each look costs a receipt, so the looks grow rarer.
         step = HOLD_STEP_SECONDS << min(max(verdict.record.received, 1) - 1, 12)
         return max(1, min(step, settings.identity_hold_seconds, CAP_SECONDS))
-    if verdict.wait is not None:
-        # Everybody told to wait the same time must not come back in the same second, nor for ever every few seconds.
-        return min(CAP_SECONDS, verdict.wait + backoff(verdict.record.received, settings.retry_base_seconds, draw))
-    return backoff(verdict.record.received, settings.retry_base_seconds, draw)
+    tries = verdict.record.received if verdict.tries is None else verdict.tries
+    pause = backoff(tries, settings.retry_base_seconds, settings.retry_cap_seconds, draw)
+    # Everybody told to wait the same time must not come back in the same second, nor for ever every few seconds.
+    return min(CAP_SECONDS, (verdict.wait or 0) + pause)

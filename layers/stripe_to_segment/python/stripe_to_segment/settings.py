@@ -41,6 +41,7 @@ class Settings:
     source_name: str = "stripe-to-segment"
     stripe_api_base: str = "https://api.stripe.com"
     retry_base_seconds: int = 30
+    retry_cap_seconds: int = 3600
     secret_arn: str = ""
     events_queue_url: str = ""
     dead_letter_queue_url: str = ""
@@ -178,4 +179,5 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "drop_events": _names,
     "integrations": _object,
     "retry_base_seconds": _seconds,
+    "retry_cap_seconds": _seconds,
 }

@@ -38,13 +38,17 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own."""
+    """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own.
+
+    `tries` says how often was tried what it waits for, where that is not how often the record was received.
+    """
 
     record: Record
     fate: Fate
     reason: str = ""
     detail: str = ""
     wait: int | None = None
+    tries: int | None = None
     event: StripeEvent | None = None
     calls: tuple[str, ...] = ()
     rung: str | None = None

@@ -34,12 +34,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, when to come again (seconds), and a reason code with the endpoint's own words."""
+    """A verdict, when to come again (seconds), and a reason code with the endpoint's own words.
+
+    `tries` says how often in a row anybody was told such, where that is known.
+    """
 
     verdict: Verdict
     reason: str = ""
     detail: str = ""
     retry_after: int | None = None
+    tries: int | None = None
 
 
 def classify(status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
