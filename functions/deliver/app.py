@@ -7,9 +7,8 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
-
 from enrich import enrich
+from stripe_to_segment import aws
 from stripe_to_segment.circuit import Breaker
 from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.observability import logger, metrics
@@ -36,7 +35,7 @@ settings = settings_from_environment()
 @cache
 def secrets_manager() -> Any:
     """The client, made when the secret is first needed."""
-    return boto3.client("secretsmanager")
+    return aws.client("secretsmanager")
 
 
 session = patient_session()
@@ -47,13 +46,13 @@ reader = StripeReader(lambda: secret.get().stripe_api_key, settings.stripe_api_b
 @cache
 def store() -> DynamoStore:
     """The StateTable."""
-    return DynamoStore(boto3.client("dynamodb"), settings.state_table)
+    return DynamoStore(aws.client("dynamodb"), settings.state_table)
 
 
 @cache
 def queues() -> Queues:
     """Both queues."""
-    return Queues(boto3.client("sqs"), settings.events_queue_url, settings.dead_letter_queue_url)
+    return Queues(aws.client("sqs"), settings.events_queue_url, settings.dead_letter_queue_url)
 
 
 @cache

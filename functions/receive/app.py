@@ -7,8 +7,7 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
-
+from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError, code_of
 from stripe_to_segment.observability import count, logger, metrics
 from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
@@ -27,7 +26,7 @@ settings = settings_from_environment()
 @cache
 def secrets_manager() -> Any:
     """The client, made when the secret is first needed."""
-    return boto3.client("secretsmanager")
+    return aws.client("secretsmanager")
 
 
 secret = SecretSource(lambda: secrets_manager().get_secret_value(SecretId=settings.secret_arn)["SecretString"])
@@ -36,7 +35,7 @@ secret = SecretSource(lambda: secrets_manager().get_secret_value(SecretId=settin
 @cache
 def sqs() -> Any:
     """The client, made when the first event is queued."""
-    return boto3.client("sqs")
+    return aws.client("sqs")
 
 
 snapshot_hooks(prepare=(secrets_manager, sqs), renew=(secret.forget,))

@@ -7,8 +7,7 @@ from collections import Counter
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
+from stripe_to_segment import aws
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import count, logger, metrics
@@ -27,14 +26,14 @@ RESERVE = 90.0
 
 settings = settings_from_environment()
 secret = SecretSource(
-    lambda: boto3.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
+    lambda: aws.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
 )
 
 
 @cache
 def store() -> DynamoStore:
     """The StateTable."""
-    return DynamoStore(boto3.client("dynamodb"), settings.state_table)
+    return DynamoStore(aws.client("dynamodb"), settings.state_table)
 
 
 @metrics.log_metrics
@@ -50,7 +49,7 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     scope = scope_of(None, livemode=is_live(key))
     since, until = window(store().bookmark(scope), time.time())
     listing = StripeEvents(key, settings.stripe_api_base, CATALOG, undelivered=True)
-    queue = partial(enqueue, boto3.client("sqs"), settings.events_queue_url)
+    queue = partial(enqueue, aws.client("sqs"), settings.events_queue_url)
     done_until, totals = since, Counter(listed=0, queued=0)
     for step in Reconciliation(listing.between, store(), settings, queue).between(since, until):
         _note(step)

@@ -46,9 +46,13 @@ def _event(number: int, kind: str, at: int, body: Json) -> Json:
     }
 
 
-def _session(number: int, at: int) -> Json:
-    body = {"id": f"cs_poison{number}", "object": "checkout.session", "customer": f"cus_poison{number}"}
-    return _event(number, "checkout.session.completed", at, body | {"mode": "payment", "payment_status": ["paid"]})
+def _subscription(number: int, at: int) -> Json:
+    """At a price of a million digits."""
+    recurring = {"interval": "month", "interval_count": 1, "usage_type": "licensed"}
+    price = {"id": f"price_poison{number}", "currency": "usd", "recurring": recurring}
+    item = {"id": f"si_poison{number}", "quantity": 1, "price": price | {"unit_amount_decimal": "1e999999"}}
+    body = {"id": f"sub_poison{number}", "object": "subscription", "customer": f"cus_poison{number}"}
+    return _event(number, "customer.subscription.created", at, body | {"status": "active", "items": {"data": [item]}})
 
 
 # Kind: how to make one, the reason on its dead letter (None: refused at the door), whether it comes through the door.
@@ -56,7 +60,7 @@ KINDS: dict[str, tuple[Callable[[int, int], Json], str | None, bool]] = {
     "Segment answers 400": (lambda number, at: _customer(number, at, name=REFUSED_WORD), "http_400", True),
     "answered ok: false": (lambda number, at: _customer(number, at, name=UNLIKED_WORD), "not_ok", True),
     "oversize call": (lambda number, at: _customer(number, at, name="x" * 40_000), "too_large", True),
-    "mapper cannot work": (_session, "mapper_failed", True),
+    "mapper cannot work": (_subscription, "mapper_failed", True),
     "no event, past the door": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, "not_an_event", False),
     "no event, signed": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, None, True),
 }

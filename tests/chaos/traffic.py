@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tests.simulator.history import History
     from tools.local_stack import LocalStack, Secret
 
-__all__ = ["Sending", "Stripe", "mixed"]
+__all__ = ["Sending", "Stripe", "is_orderly", "mixed"]
 
 COPIES = 3
-# How far an event of an orderly customer is from its place, in events of the whole stream.
-BOUNDED = 30
+# How far an event of an orderly customer is from its place, in events of the whole stream, which has to be longer.
+BOUNDED, SHARE = 30, 50
 # Copies that come through the door; the others come as SQS or EventBridge doubles them, straight into the queue.
 THROUGH_THE_DOOR = (1.0, 0.1, 0.0)
 POSTERS = 4
@@ -47,19 +47,25 @@ class Sending:
     wanted: bool = True
 
 
+def is_orderly(seed: int) -> bool:
+    """Whether a customer's events come nearly in order; the others' come in no order at all."""
+    return seed % 2 == 0
+
+
 def mixed(histories: Iterable[History], evil: Sequence[Poison], rng: Random) -> list[Sending]:
     """All copies of all events in the order in which they are sent; every other customer's in no order at all."""
     stream = [(event["created"], history.seed, event) for history in histories for event in history.events]
     stream.sort(key=lambda entry: entry[:2])
     placed: list[tuple[float, int, Sending]] = []
+    bounded = min(BOUNDED, len(stream) / SHARE)
 
     def place(where: float, sending: Sending) -> None:
         placed.append((where, len(placed), sending))
 
     for number, (_, seed, event) in enumerate(stream):
-        body, orderly = body_of(event), seed % 2 == 0
+        body, orderly = body_of(event), is_orderly(seed)
         for share in THROUGH_THE_DOOR:
-            where = number + rng.uniform(-BOUNDED, BOUNDED) if orderly else rng.uniform(0, len(stream))
+            where = number + rng.uniform(-bounded, bounded) if orderly else rng.uniform(0, len(stream))
             place(where, Sending(body, rng.random() < share))
     for each in evil:
         for _ in range(COPIES):

@@ -70,5 +70,5 @@ def open_door(**environment: str) -> Iterator[Door]:
         for name, value in {"SECRET_ARN": "arn:secret", "EVENTS_QUEUE_URL": QUEUE, **environment}.items():
             patch.setenv(name, value)
         door = Door(spoken)
-        patch.setattr("boto3.client", door.client)
+        patch.setattr("stripe_to_segment.aws.client", door.client)
         yield door

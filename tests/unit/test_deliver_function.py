@@ -149,7 +149,7 @@ def build(table: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> It
             monkeypatch.syspath_prepend(str(FUNCTIONS / "deliver"))
             monkeypatch.delitem(sys.modules, "enrich", raising=False)
             stack = Stack(spoken, table, receiver)
-            monkeypatch.setattr("boto3.client", stack.client)
+            monkeypatch.setattr("stripe_to_segment.aws.client", stack.client)
             made.append(stack)
             return stack
 

@@ -83,7 +83,7 @@ def knock(patch: pytest.MonkeyPatch, request: dict[str, Any], secret: str | None
     patch.setenv("EVENTS_QUEUE_URL", "https://sqs/events")
     known = None if secret is None else json.dumps({"stripe_signing_secrets": [secret]})
     clients = {"sqs": Sqs(), "secretsmanager": SecretsManager(known)}
-    patch.setattr("boto3.client", lambda service: clients[service])
+    patch.setattr("stripe_to_segment.aws.client", clients.__getitem__)
     load_function("receive").handler(request, None)
 
 

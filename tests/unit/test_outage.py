@@ -80,7 +80,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Making]:
 
         for name, replacement in {"time": clock, "store": lambda: store, "breaker": breaker}.items():
             monkeypatch.setattr(app, name, replacement)
-        monkeypatch.setattr(app.boto3, "client", {"sqs": queue, "secretsmanager": secrets}.__getitem__)
+        monkeypatch.setattr("stripe_to_segment.aws.client", {"sqs": queue, "secretsmanager": secrets}.__getitem__)
         app.session.mount("https://", segment)
         return Pack(clock, queue, segment, app)
 

@@ -62,7 +62,7 @@ def app(here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> 
     }.items():
         monkeypatch.setenv(name, value)
     module = load_function("reconcile")
-    monkeypatch.setattr(module.boto3, "client", here.stack.client)
+    monkeypatch.setattr(module.aws, "client", here.stack.client)
     return module
 
 

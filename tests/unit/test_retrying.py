@@ -46,9 +46,14 @@ def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() 
     assert [seconds(Fate.RETRY, 1.0, received=received, wait=2) for received in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
 
 
-def test_what_waits_for_others_to_try_counts_their_tries_and_not_how_often_it_was_received() -> None:
-    verdict = Verdicts(Record("1", "{}", received=50), Fate.RETRY, "circuit_open", wait=10, tries=1)
-    assert delay(verdict, SETTINGS, lambda: 1.0) == 40
+@pytest.mark.parametrize(
+    ("received", "tries", "span"), [(1, 1, 30), (2, 1, 60), (4, 1, 240), (50, 1, 240), (1, 6, 960), (50, 99, 3590)]
+)
+def test_what_waits_for_others_to_try_counts_their_tries_and_only_a_few_of_its_own(
+    received: int, tries: int, span: int
+) -> None:
+    verdict = Verdicts(Record("1", "{}", received), Fate.RETRY, "circuit_open", wait=10, tries=tries)
+    assert delay(verdict, SETTINGS, lambda: 1.0) == 10 + span
 
 
 def test_the_longest_wait_is_a_setting() -> None:

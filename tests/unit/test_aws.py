@@ -1,0 +1,45 @@
+"""The functions' AWS clients give up in time for their function to say so."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.config import Config
+
+from stripe_to_segment.aws import PATIENCE, client
+from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.store import DynamoStore
+from tests.unit.edges import REGION, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a service that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture(autouse=True)
+def somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": REGION}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_call_that_hangs_is_given_up_before_receive_has_to_answer() -> None:
+    """By default the SDK waits a minute each time, so a queue that hung would have ended every invocation midway."""
+    tries, pauses = 3, 1 + 2
+    assert client("sqs").meta.config.connect_timeout == 1
+    assert tries * client("sqs").meta.config.read_timeout + pauses < 10, "ReceiveTimeout"
+
+
+def test_a_table_that_hangs_is_a_table_that_does_not_answer(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr("stripe_to_segment.aws.PATIENCE", PATIENCE.merge(Config(read_timeout=0.1)))
+    with pytest.raises(StoreUnavailableError, match="ReadTimeoutError"):
+        DynamoStore(client("dynamodb"), TABLE).load(["own:live:cus_1"], [], [])
