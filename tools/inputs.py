@@ -1,8 +1,9 @@
 """Read Stripe events from files, folders or standard input, whatever envelope they travel in.
 
 A file may hold one event, a JSON array, JSON lines, or documents one after the other (`cat events/*.json`).
-SQS batches, `aws sqs receive-message` output, API Gateway requests and EventBridge envelopes are opened, so a
-sample request, a dead letter or a delivered record is as good an input as the event itself.
+Stripe's own lists of events (`stripe events list`), SQS batches, `aws sqs receive-message` output, API Gateway requests
+and EventBridge envelopes are opened, so a sample request, a dead letter or a delivered record is as good an input as
+the event itself.
 """
 
 from __future__ import annotations
@@ -182,6 +183,9 @@ def _open_envelope(piece: _Piece) -> Iterator[_Piece]:
     elif isinstance(messages := value.get("Messages"), list):
         for message in messages:
             yield from _open_envelope(_body(message, "Body"))
+    elif value.get("object") == "list" and isinstance(events := value.get("data"), list):
+        for event in events:
+            yield from _open_envelope((dump(event), event, None))
     elif "requestContext" in value and "body" in value:
         yield from _open_envelope(_body(value, "body"))
     elif "detail-type" in value and isinstance(detail := value.get("detail"), dict):

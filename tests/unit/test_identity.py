@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.shapes import NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice
+from tests.unit.shapes import DAY, NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 CREATED = "customer.subscription.created"
@@ -185,6 +185,43 @@ def test_an_opt_out_counts_wherever_it_is_said(event: Any) -> None:
     world = World()
     world.deliver(event, an_event("charge.refunded", a_charge()))
     assert world.calls == []
+
+
+@pytest.mark.parametrize("said", [True, 1, " TRUE "])
+def test_an_opt_out_counts_however_it_is_written(said: Any) -> None:
+    """A boolean, which no event of Stripe's has but one rebuilt by other tools may, was no opt-out at all."""
+    assert World().deliver(an_event(COMPLETED, a_session(metadata={"analytics_opt_out": said}))) == []
+
+
+def test_space_around_an_id_is_not_part_of_it_and_space_alone_is_none() -> None:
+    """A client_reference_id of spaces became a user of that name."""
+    blank = an_event(COMPLETED, a_session(client_reference_id="  ", metadata={"user_id": " "}))
+    assert ids(World().deliver(blank)[0]) == (None, "cus_basic")
+    for named in ({"client_reference_id": " u1 "}, {"metadata": {"user_id": "u1\n"}}):
+        assert World().deliver(an_event(COMPLETED, a_session(**named)))[0]["userId"] == "u1"
+
+
+def test_a_late_old_event_takes_back_nothing_that_was_said_since() -> None:
+    """An event from before the user's id was corrected, or before the opt-out, had the last word when it came late."""
+    old = {"user_id": "u_old", "group_id": "g_old", "consent_Ads": "true"}
+    new = {"user_id": "u_new", "group_id": "g_new", "consent_Ads": "false"}
+    world = World()
+    world.deliver(an_event("customer.updated", a_customer(metadata=new)))
+    world.deliver(an_event("customer.created", a_customer(metadata=old), created=NOW - DAY))
+    (call,) = world.deliver(an_event("charge.refunded", a_charge()))
+    assert (call["userId"], call["context"]["groupId"]) == ("u_new", "g_new")
+    assert call["context"]["consent"]["categoryPreferences"] == {"Ads": False}
+    world.deliver(an_event("customer.updated", a_customer(metadata={"analytics_opt_out": "true"})))
+    late = an_event("customer.updated", a_customer(metadata={"analytics_opt_out": "false"}), created=NOW - DAY)
+    assert world.deliver(late) == []
+
+
+def test_a_guest_who_goes_by_the_sessions_id_as_user_id_does_so_when_refunded() -> None:
+    """Under the policy customer_id the refund went out under the charge's id, another user than the order's."""
+    world = World(UNKNOWN_USER_POLICY="customer_id")
+    world.deliver(an_event(COMPLETED, a_session(customer=None)))
+    (call,) = world.deliver(an_event("charge.refunded", a_charge(customer=None)))
+    assert call["userId"] == "cs_test_basic"
 
 
 def test_consent_in_metadata_goes_along_by_category_and_is_remembered() -> None:

@@ -80,6 +80,11 @@ def test_a_broken_file_is_one_error_however_many_lines_it_has() -> None:
     assert "line 3" in found.error
 
 
+def test_a_list_of_stripes_is_opened() -> None:
+    """What `stripe events list` prints was taken for one event without an id."""
+    assert events(read(json.dumps({"object": "list", "data": [EVENT, OTHER], "has_more": False}))) == [EVENT, OTHER]
+
+
 @pytest.mark.parametrize(
     ("content", "error"),
     [

@@ -131,6 +131,12 @@ def test_a_discount_known_by_id_only_leaves_the_value_gross_and_says_so(named: l
     assert value_of(a_subscription(discounts=named)) == MonthlyValue(2000, gross=True)
 
 
+def test_a_fixed_amount_in_another_currency_is_not_taken_off_as_if_it_were_this_one() -> None:
+    """Five euros off a subscription in dollars made it five dollars cheaper; what it is in dollars no event tells."""
+    coupon = {"id": "FIVE", "amount_off": 500, "currency": "eur"}
+    assert value_of(a_subscription(discounts=[{"id": "di_1", "coupon": coupon}])) == MonthlyValue(2000, gross=True)
+
+
 @pytest.mark.parametrize(
     ("status", "counted"),
     [

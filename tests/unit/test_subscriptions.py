@@ -103,6 +103,15 @@ def test_an_old_style_quantity_change_is_read_from_the_quantity() -> None:
     assert facts["Subscription Upgraded"]["mrr_change"] == 60
 
 
+def test_a_second_item_beside_an_old_plan_is_an_upgrade() -> None:
+    """The plan that turned null with the second item was not read, so before and after looked the same."""
+    extra = an_item(a_price(500, id="price_extra"), id="si_extra")
+    previous = {"plan": a_plan(2000, id="price_basic"), "quantity": 1}
+    fact = update(a_subscription(an_item(), extra, plan=None, quantity=None), previous)["Subscription Upgraded"]
+    assert (fact["mrr_change"], fact["previous_plan"], fact["changed"]) == (5, "price_basic", ["items"])
+    assert update(a_subscription(plan=None), previous | {"plan": None}) == {}
+
+
 @pytest.mark.parametrize(
     ("subscription", "previous"),
     [

@@ -83,7 +83,7 @@ def stranger_id(event: StripeEvent) -> str:
 
 def names_user(event: StripeEvent, settings: Settings) -> bool:
     """Whether the event itself says who the user is."""
-    return bool(_first(_places(event), settings.user_id_keys) or text(event.object.get("client_reference_id")))
+    return bool(_first(_places(event), settings.user_id_keys) or _client_reference(event))
 
 
 def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | None = None) -> Stated:
@@ -94,7 +94,7 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
     places = _places(event)
     user_id = _first(places, settings.user_id_keys)
     rung = Rung.METADATA if user_id else Rung.UNKNOWN
-    if user_id is None and (reference := text(event.object.get("client_reference_id"))):
+    if user_id is None and (reference := _client_reference(event)):
         user_id, rung = reference, Rung.CLIENT_REFERENCE
     if customer is not None:
         places = [*places, metadata_of(customer)]
@@ -135,8 +135,12 @@ def _places(event: StripeEvent) -> list[dict[str, str]]:
     return [metadata_of(event.object), subscription_metadata_of(event.object)]
 
 
+def _client_reference(event: StripeEvent) -> str | None:
+    return (text(event.object.get("client_reference_id")) or "").strip() or None
+
+
 def _says_yes(value: str) -> bool:
-    return value.strip().lower() in {"true", "1", "yes", "y", "on"}
+    return value.lower() in {"true", "1", "yes", "y", "on"}
 
 
 def _consent(places: list[dict[str, str]], prefix: str) -> dict[str, bool]:
@@ -154,6 +158,6 @@ def _consent(places: list[dict[str, str]], prefix: str) -> dict[str, bool]:
 def _first(places: list[dict[str, str]], keys: tuple[str, ...]) -> str | None:
     for place in places:
         for key in keys:
-            if place.get(key, "").strip():
+            if key in place:
                 return place[key]
     return None

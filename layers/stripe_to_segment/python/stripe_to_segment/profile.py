@@ -84,10 +84,11 @@ class SubscriptionRecord:
 class Profile:
     """The record of one customer (or one guest's payment), within one account and mode.
 
-    `stranger` is the anonymousId under which calls went out before the user was known; `joined` says that an identify
-    has tied it to the user; `shown` is the digest of the traits last delivered. `paid` sums what was collected less
-    refunds, in minor units by lower-case currency. `ledger` holds the marks of what was delivered or counted, with the
-    day on which that happened. `version` is the store's, for its conditional write.
+    `told` says as of which epoch second the ids, the opt-out and the consent are true. `stranger` is the anonymousId
+    under which calls went out before the user was known; `joined` says that an identify has tied it to the user;
+    `shown` is the digest of the traits last delivered. `paid` sums what was collected less refunds, in minor units by
+    lower-case currency. `ledger` holds the marks of what was delivered or counted, with the day on which that
+    happened. `version` is the store's, for its conditional write.
     """
 
     key: str
@@ -96,6 +97,7 @@ class Profile:
     group_id: str | None = None
     opted_out: bool = False
     consent: Mapping[str, bool] = field(default_factory=dict)
+    told: Mapping[str, int] = field(default_factory=dict)
     customer_created: int | None = None
     stranger: str | None = None
     joined: bool = False

@@ -108,7 +108,7 @@ def translate(
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
     stated = stated_by(event, settings, known.customer)
     facts = list(row.facts(event, known))
-    person = _with_person(known.profile, stated)
+    person = _with_person(known.profile, stated, event.created)
     lesson = row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
     profile, counted = _with_payment(event, lesson)
     stranger = profile.stranger or stranger_id(event)
@@ -197,25 +197,28 @@ class _IdentifyPlan:
         changes: dict[str, Any] = {"shown": digest} if self.shows else {}
         if self.joins:
             changes["joined"] = True
-        if not self._known and self.who.anonymous_id == self.stranger:
+        if not self._known and self.stranger in {self.who.anonymous_id, self.who.user_id}:
             changes["stranger"] = self.stranger
         return replace(self.profile, **changes) if changes else self.profile
 
 
-def _with_person(profile: Profile, stated: Stated) -> Profile:
-    """What the event says of the person outlives it: the next event of this customer may say nothing."""
+def _with_person(profile: Profile, stated: Stated, created: int) -> Profile:
+    """What the event says of the person outlives it: the next event of this customer may say nothing.
+
+    A late old event adds what nobody said, and takes back nothing that was said since.
+    """
     if stated == SILENT:
         return profile
-    return replace(
-        profile,
-        user_id=stated.user_id or profile.user_id,
-        anonymous_id=stated.anonymous_id or profile.anonymous_id,
-        group_id=stated.group_id or profile.group_id,
-        opted_out=profile.opted_out if stated.opted_out is None else stated.opted_out,
-        consent={**profile.consent, **stated.consent},
-    )
+    said = {name: value for name in REMEMBERED if (value := getattr(stated, name)) is not None}
+    newest = {name: value for name, value in said.items() if created >= profile.told.get(name, 0)}
+    if stated.consent:
+        late = created < profile.told.get("consent", 0)
+        newest["consent"] = {**stated.consent, **profile.consent} if late else {**profile.consent, **stated.consent}
+    told = {name: max(created, profile.told.get(name, 0)) for name in newest}
+    return replace(profile, **newest, told={**profile.told, **told})
 
 
+REMEMBERED = ("user_id", "anonymous_id", "group_id", "opted_out")
 # An event that says nothing of the person, as most do.
 SILENT = Stated()
 

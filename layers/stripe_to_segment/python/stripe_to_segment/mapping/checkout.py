@@ -36,7 +36,7 @@ def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
             "payment_status": text(session.get("payment_status")),
             "value": major(amounts.total, currency),
             "currency": currency and currency.upper(),
-            "order_id": read.order_id_of(session) if read.mode_of(session) == "payment" else None,
+            "order_id": read.order_id_of(session) if read.names_its_order(session) else None,
             "subscription_id": reference(session.get("subscription")),
             "coupon": coupon_code(session),
             "discount": major(amounts.discount, currency),

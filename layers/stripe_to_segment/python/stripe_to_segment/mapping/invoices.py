@@ -69,21 +69,24 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
-    """invoice.payment_failed, once for each attempt."""
+    """invoice.payment_failed, once for each attempt.
+
+    By its time too: `attempt_count` counts Stripe's own retries, not the customer's further attempts at paying.
+    """
     attempt = integer(event.object.get("attempt_count"))
     properties = {
         **_unpaid(event.object),
         "attempt_count": attempt,
         "next_payment_attempt": iso_time(integer(event.object.get("next_payment_attempt"))),
     }
-    yield Fact(Name.PAYMENT_FAILED, f"{event.object.get('id')}:{attempt}", properties)
+    yield Fact(Name.PAYMENT_FAILED, f"{event.object.get('id')}:{attempt}:{event.created}", properties)
 
 
 def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """invoice.payment_action_required, once for each attempt."""
     attempt = integer(event.object.get("attempt_count"))
     properties = {**_unpaid(event.object), "attempt_count": attempt}
-    yield Fact(Name.PAYMENT_ACTION_REQUIRED, f"{event.object.get('id')}:{attempt}", properties)
+    yield Fact(Name.PAYMENT_ACTION_REQUIRED, f"{event.object.get('id')}:{attempt}:{event.created}", properties)
 
 
 def collected(event: StripeEvent) -> tuple[str, int] | None:

@@ -9,7 +9,8 @@ from stripe_to_segment.mapping import checkout, invoices, refunds
 from stripe_to_segment.mapping.subscription_records import better_known, record_of
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import checkout as read_checkout
-from stripe_to_segment.stripe_side.fields import dig, integer, reference, text
+from stripe_to_segment.stripe_side import invoice as read_invoice
+from stripe_to_segment.stripe_side.fields import hash_of, integer, reference, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,9 +76,14 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """A payment by invoice."""
+    """A payment by invoice; the payment intent, where it is named, may be all that a later refund names."""
+    paid_by, invoice_id = read_invoice.payment_of(event.object), text(event.object.get("id"))
     counted = invoices.collected(event)
-    return Lesson(known.profile, payment=None if counted is None else (f"{event.object.get('id')}", *counted))
+    return Lesson(
+        known.profile,
+        payment=None if counted is None else (f"{invoice_id}", *counted),
+        orders={paid_by: invoice_id} if paid_by and invoice_id else {},
+    )
 
 
 def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:
@@ -88,13 +94,13 @@ def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """Which invoice a payment intent paid; invoices and charges no longer name each other since 2025-03-31.
+    """Which invoice a payment intent (or a charge without one) paid; invoices and charges name each other no longer.
 
     https://docs.stripe.com/api/invoice-payment/object
     """
-    intent = reference(dig(event.object, "payment", "payment_intent"))
-    invoice_id = reference(event.object.get("invoice"))
-    return Lesson(known.profile, orders={intent: invoice_id} if intent and invoice_id else {})
+    payment, invoice_id = hash_of(event.object.get("payment")), reference(event.object.get("invoice"))
+    paid_by = reference(payment.get("payment_intent")) or reference(payment.get("charge"))
+    return Lesson(known.profile, orders={paid_by: invoice_id} if paid_by and invoice_id else {})
 
 
 def product(event: StripeEvent, known: Known, _rank: int) -> Lesson:

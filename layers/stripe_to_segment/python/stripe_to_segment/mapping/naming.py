@@ -29,8 +29,8 @@ def products_needed(event: StripeEvent) -> list[str]:
 
 
 def orders_needed(event: StripeEvent) -> list[str]:
-    """Payment intents whose order is needed."""
+    """Payment intents (or charges without one) whose order is needed."""
     if event.type != "charge.refunded" or charge.invoice_of(event.object):
         return []
-    intent = charge.payment_intent_of(event.object)
-    return [intent] if intent else []
+    payment = charge.payment_of(event.object)
+    return [payment] if payment else []

@@ -27,7 +27,8 @@ def _product(line: Line, currency: str | None, known: Known) -> dict[str, Any]:
         "product_id": line.price.product or line.price.id,
         "name": line.description or plan_name(line.price, known),
         "price": major(_unit_amount(line), currency),
-        "quantity": line.quantity,
+        # Where a line has no quantity, its amount is for the one thing that it names.
+        "quantity": 1 if line.quantity is None else line.quantity,
         "coupon": line.coupon,
     }
     return {name: value for name, value in product.items() if value is not None}
@@ -39,6 +40,8 @@ def _unit_amount(line: Line) -> Decimal | None:
     That is not the price's own amount for a proration (often a credit), a tier or a package of units.
     """
     stated = line.price.unit_amount
+    if line.amount is not None and line.quantity is None:
+        return Decimal(line.amount)
     if line.amount is None or not line.quantity:
         return stated
     # Stripe rounds a sub-cent price to a whole amount for the line: there the price knows better.

@@ -23,6 +23,8 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """charge.refunded: this refund alone; the charge's running total tells one refund from the next."""
     charge, currency = event.object, text(event.object.get("currency"))
     amount, total = read.refunded_amount(charge, event.previous), read.refunded_total(charge)
+    if not read.was_collected(charge) or (amount is not None and amount < 0):
+        return
     properties = {
         "order_id": _order_id(event, known),
         "total": major(amount, currency),
@@ -37,10 +39,11 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
 def given_back(event: StripeEvent) -> tuple[str, int] | None:
     """Lower-case currency and minor units, negative, that this refund takes off the lifetime value."""
     currency, amount = text(event.object.get("currency")), read.refunded_amount(event.object, event.previous)
-    return None if currency is None or amount is None else (currency, -amount)
+    if currency is None or amount is None or amount < 0 or not read.was_collected(event.object):
+        return None
+    return currency, -amount
 
 
 def _order_id(event: StripeEvent, known: Known) -> str | None:
-    intent = read.payment_intent_of(event.object)
-    remembered = known.orders.get(intent) if intent else None
-    return read.invoice_of(event.object) or remembered or intent or text(event.object.get("id"))
+    payment = read.payment_of(event.object)
+    return read.invoice_of(event.object) or (known.orders.get(payment, payment) if payment else None)

@@ -5,9 +5,19 @@ https://docs.stripe.com/api/charges/object
 
 from __future__ import annotations
 
-from stripe_to_segment.stripe_side.fields import JsonObject, integer, listed, reference
+from stripe_to_segment.stripe_side.fields import JsonObject, integer, listed, reference, text
 
-__all__ = ["invoice_of", "payment_intent_of", "refunded_amount", "refunded_total"]
+__all__ = ["invoice_of", "payment_of", "refunded_amount", "refunded_total", "was_collected"]
+
+
+def was_collected(charge: JsonObject) -> bool:
+    """False for an authorisation that was given up: Stripe calls that a refund too, but no money ever came in.
+
+    https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+    """
+    # All three, since Stripe's own samples of refunded charges say `captured: false`.
+    held = charge.get("captured") is False and charge.get("amount_captured") == 0
+    return not (held and charge.get("amount_refunded") == charge.get("amount"))
 
 
 def refunded_total(charge: JsonObject) -> int | None:
@@ -37,6 +47,6 @@ def invoice_of(charge: JsonObject) -> str | None:
     return reference(charge.get("invoice"))
 
 
-def payment_intent_of(charge: JsonObject) -> str | None:
-    """The payment intent, which the order behind the charge is known by."""
-    return reference(charge.get("payment_intent"))
+def payment_of(charge: JsonObject) -> str | None:
+    """What the order behind the charge is known by: the payment intent or, where there is none, the charge itself."""
+    return reference(charge.get("payment_intent")) or text(charge.get("id"))

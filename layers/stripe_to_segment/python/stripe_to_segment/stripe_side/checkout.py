@@ -16,6 +16,7 @@ __all__ = [
     "invoice_of",
     "is_settled",
     "mode_of",
+    "names_its_order",
     "order_id_of",
     "payment_intent_of",
     "takes_the_money",
@@ -75,8 +76,17 @@ def invoice_of(session: JsonObject) -> str | None:
 
 
 def takes_the_money(session: JsonObject) -> bool:
-    """Whether the session itself is the order: one-time, and without an invoice that would state the revenue."""
-    return mode_of(session) == "payment" and invoice_of(session) is None
+    """Whether the session itself is the order: one-time, and without an invoice that would state the revenue.
+
+    With `invoice_creation` Stripe makes the invoice after the payment, so the session may not name it yet.
+    """
+    to_come = dig(session, "invoice_creation", "enabled") is True
+    return mode_of(session) == "payment" and invoice_of(session) is None and not to_come
+
+
+def names_its_order(session: JsonObject) -> bool:
+    """Whether a one-time session knows what its order is known by: not where the invoice is still to come."""
+    return takes_the_money(session) or (mode_of(session) == "payment" and invoice_of(session) is not None)
 
 
 def payment_intent_of(session: JsonObject) -> str | None:

@@ -20,11 +20,12 @@ __all__ = ["Coupon", "Discounts", "coupon_code", "read_discounts"]
 
 @dataclass(frozen=True, slots=True)
 class Coupon:
-    """What a coupon takes off: a percentage, or `amount_off` in minor units."""
+    """What a coupon takes off: a percentage, or `amount_off` in minor units of `currency`."""
 
     id: str | None
     percent_off: Decimal | None
     amount_off: int | None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,15 @@ class Discounts:
 
     coupons: tuple[Coupon, ...] = ()
     unstated: bool = False
+
+    def within(self, currency: str | None) -> Discounts:
+        """The same for amounts in this currency: what another currency's coupon takes off here is not stated."""
+        fitting = tuple(
+            coupon
+            for coupon in self.coupons
+            if coupon.percent_off is not None or None in {coupon.currency, currency} or coupon.currency == currency
+        )
+        return Discounts(fitting, self.unstated or len(fitting) < len(self.coupons))
 
 
 NONE = Discounts()
@@ -66,7 +76,7 @@ def _coupon(discount: object) -> Coupon | None:
         percent_off = None if percent is None else Decimal(str(percent))
     except InvalidOperation:
         return None
-    return Coupon(text(coupon.get("id")), percent_off, amount)
+    return Coupon(text(coupon.get("id")), percent_off, amount, text(coupon.get("currency")))
 
 
 def coupon_code(holder: JsonObject) -> str | None:

@@ -49,9 +49,19 @@ def listed(value: object) -> list[JsonObject]:
 
 
 def metadata_of(value: object) -> dict[str, str]:
-    """The metadata of an object: Stripe allows strings only, so anything else is left out."""
+    """The metadata of an object, without the space around its values and without empty ones.
+
+    Stripe keeps strings only. A number or a boolean that something on the way made of one is read as what it was, so
+    that `"analytics_opt_out": true` is an opt-out too; anything else is left out.
+    """
     found = hash_of(dig(value, "metadata"))
-    return {key: entry for key, entry in found.items() if isinstance(entry, str) and entry}
+    return {key: written for key, entry in found.items() if (written := _written(entry))}
+
+
+def _written(entry: object) -> str:
+    if isinstance(entry, int):
+        return str(entry).lower()
+    return entry.strip() if isinstance(entry, str) else ""
 
 
 def merged(newer: JsonObject, older: JsonObject) -> JsonObject:

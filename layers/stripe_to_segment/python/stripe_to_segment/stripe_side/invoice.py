@@ -16,7 +16,7 @@ __all__ = [
     "InvoiceAmounts",
     "amounts_of",
     "lines_of",
-    "payment_intent_of",
+    "payment_of",
     "subscription_metadata_of",
     "subscription_of",
 ]
@@ -35,10 +35,13 @@ class InvoiceAmounts:
 
     @property
     def revenue(self) -> int:
-        """Collected less tax and shipping, pro rata where only a part was collected, half to even."""
+        """Collected less tax and shipping, half to even; pro rata where less or, with an old debt, more was collected.
+
+        What an invoice over nothing, or a credit, collects is all old debt, of which no tax is stated.
+        """
+        if self.total <= 0:
+            return self.collected
         net = self.total - self.tax - self.shipping
-        if not self.total:
-            return 0
         return int(rounded(Decimal(net) * self.collected / self.total))
 
 
@@ -49,11 +52,15 @@ def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
     if paid is None:
         # Before 2018 only what was due is stated: the total less what the customer's balance covered.
         paid = integer(invoice.get("amount_due"))
-    elif invoice.get("status") == "paid":
+    elif invoice.get("status") == "paid" or invoice.get("paid") is True:
         # What remains on a paid invoice was paid outside Stripe (marked paid out of band).
         paid += max(integer(invoice.get("amount_remaining")) or 0, 0)
     cost = invoice.get("shipping_cost")
-    shipping = (integer(dig(cost, "amount_total")) or 0) - (integer(dig(cost, "amount_tax")) or 0)
+    with_its_tax = integer(dig(cost, "amount_total"))
+    if with_its_tax is None:
+        shipping = integer(invoice.get("amount_shipping")) or 0
+    else:
+        shipping = with_its_tax - (integer(dig(cost, "amount_tax")) or 0)
     return InvoiceAmounts(
         total=total,
         collected=total if paid is None else paid,
@@ -90,9 +97,9 @@ def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
     return newer or metadata_of(invoice.get("subscription_details"))
 
 
-def payment_intent_of(invoice: JsonObject) -> str | None:
-    """The payment intent, gone from invoices since 2025-03-31 (`invoice_payment.paid` joins them there)."""
-    return reference(invoice.get("payment_intent"))
+def payment_of(invoice: JsonObject) -> str | None:
+    """The payment intent, before there were any the charge; gone since 2025-03-31, `invoice_payment.paid` tells it."""
+    return reference(invoice.get("payment_intent")) or reference(invoice.get("charge"))
 
 
 def lines_of(invoice: JsonObject) -> tuple[Line, ...]:

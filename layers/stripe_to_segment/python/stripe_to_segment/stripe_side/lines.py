@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stripe_to_segment.stripe_side.discount import coupon_code
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, text
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.price import Price, read_price
 
@@ -31,13 +31,12 @@ class Line:
 def read_line(line: JsonObject) -> Line:
     """A line in any of its shapes."""
     details = hash_of(dig(line, "pricing", "price_details"))
-    price: Any = details.get("price") or line.get("price")
-    price = {"id": price} if isinstance(price, str) else dict(hash_of(price))
+    price = _price(details.get("price"), line.get("price"))
     if details.get("product"):
         price["product"] = details["product"]
     if price.get("unit_amount") is None and minor_decimal(dig(line, "pricing", "unit_amount_decimal")) is not None:
         price["unit_amount_decimal"] = dig(line, "pricing", "unit_amount_decimal")
-    proration = line.get("proration")
+    proration: Any = line.get("proration")
     for kind in ("subscription_item_details", "invoice_item_details"):
         proration = proration or dig(line, "parent", kind, "proration")
     amount = integer(line.get("amount"))
@@ -49,3 +48,11 @@ def read_line(line: JsonObject) -> Line:
         proration=proration is True,
         coupon=coupon_code(line),
     )
+
+
+def _price(newer: object, older: object) -> JsonObject:
+    """The price of a line that may name it by id, hold it whole, or both in both shapes."""
+    if reference(newer) not in {None, reference(older)}:
+        older = None
+    ids = {"id": reference(newer) or reference(older)}
+    return {**hash_of(older), **hash_of(newer), **ids}

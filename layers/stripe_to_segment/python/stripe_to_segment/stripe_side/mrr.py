@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.discount import Discounts, read_discounts
-from stripe_to_segment.stripe_side.subscription import items_complete
+from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +55,9 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item]) -> MonthlyVal
     payload cuts the list of items.
     """
     items = tuple(items)
-    overall = read_discounts(subscription.get("discounts"), subscription.get("discount"))
-    each = [read_discounts(item.discounts) for item in items]
+    currency = currency_of(subscription)
+    overall = read_discounts(subscription.get("discounts"), subscription.get("discount")).within(currency)
+    each = [read_discounts(item.discounts).within(currency) for item in items]
     gross = overall.unstated or any(found.unstated for found in each)
     if not items or not items_complete(subscription):
         return MonthlyValue(None, gross)

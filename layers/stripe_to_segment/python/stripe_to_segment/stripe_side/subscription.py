@@ -58,14 +58,16 @@ def items_before(subscription: JsonObject, previous: JsonObject, before: JsonObj
     if "items" in previous or not previous.keys() & {"plan", "price", "quantity"}:
         return items_of(before)
     now = items_of(subscription)
-    if len(now) != 1:
+    # With a second item the subscription's own plan turns null: what it was is the one item there was.
+    if not now or (len(now) > 1 and not hash_of(previous.get("plan"))):
         return items_of(before)
     hidden = {"items", "price"} if "plan" in previous else {"items"}
     alone = {key: value for key, value in before.items() if key not in hidden}
     if not (alone.get("plan") or alone.get("price")):
         return (_replace_quantity(now[0], before),)
     (item,) = items_of(alone) or now
-    return (Item(now[0].id, item.price, item.quantity, now[0].discounts),)
+    same = next((one for one in now if one.price.id == item.price.id), now[0])
+    return (Item(same.id, item.price, item.quantity, same.discounts),)
 
 
 def items_complete(subscription: JsonObject) -> bool:

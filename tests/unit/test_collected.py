@@ -1,0 +1,109 @@
+"""What was really collected and given back, and its order's id, in payloads that one does not think of first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.shapes import NOW, a_charge, a_customer, a_price, a_session, an_event, an_invoice
+from tests.unit.worlds import World, names
+
+
+def paid(**more: Any) -> dict[str, Any]:
+    """The properties of the one track call of an invoice.paid."""
+    (properties,) = World().tracks(an_event("invoice.paid", an_invoice(**more))).values()
+    return properties
+
+
+@pytest.mark.parametrize(
+    ("total", "tax", "collected", "revenue"),
+    [(12000, 2000, 15000, 125), (0, 0, 3000, 30), (-5000, -800, 3000, 30)],
+)
+def test_an_old_debt_collected_with_an_invoice_is_revenue(total: int, tax: int, collected: int, revenue: float) -> None:
+    """It shares the invoice's tax, but on an invoice over nothing the debt that was paid was no revenue at all."""
+    fact = paid(total=total, amount_due=collected, amount_paid=collected, total_taxes=[{"amount": tax}])
+    assert (fact["total"], fact["revenue"]) == (collected / 100, revenue)
+
+
+def test_an_invoice_before_it_had_a_status_may_be_paid_outside_stripe() -> None:
+    """Without `status` nothing but what Stripe itself had collected was counted, so the payment was lost."""
+    assert paid(status=None, paid=True, amount_paid=0, amount_remaining=2000)["revenue"] == 20
+
+
+def test_shipping_is_read_from_the_sum_where_its_cost_is_not_itemised() -> None:
+    """Without `shipping_cost` the shipping was taken for revenue."""
+    fact = paid(total=6000, shipping_cost=None, amount_shipping=1000)
+    assert (fact["shipping"], fact["revenue"]) == (10, 50)
+
+
+def test_a_line_without_a_quantity_is_one_thing_of_its_amount() -> None:
+    """The invoice item became a product without a price, which purchase events of destinations ignore."""
+    lines = {"data": [{"amount": 1500, "description": "Setup", "quantity": None, "price": None}]}
+    assert paid(lines=lines)["products"] == [{"name": "Setup", "price": 15, "quantity": 1}]
+
+
+def test_a_line_that_has_both_shapes_keeps_the_name_of_its_price() -> None:
+    """The id beside the whole price hid it, so the plan was called by its id."""
+    line = {"amount": 2000, "quantity": 1, "price": a_price(nickname="Gold")}
+    line["pricing"] = {"price_details": {"price": "price_basic", "product": "prod_basic"}}
+    fact = paid(lines={"data": [line]})
+    assert (fact["plan"], fact["price_id"], fact["products"][0]["name"]) == ("Gold", "price_basic", "Gold")
+
+
+def test_a_line_whose_shapes_disagree_is_read_from_the_newer_one() -> None:
+    line = {"amount": 2000, "quantity": 1, "price": a_price(nickname="Gold")}
+    line["pricing"] = {"price_details": {"price": "price_new", "product": "prod_new"}}
+    assert paid(lines={"data": [line]})["plan"] == "price_new"
+
+
+def test_a_checkout_whose_invoice_is_still_to_come_leaves_the_revenue_to_it() -> None:
+    """With `invoice_creation` the session and the invoice that followed it both stated the payment."""
+    session = a_session(invoice=None, invoice_creation={"enabled": True})
+    invoice = an_invoice(id="in_late", billing_reason="manual", parent=None, lines={"data": []}, total=5000)
+    world = World()
+    calls = world.deliver(an_event("checkout.session.completed", session), an_event("invoice.paid", invoice))
+    assert names(calls) == ["identify", "Checkout Completed", "Invoice Paid"]
+    assert "order_id" not in calls[1]["properties"]
+    (call,) = world.deliver(an_event("customer.created", a_customer()))
+    assert call["traits"]["lifetime_value"] == 50
+
+
+def test_each_attempt_of_the_customer_to_pay_is_told() -> None:
+    """Stripe counts its own retries only: a second card that failed on the payment page was taken for the first."""
+    world = World()
+    invoice = an_invoice(attempt_count=1, amount_paid=0, status="open")
+    first, second = (an_event("invoice.payment_failed", invoice, created=NOW + late) for late in (0, 40))
+    assert names(world.deliver(first, second, first)) == ["Payment Failed", "Payment Failed"]
+
+
+def test_an_authorisation_that_is_given_up_is_no_refund() -> None:
+    """A cancelled hold comes as charge.refunded: money that never came in was taken off the lifetime value."""
+    world = World()
+    held = an_event("charge.refunded", a_charge(captured=False, amount_captured=0), previous={"amount_refunded": 0})
+    assert world.deliver(held) == []
+    (call,) = world.deliver(an_event("customer.created", a_customer()))
+    assert "lifetime_value" not in call["traits"]
+
+
+def test_a_refund_that_failed_is_no_refund_of_less_than_nothing() -> None:
+    """The running total goes down again where a refund fails; that came out as a refund of a negative amount."""
+    charge = a_charge(amount_refunded=500, refunded=False)
+    assert World().deliver(an_event("charge.refunded", charge, previous={"amount_refunded": 1500})) == []
+
+
+@pytest.mark.parametrize(
+    "joins",
+    [
+        an_event("invoice.paid", an_invoice(id="in_1", payment_intent="pi_basic")),
+        an_event("invoice.paid", an_invoice(id="in_1", charge="ch_basic")),
+        an_event("invoice_payment.paid", {"id": "inpay_1", "invoice": "in_1", "payment": {"charge": "ch_basic"}}),
+    ],
+)
+def test_a_refund_finds_the_invoice_that_named_its_payment(joins: Any) -> None:
+    """After an upgrade of the API version the charge no longer names the invoice that still named its payment."""
+    intent = "pi_basic" if joins.object.get("payment_intent") else None
+    world = World()
+    world.deliver(joins)
+    fact = world.tracks(an_event("charge.refunded", a_charge(payment_intent=intent)))["Order Refunded"]
+    assert fact["order_id"] == "in_1"
