@@ -31,6 +31,17 @@ def test_an_invoice_before_it_had_a_status_may_be_paid_outside_stripe() -> None:
     assert paid(status=None, paid=True, amount_paid=0, amount_remaining=2000)["revenue"] == 20
 
 
+def test_tax_is_what_is_left_where_only_the_total_without_it_is_stated() -> None:
+    assert paid(total=2400, total_taxes=None, tax=None, total_tax_amounts=None, total_excluding_tax=2000)["tax"] == 4
+
+
+def test_a_third_of_an_amount_has_no_more_digits_than_a_price_of_stripes() -> None:
+    """Ten dollars for three came out at 3.3333333333333335 each."""
+    line = {"amount": 1000, "quantity": 3, "price": {"id": "price_1", "unit_amount": None}}
+    (product,) = paid(total=1000, lines={"data": [line]})["products"]
+    assert product["price"] == 3.33333333333333
+
+
 def test_shipping_is_read_from_the_sum_where_its_cost_is_not_itemised() -> None:
     """Without `shipping_cost` the shipping was taken for revenue."""
     fact = paid(total=6000, shipping_cost=None, amount_shipping=1000)

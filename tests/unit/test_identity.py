@@ -193,6 +193,15 @@ def test_an_opt_out_counts_however_it_is_written(said: Any) -> None:
     assert World().deliver(an_event(COMPLETED, a_session(metadata={"analytics_opt_out": said}))) == []
 
 
+def test_an_expanded_subscription_or_customer_names_the_user_too() -> None:
+    """Events hold ids in these places; a payload rebuilt from an API answer may hold the objects."""
+    customer = a_customer(metadata={"user_id": "u_customer"})
+    subscription = a_subscription(metadata={"user_id": "u_subscription"})
+    for more, user in (({}, "u_customer"), ({"subscription": subscription}, "u_subscription")):
+        (call,) = World().deliver(an_event("charge.refunded", a_charge(customer=customer, **more)))
+        assert (call["userId"], call["context"]["externalIds"][0]["id"]) == (user, "cus_basic")
+
+
 def test_space_around_an_id_is_not_part_of_it_and_space_alone_is_none() -> None:
     """A client_reference_id of spaces became a user of that name."""
     blank = an_event(COMPLETED, a_session(client_reference_id="  ", metadata={"user_id": " "}))

@@ -132,7 +132,10 @@ def resolve(stated: Stated, profile: Profile, stranger: str, settings: Settings)
 
 @asked_once
 def _places(event: StripeEvent) -> list[dict[str, str]]:
-    return [metadata_of(event.object), subscription_metadata_of(event.object)]
+    """Metadata, newest place first; subscription and customer are ids in what Stripe sends, whole where expanded."""
+    stripe_object = event.object
+    expanded = [metadata_of(stripe_object.get(name)) for name in ("subscription", "customer")]
+    return [metadata_of(stripe_object), subscription_metadata_of(stripe_object), *expanded]
 
 
 def _client_reference(event: StripeEvent) -> str | None:

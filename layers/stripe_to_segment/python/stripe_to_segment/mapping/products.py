@@ -47,4 +47,5 @@ def _unit_amount(line: Line) -> Decimal | None:
     # Stripe rounds a sub-cent price to a whole amount for the line: there the price knows better.
     if stated is not None and abs(stated * line.quantity - line.amount) < 1:
         return stated
-    return Decimal(line.amount) / line.quantity
+    # As many digits as Stripe itself gives a unit amount.
+    return round(Decimal(line.amount) / line.quantity, 12)

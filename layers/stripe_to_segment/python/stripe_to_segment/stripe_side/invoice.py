@@ -75,7 +75,12 @@ def _tax(invoice: JsonObject) -> int:
     if isinstance(invoice.get("total_taxes"), list):
         return _sum_of(invoice["total_taxes"])
     stated = integer(invoice.get("tax"))
-    return _sum_of(invoice.get("total_tax_amounts")) if stated is None else stated
+    if stated is not None:
+        return stated
+    total, without = integer(invoice.get("total")), integer(invoice.get("total_excluding_tax"))
+    if isinstance(invoice.get("total_tax_amounts"), list) or total is None or without is None:
+        return _sum_of(invoice.get("total_tax_amounts"))
+    return total - without
 
 
 def _sum_of(entries: object) -> int:
