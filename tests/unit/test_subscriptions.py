@@ -103,6 +103,22 @@ def test_an_old_style_quantity_change_is_read_from_the_quantity() -> None:
     assert facts["Subscription Upgraded"]["mrr_change"] == 60
 
 
+def test_the_amount_of_a_period_is_that_of_all_its_items() -> None:
+    """It was the first item's alone, though a period costs all of them; what is billed at other times stays out."""
+    extra, yearly = an_item(a_price(500), 2, id="si_2"), an_item(a_price(12000, "year"), id="si_3")
+    metered = an_item(a_price(5, recurring={"usage_type": "metered"}), None, id="si_4")
+    created = an_event("customer.subscription.created", a_subscription(an_item(), extra, yearly, metered))
+    fact = World().tracks(created)["Subscription Created"]
+    assert (fact["amount"], fact["mrr"], fact["billing_period"]) == (30, 40, "month")
+    tiers = an_item(a_price(None), id="si_5")
+    assert (
+        "amount"
+        not in World().tracks(an_event("customer.subscription.created", a_subscription(an_item(), tiers)))[
+            "Subscription Created"
+        ]
+    )
+
+
 def test_a_second_item_beside_an_old_plan_is_an_upgrade() -> None:
     """The plan that turned null with the second item was not read, so before and after looked the same."""
     extra = an_item(a_price(500, id="price_extra"), id="si_extra")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.money import major
 from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
-from stripe_to_segment.stripe_side.subscription import Item, currency_of, items_before, items_of, status_of
+from stripe_to_segment.stripe_side.subscription import (
+    Item,
+    currency_of,
+    items_before,
+    items_complete,
+    items_of,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
@@ -58,6 +66,19 @@ class State:
         return None if self.main is None or self.main.price.metered else self.main.quantity
 
     @property
+    def amount(self) -> Decimal | None:
+        """What the main item's billing period costs with all items of that period, in minor units; None if unknown."""
+        if self.main is None or self.main.price.metered:
+            return None
+        costs = [
+            None if item.price.unit_amount is None else item.price.unit_amount * item.price.units(item.quantity)
+            for item in self.items
+            if not item.price.metered and item.price.period == self.main.price.period
+        ]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known, Decimal()) if len(known) == len(costs) and items_complete(self.subscription) else None
+
+    @property
     def terms(self) -> frozenset[tuple[object, ...]]:
         """What the customer pays for, item by item."""
         return frozenset((item.id, *item.terms) for item in self.items)
@@ -96,7 +117,6 @@ def plan_properties(state: State, known: Known) -> dict[str, Any]:
     if main is None:
         return dict.fromkeys(("plan", "quantity", "billing_period", "mrr"))
     price = main.price
-    amount = None if price.unit_amount is None or price.metered else price.unit_amount * price.units(main.quantity)
     mrr = major(state.mrr, state.currency)
     return {
         "plan": plan_name(price, known),
@@ -104,7 +124,7 @@ def plan_properties(state: State, known: Known) -> dict[str, Any]:
         "product_id": price.product,
         "quantity": state.quantity,
         "billing_period": price.period,
-        "amount": major(amount, state.currency),
+        "amount": major(state.amount, state.currency),
         "currency": state.currency and state.currency.upper(),
         "mrr": mrr,
         "discounted": True if state.value.gross and mrr is not None else None,
