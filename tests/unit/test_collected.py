@@ -35,6 +35,13 @@ def test_tax_is_what_is_left_where_only_the_total_without_it_is_stated() -> None
     assert paid(total=2400, total_taxes=None, tax=None, total_tax_amounts=None, total_excluding_tax=2000)["tax"] == 4
 
 
+def test_before_2020_a_discount_is_what_is_missing_from_the_total() -> None:
+    """The invoice had a coupon and no amount for it, which came out as a discount of nothing."""
+    coupon = {"id": "di_1", "coupon": {"id": "HALF", "percent_off": 50}}
+    fact = paid(subtotal=2000, tax=100, total=1100, discount=coupon, total_discount_amounts=None, total_taxes=None)
+    assert (fact["discount"], fact["coupon"], fact["revenue"]) == (10, "HALF", 10)
+
+
 def test_a_third_of_an_amount_has_no_more_digits_than_a_price_of_stripes() -> None:
     """Ten dollars for three came out at 3.3333333333333335 each."""
     line = {"amount": 1000, "quantity": 3, "price": {"id": "price_1", "unit_amount": None}}

@@ -67,7 +67,7 @@ def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
         subtotal=integer(invoice.get("subtotal")),
         tax=_tax(invoice),
         shipping=shipping,
-        discount=sum(integer(entry.get("amount")) or 0 for entry in listed(invoice.get("total_discount_amounts"))),
+        discount=_discount(invoice),
     )
 
 
@@ -81,6 +81,15 @@ def _tax(invoice: JsonObject) -> int:
     if isinstance(invoice.get("total_tax_amounts"), list) or total is None or without is None:
         return _sum_of(invoice.get("total_tax_amounts"))
     return total - without
+
+
+def _discount(invoice: JsonObject) -> int:
+    subtotal, total = integer(invoice.get("subtotal")), integer(invoice.get("total"))
+    stated = isinstance(invoice.get("total_discount_amounts"), list)
+    if stated or not invoice.get("discount") or subtotal is None or total is None:
+        return _sum_of(invoice.get("total_discount_amounts"))
+    # Before 2020 no amount is stated, and tax always came on top of what the discount had left.
+    return max(subtotal + _tax(invoice) - total, 0)
 
 
 def _sum_of(entries: object) -> int:
