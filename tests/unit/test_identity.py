@@ -202,6 +202,14 @@ def test_an_expanded_subscription_or_customer_names_the_user_too() -> None:
         assert (call["userId"], call["context"]["externalIds"][0]["id"]) == (user, "cus_basic")
 
 
+def test_an_invoice_of_before_2023_names_the_user_on_its_subscriptions_line() -> None:
+    """The invoice had no subscription_details yet, so its user was unknown though the line said who it is."""
+    other = {"type": "invoiceitem", "amount": 100, "metadata": {"user_id": "u_other"}}
+    line = {"type": "subscription", "amount": 1900, "metadata": {"user_id": "u1"}, "subscription": "sub_basic"}
+    (call,) = World().deliver(an_event("invoice.paid", an_invoice(parent=None, lines={"data": [other, line]})))
+    assert call["userId"] == "u1"
+
+
 def test_space_around_an_id_is_not_part_of_it_and_space_alone_is_none() -> None:
     """A client_reference_id of spaces became a user of that name."""
     blank = an_event(COMPLETED, a_session(client_reference_id="  ", metadata={"user_id": " "}))
