@@ -7,9 +7,12 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,26 @@ class Template:
 
 
 @pytest.fixture(scope="session")
-def template(project: Path) -> Template:
-    """template.yaml after the SAM transform, done by sam's own translator."""
-    python, script = project / ".tools/sam/bin/python", Path(__file__).with_name("translate_template.py")
-    assert python.exists(), f"{python} is missing: run `make install`"
-    command = [str(python), str(script), "template.yaml"]
-    # The transform writes ARNs of a region, and asks nobody which one.
-    environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
-    done = subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own script
-    return Template(json.loads(done.stdout))
+def translate(project: Path) -> Callable[[list[dict[str, str]]], list[Template]]:
+    """Does the SAM transform by sam's own translator, once for each given change of parameters or code."""
+
+    def translations(changes: list[dict[str, str]]) -> list[Template]:
+        python, script = project / ".tools/sam/bin/python", Path(__file__).with_name("translate_template.py")
+        assert python.exists(), f"{python} is missing: run `make install`"
+        command = [str(python), str(script), "template.yaml", json.dumps(changes)]
+        # The transform writes ARNs of a region, and asks nobody which one.
+        environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
+        done = subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own script
+        return [Template(body) for body in json.loads(done.stdout)]
+
+    return translations
+
+
+@pytest.fixture(scope="session")
+def template(translate: Callable[[list[dict[str, str]]], list[Template]]) -> Template:
+    """template.yaml after the SAM transform, with each parameter at its default."""
+    (found,) = translate([{}])
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -43,12 +43,6 @@ def test_every_log_group_forgets(template: Template) -> None:
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_is_traced(template: Template, function: str) -> None:
-    assert template.properties(function)["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
-    assert template.default("Tracing") == "Active"
-
-
 @pytest.mark.parametrize("function", ["ReceiveFunction", "DeliverFunction"])
 def test_a_function_starts_from_a_snapshot_only_if_the_user_says_so(template: Template, function: str) -> None:
     """A snapshot of a Python function costs by the month, for every version that was ever published."""
@@ -68,10 +62,6 @@ def test_a_function_is_called_by_the_alias_of_a_published_version(template: Temp
     version = alias["FunctionVersion"]["Fn::GetAtt"][0]
     assert template.resources[version]["Type"] == "AWS::Lambda::Version"
     assert template.properties(version)["FunctionName"] == {"Ref": function}
-
-
-def test_a_release_that_changes_only_a_setting_or_a_layer_publishes_a_version(project_template: str) -> None:
-    assert project_template.count("AutoPublishAliasAllProperties: true") == len(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", ["ReceiveFunction", "DeliverFunction"])

@@ -13,16 +13,24 @@ from samtranslator.translator.translator import Translator
 UPLOADED = "s3://bucket/code.zip"
 
 
-def translated(template: dict[str, Any]) -> dict[str, Any]:
-    """The template as CloudFormation sees it after the SAM transform, with each parameter at its default."""
-    for resource in template["Resources"].values():
+def translated(text: str, changed: dict[str, str]) -> dict[str, Any]:
+    """The template as CloudFormation sees it after the SAM transform.
+
+    `changed` gives parameters another value than their default, and functions or layers (by logical id) other code.
+    """
+    template = yaml_parse(text)
+    for logical_id, resource in template["Resources"].items():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
-                resource["Properties"][name] = UPLOADED
-    defaults = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
+                resource["Properties"][name] = changed.get(logical_id, UPLOADED)
+    values = {
+        name: changed.get(name, parameter.get("Default", "")) for name, parameter in template["Parameters"].items()
+    }
     # The transform writes into the template, and looks up AWS's managed policies only where a template names some.
-    return dict(Translator({}, Parser()).translate(template, defaults))
+    return dict(Translator({}, Parser()).translate(template, values))
 
 
 if __name__ == "__main__":
-    json.dump(translated(yaml_parse(Path(sys.argv[1]).read_text(encoding="utf-8"))), sys.stdout)
+    # A template, and what to change as a list of JSON objects: one translation is printed for each.
+    template_text, changes = Path(sys.argv[1]).read_text(encoding="utf-8"), json.loads(sys.argv[2])
+    json.dump([translated(template_text, changed) for changed in changes], sys.stdout)
