@@ -99,6 +99,19 @@ def test_an_endpoint_that_would_show_the_write_key_is_refused(template: Template
     assert not re.fullmatch(template.body["Parameters"]["SegmentEndpoint"]["AllowedPattern"], address)
 
 
+@pytest.mark.parametrize("schedule", ["", "rate(1 hour)", "rate(6 hours)", "rate(30 minutes)", "cron(0 4 * * ? *)"])
+def test_a_schedule_is_a_rate_or_a_cron_expression(template: Template, schedule: str) -> None:
+    assert re.fullmatch(template.body["Parameters"]["ReconcileSchedule"]["AllowedPattern"], schedule)
+
+
+@pytest.mark.parametrize("schedule", ["rate(1 hours)", "rate(6 hour)", "rate(0 hours)", "6 hours", "at(2030-01-01)"])
+def test_a_schedule_that_eventbridge_refuses_is_refused_before_anything_is_deployed(
+    template: Template, schedule: str
+) -> None:
+    """EventBridge takes `1 hour` and `2 hours`, and a rule that it refuses rolls the whole deployment back."""
+    assert not re.fullmatch(template.body["Parameters"]["ReconcileSchedule"]["AllowedPattern"], schedule)
+
+
 def test_the_outputs_are_what_the_next_steps_need(template: Template) -> None:
     assert set(template.body["Outputs"]) == {
         "WebhookUrl",

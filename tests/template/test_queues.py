@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
+
 if TYPE_CHECKING:
     from tests.template.conftest import Template
 
@@ -51,6 +53,12 @@ def test_a_record_can_wait_for_a_missing_write_key_as_long_as_the_queue_keeps_it
 def test_both_queues_keep_records_for_the_longest_time_there_is(template: Template) -> None:
     for queue in ("EventsQueue", "DeadLetterQueue"):
         assert template.properties(queue)["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def test_both_queues_take_the_largest_event_that_receive_lets_in(template: Template) -> None:
+    """Said, because what a new queue takes by itself has been 256 KiB and is 1 MiB, depending on whom one asks."""
+    for queue in ("EventsQueue", "DeadLetterQueue"):
+        assert template.properties(queue)["MaximumMessageSize"] == MAX_MESSAGE_BYTES
 
 
 def test_worn_out_records_go_to_the_dead_letter_queue(template: Template) -> None:

@@ -52,6 +52,13 @@ def test_the_secret_is_created_with_every_name_and_no_value(template: Template) 
     }
 
 
+def test_the_secrets_first_text_never_changes(template: Template) -> None:
+    """CloudFormation writes the secret when this text changes, by a space even, over what the user filled in."""
+    assert template.properties("ConnectionsSecret")["SecretString"] == (
+        '{"stripe_signing_secrets": [], "segment_write_key": "", "segment_test_write_key": "", "stripe_api_key": ""}'
+    )
+
+
 def test_no_parameter_takes_a_secret(template: Template) -> None:
     """A parameter's value can be read in the stack's description, and in every function that gets it."""
     for name in template.body["Parameters"]:
