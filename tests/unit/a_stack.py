@@ -30,6 +30,7 @@ class Functions:
         self.variables = variables
         self.mapping: dict[str, Any] = {"UUID": "m-1", "State": "Enabled"}
         self.told: dict[str, Any] = {}
+        self.not_published: dict[str, Any] = {}
 
     def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         """What brings events to deliver, by its alias."""
@@ -46,6 +47,7 @@ class Functions:
             "Environment": {"Variables": self.variables},
             "LoggingConfig": {"LogGroup": f"/aws/lambda/stripe-to-segment-{FunctionName}"},
             **self.told,
+            **({} if Qualifier else self.not_published),
         }
 
 

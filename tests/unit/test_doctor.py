@@ -259,6 +259,15 @@ def test_a_function_that_cannot_run_and_a_queue_that_is_not_fetched_are_told(her
     assert "nothing brings the queue's events" in failed("--no-event")["queue → deliver"][0]
 
 
+def test_a_function_that_does_not_run_what_was_deployed_last_is_told(here: Deployed) -> None:
+    here.functions.not_published = {"MemorySize": 1024, "Layers": [{"Arn": "arn:aws:lambda:::layer:package:8"}]}
+    said, fix = failed()["deliver function"]
+    assert said == "version 3 runs, not what was deployed last: other Layers, MemorySize"
+    assert fix.startswith(
+        "unless you went back on purpose: aws lambda update-alias --function-name deliver --name live "
+    )
+
+
 def test_a_function_that_was_just_deployed_is_not_wrong(here: Deployed) -> None:
     here.functions.told = {"State": "Pending", "LastUpdateStatus": "InProgress"}
     assert failed() == {}

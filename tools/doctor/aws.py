@@ -24,6 +24,8 @@ OUTPUTS = (
     *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName"),
 )
 ALIAS = "live"
+# What a version is made of, and a deployment changes.
+VERSIONED = ("CodeSha256", "Layers", "Environment", "MemorySize", "Timeout", "Architectures")
 DEPLOY = "deploy again: make deploy"
 # As the alarms queue-not-worked and events-wait.
 LONG_WAIT_SECONDS = 3600
@@ -52,13 +54,23 @@ def check_deployment(stack: Stack) -> Iterator[Check]:
 
 
 def check_functions(stack: Stack) -> Iterator[Check]:
-    """Whether the functions can run, and deliver is fed."""
+    """Whether the functions can run, run what was deployed last, and deliver is fed."""
     client = stack.client("lambda")
     for name in ("Receive", "Deliver", "Reconcile"):
-        found = client.get_function_configuration(FunctionName=stack.output(f"{name}FunctionName"), Qualifier=ALIAS)
+        function = stack.output(f"{name}FunctionName")
+        found = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
+        latest = client.get_function_configuration(FunctionName=function)
         state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
         label = f"{name.lower()} function"
-        if state in {"Active", "Inactive"} and update == "Successful":
+        if differing := [part for part in VERSIONED if found.get(part) != latest.get(part)]:
+            publish = f"$(aws lambda publish-version --function-name {function} --query Version --output text)"
+            yield bad(
+                label,
+                f"version {found.get('Version')} runs, not what was deployed last: other {', '.join(differing)}",
+                "unless you went back on purpose: "
+                f"aws lambda update-alias --function-name {function} --name {ALIAS} --function-version {publish}",
+            )
+        elif state in {"Active", "Inactive"} and update == "Successful":
             yield good(label, f"version {found.get('Version')} of {found.get('LastModified', '')[:19]}Z")
         elif state == "Pending" or (state == "Active" and update == "InProgress"):
             yield unknown(label, "it is being made ready", "try again in a moment")
