@@ -16,13 +16,14 @@ from stripe_to_segment.errors import (
     ThinEventError,
 )
 from stripe_to_segment.identity import names_user, profile_key
+from stripe_to_segment.judging import Work, judged, lessons, remembering
 from stripe_to_segment.lookups import lookups
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.memory import Learnt
 from stripe_to_segment.recalling import known_to, recall
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
-from stripe_to_segment.translation import Outcome, refusal, translate
+from stripe_to_segment.translation import refusal, translate
 from stripe_to_segment.verdicts import Fate, Verdicts
 
 if TYPE_CHECKING:
@@ -33,12 +34,10 @@ if TYPE_CHECKING:
     from stripe_to_segment.composing import Enrich
     from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.memory import Memory, Store
-    from stripe_to_segment.profile import Profile
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.translation import Translation
     from stripe_to_segment.verdicts import Record
 
     class Sender(Protocol):
@@ -62,17 +61,6 @@ __all__ = ["Delivery"]
 
 # Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
 ROUNDS = 5
-
-
-@dataclass(slots=True)
-class _Work:
-    """One record on its way: its event, and in the end its verdict."""
-
-    record: Record
-    event: StripeEvent
-    key: str
-    translation: Translation | None = None
-    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +95,10 @@ class Delivery:
         """Deliver a batch; `now` is in epoch seconds. Gives one verdict for each record, in their order."""
         records = list(records)
         verdicts: dict[str, Verdicts] = {}
-        work: list[_Work] = []
+        work: list[Work] = []
         for record in records:
             read = self._read(record)
-            if isinstance(read, _Work):
+            if isinstance(read, Work):
                 work.append(read)
             else:
                 verdicts[record.id] = read
@@ -125,7 +113,7 @@ class Delivery:
             verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
         return [verdicts[record.id] for record in records]
 
-    def _read(self, record: Record) -> _Work | Verdicts:
+    def _read(self, record: Record) -> Work | Verdicts:
         try:
             event = parse_event(record.body)
         except ThinEventError as error:
@@ -135,9 +123,9 @@ class Delivery:
         refused = refusal(event, self.settings)
         if refused:
             return Verdicts(record, Fate.IGNORED, refused, event=event)
-        return _Work(record, event, profile_key(event))
+        return Work(record, event, profile_key(event))
 
-    def _round(self, work: list[_Work], now: float, verdicts: dict[str, Verdicts], accepted: set[str]) -> list[_Work]:
+    def _round(self, work: list[Work], now: float, verdicts: dict[str, Verdicts], accepted: set[str]) -> list[Work]:
         """Do the work once and write it down; gives back what has to be done again on a newer record."""
         work = self._let_through(work, verdicts)
         if not work:
@@ -158,8 +146,8 @@ class Delivery:
         accepted.update(message for message, answer in answers.items() if answer.verdict is Verdict.ACCEPTED)
         for one in work:
             if one.translation is not None:
-                verdicts[one.record.id] = _judge(one, one.translation, answers)
-                memory.profiles[one.key] = _remembering(
+                verdicts[one.record.id] = judged(one, one.translation, answers)
+                memory.profiles[one.key] = remembering(
                     one.translation, before[one.key], memory.profiles[one.key], accepted, int(now) // 86_400
                 )
         if not self.remembers:
@@ -168,7 +156,7 @@ class Delivery:
         errors = self.store.save(changed, learnt, now)
         return self._after_save(work, errors, verdicts)
 
-    def _let_through(self, work: list[_Work], verdicts: dict[str, Verdicts]) -> list[_Work]:
+    def _let_through(self, work: list[Work], verdicts: dict[str, Verdicts]) -> list[Work]:
         """What may be sent now; the rest waits as long as it was told to, without anything being read or mapped."""
         if self.gate is None:
             return work
@@ -181,7 +169,7 @@ class Delivery:
                 )
         return [one for one in work if waits[one.event.livemode] is None]
 
-    def _look_up(self, work: list[_Work], memory: Memory) -> list[Learnt]:
+    def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
         """Read from the Stripe API what the events leave open; product names are remembered."""
         if self.reader is None:
             return []
@@ -200,7 +188,7 @@ class Delivery:
         return learnt
 
     def _translate(
-        self, work: list[_Work], memory: Memory, now: float, verdicts: dict[str, Verdicts], accepted: set[str]
+        self, work: list[Work], memory: Memory, now: float, verdicts: dict[str, Verdicts], accepted: set[str]
     ) -> list[Learnt]:
         """Translate one after the other; what an event teaches serves the next."""
         learnt: list[Learnt] = []
@@ -226,14 +214,14 @@ class Delivery:
             if translation.counted:
                 profile = profile.with_marks([translation.counted], int(now) // 86_400)
             memory.profiles[one.key] = profile
-            learnt += _lessons(one.event, translation)
+            learnt += lessons(one.event, translation)
             memory.orders.update({f"{one.event.scope}:{key}": value for key, value in translation.orders.items()})
             memory.product_names.update(
                 {f"{one.event.scope}:{key}": value for key, value in translation.product_names.items()}
             )
         return learnt
 
-    def _send(self, work: list[_Work]) -> dict[str, Answer]:
+    def _send(self, work: list[Work]) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
         for livemode in sorted({one.event.livemode for one in work}, reverse=True):
             calls = [call for one in work if one.event.livemode is livemode for call in one.calls]
@@ -255,13 +243,13 @@ class Delivery:
         }
 
     def _after_save(
-        self, work: list[_Work], errors: Mapping[str, Exception], verdicts: dict[str, Verdicts]
-    ) -> list[_Work]:
-        again: list[_Work] = []
+        self, work: list[Work], errors: Mapping[str, Exception], verdicts: dict[str, Verdicts]
+    ) -> list[Work]:
+        again: list[Work] = []
         for one in work:
             if one.translation is None:
                 continue
-            keys = (one.key, *(lesson.key for lesson in _lessons(one.event, one.translation)))
+            keys = (one.key, *(lesson.key for lesson in lessons(one.event, one.translation)))
             error = next((errors[key] for key in keys if key in errors), None)
             if error is None:
                 continue
@@ -275,73 +263,6 @@ class Delivery:
         return again
 
 
-def _judge(one: _Work, translation: Translation, answers: Mapping[str, Answer]) -> Verdicts:
-    told = Verdicts(
-        one.record,
-        Fate.DELIVERED,
-        translation.reason or "",
-        event=one.event,
-        calls=tuple(str(call.body.get("event", call.body["type"])) for call in one.calls),
-        rung=translation.rung,
-        unknown=translation.unknown,
-    )
-    if translation.outcome is Outcome.HELD:
-        return replace(told, fate=Fate.WAITING)
-    if translation.outcome is Outcome.IGNORED:
-        return replace(told, fate=Fate.IGNORED)
-    # All of its calls, also those that another record of this batch carries; what has no answer arrived a round before.
-    given = [answers[call.message_id] for call in translation.calls if call.message_id in answers]
-    for verdict, fate in (
-        # Waiting first: a call that may still arrive must not be buried with one that never will.
-        (Verdict.MISCONFIGURED, Fate.RETRY),
-        (Verdict.RETRY, Fate.RETRY),
-        (Verdict.REFUSED, Fate.DEAD),
-        (Verdict.UNWANTED, Fate.IGNORED),
-    ):
-        found = next((answer for answer in given if answer.verdict is verdict), None)
-        if found is not None:
-            return replace(
-                told,
-                fate=fate,
-                reason=found.reason,
-                detail=found.detail,
-                wait=found.retry_after,
-                tries=found.tries,
-            )
-    return told
-
-
 def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int]:
     """Identity-bearing events first, then by time; of one second created < updated < deleted."""
     return not names_user(event, settings), event.created, CATALOG[event.type].rank
-
-
-def _lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
-    scope = event.scope
-    return [
-        *(Learnt("order", f"{scope}:{key}", value, event.created) for key, value in translation.orders.items()),
-        *(
-            Learnt("product", f"{scope}:{key}", value, event.created)
-            for key, value in translation.product_names.items()
-        ),
-    ]
-
-
-def _remembering(
-    translation: Translation, before: Profile, profile: Profile, accepted: set[str], today: int
-) -> Profile:
-    """The record with what of this event's calls arrived, and without what its mapping took for done and was not."""
-    if translation.outcome is not Outcome.MAPPED:
-        return profile
-    arrived = [call for call in translation.calls if call.message_id in accepted]
-    marks = [call.mark for call in arrived if call.body["type"] == "track"]
-    if translation.calls and len(arrived) == len(translation.calls):
-        marks.append(translation.mark)
-    if len(arrived) < len(translation.calls):
-        profile = profile.with_corrections_of(before)
-    told = all(call in arrived for call in translation.calls if call.body["type"] == "identify")
-    if not told and translation.shows:
-        profile = replace(profile, shown=before.shown)
-    if not told and translation.joins:
-        profile = replace(profile, joined=before.joined)
-    return profile.with_marks(marks, today)

@@ -1,0 +1,101 @@
+"""What becomes of one record of a batch: its verdict, what is remembered of it, what it teaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.memory import Learnt
+from stripe_to_segment.segment_side.answers import Verdict
+from stripe_to_segment.translation import Outcome
+from stripe_to_segment.verdicts import Fate, Verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.segment_side.answers import Answer
+    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.translation import Translation
+    from stripe_to_segment.verdicts import Record
+
+__all__ = ["Work", "judged", "lessons", "remembering"]
+
+
+@dataclass(slots=True)
+class Work:
+    """One record on its way: its event, and in the end its verdict."""
+
+    record: Record
+    event: StripeEvent
+    key: str
+    translation: Translation | None = None
+    calls: tuple[Call, ...] = ()
+
+
+def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -> Verdicts:
+    """The verdict on a record whose event was mapped, from the answers to its calls."""
+    told = Verdicts(
+        one.record,
+        Fate.DELIVERED,
+        translation.reason or "",
+        event=one.event,
+        calls=tuple(str(call.body.get("event", call.body["type"])) for call in one.calls),
+        rung=translation.rung,
+        unknown=translation.unknown,
+    )
+    if translation.outcome is Outcome.HELD:
+        return replace(told, fate=Fate.WAITING)
+    if translation.outcome is Outcome.IGNORED:
+        return replace(told, fate=Fate.IGNORED)
+    # All of its calls, also those that another record of this batch carries; what has no answer arrived a round before.
+    given = [answers[call.message_id] for call in translation.calls if call.message_id in answers]
+    for verdict, fate in (
+        # Waiting first: a call that may still arrive must not be buried with one that never will.
+        (Verdict.MISCONFIGURED, Fate.RETRY),
+        (Verdict.RETRY, Fate.RETRY),
+        (Verdict.REFUSED, Fate.DEAD),
+        (Verdict.UNWANTED, Fate.IGNORED),
+    ):
+        found = next((answer for answer in given if answer.verdict is verdict), None)
+        if found is not None:
+            return replace(
+                told,
+                fate=fate,
+                reason=found.reason,
+                detail=found.detail,
+                wait=found.retry_after,
+                tries=found.tries,
+            )
+    return told
+
+
+def lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
+    """What its event teaches about orders and products."""
+    scope = event.scope
+    return [
+        *(Learnt("order", f"{scope}:{key}", value, event.created) for key, value in translation.orders.items()),
+        *(
+            Learnt("product", f"{scope}:{key}", value, event.created)
+            for key, value in translation.product_names.items()
+        ),
+    ]
+
+
+def remembering(translation: Translation, before: Profile, profile: Profile, accepted: set[str], today: int) -> Profile:
+    """The record with what of this event's calls arrived, and without what its mapping took for done and was not."""
+    if translation.outcome is not Outcome.MAPPED:
+        return profile
+    arrived = [call for call in translation.calls if call.message_id in accepted]
+    marks = [call.mark for call in arrived if call.body["type"] == "track"]
+    if translation.calls and len(arrived) == len(translation.calls):
+        marks.append(translation.mark)
+    if len(arrived) < len(translation.calls):
+        profile = profile.with_corrections_of(before)
+    told = all(call in arrived for call in translation.calls if call.body["type"] == "identify")
+    if not told and translation.shows:
+        profile = replace(profile, shown=before.shown)
+    if not told and translation.joins:
+        profile = replace(profile, joined=before.joined)
+    return profile.with_marks(marks, today)
