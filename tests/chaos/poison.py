@@ -46,13 +46,10 @@ def _event(number: int, kind: str, at: int, body: Json) -> Json:
     }
 
 
-def _subscription(number: int, at: int) -> Json:
-    """At a price of a million digits."""
-    recurring = {"interval": "month", "interval_count": 1, "usage_type": "licensed"}
-    price = {"id": f"price_poison{number}", "currency": "usd", "recurring": recurring}
-    item = {"id": f"si_poison{number}", "quantity": 1, "price": price | {"unit_amount_decimal": "1e999999"}}
-    body = {"id": f"sub_poison{number}", "object": "subscription", "customer": f"cus_poison{number}"}
-    return _event(number, "customer.subscription.created", at, body | {"status": "active", "items": {"data": [item]}})
+def _invoice(number: int, at: int) -> Json:
+    """Over more than any currency can count."""
+    body = {"id": f"in_poison{number}", "object": "invoice", "customer": f"cus_poison{number}", "currency": "usd"}
+    return _event(number, "invoice.paid", at, body | {"status": "paid", "total": 10**400, "amount_paid": 10**400})
 
 
 # Kind: how to make one, the reason on its dead letter (None: refused at the door), whether it comes through the door.
@@ -60,7 +57,7 @@ KINDS: dict[str, tuple[Callable[[int, int], Json], str | None, bool]] = {
     "Segment answers 400": (lambda number, at: _customer(number, at, name=REFUSED_WORD), "http_400", True),
     "answered ok: false": (lambda number, at: _customer(number, at, name=UNLIKED_WORD), "not_ok", True),
     "oversize call": (lambda number, at: _customer(number, at, name="x" * 40_000), "too_large", True),
-    "mapper cannot work": (_subscription, "mapper_failed", True),
+    "mapper cannot work": (_invoice, "mapper_failed", True),
     "no event, past the door": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, "not_an_event", False),
     "no event, signed": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, None, True),
 }

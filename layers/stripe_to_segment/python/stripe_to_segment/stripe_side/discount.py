@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,9 +73,9 @@ def _coupon(discount: object) -> Coupon | None:
     percent, amount = coupon.get("percent_off"), integer(coupon.get("amount_off"))
     if percent is None and amount is None:
         return None
-    try:
-        percent_off = None if percent is None else Decimal(str(percent))
-    except InvalidOperation:
+    # JSON writes it as a number, and a decimal reads it exactly from its text.
+    percent_off = None if percent is None else minor_decimal(str(percent))
+    if percent is not None and percent_off is None:
         return None
     return Coupon(text(coupon.get("id")), percent_off, amount, text(coupon.get("currency")))
 

@@ -13,6 +13,8 @@ __all__ = ["digits", "major", "minor_decimal", "rounded"]
 ZERO_DECIMAL = frozenset(
     {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
 )
+# Stripe's amounts have up to 12 digits before the point and as many after it.
+MAGNITUDE = 30
 THREE_DECIMAL = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
@@ -44,4 +46,5 @@ def minor_decimal(value: object) -> Decimal | None:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    # A few letters can write a number of a million digits, over which the next sum would take half a minute.
+    return number if number.is_finite() and abs(number.adjusted()) <= MAGNITUDE else None
