@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
@@ -15,6 +14,7 @@ from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
 __all__ = ["Coupon", "Discounts", "coupon_code", "read_discounts"]
 
