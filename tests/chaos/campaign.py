@@ -34,7 +34,7 @@ __all__ = ["Outcome", "Reporting", "run"]
 
 DAY = 86_400
 SECRET = Secret()
-PARAMETERS = LOCAL_PARAMETERS | {"DeliverTimeout": "30", "MaximumConcurrency": "4", "RetryCapSeconds": "10"}
+PARAMETERS = LOCAL_PARAMETERS | {"DeliverTimeout": "30", "MaximumConcurrency": "4", "RetryCapSeconds": "4"}
 # After a kill a batch comes again when the queue's visibility timeout ends: here sooner than on AWS, where it is
 # six times the function's own.
 VISIBILITY_SECONDS = 15

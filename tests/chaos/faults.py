@@ -100,10 +100,10 @@ SEGMENT = (
 )
 FAULTS = (*AWS, *SEGMENT)
 
-# Requests in a row that share the weather, of which one stretch in ten is stormy. Segment's are shorter: its circuit
-# breaker lets one request through at a time while it storms.
-STRETCH, STORMY = {"batch": 5}, 1 / 10
-LONG_STRETCH = 20
+# Requests in a row that share the weather, and how many of such stretches are stormy. Segment's are shorter and fewer:
+# the circuit breaker lets one request through at a time while it storms, with growing pauses in between.
+STRETCH, STORMY = {"batch": 5}, {"batch": 1 / 40}
+LONG_STRETCH, OFTEN_STORMY = 20, 1 / 10
 IN_STORM, IN_FAIR_WEATHER = 0.6, 0.03
 # Asked for seldom: each time may be the last.
 RARE = {"GetSecretValue": 0.3, "ChangeMessageVisibilityBatch": 0.1}
@@ -129,7 +129,7 @@ class Dice:
             return None
         rng, due = self._rng[place], self._due[place]
         if self._number[place] % STRETCH.get(place, LONG_STRETCH) == 0:
-            self._storm[place] = rng.random() < STORMY
+            self._storm[place] = rng.random() < STORMY.get(place, OFTEN_STORMY)
         self._number[place] += 1
         chance = IN_STORM if self._storm[place] else RARE.get(place, IN_FAIR_WEATHER)
         if rng.random() >= (max(chance, AT_FIRST) if due else chance):

@@ -52,9 +52,9 @@ class Circuit:
         """How often Segment failed since the circuit opened, that time included."""
         return self.failures - FAILURES + 1
 
-    def half_opened(self, now: float) -> Circuit:
+    def half_opened(self, now: float, base: int) -> Circuit:
         """Half-open: with somebody probing."""
-        return Circuit(self.failures, math.ceil(now) + PROBE_SECONDS, probing=True)
+        return Circuit(self.failures, math.ceil(now) + min(PROBE_SECONDS, 2 * GROWTH * base), probing=True)
 
     def after(self, answers: Collection[Answer], now: float, base: int) -> Circuit:
         """What it is after these answers to one batch's calls; `base` is the first pause, in seconds."""
@@ -122,7 +122,7 @@ class Breaker:
         if seen.until > now:
             # The probe is back in a moment, and need not be waited for longer than usual.
             return Pause(0 if seen.probing else math.ceil(seen.until - now), seen.tries)
-        return None if self._put(name, seen.half_opened(now), seen) else Pause(0, seen.tries)
+        return None if self._put(name, seen.half_opened(now, self._base), seen) else Pause(0, seen.tries)
 
     def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
         """Take notice of the answers to the calls of one mode; gives the pause that they bring."""
