@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.simulator.history import History
     from tools.local_stack import LocalStack, Secret
 
-__all__ = ["Sending", "Stripe", "is_orderly", "mixed"]
+__all__ = ["Sending", "Stripe", "mixed"]
 
 COPIES = 3
 # How far an event of an orderly customer is from its place, in events of the whole stream, which has to be longer.
