@@ -12,8 +12,6 @@ from botocore.exceptions import EndpointConnectionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOW = int(time.time())
-
 
 class Logs:
     """A low-level CloudWatch Logs client: lines by group, two on a page, and the filters that were asked for."""
@@ -22,15 +20,17 @@ class Logs:
         self.lines: dict[str, list[dict[str, Any]]] = {"receive": [], "deliver": []}
         self.asked: list[dict[str, Any]] = []
         self.failures = 0
+        # Of this test: a suite may run for longer than anybody looks back.
+        self.now = int(time.time())
 
     def write(self, group: str, *, ago: float = 60, **said: Any) -> None:
         """File a line; it was written two seconds before."""
-        written = datetime.fromtimestamp(NOW - ago - 2, UTC)
+        written = datetime.fromtimestamp(self.now - ago - 2, UTC)
         line = {"timestamp": written.strftime("%Y-%m-%d %H:%M:%S,%f")[:-3] + "+0000", "level": "INFO", **said}
         self.raw(group, json.dumps(line), ago)
 
     def raw(self, group: str, message: str, ago: float = 60) -> None:
-        at = int((NOW - ago) * 1000)
+        at = int((self.now - ago) * 1000)
         self.lines[group].append({"timestamp": at, "message": message, "logStreamName": "s", "eventId": str(at)})
 
     def get_paginator(self, operation: str) -> Logs:
@@ -66,7 +66,7 @@ class CloudWatch:
             return {"Datapoints": []}
         return {
             "Datapoints": [
-                {"Timestamp": datetime.fromtimestamp(NOW - ago, UTC), "Maximum": value}
+                {"Timestamp": datetime.fromtimestamp(time.time() - ago, UTC), "Maximum": value}
                 for ago, value in ((300, 9e9), (10, self.values[MetricName]))
             ]
         }

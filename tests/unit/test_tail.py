@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from stripe_to_segment.reporting import report
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import speaking
-from tests.unit.log_groups import NOW, Logs
+from tests.unit.log_groups import Logs
 from tools import stack_options, tail
 from tools.cli import app
 from tools.function_log import FunctionLog
@@ -63,7 +64,7 @@ def test_an_event_is_a_line_with_its_fate_and_what_it_became(logs: Logs) -> None
     logs.raw("deliver", "START RequestId: 1")
     result = run()
     assert result.exit_code == 0
-    at = datetime.fromtimestamp(NOW - 51, UTC)
+    at = datetime.fromtimestamp(logs.now - 51, UTC)
     (line,) = result.stdout.splitlines()
     assert line.split() == [f"{at:%Y-%m-%dT%H:%M:%SZ}", "delivered", "invoice.paid", "evt_1", "Subscription", "Renewed"]
 
@@ -140,7 +141,7 @@ def test_a_fate_that_does_not_exist_is_refused_with_those_that_do() -> None:
 
 def test_what_comes_later_is_shown_once_and_a_gap_in_the_network_is_survived(here: Deployed, logs: Logs) -> None:
     an_event(logs, 1)
-    log = OutcomeLog(here.stack, NOW - 600)
+    log = OutcomeLog(here.stack, logs.now - 600)
     rounds = 0
 
     def pause(_: float) -> None:
@@ -189,13 +190,13 @@ def test_the_groups_are_those_of_the_functions_whatever_they_are_called(logs: Lo
         def get_function_configuration(self, **_: Any) -> dict[str, Any]:
             return {"LoggingConfig": {"LogGroup": "/aws/lambda/mine-deliver"}}
 
-    FunctionLog(Named(), logs, "generated-name-X7", NOW).new()
+    FunctionLog(Named(), logs, "generated-name-X7", logs.now).new()
     assert logs.asked[-1]["logGroupName"] == "/aws/lambda/mine-deliver"
 
 
 def test_every_line_that_the_functions_write_of_an_event_is_understood() -> None:
     """What reporting.py logs, read back."""
     with speaking() as spoken:
-        report([Verdicts(Record("m", "{}"), fate, "why") for fate in Fate], NOW)
+        report([Verdicts(Record("m", "{}"), fate, "why") for fate in Fate], time.time())
     found = [outcome_in(line, datetime.now(UTC), "deliver") for line in spoken.lines]
     assert [each.fate for each in found if each] == [str(fate) for fate in Fate]
