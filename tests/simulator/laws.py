@@ -1,6 +1,6 @@
 """What must hold for every history: our calls, summed up, are the truth.
 
-The one module here that runs the package under test.
+With `weather.py` the one module here that runs the package under test.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tests.simulator.worth import Payment
 
 __all__ = [
+    "ACCEPTED",
+    "FINE",
+    "SETTINGS",
     "Ours",
     "changes_of",
     "in_order",
@@ -36,7 +39,6 @@ __all__ = [
     "payments_of",
     "replayed",
     "shuffled_and_tripled",
-    "through_outages",
     "traits_of",
     "with_the_clock",
 ]
@@ -44,7 +46,7 @@ __all__ = [
 Json = dict[str, Any]
 FINE = {Fate.DELIVERED, Fate.IGNORED}
 ACCEPTED = Answer(Verdict.ACCEPTED)
-DOWN = Answer(Verdict.RETRY, "http_503")
+ENDED = "customer.subscription.deleted"
 SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0"})
 
 
@@ -174,41 +176,6 @@ def with_the_clock(history: History) -> Ours:
     return ours
 
 
-def through_outages(history: History, seed: int, *, mixed: bool = False) -> Ours:
-    """Every fifth request is refused and of every tenth the answer is lost; what waits comes back later.
-
-    In order, or `mixed`: every event three times, in any order. Segment keeps the first call of a messageId and drops
-    its repeats.
-    """
-    rng = Random(f"outage {seed}")  # noqa: S311 - a simulation has to be reproducible
-    ours = Ours(history.happenings[0].body["created"])
-    kept: set[str] = set()
-
-    def take(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
-        mood = rng.random()
-        arriving = [] if mood < 0.2 else [call for call in calls if call.message_id not in kept]
-        kept.update(call.message_id for call in arriving)
-        ours.take(arriving, livemode=livemode)
-        return dict.fromkeys((call.message_id for call in calls), DOWN if mood < 0.3 else ACCEPTED)
-
-    events = [*history.events] * 3 if mixed else history.events
-    if mixed:
-        rng.shuffle(events)
-    waiting = [Record(f"{number}", json.dumps(event)) for number, event in enumerate(events)]
-    last = [Record("last", json.dumps(history.last))]
-    while waiting or last:
-        size = rng.choice((1, 2, 5, 10))
-        batch, waiting = (waiting[:size], waiting[size:]) if waiting else (last, [])
-        for verdict in Delivery(SETTINGS, ours.store, take, lambda call, _: call).deliver(batch, ours.frozen_at):
-            if verdict.fate is Fate.RETRY and verdict.record not in last:
-                waiting.insert(rng.randrange(len(waiting) + 1), verdict.record)
-            elif verdict.fate in FINE and verdict.record in last:
-                last = []
-            elif verdict.fate not in {Fate.RETRY, *FINE}:
-                ours.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason}")
-    return ours
-
-
 def judged(history: History, ours: Ours, *, ordered: bool) -> list[str]:
     """The faults of a run, from the sums down to each payment; none where every law holds."""
     return [
@@ -271,15 +238,17 @@ def _refunds(history: History, ours: Ours, *, ordered: bool) -> Iterator[str]:
             yield f"refund {key}: {said.get(key)}, not {expected.get(key)}"
 
 
-def changes_of(history: History, ours: Ours) -> Iterator[str]:
-    """The running sum of each subscription's changes is its mrr."""
+def changes_of(history: History, ours: Ours, *, living: bool = False) -> Iterator[str]:
+    """The running sum of each subscription's changes is its mrr; of `living` ones only, where an end may be off."""
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for _, each in ours.tracks():
         if "mrr_change" in each:
             sums[each["subscription_id"]] += each["mrr_change"]
-    unknown = {one.subscription for one in history.happenings if one.subscription and one.mrr is None}
+    left_out = {one.subscription for one in history.happenings if one.subscription and one.mrr is None}
+    if living:
+        left_out |= {one.subscription for one in history.happenings if one.subscription and one.body["type"] == ENDED}
     for subscription, (currency, minor) in history.truth.mrr.items():
-        if subscription not in unknown and minor is not None and sums[subscription] != in_major(minor, currency):
+        if subscription not in left_out and minor is not None and sums[subscription] != in_major(minor, currency):
             yield f"the changes of {subscription} sum to {sums[subscription]}, not {in_major(minor, currency)}"
 
 

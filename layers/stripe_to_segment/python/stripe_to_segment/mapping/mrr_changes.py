@@ -31,6 +31,8 @@ __all__ = [
 
 # Statuses whose coming and going an event of its own tells, with its own mrr_change.
 TOLD_APART = frozenset({"paused", "canceled"})
+# So many seconds after a trial's end Stripe may get round to ending or pausing what nobody paid for.
+LATE = 300
 
 
 def counted(event: StripeEvent, known: Known) -> tuple[int | None, int | None]:
@@ -87,8 +89,12 @@ def ended_in_trial(event: StripeEvent, record: SubscriptionRecord | None) -> boo
     """Whether the end came in a trial or, as where no payment method was given, with the end of it."""
     if record is not None and record.status == "trialing":
         return True
+    return _with_the_trial(event, late=LATE if record is None else 0)
+
+
+def _with_the_trial(event: StripeEvent, late: int) -> bool:
     trial_end = trial_of(event.object)[1]
-    return trial_end is not None and trial_end >= (ended_at(event.object) or event.created)
+    return trial_end is not None and trial_end + late >= (ended_at(event.object) or event.created)
 
 
 def lost_mrr(event: StripeEvent, state: State, record: SubscriptionRecord | None) -> int | None:
@@ -97,6 +103,9 @@ def lost_mrr(event: StripeEvent, state: State, record: SubscriptionRecord | None
     The event does not tell what counted before; the record does. Without one, a subscription that was not in trial is
     taken to have counted, and a pause to have followed a trial, the only way Stripe has into it.
     """
+    if state.status == "paused" and _with_the_trial(event, late=LATE):
+        # Whatever a record from before that trial says.
+        return 0
     if record is not None and record.status not in TOLD_APART:
         return record.mrr
     if record is not None and record.status == "paused" and state.status == "paused":

@@ -1,0 +1,142 @@
+"""Histories in bad weather: Segment and the StateTable fail, functions die, and two of them meet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.delivery import Delivery
+from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.verdicts import Fate, Record
+from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from stripe_to_segment.memory import Learnt
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.segment_side.calls import Call
+    from tests.simulator.history import History
+
+__all__ = ["DOWN", "through_lost_records", "through_outages"]
+
+DOWN = Answer(Verdict.RETRY, "http_503")
+
+
+def through_outages(history: History, seed: int, *, mixed: bool = False) -> Ours:
+    """Every fifth request is refused and of every tenth the answer is lost; what waits comes back later."""
+    return _Weather(history, Random(f"outage {seed}"), mixed, refused=0.2, unanswered=0.1).pass_through()  # noqa: S311 - a simulation has to be reproducible
+
+
+def through_lost_records(history: History, seed: int, *, mixed: bool = False) -> Ours:
+    """What Segment heard is often not written down.
+
+    The table refuses every tenth record, every twentieth batch dies between the two, and while every fifth batch is
+    under way another one of the same customer is delivered whole, so that its records are no longer as they were read.
+    """
+    rng = Random(f"lost records {seed}")  # noqa: S311 - a simulation has to be reproducible
+    return _Weather(
+        history, rng, mixed, refused=0.05, unanswered=0.05, unwritten=0.1, killed=0.05, overtaken=0.2
+    ).pass_through()
+
+
+class _KilledError(Exception):
+    """The function died; its batch comes back."""
+
+
+@dataclass
+class _Weather:
+    """One customer's events on their way: in order, or `mixed`, every event three times in any order.
+
+    Segment keeps the first call of a messageId and drops its repeats. The rest are probabilities.
+    """
+
+    history: History
+    rng: Random
+    mixed: bool
+    refused: float
+    unanswered: float
+    unwritten: float = 0.0
+    killed: float = 0.0
+    overtaken: float = 0.0
+    ours: Ours = field(init=False)
+    waiting: list[Record] = field(init=False)
+    heard: set[str] = field(default_factory=set)
+    under_way: bool = False
+
+    def __post_init__(self) -> None:
+        self.ours = Ours(self.history.happenings[0].body["created"], store=_Table(self._before_saving))
+        events = [*self.history.events] * 3 if self.mixed else [*self.history.events]
+        if self.mixed:
+            self.rng.shuffle(events)
+        self.waiting = [Record(f"{number}", json.dumps(event)) for number, event in enumerate(events)]
+
+    def pass_through(self) -> Ours:
+        """Deliver until nothing waits, and then the customer's last event until it is delivered."""
+        while self.waiting:
+            self._deliver(self._next_batch())
+        last = [Record("last", json.dumps(self.history.last))]
+        while last:
+            self._deliver(last)
+            last, self.waiting = self.waiting, []
+        return self.ours
+
+    def _next_batch(self) -> list[Record]:
+        size = self.rng.choice((1, 2, 5, 10))
+        batch, self.waiting = self.waiting[:size], self.waiting[size:]
+        return batch
+
+    def _deliver(self, batch: list[Record]) -> None:
+        delivery = Delivery(SETTINGS, self.ours.store, self._take, lambda call, _: call)
+        try:
+            verdicts = delivery.deliver(batch, self.ours.frozen_at)
+        except _KilledError:
+            self._back(batch)
+            return
+        self._back([verdict.record for verdict in verdicts if verdict.fate is Fate.RETRY])
+        for verdict in verdicts:
+            if verdict.fate not in {Fate.RETRY, *FINE}:
+                self.ours.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason}")
+
+    def _back(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self.waiting.insert(self.rng.randrange(len(self.waiting) + 1), record)
+
+    def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        mood = self.rng.random()
+        arriving = [] if mood < self.refused else [call for call in calls if call.message_id not in self.heard]
+        self.heard.update(call.message_id for call in arriving)
+        self.ours.take(arriving, livemode=livemode)
+        if self.rng.random() < self.killed:
+            raise _KilledError
+        answer = DOWN if mood < self.refused + self.unanswered else ACCEPTED
+        return dict.fromkeys((call.message_id for call in calls), answer)
+
+    def _before_saving(self) -> bool:
+        """Whether this record cannot be written; another batch may be quicker."""
+        if self.waiting and not self.under_way and self.rng.random() < self.overtaken:
+            self.under_way = True
+            self._deliver(self._next_batch())
+            self.under_way = False
+        return self.rng.random() < self.unwritten
+
+
+class _Table(MemoryStore):
+    """The twin of the StateTable, whose writes may fail."""
+
+    def __init__(self, fails: Callable[[], bool]) -> None:
+        super().__init__()
+        self._fails = fails
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write what does not fail."""
+        failed: dict[str, Any] = {
+            profile.key: StoreUnavailableError("throttled") for profile in profiles if self._fails()
+        }
+        written = [profile for profile in profiles if profile.key not in failed]
+        return {**super().save(written, learnt, now), **failed}
