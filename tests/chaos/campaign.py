@@ -76,8 +76,9 @@ class Outcome:
     def settle(self) -> None:
         """Tell what is a known limit from what does not hold.
 
-        A change of mrr that Segment heard before the record held it (the write failed or met another one, the function
-        was killed) is told anew by what is known then: where an end arrived in between, Segment keeps another sum.
+        A change of mrr that Segment heard and no record holds (the write failed or met another one, the function was
+        killed) is told anew by what is known then. Where the subscription's end arrived in between, which goes by the
+        record, the two do not fit: Segment keeps a sum other than 0 for a subscription that is over.
         """
         self.limits = [each for each in self.violations if each.kind == "mrr"]
         self.violations = [each for each in self.violations if each not in self.limits]

@@ -79,7 +79,10 @@ def _of_customer(history: History, calls: list[Json], settings: Settings) -> Ite
         yield "lost", "no identify at all"
         return
     yield from (("wrong", fault) for fault in laws.payments_of(history, ours))
-    yield from (("mrr", fault) for fault in laws.changes_of(history, ours))
+    living = [*laws.changes_of(history, ours, living=True)]
+    yield from (("wrong", fault) for fault in living)
+    # Of an ended subscription a known limit: see `Outcome.settle`.
+    yield from (("mrr", fault) for fault in laws.changes_of(history, ours) if fault not in living)
     yield from (("stale", fault) for fault in laws.traits_of(history, ours))
 
 

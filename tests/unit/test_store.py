@@ -56,6 +56,7 @@ FULL = Profile(
     subscriptions={"sub_1": SUBSCRIPTION, "sub_2": replace(SUBSCRIPTION, status="canceled", plan=None, mrr=None)},
     paid={"usd": 5000, "jpy": -3},
     ledger={"00ff" * 4: TODAY, "a" * 16: TODAY - 40},
+    promised={"b" * 16: (TODAY - 40, -300)},
 )
 ORDER = Learnt("order", "own:live:pi_1", "in_1", NOW)
 

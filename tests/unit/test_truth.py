@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripe_to_segment.identity import profile_key
+from stripe_to_segment.profile import LEDGER_DAYS
 from tests.simulator import __main__ as truth_report
 from tests.simulator import laws, weather
 from tests.simulator.history import History, a_history
@@ -21,6 +23,9 @@ from tests.unit.worlds import World
 if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
+
+    from stripe_to_segment.segment_side.answers import Answer
+    from stripe_to_segment.segment_side.calls import Call
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
 SEEDS = range(6)
@@ -265,6 +270,38 @@ def test_an_end_that_has_to_be_sent_again_says_what_it_said_first() -> None:
     world.answer = lambda _: laws.ACCEPTED
     world.deliver(an_event(CREATED, a_subscription(status="incomplete"), created=NOW), end)
     assert changes(world) == [20, -20]
+
+
+def test_a_correction_without_an_answer_is_said_again_whatever_is_known_by_then() -> None:
+    """It was taken back with the failed attempt; if it had arrived, the next correction told it a second time."""
+    world, heard = World(), []
+    world.deliver(an_event(CREATED, a_subscription(), created=NOW), ended(NOW + 9))
+
+    def lost(call: Call) -> Answer:
+        heard.append(call.body.get("properties", {}).get("mrr_change"))
+        return weather.DOWN
+
+    third, fifth = seats(3, 1, NOW + 1), seats(5, 3, NOW + 2)
+    world.answer = lost
+    world.batch(third)
+    world.answer = lambda _: laws.ACCEPTED
+    world.deliver(fifth, third)
+    assert [change for change in heard if change is not None] == [0], "three seats, taken away by the end already"
+    assert changes(world) == [20, -20, 0, 0]
+
+
+def test_a_promise_is_forgotten_when_it_is_kept_or_when_nobody_can_ask_for_it_any_more() -> None:
+    world = World()
+    world.answer = lambda _: weather.DOWN
+    upgrade = seats(3, 1, NOW)
+    world.batch(upgrade)
+    (profile,) = world.store.load([profile_key(upgrade)], [], []).profiles.values()
+    assert [change for _, change in profile.promised.values()] == [4000]
+    assert profile.pruned(NOW // DAY + LEDGER_DAYS + 1).promised == {}
+    world.answer = lambda _: laws.ACCEPTED
+    world.deliver(upgrade)
+    (profile,) = world.store.load([profile_key(upgrade)], [], []).profiles.values()
+    assert profile.promised == {}
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])

@@ -89,10 +89,10 @@ def remembering(translation: Translation, before: Profile, profile: Profile, acc
         return profile
     arrived = [call for call in translation.calls if call.message_id in accepted]
     marks = [call.mark for call in arrived if call.body["type"] == "track"]
-    if translation.calls and len(arrived) == len(translation.calls):
+    whole = len(arrived) == len(translation.calls)
+    if translation.calls and whole:
         marks.append(translation.mark)
-    if len(arrived) < len(translation.calls):
-        profile = profile.with_corrections_of(before)
+    profile = profile.with_promise(translation.mark, None if whole else translation.change, today)
     told = all(call in arrived for call in translation.calls if call.body["type"] == "identify")
     if not told and translation.shows:
         profile = replace(profile, shown=before.shown)

@@ -28,8 +28,7 @@ class SubscriptionRecord:
 
     `came_from` is the digest of the traits before, which tells two updates of one second apart. `was` is the status
     before the last change of it. `lost` is the mrr that the end took away, as far as events up to
-    `lost_as_of` tell; an event that arrives after the end may know better. `said` is what the end's own call says of
-    it, from its first attempt on: that attempt may have arrived although nobody answered.
+    `lost_as_of` tell; an event that arrives after the end may know better.
     """
 
     as_of: Watermark
@@ -45,7 +44,6 @@ class SubscriptionRecord:
     came_from: str = ""
     was: str | None = None
     lost: int | None = None
-    said: int | None = None
     lost_as_of: Watermark = (0, 0)
 
     @property
@@ -88,7 +86,8 @@ class Profile:
     under which calls went out before the user was known; `joined` says that an identify has tied it to the user;
     `shown` is the digest of the traits last delivered. `paid` sums what was collected less refunds, in minor units by
     lower-case currency. `ledger` holds the marks of what was delivered or counted, with the day on which that
-    happened. `version` is the store's, for its conditional write.
+    happened. `promised` holds, by the mark of an event that is not delivered yet, the day and the mrr_change in minor
+    units of the attempt to tell it. `version` is the store's, for its conditional write.
     """
 
     key: str
@@ -106,6 +105,7 @@ class Profile:
     subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
     paid: Mapping[str, int] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
+    promised: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     version: int = 0
 
     def with_subscription(self, subscription_id: str, record: SubscriptionRecord) -> Profile:
@@ -114,15 +114,6 @@ class Profile:
         if known is not None and known.newer_than(record):
             return self
         return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
-
-    def with_corrections_of(self, before: Profile) -> Profile:
-        """With what ends took away as it was believed before: the call that should have corrected it did not arrive."""
-        restored = {
-            key: replace(record, lost=before.subscriptions[key].lost, lost_as_of=before.subscriptions[key].lost_as_of)
-            for key, record in self.subscriptions.items()
-            if key in before.subscriptions and before.subscriptions[key].as_of == record.as_of
-        }
-        return replace(self, subscriptions={**self.subscriptions, **restored})
 
     def with_payment(self, currency: str, minor: int) -> Profile:
         """With a payment (or, negative, a refund) added to what the customer paid."""
@@ -133,16 +124,24 @@ class Profile:
         new = dict.fromkeys(marks, day)
         return replace(self, ledger={**new, **self.ledger}) if new else self
 
+    def with_promise(self, mark: str, change: int | None, day: int) -> Profile:
+        """With what was said of an event's mrr_change but not confirmed; None where it was, or nothing was said."""
+        kept = {key: promise for key, promise in self.promised.items() if key != mark}
+        if change is not None:
+            kept[mark] = self.promised.get(mark, (day, change))
+        return self if kept == self.promised else replace(self, promised=kept)
+
     def pruned(self, today: int) -> Profile:
         """Without what the ledger is too old for or has no room for, and subscriptions that ended before its span."""
         oldest = today - LEDGER_DAYS
         small = len(self.ledger) <= LEDGER_MARKS and min(self.ledger.values(), default=today) >= oldest
-        if small and all(one.live for one in self.subscriptions.values()):
+        if small and not self.promised and all(one.live for one in self.subscriptions.values()):
             return self
         newest_first = sorted(self.ledger.items(), key=lambda entry: -entry[1])
         return replace(
             self,
             ledger={mark: day for mark, day in newest_first[:LEDGER_MARKS] if day >= oldest},
+            promised={mark: promise for mark, promise in self.promised.items() if promise[0] >= oldest},
             subscriptions={
                 key: record
                 for key, record in self.subscriptions.items()

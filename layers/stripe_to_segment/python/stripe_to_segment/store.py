@@ -238,6 +238,7 @@ def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
             **_of(Profile, record),
             "key": key,
             "subscriptions": subscriptions,
+            "promised": {mark: tuple(promise) for mark, promise in record.get("promised", {}).items()},
             "ledger": _unpacked(item["ledger"]["B"]),
             "version": int(item["version"]["N"]),
         }

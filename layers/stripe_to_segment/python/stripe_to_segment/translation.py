@@ -45,7 +45,8 @@ class Translation:
     `calls` leaves out what the ledger says was delivered. The event's own `mark` joins the ledger once all of them
     are delivered; `counted`, the mark of its payment, joins it with the profile. `shows` is
     the digest of the traits that its identify shows, if it has one, and `joins` says that it ties the stranger's
-    history to the user; the profile takes both for done. `unknown` names the numbers that the payload left open.
+    history to the user; the profile takes both for done. `change` is the mrr_change, in minor units, that one of the
+    calls says. `unknown` names the numbers that the payload left open.
     """
 
     outcome: Outcome
@@ -57,6 +58,7 @@ class Translation:
     joins: bool = False
     shows: str | None = None
     rung: Rung | None = None
+    change: int | None = None
     unknown: tuple[str, ...] = ()
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
@@ -106,6 +108,9 @@ def translate(
     row, mark = CATALOG[event.type], event_mark(event)
     if mark in known.profile.ledger:
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
+    promise = known.profile.promised.get(mark)
+    if promise is not None:
+        known = replace(known, said=promise[1])
     stated = stated_by(event, settings, known.customer)
     facts = list(row.facts(event, known))
     person = _with_person(known.profile, stated, event.created)
@@ -137,6 +142,7 @@ def translate(
         calls=fresh,
         joins=plan.joins,
         shows=digest if shows else None,
+        change=next((fact.change for fact in facts if fact.change is not None), None),
         unknown=gaps(facts),
         reason=_why_nothing(calls, fresh),
     )

@@ -53,7 +53,12 @@ def counted_by_update(before: State, after: State) -> tuple[int | None, int | No
 
 
 def change_of(event: StripeEvent, known: Known, was: int | None, now: int | None) -> int | None:
-    """By how many minor units this event changed the mrr, less what an end that arrived before it has told."""
+    """By how many minor units this event changed the mrr, less what an end that arrived before it has told.
+
+    What was said of it before is said again: Segment keeps the first of two.
+    """
+    if known.said is not None:
+        return known.said
     if was is None or now is None:
         return None
     record = record_in(event, known)
@@ -111,5 +116,5 @@ def lost_mrr(event: StripeEvent, state: State, record: SubscriptionRecord | None
     if record is not None and record.status == "paused" and state.status == "paused":
         return state.value.counted(record.was)
     if record is not None and record.lost is not None:
-        return record.lost if record.said is None else record.said
+        return record.lost
     return 0 if ended_in_trial(event, record) or state.status == "paused" or record is not None else state.value.amount

@@ -29,15 +29,13 @@ def record_of(event: StripeEvent, known: Known, *, rank: int) -> SubscriptionRec
         was = remembered.status if remembered.status != state.status else remembered.was
     ends = event.type.endswith(".deleted")
     as_of = (event.created, rank)
-    said = lost_mrr(event, state, remembered) if ends else None
     return _snapshot(
         state,
         as_of,
         known,
         came_from=_snapshot(before_of(event), as_of, known).digest,
         was=was,
-        lost=said if said is None or remembered is None or remembered.lost is None else remembered.lost,
-        said=said,
+        lost=lost_mrr(event, state, remembered) if ends else None,
         lost_as_of=_told_until(remembered) if ends else (0, 0),
     )
 
@@ -70,6 +68,9 @@ def better_known(event: StripeEvent, known: Known, record: SubscriptionRecord) -
     """The record of an ended subscription after an event from before its end: what the end took away, corrected."""
     was, now = counted(event, known)
     if record.lost is None or was is None or now is None or event.type.endswith(".deleted"):
+        return record
+    if known.said is not None:
+        # Corrected when it was said for the first time.
         return record
     if not knows_better(event, record, was, now):
         return record

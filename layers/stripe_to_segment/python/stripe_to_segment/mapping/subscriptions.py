@@ -72,8 +72,8 @@ CANCELLED_BY = {
 def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.created."""
     state = after_of(event)
-    change = change_of(event, known, 0, state.mrr)
-    yield _fact(Name.SUBSCRIPTION_CREATED, event, state, known, "", {"mrr_change": major(change, state.currency)})
+    fact = _fact(Name.SUBSCRIPTION_CREATED, event, state, known)
+    yield _bearing(fact, change_of(event, known, 0, state.mrr), state)
     if state.status == "trialing":
         yield _trial_fact(Name.TRIAL_STARTED, event, state, known)
 
@@ -85,10 +85,7 @@ def updated(event: StripeEvent, known: Known) -> Iterator[Fact]:
     change = change_of(event, known, *counted_by_update(before, after))
     bearer = bearer_of(facts, change)
     for fact in facts:
-        if fact is bearer:
-            yield replace(fact, properties={**fact.properties, "mrr_change": major(change, after.currency)})
-        else:
-            yield fact
+        yield _bearing(fact, change, after) if fact is bearer else fact
 
 
 def update_facts(event: StripeEvent, before: State, after: State, known: Known) -> list[Fact]:
@@ -188,13 +185,11 @@ def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
     state = after_of(event)
     end, start = ended_at(event.object) or event.created, started_at(event.object)
     record = record_in(event, known)
+    days = None if start is None else max(end - start, 0) // 86_400
+    fact = _fact(Name.SUBSCRIPTION_CANCELLED, event, state, known, "", {**_why(event.object), "days_active": days})
     lost = lost_mrr(event, state, record)
-    properties = {
-        **_why(event.object),
-        "days_active": None if start is None else max(end - start, 0) // 86_400,
-        "mrr_change": None if lost is None else major(-lost, state.currency),
-    }
-    yield _fact(Name.SUBSCRIPTION_CANCELLED, event, state, known, "", properties)
+    change = None if lost is None else -lost
+    yield _bearing(fact, change if known.said is None else known.said, state)
     if ended_in_trial(event, record):
         yield _trial_fact(Name.TRIAL_ENDED, event, state, known, converted=False)
 
@@ -202,15 +197,14 @@ def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
 def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.paused: a trial ended without a payment method."""
     state, change = after_of(event), change_of(event, known, *counted(event, known))
-    properties = {"mrr_change": major(change, state.currency)}
-    yield _fact(Name.SUBSCRIPTION_PAUSED, event, state, known, f"{event.created}", properties)
+    yield _bearing(_fact(Name.SUBSCRIPTION_PAUSED, event, state, known, f"{event.created}"), change, state)
 
 
 def resumed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.resumed."""
     state = after_of(event)
-    properties = {"mrr_change": major(change_of(event, known, 0, state.mrr), state.currency)}
-    yield _fact(Name.SUBSCRIPTION_RESUMED, event, state, known, f"{event.created}", properties)
+    fact = _fact(Name.SUBSCRIPTION_RESUMED, event, state, known, f"{event.created}")
+    yield _bearing(fact, change_of(event, known, 0, state.mrr), state)
 
 
 def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -237,6 +231,12 @@ def _fact(  # noqa: PLR0913, PLR0917 - the one place where a subscription fact i
     subscription_id = text(event.object.get("id")) or event.id
     properties = {"subscription_id": subscription_id, "status": state.status, **plan_properties(state, known)}
     return Fact(name, f"{subscription_id}:{once}", {**properties, **(more or {})})
+
+
+def _bearing(fact: Fact, change: int | None, state: State) -> Fact:
+    """The fact with the event's mrr_change."""
+    properties = {**fact.properties, "mrr_change": major(change, state.currency)}
+    return replace(fact, properties=properties, change=change)
 
 
 def _trial_fact(name: Name, event: StripeEvent, state: State, known: Known, *, converted: bool | None = None) -> Fact:
