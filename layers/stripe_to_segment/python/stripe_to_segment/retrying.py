@@ -16,7 +16,8 @@ __all__ = ["CAP_SECONDS", "backoff", "delay"]
 
 CAP_SECONDS = 3600
 HOLD_STEP_SECONDS = 5
-FEW = 4
+# So many receipts of its own count for a record that waits for others to try: a backlog must not spin either.
+RECEIPTS_THAT_COUNT = 4
 
 
 def backoff(tries: int, base: int, cap: int, draw: Callable[[], float]) -> int:
@@ -37,8 +38,7 @@ def delay(verdict: Verdicts, settings: Settings, draw: Callable[[], float]) -> i
         return max(1, min(step, settings.identity_hold_seconds, CAP_SECONDS))
     tries = verdict.record.received
     if verdict.tries is not None:
-        # It waits for others to try, so its own receipts count a little only: a backlog must not spin either.
-        tries = max(verdict.tries, min(tries, FEW))
+        tries = max(verdict.tries, min(tries, RECEIPTS_THAT_COUNT))
     pause = backoff(tries, settings.retry_base_seconds, settings.retry_cap_seconds, draw)
     # Everybody told to wait the same time must not come back in the same second, nor for ever every few seconds.
     return min(CAP_SECONDS, (verdict.wait or 0) + pause)
