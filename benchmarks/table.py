@@ -30,16 +30,10 @@ class CountingTable:
             keys = [key["pk"]["S"] for key in wanted["Keys"]]
             self.keys_read += len(keys)
             found[table] = [self._items[key] for key in keys if key in self._items]
-            # What is not there costs as much as what is small.
-            self.units["read"] += sum(-(-_size(self._items.get(key, {})) // READ_UNIT) or 1 for key in keys)
+            # What is not there costs as much as what is small; half where it may be a moment old.
+            price = 1 if wanted["ConsistentRead"] else 0.5
+            self.units["read"] += price * sum(-(-_size(self._items.get(key, {})) // READ_UNIT) or 1 for key in keys)
         return {"Responses": found}
-
-    def get_item(self, *, Key: dict[str, Any], ConsistentRead: bool, **_: Any) -> dict[str, Any]:  # noqa: N803 - the same
-        """What is there; half the price where it may be a moment old."""
-        self.requests["GetItem"] += 1
-        item = self._items.get(Key["pk"]["S"])
-        self.units["read"] += (-(-_size(item or {}) // READ_UNIT) or 1) * (1 if ConsistentRead else 0.5)
-        return {"Item": item} if item else {}
 
     def put_item(self, *, Item: dict[str, dict[str, Any]], **condition: Any) -> dict[str, Any]:  # noqa: N803 - the same
         """Take an item, whose size DynamoDB charges for."""

@@ -228,7 +228,6 @@ MAY = {
         "events queue: get_queue_attributes",
         "dead letters: send_message",
         "state table: batch_get_item",
-        "state table: get_item",
         "state table: put_item",
         "state table: put_item of a bookmark",
     },

@@ -19,7 +19,7 @@ from tests.unit.edges import speaking
 from tests.unit.shapes import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tests.unit.edges import Spoken
 
@@ -56,7 +56,7 @@ def spoken() -> Iterator[Spoken]:
 
 def waited(breaker: Breaker, *, livemode: bool = True) -> int | None:
     """For how many seconds events have to wait."""
-    pause = breaker.wait(livemode=livemode)
+    pause = breaker.waits([livemode])[livemode]
     return None if pause is None else pause.seconds
 
 
@@ -65,13 +65,26 @@ def fail(breaker: Breaker, answer: Answer = DOWN) -> None:
     breaker.told([answer], livemode=True)
 
 
+def test_both_modes_are_looked_up_in_one_request() -> None:
+    """A batch with live and test events read two circuits one after the other, a request more than it may cost."""
+    stack, asked = Stack(), []
+
+    def noted(names: Collection[str]) -> dict[str, Circuit]:
+        asked.append({*names})
+        return dict.fromkeys(names, Circuit())
+
+    stack.store.circuits = noted  # type: ignore[method-assign]
+    assert stack.environment().waits([True, False]) == {True: None, False: None}
+    assert asked == [{"live", "test"}]
+
+
 def test_while_all_goes_well_nothing_is_written() -> None:
     stack = Stack()
     breaker = stack.environment()
     for _ in range(5):
         assert waited(breaker) is None
         breaker.told([TAKEN], livemode=True)
-    assert stack.store.circuits == {}, "the healthy path must not write to the store"
+    assert stack.store.last_circuits == {}, "the healthy path must not write to the store"
 
 
 def test_one_failure_is_nobody_elses_concern() -> None:
@@ -100,7 +113,7 @@ def test_a_refused_call_is_a_sign_of_life() -> None:
     stack = Stack()
     for _ in range(10):
         fail(stack.environment(), Answer(Verdict.REFUSED, "http_400"))
-    assert stack.store.circuits == {}
+    assert stack.store.last_circuits == {}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +128,7 @@ def test_what_says_nothing_of_segment_changes_nothing(answer: Answer) -> None:
     stack = Stack()
     for _ in range(10):
         fail(stack.environment(), answer)
-    assert stack.store.circuits == {}
+    assert stack.store.last_circuits == {}
 
 
 def test_one_429_opens_the_circuit_for_as_long_as_it_says() -> None:
@@ -175,9 +188,9 @@ def test_two_that_saw_the_same_do_not_both_probe() -> None:
     one, other = stack.opened(), stack.environment()
     waited(other)
     stack.now += BASE
-    seen = stack.store.circuits["live"]
+    seen = stack.store.last_circuits["live"]
     # As if both had read before either wrote.
-    stack.store.circuit = lambda _: seen  # type: ignore[method-assign, assignment]
+    stack.store.circuits = lambda names: dict.fromkeys(names, seen)  # type: ignore[method-assign]
     assert [waited(one), waited(other)] == [None, 0]
 
 
@@ -205,7 +218,7 @@ def test_a_pause_tells_how_often_segment_failed_since_it_began() -> None:
     stack.opened()
     tries = []
     for _ in range(3):
-        pause = stack.environment().wait(livemode=True)
+        pause = stack.environment().waits([True])[True]
         assert pause is not None
         tries.append(pause.tries)
         stack.now += pause.seconds
@@ -249,10 +262,10 @@ def test_while_it_is_open_an_environment_that_knows_does_not_even_read() -> None
     stack = Stack()
     breaker = stack.opened()
 
-    def unread(_: str) -> Circuit:
+    def unread(_: object) -> Any:
         raise AssertionError("read while it is known to be open")
 
-    stack.store.circuit = unread  # type: ignore[method-assign, assignment]
+    stack.store.circuits = unread  # type: ignore[method-assign, assignment]
     assert waited(breaker) == BASE
 
 
@@ -262,7 +275,7 @@ def test_a_store_that_fails_breaks_nothing() -> None:
     def broken(*_: object) -> Any:
         raise StoreUnavailableError("throttled")
 
-    stack.store.circuit = stack.store.put_circuit = broken  # type: ignore[method-assign, assignment]
+    stack.store.circuits = stack.store.put_circuit = broken  # type: ignore[method-assign, assignment]
     for _ in range(FAILURES + 1):
         fail(stack.environment())
 
@@ -289,7 +302,7 @@ def test_nobody_sends_while_it_is_open_and_no_pause_outlasts_the_cap(steps: list
     stack = Stack()
     environments = [stack.environment() for _ in range(4)]
     for which, answer, passed in steps:
-        before = stack.store.circuit("live")
+        before = stack.store.circuits(["live"])["live"]
         wait = waited(environments[which])
         if before.tripped and before.until > stack.now:
             assert wait is not None

@@ -205,8 +205,8 @@ class ClosedFor:
         self.livemode = livemode
         self.heard: list[tuple[bool, list[str]]] = []
 
-    def wait(self, *, livemode: bool) -> Pause | None:
-        return Pause(90, 2) if livemode is self.livemode else None
+    def waits(self, modes: Iterable[bool]) -> dict[bool, Pause | None]:
+        return {mode: Pause(90, 2) if mode is self.livemode else None for mode in modes}
 
     def told(self, answers: Iterable[Answer], *, livemode: bool) -> None:
         self.heard.append((livemode, [answer.verdict.value for answer in answers]))

@@ -150,17 +150,14 @@ def _latest(stack: Stack, namespace: str, metric: str, dimension: str, value: st
 
 def check_circuit(stack: Stack, settings: Settings) -> Iterator[Check]:
     """Whether deliver leaves Segment alone because it has failed, by mode."""
-    for live in (True, False):
-        if settings.accepts(livemode=live):
-            name = f"Segment, {'live' if live else 'test'} mode"
-            circuit = stack.store().circuit(circuit_name(livemode=live))
-            if circuit.tripped:
-                said = (
-                    f"failed, {circuit.failures} times counted: left alone until {iso(circuit.until)}, then tried again"
-                )
-                yield bad(name, said, "docs/operations.md, When Segment is down")
-            else:
-                yield good(name, "no outage")
+    modes = [circuit_name(livemode=live) for live in (True, False) if settings.accepts(livemode=live)]
+    for mode, circuit in stack.store().circuits(modes).items():
+        name = f"Segment, {mode} mode"
+        if circuit.tripped:
+            said = f"failed, {circuit.failures} times counted: left alone until {iso(circuit.until)}, then tried again"
+            yield bad(name, said, "docs/operations.md, When Segment is down")
+        else:
+            yield good(name, "no outage")
 
 
 def check_alarms(stack: Stack) -> Iterator[Check]:

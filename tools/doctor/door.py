@@ -78,7 +78,8 @@ def check_door(stack: Stack, settings: Settings, secrets: Secrets) -> Iterator[C
         yield good("unsigned request", "refused with 400")
     else:
         yield bad("unsigned request", f"{knocked.status}: {knocked.body}", "deploy again: make deploy")
-    if stack.store().circuit(circuit_name(livemode=livemode)).tripped:
+    name = circuit_name(livemode=livemode)
+    if stack.store().circuits([name])[name].tripped:
         yield unknown("signed event", "not sent: while Segment is left alone, all events wait", "try again afterwards")
         return
     log = OutcomeLog(stack, time.time() - SKEW_SECONDS, event["id"])

@@ -16,7 +16,7 @@ from stripe_to_segment.observability import count, logger
 from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from stripe_to_segment.memory import Store
     from stripe_to_segment.segment_side.answers import Answer
@@ -108,15 +108,27 @@ class Breaker:
         self._base = base
         self._seen: dict[str, Circuit] = {}
 
-    def wait(self, *, livemode: bool) -> Pause | None:
-        """For how long calls of this mode have to wait, or None if they may be sent now."""
-        name, now = circuit_name(livemode=livemode), self._clock()
+    def waits(self, modes: Iterable[bool]) -> dict[bool, Pause | None]:
+        """For how long calls of each of these modes have to wait, None where they may be sent now."""
+        now = self._clock()
+        names = {livemode: circuit_name(livemode=livemode) for livemode in modes}
+        unknown = self._look({name for name in names.values() if self._may_have_changed(name, now)})
+        return {mode: None if name in unknown else self._wait(name, now) for mode, name in names.items()}
+
+    def _may_have_changed(self, name: str, now: float) -> bool:
         seen = self._seen.get(name, Circuit())
-        if not seen.tripped or seen.probing or seen.until <= now:
-            try:
-                seen = self._seen[name] = self._store.circuit(name)
-            except StoreUnavailableError:
-                return None
+        return not seen.tripped or seen.probing or seen.until <= now
+
+    def _look(self, names: set[str]) -> set[str]:
+        """Read these circuits in one request; gives those that could not be read."""
+        try:
+            self._seen.update(self._store.circuits(names) if names else {})
+        except StoreUnavailableError:
+            return names
+        return set()
+
+    def _wait(self, name: str, now: float) -> Pause | None:
+        seen = self._seen[name]
         if not seen.tripped:
             return None
         if seen.until > now:

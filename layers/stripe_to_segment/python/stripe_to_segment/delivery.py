@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     class Gate(Protocol):
         """Says whether calls of a mode may be sent now, and is told how that went. It must not raise."""
 
-        def wait(self, *, livemode: bool) -> Pause | None: ...
+        def waits(self, modes: Iterable[bool]) -> Mapping[bool, Pause | None]: ...
         def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None: ...
 
 
@@ -160,7 +160,7 @@ class Delivery:
         """What may be sent now; the rest waits as long as it was told to, without anything being read or mapped."""
         if self.gate is None:
             return work
-        waits = {mode: self.gate.wait(livemode=mode) for mode in {one.event.livemode for one in work}}
+        waits = self.gate.waits({one.event.livemode for one in work})
         for one in work:
             pause = waits[one.event.livemode]
             if pause is not None:

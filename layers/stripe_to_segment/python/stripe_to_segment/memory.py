@@ -9,7 +9,7 @@ from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.profile import Profile
@@ -53,8 +53,8 @@ class Store(Protocol):
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write what was learnt, then records whose version is still the one read; gives the errors by key."""
 
-    def circuit(self, name: str) -> Circuit:
-        """A circuit as it was written down last. Raises StoreUnavailableError."""
+    def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
+        """These circuits as they were written down last. Raises StoreUnavailableError."""
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
@@ -66,7 +66,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.profiles: dict[str, Profile] = {}
         self.learnt: dict[tuple[str, str], Learnt] = {}
-        self.circuits: dict[str, Circuit] = {}
+        self.last_circuits: dict[str, Circuit] = {}
 
     def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
         """Everything known under these keys."""
@@ -95,15 +95,15 @@ class MemoryStore:
                 self.learnt[fact.kind, fact.key] = fact
         return errors
 
-    def circuit(self, name: str) -> Circuit:
-        """A circuit as it was written down last."""
-        return self.circuits.get(name, Circuit())
+    def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
+        """These circuits as they were written down last."""
+        return {name: self.last_circuits.get(name, Circuit()) for name in names}
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:  # noqa: ARG002 - nothing expires here
         """Write a circuit down if it is still as seen."""
-        if self.circuits.get(name, Circuit()) != seen:
+        if self.last_circuits.get(name, Circuit()) != seen:
             return False
-        self.circuits[name] = circuit
+        self.last_circuits[name] = circuit
         return True
 
     def forget(self, key: str, *, really: bool = True) -> Profile | None:

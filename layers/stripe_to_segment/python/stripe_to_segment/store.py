@@ -17,7 +17,7 @@ from stripe_to_segment.memory import DAY, Learnt, Memory
 from stripe_to_segment.profile import LEDGER_DAYS, Profile, SubscriptionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
 __all__ = ["DynamoStore"]
@@ -88,14 +88,11 @@ class DynamoStore:
         item = self._call("delete_item", TableName=self._table, Key=wanted, ReturnValues="ALL_OLD").get("Attributes")
         return _profile_from(key, item) if item else None
 
-    def circuit(self, name: str) -> Circuit:
-        """A circuit as it was written down last. Raises StoreUnavailableError."""
+    def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
+        """These circuits as they were written down last. Raises StoreUnavailableError."""
         # A read that is a moment late does no harm, and costs half.
-        key = {"pk": {"S": _pk("circuit", name)}}
-        item = self._call("get_item", TableName=self._table, Key=key, ConsistentRead=False).get("Item")
-        if item is None:
-            return Circuit()
-        return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
+        found = self._get(sorted(_pk("circuit", name) for name in names), consistent=False)
+        return dict.fromkeys(names, Circuit()) | dict(map(_circuit_from, found))
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
@@ -117,13 +114,13 @@ class DynamoStore:
         """Note how far something has come; it never goes back. Raises StoreUnavailableError."""
         self._put_learnt(Learnt("bookmark", name, str(second), second), now)
 
-    def _get(self, keys: list[str]) -> Iterator[dict[str, Any]]:
+    def _get(self, keys: list[str], *, consistent: bool = True) -> Iterator[dict[str, Any]]:
         for start in range(0, len(keys), BATCH_GET_LIMIT):
             waiting = {
                 self._table: {
                     "Keys": [{"pk": {"S": key}} for key in keys[start : start + BATCH_GET_LIMIT]],
                     # A stale read would cost a repeat; a consistent one costs a fraction of a cent.
-                    "ConsistentRead": True,
+                    "ConsistentRead": consistent,
                 }
             }
             for attempt in range(ATTEMPTS):
@@ -191,6 +188,11 @@ def _pk(kind: str, key: str) -> str:
 
 def _expiry(now: float, days: int) -> dict[str, str]:
     return {"N": str(int(now) + days * DAY)}
+
+
+def _circuit_from(item: Mapping[str, Any]) -> tuple[str, Circuit]:
+    name = item["pk"]["S"].partition("#")[2]
+    return name, Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
 
 
 def _circuit_item(circuit: Circuit) -> dict[str, Any]:
