@@ -15,7 +15,7 @@ from benchmarks.targets import Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FORBIDDEN", "cold_starts", "cold_targets", "loaded_needlessly"]
+__all__ = ["cold_starts", "cold_targets", "loaded_needlessly"]
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / ".aws-sam/build"
@@ -48,10 +48,20 @@ SUBJECTS = {
     AWS_PATTERN_COMPILED: ("import app", (PATTERN, COMPILED)),
 }
 
-# What neither function may load: deliver sends, so it checks no signature; nobody needs the web frameworks.
+# All that a function may load beside Python's library: what a new import brings along is a miss until it stands here.
+AWS = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
+HTTPS = {"requests", "certifi", "charset_normalizer", "idna"}
+USED = AWS | HTTPS | {"aws_lambda_powertools", "typing_extensions", "stripe_to_segment"}
+# stripe checks signatures, and brings requests along; deliver sends, with requests, and checks none.
+PACKAGES = {RECEIVE: USED | {"app", "stripe"}, DELIVER: USED | {"app", "enrich"}}
+# Parts of these packages that it has no use for.
 FORBIDDEN = {
-    RECEIVE: ("aws_xray_sdk", "pydantic", "aws_lambda_powertools.event_handler", "stripe_to_segment.store"),
-    DELIVER: ("stripe", "aws_xray_sdk", "pydantic", "aws_lambda_powertools.event_handler"),
+    RECEIVE: (
+        "aws_lambda_powertools.event_handler",
+        "stripe_to_segment.store",
+        "stripe_to_segment.segment_side.client",
+    ),
+    DELIVER: ("aws_lambda_powertools.event_handler", "stripe_to_segment.stripe_side.signature"),
 }
 
 ENVIRONMENT = {
@@ -91,10 +101,15 @@ def cold_targets(cold: dict[str, Measured]) -> list[Target]:
 
 
 def loaded_needlessly(name: str) -> list[str]:
-    """Which forbidden modules importing a function loads."""
+    """The modules that importing a function loads and that it has no use for."""
     code, path = SUBJECTS[name]
-    listing = f"{code}, sys\nprint(*(name for name in {FORBIDDEN[name]!r} if name in sys.modules))"
-    return _run(listing, path).split()
+    listing = (
+        f"{code}, sys\n"
+        "files = {name: getattr(module, '__file__', None) or '' for name, module in sys.modules.items()}\n"
+        f"print(*(name for name, file in files.items() if file.startswith({tuple(map(str, path))!r})))"
+    )
+    loaded = _run(listing, path).split()
+    return [each for each in loaded if each.partition(".")[0] not in PACKAGES[name] or each in FORBIDDEN[name]]
 
 
 def _contacts(name: str) -> int:
