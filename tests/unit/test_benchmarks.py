@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
-from benchmarks.burst import Answer, Delivered, problems
+from benchmarks.burst import Answer, Delivered, _add_empty_function, problems
 from benchmarks.cost import DELIVER_MB, LOADS, RECEIVE_MB, XRAY, cost_targets, costs
 from benchmarks.targets import Target, exit_status
 
@@ -63,7 +64,9 @@ def test_one_trace_a_second_is_most_of_a_trickles_bill_and_little_of_a_bursts() 
     assert burst[XRAY] == pytest.approx(5 * (1 + 99 * 0.05) / 100 + 5 / 100)
 
 
-ARRIVED = Delivered(calls=3, events=2, expected_calls=3, expected_events=2, left=0, violations=0, seconds=1.0)
+ARRIVED = Delivered(
+    calls=3, events=2, expected_calls=3, expected_events=2, missing=0, left=0, violations=0, seconds=1.0
+)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,8 @@ ARRIVED = Delivered(calls=3, events=2, expected_calls=3, expected_events=2, left
         ([Answer("/webhooks/stripe", 503, 0.1)], ARRIVED),
         ([], ARRIVED._replace(calls=2)),
         ([], ARRIVED._replace(events=1)),
+        # As many calls of as many events as there should be, but one came twice in another's place.
+        ([], ARRIVED._replace(missing=1)),
         ([], ARRIVED._replace(left=1)),
         ([], ARRIVED._replace(violations=1)),
     ],
@@ -81,3 +86,13 @@ def test_a_burst_fails_where_an_event_is_not_acknowledged_or_not_delivered(
 ) -> None:
     assert len([*problems(answers, delivered)]) == 1
     assert not [*problems([Answer("/webhooks/stripe", 200, 0.1)], ARRIVED)]
+
+
+def test_the_empty_function_beside_a_burst_starts_with_all_that_receive_starts_with() -> None:
+    """The emulator unpacks the layers for each environment: without them a slow start looked like receive's own."""
+    stack = MagicMock()
+    layers = [{"Arn": "dependencies:1"}, {"Arn": "package:1"}]
+    stack.clients.functions.get_function_configuration.return_value = {"Role": "r", "MemorySize": 512, "Layers": layers}
+    _add_empty_function(stack)
+    made = stack.clients.functions.create_function.call_args.kwargs
+    assert (made["Layers"], made["MemorySize"]) == (["dependencies:1", "package:1"], 512)
