@@ -1,4 +1,4 @@
-"""US dollars per million events, from what `make bench` measured and AWS's public price list, into docs/cost.md.
+"""US dollars per million events and by the month, from what `make bench` measured and AWS's prices, into docs/cost.md.
 
 `make bench` calls it; `python -m benchmarks.cost` writes the page anew from the last run's figures.
 """
@@ -42,27 +42,41 @@ LOGS_GB = 0.50  # cloudwatch: logs, standard class, ingestion
 EVENTBRIDGE_EVENT = 1.00 / MILLION  # eventbridge: partner events, in steps of 64 KB
 TRANSFER_GB = 0.09  # ec2: data transfer out to the internet
 XRAY_TRACE = 5.00 / MILLION  # xray: traces recorded
+SECRET_MONTH, SECRET_READ = 0.40, 0.05 / 10_000  # secrets-manager
+ALARM_MONTH, METRIC_MONTH = 0.10, 0.30  # cloudwatch: standard resolution; a metric in each hour in which it is written
+KEY_MONTH = 1.00  # kms
 GB = 10**9
+MONTH_SECONDS = 30 * 86_400
 
 # A function of 1,769 MB has one processor, others in proportion.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 ONE_PROCESSOR_MB = 1_769
-# The template's defaults; a test compares.
+# The template's defaults, and the alarms that every stack has; a test compares.
 RECEIVE_MB, DELIVER_MB = 512, 256
+ALARMS = 10
+# Those of docs/operations.md that are written while nothing is wrong.
+METRICS = 15
+# Lambda asks an idle queue from five places, and each waits twenty seconds for an answer.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+POLLERS, POLL_SECONDS = 5, 20
+# secrets.py fetches it as often, in each environment of a function; in quiet times each function has one.
+SECRET_SECONDS, ENVIRONMENTS = 300, 2
 
 # Waiting is not measured here, so it is assumed, generously: Lambda bills it too.
 SQS_SECONDS, DYNAMODB_SECONDS, SEGMENT_SECONDS = 0.010, 0.010, 0.150
 WRITES_AT_A_TIME = 8
+# Of DynamoDB, for a batch: the circuit, the customers, the names of their products.
+READS = 3
 # What the API writes to its access log for a request; CloudWatch adds 26 bytes to every line. Lambda's own lines are
 # switched off in template.yaml (SystemLogLevel).
 ACCESS_LINE_BYTES, LINE_OVERHEAD = 170, 26
-# TLS and TCP around the bytes that are counted at the receiver.
-TRANSFER_OVERHEAD = 1.1
+# TLS and TCP around the bytes that are counted at the receiver, and the API's answer to Stripe with its headers.
+TRANSFER_OVERHEAD, ANSWER_BYTES = 1.1, 250
 # SQS deletes as many at once.
 SQS_ENTRIES = 10
 # X-Ray's rule, in Lambda a fixed one: one request a second, and of the others a twentieth.
 TRACED_A_SECOND, TRACED_OF_OTHERS = 1.0, 0.05
-XRAY = "X-Ray, where `Tracing` is Active"
+XRAY = "X-Ray: `Tracing` is Active by default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,7 @@ def costs(figures: dict[str, Any], load: Load, *, direct: bool) -> dict[str, flo
     asked, batch = figures["loads"][str(load.batch)], load.batch
     logged = asked["log deliver"] + asked["lines deliver"] * LINE_OVERHEAD
     traced = load.traced(load.rate / batch)
-    way_in = {"EventBridge": EVENTBRIDGE_EVENT}
+    way_in, answered = {"EventBridge": EVENTBRIDGE_EVENT}, 0
     if direct:
         way_in = {
             "HTTP API": HTTP_API_REQUEST,
@@ -103,6 +117,7 @@ def costs(figures: dict[str, Any], load: Load, *, direct: bool) -> dict[str, flo
         }
         logged += asked["log receive"] + asked["lines receive"] * LINE_OVERHEAD + ACCESS_LINE_BYTES + LINE_OVERHEAD
         traced += load.traced(load.rate)
+        answered = ANSWER_BYTES
     return {
         name: dollars * MILLION
         for name, dollars in {
@@ -112,7 +127,7 @@ def costs(figures: dict[str, Any], load: Load, *, direct: bool) -> dict[str, flo
             "Lambda, deliver": LAMBDA_REQUEST / batch + _lambda(deliver_seconds(figures, DELIVER_MB, load), DELIVER_MB),
             "DynamoDB": asked["written"] * DYNAMODB_WRITE_UNIT + asked["read"] * DYNAMODB_READ_UNIT,
             "CloudWatch Logs": logged / GB * LOGS_GB,
-            "Data transfer": asked["sent"] * TRANSFER_OVERHEAD / GB * TRANSFER_GB,
+            "Data transfer": (asked["sent"] + answered) * TRANSFER_OVERHEAD / GB * TRANSFER_GB,
             XRAY: traced * XRAY_TRACE,
         }.items()
     }
@@ -126,8 +141,10 @@ def receive_seconds(figures: dict[str, Any], megabytes: int) -> float:
 def deliver_seconds(figures: dict[str, Any], megabytes: int, load: Load) -> float:
     """The same for an event of a batch; its records are written while others wait, its calls and reads are shared."""
     share, asked = megabytes / ONE_PROCESSOR_MB, figures["loads"][str(load.batch)]
-    write = max(figures["dynamodb"] / share, DYNAMODB_SECONDS / WRITES_AT_A_TIME) * asked["writes"]
-    return float(figures["deliver"] / share + write + (SEGMENT_SECONDS + DYNAMODB_SECONDS) / load.batch)
+    call = figures["dynamodb"] / share
+    write = max(call, DYNAMODB_SECONDS / WRITES_AT_A_TIME) * asked["writes"]
+    shared = SEGMENT_SECONDS + DYNAMODB_SECONDS + READS * call
+    return float(figures["deliver"] / share + write + shared / load.batch)
 
 
 def _lambda(seconds: float, megabytes: int) -> float:
@@ -154,7 +171,6 @@ def write_cost(cold: dict[str, Measured], warm: dict[str, Measured], found: dict
     scale = YARDSTICK_SECONDS / warm["yardstick"].median
     figures = {
         **{name: warm[name].median * scale for name in ("door", "sqs", "deliver", "dynamodb")},
-        "init": cold["import deliver"].median * scale,
         "clients": (cold["deliver, ready to answer"].median - cold["import deliver"].median) * scale,
         "loads": found["loads"],
     }
@@ -172,6 +188,8 @@ def write_page(figures: dict[str, Any]) -> None:
             _table(figures, direct=True),
             "### Stripe → EventBridge",
             _table(figures, direct=False),
+            "### By the month, whatever comes",
+            table(("US$ a month", "without events", "with events in every hour"), _month_rows()),
             "### Memory",
             table(MEMORY_HEAD, _memory_rows(figures)),
         ]
@@ -188,11 +206,31 @@ def _table(figures: dict[str, Any], *, direct: bool) -> str:
         ("US$ per million events", *(load.name for load in LOADS)),
         [
             *rows,
-            ("**total**", *map(_judged, totals)),
+            ("**total** with `Tracing=PassThrough`", *map(_judged, totals)),
             (XRAY, *(f"{column[XRAY]:.2f}" for column in columns)),
-            ("total with it", *map(_judged, traced)),
+            ("**total** by default", *map(_judged, traced)),
         ],
     )
+
+
+def monthly() -> dict[str, tuple[float, float]]:
+    """Dollars a month by what is paid for: in a stack to which nothing comes, and in one that always has something."""
+    reads = ENVIRONMENTS * MONTH_SECONDS / SECRET_SECONDS * SECRET_READ
+    polls = POLLERS * MONTH_SECONDS / POLL_SECONDS * SQS_REQUEST
+    watch = ALARMS * ALARM_MONTH + KEY_MONTH
+    return {
+        "the secret": (SECRET_MONTH, SECRET_MONTH),
+        "reading it": (0, reads),
+        "asking the queue": (polls, polls),
+        f"{ALARMS} alarms, and the key of their topic": (watch, watch),
+        f"{METRICS} metrics": (0, METRICS * METRIC_MONTH),
+    }
+
+
+def _month_rows() -> Iterator[tuple[str, ...]]:
+    found = monthly()
+    yield from ((name, *(f"{dollars:.2f}" for dollars in both)) for name, both in found.items())
+    yield "**total**", *(f"{sum(each):.2f}" for each in zip(*found.values(), strict=True))
 
 
 def _judged(dollars: float) -> str:

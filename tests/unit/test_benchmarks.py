@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from benchmarks.burst import Answer, Delivered, _add_empty_function, problems
-from benchmarks.cost import DELIVER_MB, LOADS, RECEIVE_MB, XRAY, cost_targets, costs
+from benchmarks.cost import ALARMS, DELIVER_MB, LOADS, RECEIVE_MB, XRAY, _table, cost_targets, costs, monthly
 from benchmarks.targets import Target, exit_status
 
 TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
@@ -56,6 +56,27 @@ def test_the_memory_that_is_counted_with_is_the_templates() -> None:
     for name, megabytes in (("Receive", RECEIVE_MB), ("Deliver", DELIVER_MB)):
         (default,) = re.findall(rf"^  {name}Memory:\n    Type: Number\n    Default: (\d+)$", TEMPLATE, re.MULTILINE)
         assert int(default) == megabytes
+
+
+def test_the_alarms_that_are_counted_are_those_of_every_stack() -> None:
+    always = re.findall(r"Type: AWS::CloudWatch::Alarm\n    Condition: IsWatched\n", TEMPLATE)
+    assert len(always) == ALARMS
+
+
+def test_an_idle_stack_pays_for_its_secret_its_alarms_and_for_asking_its_queue() -> None:
+    idle, busy = (sum(each) for each in zip(*monthly().values(), strict=True))
+    assert idle == pytest.approx(0.40 + 5 * 3 * 60 * 24 * 30 * 0.4e-6 + 10 * 0.10 + 1.00)
+    assert busy - idle == pytest.approx(15 * 0.30 + 2 * 12 * 24 * 30 * 0.05e-4)
+
+
+def test_the_total_of_the_templates_default_is_shown_beside_the_one_without_traces() -> None:
+    """The aim cannot be met with a trace for nearly each event, and that must not go unsaid."""
+    assert re.search(r"^  Tracing:\n    Type: String\n    Default: Active$", TEMPLATE, re.MULTILINE)
+    shown = _table(FIGURES, direct=True).splitlines()[-3:]
+    without, traces, default = ([float(cell.strip(" *")) for cell in row.split("|")[2:-1]] for row in shown)
+    assert default == pytest.approx([total + each for total, each in zip(without, traces, strict=True)], abs=0.011)
+    assert "by default" in shown[-1]
+    assert "PassThrough" in shown[0]
 
 
 def test_one_trace_a_second_is_most_of_a_trickles_bill_and_little_of_a_bursts() -> None:
