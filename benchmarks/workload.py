@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from stripe_to_segment.mapping.catalog import CATALOG
-from tests.simulator.history import a_history
+from tests.simulator.history import START, a_history
 
 __all__ = ["BIGGEST", "SAMPLES", "customers_events", "event_texts", "large_event", "largest", "sqs_batch"]
 
@@ -41,13 +41,11 @@ def customers_events(customers: int) -> tuple[str, ...]:
 
     A checkout or a renewal is some events of one customer within seconds, so a batch mostly has several of each.
     """
-    told = []
-    for seed in range(customers):
-        events = [event for event in a_history(seed).events if event["type"] in CATALOG]
-        told += [(event["created"] + seed * DAY, event) for event in events]
-    told.sort(key=lambda entry: entry[0])
+    histories = [a_history(seed, start=START + seed * DAY).events for seed in range(customers)]
+    told = [event for events in histories for event in events if event["type"] in CATALOG]
+    told.sort(key=lambda event: event["created"])
     # With ids as long as Stripe's, for the sake of what is sent and logged.
-    return tuple(IDS.sub(lambda found: f'"{found[1]}_{found[2]:0>24}"', json.dumps(event)) for _, event in told)
+    return tuple(IDS.sub(lambda found: f'"{found[1]}_{found[2]:0>24}"', json.dumps(event)) for event in told)
 
 
 def large_event() -> str:
