@@ -10,7 +10,18 @@ from unittest.mock import MagicMock
 import pytest
 
 from benchmarks.burst import Answer, Delivered, _add_empty_function, problems
-from benchmarks.cost import ALARMS, DELIVER_MB, LOADS, RECEIVE_MB, XRAY, _table, cost_targets, costs, monthly
+from benchmarks.cost import (
+    ACCESS_LINE_BYTES,
+    ALARMS,
+    DELIVER_MB,
+    LOADS,
+    RECEIVE_MB,
+    XRAY,
+    _table,
+    cost_targets,
+    costs,
+    monthly,
+)
 from benchmarks.targets import Target, exit_status
 
 TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
@@ -61,6 +72,19 @@ def test_the_memory_that_is_counted_with_is_the_templates() -> None:
 def test_the_alarms_that_are_counted_are_those_of_every_stack() -> None:
     always = re.findall(r"Type: AWS::CloudWatch::Alarm\n    Condition: IsWatched\n", TEMPLATE)
     assert len(always) == ALARMS
+
+
+def test_the_apis_log_line_is_as_long_as_is_counted() -> None:
+    (line,) = re.findall(r"Format: >-\n((?: {10}.*\n)+)", TEMPLATE)
+    usual = {"requestId": "XqUIqhMXIAMEPtQ=", "identity.sourceIp": "255.255.255.255", "status": "200"}
+    usual["responseLatency"] = "1234"
+    written = re.sub(r"\$context\.([\w.]+)", lambda found: usual.get(found[1], "-"), " ".join(line.split()))
+    assert ACCESS_LINE_BYTES * 0.7 < len(written) <= ACCESS_LINE_BYTES
+
+
+def test_ten_usual_events_are_within_what_one_request_to_the_queue_may_hold() -> None:
+    sizes = [path.stat().st_size for path in (Path(__file__).parents[2] / "events").glob("*.json")]
+    assert 10 * sum(sizes) / len(sizes) < 64 * 1024
 
 
 def test_an_idle_stack_pays_for_its_secret_its_alarms_and_for_asking_its_queue() -> None:
