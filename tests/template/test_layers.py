@@ -141,6 +141,40 @@ def test_the_layers_files_are_the_same_whenever_they_are_built(layer: Path) -> N
     assert {oct(path.stat().st_mode & 0o777) for path in layer.rglob("*.py")} <= {"0o644", "0o755"}
 
 
+def test_the_package_layer_is_the_same_to_the_byte_wherever_and_whenever_it_is_built(
+    project: Path, tmp_path: Path
+) -> None:
+    """Another folder, time zone, umask and hash seed. Bytecode holds paths, and sets whose order a seed may change."""
+    one = build_package(project, tmp_path / "one", 0o022, TZ="UTC", PYTHONHASHSEED="1")
+    other = build_package(project, tmp_path / "an/other", 0o077, TZ="Asia/Tokyo", PYTHONHASHSEED="7")
+    assert one == other
+
+
+def build_package(project: Path, folder: Path, umask: int, **environment: str) -> dict[Path, tuple[int, bytes]]:
+    """Build as sam does; gives each file's mode and bytes."""
+    folder.mkdir(parents=True)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    path = f"{project / '.tools/sam/bin'}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["make", "--silent", "build-StripeToSegmentLayer"],  # noqa: S607 - as sam calls it
+        cwd=project / "layers/stripe_to_segment",
+        env={**inherited, "PATH": path, "ARTIFACTS_DIR": str(folder), **environment},
+        umask=umask,
+        check=True,
+    )
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): (path.stat().st_mode, path.read_bytes()) for path in files}
+
+
+def test_every_file_of_third_parties_is_pinned_by_hash(project: Path) -> None:
+    recipe = (project / "layers/dependencies/Makefile").read_text("utf-8")
+    assert "--require-hashes --only-binary :all:" in recipe
+    pinned = (project / "layers/dependencies/requirements.txt").read_text("utf-8")
+    names = [line for line in pinned.splitlines() if line and line[0] not in " #"]
+    assert names
+    assert all("==" in name and name.endswith("\\") for name in names), "make lock pins each with its hashes"
+
+
 def test_the_package_layer_is_this_checkouts_package(project: Path, package_layer: Path) -> None:
     source = project / "layers/stripe_to_segment/python"
     modules = {path.relative_to(source) for path in source.rglob("*.py")}
