@@ -80,6 +80,10 @@ class Spoken:
                     )
         return sums
 
+    def values(self, name: str) -> list[list[float]]:
+        """What was written out of one metric, line by line."""
+        return [line[name] for line in self._all if "_aws" in line and name in line]
+
     @property
     def _all(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.text.splitlines()]

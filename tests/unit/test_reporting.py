@@ -142,3 +142,9 @@ def test_a_large_batch_is_counted_in_full(spoken: Spoken) -> None:
     reported(*[verdict(Fate.DELIVERED)] * 250)
     assert spoken.metrics["EventsDelivered"] == 250
     assert spoken.metrics["DeliveryLatency"] == 250 * 5
+    assert max(map(len, spoken.values("DeliveryLatency"))) == 100, "CloudWatch takes no more values in one line"
+
+
+def test_a_latency_is_told_to_a_tenth_of_a_second(spoken: Spoken) -> None:
+    reported(verdict(Fate.DELIVERED), now=NOW + 1.23456789)
+    assert spoken.values("DeliveryLatency") == [[1.2]]

@@ -9,9 +9,8 @@ from stripe_to_segment.observability import count, logger, measure
 from stripe_to_segment.verdicts import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
-    from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.verdicts import Verdicts
 
 __all__ = ["report"]
@@ -26,29 +25,26 @@ METRIC_OF = {
 KEY_REASONS = frozenset({"http_401", "http_403", "no_write_key", "bad_write_key", "bad_secret"})
 
 
-def report(verdicts: Iterable[Verdicts], now: float) -> None:
+def report(verdicts: Sequence[Verdicts], now: float) -> None:
     """One line for each record, and the batch's counters; `now` is in epoch seconds."""
-    fates: Counter[Fate] = Counter()
-    rungs: Counter[str] = Counter()
-    waited = 0.0
     for verdict in verdicts:
-        fates[verdict.fate] += 1
         _level(verdict)(f"event {verdict.fate}", extra=_fields(verdict))
-        if verdict.reason in KEY_REASONS:
-            count("WriteKeyRejected")
-        if verdict.fate is Fate.RETRY and verdict.record.queued_at is not None:
-            waited = max(waited, now - verdict.record.queued_at)
-        if verdict.fate is Fate.DELIVERED and verdict.event is not None:
-            _measure_delivered(verdict, verdict.event, now)
-            if verdict.rung:
-                rungs[verdict.rung] += 1
-    for fate, number in fates.items():
+    delivered = [verdict for verdict in verdicts if verdict.fate is Fate.DELIVERED]
+    created = [verdict.event.created for verdict in delivered if verdict.event is not None]
+    measure("DeliveryLatency", [max(now - moment, 0) for moment in created if moment])
+    queued = [verdict.record.queued_at for verdict in verdicts if verdict.fate is Fate.RETRY]
+    # Ours, because the queue's own ApproximateAgeOfOldestMessage leaves out what was received three times.
+    waited = max((now - moment for moment in queued if moment is not None), default=0.0)
+    if waited > 0:
+        measure("LongestWait", [waited])
+    for fate, number in Counter(verdict.fate for verdict in verdicts).items():
         count(METRIC_OF[fate], number)
-    for rung, number in rungs.items():
+    for rung, number in Counter(verdict.rung for verdict in delivered if verdict.rung).items():
         count(f"Identity.{rung}", number)
-    if waited:
-        # Ours, because the queue's own ApproximateAgeOfOldestMessage leaves out what was received three times.
-        measure("LongestWait", waited)
+    if rejected := sum(verdict.reason in KEY_REASONS for verdict in verdicts):
+        count("WriteKeyRejected", rejected)
+    if unknown := sum(bool(verdict.unknown) for verdict in delivered):
+        count("UnknownShapes", unknown)
 
 
 def _level(verdict: Verdicts) -> Callable[..., None]:
@@ -77,10 +73,3 @@ def _fields(verdict: Verdicts) -> dict[str, object]:
     if verdict.unknown:
         fields["unknown"] = list(verdict.unknown)
     return fields
-
-
-def _measure_delivered(verdict: Verdicts, event: StripeEvent, now: float) -> None:
-    if event.created:
-        measure("DeliveryLatency", max(now - event.created, 0))
-    if verdict.unknown:
-        count("UnknownShapes")
