@@ -70,7 +70,7 @@ def _warm_targets(warm: dict[str, Measured], found: dict[str, Any]) -> list[Targ
 def _growth_targets(growth: dict[int, dict[str, float]]) -> list[Target]:
     first, last = growth[100], growth[10_000]
     return [
-        Target("time for a batch, second half of 10,000 events / first half", last["drift"], 1.3),
+        Target("time for a batch / json beside it, second half of 10,000 events / first half", last["drift"], 1.3),
         Target("peak memory, 10,000 events / 100", last["peak"] / first["peak"], 1.15),
     ]
 

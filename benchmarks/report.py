@@ -51,7 +51,7 @@ def write_report(  # noqa: PLR0913, PLR0917 - every part of one run
             table(("subject", "ratio to the yardstick", "processor µs here", "spread"), _warm_rows(warm)),
             _one_batch(warm, found),
             "### Growth: deliver, batches of 100",
-            table(("events", "processor µs an event", "peak memory, MB"), _growth_rows(growth)),
+            table(("events", "ratio to json", "processor µs an event here", "peak memory, MB"), _growth_rows(growth)),
             "### Memory: one invocation after a cold start, in AWS's runtime",
             table(("invocation", "peak memory, MB", "processor ms here, the start included"), _memory_rows(memory)),
         ]
@@ -92,4 +92,4 @@ def _memory_rows(memory: dict[str, dict[str, float]]) -> Iterator[tuple[str, ...
 
 def _growth_rows(growth: dict[int, dict[str, float]]) -> Iterator[tuple[str, ...]]:
     for size, each in growth.items():
-        yield f"{size:,}", f"{each['seconds'] * 1e6:.0f}", f"{each['peak'] / 1e6:.0f}"
+        yield f"{size:,}", f"{each['ratio']:.1f}", f"{each['seconds'] * 1e6:.0f}", f"{each['peak'] / 1e6:.0f}"
