@@ -67,6 +67,7 @@ def owner_key(scope: str, owner: str) -> str:
     return f"{scope}:{owner}"
 
 
+@asked_once
 def profile_key(event: StripeEvent) -> str:
     """The key of the record this event belongs to: the customer, or for a guest what ties a payment together.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.memory import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["known_to", "recall"]
 
@@ -37,7 +38,6 @@ def recall(events: Collection[StripeEvent], store: Store) -> Memory:
 def known_to(event: StripeEvent, memory: Memory) -> Known:
     """What of it one event's mapping needs."""
     prefix = f"{event.scope}:"
-    line_items = memory.read.get(Lookup("line_items", str(event.object.get("id")), event.livemode, event.account), {})
     return Known(
         memory.profiles[profile_key(event)],
         {
@@ -46,6 +46,11 @@ def known_to(event: StripeEvent, memory: Memory) -> Known:
             if prefix + product in memory.product_names
         },
         {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
-        memory.read.get(Lookup("customer", str(event.customer), event.livemode, event.account)),
-        listed(line_items),
+        _read(event, memory, "customer", event.customer),
+        listed(_read(event, memory, "line_items", event.object.get("id"))),
     )
+
+
+def _read(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:
+    """What the Stripe API told of an object, None where it was not asked."""
+    return memory.read.get(Lookup(kind, str(key), event.livemode, event.account)) if memory.read else None

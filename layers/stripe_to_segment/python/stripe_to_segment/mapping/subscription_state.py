@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name
@@ -31,9 +32,9 @@ __all__ = ["State", "after_of", "before_of", "plan_properties"]
 PRICED = frozenset({"items", "plan", "price", "quantity", "discounts", "discount"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
-    """A subscription at one moment: before the event, or after it."""
+    """A subscription at one moment: before the event, or after it. No slots: what it works out once, it keeps."""
 
     subscription: JsonObject
     items: tuple[Item, ...]
@@ -54,7 +55,7 @@ class State:
         """Minor units."""
         return self.value.counted(self.status)
 
-    @property
+    @cached_property
     def main(self) -> Item | None:
         """The item that names the plan: the first licensed one, else the first."""
         licensed = (item for item in self.items if not item.price.metered)

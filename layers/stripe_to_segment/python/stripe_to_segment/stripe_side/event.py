@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from stripe_to_segment.errors import MalformedEventError, ThinEventError
@@ -31,11 +31,11 @@ def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent
     return answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StripeEvent:
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
-    `created` is in epoch seconds, 0 where not even the object has one.
+    `created` is in epoch seconds, 0 where not even the object has one. No slots: what it works out once, it keeps.
     https://docs.stripe.com/api/events/object
     """
 
@@ -49,20 +49,17 @@ class StripeEvent:
     body: JsonObject
     answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
-    @asked_once
+    @cached_property
     def scope(self) -> str:
         """Account and mode, which never mix: the prefix of every key and messageId."""
         return scope_of(self.account, livemode=self.livemode)
 
-    @property
-    @asked_once
+    @cached_property
     def before(self) -> JsonObject:
         """The object as it was before this event, as far as `previous_attributes` tells."""
         return merged(self.object, self.previous)
 
-    @property
-    @asked_once
+    @cached_property
     def customer(self) -> str | None:
         """The Stripe customer the object belongs to: its `customer`, `customer_account`, or the customer itself."""
         if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
