@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.discount import Discounts, read_discounts
@@ -15,6 +16,7 @@ from stripe_to_segment.stripe_side.subscription import currency_of, items_comple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.subscription import Item
@@ -65,20 +67,21 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item]) -> MonthlyVal
     for item, discounts in zip(items, each, strict=True):
         if item.price.metered:
             continue
-        invoices = _invoices_a_month(item)
-        if invoices is None or item.price.unit_amount is None:
+        price = item.price
+        if price.interval not in PERIODS_A_MONTH or price.interval_count < 1 or price.unit_amount is None:
             return MonthlyValue(None, gross)
-        value = Fraction(item.price.unit_amount * item.price.units(item.quantity)) * invoices
+        value, invoices = _a_month(price.unit_amount * price.units(item.quantity), price.interval, price.interval_count)
         total += _less(value, discounts, invoices)
         most_invoices = max(most_invoices, invoices)
     return MonthlyValue(round(_less(total, overall, most_invoices)), gross)
 
 
-def _invoices_a_month(item: Item) -> Fraction | None:
-    price = item.price
-    if price.interval not in PERIODS_A_MONTH or price.interval_count < 1:
-        return None
-    return PERIODS_A_MONTH[price.interval] / price.interval_count
+# An account has few prices, and fractions are slow.
+@lru_cache(maxsize=1024)
+def _a_month(cost: Decimal, interval: str, interval_count: int) -> tuple[Fraction, Fraction]:
+    """What the cost of a period comes to a month, and how many invoices a month has."""
+    invoices = PERIODS_A_MONTH[interval] / interval_count
+    return Fraction(cost) * invoices, invoices
 
 
 def _less(value: Fraction, discounts: Discounts, invoices: Fraction) -> Fraction:
@@ -88,4 +91,4 @@ def _less(value: Fraction, discounts: Discounts, invoices: Fraction) -> Fraction
             value -= value * Fraction(coupon.percent_off) / 100
         elif coupon.amount_off is not None:
             value -= coupon.amount_off * invoices
-    return max(value, Fraction(0))
+    return value if value.numerator > 0 else Fraction(0)

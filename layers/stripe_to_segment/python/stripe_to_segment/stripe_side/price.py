@@ -49,7 +49,8 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
 
     The plan fills only what the price leaves out, so a half-filled hybrid of the two still reads.
     """
-    stated = {**plan, **{name: value for name, value in price.items() if value not in EMPTY}}
+    # Empty is null, an empty text, hash or list; 0 and false are values.
+    stated = {**plan, **{name: value for name, value in price.items() if value or value == 0}}
     # A price keeps its period in a hash of its own, a plan beside the rest.
     recurring = {**stated, **hash_of(stated.get("recurring"))}
     transform = stated.get("transform_quantity") or stated.get("transform_usage")
@@ -67,7 +68,6 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
     )
 
 
-EMPTY: tuple[object, ...] = (None, "", {}, [])
 # Newest first; the `_decimal` beside a whole amount says the same, and alone where the amount is no whole number.
 AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
