@@ -214,11 +214,9 @@ class Delivery:
             if translation.counted:
                 profile = profile.with_marks([translation.counted], int(now) // 86_400)
             memory.profiles[one.key] = profile
-            learnt += lessons(one.event, translation)
-            memory.orders.update({f"{one.event.scope}:{key}": value for key, value in translation.orders.items()})
-            memory.product_names.update(
-                {f"{one.event.scope}:{key}": value for key, value in translation.product_names.items()}
-            )
+            for lesson in lessons(one.event, translation):
+                (memory.orders if lesson.kind == "order" else memory.product_names)[lesson.key] = lesson.value
+                learnt.append(lesson)
         return learnt
 
     def _send(self, work: list[Work]) -> dict[str, Answer]:
@@ -246,7 +244,7 @@ class Delivery:
         self, work: list[Work], errors: Mapping[str, Exception], verdicts: dict[str, Verdicts]
     ) -> list[Work]:
         again: list[Work] = []
-        for one in work:
+        for one in work if errors else ():
             if one.translation is None:
                 continue
             keys = (one.key, *(lesson.key for lesson in lessons(one.event, one.translation)))

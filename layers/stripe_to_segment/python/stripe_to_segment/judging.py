@@ -51,6 +51,8 @@ def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -
         return replace(told, fate=Fate.IGNORED)
     # All of its calls, also those that another record of this batch carries; what has no answer arrived a round before.
     given = [answers[call.message_id] for call in translation.calls if call.message_id in answers]
+    if all(answer.verdict is Verdict.ACCEPTED for answer in given):
+        return told
     for verdict, fate in (
         # Waiting first: a call that may still arrive must not be buried with one that never will.
         (Verdict.MISCONFIGURED, Fate.RETRY),

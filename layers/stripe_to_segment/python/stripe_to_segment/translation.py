@@ -130,18 +130,18 @@ def translate(
     if who is None:
         return learnt(Outcome.IGNORED, profile, reason="unknown user; UNKNOWN_USER_POLICY is skip")
 
-    digest = shown_digest(profile)
+    digest = None if row.identify is Identify.NEVER else shown_digest(profile)
     changed = lesson.changed or profile.shown not in {None, digest}
     shows = row.identify is Identify.ALWAYS or (row.identify is Identify.IF_CHANGED and changed)
-    plan = _IdentifyPlan(who, profile, stranger, shows=shows)
+    plan = _IdentifyPlan(who, profile, stranger, shows=digest if shows else None)
     calls = tuple(finished(_bodies(event, known, plan, facts, settings), event, enrich))
     fresh = tuple(call for call in calls if call.mark not in known.profile.ledger)
     return learnt(
         Outcome.MAPPED,
-        plan.after(digest) if calls else profile,
+        plan.after() if calls else profile,
         calls=fresh,
         joins=plan.joins,
-        shows=digest if shows else None,
+        shows=plan.shows,
         change=next((fact.change for fact in facts if fact.change is not None), None),
         unknown=gaps(facts),
         reason=_why_nothing(calls, fresh),
@@ -167,12 +167,15 @@ def _bodies(
 
 @dataclass(frozen=True, slots=True)
 class _IdentifyPlan:
-    """How this event joins the stranger's history to the user, once for each customer."""
+    """How this event joins the stranger's history to the user, once for each customer.
+
+    `shows` is the digest of the traits that its identify shows, None where it has none.
+    """
 
     who: Identity
     profile: Profile
     stranger: str
-    shows: bool
+    shows: str | None
 
     @property
     def _known(self) -> bool:
@@ -196,11 +199,11 @@ class _IdentifyPlan:
     @property
     def joins(self) -> bool:
         """Whether this event's identify is the one that joins."""
-        return self._to_join and (self.shows or self.joins_apart)
+        return self._to_join and (self.shows is not None or self.joins_apart)
 
-    def after(self, digest: str) -> Profile:
-        """The record once the calls are out; the digest is that of the traits which an identify shows."""
-        changes: dict[str, Any] = {"shown": digest} if self.shows else {}
+    def after(self) -> Profile:
+        """The record once the calls are out."""
+        changes: dict[str, Any] = {"shown": self.shows} if self.shows else {}
         if self.joins:
             changes["joined"] = True
         if not self._known and self.stranger in {self.who.anonymous_id, self.who.user_id}:
