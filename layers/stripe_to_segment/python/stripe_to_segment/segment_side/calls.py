@@ -5,6 +5,7 @@ https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from typing import Any
 __all__ = ["MAX_CALL_BYTES", "Call", "encode", "fitting", "identifier", "mark_of", "message_id", "wire"]
 
 # Any fixed value serves; changing it would send every fact of the last 24 hours twice.
-NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11")
+NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11").bytes
 
 MARK_LENGTH = 16
+
+# What most values are, and JSON holds as it is.
+PLAIN = (str, int, type(None))
 
 # Segment takes 32 KB a call; https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#max-request-size
 MAX_CALL_BYTES = 32_000
@@ -42,7 +46,11 @@ class Call:
 
 def identifier(*parts: str) -> str:
     """A UUIDv5 of these parts: 36 characters, which every Segment-compatible endpoint keeps whole."""
-    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+    # By hand, at half the price of `uuid.uuid5`: the 13th digit is the version, half of the 17th the variant.
+    name = NAMESPACE + "\x1f".join(parts).encode()
+    digits = hashlib.sha1(name, usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def message_id(source: str, scope: str, kind: str, fact: str) -> str:
@@ -61,6 +69,8 @@ def mark_of(identifier_text: str) -> str:
 
 def wire(value: object) -> Any:
     """A value as JSON can hold it: amounts as numbers that read back as the same decimal."""
+    if isinstance(value, PLAIN):
+        return value
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
