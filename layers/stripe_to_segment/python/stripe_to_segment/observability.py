@@ -5,6 +5,7 @@ Logs carry ids, types, counts and reasons, never a body, a header or a trait.
 
 from __future__ import annotations
 
+import logging
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["count", "logger", "measure", "metrics"]
 
-# Every line is paid for: the place in the code, which the message tells as well, is left out.
-logger = Logger(location=None)
+# Every line is paid for: the place in the code, which the message tells as well, is left out. Messages are words: each
+# would be tried as JSON otherwise.
+logger = Logger(location=None, json_deserializer=str)
+# Nor does a line name these; https://docs.python.org/3/howto/logging.html#optimization
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 metrics = Metrics()
 
 
