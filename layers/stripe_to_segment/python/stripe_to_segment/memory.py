@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stripe_to_segment.circuit import Circuit
+from stripe_to_segment.copying import copied
 from stripe_to_segment.errors import StoreConflictError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class MemoryStore:
                 errors[profile.key] = StoreConflictError(profile.key)
             else:
                 kept = profile.pruned(int(now) // DAY)
-                self.profiles[profile.key] = replace(kept, version=profile.version + 1)
+                self.profiles[profile.key] = copied(kept, version=profile.version + 1)
         for fact in learnt:
             known = self.learnt.get((fact.kind, fact.key))
             if known is None or known.as_of <= fact.as_of:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from stripe_to_segment.copying import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,9 +80,9 @@ class SubscriptionRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
-    """The record of one customer (or one guest's payment), within one account and mode.
+    """The record of one customer (or one guest's payment), within one account and mode. No slots: see `copied`.
 
     `told` says as of which epoch second the ids, the opt-out and the consent are true. `stranger` is the anonymousId
     under which calls went out before the user was known; `joined` says that an identify has tied it to the user;
@@ -113,23 +115,23 @@ class Profile:
         known = self.subscriptions.get(subscription_id)
         if known is not None and known.newer_than(record):
             return self
-        return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
+        return copied(self, subscriptions={**self.subscriptions, subscription_id: record})
 
     def with_payment(self, currency: str, minor: int) -> Profile:
         """With a payment (or, negative, a refund) added to what the customer paid."""
-        return replace(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
+        return copied(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
 
     def with_marks(self, marks: Iterable[str], day: int) -> Profile:
         """With marks set in the ledger on a day; a mark already set keeps its first day."""
         new = dict.fromkeys(marks, day)
-        return replace(self, ledger={**new, **self.ledger}) if new else self
+        return copied(self, ledger={**new, **self.ledger}) if new else self
 
     def with_promise(self, mark: str, change: int | None, day: int) -> Profile:
         """With what was said of an event's mrr_change but not confirmed; None where it was, or nothing was said."""
         kept = {key: promise for key, promise in self.promised.items() if key != mark}
         if change is not None:
             kept[mark] = self.promised.get(mark, (day, change))
-        return self if kept == self.promised else replace(self, promised=kept)
+        return self if kept == self.promised else copied(self, promised=kept)
 
     def pruned(self, today: int) -> Profile:
         """Without what the ledger is too old for or has no room for, and subscriptions that ended before its span."""
@@ -138,7 +140,7 @@ class Profile:
         if small and not self.promised and all(one.live for one in self.subscriptions.values()):
             return self
         newest_first = sorted(self.ledger.items(), key=lambda entry: -entry[1])
-        return replace(
+        return copied(
             self,
             ledger={mark: day for mark, day in newest_first[:LEDGER_MARKS] if day >= oldest},
             promised={mark: promise for mark, promise in self.promised.items() if promise[0] >= oldest},

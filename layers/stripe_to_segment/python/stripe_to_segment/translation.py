@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.composing import Composer, finished
+from stripe_to_segment.copying import copied
 from stripe_to_segment.identity import Rung, Stated, resolve, stated_by, stranger_id
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.gaps import gaps
@@ -110,11 +111,11 @@ def translate(
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
     promise = known.profile.promised.get(mark)
     if promise is not None:
-        known = replace(known, said=promise[1])
+        known = copied(known, said=promise[1])
     stated = stated_by(event, settings, known.customer)
     facts = list(row.facts(event, known))
     person = _with_person(known.profile, stated, event.created)
-    lesson = row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
+    lesson = row.learns(event, known if person is known.profile else copied(known, profile=person), row.rank)
     profile, counted = _with_payment(event, lesson)
     stranger = profile.stranger or stranger_id(event)
     who = resolve(stated, profile, stranger, settings)
@@ -208,7 +209,7 @@ class _IdentifyPlan:
             changes["joined"] = True
         if not self._known and self.stranger in {self.who.anonymous_id, self.who.user_id}:
             changes["stranger"] = self.stranger
-        return replace(self.profile, **changes) if changes else self.profile
+        return copied(self.profile, **changes) if changes else self.profile
 
 
 def _with_person(profile: Profile, stated: Stated, created: int) -> Profile:
@@ -224,7 +225,7 @@ def _with_person(profile: Profile, stated: Stated, created: int) -> Profile:
         late = created < profile.told.get("consent", 0)
         newest["consent"] = {**stated.consent, **profile.consent} if late else {**profile.consent, **stated.consent}
     told = {name: max(created, profile.told.get(name, 0)) for name in newest}
-    return replace(profile, **newest, told={**profile.told, **told})
+    return copied(profile, **newest, told={**profile.told, **told})
 
 
 REMEMBERED = ("user_id", "anonymous_id", "group_id", "opted_out")

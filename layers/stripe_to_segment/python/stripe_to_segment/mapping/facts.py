@@ -31,9 +31,9 @@ class Fact:
     change: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Known:
-    """What is known beside the event.
+    """What is known beside the event. No slots: see `copied`.
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
     key allows it: the Customer, and a Checkout Session's line items. `said` is the mrr_change, in minor units, of an
