@@ -36,6 +36,8 @@ class Composer:
         self._who = who
         self._profile = profile
         self._settings = settings
+        # Without one (an event that tells no time at all) Segment takes the time of arrival.
+        self._timestamp = iso_time(event.created) if event.created else None
 
     def identify(self, anonymous_id: str | None) -> dict[str, Any]:
         """An identify with all traits; `anonymous_id` beside a known user joins the two histories."""
@@ -73,9 +75,8 @@ class Composer:
             "type": kind,
             "messageId": message_id(self._settings.source_name, event.scope, kind, fact),
         }
-        # Without one (an event that tells no time at all) Segment takes the time of arrival.
-        if self._event.created:
-            body["timestamp"] = iso_time(self._event.created)
+        if self._timestamp:
+            body["timestamp"] = self._timestamp
         if who.user_id:
             body["userId"] = who.user_id
         if anonymous_id:

@@ -40,12 +40,12 @@ class State:
     items: tuple[Item, ...]
     value: MonthlyValue
 
-    @property
+    @cached_property
     def status(self) -> str | None:
         """The status; an end is always canceled."""
         return status_of(self.subscription)
 
-    @property
+    @cached_property
     def currency(self) -> str | None:
         """The currency in lower case."""
         return currency_of(self.subscription)

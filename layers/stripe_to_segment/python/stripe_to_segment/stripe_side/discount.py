@@ -38,6 +38,8 @@ class Discounts:
 
     def within(self, currency: str | None) -> Discounts:
         """The same for amounts in this currency: what another currency's coupon takes off here is not stated."""
+        if not self.coupons:
+            return self
         fitting = tuple(
             coupon
             for coupon in self.coupons
