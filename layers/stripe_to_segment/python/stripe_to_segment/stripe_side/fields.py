@@ -54,7 +54,9 @@ def metadata_of(value: object) -> dict[str, str]:
     Stripe keeps strings only. A number or a boolean that something on the way made of one is read as what it was, so
     that `"analytics_opt_out": true` is an opt-out too; anything else is left out.
     """
-    found = hash_of(dig(value, "metadata"))
+    found = value.get("metadata") if isinstance(value, dict) else None
+    if not found or not isinstance(found, dict):
+        return {}
     return {key: written for key, entry in found.items() if (written := _written(entry))}
 
 
