@@ -23,7 +23,7 @@ HOUR, DAY = 3600, 86_400
 
 
 class Dealings:
-    """A contract at a moment, with what the customer's balance holds and which invoice is still open."""
+    """A contract at a moment: what the customer's balance holds, which invoice is open, of which ends it was warned."""
 
     def __init__(self, changes: Changes, cashier: Cashier, customer: str, at: int) -> None:
         self.changes, self.cashier, self.stream, self.market = changes, cashier, changes.stream, changes.market
@@ -31,6 +31,7 @@ class Dealings:
         self.at = at
         self.credit = 0
         self.open: Invoice | None = None
+        self.warned: set[int] = set()
         self.state = changes.signed(customer, at)
 
     # --- money ---

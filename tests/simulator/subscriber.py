@@ -171,6 +171,10 @@ class Subscriber(Dealings):
         return self.state.trial[1] if self.state.trial else self.at
 
     def _warn(self) -> None:
+        """Once for each end that a trial is given."""
+        if self._trial_end() in self.warned:
+            return
+        self.warned.add(self._trial_end())
         self._wait_until(self._trial_end() - 3 * DAY)
         self.stream.moment()
         self.stream.about("customer.subscription.trial_will_end", self.state, self.state, self.at)
