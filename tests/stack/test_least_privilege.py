@@ -38,6 +38,8 @@ def handler(attempt, context):
 type Attempt = Callable[..., str]
 # An operation of a service, and with what.
 type Operations = list[tuple[str, dict[str, Any]]]
+# By what one would say of it: the service, its operation, and with what.
+type Tries = dict[str, tuple[str, str, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module", params=["ReceiveRole", "DeliverRole", "ReconcileRole"])
@@ -89,98 +91,116 @@ def neighbours(stack: LocalStack) -> Iterator[dict[str, str]]:
     clients.secretsmanager.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
 
 
-def everything(stack: LocalStack, neighbours: dict[str, str]) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """What a role tries, by what one would say of it: the service, its operation, and with what."""
-    output, resource = stack.deployment.output, stack.deployment.resource
-    secret, table, key = output("SecretArn"), stack.state_table, {"pk": {"S": "probe"}}
-    tries: dict[str, tuple[str, str, dict[str, Any]]] = {}
-    for name, url in (
-        ("events queue", stack.events_queue_url),
-        ("dead letters", stack.dead_letter_queue_url),
-        ("neighbour's queue", neighbours["queue"]),
-    ):
-        on_queue: Operations = [
-            ("send_message", {"MessageBody": "not an event"}),
-            ("receive_message", {"VisibilityTimeout": 0}),
-            ("delete_message", {"ReceiptHandle": "none"}),
-            ("change_message_visibility", {"ReceiptHandle": "none", "VisibilityTimeout": 1}),
-            ("get_queue_attributes", {"AttributeNames": ["All"]}),
-            ("set_queue_attributes", {"Attributes": {"Policy": ""}}),
-            ("add_permission", {"Label": "mine", "AWSAccountIds": ["111111111111"], "Actions": ["SendMessage"]}),
-            ("purge_queue", {}),
-            ("delete_queue", {}),
+def everything(stack: LocalStack, neighbours: dict[str, str]) -> Tries:
+    """What a role tries."""
+    return {
+        **on_queues(stack, neighbours["queue"]),
+        **on_tables(stack, neighbours["table"]),
+        **on_secrets(stack, neighbours["secret"]),
+        **on_functions(stack),
+        **on_the_rest(stack),
+    }
+
+
+def on_queues(stack: LocalStack, neighbour: str) -> Tries:
+    operations: Operations = [
+        ("send_message", {"MessageBody": "not an event"}),
+        ("receive_message", {"VisibilityTimeout": 0}),
+        ("delete_message", {"ReceiptHandle": "none"}),
+        ("change_message_visibility", {"ReceiptHandle": "none", "VisibilityTimeout": 1}),
+        ("get_queue_attributes", {"AttributeNames": ["All"]}),
+        ("set_queue_attributes", {"Attributes": {"Policy": ""}}),
+        ("add_permission", {"Label": "mine", "AWSAccountIds": ["111111111111"], "Actions": ["SendMessage"]}),
+        ("purge_queue", {}),
+        ("delete_queue", {}),
+    ]
+    queues = {
+        "events queue": stack.events_queue_url,
+        "dead letters": stack.dead_letter_queue_url,
+        "neighbour's queue": neighbour,
+    }
+    return {
+        f"{name}: {operation}": ("sqs", operation, {"QueueUrl": url, **more})
+        for name, url in queues.items()
+        for operation, more in operations
+    }
+
+
+def on_tables(stack: LocalStack, neighbour: str) -> Tries:
+    tries: Tries = {}
+    key = {"pk": {"S": "probe"}}
+    for name, table in {"state table": stack.state_table, "neighbour's table": neighbour}.items():
+        query = {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": key["pk"]}}
+        operations: Operations = [
+            ("batch_get_item", {"RequestItems": {table: {"Keys": [key]}}}),
+            ("get_item", {"TableName": table, "Key": key}),
+            ("query", {"TableName": table, **query}),
+            ("scan", {"TableName": table}),
+            ("put_item", {"TableName": table, "Item": key}),
+            ("update_item", {"TableName": table, "Key": key}),
+            ("delete_item", {"TableName": table, "Key": key}),
+            ("batch_write_item", {"RequestItems": {table: [{"PutRequest": {"Item": key}}]}}),
+            ("transact_write_items", {"TransactItems": [{"Delete": {"TableName": table, "Key": key}}]}),
+            ("update_table", {"TableName": table, "DeletionProtectionEnabled": False}),
+            ("delete_table", {"TableName": table}),
         ]
-        for operation, more in on_queue:
-            tries[f"{name}: {operation}"] = "sqs", operation, {"QueueUrl": url, **more}
-    for name, place in (("state table", table), ("neighbour's table", neighbours["table"])):
-        put = {"PutRequest": {"Item": key}}
-        on_table: Operations = [
-            ("batch_get_item", {"RequestItems": {place: {"Keys": [key]}}}),
-            ("get_item", {"TableName": place, "Key": key}),
-            (
-                "query",
-                {
-                    "TableName": place,
-                    "KeyConditionExpression": "pk = :p",
-                    "ExpressionAttributeValues": {":p": key["pk"]},
-                },
-            ),
-            ("scan", {"TableName": place}),
-            ("put_item", {"TableName": place, "Item": key}),
-            ("update_item", {"TableName": place, "Key": key}),
-            ("delete_item", {"TableName": place, "Key": key}),
-            ("batch_write_item", {"RequestItems": {place: [put]}}),
-            ("transact_write_items", {"TransactItems": [{"Delete": {"TableName": place, "Key": key}}]}),
-            ("update_table", {"TableName": place, "DeletionProtectionEnabled": False}),
-            ("delete_table", {"TableName": place}),
-        ]
-        for operation, more in on_table:
-            tries[f"{name}: {operation}"] = "dynamodb", operation, more
-    tries["state table: put_item of a bookmark"] = (
-        "dynamodb",
-        "put_item",
-        {"TableName": table, "Item": {"pk": {"S": "bookmark#probe"}}},
-    )
-    for name, place in (("secret", secret), ("neighbour's secret", neighbours["secret"])):
-        on_secret: Operations = [
-            ("get_secret_value", {}),
-            ("put_secret_value", {"SecretString": "{}"}),
-            ("update_secret", {"SecretString": "{}"}),
-            ("put_resource_policy", {"ResourcePolicy": "{}"}),
-            ("delete_secret", {}),
-        ]
-        for operation, more in on_secret:
-            tries[f"{name}: {operation}"] = "secretsmanager", operation, {"SecretId": place, **more}
+        tries |= {f"{name}: {operation}": ("dynamodb", operation, more) for operation, more in operations}
+    bookmark = {"TableName": stack.state_table, "Item": {"pk": {"S": "bookmark#probe"}}}
+    return tries | {"state table: put_item of a bookmark": ("dynamodb", "put_item", bookmark)}
+
+
+def on_secrets(stack: LocalStack, neighbour: str) -> Tries:
+    operations: Operations = [
+        ("get_secret_value", {}),
+        ("put_secret_value", {"SecretString": "{}"}),
+        ("update_secret", {"SecretString": "{}"}),
+        ("put_resource_policy", {"ResourcePolicy": "{}"}),
+        ("delete_secret", {}),
+    ]
+    return {
+        f"{name}: {operation}": ("secretsmanager", operation, {"SecretId": secret, **more})
+        for name, secret in {"secret": stack.deployment.output("SecretArn"), "neighbour's secret": neighbour}.items()
+        for operation, more in operations
+    }
+
+
+def on_functions(stack: LocalStack) -> Tries:
+    """On the functions, their roles and their logs."""
+    tries: Tries = {}
+    operations: Operations = [
+        ("invoke", {}),
+        ("get_function", {}),
+        ("update_function_configuration", {"Timeout": 1}),
+        ("update_function_code", {"S3Bucket": "mine", "S3Key": "mine"}),
+        ("update_alias", {"Name": "live", "FunctionVersion": "1"}),
+        ("add_permission", {"StatementId": "mine", "Action": "lambda:InvokeFunction", "Principal": "*"}),
+        ("delete_function", {}),
+    ]
     for name in ("Receive", "Deliver", "Reconcile"):
-        function = output(f"{name}FunctionName")
-        role_name = resource(f"{name}Role")
-        on_function: Operations = [
-            ("invoke", {}),
-            ("get_function", {}),
-            ("update_function_configuration", {"Timeout": 1}),
-            ("update_function_code", {"S3Bucket": "mine", "S3Key": "mine"}),
-            ("update_alias", {"Name": "live", "FunctionVersion": "1"}),
-            ("add_permission", {"StatementId": "mine", "Action": "lambda:InvokeFunction", "Principal": "*"}),
-            ("delete_function", {}),
-        ]
-        for operation, more in on_function:
+        function, role = stack.deployment.output(f"{name}FunctionName"), stack.deployment.resource(f"{name}Role")
+        for operation, more in operations:
             tries[f"{name}: {operation}"] = "lambda", operation, {"FunctionName": function, **more}
-        arn = stack.clients.iam.get_role(RoleName=role_name)["Role"]["Arn"]
+        arn = stack.clients.iam.get_role(RoleName=role)["Role"]["Arn"]
         tries[f"{name}: assume_role"] = "sts", "assume_role", {"RoleArn": arn, "RoleSessionName": "mine"}
-        policy = {"RoleName": role_name, "PolicyName": "mine", "PolicyDocument": "{}"}
+        policy = {"RoleName": role, "PolicyName": "mine", "PolicyDocument": "{}"}
         tries[f"{name}: put_role_policy"] = "iam", "put_role_policy", policy
-        group = f"/aws/lambda/{stack.deployment.name}-{name.lower()}"
         on_log: Operations = [
             ("create_log_stream", {"logStreamName": f"probe-{len(tries)}"}),
             ("filter_log_events", {}),
             ("put_retention_policy", {"retentionInDays": 1}),
             ("delete_log_group", {}),
         ]
+        group = f"/aws/lambda/{stack.deployment.name}-{name.lower()}"
         for operation, more in on_log:
             tries[f"{name}'s log: {operation}"] = "logs", operation, {"logGroupName": group, **more}
+    return tries
+
+
+def on_the_rest(stack: LocalStack) -> Tries:
+    output, resource = stack.deployment.output, stack.deployment.resource
     rule = resource("StripeEventsRule")
     alarms = {"AlarmNames": [f"{stack.deployment.name}-dead-letters"]}
-    return tries | {
+    return {
         "list queues": ("sqs", "list_queues", {}),
         "list tables": ("dynamodb", "list_tables", {}),
         "list secrets": ("secretsmanager", "list_secrets", {}),
