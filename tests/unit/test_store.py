@@ -274,6 +274,29 @@ def test_whoever_has_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_takes
     assert profile_in(store).ledger["f" * 16] == TODAY
 
 
+def test_whoever_has_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_takes(table: Any) -> None:
+    """A full ledger was bounded alone: beside Stripe's 500 subscriptions it was over 400 KB, and no write was taken."""
+    live = {f"sub_1{number:023}": replace(SUBSCRIPTION, plan="A plan with a name" * 2) for number in range(500)}
+    gone = replace(SUBSCRIPTION, status="canceled")
+    ended = {f"sub_2{number:023}": replace(gone, as_of=(NOW - 2000 + number, 2)) for number in range(2000)}
+    full = Profile(
+        KEY,
+        subscriptions=ended | live,
+        ledger={f"{number:016x}": TODAY - number // 1_000 for number in range(30_000)},
+        promised={f"{number:016x}": (TODAY - number // 1_000, 123_456) for number in range(20_000)},
+    )
+    store = DynamoStore(table, TABLE)
+    saved(store, full)
+    kept = profile_in(store)
+    assert live.items() <= kept.subscriptions.items(), "who has something now is never forgotten"
+    assert set(kept.subscriptions) - set(live) == set(list(ended)[-400:]), "of the others the last to end"
+    assert list(kept.promised.items()) == list(full.promised.items())[:2_000]
+    assert kept.ledger, "what was delivered last is still known"
+    assert list(kept.ledger.items()) == list(full.ledger.items())[: len(kept.ledger)], "the newest"
+    saved(store, kept.with_marks(["f" * 16], TODAY))
+    assert profile_in(store).ledger["f" * 16] == TODAY
+
+
 def test_a_subscription_that_ended_is_forgotten_with_the_ledger_but_a_live_one_never(store: AnyStore) -> None:
     ended = replace(SUBSCRIPTION, status="canceled")
     subscriptions = {

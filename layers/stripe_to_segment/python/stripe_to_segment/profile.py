@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.copying import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["LEDGER_DAYS", "Profile", "SubscriptionRecord", "Watermark"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
-# Of ten bytes each, so that the record of whoever has hundreds of events a day stays below DynamoDB's 400 KB.
-LEDGER_MARKS = 30_000
+# So many are kept at most, the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
+# A mark has ten bytes, a promise 32, a subscription about 300. Stripe gives a customer 500 live ones.
+LEDGER_MARKS, PROMISES, SUBSCRIPTIONS = 30_000, 2_000, 900
 
 # When an event was created, and its rank within that second: created < updated < deleted.
 type Watermark = tuple[int, int]
@@ -139,16 +140,17 @@ class Profile:
         small = len(self.ledger) <= LEDGER_MARKS and min(self.ledger.values(), default=today) >= oldest
         if small and not self.promised and all(one.live for one in self.subscriptions.values()):
             return self
-        newest_first = sorted(self.ledger.items(), key=lambda entry: -entry[1])
+        promised = {mark: promise for mark, promise in self.promised.items() if promise[0] >= oldest}
+        subscriptions = {
+            key: record
+            for key, record in self.subscriptions.items()
+            if record.live or record.as_of[0] // 86_400 >= oldest
+        }
         return copied(
             self,
-            ledger={mark: day for mark, day in newest_first[:LEDGER_MARKS] if day >= oldest},
-            promised={mark: promise for mark, promise in self.promised.items() if promise[0] >= oldest},
-            subscriptions={
-                key: record
-                for key, record in self.subscriptions.items()
-                if record.live or record.as_of[0] // 86_400 >= oldest
-            },
+            ledger=_most({mark: day for mark, day in self.ledger.items() if day >= oldest}, LEDGER_MARKS, int),
+            promised=_most(promised, PROMISES, lambda promise: promise[0]),
+            subscriptions=_most(subscriptions, SUBSCRIPTIONS, lambda record: (record.live, record.as_of)),
         )
 
     @property
@@ -165,3 +167,8 @@ class Profile:
         if live:
             return live[0]
         return max(self.subscriptions.values(), key=lambda record: record.as_of, default=None)
+
+
+def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], Any]) -> dict[str, T]:
+    """So many of the entries at most, those of the highest rank first."""
+    return dict(sorted(entries.items(), key=lambda entry: rank(entry[1]), reverse=True)[:number])

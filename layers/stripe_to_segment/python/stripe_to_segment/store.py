@@ -27,6 +27,10 @@ KEEP_DAYS = 400
 BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
 MARK_BYTES, DAY_BYTES = 8, 2
+MARK_WIDTH = MARK_BYTES + DAY_BYTES
+# DynamoDB takes 409,600 an item, the attributes' names included.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+ITEM_BYTES = 400_000
 
 
 class DynamoStore:
@@ -218,11 +222,13 @@ def _item_of(profile: Profile, now: float) -> dict[str, Any]:
     record = asdict(profile)
     for name in ("key", "version", "ledger"):
         record.pop(name)
+    written = json.dumps({name: value for name, value in record.items() if value}, separators=(",", ":"))
     item: dict[str, Any] = {
         "pk": {"S": _pk("profile", profile.key)},
         "version": {"N": str(profile.version + 1)},
-        "record": {"S": json.dumps({name: value for name, value in record.items() if value}, separators=(",", ":"))},
-        "ledger": {"B": _packed(profile.ledger)},
+        "record": {"S": written},
+        # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
+        "ledger": {"B": _packed(profile.ledger)[: max(ITEM_BYTES - len(written), 0) // MARK_WIDTH * MARK_WIDTH]},
     }
     if not profile.live:
         # Nobody who has something now is ever forgotten; the others once no refund or retry can come any more.
@@ -265,8 +271,7 @@ def _packed(ledger: Mapping[str, int]) -> bytes:
 
 
 def _unpacked(packed: bytes) -> dict[str, int]:
-    width = MARK_BYTES + DAY_BYTES
     return {
-        packed[start : start + MARK_BYTES].hex(): int.from_bytes(packed[start + MARK_BYTES : start + width])
-        for start in range(0, len(packed), width)
+        packed[start : start + MARK_BYTES].hex(): int.from_bytes(packed[start + MARK_BYTES : start + MARK_WIDTH])
+        for start in range(0, len(packed), MARK_WIDTH)
     }
