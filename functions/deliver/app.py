@@ -64,7 +64,7 @@ def breaker() -> Breaker:
 
 snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, session.close, breaker.cache_clear))
 
-# What was imported stays, and what a batch makes goes with it: looking for cycles in either costs time and finds none.
+# What was imported stays, and what a batch makes goes with it, unless something fails: looking for cycles finds none.
 gc.freeze()
 gc.set_threshold(50_000)
 
@@ -86,4 +86,7 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     queues().postpone({verdict.record.handle: delay(verdict, settings, random.random) for verdict in again})
     report(verdicts, time.time())
     logger.info("batch done", extra={"records": len(records), "again": len(again)})
+    if any(verdict.fate is not Fate.WAITING for verdict in again):
+        # An error on its way out of a client leaves a cycle, with the whole request in it.
+        gc.collect()
     return {"batchItemFailures": [{"itemIdentifier": verdict.record.id} for verdict in again]}
