@@ -121,6 +121,35 @@ def test_the_guide_explains_every_metric_that_is_written_and_no_other() -> None:
     assert explained == set().union(*emitted().values())
 
 
+# Which argument of these is the reason of a verdict.
+REASON_AT = {"Verdicts": 2, "Answer": 1, "Translation": 3, "MalformedEventError": 0}
+
+
+def reasons() -> set[str]:
+    """Every reason that `deliver` gives, in so many words."""
+    found: list[ast.expr] = []
+    for path in (PROJECT / "layers/stripe_to_segment/python").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                place = REASON_AT.get(node.func.id, len(node.args))
+                found += [
+                    *node.args[place : place + 1],
+                    *(word.value for word in node.keywords if word.arg == "reason"),
+                ]
+            elif isinstance(node, ast.FunctionDef) and node.name in {"refusal", "_why_nothing"}:
+                returned = [part for part in ast.walk(node) if isinstance(part, ast.Return)]
+                found += [part for one in returned for part in ast.walk(one) if isinstance(part, ast.Constant)]
+    return {part.value for part in found if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+def test_every_reason_that_deliver_gives_stands_in_the_guide() -> None:
+    """Those of events for which nothing is sent were in the log, and nowhere did it say what they mean."""
+    told = GUIDE.split("\n## Reasons\n")[1].split("\n## ")[0]
+    given = {reason.split(";")[0].strip() for reason in reasons()}
+    assert given >= {"already delivered", "analytics_opt_out", "no_test_write_key", "not_ok", "contended", "mode event"}
+    assert [reason for reason in sorted(given) if reason not in told] == []
+
+
 def test_the_write_keys_section_names_every_reason_that_rings() -> None:
     said = section("write-key")
     assert all(f"`{reason}`" in said for reason in KEY_REASONS)
