@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from tools.moments import iso
 
@@ -56,7 +57,9 @@ def as_table(groups: list[Group]) -> Table:
     table.add_column("Oldest", no_wrap=True)
     table.add_column("Newest", no_wrap=True)
     for group in groups:
-        table.add_row(group.reason, group.type or "(no event)", str(group.count), group.oldest, group.newest)
+        # Texts, since whatever lies in a queue may hold brackets, which are rich's markup.
+        named = Text(group.reason), Text(group.type or "(no event)")
+        table.add_row(*named, str(group.count), group.oldest, group.newest)
     return table
 
 

@@ -76,6 +76,14 @@ def test_a_letter_without_attributes_was_worn_out_and_its_type_is_the_events(her
     assert [(group["reason"], group["type"]) for group in groups] == [("worn_out", ""), ("worn_out", "invoice.paid")]
 
 
+def test_a_letter_with_brackets_in_it_is_listed_as_it_is(here: Deployed) -> None:
+    """Brackets are markup where tables are made: some hid the type, others ended the command with a traceback."""
+    a_letter(here, kind="[bold]it[/] [/]")
+    result = dlq("list")
+    assert result.exit_code == 0
+    assert "[bold]it[/] [/]" in result.stdout
+
+
 def test_an_empty_queue_is_no_error() -> None:
     assert (dlq("list").stdout, dlq("list").exit_code) == ("no dead letters\n", 0)
     assert json.loads(dlq("list", "--json").stdout)["count"] == 0
