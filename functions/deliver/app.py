@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import time
 from functools import cache
@@ -64,10 +63,6 @@ def breaker() -> Breaker:
 
 snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, session.close, breaker.cache_clear))
 
-# What was imported stays, and what a batch makes goes with it, unless something fails: looking for cycles finds none.
-gc.freeze()
-gc.set_threshold(50_000)
-
 
 @metrics.log_metrics
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -86,7 +81,4 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     queues().postpone({verdict.record.handle: delay(verdict, settings, random.random) for verdict in again})
     report(verdicts, time.time())
     logger.info("batch done", extra={"records": len(records), "again": len(again)})
-    if any(verdict.fate is not Fate.WAITING for verdict in again):
-        # An error on its way out of a client leaves a cycle, with the whole request in it.
-        gc.collect()
     return {"batchItemFailures": [{"itemIdentifier": verdict.record.id} for verdict in again]}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from tests.unit.edges import (
     FUNCTIONS,
@@ -262,19 +260,6 @@ def test_segment_being_down_is_an_outage(stack: Stack) -> None:
     stack.receiver.record.behaviour = Behaviour()
     assert stack.deliver(deleted(), received=2) == []
     assert stack.arrived == ["test Customer Deleted"]
-
-
-def test_a_request_that_failed_is_not_kept_in_memory(stack: Stack) -> None:
-    """Cycles are looked for rarely. Each failed request left one with half a megabyte: an outage filled the memory."""
-
-    def requests_kept() -> int:
-        return sum(isinstance(kept, requests.PreparedRequest) for kept in gc.get_objects())
-
-    gc.collect()
-    before = requests_kept()
-    stack.receiver.record.behaviour = Behaviour(Mode.DOWN)
-    assert stack.deliver(deleted()) == [0]
-    assert requests_kept() == before
 
 
 def test_nobody_answering_at_segments_address_is_an_outage(build: Build) -> None:
