@@ -176,3 +176,4 @@ def test_an_event_goes_its_way_with_snapshots_and_without(
     local.post("customer.created")
     local.wait(local.calls, "the event arrives")
     local.wait_until_idle()
+    assert local.calls() == ["identify"]

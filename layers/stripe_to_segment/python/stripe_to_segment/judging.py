@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.copying import copied
 from stripe_to_segment.memory import Learnt
 from stripe_to_segment.segment_side.answers import Verdict
 from stripe_to_segment.translation import Outcome
@@ -97,7 +98,7 @@ def remembering(translation: Translation, before: Profile, profile: Profile, acc
     profile = profile.with_promise(translation.mark, None if whole else translation.change, today)
     told = all(call in arrived for call in translation.calls if call.body["type"] == "identify")
     if not told and translation.shows:
-        profile = replace(profile, shown=before.shown)
+        profile = copied(profile, shown=before.shown)
     if not told and translation.joins:
-        profile = replace(profile, joined=before.joined)
+        profile = copied(profile, joined=before.joined)
     return profile.with_marks(marks, today)
