@@ -108,7 +108,7 @@ IN_STORM, IN_FAIR_WEATHER = 0.6, 0.03
 # Asked for seldom: each time may be the last.
 RARE = {"GetSecretValue": 0.3, "ChangeMessageVisibilityBatch": 0.1}
 # Until each kind has come once, so that a short run has them all.
-AT_FIRST = 0.25
+AT_FIRST = 0.5
 
 
 class Dice:
@@ -123,8 +123,8 @@ class Dice:
         self._due = {place: self._rng[place].sample(those, len(those)) for place, those in self._of.items()}
         self._storm = dict.fromkeys(self._of, False)
 
-    def draw(self, place: str) -> Fault | None:
-        """What befalls the next request there; None where nothing does."""
+    def draw(self, place: str, *, one_key: bool = False) -> Fault | None:
+        """What befalls the next request there; None where nothing does. Of `one_key` none is left unprocessed."""
         if place not in self._of:
             return None
         rng, due = self._rng[place], self._due[place]
@@ -135,6 +135,10 @@ class Dice:
         if rng.random() >= (max(chance, AT_FIRST) if due else chance):
             return None
         if due:
-            return due.pop()
-        those = self._of[place]
+            # What does not fit this request stays due: another one will do.
+            fitting = next((fault for fault in due if not (one_key and fault.act is Act.SPLIT)), None)
+            if fitting is not None:
+                due.remove(fitting)
+            return fitting
+        those = [fault for fault in self._of[place] if not (one_key and fault.act is Act.SPLIT)]
         return rng.choices(those, [fault.weight for fault in those])[0]

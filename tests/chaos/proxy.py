@@ -84,13 +84,12 @@ class FaultyProxy(ServerThread):
         self.requests[place] += 1
         response = _poisoned(place, body)
         if response is None:
-            fault = self._dice.draw(place) if self.raging else None
+            one_key = place == "BatchGetItem" and len(_keys_in(body)) < 2
+            fault = self._dice.draw(place, one_key=one_key) if self.raging else None
             response = await (self._pass_on(request, body) if fault is None else self._spoil(fault, request, body))
         await response(scope, receive, send)
 
     async def _spoil(self, fault: Fault, request: Request, body: bytes) -> Response:
-        if fault.act is Act.SPLIT and len(_keys_in(body)) < 2:
-            return await self._pass_on(request, body)
         self.injected[fault] += 1
         self.hit[fault].update(name.decode() for name in CUSTOMER.findall(body))
         if fault.act is Act.REFUSE:
