@@ -67,6 +67,7 @@ def _kept(record: Record) -> dict[str, Any]:
         "subscriptions": len(record.subscriptions),
         "currencies_paid": len(record.paid),
         "delivered": len(record.ledger),
+        "told_last": len(record.claims),
     }
 
 
@@ -81,6 +82,7 @@ def _said(record: Record | None, *, dry_run: bool) -> str:
             ("subscriptions", "subscriptions"),
             ("currencies_paid", "sums paid"),
             ("delivered", "marks of what was delivered"),
+            ("told_last", "events told last"),
         )
     ]
     return f"{'would be deleted' if dry_run else 'deleted'}: {', '.join([*ids, *counts])}"

@@ -28,6 +28,8 @@ from stripe_to_segment.verdicts import Fate
 COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
 # Left over for writing the records down and answering, in seconds.
 RESERVE = 8.0
+# Two environments may not agree on the time, in seconds.
+CLOCKS_DIFFER = 2
 
 settings = settings_from_environment()
 
@@ -72,9 +74,17 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE
 
-    send = sender(settings, secret, session, seconds_left)
     really = settings.delivery_mode == "send"
-    delivery = Delivery(settings, store(), send, enrich, reader, breaker() if really else None, remembers=really)
+    delivery = Delivery(
+        settings,
+        store(),
+        sender(settings, secret, session, seconds_left),
+        enrich,
+        reader,
+        breaker() if really else None,
+        remembers=really,
+        lease=context.get_remaining_time_in_millis() // 1000 + CLOCKS_DIFFER,
+    )
     verdicts = delivery.deliver(records, time.time())
     buried = queues().bury(verdict for verdict in verdicts if verdict.fate is Fate.DEAD)
     again = [verdict for verdict in verdicts if verdict.fate in COMES_AGAIN and verdict.record.id not in buried]

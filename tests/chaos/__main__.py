@@ -35,7 +35,7 @@ WHERE = {
     "PutItem": "DynamoDB PutItem",
     "batch": "Segment /v1/batch",
 }
-KINDS = ("lost", "doubled", "stale", "wrong", "mrr", "poison", "queue")
+KINDS = ("lost", "doubled", "stale", "wrong", "poison", "queue")
 SHOWN = 20
 
 
@@ -134,10 +134,6 @@ def lines_of(outcome: Outcome) -> list[Text]:
     lines += [Text.assemble(("✗ ", "red"), f"{each.kind}: {each.text}") for each in outcome.violations[:SHOWN]]
     if len(outcome.violations) > SHOWN:
         lines.append(Text(f"  … and {len(outcome.violations) - SHOWN:,} more"))
-    lines += [
-        Text(f"known limit, the end went by a record that could not be written: {each.text}", "yellow")
-        for each in outcome.limits
-    ]
     lines += [Text(f"note: never injected: {fault.place} {fault.name}", "yellow") for fault in outcome.missing]
     counts = Counter(violation.kind for violation in outcome.violations)
     if not outcome.violations:

@@ -71,17 +71,6 @@ class Outcome:
     dead_letters: int = 0
     seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
-    limits: list[Violation] = field(default_factory=list)
-
-    def settle(self) -> None:
-        """Tell what is a known limit from what does not hold.
-
-        A change of mrr that Segment heard and no record holds (the write failed or met another one, the function was
-        killed) is told anew by what is known then. Where the subscription's end arrived in between, which goes by the
-        record, the two do not fit: Segment keeps a sum other than 0 for a subscription that is over.
-        """
-        self.limits = [each for each in self.violations if each.kind == "mrr"]
-        self.violations = [each for each in self.violations if each not in self.limits]
 
     @property
     def missing(self) -> list[Fault]:
@@ -151,7 +140,6 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Outcome:
         outcome.violations += _judged(world, histories, evil)
         outcome.violations += _replayed(world, rng.sample(storm, min(REPLAYED, len(storm))))
         _count(outcome, world)
-    outcome.settle()
     return outcome
 
 
@@ -209,7 +197,7 @@ def _judged(world: _World, histories: Sequence[History], evil: Sequence[Poison])
     yield from of_message_ids(world.segment.record.rivals)
     yield from of_dead_letters(evil, world.stack.queued().dead_letters)
     for text in world.segment.record.violations:
-        # Told apart above: what a repeat may know better, and what it may not.
+        # Told above, with what differs.
         if not text.endswith("with other content"):
             yield Violation("wrong", text)
 

@@ -23,7 +23,7 @@ __all__ = ["Violation", "of_customers", "of_dead_letters", "of_message_ids"]
 Json = dict[str, Any]
 
 # What a call says beside its fact: as whom it is sent, and what was known besides when it was made. In another order
-# more or less is known; the sums and the traits have laws of their own.
+# than that of the expectation more or less is known; the sums and the traits have laws of their own.
 KNOWLEDGE = ("userId", "anonymousId", "context")
 KNOWN = {"mrr_change", "plan", "after_trial"}
 # A refund that comes before its order's events knows the payment only.
@@ -79,20 +79,15 @@ def _of_customer(history: History, calls: list[Json], settings: Settings) -> Ite
         yield "lost", "no identify at all"
         return
     yield from (("wrong", fault) for fault in laws.payments_of(history, ours))
-    living = [*laws.changes_of(history, ours, living=True)]
-    yield from (("wrong", fault) for fault in living)
-    # Of an ended subscription a known limit: see `Outcome.settle`.
-    yield from (("mrr", fault) for fault in laws.changes_of(history, ours) if fault not in living)
+    yield from (("wrong", fault) for fault in laws.changes_of(history, ours))
     yield from (("stale", fault) for fault in laws.traits_of(history, ours))
 
 
 def of_message_ids(rivals: Iterable[tuple[Json, Json]]) -> Iterator[Violation]:
-    """No messageId with two facts. Segment keeps the first; a repeat may know better as whom it is sent."""
+    """No messageId with two contents."""
     for kept, other in rivals:
-        if kept.get("event") in DEPENDS_ON_ORDER:
-            continue
-        if kept["type"] != "track" or _fact(kept) != _fact(other):
-            yield Violation("doubled", f"messageId {kept['messageId']}: {_fact(kept)}, then {_fact(other)}")
+        differing = sorted(name for name in {*kept, *other} if kept.get(name) != other.get(name))
+        yield Violation("doubled", f"messageId {kept['messageId']} came again with other {', '.join(differing)}")
 
 
 def of_dead_letters(evil: Sequence[Poison], letters: Sequence[Message]) -> Iterator[Violation]:

@@ -46,7 +46,6 @@ __all__ = [
 Json = dict[str, Any]
 FINE = {Fate.DELIVERED, Fate.IGNORED}
 ACCEPTED = Answer(Verdict.ACCEPTED)
-ENDED = "customer.subscription.deleted"
 SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0"})
 
 
@@ -238,15 +237,13 @@ def _refunds(history: History, ours: Ours, *, ordered: bool) -> Iterator[str]:
             yield f"refund {key}: {said.get(key)}, not {expected.get(key)}"
 
 
-def changes_of(history: History, ours: Ours, *, living: bool = False) -> Iterator[str]:
-    """The running sum of each subscription's changes is its mrr; of `living` ones only, where an end may be off."""
+def changes_of(history: History, ours: Ours) -> Iterator[str]:
+    """The running sum of each subscription's changes is its mrr."""
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for _, each in ours.tracks():
         if "mrr_change" in each:
             sums[each["subscription_id"]] += each["mrr_change"]
     left_out = {one.subscription for one in history.happenings if one.subscription and one.mrr is None}
-    if living:
-        left_out |= {one.subscription for one in history.happenings if one.subscription and one.body["type"] == ENDED}
     for subscription, (currency, minor) in history.truth.mrr.items():
         if subscription not in left_out and minor is not None and sums[subscription] != in_major(minor, currency):
             yield f"the changes of {subscription} sum to {sums[subscription]}, not {in_major(minor, currency)}"

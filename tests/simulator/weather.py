@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stripe_to_segment.memory import Learnt
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.profile import Profile, Receipt
     from stripe_to_segment.segment_side.calls import Call
     from tests.simulator.history import History
 
 __all__ = ["DOWN", "through_lost_records", "through_outages"]
 
 DOWN = Answer(Verdict.RETRY, "http_503")
+# So many seconds lie between two batches, and so many at most a batch may be on its way.
+LEASE = 60
 
 
 def through_outages(history: History, seed: int, *, mixed: bool = False) -> Ours:
@@ -36,8 +38,8 @@ def through_outages(history: History, seed: int, *, mixed: bool = False) -> Ours
 def through_lost_records(history: History, seed: int, *, mixed: bool = False) -> Ours:
     """What Segment heard is often not written down.
 
-    The table refuses every tenth record, every twentieth batch dies between the two, and while every fifth batch is
-    under way another one of the same customer is delivered whole, so that its records are no longer as they were read.
+    The table refuses every tenth write, every twentieth batch dies once Segment has heard it, and twice in a batch,
+    before its record is written and while it is sent, another one of the same customer may come by: every fifth time.
     """
     rng = Random(f"lost records {seed}")  # noqa: S311 - a simulation has to be reproducible
     return _Weather(
@@ -53,7 +55,8 @@ class _KilledError(Exception):
 class _Weather:
     """One customer's events on their way: in order, or `mixed`, every event three times in any order.
 
-    Segment keeps the first call of a messageId and drops its repeats. The rest are probabilities.
+    Segment keeps the first call of a messageId and drops its repeats; one that says something else is a fault. The rest
+    are probabilities.
     """
 
     history: History
@@ -66,11 +69,11 @@ class _Weather:
     overtaken: float = 0.0
     ours: Ours = field(init=False)
     waiting: list[Record] = field(init=False)
-    heard: set[str] = field(default_factory=set)
+    heard: dict[str, bytes] = field(default_factory=dict)
     under_way: bool = False
 
     def __post_init__(self) -> None:
-        self.ours = Ours(self.history.happenings[0].body["created"], store=_Table(self._before_saving))
+        self.ours = Ours(self.history.happenings[0].body["created"], store=_Table(self._before_writing))
         events = [*self.history.events] * 3 if self.mixed else [*self.history.events]
         if self.mixed:
             self.rng.shuffle(events)
@@ -92,7 +95,10 @@ class _Weather:
         return batch
 
     def _deliver(self, batch: list[Record]) -> None:
-        delivery = Delivery(SETTINGS, self.ours.store, self._take, lambda call, _: call)
+        delivery = Delivery(SETTINGS, self.ours.store, self._take, lambda call, _: call, lease=LEASE)
+        if not self.under_way:
+            # Whoever was killed is over by now.
+            self.ours.frozen_at += LEASE
         try:
             verdicts = delivery.deliver(batch, self.ours.frozen_at)
         except _KilledError:
@@ -109,20 +115,31 @@ class _Weather:
 
     def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         mood = self.rng.random()
-        arriving = [] if mood < self.refused else [call for call in calls if call.message_id not in self.heard]
-        self.heard.update(call.message_id for call in arriving)
-        self.ours.take(arriving, livemode=livemode)
+        if mood >= self.refused:
+            self._hear(calls, livemode=livemode)
+        self._come_by()
         if self.rng.random() < self.killed:
             raise _KilledError
         answer = DOWN if mood < self.refused + self.unanswered else ACCEPTED
         return dict.fromkeys((call.message_id for call in calls), answer)
 
-    def _before_saving(self) -> bool:
-        """Whether this record cannot be written; another batch may be quicker."""
+    def _hear(self, calls: Sequence[Call], *, livemode: bool) -> None:
+        for call in calls:
+            if self.heard.get(call.message_id, call.encoded) != call.encoded:
+                self.ours.faults.append(f"messageId {call.message_id} came again and said something else")
+        self.ours.take([call for call in calls if call.message_id not in self.heard], livemode=livemode)
+        self.heard.update({call.message_id: call.encoded for call in calls})
+
+    def _come_by(self) -> None:
+        """Another batch may be quicker."""
         if self.waiting and not self.under_way and self.rng.random() < self.overtaken:
             self.under_way = True
             self._deliver(self._next_batch())
             self.under_way = False
+
+    def _before_writing(self) -> bool:
+        """Whether this cannot be written."""
+        self._come_by()
         return self.rng.random() < self.unwritten
 
 
@@ -140,3 +157,9 @@ class _Table(MemoryStore):
         }
         written = [profile for profile in profiles if profile.key not in failed]
         return {**super().save(written, learnt, now), **failed}
+
+    def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
+        """Write it down, unless that fails."""
+        if self._fails():
+            raise StoreUnavailableError("throttled")
+        super().put_receipt(delivery, receipt, now)

@@ -191,7 +191,7 @@ def test_a_batch_becomes_one_request_and_nothing_fails(stack: Stack) -> None:
     assert len(stack.receiver.record.requests) == 1
     assert stack.receiver.record.violations == []
     assert (stack.sqs.sent, stack.sqs.visibility) == ([], {})
-    assert stack.table.operations.count("batch_get_item") == len(["the circuit", "all the customers"])
+    assert stack.table.operations.count("batch_get_item") == len(["the circuit and all the customers"])
     assert stack.spoken.metrics["EventsDelivered"] == 20
 
 

@@ -15,7 +15,7 @@ from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscriptio
 from tests.unit.worlds import ACCEPTED, World, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from stripe_to_segment.memory import Learnt, Memory
     from stripe_to_segment.profile import Profile
@@ -194,8 +194,8 @@ def test_a_statetable_that_does_not_answer_means_waiting_and_nothing_is_sent() -
 class UnreadStore(MemoryStore):
     """A StateTable in which nobody may look anybody up."""
 
-    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
-        raise AssertionError([*profiles, *orders, *product_names])
+    def load(self, *keys: Iterable[str]) -> Memory:
+        raise AssertionError(keys)
 
 
 class ClosedFor:
@@ -205,7 +205,10 @@ class ClosedFor:
         self.livemode = livemode
         self.heard: list[tuple[bool, list[str]]] = []
 
-    def waits(self, modes: Iterable[bool]) -> dict[bool, Pause | None]:
+    def asks(self, _: Iterable[bool]) -> list[str]:
+        return []
+
+    def waits(self, modes: Iterable[bool], _: object) -> dict[bool, Pause | None]:
         return {mode: Pause(90, 2) if mode is self.livemode else None for mode in modes}
 
     def told(self, answers: Iterable[Answer], *, livemode: bool) -> None:
@@ -234,25 +237,139 @@ def test_the_gate_hears_too_that_there_was_nothing_to_send() -> None:
     world.deliver(event)
     world.gate = gate = ClosedFor(livemode=True)
     assert world.deliver(event) == []
-    world.store = BrokenStore()
-    (verdict,) = world.batch(event)
-    assert verdict.reason == "store_unavailable"
-    assert gate.heard == [(False, []), (False, [])]
+    assert gate.heard == [(False, [])]
 
 
 class UnwritableStore(MemoryStore):
-    """A StateTable that refuses writes."""
+    """A StateTable that refuses records."""
 
     def save(self, profiles: Sequence[Profile], *_: Any) -> dict[str, Exception]:
         return {profile.key: StoreUnavailableError("down") for profile in profiles}
 
 
-def test_what_could_not_be_written_down_comes_again_with_the_same_message_ids() -> None:
+def test_what_cannot_be_written_down_is_not_told() -> None:
+    """Told first and written down later, it was told in other words again when the function died in between."""
     world = World(UnwritableStore())
+    (verdict,) = world.batch(an_event(CREATED, a_subscription()))
+    assert (verdict.fate, verdict.reason) == ("retry", "store_unavailable")
+    assert world.requests == []
+
+
+class UnreceiptedStore(MemoryStore):
+    """A StateTable that takes records, but no receipt."""
+
+    def put_receipt(self, *_: Any) -> None:
+        raise StoreUnavailableError("down")
+
+
+def test_what_could_not_be_confirmed_comes_again_with_the_same_message_ids() -> None:
+    world = World(UnreceiptedStore())
     event = an_event(CREATED, a_subscription())
-    assert fates(world.batch(event)) == ["retry"]
-    world.batch(event)
+    for _ in range(2):
+        (verdict,) = world.batch(event)
+        assert (verdict.fate, verdict.reason) == ("retry", "store_unavailable")
     assert world.requests[0] == world.requests[1]
+
+
+def test_what_segment_heard_before_the_function_died_is_told_again_in_the_same_words() -> None:
+    """By then the user was known, and Segment was told one messageId with two contents."""
+    world = World(UnreceiptedStore())
+    paid, session = an_event("invoice.paid", an_invoice()), an_event("checkout.session.completed", a_session())
+    world.batch(paid)
+    world.batch(an_event("customer.updated", a_customer(metadata={"user_id": "u1", "group_id": "g1"})))
+    world.batch(session, paid)
+    said = [call for call in world.calls if call.get("event") == "Order Completed" and "anonymousId" in call]
+    first, *others = [call for call in said if call["messageId"] == said[0]["messageId"]]
+    assert first["anonymousId"] == "cus_basic"
+    assert others == [first]
+
+
+def test_what_two_events_state_is_told_in_the_words_of_the_one_that_came_first() -> None:
+    world = World(UnreceiptedStore())
+    world.batch(an_event("invoice.paid", an_invoice()))
+    world.batch(an_event("customer.updated", a_customer(metadata={"user_id": "u1"})))
+    world.batch(an_event("invoice.paid", an_invoice(), created=NOW + 1))
+    said = [call for call in world.calls if call.get("event") == "Order Completed"]
+    assert len(said) == 2
+    assert said[0] == said[1]
+
+
+def test_an_identify_that_is_made_again_shows_what_is_known_by_then() -> None:
+    world = World()
+    world.answer = lambda _: DOWN
+    first = an_event(CREATED, a_subscription())
+    world.batch(first)
+    world.answer = lambda _: ACCEPTED
+    world.batch(an_event(CREATED, a_subscription(an_item(a_price(5000)), id="sub_second"), created=NOW + 1))
+    world.batch(first)
+    assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [70, 70]
+
+
+def test_a_group_that_did_not_arrive_is_told_by_the_next_try() -> None:
+    """The record already had the group id, so the second try took it for told."""
+    world = World()
+    event = an_event("customer.updated", a_customer(metadata={"user_id": "u1", "group_id": "g1"}))
+    world.answer = lambda _: DOWN
+    world.batch(event)
+    world.answer = lambda _: ACCEPTED
+    world.batch(event)
+    assert [call["groupId"] for call in world.calls if call["type"] == "group"] == ["g1"]
+
+
+def test_an_event_that_was_given_up_is_mapped_anew_when_it_is_redriven() -> None:
+    """What Segment refused is not told in the same words again: somebody has mended something meanwhile."""
+    world, event = World(), an_event("invoice.paid", an_invoice())
+    world.answer = lambda _: REFUSED
+    assert fates(world.batch(event)) == ["dead"]
+    world.answer = lambda _: ACCEPTED
+    world.enrich = lambda call, _: {**call, "properties": {"mended": True}}
+    assert fates(world.batch(event)) == ["delivered"]
+    assert [call["properties"] for call in world.calls] == [{"mended": True}]
+
+
+class WatchedStore(MemoryStore):
+    """Tells when a receipt is about to be written."""
+
+    def __init__(self, before_receipt: Callable[[], None]) -> None:
+        super().__init__()
+        self.before_receipt = before_receipt
+
+    def put_receipt(self, *arguments: Any) -> None:
+        self.before_receipt()
+        super().put_receipt(*arguments)
+
+
+def test_while_one_event_of_a_customer_is_on_its_way_the_others_wait() -> None:
+    """Two identifies crossed on the way, and the one that arrived last showed less."""
+    seen: list[str] = []
+    second = an_event(CREATED, a_subscription(an_item(a_price(5000)), id="sub_second"), created=NOW + 1)
+    somebody_else = an_event("customer.created", a_customer(id="cus_else"))
+
+    def meanwhile() -> None:
+        if not seen:
+            seen.append("nobody's yet")
+            seen.extend(verdict.reason for verdict in world.batch(second, somebody_else))
+
+    world = World(WatchedStore(meanwhile))
+    world.lease = 60
+    world.batch(an_event(CREATED, a_subscription()))
+    assert seen[1:] == ["under_way", ""], "other customers are not concerned"
+    assert fates(world.batch(second)) == ["delivered"]
+    shown = [call["traits"] for call in world.calls if call["type"] == "identify"]
+    assert [traits["mrr"] for traits in shown if "mrr" in traits] == [20, 70]
+
+
+def test_whoever_died_on_the_way_is_waited_for_no_longer_than_it_could_have_lived() -> None:
+    world = World(UnreceiptedStore())
+    world.lease = 60
+    world.batch(an_event(CREATED, a_subscription()))
+    later = an_event("invoice.paid", an_invoice(), created=NOW + 1)
+    waits = []
+    for seconds in (0, 59, 1):
+        world.now += seconds
+        waits.append(world.batch(later)[0].reason)
+    assert waits == ["under_way", "under_way", "store_unavailable"], "the last one was told, and not confirmed either"
+    assert names(world.calls)[-1] == "Order Completed"
 
 
 class RacedStore(MemoryStore):
@@ -271,26 +388,26 @@ class RacedStore(MemoryStore):
 
 
 def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
-    """Each sent traits without the other's subscription; whoever writes last must show them together."""
+    """Each would have sent traits without the other's subscription; who comes second shows them together."""
     rival = World()
     second = an_event(CREATED, a_subscription(an_item(a_price(5000)), id="sub_second"))
     world = World(RacedStore(rival, second))
     assert fates(world.batch(an_event(CREATED, a_subscription(id="sub_first")))) == ["delivered"]
-    assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [20, 70]
+    assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [70]
     assert names(world.calls).count("Subscription Created") == 1
     (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
     assert set(profile.subscriptions) == {"sub_first", "sub_second"}
 
 
 def test_a_429_in_a_round_that_has_to_be_done_again_is_heeded_at_once() -> None:
-    """Two invocations met on one customer, so the batch is mapped again: it must not ask again as well."""
-    second = an_event(CREATED, a_subscription(id="sub_second"))
-    world = World(RacedStore(World(), second))
+    """Two invocations met on one customer of a batch, so that one is mapped again: it must not ask again as well."""
+    met = a_subscription(customer="cus_met")
+    world = World(RacedStore(World(), an_event(CREATED, a_subscription(customer="cus_met", id="sub_second"))))
     gate = world.gate = ClosedFor(livemode=True)
     gate.told = lambda *_, livemode: setattr(gate, "livemode", livemode)  # type: ignore[method-assign]
     world.answer = lambda _: Answer(Verdict.RETRY, "http_429", retry_after=90)
-    (verdict,) = world.batch(an_event(CREATED, a_subscription(id="sub_first")))
-    assert (verdict.reason, verdict.wait) == ("circuit_open", 90)
+    verdicts = world.batch(an_event(CREATED, met), an_event(CREATED, a_subscription()))
+    assert [(verdict.reason, verdict.wait) for verdict in verdicts] == [("circuit_open", 90), ("http_429", 90)]
     assert len(world.requests) == 1
 
 

@@ -56,6 +56,12 @@ def test_what_waits_for_others_to_try_counts_their_tries_and_only_a_few_of_its_o
     assert delay(verdict, SETTINGS, lambda: 1.0) == 10 + span
 
 
+@pytest.mark.parametrize(("received", "span"), [(1, 2), (2, 4), (6, 64)])
+def test_what_waits_for_another_batch_to_be_done_looks_again_within_seconds(received: int, span: int) -> None:
+    verdict = Verdicts(Record("1", "{}", received), Fate.RETRY, "under_way")
+    assert delay(verdict, SETTINGS, lambda: 1.0) == span
+
+
 def test_the_longest_wait_is_a_setting() -> None:
     verdict = Verdicts(Record("1", "{}", received=50), Fate.RETRY, "http_503")
     assert delay(verdict, Settings(retry_cap_seconds=900), lambda: 1.0) == 900

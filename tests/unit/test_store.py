@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.memory import Learnt, MemoryStore
-from stripe_to_segment.profile import Profile, SubscriptionRecord
+from stripe_to_segment.profile import Claim, Profile, Receipt, SubscriptionRecord
 from stripe_to_segment.store import DynamoStore, _packed, _unpacked
 from tests.unit.edges import TABLE, Faulty, refusal, state_table
 from tests.unit.shapes import DAY, NOW
@@ -56,7 +57,9 @@ FULL = Profile(
     subscriptions={"sub_1": SUBSCRIPTION, "sub_2": replace(SUBSCRIPTION, status="canceled", plan=None, mrr=None)},
     paid={"usd": 5000, "jpy": -3},
     ledger={"00ff" * 4: TODAY, "a" * 16: TODAY - 40},
-    promised={"b" * 16: (TODAY - 40, -300)},
+    claims={"b" * 16: Claim({"c" * 16: '{"type":"track"}', "d" * 16: "{}"}, shows=True, groups=True, day=TODAY - 40)},
+    delivery="delivery_1",
+    busy_until=NOW + 60,
 )
 ORDER = Learnt("order", "own:live:pi_1", "in_1", NOW)
 
@@ -132,6 +135,49 @@ def test_a_full_record_comes_back_as_it_was(store: AnyStore) -> None:
 def test_an_empty_record_comes_back_as_it_was(store: AnyStore) -> None:
     saved(store, Profile(KEY))
     assert profile_in(store) == Profile(KEY, version=1)
+
+
+def test_a_receipt_comes_back_as_it_was_from_another_environment_too(store: AnyStore, request: Any) -> None:
+    receipt = Receipt(frozenset({"a" * 16, "00ff" * 4}), frozenset({"b" * 16}))
+    store.put_receipt("delivery_1", receipt, NOW)
+    store.put_receipt("delivery_2", Receipt(), NOW)
+    expected = {"delivery_1": receipt, "delivery_2": Receipt()}
+    assert store.receipts(["delivery_1", "delivery_2", "delivery_3"]) == expected
+    if isinstance(store, DynamoStore):
+        other = DynamoStore(request.getfixturevalue("table"), TABLE)
+        assert other.receipts(["delivery_1", "delivery_2", "delivery_3"]) == expected
+
+
+def test_a_receipt_is_kept_as_long_as_the_ledger(table: Any) -> None:
+    DynamoStore(table, TABLE).put_receipt("delivery_1", Receipt(), NOW)
+    assert item_in(table, "receipt#delivery_1")["expires_at"] == {"N": str(NOW + 40 * DAY)}
+
+
+def test_a_receipt_once_known_is_not_asked_for_again(table: Any) -> None:
+    """An environment mostly meets its own deliveries, and a receipt never changes."""
+    store, client, _ = faulty(table, lambda *_: None)
+    store.put_receipt("delivery_1", Receipt(), NOW)
+    DynamoStore(table, TABLE).put_receipt("delivery_2", Receipt(), NOW)
+    for _ in range(2):
+        assert set(store.receipts(["delivery_1", "delivery_2"])) == {"delivery_1", "delivery_2"}
+    assert client.operations == ["put_item", "batch_get_item"]
+
+
+def test_of_the_receipts_of_a_busy_day_only_the_latest_are_kept_in_memory(table: Any) -> None:
+    store = DynamoStore(table, TABLE)
+    for number in range(501):
+        store.put_receipt(f"delivery_{number}", Receipt(), NOW)
+    assert len(store._receipts) == 500
+    assert "delivery_0" not in store._receipts
+
+
+def test_circuits_are_read_along_with_the_records(table: Any) -> None:
+    """Read in a request of their own, a batch of a hundred customers took one request more than it may."""
+    store, client, _ = faulty(table, lambda *_: None)
+    assert store.put_circuit("live", Circuit(4, NOW + 30), Circuit(), NOW)
+    memory = store.load([KEY], [], [], ["live", "test"])
+    assert memory.circuits == {"live": Circuit(4, NOW + 30), "test": Circuit()}
+    assert client.operations == ["put_item", "batch_get_item"]
 
 
 def test_a_circuit_is_closed_until_something_is_written(store: AnyStore) -> None:
@@ -279,18 +325,20 @@ def test_whoever_has_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_
     live = {f"sub_1{number:023}": replace(SUBSCRIPTION, plan="A plan with a name" * 2) for number in range(500)}
     gone = replace(SUBSCRIPTION, status="canceled")
     ended = {f"sub_2{number:023}": replace(gone, as_of=(NOW - 2000 + number, 2)) for number in range(2000)}
+    random = Random(1)  # noqa: S311 - what cannot be compressed, the same each time
     full = Profile(
         KEY,
         subscriptions=ended | live,
         ledger={f"{number:016x}": TODAY - number // 1_000 for number in range(30_000)},
-        promised={f"{number:016x}": (TODAY - number // 1_000, 123_456) for number in range(20_000)},
+        claims={f"{number:016x}": Claim({"c" * 16: random.randbytes(500).hex()}, day=TODAY) for number in range(1_000)},
     )
     store = DynamoStore(table, TABLE)
     saved(store, full)
     kept = profile_in(store)
     assert live.items() <= kept.subscriptions.items(), "who has something now is never forgotten"
     assert set(kept.subscriptions) - set(live) == set(list(ended)[-400:]), "of the others the last to end"
-    assert list(kept.promised.items()) == list(full.promised.items())[:2_000]
+    assert kept.claims
+    assert list(kept.claims.items()) == list(full.claims.items())[-len(kept.claims) :], "the newest"
     assert kept.ledger, "what was delivered last is still known"
     assert list(kept.ledger.items()) == list(full.ledger.items())[: len(kept.ledger)], "the newest"
     saved(store, kept.with_marks(["f" * 16], TODAY))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.identity import profile_key
 from stripe_to_segment.profile import LEDGER_DAYS
+from stripe_to_segment.recalling import recall
 from tests.simulator import __main__ as truth_report
 from tests.simulator import laws, weather
 from tests.simulator.history import History, a_history
@@ -63,13 +64,12 @@ def test_outages_lose_nothing_and_double_nothing(*, mixed: bool) -> None:
 
 @pytest.mark.parametrize("mixed", [False, True], ids=["in order", "shuffled and tripled"])
 def test_what_was_heard_but_not_written_down_is_neither_doubled_nor_stale(*, mixed: bool) -> None:
-    """Writes refused, functions killed after sending, records that another function wrote first."""
+    """Writes refused, functions killed after sending, other functions before and behind; every sum is the truth."""
     runs = {seed: a_history(seed) for seed in range(1, 121)}
-    faults = {}
-    for seed, run in runs.items():
-        ours = weather.through_lost_records(run, seed, mixed=mixed)
-        changes = laws.changes_of(run, ours, living=True)
-        faults[seed] = [*ours.faults, *laws.payments_of(run, ours), *changes, *laws.traits_of(run, ours)]
+    faults = {
+        seed: laws.judged(run, weather.through_lost_records(run, seed, mixed=mixed), ordered=False)
+        for seed, run in runs.items()
+    }
     assert {seed: found for seed, found in faults.items() if found} == {}
 
 
@@ -290,18 +290,19 @@ def test_a_correction_without_an_answer_is_said_again_whatever_is_known_by_then(
     assert changes(world) == [20, -20, 0, 0]
 
 
-def test_a_promise_is_forgotten_when_it_is_kept_or_when_nobody_can_ask_for_it_any_more() -> None:
+def test_a_claim_is_forgotten_when_it_is_settled_or_when_nobody_can_ask_for_it_any_more() -> None:
     world = World()
     world.answer = lambda _: weather.DOWN
     upgrade = seats(3, 1, NOW)
     world.batch(upgrade)
     (profile,) = world.store.load([profile_key(upgrade)], [], []).profiles.values()
-    assert [change for _, change in profile.promised.values()] == [4000]
-    assert profile.pruned(NOW // DAY + LEDGER_DAYS + 1).promised == {}
+    (claim,) = profile.claims.values()
+    assert ['"mrr_change":40' in encoded for encoded in claim.tracks.values()] == [True]
+    assert profile.pruned(NOW // DAY + LEDGER_DAYS + 1).claims == {}
     world.answer = lambda _: laws.ACCEPTED
     world.deliver(upgrade)
-    (profile,) = world.store.load([profile_key(upgrade)], [], []).profiles.values()
-    assert profile.promised == {}
+    memory = recall([upgrade], world.store)
+    assert memory.profiles[profile_key(upgrade)].claims == {}
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])

@@ -47,6 +47,7 @@ class World:
         self.answer: Callable[[Call], Answer] = lambda _: ACCEPTED
         self.enrich: Callable[[dict[str, Any], dict[str, Any]], object] = unchanged
         self.now = NOW + 60
+        self.lease = 0
 
     def _send(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         self.requests.append([call.message_id for call in calls])
@@ -64,7 +65,9 @@ class World:
             Record(str(number), event if isinstance(event, str) else json.dumps(event.body))
             for number, event in enumerate(events)
         ]
-        delivery = Delivery(self.settings, self.store, self._send, self.enrich, self.reader, self.gate)
+        delivery = Delivery(
+            self.settings, self.store, self._send, self.enrich, self.reader, self.gate, lease=self.lease
+        )
         return delivery.deliver(records, self.now)
 
     def deliver(self, *events: StripeEvent) -> list[dict[str, Any]]:

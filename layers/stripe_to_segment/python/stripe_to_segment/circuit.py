@@ -16,7 +16,7 @@ from stripe_to_segment.observability import count, logger
 from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from stripe_to_segment.memory import Store
     from stripe_to_segment.segment_side.answers import Answer
@@ -108,27 +108,28 @@ class Breaker:
         self._base = base
         self._seen: dict[str, Circuit] = {}
 
-    def waits(self, modes: Iterable[bool]) -> dict[bool, Pause | None]:
-        """For how long calls of each of these modes have to wait, None where they may be sent now."""
+    def asks(self, modes: Iterable[bool]) -> dict[str, bool]:
+        """The circuits of these modes to be looked up, by name, because others may have changed them since."""
+        now, names = self._clock(), {circuit_name(livemode=livemode): livemode for livemode in modes}
+        return {name: livemode for name, livemode in names.items() if self._may_have_changed(name, now)}
+
+    def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> dict[bool, Pause | None]:
+        """For how long calls of each of these modes have to wait, None where they may be sent now.
+
+        Of a circuit that has to be looked up and was not, nobody waits.
+        """
         now = self._clock()
+        self._seen.update(looked_up)
         names = {livemode: circuit_name(livemode=livemode) for livemode in modes}
-        unknown = self._look({name for name in names.values() if self._may_have_changed(name, now)})
+        unknown = self.asks(names).keys() - looked_up.keys()
         return {mode: None if name in unknown else self._wait(name, now) for mode, name in names.items()}
 
     def _may_have_changed(self, name: str, now: float) -> bool:
         seen = self._seen.get(name, Circuit())
         return not seen.tripped or seen.probing or seen.until <= now
 
-    def _look(self, names: set[str]) -> set[str]:
-        """Read these circuits in one request; gives those that could not be read."""
-        try:
-            self._seen.update(self._store.circuits(names) if names else {})
-        except StoreUnavailableError:
-            return names
-        return set()
-
     def _wait(self, name: str, now: float) -> Pause | None:
-        seen = self._seen[name]
+        seen = self._seen.get(name, Circuit())
         if not seen.tripped:
             return None
         if seen.until > now:

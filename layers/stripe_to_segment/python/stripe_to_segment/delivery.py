@@ -1,13 +1,15 @@
-"""One batch from the queue: read, look up, map, send in bulk, remember; and for each record what to do with it.
+"""One batch from the queue: read, look up, map, write down, send in bulk; and for each record what to do with it.
 
 Nothing here raises because of Segment, and a StateTable that does not answer means waiting, never a guess.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import uuid
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.copying import copied
 from stripe_to_segment.errors import (
     EnrichError,
     MalformedEventError,
@@ -16,12 +18,12 @@ from stripe_to_segment.errors import (
     ThinEventError,
 )
 from stripe_to_segment.identity import names_user, profile_key
-from stripe_to_segment.judging import Work, judged, lessons, remembering
+from stripe_to_segment.judging import Work, judged, lessons, receipt_of
 from stripe_to_segment.lookups import lookups
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.memory import Learnt
+from stripe_to_segment.memory import DAY, Learnt
 from stripe_to_segment.recalling import known_to, recall
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Verdict
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
 from stripe_to_segment.translation import refusal, translate
 from stripe_to_segment.verdicts import Fate, Verdicts
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Protocol
 
-    from stripe_to_segment.circuit import Pause
+    from stripe_to_segment.circuit import Circuit, Pause
     from stripe_to_segment.composing import Enrich
     from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.memory import Memory, Store
+    from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -53,7 +56,8 @@ if TYPE_CHECKING:
     class Gate(Protocol):
         """Says whether calls of a mode may be sent now, and is told how that went. It must not raise."""
 
-        def waits(self, modes: Iterable[bool]) -> Mapping[bool, Pause | None]: ...
+        def asks(self, modes: Iterable[bool]) -> Collection[str]: ...
+        def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> Mapping[bool, Pause | None]: ...
         def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None: ...
 
 
@@ -61,6 +65,20 @@ __all__ = ["Delivery"]
 
 # Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
 ROUNDS = 5
+
+
+@dataclass(slots=True)
+class _Batch:
+    """How far a batch has come: by record, by messageId, and the records whose calls were written down and sent.
+
+    `delivery` names this one among all deliveries.
+    """
+
+    now: float
+    delivery: str = field(default_factory=lambda: uuid.uuid4().hex)
+    verdicts: dict[str, Verdicts] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    claimed: list[Work] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +99,8 @@ class Delivery:
         Keeps events back while the endpoint is to be left alone; None where nothing is really sent.
     remembers
         False where nothing is really sent, so nothing may be remembered as sent.
+    lease
+        For so many seconds at most a batch may be on its way; nobody else tells anything of its customers meanwhile.
     """
 
     settings: Settings
@@ -90,28 +110,28 @@ class Delivery:
     reader: Reader | None = None
     gate: Gate | None = None
     remembers: bool = True
+    lease: int = 0
 
     def deliver(self, records: Iterable[Record], now: float) -> list[Verdicts]:
         """Deliver a batch; `now` is in epoch seconds. Gives one verdict for each record, in their order."""
+        batch, work = _Batch(now), list[Work]()
         records = list(records)
-        verdicts: dict[str, Verdicts] = {}
-        work: list[Work] = []
         for record in records:
             read = self._read(record)
             if isinstance(read, Work):
                 work.append(read)
             else:
-                verdicts[record.id] = read
+                batch.verdicts[record.id] = read
         # In the order in which they are mapped and sent, identity first.
         work.sort(key=lambda one: _order(one.event, self.settings))
-        accepted: set[str] = set()
         for _ in range(ROUNDS):
             if not work:
                 break
-            work = self._round(work, now, verdicts, accepted)
+            work = self._round(work, batch)
         for left in work:
-            verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
-        return [verdicts[record.id] for record in records]
+            batch.verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
+        self._confirm(batch)
+        return [batch.verdicts[record.id] for record in records]
 
     def _read(self, record: Record) -> Work | Verdicts:
         try:
@@ -125,49 +145,72 @@ class Delivery:
             return Verdicts(record, Fate.IGNORED, refused, event=event)
         return Work(record, event, profile_key(event))
 
-    def _round(self, work: list[Work], now: float, verdicts: dict[str, Verdicts], accepted: set[str]) -> list[Work]:
-        """Do the work once and write it down; gives back what has to be done again on a newer record."""
-        work = self._let_through(work, verdicts)
+    def _round(self, work: list[Work], batch: _Batch) -> list[Work]:
+        """Map the work, write down what it tells, tell it; gives back what has to be mapped again on a newer record."""
+        # What this environment knows to be held back is not even looked up.
+        work = self._let_through(work, {}, batch)
         if not work:
             return []
+        circuits = self.gate.asks({one.event.livemode for one in work}) if self.gate else ()
         try:
-            memory = recall([one.event for one in work], self.store)
+            memory = recall([one.event for one in work], self.store, circuits)
         except StoreUnavailableError as error:
-            for one in work:
-                verdicts[one.record.id] = Verdicts(
-                    one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event
-                )
-            for livemode in {one.event.livemode for one in work}:
-                self._heeded({}, livemode=livemode)
+            batch.verdicts.update((one.record.id, _unwritten(one, error)) for one in work)
             return []
-        before = dict(memory.profiles)
-        learnt = [*self._look_up(work, memory), *self._translate(work, memory, now, verdicts, accepted)]
-        answers = self._send(work)
-        accepted.update(message for message, answer in answers.items() if answer.verdict is Verdict.ACCEPTED)
-        for one in work:
-            if one.translation is not None:
-                verdicts[one.record.id] = judged(one, one.translation, answers)
-                memory.profiles[one.key] = remembering(
-                    one.translation, before[one.key], memory.profiles[one.key], accepted, int(now) // 86_400
-                )
-        if not self.remembers:
-            return []
-        changed = [profile for key, profile in memory.profiles.items() if profile != before.get(key)]
-        errors = self.store.save(changed, learnt, now)
-        return self._after_save(work, errors, verdicts)
+        work = self._let_through(work, memory.circuits, batch)
+        modes = {one.event.livemode for one in work}
+        work = self._not_under_way(work, memory, batch)
+        ready, again = self._write_down(work, memory, batch)
+        self._send(ready, modes, batch)
+        return again
 
-    def _let_through(self, work: list[Work], verdicts: dict[str, Verdicts]) -> list[Work]:
-        """What may be sent now; the rest waits as long as it was told to, without anything being read or mapped."""
+    def _let_through(self, work: list[Work], circuits: Mapping[str, Circuit], batch: _Batch) -> list[Work]:
+        """What may be sent now, by these circuits; the rest waits as long as it was told to, without being mapped."""
         if self.gate is None:
             return work
-        waits = self.gate.waits({one.event.livemode for one in work})
+        waits = self.gate.waits({one.event.livemode for one in work}, circuits)
         for one in work:
             pause = waits[one.event.livemode]
             if pause is not None:
-                verdicts[one.record.id] = Verdicts(
+                batch.verdicts[one.record.id] = Verdicts(
                     one.record, Fate.RETRY, "circuit_open", wait=pause.seconds, tries=pause.tries, event=one.event
                 )
         return [one for one in work if waits[one.event.livemode] is None]
+
+    @staticmethod
+    def _not_under_way(work: list[Work], memory: Memory, batch: _Batch) -> list[Work]:
+        """Without that of customers of whom another invocation is telling something: the two could cross on the way."""
+        free: list[Work] = []
+        for one in work:
+            profile = memory.profiles[one.key]
+            if profile.delivery and profile.busy_until > batch.now:
+                batch.verdicts[one.record.id] = Verdicts(one.record, Fate.RETRY, "under_way", event=one.event)
+            else:
+                free.append(one)
+        return free
+
+    def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
+        """Map, and write down what is told and learnt; gives what may be told, and what met a newer record."""
+        before = dict(memory.profiles)
+        learnt = [*self._look_up(work, memory), *self._translate(work, memory, batch)]
+        errors: Mapping[str, Exception] = {}
+        if self.remembers:
+            changed = [profile for key, profile in memory.profiles.items() if profile != before[key]]
+            errors = self.store.save(changed, learnt, batch.now)
+        ready: list[Work] = []
+        again: list[Work] = []
+        for one in work:
+            if one.translation is None:
+                continue
+            keys = (one.key, *(lesson.key for lesson in lessons(one.event, one.translation)))
+            error = next((errors[key] for key in keys if key in errors), None) if errors else None
+            if error is None:
+                ready.append(one)
+            elif isinstance(error, StoreConflictError):
+                again.append(one)
+            else:
+                batch.verdicts[one.record.id] = _unwritten(one, error)
+        return ready, again
 
     def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
         """Read from the Stripe API what the events leave open; product names are remembered."""
@@ -187,45 +230,57 @@ class Delivery:
                 learnt.append(Learnt("product", key, name, 0))
         return learnt
 
-    def _translate(
-        self, work: list[Work], memory: Memory, now: float, verdicts: dict[str, Verdicts], accepted: set[str]
-    ) -> list[Learnt]:
+    def _translate(self, work: list[Work], memory: Memory, batch: _Batch) -> list[Learnt]:
         """Translate one after the other; what an event teaches serves the next."""
         learnt: list[Learnt] = []
-        under_way = set(accepted)
-        hold_after = int(now) - self.settings.identity_hold_seconds if self.settings.identity_hold_seconds else None
+        now, hold = int(batch.now), self.settings.identity_hold_seconds
         for one in work:
             known = known_to(one.event, memory)
-            one.translation, one.calls = None, ()
+            one.translation = None
             try:
-                translation = translate(one.event, known, self.settings, enrich=self.enrich, hold_after=hold_after)
+                translation = translate(
+                    one.event, known, self.settings, enrich=self.enrich, hold_after=now - hold if hold else None
+                )
             except EnrichError as error:
-                verdicts[one.record.id] = Verdicts(one.record, Fate.DEAD, "enrich_failed", str(error), event=one.event)
+                batch.verdicts[one.record.id] = _dead(one, "enrich_failed", str(error))
                 continue
             except Exception as error:  # noqa: BLE001 - one event that the mapper cannot take must not stop the others
-                verdicts[one.record.id] = Verdicts(
-                    one.record, Fate.DEAD, "mapper_failed", f"{type(error).__name__} while mapping", event=one.event
-                )
+                batch.verdicts[one.record.id] = _dead(one, "mapper_failed", f"{type(error).__name__} while mapping")
                 continue
             one.translation = translation
-            one.calls = tuple(call for call in translation.calls if call.message_id not in under_way)
-            under_way.update(call.message_id for call in one.calls)
             profile = translation.profile
             if translation.counted:
-                profile = profile.with_marks([translation.counted], int(now) // 86_400)
+                profile = profile.with_marks([translation.counted], now // DAY)
+            if translation.claim:
+                profile = profile.with_claim(translation.mark, translation.claim, now // DAY)
+                profile = copied(profile, delivery=batch.delivery, busy_until=now + self.lease)
             memory.profiles[one.key] = profile
             for lesson in lessons(one.event, translation):
                 (memory.orders if lesson.kind == "order" else memory.product_names)[lesson.key] = lesson.value
                 learnt.append(lesson)
         return learnt
 
-    def _send(self, work: list[Work]) -> dict[str, Answer]:
-        answers: dict[str, Answer] = {}
-        for livemode in sorted({one.event.livemode for one in work}, reverse=True):
-            calls = [call for one in work if one.event.livemode is livemode for call in one.calls]
+    def _send(self, work: list[Work], modes: Collection[bool], batch: _Batch) -> None:
+        """Send each call once, however many records have it, and judge the records by the answers."""
+        for livemode in sorted(modes, reverse=True):
+            of_mode = [one for one in work if one.event.livemode is livemode]
+            calls = _not_yet_sent(of_mode, batch)
             told = self.send(calls, livemode=livemode) if calls else {}
-            answers.update(self._heeded(told, livemode=livemode))
-        return answers
+            batch.answers.update(self._heeded(told, livemode=livemode))
+        for one in work:
+            if one.translation is not None:
+                batch.verdicts[one.record.id] = judged(one, one.translation, batch.answers)
+                batch.claimed += [one] if one.translation.claim is not None else []
+
+    def _confirm(self, batch: _Batch) -> None:
+        """Write down what became of what was claimed. Where that fails all of it comes again, in the same words."""
+        if not batch.claimed or not self.remembers:
+            return
+        receipt = receipt_of(batch.claimed, batch.answers, batch.verdicts)
+        try:
+            self.store.put_receipt(batch.delivery, receipt, batch.now)
+        except StoreUnavailableError as error:
+            batch.verdicts.update((one.record.id, _unwritten(one, error)) for one in batch.claimed)
 
     def _heeded(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """The answers, once the gate knows them; with how often it was so, where they open it.
@@ -240,25 +295,25 @@ class Delivery:
             for message, answer in answers.items()
         }
 
-    def _after_save(
-        self, work: list[Work], errors: Mapping[str, Exception], verdicts: dict[str, Verdicts]
-    ) -> list[Work]:
-        again: list[Work] = []
-        for one in work if errors else ():
-            if one.translation is None:
-                continue
-            keys = (one.key, *(lesson.key for lesson in lessons(one.event, one.translation)))
-            error = next((errors[key] for key in keys if key in errors), None)
-            if error is None:
-                continue
-            if isinstance(error, StoreConflictError):
-                again.append(one)
-            else:
-                # Delivered but not written down: a repeat costs a call with the same messageId.
-                verdicts[one.record.id] = Verdicts(
-                    one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event
-                )
-        return again
+
+def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
+    """Every call of these records once."""
+    under_way = set(batch.answers)
+    calls: list[Call] = []
+    for one in work:
+        if one.translation is not None:
+            one.calls = tuple(call for call in one.translation.calls if call.message_id not in under_way)
+            under_way.update(call.message_id for call in one.calls)
+            calls += one.calls
+    return calls
+
+
+def _unwritten(one: Work, error: Exception) -> Verdicts:
+    return Verdicts(one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event)
+
+
+def _dead(one: Work, reason: str, detail: str) -> Verdicts:
+    return Verdicts(one.record, Fate.DEAD, reason, detail, event=one.event)
 
 
 def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int]:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.memory import Learnt
+from stripe_to_segment.profile import Receipt
 from stripe_to_segment.segment_side.answers import Verdict
 from stripe_to_segment.translation import Outcome
 from stripe_to_segment.verdicts import Fate, Verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from stripe_to_segment.profile import Profile
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.translation import Translation
     from stripe_to_segment.verdicts import Record
 
-__all__ = ["Work", "judged", "lessons", "remembering"]
+__all__ = ["Work", "judged", "lessons", "receipt_of"]
 
 
 @dataclass(slots=True)
@@ -50,8 +49,8 @@ def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -
         return replace(told, fate=Fate.WAITING)
     if translation.outcome is Outcome.IGNORED:
         return replace(told, fate=Fate.IGNORED)
-    # All of its calls, also those that another record of this batch carries; what has no answer arrived a round before.
-    given = [answers[call.message_id] for call in translation.calls if call.message_id in answers]
+    # All of its calls, also those that another record of this batch carries.
+    given = [answers[call.message_id] for call in translation.calls]
     if all(answer.verdict is Verdict.ACCEPTED for answer in given):
         return told
     for verdict, fate in (
@@ -86,19 +85,17 @@ def lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
     ]
 
 
-def remembering(translation: Translation, before: Profile, profile: Profile, accepted: set[str], today: int) -> Profile:
-    """The record with what of this event's calls arrived, and without what its mapping took for done and was not."""
-    if translation.outcome is not Outcome.MAPPED:
-        return profile
-    arrived = [call for call in translation.calls if call.message_id in accepted]
-    marks = [call.mark for call in arrived if call.body["type"] == "track"]
-    whole = len(arrived) == len(translation.calls)
-    if translation.calls and whole:
-        marks.append(translation.mark)
-    profile = profile.with_promise(translation.mark, None if whole else translation.change, today)
-    told = all(call in arrived for call in translation.calls if call.body["type"] == "identify")
-    if not told and translation.shows:
-        profile = copied(profile, shown=before.shown)
-    if not told and translation.joins:
-        profile = copied(profile, joined=before.joined)
-    return profile.with_marks(marks, today)
+def receipt_of(claimed: Iterable[Work], answers: Mapping[str, Answer], verdicts: Mapping[str, Verdicts]) -> Receipt:
+    """What became of the calls of these records."""
+    arrived: set[str] = set()
+    given_up: set[str] = set()
+    for one in claimed:
+        if one.translation is None:
+            continue
+        taken = [call for call in one.translation.calls if answers[call.message_id].verdict is Verdict.ACCEPTED]
+        arrived.update(call.mark for call in taken if call.body["type"] == "track")
+        if len(taken) == len(one.translation.calls):
+            arrived.add(one.translation.mark)
+        elif verdicts[one.record.id].fate is not Fate.RETRY:
+            given_up.add(one.translation.mark)
+    return Receipt(frozenset(arrived), frozenset(given_up))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from stripe_to_segment.lookups import Lookup
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.profile import Profile, Receipt
     from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["Learnt", "Memory", "MemoryStore", "Store"]
@@ -33,6 +33,7 @@ class Memory:
     product_names: dict[str, str] = field(default_factory=dict)
     read: dict[Lookup, JsonObject] = field(default_factory=dict)
     as_of: dict[tuple[str, str], int] = field(default_factory=dict)
+    circuits: dict[str, Circuit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,23 @@ class Learnt:
 class Store(Protocol):
     """What is kept between invocations."""
 
-    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
-        """Everything known under these keys. Raises StoreUnavailableError."""
+    def load(
+        self,
+        profiles: Iterable[str],
+        orders: Iterable[str],
+        product_names: Iterable[str],
+        circuits: Collection[str] = (),
+    ) -> Memory:
+        """Everything known under these keys, and these circuits. Raises StoreUnavailableError."""
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write what was learnt, then records whose version is still the one read; gives the errors by key."""
+
+    def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
+        """What became of these deliveries, as far as it was written down. Raises StoreUnavailableError."""
+
+    def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
+        """Write down what became of a delivery. Raises StoreUnavailableError."""
 
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
         """These circuits as they were written down last. Raises StoreUnavailableError."""
@@ -68,9 +81,16 @@ class MemoryStore:
         self.profiles: dict[str, Profile] = {}
         self.learnt: dict[tuple[str, str], Learnt] = {}
         self.last_circuits: dict[str, Circuit] = {}
+        self.known_receipts: dict[str, Receipt] = {}
 
-    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
-        """Everything known under these keys."""
+    def load(
+        self,
+        profiles: Iterable[str],
+        orders: Iterable[str],
+        product_names: Iterable[str],
+        circuits: Collection[str] = (),
+    ) -> Memory:
+        """Everything known under these keys, and these circuits."""
         wanted = [*(("order", key) for key in orders), *(("product", key) for key in product_names)]
         known = [self.learnt[entry] for entry in wanted if entry in self.learnt]
         return Memory(
@@ -78,6 +98,7 @@ class MemoryStore:
             {fact.key: fact.value for fact in known if fact.kind == "order"},
             {fact.key: fact.value for fact in known if fact.kind == "product"},
             as_of={(fact.kind, fact.key): fact.as_of for fact in known},
+            circuits=self.circuits(circuits),
         )
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
@@ -95,6 +116,14 @@ class MemoryStore:
             if known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact
         return errors
+
+    def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
+        """What became of these deliveries, as far as it was written down."""
+        return {name: self.known_receipts[name] for name in deliveries if name in self.known_receipts}
+
+    def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:  # noqa: ARG002 - nothing expires here
+        """Write down what became of a delivery."""
+        self.known_receipts[delivery] = receipt
 
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
         """These circuits as they were written down last."""

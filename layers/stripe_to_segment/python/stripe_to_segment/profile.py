@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.copying import copied
@@ -11,16 +11,19 @@ from stripe_to_segment.copying import copied
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["LEDGER_DAYS", "Profile", "SubscriptionRecord", "Watermark"]
+__all__ = ["LEDGER_DAYS", "Claim", "Profile", "Receipt", "SubscriptionRecord", "Watermark"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
 # So many are kept at most, the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
-# A mark has ten bytes, a promise 32, a subscription about 300. Stripe gives a customer 500 live ones.
-LEDGER_MARKS, PROMISES, SUBSCRIPTIONS = 30_000, 2_000, 900
+# A mark has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
+LEDGER_MARKS, SUBSCRIPTIONS = 30_000, 900
 
 # When an event was created, and its rank within that second: created < updated < deleted.
 type Watermark = tuple[int, int]
+
+# No digest: in place of that of traits of which nobody knows whether they arrived.
+UNSURE = "?"
 
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
@@ -81,16 +84,41 @@ class SubscriptionRecord:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one event tells, written down before it is told: who has to tell it again tells it in the same words.
+
+    `tracks` holds its track calls, encoded, by their marks. What it shows beside them (`shows` an identify with the
+    traits, `joins` one that joins a stranger's history, `groups` a group) is made anew, for it shows what is true by
+    then. `day` is that of the first attempt.
+    """
+
+    tracks: Mapping[str, str] = field(default_factory=dict)
+    shows: bool = False
+    joins: bool = False
+    groups: bool = False
+    day: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one delivery: the marks of tracks and of whole events that arrived, and of events given up."""
+
+    arrived: frozenset[str] = frozenset()
+    given_up: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True)
 class Profile:
     """The record of one customer (or one guest's payment), within one account and mode. No slots: see `copied`.
 
     `told` says as of which epoch second the ids, the opt-out and the consent are true. `stranger` is the anonymousId
     under which calls went out before the user was known; `joined` says that an identify has tied it to the user;
-    `shown` is the digest of the traits last delivered. `paid` sums what was collected less refunds, in minor units by
-    lower-case currency. `ledger` holds the marks of what was delivered or counted, with the day on which that
-    happened. `promised` holds, by the mark of an event that is not delivered yet, the day and the mrr_change in minor
-    units of the attempt to tell it. `version` is the store's, for its conditional write.
+    `shown` is the digest of the traits last delivered, or UNSURE. `paid` sums what was collected less refunds, in
+    minor units by lower-case currency. `ledger` holds the marks of what was delivered or counted, with the day on
+    which that happened. `claims` holds, by its mark, what each event tells that is not known to have arrived. The
+    newest claims are those of `delivery`, which is over once it has a receipt, and without one at the epoch second
+    `busy_until`. `version` is the store's, for its conditional write.
     """
 
     key: str
@@ -108,7 +136,9 @@ class Profile:
     subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
     paid: Mapping[str, int] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
-    promised: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    delivery: str = ""
+    busy_until: int = 0
     version: int = 0
 
     def with_subscription(self, subscription_id: str, record: SubscriptionRecord) -> Profile:
@@ -127,20 +157,47 @@ class Profile:
         new = dict.fromkeys(marks, day)
         return copied(self, ledger={**new, **self.ledger}) if new else self
 
-    def with_promise(self, mark: str, change: int | None, day: int) -> Profile:
-        """With what was said of an event's mrr_change but not confirmed; None where it was, or nothing was said."""
-        kept = {key: promise for key, promise in self.promised.items() if key != mark}
-        if change is not None:
-            kept[mark] = self.promised.get(mark, (day, change))
-        return self if kept == self.promised else copied(self, promised=kept)
+    def with_claim(self, mark: str, claim: Claim, day: int) -> Profile:
+        """With what an event tells; the tracks of an earlier attempt stay as they were."""
+        known = self.claims.get(mark)
+        if known is None:
+            claim = replace(claim, day=day)
+        else:
+            flags = {name: getattr(known, name) or getattr(claim, name) for name in ("shows", "joins", "groups")}
+            claim = replace(known, **flags)
+        return copied(self, claims={**self.claims, mark: claim})
+
+    def settled(self, receipt: Receipt | None) -> Profile:
+        """As it is known to be once the newest delivery's receipt was looked for; None where there is none.
+
+        What is not known to have arrived is taken neither for shown nor for joined.
+        """
+        if not self.claims:
+            return self
+        arrived, over = (receipt.arrived, receipt.arrived | receipt.given_up) if receipt else (set(), set())
+        ledger = dict(self.ledger)
+        for mark, claim in self.claims.items():
+            ledger.update(dict.fromkeys((arrived & {mark, *claim.tracks}) - ledger.keys(), claim.day))
+        doubtful = [claim for mark, claim in self.claims.items() if mark not in arrived]
+        return copied(
+            self,
+            ledger=ledger,
+            claims={
+                mark: replace(claim, shows=False, joins=False)
+                for mark, claim in self.claims.items()
+                if mark not in over
+            },
+            shown=UNSURE if any(claim.shows for claim in doubtful) else self.shown,
+            joined=self.joined and not any(claim.joins for claim in doubtful),
+            delivery="" if receipt else self.delivery,
+        )
 
     def pruned(self, today: int) -> Profile:
         """Without what the ledger is too old for or has no room for, and subscriptions that ended before its span."""
         oldest = today - LEDGER_DAYS
         small = len(self.ledger) <= LEDGER_MARKS and min(self.ledger.values(), default=today) >= oldest
-        if small and not self.promised and all(one.live for one in self.subscriptions.values()):
+        if small and not self.claims and all(one.live for one in self.subscriptions.values()):
             return self
-        promised = {mark: promise for mark, promise in self.promised.items() if promise[0] >= oldest}
         subscriptions = {
             key: record
             for key, record in self.subscriptions.items()
@@ -149,7 +206,7 @@ class Profile:
         return copied(
             self,
             ledger=_most({mark: day for mark, day in self.ledger.items() if day >= oldest}, LEDGER_MARKS, int),
-            promised=_most(promised, PROMISES, lambda promise: promise[0]),
+            claims={mark: claim for mark, claim in self.claims.items() if claim.day >= oldest},
             subscriptions=_most(subscriptions, SUBSCRIPTIONS, lambda record: (record.live, record.as_of)),
         )
 

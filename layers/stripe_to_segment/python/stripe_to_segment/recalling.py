@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["known_to", "recall"]
 
 
-def recall(events: Collection[StripeEvent], store: Store) -> Memory:
+def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[str] = ()) -> Memory:
     """Everything kept that these events need; every customer has a record in it, a new one where none is kept.
+
+    What the records claim is settled with the receipts of those who claimed it. The circuits are read along with them.
 
     Raises StoreUnavailableError.
     """
     keys = {profile_key(event) for event in events}
     orders = {f"{event.scope}:{intent}" for event in events for intent in orders_needed(event)}
     products = {f"{event.scope}:{product}" for event in events for product in products_needed(event)}
-    memory = store.load(keys, orders, products)
+    memory = store.load(keys, orders, products, circuits)
+    deliveries = {profile.delivery for profile in memory.profiles.values() if profile.delivery}
+    receipts = store.receipts(deliveries) if deliveries else {}
     for key in keys:
-        memory.profiles.setdefault(key, Profile(key))
+        profile = memory.profiles.get(key, Profile(key))
+        memory.profiles[key] = profile.settled(receipts.get(profile.delivery))
     return memory
 
 

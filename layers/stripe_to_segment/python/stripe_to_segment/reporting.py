@@ -51,6 +51,8 @@ def _level(verdict: Verdicts) -> Callable[..., None]:
     if verdict.reason == "circuit_open":
         # Not even tried: who tried has said why, and a line each time would be most of what an outage costs.
         return logger.debug
+    if verdict.reason == "under_way":
+        return logger.info
     return logger.error if verdict.fate in {Fate.RETRY, Fate.DEAD} else logger.info
 
 

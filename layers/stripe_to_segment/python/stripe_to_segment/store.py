@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
 from stripe_to_segment.memory import DAY, Learnt, Memory
-from stripe_to_segment.profile import LEDGER_DAYS, Profile, SubscriptionRecord
+from stripe_to_segment.profile import LEDGER_DAYS, Claim, Profile, Receipt, SubscriptionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,11 +27,15 @@ __all__ = ["DynamoStore"]
 KEEP_DAYS = 400
 BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
+# So many are kept in memory.
+RECEIPTS = 500
 MARK_BYTES, DAY_BYTES = 8, 2
 MARK_WIDTH = MARK_BYTES + DAY_BYTES
 # DynamoDB takes 409,600 an item, the attributes' names included.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 ITEM_BYTES = 400_000
+# Of these at most the claims, which nobody can tell anything of while Segment is down for days.
+CLAIMS_BYTES = 100_000
 
 
 class DynamoStore:
@@ -49,19 +54,25 @@ class DynamoStore:
         self._table = table
         self._pause = pause
         self._pool = ThreadPoolExecutor(max_workers=8)
+        self._receipts: dict[str, Receipt] = {}
 
-    def load(self, profiles: Iterable[str], orders: Iterable[str], product_names: Iterable[str]) -> Memory:
-        """Everything known under these keys, in one BatchGetItem for up to a hundred of them."""
-        wanted = [
-            _pk(kind, key)
-            for kind, keys in (("profile", profiles), ("order", orders), ("product", product_names))
-            for key in keys
-        ]
-        memory = Memory()
-        for item in self._get(sorted(set(wanted))):
+    def load(
+        self,
+        profiles: Iterable[str],
+        orders: Iterable[str],
+        product_names: Iterable[str],
+        circuits: Collection[str] = (),
+    ) -> Memory:
+        """Everything known under these keys, and these circuits, in one BatchGetItem for up to a hundred of them."""
+        kinds = (("profile", profiles), ("order", orders), ("product", product_names), ("circuit", circuits))
+        wanted = {_pk(kind, key) for kind, keys in kinds for key in keys}
+        memory = Memory(circuits=dict.fromkeys(circuits, Circuit()))
+        for item in self._get(sorted(wanted)):
             kind, _, key = item["pk"]["S"].partition("#")
             if kind == "profile":
                 memory.profiles[key] = _profile_from(key, item)
+            elif kind == "circuit":
+                memory.circuits[key] = _circuit_from(item)
             else:
                 (memory.orders if kind == "order" else memory.product_names)[key] = item["value"]["S"]
                 memory.as_of[kind, key] = int(item["as_of"]["N"])
@@ -92,11 +103,34 @@ class DynamoStore:
         item = self._call("delete_item", TableName=self._table, Key=wanted, ReturnValues="ALL_OLD").get("Attributes")
         return _profile_from(key, item) if item else None
 
+    def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
+        """What became of these deliveries, as far as it was written down. Raises StoreUnavailableError."""
+        unknown = sorted(_pk("receipt", name) for name in deliveries if name not in self._receipts)
+        for item in self._get(unknown):
+            self._know(item["pk"]["S"].partition("#")[2], _receipt_from(item))
+        return {name: self._receipts[name] for name in deliveries if name in self._receipts}
+
+    def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
+        """Write down what became of a delivery. Raises StoreUnavailableError."""
+        item = {
+            "pk": {"S": _pk("receipt", delivery)},
+            "arrived": {"B": _packed_marks(receipt.arrived)},
+            "given_up": {"B": _packed_marks(receipt.given_up)},
+            "expires_at": _expiry(now, LEDGER_DAYS),
+        }
+        # Nobody else writes it.
+        self._put(item, {})
+        self._know(delivery, receipt)
+
+    def _know(self, delivery: str, receipt: Receipt) -> None:
+        """What was written once never changes, and mostly it is this environment that asks for it."""
+        self._receipts[delivery] = receipt
+        if len(self._receipts) > RECEIPTS:
+            del self._receipts[next(iter(self._receipts))]
+
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
         """These circuits as they were written down last. Raises StoreUnavailableError."""
-        # A read that is a moment late does no harm, and costs half.
-        found = self._get(sorted(_pk("circuit", name) for name in names), consistent=False)
-        return dict.fromkeys(names, Circuit()) | dict(map(_circuit_from, found))
+        return self.load((), (), (), names).circuits
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
@@ -118,13 +152,13 @@ class DynamoStore:
         """Note how far something has come; it never goes back. Raises StoreUnavailableError."""
         self._put_learnt(Learnt("bookmark", name, str(second), second), now)
 
-    def _get(self, keys: list[str], *, consistent: bool = True) -> Iterator[dict[str, Any]]:
+    def _get(self, keys: list[str]) -> Iterator[dict[str, Any]]:
         for start in range(0, len(keys), BATCH_GET_LIMIT):
             waiting = {
                 self._table: {
                     "Keys": [{"pk": {"S": key}} for key in keys[start : start + BATCH_GET_LIMIT]],
                     # A stale read would cost a repeat; a consistent one costs a fraction of a cent.
-                    "ConsistentRead": consistent,
+                    "ConsistentRead": True,
                 }
             }
             for attempt in range(ATTEMPTS):
@@ -186,7 +220,7 @@ class _ConditionFailedError(Exception):
 
 
 def _pk(kind: str, key: str) -> str:
-    """The table's key: `profile`, `order`, `product`, `bookmark` or `circuit`; the key carries account and mode."""
+    """The table's key: `profile`, `order`, `product`, `receipt`, `bookmark` or `circuit`, and a key of that kind."""
     return f"{kind}#{key}"
 
 
@@ -194,9 +228,8 @@ def _expiry(now: float, days: int) -> dict[str, str]:
     return {"N": str(int(now) + days * DAY)}
 
 
-def _circuit_from(item: Mapping[str, Any]) -> tuple[str, Circuit]:
-    name = item["pk"]["S"].partition("#")[2]
-    return name, Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
+def _circuit_from(item: Mapping[str, Any]) -> Circuit:
+    return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
 
 
 def _circuit_item(circuit: Circuit) -> dict[str, Any]:
@@ -220,16 +253,20 @@ def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
 
 def _item_of(profile: Profile, now: float) -> dict[str, Any]:
     record = asdict(profile)
-    for name in ("key", "version", "ledger"):
+    for name in ("key", "version", "ledger", "claims"):
         record.pop(name)
     written = json.dumps({name: value for name, value in record.items() if value}, separators=(",", ":"))
+    taken = len(written)
     item: dict[str, Any] = {
         "pk": {"S": _pk("profile", profile.key)},
         "version": {"N": str(profile.version + 1)},
         "record": {"S": written},
-        # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
-        "ledger": {"B": _packed(profile.ledger)[: max(ITEM_BYTES - len(written), 0) // MARK_WIDTH * MARK_WIDTH]},
     }
+    if profile.claims:
+        item["claims"] = {"B": _packed_claims(profile.claims)}
+        taken += len(item["claims"]["B"])
+    # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
+    item["ledger"] = {"B": _packed(profile.ledger)[: max(ITEM_BYTES - taken, 0) // MARK_WIDTH * MARK_WIDTH]}
     if not profile.live:
         # Nobody who has something now is ever forgotten; the others once no refund or retry can come any more.
         days = LEDGER_DAYS if profile.deleted else KEEP_DAYS
@@ -246,7 +283,7 @@ def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
             **_of(Profile, record),
             "key": key,
             "subscriptions": subscriptions,
-            "promised": {mark: tuple(promise) for mark, promise in record.get("promised", {}).items()},
+            "claims": _unpacked_claims(item["claims"]["B"]) if "claims" in item else {},
             "ledger": _unpacked(item["ledger"]["B"]),
             "version": int(item["version"]["N"]),
         }
@@ -263,6 +300,31 @@ def _subscription_from(values: Mapping[str, Any]) -> SubscriptionRecord:
 def _of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in values.items() if name in names}
+
+
+def _packed_claims(claims: Mapping[str, Claim]) -> bytes:
+    """The newest that there is room for. One that is left out is told anew, as is an event that nobody claimed."""
+    while True:
+        packed = zlib.compress(json.dumps({mark: asdict(claim) for mark, claim in claims.items()}).encode())
+        if len(packed) <= CLAIMS_BYTES:
+            return packed
+        claims = dict([*claims.items()][len(claims) // 2 + 1 :])
+
+
+def _unpacked_claims(packed: bytes) -> dict[str, Claim]:
+    return {mark: Claim(**_of(Claim, values)) for mark, values in json.loads(zlib.decompress(packed)).items()}
+
+
+def _packed_marks(marks: Iterable[str]) -> bytes:
+    return b"".join(map(bytes.fromhex, sorted(marks)))
+
+
+def _unpacked_marks(packed: bytes) -> frozenset[str]:
+    return frozenset(packed[start : start + MARK_BYTES].hex() for start in range(0, len(packed), MARK_BYTES))
+
+
+def _receipt_from(item: Mapping[str, Any]) -> Receipt:
+    return Receipt(**{name: _unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up")})
 
 
 def _packed(ledger: Mapping[str, int]) -> bytes:

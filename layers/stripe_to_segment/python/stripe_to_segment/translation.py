@@ -12,17 +12,18 @@ from stripe_to_segment.copying import copied
 from stripe_to_segment.identity import Rung, Stated, resolve, stated_by, stranger_id
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.gaps import gaps
+from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.traits import shown_digest
-from stripe_to_segment.segment_side.calls import identifier, mark_of
+from stripe_to_segment.profile import Claim
+from stripe_to_segment.segment_side.calls import call_from, identifier, mark_of
 from stripe_to_segment.stripe_side.fields import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from stripe_to_segment.composing import Enrich
     from stripe_to_segment.identity import Identity
     from stripe_to_segment.mapping.facts import Fact, Known
-    from stripe_to_segment.mapping.learning import Lesson
     from stripe_to_segment.profile import Profile
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
@@ -43,11 +44,9 @@ class Outcome(StrEnum):
 class Translation:
     """The calls of one event, and what is known after it.
 
-    `calls` leaves out what the ledger says was delivered. The event's own `mark` joins the ledger once all of them
-    are delivered; `counted`, the mark of its payment, joins it with the profile. `shows` is
-    the digest of the traits that its identify shows, if it has one, and `joins` says that it ties the stranger's
-    history to the user; the profile takes both for done. `change` is the mrr_change, in minor units, that one of the
-    calls says. `unknown` names the numbers that the payload left open.
+    `calls` leaves out what the ledger says was delivered. The profile takes them for done, which is why `claim` is
+    written down with it. The event's own `mark` joins the ledger once all of them are delivered; `counted`, the mark of
+    its payment, joins it with the profile. `unknown` names the numbers that the payload left open.
     """
 
     outcome: Outcome
@@ -56,10 +55,8 @@ class Translation:
     reason: str | None = None
     calls: tuple[Call, ...] = ()
     counted: str | None = None
-    joins: bool = False
-    shows: str | None = None
+    claim: Claim | None = None
     rung: Rung | None = None
-    change: int | None = None
     unknown: tuple[str, ...] = ()
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
@@ -109,13 +106,14 @@ def translate(
     row, mark = CATALOG[event.type], event_mark(event)
     if mark in known.profile.ledger:
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
-    promise = known.profile.promised.get(mark)
-    if promise is not None:
-        known = copied(known, said=promise[1])
-    stated = stated_by(event, settings, known.customer)
-    facts = list(row.facts(event, known))
-    person = _with_person(known.profile, stated, event.created)
-    lesson = row.learns(event, known if person is known.profile else copied(known, profile=person), row.rank)
+    stated, claim = stated_by(event, settings, known.customer), known.profile.claims.get(mark)
+    if claim is None:
+        facts = list(row.facts(event, known))
+        person = _with_person(known.profile, stated, event.created)
+        lesson = row.learns(event, known if person is known.profile else copied(known, profile=person), row.rank)
+    else:
+        # What it tells was written down, with all that it teaches.
+        facts, lesson = [], Lesson(known.profile)
     profile, counted = _with_payment(event, lesson)
     stranger = profile.stranger or stranger_id(event)
     who = resolve(stated, profile, stranger, settings)
@@ -126,7 +124,8 @@ def translate(
 
     if profile.opted_out:
         return learnt(Outcome.IGNORED, profile, reason="analytics_opt_out")
-    if hold_after is not None and rung is Rung.UNKNOWN and event.created > hold_after and _may_be_named_later(event):
+    may_wait = hold_after is not None and event.created > hold_after and claim is None
+    if may_wait and rung is Rung.UNKNOWN and _may_be_named_later(event):
         return Translation(Outcome.HELD, known.profile, mark, "waiting for the user's identity", rung=rung)
     if who is None:
         return learnt(Outcome.IGNORED, profile, reason="unknown user; UNKNOWN_USER_POLICY is skip")
@@ -134,32 +133,42 @@ def translate(
     digest = None if row.identify is Identify.NEVER else shown_digest(profile)
     changed = lesson.changed or profile.shown not in {None, digest}
     shows = row.identify is Identify.ALWAYS or (row.identify is Identify.IF_CHANGED and changed)
-    plan = _IdentifyPlan(who, profile, stranger, shows=digest if shows else None)
-    calls = tuple(finished(_bodies(event, known, plan, facts, settings), event, enrich))
+    plan = _IdentifyPlan(
+        who,
+        profile,
+        stranger,
+        shows=digest if shows else None,
+        groups=profile.group_id != known.profile.group_id or (claim is not None and claim.groups),
+    )
+    calls = tuple(_in_words_said_before(finished(_bodies(event, plan, facts, settings), event, enrich), known.profile))
+    if claim is not None:
+        calls += tuple(map(call_from, claim.tracks.values()))
     fresh = tuple(call for call in calls if call.mark not in known.profile.ledger)
     return learnt(
         Outcome.MAPPED,
         plan.after() if calls else profile,
         calls=fresh,
-        joins=plan.joins,
-        shows=plan.shows,
-        change=next((fact.change for fact in facts if fact.change is not None), None),
+        claim=plan.claim(fresh) if fresh else None,
         unknown=gaps(facts),
         reason=_why_nothing(calls, fresh),
     )
 
 
-def _bodies(
-    event: StripeEvent, known: Known, plan: _IdentifyPlan, facts: list[Fact], settings: Settings
-) -> Iterator[dict[str, Any]]:
+def _in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Call]:
+    """A fact that another event has told, and nobody knows to have arrived, is told in that one's words."""
+    said = {mark: encoded for claim in profile.claims.values() for mark, encoded in claim.tracks.items()}
+    for call in calls:
+        yield call_from(said[call.mark]) if said and call.mark in said else call
+
+
+def _bodies(event: StripeEvent, plan: _IdentifyPlan, facts: list[Fact], settings: Settings) -> Iterator[dict[str, Any]]:
     """The calls in the order in which they should arrive: who it is, what it belongs to, what happened."""
     profile, composer = plan.profile, Composer(event, plan.who, plan.profile, settings)
     if plan.joins_apart:
         yield composer.join(plan.stranger)
     if plan.shows:
         yield composer.identify(plan.anonymous_id)
-    regrouped = profile.group_id != known.profile.group_id
-    if profile.group_id and (regrouped or (plan.shows and event.type.startswith("customer.subscription."))):
+    if profile.group_id and (plan.groups or (plan.shows and event.type.startswith("customer.subscription."))):
         yield composer.group(profile.group_id)
     for fact in facts:
         if fact.name not in settings.drop_events:
@@ -170,13 +179,15 @@ def _bodies(
 class _IdentifyPlan:
     """How this event joins the stranger's history to the user, once for each customer.
 
-    `shows` is the digest of the traits that its identify shows, None where it has none.
+    `shows` is the digest of the traits that its identify shows, None where it has none; `groups` says that the user
+    came into another group.
     """
 
     who: Identity
     profile: Profile
     stranger: str
     shows: str | None
+    groups: bool
 
     @property
     def _known(self) -> bool:
@@ -201,6 +212,11 @@ class _IdentifyPlan:
     def joins(self) -> bool:
         """Whether this event's identify is the one that joins."""
         return self._to_join and (self.shows is not None or self.joins_apart)
+
+    def claim(self, calls: Iterable[Call]) -> Claim:
+        """What these calls of the event tell."""
+        tracks = {call.mark: call.encoded.decode() for call in calls if call.body["type"] == "track"}
+        return Claim(tracks, self.shows is not None, self.joins, self.groups)
 
     def after(self) -> Profile:
         """The record once the calls are out."""

@@ -22,13 +22,12 @@ class Fact:
 
     `key` makes it the same fact however often and in however many events Stripe states it: an object's id and, where
     it can happen more than once, what tells the times apart. Amounts in `properties` are `Decimal`s in major units;
-    None means unknown and does not reach the wire. `change` is its mrr_change once more, in minor units.
+    None means unknown and does not reach the wire.
     """
 
     name: Name
     key: str
     properties: dict[str, Any]
-    change: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class Known:
     """What is known beside the event. No slots: see `copied`.
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
-    key allows it: the Customer, and a Checkout Session's line items. `said` is the mrr_change, in minor units, of an
-    earlier attempt to tell this event, which may have arrived although nobody answered.
+    key allows it: the Customer, and a Checkout Session's line items.
     """
 
     profile: Profile
@@ -45,7 +43,6 @@ class Known:
     orders: Mapping[str, str] = field(default_factory=dict)
     customer: JsonObject | None = None
     line_items: Sequence[JsonObject] = ()
-    said: int | None = None
 
 
 def plan_name(price: Price, known: Known) -> str | None:

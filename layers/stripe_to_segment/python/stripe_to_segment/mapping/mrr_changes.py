@@ -53,12 +53,7 @@ def counted_by_update(before: State, after: State) -> tuple[int | None, int | No
 
 
 def change_of(event: StripeEvent, known: Known, was: int | None, now: int | None) -> int | None:
-    """By how many minor units this event changed the mrr, less what an end that arrived before it has told.
-
-    What was said of it before is said again: Segment keeps the first of two.
-    """
-    if known.said is not None:
-        return known.said
+    """By how many minor units this event changed the mrr, less what an end that arrived before it has told."""
     if was is None or now is None:
         return None
     record = record_in(event, known)

@@ -69,9 +69,6 @@ def better_known(event: StripeEvent, known: Known, record: SubscriptionRecord) -
     was, now = counted(event, known)
     if record.lost is None or was is None or now is None or event.type.endswith(".deleted"):
         return record
-    if known.said is not None:
-        # Corrected when it was said for the first time.
-        return record
     if not knows_better(event, record, was, now):
         return record
     change = change_of(event, known, was, now)

@@ -188,8 +188,7 @@ def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
     days = None if start is None else max(end - start, 0) // 86_400
     fact = _fact(Name.SUBSCRIPTION_CANCELLED, event, state, known, "", {**_why(event.object), "days_active": days})
     lost = lost_mrr(event, state, record)
-    change = None if lost is None else -lost
-    yield _bearing(fact, change if known.said is None else known.said, state)
+    yield _bearing(fact, None if lost is None else -lost, state)
     if ended_in_trial(event, record):
         yield _trial_fact(Name.TRIAL_ENDED, event, state, known, converted=False)
 
@@ -236,7 +235,7 @@ def _fact(  # noqa: PLR0913, PLR0917 - the one place where a subscription fact i
 def _bearing(fact: Fact, change: int | None, state: State) -> Fact:
     """The fact with the event's mrr_change."""
     properties = {**fact.properties, "mrr_change": major(change, state.currency)}
-    return replace(fact, properties=properties, change=change)
+    return replace(fact, properties=properties)
 
 
 def _trial_fact(name: Name, event: StripeEvent, state: State, known: Known, *, converted: bool | None = None) -> Fact:

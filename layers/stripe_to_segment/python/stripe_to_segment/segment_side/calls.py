@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["MAX_CALL_BYTES", "Call", "encode", "fitting", "identifier", "mark_of", "message_id", "wire"]
+__all__ = ["MAX_CALL_BYTES", "Call", "call_from", "encode", "fitting", "identifier", "mark_of", "message_id", "wire"]
 
 # Any fixed value serves; changing it would send every fact of the last 24 hours twice.
 NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11").bytes
@@ -42,6 +42,11 @@ class Call:
     def mark(self) -> str:
         """The ledger's short form of the messageId."""
         return mark_of(self.message_id)
+
+
+def call_from(encoded: str) -> Call:
+    """A call that was encoded before."""
+    return Call(json.loads(encoded), encoded.encode())
 
 
 def identifier(*parts: str) -> str:
