@@ -65,8 +65,8 @@ SECRET_SECONDS, ENVIRONMENTS = 300, 2
 # Waiting is not measured here, so it is assumed, generously: Lambda bills it too.
 SQS_SECONDS, DYNAMODB_SECONDS, SEGMENT_SECONDS = 0.010, 0.010, 0.150
 WRITES_AT_A_TIME = 8
-# Of DynamoDB, for a batch: the circuit, the customers, the names of their products.
-READS = 3
+# Of DynamoDB, for a batch: the customers with the names of their products, their last receipts, the batch's receipt.
+SHARED_REQUESTS = 3
 # What the API writes to its access log for a request; CloudWatch adds 26 bytes to every line. Lambda's own lines are
 # switched off in template.yaml (SystemLogLevel).
 ACCESS_LINE_BYTES, LINE_OVERHEAD = 170, 26
@@ -139,11 +139,11 @@ def receive_seconds(figures: dict[str, Any], megabytes: int) -> float:
 
 
 def deliver_seconds(figures: dict[str, Any], megabytes: int, load: Load) -> float:
-    """The same for an event of a batch; its records are written while others wait, its calls and reads are shared."""
+    """The same for an event of a batch; its records are written while others wait, the rest is shared."""
     share, asked = megabytes / ONE_PROCESSOR_MB, figures["loads"][str(load.batch)]
     call = figures["dynamodb"] / share
     write = max(call, DYNAMODB_SECONDS / WRITES_AT_A_TIME) * asked["writes"]
-    shared = SEGMENT_SECONDS + DYNAMODB_SECONDS + READS * call
+    shared = SEGMENT_SECONDS + SHARED_REQUESTS * max(call, DYNAMODB_SECONDS)
     return float(figures["deliver"] / share + write + shared / load.batch)
 
 

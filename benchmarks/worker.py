@@ -167,7 +167,8 @@ def _one_batch(receiver: Receiver, batch: dict[str, Any]) -> dict[str, Any]:
     return {
         "https requests": receiver.requests - before,
         "reads": table.requests["BatchGetItem"],
-        "writes": table.requests["PutItem"],
+        "writes": table.requests["conditional PutItem"],
+        "receipts": table.requests["receipt"],
         "keys read": table.keys_read,
         "write units": table.units["written"],
     }
@@ -192,7 +193,7 @@ def _load(receiver: Receiver, size: int) -> dict[str, float]:
     time.sleep(SETTLE_SECONDS)
     return {
         "written": table.units["written"] / len(texts),
-        "writes": table.requests["PutItem"] / len(texts),
+        "writes": table.requests["conditional PutItem"] / len(texts),
         "read": table.units["read"] / len(texts),
         "sent": (receiver.bytes - before) / len(texts),
         "log deliver": len(log) / len(texts),

@@ -24,12 +24,13 @@ Json = dict[str, Any]
 
 # What a call says beside its fact: as whom it is sent, and what was known besides when it was made. In another order
 # than that of the expectation more or less is known; the sums and the traits have laws of their own.
-KNOWLEDGE = ("userId", "anonymousId", "context")
-KNOWN = {"mrr_change", "plan", "after_trial"}
-# A refund that comes before its order's events knows the payment only.
-KNOWN_OF = {"Order Refunded": KNOWN | {"order_id"}}
-# An end tells that a trial ended where, as far as is known then, none of its events says otherwise.
-DEPENDS_ON_ORDER = {"Trial Ended"}
+KNOWLEDGE = {"type", "userId", "anonymousId", "context", "mrr_change", "plan", "after_trial"}
+KNOWN_OF = {
+    # A refund that comes before its order's events knows the payment only.
+    "Order Refunded": {"order_id"},
+    # A trial that nobody paid for ends with a pause, and with an end seconds later: the first to arrive tells.
+    "Trial Ended": {"timestamp", "status", "mrr"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,6 @@ def _of_customer(history: History, calls: list[Json], settings: Settings) -> Ite
     for message_id in expected.keys() | arrived.keys():
         call, other = expected.get(message_id), arrived.get(message_id)
         name = (call or other or {})["event"]
-        if name in DEPENDS_ON_ORDER:
-            continue
         if other is None:
             yield "lost", f"{name} {message_id}"
         elif call is None:
@@ -105,12 +104,11 @@ def of_dead_letters(evil: Sequence[Poison], letters: Sequence[Message]) -> Itera
 
 def _fact(call: Mapping[str, Any]) -> Json:
     """What a call says, without what depends on what else was known."""
-    properties = call.get("properties", {})
-    leave = KNOWN_OF.get(str(call.get("event")), KNOWN)
-    said = {name: value for name, value in properties.items() if name not in leave}
-    return {name: value for name, value in call.items() if name not in {*KNOWLEDGE, "properties"}} | {"said": said}
+    leave = KNOWLEDGE | KNOWN_OF.get(call["event"], set())
+    said = {**call, **call["properties"]}
+    return {name: value for name, value in said.items() if name not in leave | {"properties"}}
 
 
 def _with_decimals(call: Json) -> Json:
-    read: Json = json.loads(json.dumps(call), parse_float=Decimal, parse_int=Decimal)
+    read: Json = json.loads(json.dumps(call, default=float), parse_float=Decimal, parse_int=Decimal)
     return read

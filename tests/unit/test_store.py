@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from dataclasses import replace
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
+from stripe_to_segment.identity import profile_key
 from stripe_to_segment.memory import Learnt, MemoryStore
+from stripe_to_segment.packing import WORDS, packed_ledger, unpacked_ledger
 from stripe_to_segment.profile import Claim, Profile, Receipt, SubscriptionRecord
-from stripe_to_segment.store import DynamoStore, _packed, _unpacked
+from stripe_to_segment.store import DynamoStore
 from tests.unit.edges import TABLE, Faulty, refusal, state_table
-from tests.unit.shapes import DAY, NOW
+from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice
+from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -510,13 +514,43 @@ def test_what_was_learnt_is_kept_for_a_year_and_a_month(table: Any) -> None:
 
 
 def test_a_month_of_one_customers_facts_fits_the_first_kilobyte() -> None:
-    assert len(_packed({f"{number:016x}": TODAY for number in range(60)})) == 600
+    assert len(packed_ledger({f"{number:016x}": TODAY for number in range(60)})) == 600
+
+
+def test_the_words_that_compression_starts_from_never_change() -> None:
+    """Nobody could read a record that was written with others; new words need an attribute of their own."""
+    digest = "fbc9c20422db071dc9757723dc74e7345d90ba710d624db5604f36f6b7730797"
+    assert hashlib.sha256(WORDS).hexdigest() == digest
+
+
+def test_a_record_of_the_first_release_is_read(table: Any) -> None:
+    """It was plain JSON, and had no claims."""
+    item = {
+        "pk": {"S": f"profile#{KEY}"},
+        "version": {"N": "3"},
+        "record": {"S": json.dumps({"user_id": "user_1", "shown": "digest", "promised": {"b" * 16: [TODAY, 5]}})},
+        "ledger": {"B": packed_ledger({"a" * 16: TODAY})},
+    }
+    table.put_item(TableName=TABLE, Item=item)
+    expected = Profile(KEY, user_id="user_1", shown="digest", ledger={"a" * 16: TODAY}, version=3)
+    assert profile_in(DynamoStore(table, TABLE)) == expected
+
+
+def test_a_record_with_what_it_claims_costs_one_write_unit(table: Any) -> None:
+    """DynamoDB charges for each kilobyte: uncompressed, a record with two calls took three."""
+    world = World(DynamoStore(table, TABLE))
+    event = an_event("customer.subscription.created", a_subscription())
+    world.batch(event, an_event("invoice.paid", an_invoice()))
+    (profile,) = world.store.load([profile_key(event)], [], []).profiles.values()
+    assert sum(len(claim.tracks) for claim in profile.claims.values()) == 2
+    item = item_in(table, f"profile#{profile_key(event)}")
+    assert sum(len(name) + len(next(iter(value.values()))) for name, value in item.items()) < 1024
 
 
 @given(st.dictionaries(st.binary(min_size=8, max_size=8).map(bytes.hex), st.integers(0, 2**16 - 1)))
 def test_a_ledger_is_packed_without_loss(ledger: dict[str, int]) -> None:
-    packed = _packed(ledger)
-    assert _unpacked(packed) == ledger
+    packed = packed_ledger(ledger)
+    assert unpacked_ledger(packed) == ledger
     assert len(packed) == 10 * len(ledger)
 
 

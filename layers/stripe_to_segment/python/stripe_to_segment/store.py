@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,15 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
 from stripe_to_segment.memory import DAY, Learnt, Memory
+from stripe_to_segment.packing import (
+    MARK_WIDTH,
+    compressed,
+    decompressed,
+    packed_ledger,
+    packed_marks,
+    unpacked_ledger,
+    unpacked_marks,
+)
 from stripe_to_segment.profile import LEDGER_DAYS, Claim, Profile, Receipt, SubscriptionRecord
 
 if TYPE_CHECKING:
@@ -29,13 +37,11 @@ BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
 # So many are kept in memory.
 RECEIPTS = 500
-MARK_BYTES, DAY_BYTES = 8, 2
-MARK_WIDTH = MARK_BYTES + DAY_BYTES
 # DynamoDB takes 409,600 an item, the attributes' names included.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 ITEM_BYTES = 400_000
-# Of these at most the claims, which nobody can tell anything of while Segment is down for days.
-CLAIMS_BYTES = 100_000
+# Of these at most what is no ledger.
+RECORD_BYTES = 200_000
 
 
 class DynamoStore:
@@ -114,8 +120,8 @@ class DynamoStore:
         """Write down what became of a delivery. Raises StoreUnavailableError."""
         item = {
             "pk": {"S": _pk("receipt", delivery)},
-            "arrived": {"B": _packed_marks(receipt.arrived)},
-            "given_up": {"B": _packed_marks(receipt.given_up)},
+            "arrived": {"B": packed_marks(receipt.arrived)},
+            "given_up": {"B": packed_marks(receipt.given_up)},
             "expires_at": _expiry(now, LEDGER_DAYS),
         }
         # Nobody else writes it.
@@ -228,6 +234,10 @@ def _expiry(now: float, days: int) -> dict[str, str]:
     return {"N": str(int(now) + days * DAY)}
 
 
+def _receipt_from(item: Mapping[str, Any]) -> Receipt:
+    return Receipt(**{name: unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up")})
+
+
 def _circuit_from(item: Mapping[str, Any]) -> Circuit:
     return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
 
@@ -252,21 +262,15 @@ def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
 
 
 def _item_of(profile: Profile, now: float) -> dict[str, Any]:
-    record = asdict(profile)
-    for name in ("key", "version", "ledger", "claims"):
-        record.pop(name)
-    written = json.dumps({name: value for name, value in record.items() if value}, separators=(",", ":"))
-    taken = len(written)
+    record = _written(profile)
+    # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
+    ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // MARK_WIDTH * MARK_WIDTH]
     item: dict[str, Any] = {
         "pk": {"S": _pk("profile", profile.key)},
         "version": {"N": str(profile.version + 1)},
-        "record": {"S": written},
+        "record": {"B": record},
+        "ledger": {"B": ledger},
     }
-    if profile.claims:
-        item["claims"] = {"B": _packed_claims(profile.claims)}
-        taken += len(item["claims"]["B"])
-    # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
-    item["ledger"] = {"B": _packed(profile.ledger)[: max(ITEM_BYTES - taken, 0) // MARK_WIDTH * MARK_WIDTH]}
     if not profile.live:
         # Nobody who has something now is ever forgotten; the others once no refund or retry can come any more.
         days = LEDGER_DAYS if profile.deleted else KEEP_DAYS
@@ -274,17 +278,45 @@ def _item_of(profile: Profile, now: float) -> dict[str, Any]:
     return item
 
 
+def _written(profile: Profile) -> bytes:
+    """The record: a line of JSON, and one for each call that it claims, which is kept as it is.
+
+    Where there is no room for all claims the newest are kept; an event without one is told anew, as if it had none.
+    """
+    record = _without_blanks(asdict(profile))
+    for name in ("key", "version", "ledger"):
+        record.pop(name, None)
+    claims = record.pop("claims", {})
+    while True:
+        known = {mark: _without_blanks(claim | {"tracks": [*claim["tracks"]]}) for mark, claim in claims.items()}
+        calls = [call for claim in claims.values() for call in claim["tracks"].values()]
+        written = compressed([json.dumps(record | {"claims": known}, separators=(",", ":")), *calls])
+        if len(written) <= RECORD_BYTES or not claims:
+            return written
+        claims = dict([*claims.items()][len(claims) // 2 + 1 :])
+
+
+def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
+
 def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
     """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
-    record = json.loads(item["record"]["S"])
+    written = item["record"]
+    head, *calls = decompressed(written["B"]) if "B" in written else [written["S"]]
+    record = json.loads(head)
     subscriptions = {key: _subscription_from(values) for key, values in record.pop("subscriptions", {}).items()}
+    told, claims = iter(calls), {}
+    for mark, values in record.pop("claims", {}).items():
+        known = _of(Claim, values)
+        claims[mark] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
     return Profile(
         **{
             **_of(Profile, record),
             "key": key,
             "subscriptions": subscriptions,
-            "claims": _unpacked_claims(item["claims"]["B"]) if "claims" in item else {},
-            "ledger": _unpacked(item["ledger"]["B"]),
+            "claims": claims,
+            "ledger": unpacked_ledger(item["ledger"]["B"]),
             "version": int(item["version"]["N"]),
         }
     )
@@ -300,40 +332,3 @@ def _subscription_from(values: Mapping[str, Any]) -> SubscriptionRecord:
 def _of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in values.items() if name in names}
-
-
-def _packed_claims(claims: Mapping[str, Claim]) -> bytes:
-    """The newest that there is room for. One that is left out is told anew, as is an event that nobody claimed."""
-    while True:
-        packed = zlib.compress(json.dumps({mark: asdict(claim) for mark, claim in claims.items()}).encode())
-        if len(packed) <= CLAIMS_BYTES:
-            return packed
-        claims = dict([*claims.items()][len(claims) // 2 + 1 :])
-
-
-def _unpacked_claims(packed: bytes) -> dict[str, Claim]:
-    return {mark: Claim(**_of(Claim, values)) for mark, values in json.loads(zlib.decompress(packed)).items()}
-
-
-def _packed_marks(marks: Iterable[str]) -> bytes:
-    return b"".join(map(bytes.fromhex, sorted(marks)))
-
-
-def _unpacked_marks(packed: bytes) -> frozenset[str]:
-    return frozenset(packed[start : start + MARK_BYTES].hex() for start in range(0, len(packed), MARK_BYTES))
-
-
-def _receipt_from(item: Mapping[str, Any]) -> Receipt:
-    return Receipt(**{name: _unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up")})
-
-
-def _packed(ledger: Mapping[str, int]) -> bytes:
-    """Ten bytes a mark, so that a month of one customer's facts fits the first kilobyte DynamoDB charges for."""
-    return b"".join(bytes.fromhex(mark) + day.to_bytes(DAY_BYTES) for mark, day in ledger.items())
-
-
-def _unpacked(packed: bytes) -> dict[str, int]:
-    return {
-        packed[start : start + MARK_BYTES].hex(): int.from_bytes(packed[start + MARK_BYTES : start + MARK_WIDTH])
-        for start in range(0, len(packed), MARK_WIDTH)
-    }

@@ -33,6 +33,8 @@ __all__ = [
 TOLD_APART = frozenset({"paused", "canceled"})
 # So many seconds after a trial's end Stripe may get round to ending or pausing what nobody paid for.
 LATE = 300
+# And a day where nothing is known to have come of the trial.
+VERY_LATE = 86_400
 
 
 def counted(event: StripeEvent, known: Known) -> tuple[int | None, int | None]:
@@ -86,10 +88,12 @@ def _record_before(event: StripeEvent, known: Known) -> SubscriptionRecord | Non
 
 
 def ended_in_trial(event: StripeEvent, record: SubscriptionRecord | None) -> bool:
-    """Whether the end came in a trial or, as where no payment method was given, with the end of it."""
-    if record is not None and record.status == "trialing":
-        return True
-    return _with_the_trial(event, late=LATE if record is None else 0)
+    """Whether the end came in a trial or, as where no payment method was given, with the end of it.
+
+    A record may still be of the trial although it converted, a year ago: what tells is the trial's end.
+    """
+    in_trial = record is not None and record.status == "trialing"
+    return _with_the_trial(event, late=VERY_LATE if in_trial else LATE)
 
 
 def _with_the_trial(event: StripeEvent, late: int) -> bool:
