@@ -56,7 +56,7 @@ def test_what_waits_for_others_to_try_counts_their_tries_and_only_a_few_of_its_o
     assert delay(verdict, SETTINGS, lambda: 1.0) == 10 + span
 
 
-@pytest.mark.parametrize(("received", "span"), [(1, 2), (2, 4), (6, 64)])
+@pytest.mark.parametrize(("received", "span"), [(1, 2), (2, 4), (6, 60), (50, 60)])
 def test_what_waits_for_another_batch_to_be_done_looks_again_within_seconds(received: int, span: int) -> None:
     verdict = Verdicts(Record("1", "{}", received), Fate.RETRY, "under_way")
     assert delay(verdict, SETTINGS, lambda: 1.0) == span

@@ -5,7 +5,7 @@ Nothing here raises because of Segment, and a StateTable that does not answer me
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ class _Batch:
     """
 
     now: float
-    delivery: str = field(default_factory=lambda: secrets.token_hex(8))
+    delivery: str = field(default_factory=lambda: os.urandom(8).hex())
     verdicts: dict[str, Verdicts] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     claimed: list[Work] = field(default_factory=list)

@@ -18,8 +18,8 @@ CAP_SECONDS = 3600
 HOLD_STEP_SECONDS = 5
 # So many receipts of its own count for a record that waits for others to try: a backlog must not spin either.
 RECEIPTS_THAT_COUNT = 4
-# Another batch is mostly done within a second.
-UNDER_WAY_BASE_SECONDS = 2
+# Another batch is mostly done within a second, and after a minute it cannot be alive any more.
+UNDER_WAY_BASE_SECONDS, UNDER_WAY_CAP_SECONDS = 2, 60
 
 
 def backoff(tries: int, base: int, cap: int, draw: Callable[[], float]) -> int:
@@ -41,7 +41,9 @@ def delay(verdict: Verdicts, settings: Settings, draw: Callable[[], float]) -> i
     tries = verdict.record.received
     if verdict.tries is not None:
         tries = max(verdict.tries, min(tries, RECEIPTS_THAT_COUNT))
-    base = UNDER_WAY_BASE_SECONDS if verdict.reason == "under_way" else settings.retry_base_seconds
-    pause = backoff(tries, base, settings.retry_cap_seconds, draw)
+    base, cap = settings.retry_base_seconds, settings.retry_cap_seconds
+    if verdict.reason == "under_way":
+        base, cap = UNDER_WAY_BASE_SECONDS, UNDER_WAY_CAP_SECONDS
+    pause = backoff(tries, base, cap, draw)
     # Everybody told to wait the same time must not come back in the same second, nor for ever every few seconds.
     return min(CAP_SECONDS, (verdict.wait or 0) + pause)
