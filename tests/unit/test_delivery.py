@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.circuit import Pause
-from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
@@ -325,6 +325,35 @@ def test_an_event_that_was_given_up_is_mapped_anew_when_it_is_redriven() -> None
     world.enrich = lambda call, _: {**call, "properties": {"mended": True}}
     assert fates(world.batch(event)) == ["delivered"]
     assert [call["properties"] for call in world.calls] == [{"mended": True}]
+
+
+def test_of_two_copies_in_a_batch_neither_takes_the_others_missing_call_for_arrived() -> None:
+    """The second had the track alone, which arrived; so the event was taken for done, and nobody was identified."""
+    world = World()
+    world.batch(an_event(CREATED, a_subscription()))
+    more = an_event(UPDATED, a_subscription(an_item(quantity=3)), previous={"quantity": 1}, created=NOW + 1)
+    world.answer = lambda call: DOWN if call.body["type"] == "identify" else ACCEPTED
+    assert fates(world.batch(more, more)) == ["retry", "delivered"]
+    world.answer = lambda _: ACCEPTED
+    world.batch(more)
+    assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [20, 60]
+
+
+class UnansweredStore(MemoryStore):
+    """A StateTable whose first answer to a write got lost, so that the SDK's second try met its first."""
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        first = not self.profiles
+        errors = super().save(profiles, learnt, now)
+        return {profile.key: StoreConflictError(profile.key) for profile in profiles} if first else errors
+
+
+def test_a_claim_whose_answer_got_lost_is_not_taken_for_somebody_elses() -> None:
+    """It would have been waited for until it could not be alive any more."""
+    world = World(UnansweredStore())
+    world.lease = 60
+    assert fates(world.batch(an_event(CREATED, a_subscription()))) == ["delivered"]
+    assert names(world.calls) == ["identify", "Subscription Created"]
 
 
 class WatchedStore(MemoryStore):

@@ -183,7 +183,8 @@ class Delivery:
         free: list[Work] = []
         for one in work:
             profile = memory.profiles[one.key]
-            if profile.delivery and profile.busy_until > batch.now:
+            # It may be our own: written, and the answer lost.
+            if profile.delivery not in {"", batch.delivery} and profile.busy_until > batch.now:
                 batch.verdicts[one.record.id] = Verdicts(one.record, Fate.RETRY, "under_way", event=one.event)
             else:
                 free.append(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -86,16 +87,15 @@ def lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
 
 
 def receipt_of(claimed: Iterable[Work], answers: Mapping[str, Answer], verdicts: Mapping[str, Verdicts]) -> Receipt:
-    """What became of the calls of these records."""
+    """What became of the calls of these records. Two of them may be copies of one event, with different calls left."""
     arrived: set[str] = set()
-    given_up: set[str] = set()
+    fates: dict[str, set[Fate]] = defaultdict(set)
     for one in claimed:
-        if one.translation is None:
-            continue
-        taken = [call for call in one.translation.calls if answers[call.message_id].verdict is Verdict.ACCEPTED]
-        arrived.update(call.mark for call in taken if call.body["type"] == "track")
-        if len(taken) == len(one.translation.calls):
-            arrived.add(one.translation.mark)
-        elif verdicts[one.record.id].fate is not Fate.RETRY:
-            given_up.add(one.translation.mark)
-    return Receipt(frozenset(arrived), frozenset(given_up))
+        if one.translation is not None:
+            taken = [call for call in one.translation.calls if answers[call.message_id].verdict is Verdict.ACCEPTED]
+            arrived.update(call.mark for call in taken if call.body["type"] == "track")
+            fates[one.translation.mark].add(verdicts[one.record.id].fate)
+    return Receipt(
+        frozenset(arrived | {mark for mark, found in fates.items() if found == {Fate.DELIVERED}}),
+        frozenset(mark for mark, found in fates.items() if not found & {Fate.DELIVERED, Fate.RETRY}),
+    )
