@@ -26,7 +26,7 @@ from stripe_to_segment.verdicts import Fate
 
 # What is hopeless comes again where it could not be put away.
 COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
-# Left over for writing the records down and answering, in seconds.
+# Left over for the receipt, the queues and the answer, in seconds.
 RESERVE = 8.0
 # Two environments may not agree on the time, in seconds.
 CLOCKS_DIFFER = 2

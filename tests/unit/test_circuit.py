@@ -58,7 +58,7 @@ def pause_of(breaker: Breaker, *, livemode: bool = True) -> Pause | None:
     """The pause that events have to make, once what has to be looked up was looked up."""
     known = breaker.waits([livemode], {})[livemode]
     names = breaker.asks([livemode])
-    return known if not names else breaker.waits([livemode], breaker._store.circuits(names))[livemode]
+    return breaker.waits([livemode], breaker._store.load([], [], [], names).circuits)[livemode] if names else known
 
 
 def waited(breaker: Breaker, *, livemode: bool = True) -> int | None:

@@ -1,7 +1,7 @@
 """The circuit breaker before Segment: what one invocation learns of it, all of them heed.
 
 A 429, a `Retry-After` or several failures in a row open the circuit of a mode. While it is open, events of that mode go
-back to the queue unread. Once its time is over, one invocation probes; the others wait for what it hears. Nothing is
+back to the queue unmapped. Once its time is over, one invocation probes; the others wait for what it hears. Nothing is
 written while all goes well. https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/circuit-breaker.html
 """
 
@@ -90,7 +90,8 @@ def _pause(failures: int, base: int) -> int:
 class Breaker:
     """The circuits of this stack, in the store, and what this environment saw of them last.
 
-    A store that does not answer breaks nothing here: sending without knowing is what would happen without a breaker.
+    They are read along with the customers' records. A write that fails breaks nothing: sending without knowing is what
+    would happen without a breaker.
 
     Parameters
     ----------
@@ -108,10 +109,10 @@ class Breaker:
         self._base = base
         self._seen: dict[str, Circuit] = {}
 
-    def asks(self, modes: Iterable[bool]) -> dict[str, bool]:
-        """The circuits of these modes to be looked up, by name, because others may have changed them since."""
-        now, names = self._clock(), {circuit_name(livemode=livemode): livemode for livemode in modes}
-        return {name: livemode for name, livemode in names.items() if self._may_have_changed(name, now)}
+    def asks(self, modes: Iterable[bool]) -> set[str]:
+        """The circuits of these modes, by name, that have to be looked up because others may have changed them."""
+        now, names = self._clock(), {circuit_name(livemode=livemode) for livemode in modes}
+        return {name for name in names if self._may_have_changed(name, now)}
 
     def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> dict[bool, Pause | None]:
         """For how long calls of each of these modes have to wait, None where they may be sent now.
@@ -121,7 +122,7 @@ class Breaker:
         now = self._clock()
         self._seen.update(looked_up)
         names = {livemode: circuit_name(livemode=livemode) for livemode in modes}
-        unknown = self.asks(names).keys() - looked_up.keys()
+        unknown = self.asks(names) - looked_up.keys()
         return {mode: None if name in unknown else self._wait(name, now) for mode, name in names.items()}
 
     def _may_have_changed(self, name: str, now: float) -> bool:

@@ -67,9 +67,6 @@ class Store(Protocol):
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
         """Write down what became of a delivery. Raises StoreUnavailableError."""
 
-    def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
-        """These circuits as they were written down last. Raises StoreUnavailableError."""
-
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
 
