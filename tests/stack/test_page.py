@@ -277,13 +277,16 @@ def test_this_machine_may_be_called_by_each_of_its_names(page: PlayedPage) -> No
         assert answer.status_code == status, host
 
 
-def test_an_event_that_was_put_back_untried_says_so_and_keeps_its_calls(page: PlayedPage) -> None:
+@pytest.mark.parametrize(("reason", "words"), [("circuit_open", "left alone"), ("under_way", "of this customer")])
+def test_an_event_that_was_put_back_untried_says_so_and_keeps_its_calls(
+    page: PlayedPage, reason: str, words: str
+) -> None:
     page.attempts = [
         said("retry", reason="http_503", calls=["identify"]),
-        said("retry", reason="circuit_open", received=2),
+        said("retry", reason=reason, received=2),
     ]
     page.look()
     detail = page.get("/events/evt_1")
     assert (detail["pending"], detail["tried"]) == (["identify"], False)
     assert detail["way"][-1]["name"] == "Attempt 2: put back"
-    assert "left alone" in detail["reason"]
+    assert words in detail["reason"]

@@ -34,6 +34,13 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
+# Why an event goes back without an attempt.
+PUT_BACK = {
+    "circuit_open": "Segment has failed others just now, and is left alone for a moment",
+    "under_way": "another event of this customer is on its way just now",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One line of the deliver function's log: what it did with one record.
@@ -66,14 +73,14 @@ class Attempt:
 
     @property
     def tried(self) -> bool:
-        """Whether anything was sent, or could have been: while the circuit is open nothing is."""
-        return self.reason != "circuit_open"
+        """Whether anything was sent, or could have been."""
+        return self.reason not in PUT_BACK
 
     @property
     def why(self) -> str:
         """The reason, in few words."""
         if not self.tried:
-            return "Segment has failed others just now, and is left alone for a moment"
+            return PUT_BACK[self.reason]
         return ": ".join(filter(None, (self.reason, self.detail)))
 
 
