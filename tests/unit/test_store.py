@@ -18,7 +18,7 @@ from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.identity import profile_key
 from stripe_to_segment.memory import Learnt, MemoryStore
 from stripe_to_segment.packing import WORDS, packed_ledger, unpacked_ledger
-from stripe_to_segment.profile import Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.profile import UNSURE, Claim, Profile, Receipt, SubscriptionRecord
 from stripe_to_segment.store import DynamoStore
 from tests.unit.edges import TABLE, Faulty, refusal, state_table
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice
@@ -545,6 +545,41 @@ def test_a_record_with_what_it_claims_costs_one_write_unit(table: Any) -> None:
     assert sum(len(claim.tracks) for claim in profile.claims.values()) == 2
     item = item_in(table, f"profile#{profile_key(event)}")
     assert sum(len(name) + len(next(iter(value.values()))) for name, value in item.items()) < 1024
+
+
+def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
+    tracks, day = {"1" * 16: "{}", "2" * 16: "{}"}, TODAY - 1
+    claimed = Profile(
+        KEY,
+        joined=True,
+        shown="digest",
+        ledger={"f" * 16: TODAY - 2},
+        claims={"e" * 16: Claim(tracks, shows=True, joins=True, day=day)},
+        delivery="delivery_1",
+    )
+    whole = claimed.settled(Receipt(frozenset({"e" * 16, *tracks})))
+    assert (whole.claims, whole.delivery, whole.shown, whole.joined) == ({}, "", "digest", True)
+    assert list(whole.ledger.items())[-1] == ("f" * 16, TODAY - 2), "the newest marks come first"
+    assert whole.ledger == {"e" * 16: day, **dict.fromkeys(tracks, day), "f" * 16: TODAY - 2}
+
+    partly = claimed.settled(Receipt(frozenset({"1" * 16})))
+    assert set(partly.ledger) == {"1" * 16, "f" * 16}
+    assert partly.claims == {"e" * 16: Claim(tracks, day=day)}
+    assert (partly.shown, partly.joined, partly.delivery) == (UNSURE, False, "")
+    assert partly.settled(None) == partly, "what was settled stays so"
+
+    given_up = claimed.settled(Receipt(given_up=frozenset({"e" * 16})))
+    assert (given_up.claims, given_up.ledger) == ({}, claimed.ledger)
+    assert (given_up.shown, given_up.joined) == (UNSURE, False)
+
+    unknown = claimed.settled(None)
+    assert (unknown.delivery, unknown.ledger, set(unknown.claims)) == ("delivery_1", claimed.ledger, {"e" * 16})
+    assert (unknown.shown, unknown.joined) == (UNSURE, False)
+
+
+def test_a_claim_that_only_showed_something_is_not_kept_when_it_did_not_arrive() -> None:
+    profile = Profile(KEY, claims={"e" * 16: Claim(shows=True, day=TODAY)}, delivery="delivery_1")
+    assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE)
 
 
 @given(st.dictionaries(st.binary(min_size=8, max_size=8).map(bytes.hex), st.integers(0, 2**16 - 1)))

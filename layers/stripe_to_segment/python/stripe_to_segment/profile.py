@@ -11,7 +11,7 @@ from stripe_to_segment.copying import copied
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["LEDGER_DAYS", "Claim", "Profile", "Receipt", "SubscriptionRecord", "Watermark"]
+__all__ = ["LEDGER_DAYS", "UNSURE", "Claim", "Profile", "Receipt", "SubscriptionRecord", "Watermark"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
@@ -175,17 +175,18 @@ class Profile:
         if not self.claims:
             return self
         arrived, over = (receipt.arrived, receipt.arrived | receipt.given_up) if receipt else (set(), set())
-        ledger = dict(self.ledger)
-        for mark, claim in self.claims.items():
-            ledger.update(dict.fromkeys((arrived & {mark, *claim.tracks}) - ledger.keys(), claim.day))
+        new = {
+            each: claim.day for mark, claim in self.claims.items() for each in (mark, *claim.tracks) if each in arrived
+        }
         doubtful = [claim for mark, claim in self.claims.items() if mark not in arrived]
         return copied(
             self,
-            ledger=ledger,
+            ledger={**new, **self.ledger},
+            # What only showed something is forgotten: it is made anew in any case.
             claims={
                 mark: replace(claim, shows=False, joins=False)
                 for mark, claim in self.claims.items()
-                if mark not in over
+                if mark not in over and (claim.tracks or claim.groups)
             },
             shown=UNSURE if any(claim.shows for claim in doubtful) else self.shown,
             joined=self.joined and not any(claim.joins for claim in doubtful),
@@ -195,20 +196,20 @@ class Profile:
     def pruned(self, today: int) -> Profile:
         """Without what the ledger is too old for or has no room for, and subscriptions that ended before its span."""
         oldest = today - LEDGER_DAYS
-        small = len(self.ledger) <= LEDGER_MARKS and min(self.ledger.values(), default=today) >= oldest
-        if small and not self.claims and all(one.live for one in self.subscriptions.values()):
-            return self
-        subscriptions = {
-            key: record
-            for key, record in self.subscriptions.items()
-            if record.live or record.as_of[0] // 86_400 >= oldest
-        }
-        return copied(
-            self,
-            ledger=_most({mark: day for mark, day in self.ledger.items() if day >= oldest}, LEDGER_MARKS, int),
-            claims={mark: claim for mark, claim in self.claims.items() if claim.day >= oldest},
-            subscriptions=_most(subscriptions, SUBSCRIPTIONS, lambda record: (record.live, record.as_of)),
-        )
+        changes: dict[str, Any] = {}
+        if len(self.ledger) > LEDGER_MARKS or min(self.ledger.values(), default=today) < oldest:
+            kept = {mark: day for mark, day in self.ledger.items() if day >= oldest}
+            changes["ledger"] = _most(kept, LEDGER_MARKS, int)
+        if any(claim.day < oldest for claim in self.claims.values()):
+            changes["claims"] = {mark: claim for mark, claim in self.claims.items() if claim.day >= oldest}
+        if not all(one.live for one in self.subscriptions.values()):
+            remembered = {
+                key: record
+                for key, record in self.subscriptions.items()
+                if record.live or record.as_of[0] // 86_400 >= oldest
+            }
+            changes["subscriptions"] = _most(remembered, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
+        return copied(self, **changes) if changes else self
 
     @property
     def live(self) -> list[SubscriptionRecord]:
