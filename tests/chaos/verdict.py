@@ -28,9 +28,10 @@ KNOWLEDGE = {"type", "userId", "anonymousId", "context", "mrr_change", "plan", "
 KNOWN_OF = {
     # A refund that comes before its order's events knows the payment only.
     "Order Refunded": {"order_id"},
-    # A trial that nobody paid for ends with a pause, and with an end seconds later: the first to arrive tells.
-    "Trial Ended": {"timestamp", "status", "mrr"},
 }
+# A trial that nobody paid for ends with a pause, and with an end seconds later: the first to arrive tells, each of its
+# own moment.
+SAID_OF = {"Trial Ended": {"messageId", "event", "subscription_id", "trial_start_date", "trial_end_date", "converted"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,10 @@ def of_dead_letters(evil: Sequence[Poison], letters: Sequence[Message]) -> Itera
 
 def _fact(call: Mapping[str, Any]) -> Json:
     """What a call says, without what depends on what else was known."""
-    leave = KNOWLEDGE | KNOWN_OF.get(call["event"], set())
     said = {**call, **call["properties"]}
-    return {name: value for name, value in said.items() if name not in leave | {"properties"}}
+    leave = {"properties"} | KNOWLEDGE | KNOWN_OF.get(call["event"], set())
+    names = SAID_OF.get(call["event"], said.keys() - leave)
+    return {name: said[name] for name in said if name in names}
 
 
 def _with_decimals(call: Json) -> Json:

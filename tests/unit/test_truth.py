@@ -306,12 +306,13 @@ def test_a_claim_is_forgotten_when_it_is_settled_or_when_nobody_can_ask_for_it_a
     assert memory.profiles[profile_key(upgrade)].claims == {}
 
 
-def test_a_trial_that_converted_did_not_end_with_the_subscription_a_year_later() -> None:
+@pytest.mark.parametrize("after", [365, 2], ids=["a year", "a day"])
+def test_a_trial_that_converted_did_not_end_with_the_subscription_long_after(after: int) -> None:
     """The update that converted it came late, so the record was still of the trial, and the end told of its loss."""
     world, trial = World(), {"trial_start": NOW, "trial_end": NOW + DAY}
     world.deliver(
         an_event(CREATED, a_subscription(status="trialing", **trial), created=NOW),
-        ended(NOW + 365 * DAY, **trial),
+        ended(NOW + after * DAY, **trial),
         an_event(UPDATED, a_subscription(**trial), previous={"status": "trialing"}, created=NOW + DAY),
     )
     told = [call["properties"]["converted"] for call in world.calls if call.get("event") == "Trial Ended"]

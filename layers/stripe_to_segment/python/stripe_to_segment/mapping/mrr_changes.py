@@ -33,8 +33,8 @@ __all__ = [
 TOLD_APART = frozenset({"paused", "canceled"})
 # So many seconds after a trial's end Stripe may get round to ending or pausing what nobody paid for.
 LATE = 300
-# And a day where nothing is known to have come of the trial.
-VERY_LATE = 86_400
+# And an hour where nothing is known to have come of the trial. Daily plans may convert and end within a day.
+VERY_LATE = 3_600
 
 
 def counted(event: StripeEvent, known: Known) -> tuple[int | None, int | None]:
