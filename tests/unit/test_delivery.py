@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.memory import Learnt, Memory
     from stripe_to_segment.profile import Profile
 
-CREATED, UPDATED = "customer.subscription.created", "customer.subscription.updated"
+CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
 DOWN = Answer(Verdict.RETRY, "http_503")
 REFUSED = Answer(Verdict.REFUSED, "http_400", "no")
 
@@ -354,6 +356,71 @@ def test_a_claim_whose_answer_got_lost_is_not_taken_for_somebody_elses() -> None
     world.lease = 60
     assert fates(world.batch(an_event(CREATED, a_subscription()))) == ["delivered"]
     assert names(world.calls) == ["identify", "Subscription Created"]
+
+
+def changes(world: World) -> list[Any]:
+    tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
+    return [each["mrr_change"] for each in tracks if "mrr_change" in each]
+
+
+def test_an_event_that_was_given_up_says_what_it_said_of_the_mrr() -> None:
+    """The record knew of it by then: a late upgrade counted once more, an end took away what came after it."""
+    world = World()
+    world.batch(an_event(CREATED, a_subscription()))
+    world.batch(an_event(DELETED, a_subscription(status="canceled", ended_at=NOW + 9), created=NOW + 9))
+    seats = an_item(quantity=3)
+    late = an_event(UPDATED, a_subscription(seats), previous={"items": {"data": [an_item()]}}, created=NOW + 5)
+    world.answer = lambda _: REFUSED
+    assert fates(world.batch(late)) == ["dead"]
+    world.answer = lambda _: ACCEPTED
+    world.enrich = lambda call, _: {**call, "mended": True}
+    world.batch(late)
+    assert changes(world) == [20, -20, 0]
+    assert [call.get("mended") for call in world.calls if call.get("event") == "Subscription Upgraded"] == [True]
+
+
+def test_an_end_that_was_given_up_takes_away_what_it_would_have_taken_away() -> None:
+    world = World()
+    world.batch(an_event(CREATED, a_subscription()))
+    end = an_event(DELETED, a_subscription(status="canceled", ended_at=NOW + 9), created=NOW + 9)
+    seats = an_item(quantity=3)
+    late = an_event(UPDATED, a_subscription(seats), previous={"items": {"data": [an_item()]}}, created=NOW + 5)
+    world.answer = lambda _: REFUSED
+    world.batch(end)
+    world.answer = lambda _: ACCEPTED
+    world.batch(late)
+    world.batch(end)
+    assert changes(world) == [20, 0, -20]
+
+
+@pytest.mark.parametrize("answer", [DOWN, REFUSED], ids=["tried again", "redriven"])
+def test_what_a_customer_says_beside_a_group_is_not_lost_with_a_failure(answer: Answer) -> None:
+    """Another event's identify came in between, which knew everything but the new address."""
+    world = World()
+    world.batch(an_event(CREATED, a_subscription()))
+    moved = an_event("customer.updated", a_customer(email="new@example.com", metadata={"group_id": "g1"}))
+    world.answer = lambda _: answer
+    world.batch(moved)
+    world.answer = lambda _: ACCEPTED
+    world.batch(an_event(CREATED, a_subscription(id="sub_second"), created=NOW + 1))
+    before = len(world.calls)
+    world.batch(moved)
+    told = world.calls[before:]
+    assert [call["traits"]["email"] for call in told if call["type"] == "identify"] == ["new@example.com"]
+    assert [call["groupId"] for call in told if call["type"] == "group"] == ["g1"]
+
+
+def test_an_identify_with_another_context_has_another_message_id() -> None:
+    """The consent was learnt between two attempts: one messageId, two contents."""
+    world, event = World(UnreceiptedStore()), an_event(CREATED, a_subscription())
+    world.batch(event)
+    world.batch(an_event("customer.updated", a_customer(metadata={"group_id": "g1"}), created=NOW + 1))
+    world.batch(event)
+    contents: dict[str, set[str]] = defaultdict(set)
+    for call in world.calls:
+        contents[call["messageId"]].add(json.dumps(call))
+    assert {message for message, found in contents.items() if len(found) > 1} == set()
+    assert len([call for call in world.calls if call["type"] == "identify"]) == 3
 
 
 class WatchedStore(MemoryStore):

@@ -142,7 +142,7 @@ def test_an_empty_record_comes_back_as_it_was(store: AnyStore) -> None:
 
 
 def test_a_receipt_comes_back_as_it_was_from_another_environment_too(store: AnyStore, request: Any) -> None:
-    receipt = Receipt(frozenset({"a" * 16, "00ff" * 4}), frozenset({"b" * 16}))
+    receipt = Receipt(frozenset({"a" * 16, "00ff" * 4}), frozenset({"b" * 16}), frozenset({"c" * 16}))
     store.put_receipt("delivery_1", receipt, NOW)
     store.put_receipt("delivery_2", Receipt(), NOW)
     expected = {"delivery_1": receipt, "delivery_2": Receipt()}
@@ -165,6 +165,16 @@ def test_a_receipt_once_known_is_not_asked_for_again(table: Any) -> None:
     for _ in range(2):
         assert set(store.receipts(["delivery_1", "delivery_2"])) == {"delivery_1", "delivery_2"}
     assert client.operations == ["put_item", "batch_get_item"]
+
+
+def test_more_receipts_than_are_kept_in_memory_are_all_told(table: Any) -> None:
+    """Read one after the other, each drove out one that had been asked for, whose events were then sent again."""
+    names = [f"delivery_{number}" for number in range(700)]
+    store = DynamoStore(table, TABLE)
+    for name in names:
+        store.put_receipt(name, Receipt(frozenset({"a" * 16})), NOW)
+    for asked in (names, [names[-500], *names[:1]], names[:600]):
+        assert set(store.receipts(asked)) == set(asked)
 
 
 def test_of_the_receipts_of_a_busy_day_only_the_latest_are_kept_in_memory(table: Any) -> None:
@@ -334,7 +344,12 @@ def test_whoever_has_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_
         KEY,
         subscriptions=ended | live,
         ledger={f"{number:016x}": TODAY - number // 1_000 for number in range(30_000)},
-        claims={f"{number:016x}": Claim({"c" * 16: random.randbytes(500).hex()}, day=TODAY) for number in range(1_000)},
+        claims={
+            f"{number:016x}": Claim({"c" * 16: random.randbytes(500).hex()}, shows=True, joins=True, day=TODAY)
+            for number in range(1_000)
+        },
+        shown="digest",
+        joined=True,
     )
     store = DynamoStore(table, TABLE)
     saved(store, full)
@@ -342,6 +357,7 @@ def test_whoever_has_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_
     assert live.items() <= kept.subscriptions.items(), "who has something now is never forgotten"
     assert set(kept.subscriptions) - set(live) == set(list(ended)[-400:]), "of the others the last to end"
     assert kept.claims
+    assert (kept.shown, kept.joined) == (UNSURE, False), "what those that were left out had shown"
     assert list(kept.claims.items()) == list(full.claims.items())[-len(kept.claims) :], "the newest"
     assert kept.ledger, "what was delivered last is still known"
     assert list(kept.ledger.items()) == list(full.ledger.items())[: len(kept.ledger)], "the newest"
@@ -569,8 +585,9 @@ def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
     assert partly.settled(None) == partly, "what was settled stays so"
 
     given_up = claimed.settled(Receipt(given_up=frozenset({"e" * 16})))
-    assert (given_up.claims, given_up.ledger) == ({}, claimed.ledger)
-    assert (given_up.shown, given_up.joined) == (UNSURE, False)
+    assert given_up.claims == {"e" * 16: Claim(tracks, given_up=True, day=day)}
+    assert (given_up.ledger, given_up.shown, given_up.joined) == (claimed.ledger, UNSURE, False)
+    assert claimed.settled(Receipt(unwanted=frozenset({"e" * 16}))) == replace(given_up, claims={})
 
     unknown = claimed.settled(None)
     assert (unknown.delivery, unknown.ledger, set(unknown.claims)) == ("delivery_1", claimed.ledger, {"e" * 16})

@@ -63,17 +63,20 @@ class Composer:
         return {**body, "event": name, "properties": known}
 
     def _stateful(self, kind: str, content: dict[str, Any], anonymous_id: str | None) -> dict[str, Any]:
-        """A call that shows a state: the state belongs to its messageId, or a return to an old one would be dropped."""
+        """A call that shows a state: all of it belongs to its messageId, or a return to an old one would be dropped."""
         event = self._event
-        shown = encode([self._who.user_id, anonymous_id, content]).decode()
-        body = self._envelope(kind, f"{event.id}|{event.created}|{shown}", anonymous_id)
-        return {**body, **content}
+        body = {**self._envelope(kind, "", anonymous_id), **content}
+        shown = encode({name: value for name, value in body.items() if name != "messageId"}).decode()
+        return {**body, "messageId": self._message_id(kind, f"{event.id}|{event.created}|{shown}")}
+
+    def _message_id(self, kind: str, fact: str) -> str:
+        return message_id(self._settings.source_name, self._event.scope, kind, fact)
 
     def _envelope(self, kind: str, fact: str, anonymous_id: str | None) -> dict[str, Any]:
-        event, who = self._event, self._who
+        who = self._who
         body: dict[str, Any] = {
             "type": kind,
-            "messageId": message_id(self._settings.source_name, event.scope, kind, fact),
+            "messageId": self._message_id(kind, fact),
         }
         if self._timestamp:
             body["timestamp"] = self._timestamp

@@ -97,5 +97,6 @@ def receipt_of(claimed: Iterable[Work], answers: Mapping[str, Answer], verdicts:
             fates[one.translation.mark].add(verdicts[one.record.id].fate)
     return Receipt(
         frozenset(arrived | {mark for mark, found in fates.items() if found == {Fate.DELIVERED}}),
-        frozenset(mark for mark, found in fates.items() if not found & {Fate.DELIVERED, Fate.RETRY}),
+        frozenset(mark for mark, found in fates.items() if found == {Fate.DEAD}),
+        frozenset(mark for mark, found in fates.items() if found == {Fate.IGNORED}),
     )

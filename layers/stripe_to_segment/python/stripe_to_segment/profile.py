@@ -90,22 +90,25 @@ class Claim:
 
     `tracks` holds its track calls, encoded, by their marks. What it shows beside them (`shows` an identify with the
     traits, `joins` one that joins a stranger's history, `groups` a group) is made anew, for it shows what is true by
-    then. `day` is that of the first attempt.
+    then. `day` is that of the first attempt. `given_up` says that Segment refused it: told again, it is told in new
+    words, but for the mrr_change, which went by the record of that time.
     """
 
     tracks: Mapping[str, str] = field(default_factory=dict)
     shows: bool = False
     joins: bool = False
     groups: bool = False
+    given_up: bool = False
     day: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one delivery: the marks of tracks and of whole events that arrived, and of events given up."""
+    """What became of one delivery, by marks: tracks and events that arrived, events given up, and unwanted."""
 
     arrived: frozenset[str] = frozenset()
     given_up: frozenset[str] = frozenset()
+    unwanted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,15 @@ class Profile:
 
     def with_claim(self, mark: str, claim: Claim, day: int) -> Profile:
         """With what an event tells; the tracks of an earlier attempt stay as they were."""
-        known = self.claims.get(mark)
-        if known is None:
-            claim = replace(claim, day=day)
-        else:
-            flags = {name: getattr(known, name) or getattr(claim, name) for name in ("shows", "joins", "groups")}
-            claim = replace(known, **flags)
-        return copied(self, claims={**self.claims, mark: claim})
+        known = self.claims.get(mark, Claim())
+        told = replace(
+            claim if known.given_up or not known.tracks else known,
+            shows=known.shows or claim.shows,
+            joins=known.joins or claim.joins,
+            groups=known.groups or claim.groups,
+            day=known.day or day,
+        )
+        return copied(self, claims={**self.claims, mark: told})
 
     def settled(self, receipt: Receipt | None) -> Profile:
         """As it is known to be once the newest delivery's receipt was looked for; None where there is none.
@@ -174,17 +179,21 @@ class Profile:
         """
         if not self.claims:
             return self
-        arrived, over = (receipt.arrived, receipt.arrived | receipt.given_up) if receipt else (set(), set())
+        received = receipt or Receipt()
+        over = received.arrived | received.unwanted
         new = {
-            each: claim.day for mark, claim in self.claims.items() for each in (mark, *claim.tracks) if each in arrived
+            each: claim.day
+            for mark, claim in self.claims.items()
+            for each in (mark, *claim.tracks)
+            if each in received.arrived
         }
-        doubtful = [claim for mark, claim in self.claims.items() if mark not in arrived]
+        doubtful = [claim for mark, claim in self.claims.items() if mark not in received.arrived]
         return copied(
             self,
             ledger={**new, **self.ledger},
             # What only showed something is forgotten: it is made anew in any case.
             claims={
-                mark: replace(claim, shows=False, joins=False)
+                mark: replace(claim, shows=False, joins=False, given_up=claim.given_up or mark in received.given_up)
                 for mark, claim in self.claims.items()
                 if mark not in over and (claim.tracks or claim.groups)
             },

@@ -23,7 +23,7 @@ from stripe_to_segment.packing import (
     unpacked_ledger,
     unpacked_marks,
 )
-from stripe_to_segment.profile import LEDGER_DAYS, Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.profile import LEDGER_DAYS, UNSURE, Claim, Profile, Receipt, SubscriptionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -111,10 +111,12 @@ class DynamoStore:
 
     def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
         """What became of these deliveries, as far as it was written down. Raises StoreUnavailableError."""
-        unknown = sorted(_pk("receipt", name) for name in deliveries if name not in self._receipts)
-        for item in self._get(unknown):
-            self._know(item["pk"]["S"].partition("#")[2], _receipt_from(item))
-        return {name: self._receipts[name] for name in deliveries if name in self._receipts}
+        found = {name: self._receipts[name] for name in deliveries if name in self._receipts}
+        for item in self._get(sorted(_pk("receipt", name) for name in deliveries if name not in found)):
+            name = item["pk"]["S"].partition("#")[2]
+            found[name] = _receipt_from(item)
+            self._know(name, found[name])
+        return found
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
         """Write down what became of a delivery. Raises StoreUnavailableError."""
@@ -122,6 +124,7 @@ class DynamoStore:
             "pk": {"S": _pk("receipt", delivery)},
             "arrived": {"B": packed_marks(receipt.arrived)},
             "given_up": {"B": packed_marks(receipt.given_up)},
+            "unwanted": {"B": packed_marks(receipt.unwanted)},
             "expires_at": _expiry(now, LEDGER_DAYS),
         }
         # Nobody else writes it.
@@ -235,7 +238,7 @@ def _expiry(now: float, days: int) -> dict[str, str]:
 
 
 def _receipt_from(item: Mapping[str, Any]) -> Receipt:
-    return Receipt(**{name: unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up")})
+    return Receipt(**{name: unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up", "unwanted")})
 
 
 def _circuit_from(item: Mapping[str, Any]) -> Circuit:
@@ -293,7 +296,11 @@ def _written(profile: Profile) -> bytes:
         written = compressed([json.dumps(record | {"claims": known}, separators=(",", ":")), *calls])
         if len(written) <= RECORD_BYTES or not claims:
             return written
-        claims = dict([*claims.items()][len(claims) // 2 + 1 :])
+        dropped = len(claims) // 2 + 1
+        for claim in [*claims.values()][:dropped]:
+            record |= {"shown": UNSURE} if claim["shows"] else {}
+            record |= {"joined": False} if claim["joins"] else {}
+        claims = dict([*claims.items()][dropped:])
 
 
 def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:

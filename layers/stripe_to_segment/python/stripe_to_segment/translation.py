@@ -16,7 +16,7 @@ from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.traits import shown_digest
 from stripe_to_segment.profile import Claim
 from stripe_to_segment.segment_side.calls import call_from, identifier, mark_of
-from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.stripe_side.fields import dig, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -106,14 +106,14 @@ def translate(
     row, mark = CATALOG[event.type], event_mark(event)
     if mark in known.profile.ledger:
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
-    stated, claim = stated_by(event, settings, known.customer), known.profile.claims.get(mark)
-    if claim is None:
-        facts = list(row.facts(event, known))
+    stated, claim = stated_by(event, settings, known.customer), known.profile.claims.get(mark, Claim())
+    facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
+    if claim.tracks:
+        # All that it teaches was written down with them.
+        lesson = Lesson(known.profile)
+    else:
         person = _with_person(known.profile, stated, event.created)
         lesson = row.learns(event, known if person is known.profile else copied(known, profile=person), row.rank)
-    else:
-        # What it tells was written down, with all that it teaches.
-        facts, lesson = [], Lesson(known.profile)
     profile, counted = _with_payment(event, lesson)
     stranger = profile.stranger or stranger_id(event)
     who = resolve(stated, profile, stranger, settings)
@@ -124,7 +124,7 @@ def translate(
 
     if profile.opted_out:
         return learnt(Outcome.IGNORED, profile, reason="analytics_opt_out")
-    may_wait = hold_after is not None and event.created > hold_after and claim is None
+    may_wait = hold_after is not None and event.created > hold_after and not claim.tracks
     if may_wait and rung is Rung.UNKNOWN and _may_be_named_later(event):
         return Translation(Outcome.HELD, known.profile, mark, "waiting for the user's identity", rung=rung)
     if who is None:
@@ -138,10 +138,13 @@ def translate(
         profile,
         stranger,
         shows=digest if shows else None,
-        groups=profile.group_id != known.profile.group_id or (claim is not None and claim.groups),
+        groups=profile.group_id != known.profile.group_id or claim.groups,
     )
-    calls = tuple(_in_words_said_before(finished(_bodies(event, plan, facts, settings), event, enrich), known.profile))
-    if claim is not None:
+    bodies = _bodies(event, plan, facts, settings)
+    if claim.given_up:
+        bodies = _with_the_change_said_before(bodies, claim)
+    calls = tuple(_in_words_said_before(finished(bodies, event, enrich), known.profile))
+    if not claim.given_up:
         calls += tuple(map(call_from, claim.tracks.values()))
     fresh = tuple(call for call in calls if call.mark not in known.profile.ledger)
     return learnt(
@@ -156,9 +159,25 @@ def translate(
 
 def _in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Call]:
     """A fact that another event has told, and nobody knows to have arrived, is told in that one's words."""
-    said = {mark: encoded for claim in profile.claims.values() for mark, encoded in claim.tracks.items()}
+    said = {
+        mark: encoded
+        for claim in profile.claims.values()
+        if not claim.given_up
+        for mark, encoded in claim.tracks.items()
+    }
     for call in calls:
         yield call_from(said[call.mark]) if said and call.mark in said else call
+
+
+def _with_the_change_said_before(bodies: Iterable[dict[str, Any]], claim: Claim) -> Iterator[dict[str, Any]]:
+    """The record has gone on from what the event said of the mrr, so that stays; all the rest is said anew."""
+    for body in bodies:
+        properties = {name: value for name, value in body.get("properties", {}).items() if name != "mrr_change"}
+        said = claim.tracks.get(mark_of(body["messageId"]))
+        change = dig(call_from(said).body, "properties", "mrr_change") if said else None
+        if change is not None:
+            properties["mrr_change"] = change
+        yield {**body, "properties": properties} if "properties" in body else body
 
 
 def _bodies(event: StripeEvent, plan: _IdentifyPlan, facts: list[Fact], settings: Settings) -> Iterator[dict[str, Any]]:
