@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
     from tests.simulator.history import History
 
-__all__ = ["DOWN", "through_lost_records", "through_outages"]
+__all__ = ["DOWN", "through_lost_records", "through_outages", "through_refusals"]
 
-DOWN = Answer(Verdict.RETRY, "http_503")
+DOWN, REFUSED = Answer(Verdict.RETRY, "http_503"), Answer(Verdict.REFUSED, "http_400")
+# Of calls that Segment picks from a request: refused for good, refused, taken without an answer.
+NEVER, NOT_NOW, UNHEARD = 0.1, 0.3, 0.4
+# So often before a batch all dead letters are redriven.
+REDRIVEN = 0.1
 # So many seconds lie between two batches, and so many at most a batch may be on its way.
 LEASE = 60
 
@@ -44,6 +48,17 @@ def through_lost_records(history: History, seed: int, *, mixed: bool = False) ->
     rng = Random(f"lost records {seed}")  # noqa: S311 - a simulation has to be reproducible
     return _Weather(
         history, rng, mixed, refused=0.05, unanswered=0.05, unwritten=0.1, killed=0.05, overtaken=0.2
+    ).pass_through()
+
+
+def through_refusals(history: History, seed: int, *, mixed: bool = False) -> Ours:
+    """Of a request Segment takes some calls and others not, for now or for good; dead letters are redriven.
+
+    What it refuses for good it has never heard before. Functions die and others come by as well.
+    """
+    rng = Random(f"refusals {seed}")  # noqa: S311 - a simulation has to be reproducible
+    return _Weather(
+        history, rng, mixed, refused=0.05, unanswered=0.05, killed=0.02, overtaken=0.1, picked=0.3
     ).pass_through()
 
 
@@ -67,8 +82,10 @@ class _Weather:
     unwritten: float = 0.0
     killed: float = 0.0
     overtaken: float = 0.0
+    picked: float = 0.0
     ours: Ours = field(init=False)
     waiting: list[Record] = field(init=False)
+    letters: list[Record] = field(default_factory=list)
     heard: dict[str, bytes] = field(default_factory=dict)
     under_way: bool = False
 
@@ -80,9 +97,13 @@ class _Weather:
         self.waiting = [Record(f"{number}", json.dumps(event)) for number, event in enumerate(events)]
 
     def pass_through(self) -> Ours:
-        """Deliver until nothing waits, and then the customer's last event until it is delivered."""
-        while self.waiting:
+        """Deliver until nothing waits or is dead, and then the customer's last event until it is delivered."""
+        while self.waiting or self.letters:
+            if not self.waiting or self.rng.random() < REDRIVEN:
+                self._back(self.letters)
+                self.letters = []
             self._deliver(self._next_batch())
+        self.picked = 0.0
         last = [Record("last", json.dumps(self.history.last))]
         while last:
             self._deliver(last)
@@ -105,8 +126,9 @@ class _Weather:
             self._back(batch)
             return
         self._back([verdict.record for verdict in verdicts if verdict.fate is Fate.RETRY])
+        self.letters += [verdict.record for verdict in verdicts if verdict.reason == REFUSED.reason]
         for verdict in verdicts:
-            if verdict.fate not in {Fate.RETRY, *FINE}:
+            if verdict.fate not in {Fate.RETRY, *FINE} and verdict.reason != REFUSED.reason:
                 self.ours.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason}")
 
     def _back(self, records: Sequence[Record]) -> None:
@@ -114,6 +136,8 @@ class _Weather:
             self.waiting.insert(self.rng.randrange(len(self.waiting) + 1), record)
 
     def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        if self.rng.random() < self.picked:
+            return {call.message_id: self._take_one(call, livemode=livemode) for call in calls}
         mood = self.rng.random()
         if mood >= self.refused:
             self._hear(calls, livemode=livemode)
@@ -122,6 +146,15 @@ class _Weather:
             raise _KilledError
         answer = DOWN if mood < self.refused + self.unanswered else ACCEPTED
         return dict.fromkeys((call.message_id for call in calls), answer)
+
+    def _take_one(self, call: Call, *, livemode: bool) -> Answer:
+        mood = self.rng.random()
+        if mood < NEVER and call.message_id not in self.heard:
+            return REFUSED
+        if mood < NOT_NOW:
+            return DOWN
+        self._hear([call], livemode=livemode)
+        return DOWN if mood < UNHEARD else ACCEPTED
 
     def _hear(self, calls: Sequence[Call], *, livemode: bool) -> None:
         for call in calls:
