@@ -268,7 +268,7 @@ def test_while_it_is_open_an_environment_that_knows_does_not_even_read() -> None
     assert waited(breaker) == BASE
 
 
-def test_a_store_that_fails_breaks_nothing() -> None:
+def test_a_store_that_fails_breaks_nothing_and_is_named(spoken: Spoken) -> None:
     stack = Stack()
 
     def broken(*_: object) -> Any:
@@ -277,6 +277,9 @@ def test_a_store_that_fails_breaks_nothing() -> None:
     stack.store.put_circuit = broken  # type: ignore[method-assign, assignment]
     for _ in range(FAILURES + 1):
         fail(stack.environment())
+    assert waited(stack.environment()) is None, "nobody knows of it, so everybody sends"
+    reasons = [line["reason"] for line in spoken.lines if line["message"] == "circuit not written down"]
+    assert reasons == ["throttled"] * (FAILURES + 1)
 
 
 def test_opening_and_closing_are_told_and_counted(spoken: Spoken) -> None:

@@ -16,8 +16,8 @@ __all__ = ["CAP_SECONDS", "backoff", "delay"]
 
 CAP_SECONDS = 3600
 HOLD_STEP_SECONDS = 5
-# So many receipts of its own count for a record that waits for others to try: a backlog must not spin either.
-RECEIPTS_THAT_COUNT = 4
+# So many receives of its own count for a record that waits for others to try: a backlog must not spin either.
+RECEIVES_THAT_COUNT = 4
 # Another batch is mostly done within a second, and after a minute it cannot be alive any more.
 UNDER_WAY_BASE_SECONDS, UNDER_WAY_CAP_SECONDS = 2, 60
 
@@ -35,12 +35,12 @@ def backoff(tries: int, base: int, cap: int, draw: Callable[[], float]) -> int:
 def delay(verdict: Verdicts, settings: Settings, draw: Callable[[], float]) -> int:
     """Seconds until this record should be seen again."""
     if verdict.fate is Fate.WAITING:
-        # Most identities are a second away; for the others each look costs a receipt, so the looks grow rarer.
+        # Most identities are a second away; for the others each look costs a receive, so the looks grow rarer.
         step = HOLD_STEP_SECONDS << min(max(verdict.record.received, 1) - 1, 12)
         return max(1, min(step, settings.identity_hold_seconds, CAP_SECONDS))
     tries = verdict.record.received
     if verdict.tries is not None:
-        tries = max(verdict.tries, min(tries, RECEIPTS_THAT_COUNT))
+        tries = max(verdict.tries, min(tries, RECEIVES_THAT_COUNT))
     base, cap = settings.retry_base_seconds, settings.retry_cap_seconds
     if verdict.reason == "under_way":
         base, cap = UNDER_WAY_BASE_SECONDS, UNDER_WAY_CAP_SECONDS
