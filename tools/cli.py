@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -22,6 +24,7 @@ from tools.forget import forget_command
 from tools.inputs import read_events
 from tools.register import register_command
 from tools.send import send_command
+from tools.sign_reference import VARIABLE, sign_reference_command
 from tools.tail import tail_command
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ app.command("doctor")(doctor_command)
 app.command("tail")(tail_command)
 app.command("backfill")(backfill_command)
 app.command("forget")(forget_command)
+app.command("sign-reference")(sign_reference_command)
 
 
 def _version(wanted: bool) -> None:
@@ -77,7 +81,8 @@ def explain_command(
     """Say what each Stripe event becomes: one JSON line for each event, in input order. Offline, nothing is sent.
 
     `outcome` is mapped, ignored or invalid, `reason` says why, and `calls` are exactly the items of Segment's batch
-    request. What one event tells (who the user is, say) serves the next.
+    request. What one event tells (who the user is, say) serves the next. Signed client references are checked with the
+    key in CLIENT_REFERENCE_KEY.
 
     Exit status: 0, or 1 if an event was invalid, or 2 if a setting cannot be used.
 
@@ -91,6 +96,8 @@ def explain_command(
     """
     chosen = _chosen(settings)
     invalid = False
+    # Of the secret on AWS, and no setting: --set would show it to whoever lists processes.
+    chosen = replace(chosen, client_reference_key=os.environ.get(VARIABLE, "").strip())
     for explained in explain(read_events(paths), chosen):
         invalid = invalid or explained.outcome == "invalid"
         sys.stdout.write(json.dumps(explained.line(), ensure_ascii=False) + "\n")

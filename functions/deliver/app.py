@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from enrich import enrich
 from stripe_to_segment import aws
 from stripe_to_segment.circuit import Breaker
 from stripe_to_segment.delivery import Delivery
+from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import logger, metrics
 from stripe_to_segment.queueing import Queues, records_of
 from stripe_to_segment.reporting import report
@@ -22,7 +24,7 @@ from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
 from stripe_to_segment.store import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader
-from stripe_to_segment.verdicts import Fate
+from stripe_to_segment.verdicts import Fate, Verdicts
 
 # What is hopeless comes again where it could not be put away.
 COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
@@ -70,25 +72,34 @@ snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, s
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     """Deliver one SQS batch; names the records that are to come again."""
     records = records_of(batch)
+    try:
+        # Who the user is may hang on it, so nothing is mapped without.
+        chosen = replace(settings, client_reference_key=secret.get().client_reference_key)
+    except ConfigurationError as error:
+        return answered([Verdicts(record, Fate.RETRY, "bad_secret", str(error)) for record in records])
 
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE
 
     really = settings.delivery_mode == "send"
     delivery = Delivery(
-        settings,
+        chosen,
         store(),
-        sender(settings, secret, session, seconds_left),
+        sender(chosen, secret, session, seconds_left),
         enrich,
         reader,
         breaker() if really else None,
         remembers=really,
         lease=context.get_remaining_time_in_millis() // 1000 + CLOCKS_DIFFER,
     )
-    verdicts = delivery.deliver(records, time.time())
+    return answered(delivery.deliver(records, time.time()))
+
+
+def answered(verdicts: list[Verdicts]) -> dict[str, Any]:
+    """Do with the records what their verdicts say, and tell Lambda which are to come again."""
     buried = queues().bury(verdict for verdict in verdicts if verdict.fate is Fate.DEAD)
     again = [verdict for verdict in verdicts if verdict.fate in COMES_AGAIN and verdict.record.id not in buried]
     queues().postpone({verdict.record.handle: delay(verdict, settings, random.random) for verdict in again})
     report(verdicts, time.time())
-    logger.info("batch done", extra={"records": len(records), "again": len(again)})
+    logger.info("batch done", extra={"records": len(verdicts), "again": len(again)})
     return {"batchItemFailures": [{"itemIdentifier": verdict.record.id} for verdict in again]}

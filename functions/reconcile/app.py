@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Go on where the last run stopped, as far as time allows; what is left is the next run's."""
     # A run that finds nothing shows too that it ran.
     count("EventsReconciled", 0)
-    key = secret.get().stripe_api_key
+    secrets = secret.get()
+    key, chosen = secrets.stripe_api_key, replace(settings, client_reference_key=secrets.client_reference_key)
     if not key:
         logger.error("not reconciled: the secret has no stripe_api_key; a key with read access to Events is enough")
         count("ReconcileNotReady")
@@ -51,7 +53,7 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     listing = StripeEvents(key, settings.stripe_api_base, CATALOG, undelivered=True)
     queue = partial(enqueue, aws.client("sqs"), settings.events_queue_url)
     done_until, totals = since, Counter(listed=0, queued=0)
-    for step in Reconciliation(listing.between, store(), settings, queue).between(since, until):
+    for step in Reconciliation(listing.between, store(), chosen, queue).between(since, until):
         _note(step)
         store().put_bookmark(scope, step.until, time.time())
         done_until = step.until

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stripe_to_segment.store import DynamoStore
+from tests.unit.test_persons import (
+    test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_before,
+    test_a_record_that_is_about_to_be_written_is_marked_too,
+    test_an_id_that_stands_for_everybody_does_not_outgrow_the_table,
+    test_an_opt_out_of_one_customer_silences_the_others_and_the_guest,
+    test_the_newest_opt_out_is_kept_and_nothing_of_the_ties_lost,
+    test_ties_come_together_and_go_again,
+)
 from tests.unit.test_store import (
     test_a_bookmark_is_where_the_newest_run_left_it,
     test_a_conflict_holds_up_nobody_else,
-    test_a_customer_can_be_forgotten,
     test_a_full_record_comes_back_as_it_was,
     test_a_record_read_at_another_version_is_not_written,
     test_a_record_that_is_gone_is_not_written_over,
@@ -34,12 +41,15 @@ if TYPE_CHECKING:
 __all__ = [
     "test_a_bookmark_is_where_the_newest_run_left_it",
     "test_a_conflict_holds_up_nobody_else",
-    "test_a_customer_can_be_forgotten",
     "test_a_full_record_comes_back_as_it_was",
+    "test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_before",
     "test_a_record_read_at_another_version_is_not_written",
+    "test_a_record_that_is_about_to_be_written_is_marked_too",
     "test_a_record_that_is_gone_is_not_written_over",
     "test_accounts_and_modes_never_mix",
     "test_an_empty_record_comes_back_as_it_was",
+    "test_an_id_that_stands_for_everybody_does_not_outgrow_the_table",
+    "test_an_opt_out_of_one_customer_silences_the_others_and_the_guest",
     "test_asking_for_nothing_gives_nothing",
     "test_each_write_is_a_version",
     "test_more_than_a_hundred_records_are_read_and_written_at_once",
@@ -48,6 +58,8 @@ __all__ = [
     "test_of_two_writers_of_one_version_one_wins_and_the_other_can_come_again",
     "test_the_ledger_remembers_forty_days",
     "test_the_newest_name_wins_in_whatever_order_it_comes",
+    "test_the_newest_opt_out_is_kept_and_nothing_of_the_ties_lost",
+    "test_ties_come_together_and_go_again",
     "test_what_is_not_known_is_absent",
     "test_what_was_learnt_is_found_under_its_kind",
 ]
@@ -57,4 +69,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def store(local: Local) -> DynamoStore:
-    return DynamoStore(local.stack.clients.dynamodb, local.stack.state_table)
+    store = DynamoStore(local.stack.clients.dynamodb, local.stack.state_table)
+    for kept in store.everything():
+        store.delete(kept.kind, kept.key)
+    return store

@@ -26,7 +26,7 @@ DELIVER = {
         "sqs:ChangeMessageVisibility",
     },
     "DeadLetterQueue.Arn": {"sqs:SendMessage"},
-    "StateTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem"},
+    "StateTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
     "ConnectionsSecret.Id": {"secretsmanager:GetSecretValue"},
     "DeliverLogGroup.Arn": LOG,
     "*": TRACES,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment.errors import StoreConflictError
 from stripe_to_segment.identity import profile_key
 from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.store import DynamoStore
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE
-from tests.unit.shapes import a_charge, a_session, a_subscription, an_event
+from tests.unit.shapes import NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
 from tools import stack_options
 from tools.cli import app
@@ -21,7 +23,7 @@ from tools.cli import app
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_to_segment.memory import Store
+    from stripe_to_segment.stripe_side.event import StripeEvent
 
 CUSTOMER = "cus_basic"
 
@@ -52,10 +54,10 @@ def test_the_record_is_deleted_in_both_modes(here: Deployed, world: World) -> No
     for livemode in (True, False):
         for change in ("created", "updated"):
             world.deliver(an_event(f"customer.subscription.{change}", a_subscription(), livemode=livemode))
-    result = run(CUSTOMER)
+    result = run(CUSTOMER, "--yes")
     assert result.exit_code == 0
     assert "subscriptions 1, sums paid 0, marks of what was delivered 2, events told last 0" in result.stdout
-    assert "test: deleted" in result.stdout
+    assert f"test:{CUSTOMER}: deleted" in result.stdout
     assert keys(here) == []
 
 
@@ -78,17 +80,17 @@ def test_forgetting_twice_is_no_error(world: World) -> None:
     world.deliver(an_event("customer.subscription.created", a_subscription()))
     run(CUSTOMER)
     again = run(CUSTOMER)
-    assert (again.exit_code, again.stdout) == (0, "live: nothing is kept\ntest: nothing is kept\n")
+    assert (again.exit_code, again.stdout) == (0, "no record is kept\n")
 
 
 def test_a_dry_run_deletes_nothing(here: Deployed, world: World) -> None:
     world.deliver(an_event("checkout.session.completed", a_session(client_reference_id="user_1")))
     result = run(CUSTOMER, "--dry-run", "--json")
     said = json.loads(result.stdout)
-    assert said["records"]["live"] is None
-    assert said["records"]["test"]["user_id"] is True
+    assert said["records"].keys() == {f"test:{CUSTOMER}"}
+    assert said["records"][f"test:{CUSTOMER}"]["user_id"] is True
     assert "user_1" not in result.stdout, "what is to be forgotten is not shown"
-    assert len(keys(here)) == 1
+    assert len(keys(here)) == 2
 
 
 def test_a_guest_is_forgotten_by_what_was_paid(here: Deployed, world: World) -> None:
@@ -113,18 +115,140 @@ def test_a_later_event_makes_a_new_record(here: Deployed, world: World) -> None:
     assert len(keys(here)) == 1
 
 
-@pytest.mark.parametrize("kind", ["memory", "table"])
-def test_the_store_gives_back_what_it_forgot(here: Deployed, kind: str) -> None:
-    store = MemoryStore() if kind == "memory" else DynamoStore(here.dynamodb, TABLE)
-    world = World(store)
-    event = an_event("customer.subscription.created", a_subscription())
-    world.deliver(event)
-    key = profile_key(event)
-    kept = of(store, key)
-    assert store.forget(key, really=False) == kept
-    assert store.forget(key) == kept
-    assert store.forget(key) is None
-    assert of(store, key) is None
+# --- The person, not only the customer ---
+
+
+def as_customer(number: int, user: str = "user_1", **more: Any) -> StripeEvent:
+    email = more.pop("email", "jo@example.com")
+    metadata = {"user_id": user, **more.pop("metadata", {})}
+    return an_event("customer.created", a_customer(id=f"cus_{number}", email=email, metadata=metadata), **more)
+
+
+def as_guest(number: int, **more: Any) -> StripeEvent:
+    session = a_session(id=f"cs_g{number}", customer=None, payment_intent=f"pi_g{number}", **more)
+    return an_event("checkout.session.completed", session)
+
+
+def an_order(customer: str, number: int) -> StripeEvent:
+    payment = {
+        "id": f"inpay_{number}",
+        "object": "invoice_payment",
+        "customer": customer,
+        "invoice": f"in_{number}",
+        "payment": {"type": "payment_intent", "payment_intent": f"pi_{number}"},
+    }
+    return an_event("invoice_payment.paid", payment)
+
+
+def everything_of_one_user(world: World) -> None:
+    """Two customers, a guest's payment and an order of one user; another user and a stranger beside them."""
+    world.deliver(
+        as_customer(1),
+        as_customer(2, email="jo@work.example"),
+        as_guest(1, client_reference_id="user_1"),
+        an_order("cus_1", 1),
+        as_customer(9, user="user_9", email="zoe@example.com"),
+        as_guest(9, customer_details={"email": "Zoe@Example.com "}),
+        an_order("cus_9", 9),
+    )
+
+
+OTHERS = {"profile#own:test:cus_9", "profile#own:test:pi_g9", "order#own:test:pi_9"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cus_1",),
+        ("cus_2",),
+        ("pi_g1",),
+        ("--user", "user_1"),
+        ("--email-hash", sha256(b"jo@work.example").hexdigest()),
+    ],
+    ids=["customer", "sibling", "guest", "user", "email"],
+)
+def test_all_of_the_person_is_forgotten_whatever_it_is_named_by(
+    here: Deployed, world: World, words: tuple[str, ...]
+) -> None:
+    """Only the one customer's record was deleted: the user's other customers, guest payments and orders stayed."""
+    everything_of_one_user(world)
+    result = run(*words, "--yes")
+    assert result.exit_code == 0
+    left = set(keys(here))
+    assert {key for key in left if not key.startswith("person#")} == OTHERS
+    assert len(left) == len(OTHERS) + 1, "the other user's person"
+
+
+def test_a_person_without_a_user_is_found_by_the_address(here: Deployed, world: World) -> None:
+    everything_of_one_user(world)
+    assert run("--email-hash", sha256(b"zoe@example.com").hexdigest().upper(), "--yes").exit_code == 0
+    assert not any("9" in key.rpartition(":")[2][:6] and "person" not in key for key in keys(here))
+    assert {"profile#own:test:cus_1", "profile#own:test:pi_g1"} <= set(keys(here))
+
+
+def test_the_address_itself_is_asked_for_and_never_shown(here: Deployed, world: World) -> None:
+    everything_of_one_user(world)
+    result = CliRunner().invoke(app, ["forget", "--email-hash", "-", "--yes"], input=" Jo@Work.example\n")
+    assert result.exit_code == 0
+    assert "profile#own:test:cus_2" not in keys(here)
+    assert "work" not in result.stdout.lower()
+
+
+def test_the_others_of_the_user_may_be_left_alone(here: Deployed, world: World) -> None:
+    everything_of_one_user(world)
+    assert run("cus_1", "--alone").exit_code == 0
+    left = keys(here)
+    assert "profile#own:test:cus_1" not in left
+    assert {"profile#own:test:cus_2", "profile#own:test:pi_g1"} <= set(left)
+
+
+def test_several_records_are_not_deleted_unasked(here: Deployed, world: World) -> None:
+    """A user id that stands for everybody would have taken all customers along."""
+    everything_of_one_user(world)
+    before = keys(here)
+    result = run("cus_1")
+    assert result.exit_code == 2
+    assert "3 records belong to this person" in result.stderr
+    assert keys(here) == before
+
+
+def test_an_opt_out_outlives_forgetting(here: Deployed, world: World) -> None:
+    world.deliver(as_customer(1, metadata={"analytics_opt_out": "true"}))
+    result = run("cus_1")
+    assert "opt-outs that stay: 2" in result.stdout
+    for item in here.dynamodb.scan(TableName=TABLE)["Items"]:
+        assert "user_1" not in str(item), "nothing tells who that was"
+    paid = an_event("invoice.paid", an_invoice(customer="cus_1"), created=NOW + 5)
+    world.deliver(as_customer(2, created=NOW + 6), paid)
+    assert world.calls == []
+
+
+def test_what_lies_in_the_queues_is_said(here: Deployed, world: World) -> None:
+    world.deliver(as_customer(1))
+    here.bury(json.dumps({"id": "evt_1", "data": {"object": {"customer": "cus_1"}}}), reason="http_400")
+    here.bury(json.dumps({"id": "evt_2", "data": {"object": {"customer": "cus_10"}}}), reason="http_400")
+    here.sqs.send_message(QueueUrl=here.events_url, MessageBody="{}")
+    said = run("cus_1").stdout
+    assert "the dead-letter queue holds 1 events that mention these ids" in said
+    assert "about 1 events wait" in said
+    assert len(here.letters) == 2, "they stay where they are"
+
+
+def test_a_record_that_is_written_meanwhile_is_said_to_be_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deliver(as_customer(1, metadata={"analytics_opt_out": "true"}))
+    monkeypatch.setattr(DynamoStore, "save", lambda *_: {"own:test:cus_1": StoreConflictError("own:test:cus_1")})
+    result = run("cus_1")
+    assert result.exit_code == 1
+    assert "run it again" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["cus_1", "--user", "u"], ["--email-hash", "jo@example.com"], ["--email-hash", "abc"]],
+    ids=["nobody", "two ways", "an address", "no hash"],
+)
+def test_who_is_meant_is_said_in_one_way(words: list[str]) -> None:
+    assert run(*words).exit_code == 2
 
 
 @pytest.mark.parametrize("kind", ["memory", "table"])
@@ -135,7 +259,3 @@ def test_a_bookmark_never_goes_back(here: Deployed, kind: str) -> None:
         store.put_bookmark("own:live", second, 0)
     assert store.bookmark("own:live") == 30
     assert store.bookmark("own:test") is None
-
-
-def of(store: Store, key: str) -> object:
-    return store.load([key], [], []).profiles.get(key)

@@ -256,7 +256,7 @@ def test_modes_and_accounts_are_different_people() -> None:
         an_event(CREATED, a_subscription(), livemode=True),
         an_event(CREATED, a_subscription(), account="acct_other"),
     ]
-    assert {ids(call) for call in world.deliver(*others)} == {(None, "cus_basic")}
+    assert {ids(call) for call in world.deliver(*others)} == {(None, "cus_basic"), (None, "acct_other:cus_basic")}
     assert len({call["messageId"] for call in world.calls}) == len(world.calls)
 
 
@@ -287,3 +287,72 @@ def test_an_update_of_a_customer_is_told_only_if_a_trait_changed() -> None:
 
 def test_a_deleted_customer_is_told() -> None:
     assert names(World().deliver(an_event("customer.deleted", a_customer()))) == ["Customer Deleted"]
+
+
+# --- Connected accounts ---
+
+
+def test_a_connected_account_cannot_speak_for_the_platforms_users() -> None:
+    """An account that put the platform's user id into its own metadata spoke as that user."""
+    world = World(CONNECT_EVENTS="accept")
+    named = {"user_id": "u1", "group_id": "g1", "anonymous_id": "browser-1"}
+    world.deliver(
+        an_event("customer.created", a_customer(metadata=named), account="acct_1"),
+        an_event(CREATED, a_subscription(), account="acct_1"),
+    )
+    assert {ids(call) for call in world.calls} == {("acct_1:u1", "acct_1:browser-1")}
+    assert {call["context"]["groupId"] for call in world.calls} == {"acct_1:g1"}
+    assert {call["groupId"] for call in world.calls if call["type"] == "group"} == {"acct_1:g1"}
+    assert {call["context"]["externalIds"][0]["id"] for call in world.calls} == {"acct_1:cus_basic"}
+
+
+def test_a_strangers_history_is_joined_within_its_account() -> None:
+    world = World(CONNECT_EVENTS="accept")
+    world.deliver(
+        an_event(CREATED, a_subscription(), account="acct_1"),
+        an_event(COMPLETED, a_session(client_reference_id="u1"), account="acct_1"),
+    )
+    joining = [call for call in world.calls if call["type"] == "identify" and call.get("userId")]
+    assert [ids(call) for call in joining] == [("acct_1:u1", "acct_1:cus_basic")]
+
+
+def test_ids_of_a_record_of_an_earlier_release_are_the_accounts_own_too() -> None:
+    world = World(CONNECT_EVENTS="accept", CONNECT_USERS="platform")
+    world.deliver(an_event("customer.created", a_customer(metadata={"user_id": "u1"}), account="acct_1"))
+    world.settings = World(CONNECT_EVENTS="accept").settings
+    (refund,) = world.deliver(an_event("charge.refunded", a_charge(), account="acct_1"))
+    assert ids(refund) == ("acct_1:u1", None)
+
+
+def test_the_platform_may_say_that_the_accounts_users_are_its_own() -> None:
+    world = World(CONNECT_EVENTS="accept", CONNECT_USERS="platform")
+    (call,) = world.deliver(an_event("customer.created", a_customer(metadata={"user_id": "u1"}), account="acct_1"))
+    assert ids(call) == ("u1", "cus_basic")
+
+
+# --- Consent that Checkout asks for ---
+
+
+@pytest.mark.parametrize(
+    ("session", "given"),
+    [
+        ({"consent": {"promotions": "opt_in", "terms_of_service": "accepted"}}, {"Ads": True, "Terms": True}),
+        ({"consent": {"promotions": "opt_out", "terms_of_service": None}}, {"Ads": False}),
+        ({"consent": None, "consent_collection": {"promotions": "auto", "terms_of_service": "none"}}, {}),
+        (
+            {"consent": None, "consent_collection": {"terms_of_service": "required"}, "status": "complete"},
+            {"Terms": True},
+        ),
+        ({"consent": None, "consent_collection": {"terms_of_service": "required"}, "status": "open"}, {}),
+    ],
+    ids=["both", "no promotions", "not asked", "required to complete", "not completed"],
+)
+def test_checkouts_consents_go_under_the_categories_of_the_setting(session: Any, given: dict[str, bool]) -> None:
+    world = World(CHECKOUT_CONSENT='{"promotions": "Ads", "terms_of_service": "Terms"}')
+    for call in world.deliver(an_event(COMPLETED, a_session(**session))):
+        assert call["context"].get("consent", {}).get("categoryPreferences", {}) == given
+
+
+def test_checkouts_consents_are_not_sent_unless_asked_for() -> None:
+    session = a_session(consent={"promotions": "opt_in", "terms_of_service": "accepted"})
+    assert not any("consent" in call["context"] for call in World().deliver(an_event(COMPLETED, session)))

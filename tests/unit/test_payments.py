@@ -332,3 +332,25 @@ def test_revenue_is_stated_once_in_whatever_order_and_however_often(events: list
         world.batch(*batch)
     stated = [call["properties"]["revenue"] for call in world.calls if "revenue" in call.get("properties", {})]
     assert stated == [50]
+
+
+# --- Free text ---
+
+
+def test_free_text_of_lines_may_be_left_out() -> None:
+    """Line descriptions are free text: a clinic's told Segment what its patients were treated for."""
+    invoice = an_invoice()
+    invoice["lines"]["data"][0]["description"] = "Psychotherapy, 12 May"
+    world = World(LINE_DESCRIPTIONS="omit")
+    world.deliver(an_event("product.created", {"id": "prod_basic", "object": "product", "name": "Basic Plan"}))
+    (product,) = world.tracks(an_event("invoice.paid", invoice))["Order Completed"]["products"]
+    assert product["name"] == "Basic Plan"
+    assert "Psychotherapy" not in str(world.calls)
+
+
+def test_a_line_without_a_price_then_has_no_name() -> None:
+    invoice = an_invoice()
+    invoice["lines"]["data"] = [{"id": "il_1", "amount": 2000, "description": "Session with Jo", "quantity": 1}]
+    world = World(LINE_DESCRIPTIONS="omit")
+    (product,) = world.tracks(an_event("invoice.paid", invoice))["Order Completed"]["products"]
+    assert product == {"price": 20, "quantity": 1}

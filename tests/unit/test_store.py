@@ -304,18 +304,6 @@ def test_a_bookmark_is_where_the_newest_run_left_it(store: AnyStore) -> None:
     assert store.bookmark("backfill") is None
 
 
-def test_a_customer_can_be_forgotten(store: AnyStore) -> None:
-    other = Profile("own:test:cus_1", user_id="user_2")
-    saved(store, FULL, other)
-    assert store.forget(KEY, really=False) == replace(FULL, version=1), "looking changes nothing"
-    assert store.forget(KEY) == replace(FULL, version=1)
-    assert store.forget(KEY) is None
-    assert store.forget(KEY, really=False) is None
-    assert profile_in(store, other.key).user_id == "user_2"
-    saved(store, Profile(KEY, user_id="new"))
-    assert profile_in(store).version == 1, "whoever comes back is new"
-
-
 def test_the_ledger_remembers_forty_days(store: AnyStore) -> None:
     marks = {f"{age:016x}": TODAY - age for age in (0, 1, 39, 40, 41, 400)}
     saved(store, Profile(KEY, ledger=marks))

@@ -84,16 +84,58 @@ def test_the_line_items_of_a_checkout_become_products(api: Api) -> None:
     assert order["products"] == [{"product_id": "prod_mug", "name": "Blue Mug", "price": 25, "quantity": 2}]
 
 
-def test_the_customers_metadata_names_the_user_as_the_last_resort(api: Api) -> None:
+def test_without_descriptions_the_lines_of_a_checkout_are_named_after_their_products(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OBJECTS, "/v1/products/prod_mug", {"id": "prod_mug", "object": "product", "name": "Mug"})
+    world = World(reader=api.reader(), LINE_DESCRIPTIONS="omit")
+    order = world.tracks(an_event("checkout.session.completed", a_session()))["Order Completed"]
+    assert [product["name"] for product in order["products"]] == ["Mug"]
+    assert api.paths.count("/v1/products/prod_mug") == 1
+
+
+def test_what_stripe_does_not_tell_is_asked_for_once_in_a_batch(api: Api) -> None:
+    world = World(reader=api.reader(), LINE_DESCRIPTIONS="omit")
+    order = world.tracks(an_event("checkout.session.completed", a_session()))["Order Completed"]
+    assert [product["name"] for product in order["products"]] == ["price_mug"]
+    assert api.paths.count("/v1/products/prod_mug") == 1
+
+
+def test_an_opt_out_that_only_the_customer_states_is_heard_though_a_reference_names_the_user(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Customer was read only where nobody else named the user, so its opt-out was never seen."""
+    quiet = a_customer(metadata={"analytics_opt_out": "true"})
+    monkeypatch.setitem(OBJECTS, "/v1/customers/cus_basic", quiet)
+    world = World(reader=api.reader())
+    world.deliver(an_event("checkout.session.completed", a_session(client_reference_id="u2", invoice="in_1")))
+    assert world.calls == []
+
+
+def test_metadata_of_the_customer_outranks_a_reference(api: Api) -> None:
+    world = World(reader=api.reader())
+    world.deliver(an_event("checkout.session.completed", a_session(client_reference_id="u2", invoice="in_1")))
+    assert {call["userId"] for call in world.calls} == {"u1"}
+
+
+def test_the_customers_metadata_names_the_user(api: Api) -> None:
     world = World(reader=api.reader())
     (call, *_) = world.deliver(an_event("customer.subscription.created", a_subscription()))
     assert call["userId"] == "u1"
     assert call["context"]["stripe"]["identity"] == "customer_api"
 
 
-def test_a_customer_known_already_is_not_asked_for(api: Api) -> None:
+def test_each_customer_is_read_once_whoever_names_the_user(api: Api) -> None:
     world = World(reader=api.reader())
     world.deliver(an_event("checkout.session.completed", a_session(client_reference_id="u2", invoice="in_1")))
+    world.reader = api.reader()
+    world.deliver(an_event("customer.subscription.created", a_subscription()))
+    assert api.paths.count("/v1/customers/cus_basic") == 1
+
+
+def test_a_customer_whose_event_was_seen_is_not_asked_for(api: Api) -> None:
+    world = World(reader=api.reader())
+    world.deliver(an_event("customer.created", a_customer()))
     world.deliver(an_event("customer.subscription.created", a_subscription()))
     assert "/v1/customers/cus_basic" not in api.paths
 

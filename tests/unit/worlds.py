@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.delivery import Delivery
@@ -37,8 +38,11 @@ class World:
     Every call is held against the tracking plan, unless a test's own `enrich` has the last word on it.
     """
 
-    def __init__(self, store: Store | None = None, reader: Reader | None = None, **given: str) -> None:
-        self.settings: Settings = settings_from({"IDENTITY_HOLD_SECONDS": "0", **given}, strict=True)
+    def __init__(
+        self, store: Store | None = None, reader: Reader | None = None, reference_key: str = "", **given: str
+    ) -> None:
+        chosen = settings_from({"IDENTITY_HOLD_SECONDS": "0", **given}, strict=True)
+        self.settings: Settings = replace(chosen, client_reference_key=reference_key)
         self.store = store or MemoryStore()
         self.reader = reader
         self.calls: list[dict[str, Any]] = []
@@ -48,6 +52,7 @@ class World:
         self.enrich: Callable[[dict[str, Any], dict[str, Any]], object] = unchanged
         self.now = NOW + 60
         self.lease = 0
+        self.remembers = True
 
     def _send(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         self.requests.append([call.message_id for call in calls])
@@ -66,7 +71,14 @@ class World:
             for number, event in enumerate(events)
         ]
         delivery = Delivery(
-            self.settings, self.store, self._send, self.enrich, self.reader, self.gate, lease=self.lease
+            self.settings,
+            self.store,
+            self._send,
+            self.enrich,
+            self.reader,
+            self.gate,
+            remembers=self.remembers,
+            lease=self.lease,
         )
         return delivery.deliver(records, self.now)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
+from stripe_to_segment.identity import own_id
 from stripe_to_segment.mapping.plan import EVENTS
 from stripe_to_segment.mapping.traits import group_traits, user_traits
 from stripe_to_segment.segment_side.calls import encode, fitting, message_id, wire
@@ -52,7 +53,7 @@ class Composer:
     def group(self, group_id: str) -> dict[str, Any]:
         """A group call with the account's traits."""
         traits = group_traits(self._event, self._profile)
-        return self._stateful("group", {"groupId": group_id, "traits": wire(traits)}, self._who.anonymous_id)
+        return self._stateful("group", {"groupId": self._own(group_id), "traits": wire(traits)}, self._who.anonymous_id)
 
     def track(self, fact: Fact) -> dict[str, Any]:
         """A track call; what is unknown is left out, never null."""
@@ -100,13 +101,17 @@ class Composer:
             "stripe": {name: str(value) for name, value in stripe.items() if value is not None},
         }
         if self._profile.group_id:
-            context["groupId"] = self._profile.group_id
+            context["groupId"] = self._own(self._profile.group_id)
         if self._profile.consent:
             context["consent"] = {"categoryPreferences": dict(self._profile.consent)}
         if event.customer:
-            external = {"id": event.customer, "type": "stripe_customer_id", "collection": "users", "encoding": "none"}
+            customer = self._own(event.customer)
+            external = {"id": customer, "type": "stripe_customer_id", "collection": "users", "encoding": "none"}
             context["externalIds"] = [external]
         return context
+
+    def _own(self, identifier: str) -> str:
+        return own_id(identifier, self._event, self._settings)
 
     def _integrations(self, name: str) -> dict[str, Any]:
         """Where a call may go: one object for all calls, or one for each event name with `*` for the rest."""

@@ -17,11 +17,12 @@ from stripe_to_segment.errors import (
     StoreUnavailableError,
     ThinEventError,
 )
-from stripe_to_segment.identity import names_user, profile_key
+from stripe_to_segment.identity import names_user, profile_key, reference_refused, stated_by
 from stripe_to_segment.judging import Work, judged, lessons, receipt_of
-from stripe_to_segment.lookups import lookups
+from stripe_to_segment.lookups import lookups, what_stripe_told
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.memory import DAY, Learnt
+from stripe_to_segment.persons import Persons
 from stripe_to_segment.recalling import known_to, recall
 from stripe_to_segment.segment_side.answers import Verdict
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
@@ -65,6 +66,8 @@ __all__ = ["Delivery"]
 
 # Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
 ROUNDS = 5
+# A session's lines name products, whose names have to be read in turn.
+LOOKS = 2
 
 
 @dataclass(slots=True)
@@ -193,7 +196,19 @@ class Delivery:
     def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
         """Map, and write down what is told and learnt; gives what may be told, and what met a newer record."""
         before = dict(memory.profiles)
-        learnt = [*self._look_up(work, memory), *self._translate(work, memory, batch)]
+        learnt, persons = self._look_up(work, memory), Persons(self.settings)
+        for one in work:
+            customer = what_stripe_told(one.event, memory, "customer", one.event.customer)
+            one.stated = stated_by(one.event, self.settings, customer)
+            one.reference_refused = reference_refused(one.event, self.settings)
+        try:
+            persons.meet(
+                [(one.event, one.stated) for one in work], memory, self.store, batch.now if self.remembers else None
+            )
+        except StoreUnavailableError as unavailable:
+            batch.verdicts.update((one.record.id, _unwritten(one, unavailable)) for one in work)
+            return [], []
+        learnt += self._translate(work, memory, persons, batch)
         errors: Mapping[str, Exception] = {}
         if self.remembers:
             changed = [profile for key, profile in memory.profiles.items() if profile != before[key]]
@@ -217,10 +232,18 @@ class Delivery:
         """Read from the Stripe API what the events leave open; product names are remembered."""
         if self.reader is None:
             return []
-        wanted = [
-            lookup for one in work for lookup in lookups(one.event, memory.profiles[one.key], memory, self.settings)
-        ]
-        memory.read.update(self.reader.read(wanted))
+        asked: set[Lookup] = set()
+        for _ in range(LOOKS):
+            wanted = [
+                lookup
+                for one in work
+                for lookup in lookups(one.event, memory.profiles[one.key], memory, self.settings)
+                if lookup not in asked
+            ]
+            if not wanted:
+                break
+            asked.update(wanted)
+            memory.read.update(self.reader.read(wanted))
         learnt: list[Learnt] = []
         for lookup, body in memory.read.items():
             name = body.get("name")
@@ -231,12 +254,12 @@ class Delivery:
                 learnt.append(Learnt("product", key, name, 0))
         return learnt
 
-    def _translate(self, work: list[Work], memory: Memory, batch: _Batch) -> list[Learnt]:
+    def _translate(self, work: list[Work], memory: Memory, persons: Persons, batch: _Batch) -> list[Learnt]:
         """Translate one after the other; what an event teaches serves the next."""
         learnt: list[Learnt] = []
         now, hold = int(batch.now), self.settings.identity_hold_seconds
         for one in work:
-            known = known_to(one.event, memory)
+            known = known_to(one.event, memory, one.stated, self.settings)
             one.translation = None
             try:
                 translation = translate(
@@ -255,7 +278,9 @@ class Delivery:
             if translation.claim:
                 profile = profile.with_claim(translation.mark, translation.claim, now // DAY)
                 profile = copied(profile, delivery=batch.delivery, busy_until=now + self.lease)
+            profile, opt_out = persons.after(one.event, known.profile, profile, memory)
             memory.profiles[one.key] = profile
+            learnt += [opt_out] if opt_out is not None else []
             for lesson in lessons(one.event, translation):
                 (memory.orders if lesson.kind == "order" else memory.product_names)[lesson.key] = lesson.value
                 learnt.append(lesson)

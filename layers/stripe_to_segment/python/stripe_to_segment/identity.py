@@ -1,11 +1,25 @@
-"""Who did it: a Stripe event names a customer, the product knows a user. A ladder of sources, the surest first."""
+"""Who did it: a Stripe event names a customer, the product knows a user. A ladder of sources, the surest first.
+
+1. Metadata of the object, of its subscription, of its customer (in the event or read through the API).
+2. What metadata said of this customer before.
+3. A Checkout Session's `client_reference_id`, as far as `CLIENT_REFERENCE_ID` trusts it.
+4. What a reference said of this customer before.
+5. Nobody: `UNKNOWN_USER_POLICY`.
+
+So a reference, which may come from a visitor, never outranks what the merchant's own code wrote into metadata.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.copying import copied
+from stripe_to_segment.references import user_of
+from stripe_to_segment.stripe_side.checkout import consents_of, made_by_payment_link
+from stripe_to_segment.stripe_side.customer import email_of
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import metadata_of, text
 from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
@@ -19,15 +33,21 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = [
+    "SILENT",
+    "WHOLE_CUSTOMER",
     "Identity",
     "Rung",
     "Stated",
+    "email_digest",
     "names_user",
+    "own_id",
     "owner_key",
     "profile_key",
+    "reference_refused",
     "resolve",
     "stated_by",
     "stranger_id",
+    "with_person",
 ]
 
 
@@ -43,7 +63,10 @@ class Rung(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What the event itself says about the person; None where it says nothing."""
+    """What the event itself says about the person; None where it says nothing.
+
+    `email` is the short digest of the address, `customer_read` says that the Customer's own metadata is among it.
+    """
 
     user_id: str | None = None
     rung: Rung = Rung.UNKNOWN
@@ -51,6 +74,12 @@ class Stated:
     group_id: str | None = None
     opted_out: bool | None = None
     consent: Mapping[str, bool] = field(default_factory=dict)
+    email: str | None = None
+    customer_read: bool = False
+
+
+# An event that says nothing of the person, as most do.
+SILENT = Stated()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,53 +111,132 @@ def stranger_id(event: StripeEvent) -> str:
     return event.customer or text(event.object.get("id")) or event.id
 
 
+def own_id(identifier: str, event: StripeEvent, settings: Settings) -> str:
+    """An id as it goes out: a connected account's ids are its own (`acct_…:id`).
+
+    What a connected account writes into metadata must not speak for the platform's users, unless the deployer says that
+    these are the same (`CONNECT_USERS=platform`).
+    """
+    if event.account is None or settings.connect_users == "platform":
+        return identifier
+    prefix = f"{event.account}:"
+    return identifier if identifier.startswith(prefix) else prefix + identifier
+
+
 def names_user(event: StripeEvent, settings: Settings) -> bool:
     """Whether the event itself says who the user is."""
-    return bool(_first(_places(event), settings.user_id_keys) or _client_reference(event))
+    return bool(_first(_places(event), settings.user_id_keys) or _client_reference(event, settings))
+
+
+def reference_refused(event: StripeEvent, settings: Settings) -> bool:
+    """Whether a reference stands on the session that the setting does not trust."""
+    given = _reference_of(event) is not None and settings.client_reference_id != "ignore"
+    return given and _client_reference(event, settings) is None
 
 
 def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | None = None) -> Stated:
     """What metadata and `client_reference_id` say, newest place first.
 
-    `customer` is the Customer read from the Stripe API, asked last of all.
+    `customer` is the Customer read from the Stripe API; its metadata is the last place of all.
     """
     places = _places(event)
-    user_id = _first(places, settings.user_id_keys)
-    rung = Rung.METADATA if user_id else Rung.UNKNOWN
-    if user_id is None and (reference := _client_reference(event)):
-        user_id, rung = reference, Rung.CLIENT_REFERENCE
+    user_id, rung = _first(places, settings.user_id_keys), Rung.METADATA
     if customer is not None:
         places = [*places, metadata_of(customer)]
-        if user_id is None and (user_id := _first(places, settings.user_id_keys)):
-            rung = Rung.CUSTOMER_API
+        if user_id is None:
+            user_id, rung = _first(places[-1:], settings.user_id_keys), Rung.CUSTOMER_API
+    if user_id is None:
+        user_id, rung = _client_reference(event, settings), Rung.CLIENT_REFERENCE
     opted = _first(places, ("analytics_opt_out",))
     return Stated(
         user_id=user_id,
-        rung=rung,
+        rung=rung if user_id else Rung.UNKNOWN,
         anonymous_id=_first(places, settings.anonymous_id_keys),
         group_id=_first(places, settings.group_id_keys),
         opted_out=None if opted is None else _says_yes(opted),
-        consent=_consent(places, settings.consent_prefix),
+        consent=_consent(places, settings.consent_prefix) | _checkout_consent(event, settings),
+        email=_email(event),
+        customer_read=customer is not None or event.type in WHOLE_CUSTOMER,
     )
 
 
-def resolve(stated: Stated, profile: Profile, stranger: str, settings: Settings) -> Identity | None:
+# The object of these events is the Customer itself.
+WHOLE_CUSTOMER = frozenset({"customer.created", "customer.updated", "customer.deleted"})
+REMEMBERED = ("anonymous_id", "group_id", "opted_out")
+
+
+def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
+    """What the event says of the person outlives it: the next event of this customer may say nothing.
+
+    A late old event adds what nobody said, and takes back nothing that was said since; `created` is in epoch seconds.
+    """
+    if stated == SILENT:
+        return profile
+    newest: dict[str, Any] = {
+        name: value
+        for name in REMEMBERED
+        if (value := getattr(stated, name)) is not None and created >= profile.told.get(name, 0)
+    }
+    changes: dict[str, Any] = {}
+    if stated.user_id is not None and _outranks(stated, profile, created):
+        newest["user_id"] = stated.user_id
+        changes["named_by"] = str(Rung.CLIENT_REFERENCE) if stated.rung is Rung.CLIENT_REFERENCE else ""
+        if stated.user_id != profile.user_id:
+            changes |= {"tied": False, "shared": False}
+    if stated.consent:
+        late = created < profile.told.get("consent", 0)
+        newest["consent"] = {**stated.consent, **profile.consent} if late else {**profile.consent, **stated.consent}
+    if stated.email:
+        changes["email"] = stated.email
+    if stated.customer_read:
+        changes["customer_read"] = True
+    told = {name: max(created, profile.told.get(name, 0)) for name in newest}
+    return copied(profile, **newest, **changes, told={**profile.told, **told})
+
+
+def _outranks(stated: Stated, profile: Profile, created: int) -> bool:
+    """Whether what the event says of the user counts more than what is remembered: metadata first, then the newer."""
+    by_reference, known_by_reference = stated.rung is Rung.CLIENT_REFERENCE, bool(profile.named_by)
+    if profile.user_id is not None and by_reference is not known_by_reference:
+        return known_by_reference
+    return created >= profile.told.get("user_id", 0)
+
+
+def resolve(stated: Stated, profile: Profile, stranger: str, event: StripeEvent, settings: Settings) -> Identity | None:
     """The ids to send under, or None where the user is unknown and the policy is to skip.
 
-    Never a random id: an unknown user is the same stranger each time.
+    `profile` is the record after the event. Never a random id: an unknown user is the same stranger each time.
     """
     anonymous_id = stated.anonymous_id or profile.anonymous_id
-    if stated.user_id:
-        return Identity(stated.user_id, anonymous_id, stated.rung)
-    if profile.user_id:
-        return Identity(profile.user_id, anonymous_id, Rung.REMEMBERED)
-    match settings.unknown_user_policy:
-        case "skip":
-            return None
-        case "customer_id":
-            return Identity(stranger, anonymous_id, Rung.UNKNOWN)
-        case _:
-            return Identity(None, anonymous_id or stranger, Rung.UNKNOWN)
+    # A reference that is outranked by what metadata said before names nobody.
+    outranked = stated.rung is Rung.CLIENT_REFERENCE and not profile.named_by
+    user_id, rung = (None, Rung.UNKNOWN) if outranked else (stated.user_id, stated.rung)
+    if not user_id and profile.user_id:
+        user_id, rung = profile.user_id, Rung.REMEMBERED
+    if not user_id:
+        match settings.unknown_user_policy:
+            case "skip":
+                return None
+            case "customer_id":
+                user_id = stranger
+            case _:
+                anonymous_id = anonymous_id or stranger
+
+    def own(identifier: str | None) -> str | None:
+        return identifier and own_id(identifier, event, settings)
+
+    return Identity(own(user_id), own(anonymous_id), rung)
+
+
+def email_digest(address: str) -> str:
+    """The first 16 hex digits of the SHA-256 of an address, as the trait `email_sha256` has all 64 of them."""
+    return hashlib.sha256(address.strip().lower().encode()).hexdigest()[:16]
+
+
+@asked_once
+def _email(event: StripeEvent) -> str | None:
+    address = email_of(event)
+    return email_digest(address) if address else None
 
 
 @asked_once
@@ -139,8 +247,20 @@ def _places(event: StripeEvent) -> list[dict[str, str]]:
     return [metadata_of(stripe_object), subscription_metadata_of(stripe_object), *expanded]
 
 
-def _client_reference(event: StripeEvent) -> str | None:
+def _reference_of(event: StripeEvent) -> str | None:
     return (text(event.object.get("client_reference_id")) or "").strip() or None
+
+
+def _client_reference(event: StripeEvent, settings: Settings) -> str | None:
+    """The user that the session's reference names, as far as the setting trusts it."""
+    reference, trusted = _reference_of(event), settings.client_reference_id
+    if reference is None or trusted == "ignore":
+        return None
+    signed = user_of(reference, settings.client_reference_key)
+    if signed is not None:
+        return signed
+    by_server = trusted == "server" and not made_by_payment_link(event.object)
+    return reference if by_server or trusted == "always" else None
 
 
 def _says_yes(value: str) -> bool:
@@ -157,6 +277,14 @@ def _consent(places: list[dict[str, str]], prefix: str) -> dict[str, bool]:
         for key, value in place.items()
         if key.startswith(prefix) and key != prefix
     }
+
+
+def _checkout_consent(event: StripeEvent, settings: Settings) -> dict[str, bool]:
+    """What the customer consented to in Checkout, under the categories that the setting gives it."""
+    chosen = settings.checkout_consent
+    if not chosen or not event.type.startswith("checkout.session."):
+        return {}
+    return {chosen[name]: given for name, given in consents_of(event.object).items() if name in chosen}
 
 
 def _first(places: list[dict[str, str]], keys: tuple[str, ...]) -> str | None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.identity import SILENT, profile_key
 from stripe_to_segment.memory import Learnt
 from stripe_to_segment.profile import Receipt
 from stripe_to_segment.segment_side.answers import Verdict
@@ -15,6 +16,7 @@ from stripe_to_segment.verdicts import Fate, Verdicts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from stripe_to_segment.identity import Stated
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -26,11 +28,13 @@ __all__ = ["Work", "judged", "lessons", "receipt_of"]
 
 @dataclass(slots=True)
 class Work:
-    """One record on its way: its event, and in the end its verdict."""
+    """One record on its way: its event, the key of its customer's record, and what it says of the person."""
 
     record: Record
     event: StripeEvent
     key: str
+    stated: Stated = SILENT
+    reference_refused: bool = False
     translation: Translation | None = None
     calls: tuple[Call, ...] = ()
 
@@ -45,6 +49,7 @@ def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -
         calls=tuple(str(call.body.get("event", call.body["type"])) for call in one.calls),
         rung=translation.rung,
         unknown=translation.unknown,
+        reference_refused=one.reference_refused,
     )
     if translation.outcome is Outcome.HELD:
         return replace(told, fate=Fate.WAITING)
@@ -78,7 +83,10 @@ def lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
     """What its event teaches about orders and products."""
     scope = event.scope
     return [
-        *(Learnt("order", f"{scope}:{key}", value, event.created) for key, value in translation.orders.items()),
+        *(
+            Learnt("order", f"{scope}:{key}", value, event.created, profile_key(event))
+            for key, value in translation.orders.items()
+        ),
         *(
             Learnt("product", f"{scope}:{key}", value, event.created)
             for key, value in translation.product_names.items()

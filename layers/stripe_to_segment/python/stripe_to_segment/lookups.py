@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stripe_to_segment.identity import names_user
+from stripe_to_segment.identity import WHOLE_CUSTOMER
 from stripe_to_segment.mapping.checkout import is_order
 from stripe_to_segment.mapping.naming import products_needed
-from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.stripe_side.fields import listed, text
+from stripe_to_segment.stripe_side.lines import read_line
 
 if TYPE_CHECKING:
     from stripe_to_segment.memory import Memory
     from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["Lookup", "lookups"]
+__all__ = ["Lookup", "lookups", "products_named", "what_stripe_told"]
 
 
 class Lookup(NamedTuple):
@@ -28,20 +30,30 @@ class Lookup(NamedTuple):
 
 
 def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:
-    """What to read for this event, given what is known already."""
+    """What to read for this event, given what is known already. What is read may leave open more: ask again then."""
     wanted: list[tuple[str, str]] = []
-    named = profile.user_id or names_user(event, settings)
-    if not named and (event.customer or "").startswith("cus_") and event.type != "customer.deleted":
+    # Each Customer once, whoever names the user: its metadata alone may say that the person opted out.
+    unread = not profile.customer_read and event.type not in WHOLE_CUSTOMER
+    if unread and (event.customer or "").startswith("cus_"):
         wanted.append(("customer", event.customer or ""))
     session = text(event.object.get("id"))
     if session and event.type in ORDER_EVENTS and is_order(event):
         wanted.append(("line_items", session))
-    wanted += [
-        ("product", product)
-        for product in products_needed(event)
-        if f"{event.scope}:{product}" not in memory.product_names
-    ]
+    names = products_needed(event) if settings.sends_line_descriptions else products_named(event, memory)
+    wanted += [("product", product) for product in names if f"{event.scope}:{product}" not in memory.product_names]
     return [Lookup(kind, key, event.livemode, event.account) for kind, key in dict.fromkeys(wanted)]
+
+
+def products_named(event: StripeEvent, memory: Memory) -> list[str]:
+    """Ids of the products whose name is needed, those of a session's lines among them, once these are read."""
+    read = what_stripe_told(event, memory, "line_items", event.object.get("id"))
+    prices = [read_line(line).price for line in listed(read)]
+    return [*products_needed(event), *(price.product for price in prices if price.product and not price.label)]
+
+
+def what_stripe_told(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:
+    """What the Stripe API told of an object, None where it was not asked."""
+    return memory.read.get(Lookup(kind, str(key), event.livemode, event.account)) if memory.read else None
 
 
 ORDER_EVENTS = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded"})

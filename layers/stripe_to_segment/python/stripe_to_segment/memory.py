@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.copying import copied
 from stripe_to_segment.errors import StoreConflictError
+from stripe_to_segment.person import MOST_RECORDS, Person
+from stripe_to_segment.profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from stripe_to_segment.lookups import Lookup
-    from stripe_to_segment.profile import Profile, Receipt
+    from stripe_to_segment.profile import Receipt
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["Learnt", "Memory", "MemoryStore", "Store"]
+__all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store"]
 
 DAY = 86_400
+# The kind of what is learnt of a person: "true" or "false".
+OPT_OUT = "opt_out"
 
 
 @dataclass(slots=True)
@@ -38,12 +42,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """A product name, a payment's order or a bookmark, with the epoch second as of which it is true."""
+    """A product name, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
+
+    `owner` is the key of the record of the customer whom it is about, empty where it is about nobody.
+    """
 
     kind: str
     key: str
     value: str
     as_of: int
+    owner: str = ""
 
 
 class Store(Protocol):
@@ -70,6 +78,24 @@ class Store(Protocol):
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
 
+    def persons(self, keys: Collection[str]) -> dict[str, Person]:
+        """What is remembered of these persons. Raises StoreUnavailableError."""
+
+    def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
+        """Tie records to persons, given as pairs of person and record; gives the persons then known.
+
+        A person with MOST_RECORDS records keeps those it has. Raises StoreUnavailableError.
+        """
+
+    def untie(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Untie records from persons. Raises StoreUnavailableError."""
+
+    def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
+        """Mark records as sharing their person, those not written yet too; gives their new versions.
+
+        Raises StoreUnavailableError.
+        """
+
 
 class MemoryStore:
     """The twin for tests and for `explain`: the same conditions, in a dict."""
@@ -79,6 +105,7 @@ class MemoryStore:
         self.learnt: dict[tuple[str, str], Learnt] = {}
         self.last_circuits: dict[str, Circuit] = {}
         self.known_receipts: dict[str, Receipt] = {}
+        self.known_persons: dict[str, Person] = {}
 
     def load(
         self,
@@ -109,6 +136,9 @@ class MemoryStore:
                 kept = profile.pruned(int(now) // DAY)
                 self.profiles[profile.key] = copied(kept, version=profile.version + 1)
         for fact in learnt:
+            if fact.kind == OPT_OUT:
+                self._learn_opt_out(fact)
+                continue
             known = self.learnt.get((fact.kind, fact.key))
             if known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact
@@ -133,9 +163,38 @@ class MemoryStore:
         self.last_circuits[name] = circuit
         return True
 
-    def forget(self, key: str, *, really: bool = True) -> Profile | None:
-        """Delete a customer's record; gives what it was, or None where there was none."""
-        return self.profiles.pop(key, None) if really else self.profiles.get(key)
+    def persons(self, keys: Collection[str]) -> dict[str, Person]:
+        """What is remembered of these persons."""
+        return {key: self.known_persons[key] for key in keys if key in self.known_persons}
+
+    def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
+        """Tie records to persons, given as pairs of person and record; gives the persons then known."""
+        for key, record in pairs:
+            person = self.known_persons.get(key, Person())
+            if len(person.records) < MOST_RECORDS:
+                self.known_persons[key] = replace(person, records=person.records | {record})
+        return {key: self.known_persons[key] for key, _ in pairs}
+
+    def untie(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Untie records from persons."""
+        for key, record in pairs:
+            if (person := self.known_persons.get(key)) is not None:
+                left = replace(person, records=person.records - {record}, marked=person.marked - {record})
+                self.known_persons[key] = left
+
+    def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:  # noqa: ARG002 - nothing expires here
+        """Mark records as sharing their person, those not written yet too; gives their new versions."""
+        for key in records:
+            profile = self.profiles.get(key, Profile(key))
+            self.profiles[key] = copied(profile, shared=True, version=profile.version + 1)
+        known = self.known_persons[person]
+        self.known_persons[person] = replace(known, marked=known.marked | {*records})
+        return {key: self.profiles[key].version for key in records}
+
+    def _learn_opt_out(self, fact: Learnt) -> None:
+        known = self.known_persons.get(fact.key, Person())
+        if known.opted_out is None or known.as_of <= fact.as_of:
+            self.known_persons[fact.key] = replace(known, opted_out=fact.value == "true", as_of=fact.as_of)
 
     def bookmark(self, name: str) -> int | None:
         """How far something has come, in epoch seconds, or None before its first time."""

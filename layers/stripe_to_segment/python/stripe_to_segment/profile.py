@@ -115,21 +115,29 @@ class Receipt:
 class Profile:
     """The record of one customer (or one guest's payment), within one account and mode. No slots: see `copied`.
 
-    `told` says as of which epoch second the ids, the opt-out and the consent are true. `stranger` is the anonymousId
-    under which calls went out before the user was known; `joined` says that an identify has tied it to the user;
-    `shown` is the digest of the traits last delivered, or UNSURE. `paid` sums what was collected less refunds, in
-    minor units by lower-case currency. `ledger` holds the marks of what was delivered or counted, with the day on
-    which that happened. `claims` holds, by its mark, what each event tells that is not known to have arrived. The
-    newest claims are those of `delivery`, which is over once it has a receipt, and without one at the epoch second
-    `busy_until`. `version` is the store's, for its conditional write.
+    `named_by` is client_reference_id where nothing better has named the user, else empty. `customer_read` says that
+    the Customer's own metadata has been seen, `email` is the short digest of its last address. `tied` says that the
+    user's person knows this record, `shared` that the person has others too. `told` says as of which epoch second the
+    ids, the opt-out and the consent are true. `stranger` is the anonymousId under which calls went out before the user
+    was known; `joined` says that an identify has tied it to the user; `shown` is the digest of the traits last
+    delivered, or UNSURE. `paid` sums what was collected less refunds, in minor units by lower-case currency. `ledger`
+    holds the marks of what was delivered or counted, with the day on which that happened. `claims` holds, by its mark,
+    what each event tells that is not known to have arrived. The newest claims are those of `delivery`, which is over
+    once it has a receipt, and without one at the epoch second `busy_until`. `version` is the store's, for its
+    conditional write.
     """
 
     key: str
     user_id: str | None = None
+    named_by: str = ""
     anonymous_id: str | None = None
     group_id: str | None = None
     opted_out: bool = False
     consent: Mapping[str, bool] = field(default_factory=dict)
+    customer_read: bool = False
+    email: str = ""
+    tied: bool = False
+    shared: bool = False
     told: Mapping[str, int] = field(default_factory=dict)
     customer_created: int | None = None
     stranger: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.identity import profile_key
-from stripe_to_segment.lookups import Lookup
+from stripe_to_segment.lookups import products_named, what_stripe_told
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.naming import orders_needed, products_needed
 from stripe_to_segment.profile import Profile
@@ -14,9 +14,10 @@ from stripe_to_segment.stripe_side.fields import listed
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from stripe_to_segment.identity import Stated
     from stripe_to_segment.memory import Memory, Store
+    from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["known_to", "recall"]
 
@@ -40,22 +41,19 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     return memory
 
 
-def known_to(event: StripeEvent, memory: Memory) -> Known:
-    """What of it one event's mapping needs."""
+def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:
+    """What of it one event's mapping needs, with what the event says of the person."""
     prefix = f"{event.scope}:"
     return Known(
         memory.profiles[profile_key(event)],
         {
             product: memory.product_names[prefix + product]
-            for product in products_needed(event)
+            for product in products_named(event, memory)
             if prefix + product in memory.product_names
         },
         {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
-        _read(event, memory, "customer", event.customer),
-        listed(_read(event, memory, "line_items", event.object.get("id"))),
+        what_stripe_told(event, memory, "customer", event.customer),
+        listed(what_stripe_told(event, memory, "line_items", event.object.get("id"))),
+        stated,
+        settings.sends_line_descriptions,
     )
-
-
-def _read(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:
-    """What the Stripe API told of an object, None where it was not asked."""
-    return memory.read.get(Lookup(kind, str(key), event.livemode, event.account)) if memory.read else None

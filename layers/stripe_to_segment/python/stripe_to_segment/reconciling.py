@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError
-from stripe_to_segment.identity import profile_key
+from stripe_to_segment.identity import profile_key, stated_by
 from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.persons import Persons
 from stripe_to_segment.recalling import known_to, recall
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_side.event import event_from
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from stripe_to_segment.enqueuing import Enqueued
+    from stripe_to_segment.identity import Stated
     from stripe_to_segment.memory import Memory, Store
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -136,7 +138,10 @@ def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> l
     wanted.sort(key=lambda event: (event.created, CATALOG[event.type].rank))
     memory = recall(wanted, store)
     unmarked = [event for event in wanted if event_mark(event) not in memory.profiles[profile_key(event)].ledger]
-    told = [_told(event, memory, settings) for event in unmarked]
+    stated = {event.id: stated_by(event, settings) for event in unmarked}
+    # Only to hear who opted out: nothing is written.
+    Persons(settings).meet([(event, stated[event.id]) for event in unmarked], memory, store)
+    told = [_told(event, stated[event.id], memory, settings) for event in unmarked]
     names = store.load((), _taught(unmarked, told, "orders"), _taught(unmarked, told, "product_names"))
     return [
         event
@@ -158,9 +163,9 @@ def _read(body: JsonObject) -> StripeEvent | None:
         return None
 
 
-def _told(event: StripeEvent, memory: Memory, settings: Settings) -> Translation | None:
+def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:
     """What deliver would make of the event now; None where the mapper cannot take it."""
-    known = known_to(event, memory)
+    known = known_to(event, memory, stated, settings)
     # Traits that changed by events without an identify are shown by the next that brings one: no news of this event.
     known = replace(known, profile=replace(known.profile, shown=None))
     try:

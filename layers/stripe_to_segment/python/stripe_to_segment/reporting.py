@@ -43,6 +43,8 @@ def report(verdicts: Sequence[Verdicts], now: float) -> None:
         count(f"Identity.{rung}", number)
     if rejected := sum(verdict.reason in KEY_REASONS for verdict in verdicts):
         count("WriteKeyRejected", rejected)
+    if refused := sum(verdict.reference_refused for verdict in delivered):
+        count("ReferencesRefused", refused)
     if unknown := sum(bool(verdict.unknown) for verdict in delivered):
         count("UnknownShapes", unknown)
 

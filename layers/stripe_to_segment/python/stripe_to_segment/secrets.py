@@ -30,6 +30,7 @@ class Secrets:
     segment_write_key: str = ""
     segment_test_write_key: str = ""
     stripe_api_key: str = ""
+    client_reference_key: str = ""
 
     def write_key(self, *, livemode: bool) -> str:
         """The write key of one mode; test events never fall back to the live source."""
@@ -52,7 +53,7 @@ def read_secret(text: str) -> Secrets:
         stripe_signing_secrets=tuple(_words(signing)),
         **{
             name: next(iter(_words([found.get(name)])), "")
-            for name in ("segment_write_key", "segment_test_write_key", "stripe_api_key")
+            for name in ("segment_write_key", "segment_test_write_key", "stripe_api_key", "client_reference_key")
         },
     )
 

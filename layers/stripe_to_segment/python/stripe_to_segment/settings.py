@@ -16,25 +16,34 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "settings_from", "settings_from_environment"]
 
+# What Checkout asks a customer's consent for. https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent
+CHECKOUT_CONSENTS = frozenset({"promotions", "terms_of_service"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of both functions. Each field is the environment variable of its name in upper case."""
+    """The settings of all functions. Each field is the environment variable of its name in upper case.
+
+    But for `client_reference_key`: that is of the secret, and no environment holds it.
+    """
 
     segment_endpoint: str = "https://api.segment.io"
     delivery_mode: str = "send"
     stripe_mode: str = "both"
     connect_events: str = "refuse"
+    connect_users: str = "own"
     user_id_keys: tuple[str, ...] = ("user_id", "userId")
     anonymous_id_keys: tuple[str, ...] = ("anonymous_id", "ajs_anonymous_id")
     group_id_keys: tuple[str, ...] = ("group_id",)
     consent_prefix: str = "consent_"
+    checkout_consent: Mapping[str, str] = field(default_factory=dict)
+    client_reference_id: str = "server"
     unknown_user_policy: str = "anonymous"
     identity_hold_seconds: int = 30
     personal_traits: tuple[str, ...] = ("email", "name")
     hash_email: bool = False
+    line_descriptions: str = "send"
     rename_events: Mapping[str, str] = field(default_factory=dict)
     drop_events: tuple[str, ...] = ()
     integrations: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +55,7 @@ class Settings:
     events_queue_url: str = ""
     dead_letter_queue_url: str = ""
     state_table: str = ""
+    client_reference_key: str = field(default="", repr=False)
 
     def accepts(self, *, livemode: bool) -> bool:
         """Whether events of this Stripe mode are wanted here."""
@@ -55,6 +65,11 @@ class Settings:
     def takes_connect(self) -> bool:
         """Whether events of connected accounts are wanted here."""
         return self.connect_events == "accept"
+
+    @property
+    def sends_line_descriptions(self) -> bool:
+        """Whether the free text of invoice lines may leave Stripe."""
+        return self.line_descriptions == "send"
 
 
 def settings_from_environment() -> Settings:
@@ -145,6 +160,13 @@ def _object(name: str, value: str) -> Mapping[str, Any]:
     return MappingProxyType(read)
 
 
+def _consents(name: str, value: str) -> Mapping[str, str]:
+    read = _object(name, value)
+    if not all(key in CHECKOUT_CONSENTS and isinstance(category, str) and category for key, category in read.items()):
+        _refuse(name, value, 'a JSON object such as {"promotions": "Advertising", "terms_of_service": "Functional"}')
+    return read
+
+
 def _renames(name: str, value: str) -> Mapping[str, str]:
     read = _object(name, value)
     if not all(isinstance(new, str) and new for new in read.values()):
@@ -162,12 +184,16 @@ _MAY_BE_EMPTY = frozenset(
 )
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    **{entry.name: _text for entry in fields(Settings)},
+    **{entry.name: _text for entry in fields(Settings) if entry.name != "client_reference_key"},
     "segment_endpoint": _endpoint,
     "stripe_api_base": _endpoint,
     "delivery_mode": _choice("send", "log"),
     "stripe_mode": _choice("live", "test", "both"),
     "connect_events": _choice("refuse", "accept"),
+    "connect_users": _choice("own", "platform"),
+    "client_reference_id": _choice("server", "signed", "always", "ignore"),
+    "checkout_consent": _consents,
+    "line_descriptions": _choice("send", "omit"),
     "user_id_keys": _names,
     "anonymous_id_keys": _names,
     "group_id_keys": _names,

@@ -5,43 +5,47 @@ The only module that knows DynamoDB. Keys carry account and mode, so no two of t
 
 from __future__ import annotations
 
-import json
+import contextlib
+import itertools
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.circuit import Circuit
-from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
-from stripe_to_segment.memory import DAY, Learnt, Memory
-from stripe_to_segment.packing import (
-    MARK_WIDTH,
-    compressed,
-    decompressed,
-    packed_ledger,
-    packed_marks,
-    unpacked_ledger,
-    unpacked_marks,
+from stripe_to_segment.encoding import (
+    KEEP_DAYS,
+    circuit_from,
+    circuit_item,
+    expiry,
+    fact_item,
+    kept_from,
+    key_of,
+    person_from,
+    pk,
+    profile_from,
+    profile_item,
+    receipt_from,
+    receipt_item,
 )
-from stripe_to_segment.profile import LEDGER_DAYS, UNSURE, Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
+from stripe_to_segment.memory import DAY, OPT_OUT, Learnt, Memory
+from stripe_to_segment.person import MOST_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
+    from stripe_to_segment.encoding import Kept
+    from stripe_to_segment.person import Person
+    from stripe_to_segment.profile import Profile, Receipt
+
 __all__ = ["DynamoStore"]
 
-# Refunds and disputes arrive months later; a year and a month covers a yearly plan.
-KEEP_DAYS = 400
 BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
 # So many are kept in memory.
 RECEIPTS = 500
-# DynamoDB takes 409,600 an item, the attributes' names included.
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-ITEM_BYTES = 400_000
-# Of these at most what is no ledger.
-RECORD_BYTES = 200_000
 
 
 class DynamoStore:
@@ -71,14 +75,14 @@ class DynamoStore:
     ) -> Memory:
         """Everything known under these keys, and these circuits, in one BatchGetItem for up to a hundred of them."""
         kinds = (("profile", profiles), ("order", orders), ("product", product_names), ("circuit", circuits))
-        wanted = {_pk(kind, key) for kind, keys in kinds for key in keys}
+        wanted = {pk(kind, key) for kind, keys in kinds for key in keys}
         memory = Memory(circuits=dict.fromkeys(circuits, Circuit()))
         for item in self._get(sorted(wanted)):
-            kind, _, key = item["pk"]["S"].partition("#")
+            kind, key = key_of(item)
             if kind == "profile":
-                memory.profiles[key] = _profile_from(key, item)
+                memory.profiles[key] = profile_from(key, item)
             elif kind == "circuit":
-                memory.circuits[key] = _circuit_from(item)
+                memory.circuits[key] = circuit_from(item)
             else:
                 (memory.orders if kind == "order" else memory.product_names)[key] = item["value"]["S"]
                 memory.as_of[kind, key] = int(item["as_of"]["N"])
@@ -87,48 +91,44 @@ class DynamoStore:
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write each record under a condition on its version, and what was learnt unless something newer is known."""
         # What was learnt goes first: once its record says that an event is done, the event teaches nothing again.
-        errors = _errors((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in learnt)
+        # Of what is told several times the newest.
+        newest = {(fact.kind, fact.key): fact for fact in sorted(learnt, key=lambda fact: fact.as_of)}
+        errors = _errors((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in newest.values())
         if errors:
             error = next(iter(errors.values()))
             return {**{profile.key: error for profile in profiles}, **errors}
         return _errors((profile.key, self._pool.submit(self._put_profile, profile, now)) for profile in profiles)
 
-    def forget(self, key: str, *, really: bool = True) -> Profile | None:
-        """Delete a customer's record; gives what it was, or None where there was none.
+    def everything(self) -> Iterator[Kept]:
+        """All that is kept of customers, item by item. For a person at a command line: it reads the whole table.
 
-        Parameters
-        ----------
-        key
-            The record's key, as `identity.owner_key` makes it.
-        really
-            False only looks.
+        Raises StoreUnavailableError.
         """
-        if not really:
-            return self.load([key], [], []).profiles.get(key)
-        wanted = {"pk": {"S": _pk("profile", key)}}
-        item = self._call("delete_item", TableName=self._table, Key=wanted, ReturnValues="ALL_OLD").get("Attributes")
-        return _profile_from(key, item) if item else None
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._call("scan", TableName=self._table, ConsistentRead=True, **start)
+            yield from filter(None, map(kept_from, answer["Items"]))
+            if not answer.get("LastEvaluatedKey"):
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def delete(self, kind: str, key: str) -> None:
+        """Delete an item of a kind. Raises StoreUnavailableError."""
+        self._call("delete_item", TableName=self._table, Key={"pk": {"S": pk(kind, key)}})
 
     def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
         """What became of these deliveries, as far as it was written down. Raises StoreUnavailableError."""
         found = {name: self._receipts[name] for name in deliveries if name in self._receipts}
-        for item in self._get(sorted(_pk("receipt", name) for name in deliveries if name not in found)):
-            name = item["pk"]["S"].partition("#")[2]
-            found[name] = _receipt_from(item)
+        for item in self._get(sorted(pk("receipt", name) for name in deliveries if name not in found)):
+            _, name = key_of(item)
+            found[name] = receipt_from(item)
             self._know(name, found[name])
         return found
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
         """Write down what became of a delivery. Raises StoreUnavailableError."""
-        item = {
-            "pk": {"S": _pk("receipt", delivery)},
-            "arrived": {"B": packed_marks(receipt.arrived)},
-            "given_up": {"B": packed_marks(receipt.given_up)},
-            "unwanted": {"B": packed_marks(receipt.unwanted)},
-            "expires_at": _expiry(now, LEDGER_DAYS),
-        }
         # Nobody else writes it.
-        self._put(item, {})
+        self._put(receipt_item(delivery, receipt, now), {})
         self._know(delivery, receipt)
 
     def _know(self, delivery: str, receipt: Receipt) -> None:
@@ -137,24 +137,88 @@ class DynamoStore:
         if len(self._receipts) > RECEIPTS:
             del self._receipts[next(iter(self._receipts))]
 
+    def persons(self, keys: Collection[str]) -> dict[str, Person]:
+        """What is remembered of these persons. Raises StoreUnavailableError."""
+        return dict(map(person_from, self._get(sorted(pk("person", key) for key in keys))))
+
+    def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
+        """Tie records to persons, given as pairs of person and record; gives the persons then known.
+
+        A person with MOST_RECORDS records keeps those it has. Raises StoreUnavailableError.
+        """
+        persons: dict[str, Person] = {}
+        for key, person in self._pool.map(self._tie, *zip(*sorted(pairs), strict=True)):
+            # Ties of one person overtake each other; the last one saw the most.
+            known = persons.get(key, person)
+            persons[key] = person if len(person.records) >= len(known.records) else known
+        return persons
+
+    def untie(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Untie records from persons. Raises StoreUnavailableError."""
+        for key, record in pairs:
+            self._update(pk("person", key), "DELETE #records :record, #marked :record", {":record": {"SS": [record]}})
+
+    def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
+        """Mark records as sharing their person, those not written yet too; gives their new versions.
+
+        Raises StoreUnavailableError.
+        """
+        versions = dict(zip(records, self._pool.map(self._share, records, itertools.repeat(now)), strict=True))
+        self._update(pk("person", person), "ADD #marked :records", {":records": {"SS": sorted(records)}})
+        return versions
+
+    def _tie(self, key: str, record: str) -> tuple[str, Person]:
+        try:
+            item = self._update(
+                pk("person", key),
+                "ADD #records :record",
+                {":record": {"SS": [record]}, ":most": {"N": str(MOST_RECORDS)}},
+                # Not `size(records) < :most` alone: nothing has no size.
+                "attribute_not_exists(#records) OR size(#records) < :most",
+            )
+        except _ConditionFailedError:
+            return key, self.persons([key])[key]
+        return person_from(item)
+
+    def _share(self, record: str, now: float) -> int:
+        """Mark one record; one that another invocation is about to write is begun here, so that it finds the mark."""
+        marked = {":shared": {"BOOL": True}, ":one": {"N": "1"}}
+        for _ in range(ATTEMPTS):
+            try:
+                item = self._update(
+                    pk("profile", record), "SET #shared = :shared ADD #version :one", marked, "attribute_exists(pk)"
+                )
+            except _ConditionFailedError:
+                begun = {
+                    "pk": {"S": pk("profile", record)},
+                    "shared": marked[":shared"],
+                    "version": marked[":one"],
+                    "expires_at": expiry(now, KEEP_DAYS),
+                }
+                if self._put(begun, {"ConditionExpression": "attribute_not_exists(pk)"}):
+                    return 1
+            else:
+                return int(item["version"]["N"])
+        raise StoreUnavailableError("a record comes and goes while it is to be marked")
+
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
         """These circuits as they were written down last. Raises StoreUnavailableError."""
         return self.load((), (), (), names).circuits
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
-        item = {"pk": {"S": _pk("circuit", name)}, **_circuit_item(circuit), "expires_at": _expiry(now, 1)}
+        item = {"pk": {"S": pk("circuit", name)}, **circuit_item(circuit), "expires_at": expiry(now, 1)}
         same = "#failures = :failures AND #until = :until AND #probing = :probing"
         condition = {
             "ConditionExpression": same if seen.failures else f"attribute_not_exists(pk) OR ({same})",
-            "ExpressionAttributeNames": {f"#{field}": field for field in _circuit_item(seen)},
-            "ExpressionAttributeValues": {f":{field}": value for field, value in _circuit_item(seen).items()},
+            "ExpressionAttributeNames": {f"#{field}": field for field in circuit_item(seen)},
+            "ExpressionAttributeValues": {f":{field}": value for field, value in circuit_item(seen).items()},
         }
         return self._put(item, condition)
 
     def bookmark(self, name: str) -> int | None:
         """How far something has come, in epoch seconds, or None before its first time. Raises StoreUnavailableError."""
-        found = next(self._get([_pk("bookmark", name)]), None)
+        found = next(self._get([pk("bookmark", name)]), None)
         return None if found is None else int(found["as_of"]["N"])
 
     def put_bookmark(self, name: str, second: int, now: float) -> None:
@@ -182,7 +246,7 @@ class DynamoStore:
 
     def _put_profile(self, profile: Profile, now: float) -> None:
         profile = profile.pruned(int(now) // DAY)
-        item = _item_of(profile, now)
+        item = profile_item(profile, now)
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if profile.version:
             condition = {
@@ -193,18 +257,43 @@ class DynamoStore:
             raise StoreConflictError(profile.key)
 
     def _put_learnt(self, fact: Learnt, now: float) -> None:
-        item = {
-            "pk": {"S": _pk(fact.kind, fact.key)},
-            "value": {"S": fact.value},
-            "as_of": {"N": str(fact.as_of)},
-            "expires_at": _expiry(now, KEEP_DAYS),
-        }
+        if fact.kind == OPT_OUT:
+            self._put_opt_out(fact)
+            return
         newer = {
             "ConditionExpression": "attribute_not_exists(pk) OR as_of <= :as_of",
             "ExpressionAttributeValues": {":as_of": {"N": str(fact.as_of)}},
         }
         # Refused by the condition means that something newer is known already.
-        self._put(item, newer)
+        self._put(fact_item(fact, now), newer)
+
+    def _put_opt_out(self, fact: Learnt) -> None:
+        said = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}
+        with contextlib.suppress(_ConditionFailedError):
+            # Refused by the condition means that somebody said something newer. What was said never expires.
+            self._update(
+                pk("person", fact.key),
+                "SET #opted_out = :said, #as_of = :as_of",
+                said,
+                "attribute_not_exists(#as_of) OR #as_of <= :as_of",
+            )
+
+    def _update(self, key: str, update: str, values: Mapping[str, Any], condition: str = "") -> dict[str, Any]:
+        """The item after the update, whose expressions write names as `#name`. Raises _ConditionFailedError."""
+        more = {"ConditionExpression": condition} if condition else {}
+        names = set(re.findall(r"#(\w+)", f"{update} {condition}"))
+        answer = self._call(
+            "update_item",
+            TableName=self._table,
+            Key={"pk": {"S": key}},
+            UpdateExpression=update,
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues=values,
+            ReturnValues="ALL_NEW",
+            **more,
+        )
+        item: dict[str, Any] = answer["Attributes"]
+        return item
 
     def _put(self, item: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
         try:
@@ -228,31 +317,6 @@ class _ConditionFailedError(Exception):
     """A conditional write was refused."""
 
 
-def _pk(kind: str, key: str) -> str:
-    """The table's key: `profile`, `order`, `product`, `receipt`, `bookmark` or `circuit`, and a key of that kind."""
-    return f"{kind}#{key}"
-
-
-def _expiry(now: float, days: int) -> dict[str, str]:
-    return {"N": str(int(now) + days * DAY)}
-
-
-def _receipt_from(item: Mapping[str, Any]) -> Receipt:
-    return Receipt(**{name: unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up", "unwanted")})
-
-
-def _circuit_from(item: Mapping[str, Any]) -> Circuit:
-    return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
-
-
-def _circuit_item(circuit: Circuit) -> dict[str, Any]:
-    return {
-        "failures": {"N": str(circuit.failures)},
-        "until": {"N": str(circuit.until)},
-        "probing": {"BOOL": circuit.probing},
-    }
-
-
 def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
     """What went wrong, by key, after all of them are done."""
     errors: dict[str, Exception] = {}
@@ -262,80 +326,3 @@ def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
         except (StoreConflictError, StoreUnavailableError) as error:
             errors[key] = error
     return errors
-
-
-def _item_of(profile: Profile, now: float) -> dict[str, Any]:
-    record = _written(profile)
-    # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
-    ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // MARK_WIDTH * MARK_WIDTH]
-    item: dict[str, Any] = {
-        "pk": {"S": _pk("profile", profile.key)},
-        "version": {"N": str(profile.version + 1)},
-        "record": {"B": record},
-        "ledger": {"B": ledger},
-    }
-    if not profile.live:
-        # Nobody who has something now is ever forgotten; the others once no refund or retry can come any more.
-        days = LEDGER_DAYS if profile.deleted else KEEP_DAYS
-        item["expires_at"] = _expiry(now, days)
-    return item
-
-
-def _written(profile: Profile) -> bytes:
-    """The record: a line of JSON, and one for each call that it claims, which is kept as it is.
-
-    Where there is no room for all claims the newest are kept; an event without one is told anew, as if it had none.
-    """
-    record = _without_blanks(asdict(profile))
-    for name in ("key", "version", "ledger"):
-        record.pop(name, None)
-    claims = record.pop("claims", {})
-    while True:
-        known = {mark: _without_blanks(claim | {"tracks": [*claim["tracks"]]}) for mark, claim in claims.items()}
-        calls = [call for claim in claims.values() for call in claim["tracks"].values()]
-        written = compressed([json.dumps(record | {"claims": known}, separators=(",", ":")), *calls])
-        if len(written) <= RECORD_BYTES or not claims:
-            return written
-        dropped = len(claims) // 2 + 1
-        for claim in [*claims.values()][:dropped]:
-            record |= {"shown": UNSURE} if claim["shows"] else {}
-            record |= {"joined": False} if claim["joins"] else {}
-        claims = dict([*claims.items()][dropped:])
-
-
-def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value}
-
-
-def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
-    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
-    written = item["record"]
-    head, *calls = decompressed(written["B"]) if "B" in written else [written["S"]]
-    record = json.loads(head)
-    subscriptions = {key: _subscription_from(values) for key, values in record.pop("subscriptions", {}).items()}
-    told, claims = iter(calls), {}
-    for mark, values in record.pop("claims", {}).items():
-        known = _of(Claim, values)
-        claims[mark] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
-    return Profile(
-        **{
-            **_of(Profile, record),
-            "key": key,
-            "subscriptions": subscriptions,
-            "claims": claims,
-            "ledger": unpacked_ledger(item["ledger"]["B"]),
-            "version": int(item["version"]["N"]),
-        }
-    )
-
-
-def _subscription_from(values: Mapping[str, Any]) -> SubscriptionRecord:
-    known = _of(SubscriptionRecord, values)
-    # JSON has no tuples, and watermarks are compared as tuples.
-    known |= {name: tuple(known[name]) for name in ("as_of", "lost_as_of") if name in known}
-    return SubscriptionRecord(**known)
-
-
-def _of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in values.items() if name in names}

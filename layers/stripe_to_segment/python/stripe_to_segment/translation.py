@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.composing import Composer, finished
 from stripe_to_segment.copying import copied
-from stripe_to_segment.identity import Rung, Stated, resolve, stated_by, stranger_id
+from stripe_to_segment.identity import Rung, own_id, resolve, stranger_id, with_person
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.gaps import gaps
 from stripe_to_segment.mapping.learning import Lesson
@@ -89,7 +89,7 @@ def translate(
     event
         The event.
     known
-        Its customer's record, product names and orders.
+        Its customer's record, product names and orders, and what it says of the person.
     settings
         What the user chose.
     enrich
@@ -106,17 +106,17 @@ def translate(
     row, mark = CATALOG[event.type], event_mark(event)
     if mark in known.profile.ledger:
         return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
-    stated, claim = stated_by(event, settings, known.customer), known.profile.claims.get(mark, Claim())
+    stated, claim = known.stated, known.profile.claims.get(mark, Claim())
     facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
     if claim.tracks:
         # All that it teaches was written down with them.
         lesson = Lesson(known.profile)
     else:
-        person = _with_person(known.profile, stated, event.created)
+        person = with_person(known.profile, stated, event.created)
         lesson = row.learns(event, known if person is known.profile else copied(known, profile=person), row.rank)
     profile, counted = _with_payment(event, lesson)
-    stranger = profile.stranger or stranger_id(event)
-    who = resolve(stated, profile, stranger, settings)
+    stranger = own_id(profile.stranger or stranger_id(event), event, settings)
+    who = resolve(stated, profile, stranger, event, settings)
     rung = Rung.UNKNOWN if who is None else who.rung
     learnt = partial(
         Translation, mark=mark, counted=counted, rung=rung, orders=lesson.orders, product_names=lesson.product_names
@@ -245,27 +245,6 @@ class _IdentifyPlan:
         if not self._known and self.stranger in {self.who.anonymous_id, self.who.user_id}:
             changes["stranger"] = self.stranger
         return copied(self.profile, **changes) if changes else self.profile
-
-
-def _with_person(profile: Profile, stated: Stated, created: int) -> Profile:
-    """What the event says of the person outlives it: the next event of this customer may say nothing.
-
-    A late old event adds what nobody said, and takes back nothing that was said since.
-    """
-    if stated == SILENT:
-        return profile
-    said = {name: value for name in REMEMBERED if (value := getattr(stated, name)) is not None}
-    newest = {name: value for name, value in said.items() if created >= profile.told.get(name, 0)}
-    if stated.consent:
-        late = created < profile.told.get("consent", 0)
-        newest["consent"] = {**stated.consent, **profile.consent} if late else {**profile.consent, **stated.consent}
-    told = {name: max(created, profile.told.get(name, 0)) for name in newest}
-    return copied(profile, **newest, told={**profile.told, **told})
-
-
-REMEMBERED = ("user_id", "anonymous_id", "group_id", "opted_out")
-# An event that says nothing of the person, as most do.
-SILENT = Stated()
 
 
 def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, str | None]:

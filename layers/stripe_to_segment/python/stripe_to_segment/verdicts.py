@@ -40,7 +40,8 @@ class Fate(StrEnum):
 class Verdicts:
     """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own.
 
-    `tries` says how often was tried what it waits for, where that is not how often the record was received.
+    `unknown` names the numbers that the payload left open. `reference_refused` says that a client reference did not
+    count. `tries` says how often was tried what it waits for, where that is not how often the record was received.
     """
 
     record: Record
@@ -53,3 +54,4 @@ class Verdicts:
     calls: tuple[str, ...] = ()
     rung: str | None = None
     unknown: tuple[str, ...] = ()
+    reference_refused: bool = False

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.identity import SILENT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from stripe_to_segment.identity import Stated
     from stripe_to_segment.mapping.plan import Name
     from stripe_to_segment.profile import Profile
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -35,7 +38,8 @@ class Known:
     """What is known beside the event. No slots: see `copied`.
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
-    key allows it: the Customer, and a Checkout Session's line items.
+    key allows it: the Customer, and a Checkout Session's line items. `stated` is what the event says of the person,
+    `describes` whether the free text of lines may be told.
     """
 
     profile: Profile
@@ -43,6 +47,8 @@ class Known:
     orders: Mapping[str, str] = field(default_factory=dict)
     customer: JsonObject | None = None
     line_items: Sequence[JsonObject] = ()
+    stated: Stated = SILENT
+    describes: bool = True
 
 
 def plan_name(price: Price, known: Known) -> str | None:

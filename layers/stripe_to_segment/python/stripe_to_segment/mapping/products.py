@@ -25,7 +25,7 @@ def products_of(lines: Iterable[Line], currency: str | None, known: Known) -> li
 def _product(line: Line, currency: str | None, known: Known) -> dict[str, Any]:
     product = {
         "product_id": line.price.product or line.price.id,
-        "name": line.description or plan_name(line.price, known),
+        "name": (line.description if known.describes else None) or plan_name(line.price, known),
         "price": major(_unit_amount(line), currency),
         # Where a line has no quantity, its amount is for the one thing that it names.
         "quantity": 1 if line.quantity is None else line.quantity,

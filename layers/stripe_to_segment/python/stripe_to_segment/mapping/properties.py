@@ -119,7 +119,7 @@ PROPERTIES: dict[str, Property] = {
 
 PRODUCT: dict[str, Property] = {
     "product_id": _text("Stripe's product, else the price"),
-    "name": _text("the line's description, else the plan's name"),
+    "name": _text("the line's description, unless LineDescriptions is omit; else the plan's name"),
     "price": _money("of one", signed=True),
     "quantity": _count("how many"),
     "coupon": _text("the first coupon of the line"),

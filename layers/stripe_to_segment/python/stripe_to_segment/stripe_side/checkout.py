@@ -12,9 +12,11 @@ from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, refer
 __all__ = [
     "Amounts",
     "amounts_of",
+    "consents_of",
     "has_recovery_url",
     "invoice_of",
     "is_settled",
+    "made_by_payment_link",
     "mode_of",
     "names_its_order",
     "order_id_of",
@@ -102,3 +104,27 @@ def order_id_of(session: JsonObject) -> str | None:
 def has_recovery_url(session: JsonObject) -> bool:
     """Whether an expired session can be recovered; the url itself holds a token and stays here."""
     return text(dig(session, "after_expiration", "recovery", "url")) is not None
+
+
+def made_by_payment_link(session: JsonObject) -> bool:
+    """Whether a Payment Link made the session, whose address lets any visitor choose the `client_reference_id`.
+
+    https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-payment_link
+    """
+    return bool(session.get("payment_link"))
+
+
+def consents_of(session: JsonObject) -> dict[str, bool]:
+    """What the customer agreed to, or not: `promotions`, `terms_of_service`; what Checkout did not ask is absent.
+
+    https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent
+    """
+    consents: dict[str, bool] = {}
+    promotions = text(dig(session, "consent", "promotions"))
+    if promotions in {"opt_in", "opt_out"}:
+        consents["promotions"] = promotions == "opt_in"
+    # Where the terms are required, nobody completes the session without accepting them.
+    required = dig(session, "consent_collection", "terms_of_service") == "required"
+    if dig(session, "consent", "terms_of_service") == "accepted" or (required and session.get("status") == "complete"):
+        consents["terms_of_service"] = True
+    return consents

@@ -12,7 +12,7 @@ from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, text
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["PERSONAL", "personal_traits"]
+__all__ = ["PERSONAL", "email_of", "personal_traits"]
 
 PERSONAL = ("email", "name", "phone", "address")
 
@@ -22,15 +22,21 @@ def personal_traits(event: StripeEvent) -> JsonObject:
 
     https://segment.com/docs/connections/spec/identify/#traits
     """
-    if event.type.startswith("checkout.session."):
-        source = hash_of(event.object.get("customer_details")) or {"email": event.object.get("customer_email")}
-    elif event.type in {"customer.created", "customer.updated"}:
-        source = event.object
-    else:
-        return {}
+    source = _source_of(event)
     found: JsonObject = {name: text(source.get(name)) for name in ("email", "name", "phone")}
     found["address"] = _address(hash_of(source.get("address")))
     return {name: value for name, value in found.items() if value}
+
+
+def email_of(event: StripeEvent) -> str | None:
+    """The email address that a customer or a session carries."""
+    return text(_source_of(event).get("email"))
+
+
+def _source_of(event: StripeEvent) -> JsonObject:
+    if event.type.startswith("checkout.session."):
+        return hash_of(event.object.get("customer_details")) or {"email": event.object.get("customer_email")}
+    return event.object if event.type in {"customer.created", "customer.updated"} else {}
 
 
 def _address(address: JsonObject) -> dict[str, str]:

@@ -1,0 +1,234 @@
+"""How what is kept stands in the items of the StateTable, in both directions.
+
+Keys carry account and mode, so no two of them ever mix.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.circuit import Circuit
+from stripe_to_segment.memory import DAY
+from stripe_to_segment.packing import (
+    MARK_WIDTH,
+    compressed,
+    decompressed,
+    packed_ledger,
+    packed_marks,
+    unpacked_ledger,
+    unpacked_marks,
+)
+from stripe_to_segment.person import Person
+from stripe_to_segment.profile import LEDGER_DAYS, UNSURE, Claim, Profile, Receipt, SubscriptionRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.memory import Learnt
+
+__all__ = [
+    "KEEP_DAYS",
+    "Kept",
+    "circuit_from",
+    "circuit_item",
+    "expiry",
+    "fact_item",
+    "kept_from",
+    "key_of",
+    "person_from",
+    "pk",
+    "profile_from",
+    "profile_item",
+    "receipt_from",
+    "receipt_item",
+]
+
+# Refunds and disputes arrive months later; a year and a month covers a yearly plan.
+KEEP_DAYS = 400
+# DynamoDB takes 409,600 an item, the attributes' names included.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+ITEM_BYTES = 400_000
+# Of these at most what is no ledger.
+RECORD_BYTES = 200_000
+
+
+def pk(kind: str, key: str) -> str:
+    """The table's key: `profile`, `person`, `order`, `product`, `receipt`, `bookmark` or `circuit`, and a key of it."""
+    return f"{kind}#{key}"
+
+
+def expiry(now: float, days: int) -> dict[str, str]:
+    """When DynamoDB may delete an item, so many days from now."""
+    return {"N": str(int(now) + days * DAY)}
+
+
+def key_of(item: Mapping[str, Any]) -> tuple[str, str]:
+    """The kind of an item, and its key of that kind."""
+    kind, _, key = item["pk"]["S"].partition("#")
+    return kind, key
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An item that is about somebody: a customer's record, a person, or a payment's order with its customer's record.
+
+    `owner` is the key of that record, empty where an order was written by a release that did not note it.
+    """
+
+    kind: str
+    key: str
+    profile: Profile | None = None
+    person: Person | None = None
+    owner: str = ""
+
+
+def kept_from(item: Mapping[str, Any]) -> Kept | None:
+    """What an item keeps of somebody, None for one that is about nobody."""
+    kind, key = key_of(item)
+    match kind:
+        case "profile":
+            return Kept(kind, key, profile=profile_from(key, item))
+        case "person":
+            return Kept(kind, key, person=person_from(item)[1])
+        case "order":
+            return Kept(kind, key, owner=item.get("owner", {}).get("S", ""))
+        case _:
+            return None
+
+
+def fact_item(fact: Learnt, now: float) -> dict[str, Any]:
+    """What was learnt of something other than a customer's record."""
+    item = {
+        "pk": {"S": pk(fact.kind, fact.key)},
+        "value": {"S": fact.value},
+        "as_of": {"N": str(fact.as_of)},
+        "expires_at": expiry(now, KEEP_DAYS),
+    }
+    return item | ({"owner": {"S": fact.owner}} if fact.owner else {})
+
+
+def receipt_item(delivery: str, receipt: Receipt, now: float) -> dict[str, Any]:
+    """What became of a delivery."""
+    return {
+        "pk": {"S": pk("receipt", delivery)},
+        "arrived": {"B": packed_marks(receipt.arrived)},
+        "given_up": {"B": packed_marks(receipt.given_up)},
+        "unwanted": {"B": packed_marks(receipt.unwanted)},
+        "expires_at": expiry(now, LEDGER_DAYS),
+    }
+
+
+def receipt_from(item: Mapping[str, Any]) -> Receipt:
+    """What became of a delivery."""
+    return Receipt(**{name: unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up", "unwanted")})
+
+
+def person_from(item: Mapping[str, Any]) -> tuple[str, Person]:
+    """A person with its key."""
+    return key_of(item)[1], Person(
+        frozenset(item.get("records", {}).get("SS", ())),
+        frozenset(item.get("marked", {}).get("SS", ())),
+        item["opted_out"]["BOOL"] if "opted_out" in item else None,
+        int(item["as_of"]["N"]) if "as_of" in item else 0,
+    )
+
+
+def circuit_from(item: Mapping[str, Any]) -> Circuit:
+    """A circuit."""
+    return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
+
+
+def circuit_item(circuit: Circuit) -> dict[str, Any]:
+    """A circuit, but for its key and expiry."""
+    return {
+        "failures": {"N": str(circuit.failures)},
+        "until": {"N": str(circuit.until)},
+        "probing": {"BOOL": circuit.probing},
+    }
+
+
+def profile_item(profile: Profile, now: float) -> dict[str, Any]:
+    """A customer's record, as it will be in its next version."""
+    record = _written(profile)
+    # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
+    ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // MARK_WIDTH * MARK_WIDTH]
+    item: dict[str, Any] = {
+        "pk": {"S": pk("profile", profile.key)},
+        "version": {"N": str(profile.version + 1)},
+        "record": {"B": record},
+        "ledger": {"B": ledger},
+    }
+    if profile.shared:
+        item["shared"] = {"BOOL": True}
+    if not profile.live and not profile.opted_out:
+        # Nobody who has something now is ever forgotten, and no opt-out; the others once no refund or retry can come.
+        days = LEDGER_DAYS if profile.deleted else KEEP_DAYS
+        item["expires_at"] = expiry(now, days)
+    return item
+
+
+def _written(profile: Profile) -> bytes:
+    """The record: a line of JSON, and one for each call that it claims, which is kept as it is.
+
+    Where there is no room for all claims the newest are kept; an event without one is told anew, as if it had none.
+    """
+    record = _without_blanks(asdict(profile))
+    for name in ("key", "version", "ledger", "shared"):
+        record.pop(name, None)
+    claims = record.pop("claims", {})
+    while True:
+        known = {mark: _without_blanks(claim | {"tracks": [*claim["tracks"]]}) for mark, claim in claims.items()}
+        calls = [call for claim in claims.values() for call in claim["tracks"].values()]
+        written = compressed([json.dumps(record | {"claims": known}, separators=(",", ":")), *calls])
+        if len(written) <= RECORD_BYTES or not claims:
+            return written
+        dropped = len(claims) // 2 + 1
+        for claim in [*claims.values()][:dropped]:
+            record |= {"shown": UNSURE} if claim["shows"] else {}
+            record |= {"joined": False} if claim["joins"] else {}
+        claims = dict([*claims.items()][dropped:])
+
+
+def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
+
+def profile_from(key: str, item: Mapping[str, Any]) -> Profile:
+    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
+    shared, version = item.get("shared", {}).get("BOOL", False), int(item["version"]["N"])
+    if "record" not in item:
+        # Begun by whoever marked it as shared.
+        return Profile(key, shared=shared, version=version)
+    written = item["record"]
+    head, *calls = decompressed(written["B"]) if "B" in written else [written["S"]]
+    record = json.loads(head)
+    subscriptions = {key: _subscription_from(values) for key, values in record.pop("subscriptions", {}).items()}
+    told, claims = iter(calls), {}
+    for mark, values in record.pop("claims", {}).items():
+        known = _of(Claim, values)
+        claims[mark] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
+    return Profile(
+        **{
+            **_of(Profile, record),
+            "key": key,
+            "subscriptions": subscriptions,
+            "claims": claims,
+            "ledger": unpacked_ledger(item["ledger"]["B"]),
+            "shared": shared,
+            "version": version,
+        }
+    )
+
+
+def _subscription_from(values: Mapping[str, Any]) -> SubscriptionRecord:
+    known = _of(SubscriptionRecord, values)
+    # JSON has no tuples, and watermarks are compared as tuples.
+    known |= {name: tuple(known[name]) for name in ("as_of", "lost_as_of") if name in known}
+    return SubscriptionRecord(**known)
+
+
+def _of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

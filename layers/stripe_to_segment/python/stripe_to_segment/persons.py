@@ -1,0 +1,130 @@
+"""The persons of a batch: each customer is tied to its user, and hears what the user's other customers say.
+
+A user with one customer, the usual case, costs one write when the two are tied, and no request afterwards. Only the
+records of customers who share a user, and those of guests' payments, need the person to be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.copying import copied
+from stripe_to_segment.identity import profile_key, with_person
+from stripe_to_segment.memory import OPT_OUT, Learnt
+from stripe_to_segment.person import Person, heard, person_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stripe_to_segment.identity import Stated
+    from stripe_to_segment.memory import Memory, Store
+    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["Persons"]
+
+
+@dataclass(slots=True)
+class Persons:
+    """The persons of one batch, by key.
+
+    `records` are the keys of the records in the batch for which a person is known. `ties` and `moves` are pairs of
+    person and record: tied to each other just now, and no longer.
+    """
+
+    settings: Settings
+    known: dict[str, Person] = field(default_factory=dict)
+    records: dict[str, set[str]] = field(default_factory=dict)
+    ties: set[tuple[str, str]] = field(default_factory=set)
+    moves: set[tuple[str, str]] = field(default_factory=set)
+
+    def meet(
+        self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store, now: float | None = None
+    ) -> None:
+        """Read the persons whom these events are about, and tie customers to them who are not yet tied.
+
+        The records in the memory then know what their persons said. Raises StoreUnavailableError.
+
+        Parameters
+        ----------
+        said
+            The events in their order, and what each says of the person.
+        memory, store
+            What is remembered of the events' customers, and where.
+        now
+            Epoch seconds; None where nothing may be written.
+        """
+        self._survey(said, memory)
+        if now is None:
+            self.ties.clear()
+        elif self.ties:
+            store.untie(self.moves)
+            self.known |= store.tie(self.ties)
+            self._mark(memory, store, now)
+        unread = self.records.keys() - self.known.keys()
+        if unread:
+            self.known |= store.persons(unread)
+        for person in self.records:
+            self._tell(person, memory)
+
+    def after(
+        self, event: StripeEvent, before: Profile, profile: Profile, memory: Memory
+    ) -> tuple[Profile, Learnt | None]:
+        """The record after an event, with its tie; an opt-out is learnt by the person, and heard by its other records.
+
+        `before` is the record before the event.
+        """
+        if profile.user_id is None or not (self.ties or "opted_out" in profile.told):
+            return profile, None
+        key = person_key(event, profile.user_id, self.settings)
+        person = self.known.get(key, Person(opted_out=before.opted_out))
+        if (key, profile.key) in self.ties:
+            profile = copied(profile, tied=True, shared=len(person.records) > 1)
+        as_of = profile.told.get("opted_out")
+        # Said by this event or, by the customer, before anybody knew who it is. Who moves on takes nothing along.
+        said = as_of is not None and (before.user_id is None or as_of != before.told.get("opted_out"))
+        if as_of is None or not said or person.opted_out is profile.opted_out is False:
+            return profile, None
+        self.known[key] = replace(person, opted_out=profile.opted_out, as_of=as_of)
+        self._tell(key, memory)
+        return profile, Learnt(OPT_OUT, key, str(profile.opted_out).lower(), as_of)
+
+    def _survey(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:
+        """Find out which person each event is about, the later ones knowing what the earlier ones say."""
+        profiles = dict(memory.profiles)
+        for event, stated in said:
+            record = profile_key(event)
+            before = profiles[record]
+            profile = before
+            if stated.user_id is not None and stated.user_id != before.user_id:
+                profile = profiles[record] = with_person(before, stated, event.created)
+            if profile.user_id is None:
+                continue
+            guest = event.customer is None
+            if guest or profile.shared or not profile.tied:
+                key = person_key(event, profile.user_id, self.settings)
+                self.records.setdefault(key, set()).add(record)
+                if not guest and not profile.tied:
+                    self.ties.add((key, record))
+            if before.tied and not profile.tied and before.user_id is not None:
+                self.moves.add((person_key(event, before.user_id, self.settings), record))
+
+    def _mark(self, memory: Memory, store: Store, now: float) -> None:
+        """Have every customer who shares a user know that it does; those tied just now are written with the batch."""
+        tied = {record for _, record in self.ties}
+        unmarked = {
+            key: person.records - person.marked - tied for key, person in self.known.items() if len(person.records) > 1
+        }
+        for key, records in unmarked.items():
+            if not records:
+                continue
+            for record, version in store.share(key, records, now).items():
+                if record in memory.profiles:
+                    self.records[key].add(record)
+                    memory.profiles[record] = copied(memory.profiles[record], shared=True, version=version)
+
+    def _tell(self, person: str, memory: Memory) -> None:
+        for record in self.records.get(person, ()):
+            memory.profiles[record] = heard(memory.profiles[record], self.known.get(person, Person()))

@@ -1,0 +1,120 @@
+"""What a stack remembers of one person: found in the whole StateTable, and erased. An opt-out is all that stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.person import user_digest
+from stripe_to_segment.profile import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from stripe_to_segment.encoding import Kept
+    from stripe_to_segment.person import Person
+    from stripe_to_segment.store import DynamoStore
+
+__all__ = ["Found", "Who", "erase", "find"]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whom to look for, by one of these.
+
+    `stripe_id` is a customer's id, or of a guest the payment's or session's. `email` is the SHA-256 of the address in
+    hex. All of them are of the connected `account`, empty for the stack's own.
+    """
+
+    stripe_id: str = ""
+    user_id: str = ""
+    email: str = ""
+    account: str = ""
+
+    def is_in(self, profile: Profile) -> bool:
+        """Whether a record is about this person."""
+        account, _, owner = profile.key.split(":", 2)
+        return account == (self.account or "own") and (
+            (bool(self.stripe_id) and owner == self.stripe_id)
+            or (bool(self.user_id) and profile.user_id == self.user_id)
+            or (bool(self.email) and bool(profile.email) and self.email.startswith(profile.email))
+        )
+
+
+@dataclass(slots=True)
+class Found:
+    """What is kept of a person, by key: records of customers and guests' payments, orders, and the persons behind."""
+
+    records: dict[str, Profile] = field(default_factory=dict)
+    orders: set[str] = field(default_factory=set)
+    persons: dict[str, Person] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> set[str]:
+        """Ids by which an event of this person can be told: the user's, the customers', the guest payments'."""
+        users = {record.user_id for record in self.records.values() if record.user_id}
+        return {key.split(":", 2)[2] for key in (*self.records, *self.orders)} | users
+
+    @property
+    def opted_out(self) -> int:
+        """How many opt-outs there are, which stay."""
+        said = [each.opted_out for each in self.records.values()] + [each.opted_out for each in self.persons.values()]
+        return said.count(True)
+
+
+def find(who: Who, scan: Callable[[], Iterable[Kept]], *, siblings: bool = True) -> Found:
+    """Look through all that is kept, twice: the same user's other records are known only after the first time.
+
+    Parameters
+    ----------
+    who
+        Whom to look for.
+    scan
+        Gives all that the StateTable keeps.
+    siblings
+        False leaves alone the other customers and guest payments of the same user.
+    """
+    records = {each.key: each.profile for each in scan() if each.profile is not None and who.is_in(each.profile)}
+    found = Found(records)
+    users = {_user_of(record) for record in records.values() if record.user_id} if siblings else set()
+    digests = {user_digest(user) for _, user in users if user} | ({user_digest(who.user_id)} if who.user_id else set())
+    orders: dict[str, str] = {}
+    for each in scan():
+        if each.profile is not None and _user_of(each.profile) in users:
+            found.records[each.key] = each.profile
+        elif each.person is not None and each.key.rpartition(":")[2] in digests:
+            found.persons[each.key] = each.person
+        elif each.kind == "order":
+            orders[each.key] = each.owner
+    # What a guest paid is known by the payment, and so is its order.
+    found.orders = {key for key, owner in orders.items() if owner in found.records or key in found.records}
+    return found
+
+
+def erase(found: Found, store: DynamoStore, now: float) -> dict[str, Exception]:
+    """Erase what was found; gives the errors by key of records that somebody else wrote meanwhile.
+
+    What stays is the opt-out: of a record with its key, of a person under the digest of the user's id. `now` is in
+    epoch seconds. Raises StoreUnavailableError.
+    """
+    for order in found.orders:
+        store.delete("order", order)
+    for key, person in found.persons.items():
+        store.untie([(key, record) for record in person.records & found.records.keys()])
+        if person.opted_out is not True and person.records <= found.records.keys():
+            store.delete("person", key)
+    silent = [
+        Profile(key, opted_out=True, told={"opted_out": record.told.get("opted_out", 0)}, version=record.version)
+        for key, record in found.records.items()
+        if record.opted_out
+    ]
+    errors = store.save(silent, [], now)
+    for key, record in found.records.items():
+        if not record.opted_out:
+            store.delete("profile", key)
+    return errors
+
+
+def _user_of(record: Profile) -> tuple[str, str | None]:
+    """Whose record it is: an id is a user's within one account, in both modes."""
+    return record.key.split(":", 1)[0], record.user_id
