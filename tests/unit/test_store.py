@@ -481,10 +481,11 @@ def test_a_record_is_not_written_before_what_its_event_taught(table: Any) -> Non
             raise refusal("ThrottlingException", "PutItem")
 
     store, _, _ = faulty(table, fault)
-    errors = store.save([FULL], [ORDER], NOW)
+    other = Profile("own:live:cus_2")
+    errors = store.save([FULL, other], [replace(ORDER, owner=KEY)], NOW)
     assert set(errors) == {KEY, ORDER.key}
     assert all(isinstance(error, StoreUnavailableError) for error in errors.values())
-    assert store.load([KEY], [], []).profiles == {}
+    assert store.load([KEY, other.key], [], []).profiles.keys() == {other.key}, "the others are not held up"
 
 
 @pytest.mark.parametrize(

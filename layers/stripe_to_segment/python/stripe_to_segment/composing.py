@@ -133,7 +133,7 @@ def finished(bodies: Iterator[dict[str, Any]], event: StripeEvent, enrich: Enric
         kept = (body["type"], body["messageId"])
         try:
             enriched = enrich(body, event.body)
-        except Exception as error:  # noqa: BLE001 - whatever a team's own code raises must not stop the batch
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a team's code raises must not stop the batch
             message = f"enrich raised {type(error).__name__} on {kept[0]}"
             raise EnrichError(message) from None
         if enriched is None:
@@ -143,6 +143,6 @@ def finished(bodies: Iterator[dict[str, Any]], event: StripeEvent, enrich: Enric
             raise EnrichError(message)
         try:
             yield fitting(enriched)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             message = f"enrich put a value into the {kept[0]} call that JSON cannot hold"
             raise EnrichError(message) from None

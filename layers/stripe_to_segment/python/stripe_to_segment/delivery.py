@@ -23,7 +23,7 @@ from stripe_to_segment.lookups import lookups, what_stripe_told
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.memory import DAY, Learnt
 from stripe_to_segment.persons import Persons
-from stripe_to_segment.recalling import known_to, recall
+from stripe_to_segment.recalling import fits, keys_of, known_to, recall
 from stripe_to_segment.segment_side.answers import Verdict
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
 from stripe_to_segment.translation import refusal, translate
@@ -66,6 +66,7 @@ __all__ = ["Delivery"]
 
 # Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
 ROUNDS = 5
+OVERSIZE = "an id in the event is longer than any of Stripe's"
 # A session's lines name products, whose names have to be read in turn.
 LOOKS = 2
 
@@ -146,7 +147,13 @@ class Delivery:
         refused = refusal(event, self.settings)
         if refused:
             return Verdicts(record, Fate.IGNORED, refused, event=event)
-        return Work(record, event, profile_key(event))
+        work = Work(record, event, profile_key(event))
+        try:
+            # All that is asked of an event before it is mapped; the event keeps the answers.
+            fit, _ = keys_of(event).fit, names_user(event, self.settings)
+        except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
+            return _unmappable(work, error)
+        return work if fit else _dead(work, "oversize_id", OVERSIZE)
 
     def _round(self, work: list[Work], batch: _Batch) -> list[Work]:
         """Map the work, write down what it tells, tell it; gives back what has to be mapped again on a newer record."""
@@ -160,6 +167,7 @@ class Delivery:
         except StoreUnavailableError as error:
             batch.verdicts.update((one.record.id, _unwritten(one, error)) for one in work)
             return []
+        work = self._readable(work, memory, batch)
         work = self._let_through(work, memory.circuits, batch)
         modes = {one.event.livemode for one in work}
         work = self._not_under_way(work, memory, batch)
@@ -179,6 +187,16 @@ class Delivery:
                     one.record, Fate.RETRY, "circuit_open", wait=pause.seconds, tries=pause.tries, event=one.event
                 )
         return [one for one in work if waits[one.event.livemode] is None]
+
+    @staticmethod
+    def _readable(work: list[Work], memory: Memory, batch: _Batch) -> list[Work]:
+        """Without that of customers whose records cannot be read: it waits for the release or the person that can."""
+        for one in work:
+            if one.key in memory.unreadable:
+                batch.verdicts[one.record.id] = Verdicts(
+                    one.record, Fate.RETRY, memory.unreadable[one.key], event=one.event
+                )
+        return [one for one in work if one.key not in memory.unreadable]
 
     @staticmethod
     def _not_under_way(work: list[Work], memory: Memory, batch: _Batch) -> list[Work]:
@@ -234,12 +252,7 @@ class Delivery:
             return []
         asked: set[Lookup] = set()
         for _ in range(LOOKS):
-            wanted = [
-                lookup
-                for one in work
-                for lookup in lookups(one.event, memory.profiles[one.key], memory, self.settings)
-                if lookup not in asked
-            ]
+            wanted = [lookup for one in work for lookup in self._lookups(one, memory) if lookup not in asked]
             if not wanted:
                 break
             asked.update(wanted)
@@ -254,14 +267,20 @@ class Delivery:
                 learnt.append(Learnt("product", key, name, 0))
         return learnt
 
+    def _lookups(self, one: Work, memory: Memory) -> list[Lookup]:
+        try:
+            return lookups(one.event, memory.profiles[one.key], memory, self.settings)
+        except Exception:  # noqa: BLE001 - mapping meets the same and says so, for this event alone
+            return []
+
     def _translate(self, work: list[Work], memory: Memory, persons: Persons, batch: _Batch) -> list[Learnt]:
         """Translate one after the other; what an event teaches serves the next."""
         learnt: list[Learnt] = []
         now, hold = int(batch.now), self.settings.identity_hold_seconds
         for one in work:
-            known = known_to(one.event, memory, one.stated, self.settings)
             one.translation = None
             try:
+                known = known_to(one.event, memory, one.stated, self.settings)
                 translation = translate(
                     one.event, known, self.settings, enrich=self.enrich, hold_after=now - hold if hold else None
                 )
@@ -269,7 +288,11 @@ class Delivery:
                 batch.verdicts[one.record.id] = _dead(one, "enrich_failed", str(error))
                 continue
             except Exception as error:  # noqa: BLE001 - one event that the mapper cannot take must not stop the others
-                batch.verdicts[one.record.id] = _dead(one, "mapper_failed", f"{type(error).__name__} while mapping")
+                batch.verdicts[one.record.id] = _unmappable(one, error)
+                continue
+            taught = lessons(one.event, translation)
+            if not all(fits(lesson.key) and fits(lesson.value) for lesson in taught):
+                batch.verdicts[one.record.id] = _dead(one, "oversize_id", OVERSIZE)
                 continue
             one.translation = translation
             profile = translation.profile
@@ -281,7 +304,7 @@ class Delivery:
             profile, opt_out = persons.after(one.event, known.profile, profile, memory)
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []
-            for lesson in lessons(one.event, translation):
+            for lesson in taught:
                 (memory.orders if lesson.kind == "order" else memory.product_names)[lesson.key] = lesson.value
                 learnt.append(lesson)
         return learnt
@@ -336,6 +359,12 @@ def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
 
 def _unwritten(one: Work, error: Exception) -> Verdicts:
     return Verdicts(one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event)
+
+
+def _unmappable(one: Work, error: Exception) -> Verdicts:
+    # Its text may quote the event.
+    reason = "nested_too_deep" if isinstance(error, RecursionError) else "mapper_failed"
+    return _dead(one, reason, f"{type(error).__name__} while mapping")
 
 
 def _dead(one: Work, reason: str, detail: str) -> Verdicts:

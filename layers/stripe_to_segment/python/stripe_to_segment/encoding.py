@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.circuit import Circuit
+from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.memory import DAY
 from stripe_to_segment.packing import (
     MARK_WIDTH,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.memory import Learnt
 
 __all__ = [
+    "FORMAT",
     "KEEP_DAYS",
     "Kept",
     "circuit_from",
@@ -45,6 +47,9 @@ __all__ = [
     "receipt_item",
 ]
 
+# Raised by a release whose records an older one would misread, so that the older one, deployed again, waits. Fields
+# that an older release may leave out need no new format.
+FORMAT = 1
 # Refunds and disputes arrive months later; a year and a month covers a yearly plan.
 KEEP_DAYS = 400
 # DynamoDB takes 409,600 an item, the attributes' names included.
@@ -89,7 +94,10 @@ def kept_from(item: Mapping[str, Any]) -> Kept | None:
     kind, key = key_of(item)
     match kind:
         case "profile":
-            return Kept(kind, key, profile=profile_from(key, item))
+            try:
+                return Kept(kind, key, profile=profile_from(key, item))
+            except UnreadableRecordError:
+                return Kept(kind, key, profile=Profile(key))
         case "person":
             return Kept(kind, key, person=person_from(item)[1])
         case "order":
@@ -106,7 +114,8 @@ def fact_item(fact: Learnt, now: float) -> dict[str, Any]:
         "as_of": {"N": str(fact.as_of)},
         "expires_at": expiry(now, KEEP_DAYS),
     }
-    return item | ({"owner": {"S": fact.owner}} if fact.owner else {})
+    # By its owner, what somebody paid is found when the person is to be forgotten.
+    return item | ({"owner": {"S": fact.owner}} if fact.kind == "order" and fact.owner else {})
 
 
 def receipt_item(delivery: str, receipt: Receipt, now: float) -> dict[str, Any]:
@@ -156,6 +165,7 @@ def profile_item(profile: Profile, now: float) -> dict[str, Any]:
     ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // MARK_WIDTH * MARK_WIDTH]
     item: dict[str, Any] = {
         "pk": {"S": pk("profile", profile.key)},
+        "format": {"N": str(FORMAT)},
         "version": {"N": str(profile.version + 1)},
         "record": {"B": record},
         "ledger": {"B": ledger},
@@ -196,7 +206,22 @@ def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def profile_from(key: str, item: Mapping[str, Any]) -> Profile:
-    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
+    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new.
+
+    Raises UnreadableRecordError.
+    """
+    try:
+        newer = int(item.get("format", {}).get("N", 0)) > FORMAT
+        profile = None if newer else _profile_from(key, item)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it
+        # Not chained: the error's text may quote the record.
+        raise UnreadableRecordError("broken_record") from None
+    if profile is None:
+        raise UnreadableRecordError("newer_record")
+    return profile
+
+
+def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
     shared, version = item.get("shared", {}).get("BOOL", False), int(item["version"]["N"])
     if "record" not in item:
         # Begun by whoever marked it as shared.

@@ -13,6 +13,7 @@ __all__ = [
     "StripeToSegmentError",
     "StripeUnavailableError",
     "ThinEventError",
+    "UnreadableRecordError",
     "code_of",
 ]
 
@@ -72,6 +73,17 @@ class StoreUnavailableError(StripeToSegmentError):
 
 class QueueUnavailableError(StripeToSegmentError):
     """SQS did not take an event; those before it in the same call may be queued."""
+
+
+class UnreadableRecordError(StripeToSegmentError):
+    """A customer's record is there and cannot be read; its events must wait, never be mapped as if nothing were known.
+
+    `reason` is `newer_record` (a newer release wrote it, and this one was deployed afterwards) or `broken_record`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the customer's record cannot be read: {reason}")
+        self.reason = reason
 
 
 class StripeUnavailableError(StripeToSegmentError):

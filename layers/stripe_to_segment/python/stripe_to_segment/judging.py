@@ -88,7 +88,7 @@ def lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
             for key, value in translation.orders.items()
         ),
         *(
-            Learnt("product", f"{scope}:{key}", value, event.created)
+            Learnt("product", f"{scope}:{key}", value, event.created, profile_key(event))
             for key, value in translation.product_names.items()
         ),
     ]

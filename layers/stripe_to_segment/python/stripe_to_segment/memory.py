@@ -29,13 +29,15 @@ OPT_OUT = "opt_out"
 class Memory:
     """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
 
-    `as_of` says, by kind and key, as of which epoch second an order or a product's name is true.
+    `unreadable` says of records that are there, by key, why they cannot be read. `as_of` says, by kind and key, as of
+    which epoch second an order or a product's name is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
     read: dict[Lookup, JsonObject] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
     as_of: dict[tuple[str, str], int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
 
@@ -44,7 +46,7 @@ class Memory:
 class Learnt:
     """A product name, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 
-    `owner` is the key of the record of the customer whom it is about, empty where it is about nobody.
+    `owner` is the key of the record that must not be written before it, empty where there is none.
     """
 
     kind: str

@@ -89,7 +89,7 @@ class Persons:
             return profile, None
         self.known[key] = replace(person, opted_out=profile.opted_out, as_of=as_of)
         self._tell(key, memory)
-        return profile, Learnt(OPT_OUT, key, str(profile.opted_out).lower(), as_of)
+        return profile, Learnt(OPT_OUT, key, str(profile.opted_out).lower(), as_of, profile.key)
 
     def _survey(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:
         """Find out which person each event is about, the later ones knowing what the earlier ones say."""

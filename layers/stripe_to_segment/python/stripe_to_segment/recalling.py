@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.identity import profile_key
@@ -9,6 +10,7 @@ from stripe_to_segment.lookups import products_named, what_stripe_told
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.naming import orders_needed, products_needed
 from stripe_to_segment.profile import Profile
+from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed
 
 if TYPE_CHECKING:
@@ -19,23 +21,62 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["known_to", "recall"]
+__all__ = ["fits", "keys_of", "known_to", "recall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Under which keys what one event needs is kept: its customer's record, orders and products."""
+
+    record: str
+    orders: tuple[str, ...]
+    products: tuple[str, ...]
+
+    @property
+    def fit(self) -> bool:
+        """Whether DynamoDB takes all of them."""
+        return all(fits(key) for key in (self.record, *self.orders, *self.products))
+
+
+def fits(text: str) -> bool:
+    """Whether a text can be a key of the StateTable.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys
+    """
+    return len(text.encode()) <= MAX_KEY_BYTES
+
+
+# DynamoDB takes 2,048; the rest is for the kind before it.
+MAX_KEY_BYTES = 2_000
+
+
+@asked_once
+def keys_of(event: StripeEvent) -> Keys:
+    """The keys that one event needs."""
+    prefix = f"{event.scope}:"
+    return Keys(
+        profile_key(event),
+        tuple(prefix + order for order in orders_needed(event)),
+        tuple(prefix + product for product in products_needed(event)),
+    )
 
 
 def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[str] = ()) -> Memory:
     """Everything kept that these events need; every customer has a record in it, a new one where none is kept.
 
+    But for records that are there and cannot be read: `unreadable` names them.
+
     What the records claim is settled with the receipts of those who claimed it. The circuits are read along with them.
 
     Raises StoreUnavailableError.
     """
-    keys = {profile_key(event) for event in events}
-    orders = {f"{event.scope}:{intent}" for event in events for intent in orders_needed(event)}
-    products = {f"{event.scope}:{product}" for event in events for product in products_needed(event)}
-    memory = store.load(keys, orders, products, circuits)
+    needed = [keys_of(event) for event in events]
+    keys = {each.record for each in needed}
+    orders = {order for each in needed for order in each.orders}
+    memory = store.load(keys, orders, {product for each in needed for product in each.products}, circuits)
     deliveries = {profile.delivery for profile in memory.profiles.values() if profile.delivery}
     receipts = store.receipts(deliveries) if deliveries else {}
-    for key in keys:
+    for key in keys - memory.unreadable.keys():
         profile = memory.profiles.get(key, Profile(key))
         memory.profiles[key] = profile.settled(receipts.get(profile.delivery))
     return memory

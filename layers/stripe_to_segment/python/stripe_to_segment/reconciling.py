@@ -13,7 +13,7 @@ from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError
 from stripe_to_segment.identity import profile_key, stated_by
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.persons import Persons
-from stripe_to_segment.recalling import known_to, recall
+from stripe_to_segment.recalling import keys_of, known_to, recall
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_side.event import event_from
 from stripe_to_segment.translation import event_mark, refusal, translate
@@ -134,9 +134,12 @@ def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> l
 
     An event without calls leaves no mark in the ledger; it is known if what it teaches is.
     """
-    wanted = [event for event in map(_read, listed) if event is not None and refusal(event, settings) is None]
+    read = (event for event in map(_read, listed) if event is not None)
+    wanted = [event for event in read if refusal(event, settings) is None and keys_of(event).fit]
     wanted.sort(key=lambda event: (event.created, CATALOG[event.type].rank))
     memory = recall(wanted, store)
+    # Of a record that cannot be read nobody can say what it knows.
+    wanted = [event for event in wanted if profile_key(event) not in memory.unreadable]
     unmarked = [event for event in wanted if event_mark(event) not in memory.profiles[profile_key(event)].ledger]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Only to hear who opted out: nothing is written.

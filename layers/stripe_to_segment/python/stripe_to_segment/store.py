@@ -5,11 +5,11 @@ The only module that knows DynamoDB. Keys carry account and mode, so no two of t
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.circuit import Circuit
@@ -28,7 +28,7 @@ from stripe_to_segment.encoding import (
     receipt_from,
     receipt_item,
 )
-from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, code_of
+from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, UnreadableRecordError, code_of
 from stripe_to_segment.memory import DAY, OPT_OUT, Learnt, Memory
 from stripe_to_segment.person import MOST_RECORDS
 
@@ -80,9 +80,14 @@ class DynamoStore:
         for item in self._get(sorted(wanted)):
             kind, key = key_of(item)
             if kind == "profile":
-                memory.profiles[key] = profile_from(key, item)
+                try:
+                    memory.profiles[key] = profile_from(key, item)
+                except UnreadableRecordError as error:
+                    memory.unreadable[key] = error.reason
             elif kind == "circuit":
-                memory.circuits[key] = circuit_from(item)
+                # One that cannot be read keeps nobody waiting.
+                with suppress(KeyError, ValueError, TypeError):
+                    memory.circuits[key] = circuit_from(item)
             else:
                 (memory.orders if kind == "order" else memory.product_names)[key] = item["value"]["S"]
                 memory.as_of[kind, key] = int(item["as_of"]["N"])
@@ -95,9 +100,9 @@ class DynamoStore:
         newest = {(fact.kind, fact.key): fact for fact in sorted(learnt, key=lambda fact: fact.as_of)}
         errors = _errors((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in newest.values())
         if errors:
-            error = next(iter(errors.values()))
-            return {**{profile.key: error for profile in profiles}, **errors}
-        return _errors((profile.key, self._pool.submit(self._put_profile, profile, now)) for profile in profiles)
+            errors |= {fact.owner: errors[fact.key] for fact in learnt if fact.owner and fact.key in errors}
+        written = [profile for profile in profiles if profile.key not in errors]
+        return errors | _errors((each.key, self._pool.submit(self._put_profile, each, now)) for each in written)
 
     def everything(self) -> Iterator[Kept]:
         """All that is kept of customers, item by item. For a person at a command line: it reads the whole table.
@@ -121,8 +126,10 @@ class DynamoStore:
         found = {name: self._receipts[name] for name in deliveries if name in self._receipts}
         for item in self._get(sorted(pk("receipt", name) for name in deliveries if name not in found)):
             _, name = key_of(item)
-            found[name] = receipt_from(item)
-            self._know(name, found[name])
+            # Without one, what was told is told again in the same words.
+            with suppress(KeyError, ValueError, TypeError):
+                found[name] = receipt_from(item)
+                self._know(name, found[name])
         return found
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
@@ -269,7 +276,7 @@ class DynamoStore:
 
     def _put_opt_out(self, fact: Learnt) -> None:
         said = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}
-        with contextlib.suppress(_ConditionFailedError):
+        with suppress(_ConditionFailedError):
             # Refused by the condition means that somebody said something newer. What was said never expires.
             self._update(
                 pk("person", fact.key),
