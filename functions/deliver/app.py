@@ -15,8 +15,8 @@ from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import logger, metrics
 from stripe_to_segment.queueing import Queues, records_of
-from stripe_to_segment.reporting import report
-from stripe_to_segment.retrying import delay
+from stripe_to_segment.reporting import report, summary
+from stripe_to_segment.retrying import delay, given_up
 from stripe_to_segment.secrets import SecretSource
 from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.sending import sender
@@ -30,6 +30,8 @@ from stripe_to_segment.verdicts import Fate, Verdicts
 COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
 # Left over for the receipt, the queues and the answer, in seconds.
 RESERVE = 8.0
+# With less than this a batch does not wait for another, in seconds: a slow Segment may take as long.
+ENOUGH_TO_SEND = 20.0
 # Two environments may not agree on the time, in seconds.
 CLOCKS_DIFFER = 2
 
@@ -81,6 +83,13 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE
 
+    def wait(seconds: float) -> float | None:
+        if seconds_left() < ENOUGH_TO_SEND:
+            return None
+        # Those who wait together must not all come back in the same moment.
+        time.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret depends on it
+        return time.time()
+
     really = settings.delivery_mode == "send"
     delivery = Delivery(
         chosen,
@@ -91,15 +100,18 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
         breaker() if really else None,
         remembers=really,
         lease=context.get_remaining_time_in_millis() // 1000 + CLOCKS_DIFFER,
+        wait=wait,
     )
     return answered(delivery.deliver(records, time.time()))
 
 
 def answered(verdicts: list[Verdicts]) -> dict[str, Any]:
     """Do with the records what their verdicts say, and tell Lambda which are to come again."""
+    now = time.time()
+    verdicts = [given_up(verdict, now) for verdict in verdicts]
     buried = queues().bury(verdict for verdict in verdicts if verdict.fate is Fate.DEAD)
     again = [verdict for verdict in verdicts if verdict.fate in COMES_AGAIN and verdict.record.id not in buried]
-    queues().postpone({verdict.record.handle: delay(verdict, settings, random.random) for verdict in again})
-    report(verdicts, time.time())
-    logger.info("batch done", extra={"records": len(verdicts), "again": len(again)})
+    queues().postpone({verdict.record.handle: delay(verdict, settings, now, random.random) for verdict in again})
+    report(verdicts, now)
+    logger.info("batch done", extra=summary(verdicts))
     return {"batchItemFailures": [{"itemIdentifier": verdict.record.id} for verdict in again]}

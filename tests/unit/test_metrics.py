@@ -55,7 +55,7 @@ def reported(*verdicts: Verdicts) -> None:
 
 
 def waiting(seconds: float | None, fate: Fate = Fate.RETRY, reason: str = "http_500") -> Verdicts:
-    queued_at = None if seconds is None else NOW - seconds
+    queued_at = 0 if seconds is None else NOW - seconds
     return Verdicts(Record("record", "{}", queued_at=queued_at), fate, reason, event=EVENT)
 
 

@@ -16,7 +16,7 @@ from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.observability import logger
 from tests.simulator.queue_in_time import Clock, Endpoint, Queue, Says
 from tests.unit.edges import FUNCTIONS, REGION, SecretsManager, load_function, speaking
-from tests.unit.shapes import NOW, a_customer, an_event
+from tests.unit.shapes import NOW, a_customer, an_event, an_invoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,3 +167,17 @@ def test_after_an_outage_the_backlog_comes_back_spread_over_an_hour(made: Making
     taken = pack.asked(200)
     assert max(sum(1 for other in taken if at <= other < at + 1) for at in taken) <= pack.queue.pollers
     assert pack.queue.last_delivered < back + 5 * MINUTE + HOUR
+
+
+def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(made: Making) -> None:
+    """Batches with the same customer went back to the queue again and again: 780 s, and 11.7 receives an event."""
+    pack = made(lambda _: FINE)
+    event = json.dumps(an_event("invoice.paid", an_invoice(customer="cus_busy"), id="evt_0").body)
+    for one in range(3_000):
+        body = event.replace("in_basic", f"in_{one}").replace("evt_0", f"evt_{one}")
+        pack.queue.send(body, NOW + one * 120 / 3_000)
+    pack.drain()
+
+    assert pack.segment.calls.total() == len(pack.segment.calls) == 3_000, "each call once"
+    assert pack.queue.last_delivered - NOW < 150
+    assert pack.queue.received <= 3 * 3_000

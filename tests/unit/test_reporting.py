@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stripe_to_segment.observability import metrics
-from stripe_to_segment.reporting import report
+from stripe_to_segment.reporting import report, summary
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.edges import Spoken, speaking
 from tests.unit.shapes import NOW, a_customer, an_event
@@ -76,21 +76,32 @@ def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken
     [
         (Fate.DELIVERED, "INFO", "EventsDelivered"),
         (Fate.IGNORED, "INFO", "EventsSkipped"),
-        (Fate.WAITING, "INFO", "EventsHeld"),
+        (Fate.WAITING, None, "EventsHeld"),
         (Fate.RETRY, "ERROR", "EventsRetried"),
         (Fate.DEAD, "ERROR", "EventsDeadLettered"),
     ],
 )
-def test_every_fate_has_its_level_and_its_counter(spoken: Spoken, fate: Fate, level: str, metric: str) -> None:
+def test_every_fate_has_its_level_and_its_counter(spoken: Spoken, fate: Fate, level: str | None, metric: str) -> None:
     reported(verdict(fate), verdict(fate))
-    assert [line["level"] for line in spoken.lines] == [level] * 2
+    assert [line["level"] for line in spoken.lines] == ([level] * 2 if level else [])
     assert spoken.metrics[metric] == 2
 
 
 def test_what_was_not_even_tried_is_counted_but_speaks_up_only_when_debugging(spoken: Spoken) -> None:
-    reported(verdict(Fate.RETRY, "circuit_open"), verdict(Fate.RETRY, "http_503"))
+    waits = [verdict(Fate.RETRY, reason) for reason in ("circuit_open", "under_way", "http_503")]
+    reported(*waits, verdict(Fate.WAITING, "held"))
     assert [line["reason"] for line in spoken.lines if line["level"] != "DEBUG"] == ["http_503"]
-    assert spoken.metrics["EventsRetried"] == 2
+    assert spoken.metrics["EventsRetried"] == 3
+
+
+def test_the_batchs_own_line_counts_what_only_waits() -> None:
+    verdicts = [verdict(Fate.RETRY, reason) for reason in ("circuit_open", "under_way", "under_way", "http_503")]
+    assert summary([*verdicts, verdict(Fate.WAITING, "held"), verdict(Fate.DELIVERED)]) == {
+        "records": 6,
+        "again": 5,
+        "waiting": {"circuit_open": 1, "under_way": 2, "held": 1},
+    }
+    assert summary([verdict(Fate.DELIVERED)]) == {"records": 1, "again": 0}
 
 
 def test_every_fate_is_counted() -> None:

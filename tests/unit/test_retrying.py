@@ -8,96 +8,146 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.retrying import backoff, delay
+from stripe_to_segment.retrying import GIVE_UP_SECONDS, delay, given_up
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
+from tests.unit.shapes import DAY, NOW
 
-SETTINGS = Settings()
 HOUR = 3600
 
 
-def seconds(fate: Fate, draw: float, *, received: int = 1, wait: int | None = None, hold: int = 30) -> int:
-    verdict = Verdicts(Record("1", "{}", received), fate, wait=wait)
-    return delay(verdict, Settings(identity_hold_seconds=hold), lambda: draw)
+def verdict(
+    fate: Fate = Fate.RETRY,
+    reason: str = "http_503",
+    *,
+    age: float = 0,
+    received: int = 1,
+    tries: int | None = None,
+    wait: int | None = None,
+) -> Verdicts:
+    """A record that was queued so many seconds ago."""
+    return Verdicts(Record("1", "{}", received, NOW - age), fate, reason, wait=wait, tries=tries)
 
 
-@pytest.mark.parametrize(
-    ("received", "span"), [(1, 30), (2, 60), (3, 120), (7, 1920), (8, HOUR), (9, HOUR), (1000, HOUR)]
-)
-def test_the_span_doubles_with_every_receipt_up_to_an_hour(received: int, span: int) -> None:
-    assert backoff(received, 30, HOUR, lambda: 1.0) == span
+def longest(about: Verdicts, **settings: int) -> int:
+    """The whole span from which the pause is drawn."""
+    return delay(about, Settings(**settings), NOW, lambda: 1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("tries", "span"), [(1, 30), (2, 60), (3, 120), (7, 1920), (8, HOUR), (9, HOUR), (1000, HOUR)])
+def test_the_span_doubles_with_every_try_up_to_an_hour(tries: int, span: int) -> None:
+    assert longest(verdict(tries=tries)) == span
+
+
+@pytest.mark.parametrize(("age", "span"), [(0, 30), (29, 30), (60, 60), (600, 600), (DAY, HOUR)])
+def test_where_nobody_counted_the_span_is_as_long_as_it_has_waited(age: int, span: int) -> None:
+    assert longest(verdict(reason="store_unavailable", age=age)) == span
 
 
 def test_full_jitter_draws_from_the_whole_span() -> None:
-    assert [backoff(4, 30, HOUR, lambda draw=draw: draw) for draw in (0.0, 0.25, 0.5)] == [1, 60, 120]  # type: ignore[misc]
+    drawn = [delay(verdict(tries=4), Settings(), NOW, lambda draw=draw: draw) for draw in (0.0, 0.25, 0.5)]  # type: ignore[misc]
+    assert drawn == [1, 60, 120]
 
 
 def test_a_base_of_zero_still_waits_a_second() -> None:
-    assert backoff(5, 0, HOUR, random.random) == 1
+    assert longest(verdict(tries=5), retry_base_seconds=0) == 1
 
 
 @pytest.mark.parametrize(("wait", "expected"), [(0, 15), (2, 17), (300, 315)])
 def test_the_time_that_segment_named_is_kept_and_spread(wait: int, expected: int) -> None:
-    assert seconds(Fate.RETRY, 0.5, received=1, wait=wait) == expected
+    assert delay(verdict(tries=1, wait=wait), Settings(), NOW, lambda: 0.5) == expected
 
 
 def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() -> None:
     """Two seconds and a bit each time would use up the queue's 1000 receives within hours, and bury good events."""
-    assert [seconds(Fate.RETRY, 1.0, received=received, wait=2) for received in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
+    assert [longest(verdict(tries=tries, wait=2)) for tries in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
 
 
 @pytest.mark.parametrize(
-    ("received", "tries", "span"), [(1, 1, 30), (2, 1, 60), (4, 1, 240), (50, 1, 240), (1, 6, 960), (50, 99, 3590)]
+    ("tries", "age", "span"), [(1, 0, 30), (1, 100, 100), (1, DAY, 240), (6, 0, 960), (99, 0, HOUR)]
 )
-def test_what_waits_for_others_to_try_counts_their_tries_and_only_a_few_of_its_own(
-    received: int, tries: int, span: int
+def test_what_waits_for_others_to_try_counts_their_tries_and_a_little_of_its_age(
+    tries: int, age: int, span: int
 ) -> None:
-    verdict = Verdicts(Record("1", "{}", received), Fate.RETRY, "circuit_open", wait=10, tries=tries)
-    assert delay(verdict, SETTINGS, lambda: 1.0) == 10 + span
+    assert longest(verdict(reason="circuit_open", tries=tries, age=age)) == span
 
 
-@pytest.mark.parametrize(("received", "span"), [(1, 2), (2, 4), (6, 60), (50, 60)])
-def test_what_waits_for_another_batch_to_be_done_looks_again_within_seconds(received: int, span: int) -> None:
-    verdict = Verdicts(Record("1", "{}", received), Fate.RETRY, "under_way")
-    assert delay(verdict, SETTINGS, lambda: 1.0) == span
+def test_what_waits_for_another_batch_is_back_within_seconds_however_often_it_was_received() -> None:
+    assert [longest(verdict(reason="under_way", received=received)) for received in (1, 50)] == [5, 5]
+
+
+def test_what_waits_for_a_batch_that_may_be_dead_is_back_when_its_lease_is_over() -> None:
+    assert longest(verdict(reason="under_way", wait=40)) == 45
+
+
+@pytest.mark.parametrize("received", [1, 2, 9, 400])
+def test_waiting_is_no_failure_and_never_lengthens_a_later_retry(received: int) -> None:
+    """Every look at an event that was held, or met a busy customer, doubled the pause of its first real failure."""
+    assert longest(verdict(tries=1, received=received, age=25)) == 30
 
 
 def test_the_longest_wait_is_a_setting() -> None:
-    verdict = Verdicts(Record("1", "{}", received=50), Fate.RETRY, "http_503")
-    assert delay(verdict, Settings(retry_cap_seconds=900), lambda: 1.0) == 900
+    assert longest(verdict(tries=50), retry_cap_seconds=900) == 900
 
 
 def test_nobody_comes_back_before_the_time_that_segment_named() -> None:
-    assert seconds(Fate.RETRY, 0.0, wait=120) == 121
+    assert delay(verdict(wait=120), Settings(), NOW, lambda: 0.0) == 121
 
 
 @pytest.mark.parametrize(
-    ("received", "hold", "expected"), [(1, 30, 5), (2, 30, 10), (3, 30, 20), (4, 30, 30), (1, 3, 3), (1, 0, 1)]
+    ("age", "hold", "expected"), [(0, 30, 5), (5, 30, 5), (11, 30, 11), (40, 30, 30), (0, 3, 3), (0, 0, 1)]
 )
-def test_what_waits_for_an_identity_looks_again_soon_and_then_more_rarely(
-    received: int, hold: int, expected: int
-) -> None:
-    assert seconds(Fate.WAITING, 0.9, received=received, hold=hold) == expected
+def test_what_waits_for_an_identity_looks_again_soon_and_then_more_rarely(age: int, hold: int, expected: int) -> None:
+    assert longest(verdict(Fate.WAITING, age=age, received=50), identity_hold_seconds=hold) == expected
 
 
 @given(
     st.sampled_from(Fate),
-    st.integers(-1, 2000),
+    st.sampled_from(["http_503", "circuit_open", "under_way", "store_unavailable"]),
+    st.none() | st.integers(0, 2000),
     st.none() | st.integers(0, 300),
     st.floats(0, 1),
     st.integers(0, 43_200),
+    st.integers(-5, 20 * DAY),
 )
-def test_the_delay_is_a_second_to_an_hour(fate: Fate, received: int, wait: int | None, draw: float, base: int) -> None:
-    verdict = Verdicts(Record("1", "{}", received), fate, wait=wait)
-    assert 1 <= delay(verdict, Settings(retry_base_seconds=base), lambda: draw) <= HOUR
+def test_the_delay_is_a_second_to_an_hour(
+    fate: Fate, reason: str, tries: int | None, wait: int | None, draw: float, base: int, age: int
+) -> None:
+    waits = verdict(fate, reason, tries=tries, wait=wait, age=age)
+    assert 1 <= delay(waits, Settings(retry_base_seconds=base), NOW, lambda: draw) <= HOUR
 
 
-def test_three_days_of_outage_stay_below_the_receive_count_of_the_queue() -> None:
+@pytest.mark.parametrize("counted", [True, False])
+def test_fourteen_days_of_outage_stay_below_the_receive_count_of_the_queue(*, counted: bool) -> None:
     """The redrive policy allows 1000 receives, after which SQS itself buries a record without a reason."""
     draw = random.Random(1).random  # noqa: S311 - no secret depends on it
     for _ in range(50):
         received, waited = 0, 0
-        while waited < 3 * 86_400:
+        while waited < 14 * DAY:
             received += 1
-            waited += backoff(received, SETTINGS.retry_base_seconds, SETTINGS.retry_cap_seconds, draw)
-        assert received < 250
+            waited += delay(verdict(tries=received if counted else None, age=waited), Settings(), NOW, draw)
+        assert received < 800
+
+
+# --- The end ---
+
+
+@pytest.mark.parametrize("fate", [Fate.RETRY, Fate.WAITING])
+@pytest.mark.parametrize("reason", ["http_503", "circuit_open", "under_way", "newer_record", "no_write_key"])
+def test_what_the_queue_would_soon_let_go_of_is_a_dead_letter_with_its_reason(fate: Fate, reason: str) -> None:
+    """After fourteen days SQS deletes a record without a word, and nobody ever learnt that it was not delivered."""
+    letter = given_up(verdict(fate, reason, age=GIVE_UP_SECONDS), NOW)
+    assert (letter.fate, letter.reason) == (Fate.DEAD, reason)
+    assert letter.detail == "not delivered in 13 days."
+
+
+def test_until_then_it_waits_and_what_is_done_is_done() -> None:
+    young = verdict(age=GIVE_UP_SECONDS - 1)
+    assert given_up(young, NOW) is young
+    for fate in (Fate.DELIVERED, Fate.IGNORED, Fate.DEAD):
+        done = verdict(fate, age=20 * DAY)
+        assert given_up(done, NOW) is done
+
+
+def test_the_last_look_comes_before_the_queue_lets_go() -> None:
+    assert GIVE_UP_SECONDS + HOUR + 420 < 14 * DAY, "the longest pause, and the longest that a batch may be under way"

@@ -583,9 +583,16 @@ def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
     assert (unknown.shown, unknown.joined) == (UNSURE, False)
 
 
-def test_a_claim_that_only_showed_something_is_not_kept_when_it_did_not_arrive() -> None:
+def test_of_a_claim_that_only_showed_something_no_more_is_kept_than_that_it_was_tried() -> None:
     profile = Profile(KEY, claims={"e" * 16: Claim(shows=True, day=TODAY)}, delivery="delivery_1")
-    assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE)
+    assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE, claims={"e" * 16: Claim(day=TODAY)})
+
+
+def test_a_claim_counts_the_attempts() -> None:
+    profile = Profile(KEY)
+    for tries in range(3):
+        profile = profile.with_claim("e" * 16, Claim({"f" * 16: "{}"}, shows=True), TODAY).settled(Receipt())
+        assert profile.claims["e" * 16].tries == tries
 
 
 @given(st.dictionaries(st.binary(min_size=8, max_size=8).map(bytes.hex), st.integers(0, 2**16 - 1)))

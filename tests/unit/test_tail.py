@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment.observability import logger
 from stripe_to_segment.reporting import report
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.a_stack import Deployed, deployed
@@ -196,7 +198,10 @@ def test_the_groups_are_those_of_the_functions_whatever_they_are_called(logs: Lo
 
 def test_every_line_that_the_functions_write_of_an_event_is_understood() -> None:
     """What reporting.py logs, read back."""
+    level = logger.log_level
+    logger.setLevel(logging.DEBUG)
     with speaking() as spoken:
         report([Verdicts(Record("m", "{}"), fate, "why") for fate in Fate], time.time())
+    logger.setLevel(level)
     found = [outcome_in(line, datetime.now(UTC), "deliver") for line in spoken.lines]
     assert [each.fate for each in found if each] == [str(fate) for fate in Fate]

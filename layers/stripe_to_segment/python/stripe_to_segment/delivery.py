@@ -5,6 +5,7 @@ Nothing here raises because of Segment, and a StateTable that does not answer me
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from stripe_to_segment.translation import refusal, translate
 from stripe_to_segment.verdicts import Fate, Verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Protocol
 
     from stripe_to_segment.circuit import Circuit, Pause
@@ -66,6 +67,10 @@ __all__ = ["Delivery"]
 
 # Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
 ROUNDS = 5
+# Another batch is mostly done within a second.
+TURN_SECONDS = 0.25
+# After so many seconds it is not worth paying for the wait: the queue waits for nothing.
+LONGEST_WAIT = 30
 OVERSIZE = "an id in the event is longer than any of Stripe's"
 # A session's lines name products, whose names have to be read in turn.
 LOOKS = 2
@@ -75,10 +80,11 @@ LOOKS = 2
 class _Batch:
     """How far a batch has come: by record, by messageId, and the records whose calls were written down and sent.
 
-    `delivery` names this one among all deliveries.
+    `now` and `until` (how long it may live) are in epoch seconds. `delivery` names this one among all deliveries.
     """
 
     now: float
+    until: int
     delivery: str = field(default_factory=lambda: os.urandom(8).hex())
     verdicts: dict[str, Verdicts] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -105,6 +111,9 @@ class Delivery:
         False where nothing is really sent, so nothing may be remembered as sent.
     lease
         For so many seconds at most a batch may be on its way; nobody else tells anything of its customers meanwhile.
+    wait
+        Waits for so many seconds and gives the epoch second then, None where there is no time for that. Without it a
+        batch never waits for another.
     """
 
     settings: Settings
@@ -115,10 +124,11 @@ class Delivery:
     gate: Gate | None = None
     remembers: bool = True
     lease: int = 0
+    wait: Callable[[float], float | None] | None = None
 
     def deliver(self, records: Iterable[Record], now: float) -> list[Verdicts]:
         """Deliver a batch; `now` is in epoch seconds. Gives one verdict for each record, in their order."""
-        batch, work = _Batch(now), list[Work]()
+        batch, work = _Batch(now, int(now) + self.lease), list[Work]()
         records = list(records)
         for record in records:
             read = self._read(record)
@@ -128,12 +138,17 @@ class Delivery:
                 batch.verdicts[record.id] = read
         # In the order in which they are mapped and sent, identity first.
         work.sort(key=lambda one: _order(one.event, self.settings))
-        for _ in range(ROUNDS):
-            if not work:
+        conflicts = 0
+        while work:
+            again, others = self._round(work, batch)
+            conflicts += bool(again)
+            if conflicts == ROUNDS:
+                for left in again:
+                    batch.verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
+                again = []
+            if others and not again and not self._await_turn(batch):
                 break
-            work = self._round(work, batch)
-        for left in work:
-            batch.verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
+            work = sorted([*again, *others], key=lambda one: _order(one.event, self.settings))
         self._confirm(batch)
         return [batch.verdicts[record.id] for record in records]
 
@@ -155,25 +170,38 @@ class Delivery:
             return _unmappable(work, error)
         return work if fit else _dead(work, "oversize_id", OVERSIZE)
 
-    def _round(self, work: list[Work], batch: _Batch) -> list[Work]:
-        """Map the work, write down what it tells, tell it; gives back what has to be mapped again on a newer record."""
+    def _await_turn(self, batch: _Batch) -> bool:
+        """Give other batches time to be done with the customers they have in common; False where none is left.
+
+        Nobody else can tell anything of them meanwhile, and to come back from the queue would take longer.
+        """
+        waited = self.lease - (batch.until - batch.now)
+        moment = self.wait(TURN_SECONDS) if self.wait is not None and waited < LONGEST_WAIT else None
+        batch.now = batch.now if moment is None else moment
+        return moment is not None
+
+    def _round(self, work: list[Work], batch: _Batch) -> tuple[list[Work], list[Work]]:
+        """Map the work, write down what it tells, tell it.
+
+        Gives back what has to be mapped again on a newer record, and what waits for another batch.
+        """
         # What this environment knows to be held back is not even looked up.
         work = self._let_through(work, {}, batch)
         if not work:
-            return []
+            return [], []
         circuits = self.gate.asks({one.event.livemode for one in work}) if self.gate else ()
         try:
             memory = recall([one.event for one in work], self.store, circuits)
         except StoreUnavailableError as error:
             batch.verdicts.update((one.record.id, _unwritten(one, error)) for one in work)
-            return []
+            return [], []
         work = self._readable(work, memory, batch)
         work = self._let_through(work, memory.circuits, batch)
         modes = {one.event.livemode for one in work}
-        work = self._not_under_way(work, memory, batch)
-        ready, again = self._write_down(work, memory, batch)
+        free, others = self._by_turn(work, memory, batch)
+        ready, again = self._write_down(free, memory, batch)
         self._send(ready, modes, batch)
-        return again
+        return again, others
 
     def _let_through(self, work: list[Work], circuits: Mapping[str, Circuit], batch: _Batch) -> list[Work]:
         """What may be sent now, by these circuits; the rest waits as long as it was told to, without being mapped."""
@@ -199,17 +227,27 @@ class Delivery:
         return [one for one in work if one.key not in memory.unreadable]
 
     @staticmethod
-    def _not_under_way(work: list[Work], memory: Memory, batch: _Batch) -> list[Work]:
-        """Without that of customers of whom another invocation is telling something: the two could cross on the way."""
-        free: list[Work] = []
+    def _by_turn(work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
+        """What can be told now, and that of customers of whom another batch is telling something.
+
+        The two could cross on the way to Segment.
+        """
+        free, others = list[Work](), list[Work]()
         for one in work:
             profile = memory.profiles[one.key]
             # It may be our own: written, and the answer lost.
             if profile.delivery not in {"", batch.delivery} and profile.busy_until > batch.now:
-                batch.verdicts[one.record.id] = Verdicts(one.record, Fate.RETRY, "under_way", event=one.event)
+                # The same one all the time: it may be dead, and then its customers are free when its lease is over.
+                died = one.waits_for == profile.delivery
+                rest = math.ceil(profile.busy_until - batch.now) if died else None
+                one.waits_for = one.waits_for or profile.delivery
+                batch.verdicts[one.record.id] = Verdicts(
+                    one.record, Fate.RETRY, "under_way", wait=rest, event=one.event
+                )
+                others.append(one)
             else:
                 free.append(one)
-        return free
+        return free, others
 
     def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
         """Map, and write down what is told and learnt; gives what may be told, and what met a newer record."""
@@ -300,7 +338,7 @@ class Delivery:
                 profile = profile.with_marks([translation.counted], now // DAY)
             if translation.claim:
                 profile = profile.with_claim(translation.mark, translation.claim, now // DAY)
-                profile = copied(profile, delivery=batch.delivery, busy_until=now + self.lease)
+                profile = copied(profile, delivery=batch.delivery, busy_until=batch.until)
             profile, opt_out = persons.after(one.event, known.profile, profile, memory)
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []

@@ -28,15 +28,26 @@ __all__ = ["Work", "judged", "lessons", "receipt_of"]
 
 @dataclass(slots=True)
 class Work:
-    """One record on its way: its event, the key of its customer's record, and what it says of the person."""
+    """One record on its way: its event, the key of its customer's record, and what it says of the person.
+
+    `waits_for` is the delivery of another batch that was busy with its customer first.
+    """
 
     record: Record
     event: StripeEvent
     key: str
     stated: Stated = SILENT
     reference_refused: bool = False
+    waits_for: str = ""
     translation: Translation | None = None
     calls: tuple[Call, ...] = ()
+
+    @property
+    def tries(self) -> int:
+        """How often it was tried to tell what its event tells, this time included."""
+        told = self.translation
+        earlier = None if told is None else told.profile.claims.get(told.mark)
+        return 1 if earlier is None else earlier.tries + 2
 
 
 def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -> Verdicts:
@@ -74,7 +85,7 @@ def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -
                 reason=found.reason,
                 detail=found.detail,
                 wait=found.retry_after,
-                tries=found.tries,
+                tries=max(found.tries or 0, one.tries),
             )
     return told
 

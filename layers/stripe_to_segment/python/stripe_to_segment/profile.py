@@ -91,7 +91,7 @@ class Claim:
     `tracks` holds its track calls, encoded, by their marks. What it shows beside them (`shows` an identify with the
     traits, `joins` one that joins a stranger's history, `groups` a group) is made anew, for it shows what is true by
     then. `day` is that of the first attempt. `given_up` says that Segment refused it: told again, it is told in new
-    words, but for the mrr_change, which went by the record of that time.
+    words, but for the mrr_change, which went by the record of that time. `tries` counts the attempts before this one.
     """
 
     tracks: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +100,7 @@ class Claim:
     groups: bool = False
     given_up: bool = False
     day: int = 0
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +171,14 @@ class Profile:
 
     def with_claim(self, mark: str, claim: Claim, day: int) -> Profile:
         """With what an event tells; the tracks of an earlier attempt stay as they were."""
-        known = self.claims.get(mark, Claim())
+        known = self.claims.get(mark, Claim(tries=-1))
         told = replace(
             claim if known.given_up or not known.tracks else known,
             shows=known.shows or claim.shows,
             joins=known.joins or claim.joins,
             groups=known.groups or claim.groups,
             day=known.day or day,
+            tries=known.tries + 1,
         )
         return copied(self, claims={**self.claims, mark: told})
 
@@ -199,11 +201,11 @@ class Profile:
         return copied(
             self,
             ledger={**new, **self.ledger},
-            # What only showed something is forgotten: it is made anew in any case.
+            # What an event showed is made anew in any case.
             claims={
                 mark: replace(claim, shows=False, joins=False, given_up=claim.given_up or mark in received.given_up)
                 for mark, claim in self.claims.items()
-                if mark not in over and (claim.tracks or claim.groups)
+                if mark not in over
             },
             shown=UNSURE if any(claim.shows for claim in doubtful) else self.shown,
             joined=self.joined and not any(claim.joins for claim in doubtful),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.verdicts import Verdicts
 
-__all__ = ["report"]
+__all__ = ["report", "summary"]
 
 METRIC_OF = {
     Fate.DELIVERED: "EventsDelivered",
@@ -22,11 +22,13 @@ METRIC_OF = {
     Fate.RETRY: "EventsRetried",
     Fate.DEAD: "EventsDeadLettered",
 }
+# What is not tried, for somebody else has to be done first.
+WAITS_FOR_OTHERS = frozenset({"circuit_open", "under_way"})
 KEY_REASONS = frozenset({"http_401", "http_403", "no_write_key", "bad_write_key", "bad_secret"})
 
 
 def report(verdicts: Sequence[Verdicts], now: float) -> None:
-    """One line for each record, and the batch's counters; `now` is in epoch seconds."""
+    """One line for each record that was tried, and the batch's counters; `now` is in epoch seconds."""
     for verdict in verdicts:
         _level(verdict)(f"event {verdict.fate}", extra=_fields(verdict))
     delivered = [verdict for verdict in verdicts if verdict.fate is Fate.DELIVERED]
@@ -34,7 +36,7 @@ def report(verdicts: Sequence[Verdicts], now: float) -> None:
     measure("DeliveryLatency", [max(now - moment, 0) for moment in created if moment])
     queued = [verdict.record.queued_at for verdict in verdicts if verdict.fate is Fate.RETRY]
     # Ours, because the queue's own ApproximateAgeOfOldestMessage leaves out what was received three times.
-    waited = max((now - moment for moment in queued if moment is not None), default=0.0)
+    waited = max((now - moment for moment in queued if moment), default=0.0)
     if waited > 0:
         measure("LongestWait", [waited])
     for fate, number in Counter(verdict.fate for verdict in verdicts).items():
@@ -49,12 +51,21 @@ def report(verdicts: Sequence[Verdicts], now: float) -> None:
         count("UnknownShapes", unknown)
 
 
+def summary(verdicts: Sequence[Verdicts]) -> dict[str, object]:
+    """What the batch's own line says: how many records, how many come again, and how many of these only wait."""
+    waiting = Counter(verdict.reason for verdict in verdicts if _only_waits(verdict))
+    again = sum(verdict.fate in {Fate.RETRY, Fate.WAITING} for verdict in verdicts)
+    return {"records": len(verdicts), "again": again, **({"waiting": dict(waiting)} if waiting else {})}
+
+
+def _only_waits(verdict: Verdicts) -> bool:
+    return verdict.fate is Fate.WAITING or (verdict.fate is Fate.RETRY and verdict.reason in WAITS_FOR_OTHERS)
+
+
 def _level(verdict: Verdicts) -> Callable[..., None]:
-    if verdict.reason == "circuit_open":
-        # Not even tried: who tried has said why, and a line each time would be most of what an outage costs.
+    if _only_waits(verdict):
+        # Not even tried: a line each time would be most of what is logged. The batch's line counts them.
         return logger.debug
-    if verdict.reason == "under_way":
-        return logger.info
     return logger.error if verdict.fate in {Fate.RETRY, Fate.DEAD} else logger.info
 
 

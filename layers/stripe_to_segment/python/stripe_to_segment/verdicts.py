@@ -16,13 +16,13 @@ __all__ = ["Fate", "Record", "Verdicts"]
 class Record:
     """One queue message: the raw event, how often it was received (the first time is 1), and when it was queued.
 
-    `queued_at` is in epoch seconds, None where nobody counts; `handle` is what SQS knows this receipt by.
+    `queued_at` is in epoch seconds, 0 where nobody counts; `handle` is what SQS knows this receipt by.
     """
 
     id: str
     body: str
     received: int = 1
-    queued_at: float | None = None
+    queued_at: float = 0
     handle: str = ""
 
 
@@ -41,7 +41,7 @@ class Verdicts:
     """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own.
 
     `unknown` names the numbers that the payload left open. `reference_refused` says that a client reference did not
-    count. `tries` says how often was tried what it waits for, where that is not how often the record was received.
+    count. `tries` says how often that was tried what it waits for, None where nobody knows.
     """
 
     record: Record
