@@ -122,6 +122,45 @@ def test_the_connection_is_kept_between_requests(endpoint: Endpoint, client: Seg
     assert len({request.connection for request in endpoint.requests}) == 1
 
 
+@pytest.mark.parametrize("ends", [write(b""), write(b"", reset)], ids=["closed", "reset"])
+def test_a_kept_connection_that_died_is_replaced_at_once(
+    endpoint: Endpoint, client: SegmentClient, ends: Answering
+) -> None:
+    """Three of them, one in each batch, opened the circuit for everybody, though Segment was well."""
+    assert one(client).verdict is Verdict.ACCEPTED
+    answers = iter([ends, OK])
+    endpoint.answering = lambda handler: next(answers)(handler)
+    assert one(client).verdict is Verdict.ACCEPTED
+    _, cut, repeated = endpoint.requests
+    assert cut.raw == repeated.raw, "word for word, so who took the first drops the second"
+    assert cut.connection != repeated.connection
+
+
+def test_an_endpoint_that_cuts_every_connection_is_down(endpoint: Endpoint, client: SegmentClient) -> None:
+    endpoint.answering = write(b"", reset)
+    answer = one(client)
+    assert (answer.verdict, answer.reason) == (Verdict.RETRY, "no_answer")
+    assert len(endpoint.requests) == 2, "once again, no more"
+
+
+def test_an_answer_that_broke_off_is_not_asked_for_again_at_once(endpoint: Endpoint, client: SegmentClient) -> None:
+    endpoint.answering = write(HEAD + b'{"succ', reset)
+    assert one(client).verdict is Verdict.RETRY
+    assert len(endpoint.requests) == 1
+
+
+def test_a_connection_that_was_idle_for_a_minute_is_not_trusted(
+    endpoint: Endpoint, client: SegmentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NAT drops it without a word, and the request waited ten seconds for an answer that could not come."""
+    one(client)
+    later = time.time() + 60
+    monkeypatch.setattr("stripe_to_segment.segment_side.patience.time.time", lambda: later)
+    one(client)
+    first, second = endpoint.requests
+    assert first.connection != second.connection
+
+
 def test_the_receiver_finds_nothing_wrong_with_a_full_batch(session: requests.Session) -> None:
     calls = [a_call(number, size=1000) for number in range(1200)]
     with Receiver(sources={"live": KEY}) as receiver:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import requests
+from urllib3.exceptions import ProtocolError
+
 from stripe_to_segment import __version__
 from stripe_to_segment.segment_side.answers import Answer, Verdict, classify
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    import requests
 
     from stripe_to_segment.segment_side.calls import Call
 
@@ -100,30 +101,46 @@ class SegmentClient:
         envelope = json.dumps({"sentAt": sent_at, "writeKey": self.write_key})
         body = b'{"batch":[' + b",".join(call.encoded for call in batch) + b"]," + envelope[1:].encode()
         try:
-            with self.session.post(
-                f"{self.endpoint}/v1/batch",
-                data=body,
-                headers={
-                    "Content-Type": "application/json",
-                    "User-Agent": f"stripe-to-segment/{__version__}",
-                    # Customer.io says 4xx only when asked to; the others ignore it.
-                    "X-Strict-Mode": "1",
-                },
-                auth=(self.write_key, ""),
-                timeout=(min(CONNECT_SECONDS, limit), limit),
-                allow_redirects=False,
-                hooks={"response": _forget_location},
-                stream=True,
-            ) as response:
-                content = _read(response)
-                if content is None:
-                    return ENDLESS
-                if not content and _breaks_off(response):
-                    return BROKEN_OFF
-                return classify(response.status_code, content, response.headers.get("Retry-After"), now)
+            try:
+                return self._exchange(body, limit, now)
+            except requests.ConnectionError as error:
+                if not _was_cut(error):
+                    raise
+                # A kept connection may have died since, at the endpoint or at a NAT on the way, which says nothing of
+                # the endpoint. The repeat is the same to the byte, so who took the first one drops the second.
+                return self._exchange(body, limit, now)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way, these calls wait and the rest goes on
             # The error's text may hold the address with credentials in it; its kind is enough.
             return Answer(Verdict.RETRY, "no_answer", type(error).__name__)
+
+    def _exchange(self, body: bytes, limit: float, now: datetime) -> Answer:
+        with self.session.post(
+            f"{self.endpoint}/v1/batch",
+            data=body,
+            headers={
+                "Content-Type": "application/json",
+                "User-Agent": f"stripe-to-segment/{__version__}",
+                # Customer.io says 4xx only when asked to; the others ignore it.
+                "X-Strict-Mode": "1",
+            },
+            auth=(self.write_key, ""),
+            timeout=(min(CONNECT_SECONDS, limit), limit),
+            allow_redirects=False,
+            hooks={"response": _forget_location},
+            stream=True,
+        ) as response:
+            content = _read(response)
+            if content is None:
+                return ENDLESS
+            if not content and _breaks_off(response):
+                return BROKEN_OFF
+            return classify(response.status_code, content, response.headers.get("Retry-After"), now)
+
+
+def _was_cut(error: requests.ConnectionError) -> bool:
+    """Whether the connection ended before any answer, as a kept one does that the other side has let go of."""
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, ProtocolError) and any(isinstance(each, ConnectionError) for each in cause.args)
 
 
 def _forget_location(response: requests.Response, **_: object) -> None:

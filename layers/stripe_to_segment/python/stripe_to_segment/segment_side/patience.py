@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["patient_session"]
 
+# Load balancers let go of a connection idle for a minute, NAT gateways after 350 seconds, often without a word.
+# https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout
+IDLE_SECONDS = 55
+
 
 def patient_session() -> requests.Session:
     """A session to be kept across invocations; its connections are kept too."""
@@ -85,6 +89,17 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    _used = 0.0
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        # By the wall clock: a function may be frozen for hours between two requests.
+        if time.time() - self._used > IDLE_SECONDS:
+            self.poolmanager.clear()
+        try:
+            return super().send(*args, **kwargs)
+        finally:
+            self._used = time.time()
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
