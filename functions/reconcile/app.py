@@ -1,4 +1,4 @@
-"""Stripe's event list → queue: what Stripe could not deliver, and nobody delivered since."""
+"""Stripe's event list → queue: what happened at Stripe and never came here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment import aws
+from stripe_to_segment.circuit import circuit_name
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import count, logger, metrics
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # One slice takes less, in seconds, even where Stripe has to be asked several times.
 RESERVE = 90.0
+# Of a hundred events each, in a run of at most five minutes: far from Stripe's limits (25 a second with a test key).
+# https://docs.stripe.com/rate-limits
+MOST_REQUESTS = 500
 
 settings = settings_from_environment()
 secret = SecretSource(
@@ -48,9 +52,15 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.error("not reconciled: the secret has no stripe_api_key; a key with read access to Events is enough")
         count("ReconcileNotReady")
         return {"outcome": "not_ready"}
-    scope = scope_of(None, livemode=is_live(key))
-    since, until = window(store().bookmark(scope), time.time())
-    listing = StripeEvents(key, settings.stripe_api_base, CATALOG, undelivered=True)
+    scope, circuit = scope_of(None, livemode=is_live(key)), circuit_name(livemode=is_live(key))
+    if store().circuits([circuit])[circuit].tripped:
+        # What waits in the queue would be taken for missing. Nothing is forgotten: the next run goes on from here.
+        logger.warning("not reconciled: the endpoint is down, and events wait for it")
+        return {"outcome": "endpoint_down"}
+    bookmark = store().bookmark(scope)
+    since, until = window(bookmark, store().began() if bookmark is None else 0, time.time())
+    # All of them: what happened while the endpoint was disabled is not on Stripe's list of what it could not deliver.
+    listing = StripeEvents(key, settings.stripe_api_base, CATALOG)
     queue = partial(enqueue, aws.client("sqs"), settings.events_queue_url)
     done_until, totals = since, Counter(listed=0, queued=0)
     for step in Reconciliation(listing.between, store(), chosen, queue).between(since, until):
@@ -58,10 +68,11 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         store().put_bookmark(scope, step.until, time.time())
         done_until = step.until
         totals.update(listed=step.listed, queued=len(step.missing))
-        if context.get_remaining_time_in_millis() / 1000 < RESERVE:
+        if context.get_remaining_time_in_millis() / 1000 < RESERVE or listing.requests >= MOST_REQUESTS:
             break
     outcome = "done" if done_until >= until else "to_be_continued"
-    summary = {"outcome": outcome, "scope": scope, "since": since, "until": done_until, **totals}
+    requests = {"requests": listing.requests}
+    summary = {"outcome": outcome, "scope": scope, "since": since, "until": done_until, **totals, **requests}
     logger.info("reconciled", extra=summary)
     return summary
 

@@ -35,7 +35,7 @@ DELIVER = {
 
 RECONCILE = {
     "EventsQueue.Arn": {"sqs:SendMessage"},
-    "StateTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem"},
+    "StateTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:PutItem"},
     "ConnectionsSecret.Id": {"secretsmanager:GetSecretValue"},
     "ReconcileLogGroup.Arn": LOG,
     "*": TRACES,

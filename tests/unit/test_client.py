@@ -128,8 +128,12 @@ def test_a_kept_connection_that_died_is_replaced_at_once(
 ) -> None:
     """Three of them, one in each batch, opened the circuit for everybody, though Segment was well."""
     assert one(client).verdict is Verdict.ACCEPTED
-    answers = iter([ends, OK])
-    endpoint.answering = lambda handler: next(answers)(handler)
+    answers = [OK, ends]
+
+    def in_turn(handler: BaseHTTPRequestHandler) -> None:
+        answers.pop()(handler)
+
+    endpoint.answering = in_turn
     assert one(client).verdict is Verdict.ACCEPTED
     _, cut, repeated = endpoint.requests
     assert cut.raw == repeated.raw, "word for word, so who took the first drops the second"

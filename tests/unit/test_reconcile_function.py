@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.store import DynamoStore
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, Spoken, load_function, refusal, speaking
 from tests.unit.shapes import DAY, a_customer, an_event
 from tests.unit.stripe_list import KEY, StripeList
+from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +66,8 @@ def app(here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     module = load_function("reconcile")
     monkeypatch.setattr(module.aws, "client", here.stack.client)
+    # The stack is two months old.
+    monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 60 * DAY)
     return module
 
 
@@ -82,17 +87,71 @@ def test_what_stripe_could_not_deliver_is_queued_and_counted(
     app: Any, here: Deployed, stripe: StripeList, spoken: Spoken
 ) -> None:
     missed, told, under_way = customers(3, 2, 0)
+    World(DynamoStore(here.dynamodb, TABLE)).deliver(told)
     stripe.happened(told)
     stripe.happened(missed, under_way, delivered=False)
     summary = app.handler({}, Context())
     assert (summary["outcome"], summary["scope"]) == ("done", "own:test")
-    assert (summary["listed"], summary["queued"]) == (1, 1)
+    assert (summary["listed"], summary["queued"]) == (2, 1)
     assert queued(here) == [missed.id], "what is younger than an hour may still come by itself"
     assert spoken.metrics["EventsReconciled"] == 1
-    assert spoken.metrics["EventsCompared"] == 1
+    assert spoken.metrics["EventsCompared"] == 2
     assert missed.id in spoken.text
     assert PRIVATE not in spoken.text
     assert KEY not in spoken.text
+
+
+def test_what_happened_while_the_endpoint_was_disabled_is_found(app: Any, here: Deployed, stripe: StripeList) -> None:
+    """Stripe never sends it, and does not list it among what it could not deliver, which was all that was asked for."""
+    (missed,) = customers(3)
+    stripe.happened(missed)
+    assert app.handler({}, Context())["queued"] == 1
+    assert queued(here) == [missed.id]
+
+
+def test_the_first_run_begins_when_the_stack_began(
+    app: Any, here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new stack would have sent the last thirty days of the whole business, mails to customers included."""
+    before, since = customers(20, 3)
+    stripe.happened(before, since)
+    monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 5 * DAY)
+    assert app.handler({}, Context())["queued"] == 1
+    assert queued(here) == [since.id]
+
+
+def test_when_the_stack_began_is_when_its_table_was_made(here: Deployed) -> None:
+    assert abs(DynamoStore(here.dynamodb, TABLE).began() - time.time()) < 3600
+
+
+def test_what_deliver_has_in_hand_is_not_missing(app: Any, here: Deployed, stripe: StripeList) -> None:
+    """It waits in the queue, or is a dead letter: queued once more it would be delivered, or buried, twice."""
+    waits, refused, missed = customers(3, 2, 1)
+    world = World(DynamoStore(here.dynamodb, TABLE))
+    for event, verdict in ((waits, Verdict.RETRY), (refused, Verdict.REFUSED)):
+        world.answer = lambda _, verdict=verdict: Answer(verdict, "http")  # type: ignore[misc]
+        world.batch(event)
+    stripe.happened(waits, refused, missed)
+    app.handler({}, Context())
+    assert queued(here) == [missed.id]
+
+
+def test_while_the_endpoint_is_down_nothing_is_compared(app: Any, here: Deployed, stripe: StripeList) -> None:
+    stripe.happened(*customers(1))
+    down = Circuit(failures=3, until=int(time.time()) + 60)
+    DynamoStore(here.dynamodb, TABLE).put_circuit("test", down, Circuit(), time.time())
+    assert app.handler({}, Context()) == {"outcome": "endpoint_down"}
+    assert (stripe.asked, queued(here)) == ([], [])
+
+
+def test_a_run_asks_stripe_so_often_and_no_more(app: Any, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> None:
+    stripe.happened(*customers(*(days / 2 for days in range(2, 50))))
+    monkeypatch.setattr(app, "MOST_REQUESTS", 6)
+    asked: list[int] = []
+    while app.handler({}, Context())["outcome"] == "to_be_continued":
+        asked.append(len(stripe.asked) - sum(asked))
+    assert asked
+    assert max(asked) <= 6 + 3, "a slice that was begun is done"
 
 
 def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, stripe: StripeList) -> None:

@@ -274,9 +274,11 @@ def test_an_event_that_no_queue_takes_is_named_and_holds_up_nobody(stripe: Strip
 
 
 def test_a_scheduled_run_starts_where_the_last_one_stopped_but_not_before_stripes_memory() -> None:
-    assert window(None, NOW) == (NOW - STRIPE_KEEPS_SECONDS, NOW - 3600)
-    assert window(NOW - 7200, NOW) == (NOW - 7200, NOW - 3600)
-    assert window(NOW - 90 * DAY, NOW)[0] == NOW - STRIPE_KEEPS_SECONDS
+    began = NOW - 60 * DAY
+    assert window(None, began, NOW) == (NOW - STRIPE_KEEPS_SECONDS, NOW - 3600)
+    assert window(NOW - 7200, began, NOW) == (NOW - 7200, NOW - 3600)
+    assert window(NOW - 90 * DAY, began, NOW) == (NOW - STRIPE_KEEPS_SECONDS, NOW - 3600)
+    assert window(None, NOW - DAY, NOW) == (NOW - DAY, NOW - 3600), "what happened before the stack is not missing"
 
 
 # --- Stripe's list ---

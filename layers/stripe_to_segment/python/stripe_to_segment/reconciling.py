@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.enqueuing import Enqueued
     from stripe_to_segment.identity import Stated
     from stripe_to_segment.memory import Memory, Store
+    from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -121,12 +122,14 @@ class Reconciliation:
         return Step(since, until, len(listed), tuple(event for event, _ in fitting), tuple(oversize))
 
 
-def window(bookmark: int | None, now: float) -> tuple[int, int]:
+def window(bookmark: int | None, began: int, now: float) -> tuple[int, int]:
     """From where a scheduled run goes on, and until when, in epoch seconds.
 
-    The first run looks as far back as Stripe does. What is younger than an hour may still be on its way.
+    The first run begins when the stack began: what happened before is not missing here, it is an import's. Nobody lists
+    what is older than thirty days, and what is younger than an hour may still be on its way.
     """
-    return max(bookmark or 0, int(now) - STRIPE_KEEPS_SECONDS), int(now) - SETTLED_SECONDS
+    since = began if bookmark is None else bookmark
+    return max(since, int(now) - STRIPE_KEEPS_SECONDS), int(now) - SETTLED_SECONDS
 
 
 def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> list[StripeEvent]:
@@ -140,7 +143,7 @@ def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> l
     memory = recall(wanted, store)
     # Of a record that cannot be read nobody can say what it knows.
     wanted = [event for event in wanted if profile_key(event) not in memory.unreadable]
-    unmarked = [event for event in wanted if event_mark(event) not in memory.profiles[profile_key(event)].ledger]
+    unmarked = [event for event in wanted if not _under_way(event, memory.profiles[profile_key(event)])]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Only to hear who opted out: nothing is written.
     Persons(settings).meet([(event, stated[event.id]) for event in unmarked], memory, store)
@@ -164,6 +167,12 @@ def _read(body: JsonObject) -> StripeEvent | None:
     except MalformedEventError:
         # Without an object there is nothing to map, and deliver would only bury it.
         return None
+
+
+def _under_way(event: StripeEvent, profile: Profile) -> bool:
+    """Whether an event was delivered, or deliver has it in hand: it waits in the queue, or is a dead letter."""
+    mark = event_mark(event)
+    return mark in profile.ledger or mark in profile.claims
 
 
 def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:

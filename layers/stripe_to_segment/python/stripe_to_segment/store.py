@@ -223,6 +223,11 @@ class DynamoStore:
         }
         return self._put(item, condition)
 
+    def began(self) -> int:
+        """The epoch second at which the table was made, and the stack with it. Raises StoreUnavailableError."""
+        made = self._call("describe_table", TableName=self._table)["Table"]["CreationDateTime"]
+        return int(made.timestamp())
+
     def bookmark(self, name: str) -> int | None:
         """How far something has come, in epoch seconds, or None before its first time. Raises StoreUnavailableError."""
         found = next(self._get([pk("bookmark", name)]), None)

@@ -136,6 +136,8 @@ class StripeEvents:
         self._chunks = list(batched(types, TYPES_IN_A_CALL, strict=False))
         self._filters = {"delivery_success": False} if undelivered else {}
         self._pause = pause
+        self.requests = 0
+        """How often Stripe was asked."""
 
     def between(self, since: int, until: int, most: int | None = None) -> list[JsonObject] | None:
         """The events created from `since` on and before `until`, in epoch seconds; None if more than `most`.
@@ -168,6 +170,7 @@ class StripeEvents:
     def _get(self, query: dict[str, Any]) -> JsonObject:
         reason = ""
         for attempt in range(ATTEMPTS):
+            self.requests += 1
             try:
                 body: JsonObject = decoded(self._client.raw_request("get", "/v1/events", **query).body)
             except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
