@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from stripe_to_segment.store import DynamoStore
 from tests.unit.stripe_list import KEY
 from tools.cli import app
 from tools.local_stack import Secret
@@ -90,11 +91,18 @@ def test_a_backfill_over_a_gap_delivers_exactly_what_is_missing(local: Local, st
     assert local.calls() == told
 
 
-def test_the_scheduled_function_queues_what_stripe_could_not_deliver(local: Local, stripe: StripeList) -> None:
+def test_the_scheduled_function_queues_what_never_came(local: Local, stripe: StripeList) -> None:
     """Under its own role, with IAM enforced."""
-    missed = story(hours_ago=30)
-    stripe.happened(*missed, delivered=False)
-    stripe.happened(*story(hours_ago=20))
+    stripe.happened(*story(hours_ago=90))
+    fresh = reconcile(local)
+    assert (fresh["outcome"], fresh["listed"]) == ("done", 0), "what happened before the stack began is not missing"
+    # As if the stack had been there for three days.
+    store = DynamoStore(local.stack.clients.dynamodb, local.stack.state_table)
+    store.delete("bookmark", "own:test")
+    store.put_bookmark("own:test", int(time.time()) - 3 * 86_400, time.time())
+    missed = [*story(hours_ago=30), *story(hours_ago=20)]
+    stripe.happened(*missed[:3], delivered=False)
+    stripe.happened(*missed[3:])
     stripe.failures = [429, 500]
     first = reconcile(local)
     assert first["outcome"] == "done", first
