@@ -76,7 +76,7 @@ def main() -> int:
     secret = Secret()
     with (
         stop_on_signals(),
-        Receiver() as receiver,
+        Receiver(sources={"live": secret.segment_write_key, "test": secret.segment_test_write_key}) as receiver,
         LocalStack(receiver.url, parameters=LOCAL_PARAMETERS, secret=secret) as stack,
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart,
     ):

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import track
 
-from tools.local_stack import WEBHOOK_PATH, LocalStack, LocalStackError, Secret, stop_on_signals
+from tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
 from tools.local_stack.console import Steps, make_console, print_error, print_table, print_verdict
 from tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
 from tools.local_stack.rehearsal import differences, play, settle
 from tools.page import PAGE_PORT, Debugger
 from tools.receiver import Receiver
 from tools.send import UnreachableError
-from tools.stack_file import STACK_FILE, read_stack_file
+from tools.stack_file import STACK_FILE, read_stack_file, write_stack_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 HIGHEST_PORT = 65_535
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,9 +95,9 @@ def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
     ):
         own = secret.stripe_signing_secrets[0]
         page = Debugger(stack, receiver, own, options.page_port or None, own_secret=bool(options.secret))
-        with page, _stack_file(page.url, stack, secret):
+        with page, _stack_file(page, stack, secret):
             if not options.no_samples:
-                _post_samples(console, stack, receiver, f"{page.url}{WEBHOOK_PATH}", secret)
+                _post_samples(console, stack, receiver, page.webhook_url, secret)
             _print_addresses(console, page, stack, own, accepts_other=bool(options.secret))
             while True:
                 time.sleep(1)
@@ -107,11 +108,11 @@ def _print_addresses(console: Console, page: Debugger, stack: LocalStack, own: s
     if not page.has_its_port:
         console.print(f"\nPort {PAGE_PORT} is taken: the page is at another one.")
     console.print(f"\npage     {page.url}")
-    console.print(f"webhook  {page.url}{WEBHOOK_PATH}")
+    console.print(f"webhook  {page.webhook_url}")
     console.print(f"secret   {own}{', and yours' if accepts_other else ''}")
-    console.print(f"AWS      {stack.endpoint_url}")
+    console.print(f"AWS      {stack.endpoint_url}, with the access key in {STACK_FILE.relative_to(PROJECT)}")
     console.print("\nEvents of your own Stripe account, in a second terminal:")
-    console.print(f"stripe listen --forward-to {page.url}{WEBHOOK_PATH}")
+    console.print(f"stripe listen --forward-to {page.webhook_url}")
     if not accepts_other:
         console.print("They are refused until you start with: STRIPE_SECRET=$(stripe listen --print-secret) make run")
     console.print("\nCtrl-C stops everything.")
@@ -135,17 +136,18 @@ def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: 
 
 
 @contextlib.contextmanager
-def _stack_file(page_url: str, stack: LocalStack, secret: Secret) -> Iterator[None]:
+def _stack_file(page: Debugger, stack: LocalStack, secret: Secret) -> Iterator[None]:
     """Tell the command line where the stack is, as long as it is there."""
     content = {
-        "webhook_url": f"{page_url}{WEBHOOK_PATH}",
+        "webhook_url": page.webhook_url,
         "signing_secret": secret.stripe_signing_secrets[0],
-        "page_url": page_url,
-        "endpoint_url": stack.endpoint_url,
+        "page_url": page.url,
+        "endpoint_url": stack.access.url,
+        "access_key_id": stack.access.key_id,
+        "secret_access_key": stack.access.secret,
         "stack_name": stack.deployment.name,
     }
-    STACK_FILE.parent.mkdir(exist_ok=True)
-    STACK_FILE.write_text(json.dumps(content, indent=2), "utf-8")
+    write_stack_file(content)
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from stripe_to_segment.secrets import read_secret
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.store import DynamoStore
 from tools.local_stack.deployment import client_maker
+from tools.local_stack.emulator import Access
 from tools.stack_file import read_stack_file
 
 if TYPE_CHECKING:
@@ -106,10 +107,11 @@ def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -
 
 def _local_stack() -> Stack:
     found = read_stack_file()
-    if "endpoint_url" not in found:
+    if "secret_access_key" not in found:
         raise StackAccessError("no local stack is running: start one with `make run`")
     name = str(found["stack_name"])
-    client = cache(client_maker(str(found["endpoint_url"])))
+    access = Access(str(found["endpoint_url"]), str(found["access_key_id"]), str(found["secret_access_key"]))
+    client = cache(client_maker(access))
     try:
         return _described(name, ("--local",), client, str(found.get("webhook_url") or ""))
     except (BotoCoreError, ClientError) as error:

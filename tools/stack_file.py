@@ -1,12 +1,19 @@
-"""What the running local stack tells about itself: .local/stack.json, written by `make run`."""
+"""What the running local stack tells about itself: .local/stack.json, written by `make run`.
+
+It holds the keys of the run, so nobody but its owner can read it.
+"""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["STACK_FILE", "read_stack_file"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["STACK_FILE", "read_stack_file", "write_stack_file"]
 
 STACK_FILE = Path(__file__).resolve().parents[1] / ".local" / "stack.json"
 
@@ -16,6 +23,17 @@ def read_stack_file(path: Path = STACK_FILE) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        # A file half written, or left by a crash, is as good as none.
+        # None runs, or somebody wrote something else there.
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def write_stack_file(content: Mapping[str, Any], path: Path = STACK_FILE) -> None:
+    """Write what a stack tells: at once, and for the owner's eyes only."""
+    path.parent.mkdir(exist_ok=True)
+    # The folder may be there already, made by an installation.
+    path.parent.chmod(0o700)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        # A temporary file has mode 600.
+        json.dump(content, file, indent=2)
+    Path(file.name).replace(path)

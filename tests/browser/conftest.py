@@ -33,6 +33,7 @@ class Screen:
 
     page: Page
     url: str
+    webhook_url: str
     segment: Record
 
     @property
@@ -123,7 +124,7 @@ def window() -> dict[str, Any]:
 def screen(browser: Browser, debugger: Debugger, segment: Receiver, window: dict[str, Any]) -> Iterator[Screen]:
     """The page of a real stack, opened."""
     with opened(browser, debugger.url, window) as page:
-        yield Screen(page, debugger.url, segment.record)
+        yield Screen(page, debugger.url, debugger.webhook_url, segment.record)
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def played() -> Iterator[PlayedPage]:
 def alone(browser: Browser, played: PlayedPage, window: dict[str, Any]) -> Iterator[Screen]:
     """Its page, opened."""
     with opened(browser, played.url, window) as page:
-        yield Screen(page, played.url, played.record)
+        yield Screen(page, played.url, played.desk.webhook_url, played.record)
 
 
 @contextmanager

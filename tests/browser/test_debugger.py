@@ -124,7 +124,7 @@ def test_the_list_can_be_filtered_by_type_call_user_and_outcome(screen: Screen) 
 
 
 def test_a_request_without_a_good_signature_is_shown_as_refused(screen: Screen) -> None:
-    (answer,) = send([b'{"id": "evt_1", "object": "event"}'], f"{screen.url}/webhooks/stripe", "whsec_of_someone_else")
+    (answer,) = send([b'{"id": "evt_1", "object": "event"}'], screen.webhook_url, "whsec_of_someone_else")
     assert answer.status == 400
     expect(screen.row("refused")).to_contain_text("400")
 

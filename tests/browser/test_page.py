@@ -156,7 +156,7 @@ def test_the_raw_event_can_be_copied(played: PlayedPage, alone: Screen) -> None:
     assert json.loads(alone.page.evaluate("navigator.clipboard.readText()")) == event("evt_1", name=MARKUP)
 
 
-def test_when_the_stack_is_started_anew_the_page_finds_it(browser: Browser, window: dict[str, Any]) -> None:
+def test_when_the_line_was_cut_the_page_finds_the_stack_again(browser: Browser, window: dict[str, Any]) -> None:
     with PlayedPage() as first:
         deliver(first, "evt_1", "evt_2")
         with opened(browser, first.url, window) as page:
@@ -168,11 +168,19 @@ def test_when_the_stack_is_started_anew_the_page_finds_it(browser: Browser, wind
             page.get_by_role("radio", name="Down", exact=True).click()
             expect(page.locator("#said")).to_contain_text("is `make run` still running?")
             expect(page.get_by_role("radio", name="Up", exact=True)).to_be_checked()
-            with PlayedPage(port=first.server.port) as second:
+            with PlayedPage(port=first.server.port, token=first.desk.token) as second:
                 deliver(second, "evt_2", "evt_3", "evt_4")
                 expect(connection).to_have_text("live")
                 expect(rows).to_have_count(3)
                 expect(page.locator(".total", has_text="Events in")).to_contain_text("3")
+
+
+def test_the_page_of_an_earlier_run_says_that_there_is_another(browser: Browser, window: dict[str, Any]) -> None:
+    with PlayedPage() as first, opened(browser, first.url, window) as page:
+        first.desk.stopping.set()
+        first.server.stop()
+        with PlayedPage(port=first.server.port):
+            expect(page.locator("#connection")).to_have_text("another run: open the address that `make run` printed")
 
 
 def test_a_page_that_nobody_looks_at_hangs_up_and_is_up_to_date_when_it_is_seen(

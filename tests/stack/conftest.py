@@ -99,7 +99,9 @@ def stack(segment: Receiver, stripe_list: StripeList) -> Iterator[LocalStack]:
 def announced(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands with `--local` find this stack."""
     told = {
-        "endpoint_url": stack.endpoint_url,
+        "endpoint_url": stack.access.url,
+        "access_key_id": stack.access.key_id,
+        "secret_access_key": stack.access.secret,
         "stack_name": stack.deployment.name,
         "webhook_url": stack.webhook_url,
     }

@@ -49,16 +49,25 @@ class Webhook:
 class PlayedPage:
     """The page over a stack that is played: what its parts say is put here."""
 
-    def __init__(self, webhook_url: str = "http://127.0.0.1:9/hook", port: int = 0, kept: int = KEPT_ENTRIES) -> None:
+    def __init__(
+        self,
+        webhook_url: str = "http://127.0.0.1:9/hook",
+        port: int = 0,
+        kept: int = KEPT_ENTRIES,
+        token: str | None = None,
+    ) -> None:
         self._came = 0
         self.record = Record()
         self.attempts: list[Attempt] = []
         self.queued = Queued((), ())
         gate, journal = Gate(lambda: webhook_url), Journal(Settings(), kept)
-        self.sender = Sender(lambda: f"{self.url}/webhooks/stripe", SECRET, pause=0)
+        self.sender = Sender(lambda: self.desk.webhook_url, SECRET, pause=0)
         self.desk = Desk(gate, journal, self.sender, self.record, lambda: 3)
+        if token:
+            self.desk.token = token
         self.server = ServerThread(create_page(self.desk), port)
-        self.desk.url = self.url = self.server.url
+        self.desk.origin = self.server.url
+        self.url = self.desk.url
         self.watcher = Watcher(Sources(gate, self.record, self._new_attempts, lambda: self.queued), journal)
 
     def _new_attempts(self) -> list[Attempt]:

@@ -6,7 +6,6 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from stripe_to_segment.mapping.catalog import CATALOG
@@ -14,7 +13,7 @@ from stripe_to_segment.settings import settings_from
 from tests.stack.conftest import BUS
 from tools.explain import explain
 from tools.inputs import Input
-from tools.local_stack.emulator import ACCESS_KEY, REGION
+from tools.local_stack.deployment import client_maker
 from tools.samples import freshen, sample
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ STAND_IN = "stand-in/stripe.com"
 
 @pytest.fixture(scope="module")
 def events(stack: LocalStack) -> Any:
-    session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
-    client: Any = session.client("events", endpoint_url=stack.endpoint_url)
-    return client
+    return client_maker(stack.access)("events")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +92,7 @@ def test_the_rule_as_deployed_takes_what_stripe_sends_and_nothing_else(events: A
             "detail-type": kind,
             "account": "000000000000",
             "time": "2026-11-18T11:06:40Z",
-            "region": REGION,
+            "region": "us-east-1",
             "resources": [],
             "detail": {},
         }

@@ -29,13 +29,13 @@ def page(webhook: Webhook) -> Iterator[PlayedPage]:
         yield page
 
 
-def post(url: str, body: bytes = BODY) -> requests.Response:
+def post(page: PlayedPage, body: bytes = BODY) -> requests.Response:
     headers = {"Stripe-Signature": "t=1,v1=0", "X-Other": "1"}
-    return requests.post(f"{url}/webhooks/stripe", data=body, headers=headers, timeout=5)
+    return requests.post(page.desk.webhook_url, data=body, headers=headers, timeout=5)
 
 
 def test_a_webhook_is_passed_on_to_the_byte_and_its_answer_comes_back(page: PlayedPage, webhook: Webhook) -> None:
-    answer = post(page.url)
+    answer = post(page)
     assert (answer.status_code, answer.json()) == (400, {"error": "no signature"})
     ((body, headers),) = webhook.seen
     assert body == BODY
@@ -44,8 +44,8 @@ def test_a_webhook_is_passed_on_to_the_byte_and_its_answer_comes_back(page: Play
 
 
 def test_the_stream_begins_with_all_there_is(page: PlayedPage) -> None:
-    post(page.url)
-    post(page.url, b"no event")
+    post(page)
+    post(page, b"no event")
     page.look()
     hello = page.hello()
     assert [(each["key"], each["outcome"]) for each in hello["entries"]] == [
@@ -58,7 +58,7 @@ def test_the_stream_begins_with_all_there_is(page: PlayedPage) -> None:
 
 def test_a_stack_that_is_gone_is_answered_with_502() -> None:
     with PlayedPage() as page:
-        answer = post(page.url)
+        answer = post(page)
         assert answer.status_code == 502
         assert "does not answer" in answer.json()["error"]
         page.look()
@@ -146,8 +146,8 @@ def test_another_web_site_can_neither_send_nor_switch(page: PlayedPage) -> None:
 def test_a_foreign_name_that_points_here_shows_nothing(page: PlayedPage) -> None:
     for path in ("/", "/stream", "/users"):
         answer = requests.get(f"{page.url}{path}", headers={"Host": "evil.example:4242"}, timeout=5)
-        assert answer.status_code == 421
-    webhook = requests.post(f"{page.url}/webhooks/stripe", data=BODY, headers={"Host": "tunnel.example"}, timeout=5)
+        assert answer.status_code == 403
+    webhook = requests.post(page.desk.webhook_url, data=BODY, headers={"Host": "tunnel.example"}, timeout=5)
     assert webhook.status_code == 400, "a tunnel may lead to the webhook"
 
 
@@ -258,23 +258,49 @@ def test_each_call_says_what_it_means(page: PlayedPage) -> None:
 def test_a_header_that_is_no_ascii_is_passed_on(page: PlayedPage, webhook: Webhook) -> None:
     """It ended in a 500, and the request was not shown."""
     headers = {"Stripe-Signature": "t=1,v1=ü".encode()}
-    answer = requests.post(f"{page.url}/webhooks/stripe", data=BODY, headers=headers, timeout=5)
+    answer = requests.post(page.desk.webhook_url, data=BODY, headers=headers, timeout=5)
     assert answer.status_code == 400
     assert webhook.seen[0][1]["stripe-signature"].encode("latin-1") == headers["Stripe-Signature"]
 
 
 def test_a_web_site_cannot_fill_the_list_through_its_visitors_browser(page: PlayedPage) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}
-    answer = requests.post(f"{page.url}/webhooks/stripe", data="{}", headers=headers, timeout=5)
+    answer = requests.post(page.desk.webhook_url, data="{}", headers=headers, timeout=5)
     assert answer.status_code == 403
     page.look()
     assert page.hello()["entries"] == []
 
 
 def test_this_machine_may_be_called_by_each_of_its_names(page: PlayedPage) -> None:
-    for host, status in (("localhost", 200), ("127.0.0.1", 200), ("LOCALHOST:4242", 200), ("[::1", 421), ("", 421)):
+    for host, status in (("localhost", 200), ("127.0.0.1", 200), ("LOCALHOST:4242", 200), ("[::1", 403), ("", 403)):
         answer = requests.get(f"{page.url}/menu", headers={"Host": host}, timeout=5)
         assert answer.status_code == status, host
+
+
+@pytest.mark.parametrize("path", ["/", "/stream", "/events/evt_1", "/users", "/menu", "/static/page.js"])
+def test_who_has_not_the_address_sees_nothing(page: PlayedPage, path: str) -> None:
+    """Every user of the machine could open 127.0.0.1:4242 and read the events that had come."""
+    page.came(event("evt_1", name="Ada"))
+    page.look()
+    token = page.desk.token
+    for wrong in ("", "/", f"/{token[:-1]}", f"/{token}x", "/of-another-run", "/webhooks/..", "/%00"):
+        answer = requests.get(f"{page.desk.origin}{wrong}{path}", timeout=5)
+        assert answer.status_code == 403, wrong
+        assert "the whole address" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/send", "/segment", "/redrive"])
+def test_who_has_not_the_address_can_do_nothing(page: PlayedPage, path: str) -> None:
+    body = {"sample": "customer.created", "mood": "down"}
+    assert requests.post(f"{page.desk.origin}{path}", json=body, timeout=5).status_code == 403
+    assert page.record.behaviour.mode is Mode.OK
+    assert page.sender.sending is None
+
+
+def test_each_run_has_another_address() -> None:
+    with PlayedPage() as one, PlayedPage() as other:
+        assert one.desk.token != other.desk.token
+        assert min(len(one.desk.token), len(other.desk.token)) >= 20
 
 
 @pytest.mark.parametrize(("reason", "words"), [("circuit_open", "left alone"), ("under_way", "of this customer")])

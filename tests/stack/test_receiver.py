@@ -125,26 +125,36 @@ def test_jitsu_says_ok_false_for_the_calls_it_refuses(segment: Receiver) -> None
     }
 
 
-def test_it_is_controlled_over_http(segment: Receiver) -> None:
-    url = segment.url
-    told = requests.put(f"{url}/_behaviour", json={"mode": "status", "status": 503, "times": 1}, timeout=5)
-    assert told.json()["status"] == 503
-    send(segment, track("a"))
-    send(segment, track("a"))
-    assert [request["status"] for request in requests.get(f"{url}/_requests", timeout=5).json()] == [503, 200]
-    assert [kept["source"] for kept in requests.get(f"{url}/_calls", timeout=5).json()] == ["live"]
-    assert requests.get(f"{url}/_violations", timeout=5).json() == []
-    assert requests.delete(f"{url}/_calls", timeout=5).status_code == 204
-    assert requests.get(f"{url}/_calls", timeout=5).json() == []
+@pytest.mark.parametrize("wrong", [{"status": 99}, {"status": 600}, {"times": 0}, {"seconds": -1}])
+def test_a_behaviour_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be a number"):
+        Behaviour(Mode.STATUS, **wrong)
 
 
 @pytest.mark.parametrize(
-    "wrong", ["7", '{"mode": "bad"}', '{"status": 99}', '{"status": "x"}', '{"times": 0}', '{"colour": 1}', "{"]
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Referer": "http://localhost:3000/"},
+        {"Host": "evil.example"},
+    ],
 )
-def test_a_behaviour_that_is_none_is_refused(segment: Receiver, wrong: str) -> None:
-    answer = requests.put(f"{segment.url}/_behaviour", data=wrong, timeout=5)
-    assert answer.status_code == 400
-    assert answer.json()["error"]
+def test_a_web_page_can_send_it_nothing(segment: Receiver, headers: dict[str, str]) -> None:
+    """A page knows no write key, but where no source is named every key is good."""
+    answer = requests.post(f"{segment.url}/v1/batch", data="{}", headers=headers, timeout=5)
+    assert answer.status_code == 403
+    assert segment.record.requests == []
+
+
+@pytest.mark.parametrize("path", ["/_calls", "/_requests", "/_violations", "/_behaviour"])
+def test_what_came_is_not_on_the_network(segment: Receiver, path: str) -> None:
+    """Every user of the machine could read the calls, and switch Segment off."""
+    send(segment, track("a"))
+    for method in ("GET", "PUT", "DELETE"):
+        assert requests.request(method, f"{segment.url}{path}", timeout=5).status_code == 404
+    assert len(segment.record.calls) == 1
 
 
 def test_what_segment_cannot_read_is_answered_with_400(segment: Receiver) -> None:

@@ -85,7 +85,12 @@ def test_without_a_local_stack_one_is_told_to_start_it(monkeypatch: pytest.Monke
 
 
 def test_a_local_stack_that_is_gone_is_told_from_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = {"endpoint_url": "http://127.0.0.1:1", "stack_name": "stripe-to-segment"}
+    left = {
+        "endpoint_url": "http://127.0.0.1:1",
+        "access_key_id": "AKIA",
+        "secret_access_key": "of a run that is over",
+        "stack_name": "stripe-to-segment",
+    }
     monkeypatch.setattr(stack_access, "read_stack_file", lambda: left)
     with pytest.raises(StackAccessError, match=r"does not answer at http://127\.0\.0\.1:1"):
         find_stack("named by the environment", local=True)

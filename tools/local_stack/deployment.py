@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tools.local_stack.emulator import ACCESS_KEY, REGION, environment_without_aws
+from tools.local_stack.emulator import REGION, environment_without_aws
 from tools.local_stack.errors import BuildMissingError, DeployFailedError, ToolMissingError
 from tools.local_stack.process import ChildProcess, last_lines
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
+
+    from tools.local_stack.emulator import Access
 
 __all__ = ["Clients", "Deployment", "Tools", "client_maker", "deploy", "make_clients", "read_deployment"]
 
@@ -76,9 +78,9 @@ class Deployment:
         return self.resources[logical_id]
 
 
-def make_clients(endpoint: str) -> Clients:
-    """Clients of the emulator at this address."""
-    client = client_maker(endpoint)
+def make_clients(access: Access) -> Clients:
+    """Clients of this emulator."""
+    client = client_maker(access)
     return Clients(
         apigatewayv2=client("apigatewayv2"),
         cloudformation=client("cloudformation"),
@@ -91,12 +93,12 @@ def make_clients(endpoint: str) -> Clients:
     )
 
 
-def client_maker(endpoint: str) -> Callable[[str], Any]:
-    """Makes a client of any service of the emulator at this address, by the service's name."""
-    session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
+def client_maker(access: Access) -> Callable[[str], Any]:
+    """Makes a client of any service of this emulator, by the service's name."""
+    session = boto3.Session(access.key_id, access.secret, region_name=REGION)
     session.events.register("before-sign", _come_by_https)
     options: dict[str, Any] = {
-        "endpoint_url": endpoint,
+        "endpoint_url": access.url,
         "config": Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, proxies={}),
     }
     make: Any = session.client
@@ -108,15 +110,15 @@ def _come_by_https(request: Any, **_: Any) -> None:
     request.headers["X-Forwarded-Proto"] = "https"
 
 
-def deploy(tools: Tools, endpoint: str, stack_name: str, parameters: Mapping[str, str], log: Path) -> None:
+def deploy(tools: Tools, access: Access, stack_name: str, parameters: Mapping[str, str], log: Path) -> None:
     """Run `sam deploy` against the emulator.
 
     Parameters
     ----------
     tools
         Where sam and the built template are.
-    endpoint
-        The address of the emulator.
+    access
+        The emulator.
     stack_name
         The name of the CloudFormation stack.
     parameters
@@ -138,9 +140,9 @@ def deploy(tools: Tools, endpoint: str, stack_name: str, parameters: Mapping[str
         *("--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"),
     ]
     environment = environment_without_aws() | {
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
-        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": access.key_id,
+        "AWS_SECRET_ACCESS_KEY": access.secret,
+        "AWS_ENDPOINT_URL": access.url,
         # Whatever the developer has configured for a real account, nothing of it may be reached from here.
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",

@@ -1,18 +1,24 @@
-"""The AWS emulator: ministack, run from its own environment with IAM enforced."""
+"""The AWS emulator: ministack, run from its own environment with IAM enforced, behind a guard."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
+import string
 import subprocess
 import tempfile
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tools.local_stack.errors import EmulatorFailedError, PortInUseError, PythonVersionError, ToolMissingError
 from tools.local_stack.process import ChildProcess, last_lines
@@ -20,28 +26,37 @@ from tools.local_stack.process import ChildProcess, last_lines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ACCESS_KEY", "REGION", "Emulator", "Message", "environment_without_aws"]
+__all__ = ["ACCOUNT", "REGION", "Access", "Emulator", "Message", "environment_without_aws"]
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-# The emulator's root user: what the developer's tools act as. The functions act as their own roles.
-ACCESS_KEY = "test"
 RUNTIME = "3.13"
 START_SECONDS = 30.0
-ATTEMPTS = 3
-# Run by the emulator's Python, on a leash: its standard input ends when we do, however that happens. Then the emulator
-# goes too, with its functions and its folder.
-_ON_A_LEASH = """
-import os, runpy, shutil, signal, sys, threading
+PROJECT = Path(__file__).resolve().parents[2]
+# Run by the emulator's Python. What it has installed comes before what is in this project.
+_START = "import sys; sys.path.append(sys.argv[1]); from tools.loopback.ministack import main; main(*sys.argv[2:])"
+# As AWS writes access keys' ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+_KEY_LETTERS = string.ascii_uppercase + "234567"
+# Whatever proxy the developer's environment names, the emulator is here.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
-def go_when_nobody_is_left(folder):
-    sys.stdin.buffer.read()
-    shutil.rmtree(folder, ignore_errors=True)
-    os.killpg(0, signal.SIGKILL)
 
-threading.Thread(target=go_when_nobody_is_left, args=[sys.argv.pop()], daemon=True).start()
-runpy.run_module("ministack", run_name="__main__", alter_sys=True)
-"""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the emulator is, and the access key of its root user: who has it may do everything there.
+
+    The developer's tools act as the root user, the functions as their own roles.
+    """
+
+    url: str
+    key_id: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def new(cls, url: str) -> Self:
+        """Make a key that nobody can guess."""
+        letters = "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
+        return cls(url, f"AKIA{letters}", secrets.token_urlsafe(30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +95,15 @@ class Emulator:
 
     def __init__(self, python: Path, port: int = 0) -> None:
         self._python = python
-        self._wanted_port = port
+        self._port = port
         self._process: ChildProcess | None = None
         self._folder: Path | None = None
-        self.port = port
+        self.access = Access.new("")
 
     @property
     def url(self) -> str:
         """The address of every AWS service."""
-        return f"http://127.0.0.1:{self.port}"
+        return self.access.url
 
     @property
     def log(self) -> Path:
@@ -100,22 +115,11 @@ class Emulator:
     def start(self) -> None:
         """Start it and wait until it answers. When this raises, nothing is left running."""
         self._check_python()
-        for attempt in range(1, ATTEMPTS + 1):
-            self.port = self._wanted_port or _free_port()
-            if self._wanted_port and _answers(self._wanted_port):
-                raise PortInUseError(self._wanted_port, "the AWS emulator")
-            try:
-                self._start_once()
-            except EmulatorFailedError as error:
-                self.stop()
-                # Between finding a free port and listening on it, another program may have taken it.
-                if self._wanted_port or "already in use" not in error.last_lines or attempt == ATTEMPTS:
-                    raise
-            except BaseException:
-                self.stop()
-                raise
-            else:
-                return
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop it and every function, and remove its state. Safe to call twice."""
@@ -134,27 +138,21 @@ class Emulator:
     def messages(self, queue_url: str) -> list[Message]:
         """Look into a queue, without receiving: waiting and invisible messages, oldest first."""
         try:
-            with urllib.request.urlopen(f"{self.url}/_ministack/sqs/messages", timeout=10) as answer:  # noqa: S310
+            with _open(self._signed("/_ministack/sqs/messages"), timeout=10) as answer:
                 accounts = json.load(answer)["messages"]
         except OSError as error:
             raise self._failed(f"does not answer ({error})") from error
         return [_message(found) for found in accounts.get(ACCOUNT, {}).get(REGION, {}).get(queue_url, [])]
 
-    def _start_once(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="stripe-to-segment-"))
-        environment = environment_without_aws() | {
-            "AUTH": "true",
-            "GATEWAY_PORT": str(self.port),
-            "BIND_HOST": "127.0.0.1",
-            "MINISTACK_REGION": REGION,
-            "STATE_DIR": str(self._folder),
-            "S3_DATA_DIR": str(self._folder / "s3"),
-            # The functions' code and layers are unpacked here, and the process id is written here.
-            "TMPDIR": str(self._folder),
-            "PYTHONUNBUFFERED": "1",
-        }
-        command = [str(self._python), "-c", _ON_A_LEASH, str(self._folder)]
-        self._process = ChildProcess(command, environment, self.log, leash=True)
+    def _start(self) -> None:
+        # Listening before anybody else knows the port, and until the emulator has it: no other program can answer for
+        # it, be told the key's signature, and be believed.
+        with self._listen() as listening:
+            self.access = Access.new(f"http://127.0.0.1:{listening.getsockname()[1]}")
+            self._folder = Path(tempfile.mkdtemp(prefix="stripe-to-segment-"))
+            command = [str(self._python), "-c", _START, str(PROJECT), str(self._folder), str(listening.fileno())]
+            environment = self._environment(listening.getsockname()[1])
+            self._process = ChildProcess(command, environment, self.log, leash=True, pass_fds=[listening.fileno()])
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.exit_status is not None:
@@ -162,11 +160,43 @@ class Emulator:
             if self._is_healthy():
                 return
             time.sleep(0.05)
-        raise self._failed(f"did not answer on port {self.port} within {START_SECONDS:.0f} s")
+        raise self._failed(f"did not answer at {self.url} within {START_SECONDS:.0f} s")
+
+    def _listen(self) -> socket.socket:
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(("127.0.0.1", self._port))
+            listening.listen()
+        except OSError as error:
+            listening.close()
+            raise PortInUseError(self._port, "the AWS emulator") from error
+        return listening
+
+    def _environment(self, port: int) -> dict[str, str]:
+        return environment_without_aws() | {
+            "AUTH": "true",
+            # Never as arguments, which every user of the machine can list.
+            "AWS_ACCESS_KEY_ID": self.access.key_id,
+            "AWS_SECRET_ACCESS_KEY": self.access.secret,
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_REGION": REGION,
+            "STATE_DIR": str(self._folder),
+            "S3_DATA_DIR": f"{self._folder}/s3",
+            # The functions' code and layers are unpacked here.
+            "TMPDIR": str(self._folder),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _signed(self, path: str) -> urllib.request.Request:
+        """A GET request of the emulator's own interface."""
+        request = AWSRequest("GET", f"{self.url}{path}")
+        SigV4Auth(Credentials(self.access.key_id, self.access.secret), "sqs", REGION).add_auth(request)
+        return urllib.request.Request(f"{self.url}{path}", headers=dict(request.headers.items()))  # noqa: S310 - http
 
     def _is_healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2) as answer:  # noqa: S310
+            with _open(f"{self.url}/_ministack/health", timeout=2) as answer:
                 return bool(answer.status == 200)  # noqa: PLR2004
         except OSError:
             return False
@@ -199,16 +229,3 @@ def _message(found: Mapping[str, Any]) -> Message:
         receive_count=int(found["ReceiveCount"]),
         visible_in=max(0.0, float(found["VisibleAt"] or 0) - time.time()),
     )
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-def _answers(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -32,10 +32,18 @@ class ChildProcess:
         The file its output goes to.
     leash
         Give it a pipe as standard input that nobody writes to. It ends when we end, even if we are killed.
+    pass_fds
+        Numbers of open files that it gets too.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, *, leash: bool = False
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        leash: bool = False,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.log = log
         with log.open("wb") as output:
@@ -48,6 +56,7 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C goes to the foreground group only: the child is stopped by us, in order.
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
 
     @property

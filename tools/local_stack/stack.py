@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import secrets
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tools.local_stack.deployment import Clients, Deployment
-    from tools.local_stack.emulator import Message
+    from tools.local_stack.emulator import Access, Message
 
 __all__ = ["WEBHOOK_PATH", "LocalStack", "Queued", "Secret"]
 
@@ -30,10 +31,10 @@ STACK_NAME = "stripe-to-segment"
 ALIAS = "live"
 WEBHOOK_PATH = "/webhooks/stripe"
 
-# Segment's keys have 32 characters. These open nothing.
-LIVE_WRITE_KEY = "local0stack0live0write0key000001"
-TEST_WRITE_KEY = "local0stack0test0write0key000002"
-SIGNING_SECRET = "whsec_local0stack0signing0secret0"  # noqa: S105 - opens nothing
+# Of this process, so that no other user of the machine can sign an event or send a call. Segment's keys have 32
+# characters.
+LIVE_WRITE_KEY, TEST_WRITE_KEY = secrets.token_hex(16), secrets.token_hex(16)
+SIGNING_SECRET = f"whsec_{secrets.token_hex(16)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class LocalStack:
                 self._emulator.start()
             with self._step("deploy the template with sam"):
                 log = self._emulator.log.with_name("sam-deploy.log")
-                deploy(self._tools, self._emulator.url, STACK_NAME, self._parameters, log)
+                deploy(self._tools, self._emulator.access, STACK_NAME, self._parameters, log)
             with self._step("add the route, fill the secret"):
                 self._complete()
             self._running = started.pop_all()
@@ -153,6 +154,11 @@ class LocalStack:
         if self._deployment is None:
             raise LocalStackError("the local stack is not running: use it in a `with` statement")
         return self._deployment
+
+    @property
+    def access(self) -> Access:
+        """Where the emulator is, and the key of its root user."""
+        return self._emulator.access
 
     @property
     def endpoint_url(self) -> str:
@@ -239,7 +245,7 @@ class LocalStack:
             self.clients.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"]})
 
     def _complete(self) -> None:
-        self._clients = make_clients(self._emulator.url)
+        self._clients = make_clients(self._emulator.access)
         self._deployment = read_deployment(self._clients, STACK_NAME)
         try:
             for bridge in BRIDGES:

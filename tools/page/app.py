@@ -3,6 +3,11 @@
 | request | meaning |
 |---|---|
 | `POST /webhooks/stripe` | the webhook address of the local stack |
+
+All others begin with `/TOKEN`, which only its owner knows:
+
+| request | meaning |
+|---|---|
 | `GET /` | the page |
 | `GET /stream` | what changes, as server-sent events: `hello` first, then `entries` and `state` |
 | `GET /events/KEY` | all about one event |
@@ -49,18 +54,23 @@ def create_page(desk: Desk) -> Starlette:
     return Starlette(
         routes=[
             Route("/webhooks/stripe", desk.gate.webhook, methods=["POST"]),
-            Route("/", page.index, methods=["GET"]),
-            Route("/stream", page.stream, methods=["GET"]),
-            Route("/events/{key}", page.event, methods=["GET"]),
-            Route("/users", page.users, methods=["GET"]),
-            Route("/user", page.user, methods=["GET"]),
-            Route("/menu", page.menu, methods=["GET"]),
-            Route("/send", page.send, methods=["POST"]),
-            Route("/segment", page.segment, methods=["POST"]),
-            Route("/redrive", page.redrive, methods=["POST"]),
-            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+            Mount(
+                f"/{desk.token}",
+                routes=[
+                    Route("/", page.index, methods=["GET"]),
+                    Route("/stream", page.stream, methods=["GET"]),
+                    Route("/events/{key}", page.event, methods=["GET"]),
+                    Route("/users", page.users, methods=["GET"]),
+                    Route("/user", page.user, methods=["GET"]),
+                    Route("/menu", page.menu, methods=["GET"]),
+                    Route("/send", page.send, methods=["POST"]),
+                    Route("/segment", page.segment, methods=["POST"]),
+                    Route("/redrive", page.redrive, methods=["POST"]),
+                    Mount("/static", StaticFiles(directory=STATIC), name="static"),
+                ],
+            ),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard, token=desk.token)],
     )
 
 
@@ -87,7 +97,7 @@ class _Page:
     def menu(self, _: Request) -> Response:
         return JSONResponse(
             {
-                "webhook": f"{self._desk.url}/webhooks/stripe",
+                "webhook": self._desk.webhook_url,
                 "own_secret": self._desk.own_secret,
                 "samples": [{"name": each.name, "type": each.type} for each in samples()],
                 "stories": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from stripe_to_segment.settings import settings_from
+from tools.local_stack import WEBHOOK_PATH
 from tools.local_stack.errors import PortInUseError
 from tools.page.app import create_page
 from tools.page.gate import Gate
@@ -43,8 +45,10 @@ class Desk:
         Moves the dead letters back; gives their number.
     own_secret
         Whether the stack accepts a signing secret of the user's, such as that of `stripe listen`.
-    url
-        The page's own address, once it is served.
+    origin
+        Where the page's server is, once it serves.
+    token
+        What the page's address holds, so that nobody else on this machine can open it.
     stopping
         Set when the page is going: streams end.
     """
@@ -55,8 +59,19 @@ class Desk:
     record: Record
     redrive: Callable[[], int]
     own_secret: bool = False
-    url: str = ""
+    origin: str = ""
+    token: str = field(default_factory=partial(secrets.token_urlsafe, 16), repr=False)
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"{self.origin}/{self.token}"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where the local stack takes Stripe's events."""
+        return f"{self.origin}{WEBHOOK_PATH}"
 
 
 class Debugger:
@@ -79,7 +94,7 @@ class Debugger:
     ) -> None:
         gate = Gate(lambda: stack.webhook_url)
         journal = Journal(settings_from(stack.environment(stack.deliver_function)))
-        sender = Sender(lambda: f"{self.url}/webhooks/stripe", secret)
+        sender = Sender(lambda: self.webhook_url, secret)
         self._desk = Desk(gate, journal, sender, receiver.record, partial(redrive, stack), own_secret)
         self._watcher = Watcher(Sources(gate, receiver.record, DeliverLog(stack).new, stack.queued), journal)
         self._port = port
@@ -87,18 +102,23 @@ class Debugger:
 
     @property
     def url(self) -> str:
-        """The page's address."""
+        """The page's address. Who has it sees everything and may send."""
         return self._desk.url
+
+    @property
+    def webhook_url(self) -> str:
+        """Where to post Stripe's events."""
+        return self._desk.webhook_url
 
     @property
     def has_its_port(self) -> bool:
         """Whether the page is where it was asked to be, or at `PAGE_PORT`."""
-        return self._port is not None or self.url.endswith(f":{PAGE_PORT}")
+        return self._port is not None or self._desk.origin.endswith(f":{PAGE_PORT}")
 
     def __enter__(self) -> Self:
         with ExitStack() as started:
             server = started.enter_context(self._server())
-            self._desk.url = server.url
+            self._desk.origin = server.url
             started.callback(self._desk.stopping.set)
             started.enter_context(self._watcher)
             started.enter_context(self._desk.sender)

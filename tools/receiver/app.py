@@ -1,11 +1,6 @@
-"""The receiver as a web application: Segment's way in, and the `/_…` addresses that control it.
+"""The receiver as a web application: `POST /v1/batch`, Segment's HTTP Tracking API.
 
-| request | meaning |
-|---|---|
-| `POST /v1/batch` | Segment's HTTP Tracking API |
-| `GET /_calls`, `GET /_requests`, `GET /_violations` | what came |
-| `DELETE /_calls` | forget what came |
-| `GET`, `PUT /_behaviour` | how it answers, see `behaviour.py` |
+What came, and how it behaves, is not on the network: see `Record`.
 """
 
 from __future__ import annotations
@@ -21,7 +16,8 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tools.receiver.behaviour import Behaviour, Mode
+from tools.loopback.pages import browser_header, foreign_host
+from tools.receiver.behaviour import Mode
 from tools.receiver.contract import Request as ContractRequest
 from tools.receiver.contract import check
 from tools.receiver.record import ReceivedRequest, Record
@@ -32,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+    from tools.receiver.behaviour import Behaviour
     from tools.receiver.contract import Verdict
 
 __all__ = ["WrongKey", "create_app"]
@@ -70,15 +67,7 @@ def create_app(
         How to cut a connection; without it mode `down` breaks off its answer instead.
     """
     receiver = _Application(record or Record(), dict(sources or {}), wrong_key, cut)
-    return Starlette(
-        routes=[
-            Route("/v1/batch", receiver.batch, methods=["POST"]),
-            Route("/_calls", receiver.calls, methods=["GET", "DELETE"]),
-            Route("/_requests", receiver.requests, methods=["GET"]),
-            Route("/_violations", receiver.violations, methods=["GET"]),
-            Route("/_behaviour", receiver.behaviour, methods=["GET", "PUT"]),
-        ]
-    )
+    return Starlette(routes=[Route("/v1/batch", receiver.batch, methods=["POST"])])
 
 
 class _Application:
@@ -89,6 +78,8 @@ class _Application:
         self._cut = cut
 
     async def batch(self, request: Request) -> Response:
+        if browser_header(request.headers.raw) or foreign_host(request.headers.raw):
+            return JSONResponse({"success": False, "message": "for programs on this machine"}, status_code=403)
         body = await request.body()
         received_at = datetime.now(UTC)
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -116,28 +107,6 @@ class _Application:
             return _HalfResponse(answer.body, answer.status or 200)
         wait = {} if behaviour.retry_after is None else {"Retry-After": str(behaviour.retry_after)}
         return JSONResponse(answer.body, status_code=answer.status or 200, headers=wait)
-
-    async def calls(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self._record.clear()
-            return Response(status_code=204)
-        return JSONResponse([call.as_json() for call in self._record.calls])
-
-    async def requests(self, _: Request) -> Response:
-        return JSONResponse([request.as_json() for request in self._record.requests])
-
-    async def violations(self, _: Request) -> Response:
-        return JSONResponse(self._record.violations)
-
-    async def behaviour(self, request: Request) -> Response:
-        if request.method == "PUT":
-            try:
-                self._record.behaviour = Behaviour.from_json(await request.json())
-            except (TypeError, ValueError) as error:
-                return JSONResponse({"error": str(error)}, status_code=400)
-        current = self._record.behaviour
-        names = ("mode", "status", "retry_after", "seconds", "times", "event")
-        return JSONResponse({name: getattr(current, name) for name in names})
 
     def _source(self, verdict: Verdict) -> str | None:
         return self._source_of.get(verdict.keys.write_key or "")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,28 +65,6 @@ class Behaviour:
             raise ValueError(f"seconds must be a number from 0, not {self.seconds!r}")
         if self.times is not None and self.times < 1:
             raise ValueError(f"times must be a number from 1 or null, not {self.times!r}")
-
-    @classmethod
-    def from_json(cls, value: Any) -> Self:
-        """Read a behaviour from its JSON object.
-
-        Raises ValueError with a sentence saying which names and values exist.
-        """
-        if not isinstance(value, dict):
-            # ValueError like everything else that is wrong with it: it is somebody's input.
-            raise ValueError(  # noqa: TRY004
-                'a behaviour is a JSON object such as {"mode": "status", "status": 429}'
-            )
-        names = [field.name for field in fields(cls)]
-        if unknown := sorted(set(value) - set(names)):
-            raise ValueError(f"unknown {', '.join(unknown)}: known are {', '.join(names)}")
-        mode = value.get("mode", Mode.OK)
-        if mode not in set(Mode):
-            raise ValueError(f"unknown mode {mode!r}: known are {', '.join(Mode)}")
-        try:
-            return cls(**{**value, "mode": Mode(mode)})
-        except TypeError as error:
-            raise ValueError(f"a value is of the wrong type: {error}") from error
 
     def concerns(self, calls: Iterable[Any]) -> bool:
         """Whether a request with these calls is answered so."""

@@ -11,7 +11,7 @@ let over = false;
 const wide = matchMedia("(min-width: 88rem)");
 
 export async function fillMenu() {
-  menu = await ask("/menu");
+  menu = await ask("menu");
   if (!menu) return;
   const choices = menu.moods.map((mood) =>
     h("label", { title: mood.tells }, h("input", { type: "radio", name: "mood", value: mood.name }), mood.title),
@@ -49,7 +49,7 @@ async function send(what) {
   // Where the sender covers the list, it makes way for what comes.
   if (!wide.matches) $("send").open = false;
   if (location.hash === "#/about") location.hash = "#/";
-  const { error } = await ordered("/send", what);
+  const { error } = await ordered("send", what);
   // By then the stream tells how far it is; what it does not tell is over.
   setTimeout(() => { over = story === told && !error; showState(); }, 500);
 }
@@ -58,12 +58,12 @@ async function send(what) {
 let chosen = null;
 async function flip(mood) {
   chosen = mood;
-  const { error } = await ordered("/segment", { mood });
+  const { error } = await ordered("segment", { mood });
   setTimeout(() => { chosen = null; showState(); }, error ? 0 : 1000);
 }
 
 async function redrive() {
-  const { moved } = await ordered("/redrive");
+  const { moved } = await ordered("redrive");
   if (moved !== undefined) $("said").textContent = `${plural(moved, "dead letter")} went back into the queue.`;
 }
 

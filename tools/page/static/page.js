@@ -83,10 +83,10 @@ function refreshPeopleSoon() {
   }, 300);
 }
 
-on("connection", (good) => {
+on("connection", (said) => {
   const line = $("connection");
-  line.className = `connection ${good ? "good" : "bad"}`;
-  line.textContent = good ? "live" : "the local stack does not answer";
+  line.className = `connection ${said === "live" ? "good" : "bad"}`;
+  line.textContent = said;
 });
 on("state", showState);
 on("entries", (changed, all) => {

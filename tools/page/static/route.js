@@ -20,4 +20,4 @@ const encoded = (text) => encodeURIComponent(text.toWellFormed());
 
 export const eventLink = (key) => `#/events/${encoded(key)}`;
 export const userLink = (key) => `#/users/${encoded(key)}`;
-export const detailPath = ({ view, key }) => (view === "users" ? `/user?id=${encoded(key)}` : `/events/${encoded(key)}`);
+export const detailPath = ({ view, key }) => (view === "users" ? `user?id=${encoded(key)}` : `events/${encoded(key)}`);

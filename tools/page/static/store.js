@@ -36,12 +36,14 @@ function hangUp() {
 
 function listen() {
   if (source || document.hidden) return;
-  source = new EventSource("/stream");
-  source.addEventListener("open", () => tell("connection", true));
+  source = new EventSource("stream");
+  source.addEventListener("open", () => tell("connection", "live"));
   source.addEventListener("error", ({ target }) => {
-    tell("connection", false);
-    // The browser itself connects again when the line is cut, but not when something else answered.
-    if (target.readyState === EventSource.CLOSED && target === source) {
+    const closed = target.readyState === EventSource.CLOSED;
+    tell("connection", closed ? "another run: open the address that `make run` printed" : "the local stack does not answer");
+    // The browser itself connects again when the line is cut, but not when something else answered: a run whose
+    // address holds another token.
+    if (closed && target === source) {
       source = null;
       setTimeout(listen, AGAIN_MILLISECONDS);
     }
@@ -67,7 +69,7 @@ function listen() {
 }
 
 export async function loadPeople() {
-  const found = (await ask("/users")) ?? [];
+  const found = (await ask("users")) ?? [];
   people.splice(0, people.length, ...found);
 }
 
