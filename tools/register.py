@@ -109,7 +109,7 @@ def register_command(
     if found.local and settings.stripe_api_base == Settings().stripe_api_base:
         stop(
             "Stripe cannot reach a stack on this machine, so there is nothing to register. Let the Stripe CLI bring "
-            f"its events: start with make run STRIPE_SECRET=$(stripe listen --print-secret), then "
+            f"its events: start with STRIPE_SECRET=$(stripe listen --print-secret) make run, then "
             f"stripe listen --forward-to {found.webhook_url}"
         )
     key, whose = stripe_key(found, "the permission 'Webhook Endpoints: Write'")

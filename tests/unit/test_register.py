@@ -449,7 +449,7 @@ def test_the_local_stack_is_told_how_stripe_reaches_it(here: Deployed, stripe: S
     here.options = ("--local",)
     result = run("--local")
     assert result.exit_code == 2
-    assert "make run STRIPE_SECRET=$(stripe listen --print-secret)" in result.stderr
+    assert "STRIPE_SECRET=$(stripe listen --print-secret) make run" in result.stderr
     assert f"stripe listen --forward-to {WEBHOOK_URL}" in result.stderr
     assert stripe.log == []
 
