@@ -19,9 +19,10 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reconciling import STRIPE_KEEPS_SECONDS, Reconciliation
 from stripe_to_segment.stripe_api import StripeEvents
 from tools.moments import iso, moment
-from tools.stack_access import say_json, stop
+from tools.stack_access import stop
 from tools.stack_options import AsJson, StackChoice, on_a_stack
 from tools.stripe_access import check_mode, mode_of, stripe_key
+from tools.terminal import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     queue = None if dry_run else partial(enqueue, found.client("sqs"), found.output("EventsQueueUrl"))
     reconciliation = Reconciliation(listing.between, found.store(), settings, queue)
     note = f"{iso(start)} to {iso(end)}, {mode_of(key)} mode, API key from {whose}"
-    typer.echo(note, err=True)
+    say(note, err=True)
     tally = Tally(start)
     problem = ""
     try:
@@ -145,11 +146,11 @@ def _conclude(tally: Tally, start: int, end: int, *, dry_run: bool, as_json: boo
         )
         return
     verb = "would be queued" if dry_run else "queued"
-    typer.echo(f"{tally.listed} events listed, {missing} missing{f' and {verb}' if missing else ''}")
+    say(f"{tally.listed} events listed, {missing} missing{f' and {verb}' if missing else ''}")
     for kind, count in tally.missing.most_common():
-        typer.echo(f"{count:8d}  {kind}")
+        say(f"{count:8d}  {kind}")
     for event in tally.oversize:
-        typer.echo(f"error: {event} is too large for the queue", err=True)
+        say(f"error: {event} is too large for the queue", err=True)
 
 
 def _start(text: str, now: int) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -26,6 +24,7 @@ from tools.register import register_command
 from tools.send import send_command
 from tools.sign_reference import VARIABLE, sign_reference_command
 from tools.tail import tail_command
+from tools.terminal import say, say_json
 
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
@@ -50,7 +49,7 @@ app.command("sign-reference")(sign_reference_command)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -100,7 +99,7 @@ def explain_command(
     chosen = replace(chosen, client_reference_key=os.environ.get(VARIABLE, "").strip())
     for explained in explain(read_events(paths), chosen):
         invalid = invalid or explained.outcome == "invalid"
-        sys.stdout.write(json.dumps(explained.line(), ensure_ascii=False) + "\n")
+        say_json(explained.line())
     raise typer.Exit(1 if invalid else 0)
 
 
@@ -152,15 +151,12 @@ def plan_command(
     chosen = _chosen(settings)
     for name in (*chosen.rename_events, *chosen.drop_events):
         if name not in EVENTS:
-            typer.echo(
-                f"note: {name!r} is no event of the plan, so the setting that names it changes nothing", err=True
-            )
+            say(f"note: {name!r} is no event of the plan, so the setting that names it changes nothing", err=True)
     plan = TrackingPlan(chosen)
     if form is Format.MARKDOWN:
-        sys.stdout.write(markdown(plan))
+        say(*markdown(plan).splitlines())
     else:
-        written = plan.segment() if form is Format.SEGMENT else plan.jsonschema()
-        sys.stdout.write(json.dumps(written, ensure_ascii=False, indent=2) + "\n")
+        say_json(plan.segment() if form is Format.SEGMENT else plan.jsonschema(), indent=2)
 
 
 def _chosen(given: list[str] | None) -> Settings:
@@ -178,5 +174,5 @@ def _chosen(given: list[str] | None) -> Settings:
 
 
 def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
+    say(f"error: {message}", err=True)
     raise typer.Exit(2)

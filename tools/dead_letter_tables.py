@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.moments import iso
+from tools.terminal import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +59,7 @@ def as_table(groups: list[Group]) -> Table:
     table.add_column("Newest", no_wrap=True)
     for group in groups:
         # Texts, since whatever lies in a queue may hold brackets, which are rich's markup.
-        named = Text(group.reason), Text(group.type or "(no event)")
+        named = Text(visible(group.reason)), Text(visible(group.type or "(no event)"))
         table.add_row(*named, str(group.count), group.oldest, group.newest)
     return table
 
@@ -79,7 +80,7 @@ def as_object(letter: DeadLetter, *, body: bool) -> dict[str, Any]:
 
 def as_text(letter: DeadLetter, *, body: bool) -> str:
     """One letter, for a person."""
-    lines = [f"{name:<10} {value}" for name, value in as_object(letter, body=False).items() if value]
+    lines = [visible(f"{name:<10} {value}") for name, value in as_object(letter, body=False).items() if value]
     if body:
         try:
             lines.append(json.dumps(json.loads(letter.event), ensure_ascii=False, indent=2))

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tools.commands import Commands
 from tools.dead_letter_queue import DeadLetter, Pass, Result, purge, redrive
 from tools.dead_letter_tables import as_object, as_table, as_text, grouped
-from tools.local_stack.console import make_console
-from tools.stack_access import say_json, stop
+from tools.stack_access import stop
 from tools.stack_options import AsJson, DryRun, StackChoice, Yes, on_a_stack
+from tools.terminal import make_console, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def list_command(stack: StackChoice, *, as_json: AsJson = False) -> None:
     elif groups:
         make_console().print(as_table(groups))
     else:
-        typer.echo("no dead letters")
+        say("no dead letters")
 
 
 @app.command("show")
@@ -106,7 +106,7 @@ def show_command(  # noqa: PLR0913 - a command's options
             if as_json:
                 say_json(as_object(letter, body=body))
             else:
-                typer.echo(as_text(letter, body=body))
+                say(*as_text(letter, body=body).split("\n"))
             shown += 1
             if shown == limit:
                 break
@@ -196,7 +196,7 @@ def _agreed(stack: Stack, choice: Choice, verb: str, *, ask: bool) -> Result:
         _warn(walk)
     chosen = reasons.total()
     said = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    typer.echo(f"{chosen} of {chosen + others} dead letters{': ' if said else ''}{said}", err=True)
+    say(f"{chosen} of {chosen + others} dead letters{': ' if said else ''}{said}", err=True)
     if ask and chosen and not typer.confirm(f"{verb} {'it' if chosen == 1 else 'them'}?", err=True):
         stop("nothing was done", 1)
     return Result(chosen)
@@ -216,16 +216,16 @@ def _followed(task: str, walk: Pass, pages: Iterator[Result]) -> Result:
 
 def _warn(walk: Pass) -> None:
     if overlooked := walk.overlooked():
-        typer.echo(f"note: {overlooked}", err=True)
+        say(f"note: {overlooked}", err=True)
 
 
 def _conclude(done: str, result: Result, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         say_json({done: result.done, "dry_run": dry_run, "undeleted": result.undeleted, "failures": result.failures})
     else:
-        typer.echo(f"{'would be ' if dry_run else ''}{done}: {result.done}")
+        say(f"{'would be ' if dry_run else ''}{done}: {result.done}")
     for code, count in result.failures.items():
-        typer.echo(f"error: {count} stayed: {code}", err=True)
+        say(f"error: {count} stayed: {code}", err=True)
     if result.undeleted:
-        typer.echo(f"note: {result.undeleted} are queued but still dead letters too: purge them", err=True)
+        say(f"note: {result.undeleted} are queued but still dead letters too: purge them", err=True)
     raise typer.Exit(1 if result.failures else 0)

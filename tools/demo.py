@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from rich.progress import track
 
 from tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
-from tools.local_stack.console import Steps, make_console, print_error, print_table, print_verdict
+from tools.local_stack.console import Steps, print_error, print_table, print_verdict
 from tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
 from tools.local_stack.rehearsal import differences, play, settle
 from tools.receiver import Receiver
 from tools.send import UnreachableError
+from tools.terminal import make_console
 
 if TYPE_CHECKING:
     from rich.console import Console

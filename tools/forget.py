@@ -12,8 +12,9 @@ import typer
 
 from tools.dead_letter_queue import Pass
 from tools.forgetting import Found, Who, erase, find
-from tools.stack_access import say_json, stop
+from tools.stack_access import stop
 from tools.stack_options import AsJson, DryRun, StackChoice, Yes, on_a_stack
+from tools.terminal import say, say_json
 
 if TYPE_CHECKING:
     from tools.stack_access import Stack
@@ -91,10 +92,9 @@ def forget_command(  # noqa: PLR0913 - options by name
         }
         say_json(said)
     else:
-        for line in _lines(found, letters, waiting, dry_run=dry_run):
-            typer.echo(line)
+        say(*_lines(found, letters, waiting, dry_run=dry_run))
     if errors:
-        typer.echo(f"error: {len(errors)} records were written meanwhile: run it again", err=True)
+        say(f"error: {len(errors)} records were written meanwhile: run it again", err=True)
         raise typer.Exit(1)
 
 

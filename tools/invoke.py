@@ -18,11 +18,12 @@ import typer
 
 from tools.aws_stand_in import AwsStandIn
 from tools.built_function import NotBuiltError, read_built_function
-from tools.inputs import STDIN, dump, read_text
+from tools.inputs import STDIN, read_text
 from tools.receiver import Receiver
 from tools.runtime import RuntimeMissingError, run
 from tools.samples import api_gateway_request, sqs_batch
 from tools.signing import SAMPLE_SECRET, sign
+from tools.terminal import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,11 +130,10 @@ def command(
         content = sys.stdin.buffer.read() if event == STDIN else Path(event).read_bytes()
         invocation = invoke(function, content, settings=overrides, log=sys.stderr)
     except (OSError, BadEventError, NotBuiltError, RuntimeMissingError) as error:
-        typer.echo(f"error: {error}", err=True)
+        say(*f"error: {error}".splitlines(), err=True)
         raise typer.Exit(2) from error
-    typer.echo(dump(invocation.result.answer))
-    for line in _summary(invocation):
-        typer.echo(line, err=True)
+    say_json(invocation.result.answer, indent=2)
+    say(*_summary(invocation), err=True)
     raise typer.Exit(1 if invocation.result.failed else 0)
 
 

@@ -12,9 +12,10 @@ from stripe_to_segment.errors import StripeToSegmentError
 from stripe_to_segment.settings import Settings
 from tools.connections import Connections
 from tools.registering import Action, Registration, Role, plan
-from tools.stack_access import Stack, say_json, stop
+from tools.stack_access import Stack, stop
 from tools.stack_options import AsJson, DryRun, StackChoice, Yes, on_a_stack
 from tools.stripe_access import VARIABLE, check_mode, mode_of, stripe_key
+from tools.terminal import say, say_json, visible
 from tools.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
 
 if TYPE_CHECKING:
@@ -53,13 +54,13 @@ class Report:
         if not self.as_json:
             verb = f"would {DONE[step.action][0]}" if self.dry_run else DONE[step.action][1]
             named = f"{step.endpoint} by {endpoint}" if "replaced" in said else endpoint or "an endpoint"
-            typer.echo(f"{verb:<9} {named}: {step.why}")
+            say(f"{verb:<9} {named}: {step.why}")
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
         self.notes.append(text)
         if not self.as_json:
-            typer.echo(f"note: {text}", err=True)
+            say(f"note: {text}", err=True)
 
     def end(self, problems: Sequence[str] = ()) -> None:
         """All is said."""
@@ -115,7 +116,7 @@ def register_command(
     key, whose = stripe_key(found, "the permission 'Webhook Endpoints: Write'")
     check_mode(key, settings)
     report = Report(mode_of(key), found.webhook_url, dry_run, as_json)
-    typer.echo(f"{report.url}, {report.mode} mode, API key from {whose}", err=True)
+    say(f"{report.url}, {report.mode} mode, API key from {whose}", err=True)
     endpoints = WebhookEndpoints(key, settings.stripe_api_base)
     connections = Connections(found.client("secretsmanager"), found.output("SecretArn"))
     roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
@@ -125,7 +126,7 @@ def register_command(
         stop("\n".join(made.problems), 1)
     if made.replaced and not (dry_run or yes):
         why = ", ".join(step.why for step in made.steps if step.action is Action.REPLACE)
-        if not typer.confirm(f"replace {' and '.join(made.replaced)} by a new endpoint ({why})?", err=True):
+        if not typer.confirm(visible(f"replace {' and '.join(made.replaced)} by a new endpoint ({why})?"), err=True):
             stop("nothing was done", 1)
     if dry_run:
         for step in made.steps:
@@ -147,7 +148,7 @@ def _follow(registration: Registration, made: Plan, report: Report) -> None:
 
 def _conclude(made: Plan, report: Report, stack: Stack, settings: Settings) -> None:
     if not made.steps and not report.as_json:
-        typer.echo(
+        say(
             f"nothing to do: {' and '.join(made.kept)} sends the {len(EVENT_TYPES)} mapped event types in API version "
             f"{API_VERSION}"
         )

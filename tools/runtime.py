@@ -25,6 +25,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 
+from tools.terminal import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -213,7 +215,7 @@ def _follow(output: IO[str], lines: list[str], log: IO[str] | None) -> None:
             lines.append(line)
             # The emulator's own steps are in the result's log; the function's lines are what one wants to watch.
             if log is not None and "(rapid)" not in line:
-                log.write(line)
+                log.write(visible(line, keep="\n"))
                 log.flush()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from tools.commands import Commands
-from tools.inputs import STDIN, dump, read_events
+from tools.inputs import STDIN, read_events
 from tools.samples import api_gateway_request, body_of, freshen, sample, samples, sqs_batch
 from tools.signing import SAMPLE_SECRET
 from tools.stack_file import read_stack_file
+from tools.terminal import say, say_json
 
 __all__ = ["app"]
 
@@ -46,9 +46,9 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="One JSON 
     """
     for each in samples():
         if as_json:
-            typer.echo(json.dumps({"name": each.name, "type": each.type, "path": str(each.path)}))
+            say_json({"name": each.name, "type": each.type, "path": str(each.path)})
         else:
-            typer.echo(each.name)
+            say(each.name)
 
 
 @app.command()
@@ -65,7 +65,7 @@ def event(names: Names = None, *, everything: Everything = False, fresh: Fresh =
     """
     events = _chosen(names, everything=everything, fresh=fresh)
     for each in events:
-        typer.echo(dump(each) if len(events) == 1 else json.dumps(each, ensure_ascii=False))
+        say_json(each, indent=2 if len(events) == 1 else None)
 
 
 @app.command()
@@ -89,7 +89,7 @@ def request(
     """
     secret = secret or str(read_stack_file().get("signing_secret") or SAMPLE_SECRET)
     for each in _chosen([name], everything=False, fresh=fresh)[:1]:
-        typer.echo(dump(api_gateway_request(body_of(each), secret, int(time.time()), base64=base64)))
+        say_json(api_gateway_request(body_of(each), secret, int(time.time()), base64=base64), indent=2)
 
 
 @app.command()
@@ -109,12 +109,12 @@ def batch(
       stripe-to-segment sample batch customer.created invoice.paid.manual | sam local invoke DeliverFunction -e -
     """
     bodies = [body_of(each) for each in _chosen(names, everything=everything, fresh=fresh)]
-    typer.echo(dump(sqs_batch(bodies, queue_arn, int(time.time()))))
+    say_json(sqs_batch(bodies, queue_arn, int(time.time())), indent=2)
 
 
 def _chosen(names: list[str] | None, *, everything: bool, fresh: bool) -> list[dict[str, Any]]:
     if bool(names) == everything:
-        typer.echo("error: name samples (`stripe-to-segment sample list` shows them) or take --all", err=True)
+        say("error: name samples (`stripe-to-segment sample list` shows them) or take --all", err=True)
         raise typer.Exit(2)
     events = (
         [each.event for each in samples()] if everything else [each for name in names or () for each in _named(name)]
@@ -128,12 +128,12 @@ def _named(name: str) -> list[dict[str, Any]]:
         try:
             return [sample(name).event]
         except LookupError as error:
-            typer.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             raise typer.Exit(2) from error
     events = []
     for each in read_events([name]):
         if each.error is not None or not isinstance(each.event, dict):
-            typer.echo(f"error: {each.source}: {each.error or 'no JSON object'}", err=True)
+            say(f"error: {each.source}: {each.error or 'no JSON object'}", err=True)
             raise typer.Exit(2)
         events.append(each.event)
     return events

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import httpx
 import typer
+from rich.text import Text
 
 from tools.inputs import read_events
 from tools.samples import body_of, freshen
 from tools.signing import sign
 from tools.stack_file import read_stack_file
+from tools.terminal import make_console, say, say_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,15 +140,15 @@ def send_command(
     secret = secret or str(stack.get("signing_secret") or "")
     for value, name in ((url, "--url"), (secret, "--secret")):
         if not value:
-            typer.echo(f"error: no {name} given and no local stack is running: start one with `make run`", err=True)
+            say(f"error: no {name} given and no local stack is running: start one with `make run`", err=True)
             raise typer.Exit(2)
     readable, broken = _split(read_events(paths))
     for problem in broken:
-        typer.echo(f"error: {problem.source}: {problem.error}", err=True)
+        say(f"error: {problem.source}: {problem.error}", err=True)
     try:
         refused = _report(send(_bodies(readable, fresh=fresh), url, secret), as_json=as_json)
     except UnreachableError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     raise typer.Exit(1 if refused or broken else 0)
 
@@ -171,18 +173,17 @@ def _bodies(inputs: list[Input], *, fresh: bool) -> list[bytes]:
 
 def _report(results: Iterable[Sent], *, as_json: bool) -> int:
     counts: Counter[bool] = Counter()
+    console = make_console()
     for sent in results:
         counts[sent.accepted] += 1
         if as_json:
-            typer.echo(json.dumps(asdict(sent), ensure_ascii=False))
+            say_json(asdict(sent))
         else:
-            colour = typer.colors.GREEN if sent.accepted else typer.colors.RED
-            status = typer.style(f"{sent.status or '---'}", fg=colour)
-            typer.echo(
-                f"{status} {sent.milliseconds:6d} ms  {sent.type or '(no event)'}  {sent.id}  {_one_line(sent.body)}"
-            )
+            status = (f"{sent.status or '---'}", "green" if sent.accepted else "red")
+            said = f" {sent.milliseconds:6d} ms  {sent.type or '(no event)'}  {sent.id}  {_one_line(sent.body)}"
+            console.print(Text.assemble(status, visible(said)), soft_wrap=True)
     if not as_json:
-        typer.echo(f"{counts[True]} accepted, {counts[False]} refused", err=True)
+        say(f"{counts[True]} accepted, {counts[False]} refused", err=True)
     return counts[False]
 
 

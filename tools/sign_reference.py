@@ -14,6 +14,7 @@ from stripe_to_segment.references import signed_reference
 from tools.inputs import STDIN
 from tools.stack_access import stop
 from tools.stack_options import StackChoice, on_a_stack
+from tools.terminal import say
 
 __all__ = ["VARIABLE", "sign_reference_command"]
 
@@ -58,7 +59,7 @@ def sign_reference_command(
             reference = signed_reference(user, key)
         except ConfigurationError as error:
             stop(str(error))
-        typer.echo(_with_reference(link, reference) if link else reference)
+        say(_with_reference(link, reference) if link else reference)
 
 
 def _is_link(address: str) -> bool:

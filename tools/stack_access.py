@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +18,7 @@ from stripe_to_segment.store import DynamoStore
 from tools.local_stack.deployment import client_maker
 from tools.local_stack.emulator import Access
 from tools.stack_file import read_stack_file
+from tools.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,6 @@ __all__ = [
     "StackAccessError",
     "find_stack",
     "reporting_errors",
-    "say_json",
     "stop",
 ]
 
@@ -158,10 +157,5 @@ def reporting_errors() -> Iterator[None]:
 
 def stop(message: str, status: int = 2) -> NoReturn:
     """Say why on standard error, and end the command."""
-    typer.echo(f"error: {message}", err=True)
+    say(*f"error: {message}".splitlines(), err=True)
     raise typer.Exit(status)
-
-
-def say_json(value: object) -> None:
-    """One JSON line on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False))

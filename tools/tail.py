@@ -11,11 +11,11 @@ from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
 from tools.function_log import FunctionLog
-from tools.local_stack.console import make_console
 from tools.moments import moment
 from tools.outcomes import FATES, Outcome, Wanted, outcome_in
-from tools.stack_access import say_json, stop
+from tools.stack_access import stop
 from tools.stack_options import AsJson, StackChoice, on_a_stack
+from tools.terminal import make_console, say_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,9 +141,9 @@ class _Lines:
         colour = COLOURS.get(outcome.fate, FAILURE)
         line = Text.assemble(
             (f"{outcome.at:%Y-%m-%dT%H:%M:%SZ} ", "bright_black"),
-            (f"{outcome.fate:<9} ", colour),
-            f"{outcome.event_type or '-':<{TYPE_WIDTH}} {outcome.event_id or '-'}  ",
-            (_why(outcome), "" if outcome.fate == "delivered" else colour),
+            (visible(f"{outcome.fate:<9} "), colour),
+            visible(f"{outcome.event_type or '-':<{TYPE_WIDTH}} {outcome.event_id or '-'}  "),
+            (visible(_why(outcome)), "" if outcome.fate == "delivered" else colour),
         )
         line.rstrip()
         # A line stays a line, whatever the width: it is grepped as often as it is read.

@@ -17,7 +17,8 @@ from rich.text import Text
 from tests.chaos.campaign import Reporting, run
 from tests.chaos.faults import FAULTS
 from tools.local_stack import LocalStackError, stop_on_signals
-from tools.local_stack.console import Steps, make_console, print_error
+from tools.local_stack.console import Steps, print_error
+from tools.terminal import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable

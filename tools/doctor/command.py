@@ -15,9 +15,8 @@ from tools.doctor.check import State, guarded, unknown
 from tools.doctor.door import check_door
 from tools.doctor.endpoint import check_endpoints
 from tools.doctor.secret import check_secret
-from tools.local_stack.console import make_console
-from tools.stack_access import say_json
 from tools.stack_options import AsJson, StackChoice, on_a_stack
+from tools.terminal import make_console, say, say_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +64,7 @@ def doctor_command(
         say_json({"ok": not counts[State.BAD], "checks": [asdict(check) for check in checks]})
     else:
         _show(checks)
-        typer.echo(f"{counts[State.GOOD]} ✓  {counts[State.BAD]} ✗  {counts[State.UNKNOWN]} not checked")
+        say(f"{counts[State.GOOD]} ✓  {counts[State.BAD]} ✗  {counts[State.UNKNOWN]} not checked")
     raise typer.Exit(1 if counts[State.BAD] else 0)
 
 
@@ -100,8 +99,10 @@ def _show(checks: list[Check]) -> None:
     width = max(len(check.name) for check in checks)
     for check in checks:
         mark, colour = MARKS[check.state]
-        line = Text.assemble((mark, colour), f" {check.name:<{width}}  {check.said}")
+        line = Text.assemble((mark, colour), visible(f" {check.name:<{width}}  {check.said}"))
         if check.fix:
-            line.append(f"\n  {'':<{width}}  → {check.fix}", "bold" if check.state is State.BAD else "bright_black")
+            line.append(
+                f"\n  {'':<{width}}  → {visible(check.fix)}", "bold" if check.state is State.BAD else "bright_black"
+            )
         # Not cut to the width: what is to be done is there to be copied.
         console.print(line, soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.local_stack.rehearsal import describe
+from tools.terminal import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +18,7 @@ if TYPE_CHECKING:
 
     from tools.local_stack.rehearsal import Differences, Played
 
-__all__ = ["Steps", "make_console", "print_error", "print_table", "print_verdict"]
-
-WIDTH_WITHOUT_TERMINAL = 120
-
-
-def make_console() -> Console:
-    """Return a console with colours on a terminal only, and a fixed width elsewhere."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+__all__ = ["Steps", "print_error", "print_table", "print_verdict"]
 
 
 class Steps:
@@ -59,19 +52,19 @@ def print_table(console: Console, played: Sequence[Played]) -> None:
     table.add_column("seconds", justify="right")
     for each in played:
         mark = Text("✗ ", "red") if each.problems else Text("✓ ", "green")
-        calls = Text(", ".join(describe(call) for call in each.calls))
+        calls = Text(visible(", ".join(describe(call) for call in each.calls)))
         if each.planned.calls and not each.calls:
             calls = Text("none arrived", "red")
         elif not each.calls:
-            calls = Text(f"none: {each.planned.reason or each.planned.outcome}", "dim")
-        table.add_row(mark + Text(each.planned.name), calls, Text(f"{each.seconds:.2f}", "dim"))
+            calls = Text(visible(f"none: {each.planned.reason or each.planned.outcome}"), "dim")
+        table.add_row(mark + Text(visible(each.planned.name)), calls, Text(f"{each.seconds:.2f}", "dim"))
     console.print(table)
 
 
 def print_verdict(console: Console, played: Sequence[Played], found: Differences, seconds: float) -> None:
     """Print the differences, if any, and the verdict in one line."""
     for line in found:
-        console.print(Text.assemble(("✗ ", "red"), line))
+        console.print(Text.assemble(("✗ ", "red"), visible(line)))
     sent, received = len(played), sum(len(each.calls) for each in played)
     numbers = f"{sent} Stripe events sent, {received} Segment calls received"
     if found:
@@ -84,4 +77,6 @@ def print_verdict(console: Console, played: Sequence[Played], found: Differences
 
 def print_error(error: BaseException) -> None:
     """Print an error on standard error, in its own words."""
-    Console(stderr=True, highlight=False).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(
+        Text.assemble(("error: ", "bold red"), visible(str(error), keep="\n")), soft_wrap=True
+    )

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import sync_playwright
 
 from tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
-from tools.local_stack.console import Steps, make_console, print_error
+from tools.local_stack.console import Steps, print_error
 from tools.local_stack.plan import LOCAL_PARAMETERS
 from tools.page.chromium import FLAGS, find_chromium
 from tools.page.desk import Debugger
 from tools.receiver import Receiver
 from tools.stories import STORIES
+from tools.terminal import make_console, say
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -33,7 +34,7 @@ def main() -> int:
     """Take the picture; return the exit status."""
     chromium = find_chromium()
     if chromium is None:
-        print("error: no Chromium on this machine: on Debian, apt-get install chromium", file=sys.stderr)
+        say("error: no Chromium on this machine: on Debian, apt-get install chromium", err=True)
         return 2
     console = make_console()
     secret = Secret()

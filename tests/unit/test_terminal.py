@@ -1,0 +1,237 @@
+"""Text from outside cannot command the terminal, hide itself or turn a line around, whichever command prints it."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from tests.unit.a_stack import Deployed, deployed
+from tests.unit.edges import Endpoint, HttpRequest, say
+from tests.unit.log_groups import CloudWatch, Logs
+from tests.unit.shapes import a_customer, an_event
+from tests.unit.stripe_list import KEY, StripeList
+from tools import dead_letter_queue, stack_options
+from tools.cli import app
+from tools.local_stack.console import print_error, print_table, print_verdict
+from tools.local_stack.rehearsal import Differences, Planned, Played
+from tools.runtime import _follow
+from tools.terminal import _BLANK_LETTERS, make_console, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
+
+# Clears the screen, recolours it and rings; the one-byte CSI; turns the text around in each way; what nobody sees.
+ESCAPES = "\x1b[2J\x1b[31m\x07\b\r\x7f\x9b31m"
+BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
+HIDDEN = "\u00ad\u200b\u2060\ufeff\u3164\u2028\u0085\U000e0041"
+# SQS takes no control characters but through JSON: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference
+SENDABLE = f"x{BIDIRECTIONAL}\u009b\u3164y"
+EVIL = f"x{ESCAPES}{BIDIRECTIONAL}{HIDDEN}y"
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def unseen(text: str) -> set[str]:
+    """What of a text a terminal would obey or hide; line breaks are layout."""
+    return {each for each in text if each != "\n" and (unicodedata.category(each) in INVISIBLE or each == "\u3164")}
+
+
+# --- the one place ---
+
+
+@given(st.text())
+def test_everything_that_is_left_can_be_seen(text: str) -> None:
+    assert unseen(visible(text)) == set()
+    assert "\n" not in visible(text)
+
+
+@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_stays_the_same_value(value: Any) -> None:
+    for indent in (None, 2):
+        written = visible(json.dumps(value, ensure_ascii=False, indent=indent), keep="\n")
+        assert json.loads(written) == value
+        assert unseen(written) == set()
+
+
+@given(st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"], exclude_characters="".join(_BLANK_LETTERS))))
+def test_what_can_be_seen_stays(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize("text", ["Zoë Müller", "東京\u3000タワー", "1\u00a0200 €", "שלום", "नमस्ते", "❤️ 🎉"])
+def test_names_and_prices_stay_as_they_are(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_it_is_shown_what_stood_there() -> None:
+    assert visible("a\u202eb\x1b[0m\n\x7f") == "a\\u202eb\\u001b[0m\\n\\u007f"
+
+
+def test_the_command_line_prints_in_no_other_way(project: Path) -> None:
+    """A command that prints by itself would print what it got."""
+    printing = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"}
+    found = [
+        f"{path.relative_to(project)}:{node.lineno}"
+        for path in (project / "tools").rglob("*.py")
+        if path.name != "terminal.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in printing
+    ]
+    assert found == []
+
+
+# --- each command that prints what others wrote ---
+
+
+class Door(Endpoint):
+    """Answers what nobody asked for."""
+
+    def respond(self, handler: BaseHTTPRequestHandler, _request: HttpRequest) -> None:
+        say(500, EVIL.encode())(handler)
+
+
+@pytest.fixture
+def stripe() -> Iterator[StripeList]:
+    with StripeList() as listing:
+        yield listing
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deployed]:
+    """A stack whose every part says what it should not."""
+    monkeypatch.setenv("STRIPE_API_KEY", KEY)
+    monkeypatch.setattr(dead_letter_queue, "WAIT_SECONDS", 0)
+    with deployed() as stack, Door() as door:
+        stack.logs, stack.cloudwatch = Logs(), CloudWatch()
+        stack.functions.variables = {"STRIPE_API_BASE": stripe.url, "STRIPE_MODE": "test"}
+        stack.put_secret(stripe_signing_secrets=["whsec_0123456789abcdef"], segment_test_write_key=EVIL)
+        stack.webhook_url = f"{door.url}/webhooks/stripe"
+        stack.status = EVIL
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
+        yield stack
+
+
+@pytest.fixture
+def event_file(tmp_path: Path) -> str:
+    event = an_event("customer.created", a_customer(name=EVIL, description=f"{EVIL}\n{EVIL}"), id=f"evt_{EVIL}")
+    path = tmp_path / "event.json"
+    # Escaped, as Stripe's own JSON has to be; then raw, as JSON allows but for control characters.
+    raw = json.dumps({**event.body, "type": f"customer.{EVIL}"}, ensure_ascii=False)
+    path.write_text(f"{json.dumps(event.body)}\n{raw}\n{{broken {EVIL}", "utf-8")
+    return str(path)
+
+
+def shown(*words: str, answer: str = "") -> Result:
+    """Run a command; it must show what was there, and let none of it through."""
+    result = CliRunner().invoke(app, [*words], input=answer)
+    assert not result.exception or isinstance(result.exception, SystemExit), result.exception
+    assert unseen(result.output) == set(), words
+    assert "\\u202e" in result.output, f"{words}: nothing of it was shown, so nothing is shown by this test"
+    return result
+
+
+def test_explain_and_the_samples(event_file: str) -> None:
+    lines = shown("explain", event_file).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines[:2]] == [f"evt_{EVIL}"] * 2
+    good = an_event("customer.created", a_customer(name=EVIL))
+    for command in ("event", "request", "batch"):
+        path = event_file.replace("event.json", "good.json")
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - one line
+            json.dump(good.body, file)
+        assert json.loads(shown("sample", command, path).stdout)
+
+
+def test_send(event_file: str, here: Deployed) -> None:
+    for how in ((), ("--json",), ("--fresh",)):
+        shown("send", event_file, "--url", here.webhook_url, "--secret", "whsec_1", *how)
+    shown("send", event_file, "--url", f"http://127.0.0.1:9/{EVIL.replace('/', '')}", "--secret", "whsec_1")
+
+
+def test_tail(here: Deployed) -> None:
+    about = {"event_id": EVIL, "event_type": EVIL, "reason": EVIL, "detail": f"{EVIL}\n{EVIL}"}
+    here.logs.write("deliver", fate="retry", calls=[EVIL], received=2, **about)
+    here.logs.write("deliver", fate="delivered", calls=[EVIL], received=1, **about)
+    here.logs.write("receive", outcome="refused", message=EVIL, **about)
+    here.logs.write("receive", errorType=EVIL, errorMessage=EVIL)
+    assert len(shown("tail", "--no-follow").stdout.splitlines()) == 4, "a line break in it makes no second line"
+    assert len(shown("tail", "--no-follow", "--json").stdout.splitlines()) == 4
+
+
+def test_dead_letters(here: Deployed) -> None:
+    said = {"reason": SENDABLE, "detail": SENDABLE, "event_id": SENDABLE, "event_type": SENDABLE, "account": SENDABLE}
+    here.bury(json.dumps({"id": "evt_1", "name": EVIL}), **said)
+    here.bury(f"no JSON {SENDABLE}\r\n{SENDABLE}", **said)
+    shown("dlq", "list")
+    shown("dlq", "list", "--json")
+    for more in ((), ("--body",), ("--json",), ("--json", "--body")):
+        shown("dlq", "show", *more)
+    bodies = [json.loads(line)["body"] for line in shown("dlq", "show", "--json", "--body").stdout.splitlines()]
+    assert json.dumps({"id": "evt_1", "name": EVIL}) in bodies
+    shown("dlq", "redrive", "--all", "--dry-run")
+    shown("dlq", "purge", answer="n\n")
+
+
+def test_doctor(here: Deployed) -> None:
+    here.functions.told = {"State": "Failed", "StateReason": EVIL, "LastUpdateStatus": EVIL, "Version": EVIL}
+    here.functions.mapping = {"UUID": EVIL, "State": EVIL, "StateTransitionReason": EVIL}
+    result = shown("doctor")
+    assert "unsigned request" in result.stdout
+    shown("doctor", "--json")
+
+
+def test_register(here: Deployed, stripe: StripeList) -> None:
+    assert CliRunner().invoke(app, ["register"]).exit_code == 0
+    (endpoint,) = stripe.webhooks.endpoints.values()
+    endpoint["api_version"] = EVIL
+    shown("register", "--dry-run")
+    shown("register", "--dry-run", "--json")
+    shown("register", answer="n\n")
+    here.webhook_url = f"https://{EVIL}"
+    shown("register", "--dry-run")
+
+
+def test_backfill(here: Deployed, stripe: StripeList) -> None:
+    stripe.happened(an_event("customer.created", a_customer(description="x" * 1_100_000), id=f"evt_{EVIL}"))
+    del here
+    shown("backfill", "--since", "30d")
+    shown("backfill", "--since", "30d", "--json")
+
+
+def test_plan() -> None:
+    for form in ("segment", "markdown", "jsonschema"):
+        shown("plan", "--format", form, "--set", f"RENAME_EVENTS={json.dumps({'Order Completed': EVIL})}")
+    shown("plan", "--set", EVIL)
+    shown("plan", "--set", f"{EVIL}={EVIL}")
+
+
+def test_demo_and_run(capsys: pytest.CaptureFixture[str]) -> None:
+    call = {"type": "track", "event": EVIL, "messageId": EVIL}
+    played = Played(Planned(EVIL, {}, EVIL, EVIL, [call]), 400, EVIL, [call], 0.1)
+    nothing = Played(Planned(EVIL, {}, EVIL, EVIL, []), 200, EVIL, [], 0.1)
+    console = make_console()
+    print_table(console, [played, nothing])
+    print_verdict(console, [played], Differences({EVIL: played.problems}, [EVIL], [EVIL], [EVIL]), 1.0)
+    print_error(ValueError(f"the end of its log:\n{EVIL}"))
+    said = capsys.readouterr()
+    for text in said:
+        assert unseen(text) == set()
+        assert "\\u202e" in text
+    assert "log:\n" in said.err
+
+
+def test_the_log_of_a_function_that_make_invoke_runs() -> None:
+    log = io.StringIO()
+    lines: list[str] = []
+    # As one line: what is no line break to a terminal does not end one here.
+    _follow(io.StringIO(f"{EVIL}\n", newline="\n"), lines, log)
+    assert unseen(log.getvalue()) == set()
+    assert log.getvalue().endswith("y\n")
