@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Screen
 
 MARKUP = '<img src=x onerror="alert(1)"><b>'
+READABLE = """() => [document.body.innerText, ...[...document.querySelectorAll("option, [title], [aria-label]")]
+  .flatMap((each) => [each.textContent, each.title, each.ariaLabel ?? ""])].join(" ")"""
 PHONE = {"viewport": {"width": 400, "height": 860}}
 REFUSED = (400, '{"error": "the signature matches no active signing secret"}')
 
@@ -58,6 +60,31 @@ def test_no_request_from_outside_can_blank_the_page(played: PlayedPage, alone: S
         expect(alone.page.locator(".detail h2")).to_have_count(1)
     alone.row(MARKUP).click()
     expect(alone.page.locator(".detail h2")).to_have_text(MARKUP)
+
+
+def test_no_text_from_outside_hides_itself_or_turns_a_line_around(played: PlayedPage, alone: Screen) -> None:
+    """An id with a right-to-left override read other than it was, and took the words after it along."""
+    evil = "x\u202e\u2066\u200f\u0007\u001b[31m\u009b\u007f\ufeff\u2028y\U000e0041"
+    shown = evil.translate({ord(each): json.dumps(each)[1:-1] for each in evil if not each.isprintable()})
+    family = "👩\u200d💻"
+    body = event("evt_1", f"customer.{evil}", name=evil, text=family)
+    played.came(body)
+    traits = {"name": evil, "plan": f"{family} שלום", evil: 1}
+    played.keep(call("evt_1", userId=evil, traits=traits))
+    played.attempts.append(said("dead", "evt_1", reason=evil, detail=evil))
+    played.look()
+    expect(alone.rows.first).to_contain_text(shown)
+    alone.rows.first.click()
+    expect(alone.page.locator(".detail h2")).to_have_text(f"customer.{shown}")
+    expect(alone.page.locator("#detail")).to_contain_text(family)
+    alone.page.locator("#detail summary").first.click()
+    text = alone.page.evaluate(READABLE)
+    assert {each for each in text if not each.isprintable()} <= {"\n", "\t", "\u200d", "\u00a0", "\u202f"}
+    for pre in alone.page.locator("#detail pre").all():
+        assert json.loads(pre.text_content() or "") in [body, call("evt_1", userId=evil, traits=traits)]
+    assert alone.page.locator(".who").first.evaluate("each => getComputedStyle(each).unicodeBidi") == "isolate"
+    alone.page.goto(f"{alone.url}/#/users")
+    expect(alone.rows.first).to_contain_text(shown)
 
 
 def test_a_user_can_be_opened_whatever_the_id(played: PlayedPage, alone: Screen) -> None:

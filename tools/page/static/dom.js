@@ -1,14 +1,26 @@
-// Elements from data. Text only ever becomes text: what came from outside cannot become markup.
+// Elements from data. Text only ever becomes text: what came from outside cannot become markup, hide itself, or turn the
+// line around.
 
 export const $ = (id) => document.getElementById(id);
+
+// Control characters, bidirectional controls and what else cannot be seen. The joiners stay: names and emoji need them.
+const HIDDEN = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const escaped = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+// As JSON would write it, so that JSON stays the same value.
+export const visible = (text) => text.replace(HIDDEN, (hidden) => hidden.split("").map(escaped).join(""));
+
+// Attributes that are shown or read out.
+const READ = new Set(["title", "aria-label"]);
 
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    element.setAttribute(name, value === true ? "" : value);
+    element.setAttribute(name, value === true ? "" : READ.has(name) ? visible(String(value)) : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  const shown = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...shown.map((child) => (typeof child === "string" ? visible(child) : child)));
   return element;
 }
 

@@ -1,7 +1,7 @@
 // Puts the parts together: what the stream tells and what is chosen decides what is shown.
 
 import { fillMenu, openSenderWhereThereIsRoom, showState } from "./controls.js";
-import { $, h, patch } from "./dom.js";
+import { $, h, patch, visible } from "./dom.js";
 import { eventView } from "./event.js";
 import { onFilter, refreshChoices, seekUser, seeksUser, showFilters } from "./filters.js";
 import { plural, untilText } from "./format.js";
@@ -70,7 +70,7 @@ function announce(changed) {
 function sayNews() {
   const last = [...unsaid.values()].reduce((one, other) => (other.order > one.order ? other : one));
   const more = unsaid.size > 1 ? `${unsaid.size} events, the last ` : "";
-  $("news").textContent = `${more}${last.type || "no Stripe event"}: ${last.outcome}, ${plural(last.calls.length, "call")}`;
+  $("news").textContent = `${more}${visible(last.type || "no Stripe event")}: ${last.outcome}, ${plural(last.calls.length, "call")}`;
   unsaid.clear();
 }
 
