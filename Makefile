@@ -13,6 +13,7 @@ UV      := .tools/uv/bin/uv
 SAM     := .tools/sam/bin/sam
 PYTHON  := .venv/bin/python
 BUILT   := .aws-sam/build/template.yaml
+SBOM    := .aws-sam/build/sbom.cdx.json
 SOURCES := layers/stripe_to_segment/python functions tools tests
 
 export SAM_CLI_TELEMETRY := 0
@@ -27,7 +28,7 @@ help: ## List the commands
 
 install: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Install everything into .venv and .tools
 
-build: $(BUILT) ## Build functions and layers with `sam build`, if anything changed
+build: $(BUILT) $(SBOM) ## Build functions and layers with `sam build`, and list what is in them, if anything changed
 
 run: build install ## Run the whole pack here: emulator, real template, sample events, source debugger; stays up
 	$(PYTHON) -m tools.run
@@ -143,3 +144,7 @@ endef
 $(BUILT): .aws-sam/inputs .tools/sam/.installed
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PATH="$(CURDIR)/.tools/sam/bin:$$PATH" $(SAM) build
 	@touch $@
+
+# What is in it, as CycloneDX tells it.
+$(SBOM): $(BUILT) tools/sbom.py .venv/.installed
+	$(PYTHON) -m tools.sbom

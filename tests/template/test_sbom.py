@@ -1,0 +1,119 @@
+"""The bill of materials lists exactly what was built, is valid CycloneDX, and the same for the same build."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from tools.sbom import bill_of, pinned_hashes
+
+pytestmark = pytest.mark.built
+
+
+@pytest.fixture(scope="module")
+def build(dependencies_layer: Path) -> Path:
+    """The folder that `sam build` wrote."""
+    return dependencies_layer.parents[1]
+
+
+@pytest.fixture(scope="module")
+def pinned() -> dict[str, list[str]]:
+    project = Path(__file__).parents[2]
+    return pinned_hashes((project / "layers/dependencies/requirements.txt").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def bill(build: Path) -> Any:
+    """What `make build` wrote."""
+    return json.loads((build / "sbom.cdx.json").read_text("utf-8"))
+
+
+def libraries(bill: Any) -> dict[str, Any]:
+    return {each["purl"]: each for each in bill["components"] if "purl" in each}
+
+
+def test_it_lists_each_distribution_of_the_layer_and_no_other(bill: Any, dependencies_layer: Path) -> None:
+    found = importlib.metadata.distributions(path=[str(dependencies_layer)])
+    held = {f"pkg:pypi/{each.metadata['Name'].lower().replace('_', '-')}@{each.version}" for each in found}
+    assert held == set(libraries(bill))
+
+
+def test_what_lies_in_the_layer_is_of_a_distribution_that_it_lists(bill: Any, dependencies_layer: Path) -> None:
+    owners = importlib.metadata.packages_distributions()
+    listed = {each["name"] for each in libraries(bill).values()}
+    for path in dependencies_layer.iterdir():
+        if path.suffix != ".dist-info" and path.name != "__pycache__":
+            names = {name.lower().replace("_", "-") for name in owners[path.stem]}
+            assert names & listed, path
+
+
+def test_each_has_its_licence_and_the_hashes_that_are_pinned(bill: Any, pinned: dict[str, list[str]]) -> None:
+    for each in libraries(bill).values():
+        assert each["licenses"], each["name"]
+        assert "not declared" not in json.dumps(each["licenses"])
+        (reference,) = each["externalReferences"]
+        hashes = {given["content"] for given in reference["hashes"] if given["alg"] == "SHA-256"}
+        assert hashes == set(pinned[f"{each['name']}=={each['version']}"]) != set()
+
+
+def test_it_lists_functions_and_layers_with_our_own_files(bill: Any, build: Path) -> None:
+    units = {each["name"]: each for each in bill["components"] if "purl" not in each}
+    assert set(units) == {path.name for path in build.iterdir() if path.is_dir()}
+    for name in units.keys() - {"DependenciesLayer"}:
+        files = {each["name"]: each["hashes"][0]["content"] for each in units[name]["components"]}
+        there = [path for path in (build / name).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        assert files == {
+            path.relative_to(build / name).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in there
+        }
+        assert files
+
+
+def test_every_component_is_reached_from_the_application(bill: Any) -> None:
+    needs = {each["ref"]: each.get("dependsOn", []) for each in bill["dependencies"]}
+    reached: set[str] = set()
+    left = [bill["metadata"]["component"]["bom-ref"]]
+    while left:
+        ref = left.pop()
+        reached.add(ref)
+        left += [each for each in needs[ref] if each not in reached]
+    assert {each["bom-ref"] for each in bill["components"]} <= reached
+
+
+def test_it_is_valid_cyclonedx(build: Path) -> None:
+    text = (build / "sbom.cdx.json").read_text("utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+
+
+def test_the_same_build_gives_the_same_bytes(
+    build: Path, pinned: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    for name in ("DeliverFunction", "DependenciesLayer", "StripeToSegmentLayer"):
+        shutil.copytree(build / name, tmp_path / name)
+    one = bill_of(tmp_path, pinned)
+    assert one == bill_of(tmp_path, pinned)
+    assert "timestamp" not in json.loads(one)["metadata"]
+    assert str(tmp_path) not in one
+    (tmp_path / "DeliverFunction" / "enrich.py").write_text("# Another.\n")
+    other = bill_of(tmp_path, pinned)
+    assert json.loads(one)["serialNumber"] != json.loads(other)["serialNumber"]
+
+
+def test_a_time_is_there_where_one_is_given(
+    build: Path, pinned: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1577836800")
+    assert json.loads(bill_of(build, pinned))["metadata"]["timestamp"] == "2020-01-01T00:00:00+00:00"
+
+
+def test_what_is_not_pinned_has_no_place_in_it(build: Path) -> None:
+    with pytest.raises(KeyError):
+        bill_of(build, {})
