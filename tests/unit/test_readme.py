@@ -19,7 +19,8 @@ from tools.webhook_endpoints import API_VERSION
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [*(PROJECT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")), *sorted((PROJECT / "docs").glob("*.md"))]
+FIRST = ("README.md", "CHANGELOG.md", "SECURITY.md")
+DOCUMENTS = [*(PROJECT / name for name in FIRST), *sorted((PROJECT / "docs").glob("*.md"))]
 NAMES = [path.name for path in DOCUMENTS]
 
 
