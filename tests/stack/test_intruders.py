@@ -228,10 +228,11 @@ def test_no_secret_of_the_run_is_in_sight_of_other_users(stack: LocalStack) -> N
 
 
 def test_only_one_port_is_open(stack: LocalStack) -> None:
-    emulator = psutil.Process().children(recursive=True)
+    assert stack._emulator._process is not None
+    emulator = psutil.Process(stack._emulator._process.pid)
     ports = {
         connection.laddr.port
-        for process in emulator
+        for process in (emulator, *emulator.children(recursive=True))
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
