@@ -250,6 +250,7 @@ MAY = {
         "state table: batch_get_item",
         "state table: put_item",
         "state table: put_item of a bookmark",
+        "state table: update_item",
     },
     "ReconcileRole": {
         "secret: get_secret_value",
