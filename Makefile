@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 # Stale or foreign settings of a caller's shell must not move the installation elsewhere.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help install build run demo screenshot test truth chaos fuzz golden check format docs invoke bench burst deploy lock \
+.PHONY: help install build run demo screenshot test truth chaos fuzz golden check format generate invoke bench burst deploy lock \
 	clean FORCE
 
 help: ## List the commands
@@ -70,9 +70,8 @@ format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-docs: install ## Write docs/tracking-plan.md anew from the mapper's own plan
-	@mkdir -p docs
-	.venv/bin/stripe-to-segment plan --format markdown > docs/tracking-plan.md
+generate: install ## Write anew what is derived from the mapper's declarations: tracking plan, lists in README and template
+	$(PYTHON) -m tools.generate
 
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver EVENT=events/….json" >&2; exit 2; }

@@ -11,7 +11,7 @@ import typer
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.mapping.plan import EVENTS
+from stripe_to_segment.mapping.tracking import EVENTS
 from stripe_to_segment.settings import settings_from
 from tools import dead_letters, sample_commands
 from tools.backfill import backfill_command

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.mapping.properties import GROUP_TRAITS, PROPERTIES, USER_TRAITS, Kind
+from stripe_to_segment.mapping.properties import Kind
 from stripe_to_segment.settings import Settings
 from tools.explain import explain
 from tools.inputs import Input, read_events
 from tools.plan import violations
+from tools.plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,12 +91,13 @@ def summary(inputs: Iterable[Input]) -> dict[str, Any]:
 
 
 def _names(kind: str | None) -> Iterable[str]:
-    return CATALOG[kind].names if kind in CATALOG else ()
+    return {event.event_name for event in CATALOG[kind].events} if kind in CATALOG else ()
 
 
 def _shown(call: dict[str, Any]) -> str:
     """A call's name, and the amounts, counts and answers in it."""
-    described = {"identify": USER_TRAITS, "group": GROUP_TRAITS}.get(call["type"], PROPERTIES)
+    of_traits = {"identify": USER_TRAITS, "group": GROUP_TRAITS}
+    described = of_traits[call["type"]] if call["type"] in of_traits else EVENT_PLANS[call["event"]].properties
     values = call.get("properties", call.get("traits", {}))
     shown = [f"{name} {json.dumps(value)}" for name, value in values.items() if described[name].kind in COUNTED]
     if "products" in values:

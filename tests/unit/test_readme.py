@@ -11,8 +11,6 @@ import pytest
 import typer
 import yaml
 
-from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.mapping.plan import EVENTS
 from stripe_to_segment.settings import Settings
 from tools.cli import app
 from tools.webhook_endpoints import API_VERSION
@@ -58,28 +56,6 @@ def rows(text: str) -> list[list[str]]:
 def anchor(heading: str) -> str:
     """A heading's anchor as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def test_the_events_to_register_are_the_catalog() -> None:
-    (listed,) = re.findall(r"<<'EVENTS'.*?\n(.*?)\nEVENTS\n", section("Deploy"), re.DOTALL)
-    assert listed.split("\n") == list(CATALOG)
-
-
-def test_the_catalog_table_has_every_event_type() -> None:
-    shown = set()
-    for row in rows(section("What each event becomes")):
-        for name in re.findall(r"`([a-z_.]+)`", row[0]):
-            # "`a.paused` / `.resumed`" shortens what follows; "`a.b_applied` / `_expired`" does too.
-            if name[0] in "._":
-                base = row[0].split("`")[1]
-                name = base[: base.rindex(name[0])] + name  # noqa: PLW2901 - spelled out
-            shown.add(name)
-    assert shown == set(CATALOG)
-
-
-def test_the_catalog_table_has_every_track_event_and_no_other() -> None:
-    shown = {name for row in rows(section("What each event becomes")) for name in re.findall(r"\*\*(.+?)\*\*", row[2])}
-    assert shown == {str(name) for name in EVENTS}
 
 
 def test_every_parameter_stands_in_the_settings_table_with_its_default(template: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.mapping.refunds import OrderRefunded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Totals:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._refunded = settings.rename_events.get(Name.ORDER_REFUNDED, str(Name.ORDER_REFUNDED))
+        self._refunded = settings.wire_name(OrderRefunded.event_name)
         self._sums: dict[str, dict[str, Decimal]] = {"revenue": {}, "mrr": {}, "refunds": {}}
 
     def add(self, call: Mapping[str, Any]) -> None:

@@ -5,17 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
-from stripe_to_segment.mapping.plan import EVENTS
-from stripe_to_segment.mapping.properties import (
-    ADDRESS,
-    GROUP_TRAITS,
-    PRODUCT,
-    PROPERTIES,
-    USER_TRAITS,
-    Kind,
-    Property,
-)
+from stripe_to_segment.mapping.properties import Kind, Property
 from stripe_to_segment.stripe_side.customer import PERSONAL
+from tools.plan.declarations import ADDRESS, GROUP_TRAITS, PRODUCT, USER_TRAITS, stated_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +19,7 @@ __all__ = ["markdown"]
 INTRODUCTION = """\
 # Tracking plan
 
-<!-- Written by `make docs` from mapping/plan.py and mapping/properties.py: change those, not this. -->
+<!-- Written by `make generate` from the events that mapping/ declares: change those, not this. -->
 
 Every call that stripe-to-segment sends. The same plan as Segment Public API rules, or as a JSON Schema of a call:
 `stripe-to-segment plan --format segment`, `stripe-to-segment plan --format jsonschema`.
@@ -105,11 +97,10 @@ def _group() -> Iterator[str]:
 def _events(plan: TrackingPlan) -> Iterator[str]:
     yield "## Track: properties of each event\n"
     for name, event in plan.events.items():
-        names = (*event.required, *event.optional)
         yield f"### {name}\n"
         yield f"Sent when {event.when}. Stated by {_code(_types_of(name, plan))}.\n"
-        if names:
-            yield from _table("property", {each: PROPERTIES[each] for each in names}, event.required)
+        if event.properties:
+            yield from _table("property", event.properties, event.required)
         else:
             yield "No properties.\n"
 
@@ -151,8 +142,8 @@ def _meaning(name: str, entry: Property, of: Mapping[str, Property]) -> str:
 
 def _types_of(wire: str, plan: TrackingPlan) -> list[str]:
     """The Stripe event types that state the event of this name."""
-    ours = {name for name in EVENTS if plan.names.get(name) == wire}
-    return [kind for kind, row in CATALOG.items() if ours.intersection(row.names)]
+    ours = [name for name, sent in plan.names.items() if sent == wire]
+    return [kind for kind in CATALOG if any(kind in stated_by(name) for name in ours)]
 
 
 def _code(words: Iterable[str]) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.identity import Rung
-from stripe_to_segment.mapping.properties import ADDRESS, PRODUCT, PROPERTIES, Kind, Property
+from stripe_to_segment.mapping.properties import Kind, Property
+from tools.plan.declarations import ADDRESS, PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stripe_to_segment.mapping.plan import EventPlan
+    from tools.plan.declarations import EventPlan
 
 __all__ = ["MOMENT", "TEXT", "Schema", "context_schema", "object_schema", "properties_schema"]
 
@@ -31,8 +32,7 @@ MOMENT: Schema = {
 
 def properties_schema(plan: EventPlan, *, closed: bool = False) -> Schema:
     """The properties of one event."""
-    of = {name: PROPERTIES[name] for name in (*plan.required, *plan.optional)}
-    return object_schema(of, plan.required, closed=closed)
+    return object_schema(plan.properties, plan.required, closed=closed)
 
 
 def object_schema(of: Mapping[str, Property], required: tuple[str, ...] = (), *, closed: bool = False) -> Schema:

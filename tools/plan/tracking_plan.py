@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft202012Validator
 
 from stripe_to_segment import __version__
-from stripe_to_segment.mapping.plan import EVENTS, EventPlan
-from stripe_to_segment.mapping.properties import GROUP_TRAITS, USER_TRAITS, Property
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.stripe_side.customer import PERSONAL
+from tools.plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS, EventPlan
 from tools.plan.findings import FORMATS, sentences
 from tools.plan.schemas import MOMENT, TEXT, context_schema, object_schema, properties_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stripe_to_segment.mapping.properties import Property
     from tools.plan.schemas import Schema
 
 __all__ = ["TrackingPlan", "violations"]
@@ -37,12 +37,12 @@ class TrackingPlan:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.names = {
-            name: settings.rename_events.get(name, str(name)) for name in EVENTS if name not in settings.drop_events
-        }
+        wires = {name: settings.wire_name(name) for name in EVENT_PLANS}
+        self.names = {name: wire for name, wire in wires.items() if wire is not None}
         self.events: dict[str, EventPlan] = {}
         for name, wire in self.names.items():
-            self.events[wire] = _together(self.events[wire], EVENTS[name]) if wire in self.events else EVENTS[name]
+            plan = EVENT_PLANS[name]
+            self.events[wire] = _together(self.events[wire], plan) if wire in self.events else plan
         self.user_traits = _let_out(settings)
         self._validators: dict[tuple[str, str], Draft202012Validator] = {}
 
@@ -146,9 +146,8 @@ def _plan_for(
 
 def _together(one: EventPlan, other: EventPlan) -> EventPlan:
     """Two events under one name: it always has what both always have."""
-    every = dict.fromkeys((*one.required, *one.optional, *other.required, *other.optional))
     required = tuple(name for name in one.required if name in other.required)
-    return EventPlan(f"{one.when}; or {other.when}", required, tuple(name for name in every if name not in required))
+    return EventPlan(f"{one.when}; or {other.when}", {**one.properties, **other.properties}, required)
 
 
 def _let_out(settings: Settings) -> dict[str, Property]:

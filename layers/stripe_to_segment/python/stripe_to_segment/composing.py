@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
 from stripe_to_segment.identity import own_id
-from stripe_to_segment.mapping.plan import EVENTS
+from stripe_to_segment.mapping.tracking import EVENTS
 from stripe_to_segment.mapping.traits import group_traits, user_traits
 from stripe_to_segment.segment_side.calls import encode, fitting, message_id, wire
 from stripe_to_segment.stripe_side.fields import iso_time
@@ -55,13 +55,11 @@ class Composer:
         traits = group_traits(self._event, self._profile)
         return self._stateful("group", {"groupId": self._own(group_id), "traits": wire(traits)}, self._who.anonymous_id)
 
-    def track(self, fact: Fact) -> dict[str, Any]:
-        """A track call; what is unknown is left out, never null."""
-        known = {name: wire(value) for name, value in fact.properties.items() if value is not None}
-        name = self._settings.rename_events.get(fact.name, str(fact.name))
+    def track(self, fact: Fact, name: str) -> dict[str, Any]:
+        """A track call under this name on the wire; what is unknown is left out, never null."""
         # Under the catalog's name: renaming an event must not send it a second time.
         body = self._envelope("track", f"{fact.name}|{fact.key}", self._who.anonymous_id)
-        return {**body, "event": name, "properties": known}
+        return {**body, "event": name, "properties": wire(fact.event.told())}
 
     def _stateful(self, kind: str, content: dict[str, Any], anonymous_id: str | None) -> dict[str, Any]:
         """A call that shows a state: all of it belongs to its messageId, or a return to an old one would be dropped."""

@@ -57,6 +57,10 @@ class Settings:
     state_table: str = ""
     client_reference_key: str = field(default="", repr=False)
 
+    def wire_name(self, event: str) -> str | None:
+        """The name under which an event of the catalog is sent; None where it is not sent."""
+        return None if event in self.drop_events else self.rename_events.get(event, event)
+
     def accepts(self, *, livemode: bool) -> bool:
         """Whether events of this Stripe mode are wanted here."""
         return self.stripe_mode in {"both", "live" if livemode else "test"}

@@ -190,8 +190,8 @@ def _bodies(event: StripeEvent, plan: _IdentifyPlan, facts: list[Fact], settings
     if profile.group_id and (plan.groups or (plan.shows and event.type.startswith("customer.subscription."))):
         yield composer.group(profile.group_id)
     for fact in facts:
-        if fact.name not in settings.drop_events:
-            yield composer.track(fact)
+        if (name := settings.wire_name(fact.name)) is not None:
+            yield composer.track(fact, name)
 
 
 @dataclass(frozen=True, slots=True)

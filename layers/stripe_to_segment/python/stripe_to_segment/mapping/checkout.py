@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.mapping.payments import OrderCompleted, PaymentFailed
 from stripe_to_segment.mapping.products import products_of
+from stripe_to_segment.mapping.tracking import Event, track
 from stripe_to_segment.stripe_side import checkout as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.fields import reference, text
@@ -17,36 +18,92 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import (
+        CheckoutId,
+        Coupon,
+        Currency,
+        Discount,
+        Mode,
+        OrderId,
+        PaymentStatus,
+        Recoverable,
+        Shipping,
+        SubscriptionId,
+        Tax,
+        Value,
+    )
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["async_payment_failed", "async_payment_succeeded", "collected", "completed", "expired", "is_order"]
+__all__ = [
+    "CheckoutCompleted",
+    "CheckoutExpired",
+    "PaymentInfoEntered",
+    "async_payment_failed",
+    "async_payment_succeeded",
+    "collected",
+    "completed",
+    "expired",
+    "is_order",
+]
+
+
+@track("Checkout Completed", when="a Checkout Session is completed, whatever it was for")
+class CheckoutCompleted(Event):
+    """What is at stake is its `value`; it never states revenue."""
+
+    checkout_id: CheckoutId
+    mode: Mode
+    payment_status: PaymentStatus = None
+    value: Value = None
+    currency: Currency = None
+    order_id: OrderId = None
+    subscription_id: SubscriptionId = None
+    coupon: Coupon = None
+    discount: Discount = None
+    tax: Tax = None
+    shipping: Shipping = None
+
+
+@track("Checkout Expired", when="a Checkout Session expires unused")
+class CheckoutExpired(Event):
+    """The recovery url holds a token, so only whether there is one is said."""
+
+    checkout_id: CheckoutId
+    mode: Mode
+    value: Value = None
+    currency: Currency = None
+    recoverable: Recoverable
+
+
+@track("Payment Info Entered", when="a Checkout Session in setup mode is completed")
+class PaymentInfoEntered(Event):
+    """Segment's own name. https://segment.com/docs/connections/spec/ecommerce/v2/#payment-info-entered."""
+
+    checkout_id: CheckoutId
 
 
 def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """checkout.session.completed: always Checkout Completed; an order once it is paid without an invoice."""
     session = event.object
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
-    key = f"{session.get('id')}"
-    yield Fact(
-        Name.CHECKOUT_COMPLETED,
-        key,
-        {
-            "checkout_id": text(session.get("id")),
-            "mode": read.mode_of(session),
-            "payment_status": text(session.get("payment_status")),
-            "value": major(amounts.total, currency),
-            "currency": currency and currency.upper(),
-            "order_id": read.order_id_of(session) if read.names_its_order(session) else None,
-            "subscription_id": reference(session.get("subscription")),
-            "coupon": coupon_code(session),
-            "discount": major(amounts.discount, currency),
-            "tax": major(amounts.tax, currency),
-            "shipping": major(amounts.shipping, currency),
-        },
+    checkout_id, key = text(session.get("id")), f"{session.get('id')}"
+    told = CheckoutCompleted(
+        checkout_id=checkout_id,
+        mode=read.mode_of(session),
+        payment_status=text(session.get("payment_status")),
+        value=major(amounts.total, currency),
+        currency=currency and currency.upper(),
+        order_id=read.order_id_of(session) if read.names_its_order(session) else None,
+        subscription_id=reference(session.get("subscription")),
+        coupon=coupon_code(session),
+        discount=major(amounts.discount, currency),
+        tax=major(amounts.tax, currency),
+        shipping=major(amounts.shipping, currency),
     )
+    yield Fact(told, key)
     yield from _order(event, known)
     if read.mode_of(session) == "setup":
-        yield Fact(Name.PAYMENT_INFO_ENTERED, key, {"checkout_id": text(session.get("id"))})
+        yield Fact(PaymentInfoEntered(checkout_id=checkout_id), key)
 
 
 def async_payment_succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -57,29 +114,29 @@ def async_payment_succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
 def async_payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """checkout.session.async_payment_failed."""
     session = event.object
-    amounts, currency = read.amounts_of(session), text(session.get("currency"))
-    properties = {
-        "checkout_id": text(session.get("id")),
-        "order_id": read.order_id_of(session),
-        "subscription_id": reference(session.get("subscription")),
-        "value": major(amounts.total, currency),
-        "currency": currency and currency.upper(),
-    }
-    yield Fact(Name.PAYMENT_FAILED, f"{session.get('id')}", properties)
+    currency = text(session.get("currency"))
+    told = PaymentFailed(
+        checkout_id=text(session.get("id")),
+        order_id=read.order_id_of(session),
+        subscription_id=reference(session.get("subscription")),
+        value=major(read.amounts_of(session).total, currency),
+        currency=currency and currency.upper(),
+    )
+    yield Fact(told, f"{session.get('id')}")
 
 
 def expired(event: StripeEvent, _: Known) -> Iterator[Fact]:
-    """checkout.session.expired; the recovery url holds a token, so only whether there is one is said."""
+    """checkout.session.expired."""
     session = event.object
     currency = text(session.get("currency"))
-    properties = {
-        "checkout_id": text(session.get("id")),
-        "mode": read.mode_of(session),
-        "value": major(read.amounts_of(session).total, currency),
-        "currency": currency and currency.upper(),
-        "recoverable": read.has_recovery_url(session),
-    }
-    yield Fact(Name.CHECKOUT_EXPIRED, f"{session.get('id')}", properties)
+    told = CheckoutExpired(
+        checkout_id=text(session.get("id")),
+        mode=read.mode_of(session),
+        recoverable=read.has_recovery_url(session),
+        value=major(read.amounts_of(session).total, currency),
+        currency=currency and currency.upper(),
+    )
+    yield Fact(told, f"{session.get('id')}")
 
 
 def is_order(event: StripeEvent) -> bool:
@@ -105,21 +162,18 @@ def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
     total = amounts.total
     revenue = None if total is None else total - (amounts.tax or 0) - (amounts.shipping or 0)
-    yield Fact(
-        Name.ORDER_COMPLETED,
-        f"{session.get('id')}",
-        {
-            "order_id": read.order_id_of(session),
-            "checkout_id": text(session.get("id")),
-            "total": major(total, currency),
-            "revenue": major(revenue, currency),
-            "subtotal": major(amounts.subtotal, currency),
-            "tax": major(amounts.tax, currency),
-            "shipping": major(amounts.shipping, currency),
-            "discount": major(amounts.discount, currency),
-            "coupon": coupon_code(session),
-            "currency": currency and currency.upper(),
-            # The event has no line items; they are known only where a Stripe API key lets them be read.
-            "products": products_of(map(read_line, known.line_items), currency, known),
-        },
+    told = OrderCompleted(
+        order_id=read.order_id_of(session),
+        checkout_id=text(session.get("id")),
+        total=major(total, currency),
+        revenue=major(revenue, currency),
+        subtotal=major(amounts.subtotal, currency),
+        tax=major(amounts.tax, currency),
+        shipping=major(amounts.shipping, currency),
+        discount=major(amounts.discount, currency),
+        coupon=coupon_code(session),
+        currency=currency and currency.upper(),
+        # The event has no line items; they are known only where a Stripe API key lets them be read.
+        products=products_of(map(read_line, known.line_items), currency, known),
     )
+    yield Fact(told, f"{session.get('id')}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.mapping.tracking import Event, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["deleted", "nothing"]
+__all__ = ["CustomerDeleted", "deleted", "nothing"]
+
+
+@track("Customer Deleted", when="a customer is deleted in Stripe")
+class CustomerDeleted(Event):
+    """It has no properties: the envelope says who it was."""
 
 
 def deleted(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """customer.deleted."""
-    yield Fact(Name.CUSTOMER_DELETED, f"{event.object.get('id')}", {})
+    yield Fact(CustomerDeleted(), f"{event.object.get('id')}")
 
 
 def nothing(_event: StripeEvent, _known: Known) -> Iterator[Fact]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.identity import SILENT
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stripe_to_segment.identity import Stated
-    from stripe_to_segment.mapping.plan import Name
+    from stripe_to_segment.mapping.tracking import Event
     from stripe_to_segment.profile import Profile
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.price import Price
@@ -20,17 +20,20 @@ __all__ = ["Fact", "Known", "plan_name"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """One track call to be.
+class Fact[E: Event = Event]:
+    """One track call to be: an event of the tracking plan with its properties.
 
     `key` makes it the same fact however often and in however many events Stripe states it: an object's id and, where
-    it can happen more than once, what tells the times apart. Amounts in `properties` are `Decimal`s in major units;
-    None means unknown and does not reach the wire.
+    it can happen more than once, what tells the times apart.
     """
 
-    name: Name
+    event: E
     key: str
-    properties: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The event's name in the catalog."""
+        return self.event.event_name
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ An unknown number is left out of a call, never guessed; here it is counted, so t
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
-
-from stripe_to_segment.mapping.plan import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.mapping.facts import Fact
-    from stripe_to_segment.mapping.plan import Name
+    from stripe_to_segment.mapping.tracking import Event
 
 __all__ = ["gaps"]
 
@@ -24,11 +21,10 @@ NUMBERS = ("total", "revenue", "mrr")
 
 def gaps(facts: Iterable[Fact]) -> tuple[str, ...]:
     """The names of missing numbers, and of a missing currency beside them, each once and in alphabetical order."""
-    return tuple(sorted({name for fact in facts for name in _expected(fact.name) if fact.properties.get(name) is None}))
+    told = [fact.event for fact in facts]
+    return tuple(sorted({name for one in told for name in _expected(type(one)) if getattr(one, name) is None}))
 
 
-@cache
-def _expected(fact: Name) -> list[str]:
-    plan = EVENTS[fact]
-    numbers = [name for name in NUMBERS if name in {*plan.required, *plan.optional}]
+def _expected(declared: type[Event]) -> list[str]:
+    numbers = [name for name in NUMBERS if name in declared.names]
     return [*numbers, "currency"] if numbers else []

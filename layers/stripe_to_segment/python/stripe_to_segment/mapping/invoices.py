@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
-from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
 from stripe_to_segment.mapping.products import products_of
+from stripe_to_segment.mapping.tracking import always, properties, track
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.event import asked_once
@@ -14,16 +16,57 @@ from stripe_to_segment.stripe_side.fields import integer, iso_time, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import AfterTrial, Currency, InvoiceId, Revenue, Total
+    from stripe_to_segment.profile import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.lines import Line
+    from stripe_to_segment.stripe_side.price import Price
 
-__all__ = ["collected", "lines_of", "paid", "payment_action_required", "payment_failed"]
+__all__ = [
+    "InvoicePaid",
+    "PaymentActionRequired",
+    "SubscriptionRenewed",
+    "collected",
+    "lines_of",
+    "paid",
+    "payment_action_required",
+    "payment_failed",
+]
 
 DAY = 86_400
+
+
+@properties
+class PaidByInvoice(Paid):
+    """What an invoice always has."""
+
+    total: Total = always()
+    revenue: Revenue = always()
+    currency: Currency = always()
+    invoice_id: InvoiceId = always()
+
+
+@track("Subscription Renewed", when="a period's invoice is paid")
+class SubscriptionRenewed(PaidByInvoice):
+    """Also over nothing: a renewal that a balance or a coupon has paid is one."""
+
+    after_trial: AfterTrial = None
+
+
+@track("Invoice Paid", when="any other invoice is paid")
+class InvoicePaid(PaidByInvoice):
+    """Manual invoices, prorations, thresholds."""
+
+
+@track("Payment Action Required", when="the customer must confirm a payment")
+class PaymentActionRequired(Unpaid):
+    """Each attempt is one."""
+
+    invoice_id: InvoiceId = always()
 
 
 @asked_once
@@ -41,31 +84,12 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """invoice.paid: Order Completed for a first invoice, Subscription Renewed for a period's, else Invoice Paid."""
     invoice = event.object
     reason = text(invoice.get("billing_reason"))
-    amounts, lines = _amounts_of(event), lines_of(event)
     if reason == "subscription_cycle":
-        name = Name.SUBSCRIPTION_RENEWED
-    elif amounts.collected <= 0:
-        return
-    else:
-        name = Name.ORDER_COMPLETED if reason == "subscription_create" else Name.INVOICE_PAID
-    currency = text(invoice.get("currency"))
-    properties = {
-        "order_id": text(invoice.get("id")),
-        "total": major(amounts.collected, currency),
-        "revenue": major(amounts.revenue, currency),
-        "subtotal": major(amounts.subtotal, currency),
-        "tax": major(amounts.tax, currency),
-        "shipping": major(amounts.shipping, currency),
-        "discount": major(amounts.discount, currency),
-        "coupon": coupon_code(invoice),
-        "currency": currency and currency.upper(),
-        "products": products_of(lines, currency, known),
-        "invoice_id": text(invoice.get("id")),
-        "billing_reason": reason,
-        **_subscribed(invoice, lines, known),
-        "after_trial": _follows_trial(invoice, known) if name is Name.SUBSCRIPTION_RENEWED else None,
-    }
-    yield Fact(name, f"{invoice.get('id')}", properties)
+        renewed = _paid(SubscriptionRenewed, event, known)
+        yield Fact(replace(renewed, after_trial=_follows_trial(invoice, known)), f"{invoice.get('id')}")
+    elif _amounts_of(event).collected > 0:
+        declared = OrderCompleted if reason == "subscription_create" else InvoicePaid
+        yield Fact(_paid(declared, event, known), f"{invoice.get('id')}")
 
 
 def payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
@@ -73,20 +97,13 @@ def payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
     By its time too: `attempt_count` counts Stripe's own retries, not the customer's further attempts at paying.
     """
-    attempt = integer(event.object.get("attempt_count"))
-    properties = {
-        **_unpaid(event.object),
-        "attempt_count": attempt,
-        "next_payment_attempt": iso_time(integer(event.object.get("next_payment_attempt"))),
-    }
-    yield Fact(Name.PAYMENT_FAILED, f"{event.object.get('id')}:{attempt}:{event.created}", properties)
+    next_attempt = iso_time(integer(event.object.get("next_payment_attempt")))
+    yield Fact(replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt), _attempt(event))
 
 
 def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """invoice.payment_action_required, once for each attempt."""
-    attempt = integer(event.object.get("attempt_count"))
-    properties = {**_unpaid(event.object), "attempt_count": attempt}
-    yield Fact(Name.PAYMENT_ACTION_REQUIRED, f"{event.object.get('id')}:{attempt}:{event.created}", properties)
+    yield Fact(_unpaid(PaymentActionRequired, event.object), _attempt(event))
 
 
 def collected(event: StripeEvent) -> tuple[str, int] | None:
@@ -95,38 +112,59 @@ def collected(event: StripeEvent) -> tuple[str, int] | None:
     return None if currency is None else (currency, _amounts_of(event).collected)
 
 
-def _unpaid(invoice: JsonObject) -> dict[str, Any]:
-    currency = text(invoice.get("currency"))
-    return {
-        "order_id": text(invoice.get("id")),
-        "invoice_id": text(invoice.get("id")),
-        "subscription_id": read.subscription_of(invoice),
-        "value": major(integer(invoice.get("amount_due")), currency),
-        "currency": currency and currency.upper(),
-        "billing_reason": text(invoice.get("billing_reason")),
-    }
-
-
-def _subscribed(invoice: JsonObject, lines: Iterable[Line], known: Known) -> dict[str, Any]:
-    """The subscription billed and its plan: that of the first line that is no proration.
+def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
+    """A payment with its amounts, and the subscription billed, with the plan of the first line that is no proration.
 
     An invoice names its prices by id only since 2025-03-31; the subscription's record remembers what people call them.
     """
+    invoice = event.object
+    amounts, lines, currency = _amounts_of(event), lines_of(event), text(invoice.get("currency"))
     subscription = read.subscription_of(invoice)
-    if subscription is None:
-        return {}
-    line = next((line for line in lines if not line.proration and line.price.id), None)
-    if line is None:
-        return {"subscription_id": subscription}
-    record = known.profile.subscriptions.get(subscription)
-    remembered = record.plan if record is not None and record.price_id == line.price.id else None
-    return {
-        "subscription_id": subscription,
-        "plan": line.price.label or remembered or plan_name(line.price, known),
-        "price_id": line.price.id,
-        "product_id": line.price.product,
-        "quantity": line.quantity,
-    }
+    main = (
+        None if subscription is None else next((line for line in lines if not line.proration and line.price.id), None)
+    )
+    return declared(
+        order_id=text(invoice.get("id")),
+        invoice_id=text(invoice.get("id")),
+        total=major(amounts.collected, currency),
+        revenue=major(amounts.revenue, currency),
+        subtotal=major(amounts.subtotal, currency),
+        tax=major(amounts.tax, currency),
+        shipping=major(amounts.shipping, currency),
+        discount=major(amounts.discount, currency),
+        coupon=coupon_code(invoice),
+        currency=currency and currency.upper(),
+        products=products_of(lines, currency, known),
+        billing_reason=text(invoice.get("billing_reason")),
+        subscription_id=subscription,
+        plan=None if main is None else _plan(main.price, known.profile.subscriptions.get(subscription or ""), known),
+        price_id=None if main is None else main.price.id,
+        product_id=None if main is None else main.price.product,
+        quantity=None if main is None else main.quantity,
+    )
+
+
+def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str | None:
+    remembered = record.plan if record is not None and record.price_id == price.id else None
+    return price.label or remembered or plan_name(price, known)
+
+
+def _unpaid[E: Unpaid](declared: type[E], invoice: JsonObject) -> E:
+    currency = text(invoice.get("currency"))
+    return declared(
+        order_id=text(invoice.get("id")),
+        invoice_id=text(invoice.get("id")),
+        subscription_id=read.subscription_of(invoice),
+        value=major(integer(invoice.get("amount_due")), currency),
+        currency=currency and currency.upper(),
+        attempt_count=integer(invoice.get("attempt_count")),
+        billing_reason=text(invoice.get("billing_reason")),
+    )
+
+
+def _attempt(event: StripeEvent) -> str:
+    """What tells one attempt at an invoice from the next."""
+    return f"{event.object.get('id')}:{integer(event.object.get('attempt_count'))}:{event.created}"
 
 
 def _follows_trial(invoice: JsonObject, known: Known) -> bool | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.copying import copied
 from stripe_to_segment.mapping import checkout, invoices, refunds
-from stripe_to_segment.mapping.subscription_records import better_known, record_of
+from stripe_to_segment.mapping.subscriptions.records import better_known, record_of
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.invoices import lines_of
-from stripe_to_segment.mapping.subscription_state import after_of, before_of
+from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.stripe_side import charge
 from stripe_to_segment.stripe_side.event import asked_once
 

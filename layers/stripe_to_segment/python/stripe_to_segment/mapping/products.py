@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import plan_name
 from stripe_to_segment.stripe_side.money import major
@@ -12,26 +12,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import Product
     from stripe_to_segment.stripe_side.lines import Line
 
 __all__ = ["products_of"]
 
 
-def products_of(lines: Iterable[Line], currency: str | None, known: Known) -> list[dict[str, Any]] | None:
+def products_of(lines: Iterable[Line], currency: str | None, known: Known) -> list[Product] | None:
     """One product a line, or None where there are no lines to tell of."""
     return [_product(line, currency, known) for line in lines] or None
 
 
-def _product(line: Line, currency: str | None, known: Known) -> dict[str, Any]:
-    product = {
-        "product_id": line.price.product or line.price.id,
-        "name": (line.description if known.describes else None) or plan_name(line.price, known),
-        "price": major(_unit_amount(line), currency),
-        # Where a line has no quantity, its amount is for the one thing that it names.
-        "quantity": 1 if line.quantity is None else line.quantity,
-        "coupon": line.coupon,
-    }
-    return {name: value for name, value in product.items() if value is not None}
+def _product(line: Line, currency: str | None, known: Known) -> Product:
+    product: Product = {}
+    if (product_id := line.price.product or line.price.id) is not None:
+        product["product_id"] = product_id
+    if (name := (line.description if known.describes else None) or plan_name(line.price, known)) is not None:
+        product["name"] = name
+    if (price := major(_unit_amount(line), currency)) is not None:
+        product["price"] = price
+    # Where a line has no quantity, its amount is for the one thing that it names.
+    product["quantity"] = 1 if line.quantity is None else line.quantity
+    if line.coupon is not None:
+        product["coupon"] = line.coupon
+    return product
 
 
 def _unit_amount(line: Line) -> Decimal | None:

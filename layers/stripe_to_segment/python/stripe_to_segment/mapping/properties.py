@@ -1,15 +1,25 @@
-"""Every property and trait on the wire, each described once: its kind, its unit, what it means.
+"""The types of properties and traits: what a value is, its unit, and what it means, each in one place.
 
-The mapper never reads this; the tracking plan (`stripe-to-segment plan`) and the tests, which hold every call against
-it, do. Lists of values are given only for words of our own: a word of Stripe's passes through, and may be a new one.
+Every value may be None, for a payload may lack even what Stripe always sends. Lists of words are given only for words
+of our own: a word of Stripe's passes through, and may be a new one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated, TypedDict
 
-__all__ = ["ADDRESS", "GROUP_TRAITS", "PRODUCT", "PROPERTIES", "USER_TRAITS", "Kind", "Property"]
+__all__ = [
+    "AddressTraits",
+    "GroupTraits",
+    "Kind",
+    "Product",
+    "Property",
+    "UserTraits",
+]
 
 
 class Kind(StrEnum):
@@ -39,125 +49,180 @@ class Property:
     values: tuple[str, ...] = ()
 
 
-def _text(meaning: str, *, nullable: bool = False, values: tuple[str, ...] = ()) -> Property:
+def text(meaning: str, *, nullable: bool = False, values: tuple[str, ...] = ()) -> Property:
+    """A word or an id."""
     return Property(Kind.STRING, meaning, nullable=nullable, values=values)
 
 
-def _money(meaning: str, *, signed: bool = False, nullable: bool = False) -> Property:
+def money(meaning: str, *, signed: bool = False, nullable: bool = False) -> Property:
+    """An amount."""
     return Property(Kind.MONEY, meaning, "major units", signed=signed, nullable=nullable)
 
 
-def _count(meaning: str, unit: str = "") -> Property:
+def number(meaning: str, unit: str = "") -> Property:
+    """A whole number."""
     return Property(Kind.INTEGER, meaning, unit)
 
 
-def _flag(meaning: str) -> Property:
+def flag(meaning: str) -> Property:
+    """True or false."""
     return Property(Kind.BOOLEAN, meaning)
 
 
-def _time(meaning: str, *, nullable: bool = False) -> Property:
+def moment(meaning: str, *, nullable: bool = False) -> Property:
+    """A time."""
     return Property(Kind.TIME, meaning, "ISO 8601, UTC", nullable=nullable)
 
 
-PROPERTIES: dict[str, Property] = {
-    "after_trial": _flag("true for the first payment after a trial, where the trial's end is known; else absent"),
-    "amount": _money("what one billing period costs, before tax and discounts"),
-    "attempt_count": _count("how often collecting this invoice was tried"),
-    "billing_period": _text("month, year, week, day, or a number of them: 3 months"),
-    "billing_reason": _text("why the invoice exists, in Stripe's word: subscription_create, subscription_cycle, …"),
-    "cancelled_by": _text(
-        "who or what ended it", values=("customer", "payment_failure", "dispute", "retention_policy")
-    ),
-    "cancels_at": _time("when the subscription will end by itself"),
-    "changed": Property(
-        Kind.STRINGS, "what changed", values=("plan", "quantity", "billing_period", "items", "discount")
-    ),
-    "charge_id": _text("Stripe's charge"),
-    "checkout_id": _text("Stripe's Checkout Session"),
-    "collection_behavior": _text("what happens to invoices while collection is paused, in Stripe's word"),
-    "converted": _flag("whether the trial became a paid subscription"),
-    "coupon": _text("the first coupon that is named"),
-    "currency": Property(Kind.CURRENCY, "currency of every amount beside it", "ISO 4217, upper case"),
-    "days_active": _count("from the subscription's start to its end", "whole days"),
-    "discount": _money("what discounts took off"),
-    "discounted": _flag("true where discounts are known by id only, so that mrr is before discounts; else absent"),
-    "feedback": _text("the customer's choice in the cancellation form, in Stripe's word"),
-    "fully_refunded": _flag("whether nothing of the charge is left"),
-    "invoice_id": _text("Stripe's invoice"),
-    "mode": _text("what the Checkout Session is for, in Stripe's word: payment, subscription or setup"),
-    "mrr": _money("the subscription's monthly recurring revenue; absent where the payload cannot tell"),
-    "mrr_change": _money("by how much this event changed the subscription's mrr", signed=True),
-    "next_payment_attempt": _time("when Stripe tries again"),
-    "order_id": _text("the invoice; the payment intent where there is none; a refund names that of its order"),
-    "payment_status": _text("in Stripe's word: paid, unpaid or no_payment_required"),
-    "plan": _text("the plan's name: metadata `plan`, lookup key, nickname, product name, else the price id"),
-    "previous_billing_period": _text("billing_period before the change"),
-    "previous_mrr": _money("mrr before the change"),
-    "previous_plan": _text("plan before the change"),
-    "previous_quantity": _count("quantity before the change"),
-    "price_id": _text("Stripe's price"),
-    "product_id": _text("Stripe's product"),
-    "products": Property(Kind.PRODUCTS, "the lines: product_id, name, price, quantity, coupon"),
-    "products_omitted": _count("how many products were left out because the call would be too large for Segment"),
-    "quantity": _count("seats or units of the plan"),
-    "reason": _text("why it ended, in Stripe's word: cancellation_requested, payment_failed, …"),
-    "recoverable": _flag("whether Stripe offers a recovery url"),
-    "refunded_total": _money("all refunds of the charge so far"),
-    "resumes_at": _time("when collection resumes by itself"),
-    "revenue": _money("collected less tax and shipping; on exactly one call for each payment"),
-    "shipping": _money("shipping, without its tax"),
-    "status": _text("the subscription's status in Stripe"),
-    "subscription_id": _text("Stripe's subscription"),
-    "subtotal": _money("before discounts and tax; negative where credits outweigh", signed=True),
-    "tax": _money("tax", signed=True),
-    "total": _money("collected; of a refund: given back"),
-    "trial_end_date": _time("end of the trial"),
-    "trial_plan_name": _text("the plan on trial"),
-    "trial_start_date": _time("start of the trial"),
-    "value": _money("what is at stake; never revenue"),
-}
+# --- What things are called ---
 
-PRODUCT: dict[str, Property] = {
-    "product_id": _text("Stripe's product, else the price"),
-    "name": _text("the line's description, unless LineDescriptions is omit; else the plan's name"),
-    "price": _money("of one", signed=True),
-    "quantity": _count("how many"),
-    "coupon": _text("the first coupon of the line"),
-}
+ChargeId = Annotated[str | None, text("Stripe's charge")]
+CheckoutId = Annotated[str | None, text("Stripe's Checkout Session")]
+InvoiceId = Annotated[str | None, text("Stripe's invoice")]
+OrderId = Annotated[
+    str | None, text("the invoice; the payment intent where there is none; a refund names that of its order")
+]
+PriceId = Annotated[str | None, text("Stripe's price")]
+ProductId = Annotated[str | None, text("Stripe's product")]
+SubscriptionId = Annotated[str | None, text("Stripe's subscription")]
 
-USER_TRAITS: dict[str, Property] = {
-    "address": Property(Kind.ADDRESS, "the customer's address"),
-    "billing_period": _text("billing period of the largest live subscription, null without one", nullable=True),
-    "cancels_at": _time("when the largest live subscription will end, null where it goes on", nullable=True),
-    "createdAt": _time("when the customer was created in Stripe"),
-    "currency": Property(Kind.CURRENCY, "currency of mrr and lifetime_value", "ISO 4217, upper case"),
-    "email": _text("the customer's email"),
-    "email_sha256": Property(Kind.HASH, "SHA-256 of the lower-case email, in its place", "64 hex digits"),
-    "lifetime_value": _money("collected less refunds, each payment counted once", signed=True),
-    "mrr": _money("monthly recurring revenue over all live subscriptions, null once unknown", nullable=True),
-    "name": _text("the customer's name"),
-    "phone": _text("the customer's phone"),
-    "plan": _text("plan of the largest live subscription, null without one", nullable=True),
-    "plans": Property(Kind.STRINGS, "plans of all live subscriptions"),
-    "stripe_customer_id": _text("Stripe's customer"),
-    "subscription_count": _count("how many subscriptions are live"),
-    "subscription_status": _text("status of the largest live subscription, else of the last one", nullable=True),
-    "trial_ends_at": _time("end of the running trial, null without one", nullable=True),
-}
+# --- Money ---
 
-ADDRESS: dict[str, Property] = {
-    "street": _text("both lines of it"),
-    "city": _text("city"),
-    "state": _text("state or province"),
-    "postalCode": _text("postal code"),
-    "country": _text("two-letter country code"),
-}
+Amount = Annotated[Decimal | None, money("what one billing period costs, before tax and discounts")]
+Currency = Annotated[str | None, Property(Kind.CURRENCY, "currency of every amount beside it", "ISO 4217, upper case")]
+Discount = Annotated[Decimal | None, money("what discounts took off")]
+Mrr = Annotated[
+    Decimal | None, money("the subscription's monthly recurring revenue; absent where the payload cannot tell")
+]
+MrrChange = Annotated[Decimal | None, money("by how much this event changed the subscription's mrr", signed=True)]
+PreviousMrr = Annotated[Decimal | None, money("mrr before the change")]
+RefundedTotal = Annotated[Decimal | None, money("all refunds of the charge so far")]
+Revenue = Annotated[Decimal | None, money("collected less tax and shipping; on exactly one call for each payment")]
+Shipping = Annotated[Decimal | None, money("shipping, without its tax")]
+Subtotal = Annotated[Decimal | None, money("before discounts and tax; negative where credits outweigh", signed=True)]
+Tax = Annotated[Decimal | None, money("tax", signed=True)]
+Total = Annotated[Decimal | None, money("collected; of a refund: given back")]
+Value = Annotated[Decimal | None, money("what is at stake; never revenue")]
 
-GROUP_TRAITS: dict[str, Property] = {
-    "currency": Property(Kind.CURRENCY, "currency of mrr", "ISO 4217, upper case"),
-    "mrr": _money("monthly recurring revenue of the account, null once unknown", nullable=True),
-    "plan": _text("plan of the largest live subscription, null without one", nullable=True),
-    "seats": _count("quantity over all live subscriptions"),
-    "stripe_customer_id": _text("Stripe's customer"),
-    "subscription_status": _text("status of the largest live subscription, else of the last one", nullable=True),
-}
+# --- Plans ---
+
+BillingPeriod = Annotated[str | None, text("month, year, week, day, or a number of them: 3 months")]
+Changed = Annotated[
+    Sequence[str] | None,
+    Property(Kind.STRINGS, "what changed", values=("plan", "quantity", "billing_period", "items", "discount")),
+]
+Discounted = Annotated[
+    bool | None, flag("true where discounts are known by id only, so that mrr is before discounts; else absent")
+]
+Plan = Annotated[
+    str | None, text("the plan's name: metadata `plan`, lookup key, nickname, product name, else the price id")
+]
+PreviousBillingPeriod = Annotated[str | None, text("billing_period before the change")]
+PreviousPlan = Annotated[str | None, text("plan before the change")]
+PreviousQuantity = Annotated[int | None, number("quantity before the change")]
+Quantity = Annotated[int | None, number("seats or units of the plan")]
+Status = Annotated[str | None, text("the subscription's status in Stripe")]
+TrialEndDate = Annotated[str | None, moment("end of the trial")]
+TrialPlanName = Annotated[str | None, text("the plan on trial")]
+TrialStartDate = Annotated[str | None, moment("start of the trial")]
+
+# --- The end of a subscription ---
+
+CancelledBy = Annotated[
+    str | None,
+    text("who or what ended it", values=("customer", "payment_failure", "dispute", "retention_policy")),
+]
+CancelsAt = Annotated[str | None, moment("when the subscription will end by itself")]
+Converted = Annotated[bool | None, flag("whether the trial became a paid subscription")]
+DaysActive = Annotated[int | None, number("from the subscription's start to its end", "whole days")]
+Feedback = Annotated[str | None, text("the customer's choice in the cancellation form, in Stripe's word")]
+Reason = Annotated[str | None, text("why it ended, in Stripe's word: cancellation_requested, payment_failed, …")]
+
+# --- Payments ---
+
+AfterTrial = Annotated[
+    bool | None, flag("true for the first payment after a trial, where the trial's end is known; else absent")
+]
+AttemptCount = Annotated[int | None, number("how often collecting this invoice was tried")]
+BillingReason = Annotated[
+    str | None, text("why the invoice exists, in Stripe's word: subscription_create, subscription_cycle, …")
+]
+CollectionBehavior = Annotated[
+    str | None, text("what happens to invoices while collection is paused, in Stripe's word")
+]
+Coupon = Annotated[str | None, text("the first coupon that is named")]
+FullyRefunded = Annotated[bool | None, flag("whether nothing of the charge is left")]
+Mode = Annotated[str | None, text("what the Checkout Session is for, in Stripe's word: payment, subscription or setup")]
+NextPaymentAttempt = Annotated[str | None, moment("when Stripe tries again")]
+PaymentStatus = Annotated[str | None, text("in Stripe's word: paid, unpaid or no_payment_required")]
+ProductsOmitted = Annotated[
+    int | None, number("how many products were left out because the call would be too large for Segment")
+]
+Recoverable = Annotated[bool | None, flag("whether Stripe offers a recovery url")]
+ResumesAt = Annotated[str | None, moment("when collection resumes by itself")]
+
+
+class Product(TypedDict, total=False):
+    """One entry of `products`."""
+
+    product_id: Annotated[str, text("Stripe's product, else the price")]
+    name: Annotated[str, text("the line's description, unless LineDescriptions is omit; else the plan's name")]
+    price: Annotated[Decimal, money("of one", signed=True)]
+    quantity: Annotated[int, number("how many")]
+    coupon: Annotated[str, text("the first coupon of the line")]
+
+
+Products = Annotated[
+    list[Product] | None, Property(Kind.PRODUCTS, "the lines: product_id, name, price, quantity, coupon")
+]
+
+
+class AddressTraits(TypedDict, total=False):
+    """The trait `address`, in Segment's reserved names."""
+
+    street: Annotated[str, text("both lines of it")]
+    city: Annotated[str, text("city")]
+    state: Annotated[str, text("state or province")]
+    postalCode: Annotated[str, text("postal code")]
+    country: Annotated[str, text("two-letter country code")]
+
+
+class _SharedTraits(TypedDict, total=False):
+    plan: Annotated[str | None, text("plan of the largest live subscription, null without one", nullable=True)]
+    stripe_customer_id: Annotated[str, text("Stripe's customer")]
+    subscription_status: Annotated[
+        str | None, text("status of the largest live subscription, else of the last one", nullable=True)
+    ]
+
+
+class UserTraits(_SharedTraits, total=False):
+    """The traits of an identify; None stands on the wire as null: the customer has it no more."""
+
+    address: Annotated[AddressTraits, Property(Kind.ADDRESS, "the customer's address")]
+    billing_period: Annotated[
+        str | None, text("billing period of the largest live subscription, null without one", nullable=True)
+    ]
+    cancels_at: Annotated[
+        str | None, moment("when the largest live subscription will end, null where it goes on", nullable=True)
+    ]
+    createdAt: Annotated[str | None, moment("when the customer was created in Stripe")]
+    currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr and lifetime_value", "ISO 4217, upper case")]
+    email: Annotated[str, text("the customer's email")]
+    email_sha256: Annotated[str, Property(Kind.HASH, "SHA-256 of the lower-case email, in its place", "64 hex digits")]
+    lifetime_value: Annotated[Decimal | None, money("collected less refunds, each payment counted once", signed=True)]
+    mrr: Annotated[
+        Decimal | None, money("monthly recurring revenue over all live subscriptions, null once unknown", nullable=True)
+    ]
+    name: Annotated[str, text("the customer's name")]
+    phone: Annotated[str, text("the customer's phone")]
+    plans: Annotated[list[str], Property(Kind.STRINGS, "plans of all live subscriptions")]
+    subscription_count: Annotated[int, number("how many subscriptions are live")]
+    trial_ends_at: Annotated[str | None, moment("end of the running trial, null without one", nullable=True)]
+
+
+class GroupTraits(_SharedTraits, total=False):
+    """The traits of a group call; None stands on the wire as null."""
+
+    currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr", "ISO 4217, upper case")]
+    mrr: Annotated[Decimal | None, money("monthly recurring revenue of the account, null once unknown", nullable=True)]
+    seats: Annotated[int, number("quantity over all live subscriptions")]

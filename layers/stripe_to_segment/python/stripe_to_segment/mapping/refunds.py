@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.plan import Name
+from stripe_to_segment.mapping.tracking import Event, track
 from stripe_to_segment.stripe_side import charge as read
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.money import major
@@ -14,9 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import ChargeId, Currency, FullyRefunded, OrderId, RefundedTotal, Total
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["given_back", "refunded"]
+__all__ = ["OrderRefunded", "given_back", "refunded"]
+
+
+@track("Order Refunded", when="money is given back, in part or in full")
+class OrderRefunded(Event):
+    """Segment's own name. https://segment.com/docs/connections/spec/ecommerce/v2/#order-refunded."""
+
+    order_id: OrderId
+    total: Total = None
+    currency: Currency = None
+    charge_id: ChargeId
+    refunded_total: RefundedTotal = None
+    fully_refunded: FullyRefunded
 
 
 def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -25,15 +38,15 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     amount, total = read.refunded_amount(charge, event.previous), read.refunded_total(charge)
     if not read.was_collected(charge) or (amount is not None and amount < 0):
         return
-    properties = {
-        "order_id": _order_id(event, known),
-        "total": major(amount, currency),
-        "currency": currency and currency.upper(),
-        "charge_id": text(charge.get("id")),
-        "refunded_total": major(total, currency),
-        "fully_refunded": charge.get("refunded") is True,
-    }
-    yield Fact(Name.ORDER_REFUNDED, f"{charge.get('id')}:{total}", properties)
+    told = OrderRefunded(
+        order_id=_order_id(event, known),
+        charge_id=text(charge.get("id")),
+        fully_refunded=charge.get("refunded") is True,
+        total=major(amount, currency),
+        currency=currency and currency.upper(),
+        refunded_total=major(total, currency),
+    )
+    yield Fact(told, f"{charge.get('id')}:{total}")
 
 
 def given_back(event: StripeEvent) -> tuple[str, int] | None:

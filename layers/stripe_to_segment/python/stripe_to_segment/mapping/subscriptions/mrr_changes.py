@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.subscription_state import after_of, before_of
+from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.subscription import ended_at, trial_of
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.subscription_state import State
+    from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.profile import SubscriptionRecord, Watermark
     from stripe_to_segment.stripe_side.event import StripeEvent
 

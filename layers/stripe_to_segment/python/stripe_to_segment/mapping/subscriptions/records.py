@@ -6,15 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name
-from stripe_to_segment.mapping.mrr_changes import change_of, counted, knows_better, lost_mrr, moment_of, record_in
-from stripe_to_segment.mapping.subscription_state import after_of, before_of
-from stripe_to_segment.mapping.subscriptions import bearer_of, update_facts
+from stripe_to_segment.mapping.subscriptions.mrr_changes import (
+    change_of,
+    counted,
+    knows_better,
+    lost_mrr,
+    moment_of,
+    record_in,
+)
+from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
+from stripe_to_segment.mapping.subscriptions.updates import bearer_of, update_facts
 from stripe_to_segment.profile import SubscriptionRecord
 from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, status_of, trial_of
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.subscription_state import State
+    from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.profile import Watermark
     from stripe_to_segment.stripe_side.event import StripeEvent
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import plan_name
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.money import major
 from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
 from stripe_to_segment.stripe_side.subscription import (
     Item,
@@ -21,11 +19,10 @@ from stripe_to_segment.stripe_side.subscription import (
 )
 
 if TYPE_CHECKING:
-    from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["State", "after_of", "before_of", "plan_properties"]
+__all__ = ["State", "after_of", "before_of"]
 
 
 # What the items and the monthly value of a subscription are read from.
@@ -110,23 +107,3 @@ def before_of(event: StripeEvent) -> State:
         return State(before, after.items, after.value)
     items = items_before(event.object, event.previous, before)
     return State(before, items, monthly_value(before, items))
-
-
-def plan_properties(state: State, known: Known) -> dict[str, Any]:
-    """The properties that every subscription call has; amounts in major units."""
-    main = state.main
-    if main is None:
-        return dict.fromkeys(("plan", "quantity", "billing_period", "mrr"))
-    price = main.price
-    mrr = major(state.mrr, state.currency)
-    return {
-        "plan": plan_name(price, known),
-        "price_id": price.id,
-        "product_id": price.product,
-        "quantity": state.quantity,
-        "billing_period": price.period,
-        "amount": major(state.amount, state.currency),
-        "currency": state.currency and state.currency.upper(),
-        "mrr": mrr,
-        "discounted": True if state.value.gross and mrr is not None else None,
-    }

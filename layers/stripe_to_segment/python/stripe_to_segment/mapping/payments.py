@@ -1,0 +1,87 @@
+"""The events that a payment has in common, whichever of Stripe's objects it came with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.tracking import Event, properties, track
+
+if TYPE_CHECKING:
+    from stripe_to_segment.mapping.properties import (
+        AttemptCount,
+        BillingReason,
+        CheckoutId,
+        Coupon,
+        Currency,
+        Discount,
+        InvoiceId,
+        NextPaymentAttempt,
+        OrderId,
+        Plan,
+        PriceId,
+        ProductId,
+        Products,
+        ProductsOmitted,
+        Quantity,
+        Revenue,
+        Shipping,
+        SubscriptionId,
+        Subtotal,
+        Tax,
+        Total,
+        Value,
+    )
+
+__all__ = ["OrderCompleted", "Paid", "PaymentFailed", "Unpaid"]
+
+
+@properties
+class Paid(Event):
+    """What every payment tells: its amounts, and what was bought."""
+
+    order_id: OrderId
+    total: Total = None
+    revenue: Revenue = None
+    subtotal: Subtotal = None
+    tax: Tax = None
+    shipping: Shipping = None
+    discount: Discount = None
+    coupon: Coupon = None
+    currency: Currency = None
+    products: Products = None
+    products_omitted: ProductsOmitted = None
+    invoice_id: InvoiceId = None
+    billing_reason: BillingReason = None
+    subscription_id: SubscriptionId = None
+    plan: Plan = None
+    price_id: PriceId = None
+    product_id: ProductId = None
+    quantity: Quantity = None
+
+
+@track("Order Completed", when="a purchase is paid: a one-time Checkout, or a subscription's first invoice")
+class OrderCompleted(Paid):
+    """Segment's own name, which destinations recognise. https://segment.com/docs/connections/spec/ecommerce/v2/."""
+
+    checkout_id: CheckoutId = None
+
+
+@properties
+class Unpaid(Event):
+    """What every failed attempt tells."""
+
+    order_id: OrderId
+    invoice_id: InvoiceId = None
+    subscription_id: SubscriptionId = None
+    value: Value = None
+    currency: Currency = None
+    attempt_count: AttemptCount = None
+    billing_reason: BillingReason = None
+
+
+@track("Payment Failed", when="a payment fails: each attempt at an invoice, or a Checkout's bank debit or voucher")
+class PaymentFailed(Unpaid):
+    """Each attempt is one."""
+
+    checkout_id: CheckoutId = None
+    next_payment_attempt: NextPaymentAttempt = None

@@ -1,0 +1,77 @@
+"""A cancellation that is scheduled, or taken back; why a subscription ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.subscriptions.common import Subscribed, key_of, told_of
+from stripe_to_segment.mapping.tracking import properties, track
+from stripe_to_segment.stripe_side.fields import dig, iso_time, text
+from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, ended_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import CancelledBy, CancelsAt, Feedback, Reason
+    from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = [
+    "Ending",
+    "SubscriptionCancellationScheduled",
+    "SubscriptionReactivated",
+    "cancellation_facts",
+    "with_reason",
+]
+
+CANCELLED_BY = {
+    "cancellation_requested": "customer",
+    "payment_failed": "payment_failure",
+    "payment_disputed": "dispute",
+    "canceled_by_retention_policy": "retention_policy",
+}
+
+
+@properties
+class Ending(Subscribed):
+    """Reason and feedback; the comment is the customer's own words and stays here."""
+
+    reason: Reason = None
+    feedback: Feedback = None
+    cancelled_by: CancelledBy = None
+
+
+@track("Subscription Cancellation Scheduled", when="a cancellation is scheduled")
+class SubscriptionCancellationScheduled(Ending):
+    """It goes on until then."""
+
+    cancels_at: CancelsAt = None
+
+
+@track("Subscription Reactivated", when="a scheduled cancellation is taken back")
+class SubscriptionReactivated(Subscribed):
+    """It goes on."""
+
+
+def cancellation_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+    """What an update says of a cancellation to come."""
+    was, now = (cancellation_scheduled_for(state.subscription) for state in (before, after))
+    if ended_at(after.subscription) is not None or (was is None) == (now is None):
+        return
+    if now is not None:
+        told = with_reason(told_of(SubscriptionCancellationScheduled, event, after, known), after.subscription)
+        yield Fact(replace(told, cancels_at=iso_time(now or None)), key_of(event, event.created))
+    else:
+        yield Fact(told_of(SubscriptionReactivated, event, after, known), key_of(event, event.created))
+
+
+def with_reason[E: Ending](told: E, subscription: JsonObject) -> E:
+    """The event with the reason that Stripe knows."""
+    details = subscription.get("cancellation_details")
+    reason = text(dig(details, "reason"))
+    feedback, cancelled_by = text(dig(details, "feedback")), CANCELLED_BY.get(reason or "")
+    return replace(told, reason=reason, feedback=feedback, cancelled_by=cancelled_by)

@@ -1,0 +1,50 @@
+"""Collection of invoices, paused and resumed; the subscription's status does not tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.subscriptions.common import Subscribed, key_of, told_of
+from stripe_to_segment.mapping.tracking import track
+from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import CollectionBehavior, ResumesAt
+    from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["SubscriptionCollectionPaused", "SubscriptionCollectionResumed", "collection_facts"]
+
+
+@track("Subscription Collection Paused", when="collection is paused")
+class SubscriptionCollectionPaused(Subscribed):
+    """https://docs.stripe.com/billing/subscriptions/pause-payment."""
+
+    collection_behavior: CollectionBehavior = None
+    resumes_at: ResumesAt = None
+
+
+@track("Subscription Collection Resumed", when="collection goes on")
+class SubscriptionCollectionResumed(Subscribed):
+    """By itself, or by hand."""
+
+
+def collection_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+    """What an update says of `pause_collection`."""
+    was, now = (state.subscription.get("pause_collection") for state in (before, after))
+    if bool(was) == bool(now):
+        return
+    if now:
+        told = replace(
+            told_of(SubscriptionCollectionPaused, event, after, known),
+            collection_behavior=text(dig(now, "behavior")),
+            resumes_at=iso_time(integer(dig(now, "resumes_at"))),
+        )
+        yield Fact(told, key_of(event, event.created))
+    else:
+        yield Fact(told_of(SubscriptionCollectionResumed, event, after, known), key_of(event, event.created))

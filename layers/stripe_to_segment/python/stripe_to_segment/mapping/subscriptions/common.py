@@ -1,0 +1,89 @@
+"""What every fact about a subscription tells, and how one is put together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact, plan_name
+from stripe_to_segment.mapping.tracking import Event, properties
+from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import (
+        Amount,
+        BillingPeriod,
+        Currency,
+        Discounted,
+        Mrr,
+        MrrChange,
+        Plan,
+        PriceId,
+        ProductId,
+        Quantity,
+        Status,
+        SubscriptionId,
+    )
+    from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["BearsMrrChange", "Subscribed", "bearing", "key_of", "told_of"]
+
+
+@properties
+class Subscribed(Event):
+    """The subscription and its plan, as the event leaves them."""
+
+    subscription_id: SubscriptionId
+    status: Status
+    plan: Plan = None
+    price_id: PriceId = None
+    product_id: ProductId = None
+    quantity: Quantity = None
+    billing_period: BillingPeriod = None
+    amount: Amount = None
+    currency: Currency = None
+    mrr: Mrr = None
+    discounted: Discounted = None
+
+
+@properties
+class BearsMrrChange(Subscribed):
+    """One of the facts that an event's mrr_change may stand on; it stands on exactly one of them."""
+
+    mrr_change: MrrChange = None
+
+
+def told_of[E: Subscribed](declared: type[E], event: StripeEvent, state: State, known: Known) -> E:
+    """An event about this subscription, as far as every one of them tells the same; amounts in major units."""
+    subscription_id, main = text(event.object.get("id")) or event.id, state.main
+    if main is None:
+        return declared(subscription_id=subscription_id, status=state.status)
+    mrr = major(state.mrr, state.currency)
+    return declared(
+        subscription_id=subscription_id,
+        status=state.status,
+        plan=plan_name(main.price, known),
+        price_id=main.price.id,
+        product_id=main.price.product,
+        quantity=state.quantity,
+        billing_period=main.price.period,
+        amount=major(state.amount, state.currency),
+        currency=state.currency and state.currency.upper(),
+        mrr=mrr,
+        discounted=True if state.value.gross and mrr is not None else None,
+    )
+
+
+def key_of(event: StripeEvent, once: object = "") -> str:
+    """The key of a fact about this subscription; `once` tells the times apart for what can happen more than once."""
+    return f"{text(event.object.get('id')) or event.id}:{once}"
+
+
+def bearing(fact: Fact, change: int | None, state: State) -> Fact:
+    """The fact with the event's mrr_change, in minor units."""
+    if not isinstance(fact.event, BearsMrrChange):
+        return fact
+    return replace(fact, event=replace(fact.event, mrr_change=major(change, state.currency)))

@@ -1,0 +1,49 @@
+"""A payment that could not be collected, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, key_of, told_of
+from stripe_to_segment.mapping.tracking import track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["SubscriptionPastDue", "SubscriptionRecovered", "SubscriptionUnpaid", "dunning_facts"]
+
+
+@track("Subscription Past Due", when="a renewal could not be collected")
+class SubscriptionPastDue(BearsMrrChange):
+    """It counts on. It bears a change only where a trial ended unpaid."""
+
+
+@track("Subscription Recovered", when="an overdue subscription is paid")
+class SubscriptionRecovered(BearsMrrChange):
+    """With a change where it was given up as unpaid."""
+
+
+@track("Subscription Unpaid", when="all retries failed and the subscription stays open unpaid")
+class SubscriptionUnpaid(BearsMrrChange):
+    """It counts no more."""
+
+
+def dunning_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+    """What an update's change of status says of payments."""
+    was, now = before.status, after.status
+    if was == now:
+        return
+    if now == "past_due":
+        declared: type[BearsMrrChange] = SubscriptionPastDue
+    elif was in {"past_due", "unpaid"} and now == "active":
+        declared = SubscriptionRecovered
+    elif now == "unpaid":
+        declared = SubscriptionUnpaid
+    else:
+        return
+    yield Fact(told_of(declared, event, after, known), key_of(event, event.created))

@@ -1,0 +1,82 @@
+"""Another plan, another quantity, another period, another discount."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, key_of, told_of
+from stripe_to_segment.mapping.tracking import always, properties, track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import (
+        Changed,
+        PreviousBillingPeriod,
+        PreviousMrr,
+        PreviousPlan,
+        PreviousQuantity,
+    )
+    from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["SubscriptionChanged", "SubscriptionDowngraded", "SubscriptionUpgraded", "plan_facts"]
+
+
+@properties
+class PlanChange(Subscribed):
+    """What changed, and what it was before."""
+
+    previous_plan: PreviousPlan = None
+    previous_mrr: PreviousMrr = None
+    previous_quantity: PreviousQuantity = None
+    previous_billing_period: PreviousBillingPeriod = None
+    changed: Changed = always()
+
+
+@track("Subscription Upgraded", when="the plan's monthly value goes up")
+class SubscriptionUpgraded(BearsMrrChange, PlanChange):
+    """By more seats, too."""
+
+
+@track("Subscription Downgraded", when="the plan's monthly value goes down")
+class SubscriptionDowngraded(BearsMrrChange, PlanChange):
+    """By fewer seats, too."""
+
+
+@track("Subscription Changed", when="the items differ at the same, or an unknown, monthly value")
+class SubscriptionChanged(BearsMrrChange, PlanChange):
+    """Neither up nor down."""
+
+
+def plan_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+    """What an update says of the plan. A renewal lists the same terms again, which is no change."""
+    old, new = before.value.amount, after.value.amount
+    differs = before.terms != after.terms
+    declared: type[PlanChange] = SubscriptionChanged
+    if old is not None and new is not None and old != new:
+        declared = SubscriptionUpgraded if new > old else SubscriptionDowngraded
+    elif not differs:
+        return
+    was, now = told_of(Subscribed, event, before, known), told_of(declared, event, after, known)
+    compared = {
+        "plan": was.plan != now.plan,
+        "quantity": was.quantity != now.quantity,
+        "billing_period": was.billing_period != now.billing_period,
+    }
+    changed = [name for name, is_other in compared.items() if is_other]
+    if {item.id for item in before.items} != {item.id for item in after.items} or (differs and not changed):
+        changed.append("items")
+    told = replace(
+        now,
+        changed=changed or ["discount"],
+        previous_plan=was.plan,
+        previous_mrr=was.mrr,
+        previous_quantity=was.quantity,
+        previous_billing_period=was.billing_period,
+    )
+    # A script may change one subscription twice in a second: what changed tells the two apart.
+    yield Fact(told, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))

@@ -1,0 +1,59 @@
+"""What the mapper's declarations say of events, properties and traits: for plan, schema, document and tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, get_args, get_origin, get_type_hints
+
+from stripe_to_segment.mapping import properties as types
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.properties import AddressTraits, GroupTraits, Product, Property, UserTraits
+from stripe_to_segment.mapping.tracking import EVENTS, required
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.mapping.tracking import Event
+
+__all__ = ["ADDRESS", "EVENT_PLANS", "GROUP_TRAITS", "PRODUCT", "USER_TRAITS", "EventPlan", "stated_by"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlan:
+    """One track event: when it is sent, its properties by name, and those of them that it always has."""
+
+    when: str
+    properties: Mapping[str, Property]
+    required: tuple[str, ...]
+
+
+def described(declared: type) -> dict[str, Property]:
+    """The properties of a declared event or the entries of a declared object, in the order of declaration."""
+    # The mapper imports the types of properties for the type checker alone.
+    hints = get_type_hints(declared, globalns={"ClassVar": ClassVar, **vars(types)}, include_extras=True)
+    found: dict[str, Property] = {}
+    for name, hint in hints.items():
+        said = (
+            [each for each in get_args(hint)[1:] if isinstance(each, Property)] if get_origin(hint) is Annotated else []
+        )
+        if said:
+            found[name] = said[0]
+    return found
+
+
+def stated_by(name: str) -> list[str]:
+    """The Stripe event types that state the event of this name."""
+    return [kind for kind, row in CATALOG.items() if any(event.event_name == name for event in row.events)]
+
+
+def _plan(declared: type[Event]) -> EventPlan:
+    always = required(declared)
+    every = described(declared)
+    # What is always there comes first.
+    ordered = {name: every[name] for name in sorted(declared.names, key=lambda name: name not in always)}
+    return EventPlan(declared.sent_when, ordered, always)
+
+
+EVENT_PLANS: dict[str, EventPlan] = {name: _plan(declared) for name, declared in EVENTS.items()}
+PRODUCT, ADDRESS = described(Product), described(AddressTraits)
+USER_TRAITS, GROUP_TRAITS = (dict(sorted(described(traits).items())) for traits in (UserTraits, GroupTraits))
