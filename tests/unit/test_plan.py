@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -404,3 +407,20 @@ def test_what_cannot_be_used_is_refused_with_status_2(arguments: tuple[str, ...]
 def test_the_plan_is_the_same_each_time() -> None:
     for form in ("segment", "jsonschema", "markdown"):
         assert printed("--format", form) == printed("--format", form)
+
+
+def test_the_type_checker_sees_a_slip_in_a_property(tmp_path: Path, project: Path) -> None:
+    """A property's name stood in the mapper and in the plan, and only a test of that very event saw them differ."""
+    slips = tmp_path / "slips.py"
+    slips.write_text(
+        "from stripe_to_segment.mapping.refunds import OrderRefunded\n"
+        "OrderRefunded(order_id='1', charge_id='2', fully_refunded=True, totl=None)\n"
+        "OrderRefunded(order_id='1', charge_id='2', fully_refunded=True, total='5')\n"
+        "OrderRefunded(order_id='1', charge_id='2')\n",
+        "utf-8",
+    )
+    environment = {**os.environ, "MYPYPATH": str(project / "layers/stripe_to_segment/python")}
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--strict", str(slips)]
+    said = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True).stdout  # noqa: S603 - our own code
+    for line, slip in ((2, 'Unexpected keyword argument "totl"'), (3, 'incompatible type "str"'), (4, "Missing named")):
+        assert re.search(rf"slips\.py:{line}: error: .*{slip}", said), said
