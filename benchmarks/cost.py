@@ -59,7 +59,7 @@ METRICS = 15
 # Lambda asks an idle queue from five places, and each waits twenty seconds for an answer.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 POLLERS, POLL_SECONDS = 5, 20
-# secrets.py fetches it as often, in each environment of a function; in quiet times each function has one.
+# secrets.py fetches its secret as often, in each environment of a function; in quiet times each function has one.
 SECRET_SECONDS, ENVIRONMENTS = 300, 2
 
 # Waiting is not measured here, so it is assumed, generously: Lambda bills it too.
@@ -219,8 +219,8 @@ def monthly() -> dict[str, tuple[float, float]]:
     polls = POLLERS * MONTH_SECONDS / POLL_SECONDS * SQS_REQUEST
     watch = ALARMS * ALARM_MONTH + KEY_MONTH
     return {
-        "the secret": (SECRET_MONTH, SECRET_MONTH),
-        "reading it": (0, reads),
+        "the two secrets": (2 * SECRET_MONTH, 2 * SECRET_MONTH),
+        "reading them": (0, reads),
         "asking the queue": (polls, polls),
         f"{ALARMS} alarms, and the key of their topic": (watch, watch),
         f"{METRICS} metrics": (0, METRICS * METRIC_MONTH),

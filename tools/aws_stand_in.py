@@ -19,10 +19,11 @@ from starlette.routing import Route
 from tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
     from starlette.requests import Request
+
+    from tools.local_stack import Secret
 
 __all__ = ["AwsStandIn"]
 
@@ -33,16 +34,16 @@ STATE_TABLE = "stripe-to-segment-state"
 
 
 class AwsStandIn:
-    """Queues, state table and secret at `url`, as a context manager; after leaving, all is forgotten.
+    """Queues, state table and secrets at `url`, as a context manager; after leaving, all is forgotten.
 
     Parameters
     ----------
     secret
-        What the connections secret holds.
+        What the two secrets hold.
     """
 
-    def __init__(self, secret: Mapping[str, Any]) -> None:
-        self._secret = dict(secret)
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
         self._moto = mock_aws()
         self._server = ServerThread(Starlette(routes=[Route("/{path:path}", self._serve, methods=["POST"])]))
         # By the first part of the X-Amz-Target header. Their methods depend on the operation asked for, hence Any.
@@ -64,8 +65,10 @@ class AwsStandIn:
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         )
-        made = secrets.create_secret(Name="stripe-to-segment", SecretString=json.dumps(self._secret))
-        self.secret_arn = made["ARN"]
+        self.secret_arns = {
+            f"{name.upper()}_SECRET_ARN": secrets.create_secret(Name=name, SecretString=json.dumps(content))["ARN"]
+            for name, content in (("signing", self._secret.signing), ("keys", self._secret.keys))
+        }
         self._server.start()
         return self
 
@@ -85,7 +88,7 @@ class AwsStandIn:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "stand-in",
             "AWS_SECRET_ACCESS_KEY": "stand-in",
-            "SECRET_ARN": self.secret_arn,
+            **self.secret_arns,
             "EVENTS_QUEUE_URL": self.events_queue_url,
             "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
             "STATE_TABLE": STATE_TABLE,

@@ -20,8 +20,8 @@ from stripe_to_segment.reconciling import STRIPE_KEEPS_SECONDS, Reconciliation
 from stripe_to_segment.stripe_api import StripeEvents
 from tools.moments import iso, moment
 from tools.stack_access import stop
-from tools.stack_options import AsJson, StackChoice, on_a_stack
-from tools.stripe_access import check_mode, mode_of, stripe_key
+from tools.stack_options import AsJson, StackChoice, StripeApiBase, on_a_stack
+from tools.stripe_access import check_mode, mode_of, stripe_address, stripe_key
 from tools.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -68,12 +68,13 @@ def backfill_command(  # noqa: PLR0913 - a command's options
         bool, typer.Option("--undelivered-only", help="Only events that some endpoint has not acknowledged.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing, and queue nothing.")] = False,
+    stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:
     """List Stripe's events of a time, compare them with what was delivered, and queue what is missing, oldest first.
 
     Stripe lists the events of the last 30 days. The API key is STRIPE_API_KEY's in the environment, else that of the
-    stack's secret; it needs read access to Events, and its mode decides whether live or test events are listed.
+    KeysSecret; it needs read access to Events, and its mode decides whether live or test events are listed.
     Events of connected accounts are not listed. Nothing is sent twice, however often this runs; a dead letter counts as
     missing, so redrive or purge dead letters first.
 
@@ -92,9 +93,10 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     chosen = _types(types)
     found = stack.find()
     settings = found.settings()
+    base = stripe_address(settings, stripe_api_base)
     key, whose = stripe_key(found, "read access to Events")
     check_mode(key, settings)
-    listing = StripeEvents(key, settings.stripe_api_base, chosen, undelivered=undelivered_only)
+    listing = StripeEvents(key, base, chosen, undelivered=undelivered_only)
     queue = None if dry_run else partial(enqueue, found.client("sqs"), found.output("EventsQueueUrl"))
     reconciliation = Reconciliation(listing.between, found.store(), settings, queue)
     note = f"{iso(start)} to {iso(end)}, {mode_of(key)} mode, API key from {whose}"
@@ -109,7 +111,8 @@ def backfill_command(  # noqa: PLR0913 - a command's options
         problem = str(error) or "interrupted"
     _conclude(tally, start, end, dry_run=dry_run, as_json=as_json)
     if problem:
-        repeat = _repeat(found, tally.until, end, types, undelivered_only=undelivered_only, dry_run=dry_run)
+        flags = {"undelivered_only": undelivered_only, "dry_run": dry_run}
+        repeat = _repeat(found, tally.until, end, {"types": types, "stripe-api-base": stripe_api_base}, **flags)
         stop(f"stopped at {iso(tally.until)}: {problem}\ngo on with: {repeat}", 1)
 
 
@@ -172,8 +175,8 @@ def _types(text: str) -> list[str]:
     return chosen or list(CATALOG)
 
 
-def _repeat(stack: Stack, since: int, until: int, types: str, **flags: bool) -> str:
+def _repeat(stack: Stack, since: int, until: int, given: dict[str, str], **flags: bool) -> str:
     words: list[Any] = ["stripe-to-segment", "backfill", "--since", iso(since), "--until", iso(until)]
-    words += ["--types", types] if types else []
+    words += [word for name, value in given.items() if value for word in (f"--{name}", value)]
     words += [f"--{name.replace('_', '-')}" for name, given in flags.items() if given]
     return shlex.join([*words, *stack.options])

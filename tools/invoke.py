@@ -19,6 +19,7 @@ import typer
 from tools.aws_stand_in import AwsStandIn
 from tools.built_function import NotBuiltError, read_built_function
 from tools.inputs import STDIN, read_text
+from tools.local_stack import Secret
 from tools.receiver import Receiver
 from tools.runtime import RuntimeMissingError, run
 from tools.samples import api_gateway_request, sqs_batch
@@ -91,12 +92,7 @@ def invoke(
     """
     function = read_built_function(f"{name.capitalize()}Function")
     payload = _request(content) if name == "receive" else _batch(content)
-    secret = {
-        "stripe_signing_secrets": [SAMPLE_SECRET],
-        "segment_write_key": WRITE_KEY,
-        "segment_test_write_key": WRITE_KEY,
-        "stripe_api_key": "",
-    }
+    secret = Secret((SAMPLE_SECRET,), segment_write_key=WRITE_KEY, segment_test_write_key=WRITE_KEY)
     with AwsStandIn(secret) as aws, Receiver() as segment:
         if name == "deliver":
             payload = aws.hand_out(payload)

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stripe_to_segment.errors import StripeToSegmentError
-from stripe_to_segment.settings import Settings
+from stripe_to_segment.settings import STRIPE_API
+from stripe_to_segment.stripe_api import is_live
 from tools.connections import Connections
 from tools.registering import Action, Registration, Role, plan
 from tools.stack_access import Stack, stop
-from tools.stack_options import AsJson, DryRun, StackChoice, Yes, on_a_stack
-from tools.stripe_access import VARIABLE, check_mode, mode_of, stripe_key
+from tools.stack_options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
+from tools.stripe_access import VARIABLE, check_mode, mode_of, stripe_address, stripe_key
 from tools.terminal import say, say_json, visible
 from tools.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stripe_to_segment.settings import Settings
     from tools.registering import Plan, Step
 
 __all__ = ["register_command"]
@@ -31,6 +33,7 @@ DONE = {
     Action.REPLACE: ("replace", "replaced"),
     Action.DELETE: ("delete", "deleted"),
     Action.FORGET: ("forget", "forgotten"),
+    Action.ASSIGN: ("assign", "assigned"),
 }
 
 
@@ -70,7 +73,7 @@ class Report:
 
 
 @on_a_stack
-def register_command(
+def register_command(  # noqa: PLR0913 - a command's options
     stack: StackChoice,
     *,
     rotate: Annotated[
@@ -79,17 +82,18 @@ def register_command(
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
+    stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:
-    """Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the stack's secret.
+    """Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret.
 
     The endpoint gets exactly the event types that are mapped, and the API version that the tests have; with
     ConnectEvents=accept there are two, the other for connected accounts. A second run finds nothing to do, and a run
     that was cut off is finished by the next. The signing secret is never shown; the secret's other fields stay.
 
-    The API key is STRIPE_API_KEY's in the environment, else that of the stack's secret, else it is asked for. A secret
+    The API key is STRIPE_API_KEY's in the environment, else that of the KeysSecret, else it is asked for. A secret
     key, or a restricted key with the permission 'Webhook Endpoints: Write'. It decides whether this is about live or
-    test mode: for both, run it with a key of each.
+    test mode, and the signing secret vouches for events of that mode alone: for both, run it with a key of each.
 
     An endpoint's API version cannot be changed, nor its signing secret be asked for. So where the version differs, or
     with --rotate, a new endpoint is made, its signing secret is stored, it starts to listen, and only then is the old
@@ -107,18 +111,19 @@ def register_command(
     """
     found = stack.find()
     settings = found.settings()
-    if found.local and settings.stripe_api_base == Settings().stripe_api_base:
+    if found.local and not stripe_api_base and settings.stripe_api_base == STRIPE_API:
         stop(
             "Stripe cannot reach a stack on this machine, so there is nothing to register. Let the Stripe CLI bring "
             f"its events: start with STRIPE_SECRET=$(stripe listen --print-secret) make run, then "
             f"stripe listen --forward-to {found.webhook_url}"
         )
+    base = stripe_address(settings, stripe_api_base)
     key, whose = stripe_key(found, "the permission 'Webhook Endpoints: Write'")
     check_mode(key, settings)
     report = Report(mode_of(key), found.webhook_url, dry_run, as_json)
     say(f"{report.url}, {report.mode} mode, API key from {whose}", err=True)
-    endpoints = WebhookEndpoints(key, settings.stripe_api_base)
-    connections = Connections(found.client("secretsmanager"), found.output("SecretArn"))
+    endpoints = WebhookEndpoints(key, base)
+    connections = Connections(found, livemode=is_live(key))
     roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
     made = plan(endpoints.at(report.url), connections.read(), roles, time.time(), rotate=rotate)
     if made.problems:

@@ -1,7 +1,7 @@
 """What `register` does with Stripe's endpoints: first planned, then done step by step, so that no event is lost.
 
 A new endpoint first listens for one type that hardly ever comes, and for the others only once its signing secret is in
-the stack's secret. An endpoint that replaces another says so in its metadata, and the other goes last. So wherever a
+the SigningSecret. An endpoint that replaces another says so in its metadata, and the other goes last. So wherever a
 run is cut off, the next one finds what is left to do.
 """
 
@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import StripeToSegmentError
+from stripe_to_segment.secrets import SIGNING_FIELDS
 from tools.webhook_endpoints import API_VERSION, EVENT_TYPES, Endpoint
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Action(StrEnum):
     REPLACE = "replace"
     DELETE = "delete"
     FORGET = "forget"
+    ASSIGN = "assign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Plan:
 
 
 def plan(found: Sequence[Endpoint], connected: Connected, roles: Sequence[Role], now: float, *, rotate: bool) -> Plan:
-    """Plan what makes these endpoints of the stack's URL right; `rotate` replaces each of them by a new one."""
+    """Plan what makes these endpoints of one mode with the stack's URL right; `rotate` replaces each by a new one."""
     made = Plan()
     unmarked = [each for each in found if not each.metadata.get(ROLE)]
     if Role.CONNECT in roles and len(unmarked) > 1:
@@ -85,13 +87,19 @@ def plan(found: Sequence[Endpoint], connected: Connected, roles: Sequence[Role],
             f"accounts: delete those in Stripe and run this again, it makes one for each"
         )
         return made
+    why = f"its signing secret is to vouch for {'live' if connected.livemode else 'test'} mode alone"
+    made.steps += [
+        Step(Action.ASSIGN, Role.CONNECT if each.metadata.get(ROLE) == Role.CONNECT else Role.ACCOUNT, why, each.id)
+        for each in found
+        if connected.is_misplaced(each.id)
+    ]
     for role in roles:
         mine = [each for each in found if each.metadata.get(ROLE, Role.ACCOUNT) == role]
         _plan_role(made, role, mine, connected, rotate=rotate)
     if Role.CONNECT not in roles and (idle := [each for each in found if each.metadata.get(ROLE) == Role.CONNECT]):
         made.notes.append(f"{_named(idle)} sends events of connected accounts, which ConnectEvents=refuse ignores")
     for endpoint in connected.outdated(now):
-        why = "it was replaced over a day ago: its signing secret goes out of the stack's secret"
+        why = "it was replaced over a day ago: its signing secret goes out of the SigningSecret"
         made.steps.append(Step(Action.FORGET, Role.ACCOUNT, why, endpoint))
     return made
 
@@ -127,11 +135,12 @@ def _plan_role(made: Plan, role: Role, mine: list[Endpoint], connected: Connecte
 def _plan_endpoint(made: Plan, role: Role, endpoint: Endpoint, connected: Connected, *, rotate: bool) -> None:
     if rotate:
         made.steps.append(Step(Action.REPLACE, role, "for a new signing secret", endpoint.id))
-    elif not connected.signing:
+    elif not connected.vouching and not connected.has(endpoint.id):
+        field = SIGNING_FIELDS["live" if connected.livemode else "test"]
         made.problems.append(
-            f"{endpoint.id} is registered, but the stack's secret has no signing secret, and Stripe's API tells one "
-            f"only when an endpoint is made: put it in (Stripe shows it under Workbench → Webhooks → the endpoint), "
-            f"or let --rotate replace the endpoint"
+            f"{endpoint.id} is registered, but the SigningSecret has no signing secret of its mode, and Stripe's API "
+            f"tells one only when an endpoint is made: put it in with `stripe-to-segment secret set {field}` (Stripe "
+            f"shows it under Workbench → Webhooks → the endpoint), or let --rotate replace the endpoint"
         )
     elif endpoint.version != API_VERSION:
         why = (
@@ -146,7 +155,7 @@ def _plan_endpoint(made: Plan, role: Role, endpoint: Endpoint, connected: Connec
             made.kept.append(endpoint.id)
         if not connected.has(endpoint.id):
             made.notes.append(
-                f"whether the signing secret of {endpoint.id} is in the stack's secret cannot be told, as this command "
+                f"whether the signing secret of {endpoint.id} is in the SigningSecret cannot be told, as this command "
                 f"did not put it there: if Stripe shows that deliveries fail with 400, --rotate makes sure"
             )
 
@@ -176,6 +185,7 @@ class Registration:
             Action.UPDATE: self._update,
             Action.DELETE: self._delete,
             Action.FORGET: self._forget,
+            Action.ASSIGN: self._assign,
         }
         for step in steps:
             yield step, doing[step.action](step)
@@ -209,6 +219,10 @@ class Registration:
         # Noted first: a signing secret of an endpoint that is gone would else stay for good.
         self.connections.retire(step.endpoint)
         self.endpoints.delete(step.endpoint)
+        return step.endpoint
+
+    def _assign(self, step: Step) -> str:
+        self.connections.assign(step.endpoint)
         return step.endpoint
 
     def _forget(self, step: Step) -> str:

@@ -36,7 +36,7 @@ def sign_reference_command(
 
     A reference is the user's id (in base64url where Stripe would not take its characters), an underscore, and an HMAC
     with the stack's `client_reference_key`. Your own code can make it too; docs/identity.md has it in Python and
-    JavaScript. The key is CLIENT_REFERENCE_KEY's of the environment, else that of the stack's secret.
+    JavaScript. The key is CLIENT_REFERENCE_KEY's of the environment, else that of the KeysSecret.
 
     Exit status: 0, or 2 if there is no key or a reference would be too long for Stripe.
 
@@ -48,10 +48,10 @@ def sign_reference_command(
     """
     if link and not _is_link(link):
         stop("--link takes the https:// address of a Payment Link, such as https://buy.stripe.com/…")
-    key = os.environ.get(VARIABLE, "").strip() or stack.find().secrets().client_reference_key
+    key = os.environ.get(VARIABLE, "").strip() or stack.find().keys().client_reference_key
     if not key:
         stop(
-            "the stack's secret has no client_reference_key: put a long random text there with "
+            "the KeysSecret has no client_reference_key: put a long random text there with "
             f"`stripe-to-segment secret set client_reference_key`, or set {VARIABLE}"
         )
     for user in [line.strip() for line in sys.stdin if line.strip()] if users == [STDIN] else users:

@@ -9,13 +9,13 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.key_shapes import SAMPLE_SECRET
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# The sample secret signs the sample requests in events/, and is what `make invoke` configures.
 __all__ = ["SAMPLE_SECRET", "sign"]
-
-# Opens nothing: it signs the sample requests in events/ and is what the tests and `make invoke` configure.
-SAMPLE_SECRET = "whsec_sampleRequestsOnly0123456789abcdef"  # noqa: S105
 
 
 def sign(body: bytes, secret: str | Iterable[str], timestamp: int) -> str:

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
-from stripe_to_segment.secrets import read_secret
+from stripe_to_segment.secrets import KeysReader, read_signing_secrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.store import DynamoStore
 from tools.local_stack.deployment import client_maker
 from tools.local_stack.emulator import Access
+from tools.secret.document import StackSecret
 from tools.stack_file import read_stack_file
 from tools.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from stripe_to_segment.secrets import Secrets
+    from stripe_to_segment.secrets import Keys, SigningSecrets
     from stripe_to_segment.settings import Settings
 
 __all__ = [
@@ -88,10 +89,20 @@ class Stack:
         found = self.client("lambda").get_function_configuration(FunctionName=function)
         return settings_from(found.get("Environment", {}).get("Variables", {}))
 
-    def secrets(self) -> Secrets:
-        """What its secret holds."""
-        answer = self.client("secretsmanager").get_secret_value(SecretId=self.output("SecretArn"))
-        return read_secret(answer["SecretString"])
+    def secret(self, name: str) -> StackSecret:
+        """Its SigningSecret or its KeysSecret."""
+        return StackSecret(self.client("secretsmanager"), self.output(f"{name}Arn"), name)
+
+    def signing_secrets(self) -> SigningSecrets:
+        """The signing secrets as `receive` reads them."""
+        text, _ = self.secret("SigningSecret").text()
+        return read_signing_secrets(text, strict=not self.local)
+
+    def keys(self) -> Keys:
+        """The keys as `deliver` and `reconcile` read them: what was not moved yet included."""
+        texts = {secret.arn: secret.text()[0] for secret in map(self.secret, ("SigningSecret", "KeysSecret"))}
+        former = "" if self.parameters.get("SigningSecretArn") else self.output("SigningSecretArn")
+        return KeysReader(texts.__getitem__, self.output("KeysSecretArn"), former)()
 
 
 def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -> Stack:
@@ -150,6 +161,9 @@ def reporting_errors() -> Iterator[None]:
         yield
     except (StackAccessError, StripeToSegmentError, ConfigurationError) as error:
         stop(str(error))
+    except ParamValidationError:
+        # Its text quotes what was to be sent, a secret for instance.
+        stop("AWS's client does not send this: what was given has a shape that AWS does not take")
     except (BotoCoreError, ClientError) as error:
         operation = getattr(error, "operation_name", "")
         stop(f"AWS refused {operation}: {code_of(error)}" if operation else f"AWS did not answer: {error}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from stripe_to_segment.settings import STRIPE_API
 from tools.stack_access import find_stack, reporting_errors
 
 if TYPE_CHECKING:
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
     from tools.stack_access import Stack
 
-__all__ = ["AsJson", "DryRun", "StackChoice", "Yes", "on_a_stack"]
+__all__ = ["AsJson", "DryRun", "StackChoice", "StripeApiBase", "Yes", "on_a_stack"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for a program to read.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
+StripeApiBase = Annotated[
+    str,
+    typer.Option(metavar="URL", help="Send the API key to this address instead of Stripe's.", show_default=STRIPE_API),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

@@ -17,13 +17,13 @@ from stripe_to_segment.observability import logger, metrics
 from stripe_to_segment.queueing import Queues, records_of
 from stripe_to_segment.reporting import report, summary
 from stripe_to_segment.retrying import delay, given_up
-from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment.secrets import KeysReader, SecretSource
 from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
 from stripe_to_segment.store import DynamoStore
-from stripe_to_segment.stripe_api import StripeReader
+from stripe_to_segment.stripe_api import StripeReader, usable_key
 from stripe_to_segment.verdicts import Fate, Verdicts
 
 # What is hopeless comes again where it could not be put away.
@@ -45,8 +45,12 @@ def secrets_manager() -> Any:
 
 
 session = patient_session()
-secret = SecretSource(lambda: secrets_manager().get_secret_value(SecretId=settings.secret_arn)["SecretString"])
-reader = StripeReader(lambda: secret.get().stripe_api_key, settings.stripe_api_base)
+secret = SecretSource(
+    KeysReader(
+        lambda arn: aws.secret_text(secrets_manager(), arn), settings.keys_secret_arn, settings.former_secret_arn
+    )
+)
+reader = StripeReader(lambda: usable_key(secret.get(), settings), settings.stripe_api_base)
 
 
 @cache

@@ -11,14 +11,16 @@ from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError, code_of
 from stripe_to_segment.observability import count, logger, metrics
 from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
-from stripe_to_segment.secrets import SecretSource
-from stripe_to_segment.settings import settings_from_environment
+from stripe_to_segment.secrets import SecretSource, SigningSecrets, read_signing_secrets
+from stripe_to_segment.settings import on_this_machine, settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
 
 METRIC_OF = {"queue": "EventsQueued", "ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
 
 # Refusals that a wrong signing secret or a wrong clock can explain. Whoever sends no signature at all is not Stripe.
-DOUBTFUL = frozenset({"wrong", "stale", "future"})
+DOUBTFUL = frozenset({"wrong", "stale", "future", "wrong_mode"})
+# What a secret that was filled, rotated or sorted since it was cached would mend.
+MENDED_BY_A_REFRESH = frozenset({"wrong", "wrong_mode", "no_secret", "unusable_secret"})
 
 settings = settings_from_environment()
 
@@ -29,7 +31,16 @@ def secrets_manager() -> Any:
     return aws.client("secretsmanager")
 
 
-secret = SecretSource(lambda: secrets_manager().get_secret_value(SecretId=settings.secret_arn)["SecretString"])
+def signing_secrets() -> SigningSecrets:
+    """The signing secrets as they are now; says how many texts in their place are none."""
+    text = aws.secret_text(secrets_manager(), settings.signing_secret_arn)
+    found = read_signing_secrets(text, strict=not on_this_machine())
+    if found.refused:
+        logger.error("some signing secrets are not used: they are none", extra={"refused": dict(found.refused)})
+    return found
+
+
+secret = SecretSource(signing_secrets)
 
 
 @cache
@@ -60,8 +71,7 @@ def _examined(request: dict[str, Any], body: bytes | None) -> Reply:
     try:
         signature = header_of(request, "stripe-signature")
         reply = examine(body, signature, secret.get(), settings, time.time())
-        # The secret may have been filled or rotated since it was cached.
-        if reply.reason in {"wrong", "no_secret"} and secret.refresh():
+        if reply.reason in MENDED_BY_A_REFRESH and secret.refresh():
             reply = examine(body, signature, secret.get(), settings, time.time())
     except ConfigurationError as error:
         return Reply(503, "unready", "bad_secret", str(error))
@@ -94,3 +104,5 @@ def _note(reply: Reply) -> None:
     count(METRIC_OF[reply.outcome])
     if reply.outcome == "refused" and reply.reason in DOUBTFUL:
         count("SignaturesRefused")
+    if reply.reason == "wrong_mode":
+        count("WrongMode")

@@ -14,10 +14,10 @@ from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import count, logger, metrics
 from stripe_to_segment.reconciling import Reconciliation, window
-from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment.secrets import KeysReader, SecretSource
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.store import DynamoStore
-from stripe_to_segment.stripe_api import StripeEvents, is_live
+from stripe_to_segment.stripe_api import StripeEvents, is_live, usable_key
 from stripe_to_segment.stripe_side.event import scope_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ MOST_REQUESTS = 500
 
 settings = settings_from_environment()
 secret = SecretSource(
-    lambda: aws.client("secretsmanager").get_secret_value(SecretId=settings.secret_arn)["SecretString"]
+    KeysReader(
+        lambda arn: aws.secret_text(aws.client("secretsmanager"), arn),
+        settings.keys_secret_arn,
+        settings.former_secret_arn,
+    )
 )
 
 
@@ -46,10 +50,10 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Go on where the last run stopped, as far as time allows; what is left is the next run's."""
     # A run that finds nothing shows too that it ran.
     count("EventsReconciled", 0)
-    secrets = secret.get()
-    key, chosen = secrets.stripe_api_key, replace(settings, client_reference_key=secrets.client_reference_key)
+    keys = secret.get()
+    key, chosen = usable_key(keys, settings), replace(settings, client_reference_key=keys.client_reference_key)
     if not key:
-        logger.error("not reconciled: the secret has no stripe_api_key; a key with read access to Events is enough")
+        logger.error("not reconciled: the KeysSecret has no stripe_api_key; a key with read access to Events is enough")
         count("ReconcileNotReady")
         return {"outcome": "not_ready"}
     scope, circuit = scope_of(None, livemode=is_live(key)), circuit_name(livemode=is_live(key))

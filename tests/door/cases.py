@@ -26,6 +26,7 @@ KINDS: tuple[Callable[[Random], Case], ...] = (
     stripes.strange_letters,
     stripes.duplicate_keys,
     stripes.rotation,
+    stripes.of_a_mode,
     stripes.queue_refuses,
     stripes.no_secret,
     stripes.bent,

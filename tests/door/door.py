@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.secrets import SecretSource
-from tests.unit.edges import SecretsManager, Spoken, Sqs, load_function, speaking
+from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function, speaking
 from tools.samples import api_gateway_request
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRIVATE", "QUEUE", "SECRET", "Door", "open_door"]
 
-SECRET = "whsec_test"
+SECRET = a_signing_secret("test")
 QUEUE = "https://sqs/events"
 # Nothing with this in it may reach a log.
 PRIVATE = "DoNotLogThis"
@@ -41,7 +41,11 @@ class Door:
         return {"sqs": self.sqs, "secretsmanager": self.secrets}[service]
 
     def rotate(self, *secrets: str) -> None:
-        self.secrets.text = json.dumps({"stripe_signing_secrets": list(secrets)})
+        self.hold(stripe_signing_secrets=list(secrets))
+
+    def hold(self, **content: Any) -> None:
+        """Let the SigningSecret hold this."""
+        self.secrets.text = json.dumps(content)
 
     def forget_secret(self) -> None:
         """As a new instance of the function, which has not read the secret yet."""
@@ -67,7 +71,7 @@ class Door:
 @contextmanager
 def open_door(**environment: str) -> Iterator[Door]:
     with pytest.MonkeyPatch.context() as patch, speaking() as spoken:
-        for name, value in {"SECRET_ARN": "arn:secret", "EVENTS_QUEUE_URL": QUEUE, **environment}.items():
+        for name, value in {"SIGNING_SECRET_ARN": "arn:secret", "EVENTS_QUEUE_URL": QUEUE, **environment}.items():
             patch.setenv(name, value)
         door = Door(spoken)
         patch.setattr("stripe_to_segment.aws.client", door.client)

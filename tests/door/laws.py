@@ -96,18 +96,22 @@ def _proven(body: bytes, case: Case) -> bool:
             continue
         given = set(re.findall(r"(?:^|,)v1=([0-9a-f]{64})(?=[,=]|$)", header))
         signed = f"{int(moment[1])}.".encode() + body
-        secrets = [*_secrets(case.holds), *_secrets(case.knew)]
+        secrets = [*_secrets(case.holds, body), *_secrets(case.knew, body)]
         if given & {hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets}:
             return True
     return False
 
 
-def _secrets(text: str | None) -> list[str]:
+def _secrets(text: str | None, body: bytes = b"") -> list[str]:
+    """The signing secrets that this text holds, of those with a mode only those of the event's, where there is one."""
     try:
-        found = json.loads(text or "")["stripe_signing_secrets"]
-    except (ValueError, KeyError, TypeError):
+        content = {name: value for name, value in json.loads(text or "").items() if isinstance(value, list)}
+    except (ValueError, AttributeError):
         return []
-    return [secret for secret in found if isinstance(secret, str) and secret.strip()]
+    fields = {"stripe_signing_secrets", "stripe_live_signing_secrets", "stripe_test_signing_secrets"}
+    if body:
+        fields.discard(f"stripe_{'test' if json.loads(body).get('livemode') is True else 'live'}_signing_secrets")
+    return [each for name in fields for each in content.get(name, []) if isinstance(each, str) and each.strip()]
 
 
 def _told_too_much(said: str, case: Case) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.catalog import CATALOG
 from tests.door.door import PRIVATE
+from tests.unit.edges import a_signing_secret
 from tools.samples import samples
 from tools.signing import sign
 
@@ -37,7 +38,7 @@ __all__ = [
 
 NOW = 1_795_000_000
 # Each with a mark, so that a log or an answer that quotes one is found out.
-OLD, NEW, FOREIGN = (f"whsec_{PRIVATE}{name}" for name in ("Old", "New", "Foreign"))
+OLD, NEW, FOREIGN = (a_signing_secret(name, PRIVATE) for name in ("old", "new", "foreign"))
 HEADER = "stripe-signature"
 OK, REFUSED = frozenset({200}), frozenset({400})
 

@@ -86,6 +86,18 @@ def rotation(draw: Random) -> Case:
     return replace(case, knew=json.dumps({"stripe_signing_secrets": [OLD]}), ago=ago)
 
 
+def of_a_mode(draw: Random) -> Case:
+    """Each mode has a secret of its own; whoever knows the other one does not get in."""
+    event = event_of(draw)
+    live = event["livemode"] = draw.random() < 0.5
+    holds = json.dumps({"stripe_live_signing_secrets": [OLD], "stripe_test_signing_secrets": [NEW]})
+    body = written(event, draw)
+    own, other = (OLD, NEW) if live else (NEW, OLD)
+    signers = draw.choice([[own], [own, FOREIGN], [other, own], [other], [other, FOREIGN]])
+    case = Case(request_of(body, sign(body, signers, NOW), draw), OK, wanted(event), holds)
+    return case if own in signers else replace(case, answers=REFUSED, queues=False)
+
+
 def queue_refuses(draw: Random) -> Case:
     event = event_of(draw)
     answers = frozenset({503}) if wanted(event) else OK

@@ -21,11 +21,11 @@ makers = [name for name in ("secrets_manager", "sqs", "store", "queues") if hasa
 
 def state() -> dict[str, object]:
     pools = [adapter.poolmanager.pools for adapter in set(session.adapters.values())] if session else []
-    return {"secret": app.secret._secrets is not None, "connections": sum(len(pool) for pool in pools)}
+    return {"secret": app.secret._held is not None, "connections": sum(len(pool) for pool in pools)}
 
 
 def serve() -> None:
-    app.secret._secrets = object()
+    app.secret._held = object()
     if session:
         session.get_adapter("http://127.0.0.1").poolmanager.connection_from_url("http://127.0.0.1")
     random.seed(SEED)

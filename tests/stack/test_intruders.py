@@ -70,7 +70,7 @@ def archive() -> bytes:
 
 def attempts(stack: LocalStack, clients: Any) -> Iterator[tuple[str, Any]]:
     """What is worth a try, in each of AWS's protocols."""
-    secret, function = stack.deployment.output("SecretArn"), stack.receive_function
+    secret, function = stack.deployment.output("SigningSecretArn"), stack.receive_function
     role = f"arn:aws:iam::{ACCOUNT}:role/{stack.deployment.resource('ReceiveRole')}"
     code = {"ZipFile": archive()}
     functions, iam = clients("lambda"), clients("iam")
@@ -155,7 +155,7 @@ def test_the_emulators_own_interface_is_closed_to_who_signs_nothing(stack: Local
 def test_the_webhooks_address_is_no_way_around_the_key(stack: LocalStack) -> None:
     """Who left the route's path out was taken for the root user of whatever service the headers named."""
     headers = {"X-Amz-Target": "secretsmanager.GetSecretValue", "Content-Type": "application/x-amz-json-1.1"}
-    body = json.dumps({"SecretId": stack.deployment.output("SecretArn")})
+    body = json.dumps({"SecretId": stack.deployment.output("SigningSecretArn")})
     api = stack.deployment.resource("WebhookApi")
     for path in ("", "/", f"/{api}", f"/{api}/", "//x", f"/{api}/webhooks/stripe", f"/{api}/x", "/none/x"):
         answer = requests.post(f"{stack.endpoint_url}/_aws/execute-api{path}", data=body, headers=headers, timeout=5)

@@ -159,7 +159,11 @@ def on_secrets(stack: LocalStack, neighbour: str) -> Tries:
     ]
     return {
         f"{name}: {operation}": ("secretsmanager", operation, {"SecretId": secret, **more})
-        for name, secret in {"secret": stack.deployment.output("SecretArn"), "neighbour's secret": neighbour}.items()
+        for name, secret in {
+            "signing secret": stack.deployment.output("SigningSecretArn"),
+            "keys secret": stack.deployment.output("KeysSecretArn"),
+            "neighbour's secret": neighbour,
+        }.items()
         for operation, more in operations
     }
 
@@ -239,9 +243,11 @@ def on_the_rest(stack: LocalStack) -> Tries:
 
 # What each role may do, all of it; docs/permissions.md says why.
 MAY = {
-    "ReceiveRole": {"secret: get_secret_value", "events queue: send_message"},
+    "ReceiveRole": {"signing secret: get_secret_value", "events queue: send_message"},
     "DeliverRole": {
-        "secret: get_secret_value",
+        "keys secret: get_secret_value",
+        # Where an earlier release kept the keys.
+        "signing secret: get_secret_value",
         "events queue: receive_message",
         "events queue: delete_message",
         "events queue: change_message_visibility",
@@ -253,14 +259,16 @@ MAY = {
         "state table: update_item",
     },
     "ReconcileRole": {
-        "secret: get_secret_value",
+        "keys secret: get_secret_value",
+        "signing secret: get_secret_value",
         "events queue: send_message",
         "state table: batch_get_item",
         "state table: put_item of a bookmark",
     },
 }
 # Left to tests/template: the emulator does not know dynamodb:LeadingKeys, which a condition is about, and knows the
-# ARN of a log group only without the ":*" that AWS asks for.
+# ARN of a log group only without the ":*" that AWS asks for. Nor does it know secretsmanager:VersionStage, so that
+# nothing is tried of older versions.
 UNTRIED = {
     "ReceiveRole": {"Receive's log: create_log_stream"},
     "DeliverRole": {"Deliver's log: create_log_stream"},

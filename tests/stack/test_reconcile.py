@@ -38,12 +38,17 @@ def stripe(local: Local, stripe_list: StripeList) -> Iterator[StripeList]:
     """Stripe's list, empty, and its key in the stack's secret."""
     stripe_list.clear()
     local.stack.put_secret(Secret(stripe_api_key=KEY))
+    AT[:] = ["--stripe-api-base", stripe_list.url]
     yield stripe_list
     local.stack.put_secret(Secret())
 
 
+# Where the imitation of Stripe is: the stack's own setting is not enough for a key to go there.
+AT: list[str] = []
+
+
 def backfill(*words: str) -> Any:
-    result = CliRunner().invoke(app, ["backfill", "--since", "30d", "--local", "--json", *words])
+    result = CliRunner().invoke(app, ["backfill", "--since", "30d", "--local", "--json", *words, *AT])
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 

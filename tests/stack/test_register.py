@@ -26,7 +26,8 @@ def test_a_registered_endpoints_events_are_taken(
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     stripe_list.clear()
     try:
-        registered = CliRunner().invoke(app, ["register", "--local", "--json"])
+        base = ["--stripe-api-base", stripe_list.url]
+        registered = CliRunner().invoke(app, ["register", "--local", "--json", *base])
         assert registered.exit_code == 0, registered.output
         (endpoint,) = stripe_list.webhooks.endpoints.values()
         assert endpoint["url"] == local.stack.webhook_url
@@ -38,7 +39,7 @@ def test_a_registered_endpoints_events_are_taken(
         local.wait(local.calls, "the event is delivered")
         local.wait_until_idle()
         assert local.post("customer.created").status == 200, "the secret that was there before is still good"
-        again = CliRunner().invoke(app, ["register", "--local"])
+        again = CliRunner().invoke(app, ["register", "--local", *base])
         assert again.stdout.startswith(f"nothing to do: {endpoint['id']}"), again.output
     finally:
         local.wait_until_idle()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """The translated template.
@@ -45,6 +48,38 @@ class Template:
     def default(self, parameter: str) -> str:
         """The default of a parameter."""
         return str(self.body["Parameters"][parameter]["Default"])
+
+    def given(self, **values: str) -> Template:
+        """As it is deployed with these values of parameters: what a condition leaves out is gone. References stay."""
+        parameters = {name: self.default(name) for name in self.body["Parameters"]} | values
+
+        def holds(condition: Any) -> bool:
+            ((kind, said),) = condition.items()
+            if kind == "Condition":
+                return holds(self.body["Conditions"][said])
+            if kind == "Fn::Equals":
+                first, second = (parameters[each["Ref"]] if isinstance(each, dict) else str(each) for each in said)
+                return bool(first == second)
+            return not holds(said[0]) if kind == "Fn::Not" else all(map(holds, said))
+
+        def decided(part: Any) -> Any:
+            if isinstance(part, dict) and "Fn::If" in part:
+                name, yes, no = part["Fn::If"]
+                return decided(yes if holds({"Condition": name}) else no)
+            if isinstance(part, dict):
+                found = {name: decided(inner) for name, inner in part.items()}
+                return {name: inner for name, inner in found.items() if inner != NO_VALUE}
+            return [each for each in map(decided, part) if each != NO_VALUE] if isinstance(part, list) else part
+
+        body = {name: section for name, section in self.body.items() if name != "Conditions"}
+        for section in ("Resources", "Outputs"):
+            kept = {
+                name: part
+                for name, part in body[section].items()
+                if "Condition" not in part or holds({"Condition": part["Condition"]})
+            }
+            body[section] = decided(kept)
+        return Template(body)
 
     def variables(self, function: str) -> dict[str, Any]:
         """The environment variables of a function."""

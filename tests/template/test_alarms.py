@@ -61,14 +61,16 @@ def emitted() -> dict[str, set[str]]:
     found = {name: _counted(PROJECT / f"functions/{name}") for name in ("receive", "deliver", "reconcile")}
     found["deliver"] |= _counted(PROJECT / "layers/stripe_to_segment/python")
     found["deliver"] |= {*METRIC_OF.values(), *(f"Identity.{rung}" for rung in Rung)}
-    return found
+    # Each function has a secret.
+    secrets = _counted(PROJECT / "layers/stripe_to_segment/python/stripe_to_segment", "secrets.py")
+    return {name: names | secrets for name, names in found.items()}
 
 
 @cache
-def _counted(folder: Path) -> set[str]:
+def _counted(folder: Path, files: str = "*.py") -> set[str]:
     """The names in `count("…")` and `measure("…")`, and those of a table METRIC_OF."""
     names = set()
-    for path in folder.rglob("*.py"):
+    for path in folder.rglob(files):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"count", "measure"}:
                 names |= {each.value for each in node.args[:1] if isinstance(each, ast.Constant)}

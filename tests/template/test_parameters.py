@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 # Read by Powertools, not by the package's settings.
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 # Settings whose value is a resource of the stack, or its name.
-OF_THE_STACK = {"SECRET_ARN", "EVENTS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "SOURCE_NAME"}
+OF_THE_STACK = {
+    *("SIGNING_SECRET_ARN", "KEYS_SECRET_ARN", "FORMER_SECRET_ARN"),
+    *("EVENTS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "SOURCE_NAME"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,58 @@ def test_an_endpoint_that_would_show_the_write_key_is_refused(template: Template
     assert not re.fullmatch(template.body["Parameters"]["SegmentEndpoint"]["AllowedPattern"], address)
 
 
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:team/stripe-AbC123"
+
+
+@pytest.mark.parametrize("parameter", ["SigningSecretArn", "KeysSecretArn"])
+def test_a_given_secret_is_named_by_its_whole_arn(template: Template, parameter: str) -> None:
+    """Without the six characters at its end the policy would match nothing, or another secret."""
+    pattern = template.body["Parameters"][parameter]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, arn) for arn in ("", SECRET, SECRET.replace("aws:", "aws-us-gov:", 1)))
+    wrong = [
+        SECRET[:-7],
+        SECRET[:-1],
+        f"{SECRET}*",
+        "team/stripe",
+        SECRET.replace("secretsmanager", "ssm"),
+        f"{SECRET} ",
+    ]
+    assert not any(re.fullmatch(pattern, arn) for arn in wrong)
+
+
+def test_a_given_key_is_named_by_its_arn_and_not_by_an_alias(template: Template) -> None:
+    """A policy on an alias grants nothing: https://docs.aws.amazon.com/kms/latest/developerguide/alias-access.html."""
+    pattern = template.body["Parameters"]["KmsKeyArn"]["AllowedPattern"]
+    key = "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    assert all(re.fullmatch(pattern, arn) for arn in ("", key))
+    assert not any(re.fullmatch(pattern, arn) for arn in (key.replace("key/mrk-", "alias/"), "alias/mine", key[8:]))
+
+
+def test_the_parameters_name_the_functions_secrets(template: Template) -> None:
+    made, given = template.given(), template.given(SigningSecretArn=SECRET, KeysSecretArn=SECRET)
+    own = {"Fn::GetAtt": ["ConnectionsSecret", "Id"]}
+    keys = {"Fn::GetAtt": ["KeysSecret", "Id"]}
+    assert made.variables("ReceiveFunction")["SIGNING_SECRET_ARN"] == own
+    assert given.variables("ReceiveFunction")["SIGNING_SECRET_ARN"] == {"Ref": "SigningSecretArn"}
+    for function in ("DeliverFunction", "ReconcileFunction"):
+        assert made.variables(function)["KEYS_SECRET_ARN"] == keys
+        assert made.variables(function)["FORMER_SECRET_ARN"] == own
+        assert given.variables(function)["KEYS_SECRET_ARN"] == {"Ref": "KeysSecretArn"}
+        assert given.variables(function)["FORMER_SECRET_ARN"] == ""
+    assert made.body["Outputs"]["SigningSecretArn"]["Value"] == own
+    assert given.body["Outputs"]["KeysSecretArn"]["Value"] == {"Ref": "KeysSecretArn"}
+
+
+def test_a_key_that_would_go_elsewhere_is_asked_about_before_anything_is_deployed(template: Template) -> None:
+    (assertion,) = template.body["Rules"]["ApiKeyGoesToStripe"]["Assertions"]
+    trusted, stripes = assertion["Assert"]["Fn::Or"]
+    assert trusted == {"Fn::Equals": [{"Ref": "TrustStripeApiBase"}, "true"]}
+    addresses, asked = stripes["Fn::Contains"]
+    assert asked == {"Ref": "StripeApiBase"}
+    assert {settings_from({"STRIPE_API_BASE": each}).sends_api_key for each in addresses} == {True}
+    assert "set TrustStripeApiBase to true" in assertion["AssertDescription"]
+
+
 @pytest.mark.parametrize("schedule", ["", "rate(1 hour)", "rate(6 hours)", "rate(30 minutes)", "cron(0 4 * * ? *)"])
 def test_a_schedule_is_a_rate_or_a_cron_expression(template: Template, schedule: str) -> None:
     assert re.fullmatch(template.body["Parameters"]["ReconcileSchedule"]["AllowedPattern"], schedule)
@@ -118,7 +173,8 @@ def test_the_outputs_are_what_the_next_steps_need(template: Template) -> None:
         "WebhookUrl",
         "EventsQueueUrl",
         "DeadLetterQueueUrl",
-        "SecretArn",
+        "SigningSecretArn",
+        "KeysSecretArn",
         "StateTableName",
         "ReceiveFunctionName",
         "DeliverFunctionName",

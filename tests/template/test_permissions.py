@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +12,13 @@ if TYPE_CHECKING:
 
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+READ = {"secretsmanager:GetSecretValue"}
+CURRENT = {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
+ROLES = ["ReceiveRole", "DeliverRole", "ReconcileRole"]
 
 RECEIVE = {
     "EventsQueue.Arn": {"sqs:SendMessage"},
-    "ConnectionsSecret.Id": {"secretsmanager:GetSecretValue"},
+    "ConnectionsSecret.Id": READ,
     "ReceiveLogGroup.Arn": LOG,
     "*": TRACES,
 }
@@ -27,7 +31,9 @@ DELIVER = {
     },
     "DeadLetterQueue.Arn": {"sqs:SendMessage"},
     "StateTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-    "ConnectionsSecret.Id": {"secretsmanager:GetSecretValue"},
+    "KeysSecret.Id": READ,
+    # Where an earlier release kept the keys.
+    "ConnectionsSecret.Id": READ,
     "DeliverLogGroup.Arn": LOG,
     "*": TRACES,
 }
@@ -36,7 +42,9 @@ DELIVER = {
 RECONCILE = {
     "EventsQueue.Arn": {"sqs:SendMessage"},
     "StateTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:PutItem"},
-    "ConnectionsSecret.Id": {"secretsmanager:GetSecretValue"},
+    "KeysSecret.Id": READ,
+    # Where an earlier release kept the keys.
+    "ConnectionsSecret.Id": READ,
     "ReconcileLogGroup.Arn": LOG,
     "*": TRACES,
 }
@@ -48,26 +56,121 @@ def allowed(template: Template, role: str) -> dict[str, set[str]]:
     for statement in template.statements(role):
         assert statement["Effect"] == "Allow"
         resource: Any = statement["Resource"]
-        name = resource if isinstance(resource, str) else ".".join(resource["Fn::GetAtt"])
+        name = resource if isinstance(resource, str) else str(resource.get("Ref") or resource.get("Fn::Sub") or "")
+        name = name or ".".join(resource["Fn::GetAtt"])
         actions = statement["Action"]
         found.setdefault(name, set()).update([actions] if isinstance(actions, str) else actions)
     return found
 
 
-def test_receive_may_queue_read_its_secret_log_and_trace(template: Template) -> None:
-    assert allowed(template, "ReceiveRole") == RECEIVE
+def test_receive_may_queue_read_the_signing_secrets_log_and_trace(template: Template) -> None:
+    assert allowed(template.given(), "ReceiveRole") == RECEIVE
 
 
-def test_deliver_may_work_its_queue_put_aside_remember_read_its_secret_log_and_trace(template: Template) -> None:
-    assert allowed(template, "DeliverRole") == DELIVER
+def test_deliver_may_work_its_queue_put_aside_remember_read_the_keys_log_and_trace(template: Template) -> None:
+    assert allowed(template.given(), "DeliverRole") == DELIVER
 
 
-def test_reconcile_may_queue_look_up_note_how_far_it_is_read_its_secret_log_and_trace(template: Template) -> None:
-    assert allowed(template, "ReconcileRole") == RECONCILE
+def test_reconcile_may_queue_look_up_note_how_far_it_is_read_the_keys_log_and_trace(template: Template) -> None:
+    assert allowed(template.given(), "ReconcileRole") == RECONCILE
+
+
+# --- Secrets ---
+
+
+@pytest.mark.parametrize("values", [{}, {"SigningSecretArn": "a"}, {"KeysSecretArn": "b"}, {"KmsKeyArn": "c"}])
+def test_the_function_on_the_internet_has_nothing_to_do_with_the_keys(
+    template: Template, values: dict[str, str]
+) -> None:
+    """Whoever got into it could send to Segment, and read from Stripe, in the company's name."""
+    found = template.given(**values)
+    told = json.dumps([found.properties("ReceiveRole"), found.variables("ReceiveFunction")])
+    assert "KeysSecret" not in told
+    assert "KEYS" not in told
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("values", [{}, {"SigningSecretArn": "a", "KeysSecretArn": "b"}])
+def test_a_role_reads_the_current_version_of_a_secret_and_no_older_one(
+    template: Template, role: str, values: dict[str, str]
+) -> None:
+    """Older versions of the SigningSecret may hold the keys of an earlier release.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
+    """
+    reads = [
+        each for each in template.given(**values).statements(role) if each["Action"] == "secretsmanager:GetSecretValue"
+    ]
+    assert reads
+    assert all(each["Condition"] == CURRENT for each in reads)
+
+
+def test_given_secrets_take_the_place_of_those_that_are_made(template: Template) -> None:
+    found = template.given(SigningSecretArn="a", KeysSecretArn="b")
+    assert not found.of_type("AWS::SecretsManager::Secret")
+    receive, deliver = allowed(found, "ReceiveRole"), allowed(found, "DeliverRole")
+    assert receive["SigningSecretArn"] == READ
+    assert deliver["KeysSecretArn"] == allowed(found, "ReconcileRole")["KeysSecretArn"] == READ
+    assert "SigningSecretArn" not in deliver, "there is no earlier release's secret behind it"
+    half = template.given(KeysSecretArn="b")
+    assert allowed(half, "DeliverRole").items() >= {"KeysSecretArn": READ, "ConnectionsSecret.Id": READ}.items()
+
+
+# --- Keys of the deployer's own ---
+
+
+def kms(template: Template, role: str) -> list[tuple[str, set[str], dict[str, Any]]]:
+    """What a role may do with keys: the action, by way of which services, and what else is asked."""
+    found = []
+    for statement in template.statements(role):
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        if actions[0].startswith("kms:"):
+            asked = dict(statement["Condition"]["StringEquals"])
+            services = asked.pop("kms:ViaService")
+            given = services if isinstance(services, list) else [services]
+            via = {each["Fn::Sub"].removesuffix(".${AWS::Region}.amazonaws.com") for each in given}
+            found += [(action, via, asked | {"on": statement["Resource"]}) for action in actions]
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_without_a_key_of_ones_own_no_role_may_use_any(template: Template, role: str) -> None:
+    assert kms(template.given(), role) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "decrypts"),
+    [
+        ("ReceiveRole", {"secretsmanager", "sqs"}),
+        ("DeliverRole", {"secretsmanager", "sqs", "dynamodb"}),
+        ("ReconcileRole", {"secretsmanager", "sqs", "dynamodb"}),
+    ],
+)
+def test_a_key_of_ones_own_is_used_by_way_of_the_services_that_need_it(
+    template: Template, role: str, decrypts: set[str]
+) -> None:
+    """SQS asks who sends for both: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html."""
+    key = {"on": {"Ref": "KmsKeyArn"}}
+    found = kms(template.given(KmsKeyArn="arn:aws:kms:…:key/1"), role)
+    assert found == [("kms:Decrypt", decrypts, key), ("kms:GenerateDataKey", {"sqs"}, key)]
+
+
+@pytest.mark.parametrize(
+    ("role", "parameter"),
+    [("ReceiveRole", "SigningSecretArn"), ("DeliverRole", "KeysSecretArn"), ("ReconcileRole", "KeysSecretArn")],
+)
+def test_a_given_secrets_own_key_decrypts_that_secret_alone(template: Template, role: str, parameter: str) -> None:
+    ((action, via, asked),) = kms(template.given(**{parameter: "arn"}), role)
+    assert (action, via) == ("kms:Decrypt", {"secretsmanager"})
+    assert asked["kms:EncryptionContext:SecretARN"] == {"Ref": parameter}
+    assert asked["on"] == {"Fn::Sub": "arn:${AWS::Partition}:kms:${AWS::Region}:*:key/*"}
+
+
+# --- The rest ---
 
 
 def test_reconcile_may_write_nothing_but_its_bookmark(template: Template) -> None:
-    (written,) = [each for each in template.statements("ReconcileRole") if each["Action"] == "dynamodb:PutItem"]
+    (written,) = [each for each in template.given().statements("ReconcileRole") if each["Action"] == "dynamodb:PutItem"]
     assert written["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["bookmark#*"]}}
 
 
@@ -78,7 +181,7 @@ def test_every_function_has_its_own_role_and_the_template_has_no_other(template:
     assert len(set(roles)) == len(functions)
 
 
-@pytest.mark.parametrize("role", ["ReceiveRole", "DeliverRole", "ReconcileRole"])
+@pytest.mark.parametrize("role", ROLES)
 def test_only_lambda_takes_on_a_role(template: Template, role: str) -> None:
     (statement,) = template.properties(role)["AssumeRolePolicyDocument"]["Statement"]
     assert statement == {

@@ -78,7 +78,12 @@ def test_the_dead_letter_queue_serves_the_events_queue_alone(template: Template)
 def test_queues_are_encrypted_and_refuse_clear_text(template: Template) -> None:
     policies = template.of_type("AWS::SQS::QueuePolicy")
     for queue in ("EventsQueue", "DeadLetterQueue"):
-        assert template.properties(queue)["SqsManagedSseEnabled"] is True
+        plain = template.given().properties(queue)
+        assert plain["SqsManagedSseEnabled"] is True
+        assert not {"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"} & set(plain)
+        own = template.given(KmsKeyArn="arn:aws:kms:…:key/1").properties(queue)
+        assert (own["KmsMasterKeyId"], own["KmsDataKeyReusePeriodSeconds"]) == ({"Ref": "KmsKeyArn"}, 3600)
+        assert "SqsManagedSseEnabled" not in own, "a queue has one kind of encryption"
         (policy,) = [found for found in policies.values() if found["Queues"] == [{"Ref": queue}]]
         first, *others = policy["PolicyDocument"]["Statement"]
         assert (first["Effect"], first["Principal"], first["Action"]) == ("Deny", "*", "sqs:*")

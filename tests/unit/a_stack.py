@@ -60,7 +60,8 @@ class Deployed:
     secrets: Any
     events_url: str
     letters_url: str
-    secret_arn: str
+    signing_arn: str
+    keys_arn: str
     functions: Functions = field(default_factory=Functions)
     parameters: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ("--stack", "stripe-to-segment")
@@ -86,7 +87,8 @@ class Deployed:
             "EventsQueueUrl": self.events_url,
             "DeadLetterQueueUrl": self.letters_url,
             "StateTableName": TABLE,
-            "SecretArn": self.secret_arn,
+            "SigningSecretArn": self.signing_arn,
+            "KeysSecretArn": self.keys_arn,
             "ReceiveFunctionName": "receive",
             "DeliverFunctionName": "deliver",
             "ReconcileFunctionName": "reconcile",
@@ -139,18 +141,30 @@ class Deployed:
         return self.bodies(self.events_url)
 
     @property
-    def secret(self) -> Any:
-        """What the secret says."""
-        return json.loads(self.secrets.get_secret_value(SecretId=self.secret_arn)["SecretString"])
+    def signing(self) -> Any:
+        """What the SigningSecret says."""
+        return self._held(self.signing_arn)
 
-    def put_secret(self, **values: Any) -> None:
-        """Fill the secret."""
-        self.secrets.put_secret_value(SecretId=self.secret_arn, SecretString=json.dumps(values))
+    @property
+    def keys(self) -> Any:
+        """What the KeysSecret says."""
+        return self._held(self.keys_arn)
+
+    def put_signing(self, **values: Any) -> None:
+        """Fill the SigningSecret."""
+        self.secrets.put_secret_value(SecretId=self.signing_arn, SecretString=json.dumps(values))
+
+    def put_keys(self, **values: Any) -> None:
+        """Fill the KeysSecret."""
+        self.secrets.put_secret_value(SecretId=self.keys_arn, SecretString=json.dumps(values))
+
+    def _held(self, arn: str) -> Any:
+        return json.loads(self.secrets.get_secret_value(SecretId=arn)["SecretString"])
 
 
 @contextmanager
 def deployed() -> Iterator[Deployed]:
-    """A stack with empty queues, an empty table and an empty secret."""
+    """A stack with empty queues, an empty table and empty secrets."""
     with state_table() as dynamodb:
         sqs = boto3.client("sqs", REGION, endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
         address = f"https://secretsmanager.{REGION}.amazonaws.com"
@@ -162,4 +176,5 @@ def deployed() -> Iterator[Deployed]:
             sqs.create_queue(QueueName="events")["QueueUrl"],
             sqs.create_queue(QueueName="dead-letters")["QueueUrl"],
             secrets.create_secret(Name="connections", SecretString="{}")["ARN"],
+            secrets.create_secret(Name="keys", SecretString="{}")["ARN"],
         )

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from tests.unit.edges import a_signing_secret
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,7 +53,7 @@ class StripeWebhooks:
         """An endpoint that somebody made by hand."""
         number = next(self._numbers)
         name = f"we_{number}"
-        self.secrets[name] = f"whsec_imitated{number:020}"
+        self.secrets[name] = a_signing_secret(f"{self.livemode} {name}")
         made = {
             "id": name,
             "object": "webhook_endpoint",

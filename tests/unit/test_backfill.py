@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 
+# Where the imitation of Stripe is: the stack's own setting is not enough for a key to go there.
+AT: list[str] = []
+
+
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deployed]:
     monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+    AT[:] = ["--stripe-api-base", stripe.url]
     with deployed() as stack:
         stack.functions.variables = {"STRIPE_API_BASE": stripe.url}
-        stack.put_secret(stripe_api_key=KEY)
+        stack.put_keys(stripe_api_key=KEY)
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         yield stack
 
@@ -41,7 +46,7 @@ def stripe() -> Iterator[StripeList]:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(app, ["backfill", *words])
+    return CliRunner().invoke(app, ["backfill", *words, *AT])
 
 
 def customers(*days_ago: float, **more: Any) -> list[StripeEvent]:
@@ -140,7 +145,7 @@ def test_what_makes_no_sense_is_refused_with_what_would(words: list[str], compla
 
 
 def test_without_a_key_it_is_said_where_to_put_one(here: Deployed) -> None:
-    here.put_secret(stripe_api_key="")
+    here.put_keys(stripe_api_key="")
     result = run("--since", "1d")
     assert result.exit_code == 2
     assert "STRIPE_API_KEY" in result.stderr
@@ -158,6 +163,25 @@ def test_the_environments_key_comes_before_the_secrets(
     assert "live mode, API key from STRIPE_API_KEY" in result.stderr
     assert queued(here) == ids(live)
     assert stripe.key not in result.output
+
+
+def test_the_stacks_setting_alone_leads_no_key_away_from_stripe(stripe: StripeList) -> None:
+    """Whoever may change the stack's parameter got the key of whoever ran a command, whatever account that was of."""
+    address = AT.pop()
+    AT.clear()
+    result = run("--since", "2d")
+    assert result.exit_code == 2
+    assert f"this stack's StripeApiBase is {address}" in result.stderr
+    assert f"--stripe-api-base {address}" in result.stderr
+    assert stripe.requests == []
+
+
+def test_an_address_that_would_show_the_key_is_refused(stripe: StripeList) -> None:
+    AT[:] = ["--stripe-api-base", "http://api.stripe.com"]
+    result = run("--since", "2d")
+    assert result.exit_code == 2
+    assert "is neither an https address nor one of this machine" in result.stderr
+    assert stripe.requests == []
 
 
 def test_a_key_of_a_mode_that_the_stack_refuses_is_refused(here: Deployed) -> None:
@@ -194,6 +218,7 @@ def test_who_is_stopped_is_told_how_to_go_on_and_nothing_is_missed(here: Deploye
     command = stopped.stderr.split("go on with: stripe-to-segment backfill ")[1].split()
     assert "--undelivered-only" in command
     assert command[-2:] == ["--stack", "stripe-to-segment"]
+    assert AT[1] in command
     here.fault = lambda *_: None
     done = CliRunner().invoke(app, ["backfill", *command])
     assert done.exit_code == 0

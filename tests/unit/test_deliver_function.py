@@ -137,7 +137,7 @@ def build(table: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> It
 
         def make(**environment: str) -> Stack:
             given = {
-                "SECRET_ARN": "arn:secret",
+                "KEYS_SECRET_ARN": "arn:keys",
                 "EVENTS_QUEUE_URL": EVENTS,
                 "DEAD_LETTER_QUEUE_URL": DEAD_LETTERS,
                 "STATE_TABLE": TABLE,
@@ -314,6 +314,26 @@ def test_a_secret_that_cannot_be_read_makes_events_wait(stack: Stack, text: str 
     assert stack.deliver(deleted(1), deleted(2)) == [0, 1]
     assert stack.dead == []
     assert PRIVATE not in stack.spoken.text
+
+
+def test_a_key_that_was_not_moved_yet_serves(build: Build) -> None:
+    """After the update that made two secrets of one, the new one is empty: nothing would have been sent."""
+    stack = build(FORMER_SECRET_ARN="arn:former")
+    former = json.dumps({"segment_write_key": LIVE, "stripe_signing_secrets": []})
+    stack.secrets.text, stack.secrets.texts = "{}", {"arn:former": former}
+    assert stack.deliver(deleted(1, livemode=True)) == []
+    assert stack.arrived == ["live Customer Deleted"]
+
+
+def test_a_secret_that_cannot_be_read_again_keeps_no_event_waiting(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stack.deliver(deleted(1, livemode=True)) == []
+    stack.secrets.text = None
+    monkeypatch.setattr(stack.app.secret, "_due", 0.0)
+    assert stack.deliver(deleted(2, livemode=True)) == []
+    assert stack.spoken.metrics["SecretRefreshFailed"] == 1
+    assert stack.arrived == ["live Customer Deleted"] * 2
 
 
 def test_test_events_are_skipped_where_only_the_live_source_is_named(stack: Stack) -> None:

@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 from stripe_to_segment.circuit import Circuit, circuit_name
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.receiving import examine
-from stripe_to_segment.secrets import read_secret
+from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from tests.unit.a_stack import Deployed, deployed
-from tests.unit.edges import Endpoint, HttpRequest, refusal, say
+from tests.unit.edges import Endpoint, HttpRequest, a_signing_secret, refusal, say
 from tests.unit.log_groups import CloudWatch, Logs
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
@@ -27,6 +27,7 @@ from tools.doctor import door
 from tools.doctor.door import harmless_event
 from tools.moments import iso
 from tools.send import send
+from tools.signing import SAMPLE_SECRET
 from tools.webhook_endpoints import API_VERSION
 
 if TYPE_CHECKING:
@@ -34,12 +35,10 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
 TOPIC = "arn:aws:sns:eu-central-1:1:alarms"
-FILLED = {
-    "stripe_signing_secrets": ["whsec_0123456789abcdef"],
-    "segment_write_key": "L" * 32,
-    "segment_test_write_key": "T" * 32,
-    "stripe_api_key": "",
-}
+BY_HAND, OTHER = a_signing_secret("by hand"), a_signing_secret("other")
+KEYS = {"segment_write_key": "L" * 32, "segment_test_write_key": "T" * 32, "stripe_api_key": ""}
+# Where the imitation of Stripe is: the stack's own setting is not enough for a key to go there.
+AT: list[str] = []
 
 
 class Door(Endpoint):
@@ -52,7 +51,7 @@ class Door(Endpoint):
         self.said: dict[str, Any] | None = {"fate": "delivered", "reason": "nothing to tell"}
 
     def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
-        secrets = read_secret(json.dumps(self.here.secret))
+        secrets = self.here.stack.signing_secrets()
         reply = examine(
             request.raw, request.headers.get("stripe-signature"), secrets, self.here.stack.settings(), time.time()
         )
@@ -79,20 +78,22 @@ def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]
     monkeypatch.setattr(door, "PAUSE_SECONDS", 0.05)
     with deployed() as stack:
         stack.logs, stack.cloudwatch = Logs(), CloudWatch()
-        stack.functions.variables = {"STRIPE_API_BASE": api.url, "STRIPE_MODE": "test"}
-        stack.put_secret(**FILLED)
+        stack.functions.variables = {"STRIPE_API_BASE": api.url, "STRIPE_MODE": "test", "TRUST_STRIPE_API_BASE": "true"}
+        AT[:] = ["--stripe-api-base", api.url]
+        stack.put_signing(stripe_test_signing_secrets=[BY_HAND])
+        stack.put_keys(**KEYS)
         stack.more_outputs["AlarmTopicArn"] = TOPIC
         stack.cloudwatch.alarm("stripe-to-segment-dead-letters", "OK", TOPIC)
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         with Door(stack, stack.logs) as entrance:
             stack.webhook_url = f"{entrance.url}/webhooks/stripe"
             stack.door = entrance
-            assert CliRunner().invoke(app, ["register"]).exit_code == 0
+            assert CliRunner().invoke(app, ["register", *AT]).exit_code == 0
             yield stack
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(app, ["doctor", *words])
+    return CliRunner().invoke(app, ["doctor", *words, *AT])
 
 
 def failed(*words: str) -> dict[str, tuple[str, str]]:
@@ -122,32 +123,120 @@ def test_a_stack_in_order_has_nothing_wrong(here: Deployed) -> None:
 
 
 def test_no_key_and_no_secret_is_shown(here: Deployed) -> None:
-    here.put_secret(**{name: value or "rk_test_0123456789" for name, value in here.secret.items()})
+    here.put_keys(**KEYS | {"stripe_api_key": "rk_test_0123456789"})
     said = [run().output, run("--json").output]
-    here.put_secret(**dict.fromkeys(FILLED, "has a space") | {"stripe_signing_secrets": ["no-secret-0"]})
+    here.put_keys(**dict.fromkeys(KEYS, "has no shape"))
+    here.put_signing(stripe_signing_secrets=["no-secret-0", OTHER], **KEYS)
     said.append(run().output)
-    hidden = [KEY, *FILLED["stripe_signing_secrets"], "L" * 32, "T" * 32, "has a space", "no-secret-0", "rk_test_0123"]
+    hidden = [KEY, BY_HAND, OTHER, "L" * 32, "T" * 32, "has no shape", "no-secret-0", "rk_test_0123"]
     assert not [word for word in hidden for text in said if word in text]
 
 
 def test_each_empty_field_is_said_with_what_follows_from_it(here: Deployed) -> None:
     here.functions.variables["STRIPE_MODE"] = "both"
-    here.put_secret(stripe_signing_secrets=[])
+    here.put_signing()
+    here.put_keys()
     found = failed()
-    assert found["signing secrets"][0] == "none: every webhook is answered with 503"
-    assert found["signing secrets"][1] == "stripe-to-segment register --stack stripe-to-segment"
+    said, fix = found["signing secrets, test mode"]
+    assert said == "none: every webhook of test mode is refused, and Stripe comes again"
+    assert fix.startswith("stripe-to-segment register --stack stripe-to-segment with a key of test mode")
+    assert "deploy with StripeMode=test" in found["signing secrets, live mode"][1]
     assert found["segment_write_key"][0] == "none: live events wait in the queue"
     assert "StripeMode=test" in found["segment_write_key"][1]
     assert found["segment_test_write_key"][0] == "none: test events wait in the queue"
     assert here.door.requests == [], "a request would be answered with 503, which rings"
-    here.put_secret(**FILLED | {"segment_test_write_key": ""})
+    here.put_keys(**KEYS | {"segment_test_write_key": ""})
     assert "segment_test_write_key" not in failed()
+
+
+# --- Each secret in its place ---
+
+
+def test_keys_where_an_earlier_release_kept_them_are_told_with_the_command_that_moves_them(here: Deployed) -> None:
+    here.put_signing(**here.signing | KEYS)
+    here.put_keys()
+    found = failed()
+    assert list(found) == ["keys in their place"], "they serve all the same"
+    said, fix = found["keys in their place"]
+    assert said.startswith(
+        "segment_write_key, segment_test_write_key still in the SigningSecret, which the function on"
+    )
+    assert fix == "stripe-to-segment secret move --stack stripe-to-segment"
+
+
+def test_a_signing_secret_without_a_mode_is_told_with_both_ways_to_give_it_one(here: Deployed) -> None:
+    here.put_signing(stripe_signing_secrets=[BY_HAND, OTHER])
+    said, fix = failed()["signing secrets without a mode"]
+    assert said == "2 in stripe_signing_secrets, of a mode that nobody has noted: they vouch for both"
+    assert "register --stack stripe-to-segment with a key of each mode" in fix
+    assert "stripe-to-segment secret edit --stack stripe-to-segment" in fix
+
+
+def test_a_secret_that_vouches_for_both_modes_is_told_but_not_here(here: Deployed) -> None:
+    here.put_signing(**here.signing | {"stripe_live_signing_secrets": [BY_HAND]})
+    assert "whoever knows it as a test secret can sign live events" in failed()["signing secrets of both modes"][0]
+    here.options = ("--local",)
+    assert "signing secrets of both modes" not in failed()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SAMPLE_SECRET, "1 is the sample of this repository, which everybody can read"),
+        ("whsec_…", "1 is a placeholder"),
+        ("rk_test_012345678", "1 is no signing secret: they begin with whsec_"),
+    ],
+)
+def test_a_signing_secret_that_opens_nothing_is_told(here: Deployed, text: str, said: str) -> None:
+    here.put_signing(**here.signing | {"stripe_live_signing_secrets": [text]})
+    found, fix = failed("--no-event")["signing secrets"]
+    assert found.startswith(f"not used: {said}")
+    assert "stripe-to-segment secret show-shape --stack stripe-to-segment names it" in fix
+
+
+def test_an_endpoint_whose_secret_vouches_for_the_other_mode_too_is_registers_business(here: Deployed) -> None:
+    here.put_signing(
+        **{"stripe_live_signing_secrets": here.signing["stripe_test_signing_secrets"]}
+        | {"stripe_endpoints": here.signing["stripe_endpoints"]}
+    )
+    said, fix = failed("--no-event")["endpoint, test mode"]
+    assert "is not among those of its mode alone" in said
+    assert fix == "stripe-to-segment register --stack stripe-to-segment"
+
+
+def test_the_test_event_is_of_a_mode_that_somebody_vouches_for(here: Deployed) -> None:
+    here.functions.variables["STRIPE_MODE"] = "both"
+    here.put_signing(stripe_live_signing_secrets=[OTHER])
+    run()
+    _, signed = here.door.requests
+    assert json.loads(signed.raw)["livemode"] is True
+    assert "signed event" not in failed()
+
+
+def test_a_key_that_goes_nowhere_is_told(here: Deployed) -> None:
+    del here.functions.variables["TRUST_STRIPE_API_BASE"]
+    here.put_keys(**KEYS | {"stripe_api_key": "rk_test_0123456789"})
+    said, fix = failed("--no-event")["stripe_api_key"]
+    assert said.startswith("not used: StripeApiBase is http://127.0.0.1:")
+    assert fix.startswith("deploy with TrustStripeApiBase=true")
+
+
+def test_no_key_is_sent_where_the_stacks_setting_alone_leads(here: Deployed, api: StripeList) -> None:
+    address = AT[1]
+    AT.clear()
+    api.requests.clear()
+    assert failed("--no-event") == {}
+    said, fix = not_checked()["endpoint"]
+    assert said == "not looked at in Stripe"
+    assert f"--stripe-api-base {address}" in fix
+    assert api.requests == []
+    assert here.signing
 
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("stripe_signing_secrets", ["whsec_0123456789abcdef", "rk_test_012345678"], "1 of 2 is no signing secret"),
+        ("segment_test_write_key", "YOUR_WRITE_KEY", "it is a placeholder"),
         ("segment_test_write_key", "T" * 31, "31 characters; Segment's have 32"),
         ("segment_test_write_key", "whsec_0123456789abcdef0123456789", "a key of something else"),
         ("segment_test_write_key", "T" * 16 + " " + "T" * 15, "or has a space"),
@@ -156,23 +245,23 @@ def test_each_empty_field_is_said_with_what_follows_from_it(here: Deployed) -> N
     ],
 )
 def test_a_key_that_cannot_be_one_is_told(here: Deployed, field: str, value: Any, said: str) -> None:
-    here.put_secret(**here.secret | {field: value})
+    here.put_keys(**here.keys | {field: value})
     (found,) = failed("--no-event").values()
     assert said in found[0]
 
 
 def test_other_services_keys_are_of_other_shapes(here: Deployed) -> None:
     here.functions.variables["SEGMENT_ENDPOINT"] = "https://ingest.jitsu.example.com"
-    here.put_secret(**here.secret | {"segment_test_write_key": "keyId:keySecret"})
+    here.put_keys(**here.keys | {"segment_test_write_key": "keyId:keySecret"})
     assert failed() == {}
 
 
 def test_a_secret_that_is_no_json_is_said_and_the_rest_is_checked(here: Deployed) -> None:
-    here.secrets.put_secret_value(SecretId=here.secret_arn, SecretString="whsec_0123456789abcdef")
+    here.secrets.put_secret_value(SecretId=here.signing_arn, SecretString=OTHER)
     found = failed()
-    assert list(found) == ["secret"]
-    assert "no JSON object" in found["secret"][0]
-    assert "whsec_0123" not in found["secret"][0]
+    assert list(found) == ["secrets"]
+    assert "the SigningSecret is no JSON object: `stripe-to-segment secret edit` mends it" in found["secrets"][0]
+    assert OTHER not in found["secrets"][0]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +308,7 @@ def test_without_a_key_the_endpoint_is_not_checked_and_one_is_told_how(monkeypat
 
 def test_the_local_stack_has_no_endpoint_in_stripe(here: Deployed) -> None:
     del here.functions.variables["STRIPE_API_BASE"]
+    AT.clear()
     here.options = ("--local",)
     said, fix = not_checked()["endpoint"]
     assert "Stripe cannot reach a stack on this machine" in said
@@ -233,7 +323,7 @@ def test_a_key_that_may_not_look_names_the_permission(api: StripeList) -> None:
 def test_with_an_event_bus_neither_endpoint_nor_signing_secret_is_missed(here: Deployed, api: StripeList) -> None:
     here.parameters["EventBusName"] = "aws.partner/stripe.com/ed_1"
     api.webhooks.clear()
-    here.put_secret(**FILLED | {"stripe_signing_secrets": []})
+    here.put_signing()
     assert failed() == {}
 
 
@@ -381,7 +471,7 @@ def test_what_is_sent_rings_no_alarm(here: Deployed) -> None:
     assert "v1=" not in unsigned.headers["stripe-signature"]
     assert "v1=" in signed.headers["stripe-signature"]
     settings = settings_from({})
-    reply = examine(unsigned.raw, unsigned.headers["stripe-signature"], read_secret(json.dumps(FILLED)), settings, 0)
+    reply = examine(unsigned.raw, unsigned.headers["stripe-signature"], SigningSecrets(test=(BY_HAND,)), settings, 0)
     assert (reply.status, reply.reason) == (400, "malformed")
 
 

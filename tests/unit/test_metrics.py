@@ -18,7 +18,7 @@ from stripe_to_segment.reporting import report
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
-from tests.unit.edges import SecretsManager, Spoken, Sqs, load_function, speaking
+from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function, speaking
 from tests.unit.shapes import NOW, a_customer, a_subscription, an_event
 from tools.samples import api_gateway_request
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.segment_side.calls import Call
 
-SECRET = "whsec_test"
+SECRET = a_signing_secret("test")
 EVENT = an_event("customer.updated", a_customer())
 WRITES_A_METRIC = """
 from stripe_to_segment.observability import count, metrics
@@ -79,7 +79,7 @@ def test_a_metric_has_one_dimension_the_service() -> None:
 
 
 def knock(patch: pytest.MonkeyPatch, request: dict[str, Any], secret: str | None = SECRET) -> None:
-    patch.setenv("SECRET_ARN", "arn:secret")
+    patch.setenv("SIGNING_SECRET_ARN", "arn:secret")
     patch.setenv("EVENTS_QUEUE_URL", "https://sqs/events")
     known = None if secret is None else json.dumps({"stripe_signing_secrets": [secret]})
     clients = {"sqs": Sqs(), "secretsmanager": SecretsManager(known)}
@@ -92,7 +92,7 @@ def request(secret: str = SECRET, age: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "suspect", [{"secret": "whsec_other"}, {"age": 400}, {"age": -400}], ids=["wrong", "stale", "future"]
+    "suspect", [{"secret": a_signing_secret("other")}, {"age": 400}, {"age": -400}], ids=["wrong", "stale", "future"]
 )
 def test_a_signature_that_could_be_stripes_is_counted_for_the_alarm(
     spoken: Spoken, monkeypatch: pytest.MonkeyPatch, suspect: dict[str, Any]

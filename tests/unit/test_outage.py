@@ -57,7 +57,7 @@ class Pack:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Making]:
-    for name in ("SECRET_ARN", "EVENTS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE"):
+    for name in ("KEYS_SECRET_ARN", "EVENTS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE"):
         monkeypatch.setenv(name, name.lower())
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.syspath_prepend(str(FUNCTIONS / "deliver"))

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripe_to_segment.key_shapes import LOCAL_SECRET, SAMPLE_SECRET
 from tests.door.door import PRIVATE, SECRET, Door, open_door
+from tests.unit.edges import a_signing_secret
 from tests.unit.shapes import a_customer, an_event
 from tools.samples import api_gateway_request
 from tools.signing import sign
@@ -19,6 +21,7 @@ from tools.signing import sign
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NEW, OTHER, FORGED = (a_signing_secret(name) for name in ("new", "other", "forged"))
 # At least this many, and more where the profile asks for more.
 MANY = settings(max_examples=max(300, settings().max_examples))
 
@@ -130,7 +133,7 @@ def test_a_forged_request_is_refused_and_nothing_queued(door: Door, spoil: dict[
 
 @pytest.mark.parametrize(
     ("secret", "age", "counted"),
-    [("whsec_other", 0, True), (SECRET, 400, True), (SECRET, -400, True), (None, 0, False)],
+    [(OTHER, 0, True), (SECRET, 400, True), (SECRET, -400, True), (None, 0, False)],
 )
 def test_only_what_a_wrong_secret_or_clock_of_ours_could_explain_is_counted_for_the_alarm(
     door: Door, secret: str | None, age: int, *, counted: bool
@@ -173,9 +176,9 @@ def test_the_secret_is_read_once_for_many_events(door: Door) -> None:
 
 def test_a_rotation_with_two_live_secrets_loses_no_event(door: Door) -> None:
     assert door.post(body_of(), SECRET) == 200
-    door.rotate("whsec_new", SECRET)
+    door.rotate(NEW, SECRET)
     door.now += 60
-    assert [door.post(body_of(), secret) for secret in ("whsec_new", SECRET, "whsec_new")] == [200] * 3
+    assert [door.post(body_of(), secret) for secret in (NEW, SECRET, NEW)] == [200] * 3
     assert door.secrets.calls == 2
     assert len(door.queued) == 4
 
@@ -192,7 +195,7 @@ def test_a_hundred_forged_requests_cost_one_refresh_at_most(door: Door) -> None:
     assert door.post(body_of()) == 200
     door.now += 60
     for _ in range(100):
-        assert door.post(body_of(), "whsec_forged") == 400
+        assert door.post(body_of(), FORGED) == 400
         door.now += 0.1
     assert door.secrets.calls == 2
 
@@ -200,9 +203,89 @@ def test_a_hundred_forged_requests_cost_one_refresh_at_most(door: Door) -> None:
 def test_a_hundred_forged_requests_to_a_stack_without_a_secret_cost_few_reads(door: Door) -> None:
     door.secrets.text = None
     for _ in range(100):
-        assert door.post(body_of(), "whsec_forged") == 503
+        assert door.post(body_of(), FORGED) == 503
         door.now += 0.1
     assert door.secrets.calls <= 3
+
+
+@pytest.mark.parametrize("text", [None, "no JSON"])
+def test_a_correctly_signed_event_is_taken_while_the_secret_cannot_be_read_again(door: Door, text: str | None) -> None:
+    """It was answered with 503 as soon as the cache was five minutes old and Secrets Manager failed once."""
+    assert door.post(body_of()) == 200
+    door.now += 600
+    door.secrets.text = text
+    assert [door.post(body_of()) for _ in range(5)] == [200] * 5
+    assert door.spoken.metrics == {"EventsQueued": 6, "SecretRefreshFailed": 1}
+    assert door.post(body_of(), FORGED) == 400
+    assert door.secrets.calls == 2, "nor does a forged request ask again at once"
+
+
+def test_a_signature_of_ours_that_came_too_late_costs_no_event(door: Door) -> None:
+    door.secrets.failures = ["InvalidSignatureException"]
+    assert door.post(body_of()) == 200
+
+
+# --- Whose secret it is ---
+
+
+@pytest.fixture
+def by_mode(door: Door) -> Door:
+    """The test endpoint's secret is SECRET, the live one's is NEW."""
+    door.hold(stripe_test_signing_secrets=[SECRET], stripe_live_signing_secrets=[NEW])
+    return door
+
+
+def test_a_test_secret_cannot_sign_a_live_event(by_mode: Door) -> None:
+    assert [by_mode.post(body_of(livemode=False)), by_mode.post(body_of(livemode=True), NEW)] == [200, 200]
+    status, answer = by_mode.knock(api_gateway_request(body_of(id="evt_1", livemode=True), SECRET, int(time.time())))
+    assert status == 400
+    assert answer["error"].startswith("a live event, but signed with a secret that is noted as one of test mode")
+    assert len(by_mode.queued) == 2
+    line = by_mode.spoken.lines[-1]
+    assert (line["level"], line["reason"], line["event_id"]) == ("WARNING", "wrong_mode", "evt_1")
+    assert by_mode.spoken.metrics == {"EventsQueued": 2, "RequestsRefused": 1, "SignaturesRefused": 1, "WrongMode": 1}
+
+
+def test_a_secret_that_was_moved_to_its_mode_is_found_soon(by_mode: Door) -> None:
+    assert by_mode.post(body_of(livemode=True)) == 400
+    by_mode.hold(stripe_live_signing_secrets=[SECRET])
+    by_mode.now += 30
+    assert by_mode.post(body_of(livemode=True)) == 200
+
+
+@pytest.mark.parametrize("text", [SAMPLE_SECRET, LOCAL_SECRET, "whsec_…", "whsec_test"])
+def test_on_aws_a_signing_secret_that_everybody_knows_opens_nothing(door: Door, text: str) -> None:
+    door.hold(stripe_live_signing_secrets=[text])
+    status, answer = door.knock(api_gateway_request(body_of(livemode=True), text, int(time.time())))
+    assert status == 503, "Stripe comes again, and finds the real one"
+    assert answer["error"].startswith("the configured Stripe signing secret is ")
+    assert door.queued == []
+    first, second = door.spoken.lines
+    assert list(first["refused"].values()) == [1]
+    assert (second["level"], second["reason"]) == ("ERROR", "unusable_secret")
+    assert text not in door.spoken.text.replace("whsec_ and", "")
+    door.rotate(SECRET)
+    door.now += 30
+    assert door.post(body_of()) == 200
+
+
+def test_beside_a_real_one_a_sample_is_only_left_out(door: Door) -> None:
+    door.rotate(SECRET, SAMPLE_SECRET)
+    assert [door.post(body_of()), door.post(body_of(), SAMPLE_SECRET)] == [200, 400]
+    assert door.spoken.lines[0]["refused"] == {"sample": 1}
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566"])
+def test_on_this_machine_the_sample_secret_serves(address: str) -> None:
+    with open_door(AWS_ENDPOINT_URL=address) as door:
+        door.rotate(SAMPLE_SECRET)
+        assert door.post(body_of(), SAMPLE_SECRET) == 200
+
+
+def test_an_endpoint_elsewhere_is_not_this_machine() -> None:
+    with open_door(AWS_ENDPOINT_URL="https://vpce-1.execute-api.eu-central-1.vpce.amazonaws.com") as door:
+        door.rotate(SAMPLE_SECRET)
+        assert door.post(body_of(), SAMPLE_SECRET) == 503
 
 
 # --- What is said ---
@@ -227,7 +310,7 @@ def test_the_log_tells_ids_and_outcome() -> None:
 
 
 def test_no_body_no_header_and_no_secret_is_ever_logged(door: Door, capfd: pytest.CaptureFixture[str]) -> None:
-    private = f"whsec_{PRIVATE}"
+    private = a_signing_secret("private", PRIVATE)
     door.rotate(private)
     body = body_of()
     forged = f'{{"name": "{PRIVATE}"'.encode()
@@ -249,7 +332,7 @@ def test_no_body_no_header_and_no_secret_is_ever_logged(door: Door, capfd: pytes
     door.secrets.text = PRIVATE
     door.now += 600
     door.knock(signed)
-    assert len(door.spoken.lines) == 10
+    assert len(door.spoken.lines) == 11, "one for each request, and one of the secret that could not be read again"
     captured = capfd.readouterr()
     assert PRIVATE not in door.spoken.text + captured.out + captured.err
 

@@ -11,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_to_segment.receiving import MAX_EVENT_BYTES, Reply, body_of, examine, header_of, queueable
-from stripe_to_segment.secrets import Secrets
+from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_side.event import parse_event
 from tests.unit.shapes import NOW, a_customer, an_event
 from tools.signing import sign
 
 SECRET = "whsec_test"
-SECRETS = Secrets((SECRET,))
+SECRETS = SigningSecrets(unassigned=(SECRET,))
+LIVE, TEST = "whsec_live", "whsec_sandbox"
+BY_MODE = SigningSecrets(live=(LIVE,), test=(TEST,))
 EVENT = an_event("customer.updated", a_customer())
 BODY = json.dumps(EVENT.body, indent=2).encode()
 
@@ -112,8 +114,84 @@ def test_a_signed_event_is_queued() -> None:
 
 
 def test_without_a_signing_secret_stripe_is_asked_to_come_again() -> None:
-    reply = examine(BODY, sign(BODY, SECRET, NOW), Secrets(segment_write_key="key"), settings_from({}), NOW)
+    reply = examine(BODY, sign(BODY, SECRET, NOW), SigningSecrets(), settings_from({}), NOW)
     assert (reply.status, reply.outcome, reply.reason) == (503, "unready", "no_secret")
+
+
+@pytest.mark.parametrize(
+    ("flaw", "said"),
+    [
+        ("sample", "the configured Stripe signing secret is the sample's, which everybody can read"),
+        ("placeholder", "the configured Stripe signing secret is a placeholder"),
+        (
+            "malformed",
+            "the configured Stripe signing secret is none of Stripe's, which begin with whsec_ and are longer",
+        ),
+    ],
+)
+def test_a_signing_secret_that_is_none_counts_as_missing_and_is_named(flaw: str, said: str) -> None:
+    reply = examine(BODY, sign(BODY, SECRET, NOW), SigningSecrets(refused={flaw: 1}), settings_from({}), NOW)
+    assert (reply.status, reply.outcome, reply.reason) == (503, "unready", "unusable_secret")
+    assert reply.body == {"error": said}
+
+
+# --- Each secret for its mode ---
+
+
+@pytest.mark.parametrize(
+    ("secrets", "signer", "livemode", "status"),
+    [
+        (BY_MODE, LIVE, True, 200),
+        (BY_MODE, TEST, False, 200),
+        (BY_MODE, TEST, True, 400),
+        (BY_MODE, LIVE, False, 400),
+        (SigningSecrets(test=(TEST,)), TEST, True, 400),
+        (SigningSecrets(live=(SECRET,), test=(SECRET,)), SECRET, True, 200),
+        (SigningSecrets(live=(SECRET,), test=(SECRET,)), SECRET, False, 200),
+        (SECRETS, SECRET, True, 200),
+        (SECRETS, SECRET, False, 200),
+        (SigningSecrets(live=(LIVE,), unassigned=(SECRET,)), SECRET, False, 200),
+    ],
+)
+def test_a_secret_signs_events_of_its_own_mode(
+    secrets: SigningSecrets, signer: str, *, livemode: bool, status: int
+) -> None:
+    """Whoever had the test endpoint's secret, which more people see, could write revenue into the live source."""
+    body = event_body(livemode=livemode)
+    reply = examine(body, sign(body, signer, NOW), secrets, settings_from({}), NOW)
+    assert reply.status == status
+    if status == 400:
+        assert (reply.outcome, reply.reason) == ("refused", "wrong_mode")
+        assert (
+            "stripe_live_signing_secrets" in reply.message
+            if livemode
+            else "stripe_test_signing_secrets" in reply.message
+        )
+
+
+def test_while_a_secret_is_rolled_either_of_both_signatures_vouches() -> None:
+    body = event_body(livemode=True)
+    for signers in ([LIVE, "whsec_old"], ["whsec_old", LIVE], [TEST, LIVE]):
+        assert examine(body, sign(body, signers, NOW), BY_MODE, settings_from({}), NOW).status == 200
+    assert examine(body, sign(body, [TEST, "whsec_old"], NOW), BY_MODE, settings_from({}), NOW).status == 400
+
+
+def test_the_live_endpoint_of_a_platform_gets_test_events_of_its_accounts_too() -> None:
+    """Stripe sends both there: https://docs.stripe.com/connect/webhooks."""
+    accepted = settings_from({"CONNECT_EVENTS": "accept"})
+    test, live = (event_body(livemode=livemode, account="acct_1") for livemode in (False, True))
+    assert examine(test, sign(test, LIVE, NOW), BY_MODE, accepted, NOW).status == 200
+    assert examine(live, sign(live, TEST, NOW), BY_MODE, accepted, NOW).status == 400
+
+
+def test_only_who_can_sign_hears_of_modes() -> None:
+    body = event_body(livemode=True)
+    said = {
+        examine(body, sign(body, signer, NOW), secrets, settings_from({}), NOW).message
+        for signer in ("whsec_forged", "whsec_other")
+        for secrets in (BY_MODE, SigningSecrets(test=(TEST,)), SECRETS)
+    }
+    assert said == {"the signature matches no active signing secret"}
 
 
 @pytest.mark.parametrize(

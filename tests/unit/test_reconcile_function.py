@@ -51,7 +51,7 @@ def stripe() -> Iterator[StripeList]:
 @pytest.fixture
 def here() -> Iterator[Deployed]:
     with deployed() as stack:
-        stack.put_secret(stripe_api_key=KEY)
+        stack.put_keys(stripe_api_key=KEY)
         yield stack
 
 
@@ -59,9 +59,10 @@ def here() -> Iterator[Deployed]:
 def app(here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in {
         "STRIPE_API_BASE": stripe.url,
+        "TRUST_STRIPE_API_BASE": "true",
         "STATE_TABLE": TABLE,
         "EVENTS_QUEUE_URL": here.events_url,
-        "SECRET_ARN": here.secret_arn,
+        "KEYS_SECRET_ARN": here.keys_arn,
     }.items():
         monkeypatch.setenv(name, value)
     module = load_function("reconcile")
@@ -174,13 +175,39 @@ def test_a_run_whose_time_is_up_leaves_the_rest_to_the_next(app: Any, here: Depl
 
 
 def test_without_a_key_it_says_what_is_missing(app: Any, here: Deployed, stripe: StripeList, spoken: Spoken) -> None:
-    here.put_secret(stripe_api_key="")
+    here.put_keys(stripe_api_key="")
     assert app.handler({}, Context()) == {"outcome": "not_ready"}
     (line,) = spoken.lines
     assert line["level"] == "ERROR"
     assert "stripe_api_key" in line["message"]
     assert spoken.metrics == {"EventsReconciled": 0, "ReconcileNotReady": 1}
     assert stripe.asked == []
+
+
+def test_no_key_goes_to_an_address_that_nobody_trusts(
+    here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch, app: Any
+) -> None:
+    """Whoever could change one parameter of the stack got its Stripe API key."""
+    monkeypatch.setenv("TRUST_STRIPE_API_BASE", "false")
+    module = load_function("reconcile")
+    with pytest.raises(ConfigurationError, match="TrustStripeApiBase=true"):
+        module.handler({}, Context())
+    assert stripe.requests == []
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
+    assert module.handler({}, Context())["outcome"] == "done", "here, where AWS is on this machine too"
+    assert app is not module
+    assert here.events == []
+
+
+def test_a_key_that_was_not_moved_yet_serves(
+    app: Any, here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.put_keys(stripe_api_key="")
+    here.put_signing(stripe_signing_secrets=[], stripe_api_key=KEY)
+    assert app.handler({}, Context()) == {"outcome": "not_ready"}
+    monkeypatch.setenv("FORMER_SECRET_ARN", here.signing_arn)
+    stripe.happened(*customers(2), delivered=False)
+    assert load_function("reconcile").handler({}, Context())["queued"] == 1
 
 
 def test_a_key_that_stripe_refuses_fails_the_run_without_telling_the_key(app: Any, stripe: StripeList) -> None:

@@ -15,13 +15,14 @@ from typer.testing import CliRunner, Result
 
 from stripe_to_segment.mapping.catalog import CATALOG
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
-from tests.unit.edges import Faulty, refusal
+from tests.unit.edges import Faulty, a_signing_secret, refusal
 from tests.unit.stripe_list import KEY, StripeList
 from tools import stack_options, stripe_access
 from tools.cli import app
 from tools.connections import KEPT_SECONDS
 from tools.registering import QUIET_TYPE, REPLACES, ROLE
 from tools.samples import samples
+from tools.signing import SAMPLE_SECRET
 from tools.webhook_endpoints import API_VERSION
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
     from tests.unit.stripe_webhooks import StripeWebhooks
 
-# What a user has filled in, and one that is not ours.
+# What else stands in the secret: keys that an earlier release had there, and a word of the user's own.
 FILLED = {"segment_write_key": "w" * 32, "segment_test_write_key": "t" * 32, "note": "call Ann before you change this"}
+BY_HAND = a_signing_secret("by hand")
+# Where the imitation of Stripe is: the stack's own setting is not enough for a key to go there.
+AT: list[str] = []
 
 
 @pytest.fixture
@@ -49,13 +53,14 @@ def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     with deployed() as stack:
         stack.functions.variables = {"STRIPE_API_BASE": api.url}
-        stack.put_secret(stripe_signing_secrets=[], **FILLED)
+        AT[:] = ["--stripe-api-base", api.url]
+        stack.put_signing(**FILLED)
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         yield stack
 
 
 def run(*words: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(app, ["register", *words], input=answer)
+    return CliRunner().invoke(app, ["register", *words, *AT], input=answer)
 
 
 def done(*words: str) -> Any:
@@ -66,7 +71,8 @@ def done(*words: str) -> Any:
 
 
 def signing(here: Deployed) -> list[str]:
-    found: list[str] = here.secret["stripe_signing_secrets"]
+    """The signing secrets of test mode, which is the key's."""
+    found: list[str] = here.signing.get("stripe_test_signing_secrets", [])
     return found
 
 
@@ -140,33 +146,33 @@ def test_it_listens_only_once_its_secret_is_kept(here: Deployed, stripe: StripeW
 
 def test_the_other_fields_of_the_secret_stay(here: Deployed) -> None:
     run()
-    assert {name: here.secret[name] for name in FILLED} == FILLED
+    assert {name: here.signing[name] for name in FILLED} == FILLED
 
 
 def test_a_second_run_finds_nothing_to_do(here: Deployed, stripe: StripeWebhooks) -> None:
     name = registered(here, stripe)
-    before = here.secret
+    before = here.signing
     result = run()
     assert result.exit_code == 0
     assert result.stdout.startswith(f"nothing to do: {name} sends the {len(CATALOG)} mapped event types")
     assert done()["steps"] == []
-    assert (stripe.log, here.secret) == ([], before)
+    assert (stripe.log, here.signing) == ([], before)
 
 
 @pytest.mark.parametrize("prepare", ["nothing", "another version", "another list"])
 def test_a_dry_run_says_what_it_would_do_and_changes_nothing(
     here: Deployed, stripe: StripeWebhooks, prepare: str
 ) -> None:
-    here.put_secret(stripe_signing_secrets=["whsec_old"])
+    here.put_signing(stripe_test_signing_secrets=[BY_HAND])
     if prepare != "nothing":
         version = API_VERSION if prepare == "another list" else "2022-11-15"
         stripe.add(WEBHOOK_URL, ["*"] if prepare == "another version" else ["invoice.paid"], api_version=version)
-    before = json.dumps([stripe.endpoints, here.secret])
+    before = json.dumps([stripe.endpoints, here.signing])
     result = run("--dry-run")
     assert result.exit_code == 0
     verb = {"nothing": "create", "another version": "replace", "another list": "update"}[prepare]
     assert f"would {verb}" in result.stdout
-    assert json.dumps([stripe.endpoints, here.secret]) == before
+    assert json.dumps([stripe.endpoints, here.signing]) == before
     assert stripe.log == []
 
 
@@ -177,7 +183,7 @@ def test_no_secret_and_no_key_is_ever_shown(here: Deployed, stripe: StripeWebhoo
     for text in said:
         assert KEY not in text
         assert not any(secret in text for secret in [*stripe.secrets.values(), *FILLED.values()]), text
-    assert here.secret
+    assert signing(here)
 
 
 def test_a_list_of_events_that_differs_is_put_right_and_a_disabled_endpoint_enabled(
@@ -206,12 +212,98 @@ def test_it_is_found_on_whatever_page_and_other_endpoints_are_left_alone(
     stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
     for number in range(120):
         stripe.add(f"https://example.com/{number}", ["*"])
-    here.put_secret(stripe_signing_secrets=["whsec_by_hand"])
+    here.put_signing(stripe_test_signing_secrets=[BY_HAND])
     result = run()
     assert result.exit_code == 0
     assert "nothing to do: we_1 " in result.stdout
-    assert "whether the signing secret of we_1 is in the stack's secret cannot be told" in result.stderr
+    assert "whether the signing secret of we_1 is in the SigningSecret cannot be told" in result.stderr
     assert stripe.log == []
+
+
+# --- Each secret for its mode ---
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeWebhooks]:
+    """The account's live mode, with a key of that mode in the environment."""
+    with StripeList(key="rk_live_list") as api:
+        monkeypatch.setenv("STRIPE_API_KEY", api.key)
+        AT[:] = ["--stripe-api-base", api.url]
+        yield api.webhooks
+
+
+def test_a_keys_mode_is_the_one_that_its_secret_vouches_for(here: Deployed, live: StripeWebhooks) -> None:
+    (step,) = done()["steps"]
+    assert here.signing["stripe_live_signing_secrets"] == [live.secrets[step["endpoint"]]]
+    assert signing(here) == []
+    assert here.signing["stripe_endpoints"][step["endpoint"]]["livemode"] is True
+
+
+def as_before(here: Deployed, *secrets: str) -> None:
+    """As a release from before there were modes has left the secret: one list, and notes without a mode."""
+    notes = here.signing.get("stripe_endpoints", {})
+    held = {name: value for name, value in here.signing.items() if not name.endswith("_signing_secrets")}
+    plain = {name: {key: value for key, value in note.items() if key != "livemode"} for name, note in notes.items()}
+    here.put_signing(**held | {"stripe_signing_secrets": [*secrets], "stripe_endpoints": plain})
+
+
+def test_secrets_whose_endpoint_is_noted_move_to_their_mode(here: Deployed, stripe: StripeWebhooks) -> None:
+    name = registered(here, stripe)
+    as_before(here, BY_HAND, stripe.secrets[name])
+    (step,) = done("--dry-run")["steps"]
+    assert (step["action"], step["endpoint"]) == ("assign", name)
+    assert "test mode alone" in step["why"]
+    assert signing(here) == []
+    assert f"assigned  {name}: its signing secret is to vouch for test mode alone" in run().stdout
+    assert signing(here) == [stripe.secrets[name]]
+    assert here.signing["stripe_signing_secrets"] == [BY_HAND], "of which nobody knows the mode"
+    assert here.signing["stripe_endpoints"][name]["livemode"] is False
+    assert {name: here.signing[name] for name in FILLED} == FILLED
+    assert stripe.log == [], "nothing is done in Stripe"
+    assert done()["steps"] == []
+
+
+def test_the_last_secret_without_a_mode_takes_its_list_with_it(here: Deployed, stripe: StripeWebhooks) -> None:
+    name = registered(here, stripe)
+    as_before(here, stripe.secrets[name])
+    run()
+    assert "stripe_signing_secrets" not in here.signing
+
+
+def test_a_secret_in_the_list_of_the_other_mode_moves(here: Deployed, stripe: StripeWebhooks) -> None:
+    name = registered(here, stripe)
+    here.put_signing(**here.signing | {"stripe_test_signing_secrets": [], "stripe_live_signing_secrets": signing(here)})
+    run()
+    assert signing(here) == [stripe.secrets[name]]
+    assert here.signing["stripe_live_signing_secrets"] == []
+
+
+def test_the_other_modes_secret_does_not_make_an_endpoint_complete(here: Deployed, stripe: StripeWebhooks) -> None:
+    """With a live secret in the list, a test endpoint that this stack could not verify counted as connected."""
+    here.put_signing(stripe_live_signing_secrets=[BY_HAND])
+    stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
+    result = run()
+    assert result.exit_code == 1
+    assert "no signing secret of its mode" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["whsec_…", SAMPLE_SECRET])
+def test_a_placeholder_does_not_either(here: Deployed, stripe: StripeWebhooks, text: str) -> None:
+    here.put_signing(stripe_test_signing_secrets=[text])
+    stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
+    assert "no signing secret of its mode" in run().stderr
+
+
+def test_the_stacks_setting_alone_leads_no_key_away_from_stripe(api: StripeList) -> None:
+    """Whoever may change the stack's parameter got a key that may write webhook endpoints."""
+    AT.clear()
+    result = run()
+    assert result.exit_code == 2
+    assert f"--stripe-api-base {api.url}" in result.stderr
+    assert api.requests == []
+
+
+# --- An endpoint that is to be another ---
 
 
 def test_another_version_takes_another_endpoint_and_the_old_one_goes_last(
@@ -244,15 +336,16 @@ def test_a_replaced_endpoints_secret_is_forgotten_after_a_day(
     here: Deployed, stripe: StripeWebhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = registered(here, stripe)
-    here.put_secret(**here.secret | {"stripe_signing_secrets": [*signing(here), "whsec_of_live_mode"]})
+    here.put_signing(**here.signing | {"stripe_live_signing_secrets": [BY_HAND]})
     run("--rotate", "--yes")
     (new,) = stripe.endpoints
-    assert signing(here) == [stripe.secrets[new], stripe.secrets[old], "whsec_of_live_mode"]
+    assert signing(here) == [stripe.secrets[new], stripe.secrets[old]]
     assert done()["steps"] == []
     later = time.time() + KEPT_SECONDS + 60
     monkeypatch.setattr(time, "time", lambda: later)
     assert [step["action"] for step in done()["steps"]] == ["forget"]
-    assert signing(here) == [stripe.secrets[new], "whsec_of_live_mode"]
+    assert signing(here) == [stripe.secrets[new]]
+    assert here.signing["stripe_live_signing_secrets"] == [BY_HAND]
     assert done()["steps"] == []
 
 
@@ -322,7 +415,8 @@ def test_a_registered_endpoint_without_any_signing_secret_is_a_persons_to_solve(
     stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
     result = run()
     assert result.exit_code == 1
-    assert "we_1 is registered, but the stack's secret has no signing secret" in result.stderr
+    assert "we_1 is registered, but the SigningSecret has no signing secret of its mode" in result.stderr
+    assert "stripe-to-segment secret set stripe_test_signing_secrets" in result.stderr
     assert "--rotate" in result.stderr
     assert stripe.log == []
     assert run("--rotate", "--yes").exit_code == 0
@@ -330,7 +424,7 @@ def test_a_registered_endpoint_without_any_signing_secret_is_a_persons_to_solve(
 
 
 def test_two_endpoints_with_the_url_are_a_persons_to_solve(here: Deployed, stripe: StripeWebhooks) -> None:
-    here.put_secret(stripe_signing_secrets=["whsec_by_hand"])
+    here.put_signing(stripe_test_signing_secrets=[BY_HAND])
     for _ in range(2):
         stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
     result = run("--json")
@@ -397,10 +491,10 @@ def test_the_key_may_be_the_secrets_and_without_any_one_is_told(
     monkeypatch.delenv("STRIPE_API_KEY")
     result = run()
     assert result.exit_code == 2
-    assert "set STRIPE_API_KEY, or stripe_api_key in the stack's secret" in result.stderr
-    here.put_secret(stripe_api_key=KEY)
-    assert "API key from the stack's secret" in run().stderr
-    assert here.secret["stripe_api_key"] == KEY
+    assert "set STRIPE_API_KEY, or stripe_api_key in the KeysSecret" in result.stderr
+    here.put_keys(stripe_api_key=KEY)
+    assert "API key from the KeysSecret" in run().stderr
+    assert here.keys["stripe_api_key"] == KEY
 
 
 def test_on_a_terminal_the_key_is_asked_for_and_not_shown(here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,10 +516,10 @@ def test_the_key_decides_the_mode_and_the_other_one_is_mentioned(here: Deployed)
 
 
 def test_a_secret_that_is_no_json_is_said_before_anything_is_made(here: Deployed, stripe: StripeWebhooks) -> None:
-    here.secrets.put_secret_value(SecretId=here.secret_arn, SecretString="whsec_pasted")
+    here.secrets.put_secret_value(SecretId=here.signing_arn, SecretString="whsec_pasted")
     result = run()
     assert result.exit_code == 2
-    assert "the secret is no JSON object" in result.stderr
+    assert "the SigningSecret is no JSON object" in result.stderr
     assert "whsec_pasted" not in result.output
     assert stripe.log == []
 
@@ -446,6 +540,7 @@ def test_an_answer_that_was_lost_makes_no_second_endpoint(stripe: StripeWebhooks
 
 def test_the_local_stack_is_told_how_stripe_reaches_it(here: Deployed, stripe: StripeWebhooks) -> None:
     del here.functions.variables["STRIPE_API_BASE"]
+    AT.clear()
     here.options = ("--local",)
     result = run("--local")
     assert result.exit_code == 2

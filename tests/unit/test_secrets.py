@@ -1,25 +1,43 @@
-"""The stack's one secret: read leniently, shown to nobody, and fetched seldom."""
+"""The stack's two secrets: read leniently, shown to nobody, fetched seldom, and not forgotten when a fetch fails."""
 
 from __future__ import annotations
 
 import json
 import traceback
-from typing import Any
+from random import Random
+from string import ascii_letters, digits, hexdigits
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.secrets import Secrets, SecretSource, read_secret
+from stripe_to_segment.key_shapes import LOCAL_SECRET, SAMPLE_SECRET, signing_secret_flaw
+from stripe_to_segment.secrets import (
+    Keys,
+    KeysReader,
+    SecretSource,
+    SigningSecrets,
+    read_keys,
+    read_signing_secrets,
+)
+from tests.unit.edges import SecretsManager, Spoken, a_signing_secret, refusal, speaking
 
-SECRET = "whsec_donotshow"
-FULL = {
-    "stripe_signing_secrets": ["whsec_1", "whsec_2"],
-    "segment_write_key": "live_key",
-    "segment_test_write_key": "test_key",
-    "stripe_api_key": "rk_1",
-}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ONE, TWO, THREE = (a_signing_secret(name) for name in ("one", "two", "three"))
+HIDDEN = a_signing_secret("hidden", "DoNotShow")
+FULL = {"segment_write_key": "live_key", "segment_test_write_key": "test_key", "stripe_api_key": "rk_1"}
+
+
+@pytest.fixture(autouse=True)
+def spoken() -> Iterator[Spoken]:
+    with speaking() as spoken:
+        yield spoken
 
 
 class Vault:
@@ -37,115 +55,174 @@ class Vault:
             raise text
         return text if isinstance(text, str) else json.dumps(text)
 
-    def source(self) -> SecretSource:
-        return SecretSource(self.fetch, lambda: self.now)
+    def source(self) -> SecretSource[SigningSecrets]:
+        return SecretSource(lambda: read_signing_secrets(self.fetch()), lambda: self.now)
 
 
 def signing(*secrets: str) -> dict[str, Any]:
-    return {"stripe_signing_secrets": list(secrets)}
+    return {"stripe_live_signing_secrets": list(secrets)}
 
 
-def test_all_fields_are_read() -> None:
-    assert read_secret(json.dumps(FULL)) == Secrets(("whsec_1", "whsec_2"), "live_key", "test_key", "rk_1")
+def read(**content: Any) -> SigningSecrets:
+    return read_signing_secrets(json.dumps(content))
+
+
+# --- What they hold ---
+
+
+def test_each_list_vouches_for_its_mode_and_the_one_without_a_mode_for_both() -> None:
+    found = read(stripe_live_signing_secrets=[ONE], stripe_test_signing_secrets=[TWO], stripe_signing_secrets=[THREE])
+    assert found.vouching(livemode=True) == (ONE, THREE)
+    assert found.vouching(livemode=False) == (TWO, THREE)
+    assert found.every == (ONE, TWO, THREE)
+
+
+def test_a_secret_in_several_lists_is_tried_once() -> None:
+    found = read(stripe_live_signing_secrets=[ONE], stripe_test_signing_secrets=[ONE], stripe_signing_secrets=[ONE])
+    assert found.every == found.vouching(livemode=True) == found.vouching(livemode=False) == (ONE,)
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "expected"),
     [
-        (["whsec_1", "whsec_2"], ("whsec_1", "whsec_2")),
-        ("whsec_1", ("whsec_1",)),
-        ([" whsec_1\n", "", "  ", None, 7, ["whsec_2"]], ("whsec_1",)),
+        ([ONE, TWO], (ONE, TWO)),
+        (ONE, (ONE,)),
+        ([f" {ONE}\n", "", "  ", None, 7, [TWO]], (ONE,)),
         ([], ()),
         ("", ()),
         (None, ()),
-        ({"a": "whsec_1"}, ()),
+        ({"a": ONE}, ()),
     ],
 )
-def test_signing_secrets_are_a_list_or_one_text(value: object, read: tuple[str, ...]) -> None:
-    assert read_secret(json.dumps({"stripe_signing_secrets": value})).stripe_signing_secrets == read
+@pytest.mark.parametrize("field", ["stripe_live_signing_secrets", "stripe_signing_secrets"])
+def test_signing_secrets_are_a_list_or_one_text(field: str, value: object, expected: tuple[str, ...]) -> None:
+    assert read(**{field: value}).every == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        (SAMPLE_SECRET, "sample"),
+        (LOCAL_SECRET, "sample"),
+        ("whsec_…", "placeholder"),
+        ("whsec_...", "placeholder"),
+        ("whsec_" + "x" * 32, "placeholder"),
+        ("whsec_" + "0" * 64, "placeholder"),
+        ("whsec_abcd1234abcd1234abcd1234abcd1234", "placeholder"),
+        ("whsec_your_webhook_signing_secret_here", "placeholder"),
+        ("whsec_REPLACE_ME_WITH_THE_REAL_ONE_0", "placeholder"),
+        ("whsec_1234567890abcdef1234567890abcdef", "placeholder"),
+        ("whsec_has a space in the middle of it", "placeholder"),
+        ("whsec_test", "malformed"),
+        (ONE[:20], "malformed"),
+        (ONE.removeprefix("whsec_") * 2, "malformed"),
+        ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", "malformed"),
+    ],
+)
+def test_on_aws_what_is_no_signing_secret_opens_nothing_and_is_counted_by_its_flaw(text: str, flaw: str) -> None:
+    """A secret of two letters, or the one of the sample requests, opened the door to everybody."""
+    found = read(stripe_live_signing_secrets=[text, ONE], stripe_test_signing_secrets=[text])
+    assert found.every == (ONE,)
+    assert found.refused == {flaw: 2}
+    lenient = read_signing_secrets(json.dumps(signing(text)), strict=False)
+    assert (lenient.live, lenient.refused) == ((text,), {}), "an emulator on this machine takes any text"
+
+
+@pytest.mark.parametrize(
+    ("letters", "length"), [(ascii_letters + digits, 24), (ascii_letters + digits, 32), (hexdigits[:16], 64)]
+)
+def test_no_secret_that_stripe_draws_is_refused(letters: str, length: int) -> None:
+    """As the Dashboard and `stripe listen` have them, and shorter ones than there are."""
+    draw = Random(length)  # noqa: S311 - opens nothing
+    for _ in range(5_000):
+        secret = f"whsec_{''.join(draw.choices(letters, k=length))}"
+        assert signing_secret_flaw(secret) == "", secret
+
+
+def test_all_keys_are_read() -> None:
+    assert read_keys(json.dumps(FULL)) == Keys("live_key", "test_key", "rk_1")
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, 7, ["key"], {"a": "key"}])
 def test_a_key_that_is_no_text_is_not_configured(value: object) -> None:
-    assert read_secret(json.dumps({"segment_write_key": value})).segment_write_key == ""
+    assert read_keys(json.dumps({"segment_write_key": value})).segment_write_key == ""
 
 
 def test_a_pasted_key_loses_its_spaces() -> None:
-    assert read_secret('{"segment_write_key": " key\\n"}').segment_write_key == "key"
+    assert read_keys('{"segment_write_key": " key\\n"}').segment_write_key == "key"
 
 
-def test_the_secret_as_deployed_configures_nothing() -> None:
-    empty = {
-        "stripe_signing_secrets": [],
-        "segment_write_key": "",
-        "segment_test_write_key": "",
-        "stripe_api_key": "",
-    }
-    assert read_secret(json.dumps(empty)) == read_secret("{}") == Secrets()
+def test_the_secrets_as_deployed_configure_nothing() -> None:
+    deployed = json.dumps({"stripe_signing_secrets": [], **dict.fromkeys(FULL, "")})
+    assert read_signing_secrets(deployed) == read_signing_secrets("{}") == SigningSecrets()
+    assert read_keys(deployed) == read_keys("{}") == Keys()
 
 
 def test_test_events_never_fall_back_to_the_live_key() -> None:
-    live_only = Secrets(segment_write_key="live_key")
+    live_only = Keys(segment_write_key="live_key")
     assert (live_only.write_key(livemode=True), live_only.write_key(livemode=False)) == ("live_key", "")
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        SECRET,
-        f'{{"stripe_api_key": "{SECRET}"',
-        f'["{SECRET}"]',
-        f'"{SECRET}"',
+        HIDDEN,
+        f'{{"stripe_api_key": "{HIDDEN}"',
+        f'["{HIDDEN}"]',
+        f'"{HIDDEN}"',
         "",
         "null",
-        "[" * 100_000 + SECRET,
+        "[" * 100_000 + HIDDEN,
     ],
     ids=["plain text", "half", "list", "string", "empty", "null", "nested"],
 )
 def test_garbage_is_refused_without_quoting_it(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Vault(text).source().get()
-    assert "stripe_signing_secrets" in str(caught.value)
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert "the SigningSecret is no JSON object: `stripe-to-segment secret edit` mends it" in str(caught.value)
+    assert HIDDEN not in "".join(traceback.format_exception(caught.value))
 
 
-def test_neither_text_nor_repr_show_what_it_holds() -> None:
-    secrets = Secrets((SECRET,), SECRET, SECRET, SECRET)
-    assert SECRET not in f"{secrets} {secrets!r} {[secrets]}"
+def test_neither_text_nor_repr_show_what_they_hold() -> None:
+    for held in (SigningSecrets((HIDDEN,), (HIDDEN,), (HIDDEN,)), Keys(HIDDEN, HIDDEN, HIDDEN)):
+        assert HIDDEN not in f"{held} {held!r} {[held]}"
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        secrets = read_secret(text)
-    except ConfigurationError:
-        return
-    assert all(secret.strip() for secret in secrets.stripe_signing_secrets)
+    for reader in (read_signing_secrets, read_keys):
+        try:
+            reader(text)
+        except ConfigurationError:
+            continue
 
 
-def test_the_secret_is_fetched_when_first_needed_and_kept_for_five_minutes() -> None:
-    vault = Vault(signing("whsec_1"), signing("whsec_2"))
+# --- When they are read ---
+
+
+def test_a_secret_is_fetched_when_first_needed_and_kept_for_five_minutes() -> None:
+    vault = Vault(signing(ONE), signing(TWO))
     source = vault.source()
     assert vault.fetched == 0
     first = source.get()
-    vault.now += 300
+    vault.now += 299
     assert source.get() is first
     assert vault.fetched == 1
     vault.now += 1
-    assert source.get().stripe_signing_secrets == ("whsec_2",)
+    assert source.get().live == (TWO,)
 
 
 def test_a_refresh_finds_a_rotated_secret() -> None:
-    vault = Vault(signing("whsec_1"), signing("whsec_1", "whsec_2"))
+    vault = Vault(signing(ONE), signing(ONE, TWO))
     source = vault.source()
     source.get()
     vault.now += 30
     assert source.refresh()
-    assert source.get().stripe_signing_secrets == ("whsec_1", "whsec_2")
+    assert source.get().live == (ONE, TWO)
 
 
 def test_a_refresh_that_finds_nothing_new_says_so() -> None:
-    vault = Vault(FULL)
+    vault = Vault(signing(ONE))
     source = vault.source()
     source.get()
     vault.now += 30
@@ -154,7 +231,7 @@ def test_a_refresh_that_finds_nothing_new_says_so() -> None:
 
 
 def test_refreshing_is_bounded() -> None:
-    vault = Vault(FULL)
+    vault = Vault(signing(ONE))
     source = vault.source()
     source.get()
     for _ in range(1000):
@@ -163,32 +240,152 @@ def test_refreshing_is_bounded() -> None:
     assert vault.fetched <= 1 + 100 / 30
 
 
-@pytest.mark.parametrize("trouble", [KeyError("SecretString"), ConnectionError(SECRET), SECRET])
-def test_a_secret_that_cannot_be_read_is_not_asked_for_by_every_request(trouble: object) -> None:
+@pytest.mark.parametrize("trouble", [KeyError("SecretString"), ConnectionError(HIDDEN), HIDDEN])
+def test_a_secret_that_cannot_be_read_is_not_asked_for_by_every_request(trouble: object, spoken: Spoken) -> None:
     """Every request, a forged one too, cost a call to Secrets Manager as long as the first read had not succeeded."""
     vault = Vault(trouble)
     source = vault.source()
     for _ in range(100):
         with pytest.raises(ConfigurationError) as caught:
             source.get()
-        assert SECRET not in str(caught.value)
+        assert HIDDEN not in "".join(traceback.format_exception(caught.value))
     assert vault.fetched == 1
+    assert spoken.lines == [], "whoever asked says so"
 
 
 def test_a_secret_that_could_not_be_read_is_read_soon_after() -> None:
-    vault = Vault(ConnectionError("refused"), FULL)
+    vault = Vault(ConnectionError("refused"), signing(ONE))
     source = vault.source()
     with pytest.raises(ConfigurationError, match="ConnectionError"):
         source.get()
     vault.now += 5
-    assert source.get().segment_write_key == "live_key"
+    assert source.get().live == (ONE,)
 
 
-def test_a_refresh_that_fails_keeps_what_is_known() -> None:
-    vault = Vault(FULL, ConnectionError("refused"))
+# --- When it cannot be read again ---
+
+
+@pytest.mark.parametrize(
+    "trouble", [refusal("InternalServiceError", "GetSecretValue"), ConnectionError(HIDDEN), HIDDEN]
+)
+def test_what_is_known_outlives_a_refresh_that_fails(trouble: object, spoken: Spoken) -> None:
+    """When Secrets Manager failed once, a correctly signed event was answered with 503 though the secret was known."""
+    vault = Vault(signing(ONE), trouble)
+    source = vault.source()
+    known = source.get()
+    vault.now += 300
+    for _ in range(100):
+        assert source.get() is known
+        vault.now += 0.1
+    assert vault.fetched == 2, "and is not asked for by every event"
+    vault.now += 30
+    assert source.get() is known
+    assert vault.fetched == 3
+    assert [line["level"] for line in spoken.lines] == ["WARNING"] * 2, "one line for each failure"
+    assert spoken.lines[0]["reason"] in {"InternalServiceError", "ConnectionError", "unreadable"}
+    assert HIDDEN not in spoken.text
+
+
+def test_the_first_that_can_be_read_again_takes_the_place_of_the_one_known(spoken: Spoken) -> None:
+    vault = Vault(signing(ONE), ConnectionError("refused"), signing(TWO))
+    source = vault.source()
+    source.get()
+    vault.now += 300
+    assert source.get().live == (ONE,)
+    vault.now += 30
+    assert source.get().live == (TWO,)
+    vault.now += 299
+    source.get()
+    assert vault.fetched == 3
+    assert len(spoken.lines) == 1
+
+
+def test_a_refresh_that_fails_found_nothing_new() -> None:
+    vault = Vault(signing(ONE), ConnectionError("refused"))
     source = vault.source()
     known = source.get()
     vault.now += 30
-    with pytest.raises(ConfigurationError):
-        source.refresh()
+    assert not source.refresh()
     assert source.get() is known
+
+
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestExpired"])
+def test_a_signature_that_came_too_late_is_made_anew_at_once(code: str) -> None:
+    """Lambda may freeze an environment between signing and sending; the first event of a cold start then got 503."""
+    client = SecretsManager('{"a": 1}')
+    client.failures = [code]
+    assert aws.secret_text(client, "arn") == '{"a": 1}'
+    assert client.calls == 2
+    client.failures = [code, code]
+    with pytest.raises(ClientError):
+        aws.secret_text(client, "arn")
+    client.calls, client.failures = 0, ["AccessDeniedException"]
+    with pytest.raises(ClientError):
+        aws.secret_text(client, "arn")
+    assert client.calls == 1, "anything else is not mended by asking again"
+
+
+# --- The keys, while some are where an earlier release kept them ---
+
+
+class Two:
+    """The KeysSecret and the one that held the keys before, and which of them were read."""
+
+    def __init__(self, keys: object, former: object) -> None:
+        self.held = {"keys": keys, "former": former}
+        self.read: list[str] = []
+
+    def __call__(self, arn: str) -> str:
+        self.read.append(arn)
+        found = self.held[arn]
+        if isinstance(found, Exception):
+            raise found
+        return json.dumps(found)
+
+
+def test_a_key_that_is_empty_is_taken_from_where_it_was_before() -> None:
+    two = Two({"segment_write_key": "new"}, FULL)
+    assert KeysReader(two, "keys", "former")() == Keys("new", "test_key", "rk_1")
+
+
+def test_once_all_have_moved_the_other_secret_is_left_alone() -> None:
+    two = Two(FULL, {"stripe_signing_secrets": [ONE]})
+    reader = KeysReader(two, "keys", "former")
+    assert reader() == reader() == Keys("live_key", "test_key", "rk_1")
+    assert two.read == ["former", "keys", "keys"]
+
+
+def test_a_stack_with_a_given_signing_secret_has_no_former_one() -> None:
+    two = Two(FULL, ConnectionError("never asked"))
+    assert KeysReader(two, "keys", "")() == Keys("live_key", "test_key", "rk_1")
+
+
+@pytest.mark.parametrize("broken", ["keys", "former"])
+def test_a_half_of_the_keys_is_none(broken: str) -> None:
+    """With the live key alone, test events would be taken for unwanted and dropped."""
+    two = Two({"segment_write_key": "new"}, FULL)
+    two.held[broken] = ConnectionError("refused")
+    with pytest.raises(ConnectionError):
+        KeysReader(two, "keys", "former")()
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_keys_that_are_just_moved_are_found_whenever_one_looks(moment: int) -> None:
+    """As `secret move` writes: first there, then not here any more; each write may fall between the two reads."""
+    two = Two({}, FULL)
+    steps = iter([("keys", FULL), ("former", {})])
+
+    def step() -> None:
+        for name, content in [next(steps, ("", {}))]:
+            if name:
+                two.held[name] = content
+
+    def reading(arn: str) -> str:
+        text = two(arn)
+        if moment in {1, 3}:
+            step()
+        if moment in {2, 3}:
+            step()
+        return text
+
+    assert KeysReader(reading, "keys", "former")() == Keys("live_key", "test_key", "rk_1")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment.secrets import Keys, SecretSource, read_keys
 from stripe_to_segment.segment_side.answers import Verdict
 from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from
-from tests.unit.edges import Endpoint, Spoken, a_call, speaking
+from tests.unit.edges import Endpoint, Spoken, a_call, a_signing_secret, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +44,9 @@ class Out:
         self.source = SecretSource(self._fetch, lambda: self.now)
         self._endpoint = endpoint
 
-    def _fetch(self) -> str:
+    def _fetch(self) -> Keys:
         self.fetched += 1
-        return json.dumps(self.secret) if "text" not in self.secret else str(self.secret["text"])
+        return read_keys(json.dumps(self.secret) if "text" not in self.secret else str(self.secret["text"]))
 
     def send(self, *, livemode: bool, **given: str) -> Answer:
         """The answer that each of two calls gets."""
@@ -91,6 +91,36 @@ def test_without_a_key_events_wait_with_a_clear_error(
     (line,) = spoken.lines
     assert (line["level"], line["calls"]) == ("ERROR", 2)
     assert line["message"].startswith(f"{named} is empty")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("…", "segment_write_key is a placeholder"),
+        ("has a space in the middle of it..", "segment_write_key is a placeholder"),
+        ("YOUR_WRITE_KEY", "segment_write_key is a placeholder"),
+        ("<write key>", "segment_write_key is a placeholder"),
+        ("x" * 32, "segment_write_key is a placeholder"),
+        ("sk_live_" + "4" * 24, "segment_write_key is a key of something else"),
+        (a_signing_secret("pasted"), "segment_write_key is a key of something else"),
+    ],
+)
+def test_what_is_no_write_key_is_shown_to_nobody_and_events_wait(endpoint: Endpoint, key: str, said: str) -> None:
+    """Segment answers 200 to a placeholder and drops the event; and it would have been told Stripe's own keys."""
+    out = Out(endpoint, segment_write_key=key)
+    answer = out.send(livemode=True)
+    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "bad_write_key")
+    assert answer.detail.startswith(said)
+    assert key not in answer.detail
+    assert endpoint.requests == []
+    out.secret = {"segment_write_key": LIVE}
+    out.now += 30
+    assert out.send(livemode=True).verdict is Verdict.ACCEPTED, "the real one is found soon"
+
+
+@pytest.mark.parametrize("key", ["keyId:keySecret", "1aBcDeFgHiJkLmNoPqRsTuVwXyZ", "s2s.abc.def", "k" * 32])
+def test_other_services_keys_are_of_other_shapes(endpoint: Endpoint, key: str) -> None:
+    assert Out(endpoint, segment_write_key=key).send(livemode=True).verdict is Verdict.ACCEPTED
 
 
 @pytest.mark.parametrize("livemode", [True, False])

@@ -56,5 +56,26 @@ def test_a_whole_batch_address_is_taken_for_its_host(given: str) -> None:
     assert settings_from({"SEGMENT_ENDPOINT": given}).segment_endpoint == "https://events.eu1.segmentapis.com"
 
 
+@pytest.mark.parametrize(
+    ("base", "aws", "sent"),
+    [
+        ("", "", True),
+        ("https://api.stripe.com/", "", True),
+        ("https://api.stripe.com/v1", "http://127.0.0.1:4566", True),
+        ("https://api.stripe.com.example.com", "", False),
+        ("https://stripe.example.com", "http://127.0.0.1:4566", False),
+        ("http://127.0.0.1:12111", "", False),
+        ("http://127.0.0.1:12111", "https://vpce-1.sqs.eu-central-1.vpce.amazonaws.com", False),
+        ("http://localhost:12111", "http://127.0.0.1:4566", True),
+    ],
+)
+def test_the_api_key_goes_to_stripe_and_here_only_where_aws_is_here_too(
+    monkeypatch: pytest.MonkeyPatch, base: str, aws: str, *, sent: bool
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
+    assert settings_from({"STRIPE_API_BASE": base}).sends_api_key is sent
+    assert settings_from({"STRIPE_API_BASE": base, "TRUST_STRIPE_API_BASE": "true"}).sends_api_key
+
+
 def test_plain_http_is_for_this_machine_only() -> None:
     assert settings_from({"SEGMENT_ENDPOINT": "http://127.0.0.1:9000"}).segment_endpoint == "http://127.0.0.1:9000"

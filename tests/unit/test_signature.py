@@ -8,6 +8,7 @@ import hmac
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from stripe import WebhookSignature
 
 from stripe_to_segment.errors import SignatureRefusedError
 from stripe_to_segment.stripe_side.signature import verify
@@ -27,6 +28,25 @@ def verdict(body: bytes, header: str | None, secrets: tuple[str, ...] = SECRETS,
     except SignatureRefusedError as error:
         return error.reason
     return "accepted"
+
+
+def test_it_tells_which_secrets_signed() -> None:
+    assert verify(BODY, sign(BODY, [NEW, FOREIGN], NOW), SECRETS, NOW) == {NEW}
+    assert verify(BODY, sign(BODY, [NEW, OLD], NOW), SECRETS, NOW) == {OLD, NEW}
+
+
+def test_every_secret_is_compared_whichever_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it to stop at the first that fits, the time it takes would tell which of them signed."""
+    compared: list[str] = []
+    check = WebhookSignature.verify_header
+
+    def counting(text: str, header: str, secret: str, tolerance: int | None) -> bool:
+        compared.append(secret)
+        return bool(check(text, header, secret, tolerance))
+
+    monkeypatch.setattr(WebhookSignature, "verify_header", counting)
+    verify(BODY, sign(BODY, OLD, NOW), SECRETS, NOW)
+    assert compared == [OLD, NEW]
 
 
 @pytest.mark.parametrize("secret", SECRETS)

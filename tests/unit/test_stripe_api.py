@@ -12,7 +12,9 @@ from stripe_to_segment import stripe_api
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.lookups import Lookup
 from stripe_to_segment.observability import metrics
-from stripe_to_segment.stripe_api import StripeReader
+from stripe_to_segment.secrets import Keys
+from stripe_to_segment.settings import settings_from
+from stripe_to_segment.stripe_api import StripeReader, usable_key
 from tests.unit.edges import Endpoint, say, speaking
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event
 from tests.unit.worlds import World
@@ -187,7 +189,28 @@ def test_a_secret_that_cannot_be_read_is_a_miss() -> None:
         raise ConfigurationError("the secret cannot be read")
 
     lookup = Lookup("customer", "cus_basic", livemode=False, account=None)
-    assert StripeReader(unreadable, "http://127.0.0.1:1").read([lookup]) == {}
+    with speaking() as spoken:
+        assert StripeReader(unreadable, "http://127.0.0.1:1").read([lookup]) == {}
+    assert spoken.lines[0]["message"] == "not read from Stripe: the secret cannot be read"
+
+
+def test_no_key_goes_to_an_address_that_nobody_trusts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever could change one parameter of the stack got its Stripe API key."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    keys = Keys(stripe_api_key="rk_test_1")
+    lookup = Lookup("customer", "cus_basic", livemode=False, account=None)
+
+    def read(**given: str) -> bool:
+        settings = settings_from({"STRIPE_API_BASE": api.url, **given})
+        return bool(StripeReader(lambda: usable_key(keys, settings), settings.stripe_api_base).read([lookup]))
+
+    with speaking() as spoken:
+        assert not read()
+    assert "deploy with TrustStripeApiBase=true" in spoken.lines[0]["message"]
+    assert api.requests == []
+    assert read(TRUST_STRIPE_API_BASE="true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert read(), "here, where AWS is on this machine too"
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'["x"]', b"7", b'"ok"', b"<html>"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check_alarms", "check_circuit", "check_deployment", "check_functions", "check_queues"]
 
 OUTPUTS = (
-    *("SecretArn", "EventsQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
+    *("SigningSecretArn", "KeysSecretArn", "EventsQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
     *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName"),
 )
 ALIAS = "live"

@@ -14,8 +14,8 @@ from tools.doctor.aws import check_alarms, check_circuit, check_deployment, chec
 from tools.doctor.check import State, guarded, unknown
 from tools.doctor.door import check_door
 from tools.doctor.endpoint import check_endpoints
-from tools.doctor.secret import check_secret
-from tools.stack_options import AsJson, StackChoice, on_a_stack
+from tools.doctor.secret import check_secrets
+from tools.stack_options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from tools.terminal import make_console, say, say_json, visible
 
 if TYPE_CHECKING:
@@ -36,17 +36,18 @@ def doctor_command(
     event: Annotated[
         bool, typer.Option("--event/--no-event", help="Send a signed test event through the deployed URL, or do not.")
     ] = True,
+    stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:
     """Look whether a deployed stack is in order, and say for everything that is not what mends it.
 
-    The deployment, functions, queues, dead letters and alarms, the secret's fields and the shape of its keys, and the
+    The deployment, functions, queues, dead letters and alarms, the fields of both secrets and their shapes, and the
     webhook endpoint in Stripe; then a signed test event goes through the deployed URL and the queue. It is a
     product.updated that names no product: deliver makes no call of it, and nothing of it is kept. A request without a
     signature has to be refused.
 
-    The endpoint in Stripe is checked where there is an API key, of STRIPE_API_KEY in the environment or the stack's
-    secret, with the permission 'Webhook Endpoints: Read'. No key and no secret is ever shown.
+    The endpoint in Stripe is checked where there is an API key, of STRIPE_API_KEY in the environment or the KeysSecret,
+    with the permission 'Webhook Endpoints: Read'. No key and no secret is ever shown.
 
     Exit status: 0 if there is no ✗ (? could not be checked, and counts as none); 1 if there is one; 2 without a stack.
 
@@ -58,7 +59,7 @@ def doctor_command(
 
       stripe-to-segment doctor --stack stripe-to-segment --no-event --json | jq '.checks[] | select(.state == "failed")'
     """
-    checks = list(_checks(stack.find(), with_event=event))
+    checks = list(_checks(stack.find(), stripe_api_base, with_event=event))
     counts = Counter(check.state for check in checks)
     if as_json:
         say_json({"ok": not counts[State.BAD], "checks": [asdict(check) for check in checks]})
@@ -68,28 +69,22 @@ def doctor_command(
     raise typer.Exit(1 if counts[State.BAD] else 0)
 
 
-def _checks(stack: Stack, *, with_event: bool) -> Iterator[Check]:
+def _checks(stack: Stack, stripe_api_base: str, *, with_event: bool) -> Iterator[Check]:
     """From the inside to the outside."""
     yield from check_deployment(stack)
     yield from guarded("functions", partial(check_functions, stack))
     yield from guarded("queues", partial(check_queues, stack))
     yield from guarded("alarms", partial(check_alarms, stack))
-    yield from guarded("secret", partial(_check_connections, stack, with_event=with_event))
+    yield from guarded("secrets", partial(_check_connections, stack, stripe_api_base, with_event=with_event))
 
 
-def _check_connections(stack: Stack, *, with_event: bool) -> Iterator[Check]:
-    settings, secrets = stack.settings(), stack.secrets()
-    yield from check_secret(
-        secrets,
-        settings,
-        by_bus=bool(stack.parameters.get("EventBusName")),
-        scheduled=bool(stack.parameters.get("ReconcileSchedule")),
-        again=" ".join(stack.options),
-    )
-    yield from check_endpoints(stack, settings, secrets.stripe_api_key)
+def _check_connections(stack: Stack, stripe_api_base: str, *, with_event: bool) -> Iterator[Check]:
+    settings, keys = stack.settings(), stack.keys()
+    yield from check_secrets(stack, settings, keys)
+    yield from check_endpoints(stack, settings, keys.stripe_api_key, stripe_api_base)
     yield from guarded("Segment", partial(check_circuit, stack, settings))
     if with_event:
-        yield from guarded("signed event", partial(check_door, stack, settings, secrets))
+        yield from guarded("signed event", partial(check_door, stack, settings))
     else:
         yield unknown("signed event", "not sent", "leave out --no-event")
 

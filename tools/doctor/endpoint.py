@@ -6,17 +6,17 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.settings import Settings
 from stripe_to_segment.stripe_api import is_live
 from tools.connections import Connections
 from tools.doctor.check import bad, good, guarded, unknown
 from tools.registering import ROLE, Role
-from tools.stripe_access import VARIABLE
+from tools.stripe_access import VARIABLE, other_address, stripe_address
 from tools.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stripe_to_segment.settings import Settings
     from tools.doctor.check import Check
     from tools.stack_access import Stack
     from tools.webhook_endpoints import Endpoint
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["check_endpoints"]
 
 
-def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str) -> Iterator[Check]:
+def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe_api_base: str) -> Iterator[Check]:
     """One line for each mode that the stack takes; a mode without an API key is not checked."""
-    if stack.local and settings.stripe_api_base == Settings().stripe_api_base:
+    if not stripe_api_base and (refused := other_address(settings)):
+        yield unknown("endpoint", "not looked at in Stripe", refused)
+        return
+    if stack.local and not stripe_api_base:
         said = "Stripe cannot reach a stack on this machine; the Stripe CLI brings its events"
         yield unknown("endpoint", said, f"stripe listen --forward-to {stack.webhook_url}")
         return
@@ -40,12 +43,16 @@ def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str) -> Ite
             said = f"there is no Stripe API key of {mode} mode"
             yield unknown(name, said, f"{VARIABLE}=rk_{mode}_… with the permission 'Webhook Endpoints: Read'")
             continue
-        yield from guarded(name, partial(_check, stack, settings, keys[live], name))
+        endpoints = WebhookEndpoints(keys[live], stripe_address(settings, stripe_api_base))
+        connections = Connections(stack, livemode=live)
+        yield from guarded(name, partial(_check, stack, settings, endpoints, connections, name))
 
 
-def _check(stack: Stack, settings: Settings, key: str, name: str) -> Iterator[Check]:
+def _check(
+    stack: Stack, settings: Settings, endpoints: WebhookEndpoints, connections: Connections, name: str
+) -> Iterator[Check]:
     register = f"stripe-to-segment register {' '.join(stack.options)}"
-    found = WebhookEndpoints(key, settings.stripe_api_base).at(stack.webhook_url)
+    found = endpoints.at(stack.webhook_url)
     awake = [each for each in found if each.enabled]
     roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
     if not found and stack.parameters.get("EventBusName"):
@@ -56,16 +63,18 @@ def _check(stack: Stack, settings: Settings, key: str, name: str) -> Iterator[Ch
         yield bad(name, f"{len(awake)} have this URL, so each event comes {len(awake)} times", f"{register} says which")
     else:
         for endpoint in awake or found:
-            yield _check_one(stack, endpoint, name, register)
+            yield _check_one(endpoint, connections, name, register)
         if settings.takes_connect and len(awake) == 1:
             other = Role.ACCOUNT if awake[0].metadata.get(ROLE) == Role.CONNECT else Role.CONNECT
             yield bad(name, f"none for {other.said}, and ConnectEvents is accept", register)
 
 
-def _check_one(stack: Stack, endpoint: Endpoint, name: str, register: str) -> Check:
+def _check_one(endpoint: Endpoint, connections: Connections, name: str, register: str) -> Check:
     wrong = endpoint.shortcomings()
     if wrong:
         return bad(name, f"{endpoint.id} {', '.join(wrong)}", register)
-    connected = Connections(stack.client("secretsmanager"), stack.output("SecretArn")).read()
-    kept = "" if connected.has(endpoint.id) else "; that its signing secret is in the stack's secret cannot be told"
+    connected = connections.read()
+    if connected.is_misplaced(endpoint.id):
+        return bad(name, f"the signing secret of {endpoint.id} is not among those of its mode alone", register)
+    kept = "" if connected.has(endpoint.id) else "; that its signing secret is in the SigningSecret cannot be told"
     return good(name, f"{endpoint.id}: {len(EVENT_TYPES)} event types, {API_VERSION}, enabled{kept}")

@@ -1,103 +1,110 @@
-"""The stack's secret: whether it is filled, and with what looks like it. Nothing of it is shown."""
+"""The stack's secrets: whether they are filled, each with what looks like it and in its place. Nothing is shown."""
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS, texts
 from stripe_to_segment.stripe_api import is_live
 from tools.doctor.check import bad, good
+from tools.secret.shapes import UNASSIGNED, flaw_of, is_segment, values_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_to_segment.secrets import Secrets
+    from stripe_to_segment.secrets import Keys
     from stripe_to_segment.settings import Settings
     from tools.doctor.check import Check
+    from tools.secret.shapes import Value
+    from tools.stack_access import Stack
 
-__all__ = ["check_secret"]
-
-SIGNING_SECRET = re.compile(r"whsec_\w{8,}")
-API_KEY = re.compile(r"(sk|rk)_(live|test)_\w{8,}")
-# Segment's have 32 letters and digits. Others' are of any shape, but none has a space or is one of Stripe's.
-SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
-SEGMENT_KEY = re.compile(r"[A-Za-z0-9]{32}")
-ANY_KEY = re.compile(r"(?!whsec_|sk_|rk_|pk_|sgp_)[!-~]+")
-PUT = "docs/operations.md, Rotating the write key, says how to put it in"
+__all__ = ["check_secrets"]
 
 
-def check_secret(secrets: Secrets, settings: Settings, *, by_bus: bool, scheduled: bool, again: str) -> Iterator[Check]:
-    """Check each field.
-
-    Parameters
-    ----------
-    secrets, settings
-        The stack's.
-    by_bus, scheduled
-        Whether events come through EventBridge, and whether the reconcile function is on a schedule.
-    again
-        The options that name the stack.
-    """
-    yield _signing(secrets, by_bus=by_bus, again=again)
+def check_secrets(stack: Stack, settings: Settings, keys: Keys) -> Iterator[Check]:
+    """Check each field of both secrets; the keys are those that `deliver` reads."""
+    content = stack.secret("SigningSecret").read().content
+    yield from _signing(stack, settings, values_in(content, SIGNING_FIELDS.values(), settings, strict=not stack.local))
+    if left := [name for name in KEY_FIELDS if texts(content.get(name))]:
+        said = f"{', '.join(left)} still in the SigningSecret, which the function on the internet reads"
+        yield bad("keys in their place", said, _command(stack, "secret move"))
     for live in (True, False):
         if settings.accepts(livemode=live):
-            yield _write_key(secrets, settings, live=live)
-    yield _api_key(secrets, scheduled=scheduled)
+            yield _write_key(stack, settings, keys, live=live)
+    yield _api_key(stack, settings, keys)
 
 
-def _signing(secrets: Secrets, *, by_bus: bool, again: str) -> Check:
-    name, register = "signing secrets", f"stripe-to-segment register {again}"
-    found = secrets.stripe_signing_secrets
-    odd = [secret for secret in found if not SIGNING_SECRET.fullmatch(secret)]
-    if not found and by_bus:
+def _signing(stack: Stack, settings: Settings, values: list[Value]) -> Iterator[Check]:
+    usable = {
+        mode: {value.fingerprint for value in values if value.field == field and not value.flaw}
+        for mode, field in SIGNING_FIELDS.items()
+    }
+    for mode in ("live", "test"):
+        if settings.accepts(livemode=mode == "live"):
+            yield _of_mode(stack, mode, len(usable[mode] | usable["unassigned"]))
+    if flaws := Counter(value.flaw for value in values if value.flaw):
+        said = f"not used: {'; '.join(f'{number} is {flaw}' for flaw, number in flaws.items())}"
+        fix = f"{_command(stack, 'secret show-shape')} names it, secret set … --remove takes it out"
+        yield bad("signing secrets", said, f"{fix}; then {_command(stack, 'register')}")
+    if usable["unassigned"]:
+        said = f"{len(usable['unassigned'])} in {UNASSIGNED}, of a mode that nobody has noted: they vouch for both"
+        fix = f"{_command(stack, 'register')} with a key of each mode; what is left, {_command(stack, 'secret edit')}"
+        yield bad("signing secrets without a mode", said, fix)
+    if not stack.local and (both := usable["live"] & usable["test"]):
+        said = f"{len(both)} in both lists: whoever knows it as a test secret can sign live events"
+        yield bad("signing secrets of both modes", said, f"take it out of one: {_command(stack, 'secret edit')}")
+
+
+def _of_mode(stack: Stack, mode: str, number: int) -> Check:
+    name = f"signing secrets, {mode} mode"
+    if number:
+        return good(name, f"{number}")
+    if stack.parameters.get("EventBusName"):
         return good(name, "none, and none is needed for what comes through EventBridge")
-    if not found:
-        return bad(name, "none: every webhook is answered with 503", register)
-    if odd:
-        said = f"{len(odd)} of {len(found)} is no signing secret: they begin with whsec_"
-        return bad(name, said, f"take it out of stripe_signing_secrets, then {register}")
-    return good(name, f"{len(found)}")
+    fix = f"{_command(stack, 'register')} with a key of {mode} mode; or deploy with StripeMode={_other(mode)}"
+    return bad(name, f"none: every webhook of {mode} mode is refused, and Stripe comes again", fix)
 
 
-def _write_key(secrets: Secrets, settings: Settings, *, live: bool) -> Check:
-    name = "segment_write_key" if live else "segment_test_write_key"
-    key = secrets.write_key(livemode=live)
+def _write_key(stack: Stack, settings: Settings, keys: Keys, *, live: bool) -> Check:
+    name, mode = ("segment_write_key", "live") if live else ("segment_test_write_key", "test")
+    put = _command(stack, f"secret set {name}")
+    key = keys.write_key(livemode=live)
     if settings.delivery_mode == "log":
         return good(name, "not needed: DeliveryMode is log, nothing is sent")
-    if not key and not live and secrets.segment_write_key:
+    if not key and not live and keys.segment_write_key:
         return good(name, "none: test events are dropped")
     if not key:
-        mode, other = ("live", "test") if live else ("test", "live")
-        return bad(name, f"none: {mode} events wait in the queue", f"{PUT}; or deploy with StripeMode={other}")
-    if key == secrets.write_key(livemode=not live):
-        return bad(
-            name, "the same as the other mode's: test events reach the live source", f"a source for tests; {PUT}"
-        )
-    segment = urlsplit(settings.segment_endpoint).hostname in SEGMENT_HOSTS
-    flaw = _flaw(key, segment=segment)
-    if flaw:
-        return bad(name, flaw, f"copy it from the source's Settings → API Keys; {PUT}")
-    return good(name, "filled" if segment else f"filled; the shape of {settings.segment_endpoint}'s keys is not known")
+        return bad(name, f"none: {mode} events wait in the queue", f"{put}; or deploy with StripeMode={_other(mode)}")
+    if key == keys.write_key(livemode=not live):
+        said = "the same as the other mode's: test events reach the live source"
+        return bad(name, said, f"make a source for tests, then {put}")
+    if flaw := flaw_of(name, key, settings, strict=True):
+        return bad(name, flaw, f"copy it from the source's Settings → API Keys, then {put}")
+    known = is_segment(settings)
+    return good(name, "filled" if known else f"filled; the shape of {settings.segment_endpoint}'s keys is not known")
 
 
-def _flaw(key: str, *, segment: bool) -> str:
-    """In what a text is no write key; empty where it may be one."""
-    if not ANY_KEY.fullmatch(key):
-        return "no write key: it is a key of something else, or has a space or a letter that none has"
-    if segment and not SEGMENT_KEY.fullmatch(key):
-        return f"{len(key)} characters; Segment's have 32 letters and digits, and it answers 200 to a wrong one"
-    return ""
-
-
-def _api_key(secrets: Secrets, *, scheduled: bool) -> Check:
-    name, key = "stripe_api_key", secrets.stripe_api_key
-    if not key and scheduled:
+def _api_key(stack: Stack, settings: Settings, keys: Keys) -> Check:
+    name, key = "stripe_api_key", keys.stripe_api_key
+    put = _command(stack, f"secret set {name}")
+    if not key and stack.parameters.get("ReconcileSchedule"):
         said = "none, but ReconcileSchedule is set: nothing is reconciled"
-        return bad(name, said, f"a restricted key that may read Events; {PUT}")
+        return bad(name, said, f"make a restricted key that may read Events, then {put}")
     if not key:
         return good(name, "none: it is optional")
-    if not API_KEY.fullmatch(key):
-        return bad(name, "no secret or restricted key: they begin with rk_live_, rk_test_, sk_live_ or sk_test_", PUT)
+    if flaw := flaw_of(name, key, settings, strict=True):
+        return bad(name, flaw, put)
+    if not stack.local and not settings.sends_api_key:
+        said = f"not used: StripeApiBase is {settings.stripe_api_base}, and the key goes to Stripe alone"
+        return bad(name, said, "deploy with TrustStripeApiBase=true if it may go there, or without StripeApiBase")
     kind = "restricted" if key.startswith("rk_") else "secret: a restricted one that may only read would do"
     return good(name, f"{'live' if is_live(key) else 'test'} mode, {kind}")
+
+
+def _command(stack: Stack, words: str) -> str:
+    return " ".join(["stripe-to-segment", words, *stack.options])
+
+
+def _other(mode: str) -> str:
+    return "test" if mode == "live" else "live"

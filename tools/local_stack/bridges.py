@@ -20,6 +20,7 @@ __all__ = ["BRIDGES"]
 
 # SAM writes the target of a route as a path that names the function's alias by its logical id.
 _INTEGRATION_TARGET = re.compile(r"functions/\$\{(\w+)(?:\.Arn)?\}/invocations")
+VERSION_STAGE = "secretsmanager:VersionStage"
 BATCHED = frozenset({"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"})
 
 
@@ -80,6 +81,22 @@ def grant_batches(clients: Clients, deployment: Deployment) -> None:
     _rewrite_role_policies(clients, deployment, with_batches)
 
 
+def allow_any_version(clients: Clients, deployment: Deployment) -> None:
+    """Take the condition on a secret's version out of the roles' policies, as the emulator would refuse every read.
+
+    It does not know `secretsmanager:VersionStage`. What the condition says is held by tests/template.
+    """
+
+    def without(document: Any) -> Any:
+        statements = [
+            {name: part for name, part in statement.items() if name != "Condition" or VERSION_STAGE not in str(part)}
+            for statement in document["Statement"]
+        ]
+        return document | {"Statement": statements}
+
+    _rewrite_role_policies(clients, deployment, without)
+
+
 def allow_plain_http(clients: Clients, deployment: Deployment) -> None:
     """Take the statements that refuse plain HTTP out of the queues' policies: here, everything is plain HTTP."""
     for logical_id, _ in _resources(clients, deployment, "AWS::SQS::Queue"):
@@ -127,11 +144,14 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _resources(clients: Clients, deployment: Deployment, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the resources of a type as they stand in the template that SAM translated."""
+    """Yield the resources of a type as they stand in the template that SAM translated, as far as they were deployed."""
     answer = clients.cloudformation.get_template(StackName=deployment.name, TemplateStage="Processed")
     body: Any = answer["TemplateBody"]
     template = json.loads(body) if isinstance(body, str) else body
-    yield from ((name, resource) for name, resource in template["Resources"].items() if resource["Type"] == kind)
+    for name, resource in template["Resources"].items():
+        left_out = "Condition" in resource and name not in deployment.resources
+        if resource["Type"] == kind and not left_out:
+            yield name, resource
 
 
 def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
@@ -151,6 +171,7 @@ BRIDGES: tuple[Callable[[Clients, Deployment], object], ...] = (
     add_routes,
     name_secrets_by_arn,
     grant_batches,
+    allow_any_version,
     allow_plain_http,
     state_concurrency_as_number,
 )

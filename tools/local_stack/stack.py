@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS
 from tools.local_stack.bridges import BRIDGES
 from tools.local_stack.deployment import Tools, deploy, make_clients, read_deployment
 from tools.local_stack.emulator import Emulator
@@ -39,23 +40,23 @@ SIGNING_SECRET = f"whsec_{secrets.token_hex(16)}"
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What the connections secret holds."""
+    """What the stack's two secrets hold. The signing secrets vouch for both modes."""
 
     stripe_signing_secrets: Sequence[str] = (SIGNING_SECRET,)
     segment_write_key: str = LIVE_WRITE_KEY
     segment_test_write_key: str = TEST_WRITE_KEY
     stripe_api_key: str = ""
+    client_reference_key: str = ""
 
-    def as_json(self) -> str:
-        """The text that stands in Secrets Manager."""
-        return json.dumps(
-            {
-                "stripe_signing_secrets": list(self.stripe_signing_secrets),
-                "segment_write_key": self.segment_write_key,
-                "segment_test_write_key": self.segment_test_write_key,
-                "stripe_api_key": self.stripe_api_key,
-            }
-        )
+    @property
+    def signing(self) -> dict[str, list[str]]:
+        """What stands in the SigningSecret."""
+        return {SIGNING_FIELDS[mode]: list(self.stripe_signing_secrets) for mode in ("live", "test")}
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What stands in the KeysSecret."""
+        return {name: getattr(self, name) for name in KEY_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class LocalStack:
     parameters
         Further parameters of the template, over its defaults.
     secret
-        What to put into the connections secret; None leaves it as the template made it.
+        What to put into the two secrets; None leaves them as the template made them.
     port
         The emulator's port, 0 for any free one.
     report
@@ -122,7 +123,7 @@ class LocalStack:
             with self._step("deploy the template with sam"):
                 log = self._emulator.log.with_name("sam-deploy.log")
                 deploy(self._tools, self._emulator.access, STACK_NAME, self._parameters, log)
-            with self._step("add the route, fill the secret"):
+            with self._step("add the route, fill the secrets"):
                 self._complete()
             self._running = started.pop_all()
         return self
@@ -206,9 +207,10 @@ class LocalStack:
         return dict(configuration.get("Environment", {}).get("Variables", {}))
 
     def put_secret(self, secret: Secret) -> None:
-        """Fill the connections secret. Functions that have read it before know it until their cache ends."""
-        arn = self.deployment.output("SecretArn")
-        self.clients.secretsmanager.put_secret_value(SecretId=arn, SecretString=secret.as_json())
+        """Fill both secrets. Functions that have read them before know them until their cache ends."""
+        for output, content in (("SigningSecretArn", secret.signing), ("KeysSecretArn", secret.keys)):
+            arn = self.deployment.output(output)
+            self.clients.secretsmanager.put_secret_value(SecretId=arn, SecretString=json.dumps(content))
 
     def publish(self, function: str) -> None:
         """Publish a new version of a function and let the alias point to it, so that all begins with a cold start."""

@@ -6,8 +6,11 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-__all__ = ["client"]
+from stripe_to_segment.errors import code_of
+
+__all__ = ["client", "secret_text"]
 
 # The SDK would wait a minute for each try: longer than Stripe waits for an answer, and than a batch may take.
 # A call that hangs is tried twice more, and then reported like one that failed.
@@ -18,3 +21,25 @@ def client(service: str) -> Any:
     """A low-level client that gives up in time for its function to say so."""
     made: Any = boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
     return made
+
+
+def secret_text(secrets_manager: Any, arn: str) -> str:
+    """The current text of a secret, of whatever `client("secretsmanager")` made.
+
+    In Lambda this now and then fails with "Signature expired", for instance where the environment was frozen between
+    signing and sending (https://github.com/aws/aws-sdk-js-v3/issues/6222). The SDK does not try that again; we do.
+    """
+    # The stage is what is read by default; said, because the roles may read no other.
+    asked = {"SecretId": arn, "VersionStage": "AWSCURRENT"}
+    try:
+        answer = secrets_manager.get_secret_value(**asked)
+    except ClientError as error:
+        if code_of(error) not in EXPIRED:
+            raise
+        answer = secrets_manager.get_secret_value(**asked)
+    text: str = answer["SecretString"]
+    return text
+
+
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html
+EXPIRED = frozenset({"InvalidSignatureException", "RequestExpired"})

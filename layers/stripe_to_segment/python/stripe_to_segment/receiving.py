@@ -15,16 +15,29 @@ from stripe_to_segment.translation import refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stripe_to_segment.secrets import Secrets
+    from stripe_to_segment.secrets import SigningSecrets
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Reply", "body_of", "examine", "header_of", "queueable"]
+__all__ = ["WRONG_MODE", "Reply", "body_of", "examine", "header_of", "queueable"]
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES = 1_048_576
 # A record that ends in the dead-letter queue needs room for the reason's attributes, which count too.
 MAX_EVENT_BYTES = MAX_MESSAGE_BYTES - 8_192
+
+# By the event's livemode. Only who can sign hears of it.
+WRONG_MODE = {
+    True: "a live event, but signed with a secret that is noted as one of test mode: if it is the live endpoint's, "
+    "move it to stripe_live_signing_secrets",
+    False: "a test event, but signed with a secret that is noted as one of live mode: if it is the test endpoint's, "
+    "move it to stripe_test_signing_secrets",
+}
+FLAWS = {
+    "sample": "the sample's, which everybody can read",
+    "placeholder": "a placeholder",
+    "malformed": "none of Stripe's, which begin with whsec_ and are longer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +76,22 @@ def body_of(request: Mapping[str, Any]) -> bytes | None:
 
 
 def examine(  # noqa: PLR0911 - one return for each kind of answer
-    body: bytes | None, signature: str | None, secrets: Secrets, settings: Settings, now: float
+    body: bytes | None, signature: str | None, secrets: SigningSecrets, settings: Settings, now: float
 ) -> Reply:
     """Decide on a request; `now` is in epoch seconds."""
-    if not secrets.stripe_signing_secrets:
-        return Reply(503, "unready", "no_secret", "no Stripe signing secret is configured in this stack's secret yet")
+    if not secrets.every:
+        return _unready(secrets)
     if body is None:
         return Reply(400, "refused", "not_base64", "the body is not what its encoding says")
     try:
-        verify(body, signature, secrets.stripe_signing_secrets, now)
+        signers = verify(body, signature, secrets.every, now)
         event = parse_event(body)
     except ThinEventError as error:
         return Reply(200, "ignored", error.reason, str(error))
     except (SignatureRefusedError, MalformedEventError) as error:
         return Reply(400, "refused", error.reason, str(error))
+    if not _vouched(event, signers, secrets):
+        return Reply(400, "refused", "wrong_mode", WRONG_MODE[event.livemode], event)
     unwanted = refusal(event, settings)
     if unwanted:
         return Reply(200, "ignored", "not_wanted", unwanted, event)
@@ -84,6 +99,25 @@ def examine(  # noqa: PLR0911 - one return for each kind of answer
         too_large = f"the event is over {MAX_EVENT_BYTES} bytes, which no queue takes"
         return Reply(413, "refused", "too_large", too_large, event)
     return Reply(200, "queue", event=event)
+
+
+def _unready(secrets: SigningSecrets) -> Reply:
+    if not secrets.refused:
+        return Reply(
+            503, "unready", "no_secret", "no Stripe signing secret is configured in this stack's SigningSecret yet"
+        )
+    said = " and ".join(FLAWS[flaw] for flaw in secrets.refused)
+    return Reply(503, "unready", "unusable_secret", f"the configured Stripe signing secret is {said}")
+
+
+def _vouched(event: StripeEvent, signers: frozenset[str], secrets: SigningSecrets) -> bool:
+    """Whether one of the secrets that signed the event may vouch for its mode."""
+    vouching = {*secrets.vouching(livemode=event.livemode)}
+    if event.account and not event.livemode:
+        # Of an account that is connected in live mode, the live endpoint gets the test events as well.
+        # https://docs.stripe.com/connect/webhooks
+        vouching |= {*secrets.live}
+    return not vouching.isdisjoint(signers)
 
 
 def queueable(body: bytes) -> str:

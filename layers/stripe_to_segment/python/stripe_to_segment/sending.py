@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.key_shapes import write_key_flaw
 from stripe_to_segment.observability import count, logger
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.segment_side.client import SegmentClient
@@ -15,31 +16,37 @@ if TYPE_CHECKING:
     import requests
 
     from stripe_to_segment.delivery import Sender
-    from stripe_to_segment.secrets import SecretSource
+    from stripe_to_segment.secrets import Keys, SecretSource
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
 
 __all__ = ["sender"]
 
 KEY_FIELD = {True: "segment_write_key", False: "segment_test_write_key"}
+FLAWS = {
+    "placeholder": "is a placeholder, or holds characters that no write key has",
+    "foreign": "is a key of something else, which must not be shown to anybody",
+}
 
 
 def sender(
-    settings: Settings, secret: SecretSource, session: requests.Session, seconds_left: Callable[[], float]
+    settings: Settings, secret: SecretSource[Keys], session: requests.Session, seconds_left: Callable[[], float]
 ) -> Sender:
     """The way out that the settings ask for."""
 
     def send(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         try:
-            secrets = secret.get()
-            if not secrets.write_key(livemode=livemode) and secret.refresh():
-                secrets = secret.get()
+            keys = secret.get()
+            if write_key_flaw(keys.write_key(livemode=livemode)) and secret.refresh():
+                keys = secret.get()
         except ConfigurationError as error:
             return _all(calls, Answer(Verdict.MISCONFIGURED, "bad_secret", str(error)))
-        key = secrets.write_key(livemode=livemode)
+        key = keys.write_key(livemode=livemode)
+        if flaw := key and write_key_flaw(key):
+            return _all(calls, Answer(Verdict.MISCONFIGURED, "bad_write_key", f"{KEY_FIELD[livemode]} {FLAWS[flaw]}"))
         if key:
             return SegmentClient(session, settings.segment_endpoint, key).send(calls, seconds_left)
-        if not livemode and secrets.segment_write_key:
+        if not livemode and keys.segment_write_key:
             # A live stack that names no source for test events does not want them.
             return _all(calls, Answer(Verdict.UNWANTED, "no_test_write_key", "segment_test_write_key is empty"))
         return _without_key(calls, livemode=livemode)
@@ -49,9 +56,9 @@ def sender(
 
 def _without_key(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
     name = KEY_FIELD[livemode]
-    logger.error(f"{name} is empty in the stack's secret: events wait until it is set", extra={"calls": len(calls)})
+    logger.error(f"{name} is empty in the KeysSecret: events wait until it is set", extra={"calls": len(calls)})
     count("WriteKeyMissing")
-    return _all(calls, Answer(Verdict.MISCONFIGURED, "no_write_key", f"{name} is empty in the stack's secret"))
+    return _all(calls, Answer(Verdict.MISCONFIGURED, "no_write_key", f"{name} is empty in the KeysSecret"))
 
 
 def _log(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:

@@ -14,10 +14,11 @@ from stripe_to_segment.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Settings", "settings_from", "settings_from_environment"]
+__all__ = ["STRIPE_API", "Settings", "on_this_machine", "settings_from", "settings_from_environment"]
 
 # What Checkout asks a customer's consent for. https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent
 CHECKOUT_CONSENTS = frozenset({"promotions", "terms_of_service"})
+STRIPE_API = "https://api.stripe.com"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -48,10 +49,13 @@ class Settings:
     drop_events: tuple[str, ...] = ()
     integrations: Mapping[str, Any] = field(default_factory=dict)
     source_name: str = "stripe-to-segment"
-    stripe_api_base: str = "https://api.stripe.com"
+    stripe_api_base: str = STRIPE_API
+    trust_stripe_api_base: bool = False
     retry_base_seconds: int = 30
     retry_cap_seconds: int = 3600
-    secret_arn: str = ""
+    signing_secret_arn: str = ""
+    keys_secret_arn: str = ""
+    former_secret_arn: str = ""
     events_queue_url: str = ""
     dead_letter_queue_url: str = ""
     state_table: str = ""
@@ -71,9 +75,27 @@ class Settings:
         return self.connect_events == "accept"
 
     @property
+    def sends_api_key(self) -> bool:
+        """Whether the Stripe API key may go to `stripe_api_base`.
+
+        It may go to Stripe itself, to an address that somebody said to trust, and to this machine if AWS is here too.
+        """
+        host = urlsplit(self.stripe_api_base).hostname
+        here = host in LOOPBACK and on_this_machine()
+        return host == urlsplit(STRIPE_API).hostname or self.trust_stripe_api_base or here
+
+    @property
     def sends_line_descriptions(self) -> bool:
         """Whether the free text of invoice lines may leave Stripe."""
         return self.line_descriptions == "send"
+
+
+def on_this_machine() -> bool:
+    """Whether AWS is an emulator on this machine: where the SDK's `AWS_ENDPOINT_URL` leads.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in LOOPBACK
 
 
 def settings_from_environment() -> Settings:
@@ -205,6 +227,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "identity_hold_seconds": _seconds,
     "personal_traits": _names,
     "hash_email": _switch,
+    "trust_stripe_api_base": _switch,
     "rename_events": _renames,
     "drop_events": _names,
     "integrations": _object,

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from stripe_to_segment.lookups import Lookup
+    from stripe_to_segment.secrets import Keys
+    from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_client"]
+__all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_client", "usable_key"]
 
 PATHS = {
     "customer": "/v1/customers/{id}",
@@ -81,7 +83,9 @@ class StripeReader:
     def _ask(self, lookups: list[Lookup]) -> dict[Lookup, JsonObject]:
         try:
             key = self._key()
-        except ConfigurationError:
+        except ConfigurationError as error:
+            count("StripeReadFailed")
+            logger.warning(f"not read from Stripe: {error}")
             return {}
         # A test key cannot see live objects, nor the other way round.
         seen = [lookup for lookup in lookups if key and lookup.livemode is is_live(key)]
@@ -187,6 +191,16 @@ class StripeEvents:
             else:
                 return body
         raise StripeUnavailableError(f"Stripe did not list events in {ATTEMPTS} attempts: {reason}")
+
+
+def usable_key(keys: Keys, settings: Settings) -> str:
+    """The API key, empty where there is none. Raises ConfigurationError where it must not go to the API's address."""
+    if keys.stripe_api_key and not settings.sends_api_key:
+        raise ConfigurationError(
+            "STRIPE_API_BASE is not Stripe's own address, so the API key is not sent there: deploy with "
+            "TrustStripeApiBase=true if it may be"
+        )
+    return keys.stripe_api_key
 
 
 def is_live(key: str) -> bool:

@@ -19,8 +19,8 @@ __all__ = ["TOLERANCE_SECONDS", "verify"]
 TOLERANCE_SECONDS = 300
 
 
-def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) -> None:
-    """Accept a body signed with one of the secrets within the tolerance, past and future.
+def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) -> frozenset[str]:
+    """Accept a body signed with one of the secrets within the tolerance, past and future; gives those that signed it.
 
     Parameters
     ----------
@@ -45,13 +45,16 @@ def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) 
         text = body.decode()
     except UnicodeDecodeError:
         raise SignatureRefusedError("wrong", "the signature matches no active signing secret") from None
-    if not any(_signed_with(secret, text, header) for secret in secrets):
+    # Every secret is tried, so that the time this takes does not tell which of them signed.
+    signers = frozenset([secret for secret in secrets if _signed_with(secret, text, header)])
+    if not signers:
         raise SignatureRefusedError("wrong", "the signature matches no active signing secret")
     # Only now, so that an answer about time says nothing to somebody who cannot sign.
     if signed_at < now - TOLERANCE_SECONDS:
         raise SignatureRefusedError("stale", f"signed more than {TOLERANCE_SECONDS} seconds ago")
     if signed_at > now + TOLERANCE_SECONDS:
         raise SignatureRefusedError("future", f"signed more than {TOLERANCE_SECONDS} seconds ahead")
+    return signers
 
 
 def _timestamp(header: str) -> int:

@@ -1,0 +1,88 @@
+"""One of a stack's two secrets in Secrets Manager, as a JSON object: read, and written as a whole.
+
+Its texts stand in no repr, no error and no log.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
+from stripe_to_segment.secrets import secret_object
+
+__all__ = ["Document", "SecretChangedError", "StackSecret"]
+
+
+class SecretChangedError(StripeToSegmentError):
+    """Somebody wrote the secret since it was read; nothing was written over it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Document:
+    """What a secret holds, and the id of that version."""
+
+    content: dict[str, Any]
+    version: str
+
+
+class StackSecret:
+    """A secret by its ARN.
+
+    Parameters
+    ----------
+    client
+        A low-level boto3 client of Secrets Manager.
+    arn
+        The secret's.
+    name
+        What to call it: SigningSecret or KeysSecret.
+    """
+
+    def __init__(self, client: Any, arn: str, name: str) -> None:
+        self._client = client
+        self.arn = arn
+        self.name = name
+
+    def text(self) -> tuple[str, str]:
+        """The text as it is now, whatever it is, and the id of its version.
+
+        A secret that somebody made and never filled has no version: it reads as an empty object.
+        """
+        return self._stage("AWSCURRENT") or ("{}", "")
+
+    def read(self) -> Document:
+        """What it holds now. Raises ConfigurationError where that is no JSON object."""
+        text, version = self.text()
+        return Document(secret_object(text, self.name), version)
+
+    def previous(self) -> dict[str, Any]:
+        """What the version before holds; empty where there is none, or where it is no JSON object."""
+        found = self._stage("AWSPREVIOUS")
+        try:
+            return secret_object(found[0], self.name) if found else {}
+        except ConfigurationError:
+            return {}
+
+    def write(self, content: dict[str, Any], over: str = "") -> None:
+        """Make this the current version; `over` names the one that is to be current still, or nothing is written.
+
+        Secrets Manager has no condition on a write, so somebody who writes in the same moment is not noticed.
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+        """
+        if over and self.text()[1] != over:
+            raise SecretChangedError(f"the {self.name} was changed meanwhile: nothing was written. Do it again")
+        self._client.put_secret_value(SecretId=self.arn, SecretString=json.dumps(content, indent=2))
+
+    def _stage(self, stage: str) -> tuple[str, str] | None:
+        """The text and the id of the version with this label; None where no version has it."""
+        try:
+            answer = self._client.get_secret_value(SecretId=self.arn, VersionStage=stage)
+        except ClientError as error:
+            if code_of(error) != "ResourceNotFoundException":
+                raise
+            return None
+        return answer.get("SecretString", ""), answer["VersionId"]

@@ -1,0 +1,85 @@
+"""What stands in a stack's two secrets, judged by its shape alone: the same for `doctor` and for `secret`.
+
+Nothing of a value is shown but its fingerprint, which is too short to find a key by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from stripe_to_segment.key_shapes import api_key_flaw, signing_secret_flaw, write_key_flaw
+from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stripe_to_segment.settings import Settings
+
+__all__ = ["FIELDS", "UNASSIGNED", "Value", "fingerprint", "flaw_of", "is_segment", "values_in"]
+
+UNASSIGNED = SIGNING_FIELDS["unassigned"]
+# In which of the two secrets each field stands.
+FIELDS = dict.fromkeys(SIGNING_FIELDS.values(), "SigningSecret") | dict.fromkeys(KEY_FIELDS, "KeysSecret")
+SIGNING_FLAWS = {
+    "sample": "the sample of this repository, which everybody can read",
+    "placeholder": "a placeholder",
+    "malformed": "no signing secret: they begin with whsec_ and are longer than 24 characters",
+}
+WRITE_KEY_FLAWS = {
+    "placeholder": "no write key: it is a placeholder, or has a space or a letter that none has",
+    "foreign": "no write key: it is a key of something else",
+}
+LEAST_REFERENCE_KEY = 16
+# Segment's have 32 letters and digits. Others' are of any shape.
+SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
+SEGMENT_KEY = re.compile(r"[A-Za-z0-9]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a field, by its fingerprint; `flaw` says in words why it cannot be one, empty where it may be."""
+
+    field: str
+    fingerprint: str
+    flaw: str
+
+
+def values_in(content: Mapping[str, Any], fields: Iterable[str], settings: Settings, *, strict: bool) -> list[Value]:
+    """What these fields of a secret hold."""
+    return [
+        Value(field, fingerprint(text), flaw_of(field, text, settings, strict=strict))
+        for field in fields
+        for text in texts(content.get(field))
+    ]
+
+
+def flaw_of(field: str, text: str, settings: Settings, *, strict: bool) -> str:
+    """In what a text cannot be the field's; empty where it may be. `strict` refuses samples, as on AWS."""
+    if field in SIGNING_FIELDS.values():
+        return SIGNING_FLAWS.get(signing_secret_flaw(text), "") if strict else ""
+    if field == "stripe_api_key":
+        needed = "no secret or restricted key: they begin with rk_live_, rk_test_, sk_live_ or sk_test_"
+        return needed if api_key_flaw(text) else ""
+    if field == "client_reference_key":
+        return (
+            "" if len(text) >= LEAST_REFERENCE_KEY else "too short: it is to be a long random text, of 32 letters or so"
+        )
+    if flaw := write_key_flaw(text):
+        return WRITE_KEY_FLAWS[flaw]
+    if is_segment(settings) and not SEGMENT_KEY.fullmatch(text):
+        return f"{len(text)} characters; Segment's have 32 letters and digits, and it answers 200 to a wrong one"
+    return ""
+
+
+def is_segment(settings: Settings) -> bool:
+    """Whether calls go to Segment itself, whose keys have a known shape."""
+    return urlsplit(settings.segment_endpoint).hostname in SEGMENT_HOSTS
+
+
+def fingerprint(text: str) -> str:
+    """By what a value is named without being shown: the first 8 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
