@@ -21,6 +21,7 @@ from tools.explain import explain
 from tools.forget import forget_command
 from tools.inputs import read_events
 from tools.register import register_command
+from tools.secret.commands import app as secret_app
 from tools.send import send_command
 from tools.sign_reference import VARIABLE, sign_reference_command
 from tools.tail import tail_command
@@ -39,6 +40,7 @@ app = Commands(
 app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
 app.command("register")(register_command)
+app.add_typer(secret_app, name="secret")
 app.add_typer(dead_letters.app, name="dlq")
 app.command("doctor")(doctor_command)
 app.command("tail")(tail_command)

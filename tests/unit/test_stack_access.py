@@ -126,7 +126,7 @@ def test_a_command_is_told_its_stack_by_options_that_are_written_once(monkeypatc
 def test_every_command_of_a_stack_takes_the_same_options() -> None:
     group: Any = typer.main.get_command(cli.app)
     commands = dict(group.commands)
-    for of in ("dlq",):
+    for of in ("dlq", "secret"):
         commands |= {f"{of} {name}": each for name, each in group.commands[of].commands.items()}
     for name in (
         "register",
@@ -138,6 +138,10 @@ def test_every_command_of_a_stack_takes_the_same_options() -> None:
         "dlq show",
         "dlq redrive",
         "dlq purge",
+        "secret show-shape",
+        "secret set",
+        "secret edit",
+        "secret move",
     ):
         options = {option for each in commands[name].params for option in each.opts}
         assert {"--stack", "--local", "--region", "--profile"} <= options, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import json
 import unicodedata
@@ -155,6 +156,18 @@ def test_explain_and_the_samples(event_file: str) -> None:
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - one line
             json.dump(good.body, file)
         assert json.loads(shown("sample", command, path).stdout)
+
+
+def test_secret(here: Deployed) -> None:
+    here.put_signing(
+        stripe_test_signing_secrets=[SIGNING],
+        stripe_endpoints={EVIL: {"secret": hashlib.sha256(SIGNING.encode()).hexdigest()}},
+    )
+    shown("secret", "show-shape")
+    shown("secret", "show-shape", "--json")
+    shown("secret", "set", EVIL)
+    shown("secret", "set", "segment_write_key", "--remove", EVIL)
+    shown("secret", "set", "segment_write_key", "--from-env", EVIL.replace("\0", ""))
 
 
 def test_send(event_file: str, here: Deployed) -> None:
