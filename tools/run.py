@@ -1,6 +1,6 @@
 """`make run`: the whole pack on this machine, until Ctrl-C.
 
-python -m tools.run [--secret whsec_…] [--port N] [--page-port N] [--no-samples]
+[STRIPE_SECRET=whsec_…] python -m tools.run [--port N] [--page-port N] [--no-samples]
 """
 
 from __future__ import annotations
@@ -56,27 +56,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--secret",
-        type=_signing_secret,
-        default=os.environ.get("STRIPE_SECRET", ""),
-        help="accept this signing secret too, such as the one `stripe listen` prints (also: STRIPE_SECRET)",
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.run",
+        description=__doc__.partition("\n")[0],
+        epilog="The variable STRIPE_SECRET holds a signing secret to accept too, such as that of `stripe listen`.",
     )
     parser.add_argument("--port", type=_port, default=0, help="port of the AWS emulator (default: any free one)")
     parser.add_argument("--page-port", type=_port, default=0, help=f"port of the page (default: {PAGE_PORT}, or any)")
     parser.add_argument("--no-samples", action="store_true", help="do not post the sample events")
-    return parser.parse_args(arguments)
-
-
-def _signing_secret(text: str) -> str:
-    secret = text.strip()
-    # Not repeated: whoever mixes them up has put a secret API key here.
-    if secret and not secret.startswith("whsec_"):
-        raise argparse.ArgumentTypeError(
+    options = parser.parse_args(arguments)
+    # A variable and no option: others see what stands on a command line.
+    options.secret = os.environ.get("STRIPE_SECRET", "").strip()
+    if options.secret and not options.secret.startswith("whsec_"):
+        # Not repeated: whoever mixes them up has put a secret API key here.
+        parser.error(
             "STRIPE_SECRET is no signing secret: those begin with whsec_, and `stripe listen --print-secret` prints one"
         )
-    return secret
+    return options
 
 
 def _port(text: str) -> int:

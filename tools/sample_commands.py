@@ -12,6 +12,7 @@ import typer
 from tools.commands import Commands
 from tools.inputs import STDIN, read_events
 from tools.samples import api_gateway_request, body_of, freshen, sample, samples, sqs_batch
+from tools.secret.asking import NoSecret, SecretFromEnv, given_secret
 from tools.signing import SAMPLE_SECRET
 from tools.stack_file import read_stack_file
 from tools.terminal import say, say_json
@@ -72,14 +73,15 @@ def event(names: Names = None, *, everything: Everything = False, fresh: Fresh =
 def request(
     name: Annotated[str, typer.Argument(help="A sample by name, or a file of your own, or -.")],
     *,
-    secret: Annotated[
-        str,
-        typer.Option(envvar="STRIPE_SECRET", help="Signing secret.", show_default="the local stack's, or a sample one"),
-    ] = "",
+    secret_from_env: SecretFromEnv = "",
+    _: NoSecret = "",
     base64: Annotated[bool, typer.Option("--base64", help="Body encoded, as API Gateway may deliver it.")] = False,
     fresh: Fresh = True,
 ) -> None:
     """Print the API Gateway request, freshly signed, that invokes the receive function with an event.
+
+    It is signed with the secret in STRIPE_SIGNING_SECRET or in the variable that --secret-from-env names, else with
+    the running local stack's, else with a sample one, which a function on AWS refuses.
 
     Exit status: 0; 2 if it is no sample and no file.
 
@@ -87,9 +89,9 @@ def request(
     --------
       stripe-to-segment sample request invoice.paid.manual | sam local invoke ReceiveFunction -e -
     """
-    secret = secret or str(read_stack_file().get("signing_secret") or SAMPLE_SECRET)
+    signer = given_secret(secret_from_env) or str(read_stack_file().get("signing_secret") or SAMPLE_SECRET)
     for each in _chosen([name], everything=False, fresh=fresh)[:1]:
-        say_json(api_gateway_request(body_of(each), secret, int(time.time()), base64=base64), indent=2)
+        say_json(api_gateway_request(body_of(each), signer, int(time.time()), base64=base64), indent=2)
 
 
 @app.command()

@@ -7,16 +7,20 @@ import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import httpx
 import typer
 from rich.text import Text
 
+from stripe_to_segment.receiving import WRONG_MODE
 from tools.inputs import read_events
 from tools.samples import body_of, freshen
+from tools.secret.asking import NoSecret, SecretFromEnv, given_secret
+from tools.send_target import Mode, find_target, in_mode
 from tools.signing import sign
-from tools.stack_file import read_stack_file
+from tools.stack_access import find_stack, reporting_errors
 from tools.terminal import make_console, say, say_json, visible
 
 if TYPE_CHECKING:
@@ -97,7 +101,7 @@ def send(
             yield _post(session, url, body, secrets, time.monotonic() + patience)
 
 
-def send_command(
+def send_command(  # noqa: PLR0913 - a command's options
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -108,12 +112,18 @@ def send_command(
     url: Annotated[
         str, typer.Option(envvar="STRIPE_WEBHOOK_URL", help="Webhook URL.", show_default="the running local stack's")
     ] = "",
-    secret: Annotated[
+    secret_from_env: SecretFromEnv = "",
+    stack: Annotated[
+        # Not from the environment: events reach a deployed stack only where that is asked for.
         str,
-        typer.Option(
-            envvar="STRIPE_SECRET", help="Signing secret (whsec_…).", show_default="the running local stack's"
-        ),
+        typer.Option(metavar="NAME", help="A deployed stack: its URL, and the signing secret of each event's mode."),
     ] = "",
+    region: Annotated[str, typer.Option(help="AWS region of --stack.")] = "",
+    profile: Annotated[str, typer.Option(help="AWS profile for --stack.")] = "",
+    mode: Annotated[
+        Mode | None, typer.Option(help="Make them events of this mode.", show_default="as the files say")
+    ] = None,
+    _: NoSecret = "",
     fresh: Annotated[
         bool,
         typer.Option(
@@ -125,6 +135,11 @@ def send_command(
 ) -> None:
     """Sign events and post them to a local or deployed endpoint.
 
+    The signing secret is never an argument, which the shell's history and other users would see. It is the stack's with
+    --stack (you may read its SigningSecret, then), the one in STRIPE_SIGNING_SECRET or in the variable that
+    --secret-from-env names, the running local stack's, or asked for. It vouches for events of its mode alone: --mode
+    rewrites `livemode`, for a sample say. A live event counts as one.
+
     Exit status: 0 if every event was accepted, 1 if one was refused or could not be read, 2 if nothing could be sent.
 
     Examples
@@ -133,20 +148,21 @@ def send_command(
 
       stripe-to-segment send --fresh events/
 
-      stripe-to-segment send event.json --url https://…/webhooks/stripe --secret whsec_…
+      stripe-to-segment send --fresh events/ --stack stripe-to-segment
+
+      stripe-to-segment send event.json --url https://…/webhooks/stripe --mode live
     """
-    stack = read_stack_file()
-    url = url or str(stack.get("webhook_url") or "")
-    secret = secret or str(stack.get("signing_secret") or "")
-    for value, name in ((url, "--url"), (secret, "--secret")):
-        if not value:
-            say(f"error: no {name} given and no local stack is running: start one with `make run`", err=True)
-            raise typer.Exit(2)
     readable, broken = _split(read_events(paths))
     for problem in broken:
         say(f"error: {problem.source}: {problem.error}", err=True)
+    bodies = [in_mode(body, mode) for body in _bodies(readable, fresh=fresh)]
+    with reporting_errors():
+        found = find_stack(stack, local=False, region=region, profile=profile) if stack else None
+        target = find_target(url, given_secret(secret_from_env), found)
+        runs = [(signers, [*some]) for signers, some in groupby(bodies, key=target.signers)]
     try:
-        refused = _report(send(_bodies(readable, fresh=fresh), url, secret), as_json=as_json)
+        results = (sent for signers, some in runs for sent in send(some, target.url, signers))
+        refused = _report(results, as_json=as_json)
     except UnreachableError as error:
         say(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -174,8 +190,10 @@ def _bodies(inputs: list[Input], *, fresh: bool) -> list[bytes]:
 def _report(results: Iterable[Sent], *, as_json: bool) -> int:
     counts: Counter[bool] = Counter()
     console = make_console()
+    wrong_mode = False
     for sent in results:
         counts[sent.accepted] += 1
+        wrong_mode = wrong_mode or any(said in sent.body for said in WRONG_MODE.values())
         if as_json:
             say_json(asdict(sent))
         else:
@@ -184,6 +202,8 @@ def _report(results: Iterable[Sent], *, as_json: bool) -> int:
             console.print(Text.assemble(status, visible(said)), soft_wrap=True)
     if not as_json:
         say(f"{counts[True]} accepted, {counts[False]} refused", err=True)
+    if wrong_mode:
+        say("note: a signing secret vouches for events of its own mode: --mode live or --mode test", err=True)
     return counts[False]
 
 

@@ -20,6 +20,14 @@ def test_a_key_that_is_no_signing_secret_is_refused_and_not_repeated(
     assert "notthisone" not in said
 
 
+def test_a_signing_secret_is_a_variable_and_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """As an option everybody on the machine saw it in `ps`."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["--secret", "whsec_notthisone"])
+    assert stopped.value.code == 2
+    assert "unrecognized arguments: --secret" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])
 @pytest.mark.parametrize("option", ["--port", "--page-port"])
 def test_what_is_no_port_is_refused_in_words(option: str, port: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,10 +170,11 @@ def test_secret(here: Deployed) -> None:
     shown("secret", "set", "segment_write_key", "--from-env", EVIL.replace("\0", ""))
 
 
-def test_send(event_file: str, here: Deployed) -> None:
+def test_send(event_file: str, here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_SIGNING_SECRET", "whsec_1")
     for how in ((), ("--json",), ("--fresh",)):
-        shown("send", event_file, "--url", here.webhook_url, "--secret", "whsec_1", *how)
-    shown("send", event_file, "--url", f"http://127.0.0.1:9/{EVIL.replace('/', '')}", "--secret", "whsec_1")
+        shown("send", event_file, "--url", here.webhook_url, *how)
+    shown("send", event_file, "--url", f"http://127.0.0.1:9/{EVIL.replace('/', '')}")
 
 
 def test_tail(here: Deployed) -> None:
