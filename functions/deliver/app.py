@@ -13,7 +13,7 @@ from stripe_to_segment import aws
 from stripe_to_segment.circuit import Breaker
 from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.observability import logger, metrics
+from stripe_to_segment.observability import logger, metrics, redact_errors
 from stripe_to_segment.queueing import Queues, records_of
 from stripe_to_segment.reporting import report, summary
 from stripe_to_segment.retrying import delay, given_up
@@ -70,6 +70,7 @@ def breaker() -> Breaker:
 snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, session.close, breaker.cache_clear))
 
 
+@redact_errors
 @metrics.log_metrics
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     """Deliver one SQS batch; names the records that are to come again."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError, code_of
-from stripe_to_segment.observability import count, logger, metrics
+from stripe_to_segment.observability import about, count, logger, metrics, redact_errors
 from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
 from stripe_to_segment.secrets import SecretSource
 from stripe_to_segment.settings import settings_from_environment
@@ -41,6 +41,7 @@ def sqs() -> Any:
 snapshot_hooks(prepare=(secrets_manager, sqs), renew=(secret.forget,))
 
 
+@redact_errors
 @metrics.log_metrics
 def handler(request: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer one request of the HTTP API (payload format 2.0)."""
@@ -83,12 +84,7 @@ def _note(reply: Reply) -> None:
     if reply.reason:
         fields["reason"] = reply.reason
     if event is not None:
-        fields |= {
-            "event_id": event.id,
-            "event_type": event.type,
-            "livemode": event.livemode,
-            "account": event.account,
-        }
+        fields |= about(event)
     log = logger.error if reply.outcome == "unready" else logger.warning if reply.outcome == "refused" else logger.info
     log(reply.message or "event queued", extra=fields)
     count(METRIC_OF[reply.outcome])

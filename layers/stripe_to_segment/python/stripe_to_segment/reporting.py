@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.observability import count, logger, measure
+from stripe_to_segment.observability import about, count, logger, measure
 from stripe_to_segment.verdicts import Fate
 
 if TYPE_CHECKING:
@@ -77,14 +77,7 @@ def _fields(verdict: Verdicts) -> dict[str, object]:
     }
     fields |= {name: said for name, said in (("reason", verdict.reason), ("detail", verdict.detail)) if said}
     if (event := verdict.event) is not None:
-        fields |= {
-            "event_id": event.id,
-            "event_type": event.type,
-            "livemode": event.livemode,
-            "account": event.account,
-            "calls": list(verdict.calls),
-            "identity": verdict.rung,
-        }
+        fields |= about(event) | {"calls": list(verdict.calls), "identity": verdict.rung}
     if verdict.unknown:
         fields["unknown"] = list(verdict.unknown)
     return fields
