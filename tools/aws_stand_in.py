@@ -1,6 +1,6 @@
 """The three AWS services the functions call, in this process: moto behind an HTTP address. No account, no emulator.
 
-It serves one invocation of one function. The whole pack together runs on the local stack, under real permissions.
+It serves one function. The whole pack together runs on the local stack, under real permissions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tools.built_function import REGION
 from tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AwsStandIn"]
 
-REGION = "us-east-1"
 EVENTS_QUEUE = "stripe-to-segment-events"
 DEAD_LETTER_QUEUE = "stripe-to-segment-dead-letters"
 STATE_TABLE = "stripe-to-segment-state"
@@ -39,10 +39,16 @@ class AwsStandIn:
     ----------
     secret
         What the connections secret holds.
+
+    Attributes
+    ----------
+    faults
+        Operations that fail, by boto3's name of them, with the error code that the service answers.
     """
 
     def __init__(self, secret: Mapping[str, Any]) -> None:
-        self._secret = dict(secret)
+        self._secret = json.dumps(dict(secret))
+        self.faults: dict[str, str] = {}
         self._moto = mock_aws()
         self._server = ServerThread(Starlette(routes=[Route("/{path:path}", self._serve, methods=["POST"])]))
         # By the first part of the X-Amz-Target header. Their methods depend on the operation asked for, hence Any.
@@ -64,7 +70,7 @@ class AwsStandIn:
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         )
-        made = secrets.create_secret(Name="stripe-to-segment", SecretString=json.dumps(self._secret))
+        made = secrets.create_secret(Name="stripe-to-segment", SecretString=self._secret)
         self.secret_arn = made["ARN"]
         self._server.start()
         return self
@@ -81,15 +87,19 @@ class AwsStandIn:
         """The environment variables that lead a function here."""
         return {
             "AWS_ENDPOINT_URL": self._server.url,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "stand-in",
-            "AWS_SECRET_ACCESS_KEY": "stand-in",
             "SECRET_ARN": self.secret_arn,
             "EVENTS_QUEUE_URL": self.events_queue_url,
             "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
             "STATE_TABLE": STATE_TABLE,
         }
+
+    def put_secret(self, text: str) -> None:
+        """Put a text into the secret, whatever it is."""
+        self._clients["secretsmanager"].put_secret_value(SecretId=self.secret_arn, SecretString=text)
+
+    def put_item(self, item: Mapping[str, Any]) -> None:
+        """Put an item into the state table, whatever it is."""
+        self._clients["DynamoDB_20120810"].put_item(TableName=STATE_TABLE, Item=item)
 
     def hand_out(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Queue and receive an SQS batch's records, so that their receipt handles are good for changing visibility."""
@@ -117,10 +127,13 @@ class AwsStandIn:
         """Take the bodies that wait in the events queue."""
         return [message["Body"] for message in self._take(self.events_queue_url)]
 
-    def dead_letters(self) -> list[tuple[str, str]]:
-        """Take the bodies in the dead-letter queue, each with the reason it was put there for."""
+    def dead_letters(self) -> list[tuple[str, dict[str, str]]]:
+        """Take the bodies in the dead-letter queue, each with the attributes on it."""
         return [
-            (message["Body"], message.get("MessageAttributes", {}).get("reason", {}).get("StringValue", ""))
+            (
+                message["Body"],
+                {name: each["StringValue"] for name, each in message.get("MessageAttributes", {}).items()},
+            )
             for message in self._take(self.dead_letter_queue_url)
         ]
 
@@ -135,8 +148,11 @@ class AwsStandIn:
     async def _serve(self, request: Request) -> Response:
         """Answer a request of AWS's JSON protocol with what moto answers to the same operation."""
         target, _, operation = request.headers.get("x-amz-target", "").partition(".")
+        name = xform_name(operation)
+        if name in self.faults:
+            return _json({"__type": self.faults[name], "message": "told to fail"}, 400)
         try:
-            answer = getattr(self._clients[target], xform_name(operation))(**await request.json())
+            answer = getattr(self._clients[target], name)(**await request.json())
         except ClientError as error:
             problem = error.response["Error"]
             return _json({"__type": problem["Code"], **error.response, "message": problem["Message"]}, 400)

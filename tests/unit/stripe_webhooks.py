@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from tools.stripe_events import error
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -138,8 +140,3 @@ def parse_form(raw: bytes) -> dict[str, Any]:
         else:
             form.setdefault(name, {})[inner] = value
     return form
-
-
-def error(kind: str, message: str) -> dict[str, Any]:
-    """An error as Stripe puts it."""
-    return {"error": {"type": kind, "message": message}}
