@@ -6,6 +6,7 @@ It serves one function. The whole pack together runs on the local stack, under r
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -152,7 +153,7 @@ class AwsStandIn:
         if name in self.faults:
             return _json({"__type": self.faults[name], "message": "told to fail"}, 400)
         try:
-            answer = getattr(self._clients[target], name)(**await request.json())
+            answer = getattr(self._clients[target], name)(**json.loads(await request.body(), object_hook=_with_bytes))
         except ClientError as error:
             problem = error.response["Error"]
             return _json({"__type": problem["Code"], **error.response, "message": problem["Message"]}, 400)
@@ -160,7 +161,16 @@ class AwsStandIn:
         return _json(answer, 200)
 
 
+def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    """DynamoDB's binary values, which are base64 in this protocol and bytes in boto3."""
+    return {"B": b64decode(value["B"])} if value.keys() == {"B"} and isinstance(value["B"], str) else value
+
+
 def _json(content: dict[str, Any], status: int) -> Response:
-    # Times are seconds since the epoch in this protocol, and datetimes in boto3.
-    text = json.dumps(content, default=lambda value: value.timestamp())
+    text = json.dumps(content, default=_in_json)
     return Response(text, status, media_type="application/x-amz-json-1.1")
+
+
+def _in_json(value: Any) -> object:
+    """Bytes as base64, times as seconds since the epoch."""
+    return b64encode(value).decode() if isinstance(value, bytes) else value.timestamp()

@@ -45,7 +45,7 @@ START_SECONDS = 20.0
 END_SECONDS = 2.0
 # Not the "Init Duration" of the REPORT line: in the emulator that is the time until the request was taken.
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
-END = re.compile(r"^REPORT RequestId: ", re.MULTILINE)
+END = re.compile(r"^REPORT RequestId: |Invoke DONE failed", re.MULTILINE)
 
 
 class RuntimeMissingError(Exception):
@@ -131,6 +131,8 @@ class Runtime:
             )
             reader = threading.Thread(target=_follow, args=(self._process.stdout, self._lines, self._out), daemon=True)
             reader.start()
+            # One for all events: making one takes longer than an event.
+            self._client = started.enter_context(httpx.Client(trust_env=False))
             # The last comes first: what is written until the end is read too.
             started.callback(reader.join, START_SECONDS)
             started.callback(_stop, self._process)
@@ -167,7 +169,7 @@ class Runtime:
         patience, deadline = self._timeout + START_SECONDS, time.monotonic() + START_SECONDS
         while True:
             try:
-                return _answer(httpx.post(url, json=payload, timeout=patience, trust_env=False))
+                return _answer(self._client.post(url, json=payload, timeout=patience))
             except httpx.ConnectError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     missing = "the runtime interface emulator did not start: see the log above"

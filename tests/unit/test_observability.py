@@ -139,6 +139,7 @@ def failing(error: BaseException) -> Callable[[], Any]:
     ("error", "kind"),
     [
         (KeyError(PRIVATE), "KeyError"),
+        (SystemExit(PRIVATE), "SystemExit"),
         (ValueError(f"invalid literal for int() with base 10: {PRIVATE!r}"), "ValueError"),
         (json.JSONDecodeError("Expecting value", PRIVATE, 0), "JSONDecodeError"),
         (
@@ -149,7 +150,7 @@ def failing(error: BaseException) -> Callable[[], Any]:
         (refusal(f"{PRIVATE}\n", "PutItem"), "ClientError"),
     ],
 )
-def test_an_unforeseen_error_tells_its_kind_and_its_place_and_nothing_else(error: Exception, kind: str) -> None:
+def test_an_unforeseen_error_tells_its_kind_and_its_place_and_nothing_else(error: BaseException, kind: str) -> None:
     """Lambda logs the text of an error that leaves a handler, and botocore's quotes the event that it was given."""
     with pytest.raises(UnexpectedError) as raised:
         failing(error)()
