@@ -12,7 +12,7 @@ from stripe_to_segment import aws
 from stripe_to_segment.circuit import circuit_name
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.observability import about, count, logger, metrics, redact_errors
+from stripe_to_segment.observability import about, count, logger, observed
 from stripe_to_segment.reconciling import Reconciliation, window
 from stripe_to_segment.secrets import SecretSource
 from stripe_to_segment.settings import settings_from_environment
@@ -41,8 +41,7 @@ def store() -> DynamoStore:
     return DynamoStore(aws.client("dynamodb"), settings.state_table)
 
 
-@redact_errors
-@metrics.log_metrics
+@observed
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Go on where the last run stopped, as far as time allows; what is left is the next run's."""
     # A run that finds nothing shows too that it ran.

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^ *```bash\n(.*?)^ *```$", GUIDE, re.DOTALL | re.MULTILINE)
 # What Powertools, Lambda's own error lines, and CloudWatch add to every line.
-OF_EVERY_LINE = {"message", "level", "timestamp", "service", "xray_trace_id"}
+OF_EVERY_LINE = {"message", "level", "timestamp"}
 OF_ERRORS = {"errorType", "errorMessage"}
 OF_CLOUDWATCH = {"@timestamp", "@message"}
 WORDS = {

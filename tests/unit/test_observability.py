@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ParamValidationError
 
 from stripe_to_segment.errors import ConfigurationError, UnexpectedError
-from stripe_to_segment.observability import about, hold_back_libraries, logger, redact_errors, set_level
+from stripe_to_segment.observability import about, count, hold_back_libraries, logger, observed, set_level
 from tests.unit.edges import Spoken, refusal, speaking
 from tests.unit.shapes import a_customer, an_event
 
@@ -128,7 +128,7 @@ def test_an_id_without_end_is_cut(spoken: Spoken) -> None:
 
 
 def failing(error: BaseException) -> Callable[[], Any]:
-    @redact_errors
+    @observed
     def handler() -> None:
         raise error
 
@@ -163,3 +163,21 @@ def test_an_unforeseen_error_tells_its_kind_and_its_place_and_nothing_else(error
 def test_an_error_in_the_packages_own_words_stays_as_it_is() -> None:
     with pytest.raises(ConfigurationError, match="segment_write_key is empty"):
         failing(ConfigurationError("segment_write_key is empty"))()
+
+
+def test_what_a_handler_counts_is_written_when_it_ends_however_it_ends(spoken: Spoken) -> None:
+    @observed
+    def handler(*, fails: bool) -> None:
+        count("EventsDelivered")
+        if fails:
+            raise KeyError(PRIVATE)
+
+    handler(fails=False)
+    with pytest.raises(UnexpectedError):
+        handler(fails=True)
+    assert spoken.metrics == {"EventsDelivered": 2}
+
+
+def test_a_handler_that_counts_nothing_writes_and_warns_of_nothing(spoken: Spoken) -> None:
+    observed(lambda: None)()
+    assert spoken.text == ""

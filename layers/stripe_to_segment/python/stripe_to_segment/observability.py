@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["about", "count", "hold_back_libraries", "logger", "measure", "metrics", "redact_errors", "set_level"]
+__all__ = ["about", "count", "hold_back_libraries", "logger", "measure", "metrics", "observed", "set_level"]
 
 # So many characters of an id or a type are enough: Stripe's have 255 at most.
 LONGEST = 256
@@ -33,8 +33,10 @@ VALUES = 100
 UNHEARD = -1
 
 logger = Logger(
-    # Every line is paid for: the place in the code, which the message tells as well, is left out.
+    # Every line is paid for. Left out are the place in the code, which the message tells as well, and the trace: X-Ray
+    # traces one invocation in many, while event ids name what an invocation was about.
     location=None,
+    xray_trace_id=None,
     # Messages are words: each would be tried as JSON otherwise.
     json_deserializer=str,
     # ASCII only: a control character or a line separator in an id must not forge a line, nor reach a terminal.
@@ -44,6 +46,8 @@ logger = Logger(
     datefmt="%Y-%m-%dT%H:%M:%S.%FZ",
     utc=True,
 )
+# The log group has the function's name already.
+logger.remove_keys(["service"])
 # Nor does a line name these; https://docs.python.org/3/howto/logging.html#optimization
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 metrics = Metrics()
@@ -83,14 +87,15 @@ def hold_back_libraries(code: str) -> None:
     logging.getLogger().setLevel(max(logger.log_level, logging.INFO))
 
 
-def redact_errors[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
-    """A handler whose errors tell only their kind and place, since Lambda logs the text of an error that leaves it.
+def observed[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
+    """A handler whose metrics are written when it ends, and whose errors tell only their kind and place.
 
-    The text of others quotes what they were given: botocore a parameter, `int` a string, `requests` an address.
+    Lambda logs the text of an error that leaves a handler, and that of others quotes what they were given: botocore a
+    parameter, `int` a string, `requests` an address.
     """
 
     @wraps(handler)
-    def redacted(*args: P.args, **kwargs: P.kwargs) -> T:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return handler(*args, **kwargs)
         except StripeToSegmentError:
@@ -98,8 +103,12 @@ def redact_errors[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
             raise
         except BaseException as error:  # noqa: BLE001 - also SystemExit, whose text Python prints: a team's own, say
             raise UnexpectedError(code_of(error)).with_traceback(error.__traceback__) from None
+        finally:
+            # Powertools' own decorator warns where nothing was counted, which is no news here.
+            if metrics.metric_set:
+                metrics.flush_metrics()
 
-    return redacted
+    return call
 
 
 def about(event: StripeEvent) -> dict[str, object]:

@@ -70,14 +70,14 @@ def _level(verdict: Verdicts) -> Callable[..., None]:
 
 
 def _fields(verdict: Verdicts) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "message_id": verdict.record.id,
-        "received": verdict.record.received,
-        "fate": verdict.fate,
-    }
+    fields: dict[str, object] = {"message_id": verdict.record.id, "fate": verdict.fate}
+    if verdict.record.received > 1:
+        fields["received"] = verdict.record.received
     fields |= {name: said for name, said in (("reason", verdict.reason), ("detail", verdict.detail)) if said}
     if (event := verdict.event) is not None:
-        fields |= about(event) | {"calls": list(verdict.calls), "identity": verdict.rung}
+        fields |= about(event) | {"identity": verdict.rung}
+    if verdict.calls:
+        fields["calls"] = list(verdict.calls)
     if verdict.unknown:
         fields["unknown"] = list(verdict.unknown)
     return fields
