@@ -16,7 +16,9 @@ __all__ = ["ON_DEMAND", "SNAP_START", "lambda_environment"]
 
 # Sampled or not, it is always there.
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled}"
-STREAM = "2026/11/18/[{version}]0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+# Of a log group that the template names, where the function's name stands in the streams' names.
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
+STREAM = "2026/11/18/{name}[{version}][0f1e2d3c4b5a69788796a5b4c3d2e1f0]"
 VERSION = "1"
 NOT_IN_A_SNAPSHOT = (
     "AWS_LAMBDA_LOG_GROUP_NAME",
@@ -63,7 +65,7 @@ def lambda_environment(
         "AWS_LAMBDA_FUNCTION_VERSION": VERSION,
         "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
-        "AWS_LAMBDA_LOG_STREAM_NAME": STREAM.format(version=VERSION),
+        "AWS_LAMBDA_LOG_STREAM_NAME": STREAM.format(name=name, version=VERSION),
         # They open nothing.
         "AWS_ACCESS_KEY": "ASIALOCALONLY0000000",
         "AWS_ACCESS_KEY_ID": "ASIALOCALONLY0000000",
