@@ -65,6 +65,7 @@ class World:
             "segment_write_key": self.marks.one("live write key"),
             "segment_test_write_key": self.marks.one("test write key"),
             "stripe_api_key": self.key,
+            "client_reference_key": self.marks.one("key of references"),
         }
         function = read_built_function(f"{self.name.capitalize()}Function", parameters={"LogLevel": self.level})
         if self.code is not None:

@@ -493,9 +493,13 @@ def test_no_body_no_trait_and_no_key_is_ever_logged(stack: Stack, capfd: pytest.
     assert not any(PRIVATE in json.dumps(attributes) for _, attributes in stack.dead)
 
 
-def test_each_record_has_a_line(stack: Stack) -> None:
+def test_each_record_has_a_line_and_the_batch_where_something_comes_again(stack: Stack) -> None:
     stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=500)
     stack.deliver(deleted(1), "null", received=4)
-    first, second = stack.spoken.lines
+    first, second, batch = stack.spoken.lines
     assert (first["fate"], first["reason"], first["received"]) == ("retry", "http_500", 4)
     assert (second["fate"], second["reason"], second["message_id"]) == ("dead", "not_an_event", stack.ids[1])
+    assert (batch["message"], batch["records"], batch["again"]) == ("batch done", 2, 1)
+    stack.receiver.record.behaviour = Behaviour()
+    stack.deliver(deleted(1))
+    assert len(stack.spoken.lines) == 4, "what arrived has said all of it"
