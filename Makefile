@@ -74,7 +74,7 @@ generate: install ## Write anew what is derived from the mapper's declarations: 
 	$(PYTHON) -m tools.generate
 
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
-	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver EVENT=events/….json" >&2; exit 2; }
+	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver|reconcile EVENT=events/….json" >&2; exit 2; }
 	$(PYTHON) -m tools.invoke $(FUNCTION) $(EVENT)
 
 bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed against limits and peers; writes benchmarks/README.md, docs/cost.md

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyperf
 
-from benchmarks.cold_start import ENVIRONMENT, cold_starts, cold_targets
+from benchmarks.cold_start import cold_starts, cold_targets, environment_beside
 from benchmarks.cost import DELIVER_MB, RECEIVE_MB, write_cost
 from benchmarks.measured import Measured
 from benchmarks.report import write_report
@@ -109,7 +109,7 @@ def _growth(events: int) -> dict[str, float]:
 def _python(module: str, *arguments: str, output: int) -> str:
     command = [sys.executable, "-m", module, *arguments]
     # A function's environment from the start: Powertools reads it when it is imported.
-    environment = {**os.environ, **ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath), "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, **environment_beside("DeliverFunction"), "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, check=True, stdout=output, text=True, env=environment)
     return done.stdout or ""
 

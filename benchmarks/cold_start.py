@@ -6,16 +6,19 @@ import os
 import resource
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measured import Measured, interleaved
 from benchmarks.targets import Target
+from tools.built_function import read_built_function
+from tools.lambda_environment import lambda_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["cold_starts", "cold_targets", "loaded_needlessly"]
+__all__ = ["cold_starts", "cold_targets", "environment_beside", "loaded_needlessly"]
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / ".aws-sam/build"
@@ -64,21 +67,26 @@ FORBIDDEN = {
     DELIVER: ("aws_lambda_powertools.event_handler", "stripe_to_segment.stripe_side.signature"),
 }
 
-ENVIRONMENT = {
-    "PATH": os.defpath,
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "none",
-    "AWS_SECRET_ACCESS_KEY": "none",
+OF_THE_PROCESS = {"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"}
+# What only a deployment knows, made up.
+RESOURCES = {
     "SIGNING_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:none",
     "KEYS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:none",
     "EVENTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/events",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
     "STATE_TABLE": "state",
-    "POWERTOOLS_SERVICE_NAME": "stripe-to-segment-deliver",
-    "POWERTOOLS_METRICS_NAMESPACE": "StripeToSegment",
 }
+
+
+@cache
+def environment_of(function: str) -> dict[str, str]:
+    """Lambda's environment for a built function, such as DeliverFunction."""
+    return lambda_environment(read_built_function(function)) | RESOURCES
+
+
+def environment_beside(function: str) -> dict[str, str]:
+    """The same for a process of this project, but for where it finds its own programs and modules."""
+    return {name: value for name, value in environment_of(function).items() if name not in OF_THE_PROCESS}
 
 
 def cold_starts(rounds: int) -> dict[str, Measured]:
@@ -133,8 +141,10 @@ def _processor_seconds(code: str, path: tuple[Path, ...]) -> float:
 
 
 def _run(code: str, path: tuple[Path, ...]) -> str:
-    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, path))}
-    # The interpreter itself, not the environment's link to it; -S -s: no site-packages.
+    function = "ReceiveFunction" if BUILD / "ReceiveFunction" in path else "DeliverFunction"
+    environment = environment_of(function) | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    # The interpreter itself, not the environment's link to it; -S -s: no site-packages; -B: Lambda's folders are
+    # read-only, so no bytecode is written.
     interpreter = str(Path(sys.executable).resolve())
-    command = [interpreter, "-S", "-s", "-c", code]
+    command = [interpreter, "-S", "-s", "-B", "-c", code]
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout

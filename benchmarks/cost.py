@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from benchmarks.measured import Measured
 
-__all__ = ["DELIVER_MB", "RECEIVE_MB", "TARGET", "costs", "write_cost"]
+__all__ = ["DELIVER_MB", "LOG_BYTES", "RECEIVE_MB", "TARGET", "costs", "write_cost"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/cost.md"
 FIGURES = ROOT / ".local/bench/cost.json"
 
 TARGET = 3.50
+# What both functions may write for an event, where traffic fills batches.
+LOG_BYTES = 700
 YARDSTICK_SECONDS = 360e-6
 MILLION = 1_000_000
 
@@ -55,7 +57,7 @@ ONE_PROCESSOR_MB = 1_769
 RECEIVE_MB, DELIVER_MB = 512, 256
 ALARMS = 10
 # Those of docs/operations.md that are written while nothing is wrong.
-METRICS = 15
+METRICS = 14
 # Lambda asks an idle queue from five places, and each waits twenty seconds for an answer.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 POLLERS, POLL_SECONDS = 5, 20
@@ -152,12 +154,22 @@ def _lambda(seconds: float, megabytes: int) -> float:
 
 
 def cost_targets(figures: dict[str, Any]) -> list[Target]:
-    """What a million events may cost, both ways in, where traffic fills batches."""
-    return [
+    """What a million events may cost, both ways in, and what one may write, where traffic fills batches."""
+    dollars = [
         Target(f"US$ per million events, {name}, {load.name}", _total(figures, load, direct=direct), TARGET)
         for name, direct in (("direct", True), ("EventBridge", False))
         for load in LOADS[1:]
     ]
+    return [
+        *dollars,
+        *(Target(f"bytes of log an event, {load.name}", _logged(figures, load), LOG_BYTES) for load in LOADS[1:]),
+    ]
+
+
+def _logged(figures: dict[str, Any], load: Load) -> float:
+    """What receive and deliver write for an event, in bytes."""
+    asked = figures["loads"][str(load.batch)]
+    return float(asked["log receive"] + asked["log deliver"])
 
 
 def _total(figures: dict[str, Any], load: Load, *, direct: bool) -> float:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.cold_start import ENVIRONMENT
+from benchmarks.cold_start import environment_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from stripe_to_segment.memory import Store
 
 __all__ = [
-    "ENVIRONMENT",
     "SIGNING_SECRET",
     "WRITE_KEY",
     "Context",
@@ -81,7 +80,7 @@ def deliver_function(segment: str, store: Callable[[], Store]) -> ModuleType:
 
 
 def _loaded(name: str, environment: dict[str, str]) -> Any:
-    os.environ.update({**ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath), **environment})
+    os.environ.update(environment_beside(f"{name.capitalize()}Function") | environment)
     folder = ROOT / "functions" / name
     sys.path.insert(0, str(folder))
     spec = importlib.util.spec_from_file_location(f"{name}_app", folder / "app.py")

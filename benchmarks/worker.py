@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import statistics
 import sys
 import time
@@ -31,7 +29,7 @@ from stripe_to_segment.store import DynamoStore
 from stripe_to_segment.verdicts import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.receiver import Receiver
     from stripe_to_segment.segment_side.calls import Call
@@ -188,8 +186,7 @@ def _load(receiver: Receiver, size: int) -> dict[str, float]:
             app.time = SimpleNamespace(time=lambda now=now: now)
             app.handler(sqs_batch(list(batch)), Context())
 
-    with _as_traced():
-        log, door = _log_of(deliver), _log_of(_door())
+    log, door = _log_of(deliver), _log_of(_door())
     time.sleep(SETTLE_SECONDS)
     return {
         "written": table.units["written"] / len(texts),
@@ -201,14 +198,6 @@ def _load(receiver: Receiver, size: int) -> dict[str, float]:
         "log receive": len(door) / DOOR_REQUESTS,
         "lines receive": door.count(b"\n") / DOOR_REQUESTS,
     }
-
-
-@contextlib.contextmanager
-def _as_traced() -> Iterator[None]:
-    """Lambda sets a trace header, sampled or not, whose id each line of the log carries; names have a usual length."""
-    os.environ["_X_AMZN_TRACE_ID"] = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
-    yield
-    del os.environ["_X_AMZN_TRACE_ID"]
 
 
 def _log_of(work: Callable[[], object]) -> bytes:

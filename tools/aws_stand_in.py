@@ -1,11 +1,12 @@
 """The three AWS services the functions call, in this process: moto behind an HTTP address. No account, no emulator.
 
-It serves one invocation of one function. The whole pack together runs on the local stack, under real permissions.
+It serves one function. The whole pack together runs on the local stack, under real permissions.
 """
 
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -16,9 +17,11 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tools.built_function import REGION
 from tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from starlette.requests import Request
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AwsStandIn"]
 
-REGION = "us-east-1"
 EVENTS_QUEUE = "stripe-to-segment-events"
 DEAD_LETTER_QUEUE = "stripe-to-segment-dead-letters"
 STATE_TABLE = "stripe-to-segment-state"
@@ -40,10 +42,16 @@ class AwsStandIn:
     ----------
     secret
         What the two secrets hold.
+
+    Attributes
+    ----------
+    faults
+        Operations that fail, by boto3's name of them, with the error code that the service answers.
     """
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
+        self.faults: dict[str, str] = {}
         self._moto = mock_aws()
         self._server = ServerThread(Starlette(routes=[Route("/{path:path}", self._serve, methods=["POST"])]))
         # By the first part of the X-Amz-Target header. Their methods depend on the operation asked for, hence Any.
@@ -84,15 +92,20 @@ class AwsStandIn:
         """The environment variables that lead a function here."""
         return {
             "AWS_ENDPOINT_URL": self._server.url,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "stand-in",
-            "AWS_SECRET_ACCESS_KEY": "stand-in",
             **self.secret_arns,
             "EVENTS_QUEUE_URL": self.events_queue_url,
             "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
             "STATE_TABLE": STATE_TABLE,
         }
+
+    def put_secret(self, text: str) -> None:
+        """Put a text into both secrets, whatever it is."""
+        for arn in self.secret_arns.values():
+            self._clients["secretsmanager"].put_secret_value(SecretId=arn, SecretString=text)
+
+    def put_item(self, item: Mapping[str, Any]) -> None:
+        """Put an item into the state table, whatever it is."""
+        self._clients["DynamoDB_20120810"].put_item(TableName=STATE_TABLE, Item=item)
 
     def hand_out(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Queue and receive an SQS batch's records, so that their receipt handles are good for changing visibility."""
@@ -120,10 +133,13 @@ class AwsStandIn:
         """Take the bodies that wait in the events queue."""
         return [message["Body"] for message in self._take(self.events_queue_url)]
 
-    def dead_letters(self) -> list[tuple[str, str]]:
-        """Take the bodies in the dead-letter queue, each with the reason it was put there for."""
+    def dead_letters(self) -> list[tuple[str, dict[str, str]]]:
+        """Take the bodies in the dead-letter queue, each with the attributes on it."""
         return [
-            (message["Body"], message.get("MessageAttributes", {}).get("reason", {}).get("StringValue", ""))
+            (
+                message["Body"],
+                {name: each["StringValue"] for name, each in message.get("MessageAttributes", {}).items()},
+            )
             for message in self._take(self.dead_letter_queue_url)
         ]
 
@@ -138,8 +154,11 @@ class AwsStandIn:
     async def _serve(self, request: Request) -> Response:
         """Answer a request of AWS's JSON protocol with what moto answers to the same operation."""
         target, _, operation = request.headers.get("x-amz-target", "").partition(".")
+        name = xform_name(operation)
+        if name in self.faults:
+            return _json({"__type": self.faults[name], "message": "told to fail"}, 400)
         try:
-            answer = getattr(self._clients[target], xform_name(operation))(**await request.json())
+            answer = getattr(self._clients[target], name)(**json.loads(await request.body(), object_hook=_with_bytes))
         except ClientError as error:
             problem = error.response["Error"]
             return _json({"__type": problem["Code"], **error.response, "message": problem["Message"]}, 400)
@@ -147,7 +166,16 @@ class AwsStandIn:
         return _json(answer, 200)
 
 
+def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    """DynamoDB's binary values, which are base64 in this protocol and bytes in boto3."""
+    return {"B": b64decode(value["B"])} if value.keys() == {"B"} and isinstance(value["B"], str) else value
+
+
 def _json(content: dict[str, Any], status: int) -> Response:
-    # Times are seconds since the epoch in this protocol, and datetimes in boto3.
-    text = json.dumps(content, default=lambda value: value.timestamp())
+    text = json.dumps(content, default=_in_json)
     return Response(text, status, media_type="application/x-amz-json-1.1")
+
+
+def _in_json(value: Any) -> object:
+    """Bytes as base64, times as seconds since the epoch."""
+    return b64encode(value).decode() if isinstance(value, bytes) else value.timestamp()

@@ -1,7 +1,7 @@
 """`make invoke`: run a built function with an event, without Docker and without an AWS account.
 
 `sam local invoke` needs Docker; this runs the same folders that `sam build` made under the same runtime, on stand-ins
-for AWS and Segment that live as long as the invocation.
+for AWS, Segment and Stripe that live as long as the invocation.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from tools.inputs import STDIN, read_text
 from tools.local_stack import Secret
 from tools.receiver import Receiver
 from tools.runtime import RuntimeMissingError, run
-from tools.samples import api_gateway_request, sqs_batch
+from tools.samples import api_gateway_request, freshen, sqs_batch
 from tools.signing import SAMPLE_SECRET, sign
+from tools.stripe_events import EventList, StripeEventsStandIn
 from tools.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tools.runtime import Result
 
 __all__ = ["BadEventError", "Invocation", "invoke"]
 
-FUNCTIONS = ("receive", "deliver")
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:stripe-to-segment-events"
 # Segment's keys have 32 characters. This one opens nothing.
 WRITE_KEY = "invoke0only0write0key00000000001"
+# Reconcile leaves an hour to what Stripe may still be delivering.
+MISSED_SECONDS = 2 * 3_600
 
 
 class BadEventError(Exception):
@@ -69,19 +71,27 @@ class Invocation:
 
 
 def invoke(
-    name: str, content: bytes, *, settings: Mapping[str, str] | None = None, log: IO[str] | None = None
+    name: str,
+    content: bytes,
+    *,
+    settings: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    log: IO[str] | None = None,
 ) -> Invocation:
     """Run a function with an event.
 
     Parameters
     ----------
     name
-        `receive` or `deliver`.
+        `receive`, `deliver` or `reconcile`.
     content
         A file's content. For `receive` an event goes into a freshly signed request, and a request signed with the
-        samples' secret is signed again. For `deliver` one or more events go into a batch; a batch stays as it is.
+        samples' secret is signed again. For `deliver` one or more events go into a batch; a batch stays as it is. For
+        `reconcile` they are what Stripe says it could not deliver, the newest two hours ago.
     settings
-        Environment variables over the template's defaults.
+        Environment variables over those of the template.
+    parameters
+        Parameters of the template over their defaults.
     log
         Where log lines go as they come.
 
@@ -90,28 +100,40 @@ def invoke(
     BadEventError, NotBuiltError, RuntimeMissingError
         When the function could not be run.
     """
-    function = read_built_function(f"{name.capitalize()}Function")
-    payload = _request(content) if name == "receive" else _batch(content)
-    secret = Secret((SAMPLE_SECRET,), segment_write_key=WRITE_KEY, segment_test_write_key=WRITE_KEY)
-    with AwsStandIn(secret) as aws, Receiver() as segment:
+    function = read_built_function(f"{name.capitalize()}Function", parameters=parameters)
+    payload = PAYLOADS[name](content)
+    missed = _missed(content) if name == "reconcile" else []
+    livemode = any(event["livemode"] for event in missed)
+    secret = Secret(
+        (SAMPLE_SECRET,),
+        segment_write_key=WRITE_KEY,
+        segment_test_write_key=WRITE_KEY,
+        stripe_api_key=f"rk_{'live' if livemode else 'test'}_invoke" if name == "reconcile" else "",
+    )
+    listed = EventList(missed, {event["id"] for event in missed}, livemode=livemode)
+    with AwsStandIn(secret) as aws, Receiver() as segment, StripeEventsStandIn(listed) as stripe:
         if name == "deliver":
             payload = aws.hand_out(payload)
-        environment = {**aws.environment, "SEGMENT_ENDPOINT": segment.url, **(settings or {})}
-        result = run(function, payload, environment, log=log)
+        stand_ins = {**aws.environment, "SEGMENT_ENDPOINT": segment.url, "STRIPE_API_BASE": stripe.url}
+        result = run(function, payload, {**stand_ins, **(settings or {})}, log=log)
         if name == "deliver":
             aws.settle(payload, result.answer)
         calls = [kept.call for kept in segment.record.calls]
-        return Invocation(result, aws.queued(), aws.dead_letters(), calls, segment.record.violations)
+        letters = [(body, attributes.get("reason", "")) for body, attributes in aws.dead_letters()]
+        return Invocation(result, aws.queued(), letters, calls, segment.record.violations)
 
 
 def command(
-    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="receive or deliver.")],
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="receive, deliver or reconcile.")],
     event: Annotated[
         str, typer.Argument(metavar="EVENT", help="File with events, a request or an SQS batch; - is standard input.")
     ],
     *,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override a setting of the function.")
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override a variable of the function.")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of the template.")
     ] = None,
 ) -> None:
     """Run a built function under AWS's runtime interface emulator.
@@ -119,12 +141,15 @@ def command(
     The answer goes to standard output, the log to standard error. Exit status: 0 if the function answered, 1 if it
     failed, 2 if it could not be run.
     """
-    if function not in FUNCTIONS:
-        raise typer.BadParameter(f"{function!r} is neither {' nor '.join(FUNCTIONS)}")
-    overrides = dict(_assignment(each) for each in settings or ())
+    if function not in PAYLOADS:
+        raise typer.BadParameter(f"{function!r} is not one of {', '.join(PAYLOADS)}")
+    given = {
+        option: dict(_assignment(each, option) for each in texts or ())
+        for option, texts in (("--set", settings), ("--parameter", parameters))
+    }
     try:
         content = sys.stdin.buffer.read() if event == STDIN else Path(event).read_bytes()
-        invocation = invoke(function, content, settings=overrides, log=sys.stderr)
+        invocation = invoke(function, content, settings=given["--set"], parameters=given["--parameter"], log=sys.stderr)
     except (OSError, BadEventError, NotBuiltError, RuntimeMissingError) as error:
         say(*f"error: {error}".splitlines(), err=True)
         raise typer.Exit(2) from error
@@ -153,10 +178,10 @@ def _label(body: str) -> str:
         return "no Stripe event"
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def _assignment(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
     return name, value
 
 
@@ -177,6 +202,26 @@ def _batch(content: bytes) -> dict[str, Any]:
     if isinstance(given, dict) and "Records" in given:
         return given
     return sqs_batch(_bodies(content), QUEUE_ARN, int(time.time()))
+
+
+def _schedule(_content: bytes) -> dict[str, Any]:
+    """What EventBridge hands over at a scheduled time. https://docs.aws.amazon.com/eventbridge/latest/ref/overview.html."""
+    return {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+
+
+PAYLOADS: dict[str, Callable[[bytes], dict[str, Any]]] = {
+    "receive": _request,
+    "deliver": _batch,
+    "reconcile": _schedule,
+}
+
+
+def _missed(content: bytes) -> list[dict[str, Any]]:
+    """The events, moved in time so that Stripe still lists them and no longer has them on their way."""
+    try:
+        return freshen([json.loads(body) for body in _bodies(content)], int(time.time()) - MISSED_SECONDS)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BadEventError("the event: Stripe lists nothing like it") from error
 
 
 def _document(content: bytes) -> Any:

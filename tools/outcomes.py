@@ -84,7 +84,8 @@ def outcome_in(said: Mapping[str, Any], at: datetime, function: str) -> Outcome 
             livemode=said.get("livemode"),
             account=said.get("account"),
             calls=tuple(str(call) for call in said.get("calls") or ()),
-            received=int(said.get("received") or 0),
+            # Deliver names the second try and those after it.
+            received=int(said.get("received") or (function == "deliver")),
         )
     if "errorType" in said:
         return Outcome(at, function, ERROR, str(said["errorType"]), str(said.get("errorMessage") or ""))

@@ -19,27 +19,33 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import httpx
 
+from tools.lambda_environment import ON_DEMAND, lambda_environment
 from tools.terminal import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import TracebackType
 
     from tools.built_function import BuiltFunction
 
-__all__ = ["Result", "RuntimeMissingError", "run", "runtime_environment"]
+__all__ = ["Result", "Runtime", "RuntimeMissingError", "run", "runtime_command", "runtime_environment"]
 
 # The emulator comes with the aws-sam-cli package, the client with awslambdaric and what it requires.
 EMULATORS = Path(__file__).resolve().parents[1] / ".tools/sam/lib/python3.13/site-packages/samcli/local/rapid"
 CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
+BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
 START_SECONDS = 20.0
+# The emulator answers first and then logs the end of an invocation.
+END_SECONDS = 2.0
 # Not the "Init Duration" of the REPORT line: in the emulator that is the time until the request was taken.
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
+END = re.compile(r"^REPORT RequestId: |Invoke DONE failed", re.MULTILINE)
 
 
 class RuntimeMissingError(Exception):
@@ -57,9 +63,9 @@ class Result:
     failed
         Whether it raised, timed out or could not be loaded.
     init_milliseconds
-        The emulator's figure for the cold start; None if it gave none.
+        The emulator's figure for the cold start; None where there was none.
     log
-        All that the function and the emulator wrote.
+        All that the function and the emulator wrote since the invocation before.
     peak_megabytes, processor_seconds
         The most memory that the function's process held, and its processor time, its start included.
     """
@@ -72,17 +78,13 @@ class Result:
     processor_seconds: float
 
 
-def run(
-    function: BuiltFunction, payload: object, environment: Mapping[str, str], *, log: IO[str] | None = None
-) -> Result:
-    """Start the runtime, invoke the function once, stop the runtime.
+class Runtime:
+    """The runtime with one function, as a context manager; it serves one event after the other, as Lambda's does.
 
     Parameters
     ----------
     function
         What to run.
-    payload
-        The event, as JSON values.
     environment
         Environment variables over those of the function.
     log
@@ -93,40 +95,141 @@ def run(
     RuntimeMissingError
         When the emulator is missing or does not start.
     """
-    lines: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="stripe-to-segment-") as scratch:
-        port, runtime_port = _free_ports(2)
-        process = subprocess.Popen(
-            [
-                _emulator(Path(scratch)),
-                *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
-                *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
-                # -S -s: no site-packages, so nothing is importable but the client, the code and the layers.
-                *(sys.executable, "-S", "-s", "-m", "awslambdaric", function.handler),
-            ],
-            cwd=function.code,
-            env=runtime_environment(function, Path(scratch)) | dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            # Ctrl-C is for this program, which then stops the emulator.
-            start_new_session=True,
-        )
-        reader = threading.Thread(target=_follow, args=(process.stdout, lines, log), daemon=True)
-        reader.start()
+
+    def __init__(self, function: BuiltFunction, environment: Mapping[str, str], *, log: IO[str] | None = None) -> None:
+        self._function = function
+        self._given = dict(environment)
+        self._out = log
+        self._lines: list[str] = []
+        self._running = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start the emulator, which starts the function at its first event."""
+        with contextlib.ExitStack() as started:
+            scratch = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="stripe-to-segment-")))
+            self._port, runtime_port = _free_ports(2)
+            environment = runtime_environment(self._function, scratch, runtime_api=f"127.0.0.1:{runtime_port}")
+            environment |= self._given
+            self._timeout = int(environment["AWS_LAMBDA_FUNCTION_TIMEOUT"])
+            self._process = subprocess.Popen(
+                [
+                    _emulator(scratch),
+                    *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
+                    *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
+                    *runtime_command(self._function, scratch),
+                ],
+                cwd=self._function.code,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                # Ctrl-C is for this program, which then stops the emulator.
+                start_new_session=True,
+            )
+            reader = threading.Thread(target=_follow, args=(self._process.stdout, self._lines, self._out), daemon=True)
+            reader.start()
+            # One for all events: making one takes longer than an event.
+            self._client = started.enter_context(httpx.Client(trust_env=False))
+            # The last comes first: what is written until the end is read too.
+            started.callback(reader.join, START_SECONDS)
+            started.callback(_stop, self._process)
+            self._running = started.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the function and the emulator."""
+        self._running.close()
+
+    @property
+    def log(self) -> str:
+        """All that the function and the emulator wrote so far."""
+        return "".join(self._lines)
+
+    def invoke(self, payload: object) -> Result:
+        """Hand an event to the function, as JSON values, and wait for its answer."""
+        start = len(self._lines)
+        answer = self._post(payload)
+        # The process is still there: it waits for the next event, unless it was ended.
+        peak, spent = _used(self._process)
+        deadline = time.monotonic() + END_SECONDS
+        while not END.search(text := "".join(self._lines[start:])) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        init = INIT.search(text)
+        failed = isinstance(answer, dict) and "errorType" in answer
+        return Result(answer, failed, float(init[1]) if init else None, text, peak, spent)
+
+    def _post(self, payload: object) -> Any:
+        url = f"http://127.0.0.1:{self._port}/2015-03-31/functions/function/invocations"
+        # The emulator ends a function at its timeout, plus what the function takes to start.
+        patience, deadline = self._timeout + START_SECONDS, time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return _answer(self._client.post(url, json=payload, timeout=patience))
+            except httpx.ConnectError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    missing = "the runtime interface emulator did not start: see the log above"
+                    raise RuntimeMissingError(missing) from error
+                time.sleep(0.02)
+            except httpx.HTTPError as error:
+                return {"errorType": "NoAnswer", "errorMessage": str(error) or type(error).__name__}
+
+
+def run(
+    function: BuiltFunction, payload: object, environment: Mapping[str, str], *, log: IO[str] | None = None
+) -> Result:
+    """Start the runtime, invoke the function once, stop the runtime. Takes and raises what `Runtime` does."""
+    with Runtime(function, environment, log=log) as runtime:
+        result = runtime.invoke(payload)
+    return replace(result, log=runtime.log)
+
+
+def runtime_environment(
+    function: BuiltFunction, scratch: Path, *, runtime_api: str, initialization: str = ON_DEMAND
+) -> dict[str, str]:
+    """Lambda's environment with the folders of this machine; `scratch` is an empty folder for the runtime.
+
+    Raises
+    ------
+    RuntimeMissingError
+        When the client is not installed.
+    """
+    environment = lambda_environment(
+        function,
+        task_root=str(function.code),
+        runtime_dir=str(_runtime_dir(scratch)),
+        runtime_api=runtime_api,
+        initialization=initialization,
+    )
+    # The emulator's own variable; Lambda itself keeps the time.
+    return environment | {"AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout)}
+
+
+def runtime_command(function: BuiltFunction, scratch: Path) -> list[str]:
+    """How the runtime is started in that environment."""
+    bootstrap = scratch / "runtime" / "bootstrap.py"
+    # -S -s: no site-packages, so nothing is importable but the client, the code and the layers.
+    return [sys.executable, "-S", "-s", str(bootstrap), *map(str, function.layers), function.handler]
+
+
+def _runtime_dir(scratch: Path) -> Path:
+    """Make what is /var/runtime on Lambda: the client alone, beside which the development environment is invisible."""
+    folder = scratch / "runtime"
+    folder.mkdir()
+    # A copy: Python puts the folder on its path to which a link leads, and that is this project.
+    shutil.copy(BOOTSTRAP, folder / "bootstrap.py")
+    for name in CLIENT:
         try:
-            answer = _post(process, port, payload, function.timeout)
-            peak, spent = _used(process)
-        finally:
-            _stop(process)
-            reader.join(START_SECONDS)
-    text = "".join(lines)
-    init = INIT.search(text)
-    failed = isinstance(answer, dict) and "errorType" in answer
-    return Result(answer, failed, float(init[1]) if init else None, text, peak, spent)
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise RuntimeMissingError(f"the package {name} is missing: run `make install`") from error
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            (folder / top).symlink_to(Path(str(distribution.locate_file(top))))
+    return folder
 
 
 def _emulator(scratch: Path) -> str:
@@ -142,63 +245,6 @@ def _emulator(scratch: Path) -> str:
     copy = Path(shutil.copy(program, scratch))
     copy.chmod(0o755)
     return str(copy)
-
-
-def _client(scratch: Path) -> Path:
-    """Return a folder with the interface client alone, beside which the development environment stays invisible."""
-    folder = scratch / "runtime"
-    folder.mkdir()
-    for name in CLIENT:
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise RuntimeMissingError(f"the package {name} is missing: run `make install`") from error
-        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            (folder / top).symlink_to(Path(str(distribution.locate_file(top))))
-    return folder
-
-
-def runtime_environment(function: BuiltFunction, scratch: Path) -> dict[str, str]:
-    """The environment in which the interface client runs a function; `scratch` is an empty folder for the client.
-
-    Raises
-    ------
-    RuntimeMissingError
-        When the client is not installed.
-    """
-    client = _client(scratch)
-    # Later layers are unpacked over earlier ones, so they are looked into first.
-    path = [client, function.code, *(layer / "python" for layer in reversed(function.layers))]
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "PYTHONPATH": os.pathsep.join(map(str, path)),
-        # /var/task and /opt are read-only.
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LAMBDA_TASK_ROOT": str(function.code),
-        "AWS_LAMBDA_FUNCTION_NAME": function.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": "1",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
-        "AWS_LAMBDA_LOG_FORMAT": "JSON",
-        **function.environment,
-    }
-
-
-def _post(process: subprocess.Popen[str], port: int, payload: object, timeout: int) -> Any:
-    url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            # The emulator ends a function at its timeout, plus what the function takes to start.
-            return _answer(httpx.post(url, json=payload, timeout=timeout + START_SECONDS, trust_env=False))
-        except httpx.ConnectError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeMissingError("the runtime interface emulator did not start: see the log above") from error
-            time.sleep(0.02)
-        except httpx.HTTPError as error:
-            return {"errorType": "NoAnswer", "errorMessage": str(error) or type(error).__name__}
 
 
 def _answer(response: httpx.Response) -> Any:

@@ -13,7 +13,7 @@ from stripe_to_segment import aws
 from stripe_to_segment.circuit import Breaker
 from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.observability import logger, metrics
+from stripe_to_segment.observability import logger, observed
 from stripe_to_segment.queueing import Queues, records_of
 from stripe_to_segment.reporting import report, summary
 from stripe_to_segment.retrying import delay, given_up
@@ -74,7 +74,7 @@ def breaker() -> Breaker:
 snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, session.close, breaker.cache_clear))
 
 
-@metrics.log_metrics
+@observed
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     """Deliver one SQS batch; names the records that are to come again."""
     records = records_of(batch)
@@ -117,5 +117,7 @@ def answered(verdicts: list[Verdicts]) -> dict[str, Any]:
     again = [verdict for verdict in verdicts if verdict.fate in COMES_AGAIN and verdict.record.id not in buried]
     queues().postpone({verdict.record.handle: delay(verdict, settings, now, random.random) for verdict in again})
     report(verdicts, now)
-    logger.info("batch done", extra=summary(verdicts))
+    # Where nothing comes again, each record's own line has said it all.
+    if (told := summary(verdicts))["again"]:
+        logger.info("batch done", extra=told)
     return {"batchItemFailures": [{"itemIdentifier": verdict.record.id} for verdict in again]}

@@ -4,6 +4,9 @@
 Give back the call, changed or not, or None to drop it. `type` and `messageId` must stay as they are. An exception sends
 the event to the dead-letter queue with the reason `enrich_failed`; after a fix, redrive it.
 
+`logging.getLogger(__name__).info(…)` goes to the function's log, which is kept for weeks: log ids, never a call or an
+event, which hold personal data.
+
 Example: add the sales region from the subscription's metadata, and keep free plans out of the revenue tools::
 
     def enrich(call, event):

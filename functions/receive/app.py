@@ -9,18 +9,21 @@ from typing import Any
 
 from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError, code_of
-from stripe_to_segment.observability import count, logger, metrics
+from stripe_to_segment.observability import about, count, logger, observed
 from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
 from stripe_to_segment.secrets import SecretSource, SigningSecrets, read_signing_secrets
 from stripe_to_segment.settings import on_this_machine, settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
 
-METRIC_OF = {"queue": "EventsQueued", "ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
+# What is queued, the queue itself counts, whatever way it came: AWS/SQS NumberOfMessagesSent.
+METRIC_OF = {"ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
 
 # Refusals that a wrong signing secret or a wrong clock can explain. Whoever sends no signature at all is not Stripe.
 DOUBTFUL = frozenset({"wrong", "stale", "future", "wrong_mode"})
 # What a secret that was filled, rotated or sorted since it was cached would mend.
 MENDED_BY_A_REFRESH = frozenset({"wrong", "wrong_mode", "no_secret", "unusable_secret"})
+
+OK = 200
 
 settings = settings_from_environment()
 
@@ -52,7 +55,7 @@ def sqs() -> Any:
 snapshot_hooks(prepare=(secrets_manager, sqs), renew=(secret.forget,))
 
 
-@metrics.log_metrics
+@observed
 def handler(request: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer one request of the HTTP API (payload format 2.0)."""
     body = body_of(request)
@@ -87,21 +90,19 @@ def _queued(body: bytes, reply: Reply) -> Reply:
 
 
 def _note(reply: Reply) -> None:
-    """One line and one counter for each request: ids, type and outcome, never a body or a header."""
+    """One line for each request, and a counter unless it was queued: ids and outcome, never a body or a header."""
     event = reply.event
-    fields: dict[str, object] = {"outcome": reply.outcome, "status": reply.status}
+    fields: dict[str, object] = {"outcome": reply.outcome}
+    if reply.status != OK:
+        fields["status"] = reply.status
     if reply.reason:
         fields["reason"] = reply.reason
     if event is not None:
-        fields |= {
-            "event_id": event.id,
-            "event_type": event.type,
-            "livemode": event.livemode,
-            "account": event.account,
-        }
+        fields |= about(event)
     log = logger.error if reply.outcome == "unready" else logger.warning if reply.outcome == "refused" else logger.info
     log(reply.message or "event queued", extra=fields)
-    count(METRIC_OF[reply.outcome])
+    if reply.outcome in METRIC_OF:
+        count(METRIC_OF[reply.outcome])
     if reply.outcome == "refused" and reply.reason in DOUBTFUL:
         count("SignaturesRefused")
     if reply.reason == "wrong_mode":

@@ -12,7 +12,7 @@ from stripe_to_segment import aws
 from stripe_to_segment.circuit import circuit_name
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.observability import count, logger, metrics
+from stripe_to_segment.observability import about, count, logger, observed
 from stripe_to_segment.reconciling import Reconciliation, window
 from stripe_to_segment.secrets import KeysReader, SecretSource
 from stripe_to_segment.settings import settings_from_environment
@@ -45,7 +45,7 @@ def store() -> DynamoStore:
     return DynamoStore(aws.client("dynamodb"), settings.state_table)
 
 
-@metrics.log_metrics
+@observed
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Go on where the last run stopped, as far as time allows; what is left is the next run's."""
     # A run that finds nothing shows too that it ran.
@@ -83,8 +83,8 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _note(step: Step) -> None:
     for event in step.missing:
-        logger.info("missing event queued", extra={"event_id": event.id, "event_type": event.type})
+        logger.info("missing event queued", extra=about(event))
     for event in step.oversize:
-        logger.error("missing event too large to queue", extra={"event_id": event.id, "event_type": event.type})
+        logger.error("missing event too large to queue", extra=about(event))
     count("EventsCompared", step.listed)
     count("EventsReconciled", len(step.missing))

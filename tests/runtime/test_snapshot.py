@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tools.built_function import read_built_function
-from tools.runtime import runtime_environment
+from tools.lambda_environment import ON_DEMAND, SNAP_START
+from tools.runtime import runtime_command, runtime_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,14 +85,12 @@ def service() -> Iterator[Lambda]:
         server.shutdown()
 
 
-def restored(service: Lambda, name: str, scratch: Path, initialization: str = "snap-start") -> dict[str, Any]:
+def restored(service: Lambda, name: str, scratch: Path, initialization: str = SNAP_START) -> dict[str, Any]:
     """What a function holds when its first event comes."""
-    function = read_built_function(f"{name.capitalize()}Function")
-    environment = runtime_environment(function, scratch) | {
-        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{service.port}",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
+    function = replace(read_built_function(f"{name.capitalize()}Function"), handler=f"{PROBE.stem}.handler")
+    environment = runtime_environment(
+        function, scratch, runtime_api=f"127.0.0.1:{service.port}", initialization=initialization
+    ) | {
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
         "SIGNING_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:none",
@@ -103,9 +101,12 @@ def restored(service: Lambda, name: str, scratch: Path, initialization: str = "s
     }
     (scratch / PROBE.name).symlink_to(PROBE)
     environment["PYTHONPATH"] += f":{scratch}"
-    command = [sys.executable, "-S", "-s", "-m", "awslambdaric", f"{PROBE.stem}.handler"]
     process = subprocess.Popen(  # noqa: S603 - our own code
-        command, cwd=function.code, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        runtime_command(function, scratch),
+        cwd=function.code,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     try:
         assert service.done.wait(20), process.communicate(timeout=1)
@@ -133,6 +134,6 @@ def test_a_snapshot_holds_the_clients_ready(service: Lambda, tmp_path: Path, nam
 
 @pytest.mark.parametrize("name", ["receive", "deliver"])
 def test_without_a_snapshot_no_client_is_made_before_an_event(service: Lambda, tmp_path: Path, name: str) -> None:
-    found = restored(service, name, tmp_path, initialization="on-demand")
+    found = restored(service, name, tmp_path, initialization=ON_DEMAND)
     assert service.steps[0] == "invocation/next"
     assert found["clients ready"] == 0

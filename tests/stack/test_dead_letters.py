@@ -40,7 +40,7 @@ def test_a_poison_event_is_listed_with_its_reason_and_delivered_once_it_is_none(
 
     shown = json.loads(run("dlq", "show", poison.event["id"], "--body", "--json").stdout)
     assert shown["body"] == poison.body
-    assert "told to answer 400" in shown["detail"]
+    assert (shown["reason"], shown["detail"]) == ("http_400", "")
 
     assert run("dlq", "redrive", "--all", "--dry-run").stdout == "would be redriven: 1\n"
     assert len(local.stack.queued().dead_letters) == 1

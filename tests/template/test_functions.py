@@ -30,9 +30,15 @@ def test_a_function_logs_json_into_a_group_of_its_own(template: Template, functi
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_lambda_itself_filters_no_log_line(template: Template, function: str) -> None:
-    """Metrics are log lines without a level: a filter at WARNING would drop them all."""
-    assert template.properties(function)["LoggingConfig"]["ApplicationLogLevel"] == "DEBUG"
+def test_lambda_itself_filters_no_line_that_the_log_level_lets_through(template: Template, function: str) -> None:
+    """Metrics are log lines without a level, which count as INFO: a filter at WARN would drop them all.
+
+    At DEBUG, which it once always was, AWS's runtime client sets Python's root logger to DEBUG too, and libraries wrote
+    the secret and the events into the log.
+    """
+    level = {"Fn::If": ["DebugIsLogged", "DEBUG", "INFO"]}
+    assert template.properties(function)["LoggingConfig"]["ApplicationLogLevel"] == level
+    assert template.body["Conditions"]["DebugIsLogged"] == {"Fn::Equals": [{"Ref": "LogLevel"}, "DEBUG"]}
     assert template.variables(function)["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stripe_to_segment.reporting import KEY_REASONS
+from stripe_to_segment.segment_side.answers import KNOWN
 from tests.template.test_alarms import NAMES, dashboard, emitted
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^ *```bash\n(.*?)^ *```$", GUIDE, re.DOTALL | re.MULTILINE)
 # What Powertools, Lambda's own error lines, and CloudWatch add to every line.
-OF_EVERY_LINE = {"message", "level", "timestamp", "service", "xray_trace_id"}
+OF_EVERY_LINE = {"message", "level", "timestamp"}
 OF_ERRORS = {"errorType", "errorMessage"}
 OF_CLOUDWATCH = {"@timestamp", "@message"}
 WORDS = {
@@ -148,6 +149,11 @@ def test_every_reason_that_deliver_gives_stands_in_the_guide() -> None:
     given = {reason.split(";")[0].strip() for reason in reasons()}
     assert given >= {"already delivered", "analytics_opt_out", "no_test_write_key", "not_ok", "contended", "mode event"}
     assert [reason for reason in sorted(given) if reason not in told] == []
+
+
+def test_every_code_that_is_kept_of_an_endpoints_answer_stands_in_the_guide() -> None:
+    told = section("What the endpoint says")
+    assert [code for code in sorted(KNOWN.values()) if f"`{code}`" not in told] == []
 
 
 def test_the_write_keys_section_names_every_reason_that_rings() -> None:

@@ -6,14 +6,14 @@ https://docs.stripe.com/api/events/list and https://docs.stripe.com/api/paginati
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from tests.unit.edges import Endpoint, say
-from tests.unit.stripe_webhooks import StripeWebhooks, error, parse_form
+from tests.unit.stripe_webhooks import StripeWebhooks, parse_form
+from tools.stripe_events import EventList, error, query_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from tests.unit.edges import HttpRequest
 
-THIRTY_DAYS = 30 * 86_400
 KEY = "rk_test_list"
 
 
@@ -72,42 +71,13 @@ class StripeList(Endpoint):
         """The status and body for a request."""
         authorization = request.headers.get("authorization", "")
         parts = urlsplit(request.path)
-        query: dict[str, list[str]] = {}
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            query.setdefault(re.sub(r"\[\d*\]$", "", name), []).append(value)
+        query = query_of(parts.query)
         self.asked.append(query)
         if authorization != f"Bearer {self.key}":
             return 401, error("invalid_request_error", f"Invalid API Key provided: {authorization[-4:]}")
         if self.failures:
             return self.failures.pop(0), error("api_error", "told to fail")
         if parts.path == "/v1/events":
-            return self._listed(query)
+            events = EventList(self.events, self.undelivered, livemode="_live_" in self.key)
+            return events.answer(query, self._clock())
         return self.webhooks.answer(request.method, parts.path, query, parse_form(request.raw))
-
-    def _listed(self, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
-        known = {"types", "created[gte]", "created[lt]", "delivery_success", "starting_after", "limit"}
-        if unknown := set(query) - known:
-            return 400, error("invalid_request_error", f"Received unknown parameters: {unknown}")
-        types, limit = query.get("types", []), int(query.get("limit", ["10"])[0])
-        if len(types) > 20 or not 1 <= limit <= 100:
-            return 400, error("invalid_request_error", "too many")
-        delivered = (
-            {"true": True, "false": False}[query["delivery_success"][0]] if "delivery_success" in query else None
-        )
-        earliest = max(int(query.get("created[gte]", ["0"])[0]), int(self._clock()) - THIRTY_DAYS)
-        before = int(query.get("created[lt]", ["99999999999"])[0])
-        found = [
-            event
-            for event in sorted(self.events, key=lambda event: (event["created"], event["id"]), reverse=True)
-            if event["livemode"] is ("_live_" in self.key)
-            and earliest <= event["created"] < before
-            and (not types or event["type"] in types)
-            and (delivered is None or delivered is (event["id"] not in self.undelivered))
-        ]
-        if after := query.get("starting_after"):
-            ids = [event["id"] for event in self.events]
-            if after[0] not in ids:
-                return 404, error("invalid_request_error", f"No such event: {after[0]}")
-            found = found[[event["id"] for event in found].index(after[0]) + 1 :]
-        page = found[:limit]
-        return 200, {"object": "list", "url": "/v1/events", "has_more": len(found) > limit, "data": page}

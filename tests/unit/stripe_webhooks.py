@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from tests.unit.edges import a_signing_secret
+from tools.stripe_events import error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,8 +141,3 @@ def parse_form(raw: bytes) -> dict[str, Any]:
         else:
             form.setdefault(name, {})[inner] = value
     return form
-
-
-def error(kind: str, message: str) -> dict[str, Any]:
-    """An error as Stripe puts it."""
-    return {"error": {"type": kind, "message": message}}

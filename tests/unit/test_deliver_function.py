@@ -403,7 +403,7 @@ def test_what_is_no_event_goes_to_the_dead_letter_queue_as_it_came(stack: Stack,
     assert stack.spoken.metrics["EventsDeadLettered"] == 1
 
 
-def test_a_refused_event_goes_there_with_segments_words_and_the_others_arrive(stack: Stack) -> None:
+def test_a_refused_event_goes_there_with_the_status_and_the_others_arrive(stack: Stack) -> None:
     stack.receiver.record.behaviour = REFUSING
     bad = poison()
     assert stack.deliver(*(deleted(number) for number in range(5)), bad, deleted(6)) == []
@@ -411,7 +411,6 @@ def test_a_refused_event_goes_there_with_segments_words_and_the_others_arrive(st
     assert letter == bad
     assert attributes == {
         "reason": "http_400",
-        "detail": "told to answer 400",
         "event_id": json.loads(bad)["id"],
         "event_type": "checkout.session.expired",
         "source_message_id": stack.ids[5],
@@ -514,10 +513,13 @@ def test_no_body_no_trait_and_no_key_is_ever_logged(stack: Stack, capfd: pytest.
     assert not any(PRIVATE in json.dumps(attributes) for _, attributes in stack.dead)
 
 
-def test_each_record_and_the_batch_have_a_line(stack: Stack) -> None:
+def test_each_record_has_a_line_and_the_batch_where_something_comes_again(stack: Stack) -> None:
     stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=500)
     stack.deliver(deleted(1), "null", received=4)
     first, second, batch = stack.spoken.lines
     assert (first["fate"], first["reason"], first["received"]) == ("retry", "http_500", 4)
     assert (second["fate"], second["reason"], second["message_id"]) == ("dead", "not_an_event", stack.ids[1])
     assert (batch["message"], batch["records"], batch["again"]) == ("batch done", 2, 1)
+    stack.receiver.record.behaviour = Behaviour()
+    stack.deliver(deleted(1))
+    assert len(stack.spoken.lines) == 4, "what arrived has said all of it"

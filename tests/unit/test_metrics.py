@@ -13,7 +13,7 @@ import pytest
 
 from stripe_to_segment.delivery import Delivery
 from stripe_to_segment.memory import MemoryStore
-from stripe_to_segment.observability import metrics
+from stripe_to_segment.observability import observed
 from stripe_to_segment.reporting import report
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.settings import Settings
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 SECRET = a_signing_secret("test")
 EVENT = an_event("customer.updated", a_customer())
 WRITES_A_METRIC = """
-from stripe_to_segment.observability import count, metrics
+from stripe_to_segment.observability import count, observed
 
-@metrics.log_metrics
+@observed
 def handler(_event, _context):
     count("EventsDelivered", 3)
 
@@ -47,7 +47,7 @@ def spoken() -> Iterator[Spoken]:
 
 
 def reported(*verdicts: Verdicts) -> None:
-    @metrics.log_metrics
+    @observed
     def handler(_event: object, _context: object) -> None:
         report(verdicts, NOW)
 

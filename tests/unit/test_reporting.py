@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stripe_to_segment.observability import metrics
+from stripe_to_segment.observability import observed
 from stripe_to_segment.reporting import report, summary
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.edges import Spoken, speaking
@@ -28,7 +28,7 @@ def spoken() -> Iterator[Spoken]:
 def reported(*verdicts: Verdicts, now: float = NOW + 5) -> None:
     """Report as a handler does, which writes the metrics out when it returns."""
 
-    @metrics.log_metrics
+    @observed
     def handler(_event: object, _context: object) -> None:
         report(verdicts, now)
 
@@ -51,7 +51,7 @@ def verdict(fate: Fate, reason: str = "", rung: str | None = "metadata") -> Verd
 def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken) -> None:
     reported(verdict(Fate.DELIVERED))
     (line,) = spoken.lines
-    said = {name: line[name] for name in line if name not in {"timestamp", "service", "xray_trace_id"}}
+    said = {name: line[name] for name in line if name != "timestamp"}
     assert said == {
         "level": "INFO",
         "message": "event delivered",
@@ -102,6 +102,12 @@ def test_the_batchs_own_line_counts_what_only_waits() -> None:
         "waiting": {"circuit_open": 1, "under_way": 2, "held": 1},
     }
     assert summary([verdict(Fate.DELIVERED)]) == {"records": 1, "again": 0}
+
+
+def test_a_first_try_that_tells_nothing_has_a_short_line(spoken: Spoken) -> None:
+    """Every byte is paid for: what is as it mostly is goes without saying."""
+    reported(Verdicts(Record("record-1", "{}"), Fate.DELIVERED, event=EVENT))
+    assert not {"received", "calls", "identity", "service", "xray_trace_id", "location"} & set(spoken.lines[0])
 
 
 def test_every_fate_is_counted() -> None:

@@ -79,3 +79,14 @@ def test_the_api_key_goes_to_stripe_and_here_only_where_aws_is_here_too(
 
 def test_plain_http_is_for_this_machine_only() -> None:
     assert settings_from({"SEGMENT_ENDPOINT": "http://127.0.0.1:9000"}).segment_endpoint == "http://127.0.0.1:9000"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://key:rotten@segment.example", "https://segment.example?writeKey=rotten", "rotten", "https://[rotten"],
+)
+def test_an_address_that_is_refused_is_not_quoted(address: str) -> None:
+    """A function that cannot start logs why, and an address may hold a password or a key."""
+    with pytest.raises(ConfigurationError, match="SEGMENT_ENDPOINT") as refused:
+        settings_from({"SEGMENT_ENDPOINT": address})
+    assert "rotten" not in str(refused.value)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stripe
 
 from stripe_to_segment import stripe_api
 from stripe_to_segment.errors import ConfigurationError
@@ -177,6 +178,16 @@ def test_a_failure_costs_the_products_and_never_the_event(capsys: pytest.Capture
     assert facts["Order Completed"]["total"] == 50
     assert "products" not in facts["Order Completed"]
     assert "rk_test_1" not in capsys.readouterr().out
+
+
+def test_stripes_client_prints_nothing_even_where_its_own_variable_asks_for_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With STRIPE_LOG it prints every answer to standard error, which Lambda logs."""
+    monkeypatch.setattr(stripe._util, "STRIPE_LOG", "debug")
+    lookup = Lookup("customer", "cus_basic", livemode=False, account=None)
+    assert api.reader().read([lookup])
+    assert capsys.readouterr().err == ""
 
 
 def test_an_object_that_is_gone_is_a_miss(api: Api) -> None:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.built_function import BuiltFunction
+from tools.lambda_environment import lambda_environment
 from tools.local_stack.errors import DeployFailedError
 
 if TYPE_CHECKING:
@@ -21,6 +24,19 @@ __all__ = ["BRIDGES"]
 # SAM writes the target of a route as a path that names the function's alias by its logical id.
 _INTEGRATION_TARGET = re.compile(r"functions/\$\{(\w+)(?:\.Arn)?\}/invocations")
 VERSION_STAGE = "secretsmanager:VersionStage"
+ALIAS = "live"
+TASK_ROOT = "/var/task"
+# What the emulator sets by itself, each as it is there: credentials, names, places, and a trace header at each call.
+OF_THE_EMULATOR = frozenset(
+    {
+        *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION"),
+        *("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT", "_X_AMZN_TRACE_ID"),
+        *("PATH", "LD_LIBRARY_PATH", "PYTHONPATH"),
+        # It has no address of this kind.
+        *("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"),
+    }
+)
 BATCHED = frozenset({"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"})
 
 
@@ -120,6 +136,42 @@ def state_concurrency_as_number(clients: Clients, deployment: Deployment) -> Non
             )
 
 
+def give_lambdas_variables(clients: Clients, deployment: Deployment) -> None:
+    """Give functions the variables that they have on Lambda and the emulator does not set, those of the log among them.
+
+    They become variables of the function itself, in a version of its own that the alias then names: on AWS Lambda would
+    refuse most of their names, as they are its own.
+    """
+    for logical_id, _ in _resources(clients, deployment, "AWS::Lambda::Function"):
+        name = deployment.resource(logical_id)
+        variables = lambda_environment(
+            _deployed(logical_id, clients.functions.get_function_configuration(FunctionName=name))
+        )
+        given = {key: value for key, value in variables.items() if key not in OF_THE_EMULATOR}
+        clients.functions.update_function_configuration(FunctionName=name, Environment={"Variables": given})
+        version = clients.functions.publish_version(FunctionName=name)["Version"]
+        clients.functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
+
+
+def _deployed(name: str, configuration: Mapping[str, Any]) -> BuiltFunction:
+    """What is known of a deployed function."""
+    logging = configuration["LoggingConfig"]
+    return BuiltFunction(
+        name=name,
+        handler=configuration["Handler"],
+        runtime=configuration["Runtime"],
+        code=Path(TASK_ROOT),
+        layers=(),
+        environment=dict(configuration["Environment"]["Variables"]),
+        timeout=configuration["Timeout"],
+        memory=configuration["MemorySize"],
+        log_format=logging["LogFormat"],
+        log_level=logging["ApplicationLogLevel"],
+        log_group=logging["LogGroup"],
+        traced=configuration["TracingConfig"]["Mode"] == "Active",
+    )
+
+
 def _routes(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the key of each route and the logical id of the alias it invokes."""
     for path, methods in body.get("paths", {}).items():
@@ -174,4 +226,5 @@ BRIDGES: tuple[Callable[[Clients, Deployment], object], ...] = (
     allow_any_version,
     allow_plain_http,
     state_concurrency_as_number,
+    give_lambdas_variables,
 )

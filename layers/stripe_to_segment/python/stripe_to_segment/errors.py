@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "ConfigurationError",
     "EnrichError",
@@ -13,6 +15,7 @@ __all__ = [
     "StripeToSegmentError",
     "StripeUnavailableError",
     "ThinEventError",
+    "UnexpectedError",
     "UnreadableRecordError",
     "code_of",
 ]
@@ -98,8 +101,16 @@ class StoreConflictError(StripeToSegmentError):
         self.key = key
 
 
+class UnexpectedError(StripeToSegmentError):
+    """Something that nobody foresaw left a handler; the text is the kind of error it was, the traceback its place."""
+
+
 def code_of(error: BaseException) -> str:
     """What kind of error it was, fit for a log: AWS's own code where it has one, else the class's name."""
     answer = getattr(error, "response", None)
     code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
-    return str(code or type(error).__name__)
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else type(error).__name__
+
+
+# AccessDeniedException, AWS.SimpleQueueService.NonExistentQueue: a code, and nothing that only stands in its place.
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.observability import count, logger, measure
+from stripe_to_segment.observability import about, count, logger, measure
 from stripe_to_segment.verdicts import Fate
 
 if TYPE_CHECKING:
@@ -70,21 +70,14 @@ def _level(verdict: Verdicts) -> Callable[..., None]:
 
 
 def _fields(verdict: Verdicts) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "message_id": verdict.record.id,
-        "received": verdict.record.received,
-        "fate": verdict.fate,
-    }
+    fields: dict[str, object] = {"message_id": verdict.record.id, "fate": verdict.fate}
+    if verdict.record.received > 1:
+        fields["received"] = verdict.record.received
     fields |= {name: said for name, said in (("reason", verdict.reason), ("detail", verdict.detail)) if said}
     if (event := verdict.event) is not None:
-        fields |= {
-            "event_id": event.id,
-            "event_type": event.type,
-            "livemode": event.livemode,
-            "account": event.account,
-            "calls": list(verdict.calls),
-            "identity": verdict.rung,
-        }
+        fields |= about(event) | {"identity": verdict.rung}
+    if verdict.calls:
+        fields["calls"] = list(verdict.calls)
     if verdict.unknown:
         fields["unknown"] = list(verdict.unknown)
     return fields

@@ -168,12 +168,24 @@ def _seconds(name: str, value: str) -> int:
 
 
 def _endpoint(name: str, value: str) -> str:
-    parts = urlsplit(value)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not secure or not parts.hostname or parts.query or parts.fragment or parts.username:
-        _refuse(name, value, "an https:// address such as https://api.segment.io or https://events.eu1.segmentapis.com")
+    if not _is_endpoint(value):
+        # Not quoted: it may hold a password or a key, and a function that cannot start logs this text.
+        message = (
+            f"{name.upper()} is no address that can be used; it takes an https:// address without a password and a "
+            "query, such as https://api.segment.io or https://events.eu1.segmentapis.com"
+        )
+        raise ConfigurationError(message)
     # People paste the whole batch address as often as the host.
     return value.rstrip("/").removesuffix("/v1/batch").removesuffix("/v1")
+
+
+def _is_endpoint(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return secure and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username or parts.password)
 
 
 def _object(name: str, value: str) -> Mapping[str, Any]:

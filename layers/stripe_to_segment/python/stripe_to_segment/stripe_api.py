@@ -213,6 +213,10 @@ def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> A
     # Imported only by stacks that have a key: it takes longer to import than all the rest.
     import stripe  # noqa: PLC0415
 
+    # Where a variable of this name is set, it prints requests and answers beside every logger and its level.
+    # https://github.com/stripe/stripe-python#logging
+    stripe._util.STRIPE_LOG = None  # noqa: SLF001 - it has no public name that also takes precedence
+
     return stripe.StripeClient(
         key,
         max_network_retries=retries,

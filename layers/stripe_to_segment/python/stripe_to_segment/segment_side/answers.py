@@ -17,9 +17,26 @@ PERMANENT_5XX = frozenset({501, 505})
 SETTINGS = dict.fromkeys((401, 403), "the write key was rejected") | dict.fromkeys(
     (404, 405), "nothing takes /v1/batch there; SEGMENT_ENDPOINT must be the address where it is"
 )
+# The fixed messages by which endpoints say why, in lower case, and the code that is kept of each.
+# https://github.com/rudderlabs/rudder-server/blob/master/gateway/response/response.go
+# https://github.com/jitsucom/bulker/blob/main/ingest/router_batch_handler.go
+KNOWN = {
+    "request body is nil": "empty_body",
+    "invalid json": "invalid_json",
+    "error parsing message": "invalid_json",
+    "max requests limit reached": "rate_limited",
+    "request size exceeds max limit": "request_too_large",
+    "request neither has anonymousid nor userid": "no_user_id",
+    "event is not a valid rudder event": "invalid_event",
+    "event error": "invalid_event",
+    "source is disabled": "source_disabled",
+    "stream not found": "source_not_found",
+    "no destinations found": "no_destinations",
+    "quota exceeded": "quota_exceeded",
+    "producer error": "producer_error",
+}
 RETRY_AFTER_CAP = 300
 SERVER_ERROR = 500
-WORDS = 200
 
 
 class Verdict(StrEnum):
@@ -34,7 +51,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, when to come again (seconds), and a reason code with the endpoint's own words.
+    """A verdict, when to come again (seconds), and why: a code in `reason`, and what more is known in `detail`.
 
     `tries` says how often in a row anybody was told such, where that is known.
     """
@@ -47,21 +64,24 @@ class Answer:
 
 
 def classify(status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
-    """Classify a complete answer; `now` is only for a `Retry-After` given as a date."""
+    """Classify a complete answer; `now` is only for a `Retry-After` given as a date.
+
+    Nothing of the answer's text is kept: an endpoint may quote the event, and what is kept reaches logs.
+    """
     wait = retry_after_seconds(retry_after, now)
-    words = _words(body)
+    known = _known(body)
     if 200 <= status < 300:  # noqa: PLR2004 - the 2xx range
         if _says_no(body):
-            return Answer(Verdict.REFUSED, "not_ok", words or "the answer says it is not ok")
+            return Answer(Verdict.REFUSED, "not_ok", known or "the answer says it is not ok")
         return Answer(Verdict.ACCEPTED)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx range
         # Following it would hand the write key to whoever is named there.
         return Answer(Verdict.MISCONFIGURED, f"http_{status}", "a redirect; SEGMENT_ENDPOINT must be the final address")
     if status in SETTINGS:
-        return Answer(Verdict.MISCONFIGURED, f"http_{status}", SETTINGS[status], wait)
+        return Answer(Verdict.MISCONFIGURED, f"http_{status}", known or SETTINGS[status], wait)
     if status in RETRYABLE or (status >= SERVER_ERROR and status not in PERMANENT_5XX):
-        return Answer(Verdict.RETRY, f"http_{status}", words, wait)
-    return Answer(Verdict.REFUSED, f"http_{status}", words)
+        return Answer(Verdict.RETRY, f"http_{status}", known, wait)
+    return Answer(Verdict.REFUSED, f"http_{status}", known)
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> int | None:
@@ -86,21 +106,10 @@ def _says_no(body: bytes) -> bool:
     return isinstance(answer, dict) and (answer.get("success") is False or answer.get("ok") is False)
 
 
-def _words(body: bytes) -> str:
-    """The endpoint's own short explanation; an address in it is cut, since an endpoint may quote the event."""
-    answer = _json(body)
-    said = ""
-    if isinstance(answer, dict):
-        errors = answer.get("errors")
-        first = errors[0] if isinstance(errors, list) and errors else None
-        for found in (answer.get("message"), answer.get("error"), first, answer.get("code")):
-            if isinstance(found, dict):
-                found = found.get("message") or found.get("error")  # noqa: PLW2901 - one level in
-            if isinstance(found, str) and found:
-                said = found
-                break
-    # Word by word: a pattern for addresses would take seconds over a long answer without one.
-    return " ".join("…" if "@" in word else word for word in said.split())[:WORDS]
+def _known(body: bytes) -> str:
+    """The code of the first of the fixed messages that the answer holds; empty where it holds none."""
+    said = body.decode(errors="replace").lower()
+    return next((code for message, code in KNOWN.items() if message in said), "")
 
 
 def _json(body: bytes) -> object:

@@ -1,0 +1,85 @@
+"""What CloudWatch keeps of the functions' logs at each value of LogLevel: the chosen lines, and always the metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.runtime.marked_world import World
+from tests.unit.edges import say
+from tools.built_function import read_built_function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.built
+
+# https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+SEVERITY = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "WARNING": 3, "ERROR": 4, "FATAL": 5, "CRITICAL": 5}
+
+
+def kept(log: str, name: str, level: str) -> Iterator[dict[str, Any]]:
+    """The lines that Lambda sends on, by the filter that the template sets.
+
+    A line without a valid level, or without a valid timestamp, counts as INFO.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
+    least = read_built_function(f"{name.capitalize()}Function", parameters={"LogLevel": level}).log_level
+    assert least is not None
+    for line in log.splitlines():
+        if not line.startswith("{"):
+            continue
+        said = json.loads(line)
+        counts_as = str(said.get("level")) if RFC_3339.fullmatch(str(said.get("timestamp"))) else "INFO"
+        if SEVERITY.get(counts_as, SEVERITY["INFO"]) >= SEVERITY[least]:
+            yield said
+
+
+def levels(lines: list[dict[str, Any]]) -> set[str]:
+    return {line["level"] for line in lines if "level" in line}
+
+
+def counted(lines: list[dict[str, Any]]) -> set[str]:
+    return {
+        metric["Name"] for line in lines if "_aws" in line for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
+
+
+FROM = [
+    ("DEBUG", {"DEBUG", "INFO", "WARNING", "ERROR"}),
+    ("INFO", {"INFO", "WARNING", "ERROR"}),
+    ("WARNING", {"WARNING", "ERROR"}),
+    ("ERROR", {"ERROR"}),
+]
+
+
+@pytest.mark.parametrize(("level", "expected"), FROM)
+def test_deliver_logs_from_the_chosen_level_on_and_counts_at_any(level: str, expected: set[str]) -> None:
+    """At INFO, Powertools logged whatever Lambda's own level was; at WARN that one would have dropped every metric."""
+    with World("deliver", level) as world:
+        world.deliver(*world.happened("customer.deleted"))
+        # An error, the warning that Segment is left alone, and a line for debugging of what is left untried.
+        world.segment.answering = say(429, Retry_After="30")
+        world.deliver(*world.happened("customer.deleted"))
+        world.deliver(*world.happened("customer.deleted"))
+    lines = [*kept(world.runtime.log, "deliver", level)]
+    assert levels(lines) == expected
+    assert counted(lines) >= {"EventsDelivered", "EventsRetried", "CircuitOpened"}
+
+
+@pytest.mark.parametrize(("level", "expected"), FROM)
+def test_receive_logs_from_the_chosen_level_on_and_counts_at_any(level: str, expected: set[str]) -> None:
+    with World("receive", level) as world:
+        (event,) = world.happened("customer.created")
+        request = world.request(json.dumps(event).encode())
+        world.invoke(request)
+        world.invoke(request | {"headers": {}})
+        world.aws.faults["send_message"] = "AccessDenied"
+        world.invoke(request)
+    lines = [*kept(world.runtime.log, "receive", level)]
+    assert levels(lines) == expected - {"DEBUG"}
+    assert counted(lines) >= {"RequestsRefused", "NotReady"}

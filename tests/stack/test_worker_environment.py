@@ -1,0 +1,62 @@
+"""On the local stack a function has the variables that it has on Lambda, as far as they mean something there."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tools.built_function import read_built_function
+from tools.lambda_environment import lambda_environment
+from tools.local_stack.bridges import OF_THE_EMULATOR
+
+if TYPE_CHECKING:
+    from tools.local_stack import LocalStack
+
+pytestmark = pytest.mark.stack
+
+FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
+PROBE = "import os\n\ndef handler(event, context):\n    return dict(os.environ)\n"
+# What an address alone would be good for, and a place of this machine's.
+MISSING = {
+    *("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"),
+    *("AWS_ACCESS_KEY", "LD_LIBRARY_PATH", "PYTHONPATH"),
+}
+
+
+def live(stack: LocalStack, function: str) -> dict[str, Any]:
+    """The configuration of the version that is called."""
+    name = stack.deployment.resource(function)
+    found: Any = stack.clients.functions.get_function_configuration(FunctionName=name, Qualifier="live")
+    return dict(found)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_that_is_called_has_lambdas_variables(stack: LocalStack, function: str) -> None:
+    """The log's format and level were missing: nothing showed what AWS's client and Powertools make of them."""
+    variables = live(stack, function)["Environment"]["Variables"]
+    expected = lambda_environment(read_built_function(function))
+    assert set(expected) - OF_THE_EMULATOR <= set(variables)
+    for name in ("AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_EXECUTION_ENV", "_HANDLER", "TZ"):
+        assert variables[name] == expected[name], name
+
+
+def test_its_process_sees_them_and_those_that_the_emulator_sets_itself(stack: LocalStack) -> None:
+    configuration = live(stack, "ReceiveFunction")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as code:
+        code.writestr("app.py", PROBE)
+    functions = stack.clients.functions
+    functions.create_function(
+        FunctionName="environment-probe",
+        Code={"ZipFile": archive.getvalue()},
+        **{name: configuration[name] for name in ("Runtime", "Role", "Handler", "Environment", "TracingConfig")},
+    )
+    try:
+        seen = json.load(functions.invoke(FunctionName="environment-probe", Payload=b"{}")["Payload"])
+    finally:
+        functions.delete_function(FunctionName="environment-probe")
+    assert set(lambda_environment(read_built_function("ReceiveFunction"))) - set(seen) == MISSING
