@@ -23,6 +23,7 @@ __all__ = [
     "Context",
     "StandInQueue",
     "deliver_function",
+    "delivered",
     "receive_function",
 ]
 
@@ -61,6 +62,13 @@ class Context:
     def get_remaining_time_in_millis() -> int:
         """A minute, always."""
         return 60_000
+
+
+def delivered(app: ModuleType, batch: dict[str, Any]) -> None:
+    """Have the deliver function deliver a batch, all of it: what fails must not pass for fast."""
+    failed = app.handler(batch, Context())["batchItemFailures"]
+    if failed:
+        raise AssertionError(f"{len(failed)} of {len(batch['Records'])} events were not delivered")
 
 
 def receive_function() -> ModuleType:

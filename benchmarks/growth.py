@@ -9,7 +9,7 @@ import statistics
 import sys
 import time
 
-from benchmarks.functions import Context, deliver_function
+from benchmarks.functions import deliver_function, delivered
 from benchmarks.receiver import receiving
 from benchmarks.workload import SAMPLES, event_texts, sqs_batch
 from stripe_to_segment.memory import MemoryStore
@@ -32,7 +32,7 @@ def main() -> None:
             batch = sqs_batch(event_texts(first, count))
             unit = _same_work()
             start = time.process_time()
-            app.handler(batch, Context())
+            delivered(app, batch)
             spent.append((time.process_time() - start) / count)
             ratios.append(spent[-1] / unit)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

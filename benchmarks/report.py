@@ -63,7 +63,8 @@ def write_report(  # noqa: PLR0913, PLR0917 - every part of one run
 def _one_batch(warm: dict[str, Measured], found: dict[str, Any]) -> str:
     segment = f"One batch of 100 events of 100 customers: {found['https requests']} HTTPS request"
     reads = f"{found['reads']} DynamoDB reads ({found['keys read']} keys)"
-    writes = f"{found['writes']} conditional writes and {found['receipts']} receipt ({found['write units']} units)"
+    written = f"{found['writes']} conditional writes, {found['receipts']} receipt"
+    writes = f"{written} and, once for each customer, {found['ties']} ties to users ({found['write units']} units)"
     pace = f"With waiting for the receiver, deliver passed {1 / warm['deliver wall'].median:,.0f} events a second"
     return f"{segment}, {reads}, {writes}. {pace}."
 

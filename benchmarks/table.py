@@ -45,6 +45,26 @@ class CountingTable:
         self._items[Item["pk"]["S"]] = Item
         return {}
 
+    def update_item(
+        self,
+        *,
+        Key: dict[str, dict[str, Any]],  # noqa: N803 - the same
+        UpdateExpression: str,  # noqa: N803
+        ExpressionAttributeNames: dict[str, str],  # noqa: N803
+        ExpressionAttributeValues: dict[str, Any],  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
+        """Add to the sets of an item; the only updates that delivering to simulated customers makes."""
+        action, *words = UpdateExpression.split()
+        if action != "ADD" or len(words) != 2:  # noqa: PLR2004 - a name and a value
+            raise AssertionError(UpdateExpression)
+        name, added = ExpressionAttributeNames[words[0]], ExpressionAttributeValues[words[1]]["SS"]
+        item = self._items.setdefault(Key["pk"]["S"], dict(Key))
+        item[name] = {"SS": sorted({*added, *item.get(name, {"SS": ()})["SS"]})}
+        self.requests["tie"] += 1
+        self.units["written"] += -(-_size(item) // WRITE_UNIT)
+        return {"Attributes": item}
+
 
 def _size(item: dict[str, dict[str, Any]]) -> int:
     return sum(len(name) + _length(value) for name, value in item.items())
