@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, get_args, get_origin, get
 from stripe_to_segment.mapping import properties as types
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.properties import AddressTraits, GroupTraits, Product, Property, UserTraits
-from stripe_to_segment.mapping.tracking import EVENTS, required
+from stripe_to_segment.mapping.tracking import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +47,10 @@ def stated_by(name: str) -> list[str]:
 
 
 def _plan(declared: type[Event]) -> EventPlan:
-    always = required(declared)
     every = described(declared)
     # What is always there comes first.
-    ordered = {name: every[name] for name in sorted(declared.names, key=lambda name: name not in always)}
-    return EventPlan(declared.sent_when, ordered, always)
+    ordered = {name: every[name] for name in sorted(declared.names, key=lambda name: name not in declared.required)}
+    return EventPlan(declared.sent_when, ordered, declared.required)
 
 
 EVENT_PLANS: dict[str, EventPlan] = {name: _plan(declared) for name, declared in EVENTS.items()}

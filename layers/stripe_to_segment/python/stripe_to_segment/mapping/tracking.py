@@ -16,24 +16,47 @@ https://segment.com/docs/connections/spec/ecommerce/v2/ and /spec/b2b-saas/
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EVENTS", "Event", "always", "properties", "required", "track"]
+__all__ = ["EVENTS", "Event", "always", "properties", "track"]
 
 EVENTS: dict[str, type[Event]] = {}
 """Every track event, by its name in the catalog."""
 
+# Defaults of properties in their declarations: none at all, and that of `always`.
+_NONE_GIVEN, _ALWAYS = object(), object()
+
 
 class Event:
-    """One track event with its properties; amounts are `Decimal`s in major units, None is unknown."""
+    """One track event with its properties; amounts are `Decimal`s in major units, None is unknown.
+
+    `names` are those of its properties in the order of their declaration, `required` those that it always has.
+    No dataclass: thirty of them would take longer to import than all the rest of the mapper.
+    """
 
     event_name: ClassVar[str]
     sent_when: ClassVar[str]
     names: ClassVar[tuple[str, ...]] = ()
+    required: ClassVar[tuple[str, ...]] = ()
+    must_be_given: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, **given: Any) -> None:
+        if not self.must_be_given <= given.keys() or not given.keys() <= {*self.names}:
+            raise TypeError(f"{type(self).__name__} takes {self.names}, not {tuple(given)}")
+        self.__dict__.update(given)
+
+    def __replace__(self, **changes: Any) -> Self:
+        """A copy with some properties changed, for `copy.replace`."""
+        return type(self)(**{**self.__dict__, **changes})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    # Its properties hold lists.
+    __hash__ = None  # type: ignore[assignment]
 
     def told(self) -> dict[str, Any]:
         """What is known of it, by property, in the order of their declaration."""
@@ -42,15 +65,29 @@ class Event:
 
 def always() -> Any:
     """A property that this event always has, where those with which it has it in common may lack it, or have none."""
-    return field(default=None, metadata={"always": True})
+    return _ALWAYS
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(always,))
 def properties[E: Event](declared: type[E]) -> type[E]:
     """Declare properties that several events have in common."""
-    made = dataclass(frozen=True, kw_only=True)(declared)
-    made.names = tuple(each.name for each in fields(made))  # type: ignore[arg-type]
-    return made
+    bases = [base for base in reversed(declared.__mro__) if issubclass(base, Event)]
+    names = [name for base in bases for name in base.names]
+    required = [name for base in bases for name in base.required]
+    given = [name for base in bases for name in base.must_be_given]
+    # The names alone: what the annotations say is for the type checker and for the plan.
+    for name in declared.__annotations__:
+        default = vars(declared).get(name, _NONE_GIVEN)
+        names.append(name)
+        if default is _NONE_GIVEN:
+            given.append(name)
+        if default is not None:
+            required.append(name)
+        if default is _ALWAYS:
+            setattr(declared, name, None)
+    declared.names, declared.required = tuple(dict.fromkeys(names)), tuple(dict.fromkeys(required))
+    declared.must_be_given = frozenset(given)
+    return declared
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(always,))
@@ -64,9 +101,3 @@ def track[E: Event](name: str, *, when: str) -> Callable[[type[E]], type[E]]:
         return made
 
     return declare
-
-
-def required(declared: type[Event]) -> tuple[str, ...]:
-    """The properties that an event always has."""
-    every = fields(declared)  # type: ignore[arg-type]
-    return tuple(each.name for each in every if each.default is MISSING or each.metadata.get("always"))

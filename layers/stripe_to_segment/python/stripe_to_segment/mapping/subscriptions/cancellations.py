@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from copy import replace
+from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.common import Subscribed, key_of, told_of
@@ -74,4 +74,4 @@ def with_reason[E: Ending](told: E, subscription: JsonObject) -> E:
     details = subscription.get("cancellation_details")
     reason = text(dig(details, "reason"))
     feedback, cancelled_by = text(dig(details, "feedback")), CANCELLED_BY.get(reason or "")
-    return replace(told, reason=reason, feedback=feedback, cancelled_by=cancelled_by)
+    return cast("E", replace(told, reason=reason, feedback=feedback, cancelled_by=cancelled_by))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from copy import replace
+from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, key_of, told_of
@@ -101,4 +101,4 @@ def _fact[E: OnTrial](declared: type[E], event: StripeEvent, state: State, known
         trial_plan_name=None if state.main is None else plan_name(state.main.price, known),
     )
     # By its end too: a trial may be extended, and later ones may keep the first one's start.
-    return Fact(told, key_of(event, f"{start or ''}:{end or ''}"))
+    return Fact(cast("E", told), key_of(event, f"{start or ''}:{end or ''}"))
