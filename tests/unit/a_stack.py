@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
-from tests.unit.edges import REGION, TABLE, Faulty, state_table
+from tests.unit.edges import TABLE, Faulty, moto_client, state_table
 from tools.stack_access import Stack
 
 if TYPE_CHECKING:
@@ -166,9 +164,7 @@ class Deployed:
 def deployed() -> Iterator[Deployed]:
     """A stack with empty queues, an empty table and empty secrets."""
     with state_table() as dynamodb:
-        sqs = boto3.client("sqs", REGION, endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
-        address = f"https://secretsmanager.{REGION}.amazonaws.com"
-        secrets = boto3.client("secretsmanager", REGION, endpoint_url=address)
+        sqs, secrets = moto_client("sqs"), moto_client("secretsmanager")
         yield Deployed(
             sqs,
             dynamodb,
