@@ -36,7 +36,7 @@ def part_of(nodeid: str) -> str:
     return next((part for part in PARTS if file.startswith(f"{part}/")), file)
 
 
-class InParts(LoadScopeScheduling):
+class InParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types.
     """Gives processes whole parts to do, in the order of the collection."""
 
     def _split_scope(self, nodeid: str) -> str:
