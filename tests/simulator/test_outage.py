@@ -30,7 +30,7 @@ FINE = Says(200)
 # A sample. A hundred thousand take a minute or two: make test PYTEST=tests/simulator/test_outage.py BACKLOG=100000
 BACKLOG = int(os.environ.get("BACKLOG", "4000"))
 # Of events that wait for days, each costs thousands of receives.
-WAITING = 40
+WAITING = 20
 
 
 @dataclass(slots=True)

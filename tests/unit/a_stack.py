@@ -7,8 +7,10 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from tests.unit.edges import TABLE, Faulty, moto_client, state_table
+from tools import dead_letter_queue
 from tools.stack_access import Stack
 
 if TYPE_CHECKING:
@@ -163,7 +165,8 @@ class Deployed:
 @contextmanager
 def deployed() -> Iterator[Deployed]:
     """A stack with empty queues, an empty table and empty secrets."""
-    with state_table() as dynamodb:
+    # moto's queues are empty at once; to wait a second each time whether something comes is for real ones.
+    with state_table() as dynamodb, patch.object(dead_letter_queue, "WAIT_SECONDS", 0):
         sqs, secrets = moto_client("sqs"), moto_client("secretsmanager")
         yield Deployed(
             sqs,
