@@ -17,14 +17,15 @@ SBOM    := .aws-sam/build/sbom.cdx.json
 SOURCES := layers/stripe_to_segment/python functions tools tests
 
 export SAM_CLI_TELEMETRY := 0
-# Stale or foreign settings of a caller's shell must not move the installation elsewhere.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Stale or foreign settings of a caller's shell must not move the installation elsewhere, nor have each process compile
+# all of it again.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test truth chaos fuzz golden check format generate invoke bench burst deploy lock \
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz golden check format generate invoke bench burst deploy lock \
 	clean FORCE
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Install everything into .venv and .tools
 
@@ -43,8 +44,11 @@ screenshot: build install ## Write docs/page.png, the source debugger in Chromiu
 	(echo '$$ make demo'; $(PYTHON) -m tools.demo) > .local/demo.txt
 	mv .local/demo.txt docs/demo.txt
 
-test: build install ## Run the whole test suite; PYTEST="-k renewal" chooses
-	$(PYTHON) -m pytest $(PYTEST)
+test: build install ## Run the whole test suite, in parallel; PYTEST="-k renewal" chooses, one after the other
+	$(PYTHON) -m pytest $(or $(PYTEST),-n auto)
+
+test-fast: build install ## Run what needs neither emulator nor browser, in parallel: about a minute
+	$(PYTHON) -m pytest -n auto -m "not stack and not browser"
 
 truth: .venv/.installed ## Hold our revenue, refunds and mrr against simulated customers: CUSTOMERS=500 SEED=1
 	$(PYTHON) -m tests.simulator

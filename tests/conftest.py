@@ -1,12 +1,14 @@
-"""What every test shares: where the project is, and how hard Hypothesis tries."""
+"""What every test shares: where the project is, how hard Hypothesis tries, and which tests run beside which."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -20,3 +22,42 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def project() -> Path:
     """The folder of the checkout."""
     return PROJECT
+
+
+# --- In parallel (`make test`): a process for each part that starts an emulator or a browser, files for the others ---
+
+# The longest first. They mostly wait, so that the files after them keep the cores busy.
+PARTS = ("tests/chaos", "tests/stack", "tests/browser")
+
+
+def part_of(nodeid: str) -> str:
+    """What runs in one process, one after the other: a whole part, which shares what it started, or a file."""
+    file = nodeid.partition("::")[0]
+    return next((part for part in PARTS if file.startswith(f"{part}/")), file)
+
+
+class InParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types.
+    """Gives processes whole parts to do, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return part_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InParts:
+    """https://pytest-xdist.readthedocs.io/en/stable/distribution.html."""
+    # Its own order is by number of tests, which says nothing of their time.
+    config.option.loadscopereorder = False
+    return InParts(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a part that deploys or waits for a retry needs none."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In parallel the parts come first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        order = dict(zip(PARTS, range(len(PARTS)), strict=True))
+        items.sort(key=lambda item: order.get(part_of(item.nodeid), len(PARTS)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.stack.played_page import PlayedPage
+from tests.servers.played_page import PlayedPage
 from tools.local_stack import LocalStack, Secret, stop_on_signals
 from tools.local_stack.plan import LOCAL_PARAMETERS
 from tools.page import Debugger
@@ -74,10 +74,12 @@ class Screen:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks for the stack needs it."""
+    """All of them need the browser; what asks for the stack needs it too."""
     for item in items:
-        if "tests/browser/" in item.path.as_posix() and "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.stack)
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+            if "stack" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.stack)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import opened
 from tests.browser.looking import contrast
-from tests.stack.played_page import PlayedPage, call, event, message, said
+from tests.servers.played_page import PlayedPage, call, event, message, said
 from tools.local_stack.stack import Queued
 from tools.stories import STORIES
 

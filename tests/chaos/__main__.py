@@ -34,6 +34,7 @@ WHERE = {
     "GetSecretValue": "Secrets Manager GetSecretValue",
     "BatchGetItem": "DynamoDB BatchGetItem",
     "PutItem": "DynamoDB PutItem",
+    "StateTable": "StateTable",
     "batch": "Segment /v1/batch",
 }
 KINDS = ("lost", "doubled", "stale", "wrong", "poison", "queue")
@@ -46,8 +47,9 @@ def main(
 ) -> None:
     """Send simulated customers' events through the local stack while everything around it fails, and judge.
 
-    The events come out of order, three times each, with poison among them; AWS and Segment refuse, throttle, lose
-    answers and connections, and the functions are killed. At the end Segment must hold exactly what happened.
+    The events come out of order, three times each, with poison and forged requests among them; AWS and Segment refuse,
+    throttle, lose answers and connections, somebody else's page answers in Segment's place, records of the StateTable
+    cannot be read for a while, and the functions are killed. At the end Segment must hold exactly what happened.
     """
     console = make_console()
     steps = Steps(console)
@@ -124,6 +126,10 @@ def lines_of(outcome: Outcome) -> list[Text]:
         Text(
             f"{outcome.events:,} events of {outcome.customers:,} customers and {outcome.poisons:,} poisonous ones, sent"
             f" {outcome.copies:,} times in {outcome.seconds:.0f} s ({rate:.0f} a second)"
+        ),
+        Text(
+            f"kept connections replaced at once: {outcome.replaced:,}; records broken for a while: {outcome.broken:,},"
+            f" and others went on in {outcome.went_on:,} of these"
         ),
         Text(f"at the door: {told or 'always accepted'}, and sent again; functions killed: {outcome.kills:,}"),
         Text(

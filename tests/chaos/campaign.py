@@ -15,6 +15,7 @@ from stripe_to_segment.settings import settings_from
 from tests.chaos.faults import AWS, FAULTS, SEGMENT, Dice
 from tests.chaos.poison import KINDS, poisons
 from tests.chaos.proxy import FaultyProxy, aws_place, segment_place
+from tests.chaos.sabotage import Saboteur
 from tests.chaos.traffic import COPIES, Sending, Stripe, mixed
 from tests.chaos.verdict import Violation, of_customers, of_dead_letters, of_message_ids
 from tests.simulator.history import a_history
@@ -55,7 +56,11 @@ class Reporting:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run was made of, what befell it, and what does not hold."""
+    """What a run was made of, what befell it, and what does not hold.
+
+    Of the kept connections to Segment that were let go of, `replaced` were at once. `broken` times a customer's record
+    could not be read, and `went_on` times others' calls arrived meanwhile.
+    """
 
     events: int = 0
     customers: int = 0
@@ -66,6 +71,9 @@ class Outcome:
     hit: dict[Fault, set[str]] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
     kills: int = 0
+    replaced: int = 0
+    broken: int = 0
+    went_on: int = 0
     calls: int = 0
     repeats: int = 0
     dead_letters: int = 0
@@ -87,6 +95,7 @@ class _World:
     stack: LocalStack
     segment: Receiver
     proxies: tuple[FaultyProxy, ...]
+    saboteur: Saboteur
     stripe: Stripe
     reporting: Reporting
 
@@ -110,7 +119,8 @@ class _World:
         for proxy in self.proxies:
             proxy.raging = True
         try:
-            yield
+            with self.saboteur:
+                yield
         finally:
             for proxy in self.proxies:
                 proxy.raging = False
@@ -130,7 +140,7 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Outcome:
     last = [Sending(body_of(history.last), door=True) for history in histories] * COPIES
     outcome = Outcome(events=sent + len(histories), customers=len(histories), copies=len(storm) + len(last))
     outcome.poisons = len(evil)
-    with _world(seed, reporting) as world:
+    with _world(histories, seed, reporting) as world:
         started = time.monotonic()
         with world.raging():
             world.send("send every event three times", storm)
@@ -139,7 +149,7 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Outcome:
         outcome.violations += _unfinished(world)
         outcome.violations += _judged(world, histories, evil)
         outcome.violations += _replayed(world, rng.sample(storm, min(REPLAYED, len(storm))))
-        _count(outcome, world)
+        _count(outcome, world, histories)
     return outcome
 
 
@@ -156,7 +166,7 @@ def _histories(events: int, seed: int, start: int) -> list[History]:
 
 
 @contextmanager
-def _world(seed: int, reporting: Reporting) -> Iterator[_World]:
+def _world(histories: Sequence[History], seed: int, reporting: Reporting) -> Iterator[_World]:
     sources = {"live": SECRET.segment_write_key, "test": SECRET.segment_test_write_key}
     with ExitStack() as running:
         segment = running.enter_context(Receiver(sources=sources))
@@ -170,7 +180,9 @@ def _world(seed: int, reporting: Reporting) -> Iterator[_World]:
         stack.clients.sqs.set_queue_attributes(
             QueueUrl=stack.events_queue_url, Attributes={"VisibilityTimeout": f"{VISIBILITY_SECONDS}"}
         )
-        yield _World(stack, segment, (to_aws, to_segment), Stripe(stack, SECRET), reporting)
+        customers = [history.customer for history in histories]
+        saboteur = Saboteur(stack, to_aws, customers, Random(f"saboteur {seed}"))  # noqa: S311 - to be reproducible
+        yield _World(stack, segment, (to_aws, to_segment), saboteur, Stripe(stack, SECRET), reporting)
 
 
 def _lead_through(proxy: str, stack: LocalStack) -> None:
@@ -196,6 +208,8 @@ def _judged(world: _World, histories: Sequence[History], evil: Sequence[Poison])
     yield from of_customers(histories, [kept.call for kept in world.segment.record.calls], settings)
     yield from of_message_ids(world.segment.record.rivals)
     yield from of_dead_letters(evil, world.stack.queued().dead_letters)
+    for key in world.saboteur.written_over:
+        yield Violation("wrong", f"{key} was written over while nobody could read it", key.rpartition(":")[2])
     for text in world.segment.record.violations:
         # Told above, with what differs.
         if not text.endswith("with other content"):
@@ -211,13 +225,23 @@ def _replayed(world: _World, sendings: Sequence[Sending]) -> Iterator[Violation]
         yield Violation("doubled", f"a replay sent {request.calls} calls again, {request.kept} of them new")
 
 
-def _count(outcome: Outcome, world: _World) -> None:
+def _count(outcome: Outcome, world: _World, histories: Sequence[History]) -> None:
     outcome.answers = world.stripe.answers
     for proxy in world.proxies:
         outcome.injected += proxy.injected
         outcome.requests += proxy.requests
         outcome.hit |= proxy.hit
         outcome.kills += proxy.kills
+    outcome.replaced = world.proxies[1].replaced
+    events_of = {history.customer: {event["id"] for event in history.events} for history in histories}
+    for customer, since, until in world.saboteur.spans:
+        arrived = (
+            kept.call["context"]["stripe"]["event_id"]
+            for kept in world.segment.record.calls
+            if since < kept.received_at < until
+        )
+        outcome.broken += 1
+        outcome.went_on += any(event not in events_of[customer] for event in arrived)
     outcome.calls = len(world.segment.record.calls)
     outcome.repeats = sum(len(request.repeated) for request in world.segment.record.requests)
     outcome.dead_letters = len(world.stack.queued().dead_letters)

@@ -11,18 +11,19 @@ import re
 from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import httpx
 import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.chaos.faults import Act
+from tests.chaos.faults import Act, When
 from tools.receiver.app import _HalfResponse
 from tools.receiver.runner import ServerThread, _CuttableProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
@@ -53,6 +54,8 @@ class FaultyProxy(ServerThread):
     """Passes requests on to `upstream`, which is set before the first of them comes.
 
     `raging` switches the faults on. `injected` counts them, `hit` says which customers each of them concerned.
+    `replaced` counts the requests that came again, to the byte, once their kept connection was let go of. `broken` has
+    the records that cannot be read now, by their key; each of them is injected where it is read.
     """
 
     def __init__(self, dice: Dice, place_of: Callable[[dict[str, str]], str]) -> None:
@@ -62,6 +65,11 @@ class FaultyProxy(ServerThread):
         self.hit: dict[Fault, set[str]] = defaultdict(set)
         self.requests: Counter[str] = Counter()
         self.kills = 0
+        self.replaced = 0
+        self.broken: dict[str, Fault] = {}
+        self._let_go: set[bytes] = set()
+        self._used: WeakSet[asyncio.Transport] = WeakSet()
+        self._knowing: set[int] = set()
         self._dice = dice
         self._place_of = place_of
         self._client = httpx.Client(timeout=60, trust_env=False)
@@ -82,16 +90,49 @@ class FaultyProxy(ServerThread):
         body = await request.body()
         place = self._place_of({name.lower(): value for name, value in request.headers.items()})
         self.requests[place] += 1
+        self.replaced += body in self._let_go
+        self._let_go.discard(body)
+        process = await asyncio.to_thread(_process_at, _client_of(request)) if place == "GetSecretValue" else None
         response = _poisoned(place, body)
         if response is None:
-            one_key = place == "BatchGetItem" and len(_keys_in(body)) < 2
-            fault = self._dice.draw(place, one_key=one_key) if self.raging else None
+            circumstances = {*self._circumstances(place, request, body, process)}
+            fault = self._dice.draw(place, circumstances) if self.raging else None
             response = await (self._pass_on(request, body) if fault is None else self._spoil(fault, request, body))
+            self._learn(place, body, response, process)
         await response(scope, receive, send)
 
-    async def _spoil(self, fault: Fault, request: Request, body: bytes) -> Response:
+    def _circumstances(
+        self, place: str, request: Request, body: bytes, process: psutil.Process | None
+    ) -> Iterator[When]:
+        if place == "BatchGetItem" and len(_keys_in(body)) > 1:
+            yield When.SEVERAL_KEYS
+        transport = _CuttableProtocol._open.get(_client_of(request))
+        if transport is not None:
+            if transport in self._used:
+                yield When.KEPT
+            self._used.add(transport)
+        if process is not None and process.pid in self._knowing:
+            yield When.KNOWN
+
+    def _learn(self, place: str, body: bytes, response: Response, process: psutil.Process | None) -> None:
+        """Note who knows its secret now, and that a broken record was read."""
+        if response.status_code != httpx.codes.OK:
+            return
+        if process is not None:
+            self._knowing.add(process.pid)
+        if place == "BatchGetItem":
+            for key, fault in [*self.broken.items()]:
+                if f'"{key}"'.encode() in body:
+                    self._note(fault, key.encode())
+
+    def _note(self, fault: Fault, about: bytes) -> None:
         self.injected[fault] += 1
-        self.hit[fault].update(name.decode() for name in CUSTOMER.findall(body))
+        self.hit[fault].update(name.decode() for name in CUSTOMER.findall(about))
+
+    async def _spoil(self, fault: Fault, request: Request, body: bytes) -> Response:
+        self._note(fault, body)
+        if fault.when is When.KEPT:
+            self._let_go.add(body)
         if fault.act is Act.REFUSE:
             return _refusal(fault)
         if fault.act is Act.SPLIT:
@@ -104,9 +145,9 @@ class FaultyProxy(ServerThread):
             return _HalfResponse(json.loads(bytes(answer.body)), answer.status_code)
         if fault.act is Act.HOLD:
             await asyncio.sleep(HOLD_SECONDS)
-        client = (request.client.host, request.client.port) if request.client else ("", 0)
+        client = _client_of(request)
         if fault.act in {Act.KILL, Act.KILL_AFTER}:
-            self.kills += await asyncio.to_thread(_kill_who_called_from, client[1])
+            self.kills += await asyncio.to_thread(_kill_who_called_from, client)
         _CuttableProtocol.cut(client)
         return answer
 
@@ -144,6 +185,9 @@ def _poisoned(place: str, body: bytes) -> Response | None:
 
 
 def _refusal(fault: Fault) -> Response:
+    if fault.body:
+        kind = "text/html; charset=utf-8" if fault.body.startswith("<") else "application/json"
+        return Response(fault.body, fault.status, media_type=kind)
     if not fault.code:
         wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         return JSONResponse({"success": False, "message": fault.name}, fault.status, wait)
@@ -151,11 +195,24 @@ def _refusal(fault: Fault) -> Response:
     return JSONResponse({"__type": f"com.amazonaws#{fault.code}", "message": fault.name}, fault.status)
 
 
-def _kill_who_called_from(port: int) -> bool:
-    """Kill -9 the process, a descendant of ours, that has this end of a connection."""
+def _client_of(request: Request) -> tuple[str, int]:
+    return (request.client.host, request.client.port) if request.client else ("", 0)
+
+
+def _kill_who_called_from(client: tuple[str, int]) -> bool:
+    """Kill -9 the process that has this end of a connection."""
+    process = _process_at(client)
+    if process is not None:
+        with suppress(psutil.Error):
+            process.kill()
+            return True
+    return False
+
+
+def _process_at(client: tuple[str, int]) -> psutil.Process | None:
+    """The process, a descendant of ours, that has this end of a connection."""
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            if any(getattr(each.laddr, "port", 0) == port for each in process.net_connections("tcp")):
-                process.kill()
-                return True
-    return False
+            if any(getattr(each.laddr, "port", 0) == client[1] for each in process.net_connections("tcp")):
+                return process
+    return None

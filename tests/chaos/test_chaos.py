@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.chaos.campaign import run
-from tests.chaos.faults import AWS, FAULTS, Act, Dice
+from tests.chaos.faults import AWS, FAULTS, Act, Dice, When
 from tests.chaos.poison import KINDS, poisons
 from tests.chaos.verdict import of_customers, of_dead_letters, of_message_ids
 from tests.simulator import laws
@@ -45,6 +45,8 @@ def test_every_fault_was_really_there(outcome: Outcome) -> None:
     assert outcome.kills
     assert outcome.answers[503], "Stripe was turned away, and came again"
     assert outcome.repeats, "answers were lost, and calls sent again"
+    assert outcome.replaced, "a kept connection was let go of, and replaced at once"
+    assert outcome.went_on, "a customer's record could not be read, and other customers' calls arrived"
     assert outcome.dead_letters >= len(KINDS) - 1
 
 
@@ -137,6 +139,6 @@ def test_the_dice_fall_the_same_way_for_the_same_seed() -> None:
 def test_a_fault_that_does_not_fit_a_request_befalls_a_later_one() -> None:
     """The fault for two keys was drawn for a request with one, and never seen again: a run in twenty went without."""
     lone, several = Dice(FAULTS, 1), {fault for fault in AWS if fault.place == "BatchGetItem"}
-    drawn = {lone.draw("BatchGetItem", one_key=True) for _ in range(400)} - {None}
+    drawn = {lone.draw("BatchGetItem", {When.KEPT}) for _ in range(400)} - {None}
     assert several - drawn == {fault for fault in several if fault.act is Act.SPLIT}
     assert next(filter(None, (lone.draw("BatchGetItem") for _ in range(400)))) not in drawn

@@ -30,6 +30,8 @@ COPIES = 3
 BOUNDED, SHARE = 30, 50
 # Copies that come through the door; the others come as SQS or EventBridge doubles them, straight into the queue.
 THROUGH_THE_DOOR = (1.0, 0.1, 0.0)
+# One forged request for so many events, and at least so many: each may make the door read its secret again.
+STRANGERS, FORGED_SECRET = 20, "whsec_of0a0stranger0who0signs0himself0"
 POSTERS = 4
 ENTRIES = 10
 # Stripe waits hours and tries for three days; here it waits this long, doubled from time to time.
@@ -40,11 +42,15 @@ BACKLOG, STRETCH = 400, 200
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One copy of an event; `door` is False where it comes straight into the queue, `wanted` where it gets in."""
+    """One copy of an event; `door` is False where it comes straight into the queue, `wanted` where it must not get in.
+
+    A stranger signs with a secret that is none of ours.
+    """
 
     body: bytes
     door: bool
     wanted: bool = True
+    stranger: bool = False
 
 
 def is_orderly(seed: int) -> bool:
@@ -67,6 +73,9 @@ def mixed(histories: Iterable[History], evil: Sequence[Poison], rng: Random) -> 
         for share in THROUGH_THE_DOOR:
             where = number + rng.uniform(-bounded, bounded) if orderly else rng.uniform(0, len(stream))
             place(where, Sending(body, rng.random() < share))
+    for number in range(max(len(stream) // STRANGERS, STRANGERS)):
+        body = body_of({**stream[0][2], "id": f"evt_forged{number}"})
+        place(rng.uniform(0, len(stream)), Sending(body, door=True, wanted=False, stranger=True))
     for each in evil:
         for _ in range(COPIES):
             place(rng.uniform(0, len(stream)), Sending(each.body, each.door, wanted=each.reason is not None))
@@ -110,7 +119,8 @@ class Stripe:
     def _post(self, client: httpx.Client, sending: Sending) -> int:
         wait = AGAIN_SECONDS
         while True:
-            signature = sign(sending.body, self.secret.stripe_signing_secrets, int(time.time()))
+            secrets = [FORGED_SECRET] if sending.stranger else self.secret.stripe_signing_secrets
+            signature = sign(sending.body, secrets, int(time.time()))
             try:
                 status = client.post(
                     self.stack.webhook_url,

@@ -1,6 +1,7 @@
 """`make truth`: what our calls sum up to beside what really happened, over many simulated customers.
 
-CUSTOMERS and SEED choose how many and from which; any difference is named with the customer that shows it.
+CUSTOMERS and SEED choose how many and from which; any difference is named with the customer that shows it. Each of them
+lives through bad weather too: outages, lost records and functions that die, calls that are refused and redriven.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulator.history import a_history
 from tests.simulator.laws import in_order, judged, replayed, shuffled_and_tripled
+from tests.simulator.weather import faults_of_one_wording, through_lost_records, through_outages, through_refusals
 from tests.simulator.worth import DIGITS
 
 if TYPE_CHECKING:
@@ -61,7 +63,12 @@ def examine(seed: int) -> Result:
     mixed = shuffled_and_tripled(history, seed)
     result.ours["shuffled, tripled"] = mixed.sums()
     faults = {"in order": told, "shuffled, tripled": judged(history, mixed, ordered=False), "replayed": again}
-    result.faults = [(order, fault) for order in ORDERS for fault in faults[order]]
+    for mixed_up in (False, True):
+        about = f"through bad weather, {ORDERS[mixed_up]}"
+        faults[about] = judged(history, through_outages(history, seed, mixed=mixed_up), ordered=not mixed_up)
+        for through in (through_lost_records, through_refusals):
+            faults[about] += faults_of_one_wording(history, through(history, seed, mixed=mixed_up), mixed=mixed_up)
+    result.faults = [(order, fault) for order, those in faults.items() for fault in those]
     if result.faults:
         _keep(history)
     return result
@@ -114,7 +121,8 @@ def _added(parts: Iterable[Sums]) -> dict[tuple[str, str], Decimal]:
 def _verdict(results: list[Result]) -> Iterator[str]:
     wrong = [result for result in results if result.faults]
     if not wrong:
-        yield "Every payment, refund and change of mrr stands on exactly one call, and every sum is the truth."
+        yield "Every payment, refund and change of mrr stands on exactly one call, and every sum is the truth;"
+        yield "so they do through outages, lost records, dying functions and refusals, in order and out of order."
     for result in wrong[:20]:
         yield f"customer {result.seed} ({result.shape}), events in {_stream_of(result.seed)}:"
         yield from (f"  {order}: {fault}" for order, fault in result.faults[:5])

@@ -12,7 +12,8 @@ from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.verdicts import Fate, Record
-from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours
+from tests.chaos.verdict import of_customers
+from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours, replayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
     from tests.simulator.history import History
 
-__all__ = ["DOWN", "through_lost_records", "through_outages", "through_refusals"]
+__all__ = ["DOWN", "faults_of_one_wording", "through_lost_records", "through_outages", "through_refusals"]
 
 DOWN, REFUSED = Answer(Verdict.RETRY, "http_503"), Answer(Verdict.REFUSED, "http_400")
 # Of calls that Segment picks from a request: refused for good, refused, taken without an answer.
@@ -60,6 +61,12 @@ def through_refusals(history: History, seed: int, *, mixed: bool = False) -> Our
     return _Weather(
         history, rng, mixed, refused=0.05, unanswered=0.05, killed=0.02, overtaken=0.1, picked=0.3
     ).pass_through()
+
+
+def faults_of_one_wording(history: History, ours: Ours, *, mixed: bool) -> list[str]:
+    """Where a fact was not told once and in one wording, or, in order, a replay sends anything."""
+    told = [*ours.faults, *map(str, of_customers([history], ours.calls, SETTINGS))]
+    return told if mixed else [*told, *replayed(history, ours)]
 
 
 class _KilledError(Exception):

@@ -88,6 +88,7 @@ def test_every_component_is_reached_from_the_application(bill: Any) -> None:
 
 
 def test_it_is_valid_cyclonedx(build: Path) -> None:
+    # Without the formats of strings, whose checkers take longer to import than all the rest of the tools.
     text = (build / "sbom.cdx.json").read_text("utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 

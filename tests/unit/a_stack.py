@@ -7,10 +7,10 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
-import boto3
-
-from tests.unit.edges import REGION, TABLE, Faulty, state_table
+from tests.unit.edges import TABLE, Faulty, moto_client, state_table
+from tools import dead_letter_queue
 from tools.stack_access import Stack
 
 if TYPE_CHECKING:
@@ -165,10 +165,9 @@ class Deployed:
 @contextmanager
 def deployed() -> Iterator[Deployed]:
     """A stack with empty queues, an empty table and empty secrets."""
-    with state_table() as dynamodb:
-        sqs = boto3.client("sqs", REGION, endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
-        address = f"https://secretsmanager.{REGION}.amazonaws.com"
-        secrets = boto3.client("secretsmanager", REGION, endpoint_url=address)
+    # moto's queues are empty at once; to wait a second each time whether something comes is for real ones.
+    with state_table() as dynamodb, patch.object(dead_letter_queue, "WAIT_SECONDS", 0):
+        sqs, secrets = moto_client("sqs"), moto_client("secretsmanager")
         yield Deployed(
             sqs,
             dynamodb,

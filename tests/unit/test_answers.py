@@ -57,13 +57,12 @@ def test_what_will_never_be_taken_is_refused(status: int) -> None:
         b"",
         b"null",
         b"[]",
-        b"<html>thanks</html>",
         b"\xff\xfe",
         b'{"success":null,"ok":0}',
         b"[" * 100_000,
         b'{"success":fal',
     ],
-    ids=["Segment", "Jitsu", "RudderStack", "a word", "empty", "null", "list", "html", "bytes", "odd", "deep", "half"],
+    ids=["Segment", "Jitsu", "RudderStack", "a word", "empty", "null", "list", "bytes", "odd", "deep", "half"],
 )
 def test_a_2xx_that_does_not_say_no_is_a_yes(body: bytes) -> None:
     assert verdict_on(200, body) is Verdict.ACCEPTED
@@ -81,6 +80,31 @@ def test_a_2xx_that_does_not_say_no_is_a_yes(body: bytes) -> None:
 def test_a_200_that_says_it_is_not_ok_is_a_refusal(status: int, body: bytes, detail: str) -> None:
     answer = classify(status, body, None, NOW)
     assert (answer.verdict, answer.reason, answer.detail) == (Verdict.REFUSED, "not_ok", detail)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>thanks</html>", b"\xef\xbb\xbf\r\n  <!DOCTYPE html><title>Wi-Fi</title>", b"<?xml version='1.0'?><no/>"],
+)
+def test_a_page_in_the_place_of_the_endpoint_took_nothing(body: bytes) -> None:
+    """A captive portal's 200 counted as delivered, and what was sent meanwhile was lost."""
+    answer = classify(200, body, None, NOW)
+    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "html_answer")
+    assert "SEGMENT_ENDPOINT" in answer.detail
+
+
+@pytest.mark.parametrize("error", [{"error": "internal"}, {"errors": [{"message": "x"}]}, {"error": {"code": 7}}])
+def test_a_200_with_an_error_and_no_word_of_success_took_nothing(error: dict[str, object]) -> None:
+    """It counted as delivered, and was lost."""
+    answer = classify(200, json.dumps(error).encode(), None, NOW)
+    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "error_answer")
+
+
+@pytest.mark.parametrize(
+    "said", [{"error": None}, {"errors": []}, {"error": "x", "ok": True}, {"success": True, "errors": ["x"]}]
+)
+def test_an_error_that_is_none_or_stands_beside_success_is_a_yes(said: dict[str, object]) -> None:
+    assert verdict_on(200, json.dumps(said).encode()) is Verdict.ACCEPTED
 
 
 def test_a_rejected_key_waits_and_says_so() -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import refusal
 from tests.unit.shapes import a_customer, an_event
-from tools import dead_letter_queue, stack_options
+from tools import stack_options
 from tools.cli import app
 from tools.dead_letter_queue import Pass, redrive
 
@@ -27,7 +27,6 @@ PRIVATE = "zoe@example.com"
 def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     with deployed() as stack:
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
-        monkeypatch.setattr(dead_letter_queue, "WAIT_SECONDS", 0)
         yield stack
 
 

@@ -25,6 +25,9 @@ ENDPOINT = "http://127.0.0.1:4566"
 OWN = "AKIAOWNOWNOWNOWNOWN2"
 SECRET = "secret/of+this=run"
 KEYS = {OWN: Key(SECRET), "ASIAROLE": Key("of a role", "its token")}
+# One for all: what a session reads from its files takes longer than all that is tested here.
+SESSION: Any = boto3.Session(region_name="us-east-1")
+CONFIG = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
 type Operation = tuple[str, str, dict[str, Any]]
 # Each protocol that AWS has, and what is hard to sign: paths and queries to be encoded, bodies, empty bodies.
 OPERATIONS: dict[str, Operation] = {
@@ -55,16 +58,15 @@ def sent(operation: Operation, key: str = OWN, secret: str = SECRET, token: str 
         return AWSResponse(request.url, 500, HTTPHeaders(), None)
 
     service, method, arguments = operation
-    session: Any = boto3.Session(key, secret, token, region_name="us-east-1")
-    config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    client = session.client(service, endpoint_url=ENDPOINT, config=config)
+    credentials = {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
+    client = SESSION.client(service, endpoint_url=ENDPOINT, config=CONFIG, **credentials)
     client.meta.events.register("before-send", keep)
     with pytest.raises(Exception):  # noqa: B017, PT011 - nothing was sent, so nothing can be read
         getattr(client, method)(**arguments)
     return seen[0]
 
 
-@pytest.fixture(params=OPERATIONS.values(), ids=[*OPERATIONS])
+@pytest.fixture(scope="module", params=OPERATIONS.values(), ids=[*OPERATIONS])
 def request_of_boto3(request: pytest.FixtureRequest) -> SignedRequest:
     return sent(request.param)
 

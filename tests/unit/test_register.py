@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from stripe import HTTPClient
 from stripe.params import WebhookEndpointCreateParams
 from typer.testing import CliRunner, Result
 
@@ -51,6 +52,8 @@ def stripe(api: StripeList) -> StripeWebhooks:
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]:
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
+    # The library waits before it tries again.
+    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0.0)
     with deployed() as stack:
         stack.functions.variables = {"STRIPE_API_BASE": api.url}
         AT[:] = ["--stripe-api-base", api.url]

@@ -167,22 +167,25 @@ def test_a_receipt_once_known_is_not_asked_for_again(table: Any) -> None:
     assert client.operations == ["put_item", "batch_get_item"]
 
 
-def test_more_receipts_than_are_kept_in_memory_are_all_told(table: Any) -> None:
+def test_more_receipts_than_are_kept_in_memory_are_all_told(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read one after the other, each drove out one that had been asked for, whose events were then sent again."""
-    names = [f"delivery_{number}" for number in range(700)]
+    monkeypatch.setattr("stripe_to_segment.store.RECEIPTS", 5)
+    names = [f"delivery_{number}" for number in range(8)]
     store = DynamoStore(table, TABLE)
     for name in names:
         store.put_receipt(name, Receipt(frozenset({"a" * 16})), NOW)
-    for asked in (names, [names[-500], *names[:1]], names[:600]):
+    for asked in (names, [names[-5], *names[:1]], names[:6]):
         assert set(store.receipts(asked)) == set(asked)
 
 
-def test_of_the_receipts_of_a_busy_day_only_the_latest_are_kept_in_memory(table: Any) -> None:
+def test_of_the_receipts_of_a_busy_day_only_the_latest_are_kept_in_memory(
+    table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stripe_to_segment.store.RECEIPTS", 5)
     store = DynamoStore(table, TABLE)
-    for number in range(501):
+    for number in range(6):
         store.put_receipt(f"delivery_{number}", Receipt(), NOW)
-    assert len(store._receipts) == 500
-    assert "delivery_0" not in store._receipts
+    assert [*store._receipts] == [f"delivery_{number}" for number in range(1, 6)]
 
 
 def test_circuits_are_read_along_with_the_records(table: Any) -> None:

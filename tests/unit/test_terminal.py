@@ -19,7 +19,7 @@ from tests.unit.edges import Endpoint, HttpRequest, a_signing_secret, say
 from tests.unit.log_groups import CloudWatch, Logs
 from tests.unit.shapes import a_customer, an_event
 from tests.unit.stripe_list import KEY, StripeList
-from tools import dead_letter_queue, stack_options
+from tools import stack_options
 from tools.cli import app
 from tools.local_stack.console import print_error, print_table, print_verdict
 from tools.local_stack.rehearsal import Differences, Planned, Played
@@ -115,7 +115,6 @@ def stripe() -> Iterator[StripeList]:
 def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deployed]:
     """A stack whose every part says what it should not."""
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
-    monkeypatch.setattr(dead_letter_queue, "WAIT_SECONDS", 0)
     with deployed() as stack, Door() as door:
         stack.logs, stack.cloudwatch = Logs(), CloudWatch()
         stack.functions.variables = {"STRIPE_API_BASE": stripe.url, "STRIPE_MODE": "test"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ def classify(status: int, body: bytes, retry_after: str | None, now: datetime) -
     if 200 <= status < 300:  # noqa: PLR2004 - the 2xx range
         if _says_no(body):
             return Answer(Verdict.REFUSED, "not_ok", known or "the answer says it is not ok")
-        return Answer(Verdict.ACCEPTED)
+        return _no_delivery(body, known) or Answer(Verdict.ACCEPTED)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx range
         # Following it would hand the write key to whoever is named there.
         return Answer(Verdict.MISCONFIGURED, f"http_{status}", "a redirect; SEGMENT_ENDPOINT must be the final address")
@@ -104,6 +105,20 @@ def _says_no(body: bytes) -> bool:
     """Jitsu answers 200 with `ok: false`, others with `success: false`; RudderStack's plain `ok` is a yes."""
     answer = _json(body)
     return isinstance(answer, dict) and (answer.get("success") is False or answer.get("ok") is False)
+
+
+def _no_delivery(body: bytes, known: str) -> Answer | None:
+    """A 2xx that took nothing: another server's page, as of a captive portal, or an error without a word of success."""
+    if body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
+        page = "a page in HTML; SEGMENT_ENDPOINT must be the address of the API, and no proxy may answer in its place"
+        return Answer(Verdict.MISCONFIGURED, "html_answer", page)
+    answer = _json(body)
+    if not isinstance(answer, dict) or answer.get("success") is True or answer.get("ok") is True:
+        return None
+    if answer.get("error") or answer.get("errors"):
+        said = known or "the answer has an error in it, and does not say that it is ok"
+        return Answer(Verdict.MISCONFIGURED, "error_answer", said)
+    return None
 
 
 def _known(body: bytes) -> str:

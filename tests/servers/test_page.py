@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.stack.played_page import BODY, PlayedPage, Webhook, call, event, message, said
+from tests.servers.played_page import BODY, PlayedPage, Webhook, call, event, message, said
 from tools.local_stack.stack import Queued
 from tools.receiver import Mode
 from tools.receiver.runner import ServerThread

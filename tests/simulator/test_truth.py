@@ -1,0 +1,184 @@
+"""Our calls, summed up, are the truth: over simulated customers, in whatever shape, order and number events arrive."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulator import __main__ as truth_report
+from tests.simulator import laws, weather
+from tests.simulator.history import History, a_history
+from tests.simulator.shapes import SHAPES
+from tests.simulator.worth import in_major
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
+# A sample; `make truth` takes 500 customers through the same, or as many as one has time for.
+SEEDS, CUSTOMERS = range(4), range(1, 31)
+
+
+def faults_in_order(history: History) -> list[str]:
+    ours = laws.in_order(history)
+    return [*laws.judged(history, ours, ordered=True), *laws.replayed(history, ours)]
+
+
+def faults_shuffled(history: History, seed: int) -> list[str]:
+    return laws.judged(history, laws.shuffled_and_tripled(history, seed), ordered=False)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_in_order_every_number_is_the_truth_after_every_event_and_a_replay_sends_nothing(shape: str) -> None:
+    assert {seed: faults for seed in SEEDS if (faults := faults_in_order(a_history(seed, shape=shape)))} == {}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shuffled_and_tripled_every_sum_is_the_truth(shape: str) -> None:
+    assert {seed: faults for seed in SEEDS if (faults := faults_shuffled(a_history(seed, shape=shape), seed))} == {}
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["in order", "shuffled and tripled"])
+def test_outages_lose_nothing_and_double_nothing(*, mixed: bool) -> None:
+    """Requests refused, answers lost after Segment took the calls, records that come back late."""
+    runs = {seed: a_history(seed) for seed in CUSTOMERS}
+    faults = {
+        seed: laws.judged(run, weather.through_outages(run, seed, mixed=mixed), ordered=not mixed)
+        for seed, run in runs.items()
+    }
+    assert {seed: found for seed, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["in order", "shuffled and tripled"])
+@pytest.mark.parametrize("through", [weather.through_lost_records, weather.through_refusals])
+def test_each_fact_is_told_once_and_in_one_wording(through: Callable[..., laws.Ours], *, mixed: bool) -> None:
+    """Writes fail, functions die after sending, others come by; calls are picked out, refused and redriven."""
+    faults = {}
+    for seed in CUSTOMERS:
+        run = a_history(seed)
+        faults[seed] = weather.faults_of_one_wording(run, through(run, seed, mixed=mixed), mixed=mixed)
+    assert {seed: found for seed, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_forgotten_in_time_is_not_missed(shape: str) -> None:
+    histories = [a_history(seed, shape=shape) for seed in SEEDS]
+    faults = {one.seed: laws.judged(one, laws.with_the_clock(one), ordered=True) for one in histories}
+    assert {seed: found for seed, found in faults.items() if found} == {}
+
+
+@given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9))
+@settings(max_examples=25)
+def test_any_customer_in_any_order_sums_up_to_the_truth(seed: int, order: int) -> None:
+    history = a_history(seed)
+    assert [*faults_in_order(history), *faults_shuffled(history, order)] == []
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_no_payload_tells_is_absent_and_never_zero(shape: str) -> None:
+    histories = [a_history(seed, shape=shape, unknown=True) for seed in range(100, 100 + len(SEEDS))]
+    faults = {one.seed: [*faults_in_order(one), *faults_shuffled(one, one.seed)] for one in histories}
+    assert {seed: found for seed, found in faults.items() if found} == {}
+
+
+def test_many_customers_in_one_table_do_not_mix() -> None:
+    histories = [a_history(seed) for seed in range(50, 80)]
+    ours = laws.Ours(frozen_at=0)
+    events = [event for history in histories for event in history.events]
+    Random(1).shuffle(events)  # noqa: S311 - any order, but the same one each time
+    for start in range(0, len(events), 100):
+        ours.deliver(events[start : start + 100])
+    expected: dict[tuple[str, str], Decimal] = {}
+    for key, amount in (entry for history in histories for entry in history.truth.sums().items()):
+        expected[key] = expected.get(key, 0) + amount
+    # What is nowhere is 0.
+    assert {key: amount for key, amount in ours.sums().items() if amount} == {k: v for k, v in expected.items() if v}
+    assert ours.faults == []
+
+
+def test_the_simulation_has_lived_through_everything() -> None:
+    """A truth over dull customers proves little."""
+    histories = [a_history(seed) for seed in range(150)]
+    events = [event for history in histories for event in history.events]
+    seen = {event["type"] for event in events}
+    assert seen >= {
+        *("customer.created", CREATED, UPDATED, DELETED),
+        *(f"customer.subscription.{kind}" for kind in ("paused", "resumed", "trial_will_end")),
+        *(f"checkout.session.{kind}" for kind in ("completed", "async_payment_succeeded", "async_payment_failed")),
+        *("checkout.session.expired", "charge.refunded", "invoice_payment.paid"),
+        *("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required"),
+    }
+    updates = [event["data"] for event in events if event["type"] == UPDATED]
+    turns = {(data["previous_attributes"].get("status"), data["object"]["status"]) for data in updates}
+    assert turns >= {
+        *(("incomplete", status) for status in ("active", "trialing", "incomplete_expired")),
+        *(("trialing", status) for status in ("active", "past_due", "paused")),
+        *(("active", status) for status in ("past_due", "trialing")),
+        *(("past_due", status) for status in ("active", "unpaid")),
+        *(("unpaid", "active"), ("paused", "active")),
+    }
+    payments = [payment for history in histories for payment in history.truth.payments.values()]
+    assert {payment.currency for payment in payments} == {"usd", "eur", "jpy", "kwd", "isk", "ugx", "clp"}
+    assert any(payment.guest for payment in payments)
+    assert {history.shape for history in histories} == {*SHAPES}
+    assert any(refund.order is None for history in histories for refund in history.truth.refunds.values())
+
+
+def test_the_laws_notice_what_is_missing_doubled_or_wrong() -> None:
+    history = a_history(7)
+    assert history.truth.payments, "a customer who pays"
+    for spoil in (list.pop, lambda calls: calls.append(calls[-1]), _one_cent_more):
+        ours = laws.in_order(history)
+        revenue = [call for call in ours.calls if "revenue" in call.get("properties", {})]
+        others = [call for call in ours.calls if "revenue" not in call.get("properties", {})]
+        spoil(revenue)
+        ours.calls = [*revenue, *others]
+        assert laws.judged(history, ours, ordered=True)
+
+
+def _one_cent_more(calls: list[dict[str, Any]]) -> None:
+    calls[0]["properties"]["revenue"] += in_major(1, calls[0]["properties"]["currency"].lower())
+
+
+def test_the_truth_borrows_nothing_from_the_code_it_judges(project: Path) -> None:
+    borrowers = set()
+    for file in {*(project / "tests" / "simulator").glob("*.py")} - {*Path(__file__).parent.glob("test_*.py")}:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and f"{node.module}".startswith("stripe_to_segment"):
+                borrowers.add(file.name)
+    assert borrowers == {"laws.py", "weather.py"}
+
+
+def test_the_report_names_the_customer_whose_numbers_differ() -> None:
+    result = truth_report.examine(3)
+    assert list(truth_report.report([result]))[-2].startswith("Every payment")
+    result.faults = [("in order", "order in_1: revenue None, not 20")]
+    told = "\n".join(truth_report.report([result]))
+    assert "make truth SEED=3 CUSTOMERS=1" in told
+    assert "customer-3.jsonl" in told
+
+
+@pytest.mark.parametrize("weather_of", ["through_outages", "through_lost_records", "through_refusals"])
+def test_the_report_tells_what_does_not_hold_in_bad_weather(
+    weather_of: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def losing(history: History, _seed: int, *, mixed: bool) -> laws.Ours:
+        ours = laws.in_order(history) if not mixed else laws.shuffled_and_tripled(history, 1)
+        ours.calls = [call for call in ours.calls if "revenue" not in call.get("properties", {})]
+        return ours
+
+    monkeypatch.setattr(truth_report, weather_of, losing)
+    monkeypatch.setattr(truth_report, "STREAMS", tmp_path)
+    result = truth_report.examine(7)
+    assert {order for order, _ in result.faults} == {
+        "through bad weather, in order",
+        "through bad weather, shuffled, tripled",
+    }
+    assert (tmp_path / "customer-7.jsonl").exists()
