@@ -1,8 +1,8 @@
 # Every command of this project. `make` alone lists them.
 # Everything is installed inside the checkout: .venv (Python 3.13) and .tools (uv, sam, ministack). No Docker, no sudo.
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
+# macOS ships GNU make 3.81: no .SHELLFLAGS, so the shell's flags stand here, and no .ONESHELL; a test runs this file so.
+SHELL := bash -euo pipefail
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
