@@ -55,7 +55,7 @@ MONTH_SECONDS = 30 * 86_400
 ONE_PROCESSOR_MB = 1_769
 # The template's defaults, and the alarms that every stack has; a test compares.
 RECEIVE_MB, DELIVER_MB = 512, 256
-ALARMS = 10
+ALARMS = 14
 # Those of docs/operations.md that are written while nothing is wrong.
 METRICS = 14
 # Lambda asks an idle queue from five places, and each waits twenty seconds for an answer.

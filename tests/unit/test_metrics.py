@@ -160,7 +160,7 @@ def test_an_event_sent_without_a_number_that_it_should_tell_is_counted_and_named
 
 
 def test_a_tiered_price_is_no_unknown_shape(spoken: Spoken) -> None:
-    """No webhook says what a tiered price costs, so an alarm on unknown shapes would ring at every such shop, always."""
+    """No webhook says what a tiered price costs, so an alarm on unknown shapes would ring at each such shop, always."""
     subscription = a_subscription(an_item(a_price(None, billing_scheme="tiered", id="price_tiers")))
     delivered(an_event("customer.subscription.created", subscription).body)
     assert "UnknownShapes" not in spoken.metrics
