@@ -216,7 +216,7 @@ def longest(template: Template, number: Any) -> int:
         case {"Ref": parameter}:
             return int(template.body["Parameters"][parameter]["MaxValue"])
         case {"Fn::FindInMap": [mapping, _, key]}:
-            return max(row[key] for row in template.body["Mappings"][mapping].values())
+            return max(int(row[key]) for row in template.body["Mappings"][mapping].values())
         case _:
             return int(number)
 
