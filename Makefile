@@ -83,8 +83,8 @@ bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed ag
 burst: build install ## Post 10,000 events to the local stack at full speed; all must arrive; EVENTS=1000 posts fewer
 	PYTHONPATH="$(CURDIR)" $(PYTHON) -m benchmarks.burst
 
-deploy: build ## Deploy into the AWS account of your credentials; asks, offering the defaults
-	$(SAM) deploy --guided
+deploy: build install ## Deploy into the AWS account of your credentials; asks, or takes STACK REGION SEGMENT_REGION ALARM_EMAIL DELIVERY_MODE
+	$(PYTHON) -m tools.deploy
 
 lock: $(UV) ## Pin the requirements again; LOCK=--upgrade takes newer versions
 	for list in layers/dependencies/requirements requirements/{uv,sam,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
