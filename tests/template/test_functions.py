@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.simulator.queue_in_time import POLLERS
+
 if TYPE_CHECKING:
     from tests.template.conftest import Template
 
 FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
+# For all functions of a region. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+CONCURRENCY_OF_A_NEW_ACCOUNT = 10
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -80,6 +84,13 @@ def test_a_function_reserves_no_concurrency_unless_the_user_says_so(template: Te
     }
     assert template.default(parameter) == "0"
     assert template.body["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+
+
+def test_deliver_leaves_half_of_a_new_accounts_concurrency_to_receive(template: Template) -> None:
+    """It took all ten executions of a new account, and meanwhile Stripe's webhooks were answered with 503."""
+    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+    assert int(template.default("MaximumConcurrency")) == POLLERS == CONCURRENCY_OF_A_NEW_ACCOUNT / 2
 
 
 def test_the_api_has_one_route_and_bounds_its_rate(template: Template) -> None:

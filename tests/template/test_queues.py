@@ -67,11 +67,11 @@ def test_worn_out_records_go_to_the_dead_letter_queue(template: Template) -> Non
 
 
 def test_the_dead_letter_queue_serves_the_events_queue_alone(template: Template) -> None:
-    name = template.properties("EventsQueue")["QueueName"]["Fn::Sub"]
+    name, given = template.properties("EventsQueue")["QueueName"]["Fn::Sub"]
     allow = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]
     assert allow["redrivePermission"] == "byQueue"
     assert allow["sourceQueueArns"] == [
-        {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}
+        {"Fn::Sub": [f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}", given]}
     ]
 
 
