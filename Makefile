@@ -58,13 +58,16 @@ fuzz: .venv/.installed ## Knock at the door with forged, broken and strange requ
 golden: install ## Write what the tests expect of recorded events anew, to be reviewed; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
 
-check: install ## Lint, format check, types, template
+check: install .tools/checkov/.installed .local/translated.json ## Lint, format check, types, template
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
-	.tools/sam/bin/cfn-lint template.yaml
+	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml
+	@# W2001, a parameter is not used: SAM has put its value where it was (Globals in template.yaml).
+	.tools/sam/bin/cfn-lint --regions ALL_REGIONS --ignore-checks W2001 -- .local/translated.json
 	$(SAM) validate --lint
+	.tools/checkov/bin/checkov -f template.yaml .local/translated.json
 
 format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
@@ -87,7 +90,7 @@ deploy: build install ## Deploy into the AWS account of your credentials; asks, 
 	$(PYTHON) -m tools.deploy
 
 lock: $(UV) ## Pin the requirements again; LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed
@@ -131,6 +134,11 @@ endef
 		$(UV) pip install --quiet --require-hashes --python 3.13 --target .local/bench/$$folder -r $<; done
 	$(UV) run --quiet --no-project --python 3.13 python -m compileall -q .local/bench/aws-pattern-compiled
 	@touch $@
+
+# What CloudFormation makes of the template. It would ask in which region's partition.
+.local/translated.json: template.yaml tests/template/translate_template.py .tools/sam/.installed
+	@mkdir -p .local
+	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/python tests/template/translate_template.py $< > $@
 
 # --- Build: `sam build` runs when a name or the content of an input changed, whatever git did to the dates ---
 
