@@ -129,7 +129,8 @@ def _run_sam(project: Project, answers: Answers, client: Any, *, confirm: bool) 
             *("--template-file", ".aws-sam/build/template.yaml"),
             *("--stack-name", answers.stack, "--region", answers.region),
             *("--resolve-s3", "--s3-prefix", answers.stack, "--capabilities", "CAPABILITY_IAM"),
-            *("--no-fail-on-empty-changeset", "--confirm-changeset" if confirm else "--no-confirm-changeset"),
+            "--no-fail-on-empty-changeset",
+            *(["--confirm-changeset"] if confirm else ["--no-confirm-changeset", "--no-progressbar"]),
             *("--parameter-overrides", f"file://{overrides}"),
         ]
         for name, value in answers.parameters.items():
