@@ -63,7 +63,7 @@ check: install .tools/checkov/.installed .local/translated.json ## Lint, format 
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
-	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml
+	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml docs/deploy-role.yaml
 	@# W2001, a parameter is not used: SAM has put its value where it was (Globals in template.yaml).
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS --ignore-checks W2001 -- .local/translated.json
 	$(SAM) validate --lint
