@@ -107,11 +107,11 @@ def test_no_arn_and_no_address_names_a_partition(project_template: str) -> None:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     """
     for line in project_template.splitlines():
-        code = line.split(" #")[0].strip()
-        if code.startswith("#") or "AllowedPattern" in code:
-            continue
-        assert "arn:aws:" not in code, line
-        assert "amazonaws.com" not in code or re.search(r"(Service|Principal): ?[\w{ ]*\w+\.amazonaws\.com", code), line
+        if not line.strip().startswith("#"):
+            assert "arn:aws:" not in line
+            # Of kms:ViaService: AWS's own CDK writes its values so, whatever the partition.
+            made = re.sub(r"!Sub \"?(secretsmanager|sqs|dynamodb)\.\$\{AWS::Region\}\.amazonaws\.com", "", line)
+            assert not re.search(r"!Sub.*amazonaws\.com|https://.*amazonaws\.com", made), line
 
 
 @pytest.mark.parametrize(
