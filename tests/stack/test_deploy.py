@@ -95,7 +95,7 @@ def test_the_same_command_deploys_first_and_later_and_protects_the_state_then(
     first = deploy(environment, **ANSWERS, PARAMETERS=f"RenameEvents='{renamed}'")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "WebhookUrl" in first.stdout
-    assert "fill the secret" in first.stdout
+    assert "secret set segment_write_key" in first.stdout
     given = stack(emulator, "shop")
     assert (given["SegmentEndpoint"], given["DeliveryMode"]) == ("https://events.eu1.segmentapis.com", "log")
     assert (given["RenameEvents"], given["ProtectState"]) == (renamed, "false")
@@ -180,5 +180,5 @@ def test_a_failed_first_deployment_is_repeated_with_the_same_command(
     repeated = deploy(environment, **ANSWERS | {"STACK": "shop-repeated"})
     assert repeated.returncode == 0, repeated.stdout + repeated.stderr
     assert "the first deployment of shop-repeated had failed (ROLLBACK_COMPLETE)" in repeated.stdout
-    assert "fill the secret" in repeated.stdout
+    assert "secret set segment_write_key" in repeated.stdout
     assert not protected(emulator, "shop-repeated")

@@ -371,11 +371,11 @@ def test_a_first_deployment_ends_with_the_outputs_and_what_comes_next(
     assert "WebhookUrl            https://abc.execute-api.eu-central-1.amazonaws.com/webhooks/stripe" in said
     assert "AWS has written to oncall@example.com: confirm the subscription there" in said
     assert "the alarm reconcile-stopped may ring" in said
-    assert "fill the secret (step 2)" in said
+    assert "secret set segment_write_key" in said
     assert "export STRIPE_TO_SEGMENT_STACK=shop AWS_DEFAULT_REGION=eu-central-1" in said
     desk.deploy()
     again = capsys.readouterr().out
-    assert "fill the secret" not in again
+    assert "secret set" not in again
     assert "confirm the subscription" not in again
 
 

@@ -27,11 +27,12 @@ __all__ = ["Project", "deploy"]
 STACK_NAME = "stripe-to-segment"
 NEXT = """\
 Next, as the README says under Deploy:
-  export STRIPE_TO_SEGMENT_STACK={name} AWS_DEFAULT_REGION={region}{fill}
+  export STRIPE_TO_SEGMENT_STACK={name} AWS_DEFAULT_REGION={region}{keys}
   .venv/bin/stripe-to-segment register    # tells Stripe the address, and which events to send
   .venv/bin/stripe-to-segment doctor      # looks whether all is well"""
-FILL = """
-  # fill the secret (step 2), and then:"""
+KEYS = """
+  .venv/bin/stripe-to-segment secret set segment_write_key         # asks for it
+  .venv/bin/stripe-to-segment secret set segment_test_write_key    # of another source, for test events"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +153,4 @@ def _say_what_is_there(found: Found | None, answers: Answers, *, first: bool) ->
         say(f"AWS has written to {address}: confirm the subscription there, or no alarm arrives.", "")
     if answers.parameters.get("ReconcileSchedule"):
         say("Until the first run of ReconcileSchedule the alarm reconcile-stopped may ring.", "")
-    say(*NEXT.format(name=answers.stack, region=answers.region, fill=FILL if first else "").splitlines())
+    say(*NEXT.format(name=answers.stack, region=answers.region, keys=KEYS if first else "").splitlines())
