@@ -1,8 +1,8 @@
 # Every command of this project. `make` alone lists them.
 # Everything is installed inside the checkout: .venv (Python 3.13) and .tools (uv, sam, ministack). No Docker, no sudo.
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
+# macOS ships GNU make 3.81: no .SHELLFLAGS, so the shell's flags stand here, and no .ONESHELL; a test runs this file so.
+SHELL := bash -euo pipefail
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -62,13 +62,16 @@ fuzz: .venv/.installed ## Knock at the door with forged, broken and strange requ
 golden: install ## Write what the tests expect of recorded events anew, to be reviewed; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
 
-check: install ## Lint, format check, types, template
+check: install .tools/checkov/.installed .local/translated.json ## Lint, format check, types, template
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
-	.tools/sam/bin/cfn-lint template.yaml
+	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml docs/deploy-role.yaml
+	@# W2001, a parameter is not used: SAM has put its value where it was (Globals in template.yaml).
+	.tools/sam/bin/cfn-lint --regions ALL_REGIONS --ignore-checks W2001 -- .local/translated.json
 	$(SAM) validate --lint
+	.tools/checkov/bin/checkov -f template.yaml .local/translated.json
 
 format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
@@ -87,11 +90,11 @@ bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed ag
 burst: build install ## Post 10,000 events to the local stack at full speed; all must arrive; EVENTS=1000 posts fewer
 	PYTHONPATH="$(CURDIR)" $(PYTHON) -m benchmarks.burst
 
-deploy: build ## Deploy into the AWS account of your credentials; asks, offering the defaults
-	$(SAM) deploy --guided
+deploy: build install ## Deploy into the AWS account of your credentials; asks, or takes STACK REGION SEGMENT_REGION ALARM_EMAIL DELIVERY_MODE
+	$(PYTHON) -m tools.deploy
 
 lock: $(UV) ## Pin the requirements again; LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed
@@ -135,6 +138,11 @@ endef
 		$(UV) pip install --quiet --require-hashes --python 3.13 --target .local/bench/$$folder -r $<; done
 	$(UV) run --quiet --no-project --python 3.13 python -m compileall -q .local/bench/aws-pattern-compiled
 	@touch $@
+
+# What CloudFormation makes of the template. It would ask in which region's partition.
+.local/translated.json: template.yaml tests/template/translate_template.py .tools/sam/.installed
+	@mkdir -p .local
+	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/python tests/template/translate_template.py $< > $@
 
 # --- Build: `sam build` runs when a name or the content of an input changed, whatever git did to the dates ---
 

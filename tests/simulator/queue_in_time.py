@@ -22,7 +22,10 @@ from urllib3 import HTTPResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Clock", "Endpoint", "Queue", "Says"]
+__all__ = ["POLLERS", "Clock", "Endpoint", "Queue", "Says"]
+
+# The template's MaximumConcurrency; a test compares.
+POLLERS = 5
 
 
 class Clock:
@@ -147,7 +150,7 @@ class Queue:
     timeout: int
     batch: int = 100
     window: float = 5.0
-    pollers: int = 10
+    pollers: int = POLLERS
     invocations: int = 0
     busy: float = 0.0
     received: int = 0

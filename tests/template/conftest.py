@@ -51,7 +51,7 @@ class Template:
 
     def given(self, **values: str) -> Template:
         """As it is deployed with these values of parameters: what a condition leaves out is gone. References stay."""
-        parameters = {name: self.default(name) for name in self.body["Parameters"]} | values
+        parameters = {"AWS::Partition": "aws"} | {name: self.default(name) for name in self.body["Parameters"]} | values
 
         def holds(condition: Any) -> bool:
             ((kind, said),) = condition.items()

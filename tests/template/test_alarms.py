@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 NAMES = [
     "dead-letters",
+    "dead-letters-expire",
     "queue-not-worked",
     "events-wait",
     "deliver-errors",
@@ -29,12 +30,18 @@ NAMES = [
     "receive-errors",
     "not-ready",
     "signatures-refused",
+    "door-refuses",
     "write-key",
     "dead-letter-failed",
+    "unknown-shapes",
+    "stripe-key",
     "reconcile-errors",
     "reconcile-not-ready",
+    "reconcile-stopped",
     "quiet",
 ]
+# An empty dead-letter queue may be one whose letters were deleted unread.
+SILENT_WHEN_OVER = {"dead-letters", "dead-letters-expire"}
 # What AWS itself reports: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html,
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html and
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
@@ -45,7 +52,7 @@ OF_AWS = {
         "ApproximateNumberOfMessagesVisible",
         "NumberOfMessagesSent",
     },
-    ("AWS/Lambda", "FunctionName"): {"Duration", "Errors", "Throttles"},
+    ("AWS/Lambda", "FunctionName"): {"Duration", "Errors", "Invocations", "Throttles"},
     ("AWS/ApiGateway", "ApiId"): {"4xx", "5xx"},
 }
 OF_WHAT = {
@@ -116,7 +123,49 @@ def test_every_trouble_that_somebody_must_act_on_has_its_alarm(template: Templat
 @pytest.mark.parametrize("name", NAMES)
 def test_an_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(template: Template, name: str) -> None:
     alarm = alarms(template)[name]
-    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert alarm.get("OKActions") == (None if name in SILENT_WHEN_OVER else [{"Ref": "AlarmTopic"}])
+
+
+def test_an_emptied_dead_letter_queue_is_not_called_ok(template: Template) -> None:
+    """After 14 days SQS deletes what nobody looked at; the alarm then said OK, as if somebody had mended it."""
+    watching = {
+        name
+        for name, alarm in alarms(template).items()
+        if alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}
+    }
+    assert watching == SILENT_WHEN_OVER
+    assert "Nobody is told when the queue is empty again" in alarms(template)["dead-letters"]["AlarmDescription"]
+
+
+def test_dead_letters_are_told_of_again_two_days_before_the_first_is_deleted(template: Template) -> None:
+    """SQS counts 14 days from when an event was sent, for what it moved itself: after 1,000 visibility timeouts."""
+    alarm = alarms(template)["dead-letters-expire"]
+    assert alarm["EvaluationPeriods"] == {
+        "Fn::FindInMap": ["ByDeliverTimeout", {"Ref": "DeliverTimeout"}, "LettersMayLieHours"]
+    }
+    assert (alarm["Period"], alarm["Statistic"]) == (3600, "Maximum")
+    queue = template.properties("EventsQueue")
+    for timeout, found in template.body["Mappings"]["ByDeliverTimeout"].items():
+        moved = queue["RedrivePolicy"]["maxReceiveCount"] * found["VisibilitySeconds"]
+        left = queue["MessageRetentionPeriod"] - moved - found["LettersMayLieHours"] * 3600
+        assert left >= 2 * 86_400, timeout
+        assert found["LettersMayLieHours"] <= 168, "CloudWatch looks back no further"
+
+
+@pytest.mark.parametrize("name", ["unknown-shapes", "stripe-key"])
+def test_an_alarm_on_what_happens_once_in_a_while_lasts_for_a_day(template: Template, name: str) -> None:
+    alarm = alarms(template)[name]
+    assert (alarm["Period"] * alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (86_400, 1)
+
+
+def test_a_schedule_that_stopped_is_noticed_by_the_runs_that_do_not_come(template: Template) -> None:
+    """A run that fails rings; a rule that is disabled, or may not invoke the function any more, rang nowhere."""
+    alarm = alarms(template)["reconcile-stopped"]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("Invocations", "Sum", 1)
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ReconcileFunction"}}]
+    assert alarm["EvaluationPeriods"] == {"Ref": "ReconcileQuietHours"}
+    assert template.resources["ReconcileStoppedAlarm"]["Condition"] == "ReconcileIsWatched"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,7 +178,12 @@ def test_an_alarm_says_what_it_means_and_where_to_read_on(template: Template, na
 @pytest.mark.parametrize("name", NAMES)
 def test_an_alarm_has_decided_what_silence_means(template: Template, name: str) -> None:
     """A queue reports nothing for hours while letters lie in it: taking that for good would call the alarm off."""
-    expected = {"dead-letters": "ignore", "queue-not-worked": "ignore", "quiet": "breaching"}
+    expected = {
+        "dead-letters": "ignore",
+        "queue-not-worked": "ignore",
+        "quiet": "breaching",
+        "reconcile-stopped": "breaching",
+    }
     assert alarms(template)[name]["TreatMissingData"] == expected.get(name, "notBreaching")
 
 
@@ -156,11 +210,20 @@ def test_a_functions_metrics_carry_the_stacks_name(template: Template, function:
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "StripeToSegment"
 
 
+def longest(template: Template, number: Any) -> int:
+    """The largest number of periods that a user can ask for."""
+    match number:
+        case {"Ref": parameter}:
+            return int(template.body["Parameters"][parameter]["MaxValue"])
+        case {"Fn::FindInMap": [mapping, _, key]}:
+            return max(int(row[key]) for row in template.body["Mappings"][mapping].values())
+        case _:
+            return int(number)
+
+
 def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(template: Template) -> None:
     for name, alarm in alarms(template).items():
-        period, times = alarm["Period"], alarm["EvaluationPeriods"]
-        if times == {"Ref": "QuietHours"}:
-            times = template.body["Parameters"]["QuietHours"]["MaxValue"]
+        period, times = alarm["Period"], longest(template, alarm["EvaluationPeriods"])
         assert period * times <= (604_800 if period >= 3600 else 86_400), name
 
 

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.simulator.queue_in_time import POLLERS
+
 if TYPE_CHECKING:
     from tests.template.conftest import Template
 
 FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
+# For all functions of a region. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+CONCURRENCY_OF_A_NEW_ACCOUNT = 10
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -25,7 +29,7 @@ def test_a_function_runs_on_python_3_13_on_the_chosen_processor(template: Templa
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_logs_json_into_a_group_of_its_own(template: Template, function: str) -> None:
     logging = template.properties(function)["LoggingConfig"]
-    assert logging["LogFormat"] == "JSON"
+    assert logging["LogFormat"] == {"Fn::If": ["LogsAreFormatted", "JSON", "Text"]}
     assert logging["LogGroup"] == {"Ref": function.replace("Function", "LogGroup")}
 
 
@@ -36,10 +40,24 @@ def test_lambda_itself_filters_no_line_that_the_log_level_lets_through(template:
     At DEBUG, which it once always was, AWS's runtime client sets Python's root logger to DEBUG too, and libraries wrote
     the secret and the events into the log.
     """
-    level = {"Fn::If": ["DebugIsLogged", "DEBUG", "INFO"]}
-    assert template.properties(function)["LoggingConfig"]["ApplicationLogLevel"] == level
+    level = template.properties(function)["LoggingConfig"]["ApplicationLogLevel"]["Fn::If"][1]
+    assert level == {"Fn::If": ["DebugIsLogged", "DEBUG", "INFO"]}
     assert template.body["Conditions"]["DebugIsLogged"] == {"Fn::Equals": [{"Ref": "LogLevel"}, "DEBUG"]}
     assert template.variables(function)["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
+
+
+def test_govcloud_is_asked_for_no_log_format_that_it_lacks(template: Template) -> None:
+    """Lambda refuses a log level together with plain text, so the levels go where the format goes.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
+    assert template.body["Conditions"]["LogsAreFormatted"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws-us-gov"]}]
+    }
+    for function in FUNCTIONS:
+        logging = template.properties(function)["LoggingConfig"]
+        conditions = {name: logging[name]["Fn::If"][0] for name in logging if name != "LogGroup"}
+        assert conditions == dict.fromkeys(["LogFormat", "ApplicationLogLevel", "SystemLogLevel"], "LogsAreFormatted")
 
 
 def test_every_log_group_forgets(template: Template) -> None:
@@ -80,6 +98,13 @@ def test_a_function_reserves_no_concurrency_unless_the_user_says_so(template: Te
     }
     assert template.default(parameter) == "0"
     assert template.body["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+
+
+def test_deliver_leaves_half_of_a_new_accounts_concurrency_to_receive(template: Template) -> None:
+    """It took all ten executions of a new account, and meanwhile Stripe's webhooks were answered with 503."""
+    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+    assert int(template.default("MaximumConcurrency")) == POLLERS == CONCURRENCY_OF_A_NEW_ACCOUNT / 2
 
 
 def test_the_api_has_one_route_and_bounds_its_rate(template: Template) -> None:

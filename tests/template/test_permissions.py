@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -189,6 +190,27 @@ def test_only_lambda_takes_on_a_role(template: Template, role: str) -> None:
         "Principal": {"Service": "lambda.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
+
+
+def test_every_role_is_bounded_where_the_user_names_a_boundary(template: Template) -> None:
+    """Companies allow no role without one: there the first deployment failed at the first role."""
+    boundary = {"Fn::If": ["RolesAreBounded", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+    for role in template.of_type("AWS::IAM::Role").values():
+        assert role["PermissionsBoundary"] == boundary
+    assert template.default("PermissionsBoundaryArn") == ""
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        "arn:aws:iam::123456789012:policy/boundaries/Developer",
+        "arn:aws-us-gov:iam::123456789012:policy/Developer",
+        "arn:aws-cn:iam::aws:policy/PowerUserAccess",
+    ],
+)
+def test_a_boundary_is_a_policy_in_any_partition(template: Template, arn: str) -> None:
+    assert re.fullmatch(template.body["Parameters"]["PermissionsBoundaryArn"]["AllowedPattern"], arn)
 
 
 def test_no_role_takes_a_managed_policy(template: Template) -> None:

@@ -28,14 +28,14 @@ def receives_within(seconds: float) -> float:
 
 def test_a_record_stays_invisible_for_six_timeouts_and_the_longest_window(template: Template) -> None:
     assert template.properties("EventsQueue")["VisibilityTimeout"] == {
-        "Fn::FindInMap": ["VisibilityFor", {"Ref": "DeliverTimeout"}, "Seconds"]
+        "Fn::FindInMap": ["ByDeliverTimeout", {"Ref": "DeliverTimeout"}, "VisibilitySeconds"]
     }
     assert template.properties("DeliverFunction")["Timeout"] == {"Ref": "DeliverTimeout"}
     window = template.body["Parameters"]["BatchWindowSeconds"]["MaxValue"]
-    mapping = template.body["Mappings"]["VisibilityFor"]
+    mapping = template.body["Mappings"]["ByDeliverTimeout"]
     assert set(mapping) == set(template.body["Parameters"]["DeliverTimeout"]["AllowedValues"])
-    for timeout, visibility in mapping.items():
-        assert visibility["Seconds"] >= 6 * int(timeout) + window
+    for timeout, found in mapping.items():
+        assert found["VisibilitySeconds"] >= 6 * int(timeout) + window
 
 
 def test_an_outage_of_three_days_does_not_fill_the_dead_letter_queue(template: Template) -> None:
@@ -67,11 +67,11 @@ def test_worn_out_records_go_to_the_dead_letter_queue(template: Template) -> Non
 
 
 def test_the_dead_letter_queue_serves_the_events_queue_alone(template: Template) -> None:
-    name = template.properties("EventsQueue")["QueueName"]["Fn::Sub"]
+    name, given = template.properties("EventsQueue")["QueueName"]["Fn::Sub"]
     allow = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]
     assert allow["redrivePermission"] == "byQueue"
     assert allow["sourceQueueArns"] == [
-        {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}
+        {"Fn::Sub": [f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}", given]}
     ]
 
 

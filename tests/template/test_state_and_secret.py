@@ -36,12 +36,25 @@ def test_the_state_table_can_be_restored_to_a_point_in_time_and_is_encrypted(tem
     assert own["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}
 
 
-def test_the_state_table_is_protected_unless_the_user_says_otherwise(template: Template) -> None:
+def test_a_first_deployment_that_fails_takes_the_state_table_back(template: Template) -> None:
+    """The table was protected from its first moment: the rollback failed at it, and so did each further deployment."""
+    assert template.resources["StateTable"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert template.default("ProtectState") == "false"
+
+
+def test_nothing_else_outlives_a_first_deployment_that_fails(template: Template) -> None:
+    """But Lambda's versions, which SAM retains, and which go with their function."""
+    kept = {name for name, found in template.resources.items() if found.get("DeletionPolicy", "Delete") != "Delete"}
+    versions = {name for name in kept if template.resources[name]["Type"] == "AWS::Lambda::Version"}
+    assert kept - versions == {"StateTable"}
+    assert len(versions) == 3
+
+
+def test_the_state_table_is_protected_where_the_user_says_so(template: Template) -> None:
     assert template.properties("StateTable")["DeletionProtectionEnabled"] == {
         "Fn::If": ["StateIsProtected", True, False]
     }
     assert template.body["Conditions"]["StateIsProtected"] == {"Fn::Equals": [{"Ref": "ProtectState"}, "true"]}
-    assert template.default("ProtectState") == "true"
 
 
 def test_what_holds_data_is_kept_when_an_update_replaces_it(template: Template) -> None:

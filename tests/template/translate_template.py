@@ -31,6 +31,8 @@ def translated(text: str, changed: dict[str, str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    # A template, and what to change as a list of JSON objects: one translation is printed for each.
-    template_text, changes = Path(sys.argv[1]).read_text(encoding="utf-8"), json.loads(sys.argv[2])
-    json.dump([translated(template_text, changed) for changed in changes], sys.stdout)
+    # A template, and maybe a JSON list of what to change: then a list with a translation for each is printed.
+    template_text = Path(sys.argv[1]).read_text(encoding="utf-8")
+    changes = json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
+    found = [translated(template_text, changed) for changed in (changes or [{}])]
+    json.dump(found[0] if changes is None else found, sys.stdout, indent=1)

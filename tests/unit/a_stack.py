@@ -28,13 +28,25 @@ class Functions:
 
     def __init__(self, **variables: str) -> None:
         self.variables = variables
-        self.mapping: dict[str, Any] = {"UUID": "m-1", "State": "Enabled"}
+        self.mapping: dict[str, Any] = {
+            "UUID": "m-1",
+            "State": "Enabled",
+            "ScalingConfig": {"MaximumConcurrency": 5},
+        }
+        # Of a new account.
+        self.concurrency, self.reserved = 10, 0
         self.told: dict[str, Any] = {}
         self.not_published: dict[str, Any] = {}
 
     def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         """What brings events to deliver, by its alias."""
         return {"EventSourceMappings": [self.mapping] if FunctionName == "deliver:live" and self.mapping else []}
+
+    def get_account_settings(self) -> dict[str, Any]:
+        """What the account may run at a time in this region."""
+        left = self.concurrency - self.reserved
+        limit = {"ConcurrentExecutions": self.concurrency, "UnreservedConcurrentExecutions": left}
+        return {"AccountLimit": limit, "AccountUsage": {"FunctionCount": 3}}
 
     def get_function_configuration(self, *, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
         assert Qualifier in {"", "live"}
@@ -51,6 +63,23 @@ class Functions:
         }
 
 
+class Topics:
+    """A low-level SNS client: who is subscribed to the one topic, two on a page."""
+
+    def __init__(self) -> None:
+        self.subscriptions = ["arn:aws:sns:eu-central-1:1:alarms:0f1e"]
+
+    def get_paginator(self, operation: str) -> Topics:
+        assert operation == "list_subscriptions_by_topic"
+        return self
+
+    def paginate(self, *, TopicArn: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's name
+        assert TopicArn.endswith(":alarms")
+        for start in range(0, max(len(self.subscriptions), 1), 2):
+            found = self.subscriptions[start : start + 2]
+            yield {"Subscriptions": [{"SubscriptionArn": arn, "Protocol": "email"} for arn in found]}
+
+
 @dataclass
 class Deployed:
     """The stack, its clients, and what goes wrong with SQS."""
@@ -63,6 +92,7 @@ class Deployed:
     signing_arn: str
     keys_arn: str
     functions: Functions = field(default_factory=Functions)
+    topics: Topics = field(default_factory=Topics)
     parameters: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ("--stack", "stripe-to-segment")
     status: str = "UPDATE_COMPLETE"
@@ -80,6 +110,7 @@ class Deployed:
             "dynamodb": self.dynamodb,
             "secretsmanager": self.secrets,
             "lambda": self.functions,
+            "sns": self.topics,
             "logs": self.logs,
             "cloudwatch": self.cloudwatch,
         }

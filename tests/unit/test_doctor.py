@@ -17,7 +17,7 @@ from stripe_to_segment.receiving import examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from tests.unit.a_stack import Deployed, deployed
-from tests.unit.edges import Endpoint, HttpRequest, a_signing_secret, refusal, say
+from tests.unit.edges import TABLE, Endpoint, HttpRequest, a_signing_secret, refusal, say
 from tests.unit.log_groups import CloudWatch, Logs
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
@@ -83,6 +83,7 @@ def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]
         stack.put_signing(stripe_test_signing_secrets=[BY_HAND])
         stack.put_keys(**KEYS)
         stack.more_outputs["AlarmTopicArn"] = TOPIC
+        stack.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=True)
         stack.cloudwatch.alarm("stripe-to-segment-dead-letters", "OK", TOPIC)
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         with Door(stack, stack.logs) as entrance:
@@ -386,6 +387,81 @@ def test_alarms_that_ring_are_told_but_not_those_of_a_stack_with_a_longer_name(h
     here.more_outputs.clear()
     assert failed() == {}
     assert "deploy with DashboardAndAlarms=true" in not_checked()["alarms"][1]
+
+
+def said_of(name: str) -> str:
+    checks = json.loads(run("--json", "--no-event").stdout)["checks"]
+    return str(next(check["said"] for check in checks if check["name"] == name))
+
+
+def test_an_account_says_what_it_has_and_what_is_left_for_webhooks() -> None:
+    assert said_of("concurrency") == (
+        "the account has 10 in this region, 10 of them not reserved; "
+        "deliver takes up to 5, so 4 are left for webhooks and the account's other functions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("most", "parameters", "starves"),
+    [
+        (5, {}, False),
+        (7, {}, False),
+        (8, {}, True),
+        (10, {}, True),
+        (10, {"ReceiveReservedConcurrency": "5"}, False),
+        (10, {"DeliverReservedConcurrency": "10"}, False),
+    ],
+)
+def test_deliver_must_not_take_all_executions_of_the_account(
+    here: Deployed, most: int, parameters: dict[str, str], starves: bool
+) -> None:
+    """With the ten of a new account, and ten batches at a time, Stripe got 503 as long as there was a backlog."""
+    here.functions.mapping["ScalingConfig"] = {"MaximumConcurrency": most}
+    here.parameters |= parameters
+    found = failed("--no-event")
+    assert ("concurrency" in found) is starves
+    if starves:
+        said, fix = found["concurrency"]
+        assert said.endswith(f"deliver takes up to {most}, so webhooks can be answered with 503")
+        assert fix.endswith("or deploy with MaximumConcurrency=7")
+
+
+def test_what_others_have_reserved_is_not_there(here: Deployed) -> None:
+    here.functions.concurrency, here.functions.reserved = 1000, 996
+    assert "1000 in this region, 4 of them not reserved" in failed("--no-event")["concurrency"][0]
+
+
+def test_alarms_that_nobody_gets_are_told(here: Deployed) -> None:
+    """Without AlarmEmail all alarms rang, in a console at which nobody looked."""
+    here.topics.subscriptions = []
+    assert failed("--no-event") == {
+        "who is told": ("nobody: no alarm arrives anywhere", "ALARM_EMAIL=you@example.com make deploy")
+    }
+    here.topics.subscriptions = ["PendingConfirmation"]
+    said, fix = failed("--no-event")["who is told"]
+    assert said == "nobody yet: the subscription is not confirmed"
+    assert fix == "follow the link in AWS's mail"
+    here.topics.subscriptions = ["PendingConfirmation", "arn:aws:sns:eu-central-1:1:alarms:1", "PendingConfirmation"]
+    assert failed("--no-event") == {}
+    here.topics.subscriptions, here.more_outputs = [], {}
+    assert failed("--no-event") == {}, "there are no alarms, which is said already"
+
+
+def test_a_state_that_holds_data_must_be_protected(here: Deployed) -> None:
+    assert said_of("state") == "protected from deletion"
+    here.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+    assert said_of("state").startswith("empty, and not protected from deletion yet")
+    here.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "customer#cus_1"}})
+    said, fix = failed("--no-event")["state"]
+    assert said == "1 items, and anybody who may can delete the table"
+    assert "ProtectState=true" in fix
+
+
+def test_the_local_stack_is_asked_nothing_that_only_an_account_can_answer(here: Deployed) -> None:
+    here.options, here.topics.subscriptions, here.functions.concurrency = ("--local",), [], 1
+    here.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+    here.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "customer#cus_1"}})
+    assert not {"concurrency", "who is told", "state"} & set(failed("--no-event"))
 
 
 def test_what_one_may_not_look_at_is_not_checked_and_the_rest_is(here: Deployed) -> None:

@@ -19,7 +19,7 @@ from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function, speaking
-from tests.unit.shapes import NOW, a_customer, a_subscription, an_event
+from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_item
 from tools.samples import api_gateway_request
 
 if TYPE_CHECKING:
@@ -157,6 +157,14 @@ def test_an_event_sent_without_a_number_that_it_should_tell_is_counted_and_named
     delivered(an_event("customer.subscription.created", subscription).body)
     assert spoken.metrics["UnknownShapes"] == 1
     assert spoken.lines[0]["unknown"] == ["mrr"]
+
+
+def test_a_tiered_price_is_no_unknown_shape(spoken: Spoken) -> None:
+    """No webhook says what a tiered price costs, so an alarm on unknown shapes would ring at each such shop, always."""
+    subscription = a_subscription(an_item(a_price(None, billing_scheme="tiered", id="price_tiers")))
+    delivered(an_event("customer.subscription.created", subscription).body)
+    assert "UnknownShapes" not in spoken.metrics
+    assert all("unknown" not in line for line in spoken.lines)
 
 
 def test_an_event_that_tells_all_its_numbers_is_no_unknown_shape(spoken: Spoken) -> None:

@@ -263,3 +263,15 @@ def test_a_stripe_that_does_not_answer_holds_up_a_batch_for_a_moment_only(monkey
         assert spoken.metrics["StripeReadFailed"] == 100
         reader._pool.shutdown()
     assert list(read) == quick
+
+
+@pytest.mark.parametrize(("status", "refused"), [(401, 1), (403, 1), (404, 0), (429, 0), (500, 0)])
+def test_a_key_that_stripe_refuses_is_counted_apart_from_what_passes(status: int, refused: int) -> None:
+    """A revoked key was one of many reasons why something was not read, so no alarm could ring for it."""
+    body = json.dumps({"error": {"type": "invalid_request_error", "message": "of rk_test_1"}}).encode()
+    with speaking() as spoken, Endpoint(say(status, body)) as endpoint:
+        reader = StripeReader(lambda: "rk_test_1", endpoint.url)
+        assert reader.read([Lookup("customer", "cus_basic", livemode=False, account=None)]) == {}
+        metrics.flush_metrics()
+        assert spoken.metrics["StripeReadFailed"] == 1
+        assert spoken.metrics.get("StripeKeyRefused", 0) == refused

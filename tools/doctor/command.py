@@ -14,6 +14,7 @@ from tools.doctor.aws import check_alarms, check_circuit, check_deployment, chec
 from tools.doctor.check import State, guarded, unknown
 from tools.doctor.door import check_door
 from tools.doctor.endpoint import check_endpoints
+from tools.doctor.safety import check_concurrency, check_listeners, check_state
 from tools.doctor.secret import check_secrets
 from tools.stack_options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from tools.terminal import make_console, say, say_json, visible
@@ -41,10 +42,10 @@ def doctor_command(
 ) -> None:
     """Look whether a deployed stack is in order, and say for everything that is not what mends it.
 
-    The deployment, functions, queues, dead letters and alarms, the fields of both secrets and their shapes, and the
-    webhook endpoint in Stripe; then a signed test event goes through the deployed URL and the queue. It is a
-    product.updated that names no product: deliver makes no call of it, and nothing of it is kept. A request without a
-    signature has to be refused.
+    The deployment, functions and the account's concurrency, queues, dead letters, the state's protection, alarms and
+    who gets them, the fields of both secrets and their shapes, and the webhook endpoint in Stripe; then a signed test
+    event goes through the deployed URL and the queue. It is a product.updated that names no product: deliver makes no
+    call of it, and nothing of it is kept. A request without a signature has to be refused.
 
     The endpoint in Stripe is checked where there is an API key, of STRIPE_API_KEY in the environment or the KeysSecret,
     with the permission 'Webhook Endpoints: Read'. No key and no secret is ever shown.
@@ -73,8 +74,11 @@ def _checks(stack: Stack, stripe_api_base: str, *, with_event: bool) -> Iterator
     """From the inside to the outside."""
     yield from check_deployment(stack)
     yield from guarded("functions", partial(check_functions, stack))
+    yield from guarded("concurrency", partial(check_concurrency, stack))
     yield from guarded("queues", partial(check_queues, stack))
+    yield from guarded("state", partial(check_state, stack))
     yield from guarded("alarms", partial(check_alarms, stack))
+    yield from guarded("who is told", partial(check_listeners, stack))
     yield from guarded("secrets", partial(_check_connections, stack, stripe_api_base, with_event=with_event))
 
 

@@ -40,6 +40,8 @@ PAGE = 100
 TYPES_IN_A_CALL = 20
 ATTEMPTS = 6
 CONFLICT, TOO_MANY_REQUESTS, INTERNAL = 409, 429, 500
+# No valid key, or one that may not read this: only another key helps. https://docs.stripe.com/api/errors
+REFUSED = frozenset({401, 403})
 THREADS = 8
 CACHED = 2_000
 # A customer may get its metadata a moment after it was asked for; a session's lines never change.
@@ -245,5 +247,7 @@ def _read(client: Any, lookup: Lookup) -> JsonObject | None:
         return {**decoded(answer.body)}
     except Exception as error:  # noqa: BLE001 - whatever Stripe's client raises, the event goes on without
         count("StripeReadFailed")
+        if getattr(error, "http_status", None) in REFUSED:
+            count("StripeKeyRefused")
         logger.warning("not read from Stripe", extra={"kind": lookup.kind, "reason": type(error).__name__})
         return None

@@ -152,7 +152,7 @@ def translate(
         plan.after() if calls else profile,
         calls=fresh,
         claim=plan.claim(fresh) if fresh else None,
-        unknown=gaps(facts),
+        unknown=gaps(facts, event),
         reason=_why_nothing(calls, fresh),
     )
 

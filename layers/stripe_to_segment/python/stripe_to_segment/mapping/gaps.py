@@ -1,17 +1,21 @@
 """What a fact should tell and does not: numbers that its plan has and that the payload left open.
 
-An unknown number is left out of a call, never guessed; here it is counted, so that a new shape at Stripe is noticed.
+An unknown number is left out of a call, never guessed; here it is named, so that a new shape at Stripe is noticed. The
+mrr of a tiered price is no such number: no webhook has it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.mapping.subscriptions.state import after_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.mapping.facts import Fact
     from stripe_to_segment.mapping.tracking import Event
+    from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["gaps"]
 
@@ -19,10 +23,13 @@ __all__ = ["gaps"]
 NUMBERS = ("total", "revenue", "mrr")
 
 
-def gaps(facts: Iterable[Fact]) -> tuple[str, ...]:
+def gaps(facts: Iterable[Fact], event: StripeEvent) -> tuple[str, ...]:
     """The names of missing numbers, and of a missing currency beside them, each once and in alphabetical order."""
     told = [fact.event for fact in facts]
-    return tuple(sorted({name for one in told for name in _expected(type(one)) if getattr(one, name) is None}))
+    missing = {name for one in told for name in _expected(type(one)) if getattr(one, name) is None}
+    if "mrr" in missing and any(item.price.tiered for item in after_of(event).items):
+        missing.discard("mrr")
+    return tuple(sorted(missing))
 
 
 def _expected(declared: type[Event]) -> list[str]:

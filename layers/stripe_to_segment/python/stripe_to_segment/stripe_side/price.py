@@ -13,7 +13,9 @@ __all__ = ["Price", "read_price"]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What of a price matters here. `unit_amount` is in minor units, None where Stripe states none (tiers).
+    """What of a price matters here. `unit_amount` is in minor units, None where Stripe states none.
+
+    `tiered` says why: what a tiered price costs is in its tiers, and no webhook has those.
 
     https://docs.stripe.com/api/prices/object and https://docs.stripe.com/api/plans/object
     """
@@ -28,6 +30,7 @@ class Price:
     metered: bool
     divide_by: int | None
     round_up: bool
+    tiered: bool
 
     def units(self, quantity: int) -> Decimal:
         """How many times the unit amount is charged for a quantity, after `transform_quantity`."""
@@ -65,6 +68,7 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
         metered=recurring.get("usage_type") == "metered",
         divide_by=integer(dig(transform, "divide_by")),
         round_up=dig(transform, "round") == "up",
+        tiered=_is_tiered(stated),
     )
 
 
@@ -72,9 +76,13 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
 AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
 
+def _is_tiered(stated: JsonObject) -> bool:
+    return bool(stated.get("billing_scheme") == "tiered")
+
+
 def _unit_amount(stated: JsonObject) -> Decimal | None:
     # A tiered plan may state the amount of no tier at all, or a stray 0: neither is what the customer pays.
-    if stated.get("billing_scheme") == "tiered":
+    if _is_tiered(stated):
         return None
     read = (minor_decimal(stated.get(field)) for field in AMOUNTS)
     return next((amount for amount in read if amount is not None), None)

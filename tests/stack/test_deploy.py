@@ -1,0 +1,184 @@
+"""`make deploy` with the real sam, against the emulator: a first deployment, a second one, and one at a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import WaiterError
+
+from tools.local_stack.deployment import client_maker
+from tools.local_stack.emulator import REGION, Emulator, environment_without_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 180
+ANSWERS = {
+    "STACK": "shop",
+    "REGION": REGION,
+    "SEGMENT_REGION": "eu",
+    "ALARM_EMAIL": "oncall@example.com",
+    "DELIVERY_MODE": "log",
+}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    running = Emulator(PROJECT / ".tools/ministack/bin/python")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def environment(emulator: Emulator) -> dict[str, str]:
+    """That of a developer whose AWS is the emulator, and no other."""
+    return environment_without_aws() | {
+        "AWS_ACCESS_KEY_ID": emulator.access.key_id,
+        "AWS_SECRET_ACCESS_KEY": emulator.access.secret,
+        "AWS_ENDPOINT_URL": emulator.access.url,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.5",
+    }
+
+
+def deploy(environment: dict[str, str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run it without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "tools.deploy"],
+        cwd=PROJECT,
+        env=environment | variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def stack(emulator: Emulator, name: str) -> dict[str, str]:
+    """What the parameters of a stack are set to."""
+    client: Any = client_maker(emulator.access)("cloudformation")
+    (found,) = client.describe_stacks(StackName=name)["Stacks"]
+    return {each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}
+
+
+def protected(emulator: Emulator, name: str) -> bool:
+    """Whether its table is protected from deletion."""
+    clients = client_maker(emulator.access)
+    (table,) = [
+        each["PhysicalResourceId"]
+        for each in clients("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+        if each["LogicalResourceId"] == "StateTable"
+    ]
+    found = clients("dynamodb").describe_table(TableName=table)["Table"]
+    return bool(found.get("DeletionProtectionEnabled"))
+
+
+def test_the_same_command_deploys_first_and_later_and_protects_the_state_then(
+    emulator: Emulator, environment: dict[str, str]
+) -> None:
+    renamed = '{"Order Completed": "Purchase Completed"}'
+    first = deploy(environment, **ANSWERS, PARAMETERS=f"RenameEvents='{renamed}'")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "WebhookUrl" in first.stdout
+    assert "secret set segment_write_key" in first.stdout
+    given = stack(emulator, "shop")
+    assert (given["SegmentEndpoint"], given["DeliveryMode"]) == ("https://events.eu1.segmentapis.com", "log")
+    assert (given["RenameEvents"], given["ProtectState"]) == (renamed, "false")
+    assert not protected(emulator, "shop")
+
+    second = deploy(environment, **ANSWERS)
+    assert second.returncode == 0, second.stdout + second.stderr
+    given = stack(emulator, "shop")
+    assert (given["RenameEvents"], given["ProtectState"]) == (renamed, "true"), "what nobody names stays as it is"
+    assert protected(emulator, "shop")
+
+
+def test_at_a_terminal_it_asks_shows_what_changes_and_asks_once(
+    emulator: Emulator, environment: dict[str, str]
+) -> None:
+    kept = PROJECT / ".deploy/shop-at-a-terminal.toml"
+    kept.unlink(missing_ok=True)
+    try:
+        status, said = at_a_terminal(environment, ["shop-at-a-terminal", REGION, "eu", "none", "", "y"])
+        assert status == 0, said
+        assert 'SegmentEndpoint = "https://events.eu1.segmentapis.com"' in kept.read_text("utf-8")
+    finally:
+        kept.unlink(missing_ok=True)
+    assert "Name of the stack [stripe-to-segment]:" in said
+    assert "Deploy this changeset?" in said
+    assert stack(emulator, "shop-at-a-terminal")["DeliveryMode"] == "send"
+
+
+def test_a_change_set_that_is_declined_is_no_deployment_and_can_be_repeated(environment: dict[str, str]) -> None:
+    variables = ANSWERS | {"STACK": "shop-declined"}
+    kept = PROJECT / ".deploy/shop-declined.toml"
+    try:
+        status, said = at_a_terminal(environment | variables, ["n"])
+    finally:
+        kept.unlink(missing_ok=True)
+    assert status == 0, said
+    assert "nothing was deployed" in said
+
+
+def at_a_terminal(environment: dict[str, str], answers: list[str]) -> tuple[int, str]:
+    """Type these answers; gives the exit status and all that the terminal showed."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.deploy"], cwd=PROJECT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    said = bytearray()
+
+    def read() -> None:
+        try:
+            while some := os.read(ours, 65_536):
+                said.extend(some)
+        except OSError:
+            # Linux says so when nobody holds the other end any more.
+            return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+    try:
+        status = process.wait(PATIENCE_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    reader.join(5)
+    os.close(ours)
+    return status, said.decode(errors="replace")
+
+
+def test_a_failed_first_deployment_is_repeated_with_the_same_command(
+    emulator: Emulator, environment: dict[str, str]
+) -> None:
+    """CloudFormation takes no update of what a rollback leaves; sam tried one, so each further attempt failed too."""
+    client: Any = client_maker(emulator.access)("cloudformation")
+    client_maker(emulator.access)("s3").create_bucket(Bucket="taken-by-somebody")
+    taken = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "taken-by-somebody"}}
+    client.create_stack(StackName="shop-repeated", TemplateBody=json.dumps({"Resources": {"Bucket": taken}}))
+    with pytest.raises(WaiterError):
+        client.get_waiter("stack_create_complete").wait(StackName="shop-repeated", WaiterConfig={"Delay": 1})
+    assert client.describe_stacks(StackName="shop-repeated")["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE"
+
+    repeated = deploy(environment, **ANSWERS | {"STACK": "shop-repeated"})
+    assert repeated.returncode == 0, repeated.stdout + repeated.stderr
+    assert "the first deployment of shop-repeated had failed (ROLLBACK_COMPLETE)" in repeated.stdout
+    assert "secret set segment_write_key" in repeated.stdout
+    assert not protected(emulator, "shop-repeated")

@@ -1,0 +1,407 @@
+"""`make deploy` asks what only the user can answer, refuses what cannot work, and can be repeated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.cloud_formation import CloudFormation
+from tools.deploy.__main__ import main
+from tools.deploy.answers import Answers, Sources, read_answers, write_answers
+from tools.deploy.deployment import Project, deploy
+from tools.deploy.errors import DeployError
+from tools.deploy.parameters import check, read_parameters
+from tools.deploy.stack import LONGEST_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+CHECKOUT = Path(__file__).parents[2]
+VARIABLES = {
+    "STACK": "shop",
+    "REGION": "eu-central-1",
+    "SEGMENT_REGION": "eu",
+    "ALARM_EMAIL": "oncall@example.com",
+    "DELIVERY_MODE": "send",
+}
+SET = {
+    "SegmentEndpoint": "https://events.eu1.segmentapis.com",
+    "AlarmEmail": "oncall@example.com",
+    "DeliveryMode": "send",
+}
+
+
+def deployed(aws: CloudFormation) -> int:
+    """What sam does where all goes well."""
+    aws.status = "UPDATE_COMPLETE" if aws.status else "CREATE_COMPLETE"
+    return 0
+
+
+@dataclass
+class Desk:
+    """A checkout, AWS, and somebody who may sit at the terminal and answers in order; Enter is an empty answer."""
+
+    folder: Path
+    aws: CloudFormation = field(default_factory=CloudFormation)
+    variables: dict[str, str] = field(default_factory=dict)
+    answers: list[str] | None = None
+    again: bool = False
+    shown: list[tuple[str, str]] = field(default_factory=list)
+    ran: list[list[str]] = field(default_factory=list)
+    overrides: dict[str, str] = field(default_factory=dict)
+    sam: Callable[[CloudFormation], int] = deployed
+
+    def deploy(self) -> None:
+        ask = None if self.answers is None else self._ask
+        project = Project(self.folder, client=lambda _: self.aws, run=self._run, region="us-east-1")
+        deploy(project, Sources(self.variables, ask, again=self.again))
+
+    def _ask(self, text: str, offered: str) -> str:
+        self.shown.append((text, offered))
+        assert self.answers, f"one question too many: {text}"
+        return self.answers.pop(0)
+
+    def _run(self, command: Sequence[str], folder: Path) -> int:
+        assert folder == self.folder
+        self.ran.append(list(command))
+        path = Path(command[command.index("--parameter-overrides") + 1].removeprefix("file://"))
+        self.overrides = json.loads(path.read_text("utf-8"))
+        return self.sam(self.aws)
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What the file of the stack says."""
+        return tomllib.loads((self.folder / ".deploy/shop.toml").read_text("utf-8"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    for name in ("template.yaml", "samconfig.toml"):
+        shutil.copy(CHECKOUT / name, tmp_path)
+    return Desk(tmp_path)
+
+
+# --- Answers ---
+
+
+def test_without_a_terminal_every_answer_is_a_variable(desk: Desk) -> None:
+    desk.variables = VARIABLES
+    desk.deploy()
+    (command,) = desk.ran
+    assert command[:2] == [str(desk.folder / ".tools/sam/bin/sam"), "deploy"]
+    assert {"--no-confirm-changeset", "--resolve-s3"} <= set(command)
+    assert command[command.index("--stack-name") + 1 : command.index("--stack-name") + 4] == [
+        *("shop", "--region", "eu-central-1")
+    ]
+    assert desk.overrides == SET
+    assert not (desk.folder / ".deploy").exists(), "nothing is kept that nobody asked to keep"
+
+
+@pytest.mark.parametrize("missing", VARIABLES)
+@pytest.mark.parametrize("empty", [False, True])
+def test_without_a_terminal_a_missing_variable_is_named_and_nothing_waits(
+    desk: Desk, missing: str, empty: bool
+) -> None:
+    """A CI system makes an empty variable of a setting that is missing, which is no answer either."""
+    desk.variables = VARIABLES | {missing: ""} if empty else {k: v for k, v in VARIABLES.items() if k != missing}
+    with pytest.raises(DeployError, match=rf"^{missing} is not set, and there is no terminal") as told:
+        desk.deploy()
+    assert "\n" not in str(told.value)
+    assert (desk.ran, desk.aws.asked) == ([], [])
+
+
+def test_the_terminal_is_asked_five_questions_and_enter_takes_what_is_offered(desk: Desk) -> None:
+    desk.answers = ["shop", "", "eu", "oncall@example.com", ""]
+    desk.deploy()
+    assert [offered for _, offered in desk.shown] == ["stripe-to-segment", "us-east-1", "us", "none", "send"]
+    assert desk.overrides == SET
+    assert "--confirm-changeset" in desk.ran[0]
+    assert desk.kept == {"stack": "shop", "region": "us-east-1", "parameters": SET}
+
+
+def test_what_was_answered_is_not_asked_again(desk: Desk) -> None:
+    desk.answers = ["shop", "", "eu", "oncall@example.com", ""]
+    desk.deploy()
+    desk.answers, desk.shown = [""], []
+    desk.deploy()
+    assert desk.shown == [("Name of the stack", "shop")]
+    assert desk.overrides == {"ProtectState": "true", **SET}
+    desk.variables, desk.answers = {"STACK": "shop"}, None
+    desk.deploy()
+    assert desk.overrides == {"ProtectState": "true", **SET}, "without a terminal the file answers too"
+
+
+def test_ask_asks_again_and_offers_the_former_answers(desk: Desk) -> None:
+    desk.answers = ["shop", "", "eu", "oncall@example.com", ""]
+    desk.deploy()
+    desk.variables, desk.again = {"STACK": "shop"}, True
+    desk.answers, desk.shown = ["eu-west-1", "", "none", "log"], []
+    desk.deploy()
+    assert [offered for _, offered in desk.shown] == ["us-east-1", "eu", "oncall@example.com", "send"]
+    assert desk.kept["region"] == "eu-west-1"
+    assert desk.kept["parameters"] == SET | {"AlarmEmail": "", "DeliveryMode": "log"}
+
+
+def test_an_answer_that_the_template_refuses_is_asked_for_again_with_the_templates_words(desk: Desk) -> None:
+    desk.answers = ["shop", "", "http://segment.example.com", "us", "oncall", "none", "never", "log"]
+    desk.deploy()
+    told = [text for text, _ in desk.shown if text.startswith("It ")]
+    assert [text.split(".")[0] for text in told] == [
+        "It must be an https address; plain http, which would show the write keys, only to this machine",
+        "It must be an email address",
+        "It must be one of send, log",
+    ]
+    assert desk.overrides == {"SegmentEndpoint": "https://api.segment.io", "AlarmEmail": "", "DeliveryMode": "log"}
+
+
+def test_enter_does_not_move_a_stack_from_one_region_of_segment_to_the_other(desk: Desk) -> None:
+    """On a second laptop, where no file answers, the template's default would have been offered: Segment in the US."""
+    desk.aws = CloudFormation("CREATE_COMPLETE", **SET, LogLevel="DEBUG")
+    desk.answers = ["shop", "", "", "", ""]
+    desk.deploy()
+    assert desk.overrides == SET | {"ProtectState": "true"}
+
+
+def test_other_parameters_come_from_a_variable_quoted_as_for_a_shell(desk: Desk) -> None:
+    renamed = '{"Order Completed": "Purchase"}'
+    desk.variables = VARIABLES | {
+        "PARAMETERS": f"DropEvents='Checkout Expired,Trial Ending Soon' RenameEvents='{renamed}'"
+    }
+    desk.deploy()
+    assert desk.overrides == SET | {"DropEvents": "Checkout Expired,Trial Ending Soon", "RenameEvents": renamed}
+
+
+def test_other_parameters_come_from_the_file_and_stay_there(desk: Desk) -> None:
+    write_answers(desk.folder / ".deploy/shop.toml", Answers("shop", "eu-central-1", SET | {"LogLevel": "DEBUG"}))
+    path = desk.folder / ".deploy/shop.toml"
+    path.write_text(path.read_text("utf-8") + "BatchSize = 50\n", "utf-8")
+    desk.variables = {"STACK": "shop"}
+    desk.deploy()
+    assert desk.overrides == SET | {"LogLevel": "DEBUG", "BatchSize": "50"}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"PARAMETERS": "LogLevl=DEBUG"}, "the template has no parameter LogLevl: is it LogLevel?"),
+        ({"PARAMETERS": "LogLevel=LOUD"}, "LogLevel must be one of DEBUG, INFO, WARNING, ERROR, not 'LOUD'"),
+        ({"PARAMETERS": "BatchSize=101"}, "BatchSize must be 1 to 100 events, not '101'"),
+        ({"PARAMETERS": "BatchSize=many"}, "BatchSize must be 1 to 100 events, not 'many'"),
+        ({"PARAMETERS": "DropEvents=Checkout Expired"}, "PARAMETERS takes Name=value, not 'Expired'"),
+        ({"PARAMETERS": "DropEvents='Checkout"}, "PARAMETERS cannot be read (No closing quotation)"),
+        ({"ALARM_EMAIL": "oncall"}, "ALARM_EMAIL must be an email address, not 'oncall'"),
+        ({"PARAMETERS": "ReconcileSchedule='rate(6 hour)'"}, "ReconcileSchedule must be rate(1 hour)"),
+        (
+            {"PARAMETERS": "ReconcileSchedule='rate(2 days)'"},
+            "ReconcileQuietHours must be more than the 48 hours of ReconcileSchedule",
+        ),
+        (
+            {"PARAMETERS": "DeliverReservedConcurrency=4"},
+            "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency",
+        ),
+        ({"STACK": "1shop"}, "STACK must be letters, digits and hyphens, and begin with a letter, not '1shop'"),
+        ({"STACK": "s" * (LONGEST_NAME + 1)}, "STACK must have at most 64 characters"),
+    ],
+)
+def test_what_cannot_work_is_told_before_aws_is_asked(desk: Desk, given: dict[str, str], told: str) -> None:
+    desk.variables = VARIABLES | given
+    with pytest.raises(DeployError) as refused:
+        desk.deploy()
+    assert str(refused.value).startswith(told)
+    assert (desk.ran, desk.aws.asked) == ([], [])
+
+
+def test_every_default_of_the_template_is_one_that_it_takes() -> None:
+    parameters = read_parameters(CHECKOUT / "template.yaml")
+    assert len(parameters) > 40
+    check({name: parameter.default for name, parameter in parameters.items()}, parameters)
+
+
+def test_settings_that_stand_where_they_stood_before_are_not_passed_over(desk: Desk) -> None:
+    samconfig = desk.folder / "samconfig.toml"
+    samconfig.write_text(samconfig.read_text("utf-8") + 'parameter_overrides = ["DeliveryMode=log"]\n', "utf-8")
+    desk.variables = VARIABLES
+    with pytest.raises(DeployError, match=r"move them to .deploy/<stack>.toml"):
+        desk.deploy()
+
+
+def test_a_file_that_is_no_toml_is_named(desk: Desk) -> None:
+    (desk.folder / ".deploy").mkdir()
+    (desk.folder / ".deploy/shop.toml").write_text("region = eu-central-1\n", "utf-8")
+    desk.variables = VARIABLES
+    with pytest.raises(DeployError, match=r"shop.toml is no TOML"):
+        desk.deploy()
+
+
+@given(st.dictionaries(st.sampled_from(["DropEvents", "RenameEvents"]), st.text()))
+def test_whatever_is_kept_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]) -> None:
+    path = tmp_path_factory.mktemp("kept") / "shop.toml"
+    write_answers(path, Answers("shop", "eu-central-1", texts))
+    assert read_answers(path) == Answers("shop", "eu-central-1", texts)
+
+
+# --- What is there already ---
+
+
+def test_the_state_is_protected_from_the_second_deployment_on(desk: Desk) -> None:
+    """A protected table cannot be rolled back: a first deployment that failed could not be repeated."""
+    desk.variables = VARIABLES
+    desk.deploy()
+    assert "ProtectState" not in desk.overrides
+    desk.deploy()
+    assert desk.overrides["ProtectState"] == "true"
+    desk.variables = VARIABLES | {"PARAMETERS": "ProtectState=false"}
+    desk.deploy()
+    assert desk.overrides["ProtectState"] == "false", "for who says so"
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"])
+def test_a_first_deployment_that_failed_is_repeated_with_the_same_command(
+    desk: Desk, status: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CloudFormation takes no update of such a stack, and sam tries one: the second deployment always failed."""
+    desk.aws, desk.variables = CloudFormation(status, **SET), VARIABLES
+    desk.deploy()
+    assert "delete_stack" in desk.aws.asked
+    assert "ProtectState" not in desk.overrides, "it is a first deployment again"
+    assert (
+        f"the first deployment of shop had failed ({status}): what was left of it is deleted" in capsys.readouterr().out
+    )
+
+
+def test_what_cannot_be_deleted_is_named(desk: Desk) -> None:
+    desk.aws, desk.variables = CloudFormation("ROLLBACK_FAILED"), VARIABLES
+    desk.aws.keeps = "StateTable"
+    with pytest.raises(DeployError, match=r"cannot be deleted \(StateTable: it is protected\)"):
+        desk.deploy()
+    assert desk.ran == []
+
+
+@pytest.mark.parametrize("status", ["", "REVIEW_IN_PROGRESS"])
+def test_a_stack_that_was_only_planned_is_a_new_one(desk: Desk, status: str) -> None:
+    desk.aws, desk.variables = CloudFormation(status), VARIABLES
+    desk.deploy()
+    assert "delete_stack" not in desk.aws.asked
+    assert "ProtectState" not in desk.overrides
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("CREATE_IN_PROGRESS", "shop is CREATE_IN_PROGRESS: wait until that is over"),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "wait until that is over"),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            "aws cloudformation continue-update-rollback --stack-name shop --region eu-central-1",
+        ),
+        ("DELETE_FAILED", "shop was being deleted, and could not be (EventsQueue: gone)"),
+    ],
+)
+def test_a_state_that_only_the_user_can_leave_is_one_line(desk: Desk, status: str, told: str) -> None:
+    desk.aws, desk.variables = CloudFormation(status), VARIABLES
+    desk.aws.operation("DELETE_IN_PROGRESS")
+    desk.aws.failed("EventsQueue", "gone", "DELETE_FAILED")
+    with pytest.raises(DeployError) as refused:
+        desk.deploy()
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert desk.ran == []
+
+
+@pytest.mark.parametrize(
+    "status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"]
+)
+def test_a_stack_that_stands_is_updated(desk: Desk, status: str) -> None:
+    desk.aws, desk.variables = CloudFormation(status), VARIABLES
+    desk.deploy()
+    assert len(desk.ran) == 1
+    assert desk.overrides["ProtectState"] == "true"
+
+
+def test_what_the_stack_goes_on_with_is_said(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """sam leaves a parameter that nobody names as it is, also where the template has a new default."""
+    desk.aws = CloudFormation("CREATE_COMPLETE", **SET, Tracing="Active", LogLevel="INFO", Gone="x")
+    desk.variables = VARIABLES
+    desk.deploy()
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("stays")]
+    assert said == ["stays as it is in the stack: Tracing = 'Active' (the template's default: 'PassThrough')"]
+
+
+# --- The end ---
+
+
+def test_the_reason_of_a_failure_is_the_first_one_of_this_deployment(desk: Desk) -> None:
+    def fails(aws: CloudFormation) -> int:
+        aws.status = "ROLLBACK_COMPLETE"
+        aws.operation("CREATE_IN_PROGRESS")
+        aws.failed("ReceiveRole", "not authorized to perform: iam:CreateRole")
+        aws.failed("StateTable", "Resource creation cancelled")
+        return 1
+
+    desk.variables, desk.sam = VARIABLES, fails
+    with pytest.raises(DeployError) as told:
+        desk.deploy()
+    reason = "ReceiveRole: not authorized to perform: iam:CreateRole"
+    assert str(told.value) == f"shop was not deployed ({reason}); remove the cause, and repeat the command"
+
+
+def test_a_failure_before_cloudformation_began_is_not_given_an_older_reason(desk: Desk) -> None:
+    desk.aws, desk.variables = CloudFormation("UPDATE_ROLLBACK_COMPLETE"), VARIABLES
+    desk.aws.operation("UPDATE_IN_PROGRESS", ago=3600)
+    desk.aws.failed("DeliverFunction", "of yesterday", "UPDATE_FAILED", ago=3500)
+    desk.sam = lambda _: 1
+    with pytest.raises(DeployError, match=r"was not deployed \(sam says why above\)"):
+        desk.deploy()
+
+
+def test_a_first_deployment_ends_with_the_outputs_and_what_comes_next(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.variables = VARIABLES | {"PARAMETERS": "ReconcileSchedule='rate(6 hours)'"}
+    desk.deploy()
+    said = capsys.readouterr().out
+    assert "WebhookUrl            https://abc.execute-api.eu-central-1.amazonaws.com/webhooks/stripe" in said
+    assert "AWS has written to oncall@example.com: confirm the subscription there" in said
+    assert "the alarm reconcile-stopped may ring" in said
+    assert "secret set segment_write_key" in said
+    assert "export STRIPE_TO_SEGMENT_STACK=shop AWS_DEFAULT_REGION=eu-central-1" in said
+    desk.deploy()
+    again = capsys.readouterr().out
+    assert "secret set" not in again
+    assert "confirm the subscription" not in again
+
+
+def test_a_change_set_that_is_declined_leaves_no_outputs(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    def declined(aws: CloudFormation) -> int:
+        aws.status = "REVIEW_IN_PROGRESS"
+        return 0
+
+    desk.variables, desk.sam = VARIABLES, declined
+    desk.deploy()
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing was deployed"
+
+
+def test_the_command_says_in_one_line_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert main([]) == 1
+    assert (
+        capsys.readouterr().err == "error: STACK is not set, and there is no terminal to ask at (Name of the stack)\n"
+    )
+
+
+def test_the_help_names_every_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert [name for name in [*VARIABLES, "PARAMETERS", "ASK"] if name not in said] == []
