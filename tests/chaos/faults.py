@@ -29,6 +29,8 @@ class Act(Enum):
     """It is carried out, and the answer comes when nobody waits for it any more."""
     SPLIT = auto()
     """Of several keys that it asks for, only every other is looked up; the others come back unprocessed."""
+    PART = auto()
+    """Every other of its calls is taken; the answer names the others, and says that there was an outage."""
     KILL = auto()
     """Whoever sent it is killed (-9) before it is read."""
     KILL_AFTER = auto()
@@ -123,6 +125,7 @@ SEGMENT = (
     *_refusals("batch", (429, ""), (500, ""), (503, ""), (401, "")),
     Fault("batch", "200 with a page in HTML", Act.REFUSE, 200, body=PORTAL),
     Fault("batch", "200 with an error in it", Act.REFUSE, 200, body='{"error": "internal error"}'),
+    Fault("batch", "200 that took half", Act.PART),
     Fault("batch", "answer breaks off", Act.HALVE),
     Fault("batch", "answer too late", Act.HOLD, weight=1),
     *_accidents("batch"),

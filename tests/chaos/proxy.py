@@ -137,6 +137,8 @@ class FaultyProxy(ServerThread):
             return _refusal(fault)
         if fault.act is Act.SPLIT:
             return await self._split(request, body)
+        if fault.act is Act.PART:
+            return await self._take_half(request, body)
         if fault.act in {Act.CUT, Act.KILL}:
             answer = Response(status_code=500)
         else:
@@ -167,6 +169,15 @@ class FaultyProxy(ServerThread):
         found["UnprocessedKeys"] = {table: wanted | {"Keys": wanted["Keys"][1::2]}}
         # Without the checksum of the whole answer, which is another's now.
         return JSONResponse(found, answer.status_code, {"content-type": "application/x-amz-json-1.0"})
+
+    async def _take_half(self, request: Request, body: bytes) -> Response:
+        envelope = json.loads(body)
+        calls = envelope["batch"]
+        if taken := calls[1::2]:
+            await self._pass_on(request, json.dumps(envelope | {"batch": taken}).encode())
+        # In Jitsu's words: https://github.com/jitsucom/bulker/blob/main/ingest/router_batch_handler.go
+        errors = [f"Message ID: {call['messageId']}: error# a1b2c3: producer error" for call in calls[::2]]
+        return JSONResponse({"ok": False, "receivedEvents": len(calls), "okEvents": len(taken), "errors": errors})
 
 
 def _keys_in(body: bytes) -> list[Any]:

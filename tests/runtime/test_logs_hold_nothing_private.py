@@ -184,7 +184,7 @@ def answers_of(world: World) -> Iterator[tuple[str, Callable[[], None], int, lis
         return lambda: setattr(world.segment, "answering", answer)
 
     page = f"<html>{world.marks.one('a page')}</html>".encode()
-    yield "HTML and 200", tell(say(200, page)), 0, []
+    yield "HTML and 200", tell(say(200, page)), 1, []
     yield "400", lambda: world.echo(400), 0, ["http_400"]
     yield "413", lambda: world.echo(413), 0, ["http_413"]
     yield "422 in JSON", tell(say(422, json.dumps({"message": world.marks.one("an answer")}).encode())), 0, ["http_422"]

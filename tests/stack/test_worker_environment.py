@@ -20,10 +20,11 @@ pytestmark = pytest.mark.stack
 
 FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
 PROBE = "import os\n\ndef handler(event, context):\n    return dict(os.environ)\n"
-# What an address alone would be good for, and a place of this machine's.
+# What an address alone would be good for, a place of this machine's, and the trace header, which the emulator has only
+# where tracing is on.
 MISSING = {
     *("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"),
-    *("AWS_ACCESS_KEY", "LD_LIBRARY_PATH", "PYTHONPATH"),
+    *("AWS_ACCESS_KEY", "LD_LIBRARY_PATH", "PYTHONPATH", "_X_AMZN_TRACE_ID"),
 }
 
 

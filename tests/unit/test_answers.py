@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.segment_side.answers import KNOWN, Verdict, classify, retry_after_seconds
+from stripe_to_segment.segment_side.answers import ERROR, KNOWN, NOT_OK, PAGE, Verdict, classify, retry_after_seconds
 
 NOW = datetime(2026, 11, 18, 12, 0, 0, tzinfo=UTC)
 
-RETRY = {408, 410, 429, 460} | set(range(500, 600)) - {501, 505}
-MISCONFIGURED = {401, 403, 404, 405} | set(range(300, 400))
+RETRY = {408, 410, 421, 425, 429, 460} | set(range(500, 600)) - {501, 505}
+MISCONFIGURED = {401, 402, 403, 404, 405} | set(range(300, 400))
 
 
 def verdict_on(status: int, body: bytes = b"") -> Verdict:
@@ -82,6 +82,55 @@ def test_a_200_that_says_it_is_not_ok_is_a_refusal(status: int, body: bytes, det
     assert (answer.verdict, answer.reason, answer.detail) == (Verdict.REFUSED, "not_ok", detail)
 
 
+def of_jitsu(*errors: str) -> bytes:
+    """https://github.com/jitsucom/bulker/blob/main/ingest/router_batch_handler.go"""
+    return json.dumps({"ok": False, "receivedEvents": 3, "okEvents": 3 - len(errors), "errors": errors}).encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "reason", "detail"),
+    [
+        ("error# x7Gq: producer error", Verdict.RETRY, "error_answer", "producer_error"),
+        (
+            "quota exceeded: billing quota exceeded, event throttled",
+            Verdict.MISCONFIGURED,
+            "error_answer",
+            "quota_exceeded",
+        ),
+        ("no destinations found for stream: clx1", Verdict.MISCONFIGURED, "error_answer", "no_destinations"),
+        ("event error: unknown event type", Verdict.REFUSED, "not_ok", "invalid_event"),
+        ("event error: name 'quota exceeded'", Verdict.REFUSED, "not_ok", "invalid_event"),
+        ("something new", Verdict.REFUSED, "not_ok", "the answer says it is not ok"),
+    ],
+)
+def test_a_partial_answer_names_who_was_not_taken_and_why(
+    said: str, verdict: Verdict, reason: str, detail: str
+) -> None:
+    """An outage of Jitsu's queue, answered with 200, sent events to the dead-letter queue, and halving the batch sent
+    the good ones again and again."""
+    answer = classify(200, of_jitsu(f"Message ID: b: {said}"), None, NOW, ["a", "b", "c"])
+    assert answer.verdict is Verdict.ACCEPTED
+    ((message_id, named),) = answer.named.items()
+    assert (message_id, named.verdict, named.reason, named.detail) == ("b", verdict, reason, detail)
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        ["Message ID: d: event error: x"],
+        ["Message ID: b: event error: x", "and more"],
+        ["b: event error: x"],
+        [],
+        [7],
+    ],
+    ids=["another's", "half of them", "no such words", "none", "no text"],
+)
+def test_an_answer_that_does_not_name_our_calls_is_about_all_of_them(errors: list[object]) -> None:
+    body = json.dumps({"ok": False, "errors": errors}).encode()
+    answer = classify(200, body, None, NOW, ["a", "b", "c"])
+    assert (answer.verdict, answer.reason, answer.named) == (Verdict.REFUSED, "not_ok", {})
+
+
 @pytest.mark.parametrize(
     "body",
     [b"<html>thanks</html>", b"\xef\xbb\xbf\r\n  <!DOCTYPE html><title>Wi-Fi</title>", b"<?xml version='1.0'?><no/>"],
@@ -110,6 +159,14 @@ def test_an_error_that_is_none_or_stands_beside_success_is_a_yes(said: dict[str,
 def test_a_rejected_key_waits_and_says_so() -> None:
     answer = classify(401, b'{"message":"Invalid write key"}', None, NOW)
     assert (answer.reason, answer.detail) == ("http_401", "the write key was rejected")
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(402, Verdict.MISCONFIGURED), (421, Verdict.RETRY), (425, Verdict.RETRY)]
+)
+def test_a_plan_used_up_and_a_connection_that_asks_for_another_try_lose_nothing(status: int, verdict: Verdict) -> None:
+    """These were dead letters, although the same call is taken later."""
+    assert verdict_on(status) is verdict
 
 
 def test_a_redirect_asks_for_the_final_address() -> None:
@@ -212,5 +269,5 @@ def test_whatever_is_answered_it_is_classified(status: int, body: bytes, retry_a
     st.sampled_from(range(200, 600)),
 )
 def test_whatever_is_answered_only_words_of_this_package_are_kept(body: bytes, status: int) -> None:
-    nothing_said = classify(status, b'{"ok":false}' if status < 300 else b"", None, NOW).detail
-    assert classify(status, body, None, NOW).detail in {"", nothing_said, *KNOWN.values()}
+    nothing_said = classify(status, b"", None, NOW).detail
+    assert classify(status, body, None, NOW).detail in {nothing_said, NOT_OK, PAGE, ERROR, *KNOWN.values()}

@@ -439,6 +439,22 @@ def test_a_whole_answer_may_come_in_any_form(endpoint: Endpoint, client: Segment
     assert one(client).verdict is Verdict.ACCEPTED
 
 
+def test_of_a_batch_that_was_taken_in_part_nothing_is_sent_twice(session: requests.Session) -> None:
+    """Halving the batch sent its good calls again, up to seven times, and Jitsu drops no repeats by itself."""
+    calls = [a_call(number) for number in range(100)]
+    bad, away = calls[7].message_id, calls[50].message_id
+    with Endpoint() as endpoint:
+        errors = [f"Message ID: {bad}: event error: x", f"Message ID: {away}: error# 1a: producer error"]
+        endpoint.answering = say(200, json.dumps({"ok": False, "okEvents": 98, "errors": errors}).encode())
+        answers = SegmentClient(session, endpoint.url, "key").send(calls, lambda: 60)
+        assert len(endpoint.requests) == 1
+    assert answers[bad].verdict is Verdict.REFUSED
+    assert answers[away].verdict is Verdict.RETRY
+    others = [answer for message_id, answer in answers.items() if message_id not in {bad, away}]
+    assert len(others) == 98
+    assert {answer.verdict for answer in others} == {Verdict.ACCEPTED}
+
+
 def test_an_answer_without_end_is_given_up(endpoint: Endpoint, client: SegmentClient) -> None:
     def gush(connection: socket.socket) -> None:
         while True:

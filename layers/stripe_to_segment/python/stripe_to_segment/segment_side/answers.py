@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import codecs
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 __all__ = ["Answer", "Verdict", "classify", "retry_after_seconds"]
 
 # Segment's own libraries retry these: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#errors
-RETRYABLE = frozenset({408, 410, 429, 460})
+# 421 and 425 are about the connection, and ask for another try:
+# https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20 and https://www.rfc-editor.org/rfc/rfc8470#section-5.2
+RETRYABLE = frozenset({408, 410, 421, 425, 429, 460})
 PERMANENT_5XX = frozenset({501, 505})
 # Never about a call: the key is wrong, or the address, or a proxy stands there whose backend is away.
-SETTINGS = dict.fromkeys((401, 403), "the write key was rejected") | dict.fromkeys(
-    (404, 405), "nothing takes /v1/batch there; SEGMENT_ENDPOINT must be the address where it is"
+SETTINGS = (
+    dict.fromkeys((401, 403), "the write key was rejected")
+    | dict.fromkeys((404, 405), "nothing takes /v1/batch there; SEGMENT_ENDPOINT must be the address where it is")
+    | {402: "the endpoint's plan does not cover more events; its account needs a larger one"}
 )
 # The fixed messages by which endpoints say why, in lower case, and the code that is kept of each.
 # https://github.com/rudderlabs/rudder-server/blob/master/gateway/response/response.go
@@ -36,6 +45,11 @@ KNOWN = {
     "quota exceeded": "quota_exceeded",
     "producer error": "producer_error",
 }
+# Jitsu takes the good events of a batch, answers 200, and says of each bad one what this reads.
+NAMED = re.compile(r"Message ID: (?P<message_id>\S+): (?P<said>.*)", re.DOTALL)
+NOT_OK = "the answer says it is not ok"
+PAGE = "a page in HTML; SEGMENT_ENDPOINT must be the address of the API, and no proxy may answer in its place"
+ERROR = "the answer has an error in it, and does not say that it is ok"
 RETRY_AFTER_CAP = 300
 SERVER_ERROR = 500
 
@@ -50,11 +64,23 @@ class Verdict(StrEnum):
     UNWANTED = "unwanted"
 
 
+# What such a code means where the status is 200: an outage or a setting. The others are about the event.
+MEANING = {
+    "rate_limited": Verdict.RETRY,
+    "producer_error": Verdict.RETRY,
+    "quota_exceeded": Verdict.MISCONFIGURED,
+    "no_destinations": Verdict.MISCONFIGURED,
+    "source_disabled": Verdict.MISCONFIGURED,
+    "source_not_found": Verdict.MISCONFIGURED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A verdict, when to come again (seconds), and why: a code in `reason`, and what more is known in `detail`.
 
-    `tries` says how often in a row anybody was told such, where that is known.
+    `tries` says how often in a row anybody was told such, where that is known. `named` has the calls of which the
+    endpoint says something else, by messageId.
     """
 
     verdict: Verdict
@@ -62,19 +88,19 @@ class Answer:
     detail: str = ""
     retry_after: int | None = None
     tries: int | None = None
+    named: Mapping[str, Answer] = field(default_factory=dict)
 
 
-def classify(status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
-    """Classify a complete answer; `now` is only for a `Retry-After` given as a date.
+def classify(
+    status: int, body: bytes, retry_after: str | None, now: datetime, message_ids: Collection[str] = ()
+) -> Answer:
+    """Classify a complete answer to the calls with these messageIds; `now` is only for a `Retry-After` that is a date.
 
     Nothing of the answer's text is kept: an endpoint may quote the event, and what is kept reaches logs.
     """
-    wait = retry_after_seconds(retry_after, now)
-    known = _known(body)
     if 200 <= status < 300:  # noqa: PLR2004 - the 2xx range
-        if _says_no(body):
-            return Answer(Verdict.REFUSED, "not_ok", known or "the answer says it is not ok")
-        return _no_delivery(body, known) or Answer(Verdict.ACCEPTED)
+        return _of_success(body, message_ids)
+    wait, known = retry_after_seconds(retry_after, now), _known(body)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx range
         # Following it would hand the write key to whoever is named there.
         return Answer(Verdict.MISCONFIGURED, f"http_{status}", "a redirect; SEGMENT_ENDPOINT must be the final address")
@@ -101,24 +127,47 @@ def retry_after_seconds(value: str | None, now: datetime) -> int | None:
     return int(min(max(seconds, 0), RETRY_AFTER_CAP))
 
 
-def _says_no(body: bytes) -> bool:
-    """Jitsu answers 200 with `ok: false`, others with `success: false`; RudderStack's plain `ok` is a yes."""
-    answer = _json(body)
-    return isinstance(answer, dict) and (answer.get("success") is False or answer.get("ok") is False)
+def _of_success(body: bytes, message_ids: Collection[str]) -> Answer:
+    """What a 2xx means, which may have taken nothing.
 
-
-def _no_delivery(body: bytes, known: str) -> Answer | None:
-    """A 2xx that took nothing: another server's page, as of a captive portal, or an error without a word of success."""
+    Jitsu answers with `ok: false`, others with `success: false`; RudderStack's plain `ok` is a yes. A page is another
+    server's, as a captive portal's. An error without a word of success is none.
+    """
     if body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
-        page = "a page in HTML; SEGMENT_ENDPOINT must be the address of the API, and no proxy may answer in its place"
-        return Answer(Verdict.MISCONFIGURED, "html_answer", page)
+        return Answer(Verdict.MISCONFIGURED, "html_answer", PAGE)
     answer = _json(body)
-    if not isinstance(answer, dict) or answer.get("success") is True or answer.get("ok") is True:
-        return None
-    if answer.get("error") or answer.get("errors"):
-        said = known or "the answer has an error in it, and does not say that it is ok"
-        return Answer(Verdict.MISCONFIGURED, "error_answer", said)
-    return None
+    if not isinstance(answer, dict):
+        return Answer(Verdict.ACCEPTED)
+    if answer.get("success") is False or answer.get("ok") is False:
+        named = _named(answer.get("errors"))
+        whole = bool(named) and named.keys() <= {*message_ids}
+        return Answer(Verdict.ACCEPTED, named=named) if whole else _not_ok(_known(body))
+    succeeded = answer.get("success") is True or answer.get("ok") is True
+    if not succeeded and (answer.get("error") or answer.get("errors")):
+        return Answer(Verdict.MISCONFIGURED, "error_answer", _known(body) or ERROR)
+    return Answer(Verdict.ACCEPTED)
+
+
+def _not_ok(code: str) -> Answer:
+    if code in MEANING:
+        return Answer(MEANING[code], "error_answer", code)
+    return Answer(Verdict.REFUSED, "not_ok", code or NOT_OK)
+
+
+def _named(errors: object) -> dict[str, Answer]:
+    """What these errors say of single calls, by messageId; empty where one of them names none."""
+    if not isinstance(errors, list):
+        return {}
+    found = [NAMED.fullmatch(each) if isinstance(each, str) else None for each in errors]
+    # The message stands at the beginning; behind it the event may be quoted.
+    named = {each["message_id"]: _not_ok(_begins_with(each["said"])) for each in found if each}
+    return {} if None in found else named
+
+
+def _begins_with(said: str) -> str:
+    """The code of the fixed message that a text begins with, be it behind Jitsu's number of the error."""
+    message = re.sub(r"^error# \w+: ", "", said).lower()
+    return next((code for fixed, code in KNOWN.items() if message.startswith(fixed)), "")
 
 
 def _known(body: bytes) -> str:

@@ -15,7 +15,7 @@ from stripe_to_segment.segment_side.answers import Answer, Verdict, classify
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from stripe_to_segment.segment_side.calls import Call
 
@@ -62,6 +62,7 @@ class SegmentClient:
         """Send all calls and give each call's answer by messageId.
 
         A request that is refused for good is halved until the one bad call stands alone, so the others still arrive.
+        Where the endpoint names the bad ones, it has taken the others, and nothing is sent again.
         Told to slow down, or not let in, the rest does not even knock.
         """
         answers: dict[str, Answer] = {}
@@ -81,9 +82,11 @@ class SegmentClient:
                 middle = len(batch) // 2
                 waiting += [batch[middle:], batch[:middle]]
                 continue
-            answers.update((call.message_id, answer) for call in batch)
-            if answer.verdict is Verdict.MISCONFIGURED or answer.reason == "http_429":
-                answers.update((call.message_id, answer) for left in waiting for call in left)
+            given = {call.message_id: answer.named.get(call.message_id, answer) for call in batch}
+            answers |= given
+            stop = next((each for each in given.values() if _asks_to_stop(each)), None)
+            if stop:
+                answers.update((call.message_id, stop) for left in waiting for call in left)
                 break
         return answers
 
@@ -100,20 +103,21 @@ class SegmentClient:
         sent_at = now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
         envelope = json.dumps({"sentAt": sent_at, "writeKey": self.write_key})
         body = b'{"batch":[' + b",".join(call.encoded for call in batch) + b"]," + envelope[1:].encode()
+        ids = [call.message_id for call in batch]
         try:
             try:
-                return self._exchange(body, limit, now)
+                return self._exchange(body, ids, limit, now)
             except requests.ConnectionError as error:
                 if not _was_cut(error):
                     raise
                 # A kept connection may have died since, at the endpoint or at a NAT on the way, which says nothing of
                 # the endpoint. The repeat is the same to the byte, so who took the first one drops the second.
-                return self._exchange(body, limit, now)
+                return self._exchange(body, ids, limit, now)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way, these calls wait and the rest goes on
             # The error's text may hold the address with credentials in it; its kind is enough.
             return Answer(Verdict.RETRY, "no_answer", type(error).__name__)
 
-    def _exchange(self, body: bytes, limit: float, now: datetime) -> Answer:
+    def _exchange(self, body: bytes, ids: Collection[str], limit: float, now: datetime) -> Answer:
         with self.session.post(
             f"{self.endpoint}/v1/batch",
             data=body,
@@ -134,7 +138,12 @@ class SegmentClient:
                 return ENDLESS
             if not content and _breaks_off(response):
                 return BROKEN_OFF
-            return classify(response.status_code, content, response.headers.get("Retry-After"), now)
+            return classify(response.status_code, content, response.headers.get("Retry-After"), now, ids)
+
+
+def _asks_to_stop(answer: Answer) -> bool:
+    """Whether what is left would be answered alike."""
+    return answer.verdict is Verdict.MISCONFIGURED or answer.reason == "http_429"
 
 
 def _was_cut(error: requests.ConnectionError) -> bool:
