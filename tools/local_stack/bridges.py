@@ -26,7 +26,8 @@ _INTEGRATION_TARGET = re.compile(r"functions/\$\{(\w+)(?:\.Arn)?\}/invocations")
 VERSION_STAGE = "secretsmanager:VersionStage"
 ALIAS = "live"
 TASK_ROOT = "/var/task"
-# What the emulator sets by itself, each as it is there: credentials, names, places, and a trace header where `Tracing` is on.
+# What the emulator sets by itself, each as it is there: credentials, names, places, and where `Tracing` is on a trace
+# header.
 OF_THE_EMULATOR = frozenset(
     {
         *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
