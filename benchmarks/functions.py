@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from stripe_to_segment.memory import Store
+    from stripe_to_segment.state.store import Store
 
 __all__ = [
     "SIGNING_SECRET",

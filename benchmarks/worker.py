@@ -20,13 +20,13 @@ from benchmarks.peers import naive_handler, queue_and_flush, signature, sync_cal
 from benchmarks.receiver import receiving
 from benchmarks.table import CountingTable
 from benchmarks.workload import SAMPLES, customers_events, event_texts, large_event, sqs_batch
-from stripe_to_segment.delivery import Delivery
-from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.record import Record
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.segment_side.client import batches
 from stripe_to_segment.settings import Settings
-from stripe_to_segment.store import DynamoStore
-from stripe_to_segment.verdicts import Record
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.delivery import Delivery
-from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.record import Fate, Record
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.verdicts import Fate, Record
+from stripe_to_segment.state.store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from stripe_to_segment.composing import Enrich
+    from stripe_to_segment.mapping.compose import Enrich
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from tools.inputs import Input

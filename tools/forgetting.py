@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.person import user_digest
-from stripe_to_segment.profile import Profile
+from stripe_to_segment.state.person import user_digest
+from stripe_to_segment.state.profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from stripe_to_segment.encoding import Kept
-    from stripe_to_segment.person import Person
-    from stripe_to_segment.store import DynamoStore
+    from stripe_to_segment.state.dynamodb import DynamoStore
+    from stripe_to_segment.state.encoding import Kept
+    from stripe_to_segment.state.person import Person
 
 __all__ = ["Found", "Who", "erase", "find"]
 

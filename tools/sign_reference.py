@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import typer
 
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.references import signed_reference
+from stripe_to_segment.mapping.references import signed_reference
 from tools.inputs import STDIN
 from tools.stack_access import stop
 from tools.stack_options import StackChoice, on_a_stack

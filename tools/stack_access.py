@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
 from stripe_to_segment.secrets import KeysReader, read_signing_secrets
 from stripe_to_segment.settings import settings_from
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
 from tools.local_stack.deployment import client_maker
 from tools.local_stack.emulator import Access
 from tools.secret.document import StackSecret

@@ -10,21 +10,21 @@ from typing import Any
 
 from enrich import enrich
 from stripe_to_segment import aws
-from stripe_to_segment.circuit import Breaker
-from stripe_to_segment.delivery import Delivery
+from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.circuit_breaker import Breaker
+from stripe_to_segment.delivery.queues import Queues, records_of
+from stripe_to_segment.delivery.record import Fate, Verdicts
+from stripe_to_segment.delivery.report import report, summary
+from stripe_to_segment.delivery.retry_delay import delay, given_up
+from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import logger, observed
-from stripe_to_segment.queueing import Queues, records_of
-from stripe_to_segment.reporting import report, summary
-from stripe_to_segment.retrying import delay, given_up
 from stripe_to_segment.secrets import KeysReader, SecretSource
 from stripe_to_segment.segment_side.patience import patient_session
-from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader, usable_key
-from stripe_to_segment.verdicts import Fate, Verdicts
 
 # What is hopeless comes again where it could not be put away.
 COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}

@@ -9,14 +9,14 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment import aws
-from stripe_to_segment.circuit import circuit_name
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import about, count, logger, observed
 from stripe_to_segment.reconciling import Reconciliation, window
 from stripe_to_segment.secrets import KeysReader, SecretSource
 from stripe_to_segment.settings import settings_from_environment
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.circuit import circuit_name
+from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeEvents, is_live, usable_key
 from stripe_to_segment.stripe_side.event import scope_of
 

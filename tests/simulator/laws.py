@@ -13,11 +13,11 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.delivery import Delivery
-from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.record import Fate, Record
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.settings import settings_from
-from stripe_to_segment.verdicts import Fate, Record
+from stripe_to_segment.state.store import MemoryStore
 from tests.simulator.worth import in_major, month_of
 
 if TYPE_CHECKING:

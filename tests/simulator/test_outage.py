@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.circuit import Breaker
-from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.delivery.circuit_breaker import Breaker
 from stripe_to_segment.observability import logger
+from stripe_to_segment.state.store import MemoryStore
 from tests.simulator.queue_in_time import Clock, Endpoint, Queue, Says
 from tests.unit.edges import FUNCTIONS, REGION, SecretsManager, load_function, speaking
 from tests.unit.shapes import NOW, a_customer, an_event, an_invoice

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery import Delivery
+from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.record import Fate, Record
 from stripe_to_segment.errors import StoreUnavailableError
-from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.verdicts import Fate, Record
+from stripe_to_segment.state.store import MemoryStore
 from tests.chaos.verdict import of_customers
 from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours, replayed
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from stripe_to_segment.memory import Learnt
-    from stripe_to_segment.profile import Profile, Receipt
     from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.state.profile import Profile, Receipt
+    from stripe_to_segment.state.store import Learnt
     from tests.simulator.history import History
 
 __all__ = ["DOWN", "faults_of_one_wording", "through_lost_records", "through_outages", "through_refusals"]

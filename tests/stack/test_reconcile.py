@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
 from tests.unit.stripe_list import KEY
 from tools.cli import app
 from tools.local_stack import Secret

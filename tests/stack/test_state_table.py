@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
 from tests.unit.test_persons import (
     test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_before,
     test_a_record_that_is_about_to_be_written_is_marked_too,

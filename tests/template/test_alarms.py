@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.identity import Rung
-from stripe_to_segment.reporting import METRIC_OF
+from stripe_to_segment.delivery.report import METRIC_OF
+from stripe_to_segment.mapping.identity import Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stripe_to_segment.reporting import KEY_REASONS
+from stripe_to_segment.delivery.report import KEY_REASONS
 from stripe_to_segment.segment_side.answers import KNOWN
 from tests.template.test_alarms import NAMES, dashboard, emitted
 

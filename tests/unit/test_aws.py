@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from stripe_to_segment.aws import PATIENCE, client
 from stripe_to_segment.errors import StoreUnavailableError
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
 from tests.unit.edges import REGION, TABLE
 
 if TYPE_CHECKING:

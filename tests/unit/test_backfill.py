@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, refusal
 from tests.unit.shapes import DAY, a_customer, an_event

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.circuit import FAILURES, PROBE_SECONDS, Breaker, Pause
+from stripe_to_segment.delivery.circuit_breaker import PROBE_SECONDS, Breaker, Pause
 from stripe_to_segment.errors import StoreUnavailableError
-from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Answer, Verdict
+from stripe_to_segment.state.circuit import FAILURES
+from stripe_to_segment.state.store import MemoryStore
 from tests.unit.edges import speaking
 from tests.unit.shapes import NOW
 

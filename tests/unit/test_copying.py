@@ -9,7 +9,7 @@ import pytest
 
 from stripe_to_segment.copying import copied
 from stripe_to_segment.mapping.facts import Known
-from stripe_to_segment.profile import Profile
+from stripe_to_segment.state.profile import Profile
 
 
 @pytest.mark.parametrize("value", [Profile("own:live:cus_1", user_id="u"), Known(Profile("own:live:cus_1"))])

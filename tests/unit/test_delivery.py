@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.circuit import Pause
+from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
-from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.state.store import MemoryStore
 from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import ACCEPTED, World, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from stripe_to_segment.memory import Learnt, Memory
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Learnt, Memory
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
 DOWN = Answer(Verdict.RETRY, "http_503")

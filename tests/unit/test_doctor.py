@@ -11,11 +11,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
-from stripe_to_segment.circuit import Circuit, circuit_name
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.receiving import examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
+from stripe_to_segment.state.circuit import Circuit, circuit_name
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, Endpoint, HttpRequest, a_signing_secret, refusal, say
 from tests.unit.log_groups import CloudWatch, Logs

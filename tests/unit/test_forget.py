@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.errors import StoreConflictError
-from stripe_to_segment.identity import profile_key
-from stripe_to_segment.memory import MemoryStore
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.mapping.identity import profile_key
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.store import MemoryStore
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE
 from tests.unit.shapes import NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.delivery import Delivery
-from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.report import report
 from stripe_to_segment.observability import observed
-from stripe_to_segment.reporting import report
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.settings import Settings
-from stripe_to_segment.verdicts import Fate, Record, Verdicts
+from stripe_to_segment.state.store import MemoryStore
 from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function, speaking
 from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_item
 from tools.samples import api_gateway_request

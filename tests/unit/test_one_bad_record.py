@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.encoding import FORMAT
-from stripe_to_segment.store import DynamoStore
-from stripe_to_segment.verdicts import Fate
+from stripe_to_segment.delivery.record import Fate
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.encoding import FORMAT
 from tests.unit.edges import TABLE, state_table
 from tests.unit.shapes import a_customer, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
@@ -17,7 +17,7 @@ from tests.unit.worlds import World, names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_to_segment.verdicts import Verdicts
+    from stripe_to_segment.delivery.record import Verdicts
 
 DEEP = "@deep"
 LONG = "x" * 3000

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.identity import profile_key
-from stripe_to_segment.profile import LEDGER_DAYS
-from stripe_to_segment.recalling import recall
+from stripe_to_segment.delivery.load import recall
+from stripe_to_segment.mapping.identity import profile_key
+from stripe_to_segment.state.profile import LEDGER_DAYS
 from tests.simulator import laws, weather
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import World

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripe_to_segment.memory import OPT_OUT, Learnt, MemoryStore
-from stripe_to_segment.person import MOST_RECORDS, Person
-from stripe_to_segment.profile import Profile
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.person import MOST_RECORDS, Person
+from stripe_to_segment.state.profile import Profile
+from stripe_to_segment.state.store import OPT_OUT, Learnt, MemoryStore
 from stripe_to_segment.stripe_side.event import StripeEvent
 from tests.unit.edges import TABLE, state_table
 from tests.unit.shapes import DAY, NOW, a_charge, a_customer, a_session, an_event, an_invoice

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.queueing import Queues
+from stripe_to_segment.delivery.queues import Queues
+from stripe_to_segment.delivery.record import Fate, Record, Verdicts
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
-from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.edges import Spoken, Sqs, speaking
 from tests.unit.shapes import a_customer, an_event
 

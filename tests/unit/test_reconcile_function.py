@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.segment_side.answers import Answer, Verdict
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.dynamodb import DynamoStore
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, Spoken, load_function, refusal, speaking
 from tests.unit.shapes import DAY, a_customer, an_event

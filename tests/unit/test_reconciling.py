@@ -13,9 +13,9 @@ from stripe_to_segment import reconciling
 from stripe_to_segment.enqueuing import Enqueued, enqueue
 from stripe_to_segment.errors import ConfigurationError, QueueUnavailableError, StripeUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.memory import MemoryStore
 from stripe_to_segment.reconciling import SLICE, STRIPE_KEEPS_SECONDS, Reconciliation, missing, raw, window
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_api import StripeEvents
 from stripe_to_segment.stripe_side.event import event_from, parse_event
 from tests.unit.edges import TABLE, state_table
@@ -27,7 +27,7 @@ from tools.samples import samples
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stripe_to_segment.memory import Store
+    from stripe_to_segment.state.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 SAMPLES = sorted((event_from(sample.event) for sample in samples()), key=lambda event: event.created)

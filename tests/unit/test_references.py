@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.references import MAX_REFERENCE, signed_reference, user_of
+from stripe_to_segment.mapping.references import MAX_REFERENCE, signed_reference, user_of
 from tests.unit.shapes import NOW, a_customer, a_session, a_subscription, an_event
 from tests.unit.worlds import World
 from tools.cli import app

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.report import report, summary
 from stripe_to_segment.observability import observed
-from stripe_to_segment.reporting import report, summary
-from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.edges import Spoken, speaking
 from tests.unit.shapes import NOW, a_customer, an_event
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.retrying import GIVE_UP_SECONDS, delay, given_up
+from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.retry_delay import GIVE_UP_SECONDS, delay, given_up
 from stripe_to_segment.settings import Settings
-from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.shapes import DAY, NOW
 
 HOUR = 3600

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.secrets import Keys, SecretSource, read_keys
 from stripe_to_segment.segment_side.answers import Verdict
-from stripe_to_segment.sending import sender
 from stripe_to_segment.settings import settings_from
 from tests.unit.edges import Endpoint, Spoken, a_call, a_signing_secret, speaking
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
-from stripe_to_segment.identity import profile_key
-from stripe_to_segment.memory import Learnt, MemoryStore
-from stripe_to_segment.packing import WORDS, packed_ledger, unpacked_ledger
-from stripe_to_segment.profile import UNSURE, Claim, Profile, Receipt, SubscriptionRecord
-from stripe_to_segment.store import DynamoStore
+from stripe_to_segment.mapping.identity import profile_key
+from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.packing import WORDS, packed_ledger, unpacked_ledger
+from stripe_to_segment.state.profile import UNSURE, Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.state.store import Learnt, MemoryStore
 from tests.unit.edges import TABLE, Faulty, refusal, state_table
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
@@ -169,7 +169,7 @@ def test_a_receipt_once_known_is_not_asked_for_again(table: Any) -> None:
 
 def test_more_receipts_than_are_kept_in_memory_are_all_told(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read one after the other, each drove out one that had been asked for, whose events were then sent again."""
-    monkeypatch.setattr("stripe_to_segment.store.RECEIPTS", 5)
+    monkeypatch.setattr("stripe_to_segment.state.dynamodb.RECEIPTS", 5)
     names = [f"delivery_{number}" for number in range(8)]
     store = DynamoStore(table, TABLE)
     for name in names:
@@ -181,7 +181,7 @@ def test_more_receipts_than_are_kept_in_memory_are_all_told(table: Any, monkeypa
 def test_of_the_receipts_of_a_busy_day_only_the_latest_are_kept_in_memory(
     table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripe_to_segment.store.RECEIPTS", 5)
+    monkeypatch.setattr("stripe_to_segment.state.dynamodb.RECEIPTS", 5)
     store = DynamoStore(table, TABLE)
     for number in range(6):
         store.put_receipt(f"delivery_{number}", Receipt(), NOW)

@@ -11,11 +11,11 @@ import stripe
 
 from stripe_to_segment import stripe_api
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.lookups import Lookup
 from stripe_to_segment.observability import metrics
 from stripe_to_segment.secrets import Keys
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_api import StripeReader, usable_key
+from stripe_to_segment.stripe_side.lookup import Lookup
 from tests.unit.edges import Endpoint, say, speaking
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event
 from tests.unit.worlds import World

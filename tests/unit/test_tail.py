@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.report import report
 from stripe_to_segment.observability import logger
-from stripe_to_segment.reporting import report
-from stripe_to_segment.verdicts import Fate, Record, Verdicts
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import speaking
 from tests.unit.log_groups import Logs

@@ -6,20 +6,20 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.delivery import Delivery
-from stripe_to_segment.memory import MemoryStore
+from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.record import Record
 from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.settings import Settings, settings_from
-from stripe_to_segment.verdicts import Record
+from stripe_to_segment.state.store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stripe_to_segment.delivery import Gate, Reader
-    from stripe_to_segment.memory import Store
+    from stripe_to_segment.delivery.batch import Gate, Reader
+    from stripe_to_segment.delivery.record import Verdicts
     from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.state.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.verdicts import Verdicts
 
 from tests.unit.shapes import NOW
 from tools.plan import violations

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.circuit import circuit_name
+from stripe_to_segment.state.circuit import circuit_name
 from tools.doctor.check import bad, good, unknown
 from tools.moments import iso
 

@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.circuit import circuit_name
+from stripe_to_segment.state.circuit import circuit_name
 from tools.doctor.check import bad, good, unknown
 from tools.samples import body_of
 from tools.send import UnreachableError, send

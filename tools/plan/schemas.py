@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.identity import Rung
+from stripe_to_segment.mapping.identity import Rung
 from stripe_to_segment.mapping.properties import Kind, Property
 from tools.plan.declarations import ADDRESS, PRODUCT
 

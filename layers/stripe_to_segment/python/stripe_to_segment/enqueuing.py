@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.delivery.queues import ENTRIES
 from stripe_to_segment.errors import code_of
-from stripe_to_segment.queueing import ENTRIES
 from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:

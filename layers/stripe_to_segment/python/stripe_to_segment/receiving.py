@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError, ThinEventError
+from stripe_to_segment.mapping.translate import refusal
 from stripe_to_segment.stripe_side.event import parse_event
 from stripe_to_segment.stripe_side.signature import verify
-from stripe_to_segment.translation import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,27 +9,27 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.delivery.load import keys_of, known_to, recall
+from stripe_to_segment.delivery.persons import Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError
-from stripe_to_segment.identity import profile_key, stated_by
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.persons import Persons
-from stripe_to_segment.recalling import keys_of, known_to, recall
+from stripe_to_segment.mapping.identity import profile_key, stated_by
+from stripe_to_segment.mapping.translate import event_mark, refusal, translate
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_side.event import event_from
-from stripe_to_segment.translation import event_mark, refusal, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Protocol
 
     from stripe_to_segment.enqueuing import Enqueued
-    from stripe_to_segment.identity import Stated
-    from stripe_to_segment.memory import Memory, Store
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.mapping.identity import Stated
+    from stripe_to_segment.mapping.translate import Translation
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.translation import Translation
 
     class Lister(Protocol):
         """Gives the events created within some seconds, or None where they are more than `most`."""

@@ -18,10 +18,10 @@ from stripe_to_segment.stripe_side.event import decoded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from stripe_to_segment.lookups import Lookup
     from stripe_to_segment.secrets import Keys
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.lookup import Lookup
 
 __all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_client", "usable_key"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.identity import SILENT
+from stripe_to_segment.mapping.identity import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from stripe_to_segment.identity import Stated
+    from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.mapping.tracking import Event
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.price import Price
 

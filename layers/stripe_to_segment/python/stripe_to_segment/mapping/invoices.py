@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import AfterTrial, Currency, InvoiceId, Revenue, Total
-    from stripe_to_segment.profile import SubscriptionRecord
+    from stripe_to_segment.state.profile import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.lines import Line

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [

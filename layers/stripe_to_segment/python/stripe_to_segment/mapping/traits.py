@@ -10,8 +10,8 @@ from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
-    from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["group_traits", "shown_digest", "user_traits"]

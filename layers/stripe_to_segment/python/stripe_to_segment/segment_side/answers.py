@@ -88,7 +88,7 @@ class Answer:
     detail: str = ""
     retry_after: int | None = None
     tries: int | None = None
-    named: Mapping[str, Answer] = field(default_factory=dict)
+    named: Mapping[str, Answer] = field(default_factory=dict, hash=False)
 
 
 def classify(

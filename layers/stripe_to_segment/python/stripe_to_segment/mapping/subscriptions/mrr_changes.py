@@ -15,7 +15,7 @@ from stripe_to_segment.stripe_side.subscription import ended_at, trial_of
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.subscriptions.state import State
-    from stripe_to_segment.profile import SubscriptionRecord, Watermark
+    from stripe_to_segment.state.profile import SubscriptionRecord, Watermark
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [

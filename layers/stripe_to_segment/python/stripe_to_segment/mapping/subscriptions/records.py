@@ -16,13 +16,13 @@ from stripe_to_segment.mapping.subscriptions.mrr_changes import (
 )
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.mapping.subscriptions.updates import bearer_of, update_facts
-from stripe_to_segment.profile import SubscriptionRecord
+from stripe_to_segment.state.profile import SubscriptionRecord
 from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, status_of, trial_of
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.subscriptions.state import State
-    from stripe_to_segment.profile import Watermark
+    from stripe_to_segment.state.profile import Watermark
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["better_known", "record_of"]

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.circuit import Circuit
-from stripe_to_segment.encoding import (
+from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, UnreadableRecordError, code_of
+from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.encoding import (
     KEEP_DAYS,
     circuit_from,
     circuit_item,
@@ -28,17 +29,16 @@ from stripe_to_segment.encoding import (
     receipt_from,
     receipt_item,
 )
-from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, UnreadableRecordError, code_of
-from stripe_to_segment.memory import DAY, OPT_OUT, Learnt, Memory
-from stripe_to_segment.person import MOST_RECORDS
+from stripe_to_segment.state.person import MOST_RECORDS
+from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from stripe_to_segment.encoding import Kept
-    from stripe_to_segment.person import Person
-    from stripe_to_segment.profile import Profile, Receipt
+    from stripe_to_segment.state.encoding import Kept
+    from stripe_to_segment.state.person import Person
+    from stripe_to_segment.state.profile import Profile, Receipt
 
 __all__ = ["DynamoStore"]
 

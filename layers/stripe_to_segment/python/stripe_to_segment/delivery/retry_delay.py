@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.verdicts import Fate
+from stripe_to_segment.delivery.record import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stripe_to_segment.delivery.record import Verdicts
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.verdicts import Verdicts
 
 __all__ = ["CAP_SECONDS", "GIVE_UP_SECONDS", "delay", "given_up"]
 

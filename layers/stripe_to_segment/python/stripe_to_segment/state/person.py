@@ -13,8 +13,8 @@ from stripe_to_segment.copying import copied
 from stripe_to_segment.stripe_side.event import scope_of
 
 if TYPE_CHECKING:
-    from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["MOST_RECORDS", "Person", "heard", "person_key", "user_digest"]

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.copying import copied
-from stripe_to_segment.identity import profile_key, with_person
-from stripe_to_segment.memory import OPT_OUT, Learnt
-from stripe_to_segment.person import Person, heard, person_key
+from stripe_to_segment.mapping.identity import profile_key, with_person
+from stripe_to_segment.state.person import Person, heard, person_key
+from stripe_to_segment.state.store import OPT_OUT, Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stripe_to_segment.identity import Stated
-    from stripe_to_segment.memory import Memory, Store
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["Persons"]

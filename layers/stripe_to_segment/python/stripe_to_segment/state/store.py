@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.copying import copied
 from stripe_to_segment.errors import StoreConflictError
-from stripe_to_segment.person import MOST_RECORDS, Person
-from stripe_to_segment.profile import Profile
+from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.person import MOST_RECORDS, Person
+from stripe_to_segment.state.profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from stripe_to_segment.lookups import Lookup
-    from stripe_to_segment.profile import Receipt
+    from stripe_to_segment.state.profile import Receipt
     from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.lookup import Lookup
 
 __all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
-from stripe_to_segment.identity import own_id
+from stripe_to_segment.mapping.identity import own_id
 from stripe_to_segment.mapping.tracking import EVENTS
 from stripe_to_segment.mapping.traits import group_traits, user_traits
 from stripe_to_segment.segment_side.calls import encode, fitting, message_id, wire
@@ -15,11 +15,11 @@ from stripe_to_segment.stripe_side.fields import iso_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stripe_to_segment.identity import Identity
     from stripe_to_segment.mapping.facts import Fact
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.mapping.identity import Identity
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
     type Enrich = Callable[[dict[str, Any], dict[str, Any]], object]

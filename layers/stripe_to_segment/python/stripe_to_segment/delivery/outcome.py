@@ -6,22 +6,22 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.identity import SILENT, profile_key
-from stripe_to_segment.memory import Learnt
-from stripe_to_segment.profile import Receipt
+from stripe_to_segment.delivery.record import Fate, Verdicts
+from stripe_to_segment.mapping.identity import SILENT, profile_key
+from stripe_to_segment.mapping.translate import Outcome
 from stripe_to_segment.segment_side.answers import Verdict
-from stripe_to_segment.translation import Outcome
-from stripe_to_segment.verdicts import Fate, Verdicts
+from stripe_to_segment.state.profile import Receipt
+from stripe_to_segment.state.store import Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stripe_to_segment.identity import Stated
+    from stripe_to_segment.delivery.record import Record
+    from stripe_to_segment.mapping.identity import Stated
+    from stripe_to_segment.mapping.translate import Translation
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.translation import Translation
-    from stripe_to_segment.verdicts import Record
 
 __all__ = ["Work", "judged", "lessons", "receipt_of"]
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.identity import profile_key
-from stripe_to_segment.lookups import products_named, what_stripe_told
 from stripe_to_segment.mapping.facts import Known
+from stripe_to_segment.mapping.identity import profile_key
+from stripe_to_segment.mapping.lookups import products_named, what_stripe_told
 from stripe_to_segment.mapping.naming import orders_needed, products_needed
-from stripe_to_segment.profile import Profile
+from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from stripe_to_segment.identity import Stated
-    from stripe_to_segment.memory import Memory, Store
+    from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["fits", "keys_of", "known_to", "recall"]

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.copying import copied
-from stripe_to_segment.references import user_of
+from stripe_to_segment.mapping.references import user_of
 from stripe_to_segment.stripe_side.checkout import consents_of, made_by_payment_link
 from stripe_to_segment.stripe_side.customer import email_of
 from stripe_to_segment.stripe_side.event import asked_once
@@ -27,8 +27,8 @@ from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 

@@ -14,65 +14,20 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.observability import count, logger
 from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Verdict
+from stripe_to_segment.state.circuit import FAILURES, Circuit, circuit_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from stripe_to_segment.memory import Store
     from stripe_to_segment.segment_side.answers import Answer
+    from stripe_to_segment.state.store import Store
 
-__all__ = ["Breaker", "Circuit", "Pause", "circuit_name"]
+__all__ = ["Breaker", "Pause"]
 
-# One failure is an accident, and nobody else has to wait for it.
-FAILURES = 3
 # A pause grows up to ten times the first one, so that the end of an outage is noticed within minutes.
 GROWTH = 10
 # For so long at most the others wait for the one that probes; it may have been killed.
 PROBE_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Circuit:
-    """One mode's circuit: how often in a row Segment failed, and until which epoch second nobody is to send.
-
-    `probing` (half-open) says that this is the time which the one that probes may take.
-    """
-
-    failures: int = 0
-    until: int = 0
-    probing: bool = False
-
-    @property
-    def tripped(self) -> bool:
-        """Whether it opened and no success has closed it since."""
-        return self.failures >= FAILURES
-
-    @property
-    def tries(self) -> int:
-        """How often Segment failed since the circuit opened, that time included."""
-        return self.failures - FAILURES + 1
-
-    def half_opened(self, now: float, base: int) -> Circuit:
-        """Half-open: with somebody probing."""
-        return Circuit(self.failures, math.ceil(now) + min(PROBE_SECONDS, 2 * GROWTH * base), probing=True)
-
-    def after(self, answers: Collection[Answer], now: float, base: int) -> Circuit:
-        """What it is after these answers to one batch's calls; `base` is the first pause, in seconds."""
-        waits = [answer for answer in answers if answer.verdict is Verdict.RETRY]
-        told = [answer for answer in waits if answer.reason == "http_429" or answer.retry_after is not None]
-        if told:
-            failures = max(self.failures + 1, FAILURES)
-            named = max((answer.retry_after for answer in told if answer.retry_after is not None), default=None)
-            # What it named is taken at its word once; told the same again and again, nobody has to ask every second.
-            grown = _pause(failures, base) if named is None or self.tripped else 0
-            return Circuit(failures, math.ceil(now) + max(named or 0, grown))
-        if any(answer.verdict in {Verdict.ACCEPTED, Verdict.REFUSED} for answer in answers):
-            return Circuit()
-        if any(answer.reason != "out_of_time" for answer in waits):
-            failures = self.failures + 1
-            return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
-        # Nothing was asked, or the write key is wrong: that says nothing of Segment, and somebody else is to probe.
-        return Circuit(self.failures, int(now)) if self.probing else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +36,35 @@ class Pause:
 
     seconds: int
     tries: int
+
+
+def _half_opened(circuit: Circuit, now: float, base: int) -> Circuit:
+    """Half-open: with somebody probing."""
+    return Circuit(circuit.failures, math.ceil(now) + min(PROBE_SECONDS, 2 * GROWTH * base), probing=True)
+
+
+def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int) -> Circuit:
+    """What it is after these answers to one batch's calls; `base` is the first pause, in seconds."""
+    waits = [answer for answer in answers if answer.verdict is Verdict.RETRY]
+    told = [answer for answer in waits if answer.reason == "http_429" or answer.retry_after is not None]
+    if told:
+        failures = max(circuit.failures + 1, FAILURES)
+        named = max((answer.retry_after for answer in told if answer.retry_after is not None), default=None)
+        # What it named is taken at its word once; told the same again and again, nobody has to ask every second.
+        grown = _pause(failures, base) if named is None or circuit.tripped else 0
+        return Circuit(failures, math.ceil(now) + max(named or 0, grown))
+    if any(answer.verdict in {Verdict.ACCEPTED, Verdict.REFUSED} for answer in answers):
+        return Circuit()
+    if any(answer.reason != "out_of_time" for answer in waits):
+        failures = circuit.failures + 1
+        return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
+    # Nothing was asked, or the write key is wrong: that says nothing of Segment, and somebody else is to probe.
+    return Circuit(circuit.failures, int(now)) if circuit.probing else circuit
+
+
+def _seconds(circuit: Circuit, now: float) -> int:
+    """How long it stays open; its end was rounded up, and must not outlast the cap for that."""
+    return min(RETRY_AFTER_CAP, max(0, math.ceil(circuit.until - now)))
 
 
 def _pause(failures: int, base: int) -> int:
@@ -135,22 +119,22 @@ class Breaker:
             return None
         if seen.until > now:
             # The probe is back in a moment, and need not be waited for longer than usual.
-            return Pause(0 if seen.probing else math.ceil(seen.until - now), seen.tries)
-        return None if self._put(name, seen.half_opened(now, self._base), seen) else Pause(0, seen.tries)
+            return Pause(0 if seen.probing else _seconds(seen, now), seen.tries)
+        return None if self._put(name, _half_opened(seen, now, self._base), seen) else Pause(0, seen.tries)
 
     def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
         """Take notice of the answers to the calls of one mode; gives the pause that they bring."""
         name, now = circuit_name(livemode=livemode), self._clock()
         seen = self._seen.get(name, Circuit())
-        circuit = seen.after(answers, now, self._base)
+        circuit = _after(seen, answers, now, self._base)
         if circuit != seen and self._put(name, circuit, seen):
             self._tell(name, circuit, seen, now)
-        return Pause(max(0, math.ceil(circuit.until - now)), circuit.tries) if circuit.tripped else None
+        return Pause(_seconds(circuit, now), circuit.tries) if circuit.tripped else None
 
     def _tell(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> None:
         if circuit.tripped and circuit.until > now:
             count("CircuitOpened")
-            waits = {"failures": circuit.failures, "seconds": math.ceil(circuit.until - now), "mode": name}
+            waits = {"failures": circuit.failures, "seconds": _seconds(circuit, now), "mode": name}
             logger.warning("the endpoint is left alone for a while", extra=waits)
         elif seen.tripped and not circuit.tripped:
             logger.info("the endpoint answers again", extra={"failures": seen.failures, "mode": name})
@@ -165,8 +149,3 @@ class Breaker:
         if written:
             self._seen[name] = circuit
         return written
-
-
-def circuit_name(*, livemode: bool) -> str:
-    """Under which a mode's circuit is kept."""
-    return "live" if livemode else "test"

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.copying import copied
+from stripe_to_segment.delivery.load import fits, keys_of, known_to, recall
+from stripe_to_segment.delivery.outcome import Work, judged, lessons, receipt_of
+from stripe_to_segment.delivery.persons import Persons
+from stripe_to_segment.delivery.record import Fate, Verdicts
 from stripe_to_segment.errors import (
     EnrichError,
     MalformedEventError,
@@ -18,32 +22,29 @@ from stripe_to_segment.errors import (
     StoreUnavailableError,
     ThinEventError,
 )
-from stripe_to_segment.identity import names_user, profile_key, reference_refused, stated_by
-from stripe_to_segment.judging import Work, judged, lessons, receipt_of
-from stripe_to_segment.lookups import lookups, what_stripe_told
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.memory import DAY, Learnt
-from stripe_to_segment.persons import Persons
-from stripe_to_segment.recalling import fits, keys_of, known_to, recall
+from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
+from stripe_to_segment.mapping.lookups import lookups, what_stripe_told
+from stripe_to_segment.mapping.translate import refusal, translate
 from stripe_to_segment.segment_side.answers import Verdict
+from stripe_to_segment.state.store import DAY, Learnt
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
-from stripe_to_segment.translation import refusal, translate
-from stripe_to_segment.verdicts import Fate, Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Protocol
 
-    from stripe_to_segment.circuit import Circuit, Pause
-    from stripe_to_segment.composing import Enrich
-    from stripe_to_segment.lookups import Lookup
-    from stripe_to_segment.memory import Memory, Store
+    from stripe_to_segment.delivery.circuit_breaker import Pause
+    from stripe_to_segment.delivery.record import Record
+    from stripe_to_segment.mapping.compose import Enrich
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.circuit import Circuit
+    from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.verdicts import Record
+    from stripe_to_segment.stripe_side.lookup import Lookup
 
     class Sender(Protocol):
         """Sends calls of one mode and gives each call's answer by messageId."""

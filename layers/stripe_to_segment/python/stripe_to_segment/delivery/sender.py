@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from stripe_to_segment.delivery import Sender
+    from stripe_to_segment.delivery.batch import Sender
     from stripe_to_segment.secrets import Keys, SecretSource
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.delivery.record import Fate
 from stripe_to_segment.observability import about, count, logger, measure
-from stripe_to_segment.verdicts import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stripe_to_segment.verdicts import Verdicts
+    from stripe_to_segment.delivery.record import Verdicts
 
 __all__ = ["report", "summary"]
 

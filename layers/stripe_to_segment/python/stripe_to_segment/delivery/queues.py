@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.delivery.record import Record
 from stripe_to_segment.errors import code_of
 from stripe_to_segment.observability import count, logger
-from stripe_to_segment.verdicts import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stripe_to_segment.verdicts import Verdicts
+    from stripe_to_segment.delivery.record import Verdicts
 
 __all__ = ["Queues", "records_of"]
 

@@ -9,10 +9,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.circuit import Circuit
 from stripe_to_segment.errors import UnreadableRecordError
-from stripe_to_segment.memory import DAY
-from stripe_to_segment.packing import (
+from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.packing import (
     MARK_WIDTH,
     compressed,
     decompressed,
@@ -21,13 +20,14 @@ from stripe_to_segment.packing import (
     unpacked_ledger,
     unpacked_marks,
 )
-from stripe_to_segment.person import Person
-from stripe_to_segment.profile import LEDGER_DAYS, UNSURE, Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.state.person import Person
+from stripe_to_segment.state.profile import LEDGER_DAYS, UNSURE, Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.state.store import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stripe_to_segment.memory import Learnt
+    from stripe_to_segment.state.store import Learnt
 
 __all__ = [
     "FORMAT",

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from stripe_to_segment.identity import WHOLE_CUSTOMER
 from stripe_to_segment.mapping.checkout import is_order
+from stripe_to_segment.mapping.identity import WHOLE_CUSTOMER
 from stripe_to_segment.mapping.naming import products_needed
 from stripe_to_segment.stripe_side.fields import listed, text
 from stripe_to_segment.stripe_side.lines import read_line
+from stripe_to_segment.stripe_side.lookup import Lookup
 
 if TYPE_CHECKING:
-    from stripe_to_segment.memory import Memory
-    from stripe_to_segment.profile import Profile
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Memory
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["Lookup", "lookups", "products_named", "what_stripe_told"]
-
-
-class Lookup(NamedTuple):
-    """One object to read: `kind` is customer, line_items or product."""
-
-    kind: str
-    id: str
-    livemode: bool
-    account: str | None
+__all__ = ["lookups", "products_named", "what_stripe_told"]
 
 
 def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:

@@ -7,26 +7,26 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.composing import Composer, finished
 from stripe_to_segment.copying import copied
-from stripe_to_segment.identity import Rung, own_id, resolve, stranger_id, with_person
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
+from stripe_to_segment.mapping.compose import Composer, finished
 from stripe_to_segment.mapping.gaps import gaps
+from stripe_to_segment.mapping.identity import Rung, own_id, resolve, stranger_id, with_person
 from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.traits import shown_digest
-from stripe_to_segment.profile import Claim
 from stripe_to_segment.segment_side.calls import call_from, identifier, mark_of
+from stripe_to_segment.state.profile import Claim
 from stripe_to_segment.stripe_side.fields import dig, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stripe_to_segment.composing import Enrich
-    from stripe_to_segment.identity import Identity
+    from stripe_to_segment.mapping.compose import Enrich
     from stripe_to_segment.mapping.facts import Fact, Known
-    from stripe_to_segment.profile import Profile
+    from stripe_to_segment.mapping.identity import Identity
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["Outcome", "Translation", "event_mark", "refusal", "translate"]
