@@ -32,16 +32,16 @@ install: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## I
 build: $(BUILT) $(SBOM) ## Build functions and layers with `sam build`, and list what is in them, if anything changed
 
 run: build install ## Run the whole pack here: emulator, real template, sample events, source debugger; stays up
-	$(PYTHON) -m tools.run
+	$(PYTHON) -m stripe_to_segment_tools.local_stack.run
 
 demo: build install ## The same, once: print what each sample event became, and stop
-	$(PYTHON) -m tools.demo
+	$(PYTHON) -m stripe_to_segment_tools.local_stack.demo
 
 screenshot: build install ## Write docs/page.png, the source debugger in Chromium, and docs/demo.txt, what `make demo` prints
-	$(PYTHON) -m tools.page.screenshot
+	$(PYTHON) -m stripe_to_segment_tools.page.screenshot
 	@# Kept only if everything arrived.
 	@mkdir -p .local
-	(echo '$$ make demo'; $(PYTHON) -m tools.demo) > .local/demo.txt
+	(echo '$$ make demo'; $(PYTHON) -m stripe_to_segment_tools.local_stack.demo) > .local/demo.txt
 	mv .local/demo.txt docs/demo.txt
 
 test: build install ## Run the whole test suite, in parallel; PYTEST="-k renewal" chooses, one after the other
@@ -78,20 +78,20 @@ format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff check --fix .
 
 generate: install ## Write anew what is derived from the mapper's declarations: tracking plan, lists in README and template
-	$(PYTHON) -m tools.generate
+	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
 
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver|reconcile EVENT=events/….json" >&2; exit 2; }
-	$(PYTHON) -m tools.invoke $(FUNCTION) $(EVENT)
+	$(PYTHON) -m stripe_to_segment_tools.lambda_runtime.invoke $(FUNCTION) $(EVENT)
 
 bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed against limits and peers; writes benchmarks/README.md, docs/cost.md
-	PYTHONPATH="$(CURDIR):$(CURDIR)/layers/stripe_to_segment/python" .tools/bench/bin/python -m benchmarks
+	PYTHONPATH="$(CURDIR):$(CURDIR)/tools:$(CURDIR)/layers/stripe_to_segment/python" .tools/bench/bin/python -m benchmarks
 
 burst: build install ## Post 10,000 events to the local stack at full speed; all must arrive; EVENTS=1000 posts fewer
 	PYTHONPATH="$(CURDIR)" $(PYTHON) -m benchmarks.burst
 
 deploy: build install ## Deploy into the AWS account of your credentials; asks, or takes STACK REGION SEGMENT_REGION ALARM_EMAIL DELIVERY_MODE
-	$(PYTHON) -m tools.deploy
+	$(PYTHON) -m stripe_to_segment_tools.commands.deploy
 
 lock: $(UV) ## Pin the requirements again; LOCK=--upgrade takes newer versions
 	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
@@ -157,5 +157,5 @@ $(BUILT): .aws-sam/inputs .tools/sam/.installed
 	@touch $@
 
 # What is in it, as CycloneDX tells it.
-$(SBOM): $(BUILT) tools/sbom.py .venv/.installed
-	$(PYTHON) -m tools.sbom
+$(SBOM): $(BUILT) tools/stripe_to_segment_tools/build/sbom.py .venv/.installed
+	$(PYTHON) -m stripe_to_segment_tools.build.sbom

@@ -24,13 +24,13 @@ from urllib.parse import urlsplit
 from benchmarks.pages import README, between_marks, machine, table
 from benchmarks.workload import event_texts
 from stripe_to_segment.settings import settings_from
-from tools.explain import explain
-from tools.inputs import Input
-from tools.local_stack import LocalStack, Secret, stop_on_signals
-from tools.local_stack.plan import LOCAL_PARAMETERS
-from tools.local_stack.stack import WEBHOOK_PATH
-from tools.receiver import Receiver
-from tools.signing import sign
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.local_stack import LocalStack, Secret, stop_on_signals
+from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS
+from stripe_to_segment_tools.local_stack.stack import WEBHOOK_PATH
+from stripe_to_segment_tools.receiver import Receiver
+from stripe_to_segment_tools.samples.inputs import Input
+from stripe_to_segment_tools.samples.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

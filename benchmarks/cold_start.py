@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.measured import Measured, interleaved
 from benchmarks.targets import Target
-from tools.built_function import read_built_function
-from tools.lambda_environment import lambda_environment
+from stripe_to_segment_tools.lambda_runtime.built_function import read_built_function
+from stripe_to_segment_tools.lambda_runtime.environment import lambda_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

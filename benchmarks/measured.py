@@ -25,7 +25,8 @@ class Measured:
     @property
     def median(self) -> float:
         """The value that half of them stay under; one lucky or disturbed run does not move it."""
-        return self.benchmark.median()
+        median: float = self.benchmark.median()
+        return median
 
     @property
     def spread(self) -> float:

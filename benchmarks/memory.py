@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from benchmarks.workload import BIGGEST, event_texts, largest
-from tools.invoke import invoke
+from stripe_to_segment_tools.lambda_runtime.invoke import invoke
 
 # What SQS hands over at most, in one message and in one batch, less room for what stands around the events.
 MESSAGE_BYTES, BATCH_BYTES = 1_000_000, 5_900_000

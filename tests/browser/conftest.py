@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from stripe_to_segment_tools.local_stack import LocalStack, Secret, stop_on_signals
+from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS
+from stripe_to_segment_tools.page import Debugger
+from stripe_to_segment_tools.page.chromium import FLAGS, find_chromium
+from stripe_to_segment_tools.receiver import Behaviour, Receiver
 from tests.servers.played_page import PlayedPage
-from tools.local_stack import LocalStack, Secret, stop_on_signals
-from tools.local_stack.plan import LOCAL_PARAMETERS
-from tools.page import Debugger
-from tools.page.chromium import FLAGS, find_chromium
-from tools.receiver import Behaviour, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from playwright.sync_api import Browser, Locator, Page
 
-    from tools.receiver import Record
+    from stripe_to_segment_tools.receiver import Record
 
 SECRET = Secret()
 PATIENCE_MILLISECONDS = 15_000

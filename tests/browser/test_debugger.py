@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from stripe_to_segment_tools.commands.send.command import send
+from stripe_to_segment_tools.samples.scenarios import STORIES
 from tests.browser.looking import contrast
-from tools.send import send
-from tools.stories import STORIES
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Screen

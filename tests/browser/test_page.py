@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from stripe_to_segment_tools.local_stack.stack import Queued
+from stripe_to_segment_tools.samples.scenarios import STORIES
 from tests.browser.conftest import opened
 from tests.browser.looking import contrast
 from tests.servers.played_page import PlayedPage, call, event, message, said
-from tools.local_stack.stack import Queued
-from tools.stories import STORIES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

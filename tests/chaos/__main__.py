@@ -14,11 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from stripe_to_segment_tools.local_stack import LocalStackError, stop_on_signals
+from stripe_to_segment_tools.local_stack.console import Steps, print_error
+from stripe_to_segment_tools.terminal.output import make_console
 from tests.chaos.campaign import Reporting, run
 from tests.chaos.faults import FAULTS
-from tools.local_stack import LocalStackError, stop_on_signals
-from tools.local_stack.console import Steps, print_error
-from tools.terminal import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,6 +12,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.settings import settings_from
+from stripe_to_segment_tools.local_stack import LocalStack, Secret
+from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS
+from stripe_to_segment_tools.receiver import Receiver
+from stripe_to_segment_tools.samples.files import body_of
 from tests.chaos.faults import AWS, FAULTS, SEGMENT, Dice
 from tests.chaos.poison import KINDS, poisons
 from tests.chaos.proxy import FaultyProxy, aws_place, segment_place
@@ -19,10 +23,6 @@ from tests.chaos.sabotage import Saboteur
 from tests.chaos.traffic import COPIES, Sending, Stripe, mixed
 from tests.chaos.verdict import Violation, of_customers, of_dead_letters, of_message_ids
 from tests.simulator.history import a_history
-from tools.local_stack import LocalStack, Secret
-from tools.local_stack.plan import LOCAL_PARAMETERS
-from tools.receiver import Receiver
-from tools.samples import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

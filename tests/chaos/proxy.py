@@ -18,9 +18,9 @@ import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from stripe_to_segment_tools.receiver.app import _HalfResponse
+from stripe_to_segment_tools.receiver.runner import ServerThread, _CuttableProtocol
 from tests.chaos.faults import Act, When
-from tools.receiver.app import _HalfResponse
-from tools.receiver.runner import ServerThread, _CuttableProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

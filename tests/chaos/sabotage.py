@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
+    from stripe_to_segment_tools.local_stack import LocalStack
     from tests.chaos.faults import Fault
     from tests.chaos.proxy import FaultyProxy
-    from tools.local_stack import LocalStack
 
 __all__ = ["Saboteur"]
 

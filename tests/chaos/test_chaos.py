@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment_tools.local_stack import stop_on_signals
+from stripe_to_segment_tools.local_stack.emulator import Message
 from tests.chaos.campaign import run
 from tests.chaos.faults import AWS, FAULTS, Act, Dice, When
 from tests.chaos.poison import KINDS, poisons
 from tests.chaos.verdict import of_customers, of_dead_letters, of_message_ids
 from tests.simulator import laws
 from tests.simulator.history import a_history
-from tools.local_stack import stop_on_signals
-from tools.local_stack.emulator import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tools.samples import body_of
-from tools.signing import sign
+from stripe_to_segment_tools.samples.files import body_of
+from stripe_to_segment_tools.samples.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from random import Random
 
+    from stripe_to_segment_tools.local_stack import LocalStack, Secret
     from tests.chaos.poison import Poison
     from tests.simulator.history import History
-    from tools.local_stack import LocalStack, Secret
 
 __all__ = ["Sending", "Stripe", "mixed"]
 

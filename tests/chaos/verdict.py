@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.local_stack.emulator import Message
     from tests.chaos.poison import Poison
     from tests.simulator.history import History
-    from tools.local_stack.emulator import Message
 
 __all__ = ["Violation", "of_customers", "of_dead_letters", "of_message_ids"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.secrets import SecretSource
+from stripe_to_segment_tools.samples.files import api_gateway_request
 from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function, speaking
-from tools.samples import api_gateway_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment_tools.samples.files import samples
+from stripe_to_segment_tools.samples.signing import sign
 from tests.door.door import PRIVATE
 from tests.unit.edges import a_signing_secret
-from tools.samples import samples
-from tools.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,8 @@ import json
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment_tools.samples.signing import sign
 from tests.door.requests import FOREIGN, HEADER, NOW, OK, OLD, REFUSED, Case, event_of, request_of, wanted, written
-from tools.signing import sign
 
 if TYPE_CHECKING:
     from random import Random

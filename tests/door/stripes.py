@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment_tools.samples.signing import sign
 from tests.door.door import PRIVATE
 from tests.door.requests import (
     FOREIGN,
@@ -23,7 +24,6 @@ from tests.door.requests import (
     wanted,
     written,
 )
-from tools.signing import sign
 
 if TYPE_CHECKING:
     from random import Random

@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from stripe_to_segment_tools.lambda_runtime.aws_stand_in import AwsStandIn
+from stripe_to_segment_tools.lambda_runtime.built_function import read_built_function
+from stripe_to_segment_tools.lambda_runtime.runtime import Runtime
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, query_of
+from stripe_to_segment_tools.local_stack import Secret
+from stripe_to_segment_tools.samples.files import api_gateway_request, freshen, sample, sqs_batch
 from tests.runtime.marks import Marks
 from tests.unit.edges import Endpoint, say
-from tools.aws_stand_in import AwsStandIn
-from tools.built_function import read_built_function
-from tools.local_stack import Secret
-from tools.runtime import Runtime
-from tools.samples import api_gateway_request, freshen, sample, sqs_batch
-from tools.stripe_events import EventList, query_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from tools.runtime import Result
+    from stripe_to_segment_tools.lambda_runtime.runtime import Result
 
 __all__ = ["World"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.built_function import read_built_function
-from tools.lambda_environment import lambda_environment
-from tools.runtime import Runtime
+from stripe_to_segment_tools.lambda_runtime.built_function import read_built_function
+from stripe_to_segment_tools.lambda_runtime.environment import lambda_environment
+from stripe_to_segment_tools.lambda_runtime.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tools.built_function import BuiltFunction
+    from stripe_to_segment_tools.lambda_runtime.built_function import BuiltFunction
 
 pytestmark = pytest.mark.built
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment_tools.lambda_runtime.built_function import read_built_function
 from tests.runtime.marked_world import World
 from tests.unit.edges import say
-from tools.built_function import read_built_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from itertools import batched
 import pytest
 
 from benchmarks.cost import LOG_BYTES
+from stripe_to_segment_tools.samples.files import samples
 from tests.runtime.marked_world import World
-from tools.samples import samples
 
 pytestmark = pytest.mark.built
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment_tools.lambda_runtime.built_function import read_built_function
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import error
+from stripe_to_segment_tools.samples.files import samples
+from stripe_to_segment_tools.samples.signing import sign
 from tests.runtime.marked_world import World
 from tests.unit.edges import reset, say, write
-from tools.built_function import read_built_function
-from tools.samples import samples
-from tools.signing import sign
-from tools.stripe_events import error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

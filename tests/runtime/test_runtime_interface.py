@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.built_function import BUILT_TEMPLATE
-from tools.invoke import Invocation, invoke
-from tools.samples import EVENTS, sample
+from stripe_to_segment_tools.lambda_runtime.built_function import BUILT_TEMPLATE
+from stripe_to_segment_tools.lambda_runtime.invoke import Invocation, invoke
+from stripe_to_segment_tools.samples.files import EVENTS, sample
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.built_function import read_built_function
-from tools.lambda_environment import ON_DEMAND, SNAP_START
-from tools.runtime import runtime_command, runtime_environment
+from stripe_to_segment_tools.lambda_runtime.built_function import read_built_function
+from stripe_to_segment_tools.lambda_runtime.environment import ON_DEMAND, SNAP_START
+from stripe_to_segment_tools.lambda_runtime.runtime import runtime_command, runtime_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,23 +12,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stripe_to_segment.settings import Settings
-from tools.local_stack.emulator import Message
-from tools.local_stack.stack import Queued
-from tools.page import Desk
-from tools.page.app import create_page
-from tools.page.entries import KEPT_ENTRIES
-from tools.page.gate import Gate, SeenRequest
-from tools.page.journal import Journal
-from tools.page.outcomes import attempt_in
-from tools.page.sending import Sender
-from tools.page.watching import Sources, Watcher
-from tools.receiver import AcceptedCall, Record
-from tools.receiver.runner import ServerThread
+from stripe_to_segment_tools.local_stack.emulator import Message
+from stripe_to_segment_tools.local_stack.stack import Queued
+from stripe_to_segment_tools.page import Desk
+from stripe_to_segment_tools.page.app import create_page
+from stripe_to_segment_tools.page.entries import KEPT_ENTRIES
+from stripe_to_segment_tools.page.gate import Gate, SeenRequest
+from stripe_to_segment_tools.page.journal import Journal
+from stripe_to_segment_tools.page.outcomes import attempt_in
+from stripe_to_segment_tools.page.sending import Sender
+from stripe_to_segment_tools.page.watching import Sources, Watcher
+from stripe_to_segment_tools.receiver import AcceptedCall, Record
+from stripe_to_segment_tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from tools.page.entry import Attempt
+    from stripe_to_segment_tools.page.entry import Attempt
 
 BODY = '{\n  "id": "evt_1",\n  "type": "customer.created",\n  "name": "Zoë"\n}'.encode()
 SECRET = "whsec_page"

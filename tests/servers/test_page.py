@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from stripe_to_segment_tools.local_stack.stack import Queued
+from stripe_to_segment_tools.receiver import Mode
+from stripe_to_segment_tools.receiver.runner import ServerThread
+from stripe_to_segment_tools.samples.files import sample
 from tests.servers.played_page import BODY, PlayedPage, Webhook, call, event, message, said
-from tools.local_stack.stack import Queued
-from tools.receiver import Mode
-from tools.receiver.runner import ServerThread
-from tools.samples import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

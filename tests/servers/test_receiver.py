@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tools.receiver import Behaviour, Mode, Receiver
-from tools.receiver.app import WrongKey
+from stripe_to_segment_tools.receiver import Behaviour, Mode, Receiver
+from stripe_to_segment_tools.receiver.app import WrongKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment_tools.access import stack as stack_access
+from stripe_to_segment_tools.commands.send.command import send
+from stripe_to_segment_tools.local_stack import LocalStack, Secret, stop_on_signals
+from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS
+from stripe_to_segment_tools.receiver import Behaviour, Receiver
+from stripe_to_segment_tools.samples.files import body_of, freshen, sample
 from tests.unit.stripe_list import StripeList
-from tools import stack_access
-from tools.local_stack import LocalStack, Secret, stop_on_signals
-from tools.local_stack.plan import LOCAL_PARAMETERS
-from tools.receiver import Behaviour, Receiver
-from tools.samples import body_of, freshen, sample
-from tools.send import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

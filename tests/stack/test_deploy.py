@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import WaiterError
 
-from tools.local_stack.deployment import client_maker
-from tools.local_stack.emulator import REGION, Emulator, environment_without_aws
+from stripe_to_segment_tools.local_stack.deployment import client_maker
+from stripe_to_segment_tools.local_stack.emulator import REGION, Emulator, environment_without_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def environment(emulator: Emulator) -> dict[str, str]:
 def deploy(environment: dict[str, str], **variables: str) -> subprocess.CompletedProcess[str]:
     """Run it without a terminal."""
     return subprocess.run(
-        [sys.executable, "-m", "tools.deploy"],
+        [sys.executable, "-m", "stripe_to_segment_tools.commands.deploy"],
         cwd=PROJECT,
         env=environment | variables,
         stdin=subprocess.DEVNULL,
@@ -139,7 +139,12 @@ def at_a_terminal(environment: dict[str, str], answers: list[str]) -> tuple[int,
     """Type these answers; gives the exit status and all that the terminal showed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tools.deploy"], cwd=PROJECT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+        [sys.executable, "-m", "stripe_to_segment_tools.commands.deploy"],
+        cwd=PROJECT,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     said = bytearray()

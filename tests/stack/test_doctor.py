@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.local_stack import Secret
 from tests.unit.stripe_list import KEY
-from tools.cli import app
-from tools.local_stack import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,17 +10,17 @@ import pytest
 
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.settings import settings_from
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.local_stack.deployment import client_maker
+from stripe_to_segment_tools.samples.files import freshen, sample
+from stripe_to_segment_tools.samples.inputs import Input
 from tests.stack.conftest import BUS
-from tools.explain import explain
-from tools.inputs import Input
-from tools.local_stack.deployment import client_maker
-from tools.samples import freshen, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stripe_to_segment_tools.local_stack import LocalStack
     from tests.stack.conftest import Local
-    from tools.local_stack import LocalStack
 
 pytestmark = pytest.mark.stack
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.samples import body_of, freshen, sample, sqs_batch
+from stripe_to_segment_tools.samples.files import body_of, freshen, sample, sqs_batch
 
 if TYPE_CHECKING:
     from tests.stack.conftest import Local

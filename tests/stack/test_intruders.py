@@ -24,16 +24,16 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from stripe_to_segment_tools.local_stack.emulator import ACCOUNT, REGION
+from stripe_to_segment_tools.samples.files import body_of, freshen, sample
+from stripe_to_segment_tools.samples.signing import sign
 from tests.stack.conftest import SECRET
-from tools.local_stack.emulator import ACCOUNT, REGION
-from tools.samples import body_of, freshen, sample
-from tools.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stripe_to_segment_tools.local_stack import LocalStack
     from tests.stack.conftest import Local
-    from tools.local_stack import LocalStack
 
 pytestmark = pytest.mark.stack
 

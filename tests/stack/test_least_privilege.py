@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment_tools.local_stack.emulator import ACCOUNT, REGION
 from tests.stack.conftest import BUS
-from tools.local_stack.emulator import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tools.local_stack import LocalStack
+    from stripe_to_segment_tools.local_stack import LocalStack
 
 pytestmark = pytest.mark.stack
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.local_stack import LocalStack
-from tools.local_stack.deployment import Tools
-from tools.local_stack.emulator import Emulator
-from tools.local_stack.errors import (
+from stripe_to_segment_tools.local_stack import LocalStack
+from stripe_to_segment_tools.local_stack.deployment import Tools
+from stripe_to_segment_tools.local_stack.emulator import Emulator
+from stripe_to_segment_tools.local_stack.errors import (
     BuildMissingError,
     EmulatorFailedError,
     LocalStackError,
@@ -31,9 +31,9 @@ RUN_AND_WAIT = """
 import signal, sys, time
 # As a terminal starts it: under nohup the suite, and so this, would ignore a hang-up.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-from tools.local_stack import stop_on_signals
-from tools.local_stack.deployment import Tools
-from tools.local_stack.emulator import Emulator
+from stripe_to_segment_tools.local_stack import stop_on_signals
+from stripe_to_segment_tools.local_stack.deployment import Tools
+from stripe_to_segment_tools.local_stack.emulator import Emulator
 
 emulator = Emulator(Tools().ministack_python)
 try:

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.local_stack import Secret
+from stripe_to_segment_tools.samples.files import freshen, sample
 from tests.unit.stripe_list import KEY
-from tools.cli import app
-from tools.local_stack import Secret
-from tools.samples import freshen, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

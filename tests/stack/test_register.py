@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.local_stack import Secret
 from tests.unit.stripe_list import KEY
-from tools.cli import app
-from tools.local_stack import Secret
 
 if TYPE_CHECKING:
     from tests.stack.conftest import Local

@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.secrets import KEY_FIELDS
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.send.command import send
+from stripe_to_segment_tools.local_stack import Secret
+from stripe_to_segment_tools.local_stack.bridges import BRIDGES
+from stripe_to_segment_tools.local_stack.deployment import Tools, deploy, read_deployment
+from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS
+from stripe_to_segment_tools.samples.files import body_of, freshen, sample
 from tests.unit.edges import a_signing_secret
-from tools.cli import app
-from tools.local_stack import Secret
-from tools.local_stack.bridges import BRIDGES
-from tools.local_stack.deployment import Tools, deploy, read_deployment
-from tools.local_stack.plan import LOCAL_PARAMETERS
-from tools.samples import body_of, freshen, sample
-from tools.send import send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tools.cli import app
-from tools.receiver import Behaviour, Mode
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.receiver import Behaviour, Mode
 
 if TYPE_CHECKING:
     from tests.stack.conftest import Local

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from stripe_to_segment.settings import settings_from
-from tools.explain import explain
-from tools.inputs import Input
-from tools.local_stack import Secret
-from tools.receiver import Behaviour, Mode
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.local_stack import Secret
+from stripe_to_segment_tools.receiver import Behaviour, Mode
+from stripe_to_segment_tools.samples.inputs import Input
 
 if TYPE_CHECKING:
     from tests.stack.conftest import Local

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.built_function import read_built_function
-from tools.lambda_environment import lambda_environment
-from tools.local_stack.bridges import OF_THE_EMULATOR
+from stripe_to_segment_tools.lambda_runtime.built_function import read_built_function
+from stripe_to_segment_tools.lambda_runtime.environment import lambda_environment
+from stripe_to_segment_tools.local_stack.bridges import OF_THE_EMULATOR
 
 if TYPE_CHECKING:
-    from tools.local_stack import LocalStack
+    from stripe_to_segment_tools.local_stack import LocalStack
 
 pytestmark = pytest.mark.stack
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.deploy.stack import LONGEST_NAME
+from stripe_to_segment_tools.commands.deploy.stack import LONGEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

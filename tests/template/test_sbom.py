@@ -13,7 +13,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tools.sbom import bill_of, pinned_hashes
+from stripe_to_segment_tools.build.sbom import bill_of, pinned_hashes
 
 pytestmark = pytest.mark.built
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from stripe_to_segment_tools.access.stack import Stack
+from stripe_to_segment_tools.commands.dlq import queue as dead_letter_queue
 from tests.unit.edges import TABLE, Faulty, moto_client, state_table
-from tools import dead_letter_queue
-from tools.stack_access import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, error, query_of
 from tests.unit.edges import Endpoint, say
 from tests.unit.stripe_webhooks import StripeWebhooks, parse_form
-from tools.stripe_events import EventList, error, query_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

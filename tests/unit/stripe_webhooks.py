@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import error
 from tests.unit.edges import a_signing_secret
-from tools.stripe_events import error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

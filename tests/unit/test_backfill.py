@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, refusal
 from tests.unit.shapes import DAY, a_customer, an_event
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
-from tools import stack_options
-from tools.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import json
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment_tools.samples.files import samples
 from tests.unit.shapes import a_customer, a_session, an_event
 from tests.unit.worlds import World
-from tools.samples import samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

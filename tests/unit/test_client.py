@@ -21,9 +21,9 @@ from stripe_to_segment.segment_side.answers import Answer, Verdict
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES, encode
 from stripe_to_segment.segment_side.client import SegmentClient, batches
 from stripe_to_segment.segment_side.patience import patient_session
+from stripe_to_segment_tools.receiver.behaviour import Behaviour, Mode
+from stripe_to_segment_tools.receiver.runner import Receiver
 from tests.unit.edges import Endpoint, a_call, reset, say, write
-from tools.receiver.behaviour import Behaviour, Mode
-from tools.receiver.runner import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tools.receiver.contract import Consequence, Request, check, violations
+from stripe_to_segment_tools.receiver.contract import Consequence, Request, check, violations
 
 KEY = "k" * 32
 NOW = datetime(2026, 11, 22, 7, 0, 0, 500_000, UTC)

@@ -16,10 +16,10 @@ import pytest
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.properties import Kind
 from stripe_to_segment.settings import Settings
-from tools.explain import explain
-from tools.inputs import Input, read_events
-from tools.plan import violations
-from tools.plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.samples.inputs import Input, read_events
+from stripe_to_segment_tools.tracking_plan import violations
+from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.dlq.queue import Pass, redrive
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import refusal
 from tests.unit.shapes import a_customer, an_event
-from tools import stack_options
-from tools.cli import app
-from tools.dead_letter_queue import Pass, redrive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment_tools.receiver.behaviour import Behaviour, Mode
+from stripe_to_segment_tools.receiver.runner import Receiver
+from stripe_to_segment_tools.samples.files import sqs_batch
 from tests.unit.edges import (
     FUNCTIONS,
     REGION,
@@ -23,9 +26,6 @@ from tests.unit.edges import (
     state_table,
 )
 from tests.unit.shapes import a_charge, a_customer, a_session, a_subscription, an_event
-from tools.receiver.behaviour import Behaviour, Mode
-from tools.receiver.runner import Receiver
-from tools.samples import sqs_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

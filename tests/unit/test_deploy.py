@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripe_to_segment_tools.commands.deploy.__main__ import main
+from stripe_to_segment_tools.commands.deploy.answers import Answers, Sources, read_answers, write_answers
+from stripe_to_segment_tools.commands.deploy.deployment import Project, deploy
+from stripe_to_segment_tools.commands.deploy.errors import DeployError
+from stripe_to_segment_tools.commands.deploy.parameters import check, read_parameters
+from stripe_to_segment_tools.commands.deploy.stack import LONGEST_NAME
 from tests.unit.cloud_formation import CloudFormation
-from tools.deploy.__main__ import main
-from tools.deploy.answers import Answers, Sources, read_answers, write_answers
-from tools.deploy.deployment import Project, deploy
-from tools.deploy.errors import DeployError
-from tools.deploy.parameters import check, read_parameters
-from tools.deploy.stack import LONGEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

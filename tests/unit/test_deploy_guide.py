@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from stripe_to_segment_tools.commands.deploy.answers import QUESTIONS
+from stripe_to_segment_tools.commands.deploy.parameters import check, read_parameters
+from stripe_to_segment_tools.commands.deploy.stack import LONGEST_NAME, NEVER_WORKED
 from tests.template.test_names import FIXED, LONGEST
 from tests.unit.test_deploy import VARIABLES
-from tools.deploy.answers import QUESTIONS
-from tools.deploy.parameters import check, read_parameters
-from tools.deploy.stack import LONGEST_NAME, NEVER_WORKED
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs/deploy.md").read_text(encoding="utf-8")

@@ -16,19 +16,19 @@ from stripe_to_segment.receiving import examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.state.circuit import Circuit, circuit_name
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.doctor import door
+from stripe_to_segment_tools.commands.doctor.door import harmless_event
+from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
+from stripe_to_segment_tools.commands.send.command import send
+from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET
+from stripe_to_segment_tools.terminal.moments import iso
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, Endpoint, HttpRequest, a_signing_secret, refusal, say
 from tests.unit.log_groups import CloudWatch, Logs
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
-from tools import stack_options
-from tools.cli import app
-from tools.doctor import door
-from tools.doctor.door import harmless_event
-from tools.moments import iso
-from tools.send import send
-from tools.signing import SAMPLE_SECRET
-from tools.webhook_endpoints import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.stripe_side.event import parse_event
+from stripe_to_segment_tools.samples.files import samples
 from tests.unit.shapes import a_customer, an_event
 from tests.unit.worlds import World
-from tools.samples import samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from stripe_to_segment_tools.commands.cli import app
 from tests.unit.shapes import a_session, a_subscription, an_event, an_invoice
-from tools.cli import app
 
 PROJECT = Path(__file__).resolve().parents[2]
 CORPUS = os.environ.get("STRIPE_EVENTS_DIR")

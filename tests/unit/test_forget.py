@@ -13,12 +13,12 @@ from stripe_to_segment.errors import StoreConflictError
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE
 from tests.unit.shapes import NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
-from tools import stack_options
-from tools.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

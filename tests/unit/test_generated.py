@@ -8,7 +8,7 @@ import pytest
 
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.tracking import EVENTS
-from tools.generate import generated
+from stripe_to_segment_tools.tracking_plan.generate import generated
 
 if TYPE_CHECKING:
     from pathlib import Path

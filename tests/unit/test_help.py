@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from tools.cli import app
+from stripe_to_segment_tools.commands.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

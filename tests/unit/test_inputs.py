@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.inputs import Input, dump, read_events, read_text
-from tools.samples import api_gateway_request, sqs_batch
+from stripe_to_segment_tools.samples.files import api_gateway_request, sqs_batch
+from stripe_to_segment_tools.samples.inputs import Input, dump, read_events, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tools.intrinsics import UNKNOWN, IntrinsicError, Intrinsics
+from stripe_to_segment_tools.lambda_runtime.intrinsics import UNKNOWN, IntrinsicError, Intrinsics
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {

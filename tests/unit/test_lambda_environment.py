@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.built_function import BuiltFunction
-from tools.lambda_environment import SNAP_START, lambda_environment
+from stripe_to_segment_tools.lambda_runtime.built_function import BuiltFunction
+from stripe_to_segment_tools.lambda_runtime.environment import SNAP_START, lambda_environment
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 RESERVED = {

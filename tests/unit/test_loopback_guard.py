@@ -11,9 +11,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tools.loopback.guard import EmulatorGuard
-from tools.loopback.pages import browser_header, foreign_host
-from tools.loopback.signatures import Key
+from stripe_to_segment_tools.loopback.guard import EmulatorGuard
+from stripe_to_segment_tools.loopback.pages import browser_header, foreign_host
+from stripe_to_segment_tools.loopback.signatures import Key
 
 HERE = "127.0.0.1:4566"
 KEYS = {"OWN": Key("own secret"), "ROLE": Key("role secret")}

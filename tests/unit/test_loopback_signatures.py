@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.loopback.signatures import Key, RefusedError, SignedRequest, verify
+from stripe_to_segment_tools.loopback.signatures import Key, RefusedError, SignedRequest, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,6 +22,13 @@ from stripe_to_segment.mapping.tracking import EVENTS
 from stripe_to_segment.segment_side.calls import Call, encode
 from stripe_to_segment.settings import Settings, settings_from
 from stripe_to_segment.stripe_side.event import event_from
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.samples.files import samples
+from stripe_to_segment_tools.samples.inputs import read_events
+from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown, violations
+from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, EVENT_PLANS, GROUP_TRAITS, PRODUCT, USER_TRAITS
+from stripe_to_segment_tools.tracking_plan.findings import FORMATS
 from tests.unit.shapes import (
     DAY,
     NOW,
@@ -33,13 +40,6 @@ from tests.unit.shapes import (
     an_invoice,
 )
 from tests.unit.worlds import World
-from tools.cli import app
-from tools.explain import explain
-from tools.inputs import read_events
-from tools.plan import TrackingPlan, markdown, violations
-from tools.plan.declarations import ADDRESS, EVENT_PLANS, GROUP_TRAITS, PRODUCT, USER_TRAITS
-from tools.plan.findings import FORMATS
-from tools.samples import samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

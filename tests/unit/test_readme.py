@@ -12,8 +12,8 @@ import typer
 import yaml
 
 from stripe_to_segment.settings import Settings
-from tools.cli import app
-from tools.webhook_endpoints import API_VERSION
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_to_segment.key_shapes import LOCAL_SECRET, SAMPLE_SECRET
+from stripe_to_segment_tools.samples.files import api_gateway_request
+from stripe_to_segment_tools.samples.signing import sign
 from tests.door.door import PRIVATE, SECRET, Door, open_door
 from tests.unit.edges import a_signing_secret
 from tests.unit.shapes import a_customer, an_event
-from tools.samples import api_gateway_request
-from tools.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from stripe_to_segment.receiving import MAX_EVENT_BYTES, Reply, body_of, examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_side.event import parse_event
+from stripe_to_segment_tools.samples.signing import sign
 from tests.unit.shapes import NOW, a_customer, an_event
-from tools.signing import sign
 
 SECRET = "whsec_test"
 SECRETS = SigningSecrets(unassigned=(SECRET,))

@@ -18,11 +18,11 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_api import StripeEvents
 from stripe_to_segment.stripe_side.event import event_from, parse_event
+from stripe_to_segment_tools.samples.files import samples
 from tests.unit.edges import TABLE, state_table
 from tests.unit.shapes import DAY, NOW, a_customer, a_session, a_subscription, an_event
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
-from tools.samples import samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

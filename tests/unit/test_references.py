@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.mapping.references import MAX_REFERENCE, signed_reference, user_of
+from stripe_to_segment_tools.commands.cli import app
 from tests.unit.shapes import NOW, a_customer, a_session, a_subscription, an_event
 from tests.unit.worlds import World
-from tools.cli import app
 
 KEY = "0123456789abcdef0123456789abcdef"
 NODE = shutil.which("node") or ""

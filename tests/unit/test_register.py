@@ -15,16 +15,17 @@ from stripe.params import WebhookEndpointCreateParams
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.access import stripe as stripe_access
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.register.signing_secrets import KEPT_SECONDS
+from stripe_to_segment_tools.commands.register.steps import QUIET_TYPE, REPLACES, ROLE
+from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
+from stripe_to_segment_tools.samples.files import samples
+from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
 from tests.unit.edges import Faulty, a_signing_secret, refusal
 from tests.unit.stripe_list import KEY, StripeList
-from tools import stack_options, stripe_access
-from tools.cli import app
-from tools.connections import KEPT_SECONDS
-from tools.registering import QUIET_TYPE, REPLACES, ROLE
-from tools.samples import samples
-from tools.signing import SAMPLE_SECRET
-from tools.webhook_endpoints import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tools.local_stack.emulator import Message
-from tools.local_stack.rehearsal import Planned, Played, differences, settle
-from tools.local_stack.stack import Queued
-from tools.receiver import ReceivedRequest, Receiver
+from stripe_to_segment_tools.local_stack.emulator import Message
+from stripe_to_segment_tools.local_stack.rehearsal import Planned, Played, differences, settle
+from stripe_to_segment_tools.local_stack.stack import Queued
+from stripe_to_segment_tools.receiver import ReceivedRequest, Receiver
 
 NOTHING = Queued((), ())
 

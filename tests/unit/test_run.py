@@ -31,4 +31,8 @@ def test_a_signing_secret_given_to_make_reaches_the_stack(tmp_path: Path, by_mak
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"-m tools.run: {STRIPES}\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"-m stripe_to_segment_tools.local_stack.run: {STRIPES}\n",
+        "",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools.run import main
+from stripe_to_segment_tools.local_stack.run import main
 
 
 def test_a_key_that_is_no_signing_secret_is_refused_and_not_repeated(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stripe
 
+from stripe_to_segment_tools.samples.files import EVENTS, api_gateway_request, body_of, sample, samples, sqs_batch
+from stripe_to_segment_tools.samples.freshen import freshen
+from stripe_to_segment_tools.samples.inputs import read_events, read_text
+from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET, sign
 from tests.unit.stripe_fields import FIELDS
-from tools.freshen import freshen
-from tools.inputs import read_events, read_text
-from tools.samples import EVENTS, api_gateway_request, body_of, sample, samples, sqs_batch
-from tools.signing import SAMPLE_SECRET, sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

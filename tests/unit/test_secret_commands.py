@@ -17,14 +17,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.secrets import Keys
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.secret import asking, commands
+from stripe_to_segment_tools.commands.secret.editing import edited, private_file
+from stripe_to_segment_tools.commands.secret.shapes import fingerprint
+from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import Faulty, a_signing_secret, refusal
-from tools import stack_options
-from tools.cli import app
-from tools.secret import asking, commands
-from tools.secret.editing import edited, private_file
-from tools.secret.shapes import fingerprint
-from tools.signing import SAMPLE_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -356,7 +356,7 @@ def test_what_somebody_else_wrote_while_the_editor_was_open_stays(
         here.put_keys(segment_write_key="theirs")
         return edited(path)
 
-    monkeypatch.setattr("tools.secret.commands.edited", meanwhile)
+    monkeypatch.setattr("stripe_to_segment_tools.commands.secret.commands.edited", meanwhile)
     result = run("edit")
     assert result.exit_code == 1
     assert "the KeysSecret was changed meanwhile: nothing was written" in result.stderr
@@ -376,8 +376,8 @@ KEEPS_A_COPY = (
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from tools.local_stack import stop_on_signals
-from tools.secret.editing import edited, private_file
+from stripe_to_segment_tools.local_stack import stop_on_signals
+from stripe_to_segment_tools.commands.secret.editing import edited, private_file
 
 with stop_on_signals(), private_file("whsec_hidden") as path:
     edited(path)
@@ -407,7 +407,7 @@ def test_the_disk_is_overwritten_before_it_is_given_back(tmp_path: Path, monkeyp
     def keep(folder: Path, **_: Any) -> None:
         kept.extend(each.read_bytes() for each in folder.iterdir())
 
-    monkeypatch.setattr("tools.secret.editing.shutil.rmtree", keep)
+    monkeypatch.setattr("stripe_to_segment_tools.commands.secret.editing.shutil.rmtree", keep)
     with private_file(LIVE) as path:
         (path.parent / "copy~").write_text(LIVE)
     assert [set(content) for content in kept] == [{0}, {0}]

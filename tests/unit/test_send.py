@@ -13,14 +13,15 @@ import typer
 from typer.testing import CliRunner
 
 from stripe_to_segment.receiving import WRONG_MODE
+from stripe_to_segment_tools.commands import sample as sample_commands
+from stripe_to_segment_tools.commands.secret import asking
+from stripe_to_segment_tools.commands.send import command as sending
+from stripe_to_segment_tools.commands.send import target as send_target
+from stripe_to_segment_tools.commands.send.command import Sent, UnreachableError, send, send_command
+from stripe_to_segment_tools.samples.files import EVENTS, sample
+from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET, sign
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import a_signing_secret
-from tools import sample_commands, send_target
-from tools import send as sending
-from tools.samples import EVENTS, sample
-from tools.secret import asking
-from tools.send import Sent, UnreachableError, send, send_command
-from tools.signing import SAMPLE_SECRET, sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

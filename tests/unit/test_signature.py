@@ -12,8 +12,8 @@ from stripe import WebhookSignature
 
 from stripe_to_segment.errors import SignatureRefusedError
 from stripe_to_segment.stripe_side.signature import verify
+from stripe_to_segment_tools.samples.signing import sign
 from tests.unit.shapes import NOW
-from tools.signing import sign
 
 OLD, NEW, FOREIGN = "whsec_old", "whsec_new", "whsec_foreign"
 SECRETS = (OLD, NEW)

@@ -12,11 +12,13 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from typer.testing import CliRunner
 
 from stripe_to_segment.errors import ConfigurationError, StoreUnavailableError
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.access import stack as stack_access
+from stripe_to_segment_tools.access.options import AsJson, StackChoice, on_a_stack
+from stripe_to_segment_tools.access.stack import StackAccessError, find_stack, reporting_errors
+from stripe_to_segment_tools.commands import cli
 from tests.unit.a_stack import deployed
 from tests.unit.edges import refusal
-from tools import cli, stack_access, stack_options
-from tools.stack_access import StackAccessError, find_stack, reporting_errors
-from tools.stack_options import AsJson, StackChoice, on_a_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

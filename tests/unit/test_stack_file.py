@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from tools.stack_file import read_stack_file, write_stack_file
+from stripe_to_segment_tools.local_stack.stack_file import read_stack_file, write_stack_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from stripe_to_segment.settings import Settings
-from tools.explain import explain
-from tools.inputs import Input
-from tools.samples import body_of
-from tools.stories import STORIES, Story, story
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.samples.files import body_of
+from stripe_to_segment_tools.samples.inputs import Input
+from stripe_to_segment_tools.samples.scenarios import STORIES, Story, story
 
 NOW = 1_800_000_000
 

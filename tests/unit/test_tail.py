@@ -15,14 +15,15 @@ from typer.testing import CliRunner, Result
 from stripe_to_segment.delivery.record import Fate, Record, Verdicts
 from stripe_to_segment.delivery.report import report
 from stripe_to_segment.observability import logger
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.tail import command as tail
+from stripe_to_segment_tools.commands.tail.command import OutcomeLog, _outcomes
+from stripe_to_segment_tools.commands.tail.function_log import FunctionLog
+from stripe_to_segment_tools.commands.tail.outcomes import FATES, outcome_in
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import speaking
 from tests.unit.log_groups import Logs
-from tools import stack_options, tail
-from tools.cli import app
-from tools.function_log import FunctionLog
-from tools.outcomes import FATES, outcome_in
-from tools.tail import OutcomeLog, _outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
+from stripe_to_segment_tools.tracking_plan import violations
 from tests.unit.shapes import NOW
-from tools.plan import violations
 
 ACCEPTED = Answer(Verdict.ACCEPTED)
 

@@ -1,0 +1,175 @@
+"""How a command finds a stack: by name on AWS, with the caller's own credentials, or the one of `make run`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import boto3
+import typer
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
+from stripe_to_segment.secrets import KeysReader, read_signing_secrets
+from stripe_to_segment.settings import settings_from
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment_tools.commands.secret.document import StackSecret
+from stripe_to_segment_tools.local_stack.deployment import client_maker
+from stripe_to_segment_tools.local_stack.emulator import Access
+from stripe_to_segment_tools.local_stack.stack_file import read_stack_file
+from stripe_to_segment_tools.terminal.output import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from stripe_to_segment.secrets import Keys, SigningSecrets
+    from stripe_to_segment.settings import Settings
+
+__all__ = [
+    "Stack",
+    "StackAccessError",
+    "find_stack",
+    "reporting_errors",
+    "stop",
+]
+
+
+class StackAccessError(Exception):
+    """The stack cannot be found or asked; the text says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack.
+
+    Attributes
+    ----------
+    name
+        As CloudFormation has it.
+    options
+        The options that choose it, for a command to be repeated.
+    outputs, parameters
+        The template's outputs, and what its parameters are set to.
+    status
+        CloudFormation's word for how the last deployment ended.
+    webhook_url
+        Where it takes Stripe's events.
+    client
+        Gives a low-level boto3 client of a service.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    status: str
+    webhook_url: str
+    client: Callable[[str], Any] = field(repr=False)
+
+    @property
+    def local(self) -> bool:
+        """Whether it is the one of `make run`, which Stripe cannot reach."""
+        return self.options == ("--local",)
+
+    def output(self, name: str) -> str:
+        """One of the outputs. Raises StackAccessError where the stack has none of that name."""
+        if name not in self.outputs:
+            raise StackAccessError(f"the stack {self.name!r} has no output {name}: is it of this template, up to date?")
+        return self.outputs[name]
+
+    def store(self) -> DynamoStore:
+        """Its StateTable."""
+        return DynamoStore(self.client("dynamodb"), self.output("StateTableName"))
+
+    def settings(self) -> Settings:
+        """The settings with which it delivers."""
+        function = self.output("DeliverFunctionName")
+        found = self.client("lambda").get_function_configuration(FunctionName=function)
+        return settings_from(found.get("Environment", {}).get("Variables", {}))
+
+    def secret(self, name: str) -> StackSecret:
+        """Its SigningSecret or its KeysSecret."""
+        return StackSecret(self.client("secretsmanager"), self.output(f"{name}Arn"), name)
+
+    def signing_secrets(self) -> SigningSecrets:
+        """The signing secrets as `receive` reads them."""
+        text, _ = self.secret("SigningSecret").text()
+        return read_signing_secrets(text, strict=not self.local)
+
+    def keys(self) -> Keys:
+        """The keys as `deliver` and `reconcile` read them: what was not moved yet included."""
+        texts = {secret.arn: secret.text()[0] for secret in map(self.secret, ("SigningSecret", "KeysSecret"))}
+        former = "" if self.parameters.get("SigningSecretArn") else self.output("SigningSecretArn")
+        return KeysReader(texts.__getitem__, self.output("KeysSecretArn"), former)()
+
+
+def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -> Stack:
+    """Find the stack that the options name. Raises StackAccessError."""
+    # Asked for in so many words: --stack may come from the environment.
+    if local:
+        return _local_stack()
+    if not name:
+        raise StackAccessError("say which stack: --stack NAME for one on AWS, or --local for the one of `make run`")
+    return _aws_stack(name, region, profile)
+
+
+def _local_stack() -> Stack:
+    found = read_stack_file()
+    if "secret_access_key" not in found:
+        raise StackAccessError("no local stack is running: start one with `make run`")
+    name = str(found["stack_name"])
+    access = Access(str(found["endpoint_url"]), str(found["access_key_id"]), str(found["secret_access_key"]))
+    client = cache(client_maker(access))
+    try:
+        return _described(name, ("--local",), client, str(found.get("webhook_url") or ""))
+    except (BotoCoreError, ClientError) as error:
+        raise StackAccessError(
+            f"the local stack does not answer at {found['endpoint_url']}: start it again with `make run`"
+        ) from error
+
+
+def _aws_stack(name: str, region: str, profile: str) -> Stack:
+    given = {"--stack": name, "--region": region, "--profile": profile}
+    options = tuple(word for option, value in given.items() if value for word in (option, value))
+    try:
+        # By name: boto3's types know a client for each service, and none for any.
+        make: Any = boto3.Session(profile_name=profile or None, region_name=region or None).client
+        return _described(name, options, cache(make))
+    except ClientError as error:
+        if "does not exist" in str(error):
+            raise StackAccessError(f"there is no stack {name!r}: is it in another --region or --profile?") from error
+        raise StackAccessError(f"AWS does not describe the stack {name!r}: {error}") from error
+    except BotoCoreError as error:
+        # No credentials, no region, no such profile: botocore says which.
+        raise StackAccessError(f"AWS cannot be asked: {error}") from error
+
+
+def _described(name: str, options: tuple[str, ...], client: Callable[[str], Any], url: str = "") -> Stack:
+    found = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+    url = url or outputs.get("WebhookUrl", "")
+    return Stack(name, options, outputs, parameters, found.get("StackStatus", ""), url, client)
+
+
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """End the command with status 2 and a sentence where the stack, AWS or Stripe cannot be used."""
+    try:
+        yield
+    except (StackAccessError, StripeToSegmentError, ConfigurationError) as error:
+        stop(str(error))
+    except ParamValidationError:
+        # Its text quotes what was to be sent, a secret for instance.
+        stop("AWS's client does not send this: what was given has a shape that AWS does not take")
+    except (BotoCoreError, ClientError) as error:
+        operation = getattr(error, "operation_name", "")
+        stop(f"AWS refused {operation}: {code_of(error)}" if operation else f"AWS did not answer: {error}")
+
+
+def stop(message: str, status: int = 2) -> NoReturn:
+    """Say why on standard error, and end the command."""
+    say(*f"error: {message}".splitlines(), err=True)
+    raise typer.Exit(status)

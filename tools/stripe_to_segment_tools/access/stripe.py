@@ -1,0 +1,74 @@
+"""The Stripe API key of a command, and where it may go.
+
+The key is never an option, which other users of the machine and the shell's history see. It goes to Stripe; to another
+address only if whoever runs the command names that address, for the stack's own setting may be somebody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.settings import STRIPE_API, settings_from
+from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment_tools.access.stack import stop
+
+if TYPE_CHECKING:
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.access.stack import Stack
+
+__all__ = ["VARIABLE", "check_mode", "mode_of", "other_address", "stripe_address", "stripe_key"]
+
+VARIABLE = "STRIPE_API_KEY"
+
+
+def stripe_address(settings: Settings, given: str) -> str:
+    """Where the Stripe API is asked. Ends the command where that is not clear."""
+    if not given and (refused := other_address(settings)):
+        stop(refused)
+    try:
+        return settings_from({"STRIPE_API_BASE": given or STRIPE_API}).stripe_api_base
+    except ConfigurationError:
+        stop(f"--stripe-api-base {given} is neither an https address nor one of this machine")
+
+
+def other_address(settings: Settings) -> str:
+    """Why the API key is not sent: the stack asks at another address than Stripe's. Empty where it does not."""
+    if settings.stripe_api_base == STRIPE_API:
+        return ""
+    return (
+        f"this stack's StripeApiBase is {settings.stripe_api_base}, and no API key is sent there unless you say so: "
+        f"--stripe-api-base {settings.stripe_api_base}, or --stripe-api-base {STRIPE_API} for Stripe itself"
+    )
+
+
+def stripe_key(stack: Stack, needed: str) -> tuple[str, str]:
+    """The API key, and where it was found; on a terminal it is asked for in the end. Ends the command without one."""
+    key = os.environ.get(VARIABLE, "").strip()
+    if key:
+        return key, VARIABLE
+    key = stack.keys().stripe_api_key
+    if key:
+        return key, "the KeysSecret"
+    key = typer.prompt("Stripe API key", hide_input=True, err=True).strip() if sys.stdin.isatty() else ""
+    if not key:
+        stop(
+            f"there is no Stripe API key: set {VARIABLE}, or stripe_api_key in the KeysSecret; "
+            f"a restricted key with {needed} is enough"
+        )
+    return key, "you"
+
+
+def check_mode(key: str, settings: Settings) -> None:
+    """End the command where the stack takes no events of the key's mode."""
+    if not settings.accepts(livemode=is_live(key)):
+        stop(f"the API key is of {mode_of(key)} mode, which this stack's StripeMode refuses")
+
+
+def mode_of(key: str) -> str:
+    """The mode that an API key sees; it sees nothing of the other."""
+    return "live" if is_live(key) else "test"

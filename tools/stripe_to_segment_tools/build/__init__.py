@@ -1,0 +1,1 @@
+"""What the build writes beside what `sam build` does."""

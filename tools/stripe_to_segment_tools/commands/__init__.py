@@ -1,0 +1,1 @@
+"""The command line `stripe-to-segment`, and `make deploy`."""

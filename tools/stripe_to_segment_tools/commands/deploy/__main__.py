@@ -1,0 +1,90 @@
+r"""`make deploy`: build first, then `sam deploy`, with what only you can answer.
+
+It asks for the stack's name, the AWS region, Segment's region, a mail address for alarms, and whether to send or only
+to log; sam then shows what it changes, and asks once. Answers are kept in .deploy/<stack>.toml, where every other
+parameter of the template can be set too, and are not asked for again.
+
+Without a terminal nothing is asked, and each answer has to be a variable:
+
+  STACK=stripe-to-segment REGION=eu-central-1 SEGMENT_REGION=eu ALARM_EMAIL=oncall@example.com DELIVERY_MODE=send \
+    make deploy
+
+SEGMENT_REGION   us, eu, or the address of another endpoint
+ALARM_EMAIL      an address, or none
+DELIVERY_MODE    send or log
+PARAMETERS       any other parameters: "LogLevel=DEBUG DropEvents='Checkout Expired,Trial Ending Soon'"
+ASK=1            at a terminal: ask again for what was answered before
+AWS_PROFILE      and the other variables of the AWS CLI count as everywhere
+
+Exit status: 0 if the stack is deployed, or was not to be changed; 1 if not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stripe_to_segment.errors import code_of
+from stripe_to_segment_tools.commands.deploy.answers import Sources
+from stripe_to_segment_tools.commands.deploy.deployment import Project, deploy
+from stripe_to_segment_tools.commands.deploy.errors import DeployError
+from stripe_to_segment_tools.project import PROJECT
+from stripe_to_segment_tools.terminal.output import say, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Deploy; return the exit status."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(prog="make deploy", description=__doc__, formatter_class=formatter).parse_args(arguments)
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    try:
+        session = boto3.Session()
+        project = Project(
+            PROJECT,
+            client=lambda region: session.client("cloudformation", region_name=region),
+            run=_run,
+            region=session.region_name or "",
+        )
+        deploy(project, Sources(os.environ, _ask if at_terminal else None, again=bool(os.environ.get("ASK"))))
+    except DeployError as error:
+        return _failed(str(error))
+    except ClientError as error:
+        return _failed(
+            f"AWS refused {error.operation_name}: {code_of(error)}; docs/deploy.md lists what a deployment needs"
+        )
+    except BotoCoreError as error:
+        return _failed(f"AWS cannot be asked: {error}")
+    except (KeyboardInterrupt, EOFError):
+        say("", "interrupted")
+        return INTERRUPTED
+    return 0
+
+
+def _ask(text: str, offered: str) -> str:
+    return input(visible(f"{text} [{offered}]: " if offered else f"{text}: "))
+
+
+def _run(command: Sequence[str], folder: Path) -> int:
+    sys.stdout.flush()
+    return subprocess.run(command, cwd=folder, check=False).returncode
+
+
+def _failed(why: str) -> int:
+    say(f"error: {why}", err=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""What only the user can answer, from a variable, from the file of an earlier answer, or from the terminal.
+
+A variable outranks the file, and the file the terminal, which is asked for what is left; without a terminal that is an
+error. The file is in `.deploy/`, one for each stack, and git ignores it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stripe_to_segment_tools.commands.deploy.errors import DeployError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from stripe_to_segment_tools.commands.deploy.parameters import Parameter
+
+    # Shows a question and a default, and gives the answer.
+    type Ask = Callable[[str, str], str]
+
+__all__ = ["QUESTIONS", "Answers", "Question", "Sources", "parameters_from", "read_answers", "write_answers"]
+
+NONE = "none"
+SEGMENT = {"us": "https://api.segment.io", "eu": "https://events.eu1.segmentapis.com"}
+HEAD = """\
+# Answered to `make deploy`, which asks again with ASK=1. Every other parameter of the template may be set here too: the
+# README lists them. What is not set has the template's default, or stays what it is in the stack.
+"""
+
+
+class Question(NamedTuple):
+    """What is asked for a parameter, and what stands for a value that nobody wants to type.
+
+    Attributes
+    ----------
+    variable
+        The environment variable that answers.
+    parameter
+        The template's parameter that the answer is for.
+    text
+        What the terminal shows.
+    words
+        Values by the word that stands for them.
+    """
+
+    variable: str
+    parameter: str
+    text: str
+    words: Mapping[str, str]
+
+    def value(self, answer: str) -> str:
+        """The parameter's value."""
+        return self.words.get(answer.strip().lower(), answer.strip())
+
+    def word(self, value: str) -> str:
+        """The shortest answer that gives this value."""
+        return next((word for word, stands_for in self.words.items() if stands_for == value), value)
+
+
+QUESTIONS = (
+    Question(
+        "SEGMENT_REGION", "SegmentEndpoint", "Segment's region: us, eu, or the address of another endpoint", SEGMENT
+    ),
+    Question("ALARM_EMAIL", "AlarmEmail", "Mail address for alarms, or none", {NONE: ""}),
+    Question("DELIVERY_MODE", "DeliveryMode", "send calls to Segment, or only log them", {}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Where to deploy, and the parameters that are set."""
+
+    stack: str
+    region: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where answers come from.
+
+    Attributes
+    ----------
+    variables
+        The environment.
+    ask
+        Asks at the terminal; None where there is none.
+    again
+        Whether to ask for what the file answers too.
+    """
+
+    variables: Mapping[str, str]
+    ask: Ask | None
+    again: bool = False
+
+    def answer(
+        self, variable: str, text: str, saved: str, offered: str, flaw: Callable[[str], str] = lambda _: ""
+    ) -> str:
+        """The answer to one question.
+
+        Parameters
+        ----------
+        variable
+            The variable that answers. An empty one answers nothing: a CI system makes one of a setting that is missing.
+        text
+            What the terminal shows.
+        saved
+            What was answered before; empty if nothing was.
+        offered
+            What Enter takes at the terminal, if nothing was saved.
+        flaw
+            Says in what an answer cannot be used. The terminal is asked again then.
+        """
+        if given := self.variables.get(variable, "").strip():
+            if wrong := flaw(given):
+                raise DeployError(f"{variable} {wrong}, not {given!r}")
+            return given
+        if saved and not (self.again and self.ask):
+            return saved
+        if self.ask is None:
+            raise DeployError(f"{variable} is not set, and there is no terminal to ask at ({text})")
+        shown = text
+        while True:
+            given = self.ask(shown, saved or offered).strip() or saved or offered
+            if not (wrong := flaw(given) if given else "must not be empty"):
+                return given
+            shown = f"It {wrong}. {text}"
+
+
+def parameters_from(
+    sources: Sources,
+    saved: Mapping[str, str],
+    present: Callable[[], Mapping[str, str]],
+    parameters: Mapping[str, Parameter],
+) -> dict[str, str]:
+    """The parameters that are set, checked one by one where they were asked for.
+
+    Parameters
+    ----------
+    sources
+        Where answers come from. `PARAMETERS="Name=value …"`, quoted as for a shell, sets any parameter.
+    saved
+        Those of the file.
+    present
+        Looks up those of the stack that is there: Enter must not move a stack from one Segment region to the other.
+    parameters
+        The template's.
+    """
+    found = {**saved, **_listed(sources.variables.get("PARAMETERS", ""))}
+    for question in QUESTIONS:
+        parameter = parameters[question.parameter]
+
+        def flaw(answer: str, asked: Question = question, parameter: Parameter = parameter) -> str:
+            return parameter.flaw(asked.value(answer))
+
+        said = question.word(found[question.parameter]) if question.parameter in found else ""
+        # Looked up only where it is shown: without a terminal a missing variable is told before AWS is asked anything.
+        offered = question.word(present().get(question.parameter, parameter.default)) if sources.ask else ""
+        answer = sources.answer(question.variable, question.text, said, offered, flaw)
+        found[question.parameter] = question.value(answer)
+    return found
+
+
+def _listed(text: str) -> dict[str, str]:
+    try:
+        pairs = [word.partition("=") for word in shlex.split(text)]
+    except ValueError as error:
+        raise DeployError(f"PARAMETERS cannot be read ({error}): quote a value with spaces, Name='a value'") from error
+    if odd := [name for name, separator, _ in pairs if not separator]:
+        raise DeployError(f"PARAMETERS takes Name=value, not {odd[0]!r}: quote a value with spaces, Name='a value'")
+    return {name: value for name, _, value in pairs}
+
+
+def read_answers(path: Path) -> Answers | None:
+    """The answers of a file; None where there is none. Raises DeployError where it cannot be used."""
+    if not path.is_file():
+        return None
+    try:
+        found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DeployError(f"{path} is no TOML: {error}") from error
+    stated = found.get("parameters", {})
+    if odd := [name for name, value in stated.items() if not isinstance(value, str | int)]:
+        raise DeployError(f"{path}: {odd[0]} must be a text, a number, true or false")
+    return Answers(str(found.get("stack", "")), str(found.get("region", "")), {k: _plain(v) for k, v in stated.items()})
+
+
+def _plain(value: str | int) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def write_answers(path: Path, answers: Answers) -> None:
+    """Keep the answers."""
+    lines = [HEAD, f"stack = {_quoted(answers.stack)}", f"region = {_quoted(answers.region)}", "", "[parameters]"]
+    lines += [f"{name} = {_quoted(value)}" for name, value in answers.parameters.items()]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _quoted(text: str) -> str:
+    """A TOML text: JSON's, but with DEL escaped and no pairs of surrogates. https://toml.io/en/v1.0.0#string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

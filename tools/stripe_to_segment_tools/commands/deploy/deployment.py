@@ -1,0 +1,162 @@
+"""One deployment from the first question to the next step."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.commands.deploy.answers import (
+    Answers,
+    Sources,
+    parameters_from,
+    read_answers,
+    write_answers,
+)
+from stripe_to_segment_tools.commands.deploy.errors import DeployError
+from stripe_to_segment_tools.commands.deploy.parameters import check, read_parameters
+from stripe_to_segment_tools.commands.deploy.stack import find, first_failure, make_way, name_flaw
+from stripe_to_segment_tools.terminal.output import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from stripe_to_segment_tools.commands.deploy.parameters import Parameter
+    from stripe_to_segment_tools.commands.deploy.stack import Found
+
+__all__ = ["Project", "deploy"]
+
+STACK_NAME = "stripe-to-segment"
+NEXT = """\
+Next, as the README says under Deploy:
+  export STRIPE_TO_SEGMENT_STACK={name} AWS_DEFAULT_REGION={region}{keys}
+  .venv/bin/stripe-to-segment register    # tells Stripe the address, and which events to send
+  .venv/bin/stripe-to-segment doctor      # looks whether all is well"""
+KEYS = """
+  .venv/bin/stripe-to-segment secret set segment_write_key         # asks for it
+  .venv/bin/stripe-to-segment secret set segment_test_write_key    # of another source, for test events"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The checkout and the programs around it.
+
+    Attributes
+    ----------
+    folder
+        The checkout.
+    client
+        Gives the CloudFormation client of a region.
+    run
+        Runs a command in the terminal and gives its exit status.
+    region
+        What the AWS configuration names; empty if it names none.
+    """
+
+    folder: Path
+    client: Callable[[str], Any] = field(repr=False)
+    run: Callable[[Sequence[str], Path], int] = field(repr=False)
+    region: str = ""
+
+    @property
+    def answers(self) -> Path:
+        """Where the answers are kept."""
+        return self.folder / ".deploy"
+
+
+def deploy(project: Project, sources: Sources) -> None:
+    """Ask, deploy, and say what comes next. Raises DeployError."""
+    _refuse_former_settings(project.folder / "samconfig.toml")
+    name = sources.answer("STACK", "Name of the stack", "", _usual_name(project.answers), name_flaw)
+    kept = project.answers / f"{name}.toml"
+    saved = read_answers(kept) or Answers(name, "", {})
+    region = sources.answer("REGION", "AWS region", saved.region, project.region)
+    client = project.client(region)
+    parameters = read_parameters(project.folder / "template.yaml")
+    set_here = parameters_from(sources, saved.parameters, lambda: _set_in(find(client, name)), parameters)
+    check(set_here, parameters)
+    found = find(client, name)
+    answers = Answers(name, region, set_here)
+    if sources.ask is not None and answers != saved:
+        # Before anything is deployed: whatever happens now, the same command goes on from here.
+        write_answers(kept, answers)
+        say(f"kept in {kept.relative_to(project.folder)}")
+    if done := make_way(client, name, region, found):
+        say(done)
+        found = None
+    stands = found is not None and found.stands
+    if stands:
+        # A table that holds data. Not in a first deployment, which could then not be rolled back.
+        set_here = {"ProtectState": "true", **set_here}
+    _say_what_else_is_set(found if stands else None, set_here, parameters)
+    _run_sam(project, replace(answers, parameters=set_here), client, confirm=sources.ask is not None)
+    _say_what_is_there(find(client, name), answers, first=not stands)
+
+
+def _set_in(found: Found | None) -> Mapping[str, str]:
+    return found.parameters if found else {}
+
+
+def _usual_name(folder: Path) -> str:
+    """The one stack that was deployed from here, or the name that the README has."""
+    names = [path.stem for path in folder.glob("*.toml")]
+    return names[0] if len(names) == 1 else STACK_NAME
+
+
+def _refuse_former_settings(samconfig: Path) -> None:
+    """Settings had their place there; what stands there now would be passed over."""
+    lines = samconfig.read_text("utf-8").splitlines() if samconfig.is_file() else []
+    if any(line.startswith("parameter_overrides") for line in lines):
+        raise DeployError(
+            "samconfig.toml has parameter_overrides, which `make deploy` does not read: "
+            "move them to .deploy/<stack>.toml, under [parameters]"
+        )
+
+
+def _say_what_else_is_set(found: Found | None, given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
+    """What the stack goes on with although nobody names it here: sam leaves such a parameter as it is."""
+    for name, value in found.parameters.items() if found else ():
+        default = parameters[name].default if name in parameters else value
+        if name not in given and value != default:
+            say(f"stays as it is in the stack: {name} = {value!r} (the template's default: {default!r})")
+
+
+def _run_sam(project: Project, answers: Answers, client: Any, *, confirm: bool) -> None:
+    began = datetime.now(UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        # A file, as sam's own syntax for arguments cannot carry every value.
+        overrides = Path(folder) / "parameters.yaml"
+        overrides.write_text(json.dumps(dict(answers.parameters)), "utf-8")
+        command = [
+            *(str(project.folder / ".tools/sam/bin/sam"), "deploy"),
+            *("--template-file", ".aws-sam/build/template.yaml"),
+            *("--stack-name", answers.stack, "--region", answers.region),
+            *("--resolve-s3", "--s3-prefix", answers.stack, "--capabilities", "CAPABILITY_IAM"),
+            "--no-fail-on-empty-changeset",
+            *(["--confirm-changeset"] if confirm else ["--no-confirm-changeset", "--no-progressbar"]),
+            *("--parameter-overrides", f"file://{overrides}"),
+        ]
+        for name, value in answers.parameters.items():
+            say(f"{name} = {value!r}")
+        say(shlex.join(command))
+        if project.run(command, project.folder) == 0:
+            return
+    found = find(client, answers.stack)
+    why = (found and first_failure(client, found.id, began)) or "sam says why above"
+    raise DeployError(f"{answers.stack} was not deployed ({why}); remove the cause, and repeat the command")
+
+
+def _say_what_is_there(found: Found | None, answers: Answers, *, first: bool) -> None:
+    if found is None or not found.stands:
+        say("nothing was deployed")
+        return
+    say("", *(f"{name:<22}{value}" for name, value in sorted(found.outputs.items())), "")
+    if first and (address := answers.parameters.get("AlarmEmail")):
+        say(f"AWS has written to {address}: confirm the subscription there, or no alarm arrives.", "")
+    if answers.parameters.get("ReconcileSchedule"):
+        say("Until the first run of ReconcileSchedule the alarm reconcile-stopped may ring.", "")
+    say(*NEXT.format(name=answers.stack, region=answers.region, keys=KEYS if first else "").splitlines())

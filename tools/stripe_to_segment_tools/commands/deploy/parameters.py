@@ -1,0 +1,104 @@
+"""The template's parameters: what each may be, by the template's own rules, before anything is sent to AWS.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from stripe_to_segment_tools.commands.deploy.errors import DeployError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["Parameter", "check", "read_parameters"]
+
+RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+HOURS = {"minute": 1 / 60, "hour": 1, "day": 24}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What the template says of a parameter. `least` and `most` bound a number, `values` lists all that is allowed."""
+
+    name: str
+    default: str
+    constraint: str = ""
+    pattern: str | None = None
+    values: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+
+    def flaw(self, value: str) -> str:
+        """In what a text is no value of this parameter; empty where it is one."""
+        if self.values and value not in self.values:
+            return f"must be one of {', '.join(self.values)}"
+        if self.pattern is not None and not re.fullmatch(self.pattern, value):
+            return self.constraint
+        if self.least is not None and self.most is not None and not self._is_within(value):
+            return self.constraint
+        return ""
+
+    def _is_within(self, value: str) -> bool:
+        return value.isdecimal() and (self.least or 0) <= int(value) <= (self.most or 0)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which CloudFormation's tags mean nothing: no parameter has one."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
+
+
+def read_parameters(template: Path) -> dict[str, Parameter]:
+    """The parameters of a template, by name."""
+    body: Any = yaml.load(template.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    return {name: _parameter(name, stated) for name, stated in body["Parameters"].items()}
+
+
+def _parameter(name: str, stated: dict[str, Any]) -> Parameter:
+    return Parameter(
+        name=name,
+        default=str(stated["Default"]),
+        constraint=stated.get("ConstraintDescription", ""),
+        pattern=stated.get("AllowedPattern"),
+        values=tuple(map(str, stated.get("AllowedValues", ()))),
+        least=stated.get("MinValue"),
+        most=stated.get("MaxValue"),
+    )
+
+
+def check(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
+    """Raise DeployError where the template does not take these values, with all that is wrong in one line."""
+    if flaws := [*_flaws(given, parameters)] or [*_contradictions(given, parameters)]:
+        raise DeployError("; ".join(flaws))
+
+
+def _flaws(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Iterator[str]:
+    for name, value in given.items():
+        if name not in parameters:
+            near = difflib.get_close_matches(name, parameters, 1)
+            yield f"the template has no parameter {name}" + (f": is it {near[0]}?" if near else "")
+        elif flaw := parameters[name].flaw(value):
+            yield f"{name} {flaw}, not {value!r}"
+
+
+def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Iterator[str]:
+    """What each value alone does not show, and the template cannot reckon."""
+
+    def number(name: str) -> int:
+        return int(given.get(name) or parameters[name].default)
+
+    if 0 < number("DeliverReservedConcurrency") < number("MaximumConcurrency"):
+        yield "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency, or batches are refused"
+    if rate := RATE.fullmatch(given.get("ReconcileSchedule", "")):
+        hours = int(rate[1]) * HOURS[rate[2]]
+        if hours >= number("ReconcileQuietHours"):
+            yield f"ReconcileQuietHours must be more than the {hours:g} hours of ReconcileSchedule, or its alarm rings"

@@ -1,0 +1,1 @@
+"""`stripe-to-segment dlq`: dead letters."""

@@ -1,0 +1,186 @@
+"""What AWS says of a stack: the deployment, the functions, the queues, the alarms."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.state.circuit import circuit_name
+from stripe_to_segment_tools.commands.doctor.check import bad, good, unknown
+from stripe_to_segment_tools.terminal.moments import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.access.stack import Stack
+    from stripe_to_segment_tools.commands.doctor.check import Check
+
+__all__ = ["check_alarms", "check_circuit", "check_deployment", "check_functions", "check_queues"]
+
+OUTPUTS = (
+    *("SigningSecretArn", "KeysSecretArn", "EventsQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
+    *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName"),
+)
+ALIAS = "live"
+# What a version is made of, and a deployment changes.
+VERSIONED = ("CodeSha256", "Layers", "Environment", "MemorySize", "Timeout", "Architectures")
+DEPLOY = "deploy again: make deploy"
+# As the alarms queue-not-worked and events-wait.
+LONG_WAIT_SECONDS = 3600
+# The waits are written by each try, of which there is one an hour.
+METRIC_HOURS = 1
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+def check_deployment(stack: Stack) -> Iterator[Check]:
+    """How the last deployment ended, and whether all outputs are there."""
+    missing = [name for name in OUTPUTS if name not in stack.outputs]
+    if "ROLLBACK" in stack.status or "FAILED" in stack.status:
+        yield bad(
+            "stack",
+            f"{stack.name}: {stack.status}, the last deployment did not succeed",
+            f"read why in CloudFormation, {DEPLOY}",
+        )
+    elif stack.status.endswith("_IN_PROGRESS") and "CLEANUP" not in stack.status:
+        yield bad("stack", f"{stack.name}: {stack.status}", "wait until the deployment is over, then try again")
+    elif missing:
+        yield bad(
+            "stack", f"{stack.name} has no output {', '.join(missing)}: it is of another template, or older", DEPLOY
+        )
+    else:
+        yield good("stack", f"{stack.name}: {stack.status}")
+
+
+def check_functions(stack: Stack) -> Iterator[Check]:
+    """Whether the functions can run, run what was deployed last, and deliver is fed."""
+    client = stack.client("lambda")
+    for name in ("Receive", "Deliver", "Reconcile"):
+        function = stack.output(f"{name}FunctionName")
+        found = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
+        latest = client.get_function_configuration(FunctionName=function)
+        state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+        label = f"{name.lower()} function"
+        if differing := [part for part in VERSIONED if found.get(part) != latest.get(part)]:
+            publish = f"$(aws lambda publish-version --function-name {function} --query Version --output text)"
+            yield bad(
+                label,
+                f"version {found.get('Version')} runs, not what was deployed last: other {', '.join(differing)}",
+                "unless you went back on purpose: "
+                f"aws lambda update-alias --function-name {function} --name {ALIAS} --function-version {publish}",
+            )
+        elif state in {"Active", "Inactive"} and update == "Successful":
+            yield good(label, f"version {found.get('Version')} of {found.get('LastModified', '')[:19]}Z")
+        elif state == "Pending" or (state == "Active" and update == "InProgress"):
+            yield unknown(label, "it is being made ready", "try again in a moment")
+        else:
+            why = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
+            yield bad(label, f"{state}, last update {update}: {why}", DEPLOY)
+    yield _check_mapping(client, stack)
+
+
+def _check_mapping(client: Any, stack: Stack) -> Check:
+    name = "queue → deliver"
+    # By the alias: the mappings of the bare function are others.
+    function = f"{stack.output('DeliverFunctionName')}:{ALIAS}"
+    found = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    if not found:
+        return bad(name, "nothing brings the queue's events to the function", DEPLOY)
+    mapping = found[0]
+    if mapping["State"] in {"Enabled", "Creating", "Updating", "Enabling"}:
+        return good(name, mapping["State"].lower())
+    reason = mapping.get("StateTransitionReason", "")
+    enable = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled"
+    return bad(name, f"{mapping['State']} ({reason}): events are not fetched" if reason else mapping["State"], enable)
+
+
+def check_queues(stack: Stack) -> Iterator[Check]:
+    """How much waits and since when, and whether anything is dead."""
+    again = " ".join(stack.options)
+    waiting, under_way = _depth(stack, "EventsQueueUrl")
+    oldest, tried = _ages(stack)
+    said = f"{waiting} to be fetched, {under_way} under way or waiting for another try"
+    longest = max(oldest or 0, tried or 0)
+    if longest:
+        said += f"; the longest wait: {_duration(longest)}"
+    if longest > LONG_WAIT_SECONDS and waiting + under_way:
+        section = "events-wait" if (tried or 0) >= (oldest or 0) else "queue-not-worked"
+        look = f"stripe-to-segment tail {again} --since 1h --fate retry; docs/operations.md, {section}"
+        yield bad("events queue", said, look)
+    else:
+        yield good("events queue", said)
+    dead, held = _depth(stack, "DeadLetterQueueUrl")
+    if dead + held:
+        yield bad("dead letters", f"{dead + held}", f"stripe-to-segment dlq list {again}")
+    else:
+        yield good("dead letters", "none")
+
+
+def _depth(stack: Stack, output: str) -> tuple[int, int]:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = stack.output(output)
+    found = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    visible, hidden = (int(found[name]) for name in names)
+    return visible, hidden
+
+
+def _ages(stack: Stack) -> tuple[float | None, float | None]:
+    """Seconds: the age of the oldest event hardly tried yet, and the longest wait of one that was tried in vain."""
+    queue = stack.output("EventsQueueUrl").rpartition("/")[2]
+    oldest = _latest(stack, "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue)
+    tried = _latest(stack, "StripeToSegment", "LongestWait", "service", f"{stack.name}-deliver")
+    return oldest, tried
+
+
+def _latest(stack: Stack, namespace: str, metric: str, dimension: str, value: str) -> float | None:
+    """The newest value of the last hour; None where there is none."""
+    now = datetime.fromtimestamp(time.time(), UTC)
+    points = stack.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[{"Name": dimension, "Value": value}],
+        StartTime=now - timedelta(hours=METRIC_HOURS),
+        EndTime=now,
+        Period=300,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    return float(max(points, key=lambda point: point["Timestamp"])["Maximum"]) if points else None
+
+
+def check_circuit(stack: Stack, settings: Settings) -> Iterator[Check]:
+    """Whether deliver leaves Segment alone because it has failed, by mode."""
+    modes = [circuit_name(livemode=live) for live in (True, False) if settings.accepts(livemode=live)]
+    for mode, circuit in stack.store().circuits(modes).items():
+        name = f"Segment, {mode} mode"
+        if circuit.tripped:
+            said = f"failed, {circuit.failures} times counted: left alone until {iso(circuit.until)}, then tried again"
+            yield bad(name, said, "docs/operations.md, When Segment is down")
+        else:
+            yield good(name, "no outage")
+
+
+def check_alarms(stack: Stack) -> Iterator[Check]:
+    """Which alarms ring."""
+    topic = stack.outputs.get("AlarmTopicArn")
+    if not topic:
+        yield unknown("alarms", "there are none: DashboardAndAlarms is false", "deploy with DashboardAndAlarms=true")
+        return
+    pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.name}-")
+    # By their topic: another stack's name may begin with this one's.
+    mine = [alarm for page in pages for alarm in page["MetricAlarms"] if topic in alarm.get("AlarmActions", [])]
+    ringing = [alarm for alarm in mine if alarm["StateValue"] == "ALARM"]
+    for alarm in ringing:
+        name = alarm["AlarmName"].removeprefix(f"{stack.name}-")
+        since = alarm.get("StateUpdatedTimestamp")
+        said = f"rings since {since.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if since else "rings"
+        yield bad(f"alarm {name}", said, f"docs/operations.md, {name}")
+    if not ringing:
+        yield good("alarms", f"{len(mine)}, none rings")
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("d", DAY), ("h", HOUR), ("min", MINUTE)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,71 @@
+"""What is found out about one thing, and how to ask several without one refusal ending all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
+from stripe_to_segment_tools.access.stack import StackAccessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["Check", "State", "bad", "good", "guarded", "unknown"]
+
+
+class State(StrEnum):
+    """How a thing is."""
+
+    GOOD = "ok"
+    BAD = "failed"
+    UNKNOWN = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the table: what was looked at, how it is, in words, and (unless it is good) what to do about it."""
+
+    name: str
+    state: State
+    said: str
+    fix: str = ""
+
+
+def good(name: str, said: str) -> Check:
+    """It is as it should be."""
+    return Check(name, State.GOOD, said)
+
+
+def bad(name: str, said: str, fix: str) -> Check:
+    """It is not, and this mends it."""
+    return Check(name, State.BAD, said, fix)
+
+
+def unknown(name: str, said: str, fix: str = "") -> Check:
+    """Nobody knows, and this would tell."""
+    return Check(name, State.UNKNOWN, said, fix)
+
+
+def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """What these checks find; where AWS or Stripe lets us not look, that is one line, and the others go on."""
+    try:
+        yield from checks()
+    except ClientError as error:
+        code = code_of(error)
+        said = f"AWS refused {error.operation_name}: {code}"
+        if "Denied" in code or "Unauthorized" in code:
+            yield unknown(name, said, "docs/permissions.md lists what this command may have to do")
+        elif "NotFound" in code or "NonExistent" in code or "DoesNotExist" in code:
+            yield bad(name, said, "deploy again: make deploy")
+        else:
+            yield unknown(name, said, "try again")
+    except BotoCoreError as error:
+        yield unknown(name, f"AWS did not answer: {error}", "try again")
+    except (ConfigurationError, StackAccessError) as error:
+        yield bad(name, str(error), "put it right, or deploy again: make deploy")
+    except StripeToSegmentError as error:
+        yield unknown(name, str(error), "try again")

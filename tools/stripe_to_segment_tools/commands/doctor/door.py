@@ -1,0 +1,118 @@
+"""A signed event through the real door: past the signature, into the queue, through deliver, and no further.
+
+It is a `product.updated` without a name. Deliver learns the names of products from these and makes no call of them;
+from one without a name it learns nothing, so nothing is sent and nothing is kept. A request without a signature has to
+be refused. One with a forged signature would show the same, but rings the alarm signatures-refused.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.state.circuit import circuit_name
+from stripe_to_segment_tools.commands.doctor.check import bad, good, unknown
+from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
+from stripe_to_segment_tools.commands.send.command import UnreachableError, send
+from stripe_to_segment_tools.commands.tail.command import OutcomeLog
+from stripe_to_segment_tools.samples.files import body_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.access.stack import Stack
+    from stripe_to_segment_tools.commands.doctor.check import Check
+    from stripe_to_segment_tools.commands.send.command import Sent
+
+__all__ = ["check_door", "harmless_event"]
+
+OK, BAD_REQUEST = 200, 400
+# Beside the time for which a batch may wait to fill up: a cold start, and the log's way to CloudWatch.
+PATIENCE_SECONDS = 45.0
+PAUSE_SECONDS = 1.0
+# This clock and AWS's may differ by as much as a signature may.
+SKEW_SECONDS = 300
+THROUGH = frozenset({"delivered", "ignored"})
+
+
+def harmless_event(now: float, *, livemode: bool) -> dict[str, Any]:
+    """An event that makes no call and teaches nothing, with an id that nobody has seen."""
+    mark = os.urandom(8).hex()
+    product = {
+        "id": f"prod_doctor{mark}",
+        "object": "product",
+        "livemode": livemode,
+        "metadata": {},
+        "created": int(now),
+    }
+    return {
+        "id": f"evt_doctor{mark}",
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": int(now),
+        "data": {"object": product, "previous_attributes": {"updated": int(now)}},
+        "livemode": livemode,
+        "pending_webhooks": 0,
+        "request": {"id": None, "idempotency_key": None},
+        "type": "product.updated",
+    }
+
+
+def check_door(stack: Stack, settings: Settings) -> Iterator[Check]:
+    """Knock without a signature, then with one, then wait until deliver has said what it did."""
+    secrets = stack.signing_secrets()
+    # A test event where it can be one: of a live event too nothing is kept, but it passes through the live queue.
+    modes = [live for live in (False, True) if settings.accepts(livemode=live) and secrets.vouching(livemode=live)]
+    if not modes:
+        # Any request would be answered with 503 now, which rings not-ready, or the event with 400.
+        yield unknown("signed event", "not sent: there is no signing secret to sign it with")
+        return
+    livemode = modes[0]
+    event = harmless_event(time.time(), livemode=livemode)
+    # Without a secret there is no signature to send.
+    knocked = _post(stack, event, [])
+    if knocked is None:
+        yield bad("unsigned request", f"nothing answers at {stack.webhook_url}", "deploy again: make deploy")
+        return
+    if knocked.status == BAD_REQUEST:
+        yield good("unsigned request", "refused with 400")
+    else:
+        yield bad("unsigned request", f"{knocked.status}: {knocked.body}", "deploy again: make deploy")
+    name = circuit_name(livemode=livemode)
+    if stack.store().circuits([name])[name].tripped:
+        yield unknown("signed event", "not sent: while Segment is left alone, all events wait", "try again afterwards")
+        return
+    log = OutcomeLog(stack, time.time() - SKEW_SECONDS, event["id"])
+    sent = _post(stack, event, secrets.vouching(livemode=livemode))
+    if sent is None or sent.status != OK or "received" not in sent.body:
+        said = "nothing answers" if sent is None else f"{sent.status or 'no answer'}: {sent.body}"
+        fix = "if the secret was just changed, try again in half a minute; else docs/operations.md, signatures-refused"
+        yield bad("signed event", said, fix)
+        return
+    yield good("signed event", f"taken with 200 in {sent.milliseconds} ms: {event['id']}")
+    yield _delivered(stack, log, event["id"])
+
+
+def _delivered(stack: Stack, log: OutcomeLog, event: str) -> Check:
+    name, again = "queue to deliver", " ".join(stack.options)
+    started = time.monotonic()
+    patience = PATIENCE_SECONDS + float(stack.parameters.get("BatchWindowSeconds") or 5)
+    while (waited := time.monotonic() - started) < patience:
+        for outcome in log.new():
+            if outcome.function == "deliver" and outcome.fate in THROUGH:
+                return good(name, f"worked through {waited:.0f} s later, without a call to Segment")
+            if outcome.function == "deliver":
+                why = f"{outcome.fate}: {outcome.reason} {outcome.detail}".strip()
+                return bad(name, why, "docs/operations.md, Reasons")
+        time.sleep(PAUSE_SECONDS)
+    look = f"stripe-to-segment tail {again} --event {event}; docs/operations.md, queue-not-worked"
+    return bad(name, f"deliver has said nothing of it in {patience:.0f} s", look)
+
+
+def _post(stack: Stack, event: dict[str, Any], secrets: Any) -> Sent | None:
+    try:
+        return next(send([body_of(event)], stack.webhook_url, secrets))
+    except UnreachableError:
+        return None

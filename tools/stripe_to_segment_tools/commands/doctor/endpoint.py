@@ -1,0 +1,80 @@
+"""What Stripe says of the stack's webhook endpoint."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment_tools.access.stripe import VARIABLE, other_address, stripe_address
+from stripe_to_segment_tools.commands.doctor.check import bad, good, guarded, unknown
+from stripe_to_segment_tools.commands.register.signing_secrets import Connections
+from stripe_to_segment_tools.commands.register.steps import ROLE, Role
+from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.access.stack import Stack
+    from stripe_to_segment_tools.commands.doctor.check import Check
+    from stripe_to_segment_tools.commands.register.webhook_endpoints import Endpoint
+
+__all__ = ["check_endpoints"]
+
+
+def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe_api_base: str) -> Iterator[Check]:
+    """One line for each mode that the stack takes; a mode without an API key is not checked."""
+    if not stripe_api_base and (refused := other_address(settings)):
+        yield unknown("endpoint", "not looked at in Stripe", refused)
+        return
+    if stack.local and not stripe_api_base:
+        said = "Stripe cannot reach a stack on this machine; the Stripe CLI brings its events"
+        yield unknown("endpoint", said, f"stripe listen --forward-to {stack.webhook_url}")
+        return
+    keys = {is_live(key): key for key in (key_of_secret, os.environ.get(VARIABLE, "").strip()) if key}
+    for live in (True, False):
+        if not settings.accepts(livemode=live):
+            continue
+        mode = "live" if live else "test"
+        name = f"endpoint, {mode} mode"
+        if live not in keys:
+            said = f"there is no Stripe API key of {mode} mode"
+            yield unknown(name, said, f"{VARIABLE}=rk_{mode}_… with the permission 'Webhook Endpoints: Read'")
+            continue
+        endpoints = WebhookEndpoints(keys[live], stripe_address(settings, stripe_api_base))
+        connections = Connections(stack, livemode=live)
+        yield from guarded(name, partial(_check, stack, settings, endpoints, connections, name))
+
+
+def _check(
+    stack: Stack, settings: Settings, endpoints: WebhookEndpoints, connections: Connections, name: str
+) -> Iterator[Check]:
+    register = f"stripe-to-segment register {' '.join(stack.options)}"
+    found = endpoints.at(stack.webhook_url)
+    awake = [each for each in found if each.enabled]
+    roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
+    if not found and stack.parameters.get("EventBusName"):
+        yield good(name, "none: events come through EventBridge")
+    elif not found:
+        yield bad(name, f"none has the URL {stack.webhook_url}", register)
+    elif len(awake) > len(roles):
+        yield bad(name, f"{len(awake)} have this URL, so each event comes {len(awake)} times", f"{register} says which")
+    else:
+        for endpoint in awake or found:
+            yield _check_one(endpoint, connections, name, register)
+        if settings.takes_connect and len(awake) == 1:
+            other = Role.ACCOUNT if awake[0].metadata.get(ROLE) == Role.CONNECT else Role.CONNECT
+            yield bad(name, f"none for {other.said}, and ConnectEvents is accept", register)
+
+
+def _check_one(endpoint: Endpoint, connections: Connections, name: str, register: str) -> Check:
+    wrong = endpoint.shortcomings()
+    if wrong:
+        return bad(name, f"{endpoint.id} {', '.join(wrong)}", register)
+    connected = connections.read()
+    if connected.is_misplaced(endpoint.id):
+        return bad(name, f"the signing secret of {endpoint.id} is not among those of its mode alone", register)
+    kept = "" if connected.has(endpoint.id) else "; that its signing secret is in the SigningSecret cannot be told"
+    return good(name, f"{endpoint.id}: {len(EVENT_TYPES)} event types, {API_VERSION}, enabled{kept}")

@@ -1,0 +1,94 @@
+"""What nobody notices until it is needed: room for webhooks, somebody who is told, a state that cannot be deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.commands.doctor.check import bad, good
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment_tools.access.stack import Stack
+    from stripe_to_segment_tools.commands.doctor.check import Check
+
+__all__ = ["check_concurrency", "check_listeners", "check_state"]
+
+# reconcile runs one at a time.
+FOR_RECONCILE = 1
+# With one execution, two webhooks in the same moment are one too many.
+LEAST_FOR_RECEIVE = 2
+QUOTA = "ask AWS for more (Service Quotas, Lambda, Concurrent executions)"
+PENDING = "PendingConfirmation"
+
+
+def check_concurrency(stack: Stack) -> Iterator[Check]:
+    """Whether deliver at its busiest leaves executions of the account to receive. Not for the local stack.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
+    """
+    if stack.local:
+        return
+    name, client = "concurrency", stack.client("lambda")
+    limit = client.get_account_settings()["AccountLimit"]
+    free = int(limit["UnreservedConcurrentExecutions"])
+    account = f"the account has {limit['ConcurrentExecutions']} in this region, {free} of them not reserved"
+    if receive := _reserved(stack, "Receive"):
+        yield good(name, f"{account}; receive has {receive} of its own")
+        return
+    most = _most_batches(client, stack)
+    if _reserved(stack, "Deliver"):
+        left, taken = free - FOR_RECONCILE, "deliver has its own"
+    else:
+        left, taken = free - FOR_RECONCILE - most, f"deliver takes up to {most}"
+    if left >= LEAST_FOR_RECEIVE:
+        yield good(name, f"{account}; {taken}, so {left} are left for webhooks and the account's other functions")
+    else:
+        said = f"{account}; {taken}, so webhooks can be answered with 503"
+        lower = max(free - FOR_RECONCILE - LEAST_FOR_RECEIVE, 2)
+        yield bad(name, said, f"{QUOTA}, or deploy with MaximumConcurrency={lower}")
+
+
+def _reserved(stack: Stack, function: str) -> int:
+    return int(stack.parameters.get(f"{function}ReservedConcurrency") or 0)
+
+
+def _most_batches(client: Any, stack: Stack) -> int:
+    """How many batches Lambda works on at a time, as the queue's mapping has it."""
+    function = f"{stack.output('DeliverFunctionName')}:live"
+    mappings = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    bounds = [int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)) for mapping in mappings]
+    return max(bounds, default=0)
+
+
+def check_listeners(stack: Stack) -> Iterator[Check]:
+    """Whether somebody gets the alarms. Not where there are none, nor for the local stack, whose alarms never ring."""
+    topic = stack.outputs.get("AlarmTopicArn")
+    if not topic or stack.local:
+        return
+    name = "who is told"
+    pages = stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    found = [each["SubscriptionArn"] for page in pages for each in page["Subscriptions"]]
+    confirmed = len(found) - found.count(PENDING)
+    if confirmed:
+        yield good(name, f"{confirmed} get the alarms")
+    elif found:
+        yield bad(name, "nobody yet: the subscription is not confirmed", "follow the link in AWS's mail")
+    else:
+        yield bad(name, "nobody: no alarm arrives anywhere", "ALARM_EMAIL=you@example.com make deploy")
+
+
+def check_state(stack: Stack) -> Iterator[Check]:
+    """Whether a StateTable that holds data can be deleted by mistake. Not for the local stack, which is made to go."""
+    if stack.local:
+        return
+    table = stack.client("dynamodb").describe_table(TableName=stack.output("StateTableName"))["Table"]
+    # Counted by DynamoDB about every six hours.
+    items = table.get("ItemCount", 0)
+    if table.get("DeletionProtectionEnabled"):
+        yield good("state", "protected from deletion")
+    elif items:
+        said = f"{items} items, and anybody who may can delete the table"
+        yield bad("state", said, "make deploy, which sets ProtectState=true on a stack that stands")
+    else:
+        yield good("state", "empty, and not protected from deletion yet: the next `make deploy` does")

@@ -1,0 +1,1 @@
+"""`stripe-to-segment forget`: erase what a stack remembers of a person."""

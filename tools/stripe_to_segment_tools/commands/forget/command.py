@@ -1,0 +1,180 @@
+"""`stripe-to-segment forget`: erase what a stack remembers of one person."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, Yes, on_a_stack
+from stripe_to_segment_tools.access.stack import stop
+from stripe_to_segment_tools.commands.dlq.queue import Pass
+from stripe_to_segment_tools.commands.forget.person import Found, Who, erase, find
+from stripe_to_segment_tools.terminal.output import say, say_json
+
+if TYPE_CHECKING:
+    from stripe_to_segment_tools.access.stack import Stack
+
+__all__ = ["forget_command"]
+
+ASKED = "-"
+
+
+@on_a_stack
+def forget_command(  # noqa: PLR0913 - options by name
+    stack: StackChoice,
+    customer: Annotated[
+        str, typer.Argument(metavar="cus_…", help="The Stripe customer; of a guest the pi_… or cs_… that was paid.")
+    ] = "",
+    *,
+    user: Annotated[str, typer.Option(metavar="ID", help="The user's id, as your product knows it.")] = "",
+    email_hash: Annotated[
+        str,
+        typer.Option(
+            metavar="SHA-256",
+            help="SHA-256 (64 hex digits) of the trimmed, lower-case email address; - asks for the address itself.",
+        ),
+    ] = "",
+    account: Annotated[str, typer.Option(metavar="acct_…", help="The connected account it belongs to.")] = "",
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Leave the other customers and guest payments of the same user.")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what the StateTable keeps of a person, in live and in test mode.
+
+    That is the records of the customer, of the same user's other customers and of its guest payments: the ids under
+    which calls went out, the states of subscriptions, the sums paid, which events were delivered and the calls told
+    last; the orders of its payments; and the person behind the user's id. An opt-out stays, or it would be forgotten
+    too: of a customer its Stripe id and the opt-out, of a user a digest of the id.
+
+    Delete the customer in Stripe first: a later event makes a new record. What waits in the queues, what Segment holds
+    (it has deletion requests of its own) and DynamoDB's backups (35 days) are not touched; the command says what lies
+    in the queues. Orders that version 0.1.0 wrote name no customer; they hold two Stripe ids each and expire within 400
+    days.
+
+    Exit status: 0, also where nothing is kept; 1 if a record was written meanwhile, so that it has to be done again; 2
+    if the stack cannot be asked.
+
+    Examples
+    --------
+      stripe-to-segment forget cus_NffrFeUfNV2Hib --stack stripe-to-segment --dry-run
+
+      stripe-to-segment forget --user user_4821 --yes
+
+      stripe-to-segment forget --email-hash -
+    """
+    who = _who(customer, user, email_hash, account)
+    deployed = stack.find()
+    store = deployed.store()
+    found = find(who, store.everything, siblings=not alone)
+    several = len(found.records) > 1 and not dry_run
+    if several and not yes and not _agreed(found):
+        stop(f"{len(found.records)} records belong to this person: say --yes to delete them, --alone for one")
+    errors = {} if dry_run else erase(found, store, time.time())
+    letters, waiting = _letters(deployed, found), _waiting(deployed)
+    if as_json:
+        said = {
+            "dry_run": dry_run,
+            "records": {key.split(":", 1)[1]: _kept(found, key) for key in sorted(found.records)},
+            "orders": len(found.orders),
+            "persons": len(found.persons),
+            "opt_outs_kept": found.opted_out,
+            "not_deleted": len(errors),
+            "dead_letters": letters,
+            "waiting": waiting,
+        }
+        say_json(said)
+    else:
+        say(*_lines(found, letters, waiting, dry_run=dry_run))
+    if errors:
+        say(f"error: {len(errors)} records were written meanwhile: run it again", err=True)
+        raise typer.Exit(1)
+
+
+def _who(customer: str, user: str, email_hash: str, account: str) -> Who:
+    if bool(customer) + bool(user) + bool(email_hash) != 1:
+        stop("say one of: a Stripe id such as cus_NffrFeUfNV2Hib, --user ID, --email-hash SHA-256")
+    if customer and not re.fullmatch(r"[a-z]{2,}_\w+", customer):
+        stop("Stripe's ids look like cus_NffrFeUfNV2Hib; a user's id goes with --user")
+    if account and not re.fullmatch(r"acct_\w+", account):
+        stop("ids of connected accounts look like acct_1032D82eZvKYlo2C; a customer's like cus_NffrFeUfNV2Hib")
+    if email_hash == ASKED:
+        asked = sys.stdin.isatty()
+        address = typer.prompt("Email address", hide_input=True, err=True) if asked else sys.stdin.readline()
+        email_hash = hashlib.sha256(address.strip().lower().encode()).hexdigest()
+    if email_hash and not re.fullmatch(r"[0-9a-fA-F]{64}", email_hash):
+        stop("--email-hash takes 64 hex digits, the SHA-256 of the trimmed, lower-case address; - asks for the address")
+    return Who(customer, user, email_hash.lower(), account)
+
+
+def _agreed(found: Found) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    return typer.confirm(f"Delete {len(found.records)} records of this person?", err=True)
+
+
+def _letters(stack: Stack, found: Found) -> int:
+    """How many dead letters mention one of the person's ids."""
+    if not found.ids:
+        return 0
+    with Pass(stack.client("sqs"), stack.output("DeadLetterQueueUrl")) as walk:
+        letters = [letter for page in walk.pages() for letter in page]
+    return sum(any(f'"{name}"' in letter.body for name in found.ids) for letter in letters)
+
+
+def _waiting(stack: Stack) -> int:
+    """About how many events wait in the events queue, whosever they are."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.output("EventsQueueUrl"), AttributeNames=names)
+    return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def _kept(found: Found, key: str) -> dict[str, Any]:
+    """What a record holds, in numbers: its contents are what is to be forgotten."""
+    record = found.records[key]
+    return {
+        "user_id": record.user_id is not None,
+        "anonymous_id": record.anonymous_id is not None,
+        "group_id": record.group_id is not None,
+        "email_digest": bool(record.email),
+        "subscriptions": len(record.subscriptions),
+        "currencies_paid": len(record.paid),
+        "delivered": len(record.ledger),
+        "told_last": len(record.claims),
+        "opted_out": record.opted_out,
+    }
+
+
+def _lines(found: Found, letters: int, waiting: int, *, dry_run: bool) -> list[str]:
+    done = "would be deleted" if dry_run else "deleted"
+    lines = [f"{key.split(':', 1)[1]}: {done}: {_said(found, key)}" for key in sorted(found.records)]
+    if not found.records:
+        lines = ["no record is kept"]
+    if found.orders or found.persons:
+        lines.append(f"{done} too: orders {len(found.orders)}, persons {len(found.persons)}")
+    if found.opted_out:
+        lines.append(f"opt-outs that stay: {found.opted_out}")
+    if letters:
+        lines.append(f"the dead-letter queue holds {letters} events that mention these ids: see dlq show and dlq purge")
+    if waiting:
+        lines.append(f"about {waiting} events wait in the events queue; nobody can tell here whose they are")
+    return lines
+
+
+def _said(found: Found, key: str) -> str:
+    kept = _kept(found, key)
+    ids = [name.replace("_", " ") for name in ("user_id", "anonymous_id", "group_id", "email_digest") if kept[name]]
+    counts = (
+        ("subscriptions", "subscriptions"),
+        ("currencies_paid", "sums paid"),
+        ("delivered", "marks of what was delivered"),
+        ("told_last", "events told last"),
+    )
+    return ", ".join([*ids, *(f"{words} {kept[name]}" for name, words in counts)])

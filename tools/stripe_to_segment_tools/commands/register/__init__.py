@@ -1,0 +1,1 @@
+"""`stripe-to-segment register`: Stripe's webhook endpoint of a stack."""

@@ -1,0 +1,172 @@
+"""`stripe-to-segment register`: Stripe's webhook endpoint of a stack, made and kept as the mapping needs it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stripe_to_segment.errors import StripeToSegmentError
+from stripe_to_segment.settings import STRIPE_API
+from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
+from stripe_to_segment_tools.access.stack import Stack, stop
+from stripe_to_segment_tools.access.stripe import VARIABLE, check_mode, mode_of, stripe_address, stripe_key
+from stripe_to_segment_tools.commands.register.signing_secrets import Connections
+from stripe_to_segment_tools.commands.register.steps import Action, Registration, Role, plan
+from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
+from stripe_to_segment_tools.terminal.output import say, say_json, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.commands.register.steps import Plan, Step
+
+__all__ = ["register_command"]
+
+DONE = {
+    Action.CREATE: ("create", "created"),
+    Action.UPDATE: ("update", "updated"),
+    Action.REPLACE: ("replace", "replaced"),
+    Action.DELETE: ("delete", "deleted"),
+    Action.FORGET: ("forget", "forgotten"),
+    Action.ASSIGN: ("assign", "assigned"),
+}
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run says: on the way for a person, at the end for a program."""
+
+    mode: str
+    url: str
+    dry_run: bool
+    as_json: bool
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def did(self, step: Step, endpoint: str) -> None:
+        """A step was done, or would be."""
+        said = {"action": str(step.action), "endpoint": endpoint or None, "events_of": str(step.role), "why": step.why}
+        if step.action is Action.REPLACE and endpoint != step.endpoint:
+            said["replaced"] = step.endpoint
+        self.steps.append(said)
+        if not self.as_json:
+            verb = f"would {DONE[step.action][0]}" if self.dry_run else DONE[step.action][1]
+            named = f"{step.endpoint} by {endpoint}" if "replaced" in said else endpoint or "an endpoint"
+            say(f"{verb:<9} {named}: {step.why}")
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        self.notes.append(text)
+        if not self.as_json:
+            say(f"note: {text}", err=True)
+
+    def end(self, problems: Sequence[str] = ()) -> None:
+        """All is said."""
+        if self.as_json:
+            head = {"mode": self.mode, "url": self.url, "api_version": API_VERSION, "dry_run": self.dry_run}
+            say_json(head | {"steps": self.steps, "notes": self.notes, "problems": list(problems)})
+
+
+@on_a_stack
+def register_command(  # noqa: PLR0913 - a command's options
+    stack: StackChoice,
+    *,
+    rotate: Annotated[
+        bool,
+        typer.Option("--rotate", help="Replace the endpoint by a new one, with a new signing secret."),
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    stripe_api_base: StripeApiBase = "",
+    as_json: AsJson = False,
+) -> None:
+    """Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret.
+
+    The endpoint gets exactly the event types that are mapped, and the API version that the tests have; with
+    ConnectEvents=accept there are two, the other for connected accounts. A second run finds nothing to do, and a run
+    that was cut off is finished by the next. The signing secret is never shown; the secret's other fields stay.
+
+    The API key is STRIPE_API_KEY's in the environment, else that of the KeysSecret, else it is asked for. A secret
+    key, or a restricted key with the permission 'Webhook Endpoints: Write'. It decides whether this is about live or
+    test mode, and the signing secret vouches for events of that mode alone: for both, run it with a key of each.
+
+    An endpoint's API version cannot be changed, nor its signing secret be asked for. So where the version differs, or
+    with --rotate, a new endpoint is made, its signing secret is stored, it starts to listen, and only then is the old
+    one deleted; what both got is sent once. The old signing secret stays for a day. You are asked before that.
+
+    Exit status: 0 if all is as it should be now; 1 if something is left to do, or you said no; 2 if it could not start.
+
+    Examples
+    --------
+      stripe-to-segment register --stack stripe-to-segment --dry-run
+
+      STRIPE_API_KEY=$(cat key) stripe-to-segment register --stack stripe-to-segment
+
+      stripe-to-segment register --stack stripe-to-segment --rotate --yes
+    """
+    found = stack.find()
+    settings = found.settings()
+    if found.local and not stripe_api_base and settings.stripe_api_base == STRIPE_API:
+        stop(
+            "Stripe cannot reach a stack on this machine, so there is nothing to register. Let the Stripe CLI bring "
+            f"its events: start with STRIPE_SECRET=$(stripe listen --print-secret) make run, then "
+            f"stripe listen --forward-to {found.webhook_url}"
+        )
+    base = stripe_address(settings, stripe_api_base)
+    key, whose = stripe_key(found, "the permission 'Webhook Endpoints: Write'")
+    check_mode(key, settings)
+    report = Report(mode_of(key), found.webhook_url, dry_run, as_json)
+    say(f"{report.url}, {report.mode} mode, API key from {whose}", err=True)
+    endpoints = WebhookEndpoints(key, base)
+    connections = Connections(found, livemode=is_live(key))
+    roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
+    made = plan(endpoints.at(report.url), connections.read(), roles, time.time(), rotate=rotate)
+    if made.problems:
+        report.end(made.problems)
+        stop("\n".join(made.problems), 1)
+    if made.replaced and not (dry_run or yes):
+        why = ", ".join(step.why for step in made.steps if step.action is Action.REPLACE)
+        if not typer.confirm(visible(f"replace {' and '.join(made.replaced)} by a new endpoint ({why})?"), err=True):
+            stop("nothing was done", 1)
+    if dry_run:
+        for step in made.steps:
+            report.did(step, step.endpoint)
+    else:
+        _follow(Registration(endpoints, connections, report.url, f"stripe-to-segment: {found.name}"), made, report)
+    _conclude(made, report, found, settings)
+
+
+def _follow(registration: Registration, made: Plan, report: Report) -> None:
+    try:
+        for step, endpoint in registration.follow(made.steps):
+            report.did(step, endpoint)
+    except StripeToSegmentError as error:
+        problem = f"{error}\nrun this again: it goes on where it stopped"
+        report.end([problem])
+        stop(problem, 1)
+
+
+def _conclude(made: Plan, report: Report, stack: Stack, settings: Settings) -> None:
+    if not made.steps and not report.as_json:
+        say(
+            f"nothing to do: {' and '.join(made.kept)} sends the {len(EVENT_TYPES)} mapped event types in API version "
+            f"{API_VERSION}"
+        )
+    for note in made.notes:
+        report.note(note)
+    if made.replaced or any(step.action is Action.UPDATE and "disabled" in step.why for step in made.steps):
+        repeat = " ".join(["stripe-to-segment", "backfill", "--since", "4d", *stack.options])
+        report.note(
+            f"Stripe no longer tries what it could not deliver to an endpoint that is gone or was disabled: {repeat}"
+        )
+    if stack.parameters.get("EventBusName"):
+        report.note("events come through EventBridge (EventBusName) too: those that come both ways are sent once")
+    other = "test" if report.mode == "live" else "live"
+    if settings.accepts(livemode=other == "live"):
+        report.note(f"for {other} mode run this with a key of that mode in {VARIABLE}")
+    report.end()

@@ -1,0 +1,1 @@
+"""`stripe-to-segment send`: post signed events to an endpoint."""

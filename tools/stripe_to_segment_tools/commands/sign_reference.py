@@ -1,0 +1,73 @@
+"""`stripe-to-segment sign-reference`: a client reference for a Payment Link that no visitor can make."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import typer
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.mapping.references import signed_reference
+from stripe_to_segment_tools.access.options import StackChoice, on_a_stack
+from stripe_to_segment_tools.access.stack import stop
+from stripe_to_segment_tools.samples.inputs import STDIN
+from stripe_to_segment_tools.terminal.output import say
+
+__all__ = ["VARIABLE", "sign_reference_command"]
+
+VARIABLE = "CLIENT_REFERENCE_KEY"
+
+
+@on_a_stack
+def sign_reference_command(
+    stack: StackChoice,
+    users: Annotated[
+        list[str], typer.Argument(metavar="USER", help="User ids; - reads them from standard input, one a line.")
+    ],
+    *,
+    link: Annotated[
+        str, typer.Option(metavar="URL", help="Print this Payment Link with the reference in its address.")
+    ] = "",
+) -> None:
+    """Print a signed client reference for each user: what a Payment Link's or a pricing table's visitor cannot forge.
+
+    A reference is the user's id (in base64url where Stripe would not take its characters), an underscore, and an HMAC
+    with the stack's `client_reference_key`. Your own code can make it too; docs/identity.md has it in Python and
+    JavaScript. The key is CLIENT_REFERENCE_KEY's of the environment, else that of the KeysSecret.
+
+    Exit status: 0, or 2 if there is no key or a reference would be too long for Stripe.
+
+    Examples
+    --------
+      stripe-to-segment sign-reference user_4821 --stack stripe-to-segment
+
+      stripe-to-segment sign-reference user_4821 --link https://buy.stripe.com/4gw5lq1mZ8Z0d5u6oo
+    """
+    if link and not _is_link(link):
+        stop("--link takes the https:// address of a Payment Link, such as https://buy.stripe.com/…")
+    key = os.environ.get(VARIABLE, "").strip() or stack.find().keys().client_reference_key
+    if not key:
+        stop(
+            "the KeysSecret has no client_reference_key: put a long random text there with "
+            f"`stripe-to-segment secret set client_reference_key`, or set {VARIABLE}"
+        )
+    for user in [line.strip() for line in sys.stdin if line.strip()] if users == [STDIN] else users:
+        try:
+            reference = signed_reference(user, key)
+        except ConfigurationError as error:
+            stop(str(error))
+        say(_with_reference(link, reference) if link else reference)
+
+
+def _is_link(address: str) -> bool:
+    parts = urlsplit(address)
+    return parts.scheme == "https" and bool(parts.hostname)
+
+
+def _with_reference(link: str, reference: str) -> str:
+    parts = urlsplit(link)
+    others = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "client_reference_id"]
+    return parts._replace(query=urlencode([*others, ("client_reference_id", reference)])).geturl()

@@ -1,0 +1,1 @@
+"""`stripe-to-segment tail`: what becomes of events in a deployed stack."""

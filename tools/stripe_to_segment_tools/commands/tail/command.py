@@ -1,0 +1,157 @@
+"""`stripe-to-segment tail`: what becomes of events in a deployed stack, line by line."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError
+from rich.text import Text
+
+from stripe_to_segment_tools.access.options import AsJson, StackChoice, on_a_stack
+from stripe_to_segment_tools.access.stack import stop
+from stripe_to_segment_tools.commands.tail.function_log import FunctionLog
+from stripe_to_segment_tools.commands.tail.outcomes import FATES, Outcome, Wanted, outcome_in
+from stripe_to_segment_tools.terminal.moments import moment
+from stripe_to_segment_tools.terminal.output import make_console, say_json, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from stripe_to_segment_tools.access.stack import Stack
+
+__all__ = ["OutcomeLog", "tail_command"]
+
+# FilterLogEvents may be asked five times a second in an account, by everybody together.
+PAUSE_SECONDS = 2.0
+# A network that is gone for longer does not come back by itself.
+PATIENCE = 30
+COLOURS = {
+    "delivered": "green",
+    "ignored": "bright_black",
+    "queued": "blue",
+    "waiting": "yellow",
+    "retry": "yellow",
+}
+FAILURE = "red"
+TYPE_WIDTH = max(map(len, ("customer.subscription.pending_update_applied", "invoice.paid")))
+
+
+class OutcomeLog:
+    """The outcomes that a stack's receive and deliver functions log, from a time in epoch seconds on."""
+
+    def __init__(self, stack: Stack, since: float, event: str = "") -> None:
+        functions, logs = stack.client("lambda"), stack.client("logs")
+        names = {"receive": "ReceiveFunctionName", "deliver": "DeliverFunctionName"}
+        self._logs = {
+            function: FunctionLog(functions, logs, stack.output(name), since, event) for function, name in names.items()
+        }
+
+    def new(self) -> list[Outcome]:
+        """Those that were not there the last time, oldest first."""
+        lines = [(function, line) for function, log in self._logs.items() for line in log.new()]
+        found = (outcome_in(said, at, function) for function, (at, said) in lines)
+        return sorted((each for each in found if each is not None), key=lambda each: each.at)
+
+
+@on_a_stack
+def tail_command(  # noqa: PLR0913 - a command's options
+    stack: StackChoice,
+    *,
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="From when on: 30s, 10m, 2h, 7d, 2026-11-01 or 2026-11-01T08:30:00Z.")
+    ] = "10m",
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until Ctrl-C, or end.")] = True,
+    fates: Annotated[
+        list[str] | None,
+        typer.Option("--fate", metavar="FATE", help=f"Only these: {', '.join(FATES)}.", show_default="all but queued"),
+    ] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only these event types; * stands for anything.")
+    ] = None,
+    event: Annotated[str, typer.Option(metavar="evt_…", help="Only this event, from when it was queued on.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what becomes of events: one line for each try of an event, and for each request that was not taken.
+
+    Time, fate, event type, event id, then the calls it became or the reason why not. docs/operations.md explains fates
+    and reasons. The lines come from the functions' logs in CloudWatch and hold no personal data; CloudWatch is some
+    seconds behind.
+
+    Exit status: 0, also after Ctrl-C and where there is nothing; 2 if the logs cannot be read.
+
+    Examples
+    --------
+      stripe-to-segment tail --local
+
+      stripe-to-segment tail --stack stripe-to-segment --since 2h --fate dead --fate retry
+
+      stripe-to-segment tail --stack stripe-to-segment --event evt_1… --since 7d --no-follow
+
+      stripe-to-segment tail --local --json --type 'invoice.*' | jq .calls
+    """
+    unknown = [fate for fate in fates or () if fate not in FATES]
+    if unknown:
+        stop(f"there is no fate {', '.join(unknown)}: there are {', '.join(FATES)}")
+    start = moment(since, int(time.time()), "--since")
+    wanted = Wanted(frozenset(fates or ()), tuple(types or ()), event)
+    show = _json_line if as_json else _Lines(make_console())
+    try:
+        for outcome in _outcomes(OutcomeLog(stack.find(), start, event), follow=follow):
+            if wanted(outcome):
+                show(outcome)
+    except KeyboardInterrupt:
+        # The way to end it, not a failure.
+        return
+
+
+def _outcomes(log: OutcomeLog, *, follow: bool, pause: Callable[[float], None] = time.sleep) -> Iterator[Outcome]:
+    yield from log.new()
+    failures = 0
+    while follow:
+        pause(PAUSE_SECONDS)
+        try:
+            found = log.new()
+        except BotoCoreError:
+            # A laptop that slept, say. Whatever is written meanwhile is read afterwards.
+            failures += 1
+            if failures > PATIENCE:
+                raise
+            continue
+        failures = 0
+        yield from found
+
+
+def _json_line(outcome: Outcome) -> None:
+    said: dict[str, Any] = asdict(outcome)
+    say_json(said | {"at": outcome.at.isoformat(timespec="milliseconds")})
+
+
+class _Lines:
+    """Prints outcomes for a person, with colours on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, outcome: Outcome) -> None:
+        colour = COLOURS.get(outcome.fate, FAILURE)
+        line = Text.assemble(
+            (f"{outcome.at:%Y-%m-%dT%H:%M:%SZ} ", "bright_black"),
+            (visible(f"{outcome.fate:<9} "), colour),
+            visible(f"{outcome.event_type or '-':<{TYPE_WIDTH}} {outcome.event_id or '-'}  "),
+            (visible(_why(outcome)), "" if outcome.fate == "delivered" else colour),
+        )
+        line.rstrip()
+        # A line stays a line, whatever the width: it is grepped as often as it is read.
+        self._console.print(line, soft_wrap=True)
+
+
+def _why(outcome: Outcome) -> str:
+    reason = ": ".join(part for part in (outcome.reason, outcome.detail) if part)
+    tries = f"try {outcome.received}" if outcome.received > 1 or outcome.fate == "retry" else ""
+    calls = ", ".join(outcome.calls) if outcome.fate == "delivered" else ""
+    return "  ".join(part for part in (calls, reason, tries) if part)

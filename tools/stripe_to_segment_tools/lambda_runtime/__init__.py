@@ -1,0 +1,1 @@
+"""A built function under AWS's own Python runtime, on this machine."""

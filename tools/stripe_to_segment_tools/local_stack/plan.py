@@ -1,0 +1,47 @@
+"""What the local stack plays: the sample events, fresh, and what `explain` says each should become."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.settings import settings_from
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.local_stack.rehearsal import Planned
+from stripe_to_segment_tools.samples.files import body_of, freshen, samples
+from stripe_to_segment_tools.samples.inputs import Input
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LOCAL_PARAMETERS", "plan_samples"]
+
+LOCAL_PARAMETERS = {
+    # Nothing waits for an identity: `explain` does not wait either, and the two are compared.
+    "IdentityHoldSeconds": "0",
+    # A first retry after half a second on average: one wants to watch it.
+    "RetryBaseSeconds": "1",
+    "RetryCapSeconds": "60",
+    # Also what waits because another batch was told to: the page shows each receipt.
+    "LogLevel": "DEBUG",
+    "ProtectState": "false",
+}
+
+
+def plan_samples(environment: Mapping[str, str]) -> list[Planned]:
+    """Plan the sample events in the order in which they happened.
+
+    Parameters
+    ----------
+    environment
+        The deliver function's environment variables: the expectation follows the same settings.
+    """
+    chosen = samples()
+    events = freshen([sample.event for sample in chosen], int(time.time()), seed=os.urandom(8).hex())
+    inputs = [Input(sample.name, body_of(event), event) for sample, event in zip(chosen, events, strict=True)]
+    results = explain(inputs, settings_from(environment))
+    return [
+        Planned(sample.name, event, result.outcome, result.reason, result.calls)
+        for sample, event, result in zip(chosen, events, results, strict=True)
+    ]

@@ -1,0 +1,41 @@
+"""What the running local stack tells about itself: .local/stack.json, written by `make run`.
+
+It holds the keys of the run, so nobody but its owner can read it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.project import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["STACK_FILE", "read_stack_file", "write_stack_file"]
+
+STACK_FILE = PROJECT / ".local" / "stack.json"
+
+
+def read_stack_file(path: Path = STACK_FILE) -> dict[str, Any]:
+    """Return what the stack wrote; an empty dict when none runs."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        # None runs, or somebody wrote something else there.
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_stack_file(content: Mapping[str, Any], path: Path = STACK_FILE) -> None:
+    """Write what a stack tells: at once, and for the owner's eyes only."""
+    path.parent.mkdir(exist_ok=True)
+    # The folder may be there already, made by an installation.
+    path.parent.chmod(0o700)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        # A temporary file has mode 600.
+        json.dump(content, file, indent=2)
+    Path(file.name).replace(path)

@@ -1,0 +1,95 @@
+"""Runs ministack behind its guard. Started by the emulator's own Python, in the emulator's own environment.
+
+`main(folder, descriptor)` serves on a socket that is open already, so that no other program can take its port, and on a
+leash: standard input ends when the starting program does, however that happens. Then the emulator goes too, with its
+functions and its folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import shutil
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.loopback.guard import EmulatorGuard
+from stripe_to_segment_tools.loopback.signatures import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["main"]
+
+# As ministack's own start sets it.
+KEEP_ALIVE_SECONDS = 75
+
+
+def main(folder: str, descriptor: str) -> None:
+    """Serve until a signal, or until standard input ends.
+
+    Parameters
+    ----------
+    folder
+        Removed where the leash ends.
+    descriptor
+        The number of the listening socket.
+    """
+    threading.Thread(target=_go_when_nobody_is_left, args=[folder], daemon=True).start()
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - the leash comes first, and this takes half a second
+    from hypercorn.config import Config  # noqa: PLC0415
+    from ministack import app  # noqa: PLC0415
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+    from ministack.services import lambda_svc, sts  # noqa: PLC0415
+
+    own = os.environ["AWS_ACCESS_KEY_ID"]
+    issue = _unguessable(lambda_runtime.execution_credentials, os.environ["AWS_SECRET_ACCESS_KEY"])
+    for module in (lambda_runtime, lambda_svc):
+        module.execution_credentials = issue
+    config = Config()
+    config.bind = [f"fd://{descriptor}"]
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.loglevel = app.LOG_LEVEL.upper()
+    guard = EmulatorGuard(app.app, lambda key: _key_of(key, own, sts), own, _refusal)
+    asyncio.run(serve(guard, config))
+
+
+def _go_when_nobody_is_left(folder: str) -> None:
+    sys.stdin.buffer.read()
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _key_of(key: str, own: str, sts: Any) -> Key | None:
+    """The key of this run, or one that the emulator has issued to a function."""
+    if key == own:
+        return Key(os.environ["AWS_SECRET_ACCESS_KEY"])
+    session = sts._sessions.get(key)  # noqa: SLF001 - there is no other way to it
+    return Key(session["SecretAccessKey"], session["SessionToken"]) if session else None
+
+
+def _unguessable(issue: Callable[[dict[str, Any]], dict[str, str]], secret: str) -> Callable[..., dict[str, str]]:
+    """Let the credentials of functions depend on a secret: ministack makes them of the names of function and role."""
+
+    def credentials(config: Mapping[str, Any]) -> dict[str, str]:
+        role = str(config.get("Role", ""))
+        mark = hmac.new(secret.encode(), role.encode(), hashlib.sha256).hexdigest()
+        # The digest is of the whole role, the role's name of what comes after the last slash.
+        return issue({**config, "Role": f"{mark}/{role}"})
+
+    return credentials
+
+
+def _refusal(scope: Mapping[str, Any], why: str) -> Any:
+    """AccessDenied, as the called service writes it, so that an SDK reads it."""
+    from ministack.core.iam_actions import access_denied_response  # noqa: PLC0415 - as above
+    from ministack.core.router import detect_service  # noqa: PLC0415
+
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    service = detect_service(scope["method"], scope["path"], headers, {})
+    denied = access_denied_response(service, "", "", "", error_code="AccessDenied", message=why, headers=headers)
+    return denied[1:]

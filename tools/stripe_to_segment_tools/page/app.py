@@ -1,0 +1,145 @@
+"""The page as a web application.
+
+| request | meaning |
+|---|---|
+| `POST /webhooks/stripe` | the webhook address of the local stack |
+
+All others begin with `/TOKEN`, which only its owner knows:
+
+| request | meaning |
+|---|---|
+| `GET /` | the page |
+| `GET /stream` | what changes, as server-sent events: `hello` first, then `entries` and `state` |
+| `GET /events/KEY` | all about one event |
+| `GET /users`, `GET /user?id=ID` | the users as Segment would hold them |
+| `GET /menu` | the samples, stories and moods that there are |
+| `POST /send` | `{"sample": NAME}` or `{"story": NAME}` |
+| `POST /segment` | `{"mood": NAME}`: how Segment's stand-in behaves |
+| `POST /redrive` | move the dead letters back into the queue |
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse, JSONResponse, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from stripe_to_segment_tools.page.guard import Guard
+from stripe_to_segment_tools.page.moods import MOODS
+from stripe_to_segment_tools.page.streaming import stream
+from stripe_to_segment_tools.samples.files import samples
+from stripe_to_segment_tools.samples.scenarios import STORIES
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from stripe_to_segment_tools.page.desk import Desk
+
+__all__ = ["create_page"]
+
+STATIC = Path(__file__).with_name("static")
+
+
+def create_page(desk: Desk) -> Starlette:
+    """Make the application over everything that the page shows and does."""
+    page = _Page(desk)
+    return Starlette(
+        routes=[
+            Route("/webhooks/stripe", desk.gate.webhook, methods=["POST"]),
+            Mount(
+                f"/{desk.token}",
+                routes=[
+                    Route("/", page.index, methods=["GET"]),
+                    Route("/stream", page.stream, methods=["GET"]),
+                    Route("/events/{key}", page.event, methods=["GET"]),
+                    Route("/users", page.users, methods=["GET"]),
+                    Route("/user", page.user, methods=["GET"]),
+                    Route("/menu", page.menu, methods=["GET"]),
+                    Route("/send", page.send, methods=["POST"]),
+                    Route("/segment", page.segment, methods=["POST"]),
+                    Route("/redrive", page.redrive, methods=["POST"]),
+                    Mount("/static", StaticFiles(directory=STATIC), name="static"),
+                ],
+            ),
+        ],
+        middleware=[Middleware(Guard, token=desk.token)],
+    )
+
+
+class _Page:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def index(self, _: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    async def stream(self, _: Request) -> Response:
+        return StreamingResponse(stream(self._desk), media_type="text/event-stream")
+
+    def event(self, request: Request) -> Response:
+        return _found(self._desk.journal.detail(request.path_params["key"]))
+
+    def users(self, _: Request) -> Response:
+        return JSONResponse(self._desk.journal.people())
+
+    def user(self, request: Request) -> Response:
+        # No part of the path: an id may be `..`, or have a slash in it.
+        return _found(self._desk.journal.person(request.query_params.get("id", "")))
+
+    def menu(self, _: Request) -> Response:
+        return JSONResponse(
+            {
+                "webhook": self._desk.webhook_url,
+                "own_secret": self._desk.own_secret,
+                "samples": [{"name": each.name, "type": each.type} for each in samples()],
+                "stories": [
+                    {"name": each.name, "title": each.title, "tells": each.tells, "look": each.look}
+                    for each in STORIES.values()
+                ],
+                "moods": [{"name": mood.name, "title": mood.title, "tells": mood.tells} for mood in MOODS.values()],
+            }
+        )
+
+    async def send(self, request: Request) -> Response:
+        asked = await _asked(request)
+        try:
+            if "story" in asked:
+                count = self._desk.sender.send_story(str(asked["story"]))
+            else:
+                count = self._desk.sender.send_sample(str(asked.get("sample")))
+        except LookupError as error:
+            return JSONResponse({"error": str(error)}, status_code=404)
+        return JSONResponse({"events": count}, status_code=202)
+
+    async def segment(self, request: Request) -> Response:
+        mood = MOODS.get(str((await _asked(request)).get("mood")))
+        if mood is None:
+            return JSONResponse({"error": f"the moods are {', '.join(MOODS)}"}, status_code=404)
+        self._desk.record.behaviour = mood.behaviour
+        return JSONResponse({"mood": mood.name})
+
+    async def redrive(self, _: Request) -> Response:
+        try:
+            return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive)})
+        except (BotoCoreError, ClientError) as error:
+            return JSONResponse({"error": f"the local stack did not redrive: {error}"}, status_code=502)
+
+
+async def _asked(request: Request) -> dict[str, Any]:
+    try:
+        asked = await request.json()
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
+
+
+def _found(value: dict[str, Any] | None) -> Response:
+    return JSONResponse({"error": "not here"}, status_code=404) if value is None else JSONResponse(value)

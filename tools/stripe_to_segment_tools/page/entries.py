@@ -1,0 +1,63 @@
+"""The entries of the latest events. What has been forgotten stays so, until Stripe sends it again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from stripe_to_segment_tools.page.entry import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+__all__ = ["KEPT_ENTRIES", "Entries", "key_of"]
+
+KEPT_ENTRIES = 5000
+# What stands in an address as it is. Stripe's ids do.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+def key_of(event_id: str, otherwise: str) -> str:
+    """An entry's key: the event's id; `otherwise` where there is none; a short stand-in for what fits no address."""
+    if not event_id or _PLAIN.fullmatch(event_id):
+        return event_id or otherwise
+    return f"odd-{hashlib.sha256(event_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
+
+
+class Entries:
+    """The entries by key, oldest first. `count` is how many events there were, those that are forgotten included."""
+
+    def __init__(self, limit: int = KEPT_ENTRIES) -> None:
+        self._limit = limit
+        self._entries: dict[str, Entry] = {}
+        self._forgotten: set[str] = set()
+        self._orders = 0
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Every entry, oldest first."""
+        return iter(self._entries.values())
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of this key; None where there is none."""
+        return self._entries.get(key)
+
+    def arrived(self, key: str, at: datetime) -> Entry:
+        """The entry of an event that came from Stripe; a new one where there is none."""
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = Entry(key, self._orders, at)
+            self._orders += 1
+            self.count += key not in self._forgotten
+            self._forgotten.discard(key)
+            if len(self._entries) > self._limit:
+                oldest = next(iter(self._entries))
+                del self._entries[oldest]
+                self._forgotten.add(oldest)
+        return entry
+
+    def heard_of(self, key: str, at: datetime) -> Entry | None:
+        """The entry of an event that something is told of; None for one that has been forgotten."""
+        return None if key in self._forgotten else self.arrived(key, at)

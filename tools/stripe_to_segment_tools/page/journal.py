@@ -1,0 +1,229 @@
+"""Everything the page knows, put together from what was seen at the door, in the log, in the queues and at Segment."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.page.checks import checks
+from stripe_to_segment_tools.page.comparing import Told
+from stripe_to_segment_tools.page.entries import KEPT_ENTRIES, Entries, key_of
+from stripe_to_segment_tools.page.entry import read_event
+from stripe_to_segment_tools.page.people import people
+from stripe_to_segment_tools.page.showing import show_detail, show_entry, show_person
+from stripe_to_segment_tools.page.totals import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.local_stack.emulator import Message
+    from stripe_to_segment_tools.local_stack.stack import Queued
+    from stripe_to_segment_tools.page.entry import Attempt, Entry
+    from stripe_to_segment_tools.page.gate import SeenRequest
+    from stripe_to_segment_tools.receiver import AcceptedCall
+
+__all__ = ["Journal"]
+
+# What is shown of a body that is no event, and kept of one that is.
+KEPT_BYTES = 2000
+# Of a refused body that is larger, nothing is read: anybody may have sent it.
+READ_BYTES = 256_000
+OK = range(200, 300)
+REFUSED = range(400, 500)
+
+
+class Journal:
+    """The entries by key, the calls, and a version that rises with every change. Safe to use from any thread.
+
+    Parameters
+    ----------
+    settings
+        Those of the deliver function: its names of events, and its tracking plan.
+    kept
+        Of so many events all is known; of older ones only what they add to the totals and the users.
+    """
+
+    def __init__(self, settings: Settings, kept: int = KEPT_ENTRIES) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._entries = Entries(kept)
+        self._in_queues: set[str] = set()
+        self._calls: list[AcceptedCall] = []
+        self._flawed = 0
+        self._totals = Totals(settings)
+        self._depths = (0, 0)
+        self._keys: dict[str, str] = {}
+        self.version = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether more is to be heard soon of any event."""
+        with self._lock:
+            return any(entry.under_way for entry in self._entries)
+
+    def note_request(self, seen: SeenRequest) -> None:
+        """Take in a request that came to the webhook address."""
+        refused = seen.status in REFUSED
+        event_id, event = ("", None) if refused and len(seen.body) > READ_BYTES else read_event(seen.body)
+        # Whoever has no good signature may name any event: it stays a request of its own.
+        key = f"request-{seen.number}"
+        with self._lock:
+            entry = self._entries.arrived(key if refused else key_of(event_id, key), seen.received_at)
+            if event is not None and (entry.event is None or seen.status in OK):
+                entry.event = event
+            entry.seen.append(replace(seen, body=seen.body[:KEPT_BYTES]))
+            self._touch(entry)
+
+    def note_attempt(self, attempt: Attempt) -> None:
+        """Take in what the deliver function said of one record."""
+        with self._lock:
+            key = key_of(attempt.event_id, f"message-{attempt.message_id}")
+            if (entry := self._entries.heard_of(key, attempt.at)) is not None:
+                entry.attempts.append(attempt)
+                self._touch(entry)
+
+    def note_call(self, kept: AcceptedCall) -> None:
+        """Take in a call that Segment has kept."""
+        call = kept.call
+        found = checks(call, self._settings)
+        with self._lock:
+            self._calls.append(kept)
+            self._flawed += any(found.values())
+            self._totals.add(call)
+            if (entry := self._entries.heard_of(_key_of_call(kept), kept.received_at)) is not None:
+                entry.calls.append(kept)
+                entry.checks[str(call.get("messageId"))] = found
+                self._touch(entry)
+
+    def note_queues(self, queued: Queued, now: datetime) -> None:
+        """Take in what is in the two queues."""
+        with self._lock:
+            waiting, dead = self._by_key(queued.events, now), self._by_key(queued.dead_letters, now)
+            there = waiting.keys() | dead.keys()
+            for entry in filter(None, map(self._entries.get, there | self._in_queues)):
+                events, letters = tuple(waiting.get(entry.key, ())), tuple(dead.get(entry.key, ()))
+                next_at = _next_at(events, now)
+                if (_ids(events), _ids(letters)) != (_ids(entry.queued), _ids(entry.dead)) or _moved(
+                    next_at, entry.next_at
+                ):
+                    entry.queued, entry.dead, entry.next_at = events, letters, next_at
+                    self._touch(entry)
+            self._in_queues = there
+            present = {message.message_id for message in (*queued.events, *queued.dead_letters)}
+            self._keys = {message_id: key for message_id, key in self._keys.items() if message_id in present}
+            depths = (len(queued.events), len(queued.dead_letters))
+            if depths != self._depths:
+                self._depths = depths
+                self.version += 1
+
+    def forget_calls(self) -> None:
+        """Segment's stand-in has been emptied: so are the totals and the users."""
+        with self._lock:
+            self._calls.clear()
+            self._totals = Totals(self._settings)
+            self._flawed = 0
+            for entry in self._entries:
+                if entry.calls:
+                    entry.calls.clear()
+                    self._touch(entry)
+
+    def changed_since(self, version: int) -> list[dict[str, Any]]:
+        """The entries that changed after a version, oldest first, as the list shows them."""
+        with self._lock:
+            changed = [entry for entry in self._entries if entry.version > version]
+            return [show_entry(entry, self._totals) for entry in changed]
+
+    def summary(self) -> dict[str, Any]:
+        """The totals and depths."""
+        with self._lock:
+            return {
+                "totals": self._totals.as_json(),
+                "events": self._entries.count,
+                "calls": len(self._calls),
+                "flawed": self._flawed,
+                "waiting": self._depths[0],
+                "dead": self._depths[1],
+            }
+
+    def detail(self, key: str) -> dict[str, Any] | None:
+        """All about one entry; None when there is none of that key."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            told, last = self._told_before(entry)
+            return show_detail(entry, self._totals, self._settings, told, last)
+
+    def people(self) -> list[dict[str, Any]]:
+        """Every user, the one with the latest call first."""
+        with self._lock:
+            return [person.as_json() for person in people(self._calls)]
+
+    def person(self, key: str) -> dict[str, Any] | None:
+        """The user who has this id, whichever kind it is; None when nobody has."""
+        with self._lock:
+            found = (one for one in people(self._calls) if any(value == key for _, value in one.ids))
+            person = next(found, None)
+            return None if person is None else show_person(person)
+
+    def _told_before(self, entry: Entry) -> tuple[Told, Entry | None]:
+        """What earlier events of the same subscription said, and the last of them that said anything."""
+        told, last = Told(), None
+        if entry.subscription is not None:
+            place = (entry.created, entry.order)
+            for other in sorted(self._entries, key=lambda each: (each.created, each.order)):
+                if other.calls and other.subscription == entry.subscription and (other.created, other.order) < place:
+                    told.learn(kept.call for kept in other.calls)
+                    last = other
+        return told, last
+
+    def _touch(self, entry: Entry) -> None:
+        self.version += 1
+        entry.version = self.version
+
+    def _by_key(self, messages: Iterable[Message], now: datetime) -> dict[str, list[Message]]:
+        found: dict[str, list[Message]] = {}
+        for message in messages:
+            found.setdefault(self._key_of(message, now), []).append(message)
+        return found
+
+    def _key_of(self, message: Message, now: datetime) -> str:
+        """The key of a message's event; each message is read once, however often it is looked at."""
+        key = self._keys.get(message.message_id)
+        if key is None:
+            event_id, event = read_event(message.body)
+            key = self._keys[message.message_id] = key_of(event_id, f"message-{message.message_id}")
+            # It may have come another way than through the door: from an event bus, or by hand.
+            entry = self._entries.heard_of(key, now)
+            if entry is not None and entry.event is None and event is not None:
+                entry.event = event
+                self._touch(entry)
+        return key
+
+
+def _key_of_call(kept: AcceptedCall) -> str:
+    context = kept.call.get("context")
+    stripe = context.get("stripe") if isinstance(context, dict) else None
+    event_id = stripe.get("event_id") if isinstance(stripe, dict) else None
+    return key_of(str(event_id or ""), f"call-{kept.call.get('messageId')}")
+
+
+def _next_at(messages: tuple[Message, ...], now: datetime) -> datetime | None:
+    waits = [message.visible_in for message in messages]
+    return now + timedelta(seconds=min(waits)) if waits else None
+
+
+def _moved(one: datetime | None, other: datetime | None) -> bool:
+    """Whether these are different times; looked at twice, one time is never quite the same."""
+    if one is None or other is None:
+        return one is not other
+    # What may come now is due, since whenever.
+    now = datetime.now(UTC)
+    return abs(max(one, now) - max(other, now)) > timedelta(seconds=0.3)
+
+
+def _ids(messages: tuple[Message, ...]) -> list[str]:
+    return [message.message_id for message in messages]

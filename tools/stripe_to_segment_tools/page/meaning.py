@@ -1,0 +1,28 @@
+"""What a call says, in one sentence for people: the tracking plan's own. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.settings import Settings
+
+__all__ = ["meaning_of"]
+
+_OF_OTHERS = {
+    "identify": "who the user is, and the traits as they are now",
+    "group": "which company or team the user belongs to, and its traits as they are now",
+}
+
+
+def meaning_of(call: Mapping[str, Any], settings: Settings) -> str:
+    """When a track is sent, what another call is for; empty for an event that is not in the plan."""
+    if call.get("type") != "track":
+        return _OF_OTHERS.get(str(call.get("type")), "")
+    planned = {settings.wire_name(name): plan for name, plan in EVENT_PLANS.items()}
+    found = planned.get(str(call.get("event")))
+    return "" if found is None else f"sent when {found.when}"

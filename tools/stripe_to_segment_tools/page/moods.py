@@ -1,0 +1,60 @@
+"""How Segment's stand-in can be told to behave from the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment_tools.receiver import Behaviour, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MOODS", "Mood", "mood_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """A way to behave, and what to call it."""
+
+    name: str
+    title: str
+    behaviour: Behaviour
+    tells: str
+
+
+_EVERY = (
+    Mood("up", "Up", Behaviour(), "takes every call at once"),
+    Mood(
+        "slow",
+        "Slow",
+        Behaviour(Mode.SLOW, seconds=3),
+        "takes every call, but answers only after three seconds. What the queue holds is sent in bulk, so it keeps up",
+    ),
+    Mood(
+        "limited",
+        "429",
+        Behaviour(Mode.STATUS, 429, retry_after=3),
+        "answers 429, too many requests, with Retry-After: 3. Events wait as long as it says and are tried again",
+    ),
+    Mood(
+        "down",
+        "Down",
+        Behaviour(Mode.DOWN),
+        "cuts every connection. Stripe still gets its 200; events wait in the queue and are tried again, with"
+        " growing pauses",
+    ),
+    Mood(
+        "refuses",
+        "400",
+        Behaviour(Mode.STATUS, 400),
+        "refuses every call for good. Such events become dead letters with the reason; back in Up, redrive them",
+    ),
+)
+MOODS: Mapping[str, Mood] = {mood.name: mood for mood in _EVERY}
+
+
+def mood_of(behaviour: Behaviour) -> str:
+    """The name of the mood that a behaviour is; `other` where it was set elsewhere."""
+    plain = replace(behaviour, times=None)
+    return next((mood.name for mood in _EVERY if mood.behaviour == plain), "other")

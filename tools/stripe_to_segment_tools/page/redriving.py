@@ -1,0 +1,22 @@
+"""Moves dead letters back into the events queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment_tools.commands.dlq.queue import Pass
+from stripe_to_segment_tools.commands.dlq.queue import redrive as redrive_letters
+
+if TYPE_CHECKING:
+    from stripe_to_segment_tools.local_stack import LocalStack
+
+__all__ = ["redrive"]
+
+
+def redrive(stack: LocalStack) -> int:
+    """Move every dead letter; return how many went."""
+    sqs, moved = stack.clients.sqs, 0
+    with Pass(sqs, stack.dead_letter_queue_url) as walk:
+        for result in redrive_letters(walk, lambda _: True, sqs, stack.events_queue_url):
+            moved = result.done
+    return moved

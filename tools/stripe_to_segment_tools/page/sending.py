@@ -1,0 +1,100 @@
+"""Sends sample events and stories to the webhook, one event after the other, from a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from stripe_to_segment_tools.commands.send.command import UnreachableError, send
+from stripe_to_segment_tools.samples.files import body_of, freshen, sample
+from stripe_to_segment_tools.samples.scenarios import story
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+__all__ = ["Sender", "Sending"]
+
+# Slow enough to watch, quick enough for twenty events.
+PAUSE_SECONDS = 0.3
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is being sent: `done` of `count` events, and how many stories and samples come after it."""
+
+    title: str
+    done: int
+    count: int
+    after: int
+
+
+class Sender:
+    """Sends in the order in which it was asked to, as a context manager.
+
+    Parameters
+    ----------
+    url
+        Gives the webhook's address.
+    secret
+        The signing secret.
+    pause
+        Seconds between two events.
+    """
+
+    def __init__(self, url: Callable[[], str], secret: str, pause: float = PAUSE_SECONDS) -> None:
+        self._url = url
+        self._secret = secret
+        self._pause = pause
+        self._asked: queue.Queue[tuple[str, Sequence[dict[str, Any]]] | None] = queue.Queue()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="page-sender", daemon=True)
+        self.sending: Sending | None = None
+
+    def send_sample(self, name: str) -> int:
+        """Send a sample event, fresh; LookupError where there is none of that name. Gives the number of events."""
+        return self._ask(name, freshen([sample(name).event], int(time.time()), seed=_seed()))
+
+    def send_story(self, name: str) -> int:
+        """Send the events of a story, fresh; LookupError where there is none of that name."""
+        chosen = story(name)
+        return self._ask(chosen.title, chosen.events(int(time.time()), _seed()))
+
+    def _ask(self, title: str, events: Sequence[dict[str, Any]]) -> int:
+        self._asked.put((title, events))
+        return len(events)
+
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            title, events = asked
+            for done, event in enumerate(events):
+                if self._stopping.is_set():
+                    return
+                self.sending = Sending(title, done, len(events), self._asked.qsize())
+                try:
+                    next(send([body_of(event)], self._url(), self._secret, patience=0))
+                except UnreachableError:
+                    break
+                if done + 1 < len(events):
+                    self._stopping.wait(self._pause)
+            self.sending = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._asked.put(None)
+        self._thread.join(STOP_SECONDS)
+
+
+def _seed() -> str:
+    return os.urandom(8).hex()

@@ -1,0 +1,144 @@
+"""What the browser gets: entries, details and users as JSON values. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.page.entry import Outcome
+from stripe_to_segment_tools.page.meaning import meaning_of
+from stripe_to_segment_tools.page.way import way_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.page.comparing import Told
+    from stripe_to_segment_tools.page.entry import Entry
+    from stripe_to_segment_tools.page.people import Person
+    from stripe_to_segment_tools.page.totals import Totals
+    from stripe_to_segment_tools.receiver import AcceptedCall
+
+# Of a name that somebody has made up, more is not needed to know it.
+LONGEST = 200
+# So many calls of a user are shown one by one.
+LATEST = 200
+
+__all__ = ["call_name", "show_detail", "show_entry", "show_person"]
+
+
+def show_entry(entry: Entry, totals: Totals) -> dict[str, Any]:
+    """An entry as the list shows it."""
+    waiting = entry.outcome is Outcome.WAITING
+    event = entry.event
+    return {
+        "key": entry.key,
+        "order": entry.order,
+        "event": event.id if event else "",
+        "type": entry.type[:LONGEST],
+        "at": (entry.seen[0].received_at if entry.seen else entry.first_at).isoformat(),
+        "times": len(entry.seen),
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+        "attempts": len(entry.attempts),
+        "tried": not entry.attempts or entry.attempts[-1].tried,
+        "next_at": entry.next_at.isoformat() if waiting and entry.next_at else None,
+        "object": str(event.object.get("id") or "")[:LONGEST] if event else "",
+        "customer": (event.customer or "") if event else "",
+        "subscription": entry.subscription or "",
+        "livemode": event.livemode if event else None,
+        "users": _users(entry),
+        "calls": [
+            {
+                "name": call_name(kept.call),
+                "kind": str(kept.call.get("type")),
+                "flawed": any(_checks(entry, kept).values()),
+            }
+            for kept in entry.calls
+        ],
+        "pending": list(entry.pending),
+        "money": _money(entry, totals),
+    }
+
+
+def show_detail(entry: Entry, totals: Totals, settings: Settings, told: Told, last: Entry | None) -> dict[str, Any]:
+    """All about an entry: its way, the raw event, and each call with its checks and what is new in it."""
+    body = entry.seen[-1].body.decode(errors="replace") if entry.seen else ""
+    return {
+        **show_entry(entry, totals),
+        "way": way_of(entry),
+        "raw": entry.event.body if entry.event and _is_json(entry.event.body) else None,
+        "text": body[:2000],
+        "last": None if last is None else {"key": last.key, "type": last.type},
+        "sent": [
+            {
+                "name": call_name(kept.call),
+                "meaning": meaning_of(kept.call, settings),
+                "call": kept.call,
+                "at": kept.received_at.isoformat(),
+                "source": kept.source,
+                "request": kept.request,
+                "checks": _checks(entry, kept),
+                "rows": told.compare(kept.call),
+            }
+            for kept in entry.calls
+        ],
+    }
+
+
+def show_person(person: Person) -> dict[str, Any]:
+    """All about a user; the timeline is newest first, `earlier` how many calls are left out of it."""
+    return {
+        **person.as_json(),
+        "traits": [{"name": name, "value": value} for name, value in sorted(person.traits.items())],
+        "groups": [{"id": name, "traits": traits} for name, traits in person.groups.items()],
+        "timeline": [
+            {
+                "name": call_name(kept.call),
+                "kind": str(kept.call.get("type")),
+                "at": kept.call.get("timestamp"),
+                "event": ((kept.call.get("context") or {}).get("stripe") or {}).get("event_id"),
+                "anonymous": not kept.call.get("userId"),
+                "as": kept.call.get("userId") or kept.call.get("anonymousId"),
+            }
+            # The newest first, in a second of many calls too.
+            for kept in sorted(person.calls, key=_when)[: -LATEST - 1 : -1]
+        ],
+        "earlier": max(len(person.calls) - LATEST, 0),
+    }
+
+
+def call_name(call: Mapping[str, Any]) -> str:
+    """The event's name of a track, the type of any other."""
+    return str(call.get("event") if call.get("type") == "track" else call.get("type"))
+
+
+def _users(entry: Entry) -> list[str]:
+    ids = (kept.call.get(kind) for kind in ("userId", "anonymousId") for kept in entry.calls)
+    return list(dict.fromkeys(value for value in ids if isinstance(value, str)))
+
+
+def _money(entry: Entry, totals: Totals) -> list[dict[str, Any]]:
+    return [
+        {"of": name, "amount": float(amount), "currency": currency}
+        for kept in entry.calls
+        for name, (amount, currency) in totals.of(kept.call).items()
+        if amount
+    ]
+
+
+def _is_json(body: Any) -> bool:
+    try:
+        json.dumps(body, allow_nan=False)
+    except ValueError:
+        # 1e999 is infinite once it is read.
+        return False
+    return True
+
+
+def _checks(entry: Entry, kept: AcceptedCall) -> Mapping[str, list[str]]:
+    return entry.checks[str(kept.call.get("messageId"))]
+
+
+def _when(kept: AcceptedCall) -> str:
+    return str(kept.call.get("timestamp") or kept.received_at.isoformat())

@@ -1,0 +1,61 @@
+"""The stream of changes, as server-sent events.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.page.moods import mood_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from stripe_to_segment_tools.page.desk import Desk
+
+__all__ = ["stream"]
+
+LOOK_SECONDS = 0.1
+# A line now and then: whoever has gone is noticed only when something is sent.
+PULSE_SECONDS = 10.0
+
+
+async def stream(desk: Desk) -> AsyncIterator[str]:
+    """All there is in `hello`, then what changes in `entries` (with what they change) and `state`."""
+    version = desk.journal.version
+    state = _state(desk)
+    yield _event("hello", {"entries": desk.journal.changed_since(-1), "state": state})
+    quiet = 0.0
+    while not desk.stopping.is_set():
+        await asyncio.sleep(LOOK_SECONDS)
+        quiet += LOOK_SECONDS
+        newest = desk.journal.version
+        if newest != version and (entries := desk.journal.changed_since(version)):
+            yield _event("entries", entries)
+            quiet = 0.0
+        version = newest
+        if (current := _state(desk)) != state:
+            state = current
+            yield _event("state", state)
+            quiet = 0.0
+        if quiet >= PULSE_SECONDS:
+            yield ": still here\n\n"
+            quiet = 0.0
+
+
+def _state(desk: Desk) -> dict[str, Any]:
+    sending = desk.sender.sending
+    return {
+        **desk.journal.summary(),
+        "mood": mood_of(desk.record.behaviour),
+        "sending": None if sending is None else asdict(sending),
+    }
+
+
+def _event(name: str, data: Any) -> str:
+    # json.dumps writes no line breaks, which would end the field, and with its escapes half an emoji passes too.
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"

@@ -1,0 +1,10 @@
+"""An imitation of Segment's HTTP Tracking API that checks what it is sent and misbehaves on demand."""
+
+from __future__ import annotations
+
+from stripe_to_segment_tools.receiver.app import create_app
+from stripe_to_segment_tools.receiver.behaviour import Behaviour, Mode
+from stripe_to_segment_tools.receiver.record import AcceptedCall, ReceivedRequest, Record
+from stripe_to_segment_tools.receiver.runner import Receiver
+
+__all__ = ["AcceptedCall", "Behaviour", "Mode", "ReceivedRequest", "Receiver", "Record", "create_app"]

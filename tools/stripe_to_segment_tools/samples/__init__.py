@@ -1,0 +1,1 @@
+"""Sample events: read, refreshed, signed, and played as scenarios."""

@@ -1,0 +1,183 @@
+"""Stories told in sample events: what happens to one customer, from the first event to the last."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment_tools.samples.files import sample
+from stripe_to_segment_tools.samples.freshen import freshen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["STORIES", "Step", "Story", "story"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One sample event of a story, with changes to its object, its previous attributes and when it happened."""
+
+    sample: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    previous: Mapping[str, Any] = field(default_factory=dict)
+    created: int | None = None
+
+    def event(self) -> dict[str, Any]:
+        """The event."""
+        event = copy.deepcopy(sample(self.sample).event)
+        event["data"]["object"].update(self.changes)
+        if self.previous:
+            event["data"]["previous_attributes"] = dict(self.previous)
+        if self.created is not None:
+            event["created"] = self.created
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happens to one customer, in order; `tells` is one line for people, `look` says what is worth watching."""
+
+    name: str
+    title: str
+    tells: str
+    look: str
+    steps: tuple[Step, ...]
+
+    def events(self, now: int, seed: str) -> list[dict[str, Any]]:
+        """The events as if the last of them happened at `now` (epoch seconds); same seed, same ids."""
+        return freshen([step.event() for step in self.steps], now, seed=seed)
+
+
+def story(name: str) -> Story:
+    """The story of that name; LookupError when there is none."""
+    try:
+        return STORIES[name]
+    except KeyError:
+        raise LookupError(f"no story {name!r}: there are {', '.join(STORIES)}") from None
+
+
+def _of(*names: str) -> tuple[Step, ...]:
+    return tuple(Step(name) for name in names)
+
+
+_GUEST = "cus_TfLqN3xWv8KzRb"
+_TOLD = (
+    Story(
+        "subscription",
+        "A subscription's life",
+        "trial → conversion → upgrade → failed payment → recovery → cancellation → refund",
+        "Nothing is earned in the trial. After it each payment's revenue is on one call only; MRR rises with the"
+        " conversion and the upgrade and is gone with the cancellation. What is mere bookkeeping becomes no call.",
+        _of(
+            "customer.created",
+            "customer.subscription.created.trialing",
+            "invoice.paid.subscription_create.trial",
+            "checkout.session.completed.subscription.trial",
+            "customer.updated",
+            "customer.subscription.trial_will_end",
+            "customer.subscription.updated.trial_converted",
+            "invoice.paid.subscription_cycle.after_trial",
+            "customer.subscription.updated.upgrade",
+            "invoice.paid.subscription_update",
+            "customer.subscription.updated.renewal",
+            "invoice.paid.subscription_cycle",
+            "customer.subscription.updated.past_due",
+            "invoice.payment_failed",
+            "invoice.paid.recovered",
+            "customer.subscription.updated.recovered",
+            "customer.subscription.updated.cancellation_scheduled",
+            "customer.subscription.updated.reactivated",
+            "customer.subscription.deleted",
+            "charge.refunded.invoice",
+        ),
+    ),
+    Story(
+        "guest",
+        "A guest who signs up later",
+        "guest checkout → account with a user id → refund under that id: one user, both ids joined",
+        "Her order comes before anybody knows her: its calls carry an anonymous id. Once she has an account, one"
+        " identify with both ids joins the history. Open Users, Noor Haddad.",
+        (
+            Step("checkout.session.completed.payment", {"customer": _GUEST}),
+            Step(
+                "customer.updated",
+                {
+                    "id": _GUEST,
+                    "name": "Noor Haddad",
+                    "email": "noor@example.com",
+                    "metadata": {"user_id": "user_4902"},
+                },
+                {"metadata": {"user_id": None}},
+                # The day after her order, before the refund.
+                created=1_780_520_000,
+            ),
+            Step("charge.refunded.partial", {"customer": _GUEST}),
+        ),
+    ),
+    Story(
+        "company",
+        "A company on a yearly plan",
+        "payment before anybody is known → the checkout names the user → seats with 3-D Secure → bank transfer",
+        "Stripe tells of the payment before it tells whose it is. Three more seats: open the Subscription Upgraded,"
+        " where seats, amount and MRR are marked as changed. Group calls carry the company.",
+        _of(
+            "customer.subscription.created.active",
+            "invoice.paid.subscription_create",
+            "checkout.session.completed.subscription",
+            "invoice.payment_action_required",
+            "customer.subscription.updated.quantity",
+            "invoice.paid.subscription_update.seats",
+            "customer.subscription.pending_update_applied",
+            "invoice.paid.manual",
+        ),
+    ),
+    Story(
+        "yen",
+        "Paying later, in yen",
+        "konbini paid in time → subscription → downgrade → over to yearly (no decimals in JPY)",
+        "The checkout alone is no revenue: the Order Completed comes when the money does. Yen have no decimals,"
+        " revenue is without tax, and a yearly plan counts with a twelfth in MRR.",
+        _of(
+            "customer.created.jpy",
+            "checkout.session.completed.payment.async",
+            "checkout.session.async_payment_succeeded",
+            "customer.subscription.created.jpy",
+            "invoice.paid.subscription_create.jpy",
+            "customer.subscription.updated.downgrade",
+            "customer.subscription.updated.plan_switch",
+        ),
+    ),
+    Story(
+        "paused",
+        "A trial without a card",
+        "trial ends and pauses → card added → resumed → collection paused for a month",
+        "No MRR before the first paid day: it comes with Subscription Resumed. A pause of the subscription and a"
+        " pause of the collection have names of their own.",
+        _of(
+            "customer.subscription.updated.trial_paused",
+            "customer.subscription.paused",
+            "checkout.session.completed.setup",
+            "customer.subscription.resumed",
+            "customer.subscription.updated.collection_paused",
+            "customer.subscription.updated.collection_resumed",
+        ),
+    ),
+    Story(
+        "churn",
+        "Involuntary churn",
+        "first payment incomplete → active → every retry fails → unpaid → cancelled",
+        "MRR comes with the activation and goes when the subscription is unpaid, so its cancellation takes nothing"
+        " more. The reason of the cancellation is on the call: payment_failed.",
+        _of(
+            "customer.subscription.created.incomplete",
+            "customer.subscription.updated.activated",
+            "invoice.payment_failed.final",
+            "customer.subscription.updated.unpaid",
+            "customer.subscription.deleted.payment_failed",
+            "customer.deleted",
+        ),
+    ),
+)
+STORIES: Mapping[str, Story] = {each.name: each for each in _TOLD}

@@ -1,0 +1,117 @@
+"""JSON Schemas of values, of buckets (properties, traits) and of the context.
+
+`closed` schemas forbid whatever they do not name. Both drafts in use, 07 (Segment's) and 2020-12, read these keywords
+alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.mapping.identity import Rung
+from stripe_to_segment.mapping.properties import Kind, Property
+from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, PRODUCT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment_tools.tracking_plan.declarations import EventPlan
+
+__all__ = ["MOMENT", "TEXT", "Schema", "context_schema", "object_schema", "properties_schema"]
+
+type Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string", "minLength": 1}
+# Exactly as it is sent: milliseconds and Z, which every destination reads.
+MOMENT: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+}
+
+
+def properties_schema(plan: EventPlan, *, closed: bool = False) -> Schema:
+    """The properties of one event."""
+    return object_schema(plan.properties, plan.required, closed=closed)
+
+
+def object_schema(of: Mapping[str, Property], required: tuple[str, ...] = (), *, closed: bool = False) -> Schema:
+    """An object with these properties."""
+    values = {name: {"description": _described(entry), **_value(entry, closed=closed)} for name, entry in of.items()}
+    return {
+        "type": "object",
+        "properties": values,
+        **({"required": [*required]} if required else {}),
+        **({"additionalProperties": False} if closed else {}),
+    }
+
+
+def _described(entry: Property) -> str:
+    return f"{entry.meaning} ({entry.unit})" if entry.unit else entry.meaning
+
+
+def _value(entry: Property, *, closed: bool) -> Schema:  # noqa: C901, PLR0911 - a kind is a case, in one place
+    match entry.kind:
+        case Kind.STRING if entry.values:
+            return {"type": "string", "enum": [*entry.values]}
+        case Kind.STRING:
+            return _or_null(TEXT, entry)
+        case Kind.TIME:
+            return _or_null(MOMENT, entry)
+        case Kind.CURRENCY:
+            return {"type": "string", "pattern": "^[A-Z]{3}$"}
+        case Kind.HASH:
+            return {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+        case Kind.MONEY | Kind.INTEGER:
+            kind = "number" if entry.kind is Kind.MONEY else "integer"
+            return _or_null({"type": kind} if entry.signed else {"type": kind, "minimum": 0}, entry)
+        case Kind.BOOLEAN:
+            return {"type": "boolean"}
+        case Kind.STRINGS:
+            return {"type": "array", "items": {"type": "string", "enum": [*entry.values]} if entry.values else TEXT}
+        case Kind.PRODUCTS:
+            return {"type": "array", "minItems": 1, "items": object_schema(PRODUCT, closed=closed)}
+        case Kind.ADDRESS:
+            return object_schema(ADDRESS, closed=closed)
+
+
+def _or_null(schema: Schema, entry: Property) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]} if entry.nullable else schema
+
+
+def context_schema(*, closed: bool = False) -> Schema:
+    """The context of every call: that of a server, with Stripe's event and customer in it."""
+    library = _part({"name": TEXT, "version": TEXT}, closed=closed)
+    stripe = _part(
+        {
+            "event_id": TEXT,
+            "event_type": TEXT,
+            "identity": {"enum": [str(rung) for rung in Rung], "description": "what named the user"},
+        },
+        {"account": {**TEXT, "description": "the connected account, on a Connect platform"}},
+        closed=closed,
+    )
+    external = _part(
+        {
+            "id": TEXT,
+            "type": {"const": "stripe_customer_id"},
+            "collection": {"const": "users"},
+            "encoding": {"const": "none"},
+        },
+        closed=closed,
+    )
+    active = {"const": False, "description": "a server's event leaves the user's last-seen time alone"}
+    consent = _part(
+        {"categoryPreferences": {"type": "object", "additionalProperties": {"type": "boolean"}}}, closed=closed
+    )
+    return _part(
+        {"library": library, "active": active, "stripe": stripe},
+        {"groupId": TEXT, "externalIds": {"type": "array", "minItems": 1, "items": external}, "consent": consent},
+        closed=closed,
+    )
+
+
+def _part(always: Schema, sometimes: Schema | None = None, *, closed: bool) -> Schema:
+    """An object whose `always` are required where it is closed; other sources of a workspace know none of them."""
+    schema: Schema = {"type": "object", "properties": {**always, **(sometimes or {})}}
+    return {**schema, "required": [*always], "additionalProperties": False} if closed else schema

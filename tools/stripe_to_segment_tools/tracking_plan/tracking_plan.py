@@ -1,0 +1,176 @@
+"""The tracking plan under a team's settings, as Segment's rules, as one JSON Schema, and held against a call."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+
+from stripe_to_segment import __version__
+from stripe_to_segment.settings import Settings
+from stripe_to_segment.stripe_side.customer import PERSONAL
+from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS, EventPlan
+from stripe_to_segment_tools.tracking_plan.findings import FORMATS, sentences
+from stripe_to_segment_tools.tracking_plan.schemas import MOMENT, TEXT, context_schema, object_schema, properties_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.mapping.properties import Property
+    from stripe_to_segment_tools.tracking_plan.schemas import Schema
+
+__all__ = ["TrackingPlan", "violations"]
+
+KINDS = ("identify", "group", "track")
+# What each kind of call must have beside the envelope; every other bucket is forbidden to it.
+BUCKETS = {"identify": ("traits",), "group": ("groupId", "traits"), "track": ("event", "properties")}
+EVERY_BUCKET = ("event", "groupId", "properties", "traits")
+# Not simply `false`: the errors of that do not say where.
+FORBIDDEN: Schema = {"not": {}}
+
+
+class TrackingPlan:
+    """The plan under one team's settings: its names of events, and the personal traits that it lets out.
+
+    `events` are by the name on the wire; two events that a team gave one name are one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        wires = {name: settings.wire_name(name) for name in EVENT_PLANS}
+        self.names = {name: wire for name, wire in wires.items() if wire is not None}
+        self.events: dict[str, EventPlan] = {}
+        for name, wire in self.names.items():
+            plan = EVENT_PLANS[name]
+            self.events[wire] = _together(self.events[wire], plan) if wire in self.events else plan
+        self.user_traits = _let_out(settings)
+        self._validators: dict[tuple[str, str], Draft202012Validator] = {}
+
+    def segment(self) -> Schema:
+        """The body for Segment's Public API, Replace (PUT) or Update (PATCH) Rules in Tracking Plan.
+
+        Further properties and traits are not forbidden here: `enrich` may add them, and what Segment does about
+        unplanned ones is the source's own setting. https://docs.segmentapis.com/tag/Tracking-Plans
+        """
+        rules = [
+            _rule("COMMON", "every call", context=context_schema()),
+            _rule("IDENTIFY", "every identify", traits=object_schema(self.user_traits)),
+            _rule("GROUP", "every group", traits=object_schema(GROUP_TRAITS)),
+        ]
+        for name, plan in self.events.items():
+            rules.append({**_rule("TRACK", plan.when, properties=properties_schema(plan)), "key": name})
+        order = ("type", "key", "version", "jsonSchema")
+        return {"rules": [{part: rule[part] for part in order if part in rule} for rule in rules]}
+
+    def jsonschema(self) -> Schema:
+        """One schema (draft 2020-12) for any single call, exactly as it stands in a `/v1/batch` request."""
+        cases = [_case({"type": kind}, self._demands(kind)) for kind in KINDS]
+        cases += [_case({"type": "track", "event": name}, self._demands("track", name)) for name in self.events]
+        return {
+            "$schema": Draft202012Validator.META_SCHEMA["$id"],
+            "title": "A call of stripe-to-segment",
+            "description": f"Any item of the batch in a request to Segment, as version {__version__} sends it.",
+            **self._envelope(),
+            "allOf": cases,
+        }
+
+    def violations(self, call: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a call, one sentence for each flaw; with a call as the mapper makes it, nothing."""
+        kind, event = call.get("type"), call.get("event")
+        if kind not in KINDS:
+            return [f"type is {kind!r}; it is one of {', '.join(KINDS)}"]
+        if kind == "track" and event not in self.events:
+            return [f"track: {event!r} is no event of the tracking plan"]
+        name = str(event) if kind == "track" else kind
+        errors = self._validator(kind, name).iter_errors(call)
+        in_order = sorted(errors, key=lambda error: [str(step) for step in error.absolute_path])
+        return [f"{name}: {sentence}" for error in in_order for sentence in sentences(error)]
+
+    def _validator(self, kind: str, name: str) -> Draft202012Validator:
+        """Compiled once for each kind of call and each event: testing every case in turn is ten times as slow."""
+        found = self._validators.get((kind, name))
+        if found is None:
+            schema = {**self._envelope(), "allOf": [self._demands(kind, name if kind == "track" else None)]}
+            found = Draft202012Validator(schema, format_checker=FORMATS)
+            self._validators[kind, name] = found
+        return found
+
+    def _envelope(self) -> Schema:
+        """What every call has or may have."""
+        return {
+            "type": "object",
+            "properties": {
+                "type": {"enum": [*KINDS]},
+                "messageId": {"type": "string", "format": "uuid", "maxLength": 100},
+                "timestamp": MOMENT,
+                "userId": TEXT,
+                "anonymousId": TEXT,
+                "groupId": TEXT,
+                "event": {"enum": [*self.events]},
+                "context": context_schema(closed=True),
+                "integrations": {"type": "object", "minProperties": 1},
+                "traits": {"type": "object"},
+                "properties": {"type": "object"},
+            },
+            "required": ["type", "messageId", "context"],
+            "additionalProperties": False,
+            "anyOf": [{"required": ["userId"]}, {"required": ["anonymousId"]}],
+        }
+
+    def _demands(self, kind: str, event: str | None = None) -> Schema:
+        """What tells a call of this kind (and, of a track, this event) from the others."""
+        buckets: Schema = {name: FORBIDDEN for name in EVERY_BUCKET if name not in BUCKETS[kind]}
+        if kind == "identify":
+            buckets["traits"] = object_schema(self.user_traits, closed=True)
+        elif kind == "group":
+            buckets["traits"] = object_schema(GROUP_TRAITS, closed=True)
+        elif event is not None:
+            buckets["properties"] = properties_schema(self.events[event], closed=True)
+        return {"properties": buckets, "required": [*BUCKETS[kind]]}
+
+
+def violations(call: Mapping[str, Any], settings: Settings | None = None) -> list[str]:
+    """What is wrong with a call against the plan under these settings, one readable sentence for each flaw."""
+    chosen = settings or Settings()
+    renames = tuple(chosen.rename_events.items())
+    return _plan_for(renames, chosen.drop_events, chosen.personal_traits, chosen.hash_email).violations(call)
+
+
+@lru_cache(maxsize=32)
+def _plan_for(
+    renames: tuple[tuple[str, str], ...], drops: tuple[str, ...], personal: tuple[str, ...], hashed: bool
+) -> TrackingPlan:
+    settings = Settings(rename_events=dict(renames), drop_events=drops, personal_traits=personal, hash_email=hashed)
+    return TrackingPlan(settings)
+
+
+def _together(one: EventPlan, other: EventPlan) -> EventPlan:
+    """Two events under one name: it always has what both always have."""
+    required = tuple(name for name in one.required if name in other.required)
+    return EventPlan(f"{one.when}; or {other.when}", {**one.properties, **other.properties}, required)
+
+
+def _let_out(settings: Settings) -> dict[str, Property]:
+    """The user traits less the personal ones that the settings keep in."""
+    kept = {*PERSONAL} & {*settings.personal_traits}
+    if settings.hash_email and "email" in kept:
+        kept = kept - {"email"} | {"email_sha256"}
+    kept_in = {*PERSONAL, "email_sha256"} - kept
+    return {name: trait for name, trait in USER_TRAITS.items() if name not in kept_in}
+
+
+def _rule(kind: str, about: str, **buckets: Schema) -> Schema:
+    """A rule of Segment's; `version` is the rule's own and rises only to stand beside an older one."""
+    every: Schema = {name: {"type": "object"} for name in ("context", "traits", "properties")}
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "description": about,
+        "properties": {**every, **buckets},
+    }
+    return {"type": kind, "version": 1, "jsonSchema": schema}
+
+
+def _case(when: dict[str, str], then: Schema) -> Schema:
+    known = {name: {"const": value} for name, value in when.items()}
+    return {"if": {"properties": known, "required": [*known]}, "then": then}
