@@ -22,7 +22,7 @@ from benchmarks.table import CountingTable
 from benchmarks.workload import SAMPLES, customers_events, event_texts, large_event, sqs_batch
 from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.segment_side.client import batches
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.dynamodb import DynamoStore
@@ -140,7 +140,7 @@ def _delivery() -> Delivery:
 
 
 SETTINGS = Settings()
-ACCEPTED = Answer(Verdict.ACCEPTED)
+ACCEPTED = Answer(Meaning.ACCEPTED)
 RECORDS = [Record(name, text) for name, text in SAMPLES]
 
 

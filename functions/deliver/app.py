@@ -13,12 +13,13 @@ from stripe_to_segment import aws
 from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.circuit_breaker import Breaker
 from stripe_to_segment.delivery.queues import Queues, records_of
-from stripe_to_segment.delivery.record import Fate, Verdicts
+from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.delivery.report import report, summary
 from stripe_to_segment.delivery.retry_delay import delay, given_up
 from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import logger, observed
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.secrets import KeysReader, SecretSource
 from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.settings import settings_from_environment
@@ -27,7 +28,7 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader, usable_key
 
 # What is hopeless comes again where it could not be put away.
-COMES_AGAIN = {Fate.RETRY, Fate.WAITING, Fate.DEAD}
+COMES_AGAIN = {Status.RETRY, Status.WAITING, Status.DEAD}
 # Left over for the receipt, the queues and the answer, in seconds.
 RESERVE = 8.0
 # With less than this a batch does not wait for another, in seconds: a slow Segment may take as long.
@@ -82,7 +83,7 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
         # Who the user is may hang on it, so nothing is mapped without.
         chosen = replace(settings, client_reference_key=secret.get().client_reference_key)
     except ConfigurationError as error:
-        return answered([Verdicts(record, Fate.RETRY, "bad_secret", str(error)) for record in records])
+        return answered([RecordOutcome(record, Status.RETRY, Reason.BAD_SECRET, str(error)) for record in records])
 
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE
@@ -109,15 +110,19 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     return answered(delivery.deliver(records, time.time()))
 
 
-def answered(verdicts: list[Verdicts]) -> dict[str, Any]:
-    """Do with the records what their verdicts say, and tell Lambda which are to come again."""
+def answered(outcomes: list[RecordOutcome]) -> dict[str, Any]:
+    """Do with the records what their outcomes say, and tell Lambda which are to come again."""
     now = time.time()
-    verdicts = [given_up(verdict, now) for verdict in verdicts]
-    buried = queues().bury(verdict for verdict in verdicts if verdict.fate is Fate.DEAD)
-    again = [verdict for verdict in verdicts if verdict.fate in COMES_AGAIN and verdict.record.id not in buried]
-    queues().postpone({verdict.record.handle: delay(verdict, settings, now, random.random) for verdict in again})
-    report(verdicts, now)
+    outcomes = [given_up(outcome, now) for outcome in outcomes]
+    dead_lettered = queues().dead_letter(outcome for outcome in outcomes if outcome.status is Status.DEAD)
+    again = [
+        outcome for outcome in outcomes if outcome.status in COMES_AGAIN and outcome.record.id not in dead_lettered
+    ]
+    queues().change_visibility(
+        {outcome.record.handle: delay(outcome, settings, now, random.random) for outcome in again}
+    )
+    report(outcomes, now)
     # Where nothing comes again, each record's own line has said it all.
-    if (told := summary(verdicts))["again"]:
+    if (told := summary(outcomes))["again"]:
         logger.info("batch done", extra=told)
-    return {"batchItemFailures": [{"itemIdentifier": verdict.record.id} for verdict in again]}
+    return {"batchItemFailures": [{"itemIdentifier": outcome.record.id} for outcome in again]}

@@ -10,6 +10,7 @@ from typing import Any
 from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError, code_of
 from stripe_to_segment.observability import about, count, logger, observed
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queueable
 from stripe_to_segment.secrets import SecretSource, SigningSecrets, read_signing_secrets
 from stripe_to_segment.settings import on_this_machine, settings_from_environment
@@ -19,9 +20,9 @@ from stripe_to_segment.snapshots import snapshot_hooks
 METRIC_OF = {"ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
 
 # Refusals that a wrong signing secret or a wrong clock can explain. Whoever sends no signature at all is not Stripe.
-DOUBTFUL = frozenset({"wrong", "stale", "future", "wrong_mode"})
+DOUBTFUL = frozenset({Reason.WRONG, Reason.STALE, Reason.FUTURE, Reason.WRONG_MODE})
 # What a secret that was filled, rotated or sorted since it was cached would mend.
-MENDED_BY_A_REFRESH = frozenset({"wrong", "wrong_mode", "no_secret", "unusable_secret"})
+MENDED_BY_A_REFRESH = frozenset({Reason.WRONG, Reason.WRONG_MODE, Reason.NO_SECRET, Reason.UNUSABLE_SECRET})
 
 OK = 200
 
@@ -77,7 +78,7 @@ def _examined(request: dict[str, Any], body: bytes | None) -> Reply:
         if reply.reason in MENDED_BY_A_REFRESH and secret.refresh():
             reply = examine(body, signature, secret.get(), settings, time.time())
     except ConfigurationError as error:
-        return Reply(503, "unready", "bad_secret", str(error))
+        return Reply(503, "unready", Reason.BAD_SECRET, str(error))
     return reply
 
 
@@ -85,7 +86,7 @@ def _queued(body: bytes, reply: Reply) -> Reply:
     try:
         sqs().send_message(QueueUrl=settings.events_queue_url, MessageBody=queueable(body))
     except Exception as error:  # noqa: BLE001 - whatever went wrong, Stripe must come again
-        return Reply(503, "unready", "queue_refused", f"the event was not queued: {code_of(error)}", reply.event)
+        return Reply(503, "unready", Reason.QUEUE_REFUSED, f"the event was not queued: {code_of(error)}", reply.event)
     return reply
 
 
@@ -105,5 +106,5 @@ def _note(reply: Reply) -> None:
         count(METRIC_OF[reply.outcome])
     if reply.outcome == "refused" and reply.reason in DOUBTFUL:
         count("SignaturesRefused")
-    if reply.reason == "wrong_mode":
+    if reply.reason == Reason.WRONG_MODE:
         count("WrongMode")

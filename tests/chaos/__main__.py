@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tests.chaos.campaign import Outcome
+    from tests.chaos.campaign import Result
 
 INTERRUPTED = 130
 WHERE = {
@@ -95,7 +95,7 @@ def _parts(console: Console, progress: Progress) -> Callable[[str, int], Callabl
     return part
 
 
-def table_of(outcome: Outcome) -> Table:
+def table_of(outcome: Result) -> Table:
     """Every fault: how often it was injected, how many customers it concerned, and of how many of those all holds."""
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     table.add_column("where")
@@ -116,7 +116,7 @@ def table_of(outcome: Outcome) -> Table:
     return table
 
 
-def lines_of(outcome: Outcome) -> list[Text]:
+def lines_of(outcome: Result) -> list[Text]:
     """The run in numbers, what does not hold, and the verdict."""
     again = {status: count for status, count in outcome.answers.items() if status not in {200, 400}}
     told = ", ".join(f"{count:,} x {status or 'no answer'}" for status, count in sorted(again.items()))

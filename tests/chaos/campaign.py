@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.chaos.poison import Poison
     from tests.simulator.history import History
 
-__all__ = ["Outcome", "Reporting", "run"]
+__all__ = ["Reporting", "Result", "run"]
 
 DAY = 86_400
 SECRET = Secret()
@@ -55,7 +55,7 @@ class Reporting:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Result:
     """What a run was made of, what befell it, and what does not hold.
 
     Of the kept connections to Segment that were let go of, `replaced` were at once. `broken` times a customer's record
@@ -126,7 +126,7 @@ class _World:
                 proxy.raging = False
 
 
-def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Outcome:
+def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
     """Send at least so many events of simulated customers through the pack, each three times, and judge.
 
     The seed chooses customers, order and faults. It does not choose which of two requests at a time comes first.
@@ -138,7 +138,7 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Outcome:
     rng = Random(f"traffic {seed}")  # noqa: S311 - a run has to be reproducible
     storm = mixed(histories, evil, rng)
     last = [Sending(body_of(history.last), door=True) for history in histories] * COPIES
-    outcome = Outcome(events=sent + len(histories), customers=len(histories), copies=len(storm) + len(last))
+    outcome = Result(events=sent + len(histories), customers=len(histories), copies=len(storm) + len(last))
     outcome.poisons = len(evil)
     with _world(histories, seed, reporting) as world:
         started = time.monotonic()
@@ -225,7 +225,7 @@ def _replayed(world: _World, sendings: Sequence[Sending]) -> Iterator[Violation]
         yield Violation("doubled", f"a replay sent {request.calls} calls again, {request.kept} of them new")
 
 
-def _count(outcome: Outcome, world: _World, histories: Sequence[History]) -> None:
+def _count(outcome: Result, world: _World, histories: Sequence[History]) -> None:
     outcome.answers = world.stripe.answers
     for proxy in world.proxies:
         outcome.injected += proxy.injected

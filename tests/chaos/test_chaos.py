@@ -19,20 +19,20 @@ from tests.simulator.history import a_history
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.chaos.campaign import Outcome
+    from tests.chaos.campaign import Result
 
 EVENTS, SEED = 100, 1
 HISTORY = a_history(7)
 
 
 @pytest.fixture(scope="module")
-def outcome() -> Outcome:
+def outcome() -> Result:
     with stop_on_signals():
         return run(EVENTS, SEED)
 
 
 @pytest.mark.stack
-def test_nothing_is_lost_doubled_or_stale_whatever_fails(outcome: Outcome) -> None:
+def test_nothing_is_lost_doubled_or_stale_whatever_fails(outcome: Result) -> None:
     assert outcome.events >= EVENTS
     assert outcome.copies >= 3 * outcome.events
     assert outcome.calls
@@ -40,7 +40,7 @@ def test_nothing_is_lost_doubled_or_stale_whatever_fails(outcome: Outcome) -> No
 
 
 @pytest.mark.stack
-def test_every_fault_was_really_there(outcome: Outcome) -> None:
+def test_every_fault_was_really_there(outcome: Result) -> None:
     assert outcome.missing == []
     assert outcome.kills
     assert outcome.answers[503], "Stripe was turned away, and came again"

@@ -127,12 +127,12 @@ def message(event_id: str, seconds: float) -> Message:
     return Message(f"m {event_id}", json.dumps(event(event_id)), {}, 1, seconds)
 
 
-def said(fate: str, event_id: str = "evt_1", **more: Any) -> Attempt:
+def said(outcome: str, event_id: str = "evt_1", **more: Any) -> Attempt:
     """A line of the deliver function's log."""
     line = {
         "message_id": "m1",
         "received": 1,
-        "fate": fate,
+        "outcome": outcome,
         "event_id": event_id,
         "event_type": "customer.created",
     }

@@ -14,8 +14,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.delivery.batch import Delivery
-from stripe_to_segment.delivery.record import Fate, Record
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.delivery.record import Record, Status
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.state.store import MemoryStore
 from tests.simulator.worth import in_major, month_of
@@ -35,7 +35,7 @@ __all__ = [
     "Ours",
     "changes_of",
     "in_order",
-    "judged",
+    "outcome_of",
     "payments_of",
     "replayed",
     "shuffled_and_tripled",
@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
-FINE = {Fate.DELIVERED, Fate.IGNORED}
-ACCEPTED = Answer(Verdict.ACCEPTED)
+FINE = {Status.DELIVERED, Status.IGNORED}
+ACCEPTED = Answer(Meaning.ACCEPTED)
 SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0"})
 
 
@@ -66,9 +66,9 @@ class Ours:
         before = len(self.calls)
         records = [Record(f"{next(self._records)}", json.dumps(event)) for event in events]
         delivery = Delivery(self.settings, self.store, self.take, lambda call, _: call)
-        for verdict in delivery.deliver(records, self.frozen_at if now is None else now):
-            if verdict.fate not in FINE:
-                self.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason} {verdict.detail}")
+        for outcome in delivery.deliver(records, self.frozen_at if now is None else now):
+            if outcome.status not in FINE:
+                self.faults.append(f"record {outcome.record.id} is {outcome.status}: {outcome.reason} {outcome.detail}")
         return self.calls[before:]
 
     def take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
@@ -175,7 +175,7 @@ def with_the_clock(history: History) -> Ours:
     return ours
 
 
-def judged(history: History, ours: Ours, *, ordered: bool) -> list[str]:
+def outcome_of(history: History, ours: Ours, *, ordered: bool) -> list[str]:
     """The faults of a run, from the sums down to each payment; none where every law holds."""
     return [
         *ours.faults,

@@ -8,9 +8,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.batch import Delivery
-from stripe_to_segment.delivery.record import Fate, Record
+from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.errors import StoreUnavailableError
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.store import MemoryStore
 from tests.chaos.verdict import of_customers
 from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours, replayed
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DOWN", "faults_of_one_wording", "through_lost_records", "through_outages", "through_refusals"]
 
-DOWN, REFUSED = Answer(Verdict.RETRY, "http_503"), Answer(Verdict.REFUSED, "http_400")
+DOWN, REFUSED = Answer(Meaning.RETRY, "http_503"), Answer(Meaning.REFUSED, "http_400")
 # Of calls that Segment picks from a request: refused for good, refused, taken without an answer.
 NEVER, NOT_NOW, UNHEARD = 0.1, 0.3, 0.4
 # So often before a batch all dead letters are redriven.
@@ -128,15 +128,15 @@ class _Weather:
             # Whoever was killed is over by now.
             self.ours.frozen_at += LEASE
         try:
-            verdicts = delivery.deliver(batch, self.ours.frozen_at)
+            outcomes = delivery.deliver(batch, self.ours.frozen_at)
         except _KilledError:
             self._back(batch)
             return
-        self._back([verdict.record for verdict in verdicts if verdict.fate is Fate.RETRY])
-        self.letters += [verdict.record for verdict in verdicts if verdict.reason == REFUSED.reason]
-        for verdict in verdicts:
-            if verdict.fate not in {Fate.RETRY, *FINE} and verdict.reason != REFUSED.reason:
-                self.ours.faults.append(f"record {verdict.record.id} is {verdict.fate}: {verdict.reason}")
+        self._back([outcome.record for outcome in outcomes if outcome.status is Status.RETRY])
+        self.letters += [outcome.record for outcome in outcomes if outcome.reason == REFUSED.reason]
+        for outcome in outcomes:
+            if outcome.status not in {Status.RETRY, *FINE} and outcome.reason != REFUSED.reason:
+                self.ours.faults.append(f"record {outcome.record.id} is {outcome.status}: {outcome.reason}")
 
     def _back(self, records: Sequence[Record]) -> None:
         for record in records:

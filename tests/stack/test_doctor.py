@@ -65,7 +65,7 @@ def test_a_registered_stack_is_in_order_and_the_test_event_leaves_nothing_behind
     assert stack.queued().nothing
     refused = json.loads(
         CliRunner()
-        .invoke(app, ["tail", "--local", "--no-follow", "--json", "--fate", "refused"])
+        .invoke(app, ["tail", "--local", "--no-follow", "--json", "--outcome", "refused"])
         .stdout.splitlines()[-1]
     )
     assert refused["reason"] == "malformed", "what rings no alarm"

@@ -28,9 +28,9 @@ def test_an_events_way_can_be_read_from_the_logs_and_nothing_personal(local: Loc
     local.wait_until_idle()
     local.wait(lambda: len(tail("--event", posted.event["id"])) == 2, "both functions have said what they did")
     queued, delivered = tail("--event", posted.event["id"])
-    assert (queued["function"], queued["fate"]) == ("receive", "queued")
+    assert (queued["function"], queued["outcome"]) == ("receive", "queued")
     assert delivered["function"] == "deliver"
-    assert delivered["fate"] == "delivered"
+    assert delivered["outcome"] == "delivered"
     assert delivered["calls"] == ["identify", "Checkout Completed", "Order Completed"]
     assert delivered["event_type"] == "checkout.session.completed"
     email = posted.event["data"]["object"]["customer_details"]["email"]
@@ -42,7 +42,7 @@ def test_what_is_refused_and_what_dies_is_told_apart(local: Local) -> None:
     poison = local.post("checkout.session.completed.payment")
     local.post("customer.created", "whsec_forged")
     local.wait(lambda: local.stack.queued().dead_letters, "the event becomes a dead letter")
-    local.wait(lambda: tail("--event", poison.event["id"], "--fate", "dead"), "it is said")
-    (dead,) = tail("--event", poison.event["id"], "--fate", "dead")
+    local.wait(lambda: tail("--event", poison.event["id"], "--outcome", "dead"), "it is said")
+    (dead,) = tail("--event", poison.event["id"], "--outcome", "dead")
     assert (dead["reason"], dead["received"]) == ("http_400", 1)
-    assert tail("--fate", "refused")[-1]["reason"] == "wrong"
+    assert tail("--outcome", "refused")[-1]["reason"] == "wrong"

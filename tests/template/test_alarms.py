@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.delivery.report import METRIC_OF
-from stripe_to_segment.mapping.identity import Rung
+from stripe_to_segment.mapping.identity import IdentitySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def emitted() -> dict[str, set[str]]:
     # The package counts for deliver; what receive and reconcile count stands in their handlers.
     found = {name: _counted(PROJECT / f"functions/{name}") for name in ("receive", "deliver", "reconcile")}
     found["deliver"] |= _counted(PROJECT / "layers/stripe_to_segment/python")
-    found["deliver"] |= {*METRIC_OF.values(), *(f"Identity.{rung}" for rung in Rung)}
+    found["deliver"] |= {*METRIC_OF.values(), *(f"Identity.{identity_source}" for identity_source in IdentitySource)}
     # Each function has a secret.
     secrets = _counted(PROJECT / "layers/stripe_to_segment/python/stripe_to_segment", "secrets.py")
     return {name: names | secrets for name, names in found.items()}

@@ -144,7 +144,7 @@ class Deployed:
         self.events_url = self.sqs.create_queue(QueueName=f"{name}-events")["QueueUrl"]
         self.letters_url = self.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
 
-    def bury(self, body: str, **attributes: str) -> str:
+    def dead_letter(self, body: str, **attributes: str) -> str:
         """Put a dead letter as deliver does; gives its message id."""
         written = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         answer = self.sqs.send_message(QueueUrl=self.letters_url, MessageBody=body, MessageAttributes=written)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.segment_side.answers import ERROR, KNOWN, NOT_OK, PAGE, Verdict, classify, retry_after_seconds
+from stripe_to_segment.segment_side.answers import ERROR, KNOWN, NOT_OK, PAGE, Meaning, classify, retry_after_seconds
 
 NOW = datetime(2026, 11, 18, 12, 0, 0, tzinfo=UTC)
 
@@ -19,8 +19,8 @@ RETRY = {408, 410, 421, 425, 429, 460} | set(range(500, 600)) - {501, 505}
 MISCONFIGURED = {401, 402, 403, 404, 405} | set(range(300, 400))
 
 
-def verdict_on(status: int, body: bytes = b"") -> Verdict:
-    return classify(status, body, None, NOW).verdict
+def meaning_of(status: int, body: bytes = b"") -> Meaning:
+    return classify(status, body, None, NOW).meaning
 
 
 def detail_of(answer: object, status: int = 400) -> str:
@@ -30,21 +30,21 @@ def detail_of(answer: object, status: int = 400) -> str:
 def test_every_status_has_its_place() -> None:
     for status in range(200, 600):
         if status < 300:
-            expected = Verdict.ACCEPTED
+            expected = Meaning.ACCEPTED
         elif status in MISCONFIGURED:
-            expected = Verdict.MISCONFIGURED
+            expected = Meaning.MISCONFIGURED
         elif status in RETRY:
-            expected = Verdict.RETRY
+            expected = Meaning.RETRY
         else:
-            expected = Verdict.REFUSED
+            expected = Meaning.REFUSED
         answer = classify(status, b"", None, NOW)
-        assert answer.verdict is expected, status
+        assert answer.meaning is expected, status
         assert answer.reason == ("" if status < 300 else f"http_{status}")
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 501, 505])
 def test_what_will_never_be_taken_is_refused(status: int) -> None:
-    assert verdict_on(status, b'{"success":true}') is Verdict.REFUSED
+    assert meaning_of(status, b'{"success":true}') is Meaning.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_will_never_be_taken_is_refused(status: int) -> None:
     ids=["Segment", "Jitsu", "RudderStack", "a word", "empty", "null", "list", "bytes", "odd", "deep", "half"],
 )
 def test_a_2xx_that_does_not_say_no_is_a_yes(body: bytes) -> None:
-    assert verdict_on(200, body) is Verdict.ACCEPTED
+    assert meaning_of(200, body) is Meaning.ACCEPTED
 
 
 @pytest.mark.parametrize("status", [200, 202])
@@ -79,7 +79,7 @@ def test_a_2xx_that_does_not_say_no_is_a_yes(body: bytes) -> None:
 )
 def test_a_200_that_says_it_is_not_ok_is_a_refusal(status: int, body: bytes, detail: str) -> None:
     answer = classify(status, body, None, NOW)
-    assert (answer.verdict, answer.reason, answer.detail) == (Verdict.REFUSED, "not_ok", detail)
+    assert (answer.meaning, answer.reason, answer.detail) == (Meaning.REFUSED, "not_ok", detail)
 
 
 def of_jitsu(*errors: str) -> bytes:
@@ -88,30 +88,30 @@ def of_jitsu(*errors: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("said", "verdict", "reason", "detail"),
+    ("said", "meaning", "reason", "detail"),
     [
-        ("error# x7Gq: producer error", Verdict.RETRY, "error_answer", "producer_error"),
+        ("error# x7Gq: producer error", Meaning.RETRY, "error_answer", "producer_error"),
         (
             "quota exceeded: billing quota exceeded, event throttled",
-            Verdict.MISCONFIGURED,
+            Meaning.MISCONFIGURED,
             "error_answer",
             "quota_exceeded",
         ),
-        ("no destinations found for stream: clx1", Verdict.MISCONFIGURED, "error_answer", "no_destinations"),
-        ("event error: unknown event type", Verdict.REFUSED, "not_ok", "invalid_event"),
-        ("event error: name 'quota exceeded'", Verdict.REFUSED, "not_ok", "invalid_event"),
-        ("something new", Verdict.REFUSED, "not_ok", "the answer says it is not ok"),
+        ("no destinations found for stream: clx1", Meaning.MISCONFIGURED, "error_answer", "no_destinations"),
+        ("event error: unknown event type", Meaning.REFUSED, "not_ok", "invalid_event"),
+        ("event error: name 'quota exceeded'", Meaning.REFUSED, "not_ok", "invalid_event"),
+        ("something new", Meaning.REFUSED, "not_ok", "the answer says it is not ok"),
     ],
 )
 def test_a_partial_answer_names_who_was_not_taken_and_why(
-    said: str, verdict: Verdict, reason: str, detail: str
+    said: str, meaning: Meaning, reason: str, detail: str
 ) -> None:
     """An outage of Jitsu's queue, answered with 200, sent events to the dead-letter queue, and halving the batch sent
     the good ones again and again."""
     answer = classify(200, of_jitsu(f"Message ID: b: {said}"), None, NOW, ["a", "b", "c"])
-    assert answer.verdict is Verdict.ACCEPTED
+    assert answer.meaning is Meaning.ACCEPTED
     ((message_id, named),) = answer.named.items()
-    assert (message_id, named.verdict, named.reason, named.detail) == ("b", verdict, reason, detail)
+    assert (message_id, named.meaning, named.reason, named.detail) == ("b", meaning, reason, detail)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_partial_answer_names_who_was_not_taken_and_why(
 def test_an_answer_that_does_not_name_our_calls_is_about_all_of_them(errors: list[object]) -> None:
     body = json.dumps({"ok": False, "errors": errors}).encode()
     answer = classify(200, body, None, NOW, ["a", "b", "c"])
-    assert (answer.verdict, answer.reason, answer.named) == (Verdict.REFUSED, "not_ok", {})
+    assert (answer.meaning, answer.reason, answer.named) == (Meaning.REFUSED, "not_ok", {})
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_an_answer_that_does_not_name_our_calls_is_about_all_of_them(errors: lis
 def test_a_page_in_the_place_of_the_endpoint_took_nothing(body: bytes) -> None:
     """A captive portal's 200 counted as delivered, and what was sent meanwhile was lost."""
     answer = classify(200, body, None, NOW)
-    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "html_answer")
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "html_answer")
     assert "SEGMENT_ENDPOINT" in answer.detail
 
 
@@ -146,14 +146,14 @@ def test_a_page_in_the_place_of_the_endpoint_took_nothing(body: bytes) -> None:
 def test_a_200_with_an_error_and_no_word_of_success_took_nothing(error: dict[str, object]) -> None:
     """It counted as delivered, and was lost."""
     answer = classify(200, json.dumps(error).encode(), None, NOW)
-    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "error_answer")
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "error_answer")
 
 
 @pytest.mark.parametrize(
     "said", [{"error": None}, {"errors": []}, {"error": "x", "ok": True}, {"success": True, "errors": ["x"]}]
 )
 def test_an_error_that_is_none_or_stands_beside_success_is_a_yes(said: dict[str, object]) -> None:
-    assert verdict_on(200, json.dumps(said).encode()) is Verdict.ACCEPTED
+    assert meaning_of(200, json.dumps(said).encode()) is Meaning.ACCEPTED
 
 
 def test_a_rejected_key_waits_and_says_so() -> None:
@@ -162,11 +162,11 @@ def test_a_rejected_key_waits_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"), [(402, Verdict.MISCONFIGURED), (421, Verdict.RETRY), (425, Verdict.RETRY)]
+    ("status", "meaning"), [(402, Meaning.MISCONFIGURED), (421, Meaning.RETRY), (425, Meaning.RETRY)]
 )
-def test_a_plan_used_up_and_a_connection_that_asks_for_another_try_lose_nothing(status: int, verdict: Verdict) -> None:
+def test_a_plan_used_up_and_a_connection_that_asks_for_another_try_lose_nothing(status: int, meaning: Meaning) -> None:
     """These were dead letters, although the same call is taken later."""
-    assert verdict_on(status) is verdict
+    assert meaning_of(status) is meaning
 
 
 def test_a_redirect_asks_for_the_final_address() -> None:
@@ -260,7 +260,7 @@ def test_a_long_answer_is_looked_through_at_once() -> None:
 )
 def test_whatever_is_answered_it_is_classified(status: int, body: bytes, retry_after: str | None) -> None:
     answer = classify(status, body, retry_after, NOW)
-    assert (answer.verdict is Verdict.ACCEPTED) <= (200 <= status < 300)
+    assert (answer.meaning is Meaning.ACCEPTED) <= (200 <= status < 300)
     assert answer.retry_after is None or 0 <= answer.retry_after <= 300
 
 

@@ -54,12 +54,12 @@ def test_whatever_stands_in_an_event_its_batch_is_delivered() -> None:
         for _ in range(10):
             good = an_event("customer.created", a_customer(id=f"cus_{draw.getrandbits(48):x}"))
             *_, verdict = world.batch(*(bent(draw) for _ in range(4)), good)
-            assert verdict.fate == "delivered"
+            assert verdict.status == "delivered"
 
 
 def test_a_payment_status_that_is_no_text_is_not_settled() -> None:
     strange = an_event("checkout.session.completed", a_session(payment_status=["paid"]))
     good = an_event("customer.created", a_customer(id="cus_good"))
     world = World(reader=Nobody())
-    assert [verdict.fate for verdict in world.batch(strange, good)] == ["delivered", "delivered"]
+    assert [verdict.status for verdict in world.batch(strange, good)] == ["delivered", "delivered"]
     assert [call.get("event", call["type"]) for call in world.calls] == ["identify", "identify", "Checkout Completed"]

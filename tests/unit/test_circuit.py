@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.circuit_breaker import PROBE_SECONDS, Breaker, Pause
 from stripe_to_segment.errors import StoreUnavailableError
-from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Answer, Verdict
+from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Answer, Meaning
 from stripe_to_segment.state.circuit import FAILURES
 from stripe_to_segment.state.store import MemoryStore
 from tests.unit.edges import speaking
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from tests.unit.edges import Spoken
 
 BASE = 30
-TAKEN = Answer(Verdict.ACCEPTED)
-DOWN = Answer(Verdict.RETRY, "http_503")
-SILENT = Answer(Verdict.RETRY, "no_answer")
-SLOWER = Answer(Verdict.RETRY, "http_429", retry_after=7)
+TAKEN = Answer(Meaning.ACCEPTED)
+DOWN = Answer(Meaning.RETRY, "http_503")
+SILENT = Answer(Meaning.RETRY, "no_answer")
+SLOWER = Answer(Meaning.RETRY, "http_429", retry_after=7)
 
 
 @dataclass(slots=True)
@@ -116,16 +116,16 @@ def test_a_success_between_failures_keeps_the_circuit_closed() -> None:
 def test_a_refused_call_is_a_sign_of_life() -> None:
     stack = Stack()
     for _ in range(10):
-        fail(stack.environment(), Answer(Verdict.REFUSED, "http_400"))
+        fail(stack.environment(), Answer(Meaning.REFUSED, "http_400"))
     assert stack.store.last_circuits == {}
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(Verdict.MISCONFIGURED, "http_401"),
-        Answer(Verdict.MISCONFIGURED, "no_write_key"),
-        Answer(Verdict.RETRY, "out_of_time"),
+        Answer(Meaning.MISCONFIGURED, "http_401"),
+        Answer(Meaning.MISCONFIGURED, "no_write_key"),
+        Answer(Meaning.RETRY, "out_of_time"),
     ],
 )
 def test_what_says_nothing_of_segment_changes_nothing(answer: Answer) -> None:
@@ -153,13 +153,13 @@ def test_a_429_among_accepted_calls_opens_the_circuit() -> None:
 
 def test_a_429_without_a_time_pauses_for_the_base() -> None:
     stack = Stack()
-    fail(stack.environment(), Answer(Verdict.RETRY, "http_429"))
+    fail(stack.environment(), Answer(Meaning.RETRY, "http_429"))
     assert waited(stack.environment()) == BASE
 
 
 def test_the_retry_after_of_a_503_counts_as_well() -> None:
     stack = Stack()
-    fail(stack.environment(), Answer(Verdict.RETRY, "http_503", retry_after=120))
+    fail(stack.environment(), Answer(Meaning.RETRY, "http_503", retry_after=120))
     assert waited(stack.environment()) == 120
 
 
@@ -167,7 +167,7 @@ def test_told_two_seconds_again_and_again_nobody_asks_every_two_seconds() -> Non
     stack = Stack()
     pauses = []
     for _ in range(8):
-        fail(stack.environment(), Answer(Verdict.RETRY, "http_429", retry_after=2))
+        fail(stack.environment(), Answer(Meaning.RETRY, "http_429", retry_after=2))
         pauses.append(waited(stack.environment()))
         stack.now += pauses[-1] or 0
     assert pauses == [2, 60, 120, 240, 300, 300, 300, 300]
@@ -241,7 +241,7 @@ def test_a_probe_that_never_comes_back_is_followed_by_another() -> None:
     assert waited(stack.environment()) is None
 
 
-@pytest.mark.parametrize("answers", [[], [Answer(Verdict.MISCONFIGURED, "http_401")]], ids=["nothing to send", "401"])
+@pytest.mark.parametrize("answers", [[], [Answer(Meaning.MISCONFIGURED, "http_401")]], ids=["nothing to send", "401"])
 def test_a_probe_that_learns_nothing_leaves_it_to_the_next(answers: list[Answer]) -> None:
     """A batch of duplicates was let through alone, sent nothing, and all others waited a minute for its answer."""
     stack = Stack()

@@ -17,7 +17,7 @@ import responses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES, encode
 from stripe_to_segment.segment_side.client import SegmentClient, batches
 from stripe_to_segment.segment_side.patience import patient_session
@@ -75,7 +75,7 @@ def one(client: SegmentClient, seconds: float = 50.0) -> Answer:
 def test_the_request_is_what_segment_reads(endpoint: Endpoint, client: SegmentClient) -> None:
     calls = [a_call(1), a_call(2, userId="Zoë 🦊")]
     before = datetime.now(UTC)
-    assert [answer.verdict for answer in send(client, *calls)] == [Verdict.ACCEPTED] * 2
+    assert [answer.meaning for answer in send(client, *calls)] == [Meaning.ACCEPTED] * 2
     (request,) = endpoint.requests
     assert request.path == "/v1/batch"
     assert request.body["batch"] == [call.body for call in calls]
@@ -127,14 +127,14 @@ def test_a_kept_connection_that_died_is_replaced_at_once(
     endpoint: Endpoint, client: SegmentClient, ends: Answering
 ) -> None:
     """Three of them, one in each batch, opened the circuit for everybody, though Segment was well."""
-    assert one(client).verdict is Verdict.ACCEPTED
+    assert one(client).meaning is Meaning.ACCEPTED
     answers = [OK, ends]
 
     def in_turn(handler: BaseHTTPRequestHandler) -> None:
         answers.pop()(handler)
 
     endpoint.answering = in_turn
-    assert one(client).verdict is Verdict.ACCEPTED
+    assert one(client).meaning is Meaning.ACCEPTED
     _, cut, repeated = endpoint.requests
     assert cut.raw == repeated.raw, "word for word, so who took the first drops the second"
     assert cut.connection != repeated.connection
@@ -143,13 +143,13 @@ def test_a_kept_connection_that_died_is_replaced_at_once(
 def test_an_endpoint_that_cuts_every_connection_is_down(endpoint: Endpoint, client: SegmentClient) -> None:
     endpoint.answering = write(b"", reset)
     answer = one(client)
-    assert (answer.verdict, answer.reason) == (Verdict.RETRY, "no_answer")
+    assert (answer.meaning, answer.reason) == (Meaning.RETRY, "no_answer")
     assert len(endpoint.requests) == 2, "once again, no more"
 
 
 def test_an_answer_that_broke_off_is_not_asked_for_again_at_once(endpoint: Endpoint, client: SegmentClient) -> None:
     endpoint.answering = write(HEAD + b'{"succ', reset)
-    assert one(client).verdict is Verdict.RETRY
+    assert one(client).meaning is Meaning.RETRY
     assert len(endpoint.requests) == 1
 
 
@@ -170,7 +170,7 @@ def test_the_receiver_finds_nothing_wrong_with_a_full_batch(session: requests.Se
     with Receiver(sources={"live": KEY}) as receiver:
         answers = send(SegmentClient(session, receiver.url, KEY), *calls)
         record = receiver.record
-    assert {answer.verdict for answer in answers} == {Verdict.ACCEPTED}
+    assert {answer.meaning for answer in answers} == {Meaning.ACCEPTED}
     assert record.violations == []
     assert [request.calls for request in record.requests] == [474, 474, 252]
     assert [kept.call for kept in record.calls] == [call.body for call in calls]
@@ -207,7 +207,7 @@ def test_a_call_of_32000_bytes_goes_and_a_longer_one_is_refused_with_its_size(
 ) -> None:
     largest, too_large, after = a_call(1, size=32_000), a_call(2, size=32_001), a_call(3)
     answers = send(client, largest, too_large, after)
-    assert [answer.verdict for answer in answers] == [Verdict.ACCEPTED, Verdict.REFUSED, Verdict.ACCEPTED]
+    assert [answer.meaning for answer in answers] == [Meaning.ACCEPTED, Meaning.REFUSED, Meaning.ACCEPTED]
     assert (answers[1].reason, answers[1].detail) == ("too_large", "32001 bytes; Segment takes 32000")
     assert [call["messageId"] for call in endpoint.requests[0].body["batch"]] == [largest.message_id, after.message_id]
 
@@ -264,7 +264,7 @@ def test_a_refused_request_is_halved_until_only_the_bad_calls_are_left_out(
         endpoint.answering = decide
         answers = send(SegmentClient(session, endpoint.url, KEY), *calls)
         requests_made = len(endpoint.requests)
-    assert {number for number, given in enumerate(answers) if given.verdict is Verdict.REFUSED} == bad
+    assert {number for number, given in enumerate(answers) if given.meaning is Meaning.REFUSED} == bad
     assert {given.reason for given in answers} == {"", reason} if bad else {""}
     assert accepted == [call.message_id for call in calls if call.message_id not in poison], "in order, each once"
     assert requests_made <= 1 + 14 * len(bad)
@@ -288,7 +288,7 @@ def test_halving_ends_when_the_time_does(endpoint: Endpoint, client: SegmentClie
     left = iter([50.0, 50.0, 50.0])
     answers = client.send([a_call(number) for number in range(8)], lambda: next(left, 0.0))
     assert len(endpoint.requests) == 3
-    assert {answer.verdict for answer in answers.values()} == {Verdict.RETRY}
+    assert {answer.meaning for answer in answers.values()} == {Meaning.RETRY}
 
 
 def test_an_outage_in_the_middle_of_halving_keeps_the_rest_waiting(endpoint: Endpoint, client: SegmentClient) -> None:
@@ -299,7 +299,7 @@ def test_an_outage_in_the_middle_of_halving_keeps_the_rest_waiting(endpoint: End
 
     endpoint.answering = answer
     answers = send(client, a_call(1), a_call(2))
-    assert [answer.verdict for answer in answers] == [Verdict.RETRY, Verdict.ACCEPTED]
+    assert [answer.meaning for answer in answers] == [Meaning.RETRY, Meaning.ACCEPTED]
     assert answers[0].retry_after == 7
 
 
@@ -312,14 +312,14 @@ def test_an_outage_makes_every_call_wait_after_one_request(
 ) -> None:
     endpoint.answering = say(status, b"<html>down</html>", Retry_After="11")
     answers = send(client, *(a_call(number) for number in range(10)))
-    assert answers == [Answer(Verdict.RETRY, f"http_{status}", "", 11)] * 10
+    assert answers == [Answer(Meaning.RETRY, f"http_{status}", "", 11)] * 10
     assert len(endpoint.requests) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_rejected_key_makes_the_calls_wait(endpoint: Endpoint, client: SegmentClient, status: int) -> None:
     endpoint.answering = say(status, b'{"message":"bad key"}')
-    assert [answer.verdict for answer in send(client, a_call(1), a_call(2))] == [Verdict.MISCONFIGURED] * 2
+    assert [answer.meaning for answer in send(client, a_call(1), a_call(2))] == [Meaning.MISCONFIGURED] * 2
     assert len(endpoint.requests) == 1
 
 
@@ -327,10 +327,10 @@ def test_a_rejected_key_makes_the_calls_wait(endpoint: Endpoint, client: Segment
 def test_where_nobody_takes_batches_the_calls_wait_after_one_request(
     endpoint: Endpoint, client: SegmentClient, status: int
 ) -> None:
-    """A proxy whose backend was away for a minute answered 404, and buried every event of that minute."""
+    """A proxy whose backend was away for a minute answered 404, and dead_lettered every event of that minute."""
     endpoint.answering = say(status, b"404 page not found")
     answers = send(client, *(a_call(number, 31_000) for number in range(20)))
-    assert {(answer.verdict, answer.reason) for answer in answers} == {(Verdict.MISCONFIGURED, f"http_{status}")}
+    assert {(answer.meaning, answer.reason) for answer in answers} == {(Meaning.MISCONFIGURED, f"http_{status}")}
     assert "SEGMENT_ENDPOINT" in answers[0].detail
     assert len(endpoint.requests) == 1
 
@@ -341,9 +341,9 @@ def test_a_redirect_is_not_followed_and_the_key_does_not_leak(
 ) -> None:
     with Endpoint() as elsewhere:
         endpoint.answering = say(status, b"moved", Location=f"{elsewhere.url}/v1/batch")
-        assert one(client).verdict is Verdict.MISCONFIGURED
+        assert one(client).meaning is Meaning.MISCONFIGURED
         endpoint.answering = say(status, b"moved", Location="/v2/batch")
-        assert one(client).verdict is Verdict.MISCONFIGURED
+        assert one(client).meaning is Meaning.MISCONFIGURED
         assert elsewhere.requests == []
     assert [request.path for request in endpoint.requests] == ["/v1/batch", "/v1/batch"]
 
@@ -352,13 +352,13 @@ def test_a_redirect_is_not_followed_and_the_key_does_not_leak(
 def test_a_redirect_to_nowhere_is_a_redirect(endpoint: Endpoint, client: SegmentClient, location: bytes) -> None:
     """`requests` parses the Location of a redirect that it does not follow; its ValueError failed the whole batch."""
     endpoint.answering = write(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n")
-    assert one(client).verdict is Verdict.MISCONFIGURED
+    assert one(client).meaning is Meaning.MISCONFIGURED
 
 
 def test_a_key_left_from_an_example_waits_for_the_real_one(endpoint: Endpoint, session: requests.Session) -> None:
     """A write key of "…" raised UnicodeEncodeError, for no header can carry it, and failed the whole batch."""
     answer = one(SegmentClient(session, endpoint.url, "…"))
-    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "bad_write_key")
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "bad_write_key")
     assert endpoint.requests == []
 
 
@@ -366,11 +366,11 @@ def test_nobody_listening_is_an_outage(session: requests.Session) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
     answer = one(SegmentClient(session, url, KEY))
-    assert (answer.verdict, answer.reason, answer.detail) == (Verdict.RETRY, "no_answer", "ConnectionError")
+    assert (answer.meaning, answer.reason, answer.detail) == (Meaning.RETRY, "no_answer", "ConnectionError")
 
 
 def test_an_address_that_does_not_exist_is_an_outage(session: requests.Session) -> None:
-    assert one(SegmentClient(session, "https://segment.invalid", KEY)).verdict is Verdict.RETRY
+    assert one(SegmentClient(session, "https://segment.invalid", KEY)).meaning is Meaning.RETRY
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n"
@@ -419,9 +419,9 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 def test_half_an_answer_is_none(endpoint: Endpoint, client: SegmentClient, answering: Answering) -> None:
     endpoint.answering = answering
     answers = send(client, a_call(1), a_call(2))
-    assert [(answer.verdict, answer.reason) for answer in answers] == [(Verdict.RETRY, "no_answer")] * 2
+    assert [(answer.meaning, answer.reason) for answer in answers] == [(Meaning.RETRY, "no_answer")] * 2
     endpoint.answering = OK
-    assert one(client).verdict is Verdict.ACCEPTED, "and the session is still good for the next one"
+    assert one(client).meaning is Meaning.ACCEPTED, "and the session is still good for the next one"
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_half_an_answer_is_none(endpoint: Endpoint, client: SegmentClient, answe
 )
 def test_a_whole_answer_may_come_in_any_form(endpoint: Endpoint, client: SegmentClient, answering: Answering) -> None:
     endpoint.answering = answering
-    assert one(client).verdict is Verdict.ACCEPTED
+    assert one(client).meaning is Meaning.ACCEPTED
 
 
 def test_of_a_batch_that_was_taken_in_part_nothing_is_sent_twice(session: requests.Session) -> None:
@@ -448,11 +448,11 @@ def test_of_a_batch_that_was_taken_in_part_nothing_is_sent_twice(session: reques
         endpoint.answering = say(200, json.dumps({"ok": False, "okEvents": 98, "errors": errors}).encode())
         answers = SegmentClient(session, endpoint.url, "key").send(calls, lambda: 60)
         assert len(endpoint.requests) == 1
-    assert answers[bad].verdict is Verdict.REFUSED
-    assert answers[away].verdict is Verdict.RETRY
+    assert answers[bad].meaning is Meaning.REFUSED
+    assert answers[away].meaning is Meaning.RETRY
     others = [answer for message_id, answer in answers.items() if message_id not in {bad, away}]
     assert len(others) == 98
-    assert {answer.verdict for answer in others} == {Verdict.ACCEPTED}
+    assert {answer.meaning for answer in others} == {Meaning.ACCEPTED}
 
 
 def test_an_answer_without_end_is_given_up(endpoint: Endpoint, client: SegmentClient) -> None:
@@ -462,8 +462,8 @@ def test_an_answer_without_end_is_given_up(endpoint: Endpoint, client: SegmentCl
 
     endpoint.answering = write(b"HTTP/1.1 200 OK\r\n\r\n", gush)
     answer = one(client)
-    assert (answer.verdict, answer.reason, answer.detail) == (
-        Verdict.RETRY,
+    assert (answer.meaning, answer.reason, answer.detail) == (
+        Meaning.RETRY,
         "no_answer",
         "the answer is longer than 1048576 bytes",
     )
@@ -522,28 +522,28 @@ def test_an_answer_that_drips_in_is_given_up(
     endpoint.answering = answering
     before = time.monotonic()
     answer = one(client)
-    assert (answer.verdict, answer.reason) == (Verdict.RETRY, "no_answer")
+    assert (answer.meaning, answer.reason) == (Meaning.RETRY, "no_answer")
     assert time.monotonic() - before < 2.0
 
 
 def test_all_of_a_silent_answer_fits_into_the_time_left(endpoint: Endpoint, client: SegmentClient) -> None:
     endpoint.answering = dripping(CHUNKED, b"1\r\nx\r\n")
     before = time.monotonic()
-    assert one(client, seconds=3.0).verdict is Verdict.RETRY
+    assert one(client, seconds=3.0).meaning is Meaning.RETRY
     assert time.monotonic() - before < 3.0
 
 
 @pytest.mark.parametrize("seconds", [2.9, 0.0, -5.0])
 def test_without_time_nothing_is_begun(endpoint: Endpoint, client: SegmentClient, seconds: float) -> None:
     answer = one(client, seconds=seconds)
-    assert (answer.verdict, answer.reason) == (Verdict.RETRY, "out_of_time")
+    assert (answer.meaning, answer.reason) == (Meaning.RETRY, "out_of_time")
     assert endpoint.requests == []
 
 
 def test_what_was_not_sent_in_time_waits_while_the_rest_is_accepted(endpoint: Endpoint, client: SegmentClient) -> None:
     left = iter([50.0, 1.0])
     answers = client.send([a_call(number) for number in range(600)], lambda: next(left))
-    assert [answer.verdict for answer in answers.values()] == [Verdict.ACCEPTED] * 500 + [Verdict.RETRY] * 100
+    assert [answer.meaning for answer in answers.values()] == [Meaning.ACCEPTED] * 500 + [Meaning.RETRY] * 100
     assert len(endpoint.requests) == 1
 
 
@@ -552,8 +552,8 @@ def test_an_answer_of_the_receiver_that_breaks_off_waits_and_the_repeat_is_the_s
     with Receiver(sources={"live": KEY}) as receiver:
         client = SegmentClient(session, receiver.url, KEY)
         receiver.record.behaviour = Behaviour(Mode.PARTIAL, times=1)
-        assert send(client, call)[0].verdict is Verdict.RETRY
-        assert send(client, call)[0].verdict is Verdict.ACCEPTED
+        assert send(client, call)[0].meaning is Meaning.RETRY
+        assert send(client, call)[0].meaning is Meaning.ACCEPTED
         assert [kept.call for kept in receiver.record.calls] == [call.body]
         assert receiver.record.violations == []
 
@@ -573,14 +573,14 @@ def test_no_answer_makes_it_raise(status: int, body: bytes, headers: dict[str, s
     with responses.RequestsMock() as mocked, patient_session() as session:
         mocked.post("https://segment.test/v1/batch", body, status=status, headers=headers)
         answer = one(SegmentClient(session, "https://segment.test", KEY))
-    assert (answer.verdict is Verdict.ACCEPTED) <= (200 <= status < 300)
+    assert (answer.meaning is Meaning.ACCEPTED) <= (200 <= status < 300)
     assert KEY not in repr(answer)
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest))
 def test_no_bytes_make_it_raise(raw: bytes) -> None:
     with patient_session() as session, Endpoint(write(raw)) as endpoint:
-        assert one(SegmentClient(session, endpoint.url, KEY), seconds=3.0).verdict in set(Verdict)
+        assert one(SegmentClient(session, endpoint.url, KEY), seconds=3.0).meaning in set(Meaning)
 
 
 @pytest.mark.parametrize(
@@ -597,7 +597,7 @@ def test_no_error_makes_it_raise_and_none_is_quoted(error: Exception) -> None:
     with responses.RequestsMock() as mocked, patient_session() as session:
         mocked.post("https://segment.test/v1/batch", body=error)
         answer = one(SegmentClient(session, "https://segment.test", KEY))
-    assert answer == Answer(Verdict.RETRY, "no_answer", type(error).__name__)
+    assert answer == Answer(Meaning.RETRY, "no_answer", type(error).__name__)
 
 
 def test_the_clients_text_does_not_show_the_key(client: SegmentClient) -> None:

@@ -38,7 +38,9 @@ def a_letter(here: Deployed, number: int = 1, reason: str = "http_400", kind: st
     """Bury an event; gives its body."""
     event = an_event(kind, a_customer(email=PRIVATE, description=f"number {number}"), id=f"evt_{number}")
     body = json.dumps(event.body)
-    here.bury(body, reason=reason, detail="no event name", event_id=event.id, event_type=kind, source_message_id="m")
+    here.dead_letter(
+        body, reason=reason, detail="no event name", event_id=event.id, event_type=kind, source_message_id="m"
+    )
     return body
 
 
@@ -69,8 +71,8 @@ def test_a_list_for_people_says_the_same_and_nothing_personal(here: Deployed) ->
 
 
 def test_a_letter_without_attributes_was_worn_out_and_its_type_is_the_events(here: Deployed) -> None:
-    here.bury(json.dumps(an_event("invoice.paid", {"object": "invoice"}).body))
-    here.bury("no event")
+    here.dead_letter(json.dumps(an_event("invoice.paid", {"object": "invoice"}).body))
+    here.dead_letter("no event")
     groups = json.loads(dlq("list", "--json").stdout)["groups"]
     assert [(group["reason"], group["type"]) for group in groups] == [("worn_out", ""), ("worn_out", "invoice.paid")]
 
@@ -157,7 +159,7 @@ def test_show_gives_the_raw_event_to_who_asks_for_it(here: Deployed) -> None:
 def test_show_takes_ids_of_letters_and_of_events_and_reasons(here: Deployed) -> None:
     a_letter(here, 1)
     a_letter(here, 2, "mapper_failed")
-    message = here.bury("no event")
+    message = here.dead_letter("no event")
     shown = [dlq("show", "--json", *words).stdout for words in (["evt_1"], [message], ["--reason", "mapper_failed"])]
     assert [json.loads(text)["event_id"] for text in shown] == ["evt_1", "", "evt_2"]
 
@@ -271,7 +273,7 @@ def test_a_letter_that_comes_back_dead_is_left_alone(here: Deployed) -> None:
         if operation == "delete_message_batch":
             (message,) = here.sqs.receive_message(QueueUrl=here.events_url)["Messages"]
             here.sqs.delete_message(QueueUrl=here.events_url, ReceiptHandle=message["ReceiptHandle"])
-            here.bury(message["Body"], reason="http_400", source_message_id=message["MessageId"])
+            here.dead_letter(message["Body"], reason="http_400", source_message_id=message["MessageId"])
             rounds += 1
 
     here.fault = fails_again
@@ -283,7 +285,7 @@ def test_a_letter_that_comes_back_dead_is_left_alone(here: Deployed) -> None:
 def test_what_eventbridge_could_not_hand_over_loses_its_envelope(here: Deployed) -> None:
     event = an_event("customer.created", a_customer())
     envelope = {"version": "0", "source": "aws.partner/stripe.com/ed_1", "detail-type": event.type}
-    here.bury(json.dumps(envelope | {"detail": event.body}), RULE_ARN="arn", ERROR_CODE="NO_PERMISSIONS")
+    here.dead_letter(json.dumps(envelope | {"detail": event.body}), RULE_ARN="arn", ERROR_CODE="NO_PERMISSIONS")
     (group,) = json.loads(dlq("list", "--json").stdout)["groups"]
     assert (group["reason"], group["type"]) == ("not_handed_over", event.type)
     dlq("redrive", "--reason", "not_handed_over", "--yes")

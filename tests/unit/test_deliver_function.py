@@ -517,8 +517,8 @@ def test_each_record_has_a_line_and_the_batch_where_something_comes_again(stack:
     stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=500)
     stack.deliver(deleted(1), "null", received=4)
     first, second, batch = stack.spoken.lines
-    assert (first["fate"], first["reason"], first["received"]) == ("retry", "http_500", 4)
-    assert (second["fate"], second["reason"], second["message_id"]) == ("dead", "not_an_event", stack.ids[1])
+    assert (first["outcome"], first["reason"], first["received"]) == ("retry", "http_500", 4)
+    assert (second["outcome"], second["reason"], second["message_id"]) == ("dead", "not_an_event", stack.ids[1])
     assert (batch["message"], batch["records"], batch["again"]) == ("batch done", 2, 1)
     stack.receiver.record.behaviour = Behaviour()
     stack.deliver(deleted(1))

@@ -1,4 +1,4 @@
-"""A batch is delivered once, in one request, and each record's fate is what its answers and the StateTable allow."""
+"""A batch is delivered once, in one request, and each record's status is what its answers and the StateTable allow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.store import MemoryStore
 from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import ACCEPTED, World, names
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.store import Learnt, Memory
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
-DOWN = Answer(Verdict.RETRY, "http_503")
-REFUSED = Answer(Verdict.REFUSED, "http_400", "no")
+DOWN = Answer(Meaning.RETRY, "http_503")
+REFUSED = Answer(Meaning.REFUSED, "http_400", "no")
 
 
-def fates(verdicts: Iterable[Any]) -> list[str]:
-    return [verdict.fate.value for verdict in verdicts]
+def statuses(outcomes: Iterable[Any]) -> list[str]:
+    return [outcome.status.value for outcome in outcomes]
 
 
 def test_a_batch_is_one_request() -> None:
@@ -48,25 +48,25 @@ def test_a_second_delivery_of_an_event_sends_nothing() -> None:
     event = an_event(CREATED, a_subscription())
     world.batch(event)
     (again,) = world.batch(event)
-    assert (again.fate, again.reason) == ("ignored", "already delivered")
+    assert (again.status, again.reason) == ("ignored", "already delivered")
     assert len(world.calls) == 2
 
 
 def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
     world = World()
     event = an_event(CREATED, a_subscription())
-    assert fates(world.batch(event, event)) == ["delivered", "delivered"]
+    assert statuses(world.batch(event, event)) == ["delivered", "delivered"]
     assert names(world.calls) == ["identify", "Subscription Created"]
 
 
 def test_the_same_event_twice_in_one_batch_survives_an_outage() -> None:
-    """The second copy had nothing of its own to send, was taken for delivered, and its mark buried the first one."""
+    """The second copy, with nothing to send, counted as delivered, and its mark made a dead letter of the first."""
     world = World()
     event = an_event(CREATED, a_subscription())
     world.answer = lambda _: DOWN
-    assert fates(world.batch(event, event)) == ["retry", "retry"]
+    assert statuses(world.batch(event, event)) == ["retry", "retry"]
     world.answer = lambda _: ACCEPTED
-    assert fates(world.batch(event, event)) == ["delivered", "delivered"]
+    assert statuses(world.batch(event, event)) == ["delivered", "delivered"]
     assert names(world.calls) == ["identify", "Subscription Created"]
 
 
@@ -91,9 +91,9 @@ def test_a_retry_after_an_outage_sends_the_same_message_ids() -> None:
     world = World()
     event = an_event(CREATED, a_subscription())
     world.answer = lambda _: DOWN
-    assert fates(world.batch(event)) == ["retry"]
+    assert statuses(world.batch(event)) == ["retry"]
     world.answer = lambda _: ACCEPTED
-    assert fates(world.batch(event)) == ["delivered"]
+    assert statuses(world.batch(event)) == ["delivered"]
     assert world.requests[0] == world.requests[1]
 
 
@@ -113,21 +113,21 @@ def test_a_refused_call_buries_its_event_and_no_other() -> None:
     bad, good = world.batch(
         an_event("checkout.session.completed", a_session()), an_event("customer.created", a_customer())
     )
-    assert (bad.fate, bad.reason, bad.detail) == ("dead", "http_400", "no")
-    assert good.fate == "delivered"
+    assert (bad.status, bad.reason, bad.detail) == ("dead", "http_400", "no")
+    assert good.status == "delivered"
 
 
 def test_a_call_that_may_still_arrive_is_waited_for_before_its_event_is_buried() -> None:
     world = World()
     world.answer = lambda call: REFUSED if call.body["type"] == "identify" else DOWN
-    assert fates(world.batch(an_event(CREATED, a_subscription()))) == ["retry"]
+    assert statuses(world.batch(an_event(CREATED, a_subscription()))) == ["retry"]
 
 
 def test_retry_after_is_handed_on() -> None:
     world = World()
-    world.answer = lambda _: Answer(Verdict.RETRY, "http_429", retry_after=120)
-    (verdict,) = world.batch(an_event(CREATED, a_subscription()))
-    assert verdict.wait == 120
+    world.answer = lambda _: Answer(Meaning.RETRY, "http_429", retry_after=120)
+    (outcome,) = world.batch(an_event(CREATED, a_subscription()))
+    assert outcome.wait == 120
 
 
 @pytest.mark.parametrize(
@@ -136,19 +136,19 @@ def test_retry_after_is_handed_on() -> None:
 )
 def test_what_is_no_event_is_buried_with_the_reason(body: str, reason: str) -> None:
     bad, good = World().batch(body, an_event("customer.created", a_customer()))
-    assert {(verdict.fate, verdict.reason) for verdict in (bad, good)} == {("dead", reason), ("delivered", "")}
+    assert {(outcome.status, outcome.reason) for outcome in (bad, good)} == {("dead", reason), ("delivered", "")}
 
 
 def test_a_thin_event_is_ignored_with_what_to_change() -> None:
-    (verdict,) = World().batch('{"object": "v2.core.event", "id": "evt_1", "type": "v1.customer.created"}')
-    assert verdict.fate == "ignored"
-    assert "Snapshot" in verdict.detail
+    (outcome,) = World().batch('{"object": "v2.core.event", "id": "evt_1", "type": "v1.customer.created"}')
+    assert outcome.status == "ignored"
+    assert "Snapshot" in outcome.detail
 
 
 def test_an_event_of_another_mode_or_account_is_ignored() -> None:
     live = an_event(CREATED, a_subscription(), livemode=True)
     connected = an_event(CREATED, a_subscription(), account="acct_other")
-    assert fates(World(STRIPE_MODE="test").batch(live, connected)) == ["ignored", "ignored"]
+    assert statuses(World(STRIPE_MODE="test").batch(live, connected)) == ["ignored", "ignored"]
 
 
 def test_an_enrich_that_raises_buries_the_event_without_its_words() -> None:
@@ -158,17 +158,17 @@ def test_an_enrich_that_raises_buries_the_event_without_its_words() -> None:
         raise ValueError("jo@example.com")
 
     world.enrich = broken
-    (verdict,) = world.batch(an_event(CREATED, a_subscription()))
-    assert (verdict.fate, verdict.reason) == ("dead", "enrich_failed")
-    assert "ValueError" in verdict.detail
-    assert "jo@example.com" not in verdict.detail
+    (outcome,) = world.batch(an_event(CREATED, a_subscription()))
+    assert (outcome.status, outcome.reason) == ("dead", "enrich_failed")
+    assert "ValueError" in outcome.detail
+    assert "jo@example.com" not in outcome.detail
 
 
 @pytest.mark.parametrize("result", ["text", {}, {"type": "track"}, {"type": "identify", "messageId": "mine"}])
 def test_an_enrich_that_gives_back_no_call_buries_the_event(result: object) -> None:
     world = World()
     world.enrich = lambda *_: result
-    assert fates(world.batch(an_event("customer.created", a_customer()))) == ["dead"]
+    assert statuses(world.batch(an_event("customer.created", a_customer()))) == ["dead"]
 
 
 def test_an_enrich_may_change_or_drop_a_call() -> None:
@@ -189,7 +189,7 @@ class BrokenStore(MemoryStore):
 
 def test_a_statetable_that_does_not_answer_means_waiting_and_nothing_is_sent() -> None:
     world = World(BrokenStore())
-    assert fates(world.batch(an_event(CREATED, a_subscription()))) == ["retry"]
+    assert statuses(world.batch(an_event(CREATED, a_subscription()))) == ["retry"]
     assert world.requests == []
 
 
@@ -214,22 +214,22 @@ class ClosedFor:
         return {mode: Pause(90, 2) if mode is self.livemode else None for mode in modes}
 
     def told(self, answers: Iterable[Answer], *, livemode: bool) -> None:
-        self.heard.append((livemode, [answer.verdict.value for answer in answers]))
+        self.heard.append((livemode, [answer.meaning.value for answer in answers]))
 
 
 def test_while_the_endpoint_is_left_alone_nothing_is_looked_up_mapped_or_sent() -> None:
     world = World(UnreadStore())
     world.gate = ClosedFor(livemode=True)
-    (verdict,) = world.batch(an_event("customer.created", a_customer(), livemode=True))
-    assert (verdict.fate, verdict.reason, verdict.wait, verdict.tries) == ("retry", "circuit_open", 90, 2)
+    (outcome,) = world.batch(an_event("customer.created", a_customer(), livemode=True))
+    assert (outcome.status, outcome.reason, outcome.wait, outcome.tries) == ("retry", "circuit_open", 90, 2)
     assert world.requests == []
 
 
 def test_a_closed_gate_for_one_mode_lets_the_other_through_and_hears_how_it_went() -> None:
     world = World()
     world.gate = gate = ClosedFor(livemode=True)
-    verdicts = world.batch(*(an_event("customer.created", a_customer(), livemode=mode) for mode in (True, False)))
-    assert fates(verdicts) == ["retry", "delivered"]
+    outcomes = world.batch(*(an_event("customer.created", a_customer(), livemode=mode) for mode in (True, False)))
+    assert statuses(outcomes) == ["retry", "delivered"]
     assert [call["livemode"] for call in world.calls] == [False]
     assert gate.heard == [(False, ["accepted"])]
 
@@ -252,8 +252,8 @@ class UnwritableStore(MemoryStore):
 def test_what_cannot_be_written_down_is_not_told() -> None:
     """Told first and written down later, it was told in other words again when the function died in between."""
     world = World(UnwritableStore())
-    (verdict,) = world.batch(an_event(CREATED, a_subscription()))
-    assert (verdict.fate, verdict.reason) == ("retry", "store_unavailable")
+    (outcome,) = world.batch(an_event(CREATED, a_subscription()))
+    assert (outcome.status, outcome.reason) == ("retry", "store_unavailable")
     assert world.requests == []
 
 
@@ -268,8 +268,8 @@ def test_what_could_not_be_confirmed_comes_again_with_the_same_message_ids() -> 
     world = World(UnreceiptedStore())
     event = an_event(CREATED, a_subscription())
     for _ in range(2):
-        (verdict,) = world.batch(event)
-        assert (verdict.fate, verdict.reason) == ("retry", "store_unavailable")
+        (outcome,) = world.batch(event)
+        assert (outcome.status, outcome.reason) == ("retry", "store_unavailable")
     assert world.requests[0] == world.requests[1]
 
 
@@ -322,10 +322,10 @@ def test_an_event_that_was_given_up_is_mapped_anew_when_it_is_redriven() -> None
     """What Segment refused is not told in the same words again: somebody has mended something meanwhile."""
     world, event = World(), an_event("invoice.paid", an_invoice())
     world.answer = lambda _: REFUSED
-    assert fates(world.batch(event)) == ["dead"]
+    assert statuses(world.batch(event)) == ["dead"]
     world.answer = lambda _: ACCEPTED
     world.enrich = lambda call, _: {**call, "properties": {"mended": True}}
-    assert fates(world.batch(event)) == ["delivered"]
+    assert statuses(world.batch(event)) == ["delivered"]
     assert [call["properties"] for call in world.calls] == [{"mended": True}]
 
 
@@ -335,7 +335,7 @@ def test_of_two_copies_in_a_batch_neither_takes_the_others_missing_call_for_arri
     world.batch(an_event(CREATED, a_subscription()))
     more = an_event(UPDATED, a_subscription(an_item(quantity=3)), previous={"quantity": 1}, created=NOW + 1)
     world.answer = lambda call: DOWN if call.body["type"] == "identify" else ACCEPTED
-    assert fates(world.batch(more, more)) == ["retry", "delivered"]
+    assert statuses(world.batch(more, more)) == ["retry", "delivered"]
     world.answer = lambda _: ACCEPTED
     world.batch(more)
     assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [20, 60]
@@ -354,7 +354,7 @@ def test_a_claim_whose_answer_got_lost_is_not_taken_for_somebody_elses() -> None
     """It would have been waited for until it could not be alive any more."""
     world = World(UnansweredStore())
     world.lease = 60
-    assert fates(world.batch(an_event(CREATED, a_subscription()))) == ["delivered"]
+    assert statuses(world.batch(an_event(CREATED, a_subscription()))) == ["delivered"]
     assert names(world.calls) == ["identify", "Subscription Created"]
 
 
@@ -371,7 +371,7 @@ def test_an_event_that_was_given_up_says_what_it_said_of_the_mrr() -> None:
     seats = an_item(quantity=3)
     late = an_event(UPDATED, a_subscription(seats), previous={"items": {"data": [an_item()]}}, created=NOW + 5)
     world.answer = lambda _: REFUSED
-    assert fates(world.batch(late)) == ["dead"]
+    assert statuses(world.batch(late)) == ["dead"]
     world.answer = lambda _: ACCEPTED
     world.enrich = lambda call, _: {**call, "mended": True}
     world.batch(late)
@@ -448,13 +448,13 @@ def test_while_one_event_of_a_customer_is_on_its_way_the_others_wait() -> None:
     def meanwhile() -> None:
         if not seen:
             seen.append("nobody's yet")
-            seen.extend(verdict.reason for verdict in world.batch(second, somebody_else))
+            seen.extend(outcome.reason for outcome in world.batch(second, somebody_else))
 
     world = World(WatchedStore(meanwhile))
     world.lease = 60
     world.batch(an_event(CREATED, a_subscription()))
     assert seen[1:] == ["under_way", ""], "other customers are not concerned"
-    assert fates(world.batch(second)) == ["delivered"]
+    assert statuses(world.batch(second)) == ["delivered"]
     shown = [call["traits"] for call in world.calls if call["type"] == "identify"]
     assert [traits["mrr"] for traits in shown if "mrr" in traits] == [20, 70]
 
@@ -492,7 +492,7 @@ def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
     rival = World()
     second = an_event(CREATED, a_subscription(an_item(a_price(5000)), id="sub_second"))
     world = World(RacedStore(rival, second))
-    assert fates(world.batch(an_event(CREATED, a_subscription(id="sub_first")))) == ["delivered"]
+    assert statuses(world.batch(an_event(CREATED, a_subscription(id="sub_first")))) == ["delivered"]
     assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [70]
     assert names(world.calls).count("Subscription Created") == 1
     (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
@@ -505,9 +505,9 @@ def test_a_429_in_a_round_that_has_to_be_done_again_is_heeded_at_once() -> None:
     world = World(RacedStore(World(), an_event(CREATED, a_subscription(customer="cus_met", id="sub_second"))))
     gate = world.gate = ClosedFor(livemode=True)
     gate.told = lambda *_, livemode: setattr(gate, "livemode", livemode)  # type: ignore[method-assign]
-    world.answer = lambda _: Answer(Verdict.RETRY, "http_429", retry_after=90)
-    verdicts = world.batch(an_event(CREATED, met), an_event(CREATED, a_subscription()))
-    assert [(verdict.reason, verdict.wait) for verdict in verdicts] == [("circuit_open", 90), ("http_429", 90)]
+    world.answer = lambda _: Answer(Meaning.RETRY, "http_429", retry_after=90)
+    outcomes = world.batch(an_event(CREATED, met), an_event(CREATED, a_subscription()))
+    assert [(outcome.reason, outcome.wait) for outcome in outcomes] == [("circuit_open", 90), ("http_429", 90)]
     assert len(world.requests) == 1
 
 

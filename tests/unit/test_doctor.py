@@ -48,7 +48,7 @@ class Door(Endpoint):
         super().__init__()
         self.here, self.logs = here, logs
         self.refuses = True
-        self.said: dict[str, Any] | None = {"fate": "delivered", "reason": "nothing to tell"}
+        self.said: dict[str, Any] | None = {"outcome": "delivered", "reason": "nothing to tell"}
 
     def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
         secrets = self.here.stack.signing_secrets()
@@ -368,7 +368,7 @@ def test_a_function_that_was_just_deployed_is_not_wrong(here: Deployed) -> None:
 
 
 def test_dead_letters_and_long_waits_are_told_with_where_to_look(here: Deployed) -> None:
-    here.bury("{}", reason="http_400")
+    here.dead_letter("{}", reason="http_400")
     here.sqs.send_message(QueueUrl=here.events_url, MessageBody="{}")
     here.cloudwatch.values = {"ApproximateAgeOfOldestMessage": 120, "LongestWait": 7260}
     found = failed("--no-event")
@@ -504,10 +504,10 @@ def test_a_door_that_is_gone_is_told(here: Deployed, monkeypatch: pytest.MonkeyP
     [
         (None, "deliver has said nothing of it in"),
         (
-            {"fate": "retry", "reason": "store_unavailable", "detail": "AccessDenied"},
+            {"outcome": "retry", "reason": "store_unavailable", "detail": "AccessDenied"},
             "retry: store_unavailable AccessDenied",
         ),
-        ({"fate": "dead", "reason": "mapper_failed"}, "dead: mapper_failed"),
+        ({"outcome": "dead", "reason": "mapper_failed"}, "dead: mapper_failed"),
     ],
 )
 def test_an_event_that_does_not_get_through_is_told(here: Deployed, said: dict[str, Any] | None, told: str) -> None:
@@ -558,6 +558,6 @@ def test_the_test_event_makes_no_call_and_teaches_nothing(policy: str, livemode:
     world.now = int(time.time())
     before = json.dumps(vars(world.store), default=str)
     (verdict,) = world.batch(json.dumps(harmless_event(world.now, livemode=livemode)))
-    assert verdict.fate in {"delivered", "ignored"}
+    assert verdict.status in {"delivered", "ignored"}
     assert (world.calls, world.requests) == ([], [])
     assert json.dumps(vars(world.store), default=str) == before

@@ -225,8 +225,8 @@ def test_an_opt_out_outlives_forgetting(here: Deployed, world: World) -> None:
 
 def test_what_lies_in_the_queues_is_said(here: Deployed, world: World) -> None:
     world.deliver(as_customer(1))
-    here.bury(json.dumps({"id": "evt_1", "data": {"object": {"customer": "cus_1"}}}), reason="http_400")
-    here.bury(json.dumps({"id": "evt_2", "data": {"object": {"customer": "cus_10"}}}), reason="http_400")
+    here.dead_letter(json.dumps({"id": "evt_1", "data": {"object": {"customer": "cus_1"}}}), reason="http_400")
+    here.dead_letter(json.dumps({"id": "evt_2", "data": {"object": {"customer": "cus_10"}}}), reason="http_400")
     here.sqs.send_message(QueueUrl=here.events_url, MessageBody="{}")
     said = run("cus_1").stdout
     assert "the dead-letter queue holds 1 events that mention these ids" in said

@@ -19,7 +19,7 @@ def ids(call: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 @pytest.mark.parametrize(
-    ("event", "rung"),
+    ("event", "identity_source"),
     [
         (an_event(COMPLETED, a_session(metadata={"user_id": "u1"}, client_reference_id="other")), "metadata"),
         (an_event(COMPLETED, a_session(metadata={"userId": "u1"})), "metadata"),
@@ -50,10 +50,10 @@ def ids(call: dict[str, Any]) -> tuple[str | None, str | None]:
         "invoice before 2025",
     ],
 )
-def test_the_event_names_the_user(event: Any, rung: str) -> None:
+def test_the_event_names_the_user(event: Any, identity_source: str) -> None:
     for call in World().deliver(event):
         assert call["userId"] == "u1"
-        assert call["context"]["stripe"]["identity"] == rung
+        assert call["context"]["stripe"]["identity"] == identity_source
 
 
 def test_what_one_event_tells_of_the_user_serves_the_next() -> None:
@@ -127,10 +127,10 @@ def test_an_event_of_an_unknown_user_waits_for_its_identity_and_then_goes_as_a_s
     event = an_event(CREATED, a_subscription())
     world.now = NOW + 10
     (held,) = world.batch(event)
-    assert (held.fate, world.calls) == ("waiting", [])
+    assert (held.status, world.calls) == ("waiting", [])
     world.now = NOW + 31
     (sent,) = world.batch(event)
-    assert sent.fate == "delivered"
+    assert sent.status == "delivered"
     assert ids(world.calls[0]) == (None, "cus_basic")
 
 
@@ -138,7 +138,7 @@ def test_a_checkout_session_never_waits_because_it_is_what_names_the_user() -> N
     world = World(IDENTITY_HOLD_SECONDS="30")
     world.now = NOW
     (verdict,) = world.batch(an_event(COMPLETED, a_session()))
-    assert verdict.fate == "delivered"
+    assert verdict.status == "delivered"
 
 
 def test_the_keys_that_name_the_user_are_a_setting_tried_in_order() -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.delivery.batch import Delivery
-from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
 from stripe_to_segment.delivery.report import report
 from stripe_to_segment.observability import observed
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment_tools.samples.files import api_gateway_request
@@ -46,17 +46,17 @@ def spoken() -> Iterator[Spoken]:
         yield spoken
 
 
-def reported(*verdicts: Verdicts) -> None:
+def reported(*outcomes: RecordOutcome) -> None:
     @observed
     def handler(_event: object, _context: object) -> None:
-        report(verdicts, NOW)
+        report(outcomes, NOW)
 
     handler({}, None)
 
 
-def waiting(seconds: float | None, fate: Fate = Fate.RETRY, reason: str = "http_500") -> Verdicts:
+def waiting(seconds: float | None, status: Status = Status.RETRY, reason: str = "http_500") -> RecordOutcome:
     queued_at = 0 if seconds is None else NOW - seconds
-    return Verdicts(Record("record", "{}", queued_at=queued_at), fate, reason, event=EVENT)
+    return RecordOutcome(Record("record", "{}", queued_at=queued_at), status, reason, event=EVENT)
 
 
 def test_a_metric_has_one_dimension_the_service() -> None:
@@ -125,9 +125,9 @@ def test_the_longest_wait_of_a_batch_is_measured_since_the_event_was_queued(spok
     assert spoken.metrics["LongestWait"] == 7200
 
 
-@pytest.mark.parametrize("fate", [Fate.DELIVERED, Fate.IGNORED, Fate.WAITING, Fate.DEAD])
-def test_only_what_is_tried_again_waits(spoken: Spoken, fate: Fate) -> None:
-    reported(waiting(7200, fate, ""))
+@pytest.mark.parametrize("status", [Status.DELIVERED, Status.IGNORED, Status.WAITING, Status.DEAD])
+def test_only_what_is_tried_again_waits(spoken: Spoken, status: Status) -> None:
+    reported(waiting(7200, status, ""))
     assert "LongestWait" not in spoken.metrics
 
 
@@ -142,7 +142,7 @@ def test_a_secret_that_deliver_cannot_read_rings_the_write_keys_alarm(spoken: Sp
 def delivered(*bodies: dict[str, Any]) -> None:
     def send(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         del livemode
-        return {call.message_id: Answer(Verdict.ACCEPTED) for call in calls}
+        return {call.message_id: Answer(Meaning.ACCEPTED) for call in calls}
 
     delivery = Delivery(Settings(identity_hold_seconds=0), MemoryStore(), send, lambda call, _: call)
     records = [Record(str(number), json.dumps(body)) for number, body in enumerate(bodies)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment.delivery.record import Fate
+from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.encoding import FORMAT
 from tests.unit.edges import TABLE, state_table
@@ -17,7 +17,7 @@ from tests.unit.worlds import World, names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_to_segment.delivery.record import Verdicts
+    from stripe_to_segment.delivery.record import RecordOutcome
 
 DEEP = "@deep"
 LONG = "x" * 3000
@@ -37,12 +37,12 @@ def table(client: Any) -> Any:
     return client
 
 
-def beside(world: World, *bad: str) -> list[Verdicts]:
+def beside(world: World, *bad: str) -> list[RecordOutcome]:
     """Deliver bad records in one batch with a good one, which must arrive."""
-    *verdicts, good = world.batch(*bad, an_event("customer.created", a_customer(id="cus_good")))
-    assert good.fate is Fate.DELIVERED
+    *outcomes, good = world.batch(*bad, an_event("customer.created", a_customer(id="cus_good")))
+    assert good.status is Status.DELIVERED
     assert "identify" in names(world.calls)
-    return verdicts
+    return outcomes
 
 
 def nested(levels: int, text: str) -> str:
@@ -54,8 +54,8 @@ def test_an_event_nested_too_deep_is_a_dead_letter_with_its_reason(levels: int) 
     """What an update changed is laid over the object level by level; a thousand levels ended the whole batch."""
     subscription = a_subscription(metadata=DEEP, cancellation_details=DEEP)
     event = an_event(ORDINARY, subscription, previous={"metadata": DEEP, "quantity": 2})
-    (verdict,) = beside(World(), nested(levels, json.dumps(event.body)))
-    assert (verdict.fate, verdict.reason) == (Fate.DEAD, "nested_too_deep")
+    (outcome,) = beside(World(), nested(levels, json.dumps(event.body)))
+    assert (outcome.status, outcome.reason) == (Status.DEAD, "nested_too_deep")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_an_id_that_no_key_can_hold_is_a_dead_letter_with_its_reason(
 ) -> None:
     """DynamoDB refuses a read with one key over 2,048 bytes as a whole, so the whole batch waited for ever."""
     world = World(DynamoStore(table, TABLE))
-    (verdict,) = beside(world, json.dumps(an_event(kind, body).body))
-    assert (verdict.fate, verdict.reason) == (Fate.DEAD, "oversize_id")
+    (outcome,) = beside(world, json.dumps(an_event(kind, body).body))
+    assert (outcome.status, outcome.reason) == (Status.DEAD, "oversize_id")
 
 
 def spoil(table: Any, key: str, **attributes: Any) -> None:
@@ -105,8 +105,8 @@ def test_events_of_a_customer_whose_record_cannot_be_read_wait_with_the_reason(
     world.deliver(an_event("customer.created", a_customer()))
     spoil(table, "own:test:cus_basic", **attributes)
     told = len(world.calls)
-    (verdict,) = beside(world, json.dumps(an_event("customer.subscription.created", a_subscription()).body))
-    assert (verdict.fate, verdict.reason) == (Fate.RETRY, reason)
+    (outcome,) = beside(world, json.dumps(an_event("customer.subscription.created", a_subscription()).body))
+    assert (outcome.status, outcome.reason) == (Status.RETRY, reason)
     assert len(world.calls) == told + 1, "nothing is told of a customer of whom nothing is known"
 
 
@@ -116,9 +116,9 @@ def test_once_the_newer_release_is_back_the_event_is_delivered(table: Any) -> No
     kept = table.get_item(TableName=TABLE, Key={"pk": {"S": "profile#own:test:cus_basic"}})["Item"]
     spoil(table, "own:test:cus_basic", format={"N": str(FORMAT + 1)})
     event = an_event("customer.subscription.created", a_subscription())
-    assert world.batch(event)[0].fate is Fate.RETRY
+    assert world.batch(event)[0].status is Status.RETRY
     table.put_item(TableName=TABLE, Item=kept)
-    assert world.batch(event)[0].fate is Fate.DELIVERED
+    assert world.batch(event)[0].status is Status.DELIVERED
 
 
 def test_a_receipt_or_circuit_that_cannot_be_read_holds_up_nobody(table: Any) -> None:
@@ -146,5 +146,5 @@ def test_an_enrich_that_ends_the_program_ends_its_own_event_alone(ends: type[Bas
 
     world.enrich = enrich
     bad, good = world.batch(*(an_event("customer.created", a_customer(id=f"cus_{name}")) for name in ("bad", "good")))
-    assert (bad.fate, bad.reason) == (Fate.DEAD, "enrich_failed")
-    assert good.fate is Fate.DELIVERED
+    assert (bad.status, bad.reason) == (Status.DEAD, "enrich_failed")
+    assert good.status is Status.DELIVERED

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.queues import Queues
-from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from tests.unit.edges import Spoken, Sqs, speaking
 from tests.unit.shapes import a_customer, an_event
@@ -36,27 +36,27 @@ def queues(sqs: Sqs) -> Queues:
     return Queues(sqs, EVENTS, DEAD_LETTERS)
 
 
-def dead(number: int = 1, body: str = "{}", *, reason: str = "http_400", detail: str = "") -> Verdicts:
-    return Verdicts(Record(str(number), body), Fate.DEAD, reason, detail)
+def dead(number: int = 1, body: str = "{}", *, reason: str = "http_400", detail: str = "") -> RecordOutcome:
+    return RecordOutcome(Record(str(number), body), Status.DEAD, reason, detail)
 
 
 @pytest.mark.parametrize(("records", "requests"), [(0, 0), (1, 1), (10, 1), (11, 2), (100, 10)])
 def test_delays_are_set_ten_at_a_time(sqs: Sqs, queues: Queues, records: int, requests: int) -> None:
     delays = {f"handle_{number}": number for number in range(records)}
-    queues.postpone(delays)
+    queues.change_visibility(delays)
     assert sqs.visibility == delays
     assert sqs.calls == requests
 
 
 def test_a_delay_that_cannot_be_set_costs_a_wait_and_no_more(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
     sqs.broken.add("change_message_visibility_batch")
-    queues.postpone({f"handle_{number}": 5 for number in range(11)})
+    queues.change_visibility({f"handle_{number}": 5 for number in range(11)})
     assert [line["records"] for line in spoken.lines] == [10, 1]
     assert {line["reason"] for line in spoken.lines} == {"ServiceUnavailable"}
 
 
 def test_one_record_that_is_gone_does_not_hold_up_the_others(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
-    queues.postpone({"handle_1": 5, "expired": 5, "handle_2": 5})
+    queues.change_visibility({"handle_1": 5, "expired": 5, "handle_2": 5})
     assert sqs.visibility == {"handle_1": 5, "handle_2": 5}
     assert [line["records"] for line in spoken.lines] == [1]
 
@@ -64,8 +64,8 @@ def test_one_record_that_is_gone_does_not_hold_up_the_others(sqs: Sqs, queues: Q
 def test_a_dead_letter_is_the_raw_event_with_the_reason_on_it(sqs: Sqs, queues: Queues) -> None:
     event = an_event("customer.updated", a_customer(), id="evt_1", account="acct_1")
     raw = '{ "raw": "as it came"\n}'
-    verdict = Verdicts(Record("record-1", raw), Fate.DEAD, "http_400", "no event name", event=event)
-    assert queues.bury([verdict]) == {"record-1"}
+    outcome = RecordOutcome(Record("record-1", raw), Status.DEAD, "http_400", "no event name", event=event)
+    assert queues.dead_letter([outcome]) == {"record-1"}
     (sent,) = sqs.sent
     assert (sent["QueueUrl"], sent["MessageBody"]) == (DEAD_LETTERS, raw)
     assert {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()} == {
@@ -79,18 +79,18 @@ def test_a_dead_letter_is_the_raw_event_with_the_reason_on_it(sqs: Sqs, queues: 
 
 
 def test_what_could_not_be_read_has_no_event_to_name(sqs: Sqs, queues: Queues) -> None:
-    queues.bury([dead(reason="not_json")])
+    queues.dead_letter([dead(reason="not_json")])
     assert set(sqs.sent[0]["MessageAttributes"]) == {"reason", "source_message_id"}
 
 
 def test_what_cannot_be_put_away_is_not_said_to_be(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
     sqs.broken.add("send_message")
-    assert queues.bury([dead(1), dead(2)]) == set()
+    assert queues.dead_letter([dead(1), dead(2)]) == set()
     assert [(line["level"], line["message_id"]) for line in spoken.lines] == [("ERROR", "1"), ("ERROR", "2")]
 
 
 def test_one_that_cannot_be_put_away_does_not_hold_up_the_others(sqs: Sqs, queues: Queues) -> None:
-    assert queues.bury([dead(1), dead(2, "\0"), dead(3)]) == {"1", "3"}
+    assert queues.dead_letter([dead(1), dead(2, "\0"), dead(3)]) == {"1", "3"}
     assert sqs.bodies(DEAD_LETTERS) == ["{}", "{}"]
 
 
@@ -98,8 +98,8 @@ def test_the_largest_event_that_gets_in_can_be_put_away(sqs: Sqs, queues: Queues
     """Attributes count as part of a message: with them an event of just 1 MiB was refused, and tried for ever."""
     letters = "🦊" * 1000
     event = an_event(letters, a_customer(), id=letters, account=letters)
-    verdict = Verdicts(Record(letters, "x" * MAX_EVENT_BYTES), Fate.DEAD, letters, letters, event=event)
-    assert queues.bury([verdict])
+    outcome = RecordOutcome(Record(letters, "x" * MAX_EVENT_BYTES), Status.DEAD, letters, letters, event=event)
+    assert queues.dead_letter([outcome])
     assert sqs.sent
 
 
@@ -107,5 +107,5 @@ def test_the_largest_event_that_gets_in_can_be_put_away(sqs: Sqs, queues: Queues
 def test_whatever_an_endpoint_says_the_record_can_be_put_away(reason: str, detail: str) -> None:
     """A control character in the endpoint's words made SQS refuse the dead letter: its record came back for ever."""
     sqs = Sqs()
-    verdict = dead(reason=reason, detail=detail)
-    assert Queues(sqs, EVENTS, DEAD_LETTERS).bury([verdict]) == {"1"}
+    outcome = dead(reason=reason, detail=detail)
+    assert Queues(sqs, EVENTS, DEAD_LETTERS).dead_letter([outcome]) == {"1"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.dynamodb import DynamoStore
 from tests.unit.a_stack import Deployed, deployed
@@ -126,10 +126,10 @@ def test_when_the_stack_began_is_when_its_table_was_made(here: Deployed) -> None
 
 
 def test_what_deliver_has_in_hand_is_not_missing(app: Any, here: Deployed, stripe: StripeList) -> None:
-    """It waits in the queue, or is a dead letter: queued once more it would be delivered, or buried, twice."""
+    """It waits in the queue, or is a dead letter: queued once more it would be delivered, or dead_lettered, twice."""
     waits, refused, missed = customers(3, 2, 1)
     world = World(DynamoStore(here.dynamodb, TABLE))
-    for event, verdict in ((waits, Verdict.RETRY), (refused, Verdict.REFUSED)):
+    for event, verdict in ((waits, Meaning.RETRY), (refused, Meaning.REFUSED)):
         world.answer = lambda _, verdict=verdict: Answer(verdict, "http")  # type: ignore[misc]
         world.batch(event)
     stripe.happened(waits, refused, missed)
@@ -156,7 +156,7 @@ def test_a_run_asks_stripe_so_often_and_no_more(app: Any, stripe: StripeList, mo
 
 
 def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, stripe: StripeList) -> None:
-    """What is hopeless would otherwise be queued by every run, and buried by deliver each time."""
+    """What is hopeless would otherwise be queued by every run, and dead_lettered by deliver each time."""
     stripe.happened(*customers(20, 10, 1), delivered=False)
     first = app.handler({}, Context())
     second = app.handler({}, Context())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
 from stripe_to_segment.delivery.report import report, summary
 from stripe_to_segment.observability import observed
 from tests.unit.edges import Spoken, speaking
@@ -25,31 +25,31 @@ def spoken() -> Iterator[Spoken]:
         yield spoken
 
 
-def reported(*verdicts: Verdicts, now: float = NOW + 5) -> None:
+def reported(*outcomes: RecordOutcome, now: float = NOW + 5) -> None:
     """Report as a handler does, which writes the metrics out when it returns."""
 
     @observed
     def handler(_event: object, _context: object) -> None:
-        report(verdicts, now)
+        report(outcomes, now)
 
     handler({}, None)
 
 
-def verdict(fate: Fate, reason: str = "", rung: str | None = "metadata") -> Verdicts:
-    return Verdicts(
+def outcome(status: Status, reason: str = "", identity_source: str | None = "metadata") -> RecordOutcome:
+    return RecordOutcome(
         Record("record-1", '{"secret": "body"}', 3),
-        fate,
+        status,
         reason,
         "words",
         event=EVENT,
         calls=("identify", "Customer Deleted"),
-        rung=rung,
+        identity_source=identity_source,
         unknown=("object.shape",),
     )
 
 
 def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken) -> None:
-    reported(verdict(Fate.DELIVERED))
+    reported(outcome(Status.DELIVERED))
     (line,) = spoken.lines
     said = {name: line[name] for name in line if name != "timestamp"}
     assert said == {
@@ -57,7 +57,7 @@ def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken
         "message": "event delivered",
         "message_id": "record-1",
         "received": 3,
-        "fate": "delivered",
+        "outcome": "delivered",
         "detail": "words",
         "event_id": "evt_1",
         "event_type": "customer.updated",
@@ -72,96 +72,102 @@ def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken
 
 
 @pytest.mark.parametrize(
-    ("fate", "level", "metric"),
+    ("status", "level", "metric"),
     [
-        (Fate.DELIVERED, "INFO", "EventsDelivered"),
-        (Fate.IGNORED, "INFO", "EventsSkipped"),
-        (Fate.WAITING, None, "EventsHeld"),
-        (Fate.RETRY, "ERROR", "EventsRetried"),
-        (Fate.DEAD, "ERROR", "EventsDeadLettered"),
+        (Status.DELIVERED, "INFO", "EventsDelivered"),
+        (Status.IGNORED, "INFO", "EventsSkipped"),
+        (Status.WAITING, None, "EventsHeld"),
+        (Status.RETRY, "ERROR", "EventsRetried"),
+        (Status.DEAD, "ERROR", "EventsDeadLettered"),
     ],
 )
-def test_every_fate_has_its_level_and_its_counter(spoken: Spoken, fate: Fate, level: str | None, metric: str) -> None:
-    reported(verdict(fate), verdict(fate))
+def test_every_outcome_has_its_level_and_its_counter(
+    spoken: Spoken, status: Status, level: str | None, metric: str
+) -> None:
+    reported(outcome(status), outcome(status))
     assert [line["level"] for line in spoken.lines] == ([level] * 2 if level else [])
     assert spoken.metrics[metric] == 2
 
 
 def test_what_was_not_even_tried_is_counted_but_speaks_up_only_when_debugging(spoken: Spoken) -> None:
-    waits = [verdict(Fate.RETRY, reason) for reason in ("circuit_open", "under_way", "http_503")]
-    reported(*waits, verdict(Fate.WAITING, "held"))
+    waits = [outcome(Status.RETRY, reason) for reason in ("circuit_open", "under_way", "http_503")]
+    reported(*waits, outcome(Status.WAITING, "held"))
     assert [line["reason"] for line in spoken.lines if line["level"] != "DEBUG"] == ["http_503"]
     assert spoken.metrics["EventsRetried"] == 3
 
 
 def test_the_batchs_own_line_counts_what_only_waits() -> None:
-    verdicts = [verdict(Fate.RETRY, reason) for reason in ("circuit_open", "under_way", "under_way", "http_503")]
-    assert summary([*verdicts, verdict(Fate.WAITING, "held"), verdict(Fate.DELIVERED)]) == {
+    outcomes = [outcome(Status.RETRY, reason) for reason in ("circuit_open", "under_way", "under_way", "http_503")]
+    assert summary([*outcomes, outcome(Status.WAITING, "held"), outcome(Status.DELIVERED)]) == {
         "records": 6,
         "again": 5,
         "waiting": {"circuit_open": 1, "under_way": 2, "held": 1},
     }
-    assert summary([verdict(Fate.DELIVERED)]) == {"records": 1, "again": 0}
+    assert summary([outcome(Status.DELIVERED)]) == {"records": 1, "again": 0}
 
 
 def test_a_first_try_that_tells_nothing_has_a_short_line(spoken: Spoken) -> None:
     """Every byte is paid for: what is as it mostly is goes without saying."""
-    reported(Verdicts(Record("record-1", "{}"), Fate.DELIVERED, event=EVENT))
+    reported(RecordOutcome(Record("record-1", "{}"), Status.DELIVERED, event=EVENT))
     assert not {"received", "calls", "identity", "service", "xray_trace_id", "location"} & set(spoken.lines[0])
 
 
-def test_every_fate_is_counted() -> None:
-    assert set(Fate) == {Fate.DELIVERED, Fate.IGNORED, Fate.WAITING, Fate.RETRY, Fate.DEAD}
+def test_every_outcome_is_counted() -> None:
+    assert set(Status) == {Status.DELIVERED, Status.IGNORED, Status.WAITING, Status.RETRY, Status.DEAD}
 
 
 def test_the_rung_that_named_the_user_and_the_way_since_stripe_are_measured_where_delivered(spoken: Spoken) -> None:
-    reported(verdict(Fate.DELIVERED), verdict(Fate.DELIVERED, rung="unknown"), verdict(Fate.DELIVERED, rung="unknown"))
+    reported(
+        outcome(Status.DELIVERED),
+        outcome(Status.DELIVERED, identity_source="unknown"),
+        outcome(Status.DELIVERED, identity_source="unknown"),
+    )
     assert spoken.metrics["Identity.metadata"] == 1
     assert spoken.metrics["Identity.unknown"] == 2
     assert spoken.metrics["DeliveryLatency"] == 15
 
 
 def test_what_was_not_delivered_measures_nothing(spoken: Spoken) -> None:
-    reported(verdict(Fate.RETRY), verdict(Fate.WAITING), verdict(Fate.DEAD))
+    reported(outcome(Status.RETRY), outcome(Status.WAITING), outcome(Status.DEAD))
     assert set(spoken.metrics) == {"EventsRetried", "EventsHeld", "EventsDeadLettered"}
 
 
 def test_a_shape_that_nobody_here_knows_is_counted(spoken: Spoken) -> None:
-    reported(verdict(Fate.DELIVERED), replace(verdict(Fate.DELIVERED), unknown=()))
+    reported(outcome(Status.DELIVERED), replace(outcome(Status.DELIVERED), unknown=()))
     assert spoken.metrics["UnknownShapes"] == 1
 
 
 def test_the_longest_wait_is_that_of_the_oldest_record_that_is_retried(spoken: Spoken) -> None:
     records = [Record(str(age), "{}", 9, queued_at=NOW - age) for age in (10, 7200, 30)]
-    delivered = replace(verdict(Fate.DELIVERED), record=Record("old", "{}", 9, queued_at=NOW - 90_000))
-    reported(*(Verdicts(record, Fate.RETRY, "http_500") for record in records), delivered, now=NOW)
+    delivered = replace(outcome(Status.DELIVERED), record=Record("old", "{}", 9, queued_at=NOW - 90_000))
+    reported(*(RecordOutcome(record, Status.RETRY, "http_500") for record in records), delivered, now=NOW)
     assert spoken.metrics["LongestWait"] == 7200
 
 
 def test_an_event_ahead_of_our_clock_took_no_time(spoken: Spoken) -> None:
-    reported(verdict(Fate.DELIVERED), now=NOW - 60)
+    reported(outcome(Status.DELIVERED), now=NOW - 60)
     assert spoken.metrics["DeliveryLatency"] == 0
 
 
 @pytest.mark.parametrize("reason", ["http_401", "http_403", "no_write_key", "bad_write_key", "bad_secret"])
 def test_a_key_that_does_not_work_is_counted_for_the_alarm(spoken: Spoken, reason: str) -> None:
-    reported(verdict(Fate.RETRY, reason), verdict(Fate.RETRY, "http_500"))
+    reported(outcome(Status.RETRY, reason), outcome(Status.RETRY, "http_500"))
     assert spoken.metrics["WriteKeyRejected"] == 1
 
 
 def test_a_record_without_an_event_is_reported_too(spoken: Spoken) -> None:
-    reported(Verdicts(Record("record-1", "{"), Fate.DEAD, "not_json", "the body is not JSON"))
+    reported(RecordOutcome(Record("record-1", "{"), Status.DEAD, "not_json", "the body is not JSON"))
     (line,) = spoken.lines
     assert (line["reason"], "event_id" in line) == ("not_json", False)
 
 
 def test_a_large_batch_is_counted_in_full(spoken: Spoken) -> None:
-    reported(*[verdict(Fate.DELIVERED)] * 250)
+    reported(*[outcome(Status.DELIVERED)] * 250)
     assert spoken.metrics["EventsDelivered"] == 250
     assert spoken.metrics["DeliveryLatency"] == 250 * 5
     assert max(map(len, spoken.values("DeliveryLatency"))) == 100, "CloudWatch takes no more values in one line"
 
 
 def test_a_latency_is_told_to_a_tenth_of_a_second(spoken: Spoken) -> None:
-    reported(verdict(Fate.DELIVERED), now=NOW + 1.23456789)
+    reported(outcome(Status.DELIVERED), now=NOW + 1.23456789)
     assert spoken.values("DeliveryLatency") == [[1.2]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
 from stripe_to_segment.delivery.retry_delay import GIVE_UP_SECONDS, delay, given_up
 from stripe_to_segment.settings import Settings
 from tests.unit.shapes import DAY, NOW
@@ -16,51 +16,51 @@ from tests.unit.shapes import DAY, NOW
 HOUR = 3600
 
 
-def verdict(
-    fate: Fate = Fate.RETRY,
+def outcome(
+    status: Status = Status.RETRY,
     reason: str = "http_503",
     *,
     age: float = 0,
     received: int = 1,
     tries: int | None = None,
     wait: int | None = None,
-) -> Verdicts:
+) -> RecordOutcome:
     """A record that was queued so many seconds ago."""
-    return Verdicts(Record("1", "{}", received, NOW - age), fate, reason, wait=wait, tries=tries)
+    return RecordOutcome(Record("1", "{}", received, NOW - age), status, reason, wait=wait, tries=tries)
 
 
-def longest(about: Verdicts, **settings: int) -> int:
+def longest(about: RecordOutcome, **settings: int) -> int:
     """The whole span from which the pause is drawn."""
     return delay(about, Settings(**settings), NOW, lambda: 1.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("tries", "span"), [(1, 30), (2, 60), (3, 120), (7, 1920), (8, HOUR), (9, HOUR), (1000, HOUR)])
 def test_the_span_doubles_with_every_try_up_to_an_hour(tries: int, span: int) -> None:
-    assert longest(verdict(tries=tries)) == span
+    assert longest(outcome(tries=tries)) == span
 
 
 @pytest.mark.parametrize(("age", "span"), [(0, 30), (29, 30), (60, 60), (600, 600), (DAY, HOUR)])
 def test_where_nobody_counted_the_span_is_as_long_as_it_has_waited(age: int, span: int) -> None:
-    assert longest(verdict(reason="store_unavailable", age=age)) == span
+    assert longest(outcome(reason="store_unavailable", age=age)) == span
 
 
 def test_full_jitter_draws_from_the_whole_span() -> None:
-    drawn = [delay(verdict(tries=4), Settings(), NOW, lambda draw=draw: draw) for draw in (0.0, 0.25, 0.5)]  # type: ignore[misc]
+    drawn = [delay(outcome(tries=4), Settings(), NOW, lambda draw=draw: draw) for draw in (0.0, 0.25, 0.5)]  # type: ignore[misc]
     assert drawn == [1, 60, 120]
 
 
 def test_a_base_of_zero_still_waits_a_second() -> None:
-    assert longest(verdict(tries=5), retry_base_seconds=0) == 1
+    assert longest(outcome(tries=5), retry_base_seconds=0) == 1
 
 
 @pytest.mark.parametrize(("wait", "expected"), [(0, 15), (2, 17), (300, 315)])
 def test_the_time_that_segment_named_is_kept_and_spread(wait: int, expected: int) -> None:
-    assert delay(verdict(tries=1, wait=wait), Settings(), NOW, lambda: 0.5) == expected
+    assert delay(outcome(tries=1, wait=wait), Settings(), NOW, lambda: 0.5) == expected
 
 
 def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() -> None:
     """Two seconds and a bit each time would use up the queue's 1000 receives within hours, and bury good events."""
-    assert [longest(verdict(tries=tries, wait=2)) for tries in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
+    assert [longest(outcome(tries=tries, wait=2)) for tries in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
 
 
 @pytest.mark.parametrize(
@@ -69,40 +69,40 @@ def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() 
 def test_what_waits_for_others_to_try_counts_their_tries_and_a_little_of_its_age(
     tries: int, age: int, span: int
 ) -> None:
-    assert longest(verdict(reason="circuit_open", tries=tries, age=age)) == span
+    assert longest(outcome(reason="circuit_open", tries=tries, age=age)) == span
 
 
 def test_what_waits_for_another_batch_is_back_within_seconds_however_often_it_was_received() -> None:
-    assert [longest(verdict(reason="under_way", received=received)) for received in (1, 50)] == [5, 5]
+    assert [longest(outcome(reason="under_way", received=received)) for received in (1, 50)] == [5, 5]
 
 
 def test_what_waits_for_a_batch_that_may_be_dead_is_back_when_its_lease_is_over() -> None:
-    assert longest(verdict(reason="under_way", wait=40)) == 45
+    assert longest(outcome(reason="under_way", wait=40)) == 45
 
 
 @pytest.mark.parametrize("received", [1, 2, 9, 400])
 def test_waiting_is_no_failure_and_never_lengthens_a_later_retry(received: int) -> None:
     """Every look at an event that was held, or met a busy customer, doubled the pause of its first real failure."""
-    assert longest(verdict(tries=1, received=received, age=25)) == 30
+    assert longest(outcome(tries=1, received=received, age=25)) == 30
 
 
 def test_the_longest_wait_is_a_setting() -> None:
-    assert longest(verdict(tries=50), retry_cap_seconds=900) == 900
+    assert longest(outcome(tries=50), retry_cap_seconds=900) == 900
 
 
 def test_nobody_comes_back_before_the_time_that_segment_named() -> None:
-    assert delay(verdict(wait=120), Settings(), NOW, lambda: 0.0) == 121
+    assert delay(outcome(wait=120), Settings(), NOW, lambda: 0.0) == 121
 
 
 @pytest.mark.parametrize(
     ("age", "hold", "expected"), [(0, 30, 5), (5, 30, 5), (11, 30, 11), (40, 30, 30), (0, 3, 3), (0, 0, 1)]
 )
 def test_what_waits_for_an_identity_looks_again_soon_and_then_more_rarely(age: int, hold: int, expected: int) -> None:
-    assert longest(verdict(Fate.WAITING, age=age, received=50), identity_hold_seconds=hold) == expected
+    assert longest(outcome(Status.WAITING, age=age, received=50), identity_hold_seconds=hold) == expected
 
 
 @given(
-    st.sampled_from(Fate),
+    st.sampled_from(Status),
     st.sampled_from(["http_503", "circuit_open", "under_way", "store_unavailable"]),
     st.none() | st.integers(0, 2000),
     st.none() | st.integers(0, 300),
@@ -111,9 +111,9 @@ def test_what_waits_for_an_identity_looks_again_soon_and_then_more_rarely(age: i
     st.integers(-5, 20 * DAY),
 )
 def test_the_delay_is_a_second_to_an_hour(
-    fate: Fate, reason: str, tries: int | None, wait: int | None, draw: float, base: int, age: int
+    status: Status, reason: str, tries: int | None, wait: int | None, draw: float, base: int, age: int
 ) -> None:
-    waits = verdict(fate, reason, tries=tries, wait=wait, age=age)
+    waits = outcome(status, reason, tries=tries, wait=wait, age=age)
     assert 1 <= delay(waits, Settings(retry_base_seconds=base), NOW, lambda: draw) <= HOUR
 
 
@@ -125,27 +125,27 @@ def test_fourteen_days_of_outage_stay_below_the_receive_count_of_the_queue(*, co
         received, waited = 0, 0
         while waited < 14 * DAY:
             received += 1
-            waited += delay(verdict(tries=received if counted else None, age=waited), Settings(), NOW, draw)
+            waited += delay(outcome(tries=received if counted else None, age=waited), Settings(), NOW, draw)
         assert received < 800
 
 
 # --- The end ---
 
 
-@pytest.mark.parametrize("fate", [Fate.RETRY, Fate.WAITING])
+@pytest.mark.parametrize("status", [Status.RETRY, Status.WAITING])
 @pytest.mark.parametrize("reason", ["http_503", "circuit_open", "under_way", "newer_record", "no_write_key"])
-def test_what_the_queue_would_soon_let_go_of_is_a_dead_letter_with_its_reason(fate: Fate, reason: str) -> None:
+def test_what_the_queue_would_soon_let_go_of_is_a_dead_letter_with_its_reason(status: Status, reason: str) -> None:
     """After fourteen days SQS deletes a record without a word, and nobody ever learnt that it was not delivered."""
-    letter = given_up(verdict(fate, reason, age=GIVE_UP_SECONDS), NOW)
-    assert (letter.fate, letter.reason) == (Fate.DEAD, reason)
+    letter = given_up(outcome(status, reason, age=GIVE_UP_SECONDS), NOW)
+    assert (letter.status, letter.reason) == (Status.DEAD, reason)
     assert letter.detail == "not delivered in 13 days."
 
 
 def test_until_then_it_waits_and_what_is_done_is_done() -> None:
-    young = verdict(age=GIVE_UP_SECONDS - 1)
+    young = outcome(age=GIVE_UP_SECONDS - 1)
     assert given_up(young, NOW) is young
-    for fate in (Fate.DELIVERED, Fate.IGNORED, Fate.DEAD):
-        done = verdict(fate, age=20 * DAY)
+    for status in (Status.DELIVERED, Status.IGNORED, Status.DEAD):
+        done = outcome(status, age=20 * DAY)
         assert given_up(done, NOW) is done
 
 

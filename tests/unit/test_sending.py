@@ -10,7 +10,7 @@ import requests
 
 from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.secrets import Keys, SecretSource, read_keys
-from stripe_to_segment.segment_side.answers import Verdict
+from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.settings import settings_from
 from tests.unit.edges import Endpoint, Spoken, a_call, a_signing_secret, speaking
 
@@ -62,13 +62,13 @@ class Out:
 @pytest.mark.parametrize(("livemode", "key"), [(True, LIVE), (False, TEST)])
 def test_each_mode_leaves_under_its_own_key(endpoint: Endpoint, livemode: bool, key: str) -> None:
     out = Out(endpoint, segment_write_key=LIVE, segment_test_write_key=TEST)
-    assert out.send(livemode=livemode).verdict is Verdict.ACCEPTED
+    assert out.send(livemode=livemode).meaning is Meaning.ACCEPTED
     assert [request.body["writeKey"] for request in endpoint.requests] == [key]
 
 
 def test_test_events_without_a_source_of_their_own_are_not_wanted(endpoint: Endpoint) -> None:
     answer = Out(endpoint, segment_write_key=LIVE).send(livemode=False)
-    assert (answer.verdict, answer.reason) == (Verdict.UNWANTED, "no_test_write_key")
+    assert (answer.meaning, answer.reason) == (Meaning.UNWANTED, "no_test_write_key")
     assert endpoint.requests == []
 
 
@@ -85,7 +85,7 @@ def test_without_a_key_events_wait_with_a_clear_error(
     endpoint: Endpoint, spoken: Spoken, secret: dict[str, str], livemode: bool, named: str
 ) -> None:
     answer = Out(endpoint, **secret).send(livemode=livemode)
-    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "no_write_key")
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "no_write_key")
     assert answer.detail.startswith(f"{named} is empty")
     assert endpoint.requests == []
     (line,) = spoken.lines
@@ -109,18 +109,18 @@ def test_what_is_no_write_key_is_shown_to_nobody_and_events_wait(endpoint: Endpo
     """Segment answers 200 to a placeholder and drops the event; and it would have been told Stripe's own keys."""
     out = Out(endpoint, segment_write_key=key)
     answer = out.send(livemode=True)
-    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "bad_write_key")
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "bad_write_key")
     assert answer.detail.startswith(said)
     assert key not in answer.detail
     assert endpoint.requests == []
     out.secret = {"segment_write_key": LIVE}
     out.now += 30
-    assert out.send(livemode=True).verdict is Verdict.ACCEPTED, "the real one is found soon"
+    assert out.send(livemode=True).meaning is Meaning.ACCEPTED, "the real one is found soon"
 
 
 @pytest.mark.parametrize("key", ["keyId:keySecret", "1aBcDeFgHiJkLmNoPqRsTuVwXyZ", "s2s.abc.def", "k" * 32])
 def test_other_services_keys_are_of_other_shapes(endpoint: Endpoint, key: str) -> None:
-    assert Out(endpoint, segment_write_key=key).send(livemode=True).verdict is Verdict.ACCEPTED
+    assert Out(endpoint, segment_write_key=key).send(livemode=True).meaning is Meaning.ACCEPTED
 
 
 @pytest.mark.parametrize("livemode", [True, False])
@@ -129,7 +129,7 @@ def test_a_key_that_was_just_filled_in_is_found(endpoint: Endpoint, livemode: bo
     out.send(livemode=livemode)
     out.secret = {"segment_write_key": LIVE, "segment_test_write_key": TEST}
     out.now += 30
-    assert out.send(livemode=livemode).verdict is Verdict.ACCEPTED
+    assert out.send(livemode=livemode).meaning is Meaning.ACCEPTED
 
 
 def test_a_missing_key_does_not_hammer_secrets_manager(endpoint: Endpoint) -> None:
@@ -141,13 +141,13 @@ def test_a_missing_key_does_not_hammer_secrets_manager(endpoint: Endpoint) -> No
 
 def test_a_secret_that_cannot_be_read_makes_events_wait(endpoint: Endpoint) -> None:
     answer = Out(endpoint, text=f"{LIVE} is no JSON").send(livemode=True)
-    assert (answer.verdict, answer.reason) == (Verdict.MISCONFIGURED, "bad_secret")
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "bad_secret")
     assert LIVE not in repr(answer)
 
 
 def test_log_mode_sends_nothing_and_logs_what_it_would_have_sent(endpoint: Endpoint, spoken: Spoken) -> None:
     out = Out(endpoint)
-    assert out.send(livemode=True, DELIVERY_MODE="log").verdict is Verdict.ACCEPTED
+    assert out.send(livemode=True, DELIVERY_MODE="log").meaning is Meaning.ACCEPTED
     assert endpoint.requests == []
     assert out.fetched == 0, "nor does it need a secret"
     assert [(line["call"], line["event_name"]) for line in spoken.lines] == [("track", "Order Completed")] * 2

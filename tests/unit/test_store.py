@@ -54,7 +54,7 @@ FULL = Profile(
     group_id="group_1",
     opted_out=True,
     customer_created=NOW - DAY,
-    stranger="cus_1",
+    fallback_id="cus_1",
     joined=True,
     shown="digest",
     deleted=True,
@@ -63,7 +63,7 @@ FULL = Profile(
     ledger={"00ff" * 4: TODAY, "a" * 16: TODAY - 40},
     claims={"b" * 16: Claim({"c" * 16: '{"type":"track"}', "d" * 16: "{}"}, shows=True, groups=True, day=TODAY - 40)},
     delivery="delivery_1",
-    busy_until=NOW + 60,
+    lease_until=NOW + 60,
 )
 ORDER = Learnt("order", "own:live:pi_1", "in_1", NOW)
 
@@ -320,7 +320,7 @@ def test_whoever_has_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_takes
     saved(store, Profile(KEY, ledger=marks))
     kept = profile_in(store).ledger
     assert list(kept.items()) == list(marks.items())[:30_000], "the newest"
-    saved(store, profile_in(store).with_marks(["f" * 16], TODAY))
+    saved(store, profile_in(store).with_delivered(["f" * 16], TODAY))
     assert len(profile_in(store).ledger) == 30_000
     assert profile_in(store).ledger["f" * 16] == TODAY
 
@@ -352,7 +352,7 @@ def test_whoever_has_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_
     assert list(kept.claims.items()) == list(full.claims.items())[-len(kept.claims) :], "the newest"
     assert kept.ledger, "what was delivered last is still known"
     assert list(kept.ledger.items()) == list(full.ledger.items())[: len(kept.ledger)], "the newest"
-    saved(store, kept.with_marks(["f" * 16], TODAY))
+    saved(store, kept.with_delivered(["f" * 16], TODAY))
     assert profile_in(store).ledger["f" * 16] == TODAY
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from stripe_to_segment.delivery.record import Fate, Record, Verdicts
+from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
 from stripe_to_segment.delivery.report import report
 from stripe_to_segment.observability import logger
 from stripe_to_segment_tools.access import options as stack_options
@@ -20,7 +20,7 @@ from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.tail import command as tail
 from stripe_to_segment_tools.commands.tail.command import OutcomeLog, _outcomes
 from stripe_to_segment_tools.commands.tail.function_log import FunctionLog
-from stripe_to_segment_tools.commands.tail.outcomes import FATES, outcome_in
+from stripe_to_segment_tools.commands.tail.outcomes import OUTCOMES, outcome_in
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import speaking
 from tests.unit.log_groups import Logs
@@ -52,15 +52,15 @@ def told(*words: str) -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def an_event(logs: Logs, number: int, fate: str = "delivered", kind: str = "invoice.paid", **more: Any) -> None:
+def an_event(logs: Logs, number: int, outcome: str = "delivered", kind: str = "invoice.paid", **more: Any) -> None:
     """Both functions speak of it."""
     about = {"event_id": f"evt_{number}", "event_type": kind, "livemode": False, "account": None}
     logs.write("receive", message="event queued", outcome="queue", status=200, reason="", ago=60 - number, **about)
     more = {"calls": ["Subscription Renewed"], "received": 1, "reason": "", "detail": ""} | more
-    logs.write("deliver", message=f"event {fate}", fate=fate, message_id="m", ago=50 - number, **about, **more)
+    logs.write("deliver", message=f"event {outcome}", outcome=outcome, message_id="m", ago=50 - number, **about, **more)
 
 
-def test_an_event_is_a_line_with_its_fate_and_what_it_became(logs: Logs) -> None:
+def test_an_event_is_a_line_with_its_outcome_and_what_it_became(logs: Logs) -> None:
     an_event(logs, 1)
     logs.write("deliver", message="batch done", records=1, again=0)
     logs.raw("deliver", '{"_aws": {"Timestamp": 1}, "EventsDelivered": [1.0]}')
@@ -103,23 +103,24 @@ def test_both_functions_lines_stand_in_the_order_in_which_they_were_written(logs
     for number in range(5):
         an_event(logs, number)
     logs.write("receive", message="no", outcome="refused", reason="wrong", ago=48.5)
-    fates = [line["fate"] for line in told()]
+    outcomes = [line["outcome"] for line in told()]
     assert (
-        fates == ["delivered", "delivered", "refused", "delivered", "delivered", "delivered"] or fates[1] == "refused"
+        outcomes == ["delivered", "delivered", "refused", "delivered", "delivered", "delivered"]
+        or outcomes[1] == "refused"
     )
-    moments = [line["at"] for line in told("--fate", "queued", "--fate", "delivered")]
+    moments = [line["at"] for line in told("--outcome", "queued", "--outcome", "delivered")]
     assert moments == sorted(moments)
     assert len(moments) == 10
 
 
-def test_fates_types_and_one_event_can_be_chosen(logs: Logs) -> None:
+def test_outcomes_types_and_one_event_can_be_chosen(logs: Logs) -> None:
     an_event(logs, 1)
     an_event(logs, 2, "dead", "charge.refunded", reason="http_400")
     an_event(logs, 3, "waiting", "customer.subscription.created")
-    assert [line["event_id"] for line in told("--fate", "dead")] == ["evt_2"]
-    assert [line["event_id"] for line in told("--fate", "dead", "--fate", "waiting")] == ["evt_2", "evt_3"]
+    assert [line["event_id"] for line in told("--outcome", "dead")] == ["evt_2"]
+    assert [line["event_id"] for line in told("--outcome", "dead", "--outcome", "waiting")] == ["evt_2", "evt_3"]
     assert [line["event_id"] for line in told("--type", "customer.*", "--type", "invoice.paid")] == ["evt_1", "evt_3"]
-    assert [line["fate"] for line in told("--event", "evt_2")] == ["queued", "dead"]
+    assert [line["outcome"] for line in told("--event", "evt_2")] == ["queued", "dead"]
     assert told("--event", "evt_9") == []
 
 
@@ -130,16 +131,16 @@ def test_one_event_is_left_to_cloudwatch_to_find(logs: Logs) -> None:
 
 def test_only_what_is_not_too_old_is_shown(logs: Logs) -> None:
     an_event(logs, 1)
-    logs.write("deliver", fate="delivered", event_id="evt_old", ago=3600)
+    logs.write("deliver", outcome="delivered", event_id="evt_old", ago=3600)
     assert [line["event_id"] for line in told()] == ["evt_1"]
     assert [line["event_id"] for line in told("--since", "2h")] == ["evt_old", "evt_1"]
 
 
-def test_a_fate_that_does_not_exist_is_refused_with_those_that_do() -> None:
-    result = run("--fate", "lost")
+def test_an_outcome_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    result = run("--outcome", "lost")
     assert result.exit_code == 2
-    assert "there is no fate lost: there are delivered, ignored" in result.stderr
-    assert {str(fate) for fate in Fate} < set(FATES)
+    assert "there is no outcome lost: there are delivered, ignored" in result.stderr
+    assert {str(outcome) for outcome in Status} < set(OUTCOMES)
 
 
 def test_what_comes_later_is_shown_once_and_a_gap_in_the_network_is_survived(here: Deployed, logs: Logs) -> None:
@@ -158,14 +159,14 @@ def test_what_comes_later_is_shown_once_and_a_gap_in_the_network_is_survived(her
                 an_event(logs, 3)
             case 4:
                 # Filed late, behind a line that is newer.
-                logs.write("deliver", fate="delivered", event_id="evt_4", ago=52)
+                logs.write("deliver", outcome="delivered", event_id="evt_4", ago=52)
             case 5:
                 raise KeyboardInterrupt
 
     seen: list[str] = []
     with suppress(KeyboardInterrupt):
         for outcome in _outcomes(log, follow=True, pause=pause):
-            seen += [outcome.event_id] if outcome.fate == "delivered" else []
+            seen += [outcome.event_id] if outcome.outcome == "delivered" else []
     assert seen == ["evt_1", "evt_2", "evt_3", "evt_4"]
 
 
@@ -202,7 +203,7 @@ def test_every_line_that_the_functions_write_of_an_event_is_understood() -> None
     level = logger.log_level
     logger.setLevel(logging.DEBUG)
     with speaking() as spoken:
-        report([Verdicts(Record("m", "{}"), fate, "why") for fate in Fate], time.time())
+        report([RecordOutcome(Record("m", "{}"), outcome, "why") for outcome in Status], time.time())
     logger.setLevel(level)
     found = [outcome_in(line, datetime.now(UTC), "deliver") for line in spoken.lines]
-    assert [each.fate for each in found if each] == [str(fate) for fate in Fate]
+    assert [each.outcome for each in found if each] == [str(outcome) for outcome in Status]

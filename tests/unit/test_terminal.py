@@ -178,8 +178,8 @@ def test_send(event_file: str, here: Deployed, monkeypatch: pytest.MonkeyPatch) 
 
 def test_tail(here: Deployed) -> None:
     about = {"event_id": EVIL, "event_type": EVIL, "reason": EVIL, "detail": f"{EVIL}\n{EVIL}"}
-    here.logs.write("deliver", fate="retry", calls=[EVIL], received=2, **about)
-    here.logs.write("deliver", fate="delivered", calls=[EVIL], received=1, **about)
+    here.logs.write("deliver", outcome="retry", calls=[EVIL], received=2, **about)
+    here.logs.write("deliver", outcome="delivered", calls=[EVIL], received=1, **about)
     here.logs.write("receive", outcome="refused", message=EVIL, **about)
     here.logs.write("receive", errorType=EVIL, errorMessage=EVIL)
     assert len(shown("tail", "--no-follow").stdout.splitlines()) == 4, "a line break in it makes no second line"
@@ -188,8 +188,8 @@ def test_tail(here: Deployed) -> None:
 
 def test_dead_letters(here: Deployed) -> None:
     said = {"reason": SENDABLE, "detail": SENDABLE, "event_id": SENDABLE, "event_type": SENDABLE, "account": SENDABLE}
-    here.bury(json.dumps({"id": "evt_1", "name": EVIL}), **said)
-    here.bury(f"no JSON {SENDABLE}\r\n{SENDABLE}", **said)
+    here.dead_letter(json.dumps({"id": "evt_1", "name": EVIL}), **said)
+    here.dead_letter(f"no JSON {SENDABLE}\r\n{SENDABLE}", **said)
     shown("dlq", "list")
     shown("dlq", "list", "--json")
     for more in ((), ("--body",), ("--json",), ("--json", "--body")):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings, settings_from
 from stripe_to_segment.state.store import MemoryStore
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from stripe_to_segment.delivery.batch import Gate, Reader
-    from stripe_to_segment.delivery.record import Verdicts
+    from stripe_to_segment.delivery.record import RecordOutcome
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.state.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 from stripe_to_segment_tools.tracking_plan import violations
 from tests.unit.shapes import NOW
 
-ACCEPTED = Answer(Verdict.ACCEPTED)
+ACCEPTED = Answer(Meaning.ACCEPTED)
 
 
 def unchanged(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
@@ -60,11 +60,11 @@ class World:
             wrong = [sentence for call in calls for sentence in violations(json.loads(call.encoded), self.settings)]
             assert not wrong, f"against the tracking plan: {'; '.join(wrong)}"
         answers = {call.message_id: self.answer(call) for call in calls}
-        arrived = [call.body for call in calls if answers[call.message_id].verdict is Verdict.ACCEPTED]
+        arrived = [call.body for call in calls if answers[call.message_id].meaning is Meaning.ACCEPTED]
         self.calls += [{**body, "livemode": livemode} for body in arrived]
         return answers
 
-    def batch(self, *events: StripeEvent | str) -> list[Verdicts]:
+    def batch(self, *events: StripeEvent | str) -> list[RecordOutcome]:
         """Deliver a batch."""
         records = [
             Record(str(number), event if isinstance(event, str) else json.dumps(event.body))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.delivery.batch import Delivery
-from stripe_to_segment.delivery.record import Fate, Record
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.delivery.record import Record, Status
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment_tools.project import PROJECT
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Explained", "explain", "team_enrich"]
 
 ENRICH = PROJECT / "functions" / "deliver" / "enrich.py"
-OUTCOMES = {Fate.DELIVERED: "mapped", Fate.IGNORED: "ignored"}
+OUTCOMES = {Status.DELIVERED: "mapped", Status.IGNORED: "ignored"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def explain(inputs: Iterable[Input], settings: Settings) -> Iterator[Explained]:
 
     def take(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:  # noqa: ARG001 - both modes alike
         taken.extend(calls)
-        return {call.message_id: Answer(Verdict.ACCEPTED) for call in calls}
+        return {call.message_id: Answer(Meaning.ACCEPTED) for call in calls}
 
     # An event is never held back here, and nothing waits: the clock stands still.
     settings = replace(settings, identity_hold_seconds=0)
@@ -63,10 +63,9 @@ def explain(inputs: Iterable[Input], settings: Settings) -> Iterator[Explained]:
             yield Explained(None, None, "invalid", f"{given.source}: {given.error}", [])
             continue
         taken.clear()
-        (verdict,) = delivery.deliver([Record(str(number), given.raw.decode(errors="replace"))], now=0)
-        event = verdict.event
-        outcome = OUTCOMES.get(verdict.fate, "invalid")
-        reason = verdict.detail or verdict.reason or None
+        (done,) = delivery.deliver([Record(str(number), given.raw.decode(errors="replace"))], now=0)
+        event, outcome = done.event, OUTCOMES.get(done.status, "invalid")
+        reason = done.detail or done.reason or None
         yield Explained(
             _text(given.event, "id") if event is None else event.id,
             _text(given.event, "type") if event is None else event.type,

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.page.gate import SeenRequest
     from stripe_to_segment_tools.receiver import AcceptedCall
 
-__all__ = ["Attempt", "Entry", "Outcome", "read_event"]
+__all__ = ["Attempt", "Entry", "Stage", "read_event"]
 
 
-class Outcome(StrEnum):
+class Stage(StrEnum):
     """What became of an event, as far as is known."""
 
     DELIVERED = "delivered"
@@ -55,7 +55,7 @@ class Attempt:
         The event's; empty where it could not be read.
     number
         How often the message had been received, this time included.
-    fate, reason, detail
+    outcome, reason, detail
         The function's own words.
     calls
         The calls it made of the event, by name.
@@ -66,7 +66,7 @@ class Attempt:
     event_id: str
     event_type: str
     number: int
-    fate: str
+    outcome: str
     reason: str
     detail: str
     calls: tuple[str, ...]
@@ -139,26 +139,26 @@ class Entry:
     @property
     def under_way(self) -> bool:
         """Whether more is to be heard of it soon."""
-        return self.outcome is Outcome.WAITING
+        return self.outcome is Stage.WAITING
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Stage:
         """What became of it."""
         # A message nobody has touched: it was just queued, or has been put back by a redrive.
         if any(message.message_id not in self._handled for message in self.queued):
-            return Outcome.WAITING
+            return Stage.WAITING
         if self.attempts:
             return self._outcome_of(self._telling)
         if self.calls:
-            return Outcome.DELIVERED
+            return Stage.DELIVERED
         if self.seen and not self._accepted:
-            return Outcome.REFUSED
-        return Outcome.IGNORED if self.ignored_because else Outcome.DEAD if self.dead else Outcome.WAITING
+            return Stage.REFUSED
+        return Stage.IGNORED if self.ignored_because else Stage.DEAD if self.dead else Stage.WAITING
 
     @property
     def pending(self) -> tuple[str, ...]:
         """The names of the calls that it became and Segment has not taken, as far as the log tells."""
-        if self.calls or not self.attempts or self.attempts[-1].fate not in {"retry", "dead"}:
+        if self.calls or not self.attempts or self.attempts[-1].outcome not in {"retry", "dead"}:
             return ()
         # What was put back untried was not mapped again.
         return next((attempt.calls for attempt in reversed(self.attempts) if attempt.calls), ())
@@ -166,7 +166,7 @@ class Entry:
     @property
     def reason(self) -> str:
         """Why, in few words; empty where there is nothing to say."""
-        if self.outcome is Outcome.REFUSED:
+        if self.outcome is Stage.REFUSED:
             last = self.seen[-1]
             return f"{last.status}: {_said(last.answer, 'error') or last.answer}"
         if self.attempts:
@@ -186,24 +186,24 @@ class Entry:
     def _telling(self) -> Attempt:
         """The attempt that says what became of it: the last, but a repeat that was ignored takes nothing back."""
         last = self.attempts[-1]
-        if last.fate == "ignored":
-            return next((attempt for attempt in self.attempts if attempt.fate == "delivered"), last)
+        if last.outcome == "ignored":
+            return next((attempt for attempt in self.attempts if attempt.outcome == "delivered"), last)
         return last
 
     @property
     def _handled(self) -> set[str]:
         return {attempt.message_id for attempt in self.attempts}
 
-    def _outcome_of(self, attempt: Attempt) -> Outcome:
-        match attempt.fate:
+    def _outcome_of(self, attempt: Attempt) -> Stage:
+        match attempt.outcome:
             case "delivered":
-                return Outcome.DELIVERED if self.calls or attempt.calls else Outcome.QUIET
+                return Stage.DELIVERED if self.calls or attempt.calls else Stage.QUIET
             case "ignored":
-                return Outcome.IGNORED
+                return Stage.IGNORED
             case "dead":
-                return Outcome.DEAD
+                return Stage.DEAD
             case _:
-                return Outcome.WAITING
+                return Stage.WAITING
 
 
 def read_event(body: bytes | str) -> tuple[str, StripeEvent | None]:

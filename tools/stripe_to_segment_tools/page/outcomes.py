@@ -32,7 +32,7 @@ class DeliverLog:
 
 def attempt_in(said: Mapping[str, Any], at: datetime) -> Attempt | None:
     """The attempt that a line of the log speaks of; None for every other line."""
-    if "fate" not in said:
+    if "outcome" not in said:
         return None
     return Attempt(
         at=at,
@@ -40,7 +40,7 @@ def attempt_in(said: Mapping[str, Any], at: datetime) -> Attempt | None:
         event_id=str(said.get("event_id") or ""),
         event_type=str(said.get("event_type") or ""),
         number=int(said.get("received") or 1),
-        fate=str(said["fate"]),
+        outcome=str(said["outcome"]),
         reason=str(said.get("reason") or ""),
         detail=str(said.get("detail") or ""),
         calls=tuple(str(call) for call in said.get("calls") or ()),

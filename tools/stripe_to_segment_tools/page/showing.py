@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment_tools.page.entry import Outcome
+from stripe_to_segment_tools.page.entry import Stage
 from stripe_to_segment_tools.page.meaning import meaning_of
 from stripe_to_segment_tools.page.way import way_of
 
@@ -29,7 +29,7 @@ __all__ = ["call_name", "show_detail", "show_entry", "show_person"]
 
 def show_entry(entry: Entry, totals: Totals) -> dict[str, Any]:
     """An entry as the list shows it."""
-    waiting = entry.outcome is Outcome.WAITING
+    waiting = entry.outcome is Stage.WAITING
     event = entry.event
     return {
         "key": entry.key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment_tools.page.entry import Attempt, Outcome
+from stripe_to_segment_tools.page.entry import Attempt, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def _happened(entry: Entry) -> Iterator[dict[str, Any]]:
     happened: list[SeenRequest | Attempt] = [*entry.seen, *entry.attempts]
     for each in sorted(happened, key=_when):
         if isinstance(each, Attempt):
-            if before is not None and before.fate == "dead" and before.message_id != each.message_id:
+            if before is not None and before.outcome == "dead" and before.message_id != each.message_id:
                 yield _step("Redriven", "back in the events queue", PLAIN, None)
             yield _tried(each)
             before = each
@@ -59,7 +59,7 @@ def _received(seen: SeenRequest) -> dict[str, Any]:
 def _tried(attempt: Attempt) -> dict[str, Any]:
     why = attempt.why
     name = f"Attempt {attempt.number}"
-    match attempt.fate:
+    match attempt.outcome:
         case "delivered":
             done = f"{len(attempt.calls)} call{'' if len(attempt.calls) == 1 else 's'} accepted by Segment"
             return _step(f"{name}: delivered", done if attempt.calls else why or "nothing to tell", GOOD, attempt.at)
@@ -75,11 +75,11 @@ def _tried(attempt: Attempt) -> dict[str, Any]:
 
 
 def _now(entry: Entry) -> Iterator[dict[str, Any]]:
-    if entry.outcome is Outcome.DEAD and entry.dead:
+    if entry.outcome is Stage.DEAD and entry.dead:
         yield _step("In the dead-letter queue", "until it is redriven", BAD, None)
-    elif entry.outcome is Outcome.IGNORED and not entry.attempts:
+    elif entry.outcome is Stage.IGNORED and not entry.attempts:
         yield _step("Ignored", entry.ignored_because, PLAIN, None)
-    elif entry.outcome is Outcome.WAITING and entry.next_at is not None:
+    elif entry.outcome is Stage.WAITING and entry.next_at is not None:
         # Received again and again without a word: the function runs on it now, or has died over it.
         received = max((message.receive_count for message in entry.queued), default=0)
         known = max((attempt.number for attempt in entry.attempts), default=0)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from stripe_to_segment_tools.receiver.behaviour import Behaviour
-    from stripe_to_segment_tools.receiver.contract import Verdict
+    from stripe_to_segment_tools.receiver.contract import Validation
 
 __all__ = ["WrongKey", "create_app"]
 
@@ -108,10 +108,10 @@ class _Application:
         wait = {} if behaviour.retry_after is None else {"Retry-After": str(behaviour.retry_after)}
         return JSONResponse(answer.body, status_code=answer.status or 200, headers=wait)
 
-    def _source(self, verdict: Verdict) -> str | None:
+    def _source(self, verdict: Validation) -> str | None:
         return self._source_of.get(verdict.keys.write_key or "")
 
-    def _decide(self, verdict: Verdict, behaviour: Behaviour) -> _Answer:
+    def _decide(self, verdict: Validation, behaviour: Behaviour) -> _Answer:
         if behaviour.mode is Mode.DOWN:
             return _Answer(None, {})
         if behaviour.mode is Mode.STATUS and behaviour.status >= 300:  # noqa: PLR2004 - only 2xx is success
@@ -142,7 +142,7 @@ _WRONG_KEY = {
 }
 
 
-def _jitsu_answer(verdict: Verdict, behaviour: Behaviour) -> _Answer:
+def _jitsu_answer(verdict: Validation, behaviour: Behaviour) -> _Answer:
     kept = tuple(call for call in verdict.kept if not behaviour.names(call))
     errors = [f"told to refuse {call.get('messageId')}" for call in verdict.kept if behaviour.names(call)]
     return _Answer(
@@ -150,7 +150,7 @@ def _jitsu_answer(verdict: Verdict, behaviour: Behaviour) -> _Answer:
     )
 
 
-def _auth(verdict: Verdict) -> str:
+def _auth(verdict: Validation) -> str:
     match bool(verdict.keys.basic), bool(verdict.keys.body):
         case True, True:
             return "both"

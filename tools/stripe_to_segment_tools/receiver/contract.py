@@ -25,7 +25,7 @@ __all__ = [
     "Consequence",
     "Keys",
     "Request",
-    "Verdict",
+    "Validation",
     "Violation",
     "check",
     "keys_of",
@@ -100,7 +100,7 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Validation:
     """The outcome of checking one request: what it said, where it could be read, and what is wrong with it."""
 
     violations: tuple[Violation, ...]
@@ -126,31 +126,31 @@ def violations(request: Request) -> list[str]:
     return [str(violation) for violation in check(request).violations]
 
 
-def check(request: Request) -> Verdict:
+def check(request: Request) -> Validation:
     """Check one `POST /v1/batch` against the contract."""
     found = list(_header_violations(request))
     try:
         message = _parse(request.body)
     except ValueError as error:
         found.append(Violation(f"the body is not JSON: {error}", Consequence.REFUSED))
-        return Verdict(tuple(found), keys=keys_of(request, None))
+        return Validation(tuple(found), keys=keys_of(request, None))
     keys = keys_of(request, message)
     if not isinstance(message, dict):
         found.append(Violation("the body is not a JSON object", Consequence.REFUSED))
-        return Verdict(tuple(found), keys=keys)
+        return Validation(tuple(found), keys=keys)
     found += _key_violations(keys)
     found += _sent_at_violations(message, request.received_at)
     batch = message.get("batch")
     if not isinstance(batch, list) or not batch:
         found.append(Violation("'batch' is not a list with at least one call", Consequence.REFUSED))
-        return Verdict(tuple(found), keys=keys)
+        return Validation(tuple(found), keys=keys)
     if len(batch) > MAX_CALLS:
         text = f"{len(batch)} calls in one request, the limit is {MAX_CALLS}"
         found.append(Violation(text, Consequence.DROPPED_REQUEST))
     seen: set[str] = set()
     for index, call in enumerate(batch):
         found += (Violation(text, consequence, index) for text, consequence in _call_violations(call, seen))
-    return Verdict(tuple(found), batch=tuple(batch), keys=keys)
+    return Validation(tuple(found), batch=tuple(batch), keys=keys)
 
 
 def keys_of(request: Request, message: Any) -> Keys:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.mapping.identity import Rung
+from stripe_to_segment.mapping.identity import IdentitySource
 from stripe_to_segment.mapping.properties import Kind, Property
 from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, PRODUCT
 
@@ -86,7 +86,10 @@ def context_schema(*, closed: bool = False) -> Schema:
         {
             "event_id": TEXT,
             "event_type": TEXT,
-            "identity": {"enum": [str(rung) for rung in Rung], "description": "what named the user"},
+            "identity": {
+                "enum": [str(identity_source) for identity_source in IdentitySource],
+                "description": "what named the user",
+            },
         },
         {"account": {**TEXT, "description": "the connected account, on a Connect platform"}},
         closed=closed,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from stripe_to_segment.reasons import Reason
+
 __all__ = [
     "ConfigurationError",
     "EnrichError",
@@ -52,7 +54,7 @@ class ThinEventError(MalformedEventError):
 
     def __init__(self, event_id: str | None, event_type: str | None) -> None:
         super().__init__(
-            "thin_event",
+            Reason.THIN_EVENT,
             "thin events carry no object: in Stripe, set the event destination's payload style to Snapshot",
         )
         self.event_id = event_id

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError, ThinEventError
 from stripe_to_segment.mapping.translate import refusal
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import parse_event
 from stripe_to_segment.stripe_side.signature import verify
 
@@ -82,7 +83,7 @@ def examine(  # noqa: PLR0911 - one return for each kind of answer
     if not secrets.every:
         return _unready(secrets)
     if body is None:
-        return Reply(400, "refused", "not_base64", "the body is not what its encoding says")
+        return Reply(400, "refused", Reason.NOT_BASE64, "the body is not what its encoding says")
     try:
         signers = verify(body, signature, secrets.every, now)
         event = parse_event(body)
@@ -91,23 +92,23 @@ def examine(  # noqa: PLR0911 - one return for each kind of answer
     except (SignatureRefusedError, MalformedEventError) as error:
         return Reply(400, "refused", error.reason, str(error))
     if not _vouched(event, signers, secrets):
-        return Reply(400, "refused", "wrong_mode", WRONG_MODE[event.livemode], event)
+        return Reply(400, "refused", Reason.WRONG_MODE, WRONG_MODE[event.livemode], event)
     unwanted = refusal(event, settings)
     if unwanted:
-        return Reply(200, "ignored", "not_wanted", unwanted, event)
+        return Reply(200, "ignored", Reason.NOT_WANTED, unwanted, event)
     if len(queueable(body).encode()) > MAX_EVENT_BYTES:
         too_large = f"the event is over {MAX_EVENT_BYTES} bytes, which no queue takes"
-        return Reply(413, "refused", "too_large", too_large, event)
+        return Reply(413, "refused", Reason.TOO_LARGE, too_large, event)
     return Reply(200, "queue", event=event)
 
 
 def _unready(secrets: SigningSecrets) -> Reply:
     if not secrets.refused:
         return Reply(
-            503, "unready", "no_secret", "no Stripe signing secret is configured in this stack's SigningSecret yet"
+            503, "unready", Reason.NO_SECRET, "no Stripe signing secret is configured in this stack's SigningSecret yet"
         )
     said = " and ".join(FLAWS[flaw] for flaw in secrets.refused)
-    return Reply(503, "unready", "unusable_secret", f"the configured Stripe signing secret is {said}")
+    return Reply(503, "unready", Reason.UNUSABLE_SECRET, f"the configured Stripe signing secret is {said}")
 
 
 def _vouched(event: StripeEvent, signers: frozenset[str], secrets: SigningSecrets) -> bool:

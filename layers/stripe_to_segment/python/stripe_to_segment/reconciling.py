@@ -14,7 +14,7 @@ from stripe_to_segment.delivery.persons import Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import profile_key, stated_by
-from stripe_to_segment.mapping.translate import event_mark, refusal, translate
+from stripe_to_segment.mapping.translate import event_dedup_key, refusal, translate
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_side.event import event_from
 
@@ -135,7 +135,7 @@ def window(bookmark: int | None, began: int, now: float) -> tuple[int, int]:
 def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> list[StripeEvent]:
     """Those of the listed events that would still tell or teach something, in the order in which they happened.
 
-    An event without calls leaves no mark in the ledger; it is known if what it teaches is.
+    An event without calls leaves no deduplication key in the ledger; it is known if what it teaches is.
     """
     read = (event for event in map(_read, listed) if event is not None)
     wanted = [event for event in read if refusal(event, settings) is None and keys_of(event).fit]
@@ -171,8 +171,8 @@ def _read(body: JsonObject) -> StripeEvent | None:
 
 def _under_way(event: StripeEvent, profile: Profile) -> bool:
     """Whether an event was delivered, or deliver has it in hand: it waits in the queue, or is a dead letter."""
-    mark = event_mark(event)
-    return mark in profile.ledger or mark in profile.claims
+    dedup_key = event_dedup_key(event)
+    return dedup_key in profile.ledger or dedup_key in profile.claims
 
 
 def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:

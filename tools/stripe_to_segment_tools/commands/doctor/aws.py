@@ -106,7 +106,7 @@ def check_queues(stack: Stack) -> Iterator[Check]:
         said += f"; the longest wait: {_duration(longest)}"
     if longest > LONG_WAIT_SECONDS and waiting + under_way:
         section = "events-wait" if (tried or 0) >= (oldest or 0) else "queue-not-worked"
-        look = f"stripe-to-segment tail {again} --since 1h --fate retry; docs/operations.md, {section}"
+        look = f"stripe-to-segment tail {again} --since 1h --outcome retry; docs/operations.md, {section}"
         yield bad("events queue", said, look)
     else:
         yield good("events queue", said)

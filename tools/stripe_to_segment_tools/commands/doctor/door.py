@@ -101,10 +101,10 @@ def _delivered(stack: Stack, log: OutcomeLog, event: str) -> Check:
     patience = PATIENCE_SECONDS + float(stack.parameters.get("BatchWindowSeconds") or 5)
     while (waited := time.monotonic() - started) < patience:
         for outcome in log.new():
-            if outcome.function == "deliver" and outcome.fate in THROUGH:
+            if outcome.function == "deliver" and outcome.outcome in THROUGH:
                 return good(name, f"worked through {waited:.0f} s later, without a call to Segment")
             if outcome.function == "deliver":
-                why = f"{outcome.fate}: {outcome.reason} {outcome.detail}".strip()
+                why = f"{outcome.outcome}: {outcome.reason} {outcome.detail}".strip()
                 return bad(name, why, "docs/operations.md, Reasons")
         time.sleep(PAUSE_SECONDS)
     look = f"stripe-to-segment tail {again} --event {event}; docs/operations.md, queue-not-worked"

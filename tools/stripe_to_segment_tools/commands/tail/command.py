@@ -13,7 +13,7 @@ from rich.text import Text
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, on_a_stack
 from stripe_to_segment_tools.access.stack import stop
 from stripe_to_segment_tools.commands.tail.function_log import FunctionLog
-from stripe_to_segment_tools.commands.tail.outcomes import FATES, Outcome, Wanted, outcome_in
+from stripe_to_segment_tools.commands.tail.outcomes import OUTCOMES, LoggedOutcome, Wanted, outcome_in
 from stripe_to_segment_tools.terminal.moments import moment
 from stripe_to_segment_tools.terminal.output import make_console, say_json, visible
 
@@ -51,7 +51,7 @@ class OutcomeLog:
             function: FunctionLog(functions, logs, stack.output(name), since, event) for function, name in names.items()
         }
 
-    def new(self) -> list[Outcome]:
+    def new(self) -> list[LoggedOutcome]:
         """Those that were not there the last time, oldest first."""
         lines = [(function, line) for function, log in self._logs.items() for line in log.new()]
         found = (outcome_in(said, at, function) for function, (at, said) in lines)
@@ -66,9 +66,11 @@ def tail_command(  # noqa: PLR0913 - a command's options
         str, typer.Option(metavar="WHEN", help="From when on: 30s, 10m, 2h, 7d, 2026-11-01 or 2026-11-01T08:30:00Z.")
     ] = "10m",
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until Ctrl-C, or end.")] = True,
-    fates: Annotated[
+    outcomes: Annotated[
         list[str] | None,
-        typer.Option("--fate", metavar="FATE", help=f"Only these: {', '.join(FATES)}.", show_default="all but queued"),
+        typer.Option(
+            "--outcome", metavar="OUTCOME", help=f"Only these: {', '.join(OUTCOMES)}.", show_default="all but queued"
+        ),
     ] = None,
     types: Annotated[
         list[str] | None, typer.Option("--type", metavar="TYPE", help="Only these event types; * stands for anything.")
@@ -78,9 +80,9 @@ def tail_command(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Show what becomes of events: one line for each try of an event, and for each request that was not taken.
 
-    Time, fate, event type, event id, then the calls it became or the reason why not. docs/operations.md explains fates
-    and reasons. The lines come from the functions' logs in CloudWatch and hold no personal data; CloudWatch is some
-    seconds behind.
+    Time, outcome, event type, event id, then the calls it became or the reason why not. docs/operations.md explains
+    outcomes and reasons. The lines come from the functions' logs in CloudWatch and hold no personal data; CloudWatch
+    is some seconds behind.
 
     Exit status: 0, also after Ctrl-C and where there is nothing; 2 if the logs cannot be read.
 
@@ -88,17 +90,17 @@ def tail_command(  # noqa: PLR0913 - a command's options
     --------
       stripe-to-segment tail --local
 
-      stripe-to-segment tail --stack stripe-to-segment --since 2h --fate dead --fate retry
+      stripe-to-segment tail --stack stripe-to-segment --since 2h --outcome dead --outcome retry
 
       stripe-to-segment tail --stack stripe-to-segment --event evt_1… --since 7d --no-follow
 
       stripe-to-segment tail --local --json --type 'invoice.*' | jq .calls
     """
-    unknown = [fate for fate in fates or () if fate not in FATES]
+    unknown = [outcome for outcome in outcomes or () if outcome not in OUTCOMES]
     if unknown:
-        stop(f"there is no fate {', '.join(unknown)}: there are {', '.join(FATES)}")
+        stop(f"there is no outcome {', '.join(unknown)}: there are {', '.join(OUTCOMES)}")
     start = moment(since, int(time.time()), "--since")
-    wanted = Wanted(frozenset(fates or ()), tuple(types or ()), event)
+    wanted = Wanted(frozenset(outcomes or ()), tuple(types or ()), event)
     show = _json_line if as_json else _Lines(make_console())
     try:
         for outcome in _outcomes(OutcomeLog(stack.find(), start, event), follow=follow):
@@ -109,7 +111,7 @@ def tail_command(  # noqa: PLR0913 - a command's options
         return
 
 
-def _outcomes(log: OutcomeLog, *, follow: bool, pause: Callable[[float], None] = time.sleep) -> Iterator[Outcome]:
+def _outcomes(log: OutcomeLog, *, follow: bool, pause: Callable[[float], None] = time.sleep) -> Iterator[LoggedOutcome]:
     yield from log.new()
     failures = 0
     while follow:
@@ -126,7 +128,7 @@ def _outcomes(log: OutcomeLog, *, follow: bool, pause: Callable[[float], None] =
         yield from found
 
 
-def _json_line(outcome: Outcome) -> None:
+def _json_line(outcome: LoggedOutcome) -> None:
     said: dict[str, Any] = asdict(outcome)
     say_json(said | {"at": outcome.at.isoformat(timespec="milliseconds")})
 
@@ -137,21 +139,21 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def __call__(self, outcome: Outcome) -> None:
-        colour = COLOURS.get(outcome.fate, FAILURE)
+    def __call__(self, outcome: LoggedOutcome) -> None:
+        colour = COLOURS.get(outcome.outcome, FAILURE)
         line = Text.assemble(
             (f"{outcome.at:%Y-%m-%dT%H:%M:%SZ} ", "bright_black"),
-            (visible(f"{outcome.fate:<9} "), colour),
+            (visible(f"{outcome.outcome:<9} "), colour),
             visible(f"{outcome.event_type or '-':<{TYPE_WIDTH}} {outcome.event_id or '-'}  "),
-            (visible(_why(outcome)), "" if outcome.fate == "delivered" else colour),
+            (visible(_why(outcome)), "" if outcome.outcome == "delivered" else colour),
         )
         line.rstrip()
         # A line stays a line, whatever the width: it is grepped as often as it is read.
         self._console.print(line, soft_wrap=True)
 
 
-def _why(outcome: Outcome) -> str:
+def _why(outcome: LoggedOutcome) -> str:
     reason = ": ".join(part for part in (outcome.reason, outcome.detail) if part)
-    tries = f"try {outcome.received}" if outcome.received > 1 or outcome.fate == "retry" else ""
-    calls = ", ".join(outcome.calls) if outcome.fate == "delivered" else ""
+    tries = f"try {outcome.received}" if outcome.received > 1 or outcome.outcome == "retry" else ""
+    calls = ", ".join(outcome.calls) if outcome.outcome == "delivered" else ""
     return "  ".join(part for part in (calls, reason, tries) if part)

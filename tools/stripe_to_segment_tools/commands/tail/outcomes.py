@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["FATES", "Outcome", "Wanted", "outcome_in"]
+__all__ = ["OUTCOMES", "LoggedOutcome", "Wanted", "outcome_in"]
 
 QUEUED, ERROR = "queued", "error"
 # Deliver's, receive's, and that of a function that stopped.
-FATES = ("delivered", "ignored", "waiting", "retry", "dead", QUEUED, "refused", "unready", ERROR)
+OUTCOMES = ("delivered", "ignored", "waiting", "retry", "dead", QUEUED, "refused", "unready", ERROR)
 FAILED = frozenset({"error", "failure", "timeout"})
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LoggedOutcome:
     """One line: no body, no header and no trait is in it, as none is in the log.
 
     Attributes
@@ -28,7 +28,7 @@ class Outcome:
         When, with time zone.
     function
         `receive` or `deliver`.
-    fate, reason, detail
+    outcome, reason, detail
         The function's own words; docs/operations.md explains them. `error` is a function that stopped.
     event_id, event_type, livemode, account
         The event's; empty or None where it could not be read.
@@ -40,7 +40,7 @@ class Outcome:
 
     at: datetime
     function: str
-    fate: str
+    outcome: str
     reason: str = ""
     detail: str = ""
     event_id: str = ""
@@ -55,28 +55,28 @@ class Outcome:
 class Wanted:
     """Which outcomes are wanted. What was queued is heard of again, so that is shown only where it is asked for."""
 
-    fates: frozenset[str] = frozenset()
+    outcomes: frozenset[str] = frozenset()
     types: tuple[str, ...] = ()
     event: str = ""
 
-    def __call__(self, outcome: Outcome) -> bool:
+    def __call__(self, outcome: LoggedOutcome) -> bool:
         """Whether this one is."""
-        fates = self.fates or {fate for fate in FATES if fate != QUEUED or self.event}
+        outcomes = self.outcomes or {outcome for outcome in OUTCOMES if outcome != QUEUED or self.event}
         typed = not self.types or any(fnmatchcase(outcome.event_type, kind) for kind in self.types)
-        return outcome.fate in fates and typed and self.event in {"", outcome.event_id}
+        return outcome.outcome in outcomes and typed and self.event in {"", outcome.event_id}
 
 
-def outcome_in(said: Mapping[str, Any], at: datetime, function: str) -> Outcome | None:
+def outcome_in(said: Mapping[str, Any], at: datetime, function: str) -> LoggedOutcome | None:
     """The outcome that a line of a function's log speaks of; None for every other line."""
-    fate = said.get("fate") or said.get("outcome")
-    if fate:
-        fate = QUEUED if fate == "queue" else str(fate)
-        # Receive says in words why it did not take an event; deliver's message only repeats the fate.
-        words = said.get("message") if function == "receive" and fate != QUEUED else said.get("detail")
-        return Outcome(
+    outcome = said.get("outcome")
+    if outcome:
+        outcome = QUEUED if outcome == "queue" else str(outcome)
+        # Receive says in words why it did not take an event; deliver's message only repeats the outcome.
+        words = said.get("message") if function == "receive" and outcome != QUEUED else said.get("detail")
+        return LoggedOutcome(
             at,
             function,
-            fate,
+            outcome,
             reason=str(said.get("reason") or ""),
             detail=str(words or ""),
             event_id=str(said.get("event_id") or ""),
@@ -88,10 +88,10 @@ def outcome_in(said: Mapping[str, Any], at: datetime, function: str) -> Outcome 
             received=int(said.get("received") or (function == "deliver")),
         )
     if "errorType" in said:
-        return Outcome(at, function, ERROR, str(said["errorType"]), str(said.get("errorMessage") or ""))
+        return LoggedOutcome(at, function, ERROR, str(said["errorType"]), str(said.get("errorMessage") or ""))
     # Lambda's own words: a function that ran out of time or memory says nothing itself.
     record = said.get("record")
     status = record.get("status") if isinstance(record, dict) else None
     if status in FAILED and said.get("type") == "platform.runtimeDone":
-        return Outcome(at, function, ERROR, str(status), str(record.get("errorType") or "") if record else "")
+        return LoggedOutcome(at, function, ERROR, str(status), str(record.get("errorType") or "") if record else "")
     return None

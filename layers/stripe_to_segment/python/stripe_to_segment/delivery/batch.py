@@ -10,11 +10,10 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.delivery.load import fits, keys_of, known_to, recall
-from stripe_to_segment.delivery.outcome import Work, judged, lessons, receipt_of
+from stripe_to_segment.delivery.outcome import Work, learnt_from, outcome_of, receipt_of
 from stripe_to_segment.delivery.persons import Persons
-from stripe_to_segment.delivery.record import Fate, Verdicts
+from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import (
     EnrichError,
     MalformedEventError,
@@ -26,7 +25,8 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
 from stripe_to_segment.mapping.lookups import lookups, what_stripe_told
 from stripe_to_segment.mapping.translate import refusal, translate
-from stripe_to_segment.segment_side.answers import Verdict
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.store import DAY, Learnt
 from stripe_to_segment.stripe_side.event import parse_event, scope_of
 
@@ -87,7 +87,7 @@ class _Batch:
     now: float
     until: int
     delivery: str = field(default_factory=lambda: os.urandom(8).hex())
-    verdicts: dict[str, Verdicts] = field(default_factory=dict)
+    outcomes: dict[str, RecordOutcome] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     claimed: list[Work] = field(default_factory=list)
 
@@ -127,8 +127,8 @@ class Delivery:
     lease: int = 0
     wait: Callable[[float], float | None] | None = None
 
-    def deliver(self, records: Iterable[Record], now: float) -> list[Verdicts]:
-        """Deliver a batch; `now` is in epoch seconds. Gives one verdict for each record, in their order."""
+    def deliver(self, records: Iterable[Record], now: float) -> list[RecordOutcome]:
+        """Deliver a batch; `now` is in epoch seconds. Gives one outcome for each record, in their order."""
         batch, work = _Batch(now, int(now) + self.lease), list[Work]()
         records = list(records)
         for record in records:
@@ -136,7 +136,7 @@ class Delivery:
             if isinstance(read, Work):
                 work.append(read)
             else:
-                batch.verdicts[record.id] = read
+                batch.outcomes[record.id] = read
         # In the order in which they are mapped and sent, identity first.
         work.sort(key=lambda one: _order(one.event, self.settings))
         conflicts = 0
@@ -145,31 +145,33 @@ class Delivery:
             conflicts += bool(again)
             if conflicts == ROUNDS:
                 for left in again:
-                    batch.verdicts[left.record.id] = Verdicts(left.record, Fate.RETRY, "contended", event=left.event)
+                    batch.outcomes[left.record.id] = RecordOutcome(
+                        left.record, Status.RETRY, Reason.CONTENDED, event=left.event
+                    )
                 again = []
             if others and not again and not self._await_turn(batch):
                 break
             work = sorted([*again, *others], key=lambda one: _order(one.event, self.settings))
         self._confirm(batch)
-        return [batch.verdicts[record.id] for record in records]
+        return [batch.outcomes[record.id] for record in records]
 
-    def _read(self, record: Record) -> Work | Verdicts:
+    def _read(self, record: Record) -> Work | RecordOutcome:
         try:
             event = parse_event(record.body)
         except ThinEventError as error:
-            return Verdicts(record, Fate.IGNORED, error.reason, str(error))
+            return RecordOutcome(record, Status.IGNORED, error.reason, str(error))
         except MalformedEventError as error:
-            return Verdicts(record, Fate.DEAD, error.reason, str(error))
+            return RecordOutcome(record, Status.DEAD, error.reason, str(error))
         refused = refusal(event, self.settings)
         if refused:
-            return Verdicts(record, Fate.IGNORED, refused, event=event)
+            return RecordOutcome(record, Status.IGNORED, refused, event=event)
         work = Work(record, event, profile_key(event))
         try:
             # All that is asked of an event before it is mapped; the event keeps the answers.
             fit, _ = keys_of(event).fit, names_user(event, self.settings)
         except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
             return _unmappable(work, error)
-        return work if fit else _dead(work, "oversize_id", OVERSIZE)
+        return work if fit else _dead(work, Reason.OVERSIZE_ID, OVERSIZE)
 
     def _await_turn(self, batch: _Batch) -> bool:
         """Give other batches time to be done with the customers they have in common; False where none is left.
@@ -194,7 +196,7 @@ class Delivery:
         try:
             memory = recall([one.event for one in work], self.store, circuits)
         except StoreUnavailableError as error:
-            batch.verdicts.update((one.record.id, _unwritten(one, error)) for one in work)
+            batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in work)
             return [], []
         work = self._readable(work, memory, batch)
         work = self._let_through(work, memory.circuits, batch)
@@ -212,8 +214,13 @@ class Delivery:
         for one in work:
             pause = waits[one.event.livemode]
             if pause is not None:
-                batch.verdicts[one.record.id] = Verdicts(
-                    one.record, Fate.RETRY, "circuit_open", wait=pause.seconds, tries=pause.tries, event=one.event
+                batch.outcomes[one.record.id] = RecordOutcome(
+                    one.record,
+                    Status.RETRY,
+                    Reason.CIRCUIT_OPEN,
+                    wait=pause.seconds,
+                    tries=pause.tries,
+                    event=one.event,
                 )
         return [one for one in work if waits[one.event.livemode] is None]
 
@@ -222,8 +229,8 @@ class Delivery:
         """Without that of customers whose records cannot be read: it waits for the release or the person that can."""
         for one in work:
             if one.key in memory.unreadable:
-                batch.verdicts[one.record.id] = Verdicts(
-                    one.record, Fate.RETRY, memory.unreadable[one.key], event=one.event
+                batch.outcomes[one.record.id] = RecordOutcome(
+                    one.record, Status.RETRY, memory.unreadable[one.key], event=one.event
                 )
         return [one for one in work if one.key not in memory.unreadable]
 
@@ -237,13 +244,13 @@ class Delivery:
         for one in work:
             profile = memory.profiles[one.key]
             # It may be our own: written, and the answer lost.
-            if profile.delivery not in {"", batch.delivery} and profile.busy_until > batch.now:
+            if profile.delivery not in {"", batch.delivery} and profile.lease_until > batch.now:
                 # The same one all the time: it may be dead, and then its customers are free when its lease is over.
                 died = one.waits_for == profile.delivery
-                rest = math.ceil(profile.busy_until - batch.now) if died else None
+                rest = math.ceil(profile.lease_until - batch.now) if died else None
                 one.waits_for = one.waits_for or profile.delivery
-                batch.verdicts[one.record.id] = Verdicts(
-                    one.record, Fate.RETRY, "under_way", wait=rest, event=one.event
+                batch.outcomes[one.record.id] = RecordOutcome(
+                    one.record, Status.RETRY, Reason.UNDER_WAY, wait=rest, event=one.event
                 )
                 others.append(one)
             else:
@@ -263,7 +270,7 @@ class Delivery:
                 [(one.event, one.stated) for one in work], memory, self.store, batch.now if self.remembers else None
             )
         except StoreUnavailableError as unavailable:
-            batch.verdicts.update((one.record.id, _unwritten(one, unavailable)) for one in work)
+            batch.outcomes.update((one.record.id, _unwritten(one, unavailable)) for one in work)
             return [], []
         learnt += self._translate(work, memory, persons, batch)
         errors: Mapping[str, Exception] = {}
@@ -275,14 +282,14 @@ class Delivery:
         for one in work:
             if one.translation is None:
                 continue
-            keys = (one.key, *(lesson.key for lesson in lessons(one.event, one.translation)))
+            keys = (one.key, *(lesson.key for lesson in learnt_from(one.event, one.translation)))
             error = next((errors[key] for key in keys if key in errors), None) if errors else None
             if error is None:
                 ready.append(one)
             elif isinstance(error, StoreConflictError):
                 again.append(one)
             else:
-                batch.verdicts[one.record.id] = _unwritten(one, error)
+                batch.outcomes[one.record.id] = _unwritten(one, error)
         return ready, again
 
     def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
@@ -324,22 +331,22 @@ class Delivery:
                     one.event, known, self.settings, enrich=self.enrich, hold_after=now - hold if hold else None
                 )
             except EnrichError as error:
-                batch.verdicts[one.record.id] = _dead(one, "enrich_failed", str(error))
+                batch.outcomes[one.record.id] = _dead(one, Reason.ENRICH_FAILED, str(error))
                 continue
             except Exception as error:  # noqa: BLE001 - one event that the mapper cannot take must not stop the others
-                batch.verdicts[one.record.id] = _unmappable(one, error)
+                batch.outcomes[one.record.id] = _unmappable(one, error)
                 continue
-            taught = lessons(one.event, translation)
+            taught = learnt_from(one.event, translation)
             if not all(fits(lesson.key) and fits(lesson.value) for lesson in taught):
-                batch.verdicts[one.record.id] = _dead(one, "oversize_id", OVERSIZE)
+                batch.outcomes[one.record.id] = _dead(one, Reason.OVERSIZE_ID, OVERSIZE)
                 continue
             one.translation = translation
             profile = translation.profile
             if translation.counted:
-                profile = profile.with_marks([translation.counted], now // DAY)
+                profile = profile.with_delivered([translation.counted], now // DAY)
             if translation.claim:
-                profile = profile.with_claim(translation.mark, translation.claim, now // DAY)
-                profile = copied(profile, delivery=batch.delivery, busy_until=batch.until)
+                profile = profile.with_claim(translation.dedup_key, translation.claim, now // DAY)
+                profile = replace(profile, delivery=batch.delivery, lease_until=batch.until)
             profile, opt_out = persons.after(one.event, known.profile, profile, memory)
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []
@@ -357,18 +364,18 @@ class Delivery:
             batch.answers.update(self._heeded(told, livemode=livemode))
         for one in work:
             if one.translation is not None:
-                batch.verdicts[one.record.id] = judged(one, one.translation, batch.answers)
+                batch.outcomes[one.record.id] = outcome_of(one, one.translation, batch.answers)
                 batch.claimed += [one] if one.translation.claim is not None else []
 
     def _confirm(self, batch: _Batch) -> None:
         """Write down what became of what was claimed. Where that fails all of it comes again, in the same words."""
         if not batch.claimed or not self.remembers:
             return
-        receipt = receipt_of(batch.claimed, batch.answers, batch.verdicts)
+        receipt = receipt_of(batch.claimed, batch.answers, batch.outcomes)
         try:
             self.store.put_receipt(batch.delivery, receipt, batch.now)
         except StoreUnavailableError as error:
-            batch.verdicts.update((one.record.id, _unwritten(one, error)) for one in batch.claimed)
+            batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in batch.claimed)
 
     def _heeded(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """The answers, once the gate knows them; with how often it was so, where they open it.
@@ -379,7 +386,7 @@ class Delivery:
         if pause is None:
             return answers
         return {
-            message: replace(answer, tries=pause.tries) if answer.verdict is Verdict.RETRY else answer
+            message: replace(answer, tries=pause.tries) if answer.meaning is Meaning.RETRY else answer
             for message, answer in answers.items()
         }
 
@@ -396,18 +403,18 @@ def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
     return calls
 
 
-def _unwritten(one: Work, error: Exception) -> Verdicts:
-    return Verdicts(one.record, Fate.RETRY, "store_unavailable", str(error), event=one.event)
+def _unwritten(one: Work, error: Exception) -> RecordOutcome:
+    return RecordOutcome(one.record, Status.RETRY, Reason.STORE_UNAVAILABLE, str(error), event=one.event)
 
 
-def _unmappable(one: Work, error: Exception) -> Verdicts:
+def _unmappable(one: Work, error: Exception) -> RecordOutcome:
     # Its text may quote the event.
-    reason = "nested_too_deep" if isinstance(error, RecursionError) else "mapper_failed"
+    reason = Reason.NESTED_TOO_DEEP if isinstance(error, RecursionError) else Reason.MAPPER_FAILED
     return _dead(one, reason, f"{type(error).__name__} while mapping")
 
 
-def _dead(one: Work, reason: str, detail: str) -> Verdicts:
-    return Verdicts(one.record, Fate.DEAD, reason, detail, event=one.event)
+def _dead(one: Work, reason: str, detail: str) -> RecordOutcome:
+    return RecordOutcome(one.record, Status.DEAD, reason, detail, event=one.event)
 
 
 def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int]:

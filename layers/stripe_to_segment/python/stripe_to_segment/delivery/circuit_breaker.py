@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.observability import count, logger
-from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Verdict
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Meaning
 from stripe_to_segment.state.circuit import FAILURES, Circuit, circuit_name
 
 if TYPE_CHECKING:
@@ -45,17 +46,17 @@ def _half_opened(circuit: Circuit, now: float, base: int) -> Circuit:
 
 def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int) -> Circuit:
     """What it is after these answers to one batch's calls; `base` is the first pause, in seconds."""
-    waits = [answer for answer in answers if answer.verdict is Verdict.RETRY]
-    told = [answer for answer in waits if answer.reason == "http_429" or answer.retry_after is not None]
+    waits = [answer for answer in answers if answer.meaning is Meaning.RETRY]
+    told = [answer for answer in waits if answer.reason == Reason.HTTP_429 or answer.retry_after is not None]
     if told:
         failures = max(circuit.failures + 1, FAILURES)
         named = max((answer.retry_after for answer in told if answer.retry_after is not None), default=None)
         # What it named is taken at its word once; told the same again and again, nobody has to ask every second.
         grown = _pause(failures, base) if named is None or circuit.tripped else 0
         return Circuit(failures, math.ceil(now) + max(named or 0, grown))
-    if any(answer.verdict in {Verdict.ACCEPTED, Verdict.REFUSED} for answer in answers):
+    if any(answer.meaning in {Meaning.ACCEPTED, Meaning.REFUSED} for answer in answers):
         return Circuit()
-    if any(answer.reason != "out_of_time" for answer in waits):
+    if any(answer.reason != Reason.OUT_OF_TIME for answer in waits):
         failures = circuit.failures + 1
         return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
     # Nothing was asked, or the write key is wrong: that says nothing of Segment, and somebody else is to probe.

@@ -1,4 +1,4 @@
-"""What becomes of one record of a batch: its verdict, what is remembered of it, what it teaches."""
+"""What becomes of one record of a batch: its outcome, what is remembered of it, what it teaches."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.record import Fate, Verdicts
+from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.mapping.identity import SILENT, profile_key
-from stripe_to_segment.mapping.translate import Outcome
-from stripe_to_segment.segment_side.answers import Verdict
+from stripe_to_segment.mapping.translate import EventOutcome
+from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.profile import Receipt
 from stripe_to_segment.state.store import Learnt
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Work", "judged", "lessons", "receipt_of"]
+__all__ = ["Work", "learnt_from", "outcome_of", "receipt_of"]
 
 
 @dataclass(slots=True)
@@ -46,42 +46,42 @@ class Work:
     def tries(self) -> int:
         """How often it was tried to tell what its event tells, this time included."""
         told = self.translation
-        earlier = None if told is None else told.profile.claims.get(told.mark)
+        earlier = None if told is None else told.profile.claims.get(told.dedup_key)
         return 1 if earlier is None else earlier.tries + 2
 
 
-def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -> Verdicts:
-    """The verdict on a record whose event was mapped, from the answers to its calls."""
-    told = Verdicts(
+def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer]) -> RecordOutcome:
+    """The outcome on a record whose event was mapped, from the answers to its calls."""
+    told = RecordOutcome(
         one.record,
-        Fate.DELIVERED,
+        Status.DELIVERED,
         translation.reason or "",
         event=one.event,
         calls=tuple(str(call.body.get("event", call.body["type"])) for call in one.calls),
-        rung=translation.rung,
+        identity_source=translation.identity_source,
         unknown=translation.unknown,
         reference_refused=one.reference_refused,
     )
-    if translation.outcome is Outcome.HELD:
-        return replace(told, fate=Fate.WAITING)
-    if translation.outcome is Outcome.IGNORED:
-        return replace(told, fate=Fate.IGNORED)
+    if translation.outcome is EventOutcome.HELD:
+        return replace(told, status=Status.WAITING)
+    if translation.outcome is EventOutcome.IGNORED:
+        return replace(told, status=Status.IGNORED)
     # All of its calls, also those that another record of this batch carries.
     given = [answers[call.message_id] for call in translation.calls]
-    if all(answer.verdict is Verdict.ACCEPTED for answer in given):
+    if all(answer.meaning is Meaning.ACCEPTED for answer in given):
         return told
-    for verdict, fate in (
-        # Waiting first: a call that may still arrive must not be buried with one that never will.
-        (Verdict.MISCONFIGURED, Fate.RETRY),
-        (Verdict.RETRY, Fate.RETRY),
-        (Verdict.REFUSED, Fate.DEAD),
-        (Verdict.UNWANTED, Fate.IGNORED),
+    for outcome, status in (
+        # Waiting first: a call that may still arrive must not be dead_lettered with one that never will.
+        (Meaning.MISCONFIGURED, Status.RETRY),
+        (Meaning.RETRY, Status.RETRY),
+        (Meaning.REFUSED, Status.DEAD),
+        (Meaning.UNWANTED, Status.IGNORED),
     ):
-        found = next((answer for answer in given if answer.verdict is verdict), None)
+        found = next((answer for answer in given if answer.meaning is outcome), None)
         if found is not None:
             return replace(
                 told,
-                fate=fate,
+                status=status,
                 reason=found.reason,
                 detail=found.detail,
                 wait=found.retry_after,
@@ -90,7 +90,7 @@ def judged(one: Work, translation: Translation, answers: Mapping[str, Answer]) -
     return told
 
 
-def lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
+def learnt_from(event: StripeEvent, translation: Translation) -> list[Learnt]:
     """What its event teaches about orders and products."""
     scope = event.scope
     return [
@@ -105,17 +105,19 @@ def lessons(event: StripeEvent, translation: Translation) -> list[Learnt]:
     ]
 
 
-def receipt_of(claimed: Iterable[Work], answers: Mapping[str, Answer], verdicts: Mapping[str, Verdicts]) -> Receipt:
+def receipt_of(
+    claimed: Iterable[Work], answers: Mapping[str, Answer], outcomes: Mapping[str, RecordOutcome]
+) -> Receipt:
     """What became of the calls of these records. Two of them may be copies of one event, with different calls left."""
     arrived: set[str] = set()
-    fates: dict[str, set[Fate]] = defaultdict(set)
+    statuses: dict[str, set[Status]] = defaultdict(set)
     for one in claimed:
         if one.translation is not None:
-            taken = [call for call in one.translation.calls if answers[call.message_id].verdict is Verdict.ACCEPTED]
-            arrived.update(call.mark for call in taken if call.body["type"] == "track")
-            fates[one.translation.mark].add(verdicts[one.record.id].fate)
+            taken = [call for call in one.translation.calls if answers[call.message_id].meaning is Meaning.ACCEPTED]
+            arrived.update(call.dedup_key for call in taken if call.body["type"] == "track")
+            statuses[one.translation.dedup_key].add(outcomes[one.record.id].status)
     return Receipt(
-        frozenset(arrived | {mark for mark, found in fates.items() if found == {Fate.DELIVERED}}),
-        frozenset(mark for mark, found in fates.items() if found == {Fate.DEAD}),
-        frozenset(mark for mark, found in fates.items() if found == {Fate.IGNORED}),
+        frozenset(arrived | {dedup_key for dedup_key, found in statuses.items() if found == {Status.DELIVERED}}),
+        frozenset(dedup_key for dedup_key, found in statuses.items() if found == {Status.DEAD}),
+        frozenset(dedup_key for dedup_key, found in statuses.items() if found == {Status.IGNORED}),
     )

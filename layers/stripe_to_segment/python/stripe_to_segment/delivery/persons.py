@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.mapping.identity import profile_key, with_person
 from stripe_to_segment.state.person import Person, heard, person_key
 from stripe_to_segment.state.store import OPT_OUT, Learnt
@@ -81,7 +80,7 @@ class Persons:
         key = person_key(event, profile.user_id, self.settings)
         person = self.known.get(key, Person(opted_out=before.opted_out))
         if (key, profile.key) in self.ties:
-            profile = copied(profile, tied=True, shared=len(person.records) > 1)
+            profile = replace(profile, tied=True, shared=len(person.records) > 1)
         as_of = profile.told.get("opted_out")
         # Said by this event or, by the customer, before anybody knew who it is. Who moves on takes nothing along.
         said = as_of is not None and (before.user_id is None or as_of != before.told.get("opted_out"))
@@ -123,7 +122,7 @@ class Persons:
             for record, version in store.share(key, records, now).items():
                 if record in memory.profiles:
                     self.records[key].add(record)
-                    memory.profiles[record] = copied(memory.profiles[record], shared=True, version=version)
+                    memory.profiles[record] = replace(memory.profiles[record], shared=True, version=version)
 
     def _tell(self, person: str, memory: Memory) -> None:
         for record in self.records.get(person, ()):

@@ -13,7 +13,7 @@ from stripe_to_segment.observability import count, logger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stripe_to_segment.delivery.record import Verdicts
+    from stripe_to_segment.delivery.record import RecordOutcome
 
 __all__ = ["Queues", "records_of"]
 
@@ -44,7 +44,7 @@ class Queues:
     events_url: str
     dead_letter_url: str
 
-    def postpone(self, delays: Mapping[str, int]) -> None:
+    def change_visibility(self, delays: Mapping[str, int]) -> None:
         """Hide records, by receipt handle, for so many seconds; where that fails the queue's own timeout holds."""
         for entries in batched(delays.items(), ENTRIES, strict=False):
             request = [
@@ -59,33 +59,33 @@ class Queues:
             if answer.get("Failed"):
                 logger.warning("visibility not changed", extra={"records": len(answer["Failed"])})
 
-    def bury(self, verdicts: Iterable[Verdicts]) -> set[str]:
+    def dead_letter(self, outcomes: Iterable[RecordOutcome]) -> set[str]:
         """Put records into the dead-letter queue with the reason on them; gives the ids of those that are there."""
-        buried: set[str] = set()
-        for verdict in verdicts:
+        dead_lettered: set[str] = set()
+        for outcome in outcomes:
             try:
                 self.client.send_message(
                     QueueUrl=self.dead_letter_url,
-                    MessageBody=verdict.record.body,
-                    MessageAttributes=dict(_attributes(verdict)),
+                    MessageBody=outcome.record.body,
+                    MessageAttributes=dict(_attributes(outcome)),
                 )
             except Exception as error:  # noqa: BLE001 - it stays in the events queue and is tried again
-                logger.error("not dead-lettered", extra={"reason": code_of(error), "message_id": verdict.record.id})
+                logger.error("not dead-lettered", extra={"reason": code_of(error), "message_id": outcome.record.id})
                 count("DeadLetterFailed")
             else:
-                buried.add(verdict.record.id)
-        return buried
+                dead_lettered.add(outcome.record.id)
+        return dead_lettered
 
 
-def _attributes(verdict: Verdicts) -> Iterator[tuple[str, dict[str, str]]]:
-    event = verdict.event
+def _attributes(outcome: RecordOutcome) -> Iterator[tuple[str, dict[str, str]]]:
+    event = outcome.event
     values = {
-        "reason": verdict.reason,
-        "detail": verdict.detail,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
         "event_id": event and event.id,
         "event_type": event and event.type,
         "account": event and event.account,
-        "source_message_id": verdict.record.id,
+        "source_message_id": outcome.record.id,
     }
     for name, value in values.items():
         if value:

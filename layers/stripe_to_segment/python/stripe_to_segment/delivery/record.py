@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Fate", "Record", "Verdicts"]
+__all__ = ["Record", "RecordOutcome", "Status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Record:
     handle: str = ""
 
 
-class Fate(StrEnum):
+class Status(StrEnum):
     """What becomes of a record."""
 
     DELIVERED = "delivered"
@@ -37,21 +37,21 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """A record's fate with its reason; `wait` is in seconds where the reason asks for a time of its own.
+class RecordOutcome:
+    """A record's status with its reason; `wait` is in seconds where the reason asks for a time of its own.
 
     `unknown` names the numbers that the payload left open. `reference_refused` says that a client reference did not
     count. `tries` says how often that was tried what it waits for, None where nobody knows.
     """
 
     record: Record
-    fate: Fate
+    status: Status
     reason: str = ""
     detail: str = ""
     wait: int | None = None
     tries: int | None = None
     event: StripeEvent | None = None
     calls: tuple[str, ...] = ()
-    rung: str | None = None
+    identity_source: str | None = None
     unknown: tuple[str, ...] = ()
     reference_refused: bool = False

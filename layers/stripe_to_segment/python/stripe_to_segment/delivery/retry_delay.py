@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.record import Fate
+from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_to_segment.delivery.record import Verdicts
+    from stripe_to_segment.delivery.record import RecordOutcome
     from stripe_to_segment.settings import Settings
 
 __all__ = ["CAP_SECONDS", "GIVE_UP_SECONDS", "delay", "given_up"]
@@ -35,39 +36,39 @@ def _span(tries: int, base: int, cap: int) -> int:
     return min(cap, base << min(max(tries, 1) - 1, 12))
 
 
-def given_up(verdict: Verdicts, now: float) -> Verdicts:
+def given_up(outcome: RecordOutcome, now: float) -> RecordOutcome:
     """A dead letter in place of what waits, where the queue would soon let go of it without a word.
 
     The reason is why it was not delivered to the end; the letter is kept for another fourteen days.
     """
-    queued_at = verdict.record.queued_at
-    waits = verdict.fate in {Fate.RETRY, Fate.WAITING}
+    queued_at = outcome.record.queued_at
+    waits = outcome.status in {Status.RETRY, Status.WAITING}
     if not waits or not queued_at or now - queued_at < GIVE_UP_SECONDS:
-        return verdict
+        return outcome
     days = int((now - queued_at) // 86_400)
-    return replace(verdict, fate=Fate.DEAD, detail=f"not delivered in {days} days. {verdict.detail}".strip())
+    return replace(outcome, status=Status.DEAD, detail=f"not delivered in {days} days. {outcome.detail}".strip())
 
 
-def delay(verdict: Verdicts, settings: Settings, now: float, draw: Callable[[], float]) -> int:
+def delay(outcome: RecordOutcome, settings: Settings, now: float, draw: Callable[[], float]) -> int:
     """Seconds until this record should be seen again; `now` is in epoch seconds.
 
     Nothing here depends on how often the record was received: waiting for an identity or for another batch counts as a
     receive, and is no failure.
     """
-    queued_at = verdict.record.queued_at
+    queued_at = outcome.record.queued_at
     age = max(0, int(now - queued_at)) if queued_at else 0
-    if verdict.fate is Fate.WAITING:
+    if outcome.status is Status.WAITING:
         # Each look costs a receive, so the looks grow rarer.
         return max(1, min(max(HOLD_SECONDS, age), settings.identity_hold_seconds, CAP_SECONDS))
-    if verdict.reason == "under_way":
-        return min(CAP_SECONDS, (verdict.wait or 0) + max(1, round(TURN_SECONDS * draw())))
+    if outcome.reason == Reason.UNDER_WAY:
+        return min(CAP_SECONDS, (outcome.wait or 0) + max(1, round(TURN_SECONDS * draw())))
     base, cap = settings.retry_base_seconds, settings.retry_cap_seconds
-    if verdict.tries is None:
+    if outcome.tries is None:
         # Nobody counted. Waiting as long again as it has waited doubles the pauses, too.
         span = min(cap, max(base, age))
-    elif verdict.reason == "circuit_open":
-        span = max(_span(verdict.tries, base, cap), min(cap, age, BACKLOG_SECONDS))
+    elif outcome.reason == Reason.CIRCUIT_OPEN:
+        span = max(_span(outcome.tries, base, cap), min(cap, age, BACKLOG_SECONDS))
     else:
-        span = _span(verdict.tries, base, cap)
+        span = _span(outcome.tries, base, cap)
     # Everybody told to wait the same time must not come back in the same second, nor for ever every few seconds.
-    return min(CAP_SECONDS, (verdict.wait or 0) + max(1, round(span * draw())))
+    return min(CAP_SECONDS, (outcome.wait or 0) + max(1, round(span * draw())))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.key_shapes import write_key_flaw
 from stripe_to_segment.observability import count, logger
-from stripe_to_segment.segment_side.answers import Answer, Verdict
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.segment_side.client import SegmentClient
 
 if TYPE_CHECKING:
@@ -40,15 +41,17 @@ def sender(
             if write_key_flaw(keys.write_key(livemode=livemode)) and secret.refresh():
                 keys = secret.get()
         except ConfigurationError as error:
-            return _all(calls, Answer(Verdict.MISCONFIGURED, "bad_secret", str(error)))
+            return _all(calls, Answer(Meaning.MISCONFIGURED, Reason.BAD_SECRET, str(error)))
         key = keys.write_key(livemode=livemode)
         if flaw := key and write_key_flaw(key):
-            return _all(calls, Answer(Verdict.MISCONFIGURED, "bad_write_key", f"{KEY_FIELD[livemode]} {FLAWS[flaw]}"))
+            return _all(
+                calls, Answer(Meaning.MISCONFIGURED, Reason.BAD_WRITE_KEY, f"{KEY_FIELD[livemode]} {FLAWS[flaw]}")
+            )
         if key:
             return SegmentClient(session, settings.segment_endpoint, key).send(calls, seconds_left)
         if not livemode and keys.segment_write_key:
             # A live stack that names no source for test events does not want them.
-            return _all(calls, Answer(Verdict.UNWANTED, "no_test_write_key", "segment_test_write_key is empty"))
+            return _all(calls, Answer(Meaning.UNWANTED, Reason.NO_TEST_WRITE_KEY, "segment_test_write_key is empty"))
         return _without_key(calls, livemode=livemode)
 
     return _log if settings.delivery_mode == "log" else send
@@ -58,7 +61,7 @@ def _without_key(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answe
     name = KEY_FIELD[livemode]
     logger.error(f"{name} is empty in the KeysSecret: events wait until it is set", extra={"calls": len(calls)})
     count("WriteKeyMissing")
-    return _all(calls, Answer(Verdict.MISCONFIGURED, "no_write_key", f"{name} is empty in the KeysSecret"))
+    return _all(calls, Answer(Meaning.MISCONFIGURED, Reason.NO_WRITE_KEY, f"{name} is empty in the KeysSecret"))
 
 
 def _log(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
@@ -66,7 +69,7 @@ def _log(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         body = call.body
         fields = {"call": body["type"], "message_id": call.message_id, "livemode": livemode}
         logger.info("not sent: DELIVERY_MODE is log", extra={**fields, "event_name": body.get("event")})
-    return _all(calls, Answer(Verdict.ACCEPTED))
+    return _all(calls, Answer(Meaning.ACCEPTED))
 
 
 def _all(calls: Sequence[Call], answer: Answer) -> Mapping[str, Answer]:

@@ -46,7 +46,7 @@ class Composer:
         return self._stateful("identify", {"traits": wire(traits)}, anonymous_id)
 
     def join(self, anonymous_id: str) -> dict[str, Any]:
-        """An identify for the one purpose of joining a stranger's history to the user."""
+        """An identify that only joins the history under the fallback id to the user."""
         traits = {"stripe_customer_id": self._event.customer} if self._event.customer else {}
         return self._stateful("identify", {"traits": traits}, anonymous_id)
 
@@ -91,7 +91,12 @@ class Composer:
 
     def _context(self) -> dict[str, Any]:
         event = self._event
-        stripe = {"event_id": event.id, "event_type": event.type, "account": event.account, "identity": self._who.rung}
+        stripe = {
+            "event_id": event.id,
+            "event_type": event.type,
+            "account": event.account,
+            "identity": self._who.identity_source,
+        }
         context: dict[str, Any] = {
             "library": LIBRARY,
             # A server's event: it must not move the user's last-seen time.

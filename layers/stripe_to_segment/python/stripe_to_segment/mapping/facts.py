@@ -36,9 +36,9 @@ class Fact[E: Event = Event]:
         return self.event.event_name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Known:
-    """What is known beside the event. No slots: see `copied`.
+    """What is known beside the event.
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
     key allows it: the Customer, and a Checkout Session's line items. `stated` is what the event says of the person,

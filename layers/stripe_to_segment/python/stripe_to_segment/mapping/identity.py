@@ -12,11 +12,10 @@ So a reference, which may come from a visitor, never outranks what the merchant'
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.mapping.references import user_of
 from stripe_to_segment.stripe_side.checkout import consents_of, made_by_payment_link
 from stripe_to_segment.stripe_side.customer import email_of
@@ -36,9 +35,10 @@ __all__ = [
     "SILENT",
     "WHOLE_CUSTOMER",
     "Identity",
-    "Rung",
+    "IdentitySource",
     "Stated",
     "email_digest",
+    "fallback_anonymous_id",
     "names_user",
     "own_id",
     "owner_key",
@@ -46,12 +46,11 @@ __all__ = [
     "reference_refused",
     "resolve",
     "stated_by",
-    "stranger_id",
     "with_person",
 ]
 
 
-class Rung(StrEnum):
+class IdentitySource(StrEnum):
     """Which source named the user."""
 
     METADATA = "metadata"
@@ -69,7 +68,7 @@ class Stated:
     """
 
     user_id: str | None = None
-    rung: Rung = Rung.UNKNOWN
+    identity_source: IdentitySource = IdentitySource.UNKNOWN
     anonymous_id: str | None = None
     group_id: str | None = None
     opted_out: bool | None = None
@@ -88,7 +87,7 @@ class Identity:
 
     user_id: str | None
     anonymous_id: str | None
-    rung: Rung
+    identity_source: IdentitySource
 
 
 def owner_key(scope: str, owner: str) -> str:
@@ -106,7 +105,7 @@ def profile_key(event: StripeEvent) -> str:
     return owner_key(event.scope, owner)
 
 
-def stranger_id(event: StripeEvent) -> str:
+def fallback_anonymous_id(event: StripeEvent) -> str:
     """The anonymousId of an unknown user: the Stripe customer's id, or the session's (or payment's) of a guest."""
     return event.customer or text(event.object.get("id")) or event.id
 
@@ -140,17 +139,17 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
     `customer` is the Customer read from the Stripe API; its metadata is the last place of all.
     """
     places = _places(event)
-    user_id, rung = _first(places, settings.user_id_keys), Rung.METADATA
+    user_id, identity_source = _first(places, settings.user_id_keys), IdentitySource.METADATA
     if customer is not None:
         places = [*places, metadata_of(customer)]
         if user_id is None:
-            user_id, rung = _first(places[-1:], settings.user_id_keys), Rung.CUSTOMER_API
+            user_id, identity_source = _first(places[-1:], settings.user_id_keys), IdentitySource.CUSTOMER_API
     if user_id is None:
-        user_id, rung = _client_reference(event, settings), Rung.CLIENT_REFERENCE
+        user_id, identity_source = _client_reference(event, settings), IdentitySource.CLIENT_REFERENCE
     opted = _first(places, ("analytics_opt_out",))
     return Stated(
         user_id=user_id,
-        rung=rung if user_id else Rung.UNKNOWN,
+        identity_source=identity_source if user_id else IdentitySource.UNKNOWN,
         anonymous_id=_first(places, settings.anonymous_id_keys),
         group_id=_first(places, settings.group_id_keys),
         opted_out=None if opted is None else _says_yes(opted),
@@ -180,7 +179,9 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     changes: dict[str, Any] = {}
     if stated.user_id is not None and _outranks(stated, profile, created):
         newest["user_id"] = stated.user_id
-        changes["named_by"] = str(Rung.CLIENT_REFERENCE) if stated.rung is Rung.CLIENT_REFERENCE else ""
+        changes["named_by"] = (
+            str(IdentitySource.CLIENT_REFERENCE) if stated.identity_source is IdentitySource.CLIENT_REFERENCE else ""
+        )
         if stated.user_id != profile.user_id:
             changes |= {"tied": False, "shared": False}
     if stated.consent:
@@ -191,41 +192,43 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     if stated.customer_read:
         changes["customer_read"] = True
     told = {name: max(created, profile.told.get(name, 0)) for name in newest}
-    return copied(profile, **newest, **changes, told={**profile.told, **told})
+    return replace(profile, **newest, **changes, told={**profile.told, **told})
 
 
 def _outranks(stated: Stated, profile: Profile, created: int) -> bool:
     """Whether what the event says of the user counts more than what is remembered: metadata first, then the newer."""
-    by_reference, known_by_reference = stated.rung is Rung.CLIENT_REFERENCE, bool(profile.named_by)
+    by_reference, known_by_reference = stated.identity_source is IdentitySource.CLIENT_REFERENCE, bool(profile.named_by)
     if profile.user_id is not None and by_reference is not known_by_reference:
         return known_by_reference
     return created >= profile.told.get("user_id", 0)
 
 
-def resolve(stated: Stated, profile: Profile, stranger: str, event: StripeEvent, settings: Settings) -> Identity | None:
+def resolve(
+    stated: Stated, profile: Profile, fallback_id: str, event: StripeEvent, settings: Settings
+) -> Identity | None:
     """The ids to send under, or None where the user is unknown and the policy is to skip.
 
-    `profile` is the record after the event. Never a random id: an unknown user is the same stranger each time.
+    `profile` is the record after the event. Never a random id: an unknown user is the same fallback id each time.
     """
     anonymous_id = stated.anonymous_id or profile.anonymous_id
     # A reference that is outranked by what metadata said before names nobody.
-    outranked = stated.rung is Rung.CLIENT_REFERENCE and not profile.named_by
-    user_id, rung = (None, Rung.UNKNOWN) if outranked else (stated.user_id, stated.rung)
+    outranked = stated.identity_source is IdentitySource.CLIENT_REFERENCE and not profile.named_by
+    user_id, identity_source = (None, IdentitySource.UNKNOWN) if outranked else (stated.user_id, stated.identity_source)
     if not user_id and profile.user_id:
-        user_id, rung = profile.user_id, Rung.REMEMBERED
+        user_id, identity_source = profile.user_id, IdentitySource.REMEMBERED
     if not user_id:
         match settings.unknown_user_policy:
             case "skip":
                 return None
             case "customer_id":
-                user_id = stranger
+                user_id = fallback_id
             case _:
-                anonymous_id = anonymous_id or stranger
+                anonymous_id = anonymous_id or fallback_id
 
     def own(identifier: str | None) -> str | None:
         return identifier and own_id(identifier, event, settings)
 
-    return Identity(own(user_id), own(anonymous_id), rung)
+    return Identity(own(user_id), own(anonymous_id), identity_source)
 
 
 def email_digest(address: str) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.mapping import checkout, invoices, refunds
 from stripe_to_segment.mapping.subscriptions.records import better_known, record_of
 from stripe_to_segment.stripe_side import charge as read_charge
@@ -113,7 +112,7 @@ def product(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """When the customer was created; an update changes a trait only where it names one."""
     stated = integer(event.object.get("created"))
-    profile = copied(
+    profile = replace(
         known.profile,
         customer_created=known.profile.customer_created if stated is None else stated,
         deleted=known.profile.deleted or event.type == "customer.deleted",

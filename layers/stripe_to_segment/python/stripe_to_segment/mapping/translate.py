@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.compose import Composer, finished
 from stripe_to_segment.mapping.gaps import gaps
-from stripe_to_segment.mapping.identity import Rung, own_id, resolve, stranger_id, with_person
+from stripe_to_segment.mapping.identity import IdentitySource, fallback_anonymous_id, own_id, resolve, with_person
 from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.traits import shown_digest
-from stripe_to_segment.segment_side.calls import call_from, identifier, mark_of
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.segment_side.calls import call_from, dedup_key_of, identifier
 from stripe_to_segment.state.profile import Claim
 from stripe_to_segment.stripe_side.fields import dig, text
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Outcome", "Translation", "event_mark", "refusal", "translate"]
+__all__ = ["EventOutcome", "Translation", "event_dedup_key", "refusal", "translate"]
 
 
-class Outcome(StrEnum):
+class EventOutcome(StrEnum):
     """What became of an event."""
 
     MAPPED = "mapped"
@@ -45,18 +45,18 @@ class Translation:
     """The calls of one event, and what is known after it.
 
     `calls` leaves out what the ledger says was delivered. The profile takes them for done, which is why `claim` is
-    written down with it. The event's own `mark` joins the ledger once all of them are delivered; `counted`, the mark of
-    its payment, joins it with the profile. `unknown` names the numbers that the payload left open.
+    written down with it. The event's own `dedup_key` joins the ledger once all of them are delivered; `counted`, that
+    of its payment, joins it with the profile. `unknown` names the numbers that the payload left open.
     """
 
-    outcome: Outcome
+    outcome: EventOutcome
     profile: Profile
-    mark: str
+    dedup_key: str
     reason: str | None = None
     calls: tuple[Call, ...] = ()
     counted: str | None = None
     claim: Claim | None = None
-    rung: Rung | None = None
+    identity_source: IdentitySource | None = None
     unknown: tuple[str, ...] = ()
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
@@ -73,10 +73,10 @@ def refusal(event: StripeEvent, settings: Settings) -> str | None:
     return None
 
 
-def event_mark(event: StripeEvent) -> str:
-    """The ledger's mark for an event delivered as a whole."""
+def event_dedup_key(event: StripeEvent) -> str:
+    """The ledger's deduplication key for an event delivered as a whole."""
     about = text(event.object.get("id")) or ""
-    return mark_of(identifier(event.scope, event.id, event.type, str(event.created), about))
+    return dedup_key_of(identifier(event.scope, event.id, event.type, str(event.created), about))
 
 
 def translate(
@@ -103,32 +103,43 @@ def translate(
     EnrichError
         where `enrich` fails on one of the calls.
     """
-    row, mark = CATALOG[event.type], event_mark(event)
-    if mark in known.profile.ledger:
-        return Translation(Outcome.IGNORED, known.profile, mark, "already delivered")
-    stated, claim = known.stated, known.profile.claims.get(mark, Claim())
+    row, dedup_key = CATALOG[event.type], event_dedup_key(event)
+    if dedup_key in known.profile.ledger:
+        return Translation(EventOutcome.IGNORED, known.profile, dedup_key, Reason.ALREADY_DELIVERED)
+    stated, claim = known.stated, known.profile.claims.get(dedup_key, Claim())
     facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
     if claim.tracks:
         # All that it teaches was written down with them.
         lesson = Lesson(known.profile)
     else:
         person = with_person(known.profile, stated, event.created)
-        lesson = row.learns(event, known if person is known.profile else copied(known, profile=person), row.rank)
+        lesson = row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
     profile, counted = _with_payment(event, lesson)
-    stranger = own_id(profile.stranger or stranger_id(event), event, settings)
-    who = resolve(stated, profile, stranger, event, settings)
-    rung = Rung.UNKNOWN if who is None else who.rung
+    fallback_id = own_id(profile.fallback_id or fallback_anonymous_id(event), event, settings)
+    who = resolve(stated, profile, fallback_id, event, settings)
+    identity_source = IdentitySource.UNKNOWN if who is None else who.identity_source
     learnt = partial(
-        Translation, mark=mark, counted=counted, rung=rung, orders=lesson.orders, product_names=lesson.product_names
+        Translation,
+        dedup_key=dedup_key,
+        counted=counted,
+        identity_source=identity_source,
+        orders=lesson.orders,
+        product_names=lesson.product_names,
     )
 
     if profile.opted_out:
-        return learnt(Outcome.IGNORED, profile, reason="analytics_opt_out")
+        return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
     may_wait = hold_after is not None and event.created > hold_after and not claim.tracks
-    if may_wait and rung is Rung.UNKNOWN and _may_be_named_later(event):
-        return Translation(Outcome.HELD, known.profile, mark, "waiting for the user's identity", rung=rung)
+    if may_wait and identity_source is IdentitySource.UNKNOWN and _may_be_named_later(event):
+        return Translation(
+            EventOutcome.HELD,
+            known.profile,
+            dedup_key,
+            Reason.WAITING_FOR_IDENTITY,
+            identity_source=identity_source,
+        )
     if who is None:
-        return learnt(Outcome.IGNORED, profile, reason="unknown user; UNKNOWN_USER_POLICY is skip")
+        return learnt(EventOutcome.IGNORED, profile, reason=Reason.UNKNOWN_USER)
 
     digest = None if row.identify is Identify.NEVER else shown_digest(profile)
     changed = lesson.changed or profile.shown not in {None, digest}
@@ -136,7 +147,7 @@ def translate(
     plan = _IdentifyPlan(
         who,
         profile,
-        stranger,
+        fallback_id,
         shows=digest if shows else None,
         groups=profile.group_id != known.profile.group_id or claim.groups,
     )
@@ -146,9 +157,9 @@ def translate(
     calls = tuple(_in_words_said_before(finished(bodies, event, enrich), known.profile))
     if not claim.given_up:
         calls += tuple(map(call_from, claim.tracks.values()))
-    fresh = tuple(call for call in calls if call.mark not in known.profile.ledger)
+    fresh = tuple(call for call in calls if call.dedup_key not in known.profile.ledger)
     return learnt(
-        Outcome.MAPPED,
+        EventOutcome.MAPPED,
         plan.after() if calls else profile,
         calls=fresh,
         claim=plan.claim(fresh) if fresh else None,
@@ -160,20 +171,20 @@ def translate(
 def _in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Call]:
     """A fact that another event has told, and nobody knows to have arrived, is told in that one's words."""
     said = {
-        mark: encoded
+        dedup_key: encoded
         for claim in profile.claims.values()
         if not claim.given_up
-        for mark, encoded in claim.tracks.items()
+        for dedup_key, encoded in claim.tracks.items()
     }
     for call in calls:
-        yield call_from(said[call.mark]) if said and call.mark in said else call
+        yield call_from(said[call.dedup_key]) if said and call.dedup_key in said else call
 
 
 def _with_the_change_said_before(bodies: Iterable[dict[str, Any]], claim: Claim) -> Iterator[dict[str, Any]]:
     """The record has gone on from what the event said of the mrr, so that stays; all the rest is said anew."""
     for body in bodies:
         properties = {name: value for name, value in body.get("properties", {}).items() if name != "mrr_change"}
-        said = claim.tracks.get(mark_of(body["messageId"]))
+        said = claim.tracks.get(dedup_key_of(body["messageId"]))
         change = dig(call_from(said).body, "properties", "mrr_change") if said else None
         if change is not None:
             properties["mrr_change"] = change
@@ -184,7 +195,7 @@ def _bodies(event: StripeEvent, plan: _IdentifyPlan, facts: list[Fact], settings
     """The calls in the order in which they should arrive: who it is, what it belongs to, what happened."""
     profile, composer = plan.profile, Composer(event, plan.who, plan.profile, settings)
     if plan.joins_apart:
-        yield composer.join(plan.stranger)
+        yield composer.join(plan.fallback_id)
     if plan.shows:
         yield composer.identify(plan.anonymous_id)
     if profile.group_id and (plan.groups or (plan.shows and event.type.startswith("customer.subscription."))):
@@ -196,7 +207,7 @@ def _bodies(event: StripeEvent, plan: _IdentifyPlan, facts: list[Fact], settings
 
 @dataclass(frozen=True, slots=True)
 class _IdentifyPlan:
-    """How this event joins the stranger's history to the user, once for each customer.
+    """How this event joins the history under the fallback id to the user, once for each customer.
 
     `shows` is the digest of the traits that its identify shows, None where it has none; `groups` says that the user
     came into another group.
@@ -204,13 +215,13 @@ class _IdentifyPlan:
 
     who: Identity
     profile: Profile
-    stranger: str
+    fallback_id: str
     shows: str | None
     groups: bool
 
     @property
     def _known(self) -> bool:
-        return self.who.rung is not Rung.UNKNOWN
+        return self.who.identity_source is not IdentitySource.UNKNOWN
 
     @property
     def _to_join(self) -> bool:
@@ -219,13 +230,13 @@ class _IdentifyPlan:
     @property
     def joins_apart(self) -> bool:
         """Whether joining takes an identify of its own: history exists, and the event's own identify cannot do it."""
-        history = self.profile.stranger is not None
-        return self._to_join and history and (not self.shows or self.who.anonymous_id not in {None, self.stranger})
+        history = self.profile.fallback_id is not None
+        return self._to_join and history and (not self.shows or self.who.anonymous_id not in {None, self.fallback_id})
 
     @property
     def anonymous_id(self) -> str | None:
-        """The anonymousId of the event's own identify: the browser's, else the stranger's until it is joined."""
-        return self.who.anonymous_id or (self.stranger if self._to_join else None)
+        """The anonymousId of the event's own identify: the browser's, else the fallback id until it is joined."""
+        return self.who.anonymous_id or (self.fallback_id if self._to_join else None)
 
     @property
     def joins(self) -> bool:
@@ -234,7 +245,7 @@ class _IdentifyPlan:
 
     def claim(self, calls: Iterable[Call]) -> Claim:
         """What these calls of the event tell."""
-        tracks = {call.mark: call.encoded.decode() for call in calls if call.body["type"] == "track"}
+        tracks = {call.dedup_key: call.encoded.decode() for call in calls if call.body["type"] == "track"}
         return Claim(tracks, self.shows is not None, self.joins, self.groups)
 
     def after(self) -> Profile:
@@ -242,17 +253,17 @@ class _IdentifyPlan:
         changes: dict[str, Any] = {"shown": self.shows} if self.shows else {}
         if self.joins:
             changes["joined"] = True
-        if not self._known and self.stranger in {self.who.anonymous_id, self.who.user_id}:
-            changes["stranger"] = self.stranger
-        return copied(self.profile, **changes) if changes else self.profile
+        if not self._known and self.fallback_id in {self.who.anonymous_id, self.who.user_id}:
+            changes["fallback_id"] = self.fallback_id
+        return replace(self.profile, **changes) if changes else self.profile
 
 
 def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, str | None]:
-    """The record with the event's payment, and its mark: counted once in however many events it is stated."""
+    """The record with the event's payment, counted once however many events state it, and its deduplication key."""
     if lesson.payment is None:
         return lesson.profile, None
     key, currency, minor = lesson.payment
-    counted = mark_of(identifier(event.scope, "counted", key))
+    counted = dedup_key_of(identifier(event.scope, "counted", key))
     if counted in lesson.profile.ledger:
         return lesson.profile, counted
     return lesson.profile.with_payment(currency, minor), counted
@@ -266,4 +277,4 @@ def _may_be_named_later(event: StripeEvent) -> bool:
 def _why_nothing(calls: tuple[Call, ...], fresh: tuple[Call, ...]) -> str | None:
     if fresh:
         return None
-    return "already delivered" if calls else "nothing to tell: no fact and no trait changed"
+    return Reason.ALREADY_DELIVERED if calls else Reason.NOTHING_TO_TELL

@@ -11,10 +11,12 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.reasons import Reason, http_reason
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["Answer", "Verdict", "classify", "retry_after_seconds"]
+__all__ = ["Answer", "Meaning", "classify", "retry_after_seconds"]
 
 # Segment's own libraries retry these: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#errors
 # 421 and 425 are about the connection, and ask for another try:
@@ -54,7 +56,7 @@ RETRY_AFTER_CAP = 300
 SERVER_ERROR = 500
 
 
-class Verdict(StrEnum):
+class Meaning(StrEnum):
     """What to do with the calls of a request."""
 
     ACCEPTED = "accepted"
@@ -66,24 +68,24 @@ class Verdict(StrEnum):
 
 # What such a code means where the status is 200: an outage or a setting. The others are about the event.
 MEANING = {
-    "rate_limited": Verdict.RETRY,
-    "producer_error": Verdict.RETRY,
-    "quota_exceeded": Verdict.MISCONFIGURED,
-    "no_destinations": Verdict.MISCONFIGURED,
-    "source_disabled": Verdict.MISCONFIGURED,
-    "source_not_found": Verdict.MISCONFIGURED,
+    "rate_limited": Meaning.RETRY,
+    "producer_error": Meaning.RETRY,
+    "quota_exceeded": Meaning.MISCONFIGURED,
+    "no_destinations": Meaning.MISCONFIGURED,
+    "source_disabled": Meaning.MISCONFIGURED,
+    "source_not_found": Meaning.MISCONFIGURED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, when to come again (seconds), and why: a code in `reason`, and what more is known in `detail`.
+    """A meaning, when to come again (seconds), and why: a code in `reason`, and what more is known in `detail`.
 
     `tries` says how often in a row anybody was told such, where that is known. `named` has the calls of which the
     endpoint says something else, by messageId.
     """
 
-    verdict: Verdict
+    meaning: Meaning
     reason: str = ""
     detail: str = ""
     retry_after: int | None = None
@@ -103,12 +105,14 @@ def classify(
     wait, known = retry_after_seconds(retry_after, now), _known(body)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx range
         # Following it would hand the write key to whoever is named there.
-        return Answer(Verdict.MISCONFIGURED, f"http_{status}", "a redirect; SEGMENT_ENDPOINT must be the final address")
+        return Answer(
+            Meaning.MISCONFIGURED, http_reason(status), "a redirect; SEGMENT_ENDPOINT must be the final address"
+        )
     if status in SETTINGS:
-        return Answer(Verdict.MISCONFIGURED, f"http_{status}", known or SETTINGS[status], wait)
+        return Answer(Meaning.MISCONFIGURED, http_reason(status), known or SETTINGS[status], wait)
     if status in RETRYABLE or (status >= SERVER_ERROR and status not in PERMANENT_5XX):
-        return Answer(Verdict.RETRY, f"http_{status}", known, wait)
-    return Answer(Verdict.REFUSED, f"http_{status}", known)
+        return Answer(Meaning.RETRY, http_reason(status), known, wait)
+    return Answer(Meaning.REFUSED, http_reason(status), known)
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> int | None:
@@ -134,24 +138,24 @@ def _of_success(body: bytes, message_ids: Collection[str]) -> Answer:
     server's, as a captive portal's. An error without a word of success is none.
     """
     if body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
-        return Answer(Verdict.MISCONFIGURED, "html_answer", PAGE)
+        return Answer(Meaning.MISCONFIGURED, Reason.HTML_ANSWER, PAGE)
     answer = _json(body)
     if not isinstance(answer, dict):
-        return Answer(Verdict.ACCEPTED)
+        return Answer(Meaning.ACCEPTED)
     if answer.get("success") is False or answer.get("ok") is False:
         named = _named(answer.get("errors"))
         whole = bool(named) and named.keys() <= {*message_ids}
-        return Answer(Verdict.ACCEPTED, named=named) if whole else _not_ok(_known(body))
+        return Answer(Meaning.ACCEPTED, named=named) if whole else _not_ok(_known(body))
     succeeded = answer.get("success") is True or answer.get("ok") is True
     if not succeeded and (answer.get("error") or answer.get("errors")):
-        return Answer(Verdict.MISCONFIGURED, "error_answer", _known(body) or ERROR)
-    return Answer(Verdict.ACCEPTED)
+        return Answer(Meaning.MISCONFIGURED, Reason.ERROR_ANSWER, _known(body) or ERROR)
+    return Answer(Meaning.ACCEPTED)
 
 
 def _not_ok(code: str) -> Answer:
     if code in MEANING:
-        return Answer(MEANING[code], "error_answer", code)
-    return Answer(Verdict.REFUSED, "not_ok", code or NOT_OK)
+        return Answer(MEANING[code], Reason.ERROR_ANSWER, code)
+    return Answer(Meaning.REFUSED, Reason.NOT_OK, code or NOT_OK)
 
 
 def _named(errors: object) -> dict[str, Answer]:

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["MAX_CALL_BYTES", "Call", "call_from", "encode", "fitting", "identifier", "mark_of", "message_id", "wire"]
+__all__ = [
+    "MAX_CALL_BYTES",
+    "Call",
+    "call_from",
+    "dedup_key_of",
+    "encode",
+    "fitting",
+    "identifier",
+    "message_id",
+    "wire",
+]
 
 # Any fixed value serves; changing it would send every fact of the last 24 hours twice.
 NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11").bytes
@@ -39,9 +49,9 @@ class Call:
         return str(self.body["messageId"])
 
     @property
-    def mark(self) -> str:
+    def dedup_key(self) -> str:
         """The ledger's short form of the messageId."""
-        return mark_of(self.message_id)
+        return dedup_key_of(self.message_id)
 
 
 def call_from(encoded: str) -> Call:
@@ -67,7 +77,7 @@ def message_id(source: str, scope: str, kind: str, fact: str) -> str:
     return identifier(source, scope, kind, fact)
 
 
-def mark_of(identifier_text: str) -> str:
+def dedup_key_of(identifier_text: str) -> str:
     """64 of a UUID's 122 bits, in hex: within one customer's record no two ever meet."""
     return identifier_text.replace("-", "")[:MARK_LENGTH]
 

@@ -11,7 +11,8 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 from stripe_to_segment import __version__
-from stripe_to_segment.segment_side.answers import Answer, Verdict, classify
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.segment_side.answers import Answer, Meaning, classify
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ READ_SECONDS = 10.0
 LEAST_SECONDS = 3.0
 MAX_ANSWER_BYTES = 1_048_576
 
-OUT_OF_TIME = Answer(Verdict.RETRY, "out_of_time", "the function's time ran out before this call was sent")
-ENDLESS = Answer(Verdict.RETRY, "no_answer", f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-BROKEN_OFF = Answer(Verdict.RETRY, "no_answer", "the answer breaks off in its head")
-BAD_KEY = Answer(Verdict.MISCONFIGURED, "bad_write_key", "the write key holds characters that no write key has")
+OUT_OF_TIME = Answer(Meaning.RETRY, Reason.OUT_OF_TIME, "the function's time ran out before this call was sent")
+ENDLESS = Answer(Meaning.RETRY, Reason.NO_ANSWER, f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+BROKEN_OFF = Answer(Meaning.RETRY, Reason.NO_ANSWER, "the answer breaks off in its head")
+BAD_KEY = Answer(Meaning.MISCONFIGURED, Reason.BAD_WRITE_KEY, "the write key holds characters that no write key has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class SegmentClient:
         for call in calls:
             if len(call.encoded) > MAX_CALL_BYTES:
                 size = f"{len(call.encoded)} bytes; Segment takes {MAX_CALL_BYTES}"
-                answers[call.message_id] = Answer(Verdict.REFUSED, "too_large", size)
+                answers[call.message_id] = Answer(Meaning.REFUSED, Reason.TOO_LARGE, size)
             else:
                 fitting.append(call)
         waiting = [*batches(fitting)]
@@ -78,7 +79,7 @@ class SegmentClient:
         while waiting:
             batch = waiting.pop()
             answer = self._post(batch, seconds_left())
-            if answer.verdict is Verdict.REFUSED and len(batch) > 1:
+            if answer.meaning is Meaning.REFUSED and len(batch) > 1:
                 middle = len(batch) // 2
                 waiting += [batch[middle:], batch[:middle]]
                 continue
@@ -115,7 +116,7 @@ class SegmentClient:
                 return self._exchange(body, ids, limit, now)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way, these calls wait and the rest goes on
             # The error's text may hold the address with credentials in it; its kind is enough.
-            return Answer(Verdict.RETRY, "no_answer", type(error).__name__)
+            return Answer(Meaning.RETRY, Reason.NO_ANSWER, type(error).__name__)
 
     def _exchange(self, body: bytes, ids: Collection[str], limit: float, now: datetime) -> Answer:
         with self.session.post(
@@ -143,7 +144,7 @@ class SegmentClient:
 
 def _asks_to_stop(answer: Answer) -> bool:
     """Whether what is left would be answered alike."""
-    return answer.verdict is Verdict.MISCONFIGURED or answer.reason == "http_429"
+    return answer.meaning is Meaning.MISCONFIGURED or answer.reason == Reason.HTTP_429
 
 
 def _was_cut(error: requests.ConnectionError) -> bool:

@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import UnreadableRecordError
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.packing import (
-    MARK_WIDTH,
+    DEDUP_KEY_WIDTH,
     compressed,
     decompressed,
+    packed_dedup_keys,
     packed_ledger,
-    packed_marks,
+    unpacked_dedup_keys,
     unpacked_ledger,
-    unpacked_marks,
 )
 from stripe_to_segment.state.person import Person
 from stripe_to_segment.state.profile import LEDGER_DAYS, UNSURE, Claim, Profile, Receipt, SubscriptionRecord
@@ -50,6 +51,9 @@ __all__ = [
 # Raised by a release whose records an older one would misread, so that the older one, deployed again, waits. Fields
 # that an older release may leave out need no new format.
 FORMAT = 1
+# Fields that are written under the name they had first, so that older releases find them.
+WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until"}
+READ_AS = {written: name for name, written in WRITTEN_AS.items()}
 # Refunds and disputes arrive months later; a year and a month covers a yearly plan.
 KEEP_DAYS = 400
 # DynamoDB takes 409,600 an item, the attributes' names included.
@@ -122,16 +126,16 @@ def receipt_item(delivery: str, receipt: Receipt, now: float) -> dict[str, Any]:
     """What became of a delivery."""
     return {
         "pk": {"S": pk("receipt", delivery)},
-        "arrived": {"B": packed_marks(receipt.arrived)},
-        "given_up": {"B": packed_marks(receipt.given_up)},
-        "unwanted": {"B": packed_marks(receipt.unwanted)},
+        "arrived": {"B": packed_dedup_keys(receipt.arrived)},
+        "given_up": {"B": packed_dedup_keys(receipt.given_up)},
+        "unwanted": {"B": packed_dedup_keys(receipt.unwanted)},
         "expires_at": expiry(now, LEDGER_DAYS),
     }
 
 
 def receipt_from(item: Mapping[str, Any]) -> Receipt:
     """What became of a delivery."""
-    return Receipt(**{name: unpacked_marks(item[name]["B"]) for name in ("arrived", "given_up", "unwanted")})
+    return Receipt(**{name: unpacked_dedup_keys(item[name]["B"]) for name in ("arrived", "given_up", "unwanted")})
 
 
 def person_from(item: Mapping[str, Any]) -> tuple[str, Person]:
@@ -161,8 +165,8 @@ def circuit_item(circuit: Circuit) -> dict[str, Any]:
 def profile_item(profile: Profile, now: float) -> dict[str, Any]:
     """A customer's record, as it will be in its next version."""
     record = _written(profile)
-    # The newest marks come first, and hundreds of subscriptions leave less room for the oldest.
-    ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // MARK_WIDTH * MARK_WIDTH]
+    # The newest deduplication keys come first, and hundreds of subscriptions leave less room for the oldest.
+    ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // DEDUP_KEY_WIDTH * DEDUP_KEY_WIDTH]
     item: dict[str, Any] = {
         "pk": {"S": pk("profile", profile.key)},
         "format": {"N": str(FORMAT)},
@@ -184,12 +188,14 @@ def _written(profile: Profile) -> bytes:
 
     Where there is no room for all claims the newest are kept; an event without one is told anew, as if it had none.
     """
-    record = _without_blanks(asdict(profile))
+    record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(profile)).items()}
     for name in ("key", "version", "ledger", "shared"):
         record.pop(name, None)
     claims = record.pop("claims", {})
     while True:
-        known = {mark: _without_blanks(claim | {"tracks": [*claim["tracks"]]}) for mark, claim in claims.items()}
+        known = {
+            dedup_key: _without_blanks(claim | {"tracks": [*claim["tracks"]]}) for dedup_key, claim in claims.items()
+        }
         calls = [call for claim in claims.values() for call in claim["tracks"].values()]
         written = compressed([json.dumps(record | {"claims": known}, separators=(",", ":")), *calls])
         if len(written) <= RECORD_BYTES or not claims:
@@ -215,9 +221,9 @@ def profile_from(key: str, item: Mapping[str, Any]) -> Profile:
         profile = None if newer else _profile_from(key, item)
     except Exception:  # noqa: BLE001 - whatever is wrong with it
         # Not chained: the error's text may quote the record.
-        raise UnreadableRecordError("broken_record") from None
+        raise UnreadableRecordError(Reason.BROKEN_RECORD) from None
     if profile is None:
-        raise UnreadableRecordError("newer_record")
+        raise UnreadableRecordError(Reason.NEWER_RECORD)
     return profile
 
 
@@ -228,12 +234,12 @@ def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
         return Profile(key, shared=shared, version=version)
     written = item["record"]
     head, *calls = decompressed(written["B"]) if "B" in written else [written["S"]]
-    record = json.loads(head)
+    record = {READ_AS.get(name, name): value for name, value in json.loads(head).items()}
     subscriptions = {key: _subscription_from(values) for key, values in record.pop("subscriptions", {}).items()}
     told, claims = iter(calls), {}
-    for mark, values in record.pop("claims", {}).items():
+    for dedup_key, values in record.pop("claims", {}).items():
         known = _of(Claim, values)
-        claims[mark] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
+        claims[dedup_key] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
     return Profile(
         **{
             **_of(Profile, record),

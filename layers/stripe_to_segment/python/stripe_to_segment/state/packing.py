@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
-    "MARK_WIDTH",
+    "DEDUP_KEY_WIDTH",
     "compressed",
     "decompressed",
+    "packed_dedup_keys",
     "packed_ledger",
-    "packed_marks",
+    "unpacked_dedup_keys",
     "unpacked_ledger",
-    "unpacked_marks",
 ]
 
-MARK_BYTES, DAY_BYTES = 8, 2
-MARK_WIDTH = MARK_BYTES + DAY_BYTES
+DEDUP_KEY_BYTES, DAY_BYTES = 8, 2
+DEDUP_KEY_WIDTH = DEDUP_KEY_BYTES + DAY_BYTES
 
 # What records say over and over; compression starts from it. It must never change: records that were written with it
 # could not be read any more. https://docs.python.org/3/library/zlib.html#zlib.compressobj
@@ -64,24 +64,26 @@ def decompressed(packed: bytes) -> list[str]:
     return zlib.decompressobj(zdict=WORDS).decompress(packed).decode().split("\n")
 
 
-def packed_marks(marks: Iterable[str]) -> bytes:
-    """Eight bytes a mark."""
-    return b"".join(map(bytes.fromhex, sorted(marks)))
+def packed_dedup_keys(dedup_keys: Iterable[str]) -> bytes:
+    """Eight bytes a deduplication key."""
+    return b"".join(map(bytes.fromhex, sorted(dedup_keys)))
 
 
-def unpacked_marks(packed: bytes) -> frozenset[str]:
-    """The marks again."""
-    return frozenset(packed[start : start + MARK_BYTES].hex() for start in range(0, len(packed), MARK_BYTES))
+def unpacked_dedup_keys(packed: bytes) -> frozenset[str]:
+    """The deduplication keys again."""
+    return frozenset(packed[start : start + DEDUP_KEY_BYTES].hex() for start in range(0, len(packed), DEDUP_KEY_BYTES))
 
 
 def packed_ledger(ledger: Mapping[str, int]) -> bytes:
-    """Ten bytes a mark, so that a month of one customer's facts fits the first kilobyte DynamoDB charges for."""
-    return b"".join(bytes.fromhex(mark) + day.to_bytes(DAY_BYTES) for mark, day in ledger.items())
+    """Ten bytes a key, so that a month of one customer's facts fits the first kilobyte DynamoDB charges for."""
+    return b"".join(bytes.fromhex(dedup_key) + day.to_bytes(DAY_BYTES) for dedup_key, day in ledger.items())
 
 
 def unpacked_ledger(packed: bytes) -> dict[str, int]:
-    """The marks again, each with its day."""
+    """The deduplication keys again, each with its day."""
     return {
-        packed[start : start + MARK_BYTES].hex(): int.from_bytes(packed[start + MARK_BYTES : start + MARK_WIDTH])
-        for start in range(0, len(packed), MARK_WIDTH)
+        packed[start : start + DEDUP_KEY_BYTES].hex(): int.from_bytes(
+            packed[start + DEDUP_KEY_BYTES : start + DEDUP_KEY_WIDTH]
+        )
+        for start in range(0, len(packed), DEDUP_KEY_WIDTH)
     }

@@ -6,10 +6,9 @@ https://docs.stripe.com/payments/checkout/guest-customers
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.stripe_side.event import scope_of
 
 if TYPE_CHECKING:
@@ -58,4 +57,4 @@ def heard(profile: Profile, person: Person) -> Profile:
     told = profile.told.get("opted_out")
     if person.opted_out is None or (told is not None and told >= person.as_of):
         return profile
-    return copied(profile, opted_out=person.opted_out, told={**profile.told, "opted_out": person.as_of})
+    return replace(profile, opted_out=person.opted_out, told={**profile.told, "opted_out": person.as_of})

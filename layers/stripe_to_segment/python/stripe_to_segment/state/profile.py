@@ -6,8 +6,6 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.copying import copied
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -16,7 +14,7 @@ __all__ = ["LEDGER_DAYS", "UNSURE", "Claim", "Profile", "Receipt", "Subscription
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
 # So many are kept at most, the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
-# A mark has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
+# A deduplication key has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
 LEDGER_MARKS, SUBSCRIPTIONS = 30_000, 900
 
 # When an event was created, and its rank within that second: created < updated < deleted.
@@ -88,10 +86,11 @@ class SubscriptionRecord:
 class Claim:
     """What one event tells, written down before it is told: who has to tell it again tells it in the same words.
 
-    `tracks` holds its track calls, encoded, by their marks. What it shows beside them (`shows` an identify with the
-    traits, `joins` one that joins a stranger's history, `groups` a group) is made anew, for it shows what is true by
-    then. `day` is that of the first attempt. `given_up` says that Segment refused it: told again, it is told in new
-    words, but for the mrr_change, which went by the record of that time. `tries` counts the attempts before this one.
+    `tracks` holds its track calls, encoded, by their deduplication keys. What it shows beside them (`shows` an identify
+    with the traits, `joins` one that joins the history under the fallback id, `groups` a group) is made anew, for it
+    shows what is true by then. `day` is that of the first attempt. `given_up` says that Segment refused it: told again,
+    it is told in new words, but for the mrr_change, which went by the record of that time. `tries` counts the attempts
+    before this one.
     """
 
     tracks: Mapping[str, str] = field(default_factory=dict)
@@ -105,27 +104,27 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one delivery, by marks: tracks and events that arrived, events given up, and unwanted."""
+    """What became of one delivery, by deduplication key: tracks and events that arrived, events given up, unwanted."""
 
     arrived: frozenset[str] = frozenset()
     given_up: frozenset[str] = frozenset()
     unwanted: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """The record of one customer (or one guest's payment), within one account and mode. No slots: see `copied`.
+    """The record of one customer (or one guest's payment), within one account and mode.
 
     `named_by` is client_reference_id where nothing better has named the user, else empty. `customer_read` says that
     the Customer's own metadata has been seen, `email` is the short digest of its last address. `tied` says that the
     user's person knows this record, `shared` that the person has others too. `told` says as of which epoch second the
-    ids, the opt-out and the consent are true. `stranger` is the anonymousId under which calls went out before the user
-    was known; `joined` says that an identify has tied it to the user; `shown` is the digest of the traits last
+    ids, the opt-out and the consent are true. `fallback_id` is the anonymousId under which calls went out before the
+    user was known; `joined` says that an identify has tied it to the user; `shown` is the digest of the traits last
     delivered, or UNSURE. `paid` sums what was collected less refunds, in minor units by lower-case currency. `ledger`
-    holds the marks of what was delivered or counted, with the day on which that happened. `claims` holds, by its mark,
-    what each event tells that is not known to have arrived. The newest claims are those of `delivery`, which is over
-    once it has a receipt, and without one at the epoch second `busy_until`. `version` is the store's, for its
-    conditional write.
+    holds the deduplication keys of what was delivered or counted, with the day on which that happened. `claims` holds,
+    by its event's deduplication key, what is told and not known to have arrived. The newest claims are those of
+    `delivery`, which is over once it has a receipt, and without one when its lease is, at the epoch second
+    `lease_until`. `version` is the store's, for its conditional write.
     """
 
     key: str
@@ -141,7 +140,7 @@ class Profile:
     shared: bool = False
     told: Mapping[str, int] = field(default_factory=dict)
     customer_created: int | None = None
-    stranger: str | None = None
+    fallback_id: str | None = None
     joined: bool = False
     shown: str | None = None
     deleted: bool = False
@@ -150,7 +149,7 @@ class Profile:
     ledger: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     delivery: str = ""
-    busy_until: int = 0
+    lease_until: int = 0
     version: int = 0
 
     def with_subscription(self, subscription_id: str, record: SubscriptionRecord) -> Profile:
@@ -158,20 +157,20 @@ class Profile:
         known = self.subscriptions.get(subscription_id)
         if known is not None and known.newer_than(record):
             return self
-        return copied(self, subscriptions={**self.subscriptions, subscription_id: record})
+        return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
 
     def with_payment(self, currency: str, minor: int) -> Profile:
         """With a payment (or, negative, a refund) added to what the customer paid."""
-        return copied(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
+        return replace(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
 
-    def with_marks(self, marks: Iterable[str], day: int) -> Profile:
-        """With marks set in the ledger on a day; a mark already set keeps its first day."""
-        new = dict.fromkeys(marks, day)
-        return copied(self, ledger={**new, **self.ledger}) if new else self
+    def with_delivered(self, dedup_keys: Iterable[str], day: int) -> Profile:
+        """With deduplication keys set in the ledger on a day; a deduplication key already set keeps its first day."""
+        new = dict.fromkeys(dedup_keys, day)
+        return replace(self, ledger={**new, **self.ledger}) if new else self
 
-    def with_claim(self, mark: str, claim: Claim, day: int) -> Profile:
+    def with_claim(self, dedup_key: str, claim: Claim, day: int) -> Profile:
         """With what an event tells; the tracks of an earlier attempt stay as they were."""
-        known = self.claims.get(mark, Claim(tries=-1))
+        known = self.claims.get(dedup_key, Claim(tries=-1))
         told = replace(
             claim if known.given_up or not known.tracks else known,
             shows=known.shows or claim.shows,
@@ -180,7 +179,7 @@ class Profile:
             day=known.day or day,
             tries=known.tries + 1,
         )
-        return copied(self, claims={**self.claims, mark: told})
+        return replace(self, claims={**self.claims, dedup_key: told})
 
     def settled(self, receipt: Receipt | None) -> Profile:
         """As it is known to be once the newest delivery's receipt was looked for; None where there is none.
@@ -193,19 +192,21 @@ class Profile:
         over = received.arrived | received.unwanted
         new = {
             each: claim.day
-            for mark, claim in self.claims.items()
-            for each in (mark, *claim.tracks)
+            for dedup_key, claim in self.claims.items()
+            for each in (dedup_key, *claim.tracks)
             if each in received.arrived
         }
-        doubtful = [claim for mark, claim in self.claims.items() if mark not in received.arrived]
-        return copied(
+        doubtful = [claim for dedup_key, claim in self.claims.items() if dedup_key not in received.arrived]
+        return replace(
             self,
             ledger={**new, **self.ledger},
             # What an event showed is made anew in any case.
             claims={
-                mark: replace(claim, shows=False, joins=False, given_up=claim.given_up or mark in received.given_up)
-                for mark, claim in self.claims.items()
-                if mark not in over
+                dedup_key: replace(
+                    claim, shows=False, joins=False, given_up=claim.given_up or dedup_key in received.given_up
+                )
+                for dedup_key, claim in self.claims.items()
+                if dedup_key not in over
             },
             shown=UNSURE if any(claim.shows for claim in doubtful) else self.shown,
             joined=self.joined and not any(claim.joins for claim in doubtful),
@@ -217,10 +218,10 @@ class Profile:
         oldest = today - LEDGER_DAYS
         changes: dict[str, Any] = {}
         if len(self.ledger) > LEDGER_MARKS or min(self.ledger.values(), default=today) < oldest:
-            kept = {mark: day for mark, day in self.ledger.items() if day >= oldest}
+            kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
             changes["ledger"] = _most(kept, LEDGER_MARKS, int)
         if any(claim.day < oldest for claim in self.claims.values()):
-            changes["claims"] = {mark: claim for mark, claim in self.claims.items() if claim.day >= oldest}
+            changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
         if not all(one.live for one in self.subscriptions.values()):
             remembered = {
                 key: record
@@ -228,7 +229,7 @@ class Profile:
                 if record.live or record.as_of[0] // 86_400 >= oldest
             }
             changes["subscriptions"] = _most(remembered, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
-        return copied(self, **changes) if changes else self
+        return replace(self, **changes) if changes else self
 
     @property
     def live(self) -> list[SubscriptionRecord]:

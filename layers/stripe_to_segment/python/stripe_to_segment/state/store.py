@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from stripe_to_segment.copying import copied
 from stripe_to_segment.errors import StoreConflictError
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.person import MOST_RECORDS, Person
@@ -136,7 +135,7 @@ class MemoryStore:
                 errors[profile.key] = StoreConflictError(profile.key)
             else:
                 kept = profile.pruned(int(now) // DAY)
-                self.profiles[profile.key] = copied(kept, version=profile.version + 1)
+                self.profiles[profile.key] = replace(kept, version=profile.version + 1)
         for fact in learnt:
             if fact.kind == OPT_OUT:
                 self._learn_opt_out(fact)
@@ -188,7 +187,7 @@ class MemoryStore:
         """Mark records as sharing their person, those not written yet too; gives their new versions."""
         for key in records:
             profile = self.profiles.get(key, Profile(key))
-            self.profiles[key] = copied(profile, shared=True, version=profile.version + 1)
+            self.profiles[key] = replace(profile, shared=True, version=profile.version + 1)
         known = self.known_persons[person]
         self.known_persons[person] = replace(known, marked=known.marked | {*records})
         return {key: self.profiles[key].version for key in records}

@@ -9,6 +9,7 @@ from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from stripe_to_segment.errors import MalformedEventError, ThinEventError
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
 
 if TYPE_CHECKING:
@@ -96,12 +97,12 @@ def parse_event(raw: str | bytes) -> StripeEvent:
         # Decoded here: the decoder would also take UTF-16, which the queue would not.
         data = decoded(raw if isinstance(raw, str) else raw.decode())
     except UnicodeDecodeError:
-        raise MalformedEventError("not_utf8", "the body is not UTF-8") from None
+        raise MalformedEventError(Reason.NOT_UTF8, "the body is not UTF-8") from None
     except RecursionError:
-        raise MalformedEventError("nested_too_deep", "the body is nested too deep") from None
+        raise MalformedEventError(Reason.NESTED_TOO_DEEP, "the body is nested too deep") from None
     except ValueError:
         # Not chained: the decoder's error carries the whole document, which may hold personal data.
-        raise MalformedEventError("not_json", "the body is not JSON") from None
+        raise MalformedEventError(Reason.NOT_JSON, "the body is not JSON") from None
     return event_from(data)
 
 
@@ -118,7 +119,7 @@ def decoded(document: str) -> Any:
 def event_from(data: object) -> StripeEvent:
     """The event in an already decoded JSON value; raises as `parse_event` does."""
     if not isinstance(data, dict):
-        raise MalformedEventError("not_an_event", "the body is JSON but no Stripe event: not an object")
+        raise MalformedEventError(Reason.NOT_AN_EVENT, "the body is JSON but no Stripe event: not an object")
     if data.get("object") == "v2.core.event":
         raise ThinEventError(text(data.get("id")), text(data.get("type")))
     body: Any = hash_of(data.get("data")).get("object")
@@ -133,7 +134,7 @@ def event_from(data: object) -> StripeEvent:
     }
     missing = [name for name, value in required.items() if value is None]
     if missing:
-        raise MalformedEventError("not_an_event", f"the body is no Stripe event: no usable {', '.join(missing)}")
+        raise MalformedEventError(Reason.NOT_AN_EVENT, f"the body is no Stripe event: no usable {', '.join(missing)}")
     return StripeEvent(
         id=data["id"],
         type=data["type"],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stripe import SignatureVerificationError, WebhookSignature
 
 from stripe_to_segment.errors import SignatureRefusedError
+from stripe_to_segment.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,33 +40,33 @@ def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) 
         in every other case, whatever is in header or body.
     """
     if not header:
-        raise SignatureRefusedError("missing", "no Stripe-Signature header")
+        raise SignatureRefusedError(Reason.MISSING, "no Stripe-Signature header")
     signed_at = _timestamp(header)
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise SignatureRefusedError("wrong", "the signature matches no active signing secret") from None
+        raise SignatureRefusedError(Reason.WRONG, "the signature matches no active signing secret") from None
     # Every secret is tried, so that the time this takes does not tell which of them signed.
     signers = frozenset([secret for secret in secrets if _signed_with(secret, text, header)])
     if not signers:
-        raise SignatureRefusedError("wrong", "the signature matches no active signing secret")
+        raise SignatureRefusedError(Reason.WRONG, "the signature matches no active signing secret")
     # Only now, so that an answer about time says nothing to somebody who cannot sign.
     if signed_at < now - TOLERANCE_SECONDS:
-        raise SignatureRefusedError("stale", f"signed more than {TOLERANCE_SECONDS} seconds ago")
+        raise SignatureRefusedError(Reason.STALE, f"signed more than {TOLERANCE_SECONDS} seconds ago")
     if signed_at > now + TOLERANCE_SECONDS:
-        raise SignatureRefusedError("future", f"signed more than {TOLERANCE_SECONDS} seconds ahead")
+        raise SignatureRefusedError(Reason.FUTURE, f"signed more than {TOLERANCE_SECONDS} seconds ahead")
     return signers
 
 
 def _timestamp(header: str) -> int:
     fields = [field.split("=", 2) for field in header.split(",")]
     if not header.isascii() or not any(field[0] == "v1" and len(field) > 1 for field in fields):
-        raise SignatureRefusedError("malformed", "the Stripe-Signature header has no v1 signature")
+        raise SignatureRefusedError(Reason.MALFORMED, "the Stripe-Signature header has no v1 signature")
     try:
         # The first, as the stripe package takes it.
         return next(int(field[1]) for field in fields if field[0] == "t")
     except (StopIteration, ValueError, IndexError):
-        raise SignatureRefusedError("malformed", "the Stripe-Signature header has no timestamp") from None
+        raise SignatureRefusedError(Reason.MALFORMED, "the Stripe-Signature header has no timestamp") from None
 
 
 def _signed_with(secret: str, text: str, header: str) -> bool:

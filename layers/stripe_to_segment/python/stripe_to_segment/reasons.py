@@ -1,0 +1,67 @@
+"""Every reason that a log line, an answer to Stripe or a dead letter may give; docs/operations.md says what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Reason", "http_reason"]
+
+
+class Reason(StrEnum):
+    """Why a request was not taken, or an event was not delivered. An endpoint's other statuses are `http_<status>`."""
+
+    # At the door: the signature
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    WRONG = "wrong"
+    WRONG_MODE = "wrong_mode"
+    STALE = "stale"
+    FUTURE = "future"
+    # At the door: this stack
+    NO_SECRET = "no_secret"
+    UNUSABLE_SECRET = "unusable_secret"
+    QUEUE_REFUSED = "queue_refused"
+    NOT_WANTED = "not_wanted"
+    # What came is no event that can be mapped
+    NOT_BASE64 = "not_base64"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    NOT_AN_EVENT = "not_an_event"
+    NESTED_TOO_DEEP = "nested_too_deep"
+    OVERSIZE_ID = "oversize_id"
+    THIN_EVENT = "thin_event"
+    MAPPER_FAILED = "mapper_failed"
+    ENRICH_FAILED = "enrich_failed"
+    TOO_LARGE = "too_large"
+    # What the endpoint answered
+    NOT_OK = "not_ok"
+    HTML_ANSWER = "html_answer"
+    ERROR_ANSWER = "error_answer"
+    NO_ANSWER = "no_answer"
+    HTTP_401 = "http_401"
+    HTTP_403 = "http_403"
+    HTTP_429 = "http_429"
+    # Not sent: a key, the time, others
+    BAD_SECRET = "bad_secret"
+    NO_WRITE_KEY = "no_write_key"
+    BAD_WRITE_KEY = "bad_write_key"
+    NO_TEST_WRITE_KEY = "no_test_write_key"
+    OUT_OF_TIME = "out_of_time"
+    CIRCUIT_OPEN = "circuit_open"
+    UNDER_WAY = "under_way"
+    # The StateTable
+    STORE_UNAVAILABLE = "store_unavailable"
+    CONTENDED = "contended"
+    NEWER_RECORD = "newer_record"
+    BROKEN_RECORD = "broken_record"
+    # Nothing to send, as it should be
+    ALREADY_DELIVERED = "already delivered"
+    NOTHING_TO_TELL = "nothing to tell: no fact and no trait changed"
+    WAITING_FOR_IDENTITY = "waiting for the user's identity"
+    OPTED_OUT = "analytics_opt_out"
+    UNKNOWN_USER = "unknown user; UNKNOWN_USER_POLICY is skip"
+
+
+def http_reason(status: int) -> str:
+    """The reason of an answer whose status says it all."""
+    return f"http_{status}"
