@@ -9,22 +9,22 @@ from stripe_to_segment.errors import EnrichError
 from stripe_to_segment.mapping.identity import own_id
 from stripe_to_segment.mapping.tracking import EVENTS
 from stripe_to_segment.mapping.traits import group_traits, user_traits
-from stripe_to_segment.segment_side.calls import encode, fitting, message_id, wire
-from stripe_to_segment.stripe_side.fields import iso_time
+from stripe_to_segment.segment_side.calls import call_from, dedup_key_of, encode, fitting, message_id, wire
+from stripe_to_segment.stripe_side.fields import dig, iso_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from stripe_to_segment.mapping.facts import Fact
-    from stripe_to_segment.mapping.identity import Identity
+    from stripe_to_segment.mapping.identify import IdentifyPlan
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.profile import Claim, Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
     type Enrich = Callable[[dict[str, Any], dict[str, Any]], object]
 
-__all__ = ["Composer", "finished"]
+__all__ = ["Composer", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
 
 LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 
@@ -32,13 +32,28 @@ LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 class Composer:
     """Makes the calls of one event, all under the same ids, time and context."""
 
-    def __init__(self, event: StripeEvent, who: Identity, profile: Profile, settings: Settings) -> None:
+    def __init__(self, event: StripeEvent, plan: IdentifyPlan, settings: Settings) -> None:
         self._event = event
-        self._who = who
-        self._profile = profile
+        self._plan = plan
+        self._who = plan.who
+        self._profile = plan.profile
         self._settings = settings
         # Without one (an event that tells no time at all) Segment takes the time of arrival.
         self._timestamp = iso_time(event.created) if event.created else None
+
+    def bodies(self, facts: Iterable[Fact]) -> Iterator[dict[str, Any]]:
+        """The calls in the order in which they should arrive: who it is, what it belongs to, what happened."""
+        plan, profile = self._plan, self._profile
+        if plan.joins_apart:
+            yield self.join(plan.fallback_id)
+        if plan.shows:
+            yield self.identify(plan.anonymous_id)
+        shows_plan = plan.shows and self._event.type.startswith("customer.subscription.")
+        if profile.group_id and (plan.groups or shows_plan):
+            yield self.group(profile.group_id)
+        for fact in facts:
+            if (name := self._settings.wire_name(fact.name)) is not None:
+                yield self.track(fact, name)
 
     def identify(self, anonymous_id: str | None) -> dict[str, Any]:
         """An identify with all traits; `anonymous_id` beside a known user joins the two histories."""
@@ -122,6 +137,38 @@ class Composer:
         if chosen and all(key == "*" or key in EVENTS for key in chosen):
             chosen = chosen.get(name, chosen.get("*", {}))
         return dict(chosen)
+
+
+def in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Call]:
+    """A fact that another event has told, and nobody knows to have arrived, is told in that one's words."""
+    said = {
+        dedup_key: encoded
+        for claim in profile.claims.values()
+        if not claim.given_up
+        for dedup_key, encoded in claim.tracks.items()
+    }
+    for call in calls:
+        yield call_from(said[call.dedup_key]) if said and call.dedup_key in said else call
+
+
+def with_the_change_said_before(bodies: Iterable[dict[str, Any]], claim: Claim) -> Iterator[dict[str, Any]]:
+    """What was refused is said anew, but for the change of the mrr: the record has gone on from what was said of it."""
+    if not claim.given_up:
+        yield from bodies
+        return
+    for body in bodies:
+        properties = {name: value for name, value in body.get("properties", {}).items() if name != "mrr_change"}
+        said = claim.tracks.get(dedup_key_of(body["messageId"]))
+        change = dig(call_from(said).body, "properties", "mrr_change") if said else None
+        if change is not None:
+            properties["mrr_change"] = change
+        yield {**body, "properties": properties} if "properties" in body else body
+
+
+def still_claimed(claim: Claim) -> Iterator[Call]:
+    """The track calls that an event told before, in the same words."""
+    if not claim.given_up:
+        yield from map(call_from, claim.tracks.values())
 
 
 def finished(bodies: Iterator[dict[str, Any]], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:

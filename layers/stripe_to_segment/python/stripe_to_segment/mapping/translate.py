@@ -5,25 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
-from stripe_to_segment.mapping.compose import Composer, finished
+from stripe_to_segment.mapping.compose import (
+    Composer,
+    finished,
+    in_words_said_before,
+    still_claimed,
+    with_the_change_said_before,
+)
 from stripe_to_segment.mapping.gaps import gaps
+from stripe_to_segment.mapping.identify import IdentifyPlan
 from stripe_to_segment.mapping.identity import IdentitySource, fallback_anonymous_id, own_id, resolve, with_person
 from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.traits import shown_digest
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.segment_side.calls import call_from, dedup_key_of, identifier
+from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
 from stripe_to_segment.state.profile import Claim
-from stripe_to_segment.stripe_side.fields import dig, text
+from stripe_to_segment.stripe_side.fields import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
+    from stripe_to_segment.mapping.catalog import Row
     from stripe_to_segment.mapping.compose import Enrich
-    from stripe_to_segment.mapping.facts import Fact, Known
-    from stripe_to_segment.mapping.identity import Identity
+    from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
@@ -106,57 +113,40 @@ def translate(
     row, dedup_key = CATALOG[event.type], event_dedup_key(event)
     if dedup_key in known.profile.ledger:
         return Translation(EventOutcome.IGNORED, known.profile, dedup_key, Reason.ALREADY_DELIVERED)
-    stated, claim = known.stated, known.profile.claims.get(dedup_key, Claim())
+    claim = known.profile.claims.get(dedup_key, Claim())
+
+    # Decide: what the event states, and what is known after it.
     facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
-    if claim.tracks:
-        # All that it teaches was written down with them.
-        lesson = Lesson(known.profile)
-    else:
-        person = with_person(known.profile, stated, event.created)
-        lesson = row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
+    lesson = _learnt(event, known, row, claim)
     profile, counted = _with_payment(event, lesson)
+
+    # Identify: who it is about.
     fallback_id = own_id(profile.fallback_id or fallback_anonymous_id(event), event, settings)
-    who = resolve(stated, profile, fallback_id, event, settings)
-    identity_source = IdentitySource.UNKNOWN if who is None else who.identity_source
+    who = resolve(known.stated, profile, fallback_id, event, settings)
+    source = IdentitySource.UNKNOWN if who is None else who.identity_source
     learnt = partial(
         Translation,
         dedup_key=dedup_key,
         counted=counted,
-        identity_source=identity_source,
+        identity_source=source,
         orders=lesson.orders,
         product_names=lesson.product_names,
     )
-
     if profile.opted_out:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
     may_wait = hold_after is not None and event.created > hold_after and not claim.tracks
-    if may_wait and identity_source is IdentitySource.UNKNOWN and _may_be_named_later(event):
-        return Translation(
-            EventOutcome.HELD,
-            known.profile,
-            dedup_key,
-            Reason.WAITING_FOR_IDENTITY,
-            identity_source=identity_source,
-        )
+    if may_wait and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
+        held = Translation(EventOutcome.HELD, known.profile, dedup_key, Reason.WAITING_FOR_IDENTITY)
+        return replace(held, identity_source=source)
     if who is None:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.UNKNOWN_USER)
 
-    digest = None if row.identify is Identify.NEVER else shown_digest(profile)
-    changed = lesson.changed or profile.shown not in {None, digest}
-    shows = row.identify is Identify.ALWAYS or (row.identify is Identify.IF_CHANGED and changed)
-    plan = _IdentifyPlan(
-        who,
-        profile,
-        fallback_id,
-        shows=digest if shows else None,
-        groups=profile.group_id != known.profile.group_id or claim.groups,
-    )
-    bodies = _bodies(event, plan, facts, settings)
-    if claim.given_up:
-        bodies = _with_the_change_said_before(bodies, claim)
-    calls = tuple(_in_words_said_before(finished(bodies, event, enrich), known.profile))
-    if not claim.given_up:
-        calls += tuple(map(call_from, claim.tracks.values()))
+    # Compose: the calls that say so.
+    joined_group = profile.group_id != known.profile.group_id or claim.groups
+    digest = _digest_to_show(row, lesson, profile)
+    plan = IdentifyPlan(who, profile, fallback_id, shows=digest, groups=joined_group)
+    bodies = with_the_change_said_before(Composer(event, plan, settings).bodies(facts), claim)
+    calls = (*in_words_said_before(finished(bodies, event, enrich), known.profile), *still_claimed(claim))
     fresh = tuple(call for call in calls if call.dedup_key not in known.profile.ledger)
     return learnt(
         EventOutcome.MAPPED,
@@ -168,94 +158,21 @@ def translate(
     )
 
 
-def _in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Call]:
-    """A fact that another event has told, and nobody knows to have arrived, is told in that one's words."""
-    said = {
-        dedup_key: encoded
-        for claim in profile.claims.values()
-        if not claim.given_up
-        for dedup_key, encoded in claim.tracks.items()
-    }
-    for call in calls:
-        yield call_from(said[call.dedup_key]) if said and call.dedup_key in said else call
+def _learnt(event: StripeEvent, known: Known, row: Row, claim: Claim) -> Lesson:
+    """What the event teaches; once its calls are claimed, that was written down with them."""
+    if claim.tracks:
+        return Lesson(known.profile)
+    person = with_person(known.profile, known.stated, event.created)
+    return row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
 
 
-def _with_the_change_said_before(bodies: Iterable[dict[str, Any]], claim: Claim) -> Iterator[dict[str, Any]]:
-    """The record has gone on from what the event said of the mrr, so that stays; all the rest is said anew."""
-    for body in bodies:
-        properties = {name: value for name, value in body.get("properties", {}).items() if name != "mrr_change"}
-        said = claim.tracks.get(dedup_key_of(body["messageId"]))
-        change = dig(call_from(said).body, "properties", "mrr_change") if said else None
-        if change is not None:
-            properties["mrr_change"] = change
-        yield {**body, "properties": properties} if "properties" in body else body
-
-
-def _bodies(event: StripeEvent, plan: _IdentifyPlan, facts: list[Fact], settings: Settings) -> Iterator[dict[str, Any]]:
-    """The calls in the order in which they should arrive: who it is, what it belongs to, what happened."""
-    profile, composer = plan.profile, Composer(event, plan.who, plan.profile, settings)
-    if plan.joins_apart:
-        yield composer.join(plan.fallback_id)
-    if plan.shows:
-        yield composer.identify(plan.anonymous_id)
-    if profile.group_id and (plan.groups or (plan.shows and event.type.startswith("customer.subscription."))):
-        yield composer.group(profile.group_id)
-    for fact in facts:
-        if (name := settings.wire_name(fact.name)) is not None:
-            yield composer.track(fact, name)
-
-
-@dataclass(frozen=True, slots=True)
-class _IdentifyPlan:
-    """How this event joins the history under the fallback id to the user, once for each customer.
-
-    `shows` is the digest of the traits that its identify shows, None where it has none; `groups` says that the user
-    came into another group.
-    """
-
-    who: Identity
-    profile: Profile
-    fallback_id: str
-    shows: str | None
-    groups: bool
-
-    @property
-    def _known(self) -> bool:
-        return self.who.identity_source is not IdentitySource.UNKNOWN
-
-    @property
-    def _to_join(self) -> bool:
-        return self._known and not self.profile.joined
-
-    @property
-    def joins_apart(self) -> bool:
-        """Whether joining takes an identify of its own: history exists, and the event's own identify cannot do it."""
-        history = self.profile.fallback_id is not None
-        return self._to_join and history and (not self.shows or self.who.anonymous_id not in {None, self.fallback_id})
-
-    @property
-    def anonymous_id(self) -> str | None:
-        """The anonymousId of the event's own identify: the browser's, else the fallback id until it is joined."""
-        return self.who.anonymous_id or (self.fallback_id if self._to_join else None)
-
-    @property
-    def joins(self) -> bool:
-        """Whether this event's identify is the one that joins."""
-        return self._to_join and (self.shows is not None or self.joins_apart)
-
-    def claim(self, calls: Iterable[Call]) -> Claim:
-        """What these calls of the event tell."""
-        tracks = {call.dedup_key: call.encoded.decode() for call in calls if call.body["type"] == "track"}
-        return Claim(tracks, self.shows is not None, self.joins, self.groups)
-
-    def after(self) -> Profile:
-        """The record once the calls are out."""
-        changes: dict[str, Any] = {"shown": self.shows} if self.shows else {}
-        if self.joins:
-            changes["joined"] = True
-        if not self._known and self.fallback_id in {self.who.anonymous_id, self.who.user_id}:
-            changes["fallback_id"] = self.fallback_id
-        return replace(self.profile, **changes) if changes else self.profile
+def _digest_to_show(row: Row, lesson: Lesson, profile: Profile) -> str | None:
+    """The digest of the traits that an identify is to show, None where the event brings none."""
+    if row.identify is Identify.NEVER:
+        return None
+    digest = shown_digest(profile)
+    changed = lesson.changed or profile.shown not in {None, digest}
+    return digest if row.identify is Identify.ALWAYS or changed else None
 
 
 def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, str | None]:

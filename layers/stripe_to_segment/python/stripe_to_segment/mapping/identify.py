@@ -1,0 +1,71 @@
+"""How an event joins what was told under a fallback anonymous id to the user, and whether it shows the traits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.mapping.identity import IdentitySource
+from stripe_to_segment.state.profile import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stripe_to_segment.mapping.identity import Identity
+    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.state.profile import Profile
+
+__all__ = ["IdentifyPlan"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyPlan:
+    """How this event joins the history under the fallback id to the user, once for each customer.
+
+    `shows` is the digest of the traits that its identify shows, None where it has none; `groups` says that the user
+    came into another group.
+    """
+
+    who: Identity
+    profile: Profile
+    fallback_id: str
+    shows: str | None
+    groups: bool
+
+    @property
+    def _known(self) -> bool:
+        return self.who.identity_source is not IdentitySource.UNKNOWN
+
+    @property
+    def _to_join(self) -> bool:
+        return self._known and not self.profile.joined
+
+    @property
+    def joins_apart(self) -> bool:
+        """Whether joining takes an identify of its own: history exists, and the event's own identify cannot do it."""
+        history = self.profile.fallback_id is not None
+        return self._to_join and history and (not self.shows or self.who.anonymous_id not in {None, self.fallback_id})
+
+    @property
+    def anonymous_id(self) -> str | None:
+        """The anonymousId of the event's own identify: the browser's, else the fallback id until it is joined."""
+        return self.who.anonymous_id or (self.fallback_id if self._to_join else None)
+
+    @property
+    def joins(self) -> bool:
+        """Whether this event's identify is the one that joins."""
+        return self._to_join and (self.shows is not None or self.joins_apart)
+
+    def claim(self, calls: Iterable[Call]) -> Claim:
+        """What these calls of the event tell."""
+        tracks = {call.dedup_key: call.encoded.decode() for call in calls if call.body["type"] == "track"}
+        return Claim(tracks, self.shows is not None, self.joins, self.groups)
+
+    def after(self) -> Profile:
+        """The record once the calls are out."""
+        changes: dict[str, Any] = {"shown": self.shows} if self.shows else {}
+        if self.joins:
+            changes["joined"] = True
+        if not self._known and self.fallback_id in {self.who.anonymous_id, self.who.user_id}:
+            changes["fallback_id"] = self.fallback_id
+        return replace(self.profile, **changes) if changes else self.profile
