@@ -54,7 +54,7 @@ class Screen:
         self.page.get_by_role("button", name="Send", exact=True).click()
 
     def tell(self, title: str) -> None:
-        """Click a story."""
+        """Click a scenario."""
         self.open_sender()
         self.page.get_by_role("button", name=title).click()
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from stripe_to_segment_tools.commands.send.command import send
-from stripe_to_segment_tools.samples.scenarios import STORIES
+from stripe_to_segment_tools.samples.scenarios import SCENARIOS
 from tests.browser.looking import contrast
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def test_a_dead_letter_says_why_and_is_delivered_after_a_redrive(screen: Screen)
     expect(screen.page.get_by_role("button", name="Redrive")).to_have_count(0)
 
 
-def test_a_story_ends_in_one_user_with_both_ids_and_in_the_totals(screen: Screen) -> None:
+def test_a_scenario_ends_in_one_user_with_both_ids_and_in_the_totals(screen: Screen) -> None:
     screen.tell("A guest who signs up later")
-    expect(screen.rows).to_have_count(len(STORIES["guest"].steps))
+    expect(screen.rows).to_have_count(len(SCENARIOS["guest"].steps))
     expect(screen.row("delivered")).to_have_count(3)
     expect(sums(screen, "Revenue")).to_contain_text("$38.00")
     expect(sums(screen, "Refunds")).to_contain_text("\N{MINUS SIGN}$10.00")

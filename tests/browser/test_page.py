@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from stripe_to_segment_tools.local_stack.stack import Queued
-from stripe_to_segment_tools.samples.scenarios import STORIES
+from stripe_to_segment_tools.samples.scenarios import SCENARIOS
 from tests.browser.conftest import opened
 from tests.browser.looking import contrast
 from tests.servers.played_page import PlayedPage, call, event, message, said
@@ -250,18 +250,18 @@ def test_the_next_attempt_is_told_with_its_time_and_counts_down(played: PlayedPa
 
 
 @pytest.mark.parametrize("window", [PHONE], ids=["phone"])
-def test_on_a_phone_a_newcomer_learns_what_it_is_and_sees_the_story_arrive(played: PlayedPage, alone: Screen) -> None:
-    """A phone never showed what the page is about, and a story's button hid the list in which it arrives."""
+def test_on_a_phone_a_newcomer_learns_what_it_is_and_sees_events_arrive(played: PlayedPage, alone: Screen) -> None:
+    """A phone never showed what the page is about, and a scenario's button hid the list in which it arrives."""
     alone.page.get_by_role("link", name="What is this?").click()
     welcome = alone.page.locator("#detail")
     expect(welcome).to_contain_text("Stripe events in, Segment calls out")
     assert alone.overflow() == 0
-    welcome.get_by_role("button", name="Tell a story").click()
+    welcome.get_by_role("button", name="Play a scenario").click()
     expect(alone.page.locator("#note")).to_contain_text("A subscription's life")
     expect(alone.page.locator("#note")).to_contain_text("Watch: Nothing is earned in the trial.")
     for _ in range(50):
         played.look()
-        if alone.rows.count() == len(STORIES["subscription"].steps):
+        if alone.rows.count() == len(SCENARIOS["subscription"].steps):
             break
         alone.page.wait_for_timeout(100)
     expect(alone.page.locator("#note")).to_contain_text("sent")

@@ -120,7 +120,7 @@ def test_samples_are_sent_fresh_and_signed(page: PlayedPage, webhook: Webhook) -
 
 
 def test_what_is_not_there_is_not_sent(page: PlayedPage) -> None:
-    bodies: list[Any] = [{"sample": "no.such"}, {"story": "no such"}, {}, []]
+    bodies: list[Any] = [{"sample": "no.such"}, {"scenario": "no such"}, {}, []]
     for body in bodies:
         assert page.order("/send", body).status_code == 404
     assert page.order("/segment", {"mood": "sad"}).status_code == 404

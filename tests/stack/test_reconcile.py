@@ -60,7 +60,7 @@ def reconcile(local: Local) -> Any:
     return json.load(answer["Payload"])
 
 
-def story(hours_ago: float) -> list[dict[str, Any]]:
+def scenario(hours_ago: float) -> list[dict[str, Any]]:
     """Something that happened, with ids nobody has seen; all of it at that moment."""
     moment = int(time.time() - hours_ago * 3600)
     events = freshen([sample(name).event for name in STORY], moment, seed=f"{time.time()}")
@@ -78,7 +78,7 @@ def test_a_backfill_over_a_delivered_window_queues_nothing(local: Local, stripe:
 
 
 def test_a_backfill_over_a_gap_delivers_exactly_what_is_missing(local: Local, stripe: StripeList) -> None:
-    missed = story(hours_ago=30)
+    missed = scenario(hours_ago=30)
     posted = local.post("customer.created")
     local.wait_until_idle()
     stripe.happened(posted.event, *missed)
@@ -98,14 +98,14 @@ def test_a_backfill_over_a_gap_delivers_exactly_what_is_missing(local: Local, st
 
 def test_the_scheduled_function_queues_what_never_came(local: Local, stripe: StripeList) -> None:
     """Under its own role, with IAM enforced."""
-    stripe.happened(*story(hours_ago=90))
+    stripe.happened(*scenario(hours_ago=90))
     fresh = reconcile(local)
     assert (fresh["outcome"], fresh["listed"]) == ("done", 0), "what happened before the stack began is not missing"
     # As if the stack had been there for three days.
     store = DynamoStore(local.stack.clients.dynamodb, local.stack.state_table)
     store.delete("bookmark", "own:test")
     store.put_bookmark("own:test", int(time.time()) - 3 * 86_400, time.time())
-    missed = [*story(hours_ago=30), *story(hours_ago=20)]
+    missed = [*scenario(hours_ago=30), *scenario(hours_ago=20)]
     stripe.happened(*missed[:3], delivered=False)
     stripe.happened(*missed[3:])
     stripe.failures = [429, 500]

@@ -1,4 +1,4 @@
-"""The circuit breaker: what one invocation hears from Segment, all others heed."""
+"""The circuit breaker: a failure that one invocation sees pauses all of them."""
 
 from __future__ import annotations
 

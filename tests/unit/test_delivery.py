@@ -499,7 +499,7 @@ def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
     assert set(profile.subscriptions) == {"sub_first", "sub_second"}
 
 
-def test_a_429_in_a_round_that_has_to_be_done_again_is_heeded_at_once() -> None:
+def test_a_429_in_a_round_that_has_to_be_done_again_pauses_the_mode_at_once() -> None:
     """Two invocations met on one customer of a batch, so that one is mapped again: it must not ask again as well."""
     met = a_subscription(customer="cus_met")
     world = World(RacedStore(World(), an_event(CREATED, a_subscription(customer="cus_met", id="sub_second"))))

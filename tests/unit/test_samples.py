@@ -262,7 +262,7 @@ def test_objects_that_belong_together_name_each_other() -> None:
 
 
 def test_what_a_subscription_update_had_before_is_what_the_event_before_it_showed() -> None:
-    """In each story the next event starts from where the last one ended, as far as price and quantity go."""
+    """In each scenario the next event starts from where the last one ended, as far as price and quantity go."""
     shown: dict[str, tuple[str, int]] = {}
     for each in ALL:
         one = each.event["data"]["object"]

@@ -36,7 +36,7 @@ __all__ = ["app"]
 app = Commands(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
-    help="Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and look after it.",
+    help="Turn Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and operate it.",
 )
 app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
@@ -63,7 +63,7 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and look after it."""
+    """Turn Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and operate it."""
 
 
 @app.command("explain")

@@ -12,8 +12,8 @@ All others begin with `/TOKEN`, which only its owner knows:
 | `GET /stream` | what changes, as server-sent events: `hello` first, then `entries` and `state` |
 | `GET /events/KEY` | all about one event |
 | `GET /users`, `GET /user?id=ID` | the users as Segment would hold them |
-| `GET /menu` | the samples, stories and moods that there are |
-| `POST /send` | `{"sample": NAME}` or `{"story": NAME}` |
+| `GET /menu` | the samples, scenarios and moods that there are |
+| `POST /send` | `{"sample": NAME}` or `{"scenario": NAME}` |
 | `POST /segment` | `{"mood": NAME}`: how Segment's stand-in behaves |
 | `POST /redrive` | move the dead letters back into the queue |
 """
@@ -35,7 +35,7 @@ from stripe_to_segment_tools.page.guard import Guard
 from stripe_to_segment_tools.page.moods import MOODS
 from stripe_to_segment_tools.page.streaming import stream
 from stripe_to_segment_tools.samples.files import samples
-from stripe_to_segment_tools.samples.scenarios import STORIES
+from stripe_to_segment_tools.samples.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -100,9 +100,9 @@ class _Page:
                 "webhook": self._desk.webhook_url,
                 "own_secret": self._desk.own_secret,
                 "samples": [{"name": each.name, "type": each.type} for each in samples()],
-                "stories": [
+                "scenarios": [
                     {"name": each.name, "title": each.title, "tells": each.tells, "look": each.look}
-                    for each in STORIES.values()
+                    for each in SCENARIOS.values()
                 ],
                 "moods": [{"name": mood.name, "title": mood.title, "tells": mood.tells} for mood in MOODS.values()],
             }
@@ -111,8 +111,8 @@ class _Page:
     async def send(self, request: Request) -> Response:
         asked = await _asked(request)
         try:
-            if "story" in asked:
-                count = self._desk.sender.send_story(str(asked["story"]))
+            if "scenario" in asked:
+                count = self._desk.sender.send_scenario(str(asked["scenario"]))
             else:
                 count = self._desk.sender.send_sample(str(asked.get("sample")))
         except LookupError as error:

@@ -1,4 +1,4 @@
-"""`make screenshot`: tell two stories on the page of a local stack, and write what it looks like to docs/page.png.
+"""`make screenshot`: play two scenarios on the page of a local stack, and write what it looks like to docs/page.png.
 
 Exit status 2 without a Chromium, or if the local stack did not start.
 """
@@ -18,7 +18,7 @@ from stripe_to_segment_tools.page.chromium import FLAGS, find_chromium
 from stripe_to_segment_tools.page.desk import Debugger
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.receiver import Receiver
-from stripe_to_segment_tools.samples.scenarios import STORIES
+from stripe_to_segment_tools.samples.scenarios import SCENARIOS
 from stripe_to_segment_tools.terminal.output import make_console, say
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def main() -> int:
 def _play(page: Page) -> None:
     """Two customers, one after the other; then Segment goes down and an event waits."""
     for name in ("subscription", "company"):
-        page.get_by_role("button", name=STORIES[name].title).click()
-    count = sum(len(STORIES[name].steps) for name in ("subscription", "company"))
+        page.get_by_role("button", name=SCENARIOS[name].title).click()
+    count = sum(len(SCENARIOS[name].steps) for name in ("subscription", "company"))
     for total in (f"Events in{count}", "Waiting0"):
         page.locator(".total", has_text=re.compile(f"^{total}$")).wait_for()
     page.get_by_role("radio", name="Down", exact=True).check()

@@ -1,4 +1,4 @@
-"""Sends sample events and stories to the webhook, one event after the other, from a thread of its own."""
+"""Sends sample events and scenarios to the webhook, one event after the other, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from stripe_to_segment_tools.commands.send.command import UnreachableError, send
 from stripe_to_segment_tools.samples.files import body_of, freshen, sample
-from stripe_to_segment_tools.samples.scenarios import story
+from stripe_to_segment_tools.samples.scenarios import scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is being sent: `done` of `count` events, and how many stories and samples come after it."""
+    """What is being sent: `done` of `count` events, and how many scenarios and samples come after it."""
 
     title: str
     done: int
@@ -60,9 +60,9 @@ class Sender:
         """Send a sample event, fresh; LookupError where there is none of that name. Gives the number of events."""
         return self._ask(name, freshen([sample(name).event], int(time.time()), seed=_seed()))
 
-    def send_story(self, name: str) -> int:
-        """Send the events of a story, fresh; LookupError where there is none of that name."""
-        chosen = story(name)
+    def send_scenario(self, name: str) -> int:
+        """Send the events of a scenario, fresh; LookupError where there is none of that name."""
+        chosen = scenario(name)
         return self._ask(chosen.title, chosen.events(int(time.time()), _seed()))
 
     def _ask(self, title: str, events: Sequence[dict[str, Any]]) -> int:

@@ -63,7 +63,7 @@ class Sample:
 
 
 def samples(folder: Path = EVENTS) -> list[Sample]:
-    """Return the sample events in the order in which they happened, which tells the stories of events/README.md."""
+    """Return the sample events in the order in which they happened, which tells the scenarios of events/README.md."""
     found = [_read(path) for path in folder.glob("*.json")]
     return sorted(found, key=lambda each: (each.event["created"], each.name))
 

@@ -1,4 +1,4 @@
-"""Make sample events look as if they had just happened: new ids and new times, the story unchanged."""
+"""Make sample events look as if they had just happened: new ids and new times, the scenario unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stories told in sample events: what happens to one customer, from the first event to the last."""
+"""Scenarios made of sample events: what happens to one customer, from the first event to the last."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stripe_to_segment_tools.samples.freshen import freshen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["STORIES", "Step", "Story", "story"]
+__all__ = ["SCENARIOS", "Scenario", "Step", "scenario"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One sample event of a story, with changes to its object, its previous attributes and when it happened."""
+    """One sample event of a scenario, with changes to its object, its previous attributes and when it happened."""
 
     sample: str
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Scenario:
     """What happens to one customer, in order; `tells` is one line for people, `look` says what is worth watching."""
 
     name: str
@@ -50,12 +50,12 @@ class Story:
         return freshen([step.event() for step in self.steps], now, seed=seed)
 
 
-def story(name: str) -> Story:
-    """The story of that name; LookupError when there is none."""
+def scenario(name: str) -> Scenario:
+    """The scenario of that name; LookupError when there is none."""
     try:
-        return STORIES[name]
+        return SCENARIOS[name]
     except KeyError:
-        raise LookupError(f"no story {name!r}: there are {', '.join(STORIES)}") from None
+        raise LookupError(f"no scenario {name!r}: there are {', '.join(SCENARIOS)}") from None
 
 
 def _of(*names: str) -> tuple[Step, ...]:
@@ -64,7 +64,7 @@ def _of(*names: str) -> tuple[Step, ...]:
 
 _GUEST = "cus_TfLqN3xWv8KzRb"
 _TOLD = (
-    Story(
+    Scenario(
         "subscription",
         "A subscription's life",
         "trial → conversion → upgrade → failed payment → recovery → cancellation → refund",
@@ -93,7 +93,7 @@ _TOLD = (
             "charge.refunded.invoice",
         ),
     ),
-    Story(
+    Scenario(
         "guest",
         "A guest who signs up later",
         "guest checkout → account with a user id → refund under that id: one user, both ids joined",
@@ -116,7 +116,7 @@ _TOLD = (
             Step("charge.refunded.partial", {"customer": _GUEST}),
         ),
     ),
-    Story(
+    Scenario(
         "company",
         "A company on a yearly plan",
         "payment before anybody is known → the checkout names the user → seats with 3-D Secure → bank transfer",
@@ -133,7 +133,7 @@ _TOLD = (
             "invoice.paid.manual",
         ),
     ),
-    Story(
+    Scenario(
         "yen",
         "Paying later, in yen",
         "konbini paid in time → subscription → downgrade → over to yearly (no decimals in JPY)",
@@ -149,7 +149,7 @@ _TOLD = (
             "customer.subscription.updated.plan_switch",
         ),
     ),
-    Story(
+    Scenario(
         "paused",
         "A trial without a card",
         "trial ends and pauses → card added → resumed → collection paused for a month",
@@ -164,7 +164,7 @@ _TOLD = (
             "customer.subscription.updated.collection_resumed",
         ),
     ),
-    Story(
+    Scenario(
         "churn",
         "Involuntary churn",
         "first payment incomplete → active → every retry fails → unpaid → cancelled",
@@ -180,4 +180,4 @@ _TOLD = (
         ),
     ),
 )
-STORIES: Mapping[str, Story] = {each.name: each for each in _TOLD}
+SCENARIOS: Mapping[str, Scenario] = {each.name: each for each in _TOLD}

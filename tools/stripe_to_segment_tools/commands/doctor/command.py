@@ -46,7 +46,7 @@ def doctor_command(
     stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:
-    """Look whether a deployed stack is in order, and say for everything that is not what mends it.
+    """Verify a deployed stack, and say how to fix each problem that it finds.
 
     The deployment, functions and the account's concurrency, queues, dead letters, the state's protection, alarms and
     who gets them, the fields of both secrets and their shapes, and the webhook endpoint in Stripe; then a signed test

@@ -31,7 +31,7 @@ __all__ = ["app"]
 
 app = Commands(
     no_args_is_help=True,
-    help="Look after the stack's two secrets: Stripe's signing secrets, and the keys. No value is ever shown.",
+    help="Manage the stack's two secrets: Stripe's signing secrets, and the keys. No value is ever shown.",
 )
 
 FINGERPRINT = 8

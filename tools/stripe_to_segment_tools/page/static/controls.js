@@ -5,8 +5,8 @@ import { money, plural } from "./format.js";
 import { ask, order, state } from "./store.js";
 
 let menu = null;
-// The story that was told last, until its note is closed.
-let story = null;
+// The scenario that was told last, until its note is closed.
+let scenario = null;
 let over = false;
 const wide = matchMedia("(min-width: 88rem)");
 
@@ -18,9 +18,9 @@ export async function fillMenu() {
   );
   $("moods").append(h("div", { class: "choices" }, choices));
   $("moods").addEventListener("change", (event) => flip(event.target.value));
-  $("stories").replaceChildren(
-    ...menu.stories.map((each) =>
-      h("li", {}, h("button", { type: "button", "data-story": each.name }, h("span", {}, each.title), h("span", { class: "tells" }, each.tells))),
+  $("scenarios").replaceChildren(
+    ...menu.scenarios.map((each) =>
+      h("li", {}, h("button", { type: "button", "data-scenario": each.name }, h("span", {}, each.title), h("span", { class: "tells" }, each.tells))),
     ),
   );
   $("sample").append(...menu.samples.map((sample) => h("option", { value: sample.name }, sample.name)));
@@ -34,8 +34,8 @@ export async function fillMenu() {
     ? ["This stack accepts your signing secret too."]
     : ["Its events are refused until this stack knows its secret: start it with ", h("code", {}, "STRIPE_SECRET=$(stripe listen --print-secret) make run")]));
   addEventListener("click", ({ target }) => {
-    const asked = target.closest("[data-story]")?.dataset.story;
-    if (asked) send({ story: asked });
+    const asked = target.closest("[data-scenario]")?.dataset.scenario;
+    if (asked) send({ scenario: asked });
     else if (target.closest("#redrive")) redrive();
     else if (target.closest("#note-close")) closeNote();
   });
@@ -43,15 +43,15 @@ export async function fillMenu() {
 }
 
 async function send(what) {
-  const told = menu.stories.find((each) => each.name === what.story) ?? null;
-  story = told;
+  const told = menu.scenarios.find((each) => each.name === what.scenario) ?? null;
+  scenario = told;
   over = false;
   // Where the sender covers the list, it makes way for what comes.
   if (!wide.matches) $("send").open = false;
   if (location.hash === "#/about") location.hash = "#/";
   const { error } = await ordered("send", what);
   // By then the stream tells how far it is; what it does not tell is over.
-  setTimeout(() => { over = story === told && !error; showState(); }, 500);
+  setTimeout(() => { over = scenario === told && !error; showState(); }, 500);
 }
 
 // What was chosen holds until it has come back: the stream may still tell of the time before.
@@ -76,7 +76,7 @@ async function ordered(path, body) {
 }
 
 function closeNote() {
-  story = null;
+  scenario = null;
   showState();
 }
 
@@ -90,8 +90,8 @@ export function showState() {
 function showNotes() {
   const { sending } = state;
   const progress = sending ? `${sending.done + 1} of ${sending.count}${sending.after ? `, then ${sending.after} more` : ""}` : over ? "sent" : "…";
-  const title = sending?.title ?? story?.title;
-  const look = menu?.stories.find((each) => each.title === title)?.look;
+  const title = sending?.title ?? scenario?.title;
+  const look = menu?.scenarios.find((each) => each.title === title)?.look;
   $("note").hidden = !title;
   if (title) {
     const close = sending ? null : h("button", { type: "button", id: "note-close" }, "Close");

@@ -16,7 +16,7 @@ function render() {
   const { view, key } = route();
   const count = view === "users" ? renderPeople(key) : renderList(key);
   showFilters(view, count.shown, count.all);
-  const empty = view === "users" ? "No user yet: send a story." : "Nothing has come yet. Send a story, or point Stripe here.";
+  const empty = view === "users" ? "No user yet: play a scenario." : "Nothing has come yet. Play a scenario, or point Stripe here.";
   $("empty").hidden = count.shown > 0;
   $("empty").textContent = count.all ? "Nothing matches these filters." : empty;
   for (const tab of ["events", "users"]) {

@@ -361,7 +361,7 @@ class Delivery:
             of_mode = [one for one in work if one.event.livemode is livemode]
             calls = _not_yet_sent(of_mode, batch)
             told = self.send(calls, livemode=livemode) if calls else {}
-            batch.answers.update(self._heeded(told, livemode=livemode))
+            batch.answers.update(self._told_to_gate(told, livemode=livemode))
         for one in work:
             if one.translation is not None:
                 batch.outcomes[one.record.id] = outcome_of(one, one.translation, batch.answers)
@@ -377,7 +377,7 @@ class Delivery:
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in batch.claimed)
 
-    def _heeded(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
+    def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """The answers, once the gate knows them; with how often it was so, where they open it.
 
         It is told too that nothing was asked: who was let through alone must not keep the others waiting.

@@ -1,4 +1,4 @@
-"""The circuit breaker before Segment: what one invocation learns of it, all of them heed.
+"""The circuit breaker before Segment: a failure that one invocation sees pauses all of them.
 
 A 429, a `Retry-After` or several failures in a row open the circuit of a mode. While it is open, events of that mode go
 back to the queue unmapped. Once its time is over, one invocation probes; the others wait for what it hears. Nothing is

@@ -1,4 +1,4 @@
-"""The stories hang together: one customer each, in order, through to calls."""
+"""The scenarios hang together: one customer each, in order, through to calls."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from stripe_to_segment.settings import Settings
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.files import body_of
 from stripe_to_segment_tools.samples.inputs import Input
-from stripe_to_segment_tools.samples.scenarios import STORIES, Story, story
+from stripe_to_segment_tools.samples.scenarios import SCENARIOS, Scenario, scenario
 
 NOW = 1_800_000_000
 
-every_story = pytest.mark.parametrize("each", STORIES.values(), ids=STORIES)
+every_scenario = pytest.mark.parametrize("each", SCENARIOS.values(), ids=SCENARIOS)
 
 
-@every_story
-def test_a_story_is_told_in_the_order_in_which_it_happened(each: Story) -> None:
+@every_scenario
+def test_a_scenario_is_told_in_the_order_in_which_it_happened(each: Scenario) -> None:
     created = [event["created"] for event in each.events(NOW, "a")]
     assert created == sorted(created)
     assert created[-1] == NOW
 
 
-@every_story
-def test_every_event_of_a_story_can_be_mapped(each: Story) -> None:
+@every_scenario
+def test_every_event_of_a_scenario_can_be_mapped(each: Scenario) -> None:
     events = each.events(NOW, "a")
     inputs = [Input(event["id"], body_of(event), event) for event in events]
     assert {result.outcome for result in explain(inputs, Settings())} == {"mapped"}
 
 
-@every_story
-def test_a_story_can_be_told_again_with_other_ids(each: Story) -> None:
+@every_scenario
+def test_a_scenario_can_be_told_again_with_other_ids(each: Scenario) -> None:
     one, other = (({event["id"] for event in each.events(NOW, seed)}) for seed in "ab")
     assert not one & other
     assert len(one) == len(each.steps)
 
 
 def test_the_guest_becomes_one_user_with_both_ids() -> None:
-    events = story("guest").events(NOW, "a")
+    events = scenario("guest").events(NOW, "a")
     inputs = [Input(event["id"], body_of(event), event) for event in events]
     calls = [call for result in explain(inputs, Settings()) for call in result.calls]
     (customer,) = {event["data"]["object"].get("customer") or event["data"]["object"]["id"] for event in events}
@@ -46,6 +46,6 @@ def test_the_guest_becomes_one_user_with_both_ids() -> None:
     assert calls[-1]["userId"] == "user_4902"
 
 
-def test_an_unknown_story_names_those_there_are() -> None:
+def test_an_unknown_scenario_names_those_there_are() -> None:
     with pytest.raises(LookupError, match="subscription, guest"):
-        story("of an hour")
+        scenario("of an hour")
