@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enrich import enrich
 from stripe_to_segment import aws
@@ -27,6 +27,11 @@ from stripe_to_segment.snapshots import snapshot_hooks
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader, usable_key
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from aws_lambda_typing.events import SQSEvent
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
 # What is hopeless comes again where it could not be put away.
 COMES_AGAIN = {Status.RETRY, Status.WAITING, Status.DEAD}
 # Left over for the receipt, the queues and the answer, in seconds.
@@ -40,7 +45,7 @@ settings = settings_from_environment()
 
 
 @cache
-def secrets_manager() -> Any:
+def secrets_manager() -> SecretsManagerClient:
     """The client, made when the secret is first needed."""
     return aws.client("secretsmanager")
 
@@ -76,7 +81,7 @@ snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, s
 
 
 @observed
-def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(batch: SQSEvent, context: LambdaContext) -> dict[str, Any]:
     """Deliver one SQS batch; names the records that are to come again."""
     records = records_of(batch)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError, code_of
@@ -15,6 +15,10 @@ from stripe_to_segment.receiving import Reply, body_of, examine, header_of, queu
 from stripe_to_segment.secrets import SecretSource, SigningSecrets, read_signing_secrets
 from stripe_to_segment.settings import on_this_machine, settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
 
 # What is queued, the queue itself counts, whatever way it came: AWS/SQS NumberOfMessagesSent.
 METRIC_OF = {"ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
@@ -30,7 +34,7 @@ settings = settings_from_environment()
 
 
 @cache
-def secrets_manager() -> Any:
+def secrets_manager() -> SecretsManagerClient:
     """The client, made when the secret is first needed."""
     return aws.client("secretsmanager")
 
@@ -48,7 +52,7 @@ secret = SecretSource(signing_secrets)
 
 
 @cache
-def sqs() -> Any:
+def sqs() -> SQSClient:
     """The client, made when the first event is queued."""
     return aws.client("sqs")
 

@@ -21,6 +21,8 @@ from stripe_to_segment.stripe_api import StripeEvents, is_live, usable_key
 from stripe_to_segment.stripe_side.event import scope_of
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
     from stripe_to_segment.reconciling import Step
 
 # One slice takes less, in seconds, even where Stripe has to be asked several times.
@@ -46,7 +48,7 @@ def store() -> DynamoStore:
 
 
 @observed
-def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Go on where the last run stopped, as far as time allows; what is left is the next run's."""
     # A run that finds nothing shows too that it ran.
     count("EventsReconciled", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
@@ -33,8 +33,9 @@ def somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_call_that_hangs_is_given_up_before_receive_has_to_answer() -> None:
     """By default the SDK waits a minute each time, so a queue that hung would have ended every invocation midway."""
     tries, pauses = 3, 1 + 2
-    assert client("sqs").meta.config.connect_timeout == 1
-    assert tries * client("sqs").meta.config.read_timeout + pauses < 10, "ReceiveTimeout"
+    config: Any = client("sqs").meta.config
+    assert config.connect_timeout == 1
+    assert tries * config.read_timeout + pauses < 10, "ReceiveTimeout"
 
 
 def test_a_table_that_hangs_is_a_table_that_does_not_answer(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,7 @@ def sqs() -> Sqs:
 
 
 @pytest.fixture
-def queues(sqs: Sqs) -> Queues:
+def queues(sqs: Any) -> Queues:
     return Queues(sqs, EVENTS, DEAD_LETTERS)
 
 
@@ -106,6 +106,6 @@ def test_the_largest_event_that_gets_in_can_be_put_away(sqs: Sqs, queues: Queues
 @given(st.text(), st.text())
 def test_whatever_an_endpoint_says_the_record_can_be_put_away(reason: str, detail: str) -> None:
     """A control character in the endpoint's words made SQS refuse the dead letter: its record came back for ever."""
-    sqs = Sqs()
+    sqs: Any = Sqs()
     outcome = dead(reason=reason, detail=detail)
     assert Queues(sqs, EVENTS, DEAD_LETTERS).dead_letter([outcome]) == {"1"}

@@ -312,7 +312,7 @@ def test_a_refresh_that_fails_found_nothing_new() -> None:
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestExpired"])
 def test_a_signature_that_came_too_late_is_made_anew_at_once(code: str) -> None:
     """Lambda may freeze an environment between signing and sending; the first event of a cold start then got 503."""
-    client = SecretsManager('{"a": 1}')
+    client: Any = SecretsManager('{"a": 1}')
     client.failures = [code]
     assert aws.secret_text(client, "arn") == '{"a": 1}'
     assert client.calls == 2

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from stripe_to_segment.errors import code_of
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import GetSecretValueRequestTypeDef
+    from mypy_boto3_sqs import SQSClient
 
 __all__ = ["client", "secret_text"]
 
@@ -17,28 +25,35 @@ __all__ = ["client", "secret_text"]
 PATIENCE = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard"})
 
 
+@overload
+def client(service: Literal["dynamodb"]) -> DynamoDBClient: ...
+@overload
+def client(service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
+@overload
+def client(service: Literal["sqs"]) -> SQSClient: ...
+
+
 def client(service: str) -> Any:
     """A low-level client that gives up in time for its function to say so."""
     made: Any = boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
     return made
 
 
-def secret_text(secrets_manager: Any, arn: str) -> str:
+def secret_text(secrets_manager: SecretsManagerClient, arn: str) -> str:
     """The current text of a secret, of whatever `client("secretsmanager")` made.
 
     In Lambda this now and then fails with "Signature expired", for instance where the environment was frozen between
     signing and sending (https://github.com/aws/aws-sdk-js-v3/issues/6222). The SDK does not try that again; we do.
     """
     # The stage is what is read by default; said, because the roles may read no other.
-    asked = {"SecretId": arn, "VersionStage": "AWSCURRENT"}
+    asked: GetSecretValueRequestTypeDef = {"SecretId": arn, "VersionStage": "AWSCURRENT"}
     try:
         answer = secrets_manager.get_secret_value(**asked)
     except ClientError as error:
         if code_of(error) not in EXPIRED:
             raise
         answer = secrets_manager.get_secret_value(**asked)
-    text: str = answer["SecretString"]
-    return text
+    return answer["SecretString"]
 
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html

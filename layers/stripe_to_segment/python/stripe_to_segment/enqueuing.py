@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.queues import ENTRIES
 from stripe_to_segment.errors import code_of
@@ -11,6 +11,9 @@ from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 __all__ = ["Enqueued", "enqueue"]
 
@@ -23,7 +26,7 @@ class Enqueued:
     failure: str = ""
 
 
-def enqueue(client: Any, queue_url: str, bodies: Sequence[str]) -> list[Enqueued]:
+def enqueue(client: SQSClient, queue_url: str, bodies: Sequence[str]) -> list[Enqueued]:
     """Send each body as a message, in order; what failed is named and the others are sent.
 
     Parameters
@@ -38,8 +41,10 @@ def enqueue(client: Any, queue_url: str, bodies: Sequence[str]) -> list[Enqueued
     return [result for batch in _batches(bodies) for result in _send(client, queue_url, batch)]
 
 
-def _send(client: Any, queue_url: str, bodies: list[str]) -> Iterator[Enqueued]:
-    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+def _send(client: SQSClient, queue_url: str, bodies: list[str]) -> Iterator[Enqueued]:
+    entries: list[SendMessageBatchRequestEntryTypeDef] = [
+        {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
+    ]
     try:
         answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
     except Exception as error:  # noqa: BLE001 - one request that fails must not hide what the others did

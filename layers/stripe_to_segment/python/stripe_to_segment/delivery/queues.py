@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import Record
 from stripe_to_segment.errors import code_of
@@ -12,6 +12,10 @@ from stripe_to_segment.observability import count, logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from aws_lambda_typing.events import SQSEvent
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef, MessageAttributeValueTypeDef
 
     from stripe_to_segment.delivery.record import RecordOutcome
 
@@ -22,7 +26,7 @@ ENTRIES = 10
 ATTRIBUTE_LENGTH = 256
 
 
-def records_of(batch: Mapping[str, Any]) -> list[Record]:
+def records_of(batch: SQSEvent) -> list[Record]:
     """The records of an SQS batch as Lambda hands it over."""
     return [
         Record(
@@ -40,14 +44,14 @@ def records_of(batch: Mapping[str, Any]) -> list[Record]:
 class Queues:
     """The queues of this stack, through a low-level boto3 SQS client."""
 
-    client: Any
+    client: SQSClient
     events_url: str
     dead_letter_url: str
 
     def change_visibility(self, delays: Mapping[str, int]) -> None:
         """Hide records, by receipt handle, for so many seconds; where that fails the queue's own timeout holds."""
         for entries in batched(delays.items(), ENTRIES, strict=False):
-            request = [
+            request: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
                 for number, (handle, seconds) in enumerate(entries)
             ]
@@ -77,7 +81,7 @@ class Queues:
         return dead_lettered
 
 
-def _attributes(outcome: RecordOutcome) -> Iterator[tuple[str, dict[str, str]]]:
+def _attributes(outcome: RecordOutcome) -> Iterator[tuple[str, MessageAttributeValueTypeDef]]:
     event = outcome.event
     values = {
         "reason": outcome.reason,
