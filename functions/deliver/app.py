@@ -1,4 +1,4 @@
-"""Queue → Segment: map a batch of raw events, send it in bulk, say for each record what to do with it."""
+"""Queue → Segment: map a batch of raw events, send the calls in bulk, and report the outcome of each record."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def queues() -> Queues:
 
 @cache
 def breaker() -> Breaker:
-    """Keeps events back while Segment is to be left alone; what it saw last stays across invocations."""
+    """Holds events back while the circuit is open; it keeps what it saw last across invocations."""
     return Breaker(store(), time.time, settings.retry_base_seconds)
 
 
@@ -82,7 +82,7 @@ snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, s
 
 @observed
 def handler(batch: SQSEvent, context: LambdaContext) -> dict[str, Any]:
-    """Deliver one SQS batch; names the records that are to come again."""
+    """Deliver one SQS batch; returns the records that SQS must deliver again."""
     records = records_of(batch)
     try:
         # Who the user is may hang on it, so nothing is mapped without.
@@ -116,7 +116,7 @@ def handler(batch: SQSEvent, context: LambdaContext) -> dict[str, Any]:
 
 
 def answered(outcomes: list[RecordOutcome]) -> dict[str, Any]:
-    """Do with the records what their outcomes say, and tell Lambda which are to come again."""
+    """Carry out the outcomes of the records, and tell Lambda which records SQS must deliver again."""
     now = time.time()
     outcomes = [given_up(outcome, now) for outcome in outcomes]
     dead_lettered = queues().dead_letter(outcome for outcome in outcomes if outcome.status is Status.DEAD)

@@ -1,4 +1,4 @@
-"""Stripe → queue: check the signature, drop what nobody maps, queue the raw event, answer."""
+"""Stripe → queue: check the signature, ignore events that are not mapped, queue the raw event, answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def secrets_manager() -> SecretsManagerClient:
 
 
 def signing_secrets() -> SigningSecrets:
-    """The signing secrets as they are now; says how many texts in their place are none."""
+    """The current signing secrets; logs how many values in their place cannot be signing secrets."""
     text = aws.secret_text(secrets_manager(), settings.signing_secret_arn)
     found = read_signing_secrets(text, strict=not on_this_machine())
     if found.refused:
@@ -95,7 +95,7 @@ def _queued(body: bytes, reply: Reply) -> Reply:
 
 
 def _note(reply: Reply) -> None:
-    """One line for each request, and a counter unless it was queued: ids and outcome, never a body or a header."""
+    """Log one line for each request, and count it unless it was queued: ids and outcome, never a body or a header."""
     event = reply.event
     fields: dict[str, object] = {"outcome": reply.outcome}
     if reply.status != OK:

@@ -1,4 +1,4 @@
-"""Stripe's event list → queue: what happened at Stripe and never came here."""
+"""Stripe's event list → queue: queue the events that never arrived here."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def store() -> DynamoStore:
 
 @observed
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Go on where the last run stopped, as far as time allows; what is left is the next run's."""
+    """Continue where the last run stopped, as far as time allows; the next run does the rest."""
     # A run that finds nothing shows too that it ran.
     count("EventsReconciled", 0)
     keys = secret.get()

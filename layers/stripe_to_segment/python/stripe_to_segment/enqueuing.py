@@ -1,4 +1,4 @@
-"""Raw events into the EventsQueue by another way than the door: as many at once as SQS takes."""
+"""Queue raw events that did not come through the webhook, as many in a request as SQS takes."""
 
 from __future__ import annotations
 

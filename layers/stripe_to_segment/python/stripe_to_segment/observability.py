@@ -88,7 +88,7 @@ def hold_back_libraries(code: str) -> None:
 
 
 def observed[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
-    """A handler whose metrics are written when it ends, and whose errors tell only their kind and place.
+    """Wrap a handler: write its metrics when it ends, and let its errors show only their kind and place.
 
     Lambda logs the text of an error that leaves a handler, and that of others quotes what they were given: botocore a
     parameter, `int` a string, `requests` an address.
@@ -127,7 +127,7 @@ def count(name: str, value: int = 1) -> None:
 
 
 def measure(name: str, seconds: Iterable[float]) -> None:
-    """Note durations, to a tenth of a second; once for each name in an invocation."""
+    """Record durations, to a tenth of a second; once for each name in an invocation."""
     for some in batched((round(each, 1) for each in seconds), VALUES, strict=False):
         *others, last = some
         # Not one by one: at each value, `add_metric` writes all of them so far into a line for debugging.

@@ -1,4 +1,4 @@
-"""The door: what to answer to a request that says it comes from Stripe. Pure but for the signature's own check."""
+"""The webhook: what to answer to a request that claims to come from Stripe. Pure, apart from the signature check."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FLAWS = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, and what the log may say of the request. `outcome` is queue, ignored, refused or unready."""
+    """The answer to a request, with what the log may contain of it. `outcome` is queue, ignored, refused or unready."""
 
     status: int
     outcome: str
@@ -112,7 +112,7 @@ def _unready(secrets: SigningSecrets) -> Reply:
 
 
 def _vouched(event: StripeEvent, signers: frozenset[str], secrets: SigningSecrets) -> bool:
-    """Whether one of the secrets that signed the event may vouch for its mode."""
+    """Whether one of the secrets that signed the event may sign events of its mode."""
     vouching = {*secrets.vouching(livemode=event.livemode)}
     if event.account and not event.livemode:
         # Of an account that is connected in live mode, the live endpoint gets the test events as well.

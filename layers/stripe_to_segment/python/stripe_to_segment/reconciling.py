@@ -1,6 +1,6 @@
-"""What Stripe says happened and this stack does not know: time is walked in slices, what the ledger lacks is queued.
+"""Compare Stripe's list of events with the ledger, slice by slice of time, and queue the events that are missing.
 
-Pure but for what it is given: something that lists, the store, something that queues.
+The listing, the store and the queue are given to it; nothing else does I/O here.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ FIRST_WIDTH, LARGEST_WIDTH = 3_600, 86_400
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One slice of time that is done: all that was created from `since` on and before `until`, in epoch seconds.
+    """One finished slice of time: all that was created from `since` on and before `until`, in epoch seconds.
 
     `missing` are the events that the ledger lacks, in the order in which they happened; `oversize` are more of them,
     which no queue takes.
@@ -69,7 +69,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Everything it takes to compare Stripe's list with the ledger.
+    """Compares Stripe's list of events with the ledger.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class Reconciliation:
 
 
 def window(bookmark: int | None, began: int, now: float) -> tuple[int, int]:
-    """From where a scheduled run goes on, and until when, in epoch seconds.
+    """The time that a scheduled run covers: its start and end, in epoch seconds.
 
     The first run begins when the stack began: what happened before is not missing here, it is an import's. Nobody lists
     what is older than thirty days, and what is younger than an hour may still be on its way.
@@ -133,7 +133,7 @@ def window(bookmark: int | None, began: int, now: float) -> tuple[int, int]:
 
 
 def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> list[StripeEvent]:
-    """Those of the listed events that would still tell or teach something, in the order in which they happened.
+    """The listed events that are missing here, in the order in which they happened.
 
     An event without calls leaves no deduplication key in the ledger; it is known if what it teaches is.
     """
@@ -165,24 +165,24 @@ def _read(body: JsonObject) -> StripeEvent | None:
     try:
         return event_from(body)
     except MalformedEventError:
-        # Without an object there is nothing to map, and deliver would only bury it.
+        # Without an object there is nothing to map, and deliver would only dead-letter it.
         return None
 
 
 def _under_way(event: StripeEvent, profile: Profile) -> bool:
-    """Whether an event was delivered, or deliver has it in hand: it waits in the queue, or is a dead letter."""
+    """Whether an event was delivered, or its calls are claimed: it waits in the queue, or is a dead letter."""
     dedup_key = event_dedup_key(event)
     return dedup_key in profile.ledger or dedup_key in profile.claims
 
 
 def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:
-    """What deliver would make of the event now; None where the mapper cannot take it."""
+    """What `deliver` would map the event to now; None where the mapper fails on it."""
     known = known_to(event, memory, stated, settings)
     # Traits that changed by events without an identify are shown by the next that brings one: no news of this event.
     known = replace(known, profile=replace(known.profile, shown=None))
     try:
         return translate(event, known, settings, enrich=_as_it_is)
-    except Exception:  # noqa: BLE001 - it is deliver's to bury, with the reason
+    except Exception:  # noqa: BLE001 - deliver dead-letters it, with the reason
         return None
 
 

@@ -1,6 +1,6 @@
 """The stack's two secrets: Stripe's signing secrets for `receive`, the keys for `deliver` and `reconcile`.
 
-Each is cached and refreshed within bounds, and what is known outlives a refresh that fails.
+Each is cached and refreshed at bounded intervals; if a refresh fails, the cached value stays in use.
 """
 
 from __future__ import annotations

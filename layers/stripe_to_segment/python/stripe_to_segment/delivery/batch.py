@@ -1,6 +1,6 @@
-"""One batch from the queue: read, look up, map, write down, send in bulk; and for each record what to do with it.
+"""One batch from the queue: read, look up, map, write down, send in bulk; and the outcome of each record.
 
-Nothing here raises because of Segment, and a StateTable that does not answer means waiting, never a guess.
+Nothing here raises because of Segment. Where the StateTable does not answer, events wait; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ LOOKS = 2
 
 @dataclass(slots=True)
 class _Batch:
-    """How far a batch has come: by record, by messageId, and the records whose calls were written down and sent.
+    """The progress of a batch: outcomes by record, answers by messageId, and the records whose calls were claimed.
 
-    `now` and `until` (how long it may live) are in epoch seconds. `delivery` names this one among all deliveries.
+    `now` and `until` (the end of its lease) are in epoch seconds. `delivery` is the id of this batch's delivery.
     """
 
     now: float
@@ -94,7 +94,7 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Everything a batch needs beside its records.
+    """Delivers batches of records.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ class Delivery:
     reader
         Reads from the Stripe API; None where no API key is wanted.
     gate
-        Keeps events back while the endpoint is to be left alone; None where nothing is really sent.
+        Holds events back while the circuit is open; None in log mode.
     remembers
-        False where nothing is really sent, so nothing may be remembered as sent.
+        False in log mode: nothing is sent, so nothing may be remembered as sent.
     lease
-        For so many seconds at most a batch may be on its way; nobody else tells anything of its customers meanwhile.
+        The seconds for which a batch leases its customers: no other batch sends calls about them meanwhile.
     wait
-        Waits for so many seconds and gives the epoch second then, None where there is no time for that. Without it a
-        batch never waits for another.
+        Waits for a number of seconds and returns the epoch second afterwards; None if there is no time to wait.
+        Without it a batch never waits for another.
     """
 
     settings: Settings
@@ -174,9 +174,9 @@ class Delivery:
         return work if fit else _dead(work, Reason.OVERSIZE_ID, OVERSIZE)
 
     def _await_turn(self, batch: _Batch) -> bool:
-        """Give other batches time to be done with the customers they have in common; False where none is left.
+        """Wait for other batches that hold a lease on the same customers; False when no time is left.
 
-        Nobody else can tell anything of them meanwhile, and to come back from the queue would take longer.
+        A record that went back to the queue would wait longer than this.
         """
         waited = self.lease - (batch.until - batch.now)
         moment = self.wait(TURN_SECONDS) if self.wait is not None and waited < LONGEST_WAIT else None
@@ -184,9 +184,9 @@ class Delivery:
         return moment is not None
 
     def _round(self, work: list[Work], batch: _Batch) -> tuple[list[Work], list[Work]]:
-        """Map the work, write down what it tells, tell it.
+        """Map the work, write the claims, send the calls.
 
-        Gives back what has to be mapped again on a newer record, and what waits for another batch.
+        Returns the work to map again on a newer record, and the work that waits for another batch.
         """
         # What this environment knows to be held back is not even looked up.
         work = self._let_through(work, {}, batch)
@@ -207,7 +207,7 @@ class Delivery:
         return again, others
 
     def _let_through(self, work: list[Work], circuits: Mapping[str, Circuit], batch: _Batch) -> list[Work]:
-        """What may be sent now, by these circuits; the rest waits as long as it was told to, without being mapped."""
+        """The work that these circuits let through; the rest waits for the circuit's pause and is not mapped."""
         if self.gate is None:
             return work
         waits = self.gate.waits({one.event.livemode for one in work}, circuits)
@@ -226,7 +226,7 @@ class Delivery:
 
     @staticmethod
     def _readable(work: list[Work], memory: Memory, batch: _Batch) -> list[Work]:
-        """Without that of customers whose records cannot be read: it waits for the release or the person that can."""
+        """The work whose customers' records can be read; the rest waits for a newer release or a repaired record."""
         for one in work:
             if one.key in memory.unreadable:
                 batch.outcomes[one.record.id] = RecordOutcome(
@@ -236,9 +236,9 @@ class Delivery:
 
     @staticmethod
     def _by_turn(work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
-        """What can be told now, and that of customers of whom another batch is telling something.
+        """The work whose customers are free, and the work whose customers another batch has leased.
 
-        The two could cross on the way to Segment.
+        Calls of two batches could overtake each other on the way to Segment.
         """
         free, others = list[Work](), list[Work]()
         for one in work:
@@ -258,7 +258,7 @@ class Delivery:
         return free, others
 
     def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
-        """Map, and write down what is told and learnt; gives what may be told, and what met a newer record."""
+        """Map, and write the claims and what was learnt; returns the work to send, and what met a newer record."""
         before = dict(memory.profiles)
         learnt, persons = self._look_up(work, memory), Persons(self.settings)
         for one in work:
@@ -293,7 +293,7 @@ class Delivery:
         return ready, again
 
     def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
-        """Read from the Stripe API what the events leave open; product names are remembered."""
+        """Read from the Stripe API what the events do not state; product names are remembered."""
         if self.reader is None:
             return []
         asked: set[Lookup] = set()
@@ -320,7 +320,7 @@ class Delivery:
             return []
 
     def _translate(self, work: list[Work], memory: Memory, persons: Persons, batch: _Batch) -> list[Learnt]:
-        """Translate one after the other; what an event teaches serves the next."""
+        """Translate one event after the other; each uses what the ones before it taught."""
         learnt: list[Learnt] = []
         now, hold = int(batch.now), self.settings.identity_hold_seconds
         for one in work:
@@ -356,7 +356,7 @@ class Delivery:
         return learnt
 
     def _send(self, work: list[Work], modes: Collection[bool], batch: _Batch) -> None:
-        """Send each call once, however many records have it, and judge the records by the answers."""
+        """Send each call once, however many records contain it, and derive the records' outcomes from the answers."""
         for livemode in sorted(modes, reverse=True):
             of_mode = [one for one in work if one.event.livemode is livemode]
             calls = _not_yet_sent(of_mode, batch)
@@ -368,7 +368,7 @@ class Delivery:
                 batch.claimed += [one] if one.translation.claim is not None else []
 
     def _confirm(self, batch: _Batch) -> None:
-        """Write down what became of what was claimed. Where that fails all of it comes again, in the same words."""
+        """Write the receipt for the claims. If that fails, the records come again and send the same calls."""
         if not batch.claimed or not self.remembers:
             return
         receipt = receipt_of(batch.claimed, batch.answers, batch.outcomes)
@@ -378,9 +378,9 @@ class Delivery:
             batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in batch.claimed)
 
     def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
-        """The answers, once the gate knows them; with how often it was so, where they open it.
+        """Report the answers to the circuit breaker; if they open the circuit, the answers carry the number of tries.
 
-        It is told too that nothing was asked: who was let through alone must not keep the others waiting.
+        A batch that sent nothing reports too: if it was the one that probed, another must probe.
         """
         pause = None if self.gate is None else self.gate.told(answers.values(), livemode=livemode)
         if pause is None:
@@ -392,7 +392,7 @@ class Delivery:
 
 
 def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
-    """Every call of these records once."""
+    """Each call of these records that was not sent yet, once."""
     under_way = set(batch.answers)
     calls: list[Call] = []
     for one in work:

@@ -1,7 +1,7 @@
 """The circuit breaker before Segment: a failure that one invocation sees pauses all of them.
 
 A 429, a `Retry-After` or several failures in a row open the circuit of a mode. While it is open, events of that mode go
-back to the queue unmapped. Once its time is over, one invocation probes; the others wait for what it hears. Nothing is
+back to the queue unmapped. Once its time is over, one invocation probes; the others wait for its result. Nothing is
 written while all goes well. https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/circuit-breaker.html
 """
 
@@ -33,19 +33,19 @@ PROBE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """For how many seconds events are kept back at least, after so many tries of anybody that failed."""
+    """How many seconds events are held back, and after how many failed tries of all invocations."""
 
     seconds: int
     tries: int
 
 
 def _half_opened(circuit: Circuit, now: float, base: int) -> Circuit:
-    """Half-open: with somebody probing."""
+    """The circuit half-open: one invocation probes."""
     return Circuit(circuit.failures, math.ceil(now) + min(PROBE_SECONDS, 2 * GROWTH * base), probing=True)
 
 
 def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int) -> Circuit:
-    """What it is after these answers to one batch's calls; `base` is the first pause, in seconds."""
+    """The circuit after these answers to one batch's calls; `base` is the first pause, in seconds."""
     waits = [answer for answer in answers if answer.meaning is Meaning.RETRY]
     told = [answer for answer in waits if answer.reason == Reason.HTTP_429 or answer.retry_after is not None]
     if told:
@@ -64,7 +64,7 @@ def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int)
 
 
 def _seconds(circuit: Circuit, now: float) -> int:
-    """How long it stays open; its end was rounded up, and must not outlast the cap for that."""
+    """How long the circuit stays open, at most the cap: rounding must not exceed it."""
     return min(RETRY_AFTER_CAP, max(0, math.ceil(circuit.until - now)))
 
 
@@ -73,7 +73,7 @@ def _pause(failures: int, base: int) -> int:
 
 
 class Breaker:
-    """The circuits of this stack, in the store, and what this environment saw of them last.
+    """The circuits of this stack in the store, and the state that this environment saw last.
 
     They are read along with the customers' records. A write that fails breaks nothing: sending without knowing is what
     would happen without a breaker.
@@ -95,14 +95,14 @@ class Breaker:
         self._seen: dict[str, Circuit] = {}
 
     def asks(self, modes: Iterable[bool]) -> set[str]:
-        """The circuits of these modes, by name, that have to be looked up because others may have changed them."""
+        """The names of the circuits of these modes that must be looked up: others may have changed them."""
         now, names = self._clock(), {circuit_name(livemode=livemode) for livemode in modes}
         return {name for name in names if self._may_have_changed(name, now)}
 
     def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> dict[bool, Pause | None]:
-        """For how long calls of each of these modes have to wait, None where they may be sent now.
+        """How long calls of each of these modes must wait; None if they may be sent now.
 
-        Of a circuit that has to be looked up and was not, nobody waits.
+        A circuit that should have been looked up and was not is taken as closed.
         """
         now = self._clock()
         self._seen.update(looked_up)
@@ -124,7 +124,7 @@ class Breaker:
         return None if self._put(name, _half_opened(seen, now, self._base), seen) else Pause(0, seen.tries)
 
     def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
-        """Take notice of the answers to the calls of one mode; gives the pause that they bring."""
+        """Update the circuit of one mode after these answers; returns the pause that follows, if any."""
         name, now = circuit_name(livemode=livemode), self._clock()
         seen = self._seen.get(name, Circuit())
         circuit = _after(seen, answers, now, self._base)
@@ -141,7 +141,7 @@ class Breaker:
             logger.info("the endpoint answers again", extra={"failures": seen.failures, "mode": name})
 
     def _put(self, name: str, circuit: Circuit, seen: Circuit) -> bool:
-        """Write it down, unless somebody else did since it was seen."""
+        """Write the circuit, unless another invocation did since it was seen."""
         try:
             written = self._store.put_circuit(name, circuit, seen, self._clock())
         except StoreUnavailableError as error:

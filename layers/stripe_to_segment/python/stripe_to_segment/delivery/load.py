@@ -1,4 +1,4 @@
-"""What is remembered of the customers, payments and products that events speak of, read at once for many events."""
+"""Load what is remembered of the customers, payments and products in a batch of events, in one read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["fits", "keys_of", "known_to", "recall"]
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Under which keys what one event needs is kept: its customer's record, orders and products."""
+    """The keys under which the data that one event needs is stored: its customer's record, orders, products."""
 
     record: str
     orders: tuple[str, ...]
@@ -62,11 +62,11 @@ def keys_of(event: StripeEvent) -> Keys:
 
 
 def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[str] = ()) -> Memory:
-    """Everything kept that these events need; every customer has a record in it, a new one where none is kept.
+    """Load all stored data that these events need; a customer without a record gets a new one.
 
-    But for records that are there and cannot be read: `unreadable` names them.
+    `unreadable` names the records that exist and cannot be read.
 
-    What the records claim is settled with the receipts of those who claimed it. The circuits are read along with them.
+    Claims in the records are settled with the receipts of their deliveries. The circuits are read along with them.
 
     Raises StoreUnavailableError.
     """
@@ -83,7 +83,7 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
 
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:
-    """What of it one event's mapping needs, with what the event says of the person."""
+    """The part of it that one event's mapping needs, with what the event states about the person."""
     prefix = f"{event.scope}:"
     return Known(
         memory.profiles[profile_key(event)],

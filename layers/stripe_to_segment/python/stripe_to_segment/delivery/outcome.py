@@ -1,4 +1,4 @@
-"""What becomes of one record of a batch: its outcome, what is remembered of it, what it teaches."""
+"""The outcome of one record of a batch, what it taught, and the receipt of a delivery."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Work", "learnt_from", "outcome_of", "receipt_of"]
 
 @dataclass(slots=True)
 class Work:
-    """One record on its way: its event, the key of its customer's record, and what it says of the person.
+    """One record in delivery: its event, the key of its customer's record, and what it states about the person.
 
     `waits_for` is the delivery of another batch that was busy with its customer first.
     """
@@ -44,14 +44,14 @@ class Work:
 
     @property
     def tries(self) -> int:
-        """How often it was tried to tell what its event tells, this time included."""
+        """How often this event's calls were tried, this time included."""
         told = self.translation
         earlier = None if told is None else told.profile.claims.get(told.dedup_key)
         return 1 if earlier is None else earlier.tries + 2
 
 
 def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer]) -> RecordOutcome:
-    """The outcome on a record whose event was mapped, from the answers to its calls."""
+    """The outcome of a record whose event was mapped, from the answers to its calls."""
     told = RecordOutcome(
         one.record,
         Status.DELIVERED,
@@ -91,7 +91,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
 
 
 def learnt_from(event: StripeEvent, translation: Translation) -> list[Learnt]:
-    """What its event teaches about orders and products."""
+    """The orders and product names that an event taught."""
     scope = event.scope
     return [
         *(
@@ -108,7 +108,7 @@ def learnt_from(event: StripeEvent, translation: Translation) -> list[Learnt]:
 def receipt_of(
     claimed: Iterable[Work], answers: Mapping[str, Answer], outcomes: Mapping[str, RecordOutcome]
 ) -> Receipt:
-    """What became of the calls of these records. Two of them may be copies of one event, with different calls left."""
+    """The receipt for the calls of these records. Two records may be copies of one event, with different calls left."""
     arrived: set[str] = set()
     statuses: dict[str, set[Status]] = defaultdict(set)
     for one in claimed:

@@ -1,4 +1,4 @@
-"""The two queues behind the door: when a record is seen again, and where hopeless ones go with their reason."""
+"""The EventsQueue and the DeadLetterQueue: change a record's visibility, and dead-letter it with its reason."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Queues:
     dead_letter_url: str
 
     def change_visibility(self, delays: Mapping[str, int]) -> None:
-        """Hide records, by receipt handle, for so many seconds; where that fails the queue's own timeout holds."""
+        """Hide records, by receipt handle, for a number of seconds; if that fails, the queue's own timeout applies."""
         for entries in batched(delays.items(), ENTRIES, strict=False):
             request: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
@@ -64,7 +64,7 @@ class Queues:
                 logger.warning("visibility not changed", extra={"records": len(answer["Failed"])})
 
     def dead_letter(self, outcomes: Iterable[RecordOutcome]) -> set[str]:
-        """Put records into the dead-letter queue with the reason on them; gives the ids of those that are there."""
+        """Put records into the dead-letter queue with their reason; returns the ids of those that are there."""
         dead_lettered: set[str] = set()
         for outcome in outcomes:
             try:
@@ -97,5 +97,5 @@ def _attributes(outcome: RecordOutcome) -> Iterator[tuple[str, MessageAttributeV
 
 
 def _attribute(value: str) -> str:
-    """A text as SQS takes it: control characters, which it refuses, would keep the record from ever being put away."""
+    """A text that SQS takes: it refuses control characters, and the record could never be dead-lettered."""
     return "".join(letter if letter.isprintable() else "…" for letter in value[:ATTRIBUTE_LENGTH])

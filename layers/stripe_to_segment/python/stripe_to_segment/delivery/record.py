@@ -1,4 +1,4 @@
-"""A queue message on its way, and what becomes of it."""
+"""A queue message (record), and its outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Record:
 
 
 class Status(StrEnum):
-    """What becomes of a record."""
+    """The status of a record after delivery."""
 
     DELIVERED = "delivered"
     IGNORED = "ignored"
@@ -38,10 +38,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordOutcome:
-    """A record's status with its reason; `wait` is in seconds where the reason asks for a time of its own.
+    """A record's status with its reason; `wait` is in seconds, where the reason asks for a particular time.
 
-    `unknown` names the numbers that the payload left open. `reference_refused` says that a client reference did not
-    count. `tries` says how often that was tried what it waits for, None where nobody knows.
+    `unknown` names the numbers that the payload does not tell. `reference_refused` says that a client reference was not
+    trusted. `tries` is the number of failed tries so far, None if unknown.
     """
 
     record: Record

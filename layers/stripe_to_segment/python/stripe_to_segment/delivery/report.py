@@ -1,4 +1,4 @@
-"""What the log and the metrics say of a batch: for each record its ids, its status and the reason, nothing personal."""
+"""The log lines and metrics of a batch: for each record its ids, its status and the reason, nothing personal."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def report(outcomes: Sequence[RecordOutcome], now: float) -> None:
 
 
 def summary(outcomes: Sequence[RecordOutcome]) -> dict[str, object]:
-    """What the batch's own line says: how many records, how many come again, and how many of these only wait."""
+    """The fields of the batch's own line: how many records, how many come again, and how many of these only wait."""
     waiting = Counter(outcome.reason for outcome in outcomes if _only_waits(outcome))
     again = sum(outcome.status in {Status.RETRY, Status.WAITING} for outcome in outcomes)
     return {"records": len(outcomes), "again": again, **({"waiting": dict(waiting)} if waiting else {})}

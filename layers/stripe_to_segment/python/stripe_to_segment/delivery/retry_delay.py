@@ -28,7 +28,7 @@ BACKLOG_SECONDS = 240
 
 
 def _span(tries: int, base: int, cap: int) -> int:
-    """Seconds from which a pause is drawn after so many tries: exponential up to the cap, with full jitter.
+    """The range in seconds from which the pause after a number of tries is drawn: exponential, capped, full jitter.
 
     https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
     """
@@ -37,9 +37,9 @@ def _span(tries: int, base: int, cap: int) -> int:
 
 
 def given_up(outcome: RecordOutcome, now: float) -> RecordOutcome:
-    """A dead letter in place of what waits, where the queue would soon let go of it without a word.
+    """Dead-letter a waiting record that the queue would soon delete at the end of its retention.
 
-    The reason is why it was not delivered to the end; the letter is kept for another fourteen days.
+    Its reason stays the one for which it waited; the dead letter is kept for another fourteen days.
     """
     queued_at = outcome.record.queued_at
     waits = outcome.status in {Status.RETRY, Status.WAITING}

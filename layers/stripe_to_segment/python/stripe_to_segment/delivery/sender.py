@@ -1,4 +1,4 @@
-"""How a batch's calls leave: to Segment under the key of their mode, or, in log mode, into the log only."""
+"""Send a batch's calls to Segment under the write key of their mode; in log mode write them to the log only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FLAWS = {
 def sender(
     settings: Settings, secret: SecretSource[Keys], session: requests.Session, seconds_left: Callable[[], float]
 ) -> Sender:
-    """The way out that the settings ask for."""
+    """The sender that the settings ask for."""
 
     def send(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         try:

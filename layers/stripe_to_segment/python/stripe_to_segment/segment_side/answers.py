@@ -79,10 +79,10 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A meaning, when to come again (seconds), and why: a code in `reason`, and what more is known in `detail`.
+    """The meaning of an answer, the seconds to wait, and why: a code in `reason`, more in `detail`.
 
-    `tries` says how often in a row anybody was told such, where that is known. `named` has the calls of which the
-    endpoint says something else, by messageId.
+    `tries` is the number of such answers in a row, where that is known. `named` has the answers for single calls, by
+    messageId, where the endpoint names them.
     """
 
     meaning: Meaning

@@ -1,4 +1,4 @@
-"""Sending calls in bulk to Segment's HTTP tracking API; the only module that speaks HTTP. It never raises."""
+"""Send calls in bulk to Segment's HTTP tracking API; the only module that speaks HTTP to it. It never raises."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SegmentClient:
 
         A request that is refused for good is halved until the one bad call stands alone, so the others still arrive.
         Where the endpoint names the bad ones, it has taken the others, and nothing is sent again.
-        Told to slow down, or not let in, the rest does not even knock.
+        After a 429 or a rejected key the rest is not sent.
         """
         answers: dict[str, Answer] = {}
         fitting: list[Call] = []
@@ -143,12 +143,12 @@ class SegmentClient:
 
 
 def _asks_to_stop(answer: Answer) -> bool:
-    """Whether what is left would be answered alike."""
+    """Whether the remaining requests would get the same answer."""
     return answer.meaning is Meaning.MISCONFIGURED or answer.reason == Reason.HTTP_429
 
 
 def _was_cut(error: requests.ConnectionError) -> bool:
-    """Whether the connection ended before any answer, as a kept one does that the other side has let go of."""
+    """Whether the connection ended before any answer, as a kept connection does that the other side has closed."""
     cause = error.args[0] if error.args else None
     return isinstance(cause, ProtocolError) and any(isinstance(each, ConnectionError) for each in cause.args)
 
@@ -159,7 +159,7 @@ def _forget_location(response: requests.Response, **_: object) -> None:
 
 
 def _breaks_off(response: requests.Response) -> bool:
-    """Python takes a head for whole where the connection ended in it; then nothing says that there is no body."""
+    """Whether the connection ended inside the headers: Python takes such headers for complete."""
     said = any(name in response.headers for name in ("Content-Length", "Transfer-Encoding"))
     return not said and response.status_code != 204  # noqa: PLR2004 - no content
 

@@ -1,7 +1,7 @@
-"""A `requests` session with a limit to its patience: the read timeout holds for a whole answer, head and body.
+"""A `requests` session whose read timeout holds for a whole answer, headers and body.
 
-That of `requests` holds for each wait alone, so who drips an answer in, a header or a byte at a time, could keep a
-request for ever. https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
+The timeout of `requests` holds for each read alone, so a server that sends a byte at a time could hold a request until
+Lambda ends the function, before the circuit breaker hears of it. https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def patient_session() -> requests.Session:
 
 
 class _Bytes(io.RawIOBase):
-    """What a socket receives, until the time is over that it allows for the first byte."""
+    """Reads from a socket until the time is over that its timeout allowed for the first byte."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -65,7 +65,7 @@ class _Bytes(io.RawIOBase):
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer, read from its first byte on against the one limit."""
+    """An HTTP answer that is read against one limit, from its first byte on."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
