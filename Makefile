@@ -31,10 +31,10 @@ install: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## I
 
 build: $(BUILT) $(SBOM) ## Build functions and layers with `sam build`, and list what is in them, if anything changed
 
-run: build install ## Run the whole pack here: emulator, real template, sample events, source debugger; stays up
+run: build install ## Run the whole pack on this machine: emulator, template, sample events, source debugger; until Ctrl-C
 	$(PYTHON) -m stripe_to_segment_tools.local_stack.run
 
-demo: build install ## The same, once: print what each sample event became, and stop
+demo: build install ## Run it once: print the calls that each sample event became, and stop
 	$(PYTHON) -m stripe_to_segment_tools.local_stack.demo
 
 screenshot: build install ## Write docs/page.png, the source debugger in Chromium, and docs/demo.txt, what `make demo` prints
@@ -44,22 +44,22 @@ screenshot: build install ## Write docs/page.png, the source debugger in Chromiu
 	(echo '$$ make demo'; $(PYTHON) -m stripe_to_segment_tools.local_stack.demo) > .local/demo.txt
 	mv .local/demo.txt docs/demo.txt
 
-test: build install ## Run the whole test suite, in parallel; PYTEST="-k renewal" chooses, one after the other
+test: build install ## Run the whole test suite in parallel; PYTEST="-k renewal" selects tests and runs them one by one
 	$(PYTHON) -m pytest $(or $(PYTEST),-n auto)
 
-test-fast: build install ## Run what needs neither emulator nor browser, in parallel: about a minute
+test-fast: build install ## Run the tests that need neither emulator nor browser: about a minute
 	$(PYTHON) -m pytest -n auto -m "not stack and not browser"
 
-truth: .venv/.installed ## Hold our revenue, refunds and mrr against simulated customers: CUSTOMERS=500 SEED=1
+truth: .venv/.installed ## Compare revenue, refunds and mrr with simulated customers: CUSTOMERS=500 SEED=1
 	$(PYTHON) -m tests.simulator
 
-chaos: build install ## Send events through the local stack while everything around it fails: EVENTS=10000 SEED=1
+chaos: build install ## Send events through the local stack while AWS and Segment fail: EVENTS=10000 SEED=1
 	$(PYTHON) -m tests.chaos --events $(or $(EVENTS),10000) --seed $(or $(SEED),1)
 
-fuzz: .venv/.installed ## Knock at the door with forged, broken and strange requests: CASES=20000 SEED=1; STRIPE_EVENTS_DIR=… adds recorded events
+fuzz: .venv/.installed ## Send forged, broken and strange requests to the webhook: CASES=20000 SEED=1; STRIPE_EVENTS_DIR=… adds recorded events
 	$(PYTHON) -m tests.door
 
-golden: install ## Write what the tests expect of recorded events anew, to be reviewed; STRIPE_EVENTS_DIR=… adds the corpus
+golden: install ## Rewrite the expected calls of recorded events, for review; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
 
 check: install .tools/checkov/.installed .local/translated.json ## Lint, format check, types, template
@@ -77,23 +77,23 @@ format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-generate: install ## Write anew what is derived from the mapper's declarations: tracking plan, lists in README and template
+generate: install ## Rewrite what is derived from the mapper's declarations: tracking plan, lists in README and template
 	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
 
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver|reconcile EVENT=events/….json" >&2; exit 2; }
 	$(PYTHON) -m stripe_to_segment_tools.lambda_runtime.invoke $(FUNCTION) $(EVENT)
 
-bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed against limits and peers; writes benchmarks/README.md, docs/cost.md
+bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed and cost against limits and peers; writes benchmarks/README.md and docs/cost.md
 	PYTHONPATH="$(CURDIR):$(CURDIR)/tools:$(CURDIR)/layers/stripe_to_segment/python" .tools/bench/bin/python -m benchmarks
 
-burst: build install ## Post 10,000 events to the local stack at full speed; all must arrive; EVENTS=1000 posts fewer
+burst: build install ## Post events to the local stack at full speed, and check that all arrive: EVENTS=10000
 	PYTHONPATH="$(CURDIR)" $(PYTHON) -m benchmarks.burst
 
 deploy: build install ## Deploy into the AWS account of your credentials; asks, or takes STACK REGION SEGMENT_REGION ALARM_EMAIL DELIVERY_MODE
 	$(PYTHON) -m stripe_to_segment_tools.commands.deploy
 
-lock: $(UV) ## Pin the requirements again; LOCK=--upgrade takes newer versions
+lock: $(UV) ## Pin the requirements again: LOCK=--upgrade takes newer versions
 	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
