@@ -215,7 +215,7 @@ def test_who_is_stopped_is_told_how_to_go_on_and_nothing_is_missed(here: Deploye
     assert stopped.exit_code == 1
     assert "ServiceUnavailable" in stopped.stderr
     assert len(queued(here)) == 2
-    command = stopped.stderr.split("go on with: stripe-to-segment backfill ")[1].split()
+    command = stopped.stderr.split("continue with: stripe-to-segment backfill ")[1].split()
     assert "--undelivered-only" in command
     assert command[-2:] == ["--stack", "stripe-to-segment"]
     assert AT[1] in command

@@ -139,7 +139,7 @@ def test_each_empty_field_is_said_with_what_follows_from_it(here: Deployed) -> N
     here.put_keys()
     found = failed()
     said, fix = found["signing secrets, test mode"]
-    assert said == "none: every webhook of test mode is refused, and Stripe comes again"
+    assert said == "none: every webhook of test mode is refused, and Stripe retries"
     assert fix.startswith("stripe-to-segment register --stack stripe-to-segment with a key of test mode")
     assert "deploy with StripeMode=test" in found["signing secrets, live mode"][1]
     assert found["segment_write_key"][0] == "none: live events wait in the queue"
@@ -349,7 +349,7 @@ def test_a_function_that_cannot_run_and_a_queue_that_is_not_fetched_are_told(her
     assert found["deliver function"][0] == "Failed, last update Successful: the role cannot be assumed"
     assert found["queue → deliver"][1] == "aws lambda update-event-source-mapping --uuid m-1 --enabled"
     here.functions.mapping.clear()
-    assert "nothing brings the queue's events" in failed("--no-event")["queue → deliver"][0]
+    assert "no event source mapping brings the queue's events" in failed("--no-event")["queue → deliver"][0]
 
 
 def test_a_function_that_does_not_run_what_was_deployed_last_is_told(here: Deployed) -> None:
@@ -435,11 +435,11 @@ def test_alarms_that_nobody_gets_are_told(here: Deployed) -> None:
     """Without AlarmEmail all alarms rang, in a console at which nobody looked."""
     here.topics.subscriptions = []
     assert failed("--no-event") == {
-        "who is told": ("nobody: no alarm arrives anywhere", "ALARM_EMAIL=you@example.com make deploy")
+        "who is told": ("no address is subscribed: alarms reach nobody", "ALARM_EMAIL=you@example.com make deploy")
     }
     here.topics.subscriptions = ["PendingConfirmation"]
     said, fix = failed("--no-event")["who is told"]
-    assert said == "nobody yet: the subscription is not confirmed"
+    assert said == "the subscription is not confirmed: alarms reach nobody yet"
     assert fix == "follow the link in AWS's mail"
     here.topics.subscriptions = ["PendingConfirmation", "arn:aws:sns:eu-central-1:1:alarms:1", "PendingConfirmation"]
     assert failed("--no-event") == {}
@@ -502,7 +502,7 @@ def test_a_door_that_is_gone_is_told(here: Deployed, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (None, "deliver has said nothing of it in"),
+        (None, "deliver logged nothing of it within"),
         (
             {"outcome": "retry", "reason": "store_unavailable", "detail": "AccessDenied"},
             "retry: store_unavailable AccessDenied",

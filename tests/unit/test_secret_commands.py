@@ -184,7 +184,7 @@ def test_what_cannot_be_one_is_not_written(here: Deployed, field: str, value: st
 
 def test_a_field_that_is_none_or_has_no_mode_is_refused() -> None:
     assert "the fields are stripe_live_signing_secrets" in run("set", "stripe_key", given="x").stderr
-    assert "say whose it is" in run("set", "stripe_signing_secrets", given=OTHER).stderr
+    assert "say of which mode it is" in run("set", "stripe_signing_secrets", given=OTHER).stderr
 
 
 def test_a_value_is_taken_out_by_its_fingerprint(here: Deployed) -> None:

@@ -61,7 +61,7 @@ def test_an_output_that_is_not_there_is_a_stack_of_another_template(monkeypatch:
             "there is no stack 'mine': is it in another --region or --profile",
         ),
         (refusal("AccessDenied", "DescribeStacks"), "AccessDenied"),
-        (NoCredentialsError(), "AWS cannot be asked: Unable to locate credentials"),
+        (NoCredentialsError(), "AWS cannot be reached: Unable to locate credentials"),
     ],
 )
 def test_a_stack_that_cannot_be_described_is_said_why(

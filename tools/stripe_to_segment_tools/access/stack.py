@@ -111,7 +111,7 @@ def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -
     if local:
         return _local_stack()
     if not name:
-        raise StackAccessError("say which stack: --stack NAME for one on AWS, or --local for the one of `make run`")
+        raise StackAccessError("name the stack: --stack NAME for one on AWS, or --local for the one of `make run`")
     return _aws_stack(name, region, profile)
 
 
@@ -143,7 +143,7 @@ def _aws_stack(name: str, region: str, profile: str) -> Stack:
         raise StackAccessError(f"AWS does not describe the stack {name!r}: {error}") from error
     except BotoCoreError as error:
         # No credentials, no region, no such profile: botocore says which.
-        raise StackAccessError(f"AWS cannot be asked: {error}") from error
+        raise StackAccessError(f"AWS cannot be reached: {error}") from error
 
 
 def _described(name: str, options: tuple[str, ...], client: Callable[[str], Any], url: str = "") -> Stack:

@@ -113,7 +113,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     if problem:
         flags = {"undelivered_only": undelivered_only, "dry_run": dry_run}
         repeat = _repeat(found, tally.until, end, {"types": types, "stripe-api-base": stripe_api_base}, **flags)
-        stop(f"stopped at {iso(tally.until)}: {problem}\ngo on with: {repeat}", 1)
+        stop(f"stopped at {iso(tally.until)}: {problem}\ncontinue with: {repeat}", 1)
 
 
 def _follow(steps: Iterator[Step], tally: Tally, end: int) -> None:

@@ -159,10 +159,10 @@ def deploy(tools: Tools, access: Access, stack_name: str, parameters: Mapping[st
         process.stop()
     if status is None:
         raise DeployFailedError(
-            f"`sam deploy` took more than {DEPLOY_SECONDS:.0f} s. Its last words:\n{last_lines(log)}"
+            f"`sam deploy` took more than {DEPLOY_SECONDS:.0f} s. Its last lines:\n{last_lines(log)}"
         )
     if status != 0:
-        raise DeployFailedError(f"`sam deploy` ended with status {status}. Its last words:\n{last_lines(log, 40)}")
+        raise DeployFailedError(f"`sam deploy` ended with status {status}. Its last lines:\n{last_lines(log, 40)}")
 
 
 def read_deployment(clients: Clients, stack_name: str) -> Deployment:

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"AWS refused {error.operation_name}: {code_of(error)}; docs/deploy.md lists what a deployment needs"
         )
     except BotoCoreError as error:
-        return _failed(f"AWS cannot be asked: {error}")
+        return _failed(f"AWS cannot be reached: {error}")
     except (KeyboardInterrupt, EOFError):
         say("", "interrupted")
         return INTERRUPTED

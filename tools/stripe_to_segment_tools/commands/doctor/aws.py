@@ -41,7 +41,7 @@ def check_deployment(stack: Stack) -> Iterator[Check]:
         yield bad(
             "stack",
             f"{stack.name}: {stack.status}, the last deployment did not succeed",
-            f"read why in CloudFormation, {DEPLOY}",
+            f"read the reason in CloudFormation, {DEPLOY}",
         )
     elif stack.status.endswith("_IN_PROGRESS") and "CLEANUP" not in stack.status:
         yield bad("stack", f"{stack.name}: {stack.status}", "wait until the deployment is over, then try again")
@@ -86,7 +86,7 @@ def _check_mapping(client: Any, stack: Stack) -> Check:
     function = f"{stack.output('DeliverFunctionName')}:{ALIAS}"
     found = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     if not found:
-        return bad(name, "nothing brings the queue's events to the function", DEPLOY)
+        return bad(name, "no event source mapping brings the queue's events to the function", DEPLOY)
     mapping = found[0]
     if mapping["State"] in {"Enabled", "Creating", "Updating", "Enabling"}:
         return good(name, mapping["State"].lower())
@@ -176,7 +176,7 @@ def check_alarms(stack: Stack) -> Iterator[Check]:
         said = f"rings since {since.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if since else "rings"
         yield bad(f"alarm {name}", said, f"docs/operations.md, {name}")
     if not ringing:
-        yield good("alarms", f"{len(mine)}, none rings")
+        yield good("alarms", f"{len(mine)}, none is in alarm")
 
 
 def _duration(seconds: float) -> str:

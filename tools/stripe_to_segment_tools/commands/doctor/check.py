@@ -66,6 +66,6 @@ def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]
     except BotoCoreError as error:
         yield unknown(name, f"AWS did not answer: {error}", "try again")
     except (ConfigurationError, StackAccessError) as error:
-        yield bad(name, str(error), "put it right, or deploy again: make deploy")
+        yield bad(name, str(error), "correct it, or deploy again: make deploy")
     except StripeToSegmentError as error:
         yield unknown(name, str(error), "try again")

@@ -91,7 +91,7 @@ def check_door(stack: Stack, settings: Settings) -> Iterator[Check]:
         fix = "if the secret was just changed, try again in half a minute; else docs/operations.md, signatures-refused"
         yield bad("signed event", said, fix)
         return
-    yield good("signed event", f"taken with 200 in {sent.milliseconds} ms: {event['id']}")
+    yield good("signed event", f"accepted with 200 in {sent.milliseconds} ms: {event['id']}")
     yield _delivered(stack, log, event["id"])
 
 
@@ -102,13 +102,13 @@ def _delivered(stack: Stack, log: OutcomeLog, event: str) -> Check:
     while (waited := time.monotonic() - started) < patience:
         for outcome in log.new():
             if outcome.function == "deliver" and outcome.outcome in THROUGH:
-                return good(name, f"worked through {waited:.0f} s later, without a call to Segment")
+                return good(name, f"processed {waited:.0f} s later, without a call to Segment")
             if outcome.function == "deliver":
                 why = f"{outcome.outcome}: {outcome.reason} {outcome.detail}".strip()
                 return bad(name, why, "docs/operations.md, Reasons")
         time.sleep(PAUSE_SECONDS)
     look = f"stripe-to-segment tail {again} --event {event}; docs/operations.md, queue-not-worked"
-    return bad(name, f"deliver has said nothing of it in {patience:.0f} s", look)
+    return bad(name, f"deliver logged nothing of it within {patience:.0f} s", look)
 
 
 def _post(stack: Stack, event: dict[str, Any], secrets: Any) -> Sent | None:

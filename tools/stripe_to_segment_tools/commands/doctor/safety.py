@@ -73,9 +73,9 @@ def check_listeners(stack: Stack) -> Iterator[Check]:
     if confirmed:
         yield good(name, f"{confirmed} get the alarms")
     elif found:
-        yield bad(name, "nobody yet: the subscription is not confirmed", "follow the link in AWS's mail")
+        yield bad(name, "the subscription is not confirmed: alarms reach nobody yet", "follow the link in AWS's mail")
     else:
-        yield bad(name, "nobody: no alarm arrives anywhere", "ALARM_EMAIL=you@example.com make deploy")
+        yield bad(name, "no address is subscribed: alarms reach nobody", "ALARM_EMAIL=you@example.com make deploy")
 
 
 def check_state(stack: Stack) -> Iterator[Check]:
@@ -89,6 +89,6 @@ def check_state(stack: Stack) -> Iterator[Check]:
         yield good("state", "protected from deletion")
     elif items:
         said = f"{items} items, and anybody who may can delete the table"
-        yield bad("state", said, "make deploy, which sets ProtectState=true on a stack that stands")
+        yield bad("state", said, "make deploy, which sets ProtectState=true on an existing stack")
     else:
         yield good("state", "empty, and not protected from deletion yet: the next `make deploy` does")

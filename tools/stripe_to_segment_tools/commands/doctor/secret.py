@@ -63,7 +63,7 @@ def _of_mode(stack: Stack, mode: str, number: int) -> Check:
     if stack.parameters.get("EventBusName"):
         return good(name, "none, and none is needed for what comes through EventBridge")
     fix = f"{_command(stack, 'register')} with a key of {mode} mode; or deploy with StripeMode={_other(mode)}"
-    return bad(name, f"none: every webhook of {mode} mode is refused, and Stripe comes again", fix)
+    return bad(name, f"none: every webhook of {mode} mode is refused, and Stripe retries", fix)
 
 
 def _write_key(stack: Stack, settings: Settings, keys: Keys, *, live: bool) -> Check:

@@ -76,7 +76,7 @@ def forget_command(  # noqa: PLR0913 - options by name
     found = find(who, store.everything, siblings=not alone)
     several = len(found.records) > 1 and not dry_run
     if several and not yes and not _agreed(found):
-        stop(f"{len(found.records)} records belong to this person: say --yes to delete them, --alone for one")
+        stop(f"{len(found.records)} records belong to this person: add --yes to delete them, or --alone for this one")
     errors = {} if dry_run else erase(found, store, time.time())
     letters, waiting = _letters(deployed, found), _waiting(deployed)
     if as_json:
@@ -100,7 +100,7 @@ def forget_command(  # noqa: PLR0913 - options by name
 
 def _who(customer: str, user: str, email_hash: str, account: str) -> Who:
     if bool(customer) + bool(user) + bool(email_hash) != 1:
-        stop("say one of: a Stripe id such as cus_NffrFeUfNV2Hib, --user ID, --email-hash SHA-256")
+        stop("give one of: a Stripe id such as cus_NffrFeUfNV2Hib, --user ID, --email-hash SHA-256")
     if customer and not re.fullmatch(r"[a-z]{2,}_\w+", customer):
         stop("Stripe's ids look like cus_NffrFeUfNV2Hib; a user's id goes with --user")
     if account and not re.fullmatch(r"acct_\w+", account):

@@ -102,7 +102,7 @@ def set_command(
     if field not in FIELDS:
         stop(f"{field} is no field; the fields are {', '.join(FIELDS)}")
     if field == UNASSIGNED and not removed:
-        stop(f"say whose it is: {SIGNING_FIELDS['live']} or {SIGNING_FIELDS['test']}")
+        stop(f"say of which mode it is: {SIGNING_FIELDS['live']} or {SIGNING_FIELDS['test']}")
     found = stack.find()
     if removed:
         try:
