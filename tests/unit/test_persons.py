@@ -89,6 +89,27 @@ def test_a_guest_who_opts_out_silences_the_customers(store: AnyStore) -> None:
     assert world.calls == []
 
 
+def test_a_guest_who_opts_out_silences_a_customer_that_is_known_already(store: AnyStore) -> None:
+    """A user's only customer never looked at the person again, and went on talking after the user opted out as guest."""
+    world = World(store)
+    world.deliver(customer(1), paid(1, NOW + 1))
+    told = len(world.calls)
+    world.deliver(guest(1, NOW + 2, metadata=OUT), paid(1, NOW + 3), update(1, NOW + 4))
+    assert len(world.calls) == told
+    world.deliver(guest(2, NOW + 5, metadata={"analytics_opt_out": "false"}), paid(1, NOW + 6))
+    assert len(world.calls) > told, "and hears when a guest takes it back"
+
+
+def test_what_a_guest_says_in_the_customers_first_batch_is_heard_later_too(store: AnyStore) -> None:
+    world = World(store)
+    world.batch(customer(1), guest(1, NOW + 1, metadata=OUT))
+    told = len(world.calls)
+    world.deliver(paid(1, NOW + 2))
+    assert len(world.calls) == told
+    world.deliver(guest(2, NOW + 3, metadata={"analytics_opt_out": "false"}), paid(1, NOW + 4))
+    assert len(world.calls) > told
+
+
 def test_a_guests_refund_is_silenced_by_what_came_after_the_payment(store: AnyStore) -> None:
     world = World(store)
     world.deliver(guest(1), customer(1, NOW + 1, **OUT))
@@ -276,7 +297,7 @@ def test_the_newest_opt_out_is_kept_and_nothing_of_the_ties_lost(store: AnyStore
 
 # --- The law ---
 
-KINDS = ["customer", "paid", "guest", "out", "in", "anonymous"]
+KINDS = ["customer", "paid", "guest", "out", "in", "guest out", "guest in", "anonymous"]
 steps = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 3), st.booleans()), min_size=1, max_size=14)
 
 
@@ -295,6 +316,9 @@ def told_of(history: list[tuple[str, int]]) -> list[tuple[StripeEvent, bool]]:
                 event = guest(moment, at)
             case "anonymous":
                 event = customer(number + 10, at, user=None)
+            case "guest out" | "guest in":
+                out = kind == "guest out"
+                event = guest(moment, at, metadata={"analytics_opt_out": str(out).lower()})
             case _:
                 out = kind == "out"
                 event = update(number, at, analytics_opt_out=str(out).lower())
@@ -323,9 +347,9 @@ def test_after_an_opt_out_nothing_goes_out_under_the_user_until_it_is_taken_back
 @given(steps)
 def test_after_an_opt_out_nothing_goes_out_however_the_events_are_batched(history: list[tuple[str, int, bool]]) -> None:
     world = World()
-    events = told_of([(kind, number) for kind, number, _ in history if kind != "in"])
+    events = told_of([(kind, number) for kind, number, _ in history if not kind.endswith("in")])
     batch = list[StripeEvent]()
-    ends = [ends for kind, _, ends in history if kind != "in"]
+    ends = [ends for kind, _, ends in history if not kind.endswith("in")]
     for (event, _), last in zip(events, ends, strict=True):
         batch.append(event)
         if last:

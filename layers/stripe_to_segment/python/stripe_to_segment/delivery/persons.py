@@ -1,7 +1,8 @@
 """The persons of a batch: each customer is tied to its user, and hears what the user's other customers say.
 
 A user with one customer, the usual case, costs one write when the two are tied, and no request afterwards. Only the
-records of customers who share a user, and those of guests' payments, need the person to be read.
+records of customers who share a user, and those of guests' payments, need the person to be read. A guest who says
+something of an opt-out makes the user's customers share it with the guest, so that they hear of it too.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Persons:
     """The persons of one batch, by key.
 
     `records` are the keys of the records in the batch for which a person is known. `ties` and `moves` are pairs of
-    person and record: tied to each other just now, and no longer.
+    person and record: tied to each other just now, and no longer. `told_by_guests` are the persons of whose opt-out a
+    guest's payment says something.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Persons:
     records: dict[str, set[str]] = field(default_factory=dict)
     ties: set[tuple[str, str]] = field(default_factory=set)
     moves: set[tuple[str, str]] = field(default_factory=set)
+    told_by_guests: set[str] = field(default_factory=set)
 
     def meet(
         self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store, now: float | None = None
@@ -61,10 +64,11 @@ class Persons:
         elif self.ties:
             store.untie(self.moves)
             self.known |= store.tie(self.ties)
-            self._mark(memory, store, now)
         unread = self.records.keys() - self.known.keys()
         if unread:
             self.known |= store.persons(unread)
+        if now is not None:
+            self._mark(memory, store, now)
         for person in self.records:
             self._tell(person, memory)
 
@@ -80,7 +84,7 @@ class Persons:
         key = person_key(event, profile.user_id, self.settings)
         person = self.known.get(key, Person(opted_out=before.opted_out))
         if (key, profile.key) in self.ties:
-            profile = replace(profile, tied=True, shared=len(person.records) > 1)
+            profile = replace(profile, tied=True, shared=len(person.records) > 1 or key in self.told_by_guests)
         as_of = profile.told.get("opted_out")
         # Said by this event or, by the customer, before anybody knew who it is. Who moves on takes nothing along.
         said = as_of is not None and (before.user_id is None or as_of != before.told.get("opted_out"))
@@ -107,14 +111,18 @@ class Persons:
                 self.records.setdefault(key, set()).add(record)
                 if not guest and not profile.tied:
                     self.ties.add((key, record))
+                if guest and (stated.opted_out is not None or "opted_out" in profile.told):
+                    self.told_by_guests.add(key)
             if before.tied and not profile.tied and before.user_id is not None:
                 self.moves.add((person_key(event, before.user_id, self.settings), record))
 
     def _mark(self, memory: Memory, store: Store, now: float) -> None:
         """Have every customer who shares a user know that it does; those tied just now are written with the batch."""
         tied = {record for _, record in self.ties}
+        several = {key for key, _ in self.ties if len(self.known[key].records) > 1}
         unmarked = {
-            key: person.records - person.marked - tied for key, person in self.known.items() if len(person.records) > 1
+            key: self.known[key].records - self.known[key].marked - tied
+            for key in sorted(several | (self.told_by_guests & self.known.keys()))
         }
         for key, records in unmarked.items():
             if not records:
