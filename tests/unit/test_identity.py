@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -304,6 +305,21 @@ def test_a_connected_account_cannot_speak_for_the_platforms_users() -> None:
     assert {call["context"]["groupId"] for call in world.calls} == {"acct_1:g1"}
     assert {call["groupId"] for call in world.calls if call["type"] == "group"} == {"acct_1:g1"}
     assert {call["context"]["externalIds"][0]["id"] for call in world.calls} == {"acct_1:cus_basic"}
+
+
+def test_a_connected_accounts_customer_stands_under_one_id_in_the_traits_too() -> None:
+    """The trait `stripe_customer_id` went out without the account, beside an external id of that type which had it."""
+    world = World(CONNECT_EVENTS="accept")
+    world.deliver(
+        an_event(CREATED, a_subscription(), account="acct_1"),
+        an_event("customer.updated", a_customer(metadata={"user_id": "u1", "group_id": "g1"}), account="acct_1"),
+        an_event("charge.refunded", a_charge(), account="acct_1"),
+    )
+    traits = [call["traits"] for call in world.calls if call["type"] != "track"]
+    assert {call["type"] for call in world.calls} == {"identify", "group", "track"}
+    assert {each["stripe_customer_id"] for each in traits} == {"acct_1:cus_basic"}
+    for call in world.calls:
+        assert '"cus_basic"' not in json.dumps(call), "nowhere without its account"
 
 
 def test_a_strangers_history_is_joined_within_its_account() -> None:

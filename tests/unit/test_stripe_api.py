@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import stripe
@@ -162,6 +163,17 @@ def test_a_session_is_read_once_for_all_its_events(api: Api) -> None:
 def test_a_connected_accounts_objects_are_read_in_its_name(api: Api) -> None:
     api.reader().read([Lookup("customer", "cus_basic", livemode=False, account="acct_1")])
     assert api.asked[0][2] == "acct_1"
+
+
+@pytest.mark.parametrize("product", ["../customers/cus_basic", "prod_basic?expand[]=x", "shirt/red", "a#b", "ø %2e"])
+def test_an_id_that_somebody_chose_leads_to_no_other_path(api: Api, product: str) -> None:
+    """A product's id may be chosen: one with a slash or a question mark asked Stripe for something else.
+
+    https://docs.stripe.com/api/products/create#create_product-id
+    """
+    api.reader().read([Lookup("product", product, livemode=False, account=None)])
+    (path,) = api.paths
+    assert path == f"/v1/products/{quote(product, safe='')}"
 
 
 @pytest.mark.parametrize("key", ["", "rk_live_1"])

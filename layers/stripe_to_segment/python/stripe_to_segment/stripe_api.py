@@ -10,6 +10,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import batched
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
 from stripe_to_segment.observability import count, logger
@@ -242,7 +243,9 @@ def reason_of(error: Exception) -> str:
 def _read(client: Any, lookup: Lookup) -> JsonObject | None:
     options = {"stripe_account": lookup.account} if lookup.account else {}
     try:
-        answer = client.raw_request("get", PATHS[lookup.kind].format(id=lookup.id), **options)
+        # Whoever makes a product chooses its id, and no id may lead to another path.
+        path = PATHS[lookup.kind].format(id=quote(lookup.id, safe=""))
+        answer = client.raw_request("get", path, **options)
         # An object or a TypeError: whatever stands between may answer with JSON of its own.
         return {**decoded(answer.body)}
     except Exception as error:  # noqa: BLE001 - whatever Stripe's client raises, the event goes on without

@@ -62,12 +62,12 @@ class Composer:
 
     def join(self, anonymous_id: str) -> dict[str, Any]:
         """An identify that only joins the history under the fallback id to the user."""
-        traits = {"stripe_customer_id": self._event.customer} if self._event.customer else {}
+        traits = {"stripe_customer_id": self._own(self._event.customer)} if self._event.customer else {}
         return self._stateful("identify", {"traits": traits}, anonymous_id)
 
     def group(self, group_id: str) -> dict[str, Any]:
         """A group call with the account's traits."""
-        traits = group_traits(self._event, self._profile)
+        traits = group_traits(self._event, self._profile, self._settings)
         return self._stateful("group", {"groupId": self._own(group_id), "traits": wire(traits)}, self._who.anonymous_id)
 
     def track(self, fact: Fact, name: str) -> dict[str, Any]:

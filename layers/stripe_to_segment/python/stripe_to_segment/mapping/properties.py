@@ -189,7 +189,7 @@ class AddressTraits(TypedDict, total=False):
 
 class _SharedTraits(TypedDict, total=False):
     plan: Annotated[str | None, text("plan of the largest live subscription, null without one", nullable=True)]
-    stripe_customer_id: Annotated[str, text("Stripe's customer")]
+    stripe_customer_id: Annotated[str, text("Stripe's customer; of a connected account, with its `acct_…:` in front")]
     subscription_status: Annotated[
         str | None, text("status of the largest live subscription, else of the last one", nullable=True)
     ]

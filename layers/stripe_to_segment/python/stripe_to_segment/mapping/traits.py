@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.identity import own_id
 from stripe_to_segment.stripe_side.customer import PERSONAL, personal_traits
 from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment.stripe_side.money import major
@@ -21,7 +22,7 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dic
     """The traits of an identify. A None stands on the wire as null, so that an ended plan does not stay behind."""
     traits: dict[str, Any] = {}
     if event.customer is not None:
-        traits["stripe_customer_id"] = event.customer
+        traits["stripe_customer_id"] = own_id(event.customer, event, settings)
     if profile.customer_created is not None:
         traits["createdAt"] = iso_time(profile.customer_created)
     traits.update(_subscription_traits(profile))
@@ -40,9 +41,11 @@ def shown_digest(profile: Profile) -> str:
     return hashlib.sha256(repr(sorted(_subscription_traits(profile).items())).encode()).hexdigest()[:16]
 
 
-def group_traits(event: StripeEvent, profile: Profile) -> dict[str, Any]:
+def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dict[str, Any]:
     """The traits of a group: plan, mrr and seats of the account."""
-    traits: dict[str, Any] = {"stripe_customer_id": event.customer} if event.customer else {}
+    traits: dict[str, Any] = {}
+    if event.customer is not None:
+        traits["stripe_customer_id"] = own_id(event.customer, event, settings)
     every = _subscription_traits(profile)
     traits.update({name: every[name] for name in ("plan", "mrr", "subscription_status") if name in every})
     if profile.subscriptions:
