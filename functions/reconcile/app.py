@@ -14,7 +14,7 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import about, count, logger, observed
 from stripe_to_segment.reconciling import Reconciliation, window
 from stripe_to_segment.secrets import KeysReader, SecretSource
-from stripe_to_segment.settings import settings_from_environment
+from stripe_to_segment.settings import on_this_machine, settings_from_environment
 from stripe_to_segment.state.circuit import circuit_name
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeEvents, is_live, usable_key
@@ -37,6 +37,7 @@ secret = SecretSource(
         lambda arn: aws.secret_text(aws.client("secretsmanager"), arn),
         settings.keys_secret_arn,
         settings.former_secret_arn,
+        strict=not on_this_machine(),
     )
 )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from tests.unit.edges import HttpRequest
 
-KEY = "rk_test_list"
+KEY = "rk_test_listing1"
 
 
 class StripeList(Endpoint):

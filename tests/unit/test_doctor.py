@@ -243,6 +243,7 @@ def test_no_key_is_sent_where_the_stacks_setting_alone_leads(here: Deployed, api
         ("segment_test_write_key", "T" * 16 + " " + "T" * 15, "or has a space"),
         ("segment_test_write_key", "L" * 32, "test events reach the live source"),
         ("stripe_api_key", "pk_test_0123456789", "no secret or restricted key"),
+        ("client_reference_key", "short", "no signed reference counts"),
     ],
 )
 def test_a_key_that_cannot_be_one_is_told(here: Deployed, field: str, value: Any, said: str) -> None:

@@ -169,7 +169,9 @@ def test_a_secret_is_not_to_vouch_for_both_modes(here: Deployed) -> None:
         ("segment_write_key", "YOUR_WRITE_KEY", "a placeholder"),
         ("segment_write_key", "L" * 31, "Segment's have 32"),
         ("stripe_api_key", "L" * 32, "no secret or restricted key"),
+        ("stripe_api_key", "rk_live_your_key_here", "a placeholder"),
         ("client_reference_key", "DoNotShow", "too short"),
+        ("client_reference_key", "your_client_reference_key", "easy to guess"),
     ],
 )
 def test_what_cannot_be_one_is_not_written(here: Deployed, field: str, value: str, said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import traceback
 from random import Random
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.key_shapes import LOCAL_SECRET, SAMPLE_SECRET, signing_secret_flaw
+from stripe_to_segment.key_shapes import LOCAL_SECRET, SAMPLE_SECRET, reference_key_flaw, signing_secret_flaw
 from stripe_to_segment.secrets import (
     Keys,
     KeysReader,
@@ -345,19 +346,19 @@ class Two:
 
 def test_a_key_that_is_empty_is_taken_from_where_it_was_before() -> None:
     two = Two({"segment_write_key": "new"}, FULL)
-    assert KeysReader(two, "keys", "former")() == Keys("new", "test_key", "rk_1")
+    assert KeysReader(two, "keys", "former", strict=False)() == Keys("new", "test_key", "rk_1")
 
 
 def test_once_all_have_moved_the_other_secret_is_left_alone() -> None:
     two = Two(FULL, {"stripe_signing_secrets": [ONE]})
-    reader = KeysReader(two, "keys", "former")
+    reader = KeysReader(two, "keys", "former", strict=False)
     assert reader() == reader() == Keys("live_key", "test_key", "rk_1")
     assert two.read == ["former", "keys", "keys"]
 
 
 def test_a_stack_with_a_given_signing_secret_has_no_former_one() -> None:
     two = Two(FULL, ConnectionError("never asked"))
-    assert KeysReader(two, "keys", "")() == Keys("live_key", "test_key", "rk_1")
+    assert KeysReader(two, "keys", "", strict=False)() == Keys("live_key", "test_key", "rk_1")
 
 
 @pytest.mark.parametrize("broken", ["keys", "former"])
@@ -366,7 +367,7 @@ def test_a_half_of_the_keys_is_none(broken: str) -> None:
     two = Two({"segment_write_key": "new"}, FULL)
     two.held[broken] = ConnectionError("refused")
     with pytest.raises(ConnectionError):
-        KeysReader(two, "keys", "former")()
+        KeysReader(two, "keys", "former", strict=False)()
 
 
 @pytest.mark.parametrize("moment", range(4))
@@ -388,4 +389,48 @@ def test_keys_that_are_just_moved_are_found_whenever_one_looks(moment: int) -> N
             step()
         return text
 
-    assert KeysReader(reading, "keys", "former")() == Keys("live_key", "test_key", "rk_1")
+    assert KeysReader(reading, "keys", "former", strict=False)() == Keys("live_key", "test_key", "rk_1")
+
+
+# --- Keys that are none ---
+
+API_KEY, REFERENCE_KEY = "rk_live_51Hq8ZtKfLhV2TnWp", "0f9d3c5e7a1b2d4c6e8f0a1b3c5d7e9f"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "flaw"),
+    [
+        ("stripe_api_key", "L" * 32, "malformed"),
+        ("stripe_api_key", "whsec_88ca6100013c794ed26e58cc", "malformed"),
+        ("stripe_api_key", "rk_live_…", "malformed"),
+        ("stripe_api_key", "rk_live_xxxxxxxxxxxx", "placeholder"),
+        ("stripe_api_key", "sk_test_your_key_here", "placeholder"),
+        ("client_reference_key", "hunter2", "short"),
+        ("client_reference_key", "x" * 32, "placeholder"),
+        ("client_reference_key", "abcd" * 8, "placeholder"),
+        ("client_reference_key", "<a long random text>", "placeholder"),
+        ("client_reference_key", "your_client_reference_key", "placeholder"),
+    ],
+)
+def test_on_aws_a_key_that_is_none_is_neither_sent_nor_trusted(name: str, text: str, flaw: str) -> None:
+    """A write key in the wrong field went to Stripe, and who guessed `hunter2` could sign references as anybody."""
+    good = {"segment_write_key": "w", "stripe_api_key": API_KEY, "client_reference_key": REFERENCE_KEY}
+    with speaking() as spoken:
+        keys = KeysReader(Two(good | {name: text}, {}), "keys", "former", strict=True)()
+    assert keys == dataclasses.replace(Keys("w", "", API_KEY, REFERENCE_KEY), **{name: ""})
+    (line,) = spoken.lines
+    assert line["refused"] == {name: flaw}
+    assert text not in spoken.text
+    assert "secret set" in line["message"]
+
+
+def test_on_this_machine_and_for_who_judges_them_keys_are_what_they_are() -> None:
+    odd = {"stripe_api_key": "rk_1", "client_reference_key": "short"}
+    assert KeysReader(Two(odd, {}), "keys", "former", strict=False)() == Keys("", "", "rk_1", "short")
+
+
+@pytest.mark.parametrize(("letters", "length"), [(ascii_letters + digits, 16), (hexdigits[:16], 16), (hexdigits, 64)])
+def test_no_random_key_of_references_is_refused(letters: str, length: int) -> None:
+    draw = Random(length)  # noqa: S311 - opens nothing
+    for _ in range(5_000):
+        assert reference_key_flaw("".join(draw.choices(letters, k=length))) == ""

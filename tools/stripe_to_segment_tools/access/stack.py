@@ -99,10 +99,10 @@ class Stack:
         return read_signing_secrets(text, strict=not self.local)
 
     def keys(self) -> Keys:
-        """The keys as `deliver` and `reconcile` read them: what was not moved yet included."""
+        """The keys as they stand in the secrets: what was not moved yet included, and what `deliver` would not use."""
         texts = {secret.arn: secret.text()[0] for secret in map(self.secret, ("SigningSecret", "KeysSecret"))}
         former = "" if self.parameters.get("SigningSecretArn") else self.output("SigningSecretArn")
-        return KeysReader(texts.__getitem__, self.output("KeysSecretArn"), former)()
+        return KeysReader(texts.__getitem__, self.output("KeysSecretArn"), former, strict=False)()
 
 
 def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -> Stack:

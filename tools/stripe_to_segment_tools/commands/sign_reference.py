@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import typer
 
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.key_shapes import reference_key_flaw
 from stripe_to_segment.mapping.references import signed_reference
 from stripe_to_segment_tools.access.options import StackChoice, on_a_stack
 from stripe_to_segment_tools.access.stack import stop
@@ -53,6 +54,12 @@ def sign_reference_command(
         stop(
             "the KeysSecret has no client_reference_key: put a long random text there with "
             f"`stripe-to-segment secret set client_reference_key`, or set {VARIABLE}"
+        )
+    if reference_key_flaw(key):
+        say(
+            "note: on AWS no reference counts that this key signs, for it is short or a placeholder: set a long random "
+            "text with `stripe-to-segment secret set client_reference_key`",
+            err=True,
         )
     for user in [line.strip() for line in sys.stdin if line.strip()] if users == [STDIN] else users:
         try:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import string
 
-__all__ = ["LOCAL_SECRET", "SAMPLE_SECRET", "api_key_flaw", "signing_secret_flaw", "write_key_flaw"]
+__all__ = [
+    "LOCAL_SECRET",
+    "SAMPLE_SECRET",
+    "api_key_flaw",
+    "reference_key_flaw",
+    "signing_secret_flaw",
+    "write_key_flaw",
+]
 
 # Both open nothing, and everybody can read them here: they sign the sample requests in events/, and stood in the
 # local stack of earlier versions.
@@ -31,6 +38,8 @@ EXAMPLES = ("example", "secret", "12345678", "abcdefgh")
 API_KEYS = ("sk_live_", "sk_test_", "rk_live_", "rk_test_")
 FOREIGN = (SIGNING_PREFIX, *API_KEYS, "pk_live_", "pk_test_", "sgp_")
 LEAST_OF_AN_API_KEY = 8
+# Who guesses the key signs references in anybody's name. Sixteen random hex digits have more different ones.
+LEAST_REFERENCE_KEY, LEAST_REFERENCE_CHARACTERS = 16, 5
 
 
 def signing_secret_flaw(text: str) -> str:
@@ -55,10 +64,21 @@ def write_key_flaw(text: str) -> str:
 
 
 def api_key_flaw(text: str) -> str:
-    """Why a text is no secret or restricted API key of Stripe's: malformed; empty where it may be one."""
+    """Why a text is no secret or restricted API key of Stripe's: malformed, placeholder; empty where it may be one."""
     rest = text[len(API_KEYS[0]) :]
     whole = len(rest) >= LEAST_OF_AN_API_KEY and rest.isascii() and rest.replace("_", "").isalnum()
-    return "" if text.startswith(API_KEYS) and whole else "malformed"
+    if not text.startswith(API_KEYS) or not whole:
+        return "malformed"
+    return "placeholder" if _is_placeholder(rest) else ""
+
+
+def reference_key_flaw(text: str) -> str:
+    """Why a text is no key to sign references with: short, placeholder; empty where it may be one."""
+    if len(text) < LEAST_REFERENCE_KEY:
+        return "short"
+    lower = text.lower()
+    guessable = len(set(text)) < LEAST_REFERENCE_CHARACTERS or any(word in lower for word in PLACEHOLDERS)
+    return "placeholder" if guessable else ""
 
 
 def _is_placeholder(text: str, more: tuple[str, ...] = ()) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import ConfigurationError, code_of
-from stripe_to_segment.key_shapes import signing_secret_flaw
+from stripe_to_segment.key_shapes import api_key_flaw, reference_key_flaw, signing_secret_flaw
 from stripe_to_segment.observability import count, logger
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ SIGNING_FIELDS = {
     "unassigned": "stripe_signing_secrets",
 }
 KEY_FIELDS = tuple(each.name for each in fields(Keys))
+# Of the write keys the sender says itself what is wrong, for their events wait.
+_FLAW_OF = {"stripe_api_key": api_key_flaw, "client_reference_key": reference_key_flaw}
 
 
 def read_signing_secrets(text: str, *, strict: bool = True) -> SigningSecrets:
@@ -145,12 +147,16 @@ class KeysReader:
         Gives the text of the secret with an ARN; it may raise anything.
     arn, former_arn
         The secret with the keys, and the one that held them before there were two; empty where there is none.
+    strict
+        Leave out an API key and a key of references that are none (a placeholder, a key of something else), as on AWS;
+        on an emulator, and for who judges them, they are what they are.
     """
 
-    def __init__(self, read: Callable[[str], str], arn: str, former_arn: str) -> None:
+    def __init__(self, read: Callable[[str], str], arn: str, former_arn: str, *, strict: bool) -> None:
         self._read = read
         self._arn = arn
         self._former_arn = former_arn
+        self._strict = strict
 
     def __call__(self) -> Keys:
         """The keys as they are now."""
@@ -159,7 +165,17 @@ class KeysReader:
         keys = read_keys(self._read(self._arn))
         if former == Keys():
             self._former_arn = ""
-        return keys.filled_from(former)
+        keys = keys.filled_from(former)
+        return _usable(keys) if self._strict else keys
+
+
+def _usable(keys: Keys) -> Keys:
+    """The keys without those that are none; says which."""
+    flaws = {name: flaw for name, flaw_of in _FLAW_OF.items() if (key := getattr(keys, name)) and (flaw := flaw_of(key))}
+    if not flaws:
+        return keys
+    logger.error("some keys are not used: `stripe-to-segment secret set` mends them", extra={"refused": flaws})
+    return replace(keys, **dict.fromkeys(flaws, ""))
 
 
 class SecretSource[Held]:

@@ -33,6 +33,9 @@ def check_secrets(stack: Stack, settings: Settings, keys: Keys) -> Iterator[Chec
         if settings.accepts(livemode=live):
             yield _write_key(stack, settings, keys, live=live)
     yield _api_key(stack, settings, keys)
+    name = "client_reference_key"
+    if keys.client_reference_key and (flaw := flaw_of(name, keys.client_reference_key, settings, strict=True)):
+        yield bad(name, f"{flaw}; no signed reference counts", _command(stack, f"secret set {name}"))
 
 
 def _signing(stack: Stack, settings: Settings, values: list[Value]) -> Iterator[Check]:

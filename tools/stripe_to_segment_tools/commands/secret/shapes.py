@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from stripe_to_segment.key_shapes import api_key_flaw, signing_secret_flaw, write_key_flaw
+from stripe_to_segment.key_shapes import api_key_flaw, reference_key_flaw, signing_secret_flaw, write_key_flaw
 from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS, texts
 
 if TYPE_CHECKING:
@@ -33,7 +33,14 @@ WRITE_KEY_FLAWS = {
     "placeholder": "no write key: it is a placeholder, or has a space or a letter that none has",
     "foreign": "no write key: it is a key of something else",
 }
-LEAST_REFERENCE_KEY = 16
+API_KEY_FLAWS = {
+    "placeholder": "a placeholder",
+    "malformed": "no secret or restricted key: they begin with rk_live_, rk_test_, sk_live_ or sk_test_",
+}
+REFERENCE_KEY_FLAWS = {
+    "placeholder": "a placeholder, or easy to guess: it is to be a long random text",
+    "short": "too short: it is to be a long random text, of 32 letters or so",
+}
 # Segment's have 32 letters and digits. Others' are of any shape.
 SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
 SEGMENT_KEY = re.compile(r"[A-Za-z0-9]{32}")
@@ -62,12 +69,9 @@ def flaw_of(field: str, text: str, settings: Settings, *, strict: bool) -> str:
     if field in SIGNING_FIELDS.values():
         return SIGNING_FLAWS.get(signing_secret_flaw(text), "") if strict else ""
     if field == "stripe_api_key":
-        needed = "no secret or restricted key: they begin with rk_live_, rk_test_, sk_live_ or sk_test_"
-        return needed if api_key_flaw(text) else ""
+        return API_KEY_FLAWS.get(api_key_flaw(text), "")
     if field == "client_reference_key":
-        return (
-            "" if len(text) >= LEAST_REFERENCE_KEY else "too short: it is to be a long random text, of 32 letters or so"
-        )
+        return REFERENCE_KEY_FLAWS.get(reference_key_flaw(text), "")
     if flaw := write_key_flaw(text):
         return WRITE_KEY_FLAWS[flaw]
     if is_segment(settings) and not SEGMENT_KEY.fullmatch(text):
