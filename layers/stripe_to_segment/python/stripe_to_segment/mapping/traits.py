@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.identity import own_id
+from stripe_to_segment.mapping.identity import own_id
 from stripe_to_segment.stripe_side.customer import PERSONAL, personal_traits
 from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment.stripe_side.money import major
