@@ -186,6 +186,47 @@ def test_a_person_without_a_user_is_found_by_the_address(here: Deployed, world: 
     assert {"profile#own:test:cus_1", "profile#own:test:pi_g1"} <= set(keys(here))
 
 
+def test_a_guest_is_found_by_the_session_as_which_calls_went_out(here: Deployed, world: World) -> None:
+    """Segment shows an unknown guest as `cs_…`, and under that nothing was found: the record is the payment's."""
+    world.deliver(as_guest(1))
+    assert {call["anonymousId"] for call in world.calls} == {"cs_g1"}
+    here.bury(json.dumps({"id": "evt_1", "data": {"object": {"id": "cs_g1"}}}), reason="http_400")
+    result = run("cs_g1")
+    assert "test:pi_g1: deleted" in result.stdout
+    assert "holds 1 events that mention these ids" in result.stdout
+    assert keys(here) == []
+
+
+def test_a_user_of_a_connected_account_is_found_as_its_calls_went_out(here: Deployed, world: World) -> None:
+    """Segment shows the user as `acct_1:user_1`, and under that nothing was found."""
+    world.deliver(as_customer(1, account="acct_1"), as_customer(2, account="acct_2"), as_customer(3))
+    assert "acct_1:user_1" in {call.get("userId") for call in world.calls}
+    assert "person" in run("--user", "acct_1:user_1", "--yes").stdout
+    assert [key for key in keys(here) if key.startswith("profile#")] == [
+        "profile#acct_2:test:cus_2",
+        "profile#own:test:cus_3",
+    ]
+    assert len(keys(here)) == 4
+
+
+def test_a_user_of_the_same_id_in_another_account_is_somebody_else(here: Deployed, world: World) -> None:
+    """Persons were compared by the digest of the id alone: the opt-out of another account's user was counted too."""
+    world.deliver(as_customer(1), as_customer(2, account="acct_2", metadata={"analytics_opt_out": "true"}))
+    said = json.loads(run("--user", "user_1", "--json").stdout)
+    assert (said["persons"], said["opt_outs_kept"], list(said["records"])) == (1, 0, ["test:cus_1"])
+    assert all("acct_2" in key for key in keys(here))
+
+
+def test_where_users_are_the_platforms_they_are_found_in_every_account(here: Deployed) -> None:
+    """With ConnectUsers=platform a user's customers of connected accounts stayed when the user was to be forgotten."""
+    here.functions.variables["CONNECT_USERS"] = "platform"
+    world = World(DynamoStore(here.dynamodb, TABLE), CONNECT_EVENTS="accept", CONNECT_USERS="platform")
+    for words in (("--user", "user_1"), ("cus_1",), ("cus_2", "--account", "acct_2")):
+        world.deliver(as_customer(1), as_customer(2, account="acct_2"), as_customer(9, user="user_9", account="acct_2"))
+        assert run(*words, "--yes").exit_code == 0
+        assert [key for key in keys(here) if key.startswith("profile#")] == ["profile#acct_2:test:cus_9"]
+
+
 def test_the_address_itself_is_asked_for_and_never_shown(here: Deployed, world: World) -> None:
     everything_of_one_user(world)
     result = CliRunner().invoke(app, ["forget", "--email-hash", "-", "--yes"], input=" Jo@Work.example\n")

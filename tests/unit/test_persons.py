@@ -156,6 +156,16 @@ def test_an_opt_out_is_one_users_in_one_mode_and_account() -> None:
     assert {call["userId"] for call in world.calls} == {"user_2", "user_1", "acct_1:user_1"}
 
 
+def test_who_writes_the_accounts_prefix_himself_is_the_same_user(store: AnyStore) -> None:
+    """The calls of both go out under one userId, and an opt-out of one left the other talking."""
+    world = World(store, CONNECT_EVENTS="accept")
+    for number, user in enumerate(("u1", "acct_1:u1"), 1):
+        metadata = {"user_id": user, **(OUT if number == 1 else {})}
+        body = a_customer(id=f"cus_{number}", metadata=metadata)
+        world.deliver(an_event("customer.created", body, created=NOW + number, account="acct_1"))
+    assert world.calls == []
+
+
 def test_with_the_platforms_users_an_opt_out_holds_for_every_account() -> None:
     world = World(CONNECT_EVENTS="accept", CONNECT_USERS="platform")
     world.deliver(customer(1, **OUT))

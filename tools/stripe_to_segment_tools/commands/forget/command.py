@@ -6,6 +6,7 @@ import hashlib
 import re
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["forget_command"]
 
 ASKED = "-"
+# As the ids of a connected account's users go out.
+OF_ACCOUNT = re.compile(r"(?P<account>acct_\w+):(?P<user>.+)")
 
 
 @on_a_stack
 def forget_command(  # noqa: PLR0913 - options by name
     stack: StackChoice,
     customer: Annotated[
-        str, typer.Argument(metavar="cus_…", help="The Stripe customer; of a guest the pi_… or cs_… that was paid.")
+        str, typer.Argument(metavar="cus_…", help="The Stripe customer; of a guest the pi_… paid, or the cs_… as which it was told.")
     ] = "",
     *,
-    user: Annotated[str, typer.Option(metavar="ID", help="The user's id, as your product knows it.")] = "",
+    user: Annotated[str, typer.Option(metavar="ID", help="The user's id, as your product knows it (acct_…:ID of a connected account).")] = "",
     email_hash: Annotated[
         str,
         typer.Option(
@@ -72,6 +75,10 @@ def forget_command(  # noqa: PLR0913 - options by name
     """
     who = _who(customer, user, email_hash, account)
     deployed = stack.find()
+    if deployed.settings().connect_users == "platform":
+        who = replace(who, platform=True)
+    elif not who.account and (of_account := OF_ACCOUNT.fullmatch(who.user_id)):
+        who = replace(who, account=of_account["account"], user_id=of_account["user"])
     store = deployed.store()
     found = find(who, store.everything, siblings=not alone)
     several = len(found.records) > 1 and not dry_run

@@ -18,27 +18,47 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Who", "erase", "find"]
 
 
+# A user's id is a user's within one account, in both modes: the account (or `own`) and the id.
+type User = tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """Whom to look for, by one of these.
 
     `stripe_id` is a customer's id, or of a guest the payment's or session's. `email` is the SHA-256 of the address in
-    hex. All of them are of the connected `account`, empty for the stack's own.
+    hex. All of them are of the connected `account`, empty for the stack's own. `platform` says that users are the
+    platform's, whatever account they are customers of (`ConnectUsers`).
     """
 
     stripe_id: str = ""
     user_id: str = ""
     email: str = ""
     account: str = ""
+    platform: bool = False
 
     def is_in(self, profile: Profile) -> bool:
         """Whether a record is about this person."""
+        if self.user_id:
+            return self.user_of(profile) == self.user
         account, _, owner = profile.key.split(":", 2)
         return account == (self.account or "own") and (
-            (bool(self.stripe_id) and owner == self.stripe_id)
-            or (bool(self.user_id) and profile.user_id == self.user_id)
+            (bool(self.stripe_id) and self.stripe_id in {owner, _stranger(profile)})
             or (bool(self.email) and bool(profile.email) and self.email.startswith(profile.email))
         )
+
+    @property
+    def user(self) -> User:
+        """The user that is looked for, where it is looked for by that."""
+        return self._user(self.account or "own", self.user_id)
+
+    def user_of(self, profile: Profile) -> User | None:
+        """Whose record it is, None where nobody knows."""
+        account = profile.key.split(":", 1)[0]
+        return None if profile.user_id is None else self._user(account, profile.user_id)
+
+    def _user(self, account: str, user_id: str) -> User:
+        return ("own", user_id) if self.platform else (account, user_id.removeprefix(f"{account}:"))
 
 
 @dataclass(slots=True)
@@ -53,7 +73,8 @@ class Found:
     def ids(self) -> set[str]:
         """Ids by which an event of this person can be told: the user's, the customers', the guest payments'."""
         users = {record.user_id for record in self.records.values() if record.user_id}
-        return {key.split(":", 2)[2] for key in (*self.records, *self.orders)} | users
+        strangers = {stranger for record in self.records.values() if (stranger := _stranger(record))}
+        return {key.split(":", 2)[2] for key in (*self.records, *self.orders)} | users | strangers
 
     @property
     def opted_out(self) -> int:
@@ -76,13 +97,14 @@ def find(who: Who, scan: Callable[[], Iterable[Kept]], *, siblings: bool = True)
     """
     records = {each.key: each.profile for each in scan() if each.profile is not None and who.is_in(each.profile)}
     found = Found(records)
-    users = {_user_of(record) for record in records.values() if record.user_id} if siblings else set()
-    digests = {user_digest(user) for _, user in users if user} | ({user_digest(who.user_id)} if who.user_id else set())
+    users = {user for record in records.values() if siblings and (user := who.user_of(record))}
+    persons = users | ({who.user} if who.user_id else set())
+    digests = {(account, user_digest(user)) for account, user in persons}
     orders: dict[str, str] = {}
     for each in scan():
-        if each.profile is not None and _user_of(each.profile) in users:
+        if each.profile is not None and who.user_of(each.profile) in users:
             found.records[each.key] = each.profile
-        elif each.person is not None and each.key.rpartition(":")[2] in digests:
+        elif each.person is not None and (each.key.split(":", 1)[0], each.key.rpartition(":")[2]) in digests:
             found.persons[each.key] = each.person
         elif each.kind == "order":
             orders[each.key] = each.owner
@@ -115,6 +137,7 @@ def erase(found: Found, store: DynamoStore, now: float) -> dict[str, Exception]:
     return errors
 
 
-def _user_of(record: Profile) -> tuple[str, str | None]:
-    """Whose record it is: an id is a user's within one account, in both modes."""
-    return record.key.split(":", 1)[0], record.user_id
+def _stranger(record: Profile) -> str:
+    """The Stripe id under which calls went out before the user was known, empty where none did."""
+    account = record.key.split(":", 1)[0]
+    return (record.stranger or "").removeprefix(f"{account}:")

@@ -44,7 +44,9 @@ def person_key(event: StripeEvent, user_id: str, settings: Settings) -> str:
     accounts are the platform's where the settings say so.
     """
     account = event.account if settings.connect_users == "own" else None
-    return f"{scope_of(account, livemode=event.livemode)}:{user_digest(user_id)}"
+    # Who writes the prefix by himself means the same user, for it goes out once.
+    user = user_id.removeprefix(f"{account}:") if account else user_id
+    return f"{scope_of(account, livemode=event.livemode)}:{user_digest(user)}"
 
 
 def user_digest(user_id: str) -> str:
