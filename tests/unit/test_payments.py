@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.segment_side.calls import encode
+from stripe_to_segment.stripe_side.event import event_from
+from stripe_to_segment_tools.samples.files import samples
 from tests.unit.shapes import (
     DAY,
     NOW,
@@ -346,6 +348,27 @@ def test_free_text_of_lines_may_be_left_out() -> None:
     (product,) = world.tracks(an_event("invoice.paid", invoice))["Order Completed"]["products"]
     assert product["name"] == "Basic Plan"
     assert "Psychotherapy" not in str(world.calls)
+
+
+DESCRIBING = {"description", "statement_descriptor", "footer", "comment", "memo"}
+
+
+def described(value: Any, within: str = "") -> Any:
+    """A Stripe event with the same free text wherever one may stand."""
+    if isinstance(value, dict):
+        return {key: described(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [described(each, within) for each in value]
+    return "pr1vat3" if within in DESCRIBING else value
+
+
+def test_no_description_of_any_sample_leaves_where_they_are_kept_back() -> None:
+    events = [event_from(described(each.event)) for each in samples()]
+    omitting, sending = World(LINE_DESCRIPTIONS="omit"), World()
+    omitting.deliver(*events)
+    sending.deliver(*events)
+    assert "pr1vat3" not in str(omitting.calls)
+    assert "pr1vat3" in str(sending.calls), "it would be found"
 
 
 def test_a_line_without_a_price_then_has_no_name() -> None:

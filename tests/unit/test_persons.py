@@ -90,7 +90,7 @@ def test_a_guest_who_opts_out_silences_the_customers(store: AnyStore) -> None:
 
 
 def test_a_guest_who_opts_out_silences_a_customer_that_is_known_already(store: AnyStore) -> None:
-    """A user's only customer never looked at the person again, and went on talking after the user opted out as guest."""
+    """A user's only customer did not look at the person again, and went on after the user opted out as a guest."""
     world = World(store)
     world.deliver(customer(1), paid(1, NOW + 1))
     told = len(world.calls)

@@ -171,7 +171,9 @@ class KeysReader:
 
 def _usable(keys: Keys) -> Keys:
     """The keys without those that are none; says which."""
-    flaws = {name: flaw for name, flaw_of in _FLAW_OF.items() if (key := getattr(keys, name)) and (flaw := flaw_of(key))}
+    flaws = {
+        name: flaw for name, flaw_of in _FLAW_OF.items() if (key := getattr(keys, name)) and (flaw := flaw_of(key))
+    }
     if not flaws:
         return keys
     logger.error("some keys are not used: `stripe-to-segment secret set` mends them", extra={"refused": flaws})

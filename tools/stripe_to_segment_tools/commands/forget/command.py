@@ -31,10 +31,16 @@ OF_ACCOUNT = re.compile(r"(?P<account>acct_\w+):(?P<user>.+)")
 def forget_command(  # noqa: PLR0913 - options by name
     stack: StackChoice,
     customer: Annotated[
-        str, typer.Argument(metavar="cus_…", help="The Stripe customer; of a guest the pi_… paid, or the cs_… as which it was told.")
+        str,
+        typer.Argument(
+            metavar="cus_…", help="The Stripe customer; of a guest the pi_… paid, or the cs_… as which it was told."
+        ),
     ] = "",
     *,
-    user: Annotated[str, typer.Option(metavar="ID", help="The user's id, as your product knows it (acct_…:ID of a connected account).")] = "",
+    user: Annotated[
+        str,
+        typer.Option(metavar="ID", help="The user's id, as your product knows it (acct_…:ID of a connected account)."),
+    ] = "",
     email_hash: Annotated[
         str,
         typer.Option(

@@ -1,0 +1,211 @@
+"""docs/security.md is true: each test that it names exists, and what is kept is kept for as long as it says."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.encoding import KEEP_DAYS, profile_from
+from stripe_to_segment.state.profile import LEDGER_DAYS
+from stripe_to_segment_tools.samples.files import samples
+from tests.unit.edges import TABLE, state_table
+from tests.unit.shapes import DAY, a_customer, a_subscription, an_event
+from tests.unit.worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.template.conftest import Template
+
+PROJECT = Path(__file__).parents[2]
+GUIDE = (PROJECT / "docs/security.md").read_text("utf-8")
+STORED = "What is stored where and for how long"
+# Each kind of item with the days after which it expires; of a customer's record those with nothing live in it.
+DAYS = {
+    "profile": {KEEP_DAYS, LEDGER_DAYS},
+    "person": set[int](),
+    "order": {KEEP_DAYS},
+    "product": {KEEP_DAYS},
+    "receipt": {LEDGER_DAYS},
+    "circuit": {1},
+    "bookmark": {KEEP_DAYS},
+}
+WITHOUT_END = {"profile", "person"}
+# How code that is not about one kind names it.
+ANY_KIND = {"kind", "fact.kind", "OPT_OUT"}
+AGAINST = (
+    "A stranger on the internet",
+    "A visitor of a Payment Link",
+    "A connected account and its customers",
+    "Who holds a test key",
+    "Another user of the developer's machine",
+    "A web page open on the developer's machine",
+    "Who reads the logs",
+    "Who reads the dead letters",
+    "A supplier of a dependency",
+)
+
+
+def section(title: str, level: str = "##") -> str:
+    """The guide's text from a heading to the next of its level or a higher one."""
+    text = GUIDE.split(f"\n{level} {title}\n")[1]
+    return re.split(rf"\n#{{2,{len(level)}}} ", text)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the tables in a text, each without its head."""
+    tables = re.findall(r"^\|.*\|\n\|[-|]+\|\n((?:\|.*\|\n?)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in line[1:-1].split("|")] for table in tables for line in table.splitlines()]
+
+
+@cache
+def names_in(file: str) -> set[str]:
+    """The names of a file's tests."""
+    tree = ast.parse((PROJECT / file).read_text("utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+# --- What is promised ---
+
+
+def promises() -> Iterator[tuple[str, list[str]]]:
+    """Each promise with the tests that hold it."""
+    for title in re.findall(r"^## (.+)$", GUIDE, re.MULTILINE):
+        if title != STORED:
+            yield from ((row[0], re.findall(r"`(tests/[^`]+)`", row[1])) for row in rows(section(title)))
+
+
+@pytest.mark.parametrize(("promise", "held_by"), [*promises()])
+def test_each_promise_is_held_by_tests_that_exist(promise: str, held_by: list[str]) -> None:
+    assert held_by, promise
+    for named in held_by:
+        file, _, name = named.partition("::")
+        assert name in names_in(file), named
+
+
+@pytest.mark.parametrize("title", AGAINST)
+def test_something_is_promised_against_everybody_who_may_want_in(title: str) -> None:
+    assert rows(section(title))
+
+
+# --- What is stored ---
+
+
+def in_aws() -> dict[str, list[str]]:
+    """The rows of the table of what is kept in AWS, by each resource that they name."""
+    table = section(STORED).split("\n### ")[0]
+    return {name: row for row in rows(table) for name in re.findall(r"\w+", row[0])}
+
+
+def items() -> dict[str, str]:
+    """For how long the guide says that each kind of item is kept."""
+    found = rows(section("Items of the StateTable", "###").split("\nOn a developer's machine")[0])
+    return {row[0].strip("`"): row[2] for row in found}
+
+
+def test_whatever_in_the_template_keeps_something_is_named(template: Template) -> None:
+    keeping = {"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"}
+    kept = {name for name, found in template.resources.items() if found["Type"] in keeping}
+    assert kept <= in_aws().keys()
+    # What else keeps something would have to be named there too.
+    others = {found["Type"] for found in template.resources.values()} & {"AWS::S3::Bucket", "AWS::Kinesis::Stream"}
+    assert not others
+
+
+def test_queues_and_logs_forget_when_the_guide_says_so(template: Template) -> None:
+    for name, found in template.of_type("AWS::SQS::Queue").items():
+        assert f"{found['MessageRetentionPeriod'] // DAY} days" in in_aws()[name][3], name
+    for name, found in template.of_type("AWS::Logs::LogGroup").items():
+        assert found["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert f"`LogRetentionDays`, {template.default('LogRetentionDays')} days" in in_aws()[name][3], name
+
+
+def test_items_expire_by_the_attribute_that_the_template_names(template: Template) -> None:
+    expiry = template.properties("StateTable")["TimeToLiveSpecification"]
+    assert expiry == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_each_kind_of_item_is_listed_with_its_term() -> None:
+    said = items()
+    assert said.keys() == DAYS.keys()
+    for kind, days in DAYS.items():
+        named = {int(number) for number in re.findall(r"(\d+) days?\b", said[kind])}
+        assert named == days, kind
+        assert ("without end" in said[kind]) is (kind in WITHOUT_END), kind
+
+
+def test_no_kind_of_item_is_written_that_the_guide_does_not_name() -> None:
+    kinds, others = set[str](), set[str]()
+    for path in (PROJECT / "layers/stripe_to_segment/python").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"pk", "Learnt"} and node.args:
+                kind = node.args[0]
+                (kinds if isinstance(kind, ast.Constant) else others).add(ast.unparse(kind).strip("'"))
+    assert kinds == items().keys()
+    assert others <= ANY_KIND, "a kind that is written here as a variable may be a new one"
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[tuple[list[dict[str, Any]], float]]:
+    """All items after the samples with marked personal fields, after two customers of one user, and one who is gone."""
+    with state_table() as table:
+        store = DynamoStore(table, TABLE)
+        world = World(store, CONNECT_EVENTS="accept", PERSONAL_TRAITS="email,name,phone,address")
+        for each in samples():
+            world.batch(json.dumps(marked(each.event)))
+        for number in (1, 2):
+            created = an_event("customer.created", a_customer(id=f"cus_{number}", metadata={"user_id": "user_1"}))
+            world.deliver(created)
+        gone = a_customer(id="cus_3")
+        world.deliver(an_event("customer.created", gone), an_event("customer.deleted", gone))
+        world.deliver(an_event("customer.subscription.created", a_subscription(customer="cus_4")))
+        store.put_circuit("live", Circuit(1, 1), Circuit(), world.now)
+        store.put_bookmark("own:live", 1, world.now)
+        yield table.scan(TableName=TABLE)["Items"], world.now
+
+
+MARK = "pr1vat3"
+PERSONAL = {"email", "name", "phone", "line1", "line2", "city", "postal_code", "customer_email", "customer_name"}
+
+
+def marked(value: Any, within: str = "") -> Any:
+    """A Stripe event with a mark in what may be personal; products, prices and coupons have names of their own."""
+    if isinstance(value, dict):
+        plain = str(value.get("object")) in {"product", "price", "plan", "coupon"}
+        return {key: each if plain else marked(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [marked(each, within) for each in value]
+    return MARK if isinstance(value, str) and within in PERSONAL else value
+
+
+def test_every_item_expires_when_the_guide_says_so(kept: tuple[list[dict[str, Any]], float]) -> None:
+    found, now = kept
+    seen = dict[str, set[int]]()
+    for item in found:
+        kind = item["pk"]["S"].partition("#")[0]
+        days = (int(item["expires_at"]["N"]) - int(now)) // DAY if "expires_at" in item else 0
+        seen.setdefault(kind, set()).add(days)
+    assert seen == {kind: days | ({0} if kind in WITHOUT_END else set()) for kind, days in DAYS.items()}
+
+
+def test_no_item_holds_what_the_guide_says_none_holds(kept: tuple[list[dict[str, Any]], float]) -> None:
+    found, _ = kept
+    claims = 0
+    for item in found:
+        kind, _, key = item["pk"]["S"].partition("#")
+        held: Any = item
+        if kind == "profile":
+            profile = profile_from(key, item)
+            held = asdict(profile)
+            claims += sum(len(claim.tracks) for claim in profile.claims.values())
+        assert MARK not in str(held), kind
+    assert claims, "claims are read too"
