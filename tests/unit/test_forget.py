@@ -190,7 +190,7 @@ def test_a_guest_is_found_by_the_session_as_which_calls_went_out(here: Deployed,
     """Segment shows an unknown guest as `cs_…`, and under that nothing was found: the record is the payment's."""
     world.deliver(as_guest(1))
     assert {call["anonymousId"] for call in world.calls} == {"cs_g1"}
-    here.bury(json.dumps({"id": "evt_1", "data": {"object": {"id": "cs_g1"}}}), reason="http_400")
+    here.dead_letter(json.dumps({"id": "evt_1", "data": {"object": {"id": "cs_g1"}}}), reason="http_400")
     result = run("cs_g1")
     assert "test:pi_g1: deleted" in result.stdout
     assert "holds 1 events that mention these ids" in result.stdout

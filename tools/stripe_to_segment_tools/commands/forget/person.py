@@ -43,7 +43,7 @@ class Who:
             return self.user_of(profile) == self.user
         account, _, owner = profile.key.split(":", 2)
         return account == (self.account or "own") and (
-            (bool(self.stripe_id) and self.stripe_id in {owner, _stranger(profile)})
+            (bool(self.stripe_id) and self.stripe_id in {owner, _fallback_id(profile)})
             or (bool(self.email) and bool(profile.email) and self.email.startswith(profile.email))
         )
 
@@ -73,8 +73,8 @@ class Found:
     def ids(self) -> set[str]:
         """Ids by which an event of this person can be told: the user's, the customers', the guest payments'."""
         users = {record.user_id for record in self.records.values() if record.user_id}
-        strangers = {stranger for record in self.records.values() if (stranger := _stranger(record))}
-        return {key.split(":", 2)[2] for key in (*self.records, *self.orders)} | users | strangers
+        fallbacks = {fallback for record in self.records.values() if (fallback := _fallback_id(record))}
+        return {key.split(":", 2)[2] for key in (*self.records, *self.orders)} | users | fallbacks
 
     @property
     def opted_out(self) -> int:
@@ -137,7 +137,7 @@ def erase(found: Found, store: DynamoStore, now: float) -> dict[str, Exception]:
     return errors
 
 
-def _stranger(record: Profile) -> str:
+def _fallback_id(record: Profile) -> str:
     """The Stripe id under which calls went out before the user was known, empty where none did."""
     account = record.key.split(":", 1)[0]
-    return (record.stranger or "").removeprefix(f"{account}:")
+    return (record.fallback_id or "").removeprefix(f"{account}:")
