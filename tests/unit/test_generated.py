@@ -8,6 +8,7 @@ import pytest
 
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.tracking import EVENTS
+from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS
 from stripe_to_segment_tools.tracking_plan.generate import generated
 
 if TYPE_CHECKING:
@@ -31,3 +32,10 @@ def test_a_file_without_the_place_to_write_to_is_an_error(project: Path, tmp_pat
     (tmp_path / "template.yaml").write_text((project / "template.yaml").read_text("utf-8"), "utf-8")
     with pytest.raises(ValueError, match="there is no place"):
         generated(tmp_path)
+
+
+def test_the_plan_has_every_event_in_the_catalogs_order_whatever_was_imported_first() -> None:
+    """The order was that of the imports: what `make generate` wrote was out of date in a test that imported others."""
+    stated = dict.fromkeys(event.event_name for row in CATALOG.values() for event in row.events)
+    assert list(EVENT_PLANS) == list(stated)
+    assert EVENT_PLANS.keys() == EVENTS.keys()

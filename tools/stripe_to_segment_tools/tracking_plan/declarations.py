@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, get_args, get_origin, get
 from stripe_to_segment.mapping import properties as types
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.properties import AddressTraits, GroupTraits, Product, Property, UserTraits
-from stripe_to_segment.mapping.tracking import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +52,7 @@ def _plan(declared: type[Event]) -> EventPlan:
     return EventPlan(declared.sent_when, ordered, declared.required)
 
 
-EVENT_PLANS: dict[str, EventPlan] = {name: _plan(declared) for name, declared in EVENTS.items()}
+# In the catalog's order: EVENTS has that of the imports, which is another one in each program.
+EVENT_PLANS: dict[str, EventPlan] = {event.event_name: _plan(event) for row in CATALOG.values() for event in row.events}
 PRODUCT, ADDRESS = described(Product), described(AddressTraits)
 USER_TRAITS, GROUP_TRAITS = (dict(sorted(described(traits).items())) for traits in (UserTraits, GroupTraits))
