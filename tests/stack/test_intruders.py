@@ -96,8 +96,8 @@ def refused(attempt: Any) -> None:
     assert "access key of this run" in caught.value.response["Error"]["Message"]
 
 
-def test_another_user_can_do_nothing_with_a_key_that_everybody_knows(stack: LocalStack, fallback_id: Any) -> None:
-    for name, attempt in attempts(stack, fallback_id):
+def test_another_user_can_do_nothing_with_a_key_that_everybody_knows(stack: LocalStack, stranger: Any) -> None:
+    for name, attempt in attempts(stack, stranger):
         try:
             refused(attempt)
         except pytest.fail.Exception:

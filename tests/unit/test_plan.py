@@ -266,7 +266,7 @@ def test_the_rules_are_a_body_that_segments_public_api_takes() -> None:
     assert list(body) == ["rules"]
     assert len(rules) <= 200
     assert [rule["type"] for rule in rules] == ["COMMON", "IDENTIFY", "GROUP", *["TRACK"] * len(EVENTS)]
-    assert [rule.get("key") for rule in rules] == [None, None, None, *EVENTS]
+    assert [rule.get("key") for rule in rules] == [None, None, None, *EVENT_PLANS]
     for rule in rules:
         assert list(rule) == [*(["type", "key"] if rule["type"] == "TRACK" else ["type"]), "version", "jsonSchema"]
         assert rule["version"] == 1
