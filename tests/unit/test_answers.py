@@ -206,6 +206,46 @@ def test_a_date_beyond_all_calendars_is_no_date(value: str) -> None:
     assert retry_after_seconds(value, NOW) is None
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"error": "no such source"}],
+        {"Error": "Unauthorized"},
+        {"fault": {"faultstring": "Invalid ApiKey"}},
+        {"status": "error", "message": "no"},
+        {"statusCode": 401, "message": "Unauthorized"},
+        {"code": 500, "message": "internal"},
+    ],
+)
+def test_an_error_is_none_the_less_one_in_another_shape(said: object) -> None:
+    """A gateway's `status: error`, or an error in a list, was taken for a yes, and the events were gone."""
+    answer = classify(200, json.dumps(said).encode(), None, NOW)
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "error_answer")
+
+
+@pytest.mark.parametrize("said", [{"success": "false"}, {"OK": False}, [{"Success": False}]])
+def test_a_no_is_one_however_it_is_written(said: object) -> None:
+    assert classify(200, json.dumps(said).encode(), None, NOW).reason == "not_ok"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"success": True, "code": 4001},
+        {"ok": "true", "errors": ["one was late"]},
+        {"status": 200},
+        {"status": "ok"},
+        {"code": 0},
+        {"errors": []},
+        ["a", "b"],
+        [],
+        {"ok": [[[]]]},
+    ],
+)
+def test_what_says_nothing_of_an_error_is_a_yes(said: object) -> None:
+    assert classify(200, json.dumps(said).encode(), None, NOW).meaning is Meaning.ACCEPTED
+
+
 @pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
 def test_retry_after_is_heard_on_every_status_that_waits(status: int) -> None:
     assert classify(status, b"", "12", NOW).retry_after == 12

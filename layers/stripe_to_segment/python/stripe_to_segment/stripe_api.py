@@ -18,6 +18,7 @@ from stripe_to_segment.stripe_side.event import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
     from stripe_to_segment.secrets import Keys
     from stripe_to_segment.settings import Settings
@@ -102,7 +103,7 @@ class StripeReader:
             logger.warning("Stripe is too slow to be waited for", extra={"left_out": len(late)})
         for job in late:
             job.cancel()
-        told = {lookup: body for lookup, job in jobs.items() if job in done and (body := job.result()) is not None}
+        told = {lookup: job.result() for lookup, job in jobs.items() if job in done and not _failed(lookup, job)}
         for lookup, body in told.items():
             self._cache[lookup] = (self._clock(), body)
         while len(self._cache) > CACHED:
@@ -240,17 +241,25 @@ def reason_of(error: Exception) -> str:
     return type(error).__name__ if status is None else f"{type(error).__name__}, HTTP {status}"
 
 
-def _read(client: Any, lookup: Lookup) -> JsonObject | None:
+def _read(client: Any, lookup: Lookup) -> JsonObject:
     options = {"stripe_account": lookup.account} if lookup.account else {}
-    try:
-        # Whoever makes a product chooses its id, and no id may lead to another path.
-        path = PATHS[lookup.kind].format(id=quote(lookup.id, safe=""))
-        answer = client.raw_request("get", path, **options)
-        # An object or a TypeError: whatever stands between may answer with JSON of its own.
-        return {**decoded(answer.body)}
-    except Exception as error:  # noqa: BLE001 - whatever Stripe's client raises, the event goes on without
-        count("StripeReadFailed")
-        if getattr(error, "http_status", None) in REFUSED:
-            count("StripeKeyRefused")
-        logger.warning("not read from Stripe", extra={"kind": lookup.kind, "reason": type(error).__name__})
-        return None
+    # Whoever makes a product chooses its id, and no id may lead to another path.
+    path = PATHS[lookup.kind].format(id=quote(lookup.id, safe=""))
+    answer = client.raw_request("get", path, **options)
+    # An object or a TypeError: whatever stands between may answer with JSON of its own.
+    return {**decoded(answer.body)}
+
+
+def _failed(lookup: Lookup, job: Future[JsonObject]) -> bool:
+    """Whether reading failed, which is counted and logged; whatever Stripe's client raised, the event goes on without.
+
+    Not where it is read: what is too late to be waited for has been counted when it fails at last.
+    """
+    error = job.exception()
+    if error is None:
+        return False
+    count("StripeReadFailed")
+    if getattr(error, "http_status", None) in REFUSED:
+        count("StripeKeyRefused")
+    logger.warning("not read from Stripe", extra={"kind": lookup.kind, "reason": type(error).__name__})
+    return True

@@ -53,7 +53,9 @@ NOT_OK = "the answer says it is not ok"
 PAGE = "a page in HTML; SEGMENT_ENDPOINT must be the address of the API, and no proxy may answer in its place"
 ERROR = "the answer has an error in it, and does not say that it is ok"
 RETRY_AFTER_CAP = 300
-SERVER_ERROR = 500
+CLIENT_ERROR, SERVER_ERROR = 400, 500
+# How JSON of some kind or other says yes, no, and that something went wrong. https://github.com/omniti-labs/jsend
+YES, NO, FAILED = {"true"}, {"false"}, {"error", "fail", "failed", "failure"}
 
 
 class Meaning(StrEnum):
@@ -140,16 +142,33 @@ def _of_success(body: bytes, message_ids: Collection[str]) -> Answer:
     if body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
         return Answer(Meaning.MISCONFIGURED, Reason.HTML_ANSWER, PAGE)
     answer = _json(body)
+    if isinstance(answer, list) and answer:
+        answer = answer[0]
     if not isinstance(answer, dict):
         return Answer(Meaning.ACCEPTED)
-    if answer.get("success") is False or answer.get("ok") is False:
-        named = _named(answer.get("errors"))
+    fields = {name.lower(): value for name, value in answer.items()}
+    said = {_word(fields.get(name)) for name in ("success", "ok")}
+    if said & NO:
+        named = _named(fields.get("errors"))
         whole = bool(named) and named.keys() <= {*message_ids}
         return Answer(Meaning.ACCEPTED, named=named) if whole else _not_ok(_known(body))
-    succeeded = answer.get("success") is True or answer.get("ok") is True
-    if not succeeded and (answer.get("error") or answer.get("errors")):
+    if not said & YES and _has_error(fields):
         return Answer(Meaning.MISCONFIGURED, Reason.ERROR_ANSWER, _known(body) or ERROR)
     return Answer(Meaning.ACCEPTED)
+
+
+def _has_error(fields: Mapping[str, object]) -> bool:
+    """Whether the fields of an answer, by lower-case names, say that something went wrong, in words or as a status."""
+    codes = [code for name in ("status", "statuscode", "code") if isinstance(code := fields.get(name), int)]
+    return (
+        any(fields.get(name) for name in ("error", "errors", "fault"))
+        or _word(fields.get("status")) in FAILED
+        or any(code >= CLIENT_ERROR for code in codes)
+    )
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, str | int) else ""
 
 
 def _not_ok(code: str) -> Answer:
