@@ -21,7 +21,7 @@ export SAM_CLI_TELEMETRY := 0
 # all of it again.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz golden check format generate invoke bench burst deploy lock \
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden check format generate invoke bench burst deploy lock \
 	clean FORCE
 
 help: ## List the commands
@@ -58,6 +58,9 @@ chaos: build install ## Send events through the local stack while AWS and Segmen
 
 fuzz: .venv/.installed ## Send forged, broken and strange requests to the webhook: CASES=20000 SEED=1; STRIPE_EVENTS_DIR=… adds recorded events
 	$(PYTHON) -m tests.door
+
+mutate: build install ## Make small mistakes in the package and list those that no test notices: MUTANTS=50 SEED=1 MODULE=mapping MINUTES=20
+	$(PYTHON) -m tests.mutation
 
 golden: install ## Rewrite the expected calls of recorded events, for review; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py

@@ -117,3 +117,10 @@ def local(stack: LocalStack, segment: Receiver) -> Iterator[Local]:
     segment.record.clear()
     yield Local(stack, segment)
     segment.record.behaviour = Behaviour()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them need the emulator: one without the mark ran in `make test-fast`, for a minute and a half."""
+    for item in items:
+        if "tests/stack/" in item.path.as_posix():
+            item.add_marker(pytest.mark.stack)
