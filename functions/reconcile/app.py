@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment import aws
 from stripe_to_segment.enqueuing import enqueue
+from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import about, count, logger, observed
 from stripe_to_segment.reconciling import Reconciliation, window
@@ -64,7 +65,13 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # What waits in the queue would be taken for missing. Nothing is forgotten: the next run goes on from here.
         logger.warning("not reconciled: the endpoint is down, and events wait for it")
         return {"outcome": "endpoint_down"}
-    bookmark = store().bookmark(scope)
+    try:
+        bookmark = store().bookmark(scope)
+    except UnreadableRecordError as error:
+        # From the beginning again would be too much to ask of Stripe, and from now on would leave a gap.
+        logger.error(f"not reconciled: {error}", extra={"item": f"bookmark#{scope}"})
+        count("ReconcileNotReady")
+        return {"outcome": "not_ready"}
     since, until = window(bookmark, store().began() if bookmark is None else 0, time.time())
     # All of them: what happened while the endpoint was disabled is not on Stripe's list of what it could not deliver.
     listing = StripeEvents(key, settings.stripe_api_base, CATALOG)

@@ -239,7 +239,23 @@ def state_table() -> Iterator[Any]:
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         )
-        yield client
+        yield OneAtATime(client)
+
+
+class OneAtATime:
+    """A client whose operations wait for each other: moto's updates are not atomic, as DynamoDB's are."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._turn = threading.Lock()
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        def call(**arguments: Any) -> dict[str, Any]:
+            with self._turn:
+                answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+                return answer
+
+        return call
 
 
 # --- Segment ---

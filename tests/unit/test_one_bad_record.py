@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import DataObject, booleans, data, sampled_from
 
+from stripe_to_segment.delivery.circuit_breaker import Breaker
 from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.reconciling import missing
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.encoding import FORMAT
+from stripe_to_segment.state.person import user_digest
+from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.stripe_side.event import decoded
 from tests.unit.edges import TABLE, state_table
-from tests.unit.shapes import a_customer, a_subscription, an_event, an_invoice
+from tests.unit.shapes import a_charge, a_customer, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from stripe_to_segment.delivery.record import RecordOutcome
+    from stripe_to_segment.state.person import Person
+    from stripe_to_segment.stripe_side.event import StripeEvent
 
 DEEP = "@deep"
 LONG = "x" * 3000
@@ -47,6 +58,31 @@ def beside(world: World, *bad: str) -> list[RecordOutcome]:
 
 def nested(levels: int, text: str) -> str:
     return text.replace(json.dumps(DEEP), '{"a":' * levels + "1" + "}" * levels)
+
+
+SAMPLES = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
+
+
+@given(path=sampled_from(SAMPLES), levels=sampled_from([900, 1_000, 2_500, 9_000]), data=data())
+def test_wherever_an_event_is_nested_too_deep_the_others_are_delivered_and_reconciled(
+    path: Path, levels: int, data: DataObject
+) -> None:
+    """One event of Stripe's list that was nested too deep ended each run of reconcile at the same place."""
+    event = json.loads(path.read_text("utf-8"))
+    place, before = event["data"]["object"], event["data"].setdefault("previous_attributes", {})
+    while isinstance(place, dict) and place and data.draw(booleans()):
+        holder, name = place, data.draw(sampled_from(sorted(place)))
+        place = holder[name]
+        # An object's own id is text, or it is no event of Stripe's.
+        if name != "id":
+            holder[name] = DEEP
+            before |= {name: DEEP} if holder is event["data"]["object"] else {}
+            break
+    text = nested(levels, json.dumps(event))
+    beside(World(), text)
+    body = decoded(text)
+    other = an_event("customer.created", a_customer(id="cus_good"))
+    assert other.id in {each.id for each in missing([body, other.body], MemoryStore(), World().settings)}
 
 
 @pytest.mark.parametrize("levels", [1_000, 1_500, 4_000, 9_000])
@@ -129,10 +165,135 @@ def test_a_receipt_or_circuit_that_cannot_be_read_holds_up_nobody(table: Any) ->
     assert store.receipts(["1"]) == {}
 
 
-def test_a_record_says_its_format(table: Any) -> None:
-    World(DynamoStore(table, TABLE)).deliver(an_event("customer.created", a_customer()))
-    item = table.get_item(TableName=TABLE, Key={"pk": {"S": "profile#own:test:cus_basic"}})["Item"]
-    assert item["format"] == {"N": str(FORMAT)}
+USER = "person#own:test:" + user_digest("user_1")
+OF_A_USER = a_subscription(metadata={"user_id": "user_1"}, status="active")
+# A basil payment says in an event of its own which order it is of; a refund names the payment alone.
+PAID = {"object": "invoice_payment", "customer": "cus_basic", "invoice": "in_1", "payment": {"payment_intent": "pi_1"}}
+
+
+def lived(world: World) -> None:
+    """Let a user with two customers subscribe and pay, so that an item of each kind is written."""
+    world.gate = Breaker(world.store, lambda: world.now, 1)
+    world.answer = lambda _: Answer(Meaning.RETRY, "http_429")
+    for number in range(2):
+        named = a_customer(id=f"cus_early_{number}", metadata={"user_id": "user_1"})
+        world.deliver(an_event("customer.created", named))
+    world.now += 600
+    world.answer = lambda _: Answer(Meaning.ACCEPTED)
+    world.gate = None
+    world.deliver(
+        an_event("product.created", {"id": "prod_basic", "object": "product", "name": "Basic"}),
+        an_event("customer.created", a_customer(metadata={"user_id": "user_1"})),
+        an_event("customer.subscription.created", OF_A_USER),
+        an_event("invoice_payment.paid", PAID),
+    )
+
+
+def items(table: Any) -> dict[str, dict[str, Any]]:
+    found = {item["pk"]["S"]: item for item in table.scan(TableName=TABLE)["Items"]}
+    assert {key.partition("#")[0] for key in found} == {"profile", "person", "order", "product", "receipt", "circuit"}
+    return found
+
+
+GARBAGE: list[dict[str, Any]] = [
+    {"S": "garbage"},
+    {"N": "-1.5"},
+    {"M": {"a": {"L": [{"NULL": True}]}}},
+]
+
+
+def changed_while_it_is_gone() -> list[StripeEvent]:
+    """Events that need every item that `lived` has left."""
+    return [
+        an_event("customer.subscription.updated", OF_A_USER | {"quantity": 3}, previous={"quantity": 1}),
+        an_event("customer.updated", a_customer(metadata={"user_id": "user_1", "analytics_opt_out": "true"})),
+        an_event("invoice_payment.paid", PAID),
+        an_event("charge.refunded", a_charge(payment_intent="pi_1")),
+        an_event("customer.created", a_customer(id="cus_another", metadata={"user_id": "user_1"})),
+        an_event("customer.created", a_customer(id="cus_basic", metadata={"user_id": "user_2"})),
+    ]
+
+
+def test_garbage_in_any_attribute_of_any_item_harms_only_what_needs_it(table: Any) -> None:
+    """A person or an order that could not be read ended every batch with an event of theirs; of persons and receipts
+    nobody noticed that a newer release had written them.
+    """
+    lived(World(DynamoStore(table, TABLE)))
+    good = items(table)
+    one_of_each = {key.partition("#")[0]: item for key, item in good.items() if "cus_early" not in key}
+    for key, item in one_of_each.items():
+        for name in (*item.keys() - {"pk"}, "format"):
+            for value in [*GARBAGE, {"N": str(FORMAT + 1)}] if name == "format" else GARBAGE:
+                spoiled = {**item, name: value}
+                for every in good.values():
+                    table.put_item(TableName=TABLE, Item=every if every is not item else spoiled)
+                world = World(DynamoStore(table, TABLE))
+                # Whoever told something of these customers is done.
+                world.now += 3600
+                verdicts = beside(world, *(json.dumps(event.body) for event in changed_while_it_is_gone()))
+                for verdict in verdicts:
+                    assert verdict.status is not Status.DEAD, (key, name, value, verdict)
+                    assert verdict.status is not Status.RETRY or verdict.reason in {"newer_record", "broken_record"}, (
+                        key,
+                        name,
+                        value,
+                        verdict.reason,
+                        verdict.detail,
+                    )
+                table.delete_item(TableName=TABLE, Key={"pk": {"S": "profile#own:test:cus_another"}})
+
+
+@pytest.mark.parametrize("kind", ["profile", "person", "order", "product", "receipt"])
+def test_what_needs_an_item_of_a_newer_release_waits_and_changes_nothing_of_it(table: Any, kind: str) -> None:
+    lived(World(DynamoStore(table, TABLE)))
+    newer = [
+        {**item, "format": {"N": str(FORMAT + 1)}} for key, item in items(table).items() if key.startswith(f"{kind}#")
+    ]
+    for item in newer:
+        table.put_item(TableName=TABLE, Item=item)
+    world = World(DynamoStore(table, TABLE))
+    verdicts = beside(world, *(json.dumps(event.body) for event in changed_while_it_is_gone()))
+    assert {verdict.reason for verdict in verdicts if verdict.status is Status.RETRY} == {"newer_record"}
+    found = items(table)
+    assert [found[item["pk"]["S"]] for item in newer] == newer
+
+
+@pytest.mark.parametrize("kind", ["profile", "person", "order"])
+def test_what_was_missed_while_an_item_cannot_be_read_is_queued_to_wait(table: Any, kind: str) -> None:
+    """Nobody can say whether such a record knows of an event, so reconcile passed it over, and never came back."""
+    lived(World(DynamoStore(table, TABLE)))
+    for key, item in items(table).items():
+        if key.startswith(f"{kind}#"):
+            table.put_item(TableName=TABLE, Item=item | {"format": {"N": str(FORMAT + 1)}})
+    refund = an_event("charge.refunded", a_charge(payment_intent="pi_1"))
+    other = an_event("customer.created", a_customer(id="cus_good"))
+    found = missing([refund.body, other.body], DynamoStore(table, TABLE), World().settings)
+    assert {event.id for event in found} == {refund.id, other.id}
+
+
+def test_every_item_says_its_format(table: Any) -> None:
+    lived(World(DynamoStore(table, TABLE)))
+    DynamoStore(table, TABLE).put_bookmark("own:test", 1, 1)
+    for item in table.scan(TableName=TABLE)["Items"]:
+        assert item["format"] == {"N": str(FORMAT)}, item["pk"]
+
+
+def test_an_error_that_nobody_foresaw_ends_one_event_alone() -> None:
+    """An error outside the mapper ended the whole batch, which came again and again with the same error."""
+    world = World()
+
+    class OneBadPerson(MemoryStore):
+        def persons(self, keys: Collection[str]) -> dict[str, Person]:
+            if any(key.endswith(user_digest("user_bad")) for key in keys):
+                raise ZeroDivisionError
+            return super().persons(keys)
+
+    world.store, world.remembers = OneBadPerson(), False
+    events = [
+        an_event("customer.created", a_customer(id=f"cus_{number}", metadata={"user_id": f"user_{name}"}))
+        for number, name in enumerate(("good", "bad", "good", "fine"))
+    ]
+    assert [verdict.reason for verdict in world.batch(*events)] == ["", "mapper_failed", "", ""]
 
 
 @pytest.mark.parametrize("ends", [SystemExit, RecursionError, MemoryError])

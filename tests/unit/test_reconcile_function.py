@@ -84,6 +84,21 @@ def queued(here: Deployed) -> list[str]:
     return sorted(json.loads(body)["id"] for body in here.events)
 
 
+def test_a_bookmark_that_cannot_be_read_stops_the_run_and_rings(
+    app: Any, here: Deployed, stripe: StripeList, spoken: Spoken
+) -> None:
+    """It ended the function with an error, and a newer release's was read as if it were ours."""
+    stripe.happened(*customers(3), delivered=False)
+    for spoiled in ({"format": {"N": "2"}}, {"as_of": {"S": "today"}}):
+        DynamoStore(here.dynamodb, TABLE).put_bookmark("own:test", 1, 1)
+        (item,) = here.dynamodb.scan(TableName=TABLE)["Items"]
+        here.dynamodb.put_item(TableName=TABLE, Item=item | spoiled)
+        assert app.handler({}, Context())["outcome"] == "not_ready"
+        here.dynamodb.delete_item(TableName=TABLE, Key={"pk": item["pk"]})
+    assert queued(here) == []
+    assert spoken.metrics["ReconcileNotReady"] == 2
+
+
 def test_what_stripe_could_not_deliver_is_queued_and_counted(
     app: Any, here: Deployed, stripe: StripeList, spoken: Spoken
 ) -> None:

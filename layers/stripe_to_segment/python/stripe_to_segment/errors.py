@@ -81,13 +81,13 @@ class QueueUnavailableError(StripeToSegmentError):
 
 
 class UnreadableRecordError(StripeToSegmentError):
-    """A customer's record is there and cannot be read; its events must wait, never be mapped as if nothing were known.
+    """An item of the StateTable is there and cannot be read; who needs it must wait, never go on as if it were not.
 
     `reason` is `newer_record` (a newer release wrote it, and this one was deployed afterwards) or `broken_record`.
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the customer's record cannot be read: {reason}")
+        super().__init__(f"an item of the StateTable cannot be read: {reason}")
         self.reason = reason
 
 

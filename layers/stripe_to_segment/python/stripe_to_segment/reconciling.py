@@ -9,9 +9,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.delivery.load import keys_of, known_to, recall
+from stripe_to_segment.delivery.load import keys_of, known_to, recall, unreadable
 from stripe_to_segment.delivery.persons import Persons
-from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError
+from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import profile_key, stated_by
 from stripe_to_segment.mapping.translate import event_dedup_key, refusal, translate
@@ -138,22 +138,46 @@ def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> l
     An event without calls leaves no deduplication key in the ledger; it is known if what it teaches is.
     """
     read = (event for event in map(_read, listed) if event is not None)
-    wanted = [event for event in read if refusal(event, settings) is None and keys_of(event).fit]
-    wanted.sort(key=lambda event: (event.created, CATALOG[event.type].rank))
+    wanted = [event for event in read if refusal(event, settings) is None]
+    wanted.sort(key=_moment)
+    return _isolated(wanted, store, settings)
+
+
+def _isolated(events: list[StripeEvent], store: Store, settings: Settings) -> list[StripeEvent]:
+    """What is missing; what fails to be compared is halved until one event stands out, which is deliver's to judge."""
+    try:
+        return _missing(events, store, settings)
+    except StoreUnavailableError:
+        raise
+    except Exception:  # noqa: BLE001 - one event, or what is kept of its customer, must not stop the others
+        if len(events) == 1:
+            return events
+    middle = len(events) // 2
+    return [*_isolated(events[:middle], store, settings), *_isolated(events[middle:], store, settings)]
+
+
+def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> list[StripeEvent]:
+    wanted = [event for event in wanted if keys_of(event).fit]
     memory = recall(wanted, store)
-    # Of a record that cannot be read nobody can say what it knows.
-    wanted = [event for event in wanted if profile_key(event) not in memory.unreadable]
+    # Nobody can say what such a record knows of the event. In the queue it waits until somebody can.
+    doubtful = [event for event in wanted if unreadable(event, memory)]
+    wanted = [event for event in wanted if not unreadable(event, memory)]
     unmarked = [event for event in wanted if not _under_way(event, memory.profiles[profile_key(event)])]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Only to hear who opted out: nothing is written.
     Persons(settings).meet([(event, stated[event.id]) for event in unmarked], memory, store)
     told = [_told(event, stated[event.id], memory, settings) for event in unmarked]
     names = store.load((), _taught(unmarked, told, "orders"), _taught(unmarked, told, "product_names"))
-    return [
+    lacking = [
         event
         for event, translation in zip(unmarked, told, strict=True)
         if translation is None or _tells(event, translation, memory, names)
     ]
+    return sorted([*doubtful, *lacking], key=_moment) if doubtful else lacking
+
+
+def _moment(event: StripeEvent) -> tuple[int, int]:
+    return event.created, CATALOG[event.type].rank
 
 
 def raw(event: StripeEvent) -> str:

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.load import fits, keys_of, known_to, recall
+from stripe_to_segment.delivery.load import fits, keys_of, known_to, recall, unreadable
 from stripe_to_segment.delivery.outcome import Work, learnt_from, outcome_of, receipt_of
 from stripe_to_segment.delivery.persons import Persons
 from stripe_to_segment.delivery.record import RecordOutcome, Status
@@ -20,6 +20,7 @@ from stripe_to_segment.errors import (
     StoreConflictError,
     StoreUnavailableError,
     ThinEventError,
+    UnreadableRecordError,
 )
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
@@ -90,6 +91,19 @@ class _Batch:
     outcomes: dict[str, RecordOutcome] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     claimed: list[Work] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Work that may be sent, work to be mapped again on a newer record, and work that waits for another batch.
+
+    `modes` are the modes that the gate let through.
+    """
+
+    ready: list[Work] = field(default_factory=list)
+    again: list[Work] = field(default_factory=list)
+    others: list[Work] = field(default_factory=list)
+    modes: set[bool] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +179,9 @@ class Delivery:
         refused = refusal(event, self.settings)
         if refused:
             return RecordOutcome(record, Status.IGNORED, refused, event=event)
-        work = Work(record, event, profile_key(event))
+        work = Work(record, event, "")
         try:
+            work.key = profile_key(event)
             # All that is asked of an event before it is mapped; the event keeps the answers.
             fit, _ = keys_of(event).fit, names_user(event, self.settings)
         except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
@@ -190,21 +205,37 @@ class Delivery:
         """
         # What this environment knows to be held back is not even looked up.
         work = self._let_through(work, {}, batch)
-        if not work:
-            return [], []
+        prepared = self._isolated(work, batch) if work else _Prepared()
+        self._send(prepared.ready, prepared.modes, batch)
+        return prepared.again, prepared.others
+
+    def _isolated(self, work: list[Work], batch: _Batch) -> _Prepared:
+        """Prepare the work; an unforeseen error ends one record alone: work that fails is halved to find it."""
+        try:
+            return self._prepare(work, batch)
+        except Exception as error:  # noqa: BLE001 - one record, or what is kept of its customer, must not stop the others
+            if len(work) == 1:
+                batch.outcomes[work[0].record.id] = _unmappable(work[0], error)
+                return _Prepared()
+        middle = len(work) // 2
+        one, other = self._isolated(work[:middle], batch), self._isolated(work[middle:], batch)
+        return _Prepared(
+            one.ready + other.ready, one.again + other.again, one.others + other.others, one.modes | other.modes
+        )
+
+    def _prepare(self, work: list[Work], batch: _Batch) -> _Prepared:
+        """Map the work, and write down what it tells."""
         circuits = self.gate.asks({one.event.livemode for one in work}) if self.gate else ()
         try:
             memory = recall([one.event for one in work], self.store, circuits)
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in work)
-            return [], []
-        work = self._readable(work, memory, batch)
+            return _Prepared()
+        work = self._readable(work, lambda one: unreadable(one.event, memory), batch)
         work = self._let_through(work, memory.circuits, batch)
-        modes = {one.event.livemode for one in work}
         free, others = self._by_turn(work, memory, batch)
         ready, again = self._write_down(free, memory, batch)
-        self._send(ready, modes, batch)
-        return again, others
+        return _Prepared(ready, again, others, {one.event.livemode for one in work})
 
     def _let_through(self, work: list[Work], circuits: Mapping[str, Circuit], batch: _Batch) -> list[Work]:
         """The work that these circuits let through; the rest waits for the circuit's pause and is not mapped."""
@@ -225,14 +256,15 @@ class Delivery:
         return [one for one in work if waits[one.event.livemode] is None]
 
     @staticmethod
-    def _readable(work: list[Work], memory: Memory, batch: _Batch) -> list[Work]:
-        """The work whose customers' records can be read; the rest waits for a newer release or a repaired record."""
+    def _readable(work: list[Work], why_not: Callable[[Work], str], batch: _Batch) -> list[Work]:
+        """The work whose items can be read; the rest waits for a newer release or a repaired item."""
+        left: list[Work] = []
         for one in work:
-            if one.key in memory.unreadable:
-                batch.outcomes[one.record.id] = RecordOutcome(
-                    one.record, Status.RETRY, memory.unreadable[one.key], event=one.event
-                )
-        return [one for one in work if one.key not in memory.unreadable]
+            if reason := why_not(one):
+                batch.outcomes[one.record.id] = RecordOutcome(one.record, Status.RETRY, reason, event=one.event)
+            else:
+                left.append(one)
+        return left
 
     @staticmethod
     def _by_turn(work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
@@ -272,6 +304,7 @@ class Delivery:
         except StoreUnavailableError as unavailable:
             batch.outcomes.update((one.record.id, _unwritten(one, unavailable)) for one in work)
             return [], []
+        work = self._readable(work, lambda one: persons.unreadable(one.key), batch)
         learnt += self._translate(work, memory, persons, batch)
         errors: Mapping[str, Exception] = {}
         if self.remembers:
@@ -404,7 +437,8 @@ def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
 
 
 def _unwritten(one: Work, error: Exception) -> RecordOutcome:
-    return RecordOutcome(one.record, Status.RETRY, Reason.STORE_UNAVAILABLE, str(error), event=one.event)
+    reason = error.reason if isinstance(error, UnreadableRecordError) else Reason.STORE_UNAVAILABLE
+    return RecordOutcome(one.record, Status.RETRY, reason, str(error), event=one.event)
 
 
 def _unmappable(one: Work, error: Exception) -> RecordOutcome:

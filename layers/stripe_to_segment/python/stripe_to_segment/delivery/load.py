@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["fits", "keys_of", "known_to", "recall"]
+__all__ = ["fits", "keys_of", "known_to", "recall", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def keys_of(event: StripeEvent) -> Keys:
 def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[str] = ()) -> Memory:
     """Load all stored data that these events need; a customer without a record gets a new one.
 
-    `unreadable` names the records that exist and cannot be read.
+    `unreadable` names the items that exist and cannot be read.
 
     Claims in the records are settled with the receipts of their deliveries. The circuits are read along with them.
 
@@ -76,10 +76,24 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     memory = store.load(keys, orders, {product for each in needed for product in each.products}, circuits)
     deliveries = {profile.delivery for profile in memory.profiles.values() if profile.delivery}
     receipts = store.receipts(deliveries) if deliveries else {}
-    for key in keys - memory.unreadable.keys():
+    for key in keys:
         profile = memory.profiles.get(key, Profile(key))
-        memory.profiles[key] = profile.settled(receipts.get(profile.delivery))
+        receipt = receipts.get(profile.delivery)
+        if receipt is not None and receipt.unreadable:
+            memory.unreadable["profile", key] = receipt.unreadable
+        else:
+            memory.profiles[key] = profile.settled(receipt)
     return memory
+
+
+def unreadable(event: StripeEvent, memory: Memory) -> str:
+    """The reason why an item that this event needs cannot be read; empty if all of them can."""
+    if not memory.unreadable:
+        return ""
+    keys = keys_of(event)
+    kinds = (("profile", (keys.record,)), ("order", keys.orders), ("product", keys.products))
+    needed = ((kind, key) for kind, found in kinds for key in found)
+    return next((memory.unreadable[each] for each in needed if each in memory.unreadable), "")
 
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:

@@ -72,6 +72,11 @@ class Persons:
         for person in self.records:
             self._tell(person, memory)
 
+    def unreadable(self, record: str) -> str:
+        """Why the person behind a record cannot be read; empty where it can, or where nobody has to know it."""
+        persons = (self.known.get(key, Person()) for key, records in self.records.items() if record in records)
+        return next((person.unreadable for person in persons if person.unreadable), "")
+
     def after(
         self, event: StripeEvent, before: Profile, profile: Profile, memory: Memory
     ) -> tuple[Profile, Learnt | None]:

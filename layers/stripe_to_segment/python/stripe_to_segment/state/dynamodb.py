@@ -13,12 +13,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, UnreadableRecordError, code_of
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.encoding import (
+    FORMAT,
     KEEP_DAYS,
     circuit_from,
     circuit_item,
     expiry,
+    fact_from,
     fact_item,
     kept_from,
     key_of,
@@ -29,7 +32,8 @@ from stripe_to_segment.state.encoding import (
     receipt_from,
     receipt_item,
 )
-from stripe_to_segment.state.person import MOST_RECORDS
+from stripe_to_segment.state.person import MOST_RECORDS, Person
+from stripe_to_segment.state.profile import Receipt
 from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory
 
 if TYPE_CHECKING:
@@ -37,11 +41,18 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from stripe_to_segment.state.encoding import Kept
-    from stripe_to_segment.state.person import Person
-    from stripe_to_segment.state.profile import Profile, Receipt
+    from stripe_to_segment.state.profile import Profile
 
 __all__ = ["DynamoStore"]
 
+# Conditions, by what they are about. What is of another type is neither compared nor added to.
+SETS = {name: f"attribute_not_exists(#{name}) OR attribute_type(#{name}, :set)" for name in ("records", "marked")}
+NO_NEWER = {
+    name: f"attribute_not_exists(#{name}) OR (attribute_type(#{name}, :number) AND #{name} <= :{name})"
+    for name in ("as_of", "format")
+}
+SET = {":set": {"S": "SS"}}
+OURS = {":format": {"N": str(FORMAT)}, ":number": {"S": "N"}}
 BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
 # So many are kept in memory.
@@ -79,18 +90,17 @@ class DynamoStore:
         memory = Memory(circuits=dict.fromkeys(circuits, Circuit()))
         for item in self._get(sorted(wanted)):
             kind, key = key_of(item)
-            if kind == "profile":
-                try:
-                    memory.profiles[key] = profile_from(key, item)
-                except UnreadableRecordError as error:
-                    memory.unreadable[key] = error.reason
-            elif kind == "circuit":
-                # One that cannot be read keeps nobody waiting.
-                with suppress(KeyError, ValueError, TypeError):
+            try:
+                if kind == "profile":
+                    memory.profiles[key] = profile_from(item)
+                elif kind == "circuit":
                     memory.circuits[key] = circuit_from(item)
-            else:
-                (memory.orders if kind == "order" else memory.product_names)[key] = item["value"]["S"]
-                memory.as_of[kind, key] = int(item["as_of"]["N"])
+                else:
+                    names = memory.orders if kind == "order" else memory.product_names
+                    names[key], memory.as_of[kind, key] = fact_from(item)
+            except UnreadableRecordError as error:
+                # A circuit that cannot be read keeps nobody waiting.
+                memory.unreadable[kind, key] = error.reason
         return memory
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
@@ -126,10 +136,13 @@ class DynamoStore:
         found = {name: self._receipts[name] for name in deliveries if name in self._receipts}
         for item in self._get(sorted(pk("receipt", name) for name in deliveries if name not in found)):
             _, name = key_of(item)
-            # Without one, what was told is told again in the same words.
-            with suppress(KeyError, ValueError, TypeError):
+            try:
                 found[name] = receipt_from(item)
                 self._know(name, found[name])
+            except UnreadableRecordError as error:
+                # A broken one is none: what was told is told again in the same words. A newer one knows better.
+                if error.reason == Reason.NEWER_RECORD:
+                    found[name] = Receipt(unreadable=error.reason)
         return found
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
@@ -146,7 +159,7 @@ class DynamoStore:
 
     def persons(self, keys: Collection[str]) -> dict[str, Person]:
         """What is remembered of these persons. Raises StoreUnavailableError."""
-        return dict(map(person_from, self._get(sorted(pk("person", key) for key in keys))))
+        return {key_of(item)[1]: _person(item) for item in self._get(sorted(pk("person", key) for key in keys))}
 
     def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
         """Tie records to persons, given as pairs of person and record; gives the persons then known.
@@ -163,41 +176,63 @@ class DynamoStore:
     def untie(self, pairs: Collection[tuple[str, str]]) -> None:
         """Untie records from persons. Raises StoreUnavailableError."""
         for key, record in pairs:
-            self._update(pk("person", key), "DELETE #records :record, #marked :record", {":record": {"SS": [record]}})
+            # What cannot be read stays as it is; a tie too many marks a record for nothing.
+            with suppress(_ConditionFailedError):
+                self._update(
+                    pk("person", key),
+                    "DELETE #records :record, #marked :record",
+                    {":record": {"SS": [record]}, **SET},
+                    *SETS.values(),
+                )
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
-        """Mark records as sharing their person, those not written yet too; gives their new versions.
+        """Mark records as sharing their person, those not written yet too; gives the new versions of those marked.
 
-        Raises StoreUnavailableError.
+        One that cannot be read is left as it is. Raises StoreUnavailableError.
         """
-        versions = dict(zip(records, self._pool.map(self._share, records, itertools.repeat(now)), strict=True))
-        self._update(pk("person", person), "ADD #marked :records", {":records": {"SS": sorted(records)}})
+        tried = zip(records, self._pool.map(self._share, records, itertools.repeat(now)), strict=True)
+        versions = {record: version for record, version in tried if version}
+        if versions:
+            with suppress(_ConditionFailedError):
+                self._update(
+                    pk("person", person),
+                    "ADD #marked :records",
+                    {":records": {"SS": sorted(versions)}, **SET},
+                    SETS["marked"],
+                )
         return versions
 
     def _tie(self, key: str, record: str) -> tuple[str, Person]:
         try:
             item = self._update(
                 pk("person", key),
-                "ADD #records :record",
-                {":record": {"SS": [record]}, ":most": {"N": str(MOST_RECORDS)}},
-                # Not `size(records) < :most` alone: nothing has no size.
-                "attribute_not_exists(#records) OR size(#records) < :most",
+                "SET #format = :format ADD #records :record",
+                {":record": {"SS": [record]}, ":most": {"N": str(MOST_RECORDS)}, **SET},
+                # Not `size(records) < :most` alone: nothing has no size, and a number has none either.
+                "attribute_not_exists(#records) OR (attribute_type(#records, :set) AND size(#records) < :most)",
             )
         except _ConditionFailedError:
-            return key, self.persons([key])[key]
-        return person_from(item)
+            return key, self.persons([key]).get(key, Person())
+        return key, _person(item)
 
     def _share(self, record: str, now: float) -> int:
-        """Mark one record; one that another invocation is about to write is begun here, so that it finds the mark."""
+        """Mark one record and give its new version, 0 where that cannot be done.
+
+        One that another invocation is about to write is begun here, so that it finds the mark.
+        """
         marked = {":shared": {"BOOL": True}, ":one": {"N": "1"}}
         for _ in range(ATTEMPTS):
             try:
                 item = self._update(
-                    pk("profile", record), "SET #shared = :shared ADD #version :one", marked, "attribute_exists(pk)"
+                    pk("profile", record),
+                    "SET #shared = :shared ADD #version :one",
+                    marked,
+                    "attribute_exists(pk) AND attribute_type(#version, :number)",
                 )
             except _ConditionFailedError:
                 begun = {
                     "pk": {"S": pk("profile", record)},
+                    "format": OURS[":format"],
                     "shared": marked[":shared"],
                     "version": marked[":one"],
                     "expires_at": expiry(now, KEEP_DAYS),
@@ -205,8 +240,11 @@ class DynamoStore:
                 if self._put(begun, {"ConditionExpression": "attribute_not_exists(pk)"}):
                     return 1
             else:
-                return int(item["version"]["N"])
-        raise StoreUnavailableError("a record comes and goes while it is to be marked")
+                try:
+                    return profile_from(item).version
+                except UnreadableRecordError:
+                    break
+        return 0
 
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
         """These circuits as they were written down last. Raises StoreUnavailableError."""
@@ -215,11 +253,12 @@ class DynamoStore:
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
         item = {"pk": {"S": pk("circuit", name)}, **circuit_item(circuit), "expires_at": expiry(now, 1)}
-        same = "#failures = :failures AND #until = :until AND #probing = :probing"
+        known = {name: value for name, value in circuit_item(seen).items() if name != "format"}
+        same = " AND ".join(f"#{field} = :{field}" for field in known)
         condition = {
             "ConditionExpression": same if seen.failures else f"attribute_not_exists(pk) OR ({same})",
-            "ExpressionAttributeNames": {f"#{field}": field for field in circuit_item(seen)},
-            "ExpressionAttributeValues": {f":{field}": value for field, value in circuit_item(seen).items()},
+            "ExpressionAttributeNames": {f"#{field}": field for field in known},
+            "ExpressionAttributeValues": {f":{field}": value for field, value in known.items()},
         }
         return self._put(item, condition)
 
@@ -229,9 +268,12 @@ class DynamoStore:
         return int(made.timestamp())
 
     def bookmark(self, name: str) -> int | None:
-        """How far something has come, in epoch seconds, or None before its first time. Raises StoreUnavailableError."""
+        """How far something has come, in epoch seconds, or None before its first time.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
         found = next(self._get([pk("bookmark", name)]), None)
-        return None if found is None else int(found["as_of"]["N"])
+        return None if found is None else fact_from(found)[1]
 
     def put_bookmark(self, name: str, second: int, now: float) -> None:
         """Note how far something has come; it never goes back. Raises StoreUnavailableError."""
@@ -273,36 +315,44 @@ class DynamoStore:
             self._put_opt_out(fact)
             return
         newer = {
-            "ConditionExpression": "attribute_not_exists(pk) OR as_of <= :as_of",
-            "ExpressionAttributeValues": {":as_of": {"N": str(fact.as_of)}},
+            "ConditionExpression": " AND ".join(f"({each})" for each in NO_NEWER.values()),
+            "ExpressionAttributeNames": {f"#{name}": name for name in NO_NEWER},
+            "ExpressionAttributeValues": {":as_of": {"N": str(fact.as_of)}, **OURS},
         }
         # Refused by the condition means that something newer is known already.
         self._put(fact_item(fact, now), newer)
 
     def _put_opt_out(self, fact: Learnt) -> None:
         said = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}
-        with suppress(_ConditionFailedError):
-            # Refused by the condition means that somebody said something newer. What was said never expires.
+        try:
+            # What was said never expires.
             self._update(
                 pk("person", fact.key),
-                "SET #opted_out = :said, #as_of = :as_of",
+                "SET #format = :format, #opted_out = :said, #as_of = :as_of",
                 said,
-                "attribute_not_exists(#as_of) OR #as_of <= :as_of",
+                NO_NEWER["as_of"],
             )
+        except _ConditionFailedError:
+            # Somebody said something newer, unless nobody can say what is there.
+            if why := self.persons([fact.key]).get(fact.key, Person()).unreadable:
+                raise UnreadableRecordError(why) from None
 
-    def _update(self, key: str, update: str, values: Mapping[str, Any], condition: str = "") -> dict[str, Any]:
-        """The item after the update, whose expressions write names as `#name`. Raises _ConditionFailedError."""
-        more = {"ConditionExpression": condition} if condition else {}
+    def _update(self, key: str, update: str, values: Mapping[str, Any], *conditions: str) -> dict[str, Any]:
+        """The item after the update; update and conditions write names as `#name`.
+
+        Raises _ConditionFailedError, also where a newer release wrote the item.
+        """
+        condition = " AND ".join(f"({each})" for each in (*conditions, NO_NEWER["format"]))
         names = set(re.findall(r"#(\w+)", f"{update} {condition}"))
         answer = self._call(
             "update_item",
             TableName=self._table,
             Key={"pk": {"S": key}},
             UpdateExpression=update,
+            ConditionExpression=condition,
             ExpressionAttributeNames={f"#{name}": name for name in names},
-            ExpressionAttributeValues=values,
+            ExpressionAttributeValues={**values, **OURS},
             ReturnValues="ALL_NEW",
-            **more,
         )
         item: dict[str, Any] = answer["Attributes"]
         return item
@@ -329,12 +379,19 @@ class _ConditionFailedError(Exception):
     """A conditional write was refused."""
 
 
+def _person(item: Mapping[str, Any]) -> Person:
+    try:
+        return person_from(item)
+    except UnreadableRecordError as error:
+        return Person(unreadable=error.reason)
+
+
 def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
     """What went wrong, by key, after all of them are done."""
     errors: dict[str, Exception] = {}
     for key, job in list(jobs):
         try:
             job.result()
-        except (StoreConflictError, StoreUnavailableError) as error:
+        except (StoreConflictError, StoreUnavailableError, UnreadableRecordError) as error:
             errors[key] = error
     return errors

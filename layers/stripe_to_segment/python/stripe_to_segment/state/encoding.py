@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import UnreadableRecordError
@@ -26,7 +27,7 @@ from stripe_to_segment.state.profile import LEDGER_DAYS, UNSURE, Claim, Profile,
 from stripe_to_segment.state.store import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stripe_to_segment.state.store import Learnt
 
@@ -37,6 +38,7 @@ __all__ = [
     "circuit_from",
     "circuit_item",
     "expiry",
+    "fact_from",
     "fact_item",
     "kept_from",
     "key_of",
@@ -48,8 +50,8 @@ __all__ = [
     "receipt_item",
 ]
 
-# Raised by a release whose records an older one would misread, so that the older one, deployed again, waits. Fields
-# that an older release may leave out need no new format.
+# Every item has it. Raised by a release whose items an older one would misread, so that the older one, deployed again,
+# waits. Fields that an older release may leave out need no new format.
 FORMAT = 1
 # Fields that are written under the name they had first, so that older releases find them.
 WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until"}
@@ -71,6 +73,24 @@ def pk(kind: str, key: str) -> str:
 def expiry(now: float, days: int) -> dict[str, str]:
     """When DynamoDB may delete an item, so many days from now."""
     return {"N": str(int(now) + days * DAY)}
+
+
+def _guarded[T](read: Callable[[Mapping[str, Any]], T]) -> Callable[[Mapping[str, Any]], T]:
+    """A reader of items of one kind that raises UnreadableRecordError, and nothing else."""
+
+    @wraps(read)
+    def guarded(item: Mapping[str, Any]) -> T:
+        try:
+            newer = "format" in item and int(item["format"]["N"]) > FORMAT
+            found = None if newer else read(item)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it
+            # Not chained: the error's text may quote the item.
+            raise UnreadableRecordError(Reason.BROKEN_RECORD) from None
+        if found is None:
+            raise UnreadableRecordError(Reason.NEWER_RECORD)
+        return found
+
+    return guarded
 
 
 def key_of(item: Mapping[str, Any]) -> tuple[str, str]:
@@ -99,11 +119,14 @@ def kept_from(item: Mapping[str, Any]) -> Kept | None:
     match kind:
         case "profile":
             try:
-                return Kept(kind, key, profile=profile_from(key, item))
+                return Kept(kind, key, profile=profile_from(item))
             except UnreadableRecordError:
                 return Kept(kind, key, profile=Profile(key))
         case "person":
-            return Kept(kind, key, person=person_from(item)[1])
+            try:
+                return Kept(kind, key, person=person_from(item))
+            except UnreadableRecordError:
+                return Kept(kind, key, person=Person())
         case "order":
             return Kept(kind, key, owner=item.get("owner", {}).get("S", ""))
         case _:
@@ -114,6 +137,7 @@ def fact_item(fact: Learnt, now: float) -> dict[str, Any]:
     """What was learnt of something other than a customer's record."""
     item = {
         "pk": {"S": pk(fact.kind, fact.key)},
+        "format": {"N": str(FORMAT)},
         "value": {"S": fact.value},
         "as_of": {"N": str(fact.as_of)},
         "expires_at": expiry(now, KEEP_DAYS),
@@ -126,6 +150,7 @@ def receipt_item(delivery: str, receipt: Receipt, now: float) -> dict[str, Any]:
     """What became of a delivery."""
     return {
         "pk": {"S": pk("receipt", delivery)},
+        "format": {"N": str(FORMAT)},
         "arrived": {"B": packed_dedup_keys(receipt.arrived)},
         "given_up": {"B": packed_dedup_keys(receipt.given_up)},
         "unwanted": {"B": packed_dedup_keys(receipt.unwanted)},
@@ -133,21 +158,32 @@ def receipt_item(delivery: str, receipt: Receipt, now: float) -> dict[str, Any]:
     }
 
 
+@_guarded
+def fact_from(item: Mapping[str, Any]) -> tuple[str, int]:
+    """What was learnt of an order, a product or a bookmark, and as of which epoch second it is true."""
+    return str(item["value"]["S"]), int(item["as_of"]["N"])
+
+
+@_guarded
 def receipt_from(item: Mapping[str, Any]) -> Receipt:
     """What became of a delivery."""
-    return Receipt(**{name: unpacked_dedup_keys(item[name]["B"]) for name in ("arrived", "given_up", "unwanted")})
+    arrived, given_up, unwanted = (unpacked_dedup_keys(item[name]["B"]) for name in ("arrived", "given_up", "unwanted"))
+    return Receipt(arrived, given_up, unwanted)
 
 
-def person_from(item: Mapping[str, Any]) -> tuple[str, Person]:
-    """A person with its key."""
-    return key_of(item)[1], Person(
-        frozenset(item.get("records", {}).get("SS", ())),
-        frozenset(item.get("marked", {}).get("SS", ())),
+@_guarded
+def person_from(item: Mapping[str, Any]) -> Person:
+    """A person."""
+    return Person(
+        # DynamoDB has no empty set: where none is left, the attribute is gone.
+        frozenset(item["records"]["SS"] if "records" in item else ()),
+        frozenset(item["marked"]["SS"] if "marked" in item else ()),
         item["opted_out"]["BOOL"] if "opted_out" in item else None,
         int(item["as_of"]["N"]) if "as_of" in item else 0,
     )
 
 
+@_guarded
 def circuit_from(item: Mapping[str, Any]) -> Circuit:
     """A circuit."""
     return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
@@ -156,6 +192,7 @@ def circuit_from(item: Mapping[str, Any]) -> Circuit:
 def circuit_item(circuit: Circuit) -> dict[str, Any]:
     """A circuit, but for its key and expiry."""
     return {
+        "format": {"N": str(FORMAT)},
         "failures": {"N": str(circuit.failures)},
         "until": {"N": str(circuit.until)},
         "probing": {"BOOL": circuit.probing},
@@ -211,24 +248,11 @@ def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def profile_from(key: str, item: Mapping[str, Any]) -> Profile:
-    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new.
-
-    Raises UnreadableRecordError.
-    """
-    try:
-        newer = int(item.get("format", {}).get("N", 0)) > FORMAT
-        profile = None if newer else _profile_from(key, item)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it
-        # Not chained: the error's text may quote the record.
-        raise UnreadableRecordError(Reason.BROKEN_RECORD) from None
-    if profile is None:
-        raise UnreadableRecordError(Reason.NEWER_RECORD)
-    return profile
-
-
-def _profile_from(key: str, item: Mapping[str, Any]) -> Profile:
-    shared, version = item.get("shared", {}).get("BOOL", False), int(item["version"]["N"])
+@_guarded
+def profile_from(item: Mapping[str, Any]) -> Profile:
+    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
+    _, key = key_of(item)
+    shared, version = "shared" in item and item["shared"]["BOOL"], int(item["version"]["N"])
     if "record" not in item:
         # Begun by whoever marked it as shared.
         return Profile(key, shared=shared, version=version)

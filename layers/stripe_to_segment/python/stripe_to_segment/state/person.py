@@ -28,13 +28,15 @@ class Person:
 
     `records` are the keys of the customers' records that are tied to the user, at most MOST_RECORDS; `marked` are those
     of them that know that they share the user. Guests' payments are in neither. The opt-out is None where nobody said
-    anything of it; `as_of` is the epoch second as of which it is true.
+    anything of it; `as_of` is the epoch second as of which it is true. `unreadable` says why a person that is there
+    cannot be read, empty where it can.
     """
 
     records: frozenset[str] = frozenset()
     marked: frozenset[str] = frozenset()
     opted_out: bool | None = None
     as_of: int = 0
+    unreadable: str = ""
 
 
 def person_key(event: StripeEvent, user_id: str, settings: Settings) -> str:

@@ -104,11 +104,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one delivery, by deduplication key: tracks and events that arrived, events given up, unwanted."""
+    """What became of one delivery, by deduplication key: tracks and events that arrived, events given up, unwanted.
+
+    `unreadable` says why a receipt that is there cannot be read, empty where it can.
+    """
 
     arrived: frozenset[str] = frozenset()
     given_up: frozenset[str] = frozenset()
     unwanted: frozenset[str] = frozenset()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

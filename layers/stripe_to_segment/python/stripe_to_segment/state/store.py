@@ -28,15 +28,15 @@ OPT_OUT = "opt_out"
 class Memory:
     """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
 
-    `unreadable` says of records that are there, by key, why they cannot be read. `as_of` says, by kind and key, as of
-    which epoch second an order or a product's name is true.
+    `unreadable` says of items that are there, by kind and key, why they cannot be read. `as_of` says, by kind and key,
+    as of which epoch second an order or a product's name is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
     read: dict[Lookup, JsonObject] = field(default_factory=dict)
-    unreadable: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     as_of: dict[tuple[str, str], int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
 
@@ -92,9 +92,9 @@ class Store(Protocol):
         """Untie records from persons. Raises StoreUnavailableError."""
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
-        """Mark records as sharing their person, those not written yet too; gives their new versions.
+        """Mark records as sharing their person, those not written yet too; gives the new versions of those marked.
 
-        Raises StoreUnavailableError.
+        One that cannot be read is left as it is. Raises StoreUnavailableError.
         """
 
 
