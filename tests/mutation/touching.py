@@ -30,6 +30,7 @@ TOOL, START = 4, sys.monitoring.events.PY_START
 
 _called: set[tuple[str, int]] = set()
 _seen: dict[str, dict[str, Any]] = {}
+_failed: set[str] = set()
 
 
 def _started(code: CodeType, _offset: int) -> object:
@@ -57,8 +58,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Add up how long its parts took."""
-    _seen.setdefault(report.nodeid, {"seconds": 0.0})["seconds"] += report.duration
+    """Add up how long its parts took, and note a failure: such a test would fail with every mutant."""
+    seen = _seen.setdefault(report.nodeid, {"seconds": 0.0})
+    seen["seconds"] += report.duration
+    if report.failed:
+        _failed.add(report.nodeid)
 
 
 def pytest_sessionfinish() -> None:
@@ -66,5 +70,5 @@ def pytest_sessionfinish() -> None:
     sys.monitoring.set_events(TOOL, 0)
     sys.monitoring.free_tool_id(TOOL)
     name = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    seen = {test: found for test, found in _seen.items() if found.get("called")}
+    seen = {test: found for test, found in _seen.items() if found.get("called") and test not in _failed}
     (Path(os.environ[RECORDED]) / f"{name}.json").write_text(json.dumps(seen), "utf-8")
