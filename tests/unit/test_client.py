@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import socket
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ import requests
 import responses
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, SSLError
 
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES, encode
@@ -138,6 +141,17 @@ def test_a_kept_connection_that_died_is_replaced_at_once(
     _, cut, repeated = endpoint.requests
     assert cut.raw == repeated.raw, "word for word, so who took the first drops the second"
     assert cut.connection != repeated.connection
+
+
+def test_a_kept_connection_of_tls_that_died_is_replaced_too() -> None:
+    """In the middle of writing, TLS has another error for it. https://docs.python.org/3/library/ssl.html#ssl.SSLEOFError."""
+    ended = SSLError(ssl.SSLEOFError(8, "EOF occurred in violation of protocol"))
+    pool = HTTPSConnectionPool("segment.test")
+    dead = requests.exceptions.SSLError(MaxRetryError(pool, "/v1/batch", ended))
+    with responses.RequestsMock() as mocked, patient_session() as session:
+        mocked.post("https://segment.test/v1/batch", body=dead)
+        mocked.post("https://segment.test/v1/batch", json={"success": True})
+        assert one(SegmentClient(session, "https://segment.test", KEY)).meaning is Meaning.ACCEPTED
 
 
 def test_an_endpoint_that_cuts_every_connection_is_down(endpoint: Endpoint, client: SegmentClient) -> None:

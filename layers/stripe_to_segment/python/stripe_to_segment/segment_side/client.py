@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import requests
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import MaxRetryError, ProtocolError, SSLError
 
 from stripe_to_segment import __version__
 from stripe_to_segment.reasons import Reason
@@ -150,7 +151,11 @@ def _asks_to_stop(answer: Answer) -> bool:
 def _was_cut(error: requests.ConnectionError) -> bool:
     """Whether the connection ended before any answer, as a kept connection does that the other side has closed."""
     cause = error.args[0] if error.args else None
-    return isinstance(cause, ProtocolError) and any(isinstance(each, ConnectionError) for each in cause.args)
+    if isinstance(cause, MaxRetryError):
+        # Around an error of TLS, where the other side went away while the request was written.
+        cause = cause.reason
+    said = cause.args if isinstance(cause, ProtocolError | SSLError) else ()
+    return any(isinstance(each, ConnectionError | ssl.SSLEOFError) for each in said)
 
 
 def _forget_location(response: requests.Response, **_: object) -> None:
