@@ -263,6 +263,13 @@ def test_a_slice_that_sqs_did_not_take_is_not_done(stripe: StripeList) -> None:
         list(reconciliation(stripe, World(), queue).between(NOW, NOW + 60))
 
 
+def test_thirty_days_and_no_more_are_asked_for_and_not_the_last_hour() -> None:
+    """A day more, and Stripe's list would have been read as if it still had what it has let go of."""
+    now = 1_800_000_000
+    assert window(0, 0, now) == (now - 2_592_000, now - 3_600)
+    assert window(None, now - 7_200, now) == (now - 7_200, now - 3_600)
+
+
 def test_an_event_that_no_queue_takes_is_named_and_holds_up_nobody(stripe: StripeList) -> None:
     large = an_event("customer.created", a_customer(id="cus_large", description="x" * 1_100_000))
     small = an_event("customer.created", a_customer(id="cus_small"))
