@@ -26,6 +26,17 @@ def test_an_old_debt_collected_with_an_invoice_is_revenue(total: int, tax: int, 
     assert (fact["total"], fact["revenue"]) == (collected / 100, revenue)
 
 
+def test_the_smallest_payment_is_one() -> None:
+    """No test had an invoice over one cent, so a limit of one would have gone unnoticed."""
+    fact = paid(total=1, amount_due=1, amount_paid=1, total_taxes=[])
+    assert (fact["total"], fact["revenue"]) == (0.01, 0.01)
+
+
+def test_a_failed_payment_says_why_it_was_billed() -> None:
+    (fact,) = World().tracks(an_event("invoice.payment_failed", an_invoice(status="open"))).values()
+    assert fact["billing_reason"] == an_invoice()["billing_reason"]
+
+
 def test_an_invoice_before_it_had_a_status_may_be_paid_outside_stripe() -> None:
     """Without `status` nothing but what Stripe itself had collected was counted, so the payment was lost."""
     assert paid(status=None, paid=True, amount_paid=0, amount_remaining=2000)["revenue"] == 20
