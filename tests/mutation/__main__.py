@@ -1,7 +1,8 @@
 """`make mutate`: whether the tests notice small mistakes in the package; those that they do not notice are listed.
 
-MUTANTS and SEED choose how many and which, MODULE one module or folder (`mapping.invoices`, `segment_side`), MINUTES
-when to stop, the look at which tests call what not counted. A survivor is a line that no test holds, or a mistake that makes no difference.
+MUTANTS and SEED choose how many and which, MODULE one module or folder (`mapping.invoices`, `segment_side`). MINUTES
+says when to stop; finding out which tests call what, once after each change, is not counted. A survivor is a line that
+no test holds, or a mistake that makes no difference.
 """
 
 from __future__ import annotations

@@ -79,7 +79,10 @@ def test_wherever_an_event_is_nested_too_deep_the_others_are_delivered_and_recon
             before |= {name: DEEP} if holder is event["data"]["object"] else {}
             break
     text = nested(levels, json.dumps(event))
-    beside(World(), text)
+    world = World()
+    # With an `enrich` of its own nobody holds the calls against the plan: where a text was, they may lack a property.
+    world.enrich = lambda call, _: call
+    beside(world, text)
     body = decoded(text)
     other = an_event("customer.created", a_customer(id="cus_good"))
     assert other.id in {each.id for each in missing([body, other.body], MemoryStore(), World().settings)}
