@@ -201,10 +201,10 @@ def test_no_item_holds_what_the_guide_says_none_holds(kept: tuple[list[dict[str,
     found, _ = kept
     claims = 0
     for item in found:
-        kind, _, key = item["pk"]["S"].partition("#")
+        kind = item["pk"]["S"].partition("#")[0]
         held: Any = item
         if kind == "profile":
-            profile = profile_from(key, item)
+            profile = profile_from(item)
             held = asdict(profile)
             claims += sum(len(claim.tracks) for claim in profile.claims.values())
         assert MARK not in str(held), kind
