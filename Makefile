@@ -21,7 +21,7 @@ export SAM_CLI_TELEMETRY := 0
 # all of it again.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz golden check format generate invoke bench burst deploy lock \
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz golden lint check format generate invoke bench burst deploy lock \
 	clean FORCE
 
 help: ## List the commands
@@ -62,11 +62,14 @@ fuzz: .venv/.installed ## Send forged, broken and strange requests to the webhoo
 golden: install ## Rewrite the expected calls of recorded events, for review; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
 
-check: install .tools/checkov/.installed .local/translated.json ## Lint, format check, types, template
+lint: .venv/.installed ## Check the code alone: lint, format, which folder imports which, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo --no-cache
 	.venv/bin/mypy
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
+
+check: install lint .tools/checkov/.installed .local/translated.json ## Check the code and the template
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml docs/deploy-role.yaml
 	@# W2001, a parameter is not used: SAM has put its value where it was (Globals in template.yaml).
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS --ignore-checks W2001 -- .local/translated.json
