@@ -80,7 +80,7 @@ format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-generate: install ## Write anew what is derived from code and template: tracking plan, the README's tables, the template's list of events
+generate: install ## Rewrite what is derived from code and template: tracking plan, the README's tables, the template's events
 	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
 
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
