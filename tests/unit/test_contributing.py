@@ -124,7 +124,7 @@ def test_a_report_of_a_bug_names_version_and_event_type_and_holds_nothing_privat
     assert [option["required"] for option in asked["private"]["attributes"]["options"]] == [True]
 
 
-# --- docs/architecture.md ---
+# --- docs/architecture.md, docs/design-decisions.md ---
 
 
 def test_the_folders_are_told_in_the_order_that_is_held() -> None:
@@ -151,6 +151,13 @@ def test_the_glossary_is_short_and_names_every_outcome() -> None:
         assert set(values) <= set(re.findall(r"\w+", meanings[word])), word
     # One plain sentence each.
     assert all(re.fullmatch(r"[A-Z][^.]*\.", meaning) for meaning in meanings.values())
+
+
+def test_every_decision_has_a_date() -> None:
+    text = (PROJECT / "docs/design-decisions.md").read_text("utf-8")
+    decisions = re.findall(r"^\*\*.*$", text, re.MULTILINE)
+    assert len(decisions) > 20
+    assert [each for each in decisions if not re.match(r"\*\*[^*]+\*\* \(20\d\d-\d\d-\d\d\)", each)] == []
 
 
 # --- CONTRIBUTING.md ---
