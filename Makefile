@@ -21,8 +21,8 @@ export SAM_CLI_TELEMETRY := 0
 # all of it again.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden check format generate invoke bench burst deploy lock \
-	clean FORCE
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate invoke bench \
+	burst deploy lock clean FORCE
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,11 +65,14 @@ mutate: build install ## Make small mistakes in the package and list those that 
 golden: install ## Rewrite the expected calls of recorded events, for review; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
 
-check: install .tools/checkov/.installed .local/translated.json ## Lint, format check, types, template
+lint: .venv/.installed ## Check the code alone: lint, format, which folder imports which, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo --no-cache
 	.venv/bin/mypy
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
+
+check: install lint .tools/checkov/.installed .local/translated.json ## Check the code and the template
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml docs/deploy-role.yaml
 	@# W2001, a parameter is not used: SAM has put its value where it was (Globals in template.yaml).
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS --ignore-checks W2001 -- .local/translated.json
@@ -80,7 +83,7 @@ format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-generate: install ## Rewrite what is derived from the mapper's declarations: tracking plan, lists in README and template
+generate: install ## Rewrite what is derived from code and template: tracking plan, the README's tables, the template's events
 	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
 
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json

@@ -1,12 +1,35 @@
 """The fields of Stripe's objects in events of API version 2026-04-22.dahlia, null or not.
 
 From Stripe's own sample objects (github.com/stripe/openapi) and from what Stripe delivers. A name in parentheses may be
-absent.
+absent. For an object that is not listed, Stripe's library says which fields there are; of a field that may be null it
+does not say whether it may also be absent.
 """
 
 from __future__ import annotations
 
-__all__ = ["FIELDS"]
+import stripe
+
+__all__ = ["always_there", "known"]
+
+
+def known(kind: str) -> set[str]:
+    """The fields that an object of this kind may have."""
+    return {name.strip("()") for name in _names(kind)}
+
+
+def always_there(kind: str) -> set[str]:
+    """The fields that an object of this kind has, null or not."""
+    return {name for name in _names(kind) if not name.startswith("(")}
+
+
+def _names(kind: str) -> list[str]:
+    if kind in FIELDS:
+        return FIELDS[kind].split()
+    read = stripe.StripeObject.construct_from({"inside": {"object": kind}}, None)["inside"]
+    assert type(read) is not stripe.StripeObject, f"Stripe's library knows no {kind}"
+    fields = {name: str(hint) for name, hint in type(read).__annotations__.items() if "ClassVar" not in str(hint)}
+    return [f"({name})" if "Optional" in hint or "NoneType" in hint else name for name, hint in fields.items()]
+
 
 FIELDS = {
     "event": "id object api_version created data livemode pending_webhooks request type",

@@ -1,4 +1,4 @@
-"""What is derived from the mapper's declarations is current wherever it stands."""
+"""What is derived from the code or the template is current wherever it stands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.tracking import EVENTS
+from stripe_to_segment_tools.build.settings_table import settings_table
 from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS
 from stripe_to_segment_tools.tracking_plan.generate import generated
 
@@ -39,3 +40,53 @@ def test_the_plan_has_every_event_in_the_catalogs_order_whatever_was_imported_fi
     stated = dict.fromkeys(event.event_name for row in CATALOG.values() for event in row.events)
     assert list(EVENT_PLANS) == list(stated)
     assert EVENT_PLANS.keys() == EVENTS.keys()
+
+
+TEMPLATE = """
+Metadata:
+  AWS::CloudFormation::Interface:
+    ParameterGroups:
+      - Parameters: [First, SourceName]
+      - Parameters: [Second, Third]
+Parameters:
+  First: {Default: 1, Description: "Told by the template. Empty: one."}
+  Second: {Default: "", Description: "Said by the template. Empty: nothing."}
+  Third: {Default: "off", Description: "Off or on. Empty: off."}
+  SourceName: {Default: "", Description: "A name. Empty: the stack's."}
+Globals:
+  Function:
+    Environment:
+      Variables:
+        SECOND: !Ref Second
+Resources:
+  Queue:
+    Properties: {}
+  Function:
+    Properties:
+      Environment:
+        Variables:
+          SOURCE_NAME: !If [SourceIsNamed, !Ref SourceName, !Ref AWS::StackName]
+          QUEUE: !Ref Queue
+          ARN: !GetAtt Queue.Arn
+"""
+HEAD = "| Parameter | Variable | Default | What it does |\n|---|---|---|---|\n"
+
+
+def test_a_parameter_that_nobody_told_of_gets_a_row_after_its_neighbour() -> None:
+    """A new setting had to be written into the README by hand, as a fifth file."""
+    told = HEAD + "| `Third` | - | `on` | [On](x.md) or off |\n| `First` | `X` | `0` | Ours |\n"
+    assert settings_table(TEMPLATE, told) == HEAD + (
+        "| `Third` | - | `off` | [On](x.md) or off |\n"
+        "| `First` | - | `1` | Ours |\n"
+        "| `SourceName` | `SOURCE_NAME` | *empty* | A name |\n"
+        "| `Second` | `SECOND` | *empty* | Said by the template |\n"
+    )
+
+
+def test_the_row_of_a_parameter_that_is_gone_goes() -> None:
+    assert "Gone" not in settings_table(TEMPLATE, f"{HEAD}| `Gone` | - | `1` | Was |\n")
+
+
+def test_a_table_that_is_current_stays_as_it_is() -> None:
+    table = settings_table(TEMPLATE, "")
+    assert settings_table(TEMPLATE, table) == table

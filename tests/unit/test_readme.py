@@ -17,7 +17,7 @@ from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERS
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-FIRST = ("README.md", "CHANGELOG.md", "SECURITY.md")
+FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 DOCUMENTS = [*(PROJECT / name for name in FIRST), *sorted((PROJECT / "docs").glob("*.md"))]
 NAMES = [path.name for path in DOCUMENTS]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import boto3
-import typer
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
@@ -19,7 +18,7 @@ from stripe_to_segment_tools.commands.secret.document import StackSecret
 from stripe_to_segment_tools.local_stack.deployment import client_maker
 from stripe_to_segment_tools.local_stack.emulator import Access
 from stripe_to_segment_tools.local_stack.stack_file import read_stack_file
-from stripe_to_segment_tools.terminal.output import say
+from stripe_to_segment_tools.terminal.output import stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +31,6 @@ __all__ = [
     "StackAccessError",
     "find_stack",
     "reporting_errors",
-    "stop",
 ]
 
 
@@ -167,9 +165,3 @@ def reporting_errors() -> Iterator[None]:
     except (BotoCoreError, ClientError) as error:
         operation = getattr(error, "operation_name", "")
         stop(f"AWS refused {operation}: {code_of(error)}" if operation else f"AWS did not answer: {error}")
-
-
-def stop(message: str, status: int = 2) -> NoReturn:
-    """Say why on standard error, and end the command."""
-    say(*f"error: {message}".splitlines(), err=True)
-    raise typer.Exit(status)

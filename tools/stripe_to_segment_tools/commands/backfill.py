@@ -19,16 +19,15 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reconciling import STRIPE_KEEPS_SECONDS, Reconciliation
 from stripe_to_segment.stripe_api import StripeEvents
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
-from stripe_to_segment_tools.access.stack import stop
 from stripe_to_segment_tools.access.stripe import check_mode, mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.terminal.moments import iso, moment
-from stripe_to_segment_tools.terminal.output import say, say_json
+from stripe_to_segment_tools.terminal.output import say, say_json, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.reconciling import Step
-from stripe_to_segment_tools.access.stack import Stack
+    from stripe_to_segment_tools.access.stack import Stack
 
 __all__ = ["backfill_command"]
 

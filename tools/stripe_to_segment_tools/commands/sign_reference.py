@@ -13,9 +13,8 @@ from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.key_shapes import reference_key_flaw
 from stripe_to_segment.mapping.references import signed_reference
 from stripe_to_segment_tools.access.options import StackChoice, on_a_stack
-from stripe_to_segment_tools.access.stack import stop
 from stripe_to_segment_tools.samples.inputs import STDIN
-from stripe_to_segment_tools.terminal.output import say
+from stripe_to_segment_tools.terminal.output import say, stop
 
 __all__ = ["VARIABLE", "sign_reference_command"]
 

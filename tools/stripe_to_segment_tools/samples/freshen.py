@@ -7,16 +7,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["freshen"]
 
-# Ids of what happens. Prices, products, tax rates, coupons and the account are the shop's furniture: they stay, since
-# the same shop sells again. The product's own ids in metadata stay too: it is the same user who comes back.
-_ID = re.compile(
-    r"\b(evt|cus|sub|si|in|il|ii|inpay|pi|ch|py|re|txn|pm|seti|cs_test|cs_live|di|req)_"
-    r"(?=[a-z]*[A-Z0-9])([A-Za-z0-9]{14,})",
-)
+# The form of Stripe's ids: lower-case words that name the kind, and 14 or more letters and digits. A capital or a digit
+# among these tells an id from a word such as `card_present`.
+_ID = re.compile(r"(?<![A-Za-z0-9_])([a-z]+(?:_[a-z]+)*)_(?=[a-z]*[A-Z0-9])([A-Za-z0-9]{14,})")
+# What the shop sells and who it is stays, since the same shop sells again: account, application, price, plan, product,
+# promotion code, shipping rate, tax code and tax rate. Everything else that has an id happens anew.
+_KEPT_KINDS = frozenset({"acct", "ca", "plan", "price", "prod", "promo", "shr", "txcd", "txr"})
+# The product's own words stay too: the same user comes back. But they may name an object of the events.
+_PRODUCTS_OWN = frozenset({"client_reference_id", "lookup_key", "metadata"})
 _TIME_KEY = re.compile(
     r"(?:^|_)(?:created|updated|at|start|end|anchor|date|attempt|timestamp|by|until|on)$|^next_pending_invoice_item_invoice$",
 )
@@ -40,25 +42,39 @@ def freshen(events: Iterable[dict[str, Any]], now: int, *, seed: str | None = No
     created = [event["created"] for event in events if isinstance(event.get("created"), int)]
     shift = now - max(created, default=now)
     salt = str(now) if seed is None else seed
-    return [_walk(event, "", shift, salt) for event in events]
+    new_ids = {found[0]: _fresh(found[1], found[2], salt) for found in _ids(events) if found[1] not in _KEPT_KINDS}
+    return [_walk(event, "", shift, new_ids) for event in events]
 
 
-def _walk(value: Any, key: str, shift: int, seed: str) -> Any:
+def _ids(value: Any) -> Iterator[re.Match[str]]:
+    """Every id in what Stripe wrote."""
     if isinstance(value, dict):
-        return {name: _walk(inner, name, shift, seed) for name, inner in value.items()}
+        for name, inner in value.items():
+            if name not in _PRODUCTS_OWN:
+                yield from _ids(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _ids(inner)
+    elif isinstance(value, str):
+        yield from _ID.finditer(value)
+
+
+def _walk(value: Any, key: str, shift: int, new_ids: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _walk(inner, name, shift, new_ids) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_walk(inner, key, shift, seed) for inner in value]
+        return [_walk(inner, key, shift, new_ids) for inner in value]
     if isinstance(value, str):
-        return _ID.sub(lambda found: f"{found[1]}_{_fresh(found[1], found[2], seed)}", value)
+        return _ID.sub(lambda found: new_ids.get(found[0], found[0]), value)
     if isinstance(value, int) and not isinstance(value, bool) and value > _EARLIEST and _TIME_KEY.search(key):
         return value + shift
     return value
 
 
 def _fresh(kind: str, old: str, seed: str) -> str:
-    """Return as many letters and digits as the old id has; its first two tell the kind (a payment intent's `3`)."""
+    """An id as long as the old one. Its first two characters stay: they may tell the kind (a payment intent's `3`)."""
     letters: list[str] = []
     while len(letters) < len(old):
         digest = hashlib.sha256(f"{seed}/{kind}/{old}/{len(letters)}".encode()).digest()
         letters += [_ALPHABET[byte % len(_ALPHABET)] for byte in digest]
-    return old[:2] + "".join(letters[2 : len(old)])
+    return f"{kind}_{old[:2]}{''.join(letters[2 : len(old)])}"

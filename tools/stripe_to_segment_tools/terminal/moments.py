@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from stripe_to_segment_tools.access.stack import stop
+from stripe_to_segment_tools.terminal.output import stop
 
 __all__ = ["iso", "moment"]
 

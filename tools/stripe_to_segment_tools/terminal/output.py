@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 
-__all__ = ["make_console", "say", "say_json", "visible"]
+__all__ = ["make_console", "say", "say_json", "stop", "visible"]
 
 WIDTH_WITHOUT_TERMINAL = 120
 # Letters by their category, but nothing to see: https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
@@ -59,3 +59,9 @@ def say_json(value: object, indent: int | None = None) -> None:
     """Print a value as JSON: in one line, or with so many spaces as indent."""
     written: Any = json.dumps(value, ensure_ascii=False, indent=indent)
     typer.echo(visible(written, keep="\n"))
+
+
+def stop(message: str, status: int = 2) -> NoReturn:
+    """Say why on standard error, and end the command."""
+    say(*f"error: {message}".splitlines(), err=True)
+    raise typer.Exit(status)

@@ -1,9 +1,9 @@
-"""`make generate`: what stands in the repository and is derived from the mapper's declarations, written anew.
+"""`make generate`: what stands in the repository and is derived from the code or the template, written anew.
 
 | file | what |
 |---|---|
 | `docs/tracking-plan.md` | every event, property and trait |
-| `README.md` | the event types to register, and what each event becomes |
+| `README.md` | the event types to register, what each event becomes, and the table of settings |
 | `template.yaml` | the event types that the way in through EventBridge lets in |
 
 A file's other text stays as it is. `tests/unit/test_generated.py` fails while anything differs.
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.settings import Settings
+from stripe_to_segment_tools.build.settings_table import settings_table
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.output import say
 from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["generated"]
@@ -36,16 +37,18 @@ SHOWS = {
 def generated(project: Path = PROJECT) -> dict[Path, str]:
     """Each file's text as it should be."""
     readme, template = project / "README.md", project / "template.yaml"
-    listed = _between(
-        readme.read_text("utf-8"), r"<<'EVENTS'[^\n]*\n", r"EVENTS\n", "".join(f"{kind}\n" for kind in CATALOG)
+    parameters, types = template.read_text("utf-8"), [f"{kind}\n" for kind in CATALOG]
+    text = readme.read_text("utf-8")
+    text = _between(text, r"<<'EVENTS'[^\n]*\n", r"EVENTS\n", lambda _: "".join(types))
+    text = _between(text, r"<!-- settings[^>]*-->\n", r"<!-- end -->", lambda table: settings_table(parameters, table))
+    text = _between(
+        text, r"<!-- catalog, written by `make generate` -->\n", r"<!-- end -->", lambda _: "\n".join([*_table(), ""])
     )
-    types = "".join(f"          - {kind}\n" for kind in CATALOG)
+    listed = "".join(f"          - {kind}" for kind in types)
     return {
         project / "docs" / "tracking-plan.md": markdown(TrackingPlan(Settings())),
-        readme: _between(
-            listed, r"<!-- catalog, written by `make generate` -->\n", r"<!-- end -->", "\n".join([*_table(), ""])
-        ),
-        template: _between(template.read_text("utf-8"), r"        detail-type:\n", r"      Targets:\n", types),
+        readme: text,
+        template: _between(parameters, r"        detail-type:\n", r"      Targets:\n", lambda _: listed),
     }
 
 
@@ -57,10 +60,14 @@ def _table() -> Iterator[str]:
         yield f"| `{kind}` | {told or 'none: it teaches what later calls tell'} |"
 
 
-def _between(text: str, start: str, end: str, new: str) -> str:
-    """The text with what stands between two patterns replaced."""
+def _between(text: str, start: str, end: str, renewed: Callable[[str], str]) -> str:
+    """The text with what stands between two patterns renewed."""
     replaced, count = re.subn(
-        rf"({start}).*?({end})", lambda found: found[1] + new + found[2], text, count=1, flags=re.DOTALL
+        rf"({start})(.*?)({end})",
+        lambda found: found[1] + renewed(found[2]) + found[3],
+        text,
+        count=1,
+        flags=re.DOTALL,
     )
     if not count:
         message = f"there is no place between {start!r} and {end!r}"

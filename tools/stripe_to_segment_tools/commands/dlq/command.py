@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, Yes, on_a_stack
-from stripe_to_segment_tools.access.stack import stop
 from stripe_to_segment_tools.commands.dlq.queue import DeadLetter, Pass, Result, purge, redrive
 from stripe_to_segment_tools.commands.dlq.tables import as_object, as_table, as_text, grouped
 from stripe_to_segment_tools.terminal.help import Commands
-from stripe_to_segment_tools.terminal.output import make_console, say, say_json
+from stripe_to_segment_tools.terminal.output import make_console, say, say_json, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, Yes, on_a_stack
-from stripe_to_segment_tools.access.stack import stop
 from stripe_to_segment_tools.commands.dlq.queue import Pass
 from stripe_to_segment_tools.commands.forget.person import Found, Who, erase, find
-from stripe_to_segment_tools.terminal.output import say, say_json
+from stripe_to_segment_tools.terminal.output import say, say_json, stop
 
 if TYPE_CHECKING:
     from stripe_to_segment_tools.access.stack import Stack

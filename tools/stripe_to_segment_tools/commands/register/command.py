@@ -12,17 +12,17 @@ from stripe_to_segment.errors import StripeToSegmentError
 from stripe_to_segment.settings import STRIPE_API
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
-from stripe_to_segment_tools.access.stack import Stack, stop
 from stripe_to_segment_tools.access.stripe import VARIABLE, check_mode, mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.register.signing_secrets import Connections
 from stripe_to_segment_tools.commands.register.steps import Action, Registration, Role, plan
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
-from stripe_to_segment_tools.terminal.output import say, say_json, visible
+from stripe_to_segment_tools.terminal.output import say, say_json, stop, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.access.stack import Stack
     from stripe_to_segment_tools.commands.register.steps import Plan, Step
 
 __all__ = ["register_command"]

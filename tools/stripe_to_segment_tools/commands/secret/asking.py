@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stripe_to_segment_tools.access.stack import stop
+from stripe_to_segment_tools.terminal.output import stop
 
 __all__ = ["NoSecret", "SecretFromEnv", "from_standard_input", "from_terminal", "from_variable", "given_secret"]
 

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from stripe_to_segment.secrets import SIGNING_FIELDS, texts
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, on_a_stack
-from stripe_to_segment_tools.access.stack import stop
 from stripe_to_segment_tools.commands.register.signing_secrets import ENDPOINTS
 from stripe_to_segment_tools.commands.secret.asking import from_standard_input, from_terminal, from_variable
 from stripe_to_segment_tools.commands.secret.changes import SecretRefusedError, move, put, remove
@@ -19,7 +18,7 @@ from stripe_to_segment_tools.commands.secret.editing import NAMES, SecretEditor,
 from stripe_to_segment_tools.commands.secret.shapes import FIELDS, UNASSIGNED, Value, fingerprint, flaw_of, values_in
 from stripe_to_segment_tools.local_stack import stop_on_signals
 from stripe_to_segment_tools.terminal.help import Commands
-from stripe_to_segment_tools.terminal.output import make_console, say, say_json, visible
+from stripe_to_segment_tools.terminal.output import make_console, say, say_json, stop, visible
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,10 @@ from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, on_a_stack
-from stripe_to_segment_tools.access.stack import stop
 from stripe_to_segment_tools.commands.tail.function_log import FunctionLog
 from stripe_to_segment_tools.commands.tail.outcomes import OUTCOMES, LoggedOutcome, Wanted, outcome_in
 from stripe_to_segment_tools.terminal.moments import moment
-from stripe_to_segment_tools.terminal.output import make_console, say_json, visible
+from stripe_to_segment_tools.terminal.output import make_console, say_json, stop, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
