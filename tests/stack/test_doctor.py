@@ -59,7 +59,7 @@ def test_a_registered_stack_is_in_order_and_the_test_event_leaves_nothing_behind
     assert result.exit_code == 0
     assert [name for name, (state, _) in found.items() if state == "not checked"] == ["endpoint, live mode"], found
     assert found["unsigned request"] == ("ok", "refused with 400")
-    assert "worked through" in found["queue to deliver"][1]
+    assert "processed" in found["queue to deliver"][1]
     assert registered.calls() == []
     assert stack.clients.dynamodb.scan(TableName=stack.state_table)["Items"] == before
     assert stack.queued().nothing
