@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STRING = "string"
     MONEY = "money"
     INTEGER = "integer"
+    DECIMAL = "decimal"
     BOOLEAN = "boolean"
     TIME = "time"
     CURRENCY = "currency"
@@ -62,6 +63,11 @@ def money(meaning: str, *, signed: bool = False, nullable: bool = False) -> Prop
 def number(meaning: str, unit: str = "") -> Property:
     """A whole number."""
     return Property(Kind.INTEGER, meaning, unit)
+
+
+def decimal(meaning: str) -> Property:
+    """A number that may have decimals and is no amount."""
+    return Property(Kind.DECIMAL, meaning)
 
 
 def flag(meaning: str) -> Property:
@@ -119,8 +125,8 @@ Plan = Annotated[
 ]
 PreviousBillingPeriod = Annotated[str | None, text("billing_period before the change")]
 PreviousPlan = Annotated[str | None, text("plan before the change")]
-PreviousQuantity = Annotated[int | None, number("quantity before the change")]
-Quantity = Annotated[int | None, number("seats or units of the plan")]
+PreviousQuantity = Annotated[Decimal | int | None, decimal("quantity before the change")]
+Quantity = Annotated[Decimal | int | None, decimal("seats or units of the plan")]
 Status = Annotated[str | None, text("the subscription's status in Stripe")]
 TrialEndDate = Annotated[str | None, moment("end of the trial")]
 TrialPlanName = Annotated[str | None, text("the plan on trial")]
@@ -168,7 +174,7 @@ class Product(TypedDict, total=False):
     product_id: Annotated[str, text("Stripe's product, else the price")]
     name: Annotated[str, text("the line's description, unless LineDescriptions is omit; else the plan's name")]
     price: Annotated[Decimal, money("of one", signed=True)]
-    quantity: Annotated[int, number("how many")]
+    quantity: Annotated[Decimal | int, decimal("how many, with decimals where Stripe states them")]
     coupon: Annotated[str, text("the first coupon of the line")]
 
 
