@@ -1,7 +1,7 @@
 """The fields of Stripe's objects in events of API version 2026-04-22.dahlia, null or not.
 
 From Stripe's own sample objects (github.com/stripe/openapi) and from what Stripe delivers. A name in parentheses may be
-absent.
+absent, as an invoice that is still to come has no id and no page.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ FIELDS = {
         id object checkout_session customer customer_account end invoice invoice_item promotion_code source start
         subscription subscription_item""",
     "invoice": """
-        id object account_country account_name account_tax_ids amount_due amount_overpaid amount_paid
-        amount_remaining amount_shipping application attempt_count attempted auto_advance automatic_tax
+        (id) object account_country account_name account_tax_ids amount_due amount_overpaid amount_paid
+        amount_remaining amount_shipping application attempt_count attempted (auto_advance) automatic_tax
         automatically_finalizes_at billing_reason collection_method created currency custom_fields customer
         customer_account customer_address customer_email customer_name customer_phone customer_shipping
         customer_tax_exempt customer_tax_ids default_payment_method default_source default_tax_rates description
-        discounts due_date effective_at ending_balance footer from_invoice hosted_invoice_url invoice_pdf issuer
+        discounts due_date effective_at ending_balance footer from_invoice (hosted_invoice_url) (invoice_pdf) issuer
         last_finalization_error latest_revision lines livemode metadata next_payment_attempt number on_behalf_of
         parent payment_settings period_end period_start post_payment_credit_notes_amount
         pre_payment_credit_notes_amount receipt_number rendering shipping_cost shipping_details starting_balance

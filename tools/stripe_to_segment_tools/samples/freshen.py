@@ -14,7 +14,7 @@ __all__ = ["freshen"]
 # Ids of what happens. Prices, products, tax rates, coupons and the account are the shop's furniture: they stay, since
 # the same shop sells again. The product's own ids in metadata stay too: it is the same user who comes back.
 _ID = re.compile(
-    r"\b(evt|cus|sub|si|in|il|ii|inpay|pi|ch|py|re|txn|pm|seti|cs_test|cs_live|di|req)_"
+    r"\b(evt|cus|sub|si|in|il_tmp|il|ii|inpay|pi|ch|py|re|txn|pm|seti|cs_test|cs_live|di|req)_"
     r"(?=[a-z]*[A-Z0-9])([A-Za-z0-9]{14,})",
 )
 _TIME_KEY = re.compile(

@@ -81,6 +81,7 @@ _TOLD = (
             "invoice.paid.subscription_cycle.after_trial",
             "customer.subscription.updated.upgrade",
             "invoice.paid.subscription_update",
+            "invoice.upcoming",
             "customer.subscription.updated.renewal",
             "invoice.paid.subscription_cycle",
             "customer.subscription.updated.past_due",
@@ -119,9 +120,10 @@ _TOLD = (
     Scenario(
         "company",
         "A company on a yearly plan",
-        "payment before anybody is known → the checkout names the user → seats with 3-D Secure → bank transfer",
+        "payment before anybody is known → the checkout names the user → seats with 3-D Secure → invoices by mail",
         "Stripe tells of the payment before it tells whose it is. Three more seats: open the Subscription Upgraded,"
-        " where seats, amount and MRR are marked as changed. Group calls carry the company.",
+        " where seats, amount and MRR are marked as changed. Group calls carry the company. Of the two invoices sent by"
+        " mail, only the one that was paid is revenue; the other is overdue, then void.",
         _of(
             "customer.subscription.created.active",
             "invoice.paid.subscription_create",
@@ -130,7 +132,11 @@ _TOLD = (
             "customer.subscription.updated.quantity",
             "invoice.paid.subscription_update.seats",
             "customer.subscription.pending_update_applied",
+            "invoice.finalized",
+            "invoice.sent",
             "invoice.paid.manual",
+            "invoice.overdue",
+            "invoice.voided",
         ),
     ),
     Scenario(
@@ -167,7 +173,7 @@ _TOLD = (
     Scenario(
         "churn",
         "Involuntary churn",
-        "first payment incomplete → active → every retry fails → unpaid → cancelled",
+        "first payment incomplete → active → every retry fails → unpaid → written off → cancelled",
         "MRR comes with the activation and goes when the subscription is unpaid, so its cancellation takes nothing"
         " more. The reason of the cancellation is on the call: payment_failed.",
         _of(
@@ -175,6 +181,7 @@ _TOLD = (
             "customer.subscription.updated.activated",
             "invoice.payment_failed.final",
             "customer.subscription.updated.unpaid",
+            "invoice.marked_uncollectible",
             "customer.subscription.deleted.payment_failed",
             "customer.deleted",
         ),

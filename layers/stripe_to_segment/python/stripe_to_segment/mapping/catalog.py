@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import checkout, customers, invoices, learning, payments, refunds
+from stripe_to_segment.mapping import billing, checkout, customers, invoices, learning, payments, refunds
 from stripe_to_segment.mapping.subscriptions import (
     cancellations,
     collection,
@@ -112,6 +112,12 @@ CATALOG: dict[str, Row] = {
     ),
     "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed),
     "invoice.payment_action_required": Row((invoices.PaymentActionRequired,), invoices.payment_action_required),
+    "invoice.finalized": Row((billing.InvoiceFinalized,), billing.finalized),
+    "invoice.sent": Row((billing.InvoiceSent,), billing.sent),
+    "invoice.overdue": Row((billing.InvoiceOverdue,), billing.overdue),
+    "invoice.voided": Row((billing.InvoiceVoided,), billing.voided),
+    "invoice.marked_uncollectible": Row((billing.InvoiceWrittenOff,), billing.written_off),
+    "invoice.upcoming": Row((billing.RenewalUpcoming,), billing.upcoming),
     "invoice_payment.paid": Row((), customers.nothing, learning.invoice_payment),
     "charge.refunded": Row((refunds.OrderRefunded,), refunds.refunded, learning.refund),
     "customer.created": Row((), customers.nothing, learning.customer, Identify.ALWAYS, CREATED),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.properties import AfterTrial, Currency, InvoiceId, Revenue, Total
+    from stripe_to_segment.mapping.properties import (
+        AfterTrial,
+        Currency,
+        InvoiceId,
+        Plan,
+        PriceId,
+        ProductId,
+        Quantity,
+        Revenue,
+        Total,
+    )
     from stripe_to_segment.state.profile import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -30,6 +40,7 @@ __all__ = [
     "InvoicePaid",
     "PaymentActionRequired",
     "SubscriptionRenewed",
+    "billed_plan",
     "collected",
     "lines_of",
     "paid",
@@ -113,16 +124,9 @@ def collected(event: StripeEvent) -> tuple[str, int] | None:
 
 
 def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
-    """A payment with its amounts, and the subscription billed, with the plan of the first line that is no proration.
-
-    An invoice names its prices by id only since 2025-03-31; the subscription's record remembers what people call them.
-    """
+    """A payment with its amounts, and the subscription billed with its plan."""
     invoice = event.object
     amounts, lines, currency = _amounts_of(event), lines_of(event), text(invoice.get("currency"))
-    subscription = read.subscription_of(invoice)
-    main = (
-        None if subscription is None else next((line for line in lines if not line.proration and line.price.id), None)
-    )
     return declared(
         order_id=text(invoice.get("id")),
         invoice_id=text(invoice.get("id")),
@@ -136,12 +140,31 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
         currency=currency and currency.upper(),
         products=products_of(lines, currency, known),
         billing_reason=text(invoice.get("billing_reason")),
-        subscription_id=subscription,
-        plan=None if main is None else _plan(main.price, known.profile.subscriptions.get(subscription or ""), known),
-        price_id=None if main is None else main.price.id,
-        product_id=None if main is None else main.price.product,
-        quantity=None if main is None else main.quantity,
+        subscription_id=read.subscription_of(invoice),
+        **billed_plan(event, known),
     )
+
+
+class BilledPlan(TypedDict, total=False):
+    """What the invoice of a subscription is for, as properties."""
+
+    plan: Plan
+    price_id: PriceId
+    product_id: ProductId
+    quantity: Quantity
+
+
+def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
+    """The plan of the first line that is no proration, on the invoice of a subscription; else nothing.
+
+    An invoice names its prices by id only since 2025-03-31; the subscription's record remembers what people call them.
+    """
+    subscription = read.subscription_of(event.object)
+    main = next((line for line in lines_of(event) if not line.proration and line.price.id), None)
+    if subscription is None or main is None:
+        return {}
+    plan = _plan(main.price, known.profile.subscriptions.get(subscription), known)
+    return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
 
 
 def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str | None:

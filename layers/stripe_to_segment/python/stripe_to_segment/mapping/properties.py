@@ -156,7 +156,12 @@ BillingReason = Annotated[
 CollectionBehavior = Annotated[
     str | None, text("what happens to invoices while collection is paused, in Stripe's word")
 ]
+CollectionMethod = Annotated[
+    str | None, text("how the invoice is paid, in Stripe's word: charge_automatically or send_invoice")
+]
 Coupon = Annotated[str | None, text("the first coupon that is named")]
+DaysOverdue = Annotated[int | None, number("since the invoice was due", "whole days")]
+DueDate = Annotated[str | None, moment("when the invoice is due")]
 FullyRefunded = Annotated[bool | None, flag("whether nothing of the charge is left")]
 Mode = Annotated[str | None, text("what the Checkout Session is for, in Stripe's word: payment, subscription or setup")]
 NextPaymentAttempt = Annotated[str | None, moment("when Stripe tries again")]
@@ -165,6 +170,7 @@ ProductsOmitted = Annotated[
     int | None, number("how many products were left out because the call would be too large for Segment")
 ]
 Recoverable = Annotated[bool | None, flag("whether Stripe offers a recovery url")]
+RenewsAt = Annotated[str | None, moment("when the next period begins")]
 ResumesAt = Annotated[str | None, moment("when collection resumes by itself")]
 
 
