@@ -54,6 +54,17 @@ FIELDS = {
         id object amount currency description discount_amounts discountable discounts invoice livemode metadata
         parent period pretax_credit_amounts pricing quantity quantity_decimal subtotal taxes""",
     "list": "object data has_more total_count url",
+    "payment_intent": """
+        id object amount amount_capturable amount_details amount_received application application_fee_amount
+        automatic_payment_methods canceled_at cancellation_reason capture_method client_secret confirmation_method
+        created currency customer customer_account description excluded_payment_method_types last_payment_error
+        latest_charge livemode managed_payments metadata next_action on_behalf_of payment_details payment_method
+        payment_method_configuration_details payment_method_options payment_method_types processing receipt_email
+        review setup_future_usage shipping source statement_descriptor statement_descriptor_suffix status
+        transfer_data transfer_group""",
+    "payment_method": """
+        id object allow_redisplay billing_details (card) created customer customer_account (konbini) livemode
+        metadata (sepa_debit) type""",
     "plan": """
         id object active amount amount_decimal billing_scheme created currency interval interval_count livemode
         metadata meter nickname product tiers_mode transform_usage trial_period_days usage_type""",

@@ -51,6 +51,7 @@ TYPES = {
     "invoice.upcoming",
     "invoice.voided",
     "invoice_payment.paid",
+    "payment_intent.payment_failed",
     "product.created",
     "product.updated",
 }
@@ -165,6 +166,7 @@ def test_nothing_identifies_anybody(each: Any) -> None:
     assert set(re.findall(r"[\w.+-]+@([\w.-]+)", text)) <= {"example.com"}
     assert set(re.findall(r"https?://([\w.-]+)", text)) <= {
         "buy.stripe.com",
+        "docs.stripe.com",
         "invoice.stripe.com",
         "pay.stripe.com",
         "www.example.com",

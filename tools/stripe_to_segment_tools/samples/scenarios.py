@@ -85,6 +85,7 @@ _TOLD = (
             "customer.subscription.updated.renewal",
             "invoice.paid.subscription_cycle",
             "customer.subscription.updated.past_due",
+            "payment_intent.payment_failed.invoice",
             "invoice.payment_failed",
             "invoice.paid.recovered",
             "customer.subscription.updated.recovered",
@@ -97,10 +98,11 @@ _TOLD = (
     Scenario(
         "guest",
         "A guest who signs up later",
-        "guest checkout → account with a user id → refund under that id: one user, both ids joined",
+        "card declined → guest checkout → account with a user id → refund under that id: one user, both ids joined",
         "Her order comes before anybody knows her: its calls carry an anonymous id. Once she has an account, one"
-        " identify with both ids joins the history. Open Users, Noor Haddad.",
+        " identify with both ids joins the history. Open Users, Noor Haddad. Payment Failed says why.",
         (
+            Step("payment_intent.payment_failed", {"customer": _GUEST}),
             Step("checkout.session.completed.payment", {"customer": _GUEST}),
             Step(
                 "customer.updated",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import billing, checkout, customers, invoices, learning, payments, refunds
+from stripe_to_segment.mapping import billing, checkout, customers, failures, invoices, learning, payments, refunds
 from stripe_to_segment.mapping.subscriptions import (
     cancellations,
     collection,
@@ -81,7 +81,9 @@ CATALOG: dict[str, Row] = {
     "checkout.session.async_payment_succeeded": Row(
         (payments.OrderCompleted,), checkout.async_payment_succeeded, learning.session
     ),
-    "checkout.session.async_payment_failed": Row((payments.PaymentFailed,), checkout.async_payment_failed),
+    "checkout.session.async_payment_failed": Row(
+        (payments.PaymentFailed,), checkout.async_payment_failed, learning.failure
+    ),
     "checkout.session.expired": Row((checkout.CheckoutExpired,), checkout.expired),
     "customer.subscription.created": Row(
         (lifecycle.SubscriptionCreated, trials.TrialStarted),
@@ -110,7 +112,7 @@ CATALOG: dict[str, Row] = {
     "invoice.paid": Row(
         (payments.OrderCompleted, invoices.SubscriptionRenewed, invoices.InvoicePaid), invoices.paid, learning.invoice
     ),
-    "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed),
+    "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed, learning.failure),
     "invoice.payment_action_required": Row((invoices.PaymentActionRequired,), invoices.payment_action_required),
     "invoice.finalized": Row((billing.InvoiceFinalized,), billing.finalized),
     "invoice.sent": Row((billing.InvoiceSent,), billing.sent),
@@ -118,6 +120,10 @@ CATALOG: dict[str, Row] = {
     "invoice.voided": Row((billing.InvoiceVoided,), billing.voided),
     "invoice.marked_uncollectible": Row((billing.InvoiceWrittenOff,), billing.written_off),
     "invoice.upcoming": Row((billing.RenewalUpcoming,), billing.upcoming),
+    # First of one second: it says why what an invoice or a session tells has failed.
+    "payment_intent.payment_failed": Row(
+        (payments.PaymentFailed,), failures.intent_failed, learning.failure, rank=CREATED
+    ),
     "invoice_payment.paid": Row((), customers.nothing, learning.invoice_payment),
     "charge.refunded": Row((refunds.OrderRefunded,), refunds.refunded, learning.refund),
     "customer.created": Row((), customers.nothing, learning.customer, Identify.ALWAYS, CREATED),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING, TypedDict
 
+from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
 from stripe_to_segment.mapping.products import products_of
@@ -103,18 +104,18 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield Fact(_paid(declared, event, known), f"{invoice.get('id')}")
 
 
-def payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
-    """invoice.payment_failed, once for each attempt.
-
-    By its time too: `attempt_count` counts Stripe's own retries, not the customer's further attempts at paying.
-    """
+def payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """invoice.payment_failed, once for each attempt."""
     next_attempt = iso_time(integer(event.object.get("next_payment_attempt")))
-    yield Fact(replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt), _attempt(event))
+    failed = replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt)
+    yield failures.told(failed, event, known)
 
 
 def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """invoice.payment_action_required, once for each attempt."""
-    yield Fact(_unpaid(PaymentActionRequired, event.object), _attempt(event))
+    invoice = event.object
+    attempt = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
+    yield Fact(_unpaid(PaymentActionRequired, invoice), attempt)
 
 
 def collected(event: StripeEvent) -> tuple[str, int] | None:
@@ -183,11 +184,6 @@ def _unpaid[E: Unpaid](declared: type[E], invoice: JsonObject) -> E:
         attempt_count=integer(invoice.get("attempt_count")),
         billing_reason=text(invoice.get("billing_reason")),
     )
-
-
-def _attempt(event: StripeEvent) -> str:
-    """What tells one attempt at an invoice from the next."""
-    return f"{event.object.get('id')}:{integer(event.object.get('attempt_count'))}:{event.created}"
 
 
 def _follows_trial(invoice: JsonObject, known: Known) -> bool | None:

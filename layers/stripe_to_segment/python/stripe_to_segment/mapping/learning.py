@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import checkout, invoices, refunds
+from stripe_to_segment.mapping import checkout, failures, invoices, refunds
 from stripe_to_segment.mapping.subscriptions.records import better_known, record_of
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import checkout as read_checkout
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Lesson",
     "customer",
+    "failure",
     "invoice",
     "invoice_payment",
     "nothing",
@@ -84,6 +85,11 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         payment=None if counted is None else (f"{invoice_id}", *counted),
         orders={paid_by: invoice_id} if paid_by and invoice_id else {},
     )
+
+
+def failure(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """A failed attempt at a payment, which other events state too."""
+    return Lesson(known.profile.with_failed_attempt(failures.attempt_of(event, known.profile)))
 
 
 def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:

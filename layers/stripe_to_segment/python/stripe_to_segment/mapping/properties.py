@@ -153,6 +153,7 @@ AttemptCount = Annotated[int | None, number("how often collecting this invoice w
 BillingReason = Annotated[
     str | None, text("why the invoice exists, in Stripe's word: subscription_create, subscription_cycle, …")
 ]
+CardBrand = Annotated[str | None, text("the card's brand, in Stripe's word: visa, mastercard, …")]
 CollectionBehavior = Annotated[
     str | None, text("what happens to invoices while collection is paused, in Stripe's word")
 ]
@@ -161,10 +162,16 @@ CollectionMethod = Annotated[
 ]
 Coupon = Annotated[str | None, text("the first coupon that is named")]
 DaysOverdue = Annotated[int | None, number("since the invoice was due", "whole days")]
+DeclineCode = Annotated[
+    str | None, text("why the bank declined, in Stripe's word: insufficient_funds, do_not_honor, …")
+]
 DueDate = Annotated[str | None, moment("when the invoice is due")]
+FailureCode = Annotated[str | None, text("what failed, in Stripe's word: card_declined, expired_card, …")]
+FailureMessage = Annotated[str | None, text("the more exact of both codes in words: insufficient funds")]
 FullyRefunded = Annotated[bool | None, flag("whether nothing of the charge is left")]
 Mode = Annotated[str | None, text("what the Checkout Session is for, in Stripe's word: payment, subscription or setup")]
 NextPaymentAttempt = Annotated[str | None, moment("when Stripe tries again")]
+PaymentMethodType = Annotated[str | None, text("how it was to be paid, in Stripe's word: card, sepa_debit, …")]
 PaymentStatus = Annotated[str | None, text("in Stripe's word: paid, unpaid or no_payment_required")]
 ProductsOmitted = Annotated[
     int | None, number("how many products were left out because the call would be too large for Segment")
