@@ -87,6 +87,7 @@ _TOLD = (
             "customer.subscription.updated.past_due",
             "payment_intent.payment_failed.invoice",
             "invoice.payment_failed",
+            "payment_method.automatically_updated",
             "invoice.paid.recovered",
             "customer.subscription.updated.recovered",
             "customer.subscription.updated.cancellation_scheduled",
@@ -166,6 +167,7 @@ _TOLD = (
         _of(
             "customer.subscription.updated.trial_paused",
             "customer.subscription.paused",
+            "payment_method.attached",
             "checkout.session.completed.setup",
             "customer.subscription.resumed",
             "customer.subscription.updated.collection_paused",
@@ -185,6 +187,7 @@ _TOLD = (
             "customer.subscription.updated.unpaid",
             "invoice.marked_uncollectible",
             "customer.subscription.deleted.payment_failed",
+            "payment_method.detached",
             "customer.deleted",
         ),
     ),

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import billing, checkout, customers, failures, invoices, learning, payments, refunds
+from stripe_to_segment.mapping import (
+    billing,
+    checkout,
+    customers,
+    failures,
+    invoices,
+    learning,
+    payment_methods,
+    payments,
+    refunds,
+)
 from stripe_to_segment.mapping.subscriptions import (
     cancellations,
     collection,
@@ -71,6 +81,10 @@ UPDATES = (
     collection.SubscriptionCollectionResumed,
 )
 
+METHOD_UPDATED = Row(
+    (payment_methods.PaymentMethodUpdated,), payment_methods.updated, learning.payment_method, Identify.IF_CHANGED
+)
+
 CATALOG: dict[str, Row] = {
     "checkout.session.completed": Row(
         (checkout.CheckoutCompleted, payments.OrderCompleted, checkout.PaymentInfoEntered),
@@ -125,6 +139,22 @@ CATALOG: dict[str, Row] = {
         (payments.PaymentFailed,), failures.intent_failed, learning.failure, rank=CREATED
     ),
     "invoice_payment.paid": Row((), customers.nothing, learning.invoice_payment),
+    "payment_method.attached": Row(
+        (payment_methods.PaymentMethodAdded,),
+        payment_methods.added,
+        learning.payment_method,
+        Identify.IF_CHANGED,
+        CREATED,
+    ),
+    "payment_method.updated": METHOD_UPDATED,
+    "payment_method.automatically_updated": METHOD_UPDATED,
+    "payment_method.detached": Row(
+        (payment_methods.PaymentMethodRemoved,),
+        payment_methods.removed,
+        learning.payment_method,
+        Identify.IF_CHANGED,
+        DELETED,
+    ),
     "charge.refunded": Row((refunds.OrderRefunded,), refunds.refunded, learning.refund),
     "customer.created": Row((), customers.nothing, learning.customer, Identify.ALWAYS, CREATED),
     "customer.updated": Row((), customers.nothing, learning.customer, Identify.IF_CHANGED),

@@ -83,11 +83,13 @@ def moment(meaning: str, *, nullable: bool = False) -> Property:
 # --- What things are called ---
 
 ChargeId = Annotated[str | None, text("Stripe's charge")]
+CardExpiresAt = Annotated[str | None, moment("end of the month in which the card expires")]
 CheckoutId = Annotated[str | None, text("Stripe's Checkout Session")]
 InvoiceId = Annotated[str | None, text("Stripe's invoice")]
 OrderId = Annotated[
     str | None, text("the invoice; the payment intent where there is none; a refund names that of its order")
 ]
+PaymentMethodId = Annotated[str | None, text("Stripe's payment method")]
 PriceId = Annotated[str | None, text("Stripe's price")]
 ProductId = Annotated[str | None, text("Stripe's product")]
 SubscriptionId = Annotated[str | None, text("Stripe's subscription")]
@@ -150,6 +152,7 @@ AfterTrial = Annotated[
     bool | None, flag("true for the first payment after a trial, where the trial's end is known; else absent")
 ]
 AttemptCount = Annotated[int | None, number("how often collecting this invoice was tried")]
+Automatic = Annotated[bool | None, flag("whether the card's network told of a new card")]
 BillingReason = Annotated[
     str | None, text("why the invoice exists, in Stripe's word: subscription_create, subscription_cycle, …")
 ]
@@ -223,6 +226,10 @@ class UserTraits(_SharedTraits, total=False):
     ]
     cancels_at: Annotated[
         str | None, moment("when the largest live subscription will end, null where it goes on", nullable=True)
+    ]
+    card_expires_at: Annotated[
+        str | None,
+        moment("end of the month in which the card expires that came last, null once it is removed", nullable=True),
     ]
     createdAt: Annotated[str | None, moment("when the customer was created in Stripe")]
     currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr and lifetime_value", "ISO 4217, upper case")]

@@ -21,6 +21,10 @@ LEDGER_MARKS, SUBSCRIPTIONS = 30_000, 900
 
 # Other events of the same minute look for an attempt, days later where Stripe has to deliver one of them again.
 FAILED_ATTEMPTS = 30
+# So many are known at most, those that came last.
+CARDS = 20
+# In place of a card's expiry: it was removed; it was removed before anything else was heard of it.
+REMOVED, NEVER_SEEN = -1, 0
 
 # When an event was created, and its rank within that second: created < updated < deleted.
 type Watermark = tuple[int, int]
@@ -126,7 +130,8 @@ class Profile:
     ids, the opt-out and the consent are true. `fallback_id` is the anonymousId under which calls went out before the
     user was known; `joined` says that an identify has tied it to the user; `shown` is the digest of the traits last
     delivered, or UNSURE. `paid` sums what was collected less refunds, in minor units by lower-case currency;
-    `failed` are the newest failed attempts, each as `FailedAttempt.written` gives it. `ledger`
+    `failed` are the newest failed attempts, each as `FailedAttempt.written` gives it; `cards` says, by payment method,
+    as of when (as a Watermark) which expiry is true. `ledger`
     holds the deduplication keys of what was delivered or counted, with the day on which that happened. `claims` holds,
     by its event's deduplication key, what is told and not known to have arrived. The newest claims are those of
     `delivery`, which is over once it has a receipt, and without one when its lease is, at the epoch second
@@ -153,6 +158,7 @@ class Profile:
     subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
     paid: Mapping[str, int] = field(default_factory=dict)
     failed: Sequence[Mapping[str, Any]] = ()
+    cards: Mapping[str, Sequence[int]] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     delivery: str = ""
@@ -169,6 +175,26 @@ class Profile:
     def with_payment(self, currency: str, minor: int) -> Profile:
         """With a payment (or, negative, a refund) added to what the customer paid."""
         return replace(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
+
+    def with_card(self, method_id: str, as_of: Watermark, expires: int | None) -> Profile:
+        """With what is newest of a card, None once it is removed; an older state than known changes nothing."""
+        known = self.cards.get(method_id, (0, 0, NEVER_SEEN))
+        if (known[0], known[1]) > as_of:
+            return self
+        gone = NEVER_SEEN if known[2] == NEVER_SEEN else REMOVED
+        cards = {**self.cards, method_id: (*as_of, gone if expires is None else expires)}
+        return replace(self, cards=_most(cards, CARDS, lambda card: (card[0], card[1])))
+
+    @property
+    def knows_cards(self) -> bool:
+        """Whether a card of the customer has been seen, however long ago."""
+        return any(card[2] != NEVER_SEEN for card in self.cards.values())
+
+    @property
+    def card_expires_at(self) -> int | None:
+        """When the card expires that came last, in epoch seconds; None where none is left."""
+        left = [tuple(card) for card in self.cards.values() if card[2] > 0]
+        return max(left)[2] if left else None
 
     def failed_attempts(self) -> Iterator[FailedAttempt]:
         """The newest failed attempts at payments."""
