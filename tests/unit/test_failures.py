@@ -191,6 +191,15 @@ def test_before_2025_the_intent_names_its_invoice_itself() -> None:
     assert (call["properties"]["invoice_id"], call["properties"]["decline_code"]) == ("in_basic", "insufficient_funds")
 
 
+def test_an_expanded_charge_or_intent_of_an_invoice_says_why() -> None:
+    charge = {"id": "ch_1", "failure_code": "expired_card", "payment_method_details": {"type": "card"}}
+    intent = a_failed_intent(id="pi_1")
+    by_charge = World().tracks(of_invoice(charge=charge))["Payment Failed"]
+    assert (by_charge["failure_code"], by_charge["payment_method_type"]) == ("expired_card", "card")
+    by_intent = World().tracks(of_invoice(payment_intent=intent))["Payment Failed"]
+    assert by_intent["decline_code"] == "insufficient_funds"
+
+
 # --- One bank debit, told once ---
 
 DEBITS = {

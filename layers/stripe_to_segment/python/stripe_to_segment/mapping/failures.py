@@ -22,7 +22,7 @@ from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_intent as read_intent
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.failure import Failure, failure_of, only_type_of
-from stripe_to_segment.stripe_side.fields import dig, integer, reference, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -138,7 +138,10 @@ def _of_invoice(event: StripeEvent) -> FailedAttempt:
     invoice = event.object
     key = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
     names = (text(invoice.get("id")), read_invoice.payment_of(invoice), read_invoice.subscription_of(invoice))
-    return _attempt(event, key, names, integer(invoice.get("amount_due")))
+    attempt = _attempt(event, key, names, integer(invoice.get("amount_due")))
+    # Ids in what Stripe sends, whole where expanded; none of it since 2025-03-31.
+    intent = hash_of(invoice.get("payment_intent")) or {"latest_charge": invoice.get("charge")}
+    return replace(attempt, why=failure_of(intent))
 
 
 def _of_session(event: StripeEvent) -> FailedAttempt:
