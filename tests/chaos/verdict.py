@@ -28,6 +28,8 @@ KNOWLEDGE = {"type", "userId", "anonymousId", "context", "mrr_change", "plan", "
 KNOWN_OF = {
     # A refund that comes before its order's events knows the payment only.
     "Order Refunded": {"order_id"},
+    # Why a payment failed is its intent's to say, which may come later.
+    "Payment Failed": {"failure_code", "decline_code", "failure_message", "payment_method_type", "card_brand"},
 }
 # A trial that nobody paid for ends with a pause, and with an end seconds later: the first to arrive tells, each of its
 # own moment.

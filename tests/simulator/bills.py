@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.simulator.shapes import Rendering
     from tests.simulator.terms import Price
-    from tests.simulator.worth import Bill
+    from tests.simulator.worth import Bill, Failure
 
-__all__ = ["Charge", "Invoice", "Line", "render_charge", "render_invoice", "render_invoice_payment", "shipping_of"]
+__all__ = [
+    "Charge",
+    "Invoice",
+    "Line",
+    "render_charge",
+    "render_failed_intent",
+    "render_invoice",
+    "render_invoice_payment",
+    "shipping_of",
+]
 
 Json = dict[str, Any]
 
@@ -170,6 +179,34 @@ def render_invoice_payment(invoice: Invoice) -> Json:
         "payment": {"type": "payment_intent", "payment_intent": invoice.intent},
         "status": "paid",
     }
+
+
+def render_failed_intent(failure: Failure, rendering: Rendering, number: str) -> Json:
+    """The PaymentIntent of a failed attempt; it names what it pays as its time does."""
+    body: Json = {
+        "id": failure.intent or f"pi_{number}",
+        "object": "payment_intent",
+        "amount": failure.amount,
+        "amount_received": 0,
+        "currency": failure.currency,
+        "customer": failure.customer,
+        "last_payment_error": {
+            "charge": f"ch_{number}",
+            "code": "debit_not_authorized",
+            "decline_code": "generic_decline",
+            "message": "The bank has refused the debit.",
+            "payment_method": {"id": "pm_1", "object": "payment_method", "type": "sepa_debit"},
+            "type": "card_error",
+        },
+        "latest_charge": f"ch_{number}",
+        "livemode": False,
+        "metadata": {},
+        "payment_method_types": ["card", "sepa_debit"],
+        "status": "requires_payment_method",
+    }
+    if rendering.shape.old_invoices:
+        return body | {"invoice": failure.pays}
+    return body | {"payment_details": {"customer_reference": None, "order_reference": failure.pays}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.state.store import MemoryStore
-from tests.simulator.worth import in_major, month_of
+from tests.simulator.worth import in_major, moment_of, month_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -187,8 +187,8 @@ def outcome_of(history: History, ours: Ours, *, ordered: bool) -> list[str]:
 
 
 def payments_of(history: History, ours: Ours, *, ordered: bool = False) -> list[str]:
-    """The faults of the money: each payment and each refund once."""
-    return [*_payments(history, ours), *_refunds(history, ours, ordered=ordered)]
+    """The faults of the money: each payment, each refund and each failed attempt once."""
+    return [*_payments(history, ours), *_refunds(history, ours, ordered=ordered), *_failures(history, ours)]
 
 
 def _payments(history: History, ours: Ours) -> Iterator[str]:
@@ -201,6 +201,21 @@ def _payments(history: History, ours: Ours) -> Iterator[str]:
     for order in said.keys() | expected.keys():
         if sorted(said.get(order, [])) != expected.get(order, []):
             yield f"order {order}: revenue {said.get(order)}, not {expected.get(order)}"
+
+
+def _failures(history: History, ours: Ours) -> Iterator[str]:
+    """Each failed attempt is one Payment Failed, though session, invoice and intent all tell it."""
+    said = Counter(
+        (each["currency"], call["timestamp"], each["value"])
+        for call, each in ours.tracks()
+        if call["event"] == "Payment Failed"
+    )
+    expected = Counter(
+        (one.currency.upper(), moment_of(one.at), in_major(one.amount, one.currency)) for one in history.truth.failures
+    )
+    for attempt in said.keys() | expected.keys():
+        if said[attempt] != expected[attempt]:
+            yield f"failed attempt {attempt}: told {said[attempt]} times, not {expected[attempt]}"
 
 
 def _as_said(payment: Payment) -> tuple[str, str, Decimal, Decimal]:

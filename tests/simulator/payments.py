@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tests.simulator.bills import Charge, Invoice, render_charge, render_invoice, render_invoice_payment
+from tests.simulator.bills import (
+    Charge,
+    Invoice,
+    render_charge,
+    render_failed_intent,
+    render_invoice,
+    render_invoice_payment,
+)
 from tests.simulator.stream import previous_attributes
-from tests.simulator.worth import Payment, Refund
+from tests.simulator.worth import Failure, Payment, Refund
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from tests.simulator.stream import Stream
@@ -63,7 +71,21 @@ class Cashier:
         """The events of a failed attempt, in the present moment."""
         if self.rng.random() < 0.2:
             self.stream.emit("invoice.payment_action_required", at, render_invoice(invoice, self.stream.rendering))
-        self.stream.emit("invoice.payment_failed", at, render_invoice(invoice, self.stream.rendering))
+        body = render_invoice(invoice, self.stream.rendering)
+        failure = Failure(invoice.currency, at, invoice.bill.due, invoice.customer, invoice.id)
+        self.declined(failure, lambda: self.stream.emit("invoice.payment_failed", at, body))
+
+    def declined(self, failure: Failure, tell: Callable[[], object]) -> None:
+        """The events of a failed attempt: what it was to pay tells it, and so does the intent, before or after."""
+        self.truth.failures.append(failure)
+        rendering, before = self.stream.rendering, len(self.truth.failures) % 3 == 0
+        told = [tell]
+        # There are no intents before 2019, and long ago they did not name their session.
+        if rendering.shape.prices and (failure.intent is None or not rendering.shape.old_invoices):
+            intent = render_failed_intent(failure, rendering, self.stream.number())
+            told.append(lambda: self.stream.emit("payment_intent.payment_failed", failure.at, intent))
+        for one in reversed(told) if before else told:
+            one()
 
     def took(self, charge: Charge, order: str, revenue: int, at: int) -> None:
         """A payment without an invoice; its events are the session's."""

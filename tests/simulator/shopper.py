@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulator.bills import Charge, Invoice, Line
 from tests.simulator.sessions import Session
+from tests.simulator.worth import Failure
 
 if TYPE_CHECKING:
     from tests.simulator.market import Market
@@ -69,7 +70,11 @@ class Shopper:
         at += self.stream.rng.randrange(1, 6 * DAY)
         self.stream.moment()
         if self.stream.rng.random() < 0.3:
-            self._tell(FAILED, at, replace(session, payment_status="unpaid"))
+            unpaid = replace(session, payment_status="unpaid")
+            failure = Failure(
+                session.currency, at, self._bill(session).due, session.customer, session.id, session.intent
+            )
+            self.cashier.declined(failure, lambda: self._tell(FAILED, at, unpaid))
         else:
             self._tell(SUCCEEDED, at, session)
             self._took(session, at)

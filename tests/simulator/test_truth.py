@@ -114,6 +114,7 @@ def test_the_simulation_has_lived_through_everything() -> None:
         *(f"checkout.session.{kind}" for kind in ("completed", "async_payment_succeeded", "async_payment_failed")),
         *("checkout.session.expired", "charge.refunded", "invoice_payment.paid"),
         *("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required"),
+        "payment_intent.payment_failed",
     }
     updates = [event["data"] for event in events if event["type"] == UPDATED]
     turns = {(data["previous_attributes"].get("status"), data["object"]["status"]) for data in updates}

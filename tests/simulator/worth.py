@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DIGITS",
     "Bill",
+    "Failure",
     "Payment",
     "Refund",
     "Stated",
     "Truth",
     "in_major",
+    "moment_of",
     "month_of",
     "monthly_worth",
     "true_mrr",
@@ -49,6 +51,11 @@ def in_major(minor: int, currency: str) -> Decimal:
 
 def month_of(epoch: int) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m")
+
+
+def moment_of(epoch: int) -> str:
+    """A moment as calls tell it."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def monthly_worth(contract: Subscription, stated: Stated) -> int | None:
@@ -149,6 +156,18 @@ class Refund:
     guest: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt at a payment in minor units: what it was to pay, and the intent, None for one of its own."""
+
+    currency: str
+    at: int
+    amount: int
+    customer: str | None
+    pays: str
+    intent: str | None = None
+
+
 @dataclass(slots=True)
 class Truth:
     """What really happened to one customer: payments by order id, refunds by charge and running total, final mrr."""
@@ -156,6 +175,7 @@ class Truth:
     payments: dict[str, Payment] = field(default_factory=dict)
     refunds: dict[tuple[str, int], Refund] = field(default_factory=dict)
     mrr: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
 
     def sums(self) -> dict[tuple[str, str], Decimal]:
         """Revenue, refunds and mrr by currency."""

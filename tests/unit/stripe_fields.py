@@ -2,7 +2,7 @@
 
 From Stripe's own sample objects (github.com/stripe/openapi) and from what Stripe delivers. A name in parentheses may be
 absent. For an object that is not listed, Stripe's library says which fields there are; of a field that may be null it
-does not say whether it may also be absent.
+does not say whether it may also be absent. An invoice that is still to come has no id and no page.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ FIELDS = {
         id object checkout_session customer customer_account end invoice invoice_item promotion_code source start
         subscription subscription_item""",
     "invoice": """
-        id object account_country account_name account_tax_ids amount_due amount_overpaid amount_paid
-        amount_remaining amount_shipping application attempt_count attempted auto_advance automatic_tax
+        (id) object account_country account_name account_tax_ids amount_due amount_overpaid amount_paid
+        amount_remaining amount_shipping application attempt_count attempted (auto_advance) automatic_tax
         automatically_finalizes_at billing_reason collection_method created currency custom_fields customer
         customer_account customer_address customer_email customer_name customer_phone customer_shipping
         customer_tax_exempt customer_tax_ids default_payment_method default_source default_tax_rates description
-        discounts due_date effective_at ending_balance footer from_invoice hosted_invoice_url invoice_pdf issuer
+        discounts due_date effective_at ending_balance footer from_invoice (hosted_invoice_url) (invoice_pdf) issuer
         last_finalization_error latest_revision lines livemode metadata next_payment_attempt number on_behalf_of
         parent payment_settings period_end period_start post_payment_credit_notes_amount
         pre_payment_credit_notes_amount receipt_number rendering shipping_cost shipping_details starting_balance
@@ -77,6 +77,17 @@ FIELDS = {
         id object amount currency description discount_amounts discountable discounts invoice livemode metadata
         parent period pretax_credit_amounts pricing quantity quantity_decimal subtotal taxes""",
     "list": "object data has_more total_count url",
+    "payment_intent": """
+        id object amount amount_capturable amount_details amount_received application application_fee_amount
+        automatic_payment_methods canceled_at cancellation_reason capture_method client_secret confirmation_method
+        created currency customer customer_account description excluded_payment_method_types last_payment_error
+        latest_charge livemode managed_payments metadata next_action on_behalf_of payment_details payment_method
+        payment_method_configuration_details payment_method_options payment_method_types processing receipt_email
+        review setup_future_usage shipping source statement_descriptor statement_descriptor_suffix status
+        transfer_data transfer_group""",
+    "payment_method": """
+        id object allow_redisplay billing_details (card) created customer customer_account (konbini) livemode
+        metadata (sepa_debit) type""",
     "plan": """
         id object active amount amount_decimal billing_scheme created currency interval interval_count livemode
         metadata meter nickname product tiers_mode transform_usage trial_period_days usage_type""",

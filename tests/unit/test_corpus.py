@@ -36,7 +36,7 @@ TYPES = {
     "charge": "charge.",
     "customer": "customer.",
 }
-COUNTED = {Kind.MONEY, Kind.INTEGER, Kind.CURRENCY, Kind.BOOLEAN, Kind.STRINGS}
+COUNTED = {Kind.MONEY, Kind.INTEGER, Kind.DECIMAL, Kind.CURRENCY, Kind.BOOLEAN, Kind.STRINGS}
 
 recorded = pytest.mark.skipif(not CORPUS, reason="STRIPE_EVENTS_DIR names no folder of recorded events")
 

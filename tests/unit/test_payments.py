@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripe_to_segment.mapping.facts import Known
+from stripe_to_segment.mapping.products import products_of
 from stripe_to_segment.segment_side.calls import encode
+from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.stripe_side.event import event_from
+from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment_tools.samples.files import samples
 from tests.unit.shapes import (
     DAY,
@@ -200,6 +205,39 @@ def test_a_prorations_credit_is_a_product_of_negative_price_so_that_the_products
     invoice = an_invoice(lines={"data": lines}, total=8354)
     products = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]["products"]
     assert [product["price"] for product in products] == [-19.45, 52.97, 0.1, 0.005]
+
+
+def test_a_quantity_keeps_its_decimals() -> None:
+    """Hours came out as whole ones: `quantity` cuts the decimals off, so 0.75 hours at 100 were one thing at 75."""
+    pricing = {"type": "price_details", "price_details": {"price": "price_hour"}, "unit_amount_decimal": "10000"}
+    lines = [
+        {"amount": 7500, "quantity": 0, "quantity_decimal": "0.75", "pricing": pricing},
+        {"amount": 25000, "quantity": 2, "quantity_decimal": "2.5", "pricing": pricing},
+        {"amount": 10000, "quantity": 1, "quantity_decimal": "1", "pricing": pricing},
+        {"amount": 20000, "quantity": 2, "pricing": pricing},
+    ]
+    invoice = an_invoice(billing_reason="manual", parent=None, lines={"data": lines}, total=62500)
+    products = World().tracks(an_event("invoice.paid", invoice))["Invoice Paid"]["products"]
+    assert [(product["price"], product["quantity"]) for product in products] == [
+        (100, 0.75),
+        (100, 2.5),
+        (100, 1),
+        (100, 2),
+    ]
+
+
+@given(
+    thousandths=st.integers(1, 10_000_000),
+    unit=st.integers(0, 10_000_000),
+)
+def test_price_times_quantity_is_the_lines_amount(thousandths: int, unit: int) -> None:
+    """Whatever the decimals of a quantity, a product is worth what Stripe charged for the line, to the minor unit."""
+    quantity = Decimal(thousandths).scaleb(-3)
+    amount = int((quantity * unit).to_integral_value())
+    pricing = {"type": "price_details", "price_details": {"price": "price_hour"}, "unit_amount_decimal": f"{unit}"}
+    line = {"amount": amount, "quantity": int(quantity), "quantity_decimal": f"{quantity}", "pricing": pricing}
+    (product,) = products_of([read_line(line)], "usd", Known(Profile("cus_basic"))) or []
+    assert abs(product["price"] * product["quantity"] * 100 - amount) < 1
 
 
 def test_an_order_too_large_for_segment_leaves_out_its_last_products_and_says_how_many() -> None:

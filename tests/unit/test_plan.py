@@ -145,6 +145,8 @@ def variants() -> Iterator[tuple[Body, dict[str, str]]]:
     long = {"amount": 1, "description": "x" * 499, "quantity": 1}
     for reason in ("subscription_create", "subscription_cycle", "manual"):
         yield an_event("invoice.paid", an_invoice(billing_reason=reason, lines={"data": [long] * 80})).body, {}
+    for step in ("finalized", "sent", "overdue", "voided", "marked_uncollectible"):
+        yield an_event(f"invoice.{step}", an_invoice(due_date=NOW)).body, {}
     yield an_event("customer.created", a_customer(phone="1", address={"city": "X"})).body, {"HASH_EMAIL": "true"}
 
 

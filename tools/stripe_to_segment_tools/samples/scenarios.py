@@ -81,10 +81,13 @@ _TOLD = (
             "invoice.paid.subscription_cycle.after_trial",
             "customer.subscription.updated.upgrade",
             "invoice.paid.subscription_update",
+            "invoice.upcoming",
             "customer.subscription.updated.renewal",
             "invoice.paid.subscription_cycle",
             "customer.subscription.updated.past_due",
+            "payment_intent.payment_failed.invoice",
             "invoice.payment_failed",
+            "payment_method.automatically_updated",
             "invoice.paid.recovered",
             "customer.subscription.updated.recovered",
             "customer.subscription.updated.cancellation_scheduled",
@@ -96,10 +99,11 @@ _TOLD = (
     Scenario(
         "guest",
         "A guest who signs up later",
-        "guest checkout → account with a user id → refund under that id: one user, both ids joined",
+        "card declined → guest checkout → account with a user id → refund under that id: one user, both ids joined",
         "Her order comes before anybody knows her: its calls carry an anonymous id. Once she has an account, one"
-        " identify with both ids joins the history. Open Users, Noor Haddad.",
+        " identify with both ids joins the history. Open Users, Noor Haddad. Payment Failed says why.",
         (
+            Step("payment_intent.payment_failed", {"customer": _GUEST}),
             Step("checkout.session.completed.payment", {"customer": _GUEST}),
             Step(
                 "customer.updated",
@@ -119,9 +123,10 @@ _TOLD = (
     Scenario(
         "company",
         "A company on a yearly plan",
-        "payment before anybody is known → the checkout names the user → seats with 3-D Secure → bank transfer",
+        "payment before anybody is known → the checkout names the user → seats with 3-D Secure → invoices by mail",
         "Stripe tells of the payment before it tells whose it is. Three more seats: open the Subscription Upgraded,"
-        " where seats, amount and MRR are marked as changed. Group calls carry the company.",
+        " where seats, amount and MRR are marked as changed. Group calls carry the company. Of the two invoices sent by"
+        " mail, only the one that was paid is revenue; the other is overdue, then void.",
         _of(
             "customer.subscription.created.active",
             "invoice.paid.subscription_create",
@@ -130,7 +135,11 @@ _TOLD = (
             "customer.subscription.updated.quantity",
             "invoice.paid.subscription_update.seats",
             "customer.subscription.pending_update_applied",
+            "invoice.finalized",
+            "invoice.sent",
             "invoice.paid.manual",
+            "invoice.overdue",
+            "invoice.voided",
         ),
     ),
     Scenario(
@@ -158,6 +167,7 @@ _TOLD = (
         _of(
             "customer.subscription.updated.trial_paused",
             "customer.subscription.paused",
+            "payment_method.attached",
             "checkout.session.completed.setup",
             "customer.subscription.resumed",
             "customer.subscription.updated.collection_paused",
@@ -167,7 +177,7 @@ _TOLD = (
     Scenario(
         "churn",
         "Involuntary churn",
-        "first payment incomplete → active → every retry fails → unpaid → cancelled",
+        "first payment incomplete → active → every retry fails → unpaid → written off → cancelled",
         "MRR comes with the activation and goes when the subscription is unpaid, so its cancellation takes nothing"
         " more. The reason of the cancellation is on the call: payment_failed.",
         _of(
@@ -175,7 +185,9 @@ _TOLD = (
             "customer.subscription.updated.activated",
             "invoice.payment_failed.final",
             "customer.subscription.updated.unpaid",
+            "invoice.marked_uncollectible",
             "customer.subscription.deleted.payment_failed",
+            "payment_method.detached",
             "customer.deleted",
         ),
     ),

@@ -54,6 +54,7 @@ At least one of `userId` and `anonymousId` is there.
 
 TYPES = {
     Kind.MONEY: "number",
+    Kind.DECIMAL: "number",
     Kind.TIME: "string, date-time",
     Kind.CURRENCY: "string",
     Kind.HASH: "string",

@@ -62,8 +62,8 @@ def _value(entry: Property, *, closed: bool) -> Schema:  # noqa: C901, PLR0911 -
             return {"type": "string", "pattern": "^[A-Z]{3}$"}
         case Kind.HASH:
             return {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-        case Kind.MONEY | Kind.INTEGER:
-            kind = "number" if entry.kind is Kind.MONEY else "integer"
+        case Kind.MONEY | Kind.INTEGER | Kind.DECIMAL:
+            kind = "integer" if entry.kind is Kind.INTEGER else "number"
             return _or_null({"type": kind} if entry.signed else {"type": kind, "minimum": 0}, entry)
         case Kind.BOOLEAN:
             return {"type": "boolean"}

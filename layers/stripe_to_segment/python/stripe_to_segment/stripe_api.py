@@ -29,6 +29,8 @@ __all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_clien
 
 PATHS = {
     "customer": "/v1/customers/{id}",
+    # What is open of it is what failed. https://docs.stripe.com/api/invoice-payment/list
+    "failed_payment": "/v1/invoice_payments?invoice={id}&status=open&limit=1&expand[]=data.payment.payment_intent",
     "line_items": "/v1/checkout/sessions/{id}/line_items?limit=100",
     "product": "/v1/products/{id}",
 }
@@ -47,7 +49,7 @@ REFUSED = frozenset({401, 403})
 THREADS = 8
 CACHED = 2_000
 # A customer may get its metadata a moment after it was asked for; a session's lines never change.
-CACHE_SECONDS = {"customer": 10.0, "line_items": 3600.0, "product": 600.0}
+CACHE_SECONDS = {"customer": 10.0, "failed_payment": 10.0, "line_items": 3600.0, "product": 600.0}
 
 
 class StripeReader:
@@ -56,8 +58,8 @@ class StripeReader:
     Parameters
     ----------
     key
-        Gives the API key, empty where none is configured; a restricted key that may read customers, Checkout Sessions
-        and products is enough.
+        Gives the API key, empty where none is configured; a restricted key that may read customers, Checkout Sessions,
+        invoices, payment intents and products is enough.
     base
         The API's address.
     clock

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import profile_key
-from stripe_to_segment.mapping.lookups import products_named, what_stripe_told
+from stripe_to_segment.mapping.lookups import failed_intent, products_named, what_stripe_told
 from stripe_to_segment.mapping.naming import orders_needed, products_needed
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.stripe_side.event import asked_once
@@ -109,6 +109,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
         what_stripe_told(event, memory, "customer", event.customer),
         listed(what_stripe_told(event, memory, "line_items", event.object.get("id"))),
+        failed_intent(event, memory),
         stated,
         settings.sends_line_descriptions,
     )

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import checkout, customers, invoices, learning, payments, refunds
+from stripe_to_segment.mapping import (
+    billing,
+    checkout,
+    customers,
+    failures,
+    invoices,
+    learning,
+    payment_methods,
+    payments,
+    refunds,
+)
 from stripe_to_segment.mapping.subscriptions import (
     cancellations,
     collection,
@@ -71,6 +81,10 @@ UPDATES = (
     collection.SubscriptionCollectionResumed,
 )
 
+METHOD_UPDATED = Row(
+    (payment_methods.PaymentMethodUpdated,), payment_methods.updated, learning.payment_method, Identify.IF_CHANGED
+)
+
 CATALOG: dict[str, Row] = {
     "checkout.session.completed": Row(
         (checkout.CheckoutCompleted, payments.OrderCompleted, checkout.PaymentInfoEntered),
@@ -81,7 +95,9 @@ CATALOG: dict[str, Row] = {
     "checkout.session.async_payment_succeeded": Row(
         (payments.OrderCompleted,), checkout.async_payment_succeeded, learning.session
     ),
-    "checkout.session.async_payment_failed": Row((payments.PaymentFailed,), checkout.async_payment_failed),
+    "checkout.session.async_payment_failed": Row(
+        (payments.PaymentFailed,), checkout.async_payment_failed, learning.failure
+    ),
     "checkout.session.expired": Row((checkout.CheckoutExpired,), checkout.expired),
     "customer.subscription.created": Row(
         (lifecycle.SubscriptionCreated, trials.TrialStarted),
@@ -110,9 +126,35 @@ CATALOG: dict[str, Row] = {
     "invoice.paid": Row(
         (payments.OrderCompleted, invoices.SubscriptionRenewed, invoices.InvoicePaid), invoices.paid, learning.invoice
     ),
-    "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed),
+    "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed, learning.failure),
     "invoice.payment_action_required": Row((invoices.PaymentActionRequired,), invoices.payment_action_required),
+    "invoice.finalized": Row((billing.InvoiceFinalized,), billing.finalized),
+    "invoice.sent": Row((billing.InvoiceSent,), billing.sent),
+    "invoice.overdue": Row((billing.InvoiceOverdue,), billing.overdue),
+    "invoice.voided": Row((billing.InvoiceVoided,), billing.voided),
+    "invoice.marked_uncollectible": Row((billing.InvoiceWrittenOff,), billing.written_off),
+    "invoice.upcoming": Row((billing.RenewalUpcoming,), billing.upcoming),
+    # First of one second: it says why what an invoice or a session tells has failed.
+    "payment_intent.payment_failed": Row(
+        (payments.PaymentFailed,), failures.intent_failed, learning.failure, rank=CREATED
+    ),
     "invoice_payment.paid": Row((), customers.nothing, learning.invoice_payment),
+    "payment_method.attached": Row(
+        (payment_methods.PaymentMethodAdded,),
+        payment_methods.added,
+        learning.payment_method,
+        Identify.IF_CHANGED,
+        CREATED,
+    ),
+    "payment_method.updated": METHOD_UPDATED,
+    "payment_method.automatically_updated": METHOD_UPDATED,
+    "payment_method.detached": Row(
+        (payment_methods.PaymentMethodRemoved,),
+        payment_methods.removed,
+        learning.payment_method,
+        Identify.IF_CHANGED,
+        DELETED,
+    ),
     "charge.refunded": Row((refunds.OrderRefunded,), refunds.refunded, learning.refund),
     "customer.created": Row((), customers.nothing, learning.customer, Identify.ALWAYS, CREATED),
     "customer.updated": Row((), customers.nothing, learning.customer, Identify.IF_CHANGED),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.payments import OrderCompleted, PaymentFailed
 from stripe_to_segment.mapping.products import products_of
@@ -111,18 +112,20 @@ def async_payment_succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield from _order(event, known)
 
 
-def async_payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
-    """checkout.session.async_payment_failed."""
+def async_payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """checkout.session.async_payment_failed: a bank debit or a voucher; what has an invoice is told by the invoice."""
     session = event.object
+    if failures.has_invoice(session):
+        return
     currency = text(session.get("currency"))
-    told = PaymentFailed(
+    failed = PaymentFailed(
         checkout_id=text(session.get("id")),
         order_id=read.order_id_of(session),
         subscription_id=reference(session.get("subscription")),
         value=major(read.amounts_of(session).total, currency),
         currency=currency and currency.upper(),
     )
-    yield Fact(told, f"{session.get('id')}")
+    yield failures.told(failed, event, known)
 
 
 def expired(event: StripeEvent, _: Known) -> Iterator[Fact]:

@@ -22,6 +22,7 @@ from stripe_to_segment.stripe_side.customer import email_of
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import metadata_of, text
 from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
+from stripe_to_segment.stripe_side.payment_intent import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,7 @@ def profile_key(event: StripeEvent) -> str:
 
 def fallback_anonymous_id(event: StripeEvent) -> str:
     """The anonymousId of an unknown user: the Stripe customer's id, or the session's (or payment's) of a guest."""
-    return event.customer or text(event.object.get("id")) or event.id
+    return event.customer or session_of(event.object) or text(event.object.get("id")) or event.id
 
 
 def own_id(identifier: str, event: StripeEvent, settings: Settings) -> str:

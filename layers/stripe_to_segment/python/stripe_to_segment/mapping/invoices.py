@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from copy import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
 from stripe_to_segment.mapping.products import products_of
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.properties import AfterTrial, Currency, InvoiceId, Revenue, Total
+    from stripe_to_segment.mapping.properties import (
+        AfterTrial,
+        Currency,
+        InvoiceId,
+        Plan,
+        PriceId,
+        ProductId,
+        Quantity,
+        Revenue,
+        Total,
+    )
     from stripe_to_segment.state.profile import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -30,6 +41,7 @@ __all__ = [
     "InvoicePaid",
     "PaymentActionRequired",
     "SubscriptionRenewed",
+    "billed_plan",
     "collected",
     "lines_of",
     "paid",
@@ -92,18 +104,18 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield Fact(_paid(declared, event, known), f"{invoice.get('id')}")
 
 
-def payment_failed(event: StripeEvent, _: Known) -> Iterator[Fact]:
-    """invoice.payment_failed, once for each attempt.
-
-    By its time too: `attempt_count` counts Stripe's own retries, not the customer's further attempts at paying.
-    """
+def payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """invoice.payment_failed, once for each attempt."""
     next_attempt = iso_time(integer(event.object.get("next_payment_attempt")))
-    yield Fact(replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt), _attempt(event))
+    failed = replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt)
+    yield failures.told(failed, event, known)
 
 
 def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """invoice.payment_action_required, once for each attempt."""
-    yield Fact(_unpaid(PaymentActionRequired, event.object), _attempt(event))
+    invoice = event.object
+    attempt = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
+    yield Fact(_unpaid(PaymentActionRequired, invoice), attempt)
 
 
 def collected(event: StripeEvent) -> tuple[str, int] | None:
@@ -113,16 +125,9 @@ def collected(event: StripeEvent) -> tuple[str, int] | None:
 
 
 def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
-    """A payment with its amounts, and the subscription billed, with the plan of the first line that is no proration.
-
-    An invoice names its prices by id only since 2025-03-31; the subscription's record remembers what people call them.
-    """
+    """A payment with its amounts, and the subscription billed with its plan."""
     invoice = event.object
     amounts, lines, currency = _amounts_of(event), lines_of(event), text(invoice.get("currency"))
-    subscription = read.subscription_of(invoice)
-    main = (
-        None if subscription is None else next((line for line in lines if not line.proration and line.price.id), None)
-    )
     return declared(
         order_id=text(invoice.get("id")),
         invoice_id=text(invoice.get("id")),
@@ -136,12 +141,31 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
         currency=currency and currency.upper(),
         products=products_of(lines, currency, known),
         billing_reason=text(invoice.get("billing_reason")),
-        subscription_id=subscription,
-        plan=None if main is None else _plan(main.price, known.profile.subscriptions.get(subscription or ""), known),
-        price_id=None if main is None else main.price.id,
-        product_id=None if main is None else main.price.product,
-        quantity=None if main is None else main.quantity,
+        subscription_id=read.subscription_of(invoice),
+        **billed_plan(event, known),
     )
+
+
+class BilledPlan(TypedDict, total=False):
+    """What the invoice of a subscription is for, as properties."""
+
+    plan: Plan
+    price_id: PriceId
+    product_id: ProductId
+    quantity: Quantity
+
+
+def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
+    """The plan of the first line that is no proration, on the invoice of a subscription; else nothing.
+
+    An invoice names its prices by id only since 2025-03-31; the subscription's record remembers what people call them.
+    """
+    subscription = read.subscription_of(event.object)
+    main = next((line for line in lines_of(event) if not line.proration and line.price.id), None)
+    if subscription is None or main is None:
+        return {}
+    plan = _plan(main.price, known.profile.subscriptions.get(subscription), known)
+    return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
 
 
 def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str | None:
@@ -160,11 +184,6 @@ def _unpaid[E: Unpaid](declared: type[E], invoice: JsonObject) -> E:
         attempt_count=integer(invoice.get("attempt_count")),
         billing_reason=text(invoice.get("billing_reason")),
     )
-
-
-def _attempt(event: StripeEvent) -> str:
-    """What tells one attempt at an invoice from the next."""
-    return f"{event.object.get('id')}:{integer(event.object.get('attempt_count'))}:{event.created}"
 
 
 def _follows_trial(invoice: JsonObject, known: Known) -> bool | None:

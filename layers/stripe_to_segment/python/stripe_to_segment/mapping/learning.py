@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import checkout, invoices, refunds
+from stripe_to_segment.mapping import checkout, failures, invoices, refunds
 from stripe_to_segment.mapping.subscriptions.records import better_known, record_of
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
+from stripe_to_segment.stripe_side import payment_method as read_payment_method
 from stripe_to_segment.stripe_side.fields import hash_of, integer, reference, text
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Lesson",
     "customer",
+    "failure",
     "invoice",
     "invoice_payment",
     "nothing",
+    "payment_method",
     "product",
     "refund",
     "session",
@@ -86,6 +89,11 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     )
 
 
+def failure(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """A failed attempt at a payment, which other events state too."""
+    return Lesson(known.profile.with_failed_attempt(failures.attempt_of(event, known.profile)))
+
+
 def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """Money given back."""
     counted = refunds.given_back(event)
@@ -101,6 +109,16 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     payment, invoice_id = hash_of(event.object.get("payment")), reference(event.object.get("invoice"))
     paid_by = reference(payment.get("payment_intent")) or reference(payment.get("charge"))
     return Lesson(known.profile, orders={paid_by: invoice_id} if paid_by and invoice_id else {})
+
+
+def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:
+    """When a card expires; a card that is removed expires never more."""
+    method_id, expiry = text(event.object.get("id")), read_payment_method.card_expiry_of(event.object)
+    if event.customer is None or method_id is None or expiry is None:
+        return Lesson(known.profile)
+    there = None if event.type == "payment_method.detached" else expiry
+    profile = known.profile.with_card(method_id, (event.created, rank), there)
+    return Lesson(profile, profile.card_expires_at != known.profile.card_expires_at)
 
 
 def product(event: StripeEvent, known: Known, _rank: int) -> Lesson:

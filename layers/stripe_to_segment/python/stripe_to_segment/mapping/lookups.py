@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.checkout import is_order
+from stripe_to_segment.mapping.failures import attempt_of
 from stripe_to_segment.mapping.identity import WHOLE_CUSTOMER
 from stripe_to_segment.mapping.naming import products_needed
-from stripe_to_segment.stripe_side.fields import listed, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.lookup import Lookup
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["lookups", "products_named", "what_stripe_told"]
+__all__ = ["failed_intent", "lookups", "products_named", "what_stripe_told"]
 
 
 def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:
@@ -28,9 +29,11 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
     unread = not profile.customer_read and event.type not in WHOLE_CUSTOMER
     if unread and (event.customer or "").startswith("cus_"):
         wanted.append(("customer", event.customer or ""))
-    session = text(event.object.get("id"))
-    if session and event.type in ORDER_EVENTS and is_order(event):
-        wanted.append(("line_items", session))
+    object_id = text(event.object.get("id"))
+    if object_id and event.type in ORDER_EVENTS and is_order(event):
+        wanted.append(("line_items", object_id))
+    if object_id and event.type == "invoice.payment_failed" and not attempt_of(event, profile).why.code:
+        wanted.append(("failed_payment", object_id))
     names = products_needed(event) if settings.sends_line_descriptions else products_named(event, memory)
     wanted += [("product", product) for product in names if f"{event.scope}:{product}" not in memory.product_names]
     return [Lookup(kind, key, event.livemode, event.account) for kind, key in dict.fromkeys(wanted)]
@@ -41,6 +44,12 @@ def products_named(event: StripeEvent, memory: Memory) -> list[str]:
     read = what_stripe_told(event, memory, "line_items", event.object.get("id"))
     prices = [read_line(line).price for line in listed(read)]
     return [*products_needed(event), *(price.product for price in prices if price.product and not price.label)]
+
+
+def failed_intent(event: StripeEvent, memory: Memory) -> JsonObject | None:
+    """The PaymentIntent of an invoice whose payment failed, as the Stripe API told it."""
+    open_payments = listed(what_stripe_told(event, memory, "failed_payment", event.object.get("id")))
+    return next((hash_of(dig(payment, "payment", "payment_intent")) for payment in open_payments), None)
 
 
 def what_stripe_told(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:

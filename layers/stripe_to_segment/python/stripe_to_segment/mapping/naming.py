@@ -21,7 +21,7 @@ def products_needed(event: StripeEvent) -> list[str]:
     if event.type.startswith("customer.subscription."):
         items = (*after_of(event).items, *before_of(event).items)
         prices = [item.price for item in items]
-    elif event.type == "invoice.paid":
+    elif event.type in {"invoice.paid", "invoice.upcoming"}:
         prices = [line.price for line in lines_of(event)]
     else:
         return []

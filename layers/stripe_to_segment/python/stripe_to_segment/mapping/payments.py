@@ -10,13 +10,18 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.properties import (
         AttemptCount,
         BillingReason,
+        CardBrand,
         CheckoutId,
         Coupon,
         Currency,
+        DeclineCode,
         Discount,
+        FailureCode,
+        FailureMessage,
         InvoiceId,
         NextPaymentAttempt,
         OrderId,
+        PaymentMethodType,
         Plan,
         PriceId,
         ProductId,
@@ -79,9 +84,14 @@ class Unpaid(Event):
     billing_reason: BillingReason = None
 
 
-@track("Payment Failed", when="a payment fails: each attempt at an invoice, or a Checkout's bank debit or voucher")
+@track("Payment Failed", when="an attempt at a payment fails, of an invoice, a Checkout or a payment of its own")
 class PaymentFailed(Unpaid):
-    """Each attempt is one."""
+    """Each attempt is one, with why it failed as far as Stripe says."""
 
     checkout_id: CheckoutId = None
     next_payment_attempt: NextPaymentAttempt = None
+    failure_code: FailureCode = None
+    decline_code: DeclineCode = None
+    failure_message: FailureMessage = None
+    payment_method_type: PaymentMethodType = None
+    card_brand: CardBrand = None

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STRING = "string"
     MONEY = "money"
     INTEGER = "integer"
+    DECIMAL = "decimal"
     BOOLEAN = "boolean"
     TIME = "time"
     CURRENCY = "currency"
@@ -64,6 +65,11 @@ def number(meaning: str, unit: str = "") -> Property:
     return Property(Kind.INTEGER, meaning, unit)
 
 
+def decimal(meaning: str) -> Property:
+    """A number that may have decimals and is no amount."""
+    return Property(Kind.DECIMAL, meaning)
+
+
 def flag(meaning: str) -> Property:
     """True or false."""
     return Property(Kind.BOOLEAN, meaning)
@@ -77,11 +83,13 @@ def moment(meaning: str, *, nullable: bool = False) -> Property:
 # --- What things are called ---
 
 ChargeId = Annotated[str | None, text("Stripe's charge")]
+CardExpiresAt = Annotated[str | None, moment("end of the month in which the card expires")]
 CheckoutId = Annotated[str | None, text("Stripe's Checkout Session")]
 InvoiceId = Annotated[str | None, text("Stripe's invoice")]
 OrderId = Annotated[
     str | None, text("the invoice; the payment intent where there is none; a refund names that of its order")
 ]
+PaymentMethodId = Annotated[str | None, text("Stripe's payment method")]
 PriceId = Annotated[str | None, text("Stripe's price")]
 ProductId = Annotated[str | None, text("Stripe's product")]
 SubscriptionId = Annotated[str | None, text("Stripe's subscription")]
@@ -119,8 +127,8 @@ Plan = Annotated[
 ]
 PreviousBillingPeriod = Annotated[str | None, text("billing_period before the change")]
 PreviousPlan = Annotated[str | None, text("plan before the change")]
-PreviousQuantity = Annotated[int | None, number("quantity before the change")]
-Quantity = Annotated[int | None, number("seats or units of the plan")]
+PreviousQuantity = Annotated[Decimal | int | None, decimal("quantity before the change")]
+Quantity = Annotated[Decimal | int | None, decimal("seats or units of the plan")]
 Status = Annotated[str | None, text("the subscription's status in Stripe")]
 TrialEndDate = Annotated[str | None, moment("end of the trial")]
 TrialPlanName = Annotated[str | None, text("the plan on trial")]
@@ -144,21 +152,35 @@ AfterTrial = Annotated[
     bool | None, flag("true for the first payment after a trial, where the trial's end is known; else absent")
 ]
 AttemptCount = Annotated[int | None, number("how often collecting this invoice was tried")]
+Automatic = Annotated[bool | None, flag("whether the card's network told of a new card")]
 BillingReason = Annotated[
     str | None, text("why the invoice exists, in Stripe's word: subscription_create, subscription_cycle, …")
 ]
+CardBrand = Annotated[str | None, text("the card's brand, in Stripe's word: visa, mastercard, …")]
 CollectionBehavior = Annotated[
     str | None, text("what happens to invoices while collection is paused, in Stripe's word")
 ]
+CollectionMethod = Annotated[
+    str | None, text("how the invoice is paid, in Stripe's word: charge_automatically or send_invoice")
+]
 Coupon = Annotated[str | None, text("the first coupon that is named")]
+DaysOverdue = Annotated[int | None, number("since the invoice was due", "whole days")]
+DeclineCode = Annotated[
+    str | None, text("why the bank declined, in Stripe's word: insufficient_funds, do_not_honor, …")
+]
+DueDate = Annotated[str | None, moment("when the invoice is due")]
+FailureCode = Annotated[str | None, text("what failed, in Stripe's word: card_declined, expired_card, …")]
+FailureMessage = Annotated[str | None, text("the more exact of both codes in words: insufficient funds")]
 FullyRefunded = Annotated[bool | None, flag("whether nothing of the charge is left")]
 Mode = Annotated[str | None, text("what the Checkout Session is for, in Stripe's word: payment, subscription or setup")]
 NextPaymentAttempt = Annotated[str | None, moment("when Stripe tries again")]
+PaymentMethodType = Annotated[str | None, text("how it was to be paid, in Stripe's word: card, sepa_debit, …")]
 PaymentStatus = Annotated[str | None, text("in Stripe's word: paid, unpaid or no_payment_required")]
 ProductsOmitted = Annotated[
     int | None, number("how many products were left out because the call would be too large for Segment")
 ]
 Recoverable = Annotated[bool | None, flag("whether Stripe offers a recovery url")]
+RenewsAt = Annotated[str | None, moment("when the next period begins")]
 ResumesAt = Annotated[str | None, moment("when collection resumes by itself")]
 
 
@@ -168,7 +190,7 @@ class Product(TypedDict, total=False):
     product_id: Annotated[str, text("Stripe's product, else the price")]
     name: Annotated[str, text("the line's description, unless LineDescriptions is omit; else the plan's name")]
     price: Annotated[Decimal, money("of one", signed=True)]
-    quantity: Annotated[int, number("how many")]
+    quantity: Annotated[Decimal | int, decimal("how many, with decimals where Stripe states them")]
     coupon: Annotated[str, text("the first coupon of the line")]
 
 
@@ -204,6 +226,10 @@ class UserTraits(_SharedTraits, total=False):
     ]
     cancels_at: Annotated[
         str | None, moment("when the largest live subscription will end, null where it goes on", nullable=True)
+    ]
+    card_expires_at: Annotated[
+        str | None,
+        moment("end of the month in which the card expires that came last, null once it is removed", nullable=True),
     ]
     createdAt: Annotated[str | None, moment("when the customer was created in Stripe")]
     currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr and lifetime_value", "ISO 4217, upper case")]

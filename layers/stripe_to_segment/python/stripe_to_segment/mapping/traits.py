@@ -26,6 +26,7 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dic
     if profile.customer_created is not None:
         traits["createdAt"] = iso_time(profile.customer_created)
     traits.update(_subscription_traits(profile))
+    traits.update(_card_traits(profile))
     currency = _currency(profile)
     if currency is not None:
         traits["currency"] = currency.upper()
@@ -37,8 +38,9 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dic
 
 
 def shown_digest(profile: Profile) -> str:
-    """What the subscription traits come to, to tell whether those last delivered still hold."""
-    return hashlib.sha256(repr(sorted(_subscription_traits(profile).items())).encode()).hexdigest()[:16]
+    """What the remembered traits come to, to tell whether those last delivered still hold."""
+    traits = _subscription_traits(profile) | _card_traits(profile)
+    return hashlib.sha256(repr(sorted(traits.items())).encode()).hexdigest()[:16]
 
 
 def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dict[str, Any]:
@@ -77,6 +79,11 @@ def _subscription_traits(profile: Profile) -> dict[str, Any]:
         # Unknown now (tiers), and an amount shown before must not stay behind.
         traits["mrr"] = None
     return traits
+
+
+def _card_traits(profile: Profile) -> dict[str, Any]:
+    """Nothing of a customer whose cards were never seen: there may be some."""
+    return {"card_expires_at": iso_time(profile.card_expires_at)} if profile.knows_cards else {}
 
 
 def _currency(profile: Profile) -> str | None:

@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.state.failed_attempt import FailedAttempt
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["LEDGER_DAYS", "UNSURE", "Claim", "Profile", "Receipt", "SubscriptionRecord", "Watermark"]
 
@@ -16,6 +18,13 @@ LEDGER_DAYS = 40
 # So many are kept at most, the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
 # A deduplication key has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
 LEDGER_MARKS, SUBSCRIPTIONS = 30_000, 900
+
+# Other events of the same minute look for an attempt, days later where Stripe has to deliver one of them again.
+FAILED_ATTEMPTS = 30
+# So many are known at most, those that came last.
+CARDS = 20
+# In place of a card's expiry: it was removed; it was removed before anything else was heard of it.
+REMOVED, NEVER_SEEN = -1, 0
 
 # When an event was created, and its rank within that second: created < updated < deleted.
 type Watermark = tuple[int, int]
@@ -124,7 +133,9 @@ class Profile:
     user's person knows this record, `shared` that the person has others too. `told` says as of which epoch second the
     ids, the opt-out and the consent are true. `fallback_id` is the anonymousId under which calls went out before the
     user was known; `joined` says that an identify has tied it to the user; `shown` is the digest of the traits last
-    delivered, or UNSURE. `paid` sums what was collected less refunds, in minor units by lower-case currency. `ledger`
+    delivered, or UNSURE. `paid` sums what was collected less refunds, in minor units by lower-case currency;
+    `failed` are the newest failed attempts, each as `FailedAttempt.written` gives it; `cards` says, by payment method,
+    as of when (as a Watermark) which expiry is true. `ledger`
     holds the deduplication keys of what was delivered or counted, with the day on which that happened. `claims` holds,
     by its event's deduplication key, what is told and not known to have arrived. The newest claims are those of
     `delivery`, which is over once it has a receipt, and without one when its lease is, at the epoch second
@@ -150,6 +161,8 @@ class Profile:
     deleted: bool = False
     subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
     paid: Mapping[str, int] = field(default_factory=dict)
+    failed: Sequence[Mapping[str, Any]] = ()
+    cards: Mapping[str, Sequence[int]] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     delivery: str = ""
@@ -166,6 +179,36 @@ class Profile:
     def with_payment(self, currency: str, minor: int) -> Profile:
         """With a payment (or, negative, a refund) added to what the customer paid."""
         return replace(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
+
+    def with_card(self, method_id: str, as_of: Watermark, expires: int | None) -> Profile:
+        """With what is newest of a card, None once it is removed; an older state than known changes nothing."""
+        known = self.cards.get(method_id, (0, 0, NEVER_SEEN))
+        if (known[0], known[1]) > as_of:
+            return self
+        gone = NEVER_SEEN if known[2] == NEVER_SEEN else REMOVED
+        cards = {**self.cards, method_id: (*as_of, gone if expires is None else expires)}
+        return replace(self, cards=_most(cards, CARDS, lambda card: (card[0], card[1])))
+
+    @property
+    def knows_cards(self) -> bool:
+        """Whether a card of the customer has been seen, however long ago."""
+        return any(card[2] != NEVER_SEEN for card in self.cards.values())
+
+    @property
+    def card_expires_at(self) -> int | None:
+        """When the card expires that came last, in epoch seconds; None where none is left."""
+        left = [tuple(card) for card in self.cards.values() if card[2] > 0]
+        return max(left)[2] if left else None
+
+    def failed_attempts(self) -> Iterator[FailedAttempt]:
+        """The newest failed attempts at payments."""
+        return map(FailedAttempt.read, self.failed)
+
+    def with_failed_attempt(self, attempt: FailedAttempt) -> Profile:
+        """With an attempt as far as it is known now."""
+        others = [one for one in self.failed_attempts() if not {*one.keys} & {*attempt.keys}]
+        newest = sorted((*others, attempt), key=lambda one: one.at)[-FAILED_ATTEMPTS:]
+        return replace(self, failed=tuple(one.written() for one in newest))
 
     def with_delivered(self, dedup_keys: Iterable[str], day: int) -> Profile:
         """With deduplication keys set in the ledger on a day; a deduplication key already set keeps its first day."""
@@ -226,6 +269,8 @@ class Profile:
             changes["ledger"] = _most(kept, LEDGER_MARKS, int)
         if any(claim.day < oldest for claim in self.claims.values()):
             changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
+        if any(one.at // 86_400 < oldest for one in self.failed_attempts()):
+            changes["failed"] = [one.written() for one in self.failed_attempts() if one.at // 86_400 >= oldest]
         if not all(one.live for one in self.subscriptions.values()):
             remembered = {
                 key: record

@@ -62,12 +62,17 @@ class StripeEvent:
 
     @cached_property
     def customer(self) -> str | None:
-        """The Stripe customer the object belongs to: its `customer`, `customer_account`, or the customer itself."""
+        """The Stripe customer the object belongs to, or has belonged to until now; or the customer itself.
+
+        What was taken from a customer, as a payment method is, names none any more.
+        """
         if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
             return text(self.object.get("id"))
-        return reference(self.object.get("customer")) or reference(self.object.get("customer_account"))
+        named = (reference(one.get(name)) for one in (self.object, self.previous) for name in _CUSTOMER_FIELDS)
+        return next(filter(None, named), None)
 
 
+_CUSTOMER_FIELDS = ("customer", "customer_account")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # The year 10000: no clock, no queue and no calendar knows what comes after it.
 END_OF_TIME = 253_402_300_800

@@ -19,6 +19,7 @@ __all__ = [
     "payment_of",
     "subscription_metadata_of",
     "subscription_of",
+    "unpaid_of",
 ]
 
 
@@ -69,6 +70,15 @@ def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
         shipping=shipping,
         discount=_discount(invoice),
     )
+
+
+def unpaid_of(invoice: JsonObject) -> int | None:
+    """What of the amount due was not paid, in minor units; None where the payload does not say what is due.
+
+    Not `amount_remaining`, which old payloads lack.
+    """
+    due = integer(invoice.get("amount_due"))
+    return None if due is None else max(due - (integer(invoice.get("amount_paid")) or 0), 0)
 
 
 def _tax(invoice: JsonObject) -> int:

@@ -6,12 +6,15 @@ https://docs.stripe.com/api/invoice-line-item/object and https://docs.stripe.com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.price import Price, read_price
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 __all__ = ["Line", "read_line"]
 
@@ -22,7 +25,7 @@ class Line:
 
     description: str | None
     amount: int | None
-    quantity: int | None
+    quantity: Decimal | int | None
     price: Price
     proration: bool
     coupon: str | None
@@ -43,11 +46,20 @@ def read_line(line: JsonObject) -> Line:
     return Line(
         description=text(line.get("description")),
         amount=integer(line.get("amount_subtotal")) if amount is None else amount,
-        quantity=integer(line.get("quantity")),
+        quantity=_quantity(line),
         price=read_price(price, hash_of(line.get("plan"))),
         proration=proration is True,
         coupon=coupon_code(line),
     )
+
+
+def _quantity(line: JsonObject) -> Decimal | int | None:
+    """How many, with decimals where they are stated: `quantity` cuts them off, so that 0.75 hours are 0.
+
+    https://docs.stripe.com/api/invoice-line-item/object#invoice_line_item_object-quantity_decimal
+    """
+    stated = minor_decimal(line.get("quantity_decimal"))
+    return integer(line.get("quantity")) if stated is None else stated
 
 
 def _price(newer: object, older: object) -> JsonObject:

@@ -1,0 +1,174 @@
+"""Which statements of a failed payment are about one attempt, so that it is told once.
+
+A Checkout Session, its invoice and the PaymentIntent all say that one bank debit failed, in any order and in any number
+of batches. What has an invoice is told by the invoice, and the others only say why. What has none is told by the
+intent; of a bank debit that fails days after Checkout the session tells too, and both tell it as the same fact.
+
+The intent names what it pays (`stripe_side/payment_intent.py`), but for payloads of 2025 and older ones of Checkout.
+There ids of the other objects, or customer, amount and moment tell, and whichever comes first tells the attempt. Each
+kind of object states an attempt once, so two statements of one kind are two attempts.
+"""
+
+from __future__ import annotations
+
+from copy import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.payments import PaymentFailed
+from stripe_to_segment.state.failed_attempt import FailedAttempt
+from stripe_to_segment.stripe_side import checkout as read_checkout
+from stripe_to_segment.stripe_side import invoice as read_invoice
+from stripe_to_segment.stripe_side import payment_intent as read_intent
+from stripe_to_segment.stripe_side.event import asked_once
+from stripe_to_segment.stripe_side.failure import Failure, failure_of, only_type_of
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["attempt_of", "has_invoice", "intent_failed", "told"]
+
+# Statements of one attempt come within seconds. Stripe tries again after a day at the earliest, a customer may sooner.
+SAME_PAYMENT_SECONDS = 3600
+SAME_AMOUNT_SECONDS = 600
+
+# Payment methods that succeed or fail days after the customer has left.
+# https://docs.stripe.com/payments/payment-methods#payment-notification
+DELAYED = frozenset(
+    {
+        "acss_debit",
+        "au_becs_debit",
+        "bacs_debit",
+        "boleto",
+        "customer_balance",
+        "konbini",
+        "multibanco",
+        "nz_bank_account",
+        "oxxo",
+        "payto",
+        "sepa_debit",
+        "sofort",
+        "us_bank_account",
+    }
+)
+
+
+def intent_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """payment_intent.payment_failed, once for each attempt; that of an invoice is told by the invoice."""
+    intent, currency = event.object, text(event.object.get("currency"))
+    if read_intent.invoice_of(intent) is None:
+        failed = PaymentFailed(
+            order_id=text(intent.get("id")),
+            checkout_id=read_intent.session_of(intent),
+            value=major(integer(intent.get("amount")), currency),
+            currency=currency and currency.upper(),
+        )
+        yield told(failed, event, known)
+
+
+def has_invoice(session: JsonObject) -> bool:
+    """Whether an invoice tells what becomes of this session's payment: that of a subscription, or one of its own."""
+    return read_checkout.mode_of(session) == "subscription" or read_checkout.invoice_of(session) is not None
+
+
+def told(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
+    """The fact of this attempt, with why it failed, as far as anybody said."""
+    attempt = attempt_of(event, known.profile)
+    why = attempt.why if known.failed_intent is None else attempt.why.or_else(failure_of(known.failed_intent))
+    failed = replace(
+        failed,
+        failure_code=why.code,
+        decline_code=why.decline_code,
+        failure_message=why.message,
+        payment_method_type=why.payment_method_type,
+        card_brand=why.card_brand,
+    )
+    return Fact(failed, attempt.told_as)
+
+
+def attempt_of(event: StripeEvent, profile: Profile) -> FailedAttempt:
+    """The attempt that this event states, joined to what other events said of it."""
+    found = _stated(event)
+    same = [attempt for attempt in profile.failed_attempts() if _same(attempt, found)]
+    # What knows this very statement comes first, then the nearest. An invoice may join a session to its intent.
+    for attempt in sorted(same, key=lambda one: (not {*one.keys} & {*found.keys}, abs(one.at - found.at))):
+        if _same(attempt, found):
+            found = attempt.joined(found)
+    return found
+
+
+def _same(attempt: FailedAttempt, stated: FailedAttempt) -> bool:
+    if {*attempt.keys} & {*stated.keys}:
+        return True
+    if {*attempt.stated_by} & {*stated.stated_by}:
+        return False
+    apart = abs(attempt.at - stated.at)
+    if {*attempt.names} & {*stated.names}:
+        return apart <= SAME_PAYMENT_SECONDS
+    alike = stated.value is not None and (attempt.value, attempt.currency) == (stated.value, stated.currency)
+    return alike and apart <= SAME_AMOUNT_SECONDS and (_may_be(attempt, stated) or _may_be(stated, attempt))
+
+
+def _may_be(intent: FailedAttempt, other: FailedAttempt) -> bool:
+    """Whether an intent that does not say what it pays may be that of the other, which does not name its own."""
+    unclaimed = intent.stated_by == ("payment_intent",) and len(intent.names) == 1
+    return unclaimed and not any(name.startswith("pi_") for name in other.names)
+
+
+@asked_once
+def _stated(event: StripeEvent) -> FailedAttempt:
+    match event.type:
+        case "invoice.payment_failed":
+            return _of_invoice(event)
+        case "payment_intent.payment_failed":
+            return _of_intent(event)
+        case _:
+            return _of_session(event)
+
+
+def _of_invoice(event: StripeEvent) -> FailedAttempt:
+    # By its time too: `attempt_count` counts Stripe's own retries, not the customer's further attempts at paying.
+    invoice = event.object
+    key = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
+    names = (text(invoice.get("id")), read_invoice.payment_of(invoice), read_invoice.subscription_of(invoice))
+    attempt = _attempt(event, key, names, integer(invoice.get("amount_due")))
+    # Ids in what Stripe sends, whole where expanded; none of it since 2025-03-31.
+    intent = hash_of(invoice.get("payment_intent")) or {"latest_charge": invoice.get("charge")}
+    return replace(attempt, why=failure_of(intent))
+
+
+def _of_session(event: StripeEvent) -> FailedAttempt:
+    session = event.object
+    names = (
+        text(session.get("id")),
+        read_checkout.invoice_of(session),
+        read_checkout.payment_intent_of(session),
+        reference(session.get("subscription")),
+    )
+    attempt = _attempt(event, f"{session.get('id')}", names, read_checkout.amounts_of(session).total)
+    why = Failure(payment_method_type=only_type_of(session))
+    return replace(attempt, told_as="" if has_invoice(session) else attempt.told_as, why=why)
+
+
+def _of_intent(event: StripeEvent) -> FailedAttempt:
+    intent, why = event.object, failure_of(event.object)
+    invoice, session = read_intent.invoice_of(intent), read_intent.session_of(intent)
+    # Each attempt makes a charge of its own, but for one that fails before it.
+    charge = text(dig(intent, "last_payment_error", "charge")) or reference(intent.get("latest_charge"))
+    # Checkout is over once such a payment is on its way: it fails at most once, and the session says so too.
+    once = session is not None and why.payment_method_type in DELAYED
+    key = f"{session}" if once else f"{intent.get('id')}:{charge or ''}:{event.created}"
+    attempt = _attempt(event, key, (text(intent.get("id")), invoice, session), integer(intent.get("amount")))
+    return replace(attempt, told_as=key if invoice is None else "", why=why)
+
+
+def _attempt(event: StripeEvent, key: str, names: Iterable[str | None], value: int | None) -> FailedAttempt:
+    kind, currency = event.type.rpartition(".")[0], text(event.object.get("currency"))
+    return FailedAttempt(key, (key,), (kind,), tuple(filter(None, names)), event.created, value, currency)

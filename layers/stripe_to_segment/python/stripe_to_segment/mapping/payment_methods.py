@@ -1,0 +1,82 @@
+"""Facts of the ways in which a customer can pay: added, updated, removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.tracking import Event, properties, track
+from stripe_to_segment.stripe_side import payment_method as read
+from stripe_to_segment.stripe_side.fields import iso_time, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import (
+        Automatic,
+        CardBrand,
+        CardExpiresAt,
+        PaymentMethodId,
+        PaymentMethodType,
+    )
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["PaymentMethodAdded", "PaymentMethodRemoved", "PaymentMethodUpdated", "added", "removed", "updated"]
+
+
+@properties
+class OfPaymentMethod(Event):
+    """What it is; no number of it, not even the last digits."""
+
+    payment_method_id: PaymentMethodId
+    payment_method_type: PaymentMethodType = None
+    card_brand: CardBrand = None
+    card_expires_at: CardExpiresAt = None
+
+
+@track("Payment Method Added", when="a customer gets a way to pay")
+class PaymentMethodAdded(OfPaymentMethod):
+    """https://docs.stripe.com/payments/save-and-reuse."""
+
+
+@track("Payment Method Updated", when="a customer's way to pay changes, by hand or by the card's network")
+class PaymentMethodUpdated(OfPaymentMethod):
+    """https://docs.stripe.com/payments/cards/overview#automatic-card-updates."""
+
+    automatic: Automatic
+
+
+@track("Payment Method Removed", when="a customer loses a way to pay")
+class PaymentMethodRemoved(OfPaymentMethod):
+    """It can never be used again."""
+
+
+def added(event: StripeEvent, _: Known) -> Iterator[Fact]:
+    """payment_method.attached."""
+    yield from _fact(PaymentMethodAdded, event)
+
+
+def updated(event: StripeEvent, _: Known) -> Iterator[Fact]:
+    """payment_method.updated, and payment_method.automatically_updated by the card's network."""
+    yield from _fact(PaymentMethodUpdated, event, automatic=event.type == "payment_method.automatically_updated")
+
+
+def removed(event: StripeEvent, _: Known) -> Iterator[Fact]:
+    """payment_method.detached; whose it was stands in the event's `previous_attributes`."""
+    yield from _fact(PaymentMethodRemoved, event)
+
+
+def _fact[E: OfPaymentMethod](declared: type[E], event: StripeEvent, **more: bool) -> Iterator[Fact]:
+    # Nobody's way to pay is no fact about anybody.
+    if event.customer is None:
+        return
+    method = event.object
+    told = declared(
+        payment_method_id=text(method.get("id")),
+        payment_method_type=text(method.get("type")),
+        card_brand=read.card_brand_of(method),
+        card_expires_at=iso_time(read.card_expiry_of(method)),
+        **more,
+    )
+    yield Fact(told, f"{method.get('id')}:{event.created}")

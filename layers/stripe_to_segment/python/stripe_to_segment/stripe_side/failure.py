@@ -1,0 +1,80 @@
+"""Why a payment failed, in Stripe's code words; its sentences, which may name a person, stay here.
+
+https://docs.stripe.com/error-codes, https://docs.stripe.com/declines/codes and https://docs.stripe.com/failure-codes
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, listed, text
+
+__all__ = ["UNKNOWN_FAILURE", "Failure", "failure_of", "only_type_of"]
+
+_CODE = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Failure(NamedTuple):
+    """What is known of a failed payment; None where the payload does not say."""
+
+    code: str | None = None
+    decline_code: str | None = None
+    payment_method_type: str | None = None
+    card_brand: str | None = None
+
+    @property
+    def message(self) -> str | None:
+        """The more exact of the two codes as words: "insufficient funds"."""
+        code = self.decline_code or self.code
+        return None if code is None else code.replace("_", " ")
+
+    def or_else(self, other: Failure) -> Failure:
+        """What the other says too, where this does not say why."""
+        if self.code or self.decline_code:
+            return self
+        return Failure(*(theirs or mine for mine, theirs in zip(self, other, strict=True)))
+
+
+UNKNOWN_FAILURE = Failure()
+
+
+def failure_of(intent: JsonObject) -> Failure:
+    """Why a PaymentIntent's last payment failed: its `last_payment_error`, and its newest charge where that is there.
+
+    The charges were listed on the intent until 2022-11-15, and the latest one is there where it was expanded.
+    https://docs.stripe.com/api/payment_intents/object#payment_intent_object-last_payment_error
+    """
+    error, charge = hash_of(intent.get("last_payment_error")), _newest_charge(intent)
+    method, details = hash_of(error.get("payment_method")), hash_of(charge.get("payment_method_details"))
+    code = _code(error.get("code")) or _code(charge.get("failure_code"))
+    declined = _code(error.get("decline_code"))
+    if declined is None and code == "card_declined":
+        declined = _code(dig(charge, "outcome", "reason"))
+    return Failure(
+        code,
+        declined,
+        _code(method.get("type"))
+        or _code(error.get("payment_method_type"))
+        or _code(details.get("type"))
+        or only_type_of(intent),
+        _code(dig(method, "card", "brand")) or _code(dig(details, "card", "brand")),
+    )
+
+
+def only_type_of(payment: JsonObject) -> str | None:
+    """The type of payment method of an intent or a session that allows no other."""
+    types = payment.get("payment_method_types")
+    return _code(types[0]) if isinstance(types, list) and len(types) == 1 else None
+
+
+def _newest_charge(intent: JsonObject) -> JsonObject:
+    # The list is sorted, the newest charge first.
+    charges = listed(intent.get("charges"))
+    return hash_of(intent.get("latest_charge")) or (charges[0] if charges else {})
+
+
+def _code(value: object) -> str | None:
+    """A code word, and nothing that could be a sentence."""
+    word = text(value)
+    return word if word and _CODE.fullmatch(word) else None
