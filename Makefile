@@ -48,7 +48,7 @@ test: build install ## Run the whole test suite in parallel; PYTEST="-k renewal"
 	$(PYTHON) -m pytest $(or $(PYTEST),-n auto)
 
 test-fast: build install ## Run the tests that need neither emulator nor browser: about a minute
-	$(PYTHON) -m pytest -n auto -m "not stack and not browser"
+	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser"
 
 truth: .venv/.installed ## Compare revenue, refunds and mrr with simulated customers: CUSTOMERS=500 SEED=1
 	$(PYTHON) -m tests.simulator

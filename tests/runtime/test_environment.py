@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment_tools.lambda_runtime.built_function import BuiltFunction
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
 PROBE = Path(__file__).with_name("environment_probe.py")
 # Python's own, where the machine lacks Lambda's locale; the emulator's, as Lambda keeps the time itself.

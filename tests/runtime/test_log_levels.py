@@ -15,7 +15,7 @@ from tests.unit.edges import say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
 # https://www.rfc-editor.org/rfc/rfc3339#section-5.6
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")

@@ -11,7 +11,7 @@ from benchmarks.cost import LOG_BYTES
 from stripe_to_segment_tools.samples.files import samples
 from tests.runtime.marked_world import World
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
 NAMES = [each.name for each in samples()]
 

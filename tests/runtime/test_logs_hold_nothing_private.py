@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.unit.edges import Answering
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"]
 ALL = [each.name for each in samples()]

@@ -14,7 +14,7 @@ from stripe_to_segment_tools.samples.files import EVENTS, sample
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
 REQUEST = EVENTS / "requests" / "api-gateway-request.json"
 BATCH = EVENTS / "requests" / "sqs-batch.json"

@@ -23,7 +23,7 @@ from stripe_to_segment_tools.lambda_runtime.runtime import runtime_command, runt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
 # What the function's environment holds at the moments that matter; handed in as the handler's own module.
 PROBE = Path(__file__).with_name("snapshot_probe.py")

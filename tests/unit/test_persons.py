@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_to_segment.state.dynamodb import DynamoStore
@@ -343,7 +343,7 @@ def silent_in(world: World, events: list[tuple[StripeEvent, bool]]) -> None:
     assert not told & quiet
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(steps)
 def test_after_an_opt_out_nothing_goes_out_under_the_user_until_it_is_taken_back(
     history: list[tuple[str, int, bool]],
@@ -353,7 +353,7 @@ def test_after_an_opt_out_nothing_goes_out_under_the_user_until_it_is_taken_back
     silent_in(world, events)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(steps)
 def test_after_an_opt_out_nothing_goes_out_however_the_events_are_batched(history: list[tuple[str, int, bool]]) -> None:
     world = World()

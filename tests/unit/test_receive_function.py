@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NEW, OTHER, FORGED = (a_signing_secret(name) for name in ("new", "other", "forged"))
 # At least this many, and more where the profile asks for more.
-MANY = settings(max_examples=max(300, settings().max_examples))
+MANY = settings(max_examples=3 * settings().max_examples)
 
 
 @pytest.fixture
