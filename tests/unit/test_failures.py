@@ -211,6 +211,15 @@ DEBITS = {
         of_intent(invoice="in_basic"),
     ],
     "some seconds apart": [of_session(NOW + 7, **SUBSCRIBED), of_invoice(NOW + 2), of_intent(NOW)],
+    "a subscription's checkout that its intent names": [
+        of_session(**SUBSCRIBED, invoice="in_basic"),
+        of_invoice(),
+        of_intent(payment_details={"order_reference": "cs_test_basic"}),
+    ],
+    "an invoice whose intent names a checkout": [
+        of_invoice(),
+        of_intent(payment_details={"order_reference": "cs_test_basic"}),
+    ],
     "a one-time checkout": [of_session(), of_intent(payment_details={"order_reference": "cs_test_basic"})],
     "a one-time checkout of 2025": [of_session(), of_intent()],
     "an invoice of 2025": [of_invoice(parent=None, lines={"data": []}), of_intent()],

@@ -117,9 +117,13 @@ def _same(attempt: FailedAttempt, stated: FailedAttempt) -> bool:
 
 
 def _may_be(intent: FailedAttempt, other: FailedAttempt) -> bool:
-    """Whether an intent that does not say what it pays may be that of the other, which does not name its own."""
-    unclaimed = intent.stated_by == ("payment_intent",) and len(intent.names) == 1
-    return unclaimed and not any(name.startswith("pi_") for name in other.names)
+    """Whether an intent that names no invoice may be that of the other, which does not name its intent.
+
+    One that names a session may be the first of a subscription: then the session has an invoice.
+    """
+    if intent.stated_by != ("payment_intent",) or any(name.startswith("in_") for name in intent.names):
+        return False
+    return not any(name.startswith("pi_") for name in other.names)
 
 
 @asked_once
