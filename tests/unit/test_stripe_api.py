@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import pytest
 import stripe
@@ -18,7 +18,7 @@ from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_api import StripeReader, usable_key
 from stripe_to_segment.stripe_side.lookup import Lookup
 from tests.unit.edges import Endpoint, say, speaking
-from tests.unit.shapes import a_customer, a_session, a_subscription, an_event
+from tests.unit.shapes import a_customer, a_session, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
@@ -41,6 +41,25 @@ LINES = {
 OBJECTS: dict[str, Any] = {
     "/v1/customers/cus_basic": a_customer(metadata={"user_id": "u1"}),
     "/v1/checkout/sessions/cs_test_basic/line_items": LINES,
+    "/v1/invoice_payments": {
+        "object": "list",
+        "data": [
+            {
+                "id": "inpay_1",
+                "object": "invoice_payment",
+                "payment": {
+                    "type": "payment_intent",
+                    "payment_intent": {
+                        "id": "pi_1",
+                        "object": "payment_intent",
+                        "last_payment_error": {"code": "card_declined", "decline_code": "insufficient_funds"},
+                        "payment_method_types": ["card"],
+                    },
+                },
+                "status": "open",
+            }
+        ],
+    },
     "/v1/products/prod_basic": {"id": "prod_basic", "object": "product", "name": "Basic Plan"},
 }
 
@@ -158,6 +177,21 @@ def test_a_session_is_read_once_for_all_its_events(api: Api) -> None:
     wanted = [Lookup("line_items", "cs_test_basic", livemode=False, account=None)]
     assert reader.read(wanted) == reader.read([*wanted, *wanted])
     assert api.paths == ["/v1/checkout/sessions/cs_test_basic/line_items"]
+
+
+def test_an_invoices_failed_payment_is_read_with_its_intent(api: Api) -> None:
+    """Invoices name no payment since 2025-03-31, so the event alone does not say why it failed."""
+    invoice = an_invoice(amount_paid=0, status="open")
+    told = World(reader=api.reader()).tracks(an_event("invoice.payment_failed", invoice))["Payment Failed"]
+    assert (told["failure_code"], told["decline_code"]) == ("card_declined", "insufficient_funds")
+    (path,) = [request.path for request in api.requests if "/invoice_payments" in request.path]
+    query = parse_qs(path.partition("?")[2])
+    assert query == {
+        "invoice": ["in_basic"],
+        "status": ["open"],
+        "limit": ["1"],
+        "expand[]": ["data.payment.payment_intent"],
+    }
 
 
 def test_a_connected_accounts_objects_are_read_in_its_name(api: Api) -> None:

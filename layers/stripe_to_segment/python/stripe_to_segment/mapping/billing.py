@@ -77,9 +77,9 @@ class InvoiceSent(Billed):
     """Each time it is sent."""
 
 
-@track("Invoice Overdue", when="an invoice is not paid in time")
+@track("Invoice Overdue", when="an invoice is not paid in time, where an automation in Stripe tells it")
 class InvoiceOverdue(Billed):
-    """Stripe tells it where an automation is set up to. https://docs.stripe.com/billing/automations."""
+    """After as many days as the automation says. https://docs.stripe.com/billing/automations."""
 
     days_overdue: DaysOverdue = None
 
@@ -94,9 +94,9 @@ class InvoiceWrittenOff(Billed):
     """It may still be paid. https://docs.stripe.com/invoicing/overview#uncollectible."""
 
 
-@track("Renewal Upcoming", when="a subscription is about to renew, some days before")
+@track("Renewal Upcoming", when="a subscription renews soon: as many days before as Stripe is set to tell it")
 class RenewalUpcoming(Event):
-    """Stripe's setting says how many days. https://docs.stripe.com/billing/subscriptions/webhooks#upcoming."""
+    """Before there is an invoice. https://docs.stripe.com/billing/subscriptions/webhooks#upcoming."""
 
     subscription_id: SubscriptionId = None
     renews_at: RenewsAt = None
