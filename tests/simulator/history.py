@@ -13,6 +13,7 @@ from tests.simulator.shapes import SHAPES, Rendering
 from tests.simulator.shopper import Shopper
 from tests.simulator.stream import Stream
 from tests.simulator.subscriber import Subscriber
+from tests.simulator.wallet import carry
 from tests.simulator.worth import Truth
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def a_history(seed: int, *, shape: str | None = None, unknown: bool = False, sta
         subscription = Subscriber(changes, cashier, customer, begins).live(rng.randrange(1, 14))
         settled = [moment for moment in stream.moments if moment.subscription == subscription.id]
         truth.mrr[subscription.id] = (currency, settled[-1].mrr)
+    # There are no payment methods before 2018.
+    if rendering.shape.prices:
+        carry(stream, truth, customer, at + 1, seed)
     if not rendering.shape.historic:
         for _ in range(rng.choice((0, 0, 1, 2))):
             shop = Market(rng, stream.number, rng.choice((currency, rng.choice(CURRENCIES))))

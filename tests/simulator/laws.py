@@ -265,7 +265,7 @@ def changes_of(history: History, ours: Ours) -> Iterator[str]:
 
 
 def traits_of(history: History, ours: Ours) -> Iterator[str]:
-    """The last identify shows the mrr of all live subscriptions and what the customer was worth so far."""
+    """The last identify shows the mrr of all live subscriptions, the customer's worth so far and the newest card."""
     identifies = (call["traits"] for call in ours.calls if call["type"] == "identify")
     every = [traits for traits in identifies if traits.get("stripe_customer_id") == history.customer]
     # What has been forgotten since is not shown again; what was shown last still stands.
@@ -275,6 +275,8 @@ def traits_of(history: History, ours: Ours) -> Iterator[str]:
     expected = None if None in mrr else in_major(sum(minor or 0 for minor in mrr), currency)
     if shown.get("mrr") != expected:
         yield f"the last identify shows mrr {shown.get('mrr')}, not {expected}"
+    if shown.get("card_expires_at") != history.truth.card_expires_at:
+        yield f"the card expires {shown.get('card_expires_at')}, not {history.truth.card_expires_at}"
     shown_in = shown.get("currency", currency).lower()
     worth = in_major(history.truth.lifetime_value(shown_in), shown_in)
     if shown.get("lifetime_value", 0) != worth:

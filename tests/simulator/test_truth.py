@@ -115,6 +115,7 @@ def test_the_simulation_has_lived_through_everything() -> None:
         *("checkout.session.expired", "charge.refunded", "invoice_payment.paid"),
         *("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required"),
         "payment_intent.payment_failed",
+        *(f"payment_method.{kind}" for kind in ("attached", "automatically_updated", "detached")),
     }
     updates = [event["data"] for event in events if event["type"] == UPDATED]
     turns = {(data["previous_attributes"].get("status"), data["object"]["status"]) for data in updates}

@@ -176,6 +176,7 @@ class Truth:
     refunds: dict[tuple[str, int], Refund] = field(default_factory=dict)
     mrr: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    card_expires_at: str | None = None
 
     def sums(self) -> dict[tuple[str, str], Decimal]:
         """Revenue, refunds and mrr by currency."""
