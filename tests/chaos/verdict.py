@@ -27,7 +27,7 @@ Json = dict[str, Any]
 KNOWLEDGE = {"type", "userId", "anonymousId", "context", "mrr_change", "plan", "after_trial"}
 KNOWN_OF = {
     # A refund that comes before its order's events knows the payment only.
-    "Order Refunded": {"order_id"},
+    "Order Refunded": {"order_id", "revenue_refunded", "tax_refunded", "of_known_payment"},
     # Why a payment failed is its intent's to say, which may come later.
     "Payment Failed": {"failure_code", "decline_code", "failure_message", "payment_method_type", "card_brand"},
 }

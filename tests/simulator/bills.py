@@ -211,7 +211,7 @@ def render_failed_intent(failure: Failure, rendering: Rendering, number: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge with the refunds made so far: when, and how much in minor units."""
+    """A charge, made at an epoch second, with the refunds made so far: when, and how much in minor units."""
 
     id: str
     customer: str | None
@@ -220,6 +220,7 @@ class Charge:
     intent: str | None
     invoice: str | None
     refunds: tuple[tuple[int, int], ...] = ()
+    made: int = 0
 
     @property
     def refunded(self) -> int:
@@ -235,6 +236,7 @@ def render_charge(charge: Charge, rendering: Rendering) -> Json:
         "amount_captured": charge.amount,
         "amount_refunded": charge.refunded,
         "captured": True,
+        "created": charge.made,
         "currency": charge.currency,
         "customer": charge.customer,
         "livemode": False,

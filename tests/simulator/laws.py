@@ -46,7 +46,7 @@ __all__ = [
 Json = dict[str, Any]
 FINE = {Status.DELIVERED, Status.IGNORED}
 ACCEPTED = Answer(Meaning.ACCEPTED)
-SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0"})
+SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0", "PAYMENT_HOLD_SECONDS": "0"})
 
 
 @dataclass(slots=True)

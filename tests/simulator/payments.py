@@ -96,7 +96,7 @@ class Cashier:
     def _perhaps_refunded(self, charge: Charge, at: int, order: str | None) -> None:
         if self.rng.random() >= 0.25:
             return
-        left = charge.amount
+        charge, left = replace(charge, made=at), charge.amount
         while left and len(charge.refunds) < 3:
             at += self.rng.randrange(1, 20 * DAY)
             amount = left if self.rng.random() < 0.4 else self.rng.randrange(1, left + 1)

@@ -112,4 +112,24 @@ FIELDS = {
     "tax_rate": """
         id object active country created description display_name effective_percentage flat_amount inclusive
         jurisdiction jurisdiction_level livemode metadata percentage rate_type state tax_type""",
+    "refund": """
+        id object (failure_balance_transaction) (failure_reason) amount balance_transaction charge created
+        currency destination_details metadata payment_intent reason receipt_number source_transfer_reversal
+        status transfer_reversal""",
+    "dispute": """
+        id object amount balance_transactions charge created currency enhanced_eligibility_types evidence
+        evidence_details is_charge_refundable livemode metadata payment_intent payment_method_details reason
+        status""",
+    "balance_transaction": """
+        id object amount available_on balance_type created currency description exchange_rate fee
+        fee_details net reporting_category source status type""",
+    "credit_note": """
+        id object amount amount_shipping created currency customer customer_account
+        customer_balance_transaction discount_amount discount_amounts effective_at invoice lines livemode
+        memo metadata number out_of_band_amount pdf post_payment_amount pre_payment_amount
+        pretax_credit_amounts reason refunds shipping_cost status subtotal subtotal_excluding_tax total
+        total_excluding_tax total_taxes type voided_at""",
+    "credit_note_line_item": """
+        id object amount description discount_amount discount_amounts invoice_line_item livemode metadata
+        pretax_credit_amounts quantity tax_rates taxes type unit_amount unit_amount_decimal""",
 }

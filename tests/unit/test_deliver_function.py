@@ -143,6 +143,7 @@ def build(table: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> It
                 "STATE_TABLE": TABLE,
                 "SEGMENT_ENDPOINT": receiver.url,
                 "IDENTITY_HOLD_SECONDS": "0",
+                "PAYMENT_HOLD_SECONDS": "0",
             }
             for name, value in {**given, **environment}.items():
                 monkeypatch.setenv(name, value)
@@ -366,7 +367,7 @@ def test_what_an_event_taught_and_could_not_be_written_is_learnt_by_the_next_try
     """Only the customer's record was looked at: the event counted as done, and the refund after it named no order."""
     paid = {"id": "inpay_1", "object": "invoice_payment", "invoice": "in_1", "customer": "cus_1"}
     event = body("invoice_payment.paid", paid | {"payment": {"type": "payment_intent", "payment_intent": "pi_basic"}})
-    stack.broken_table = {"put_item"}
+    stack.broken_table = {"update_item"}
     assert stack.deliver(event) == [0]
     stack.broken_table = set()
     assert stack.deliver(event, received=2) == []

@@ -57,7 +57,7 @@ def test_identity_learnt_from_one_event_serves_the_next() -> None:
     )
     assert {call.get("anonymousId") for call in created["calls"]} == {"cus_basic"}
     assert (completed["calls"][0]["userId"], completed["calls"][0]["anonymousId"]) == ("u1", "cus_basic")
-    assert [call["userId"] for call in paid["calls"]] == ["u1"]
+    assert [call["userId"] for call in paid["calls"]] == ["u1", "u1"]
 
 
 def test_an_invalid_event_is_told_in_its_place_and_makes_the_exit_status_1() -> None:

@@ -90,12 +90,12 @@ def test_a_dry_run_deletes_nothing(here: Deployed, world: World) -> None:
     assert said["records"].keys() == {f"test:{CUSTOMER}"}
     assert said["records"][f"test:{CUSTOMER}"]["user_id"] is True
     assert "user_1" not in result.stdout, "what is to be forgotten is not shown"
-    assert len(keys(here)) == 2
+    assert len(keys(here)) == 3
 
 
 def test_a_guest_is_forgotten_by_what_was_paid(here: Deployed, world: World) -> None:
     world.deliver(an_event("charge.refunded", a_charge(customer=None, payment_intent="pi_guest")))
-    assert keys(here) == ["profile#own:test:pi_guest"]
+    assert keys(here) == ["order#own:test:pi_guest", "profile#own:test:pi_guest"]
     run("pi_guest")
     assert keys(here) == []
 

@@ -144,7 +144,9 @@ def delivered(*bodies: dict[str, Any]) -> None:
         del livemode
         return {call.message_id: Answer(Meaning.ACCEPTED) for call in calls}
 
-    delivery = Delivery(Settings(identity_hold_seconds=0), MemoryStore(), send, lambda call, _: call)
+    delivery = Delivery(
+        Settings(identity_hold_seconds=0, payment_hold_seconds=0), MemoryStore(), send, lambda call, _: call
+    )
     records = [Record(str(number), json.dumps(body)) for number, body in enumerate(bodies)]
     reported(*delivery.deliver(records, NOW))
 

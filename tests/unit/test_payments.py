@@ -341,7 +341,7 @@ def test_lifetime_value_counts_each_payment_and_refund_once() -> None:
     for event in (*events, *events):
         world.deliver(event)
     shown = [call["traits"]["lifetime_value"] for call in world.calls if call["type"] == "identify"]
-    assert shown == [65]
+    assert shown == [20, 65], "each change of it once, and the refund with the payment it is of"
 
 
 PAYMENT = {

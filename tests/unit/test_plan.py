@@ -75,7 +75,13 @@ def a_call(**more: Any) -> Body:
         "userId": "user_1",
         "context": context,
         "event": "Order Refunded",
-        "properties": {"order_id": "pi_1", "charge_id": "ch_1", "fully_refunded": True, "total": 5},
+        "properties": {
+            "order_id": "pi_1",
+            "charge_id": "ch_1",
+            "of_known_payment": True,
+            "fully_refunded": True,
+            "total": 5,
+        },
     } | more
 
 
@@ -147,6 +153,8 @@ def variants() -> Iterator[tuple[Body, dict[str, str]]]:
         yield an_event("invoice.paid", an_invoice(billing_reason=reason, lines={"data": [long] * 80})).body, {}
     for step in ("finalized", "sent", "overdue", "voided", "marked_uncollectible"):
         yield an_event(f"invoice.{step}", an_invoice(due_date=NOW)).body, {}
+    intent = {"id": "pi_platform", "amount_received": 500, "currency": "usd", "application_fee_amount": 50}
+    yield an_event("payment_intent.succeeded", intent).body, {}
     yield an_event("customer.created", a_customer(phone="1", address={"city": "X"})).body, {"HASH_EMAIL": "true"}
 
 
@@ -211,7 +219,7 @@ def test_an_event_type_states_no_event_that_its_row_does_not_name(calls: list[Bo
         ),
         (
             a_call(properties={"order_id": "1", "charge_id": "2"}),
-            "Order Refunded: properties.fully_refunded is missing",
+            "Order Refunded: properties.of_known_payment is missing",
         ),
         (
             cancelled(cancelled_by="me"),
@@ -416,8 +424,8 @@ def test_the_type_checker_sees_a_slip_in_a_property(tmp_path: Path, project: Pat
     slips = tmp_path / "slips.py"
     slips.write_text(
         "from stripe_to_segment.mapping.refunds import OrderRefunded\n"
-        "OrderRefunded(order_id='1', charge_id='2', fully_refunded=True, totl=None)\n"
-        "OrderRefunded(order_id='1', charge_id='2', fully_refunded=True, total='5')\n"
+        "OrderRefunded(order_id='1', charge_id='2', of_known_payment=True, totl=None)\n"
+        "OrderRefunded(order_id='1', charge_id='2', of_known_payment=True, total='5')\n"
         "OrderRefunded(order_id='1', charge_id='2')\n",
         "utf-8",
     )

@@ -238,8 +238,31 @@ def test_objects_that_belong_together_name_each_other() -> None:
         assert invoices[payment["invoice"]]["amount_paid"] == payment["amount_paid"]
     intents = {one["payment"]["payment_intent"]: one["amount_paid"] for one in payments}
     intents |= {one["payment_intent"]: one["amount_total"] for one in sessions if one["payment_intent"]}
+    intents |= {one["id"]: one["amount_received"] for one in objects("payment_intent") if one["amount_received"]}
     for charge in objects("charge"):
         assert intents[charge["payment_intent"]] == charge["amount"]
+    charges = {one["latest_charge"]: one["id"] for one in objects("payment_intent")}
+    for one in (*objects("refund"), *objects("dispute")):
+        assert charges[one["charge"]] == one["payment_intent"]
+        assert 0 < one["amount"] <= intents[one["payment_intent"]]
+    for note in objects("credit_note"):
+        assert invoices[note["invoice"]]["customer"] == note["customer"]
+        assert note["total"] <= invoices[note["invoice"]]["total"]
+
+
+@of_kind("dispute")
+def test_what_a_dispute_moved_stands_in_its_balance_transactions(each: Any) -> None:
+    dispute = each.event["data"]["object"]
+    kept = -sum(entry["amount"] for entry in dispute["balance_transactions"])
+    assert kept == (0 if dispute["status"] == "won" else dispute["amount"])
+
+
+@of_kind("credit_note")
+def test_a_credit_note_adds_up(each: Any) -> None:
+    note = each.event["data"]["object"]
+    assert note["total"] == note["subtotal"] + sum(tax["amount"] for tax in note["total_taxes"])
+    assert note["total"] == note["pre_payment_amount"] + note["post_payment_amount"]
+    assert (note["voided_at"] is not None) == (note["status"] == "void") == (each.type == "credit_note.voided")
 
 
 def test_what_a_subscription_update_had_before_is_what_the_event_before_it_showed() -> None:

@@ -480,8 +480,8 @@ def test_a_record_is_not_written_before_what_its_event_taught(table: Any) -> Non
     """Both were written at once: with the record in place the event counted as done, and its order was never learnt."""
 
     def fault(operation: str, arguments: dict[str, Any]) -> None:
-        if operation == "put_item" and arguments["Item"]["pk"]["S"].startswith("order#"):
-            raise refusal("ThrottlingException", "PutItem")
+        if operation == "update_item" and arguments["Key"]["pk"]["S"].startswith("order#"):
+            raise refusal("ThrottlingException", "UpdateItem")
 
     store, _, _ = faulty(table, fault)
     other = Profile("own:live:cus_2")

@@ -41,7 +41,7 @@ class World:
     def __init__(
         self, store: Store | None = None, reader: Reader | None = None, reference_key: str = "", **given: str
     ) -> None:
-        chosen = settings_from({"IDENTITY_HOLD_SECONDS": "0", **given}, strict=True)
+        chosen = settings_from({"IDENTITY_HOLD_SECONDS": "0", "PAYMENT_HOLD_SECONDS": "0", **given}, strict=True)
         self.settings: Settings = replace(chosen, client_reference_key=reference_key)
         self.store = store or MemoryStore()
         self.reader = reader

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record, Status
+from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.stripe_side.fields import integer
 from stripe_to_segment_tools.project import PROJECT
 
 if TYPE_CHECKING:
@@ -48,31 +50,96 @@ class Explained:
 
 
 def explain(inputs: Iterable[Input], settings: Settings) -> Iterator[Explained]:
-    """Explain events one after the other, through one in-memory store: what one teaches serves the next."""
-    taken: list[Call] = []
+    """Explain events one after the other, through one in-memory store: what one teaches serves the next.
 
-    def take(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:  # noqa: ARG001 - both modes alike
-        taken.extend(calls)
-        return {call.message_id: Answer(Meaning.ACCEPTED) for call in calls}
-
-    # An event is never held back here, and nothing waits: the clock stands still.
-    settings = replace(settings, identity_hold_seconds=0)
-    delivery = Delivery(settings, MemoryStore(), take, team_enrich())
+    An event that waits for others waits here by the times of the events that follow, and until the input ends.
+    """
+    player = _Player(settings)
     for number, given in enumerate(inputs):
+        yield from player.play(number, given)
+    yield from player.end()
+
+
+@dataclass(slots=True)
+class _Held:
+    """An event that waits, with the number of its line, and until which epoch second it may."""
+
+    number: int
+    given: Input
+    until: int
+
+    @property
+    def turn(self) -> int:
+        """As in a batch: what is refunded or disputed comes after what was paid."""
+        row = CATALOG.get(_text(self.given.event, "type") or "")
+        return 0 if row is None else row.turn
+
+
+class _Player:
+    """Delivers events in the order of the input, and gives their lines in that order, whoever had to wait."""
+
+    def __init__(self, settings: Settings) -> None:
+        # Nobody waits for an identity, and the clock stands still: young for ever is what may wait for its payment.
+        settings = replace(settings, identity_hold_seconds=0)
+        store, enrich = MemoryStore(), team_enrich()
+        self._hold = settings.payment_hold_seconds
+        self._taken: list[Call] = []
+        self._patient = Delivery(settings, store, self._take, enrich)
+        self._at_last = Delivery(replace(settings, payment_hold_seconds=0), store, self._take, enrich)
+        self._held: list[_Held] = []
+        self._lines: dict[int, Explained] = {}
+        self._next = 0
+
+    def play(self, number: int, given: Input) -> Iterator[Explained]:
+        """Deliver an event, after those whose time was over before it, and before those that waited for it."""
+        moment = _created(given.event)
+        for one in sorted(
+            (one for one in self._held if moment is not None and one.until <= moment), key=lambda one: one.turn
+        ):
+            self._settle(one, self._at_last)
+        self._deliver(_Held(number, given, (moment or 0) + self._hold), self._patient)
+        for one in [one for one in self._held if one.number != number]:
+            self._settle(one, self._patient)
+        yield from self._ready()
+
+    def end(self) -> Iterator[Explained]:
+        """Deliver what still waits."""
+        for one in sorted(self._held, key=lambda one: one.turn):
+            self._settle(one, self._at_last)
+        yield from self._ready()
+
+    def _settle(self, one: _Held, delivery: Delivery) -> None:
+        self._held.remove(one)
+        self._deliver(one, delivery)
+
+    def _deliver(self, one: _Held, delivery: Delivery) -> None:
+        given = one.given
         if given.error is not None:
-            yield Explained(None, None, "invalid", f"{given.source}: {given.error}", [])
-            continue
-        taken.clear()
-        (done,) = delivery.deliver([Record(str(number), given.raw.decode(errors="replace"))], now=0)
+            self._lines[one.number] = Explained(None, None, "invalid", f"{given.source}: {given.error}", [])
+            return
+        self._taken.clear()
+        (done,) = delivery.deliver([Record(str(one.number), given.raw.decode(errors="replace"))], now=0)
+        if done.status is Status.WAITING:
+            self._held = sorted([*self._held, one], key=lambda each: each.number)
+            return
         event, outcome = done.event, OUTCOMES.get(done.status, "invalid")
         reason = done.detail or done.reason or None
-        yield Explained(
+        self._lines[one.number] = Explained(
             _text(given.event, "id") if event is None else event.id,
             _text(given.event, "type") if event is None else event.type,
             outcome,
             f"{given.source}: {reason}" if outcome == "invalid" else reason,
-            [call.body for call in taken],
+            [call.body for call in self._taken],
         )
+
+    def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:  # noqa: ARG002 - both modes alike
+        self._taken.extend(calls)
+        return {call.message_id: Answer(Meaning.ACCEPTED) for call in calls}
+
+    def _ready(self) -> Iterator[Explained]:
+        while self._next in self._lines:
+            yield self._lines.pop(self._next)
+            self._next += 1
 
 
 def team_enrich() -> Enrich:
@@ -85,6 +152,10 @@ def team_enrich() -> Enrich:
     spec.loader.exec_module(module)
     found: Enrich = module.enrich
     return found
+
+
+def _created(value: object) -> int | None:
+    return integer(value.get("created")) if isinstance(value, dict) else None
 
 
 def _text(value: object, key: str) -> str | None:

@@ -20,6 +20,7 @@ __all__ = ["LOCAL_PARAMETERS", "plan_samples"]
 LOCAL_PARAMETERS = {
     # Nothing waits for an identity: `explain` does not wait either, and the two are compared.
     "IdentityHoldSeconds": "0",
+    "PaymentHoldSeconds": "0",
     # A first retry after half a second on average: one wants to watch it.
     "RetryBaseSeconds": "1",
     "RetryCapSeconds": "60",

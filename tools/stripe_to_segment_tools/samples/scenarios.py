@@ -175,6 +175,26 @@ _TOLD = (
         ),
     ),
     Scenario(
+        "element",
+        "A sale without Checkout, and money that goes back",
+        "Payment Element → refund → the refund fails → dispute → won → off-session payment → dispute → lost",
+        "The payment intent is the order, for nothing else claims it. The lifetime value follows each movement of the"
+        " money: a failed refund and a won dispute give back what was taken, a lost dispute does not.",
+        _of(
+            "payment_intent.succeeded",
+            "refund.created",
+            "refund.failed",
+            "charge.dispute.created",
+            "charge.dispute.funds_withdrawn",
+            "charge.dispute.funds_reinstated",
+            "charge.dispute.closed.won",
+            "payment_intent.succeeded.off_session",
+            "charge.dispute.created.fraudulent",
+            "charge.dispute.funds_withdrawn.fraudulent",
+            "charge.dispute.closed.lost",
+        ),
+    ),
+    Scenario(
         "churn",
         "Involuntary churn",
         "first payment incomplete → active → every retry fails → unpaid → written off → cancelled",

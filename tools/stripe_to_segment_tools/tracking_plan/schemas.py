@@ -71,6 +71,9 @@ def _value(entry: Property, *, closed: bool) -> Schema:  # noqa: C901, PLR0911 -
             return {"type": "array", "items": {"type": "string", "enum": [*entry.values]} if entry.values else TEXT}
         case Kind.PRODUCTS:
             return {"type": "array", "minItems": 1, "items": object_schema(PRODUCT, closed=closed)}
+        case Kind.BY_CURRENCY:
+            amount = {"type": "number"} if entry.signed else {"type": "number", "minimum": 0}
+            return {"type": "object", "propertyNames": {"pattern": "^[A-Z]{3}$"}, "additionalProperties": amount}
         case Kind.ADDRESS:
             return object_schema(ADDRESS, closed=closed)
 

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     ALREADY_DELIVERED = "already delivered"
     NOTHING_TO_TELL = "nothing to tell: no fact and no trait changed"
     WAITING_FOR_IDENTITY = "waiting for the user's identity"
+    WAITING_FOR_PAYMENT = "waiting for what says whose payment it is"
     OPTED_OUT = "analytics_opt_out"
     UNKNOWN_USER = "unknown user; UNKNOWN_USER_POLICY is skip"
 

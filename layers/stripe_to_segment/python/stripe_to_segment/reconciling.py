@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.delivery.load import keys_of, known_to, recall, unreadable
+from stripe_to_segment.delivery.load import keys_of, known_to, owned, recall, take_over, unreadable
 from stripe_to_segment.delivery.persons import Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
@@ -159,9 +159,11 @@ def _isolated(events: list[StripeEvent], store: Store, settings: Settings) -> li
 def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> list[StripeEvent]:
     wanted = [event for event in wanted if keys_of(event).fit]
     memory = recall(wanted, store)
+    wanted = [*owned(wanted, memory, store)]
     # Nobody can say what such a record knows of the event. In the queue it waits until somebody can.
     doubtful = [event for event in wanted if unreadable(event, memory)]
     wanted = [event for event in wanted if not unreadable(event, memory)]
+    take_over(wanted, memory, store)
     unmarked = [event for event in wanted if not _under_way(event, memory.profiles[profile_key(event)])]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Only to hear who opted out: nothing is written.
@@ -227,7 +229,7 @@ def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory)
     return (
         bool(told.calls)
         or after != profile
-        or (told.counted is not None and told.counted not in profile.ledger)
+        or any(mark not in profile.ledger for mark in told.counted)
         or any(_is_news(event, names, "order", key, value) for key, value in told.orders.items())
         or any(_is_news(event, names, "product", key, value) for key, value in told.product_names.items())
     )

@@ -42,6 +42,7 @@ class Settings:
     client_reference_id: str = "server"
     unknown_user_policy: str = "anonymous"
     identity_hold_seconds: int = 30
+    payment_hold_seconds: int = 300
     personal_traits: tuple[str, ...] = ("email", "name")
     hash_email: bool = False
     line_descriptions: str = "send"
@@ -237,6 +238,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "group_id_keys": _names,
     "unknown_user_policy": _choice("anonymous", "customer_id", "skip"),
     "identity_hold_seconds": _seconds,
+    "payment_hold_seconds": _seconds,
     "personal_traits": _names,
     "hash_email": _switch,
     "trust_stripe_api_base": _switch,

@@ -31,6 +31,10 @@ PATHS = {
     "customer": "/v1/customers/{id}",
     # What is open of it is what failed. https://docs.stripe.com/api/invoice-payment/list
     "failed_payment": "/v1/invoice_payments?invoice={id}&status=open&limit=1&expand[]=data.payment.payment_intent",
+    # https://docs.stripe.com/api/invoice-payment/list
+    "invoice_payments": (
+        "/v1/invoice_payments?payment[type]=payment_intent&payment[payment_intent]={id}&status=paid&limit=1"
+    ),
     "line_items": "/v1/checkout/sessions/{id}/line_items?limit=100",
     "product": "/v1/products/{id}",
 }
@@ -49,7 +53,13 @@ REFUSED = frozenset({401, 403})
 THREADS = 8
 CACHED = 2_000
 # A customer may get its metadata a moment after it was asked for; a session's lines never change.
-CACHE_SECONDS = {"customer": 10.0, "failed_payment": 10.0, "line_items": 3600.0, "product": 600.0}
+CACHE_SECONDS = {
+    "customer": 10.0,
+    "failed_payment": 10.0,
+    "invoice_payments": 60.0,
+    "line_items": 3600.0,
+    "product": 600.0,
+}
 
 
 class StripeReader:

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.load import fits, keys_of, known_to, recall, unreadable
+from stripe_to_segment.delivery.load import fits, keys_of, known_to, owned, recall, take_over, unreadable
 from stripe_to_segment.delivery.outcome import Work, learnt_from, outcome_of, receipt_of
 from stripe_to_segment.delivery.persons import Persons
 from stripe_to_segment.delivery.record import RecordOutcome, Status
@@ -25,7 +25,7 @@ from stripe_to_segment.errors import (
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
 from stripe_to_segment.mapping.lookups import lookups, what_stripe_told
-from stripe_to_segment.mapping.translate import refusal, translate
+from stripe_to_segment.mapping.translate import HoldAfter, refusal, translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.store import DAY, Learnt
@@ -228,9 +228,12 @@ class Delivery:
         circuits = self.gate.asks({one.event.livemode for one in work}) if self.gate else ()
         try:
             memory = recall([one.event for one in work], self.store, circuits)
+            events = owned([one.event for one in work], memory, self.store)
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in work)
             return _Prepared()
+        for one, event in zip(work, events, strict=True):
+            one.event, one.key = event, profile_key(event)
         work = self._readable(work, lambda one: unreadable(one.event, memory), batch)
         work = self._let_through(work, memory.circuits, batch)
         free, others = self._by_turn(work, memory, batch)
@@ -298,6 +301,7 @@ class Delivery:
             one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
         try:
+            take_over([one.event for one in work], memory, self.store)
             persons.meet(
                 [(one.event, one.stated) for one in work], memory, self.store, batch.now if self.remembers else None
             )
@@ -315,7 +319,7 @@ class Delivery:
         for one in work:
             if one.translation is None:
                 continue
-            keys = (one.key, *(lesson.key for lesson in learnt_from(one.event, one.translation)))
+            keys = (one.key, *(lesson.key for lesson in learnt_from(one.event, one.translation, memory.owners)))
             error = next((errors[key] for key in keys if key in errors), None) if errors else None
             if error is None:
                 ready.append(one)
@@ -355,13 +359,19 @@ class Delivery:
     def _translate(self, work: list[Work], memory: Memory, persons: Persons, batch: _Batch) -> list[Learnt]:
         """Translate one event after the other; each uses what the ones before it taught."""
         learnt: list[Learnt] = []
-        now, hold = int(batch.now), self.settings.identity_hold_seconds
+        now, identity = int(batch.now), self.settings.identity_hold_seconds
+        payment = self.settings.payment_hold_seconds
+        hold_after = HoldAfter(now - identity if identity else None, now - payment if payment else None)
         for one in work:
             one.translation = None
             try:
                 known = known_to(one.event, memory, one.stated, self.settings)
                 translation = translate(
-                    one.event, known, self.settings, enrich=self.enrich, hold_after=now - hold if hold else None
+                    one.event,
+                    known,
+                    self.settings,
+                    enrich=self.enrich,
+                    hold_after=hold_after,
                 )
             except EnrichError as error:
                 batch.outcomes[one.record.id] = _dead(one, Reason.ENRICH_FAILED, str(error))
@@ -369,14 +379,14 @@ class Delivery:
             except Exception as error:  # noqa: BLE001 - one event that the mapper cannot take must not stop the others
                 batch.outcomes[one.record.id] = _unmappable(one, error)
                 continue
-            taught = learnt_from(one.event, translation)
+            taught = learnt_from(one.event, translation, memory.owners)
             if not all(fits(lesson.key) and fits(lesson.value) for lesson in taught):
                 batch.outcomes[one.record.id] = _dead(one, Reason.OVERSIZE_ID, OVERSIZE)
                 continue
             one.translation = translation
             profile = translation.profile
             if translation.counted:
-                profile = profile.with_delivered([translation.counted], now // DAY)
+                profile = profile.with_delivered(translation.counted, now // DAY)
             if translation.claim:
                 profile = profile.with_claim(translation.dedup_key, translation.claim, now // DAY)
                 profile = replace(profile, delivery=batch.delivery, lease_until=batch.until)
@@ -384,7 +394,7 @@ class Delivery:
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []
             for lesson in taught:
-                (memory.orders if lesson.kind == "order" else memory.product_names)[lesson.key] = lesson.value
+                _learn(lesson, memory)
                 learnt.append(lesson)
         return learnt
 
@@ -424,6 +434,16 @@ class Delivery:
         }
 
 
+def _learn(lesson: Learnt, memory: Memory) -> None:
+    if lesson.kind == "product":
+        memory.product_names[lesson.key] = lesson.value
+        return
+    if lesson.names_another or lesson.key not in memory.orders:
+        memory.orders[lesson.key] = lesson.value
+    if lesson.owner:
+        memory.owners[lesson.key] = lesson.owner
+
+
 def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
     """Each call of these records that was not sent yet, once."""
     under_way = set(batch.answers)
@@ -451,6 +471,10 @@ def _dead(one: Work, reason: str, detail: str) -> RecordOutcome:
     return RecordOutcome(one.record, Status.DEAD, reason, detail, event=one.event)
 
 
-def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int]:
-    """Identity-bearing events first, then by time; of one second created < updated < deleted."""
-    return not names_user(event, settings), event.created, CATALOG[event.type].rank
+def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int, int]:
+    """Identity-bearing events first, then those that wait for others last, then by time.
+
+    Of one second created < updated < deleted.
+    """
+    row = CATALOG[event.type]
+    return not names_user(event, settings), row.turn, event.created, row.rank

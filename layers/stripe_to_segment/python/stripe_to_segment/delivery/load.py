@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.lookups import failed_intent, products_named, what_stripe_told
-from stripe_to_segment.mapping.naming import orders_needed, products_needed
+from stripe_to_segment.mapping.naming import products_needed
+from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import listed
+from stripe_to_segment.stripe_side.fields import listed, reference
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["fits", "keys_of", "known_to", "recall", "unreadable"]
+__all__ = ["fits", "keys_of", "known_to", "owned", "recall", "take_over", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,12 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     keys = {each.record for each in needed}
     orders = {order for each in needed for order in each.orders}
     memory = store.load(keys, orders, {product for each in needed for product in each.products}, circuits)
+    _settle(keys, memory, store)
+    return memory
+
+
+def _settle(keys: Collection[str], memory: Memory, store: Store) -> None:
+    """Settle what the records claim with the receipts; then every key has a record, unless it cannot be read."""
     deliveries = {profile.delivery for profile in memory.profiles.values() if profile.delivery}
     receipts = store.receipts(deliveries) if deliveries else {}
     for key in keys:
@@ -83,7 +90,90 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
             memory.unreadable["profile", key] = receipt.unreadable
         else:
             memory.profiles[key] = profile.settled(receipt)
-    return memory
+
+
+def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequence[StripeEvent]:
+    """The events, those that name no customer as ones of the customer whose payment they are about, as far as known.
+
+    The customers' records are read too. Nothing is read for a batch in which every event says whose it is.
+
+    Raises StoreUnavailableError.
+    """
+    nameless = [event for event in events if names_no_customer(event) and _wants_owner(event, memory)]
+    if not nameless:
+        return events
+    payers = {f"{event.scope}:{payment_named(event)}": profile_key(event) for event in events if event.customer}
+    # A payment may be known to have paid an invoice, and its owner with the invoice only.
+    invoices = {
+        key: f"{event.scope}:{memory.orders[key]}" for event in nameless if (key := _key(event)) in memory.orders
+    }
+    unread = {invoice for key, invoice in invoices.items() if not _customer(memory.owners.get(key)) and invoice != key}
+    if unread:
+        read = store.load((), unread, ())
+        memory.owners |= read.owners
+        memory.orders |= read.orders
+
+    def paid_by(event: StripeEvent) -> str:
+        key = _key(event)
+        named = f"{event.scope}:{reference(event.object.get('invoice'))}"
+        owners = (memory.owners.get(each, "") for each in (key, invoices.get(key, named), named))
+        return next(filter(None, map(_customer, (*owners, payers.get(key, "")))), "")
+
+    unowned = {id(event) for event in nameless}
+    given = [
+        event.belonging_to(customer) if id(event) in unowned and (customer := paid_by(event)) else event
+        for event in events
+    ]
+    missing = [event for event in given if event.payer and profile_key(event) not in memory.profiles]
+    if missing:
+        records = recall(missing, store)
+        memory.profiles |= records.profiles
+        memory.unreadable |= records.unreadable
+    return given
+
+
+def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> None:
+    """Bring into a customer's record what went back of a payment before anybody knew whose it was.
+
+    Nothing is read where that is the case with none of these events. Raises StoreUnavailableError.
+    """
+    kept: dict[str, set[str]] = {}
+    for event in events:
+        record = profile_key(event)
+        for key in (f"{event.scope}:{order}" for order in orders_needed(event)) if event.customer else ():
+            owner = memory.owners.get(key, record)
+            if owner != record and not _customer(owner):
+                kept.setdefault(record, set()).add(owner)
+                memory.owners[key] = record
+    if not kept:
+        return
+    every = {owner for owners in kept.values() for owner in owners}
+    found = store.load(every, (), ())
+    _settle(every, found, store)
+    for record, owners in kept.items():
+        for owner in sorted(owners & found.profiles.keys()):
+            memory.profiles[record] = memory.profiles[record].with_payments_of(found.profiles[owner])
+
+
+def _customer(record: str | None) -> str:
+    """The customer whose record has this key; empty where it is no customer's."""
+    owner = (record or "").rpartition(":")[2]
+    return owner if owner.startswith(CUSTOMERS) else ""
+
+
+def _key(event: StripeEvent) -> str:
+    return f"{event.scope}:{payment_named(event)}"
+
+
+def _wants_owner(event: StripeEvent, memory: Memory) -> bool:
+    """Whether the customer's record matters: to join a payment with its invoice, only if it was seen without it."""
+    if event.type != "invoice_payment.paid":
+        return True
+    return memory.orders.get(_key(event)) == payment_named(event)
+
+
+# What a customer's id begins with, also where Stripe's accounts are customers; a guest's record has a payment's id.
+CUSTOMERS = ("cus_", "acct_")
 
 
 def unreadable(event: StripeEvent, memory: Memory) -> str:
@@ -109,6 +199,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
         what_stripe_told(event, memory, "customer", event.customer),
         listed(what_stripe_told(event, memory, "line_items", event.object.get("id"))),
+        listed(what_stripe_told(event, memory, "invoice_payments", event.object.get("id"))),
         failed_intent(event, memory),
         stated,
         settings.sends_line_descriptions,

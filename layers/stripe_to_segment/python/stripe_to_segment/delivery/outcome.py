@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.mapping.identity import SILENT, profile_key
+from stripe_to_segment.mapping.orders import names_no_customer
 from stripe_to_segment.mapping.translate import EventOutcome
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.profile import Receipt
@@ -90,12 +91,12 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
     return told
 
 
-def learnt_from(event: StripeEvent, translation: Translation) -> list[Learnt]:
-    """The orders and product names that an event taught."""
+def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[str, str]) -> list[Learnt]:
+    """The orders and product names that an event taught; `owners` are the records of those who paid the orders."""
     scope = event.scope
     return [
         *(
-            Learnt("order", f"{scope}:{key}", value, event.created, profile_key(event))
+            Learnt("order", f"{scope}:{key}", value, event.created, _owner(event, value, owners))
             for key, value in translation.orders.items()
         ),
         *(
@@ -103,6 +104,15 @@ def learnt_from(event: StripeEvent, translation: Translation) -> list[Learnt]:
             for key, value in translation.product_names.items()
         ),
     ]
+
+
+def _owner(event: StripeEvent, order: str, owners: Mapping[str, str]) -> str:
+    """The record of who paid; what joins an invoice and its payment does not say so, the order may.
+
+    What goes back of a payment that is not known yet is kept in a record of its own until then.
+    """
+    joins = names_no_customer(event) and event.type == "invoice_payment.paid"
+    return owners.get(f"{event.scope}:{order}", "") if joins else profile_key(event)
 
 
 def receipt_of(

@@ -59,7 +59,9 @@ def delay(outcome: RecordOutcome, settings: Settings, now: float, draw: Callable
     age = max(0, int(now - queued_at)) if queued_at else 0
     if outcome.status is Status.WAITING:
         # Each look costs a receive, so the looks grow rarer.
-        return max(1, min(max(HOLD_SECONDS, age), settings.identity_hold_seconds, CAP_SECONDS))
+        for_payment = outcome.reason == Reason.WAITING_FOR_PAYMENT
+        longest = settings.payment_hold_seconds if for_payment else settings.identity_hold_seconds
+        return max(1, min(max(HOLD_SECONDS, age), longest, CAP_SECONDS))
     if outcome.reason == Reason.UNDER_WAY:
         return min(CAP_SECONDS, (outcome.wait or 0) + max(1, round(TURN_SECONDS * draw())))
     base, cap = settings.retry_base_seconds, settings.retry_cap_seconds

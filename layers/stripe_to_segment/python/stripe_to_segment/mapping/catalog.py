@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping import (
     billing,
     checkout,
+    credit_notes,
     customers,
+    disputes,
     failures,
+    intents,
     invoices,
     learning,
     payment_methods,
@@ -51,7 +54,8 @@ class Row:
     """One Stripe event type: the events it can become, what it teaches, and whether it shows the customer's traits.
 
     `events` stand in the order in which one event states several. `rank` orders events of one second: created < updated
-    < deleted.
+    < deleted. `holds` says whether an event had better wait for others to come, because they say whose payment it is;
+    within a batch those that may wait come later, the longest waiting (`turn`) last.
     """
 
     events: tuple[type[Event], ...]
@@ -59,6 +63,8 @@ class Row:
     learns: Callable[[StripeEvent, Known, int], Lesson] = learning.nothing
     identify: Identify = Identify.NEVER
     rank: int = 1
+    holds: Callable[[StripeEvent, Known], bool] | None = None
+    turn: int = 0
 
 
 CREATED, UPDATED, DELETED = 0, 1, 2
@@ -84,6 +90,20 @@ UPDATES = (
 METHOD_UPDATED = Row(
     (payment_methods.PaymentMethodUpdated,), payment_methods.updated, learning.payment_method, Identify.IF_CHANGED
 )
+REFUND = Row(
+    (refunds.OrderRefunded, refunds.RefundFailed),
+    refunds.refunded,
+    learning.refund,
+    Identify.IF_CHANGED,
+    holds=refunds.waits_for_its_payment,
+    turn=2,
+)
+DISPUTE = Row(
+    (), disputes.disputed, learning.dispute, Identify.IF_CHANGED, holds=disputes.waits_for_its_payment, turn=2
+)
+CREDIT_NOTE = Row(
+    (credit_notes.CreditNoteIssued,), credit_notes.credited, learning.credit_note, Identify.IF_CHANGED, turn=2
+)
 
 CATALOG: dict[str, Row] = {
     "checkout.session.completed": Row(
@@ -93,7 +113,7 @@ CATALOG: dict[str, Row] = {
         Identify.ALWAYS,
     ),
     "checkout.session.async_payment_succeeded": Row(
-        (payments.OrderCompleted,), checkout.async_payment_succeeded, learning.session
+        (payments.OrderCompleted,), checkout.async_payment_succeeded, learning.session, Identify.IF_CHANGED
     ),
     "checkout.session.async_payment_failed": Row(
         (payments.PaymentFailed,), checkout.async_payment_failed, learning.failure
@@ -124,7 +144,10 @@ CATALOG: dict[str, Row] = {
         (lifecycle.SubscriptionUpdateExpired,), lifecycle.update_pending
     ),
     "invoice.paid": Row(
-        (payments.OrderCompleted, invoices.SubscriptionRenewed, invoices.InvoicePaid), invoices.paid, learning.invoice
+        (payments.OrderCompleted, invoices.SubscriptionRenewed, invoices.InvoicePaid),
+        invoices.paid,
+        learning.invoice,
+        Identify.IF_CHANGED,
     ),
     "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed, learning.failure),
     "invoice.payment_action_required": Row((invoices.PaymentActionRequired,), invoices.payment_action_required),
@@ -138,7 +161,6 @@ CATALOG: dict[str, Row] = {
     "payment_intent.payment_failed": Row(
         (payments.PaymentFailed,), failures.intent_failed, learning.failure, rank=CREATED
     ),
-    "invoice_payment.paid": Row((), customers.nothing, learning.invoice_payment),
     "payment_method.attached": Row(
         (payment_methods.PaymentMethodAdded,),
         payment_methods.added,
@@ -155,7 +177,25 @@ CATALOG: dict[str, Row] = {
         Identify.IF_CHANGED,
         DELETED,
     ),
-    "charge.refunded": Row((refunds.OrderRefunded,), refunds.refunded, learning.refund),
+    "invoice_payment.paid": Row((), customers.nothing, learning.invoice_payment, Identify.IF_CHANGED),
+    "payment_intent.succeeded": Row(
+        (payments.OrderCompleted,),
+        intents.succeeded,
+        learning.payment_intent,
+        Identify.IF_CHANGED,
+        holds=intents.waits_to_be_claimed,
+        turn=1,
+    ),
+    "refund.created": REFUND,
+    "refund.updated": REFUND,
+    "refund.failed": REFUND,
+    "charge.refunded": replace(REFUND, turn=3),
+    "charge.dispute.created": replace(DISPUTE, events=(disputes.PaymentDisputed,)),
+    "charge.dispute.closed": replace(DISPUTE, events=(disputes.DisputeWon, disputes.DisputeLost)),
+    "charge.dispute.funds_withdrawn": DISPUTE,
+    "charge.dispute.funds_reinstated": DISPUTE,
+    "credit_note.created": CREDIT_NOTE,
+    "credit_note.voided": replace(CREDIT_NOTE, events=(credit_notes.CreditNoteVoided,)),
     "customer.created": Row((), customers.nothing, learning.customer, Identify.ALWAYS, CREATED),
     "customer.updated": Row((), customers.nothing, learning.customer, Identify.IF_CHANGED),
     "customer.deleted": Row((customers.CustomerDeleted,), customers.deleted, learning.customer, rank=DELETED),

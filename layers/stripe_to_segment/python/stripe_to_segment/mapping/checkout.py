@@ -9,6 +9,7 @@ from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.payments import OrderCompleted, PaymentFailed
 from stripe_to_segment.mapping.products import products_of
 from stripe_to_segment.mapping.tracking import Event, track
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import checkout as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.fields import reference, text
@@ -148,23 +149,32 @@ def is_order(event: StripeEvent) -> bool:
     return settled and read.takes_the_money(event.object)
 
 
-def collected(event: StripeEvent) -> tuple[str, int] | None:
-    """Lower-case currency and minor units that this session, paid without an invoice, adds to the lifetime value."""
+def collected(event: StripeEvent) -> Payment | None:
+    """The payment that this session, paid without an invoice, is; None where it is none."""
     session, currency = event.object, text(event.object.get("currency"))
-    total = read.amounts_of(session).total
-    if not is_order(event):
+    amounts = read.amounts_of(session)
+    if not is_order(event) or currency is None or amounts.total is None:
         return None
-    return None if currency is None or total is None else (currency, total)
+    return Payment(
+        currency,
+        counted=True,
+        total=amounts.total,
+        revenue=_revenue(amounts),
+        tax=amounts.tax,
+        paid_at=event.created,
+        stated_by=text(session.get("id")) or "",
+        intent=read.payment_intent_of(session) or "",
+    )
 
 
 def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """The order, under the same key whichever event states it first."""
     session = event.object
-    if not is_order(event):
+    if not is_order(event) or _told_by_intent(event, known):
         return
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
     total = amounts.total
-    revenue = None if total is None else total - (amounts.tax or 0) - (amounts.shipping or 0)
+    revenue = _revenue(amounts)
     told = OrderCompleted(
         order_id=read.order_id_of(session),
         checkout_id=text(session.get("id")),
@@ -180,3 +190,14 @@ def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
         products=products_of(map(read_line, known.line_items), currency, known),
     )
     yield Fact(told, f"{session.get('id')}")
+
+
+def _revenue(amounts: read.Amounts) -> int | None:
+    return None if amounts.total is None else amounts.total - (amounts.tax or 0) - (amounts.shipping or 0)
+
+
+def _told_by_intent(event: StripeEvent, known: Known) -> bool:
+    """Whether the order was told already, by a payment intent for which nobody had spoken in time."""
+    intent = read.payment_intent_of(event.object)
+    listed = known.profile.payment(intent) if intent else None
+    return listed is not None and listed.counted and listed.stated_by == intent

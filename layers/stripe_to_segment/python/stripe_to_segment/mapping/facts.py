@@ -41,8 +41,9 @@ class Known:
     """What is known beside the event.
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
-    key allows it: the Customer, a Checkout Session's line items, and the PaymentIntent behind an invoice whose payment
-    failed. `stated` is what the event says of the person, `describes` whether the free text of lines may be told.
+    key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, and the
+    PaymentIntent behind an invoice whose payment failed. `stated` is what the event says of the person, `describes`
+    whether the free text of lines may be told.
     """
 
     profile: Profile
@@ -50,6 +51,7 @@ class Known:
     orders: Mapping[str, str] = field(default_factory=dict)
     customer: JsonObject | None = None
     line_items: Sequence[JsonObject] = ()
+    invoice_payments: Sequence[JsonObject] = ()
     failed_intent: JsonObject | None = None
     stated: Stated = SILENT
     describes: bool = True

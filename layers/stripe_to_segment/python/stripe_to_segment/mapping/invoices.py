@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, TypedDict
 
 from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact, plan_name
+from stripe_to_segment.mapping.orders import same_payment
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
 from stripe_to_segment.mapping.products import products_of
 from stripe_to_segment.mapping.tracking import always, properties, track
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.event import asked_once
@@ -47,6 +49,7 @@ __all__ = [
     "paid",
     "payment_action_required",
     "payment_failed",
+    "told_by_intent",
 ]
 
 DAY = 86_400
@@ -118,10 +121,35 @@ def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
     yield Fact(_unpaid(PaymentActionRequired, invoice), attempt)
 
 
-def collected(event: StripeEvent) -> tuple[str, int] | None:
-    """Lower-case currency and minor units that this invoice adds to the customer's lifetime value."""
-    currency = text(event.object.get("currency"))
-    return None if currency is None else (currency, _amounts_of(event).collected)
+@asked_once
+def collected(event: StripeEvent) -> Payment | None:
+    """The payment that this invoice is; None where it names no currency."""
+    currency, amounts = text(event.object.get("currency")), _amounts_of(event)
+    if currency is None:
+        return None
+    return Payment(
+        currency,
+        counted=True,
+        total=amounts.collected,
+        revenue=amounts.revenue,
+        # Of an old debt that came with it no tax is stated.
+        tax=amounts.tax if amounts.collected == amounts.total else None,
+        paid_at=event.created,
+        stated_by=text(event.object.get("id")) or "",
+        intent=read.payment_of(event.object) or "",
+    )
+
+
+def told_by_intent(event: StripeEvent, known: Known) -> str | None:
+    """The payment intent that told this payment already, because nobody had spoken for it in time."""
+    payment = collected(event)
+    if payment is None or not payment.total:
+        return None
+    known_by = read.payment_of(event.object) or ""
+    told = known.profile.payment(known_by) if known_by else None
+    if told is not None and told.counted and told.stated_by == known_by:
+        return known_by
+    return None if known_by else same_payment(known.profile, payment, "pi_")
 
 
 def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
@@ -132,7 +160,7 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
         order_id=text(invoice.get("id")),
         invoice_id=text(invoice.get("id")),
         total=major(amounts.collected, currency),
-        revenue=major(amounts.revenue, currency),
+        revenue=major(0 if _revenue_is_told(event, known) else amounts.revenue, currency),
         subtotal=major(amounts.subtotal, currency),
         tax=major(amounts.tax, currency),
         shipping=major(amounts.shipping, currency),
@@ -166,6 +194,14 @@ def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
         return {}
     plan = _plan(main.price, known.profile.subscriptions.get(subscription), known)
     return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
+
+
+def _revenue_is_told(event: StripeEvent, known: Known) -> bool:
+    """Whether the payment's revenue stands on another call already."""
+    invoice_id = text(event.object.get("id"))
+    listed = known.profile.payment(invoice_id) if invoice_id else None
+    elsewhere = listed is not None and listed.counted and listed.stated_by not in {"", invoice_id}
+    return elsewhere or told_by_intent(event, known) is not None
 
 
 def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str | None:

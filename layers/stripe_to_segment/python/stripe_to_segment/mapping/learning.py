@@ -5,28 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import checkout, failures, invoices, refunds
+from stripe_to_segment.mapping import checkout, credit_notes, disputes, failures, intents, invoices, refunds
+from stripe_to_segment.mapping.orders import payment_named, refunded_before
 from stripe_to_segment.mapping.subscriptions.records import better_known, record_of
-from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_method as read_payment_method
-from stripe_to_segment.stripe_side.fields import hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.fields import integer, reference, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.state.payment import Payment
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
+    "Counted",
     "Lesson",
+    "credit_note",
     "customer",
+    "dispute",
     "failure",
     "invoice",
     "invoice_payment",
     "nothing",
+    "payment_intent",
     "payment_method",
     "product",
     "refund",
@@ -36,12 +41,26 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A payment that counts once under all the ids by which it is known, and its order's id."""
+
+    order: str
+    payment: Payment
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is known after an event. `payment` counts once under its key; `changed` says that a trait did."""
+    """What is known after an event.
+
+    `counted` is a payment that it states, `moved` an order with its payment after something of it went back; `changed`
+    says that a trait did.
+    """
 
     profile: Profile
     changed: bool = False
-    payment: tuple[str, str, int] | None = None
+    counted: Counted | None = None
+    moved: tuple[str, Payment] | None = None
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,24 +87,48 @@ def subscription(event: StripeEvent, known: Known, rank: int) -> Lesson:
 
 
 def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """A payment without an invoice, and for one with an invoice which order its payment intent belongs to."""
+    """A payment without an invoice; which order its payment intent belongs to, and whose that is."""
     intent, invoice_id = read_checkout.payment_intent_of(event.object), read_checkout.invoice_of(event.object)
-    counted = checkout.collected(event)
+    order, payment = read_checkout.order_id_of(event.object), checkout.collected(event)
+    keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
+    # A guest's record has the intent's own id.
+    behind = invoice_id or (intent if event.customer is not None else None)
     return Lesson(
         known.profile,
-        payment=None if counted is None else (f"{event.object.get('id')}", *counted),
-        orders={intent: invoice_id} if intent and invoice_id else {},
+        counted=None if payment is None or order is None else Counted(order, payment, keys),
+        orders={intent: behind} if intent and behind else {},
     )
 
 
 def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """A payment by invoice; the payment intent, where it is named, may be all that a later refund names."""
-    paid_by, invoice_id = read_invoice.payment_of(event.object), text(event.object.get("id"))
-    counted = invoices.collected(event)
+    paid_by, invoice_id = read_invoice.payment_of(event.object), text(event.object.get("id")) or event.id
+    profile, payment, told = known.profile, invoices.collected(event), invoices.told_by_intent(event, known)
+    early = refunded_before(profile, payment) if payment is not None and not (paid_by or told) else None
+    if told or early:
+        # From now on it is the invoice's.
+        paid_by = told or early
+        profile = _joined(profile, f"{paid_by}", invoice_id)
+    keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
+    owned = {invoice_id: invoice_id} if event.customer is not None else {}
+    return Lesson(
+        profile,
+        counted=None if payment is None else Counted(invoice_id, payment, keys),
+        orders=owned | ({paid_by: invoice_id} if paid_by else {}),
+    )
+
+
+def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """A payment by itself, or whose it is."""
+    intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
+    if invoice_id is not None:
+        return Lesson(known.profile, orders={} if known.orders.get(intent) == invoice_id else {intent: invoice_id})
+    payment = intents.paid_alone(event, known)
+    owned = event.customer is not None and payment is not None
     return Lesson(
         known.profile,
-        payment=None if counted is None else (f"{invoice_id}", *counted),
-        orders={paid_by: invoice_id} if paid_by and invoice_id else {},
+        counted=None if payment is None else Counted(intent, payment, (intent,)),
+        orders={intent: intent} if owned else {},
     )
 
 
@@ -95,10 +138,29 @@ def failure(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """Money given back."""
-    counted = refunds.given_back(event)
-    key = f"{event.object.get('id')}:{read_charge.refunded_total(event.object)}"
-    return Lesson(known.profile, payment=None if counted is None else (key, *counted))
+    """Money given back, and by whom it was paid: the next event of the refund may not say that."""
+    return _moved(event, known, refunds.after_refund(event, known))
+
+
+def dispute(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """Funds that a dispute moves."""
+    return _moved(event, known, disputes.after_dispute(event, known))
+
+
+def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) -> Lesson:
+    """Money that goes back, and where that is remembered: the payment itself may come later than this event."""
+    payment = payment_named(event)
+    unknown = moved is not None and not moved[1].counted
+    if payment is None or not (event.customer is not None or unknown):
+        return Lesson(known.profile, moved=moved)
+    order = moved[0] if moved is not None and unknown else payment
+    news = order not in known.orders or unknown
+    return Lesson(known.profile, moved=moved, orders={order: order} if news else {})
+
+
+def credit_note(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """What a credit note gave back outside of Stripe."""
+    return Lesson(known.profile, moved=credit_notes.after_credit_note(event, known))
 
 
 def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
@@ -106,9 +168,21 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
     https://docs.stripe.com/api/invoice-payment/object
     """
-    payment, invoice_id = hash_of(event.object.get("payment")), reference(event.object.get("invoice"))
-    paid_by = reference(payment.get("payment_intent")) or reference(payment.get("charge"))
-    return Lesson(known.profile, orders={paid_by: invoice_id} if paid_by and invoice_id else {})
+    paid_by, invoice_id = payment_named(event), reference(event.object.get("invoice"))
+    if not paid_by or not invoice_id:
+        return Lesson(known.profile)
+    news = known.orders.get(paid_by) != invoice_id
+    return Lesson(_joined(known.profile, paid_by, invoice_id), orders={paid_by: invoice_id} if news else {})
+
+
+def _joined(profile: Profile, paid_by: str, invoice_id: str) -> Profile:
+    """The record once it knows that what is listed under a payment intent paid this invoice: one payment, not two."""
+    paid = profile.payment(paid_by)
+    if paid is None:
+        return profile
+    paid, stated = replace(paid, intent=paid_by), profile.payment(invoice_id)
+    one = paid if stated is None else replace(stated, intent=paid_by).joined(paid)
+    return profile.without_payment(paid_by).with_payment(invoice_id, one)
 
 
 def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.checkout import is_order
+from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.failures import attempt_of
 from stripe_to_segment.mapping.identity import WHOLE_CUSTOMER
+from stripe_to_segment.mapping.intents import waits_to_be_claimed
 from stripe_to_segment.mapping.naming import products_needed
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, text
 from stripe_to_segment.stripe_side.lines import read_line
@@ -34,6 +36,10 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
         wanted.append(("line_items", object_id))
     if object_id and event.type == "invoice.payment_failed" and not attempt_of(event, profile).why.code:
         wanted.append(("failed_payment", object_id))
+    if object_id and event.type == "payment_intent.succeeded":
+        order = memory.orders.get(f"{event.scope}:{object_id}", object_id)
+        if waits_to_be_claimed(event, Known(profile, orders={object_id: order})):
+            wanted.append(("invoice_payments", object_id))
     names = products_needed(event) if settings.sends_line_descriptions else products_named(event, memory)
     wanted += [("product", product) for product in names if f"{event.scope}:{product}" not in memory.product_names]
     return [Lookup(kind, key, event.livemode, event.account) for kind, key in dict.fromkeys(wanted)]

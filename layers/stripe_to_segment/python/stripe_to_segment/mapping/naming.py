@@ -1,4 +1,4 @@
-"""Which remembered names an event needs: products whose price has no label, and the order behind a refund."""
+"""Which remembered names an event needs: those of products whose price has no label."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.invoices import lines_of
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
-from stripe_to_segment.stripe_side import charge
 from stripe_to_segment.stripe_side.event import asked_once
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["orders_needed", "products_needed"]
+__all__ = ["products_needed"]
 
 
 @asked_once
@@ -26,11 +25,3 @@ def products_needed(event: StripeEvent) -> list[str]:
     else:
         return []
     return [price.product for price in prices if price.product and not price.label]
-
-
-def orders_needed(event: StripeEvent) -> list[str]:
-    """Payment intents (or charges without one) whose order is needed."""
-    if event.type != "charge.refunded" or charge.invoice_of(event.object):
-        return []
-    payment = charge.payment_of(event.object)
-    return [payment] if payment else []

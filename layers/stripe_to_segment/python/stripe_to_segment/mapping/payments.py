@@ -8,6 +8,7 @@ from stripe_to_segment.mapping.tracking import Event, properties, track
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.properties import (
+        ApplicationFee,
         AttemptCount,
         BillingReason,
         CardBrand,
@@ -64,11 +65,15 @@ class Paid(Event):
     quantity: Quantity = None
 
 
-@track("Order Completed", when="a purchase is paid: a one-time Checkout, or a subscription's first invoice")
+@track(
+    "Order Completed",
+    when="a purchase is paid: a one-time Checkout, a subscription's first invoice, or a payment intent of its own",
+)
 class OrderCompleted(Paid):
     """Segment's own name, which destinations recognise. https://segment.com/docs/connections/spec/ecommerce/v2/."""
 
     checkout_id: CheckoutId = None
+    application_fee: ApplicationFee = None
 
 
 @properties

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     STRINGS = "strings"
     PRODUCTS = "products"
     ADDRESS = "address"
+    BY_CURRENCY = "by_currency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def moment(meaning: str, *, nullable: bool = False) -> Property:
 ChargeId = Annotated[str | None, text("Stripe's charge")]
 CardExpiresAt = Annotated[str | None, moment("end of the month in which the card expires")]
 CheckoutId = Annotated[str | None, text("Stripe's Checkout Session")]
+CreditNoteId = Annotated[str | None, text("Stripe's credit note")]
+DisputeId = Annotated[str | None, text("Stripe's dispute")]
 InvoiceId = Annotated[str | None, text("Stripe's invoice")]
 OrderId = Annotated[
     str | None, text("the invoice; the payment intent where there is none; a refund names that of its order")
@@ -92,10 +95,14 @@ OrderId = Annotated[
 PaymentMethodId = Annotated[str | None, text("Stripe's payment method")]
 PriceId = Annotated[str | None, text("Stripe's price")]
 ProductId = Annotated[str | None, text("Stripe's product")]
+RefundId = Annotated[str | None, text("Stripe's refund; absent where only charge.refunded told it")]
 SubscriptionId = Annotated[str | None, text("Stripe's subscription")]
 
 # --- Money ---
 
+ApplicationFee = Annotated[
+    Decimal | None, money("the platform's fee of a Connect payment; it is not taken off revenue")
+]
 Amount = Annotated[Decimal | None, money("what one billing period costs, before tax and discounts")]
 Currency = Annotated[str | None, Property(Kind.CURRENCY, "currency of every amount beside it", "ISO 4217, upper case")]
 Discount = Annotated[Decimal | None, money("what discounts took off")]
@@ -103,12 +110,21 @@ Mrr = Annotated[
     Decimal | None, money("the subscription's monthly recurring revenue; absent where the payload cannot tell")
 ]
 MrrChange = Annotated[Decimal | None, money("by how much this event changed the subscription's mrr", signed=True)]
+OutOfBand = Annotated[Decimal | None, money("of it given back outside of Stripe, which lowers lifetime_value")]
 PreviousMrr = Annotated[Decimal | None, money("mrr before the change")]
 RefundedTotal = Annotated[Decimal | None, money("all refunds of the charge so far")]
+RevenueRefunded = Annotated[
+    Decimal | None,
+    money("the revenue in it, negative where a refund failed; absent where the order is not remembered", signed=True),
+]
 Revenue = Annotated[Decimal | None, money("collected less tax and shipping; on exactly one call for each payment")]
 Shipping = Annotated[Decimal | None, money("shipping, without its tax")]
 Subtotal = Annotated[Decimal | None, money("before discounts and tax; negative where credits outweigh", signed=True)]
 Tax = Annotated[Decimal | None, money("tax", signed=True)]
+TaxRefunded = Annotated[
+    Decimal | None,
+    money("the tax in it, negative where a refund failed; absent where the order is not remembered", signed=True),
+]
 Total = Annotated[Decimal | None, money("collected; of a refund: given back")]
 Value = Annotated[Decimal | None, money("what is at stake; never revenue")]
 
@@ -129,7 +145,7 @@ PreviousBillingPeriod = Annotated[str | None, text("billing_period before the ch
 PreviousPlan = Annotated[str | None, text("plan before the change")]
 PreviousQuantity = Annotated[Decimal | int | None, decimal("quantity before the change")]
 Quantity = Annotated[Decimal | int | None, decimal("seats or units of the plan")]
-Status = Annotated[str | None, text("the subscription's status in Stripe")]
+Status = Annotated[str | None, text("status in Stripe of the subscription, the refund or the dispute")]
 TrialEndDate = Annotated[str | None, moment("end of the trial")]
 TrialPlanName = Annotated[str | None, text("the plan on trial")]
 TrialStartDate = Annotated[str | None, moment("start of the trial")]
@@ -144,7 +160,7 @@ CancelsAt = Annotated[str | None, moment("when the subscription will end by itse
 Converted = Annotated[bool | None, flag("whether the trial became a paid subscription")]
 DaysActive = Annotated[int | None, number("from the subscription's start to its end", "whole days")]
 Feedback = Annotated[str | None, text("the customer's choice in the cancellation form, in Stripe's word")]
-Reason = Annotated[str | None, text("why it ended, in Stripe's word: cancellation_requested, payment_failed, …")]
+Reason = Annotated[str | None, text("why, in Stripe's word: requested_by_customer, payment_failed, fraudulent, …")]
 
 # --- Payments ---
 
@@ -171,8 +187,14 @@ DeclineCode = Annotated[
 DueDate = Annotated[str | None, moment("when the invoice is due")]
 FailureCode = Annotated[str | None, text("what failed, in Stripe's word: card_declined, expired_card, …")]
 FailureMessage = Annotated[str | None, text("the more exact of both codes in words: insufficient funds")]
+EvidenceDueBy = Annotated[str | None, moment("until when evidence can be submitted")]
 FullyRefunded = Annotated[bool | None, flag("whether nothing of the charge is left")]
 Mode = Annotated[str | None, text("what the Checkout Session is for, in Stripe's word: payment, subscription or setup")]
+NetworkReasonCode = Annotated[str | None, text("the card network's own code of the reason")]
+OfKnownPayment = Annotated[
+    bool | None,
+    flag("whether the payment was counted; false for those from before the stack, which lifetime_value leaves alone"),
+]
 NextPaymentAttempt = Annotated[str | None, moment("when Stripe tries again")]
 PaymentMethodType = Annotated[str | None, text("how it was to be paid, in Stripe's word: card, sepa_debit, …")]
 PaymentStatus = Annotated[str | None, text("in Stripe's word: paid, unpaid or no_payment_required")]
@@ -235,9 +257,19 @@ class UserTraits(_SharedTraits, total=False):
     currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr and lifetime_value", "ISO 4217, upper case")]
     email: Annotated[str, text("the customer's email")]
     email_sha256: Annotated[str, Property(Kind.HASH, "SHA-256 of the lower-case email, in its place", "64 hex digits")]
-    lifetime_value: Annotated[Decimal | None, money("collected less refunds, each payment counted once", signed=True)]
+    lifetime_value: Annotated[
+        Decimal | None,
+        money("collected less what went back (refunds, disputes, credit), each payment counted once", signed=True),
+    ]
+    lifetime_value_by_currency: Annotated[
+        dict[str, Decimal], Property(Kind.BY_CURRENCY, "the same in every currency", "major units", signed=True)
+    ]
     mrr: Annotated[
         Decimal | None, money("monthly recurring revenue over all live subscriptions, null once unknown", nullable=True)
+    ]
+    mrr_by_currency: Annotated[
+        dict[str, Decimal],
+        Property(Kind.BY_CURRENCY, "the same in every currency, without those that are unknown", "major units"),
     ]
     name: Annotated[str, text("the customer's name")]
     phone: Annotated[str, text("the customer's phone")]

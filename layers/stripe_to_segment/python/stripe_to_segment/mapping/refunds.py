@@ -1,23 +1,49 @@
-"""Facts of a refund: Order Refunded with the order's own id, never negative revenue."""
+"""Facts of a refund: Order Refunded with the order's own id, never negative revenue; and Refund Failed.
+
+refund.created, .updated and .failed name the refund. charge.refunded, which does not since 2022-11-15, is for endpoints
+that get nothing else: it waits for them, and both together state each refund once.
+https://docs.stripe.com/refunds
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.orders import order_behind
 from stripe_to_segment.mapping.tracking import Event, track
-from stripe_to_segment.stripe_side import charge as read
-from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.state.payment import Refund
+from stripe_to_segment.stripe_side import charge as read_charge
+from stripe_to_segment.stripe_side import refund as read
+from stripe_to_segment.stripe_side.fields import integer, reference, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.properties import ChargeId, Currency, FullyRefunded, OrderId, RefundedTotal, Total
+    from stripe_to_segment.mapping.properties import (
+        ChargeId,
+        Currency,
+        FullyRefunded,
+        OfKnownPayment,
+        OrderId,
+        Reason,
+        RefundedTotal,
+        RefundId,
+        RevenueRefunded,
+        Status,
+        TaxRefunded,
+        Total,
+    )
+    from stripe_to_segment.state.payment import Payment
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["OrderRefunded", "given_back", "refunded"]
+__all__ = ["OrderRefunded", "RefundFailed", "after_refund", "refunded", "waits_for_its_payment"]
+
+# Under which a refund is listed whose id nobody knows: the charge's running total tells it from the next.
+ANONYMOUS = "total:"
 
 
 @track("Order Refunded", when="money is given back, in part or in full")
@@ -28,35 +54,170 @@ class OrderRefunded(Event):
     total: Total = None
     currency: Currency = None
     charge_id: ChargeId
+    refund_id: RefundId = None
+    reason: Reason = None
+    status: Status = None
+    revenue_refunded: RevenueRefunded = None
+    tax_refunded: TaxRefunded = None
     refunded_total: RefundedTotal = None
-    fully_refunded: FullyRefunded
+    fully_refunded: FullyRefunded = None
+    of_known_payment: OfKnownPayment
+
+
+@track("Refund Failed", when="a refund that was told fails or is cancelled: the money is still here")
+class RefundFailed(Event):
+    """It takes an Order Refunded back, so its shares are negative."""
+
+    order_id: OrderId
+    total: Total = None
+    currency: Currency = None
+    charge_id: ChargeId
+    refund_id: RefundId = None
+    reason: Reason = None
+    revenue_refunded: RevenueRefunded = None
+    tax_refunded: TaxRefunded = None
+    of_known_payment: OfKnownPayment
 
 
 def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """charge.refunded: this refund alone; the charge's running total tells one refund from the next."""
-    charge, currency = event.object, text(event.object.get("currency"))
-    amount, total = read.refunded_amount(charge, event.previous), read.refunded_total(charge)
-    if not read.was_collected(charge) or (amount is not None and amount < 0):
+    """refund.created, .updated, .failed and charge.refunded: what this event is the first to tell."""
+    order, payment, refund_id = _after(event, known)
+    refund = payment.refunds.get(refund_id)
+    if refund is None:
         return
-    told = OrderRefunded(
-        order_id=_order_id(event, known),
-        charge_id=text(charge.get("id")),
-        fully_refunded=charge.get("refunded") is True,
-        total=major(amount, currency),
-        currency=currency and currency.upper(),
-        refunded_total=major(total, currency),
+    if refund.told_by == event.id:
+        yield Fact(_order_refunded(event, order, payment, refund_id, refund), f"{_key_of(event, refund_id)}")
+    if refund.undone_by == event.id:
+        yield Fact(_refund_failed(event, order, payment, refund_id, refund), refund_id)
+
+
+def after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+    """The order, and its payment after the event; None where the event gives nothing back."""
+    order, payment, refund_id = _after(event, known)
+    return (order, payment) if refund_id else None
+
+
+def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
+    """Whether what is still to come could tell more: the payment itself, or refund.created, which names the refund."""
+    _, payment, refund_id = _after(event, known)
+    refund = payment.refunds.get(refund_id)
+    if refund is None or (refund.told_by and event.id not in {refund.told_by, refund.undone_by}):
+        return False
+    return not payment.counted or refund_id.startswith(ANONYMOUS)
+
+
+def _after(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
+    """The order, its payment after this event, and under which id the refund is listed, empty where there is none."""
+    return _after_charge(event, known) if event.type.startswith("charge.") else _after_refund(event, known)
+
+
+def _after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
+    refund, refund_id = event.object, text(event.object.get("id")) or event.id
+    amount, currency = integer(refund.get("amount")) or 0, text(refund.get("currency")) or ""
+    order, payment = order_behind(event, known, amount, currency)
+    payment = _named(payment, refund_id, amount)
+    listed, failed = payment.refunds.get(refund_id), read.has_failed(refund)
+    if listed is None:
+        revenue, tax = (None, None) if failed else payment.shares(amount)
+        # One that failed before anybody heard of it: nothing is told, and nothing of it comes back later.
+        new = Refund(amount, not failed, revenue, tax, told_by="" if failed else event.id)
+        return order, payment.with_refund(refund_id, new), refund_id
+    if failed and listed.stands:
+        return order, payment.with_refund(refund_id, replace(listed, stands=False, undone_by=event.id)), refund_id
+    return order, payment, refund_id
+
+
+def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
+    charge = event.object
+    amount, total = read_charge.refunded_amount(charge, event.previous), read_charge.refunded_total(charge)
+    currency = text(charge.get("currency")) or ""
+    order, payment = order_behind(event, known, amount or 0, currency, charged=integer(charge.get("amount")))
+    if not read_charge.was_collected(charge) or (amount is not None and amount < 0):
+        return order, payment, ""
+    newest = read_charge.newest_refund(charge)
+    refund_id = text(newest.get("id")) if newest else None
+    for listed_id, listed in payment.refunds.items():
+        of_this_total = listed.stands and total and listed.running_total == total
+        if listed.told_by == event.id or listed_id == refund_id or of_this_total:
+            return order, payment, listed_id
+    for listed_id, listed in payment.refunds.items():
+        # refund.created told this one; the next of the same amount is another.
+        if refund_id is None and listed.amount == amount and not listed.running_total:
+            return order, payment.with_refund(listed_id, replace(listed, running_total=total or 0)), listed_id
+    revenue, tax = payment.shares(amount or 0)
+    new = Refund(amount or 0, revenue=revenue, tax=tax, told_by=event.id, running_total=total or 0)
+    refund_id = refund_id or f"{ANONYMOUS}{total}"
+    return order, payment.with_refund(refund_id, new), refund_id
+
+
+def _named(payment: Payment, refund_id: str, amount: int) -> Payment:
+    """With the refund under its own id, where a charge.refunded told it without one."""
+    if refund_id in payment.refunds:
+        return payment
+    nameless = next(
+        (key for key, one in payment.refunds.items() if key.startswith(ANONYMOUS) and one.amount == amount), None
     )
-    yield Fact(told, f"{charge.get('id')}:{total}")
+    if nameless is None:
+        return payment
+    return replace(
+        payment, refunds={refund_id if key == nameless else key: one for key, one in payment.refunds.items()}
+    )
 
 
-def given_back(event: StripeEvent) -> tuple[str, int] | None:
-    """Lower-case currency and minor units, negative, that this refund takes off the lifetime value."""
-    currency, amount = text(event.object.get("currency")), read.refunded_amount(event.object, event.previous)
-    if currency is None or amount is None or amount < 0 or not read.was_collected(event.object):
-        return None
-    return currency, -amount
+def _key_of(event: StripeEvent, refund_id: str) -> str:
+    """The fact's key; where no id is known, that which charge.refunded always had."""
+    return (
+        f"{event.object.get('id')}:{refund_id.removeprefix(ANONYMOUS)}"
+        if refund_id.startswith(ANONYMOUS)
+        else refund_id
+    )
 
 
-def _order_id(event: StripeEvent, known: Known) -> str | None:
-    payment = read.payment_of(event.object)
-    return read.invoice_of(event.object) or (known.orders.get(payment, payment) if payment else None)
+def _order_refunded(event: StripeEvent, order: str, payment: Payment, refund_id: str, refund: Refund) -> OrderRefunded:
+    of_charge = event.type.startswith("charge.")
+    about, currency = event.object, payment.currency
+    source = read_charge.newest_refund(about) or {} if of_charge else about
+    whole = payment.counted and payment.total
+    return OrderRefunded(
+        order_id=order,
+        charge_id=text(about.get("id")) if of_charge else read.charge_of(about),
+        refund_id=None if refund_id.startswith(ANONYMOUS) else refund_id,
+        reason=text(source.get("reason")),
+        status=text(source.get("status")),
+        total=major(_stated_amount(event, refund), currency or None),
+        currency=currency.upper() or None,
+        revenue_refunded=major(refund.revenue, currency),
+        tax_refunded=major(refund.tax, currency),
+        refunded_total=major(
+            read_charge.refunded_total(about) if of_charge else payment.refunded if whole else None, currency
+        ),
+        fully_refunded=(
+            about.get("refunded") is True if of_charge else payment.refunded >= (payment.total or 0) if whole else None
+        ),
+        of_known_payment=payment.counted,
+    )
+
+
+def _stated_amount(event: StripeEvent, refund: Refund) -> int | None:
+    """The amount, None where the payload has none."""
+    stated = event.object.get("amount_refunded" if event.type.startswith("charge.") else "amount")
+    return None if integer(stated) is None else refund.amount
+
+
+def _refund_failed(event: StripeEvent, order: str, payment: Payment, refund_id: str, refund: Refund) -> RefundFailed:
+    currency = payment.currency
+
+    def back(share: int | None) -> int | None:
+        return None if share is None else -share
+
+    return RefundFailed(
+        order_id=order,
+        charge_id=reference(event.object.get("charge")),
+        refund_id=refund_id,
+        reason=text(event.object.get("failure_reason")) or text(event.object.get("status")),
+        total=major(refund.amount, currency),
+        currency=currency.upper() or None,
+        revenue_refunded=major(back(refund.revenue), currency),
+        tax_refunded=major(back(refund.tax), currency),
+        of_known_payment=payment.counted,
+    )

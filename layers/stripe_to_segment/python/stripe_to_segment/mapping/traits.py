@@ -30,17 +30,19 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dic
     currency = _currency(profile)
     if currency is not None:
         traits["currency"] = currency.upper()
-        # A guest's record holds one payment only: no lifetime, and the same user may have many.
-        if currency in profile.paid and event.customer is not None:
-            traits["lifetime_value"] = major(profile.paid[currency], currency)
+    # A guest's record holds one payment only: no lifetime, and the same user may have many.
+    if event.customer is not None:
+        traits.update(_paid_traits(profile))
     traits.update(_personal(event, settings))
     return traits
 
 
-def shown_digest(profile: Profile) -> str:
+def shown_digest(event: StripeEvent, profile: Profile) -> str:
     """What the remembered traits come to, to tell whether those last delivered still hold."""
     traits = _subscription_traits(profile) | _card_traits(profile)
-    return hashlib.sha256(repr(sorted(traits.items())).encode()).hexdigest()[:16]
+    # A guest has no lifetime value, and a first payment over nothing is no news.
+    paid = {code: amount for code, amount in profile.paid.items() if amount and event.customer is not None}
+    return hashlib.sha256(repr([*sorted(traits.items()), *sorted(paid.items())]).encode()).hexdigest()[:16]
 
 
 def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dict[str, Any]:
@@ -78,6 +80,30 @@ def _subscription_traits(profile: Profile) -> dict[str, Any]:
     elif profile.shown is not None:
         # Unknown now (tiers), and an amount shown before must not stay behind.
         traits["mrr"] = None
+    traits["mrr_by_currency"] = _mrr_by_currency(profile)
+    return traits
+
+
+def _mrr_by_currency(profile: Profile) -> dict[str, Any]:
+    """Also of currencies in which nothing is left (0); without those of which an amount is unknown."""
+    remembered = sorted({record.currency for record in profile.subscriptions.values() if record.currency})
+    amounts = {code: [record.mrr for record in profile.live if record.currency == code] for code in remembered}
+    return {
+        code.upper(): major(sum(known), code)
+        for code, every in amounts.items()
+        if len(known := [amount for amount in every if amount is not None]) == len(every)
+    }
+
+
+def _paid_traits(profile: Profile) -> dict[str, Any]:
+    if not profile.paid:
+        return {}
+    currency = _currency(profile)
+    traits: dict[str, Any] = {
+        "lifetime_value_by_currency": {code.upper(): major(profile.paid[code], code) for code in sorted(profile.paid)}
+    }
+    if currency is not None and currency in profile.paid:
+        traits["lifetime_value"] = major(profile.paid[currency], currency)
     return traits
 
 

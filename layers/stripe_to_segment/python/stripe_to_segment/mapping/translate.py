@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.compose import (
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.payment import Payment
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["EventOutcome", "Translation", "event_dedup_key", "refusal", "translate"]
+__all__ = ["EventOutcome", "HoldAfter", "Translation", "event_dedup_key", "refusal", "translate"]
 
 
 class EventOutcome(StrEnum):
@@ -47,13 +48,24 @@ class EventOutcome(StrEnum):
     HELD = "held"
 
 
+class HoldAfter(NamedTuple):
+    """Events created later than these epoch seconds are held back; None holds none.
+
+    `identity` holds those whose user is unknown for the identity to arrive, `payment` those that do not say whose
+    payment it is for what does.
+    """
+
+    identity: int | None = None
+    payment: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Translation:
     """The calls of one event, and what is known after it.
 
     `calls` leaves out what the ledger says was delivered. The profile takes them for done, which is why `claim` is
-    written down with it. The event's own `dedup_key` joins the ledger once all of them are delivered; `counted`, that
-    of its payment, joins it with the profile. `unknown` names the numbers that the payload left open.
+    written down with it. The event's own `dedup_key` joins the ledger once all of them are delivered; `counted`, those
+    of its payment, join it with the profile. `unknown` names the numbers that the payload left open.
     """
 
     outcome: EventOutcome
@@ -61,7 +73,7 @@ class Translation:
     dedup_key: str
     reason: str | None = None
     calls: tuple[Call, ...] = ()
-    counted: str | None = None
+    counted: tuple[str, ...] = ()
     claim: Claim | None = None
     identity_source: IdentitySource | None = None
     unknown: tuple[str, ...] = ()
@@ -87,7 +99,12 @@ def event_dedup_key(event: StripeEvent) -> str:
 
 
 def translate(
-    event: StripeEvent, known: Known, settings: Settings, *, enrich: Enrich, hold_after: int | None = None
+    event: StripeEvent,
+    known: Known,
+    settings: Settings,
+    *,
+    enrich: Enrich,
+    hold_after: HoldAfter = HoldAfter(),  # noqa: B008 - a constant
 ) -> Translation:
     """Map one event of a type that the catalog has.
 
@@ -102,8 +119,7 @@ def translate(
     enrich
         The team's own last word on each call.
     hold_after
-        Epoch seconds: an event created later than this, whose user is unknown, is held back for its identity to
-        arrive. None never holds.
+        Which events are young enough to be held back; by default none.
 
     Raises
     ------
@@ -134,7 +150,13 @@ def translate(
     )
     if profile.opted_out:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
-    may_wait = hold_after is not None and event.created > hold_after and not claim.tracks
+    if not claim.tracks and _holds(row, event, known, hold_after.payment):
+        # Who it is and whose payment it is serves the others meanwhile.
+        waiting = with_person(known.profile, known.stated, event.created)
+        owned = lesson.orders if event.customer is not None else {}
+        held = Translation(EventOutcome.HELD, waiting, dedup_key, Reason.WAITING_FOR_PAYMENT, orders=owned)
+        return replace(held, identity_source=source)
+    may_wait = hold_after.identity is not None and event.created > hold_after.identity and not claim.tracks
     if may_wait and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, Reason.WAITING_FOR_IDENTITY)
         return replace(held, identity_source=source)
@@ -143,7 +165,7 @@ def translate(
 
     # Compose: the calls that say so.
     joined_group = profile.group_id != known.profile.group_id or claim.groups
-    digest = _digest_to_show(row, lesson, profile)
+    digest = _digest_to_show(row, event, profile, changed=lesson.changed or _moved_money(event, known.profile, profile))
     plan = IdentifyPlan(who, profile, fallback_id, shows=digest, groups=joined_group)
     bodies = with_the_change_said_before(Composer(event, plan, settings).bodies(facts), claim)
     calls = (*in_words_said_before(finished(bodies, event, enrich), known.profile), *still_claimed(claim))
@@ -166,24 +188,48 @@ def _learnt(event: StripeEvent, known: Known, row: Row, claim: Claim) -> Lesson:
     return row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
 
 
-def _digest_to_show(row: Row, lesson: Lesson, profile: Profile) -> str | None:
+def _holds(row: Row, event: StripeEvent, known: Known, hold_after: int | None) -> bool:
+    """Whether the event waits for others that say more of its payment."""
+    young = row.holds is not None and hold_after is not None and event.created > hold_after
+    return young and row.holds is not None and row.holds(event, known)
+
+
+def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: bool) -> str | None:
     """The digest of the traits that an identify is to show, None where the event brings none."""
     if row.identify is Identify.NEVER:
         return None
-    digest = shown_digest(profile)
-    changed = lesson.changed or profile.shown not in {None, digest}
+    digest = shown_digest(event, profile)
+    changed = changed or profile.shown not in {None, digest}
     return digest if row.identify is Identify.ALWAYS or changed else None
 
 
-def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, str | None]:
-    """The record with the event's payment, counted once however many events state it, and its deduplication key."""
-    if lesson.payment is None:
-        return lesson.profile, None
-    key, currency, minor = lesson.payment
-    counted = dedup_key_of(identifier(event.scope, "counted", key))
-    if counted in lesson.profile.ledger:
-        return lesson.profile, counted
-    return lesson.profile.with_payment(currency, minor), counted
+def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[str, ...]]:
+    """The record with the event's payment, counted once however many events state it, and its deduplication keys."""
+    profile = lesson.profile
+    if lesson.moved is not None:
+        profile = profile.with_payment(*lesson.moved)
+    if lesson.counted is None:
+        return profile, ()
+    order, payment = lesson.counted.order, lesson.counted.payment
+    marks = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
+    listed = profile.payment(order)
+    if any(mark in profile.ledger for mark in marks) or _is_counted(listed):
+        return profile, marks
+    if listed is None and not payment.total:
+        # Nothing that could go back: it is not worth being listed.
+        return replace(profile, paid={payment.currency: 0, **profile.paid}), marks
+    return profile.with_payment(order, payment if listed is None else payment.joined(listed)), marks
+
+
+def _is_counted(payment: Payment | None) -> bool:
+    """Whether a payment is counted with its own amount, and not only among what was counted before."""
+    return payment is not None and payment.counted and payment.total is not None
+
+
+def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
+    """Whether the customer's lifetime value changed; that of a guest is none."""
+    codes = after.paid.keys() if event.customer is not None and after.paid != before.paid else ()
+    return any(after.paid[code] != before.paid.get(code, 0) for code in codes)
 
 
 def _may_be_named_later(event: StripeEvent) -> bool:

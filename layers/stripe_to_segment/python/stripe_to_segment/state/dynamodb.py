@@ -98,6 +98,8 @@ class DynamoStore:
                 else:
                     names = memory.orders if kind == "order" else memory.product_names
                     names[key], memory.as_of[kind, key] = fact_from(item)
+                    if owner := item.get("owner", {}).get("S"):
+                        memory.owners[key] = owner
             except UnreadableRecordError as error:
                 # A circuit that cannot be read keeps nobody waiting.
                 memory.unreadable[kind, key] = error.reason
@@ -107,7 +109,10 @@ class DynamoStore:
         """Write each record under a condition on its version, and what was learnt unless something newer is known."""
         # What was learnt goes first: once its record says that an event is done, the event teaches nothing again.
         # Of what is told several times the newest.
-        newest = {(fact.kind, fact.key): fact for fact in sorted(learnt, key=lambda fact: fact.as_of)}
+        newest: dict[tuple[str, str], Learnt] = {}
+        for fact in sorted(learnt, key=lambda fact: fact.as_of):
+            told = newest.get((fact.kind, fact.key))
+            newest[fact.kind, fact.key] = fact.over(told) if fact.kind == "order" else fact
         errors = _errors((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in newest.values())
         if errors:
             errors |= {fact.owner: errors[fact.key] for fact in learnt if fact.owner and fact.key in errors}
@@ -314,6 +319,9 @@ class DynamoStore:
         if fact.kind == OPT_OUT:
             self._put_opt_out(fact)
             return
+        if fact.kind == "order":
+            self._put_order(fact, now)
+            return
         newer = {
             "ConditionExpression": " AND ".join(f"({each})" for each in NO_NEWER.values()),
             "ExpressionAttributeNames": {f"#{name}": name for name in NO_NEWER},
@@ -321,6 +329,25 @@ class DynamoStore:
         }
         # Refused by the condition means that something newer is known already.
         self._put(fact_item(fact, now), newer)
+
+    def _put_order(self, fact: Learnt, now: float) -> None:
+        """Merge what is told of an order into its item, as `Learnt.over` does."""
+        item = fact_item(fact, now)
+        values = {f":{name}": value for name, value in item.items() if name != "pk"}
+        sets = [f"#{name} = :{name}" for name in ("owner", "expires_at") if name in item]
+        if not fact.names_another:
+            # It tells the owner; which order it is, only where nobody knows better.
+            kept = [f"#{name} = if_not_exists(#{name}, :{name})" for name in ("value", "as_of")]
+            self._update(pk("order", fact.key), f"SET {', '.join([*kept, *sets])}", values)
+            return
+        with suppress(_ConditionFailedError):
+            # Refused by the condition means that a newer invoice is known already.
+            self._update(
+                pk("order", fact.key),
+                f"SET {', '.join(['#value = :value', '#as_of = :as_of', *sets])}",
+                {**values, ":itself": {"S": fact.key.rpartition(":")[2]}},
+                "attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself",
+            )
 
     def _put_opt_out(self, fact: Learnt) -> None:
         said = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}

@@ -6,7 +6,7 @@ Keys carry account and mode, so no two of them ever mix.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +225,10 @@ def _written(profile: Profile) -> bytes:
 
     Where there is no room for all claims the newest are kept; an event without one is told anew, as if it had none.
     """
-    record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(profile)).items()}
+    # Payments are kept as they stand; to copy them would cost more than all the rest.
+    bare = replace(profile, payments={}, ledger={})
+    record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(bare)).items()}
+    record |= {"payments": profile.payments} if profile.payments else {}
     for name in ("key", "version", "ledger", "shared"):
         record.pop(name, None)
     claims = record.pop("claims", {})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.state.failed_attempt import FailedAttempt
+from stripe_to_segment.state.payment import Payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ LEDGER_DAYS = 40
 # So many are kept at most, the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
 # A deduplication key has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
 LEDGER_MARKS, SUBSCRIPTIONS = 30_000, 900
+# A payment has about 60 bytes. What is not listed any more stays in the sums.
+PAYMENTS = 500
 
 # Other events of the same minute look for an attempt, days later where Stripe has to deliver one of them again.
 FAILED_ATTEMPTS = 30
@@ -133,11 +136,12 @@ class Profile:
     user's person knows this record, `shared` that the person has others too. `told` says as of which epoch second the
     ids, the opt-out and the consent are true. `fallback_id` is the anonymousId under which calls went out before the
     user was known; `joined` says that an identify has tied it to the user; `shown` is the digest of the traits last
-    delivered, or UNSURE. `paid` sums what was collected less refunds, in minor units by lower-case currency;
-    `failed` are the newest failed attempts, each as `FailedAttempt.written` gives it; `cards` says, by payment method,
-    as of when (as a Watermark) which expiry is true. `ledger`
-    holds the deduplication keys of what was delivered or counted, with the day on which that happened. `claims` holds,
-    by its event's deduplication key, what is told and not known to have arrived. The newest claims are those of
+    delivered, or UNSURE. `paid` sums what was collected less what went back, in minor units by lower-case currency;
+    `payments` lists the newest of them by their orders' ids, each as `Payment.written` gives it; `failed` are the
+    newest failed attempts, each as `FailedAttempt.written` gives it; `cards` says, by payment method, as of when (as a
+    Watermark) which expiry is true. `ledger` holds the deduplication keys of what was delivered or counted, with the
+    day on which that happened. `claims` holds, by its event's deduplication key, what is told and not known to have
+    arrived. The newest claims are those of
     `delivery`, which is over once it has a receipt, and without one when its lease is, at the epoch second
     `lease_until`. `version` is the store's, for its conditional write.
     """
@@ -163,6 +167,7 @@ class Profile:
     paid: Mapping[str, int] = field(default_factory=dict)
     failed: Sequence[Mapping[str, Any]] = ()
     cards: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    payments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     delivery: str = ""
@@ -176,9 +181,50 @@ class Profile:
             return self
         return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
 
-    def with_payment(self, currency: str, minor: int) -> Profile:
-        """With a payment (or, negative, a refund) added to what the customer paid."""
-        return replace(self, paid={**self.paid, currency: self.paid.get(currency, 0) + minor})
+    def payment(self, order: str) -> Payment | None:
+        """The payment of an order, None where it is not listed."""
+        written = self.payments.get(order)
+        return None if written is None else Payment.read(written)
+
+    def listed_payments(self) -> Iterator[tuple[str, Payment]]:
+        """Every payment that is listed, with its order's id, oldest first."""
+        return ((order, Payment.read(written)) for order, written in self.payments.items())
+
+    def with_payment(self, order: str, payment: Payment) -> Profile:
+        """With a payment as it is now, and the sum that follows from it."""
+        before = self.payment(order)
+        added = payment.left - (0 if before is None else before.left)
+        paid = self.paid
+        if added or (payment.counted and payment.currency not in paid):
+            paid = {**paid, payment.currency: paid.get(payment.currency, 0) + added}
+        return replace(self, paid=paid, payments={**self.payments, order: payment.written()})
+
+    def with_payments_of(self, other: Profile) -> Profile:
+        """With what another record lists of payments that are this customer's, and what it knows to be delivered."""
+        after = replace(self, ledger={**other.ledger, **self.ledger})
+        for order, payment in other.listed_payments():
+            listed = after.payment(order)
+            after = after.with_payment(order, payment if listed is None else listed.joined(payment))
+        return after
+
+    def without_payment(self, order: str) -> Profile:
+        """Without a payment, and without what it added to the sum."""
+        payment = self.payment(order)
+        if payment is None:
+            return self
+        rest = {key: written for key, written in self.payments.items() if key != order}
+        currency = payment.currency
+        paid = {**self.paid, currency: self.paid.get(currency, 0) - payment.left} if payment.left else self.paid
+        return replace(self, paid=paid, payments=rest)
+
+    def unlisted(self, currency: str) -> int:
+        """What of the sum in a currency came from payments that are not listed (any more), in minor units."""
+        listed = sum(
+            payment.left
+            for _, payment in self.listed_payments()
+            if payment.currency == currency and payment.total is not None
+        )
+        return self.paid.get(currency, 0) - listed
 
     def with_card(self, method_id: str, as_of: Watermark, expires: int | None) -> Profile:
         """With what is newest of a card, None once it is removed; an older state than known changes nothing."""
@@ -278,6 +324,8 @@ class Profile:
                 if record.live or record.as_of[0] // 86_400 >= oldest
             }
             changes["subscriptions"] = _most(remembered, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
+        if len(self.payments) > PAYMENTS:
+            changes["payments"] = dict([*self.payments.items()][-PAYMENTS:])
         return replace(self, **changes) if changes else self
 
     @property

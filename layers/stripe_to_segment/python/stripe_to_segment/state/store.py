@@ -28,12 +28,14 @@ OPT_OUT = "opt_out"
 class Memory:
     """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
 
-    `unreadable` says of items that are there, by kind and key, why they cannot be read. `as_of` says, by kind and key,
-    as of which epoch second an order or a product's name is true.
+    `orders` say by payment (or invoice) which order it is, itself where no other is known; `owners` the key of the
+    record of the customer who paid it. `unreadable` says of items that are there, by kind and key, why they cannot be
+    read. `as_of` says, by kind and key, as of which epoch second an order or a product's name is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
     read: dict[Lookup, JsonObject] = field(default_factory=dict)
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -45,7 +47,8 @@ class Memory:
 class Learnt:
     """A product name, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 
-    `owner` is the key of the record that must not be written before it, empty where there is none.
+    `owner` is the key of the record that must not be written before it, empty where there is none; of an order it is
+    the record of the customer who paid it.
     """
 
     kind: str
@@ -53,6 +56,22 @@ class Learnt:
     value: str
     as_of: int
     owner: str = ""
+
+    @property
+    def names_another(self) -> bool:
+        """Whether an order is more than the payment itself: then the invoice that it paid is known."""
+        return not self.key.endswith(f":{self.value}")
+
+    def over(self, known: Learnt | None) -> Learnt:
+        """What is known of an order once both are: an invoice over the payment itself, then the newer.
+
+        An owner stays.
+        """
+        if known is None:
+            return self
+        ranks = [(one.names_another, one.as_of) for one in (known, self)]
+        better, other = (known, self) if ranks[0] > ranks[1] else (self, known)
+        return replace(better, owner=self.owner or known.owner) if better.owner != other.owner else better
 
 
 class Store(Protocol):
@@ -121,6 +140,7 @@ class MemoryStore:
         return Memory(
             {key: self.profiles[key] for key in profiles if key in self.profiles},
             {fact.key: fact.value for fact in known if fact.kind == "order"},
+            {fact.key: fact.owner for fact in known if fact.kind == "order" and fact.owner},
             {fact.key: fact.value for fact in known if fact.kind == "product"},
             as_of={(fact.kind, fact.key): fact.as_of for fact in known},
             circuits=self.circuits(circuits),
@@ -141,7 +161,9 @@ class MemoryStore:
                 self._learn_opt_out(fact)
                 continue
             known = self.learnt.get((fact.kind, fact.key))
-            if known is None or known.as_of <= fact.as_of:
+            if fact.kind == "order":
+                self.learnt[fact.kind, fact.key] = fact.over(known)
+            elif known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact
         return errors
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from stripe_to_segment.stripe_side.fields import JsonObject, integer, listed, reference, text
 
-__all__ = ["invoice_of", "payment_of", "refunded_amount", "refunded_total", "was_collected"]
+__all__ = ["invoice_of", "newest_refund", "payment_of", "refunded_amount", "refunded_total", "was_collected"]
 
 
 def was_collected(charge: JsonObject) -> bool:
@@ -35,11 +35,13 @@ def refunded_amount(charge: JsonObject, previous: JsonObject) -> int | None:
     before = integer(previous.get("amount_refunded"))
     if total is not None and before is not None:
         return total - before
-    refunds = listed(charge.get("refunds"))
-    if refunds:
-        newest = max(refunds, key=lambda refund: integer(refund.get("created")) or 0)
-        return integer(newest.get("amount"))
-    return total
+    newest = newest_refund(charge)
+    return total if newest is None else integer(newest.get("amount"))
+
+
+def newest_refund(charge: JsonObject) -> JsonObject | None:
+    """The newest entry of the `refunds` list, None where the charge has none."""
+    return max(listed(charge.get("refunds")), key=lambda refund: integer(refund.get("created")) or 0, default=None)
 
 
 def invoice_of(charge: JsonObject) -> str | None:

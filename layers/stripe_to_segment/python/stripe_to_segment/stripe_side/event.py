@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,7 +36,8 @@ def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent
 class StripeEvent:
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
-    `created` is in epoch seconds, 0 where not even the object has one. No slots: what it works out once, it keeps.
+    `payer` is the customer where the object does not name one. `created` is in epoch seconds, 0 where not even the
+    object has one. No slots: what it works out once, it keeps.
     https://docs.stripe.com/api/events/object
     """
 
@@ -48,6 +49,7 @@ class StripeEvent:
     object: JsonObject
     previous: JsonObject
     body: JsonObject
+    payer: str | None = None
     answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -69,7 +71,11 @@ class StripeEvent:
         if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
             return text(self.object.get("id"))
         named = (reference(one.get(name)) for one in (self.object, self.previous) for name in _CUSTOMER_FIELDS)
-        return next(filter(None, named), None)
+        return next(filter(None, named), None) or self.payer
+
+    def belonging_to(self, customer: str) -> StripeEvent:
+        """The same event as one of a customer whom its object does not name."""
+        return replace(self, payer=customer)
 
 
 _CUSTOMER_FIELDS = ("customer", "customer_account")

@@ -8,7 +8,10 @@ __all__ = ["Lookup"]
 
 
 class Lookup(NamedTuple):
-    """One object to read: `kind` is customer, failed_payment (by its invoice), line_items or product."""
+    """One object to read.
+
+    `kind` is customer, failed_payment (by its invoice), invoice_payments (by their intent), line_items or product.
+    """
 
     kind: str
     id: str

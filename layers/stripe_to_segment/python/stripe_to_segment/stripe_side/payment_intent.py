@@ -5,9 +5,40 @@ https://docs.stripe.com/api/payment_intents/object
 
 from __future__ import annotations
 
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, reference, text
+from typing import NamedTuple
 
-__all__ = ["invoice_of", "session_of"]
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
+
+__all__ = ["Received", "captured_by_hand", "invoice_of", "received", "session_of"]
+
+
+class Received(NamedTuple):
+    """Minor units: `total` is what was captured, tips included; tax and shipping are None where they are not stated."""
+
+    total: int | None
+    tax: int | None
+    shipping: int | None
+    fee: int | None
+
+    @property
+    def revenue(self) -> int | None:
+        """Received less tax and shipping, as far as they are stated."""
+        return None if self.total is None else self.total - (self.tax or 0) - (self.shipping or 0)
+
+
+def received(intent: JsonObject) -> Received:
+    """What came in. Of less than was asked for (a partial capture) nobody knows how much is tax.
+
+    https://docs.stripe.com/api/payment_intents/object#payment_intent_object-amount_details
+    """
+    total, asked = integer(intent.get("amount_received")), integer(intent.get("amount"))
+    if total is None:
+        total = asked
+    tip = integer(dig(intent, "amount_details", "tip", "amount")) or 0
+    whole = asked is None or total is None or total >= asked - tip
+    tax = integer(dig(intent, "amount_details", "tax", "total_tax_amount")) if whole else None
+    shipping = integer(dig(intent, "amount_details", "shipping", "amount")) if whole else None
+    return Received(total, tax, shipping, integer(intent.get("application_fee_amount")))
 
 
 def invoice_of(intent: JsonObject) -> str | None:
@@ -21,6 +52,15 @@ def invoice_of(intent: JsonObject) -> str | None:
 def session_of(intent: JsonObject) -> str | None:
     """The Checkout Session that it pays, where the intent says so."""
     return _ordered(intent, "cs_")
+
+
+def captured_by_hand(intent: JsonObject) -> bool:
+    """Whether the merchant captures the money: then Checkout has completed its session unpaid, and says no more.
+
+    https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+    """
+    options = hash_of(intent.get("payment_method_options")).values()
+    return intent.get("capture_method") == "manual" or any(dig(one, "capture_method") == "manual" for one in options)
 
 
 def _ordered(intent: JsonObject, prefix: str) -> str | None:

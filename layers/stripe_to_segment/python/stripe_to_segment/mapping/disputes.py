@@ -1,0 +1,128 @@
+"""Facts of a dispute, which names the payment and not the customer; its funds move the lifetime value.
+
+https://docs.stripe.com/disputes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.orders import order_behind
+from stripe_to_segment.mapping.tracking import Event, properties, track
+from stripe_to_segment.state.payment import Dispute, Payment
+from stripe_to_segment.stripe_side import refund as read
+from stripe_to_segment.stripe_side.fields import integer, iso_time, text
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import (
+        ChargeId,
+        Currency,
+        DisputeId,
+        EvidenceDueBy,
+        NetworkReasonCode,
+        OfKnownPayment,
+        OrderId,
+        Reason,
+        Status,
+        Value,
+    )
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["DisputeLost", "DisputeWon", "PaymentDisputed", "after_dispute", "disputed", "waits_for_its_payment"]
+
+WITHDRAWN, REINSTATED = "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated"
+
+
+@properties
+class Disputed(Event):
+    """What every dispute tells; `value` is at stake and was revenue once."""
+
+    order_id: OrderId
+    dispute_id: DisputeId
+    charge_id: ChargeId
+    value: Value = None
+    currency: Currency = None
+    reason: Reason = None
+    status: Status = None
+    network_reason_code: NetworkReasonCode = None
+    of_known_payment: OfKnownPayment
+
+
+@track("Payment Disputed", when="a customer disputes a payment with the bank, or a bank debit bounces late")
+class PaymentDisputed(Disputed):
+    """Until the evidence is due it can be contested."""
+
+    evidence_due_by: EvidenceDueBy = None
+
+
+@track("Dispute Won", when="a dispute is closed in the merchant's favour")
+class DisputeWon(Disputed):
+    """The funds come back."""
+
+
+@track("Dispute Lost", when="a dispute is closed in the customer's favour")
+class DisputeLost(Disputed):
+    """The funds stay away."""
+
+
+def disputed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """charge.dispute.created and .closed; an inquiry that is closed without a dispute is neither won nor lost."""
+    dispute_id, status = text(event.object.get("id")) or event.id, text(event.object.get("status"))
+    if event.type == "charge.dispute.created":
+        due = iso_time(read.evidence_due_by(event.object))
+        yield Fact(PaymentDisputed(**_told(event, known), evidence_due_by=due), dispute_id)
+    elif event.type == "charge.dispute.closed" and status == "won":
+        yield Fact(DisputeWon(**_told(event, known)), dispute_id)
+    elif event.type == "charge.dispute.closed" and status == "lost":
+        yield Fact(DisputeLost(**_told(event, known)), dispute_id)
+
+
+def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+    """The order and its payment once the funds have moved; None where this event moves none."""
+    dispute, dispute_id = event.object, text(event.object.get("id")) or event.id
+    order, payment = _behind(event, known)
+    seen = dispute_id in payment.disputes
+    withdrawn = read.withdrawn(dispute)
+    if event.type == WITHDRAWN:
+        withdrawn = integer(dispute.get("amount")) if withdrawn is None else withdrawn
+    elif event.type == REINSTATED:
+        withdrawn = withdrawn or 0
+    elif withdrawn is None and event.type == "charge.dispute.closed" and not seen:
+        # An endpoint without the events of the funds: the end says where they are.
+        withdrawn = {"lost": integer(dispute.get("amount")), "won": 0}.get(text(dispute.get("status")) or "")
+    if withdrawn is None:
+        # What is not moved is remembered all the same, so that the next event finds the payment.
+        return (order, payment) if event.customer is not None else None
+    return order, payment.with_dispute(dispute_id, Dispute(withdrawn, event.created))
+
+
+def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
+    """Whether the payment, and with it the customer, is not known yet."""
+    return not _behind(event, known)[1].counted
+
+
+def _behind(event: StripeEvent, known: Known) -> tuple[str, Payment]:
+    currency = text(event.object.get("currency")) or ""
+    return order_behind(event, known, integer(event.object.get("amount")) or 0, currency)
+
+
+def _told(event: StripeEvent, known: Known) -> dict[str, Any]:
+    dispute = event.object
+    order, payment = _behind(event, known)
+    currency = text(dispute.get("currency"))
+    return {
+        "order_id": order,
+        "dispute_id": text(dispute.get("id")),
+        "charge_id": read.charge_of(dispute),
+        "value": major(integer(dispute.get("amount")), currency),
+        "currency": currency and currency.upper(),
+        "reason": text(dispute.get("reason")),
+        "status": text(dispute.get("status")),
+        "network_reason_code": read.network_reason_code(dispute),
+        "of_known_payment": payment.counted,
+    }

@@ -1,0 +1,88 @@
+"""Facts of a PaymentIntent that belongs to no invoice and to no Checkout Session: it is the order itself.
+
+Every payment has an intent, so most are not told here: the invoice or the session states the revenue. Which of them an
+intent belongs to stands on it (`payment_details.order_reference`, `invoice`), or comes with another event, or Stripe
+tells it when asked; until then it is held.
+https://docs.stripe.com/payments/payment-intents
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.orders import paying_invoice
+from stripe_to_segment.mapping.payments import OrderCompleted
+from stripe_to_segment.state.payment import Payment
+from stripe_to_segment.stripe_side import payment_intent as read
+from stripe_to_segment.stripe_side.fields import listed, reference, text
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["invoice_behind", "paid_alone", "succeeded", "unclaimed", "waits_to_be_claimed"]
+
+
+def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """payment_intent.succeeded: Order Completed, unless an invoice or a session states it."""
+    intent_id, payment = text(event.object.get("id")) or event.id, paid_alone(event, known)
+    if payment is None:
+        return
+    amounts, currency = read.received(event.object), payment.currency
+    told = OrderCompleted(
+        order_id=intent_id,
+        total=major(amounts.total, currency),
+        revenue=major(amounts.revenue, currency),
+        tax=major(amounts.tax, currency),
+        shipping=major(amounts.shipping, currency),
+        application_fee=major(amounts.fee, currency),
+        currency=currency.upper() or None,
+    )
+    yield Fact(told, intent_id)
+
+
+def paid_alone(event: StripeEvent, known: Known) -> Payment | None:
+    """The payment that this intent is by itself; None where something else states it."""
+    intent_id, amounts = text(event.object.get("id")) or event.id, read.received(event.object)
+    payment = Payment(
+        text(event.object.get("currency")) or "",
+        counted=True,
+        total=amounts.total,
+        revenue=amounts.revenue,
+        tax=amounts.tax,
+        paid_at=event.created,
+        stated_by=intent_id,
+        intent=intent_id,
+    )
+    if not unclaimed(event, known) or paying_invoice(known.profile, payment):
+        return None
+    return payment
+
+
+def waits_to_be_claimed(event: StripeEvent, known: Known) -> bool:
+    """Whether a session or an invoice may still say that the payment is theirs."""
+    counted = known.profile.payment(text(event.object.get("id")) or event.id)
+    return (counted is None or not counted.counted) and paid_alone(event, known) is not None
+
+
+def unclaimed(event: StripeEvent, known: Known) -> bool:
+    """Whether nothing that is known says whose payment it is; one that was told as an order stays one."""
+    intent_id = text(event.object.get("id")) or event.id
+    if invoice_behind(event, known):
+        return False
+    counted = known.profile.payment(intent_id)
+    if counted is not None and counted.counted:
+        return counted.stated_by == intent_id
+    return read.session_of(event.object) is None or read.captured_by_hand(event.object)
+
+
+def invoice_behind(event: StripeEvent, known: Known) -> str | None:
+    """The invoice that the intent pays: by itself, by what is remembered of it, or by what Stripe told."""
+    intent_id = text(event.object.get("id")) or event.id
+    remembered = known.orders.get(intent_id, intent_id)
+    asked = next((reference(one.get("invoice")) for one in listed(known.invoice_payments)), None)
+    return read.invoice_of(event.object) or (remembered if remembered != intent_id else None) or asked

@@ -1,0 +1,150 @@
+"""What is remembered of one payment: what was collected, and what went back of it since."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Dispute", "Payment", "Refund"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One refund; amounts are in minor units.
+
+    It stands until it fails. `revenue` and `tax` are its shares, None where the payment's are not known. `told_by` and
+    `undone_by` are the ids of the events that told it and its failure, empty where that was not told. `running_total`
+    is the charge's sum of refunds after it, 0 until a charge.refunded stated it.
+    """
+
+    amount: int
+    stands: bool = True
+    revenue: int | None = None
+    tax: int | None = None
+    told_by: str = ""
+    undone_by: str = ""
+    running_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """One dispute: what Stripe has withdrawn for it (minor units), as of which epoch second."""
+
+    withdrawn: int = 0
+    as_of: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment under its order's id; amounts are in minor units of `currency` (lower case).
+
+    `counted` says that it is in the customer's sum: one that is not is known only by what went back of it, with `total`
+    and `paid_at` as far as that tells. Of one that was counted before payments were listed they are None. `stated_by`
+    is the object whose event stated it (a session, an invoice, a payment intent), `intent` the payment intent (or
+    charge) that is known to have paid it, `paid_at` is in epoch seconds.
+    `credits` are the amounts given back outside of Stripe, by credit note.
+    """
+
+    currency: str
+    counted: bool = False
+    total: int | None = None
+    revenue: int | None = None
+    tax: int | None = None
+    paid_at: int = 0
+    stated_by: str = ""
+    intent: str = ""
+    refunds: Mapping[str, Refund] = field(default_factory=dict)
+    disputes: Mapping[str, Dispute] = field(default_factory=dict)
+    credits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def gone_back(self) -> int:
+        """What is the merchant's no more: refunds that stand, what disputes withdrew, credit outside of Stripe."""
+        refunded = sum(refund.amount for refund in self.refunds.values() if refund.stands)
+        disputed = sum(dispute.withdrawn for dispute in self.disputes.values())
+        return refunded + disputed + sum(self.credits.values())
+
+    @property
+    def refunded(self) -> int:
+        """What refunds that stand have given back."""
+        return sum(refund.amount for refund in self.refunds.values() if refund.stands)
+
+    @property
+    def left(self) -> int:
+        """What of it counts towards the lifetime value: nothing of a payment that was never counted."""
+        return (self.total or 0) - self.gone_back if self.counted else 0
+
+    def shares(self, amount: int) -> tuple[int | None, int | None]:
+        """The revenue and the tax in a further refund of so much; None where the payment's are not known.
+
+        Rounded on the running sum and not one by one, so that the refunds of a fully refunded payment give back exactly
+        what it stated; the first refund that knows the payment makes up for those that did not.
+        """
+        if not self.counted or not self.total or self.total < 0:
+            return None, None
+        standing = [refund for refund in self.refunds.values() if refund.stands]
+        part = Decimal(sum(refund.amount for refund in standing) + amount) / self.total
+
+        def share(whole: int | None, before: int) -> int | None:
+            return None if whole is None else int((whole * part).to_integral_value()) - before
+
+        return (
+            share(self.revenue, sum(refund.revenue or 0 for refund in standing)),
+            share(self.tax, sum(refund.tax or 0 for refund in standing)),
+        )
+
+    def with_refund(self, refund_id: str, refund: Refund) -> Payment:
+        """With a refund as it is now."""
+        return replace(self, refunds={**self.refunds, refund_id: refund})
+
+    def with_dispute(self, dispute_id: str, dispute: Dispute) -> Payment:
+        """With a dispute, unless something newer is known of it."""
+        known = self.disputes.get(dispute_id)
+        if known is not None and known.as_of > dispute.as_of:
+            return self
+        return replace(self, disputes={**self.disputes, dispute_id: dispute})
+
+    def with_credit(self, note_id: str, amount: int) -> Payment:
+        """With what a credit note gave back outside of Stripe; one that was voided (0) stays void."""
+        if self.credits.get(note_id) == 0:
+            return self
+        return replace(self, credits={**self.credits, note_id: amount})
+
+    def joined(self, other: Payment) -> Payment:
+        """The payment with what went back of it while it was known under another id, where it may be counted too."""
+        stated = self if self.counted or not other.counted else other
+        return replace(
+            stated,
+            intent=self.intent or other.intent,
+            refunds={**other.refunds, **self.refunds},
+            disputes={**other.disputes, **self.disputes},
+            credits={**other.credits, **self.credits},
+        )
+
+    def written(self) -> dict[str, Any]:
+        """As JSON holds it, without blanks."""
+        given = {name: value for name, value in asdict(self).items() if value not in (None, "", False, {})}
+        for name in ("refunds", "disputes"):
+            if name in given:
+                given[name] = {
+                    key: {field: value for field, value in entry.items() if value not in (None, "")}
+                    for key, entry in given[name].items()
+                }
+        return given
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> Payment:
+        """Of what another release wrote too: what this one does not know is left out."""
+        given = _known(cls, written)
+        given["refunds"] = {key: Refund(**_known(Refund, one)) for key, one in given.get("refunds", {}).items()}
+        given["disputes"] = {key: Dispute(**_known(Dispute, one)) for key, one in given.get("disputes", {}).items()}
+        return cls(**given)
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

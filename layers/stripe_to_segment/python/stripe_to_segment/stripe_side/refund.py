@@ -1,0 +1,54 @@
+"""Questions to a Refund and to a Dispute, which name a charge and a payment intent and mostly no customer.
+
+https://docs.stripe.com/api/refunds/object and https://docs.stripe.com/api/disputes/object
+"""
+
+from __future__ import annotations
+
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, listed, reference, text
+
+__all__ = ["charge_of", "evidence_due_by", "has_failed", "network_reason_code", "payment_of", "withdrawn"]
+
+# https://docs.stripe.com/api/refunds/object#refund_object-status
+FAILED = frozenset({"failed", "canceled"})
+
+
+def payment_of(stripe_object: JsonObject) -> str | None:
+    """What the order behind it is known by: the payment intent or, where there is none, the charge."""
+    return reference(stripe_object.get("payment_intent")) or charge_of(stripe_object)
+
+
+def charge_of(stripe_object: JsonObject) -> str | None:
+    """The charge that is given back or disputed."""
+    return reference(stripe_object.get("charge"))
+
+
+def has_failed(refund: JsonObject) -> bool:
+    """Whether the money came back to the merchant: the refund failed or was cancelled."""
+    return text(refund.get("status")) in FAILED
+
+
+def evidence_due_by(dispute: JsonObject) -> int | None:
+    """Until when evidence can be submitted, in epoch seconds."""
+    return integer(dig(dispute, "evidence_details", "due_by"))
+
+
+def network_reason_code(dispute: JsonObject) -> str | None:
+    """The card network's own code; before 2024 at the top level, today with the payment method's details.
+
+    https://docs.stripe.com/api/disputes/object#dispute_object-payment_method_details-card-network_reason_code
+    """
+    return text(dig(dispute, "payment_method_details", "card", "network_reason_code")) or text(
+        dispute.get("network_reason_code")
+    )
+
+
+def withdrawn(dispute: JsonObject) -> int | None:
+    """What Stripe keeps back now, in minor units, by the dispute's balance transactions; None where they do not tell.
+
+    They are in the currency of the balance, which may be another than that of the payment.
+    """
+    entries = listed(dispute.get("balance_transactions"))
+    amounts = [integer(entry.get("amount")) for entry in entries if entry.get("currency") == dispute.get("currency")]
+    known = [amount for amount in amounts if amount is not None]
+    return -sum(known) if known and len(known) == len(entries) else None

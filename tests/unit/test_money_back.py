@@ -1,0 +1,432 @@
+"""Payments that nothing else states, and money that goes back: each once, with the customer who paid, to the cent."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stripe_to_segment.settings import Settings
+from stripe_to_segment.state.payment import Payment, Refund
+from stripe_to_segment.state.profile import PAYMENTS, Profile
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.samples.inputs import read_text
+from tests.unit.shapes import NOW, a_charge, a_session, an_event, an_invoice
+from tests.unit.worlds import World, names
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+COMPLETED, SUCCEEDED = "checkout.session.completed", "payment_intent.succeeded"
+
+
+def an_intent(**more: Any) -> dict[str, Any]:
+    """A payment intent that succeeded and says nothing of an order."""
+    return {
+        "id": "pi_basic",
+        "object": "payment_intent",
+        "amount": 5000,
+        "amount_received": 5000,
+        "currency": "usd",
+        "customer": "cus_basic",
+        "latest_charge": "ch_basic",
+        "metadata": {},
+        "status": "succeeded",
+        "created": NOW,
+    } | more
+
+
+def a_refund(**more: Any) -> dict[str, Any]:
+    """A refund of all of it, which names no customer."""
+    return {
+        "id": "re_1",
+        "object": "refund",
+        "amount": 5000,
+        "charge": "ch_basic",
+        "payment_intent": "pi_basic",
+        "currency": "usd",
+        "reason": "requested_by_customer",
+        "status": "succeeded",
+        "metadata": {},
+        "created": NOW,
+    } | more
+
+
+def a_dispute(**more: Any) -> dict[str, Any]:
+    """A dispute about all of it, which names no customer."""
+    return {
+        "id": "dp_1",
+        "object": "dispute",
+        "amount": 5000,
+        "charge": "ch_basic",
+        "payment_intent": "pi_basic",
+        "currency": "usd",
+        "reason": "fraudulent",
+        "status": "needs_response",
+        "evidence_details": {"due_by": NOW + 1_000_000},
+        "payment_method_details": {"card": {"network_reason_code": "10.4"}, "type": "card"},
+    } | more
+
+
+def an_invoice_payment(**more: Any) -> dict[str, Any]:
+    return {
+        "id": "inpay_1",
+        "object": "invoice_payment",
+        "invoice": "in_basic",
+        "payment": {"type": "payment_intent", "payment_intent": "pi_basic"},
+    } | more
+
+
+def lifetime_value(world: World) -> Any:
+    """What the last identify shows."""
+    return [call["traits"].get("lifetime_value") for call in world.calls if call["type"] == "identify"][-1]
+
+
+def told(world: World, name: str) -> list[dict[str, Any]]:
+    return [call["properties"] for call in world.calls if call.get("event") == name]
+
+
+def summed(world: World, name: str) -> Any:
+    """The sum of a property over all calls."""
+    return sum((Decimal(str(call.get("properties", {}).get(name) or 0)) for call in world.calls), Decimal(0))
+
+
+def played(*events: StripeEvent) -> list[list[str]]:
+    """What `explain` makes of each event, with its holds."""
+    given = "\n".join(json.dumps(event.body) for event in events)
+    return [names(each.calls) for each in explain(read_text(given.encode(), "-"), Settings())]
+
+
+# --- Payment intents ---
+
+
+def test_a_payment_intent_that_nothing_claims_is_an_order() -> None:
+    """The Payment Element's sales were no revenue at all, and their refunds made the lifetime value negative."""
+    world = World()
+    world.deliver(an_event(SUCCEEDED, an_intent(application_fee_amount=150)))
+    (order,) = told(world, "Order Completed")
+    assert (order["order_id"], order["revenue"], order["total"], order["application_fee"]) == ("pi_basic", 50, 50, 1.5)
+    assert lifetime_value(world) == 50
+
+
+def test_what_is_received_counts_tips_and_partial_captures_as_they_came() -> None:
+    tip = an_intent(amount=5000, amount_received=6000, amount_details={"tip": {"amount": 1000}})
+    assert World().tracks(an_event(SUCCEEDED, tip))["Order Completed"]["revenue"] == 60
+    taxed = an_intent(amount_details={"tax": {"total_tax_amount": 800}, "shipping": {"amount": 200}})
+    assert World().tracks(an_event(SUCCEEDED, taxed))["Order Completed"]["revenue"] == 40
+    partial = World().tracks(an_event(SUCCEEDED, taxed | {"amount_received": 2000}))["Order Completed"]
+    assert (partial["total"], partial["revenue"]) == (20, 20), "nobody says how much of a part is tax"
+    assert "tax" not in partial
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"invoice": "in_basic"},
+        {"payment_details": {"order_reference": "in_basic"}},
+        {"payment_details": {"order_reference": "cs_test_basic"}},
+    ],
+)
+def test_a_payment_intent_that_names_its_invoice_or_session_is_told_by_that(claim: dict[str, Any]) -> None:
+    assert World().deliver(an_event(SUCCEEDED, an_intent(**claim))) == []
+
+
+def test_a_reference_of_the_merchants_own_claims_nothing() -> None:
+    event = an_event(SUCCEEDED, an_intent(payment_details={"order_reference": "order-17"}))
+    assert names(World().deliver(event)) == ["identify", "Order Completed"]
+
+
+@pytest.mark.parametrize("first", [SUCCEEDED, COMPLETED])
+def test_a_session_and_its_intent_are_one_order_whichever_comes_first(first: str) -> None:
+    world = World()
+    events = [an_event(SUCCEEDED, an_intent()), an_event(COMPLETED, a_session())]
+    for event in sorted(events, key=lambda event: event.type != first):
+        world.deliver(event)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)
+    assert len(told(world, "Order Completed")) == 1
+
+
+@pytest.mark.parametrize("joined", ["before", "after", "never"])
+def test_an_intent_told_as_an_order_and_its_late_invoice_are_one_payment(joined: str) -> None:
+    world = World()
+    join = an_event("invoice_payment.paid", an_invoice_payment())
+    world.deliver(an_event(SUCCEEDED, an_intent()))
+    world.deliver(*([join] if joined == "before" else []))
+    world.deliver(an_event("invoice.paid", an_invoice(total=5000, amount_paid=5000, amount_due=5000)))
+    world.deliver(*([join] if joined == "after" else []))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)
+
+
+def test_a_session_captured_later_is_told_by_its_intent() -> None:
+    """Checkout completes such a session unpaid and never speaks of it again: the sale was lost."""
+    world = World()
+    world.deliver(an_event(COMPLETED, a_session(payment_status="unpaid")))
+    captured = an_intent(capture_method="manual", payment_details={"order_reference": "cs_test_basic"})
+    world.deliver(an_event(SUCCEEDED, captured | {"amount_received": 3000}))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (30, 30)
+
+
+def test_an_unclaimed_intent_waits_for_what_may_claim_it() -> None:
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    intent = an_event(SUCCEEDED, an_intent(), created=NOW)
+    world.now = NOW + 10
+    assert world.deliver(intent) == []
+    world.deliver(an_event("invoice_payment.paid", an_invoice_payment()))
+    world.now = NOW + 301
+    assert world.deliver(intent) == [], "its invoice states the revenue"
+    alone = an_event(SUCCEEDED, an_intent(id="pi_alone"), created=NOW)
+    assert names(world.deliver(alone)) == ["identify", "Order Completed"]
+
+
+def test_an_intent_is_claimed_by_an_invoice_of_the_same_amount_and_moment() -> None:
+    """An endpoint without invoice_payment.paid: neither names the other, and the payment counted twice."""
+    world = World()
+    world.deliver(an_event("invoice.paid", an_invoice(total=5000, amount_paid=5000, amount_due=5000)))
+    world.deliver(an_event(SUCCEEDED, an_intent()))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)
+
+
+def test_explain_plays_the_hold_by_the_times_of_what_follows() -> None:
+    intent, session = an_event(SUCCEEDED, an_intent(), created=NOW), an_event(COMPLETED, a_session(), created=NOW + 2)
+    assert played(intent, session) == [[], ["identify", "Checkout Completed", "Order Completed"]]
+    late = an_event(COMPLETED, a_session(), created=NOW + 900)
+    assert played(intent, late) == [["identify", "Order Completed"], ["identify", "Checkout Completed"]]
+
+
+# --- Refunds ---
+
+
+def paid_and(*events: StripeEvent, session: dict[str, Any] | None = None, **given: str) -> World:
+    world = World(None, None, **given)
+    world.deliver(an_event(COMPLETED, a_session(client_reference_id="u1", **(session or {}))), *events)
+    return world
+
+
+def test_a_refund_without_a_customer_is_its_payers() -> None:
+    world = paid_and(an_event("refund.created", a_refund(amount=2000)))
+    assert world.calls[-1]["userId"] == "u1"
+    (refund,) = told(world, "Order Refunded")
+    assert (refund["order_id"], refund["refund_id"], refund["reason"]) == ("pi_basic", "re_1", "requested_by_customer")
+    assert lifetime_value(world) == 30
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+def test_one_refund_is_told_once_by_whichever_of_its_events(order: tuple[int, ...]) -> None:
+    events = [
+        an_event("refund.created", a_refund(amount=2000)),
+        an_event("refund.updated", a_refund(amount=2000), previous={"status": "pending"}),
+        an_event("charge.refunded", a_charge(amount_refunded=2000, refunded=False), previous={"amount_refunded": 0}),
+    ]
+    world = paid_and(*(events[number] for number in order), *events)
+    assert len(told(world, "Order Refunded")) == 1
+    assert lifetime_value(world) == 30
+
+
+def test_two_refunds_of_one_amount_are_two() -> None:
+    world = paid_and(
+        an_event("refund.created", a_refund(amount=2000)),
+        an_event("charge.refunded", a_charge(amount_refunded=2000), previous={"amount_refunded": 0}),
+        an_event("charge.refunded", a_charge(amount_refunded=4000), previous={"amount_refunded": 2000}),
+        an_event("refund.created", a_refund(id="re_2", amount=2000)),
+    )
+    assert (len(told(world, "Order Refunded")), lifetime_value(world)) == (2, 10)
+
+
+def test_charge_refunded_waits_for_the_refund_that_names_itself() -> None:
+    charge = an_event("charge.refunded", a_charge(), previous={"amount_refunded": 0}, created=NOW)
+    world = paid_and(charge, PAYMENT_HOLD_SECONDS="300")
+    assert told(world, "Order Refunded") == []
+    world.deliver(an_event("refund.created", a_refund(), created=NOW), charge)
+    assert [each["refund_id"] for each in told(world, "Order Refunded")] == ["re_1"]
+    world.now = NOW + 301
+    world.deliver(charge)
+    assert len(told(world, "Order Refunded")) == 1
+
+
+@pytest.mark.parametrize("first", ["refund.created", "charge.refunded"])
+def test_a_refund_that_fails_gives_back_what_it_took(first: str) -> None:
+    """The money was still here, and the lifetime value without it."""
+    body = a_refund() if first == "refund.created" else a_charge()
+    failed = a_refund(status="failed", failure_reason="lost_or_stolen_card")
+    tax = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 800}
+    world = paid_and(
+        an_event(first, body),
+        an_event("refund.failed", failed),
+        an_event("refund.updated", failed, previous={"status": "pending"}),
+        session={"total_details": tax},
+    )
+    (back,) = told(world, "Refund Failed")
+    assert (back["reason"], back["total"], back["revenue_refunded"], back["tax_refunded"]) == (
+        "lost_or_stolen_card",
+        50,
+        -42,
+        -8,
+    )
+    assert (lifetime_value(world), summed(world, "revenue_refunded")) == (50, 0)
+
+
+def test_a_refund_that_failed_before_it_was_told_is_never_told() -> None:
+    world = paid_and(an_event("refund.failed", a_refund(status="failed")), an_event("refund.created", a_refund()))
+    assert (told(world, "Order Refunded"), told(world, "Refund Failed")) == ([], [])
+    assert lifetime_value(world) == 50
+
+
+def test_a_refund_of_a_payment_never_counted_is_told_and_not_taken_off() -> None:
+    world = World()
+    world.deliver(an_event("charge.refunded", a_charge(payment_intent="pi_old"), previous={"amount_refunded": 0}))
+    (refund,) = told(world, "Order Refunded")
+    assert (refund["of_known_payment"], "revenue_refunded" in refund) == (False, False)
+    assert all("lifetime_value" not in call.get("traits", {}) for call in world.calls)
+
+
+def test_a_payment_that_comes_after_its_refund_takes_it_over() -> None:
+    """A refund without a customer was kept under the payment's id, where the customer's payment never found it."""
+    world = World()
+    world.deliver(an_event("refund.created", a_refund(amount=2000)), an_event(SUCCEEDED, an_intent()))
+    assert lifetime_value(world) == 30
+    world.deliver(an_event("refund.failed", a_refund(amount=2000, status="failed")))
+    assert lifetime_value(world) == 50
+
+
+def test_a_record_of_the_former_release_gives_back_what_it_counted() -> None:
+    """It has sums and no list of payments; a refund of what it counted is taken off."""
+    world = World()
+    key = "own:test:cus_basic"
+    world.store.save([Profile(key, paid={"usd": 5000})], [], NOW)
+    world.deliver(an_event("charge.refunded", a_charge(amount_refunded=2000), previous={"amount_refunded": 0}))
+    assert lifetime_value(world) == 30
+    world.deliver(an_event("charge.refunded", a_charge(id="ch_2", payment_intent="pi_2", amount_refunded=4000)))
+    assert lifetime_value(world) == 30, "no more than was counted"
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**5), st.lists(st.integers(1, 10**5), min_size=1, max_size=8))
+def test_the_shares_of_a_full_refund_are_what_the_payment_stated(revenue: int, tax: int, parts: list[int]) -> None:
+    total = revenue + tax
+    payment, left = Payment("usd", counted=True, total=total, revenue=revenue, tax=tax), total
+    for number, part in enumerate([*(part for part in parts if part < total), total]):
+        amount = min(part, left)
+        share, taxes = payment.shares(amount)
+        payment = payment.with_refund(f"re_{number}", Refund(amount, revenue=share, tax=taxes))
+        left -= amount
+    assert left == payment.left == 0
+    assert sum(refund.revenue or 0 for refund in payment.refunds.values()) == revenue
+    assert sum(refund.tax or 0 for refund in payment.refunds.values()) == tax
+
+
+def test_what_is_not_listed_any_more_stays_in_the_sum() -> None:
+    profile = Profile("own:test:cus_basic")
+    for number in range(PAYMENTS + 3):
+        profile = profile.with_payment(f"in_{number}", Payment("usd", counted=True, total=100))
+    kept = profile.pruned(NOW // 86_400)
+    assert (len(kept.payments), kept.paid, kept.unlisted("usd")) == (PAYMENTS, profile.paid, 300)
+
+
+# --- Disputes ---
+
+
+def test_a_lost_dispute_takes_the_money_back() -> None:
+    """It stayed in the lifetime value."""
+    world = paid_and(
+        an_event("charge.dispute.created", a_dispute()),
+        an_event("charge.dispute.funds_withdrawn", a_dispute()),
+        an_event("charge.dispute.closed", a_dispute(status="lost")),
+    )
+    (disputed,) = told(world, "Payment Disputed")
+    assert (disputed["order_id"], disputed["value"], disputed["reason"]) == ("pi_basic", 50, "fraudulent")
+    assert (disputed["network_reason_code"], disputed["evidence_due_by"]) == ("10.4", "2026-11-30T00:53:20.000Z")
+    assert len(told(world, "Dispute Lost")) == 1
+    assert (lifetime_value(world), world.calls[-1]["userId"]) == (0, "u1")
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_dispute_that_is_won_gives_it_back(*, mixed: bool) -> None:
+    events = [
+        an_event("charge.dispute.funds_withdrawn", a_dispute(), created=NOW),
+        an_event("charge.dispute.funds_reinstated", a_dispute(status="won"), created=NOW + 9),
+        an_event("charge.dispute.closed", a_dispute(status="won"), created=NOW + 10),
+    ]
+    world = paid_and(*(reversed(events) if mixed else events))
+    assert (len(told(world, "Dispute Won")), lifetime_value(world)) == (1, 50)
+
+
+def test_an_inquiry_moves_nothing() -> None:
+    inquiry = a_dispute(status="warning_needs_response")
+    closed = an_event("charge.dispute.closed", a_dispute(status="warning_closed"))
+    world = paid_and(an_event("charge.dispute.created", inquiry), closed)
+    assert names(world.calls)[-1] == "Payment Disputed"
+    assert lifetime_value(world) == 50
+
+
+def test_a_dispute_of_an_invoice_is_found_by_way_of_the_invoice() -> None:
+    """Neither the dispute nor what joins payment and invoice names the customer."""
+    world = World()
+    world.deliver(
+        an_event("invoice_payment.paid", an_invoice_payment()),
+        an_event("invoice.paid", an_invoice()),
+        an_event("charge.dispute.funds_withdrawn", a_dispute(amount=2000)),
+    )
+    assert lifetime_value(world) == 0
+    assert [call["anonymousId"] for call in world.calls] == ["cus_basic"] * len(world.calls)
+
+
+def test_a_dispute_in_one_batch_with_its_payment_is_its_payers() -> None:
+    world = World()
+    world.batch(an_event("charge.dispute.created", a_dispute()), an_event(COMPLETED, a_session()))
+    assert {call["anonymousId"] for call in world.calls} == {"cus_basic"}
+    assert told(world, "Payment Disputed")[0]["of_known_payment"] is True
+
+
+# --- Credit notes ---
+
+
+def a_credit_note(**more: Any) -> dict[str, Any]:
+    return {
+        "id": "cn_1",
+        "object": "credit_note",
+        "invoice": "in_basic",
+        "customer": "cus_basic",
+        "currency": "usd",
+        "total": 800,
+        "out_of_band_amount": 500,
+        "status": "issued",
+        "reason": "order_change",
+    } | more
+
+
+def test_credit_outside_of_stripe_lowers_the_lifetime_value_until_it_is_voided() -> None:
+    world = World()
+    issued = an_event("credit_note.created", a_credit_note())
+    voided = an_event("credit_note.voided", a_credit_note(status="void"))
+    world.deliver(an_event("invoice.paid", an_invoice()), issued)
+    (note,) = told(world, "Credit Note Issued")
+    assert (note["value"], note["out_of_band"], note["order_id"], lifetime_value(world)) == (8, 5, "in_basic", 15)
+    world.deliver(voided, issued)
+    assert (len(told(world, "Credit Note Voided")), lifetime_value(world)) == (1, 20)
+
+
+def test_a_credit_note_that_refunds_is_the_refunds_once() -> None:
+    world = World()
+    note = a_credit_note(out_of_band_amount=None, refunds=[{"amount_refunded": 800, "refund": "re_1"}])
+    world.deliver(
+        an_event("invoice.paid", an_invoice(payment_intent="pi_basic")),
+        an_event("credit_note.created", note),
+        an_event("refund.created", a_refund(amount=800)),
+    )
+    assert lifetime_value(world) == 12
+
+
+# --- Currencies ---
+
+
+def test_no_currency_vanishes() -> None:
+    """The trait showed the leading currency alone: what was paid in another was nowhere."""
+    world = paid_and(an_event("invoice.paid", an_invoice(currency="eur", total=3000, amount_paid=3000)))
+    shown = [call["traits"] for call in world.calls if call["type"] == "identify"][-1]
+    assert shown["lifetime_value_by_currency"] == {"USD": 50, "EUR": 30}
+    world.deliver(an_event("refund.created", a_refund()))
+    shown = [call["traits"] for call in world.calls if call["type"] == "identify"][-1]
+    assert shown["lifetime_value_by_currency"] == {"USD": 0, "EUR": 30}
