@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["invoice_behind", "paid_alone", "succeeded", "unclaimed", "waits_to_be_claimed"]
+__all__ = ["invoice_behind", "invoice_paid_then", "paid_alone", "succeeded", "unclaimed", "waits_to_be_claimed"]
 
 
 def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -47,8 +47,17 @@ def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 def paid_alone(event: StripeEvent, known: Known) -> Payment | None:
     """The payment that this intent is by itself; None where something else states it."""
+    return _payment(event) if unclaimed(event, known) and invoice_paid_then(event, known) is None else None
+
+
+def invoice_paid_then(event: StripeEvent, known: Known) -> str | None:
+    """The invoice of that amount that was paid at that moment, where nothing says whose the intent is."""
+    return paying_invoice(known.profile, _payment(event)) if unclaimed(event, known) else None
+
+
+def _payment(event: StripeEvent) -> Payment:
     intent_id, amounts = text(event.object.get("id")) or event.id, read.received(event.object)
-    payment = Payment(
+    return Payment(
         text(event.object.get("currency")) or "",
         counted=True,
         total=amounts.total,
@@ -58,9 +67,6 @@ def paid_alone(event: StripeEvent, known: Known) -> Payment | None:
         stated_by=intent_id,
         intent=intent_id,
     )
-    if not unclaimed(event, known) or paying_invoice(known.profile, payment):
-        return None
-    return payment
 
 
 def waits_to_be_claimed(event: StripeEvent, known: Known) -> bool:

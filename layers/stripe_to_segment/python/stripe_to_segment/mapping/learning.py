@@ -94,7 +94,7 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)
     return Lesson(
-        known.profile,
+        _joined(known.profile, intent, invoice_id) if intent and invoice_id else known.profile,
         counted=None if payment is None or order is None else Counted(order, payment, keys),
         orders={intent: behind} if intent and behind else {},
     )
@@ -121,9 +121,12 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """A payment by itself, or whose it is."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
-    if invoice_id is not None:
-        return Lesson(known.profile, orders={} if known.orders.get(intent) == invoice_id else {intent: invoice_id})
     payment = intents.paid_alone(event, known)
+    if invoice_id is None and payment is None:
+        invoice_id = intents.invoice_paid_then(event, known)
+    if invoice_id is not None:
+        profile = _joined(known.profile, intent, invoice_id)
+        return Lesson(profile, orders={} if known.orders.get(intent) == invoice_id else {intent: invoice_id})
     owned = event.customer is not None and payment is not None
     return Lesson(
         known.profile,

@@ -334,20 +334,16 @@ class DynamoStore:
         """Merge what is told of an order into its item, as `Learnt.over` does."""
         item = fact_item(fact, now)
         values = {f":{name}": value for name, value in item.items() if name != "pk"}
-        sets = [f"#{name} = :{name}" for name in ("owner", "expires_at") if name in item]
-        if not fact.names_another:
-            # It tells the owner; which order it is, only where nobody knows better.
-            kept = [f"#{name} = if_not_exists(#{name}, :{name})" for name in ("value", "as_of")]
-            self._update(pk("order", fact.key), f"SET {', '.join([*kept, *sets])}", values)
-            return
+        sets = [f"#{name} = :{name}" for name in ("format", "owner", "expires_at") if name in item]
+        # It tells the owner; which order it is, only where nobody knows better.
+        which, conditions = [f"#{name} = if_not_exists(#{name}, :{name})" for name in ("value", "as_of")], list[str]()
+        if fact.names_another:
+            values |= {":itself": {"S": fact.key.rpartition(":")[2]}}
+            which = ["#value = :value", "#as_of = :as_of"]
+            conditions = ["attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself"]
         with suppress(_ConditionFailedError):
-            # Refused by the condition means that a newer invoice is known already.
-            self._update(
-                pk("order", fact.key),
-                f"SET {', '.join(['#value = :value', '#as_of = :as_of', *sets])}",
-                {**values, ":itself": {"S": fact.key.rpartition(":")[2]}},
-                "attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself",
-            )
+            # Refused by a condition means that a newer invoice is known already.
+            self._update(pk("order", fact.key), f"SET {', '.join([*which, *sets])}", values, *conditions)
 
     def _put_opt_out(self, fact: Learnt) -> None:
         said = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}
