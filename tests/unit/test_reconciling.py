@@ -140,7 +140,9 @@ def test_whatever_was_left_out_is_missing_and_queueing_it_fills_the_gap(left_out
 
 
 def tracked(world: World) -> list[tuple[str, str]]:
-    return sorted((call["event"], call["messageId"]) for call in world.calls if call["type"] == "track")
+    """The tracks, but for opening balances: which event of a subscription comes first makes them differ."""
+    tracks = [call for call in world.calls if call["type"] == "track" and call["event"] != "Subscription Imported"]
+    return sorted((call["event"], call["messageId"]) for call in tracks)
 
 
 def test_what_was_skipped_for_its_unknown_user_is_missing_once_the_user_is_known() -> None:

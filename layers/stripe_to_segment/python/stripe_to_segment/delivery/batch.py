@@ -384,7 +384,7 @@ class Delivery:
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []
             for lesson in taught:
-                (memory.orders if lesson.kind == "order" else memory.product_names)[lesson.key] = lesson.value
+                memory.learnt(lesson.kind)[lesson.key] = lesson.value
                 learnt.append(lesson)
         return learnt
 

@@ -91,7 +91,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
 
 
 def learnt_from(event: StripeEvent, translation: Translation) -> list[Learnt]:
-    """The orders and product names that an event taught."""
+    """The orders, product names and coupons that an event taught."""
     scope = event.scope
     return [
         *(
@@ -101,6 +101,10 @@ def learnt_from(event: StripeEvent, translation: Translation) -> list[Learnt]:
         *(
             Learnt("product", f"{scope}:{key}", value, event.created, profile_key(event))
             for key, value in translation.product_names.items()
+        ),
+        *(
+            Learnt("coupon", f"{scope}:{key}", value, event.created, profile_key(event))
+            for key, value in translation.coupons.items()
         ),
     ]
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Composer", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
 
+CHANGE = ("mrr_change", "mrr_movement")
 LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 
 
@@ -156,13 +157,14 @@ def with_the_change_said_before(bodies: Iterable[dict[str, Any]], claim: Claim) 
     if not claim.given_up:
         yield from bodies
         return
+    said = {dedup_key: call_from(encoded).body for dedup_key, encoded in claim.tracks.items()}
     for body in bodies:
-        properties = {name: value for name, value in body.get("properties", {}).items() if name != "mrr_change"}
-        said = claim.tracks.get(dedup_key_of(body["messageId"]))
-        change = dig(call_from(said).body, "properties", "mrr_change") if said else None
-        if change is not None:
-            properties["mrr_change"] = change
-        yield {**body, "properties": properties} if "properties" in body else body
+        before = said.pop(dedup_key_of(body["messageId"]), None)
+        told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
+        properties = {name: value for name, value in body.get("properties", {}).items() if name not in CHANGE}
+        yield {**body, "properties": {**properties, **told}} if "properties" in body else body
+    # By what is known now nothing tells of it, and still it was counted.
+    yield from (body for body in said.values() if dig(body, "properties", "mrr_change"))
 
 
 def still_claimed(claim: Claim) -> Iterator[Call]:

@@ -67,6 +67,7 @@ class Translation:
     unknown: tuple[str, ...] = ()
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
+    coupons: Mapping[str, str] = field(default_factory=dict)
 
 
 def refusal(event: StripeEvent, settings: Settings) -> str | None:
@@ -131,6 +132,7 @@ def translate(
         identity_source=source,
         orders=lesson.orders,
         product_names=lesson.product_names,
+        coupons=lesson.coupons,
     )
     if profile.opted_out:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
