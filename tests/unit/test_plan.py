@@ -168,6 +168,11 @@ def trials() -> Iterator[list[Body]]:
     world = World()
     world.deliver(an_event("customer.subscription.created", a_subscription(), created=NOW - DAY))
     yield world.deliver(an_event(kind, put, previous={"status": "unpaid"}))
+    world, euros = World(), an_item(a_price(currency="eur"))
+    team = {"metadata": {"group_id": "team_1"}}
+    world.deliver(an_event("customer.subscription.created", a_subscription(id="sub_1", **team)))
+    other = a_subscription(euros, id="sub_2", currency="eur", **team)
+    yield world.deliver(an_event("customer.subscription.created", other))
     for was, now in ((None, {"behavior": "void"}), ({"behavior": "void"}, None)):
         event = an_event(kind, a_subscription(pause_collection=now), previous={"pause_collection": was})
         yield World().deliver(event)

@@ -61,6 +61,7 @@ TYPES = {
     Kind.STRINGS: "array of strings",
     Kind.PRODUCTS: "array of objects",
     Kind.ADDRESS: "object",
+    Kind.AMOUNTS: "object, by currency",
 }
 
 

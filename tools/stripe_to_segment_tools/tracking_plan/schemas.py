@@ -73,6 +73,10 @@ def _value(entry: Property, *, closed: bool) -> Schema:  # noqa: C901, PLR0911 -
             return {"type": "array", "minItems": 1, "items": object_schema(PRODUCT, closed=closed)}
         case Kind.ADDRESS:
             return object_schema(ADDRESS, closed=closed)
+        case Kind.AMOUNTS:
+            amount = {"type": ["number", "null"]}
+            by_currency = {"patternProperties": {"^[A-Z]{3}$": amount}}
+            return {"type": "object", **by_currency, **({"additionalProperties": False} if closed else {})}
 
 
 def _or_null(schema: Schema, entry: Property) -> Schema:

@@ -360,6 +360,7 @@ class Delivery:
             one.translation = None
             try:
                 known = known_to(one.event, memory, one.stated, self.settings)
+                known = replace(known, siblings=persons.siblings(one.event, known.profile, one.stated, memory))
                 translation = translate(
                     one.event, known, self.settings, enrich=self.enrich, hold_after=now - hold if hold else None
                 )

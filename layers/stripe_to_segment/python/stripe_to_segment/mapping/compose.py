@@ -33,8 +33,10 @@ LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 class Composer:
     """Makes the calls of one event, all under the same ids, time and context."""
 
-    def __init__(self, event: StripeEvent, plan: IdentifyPlan, settings: Settings) -> None:
+    def __init__(self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, person: Profile) -> None:
         self._event = event
+        # Whom an identify is about, over all of the user's customers; the rest is about this one.
+        self._person = person
         self._plan = plan
         self._who = plan.who
         self._profile = plan.profile
@@ -58,7 +60,7 @@ class Composer:
 
     def identify(self, anonymous_id: str | None) -> dict[str, Any]:
         """An identify with all traits; `anonymous_id` beside a known user joins the two histories."""
-        traits = user_traits(self._event, self._profile, self._settings)
+        traits = user_traits(self._event, self._person, self._settings)
         return self._stateful("identify", {"traits": wire(traits)}, anonymous_id)
 
     def join(self, anonymous_id: str) -> dict[str, Any]:

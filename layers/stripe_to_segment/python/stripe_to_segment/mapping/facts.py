@@ -46,6 +46,7 @@ class Known:
     key allows it: the Customer, a Checkout Session's line items, and the PaymentIntent behind an invoice whose payment
     failed. `stated` is what the event says of the person, `describes` whether the free text of lines may be told,
     `coupons` are coupons as written, by id, and `mrr_discounts` says which of them lower the mrr.
+    `siblings` are the records of the same user's other customers.
     """
 
     profile: Profile
@@ -58,6 +59,7 @@ class Known:
     describes: bool = True
     coupons: Mapping[str, str] = field(default_factory=dict)
     mrr_discounts: str = "forever"
+    siblings: Sequence[Profile] = ()
 
     @property
     def terms(self) -> Terms:

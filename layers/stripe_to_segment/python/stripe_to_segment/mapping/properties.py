@@ -36,6 +36,7 @@ class Kind(StrEnum):
     STRINGS = "strings"
     PRODUCTS = "products"
     ADDRESS = "address"
+    AMOUNTS = "amounts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,12 @@ class AddressTraits(TypedDict, total=False):
 
 
 class _SharedTraits(TypedDict, total=False):
+    mrr_by_currency: Annotated[
+        dict[str, Decimal | None],
+        Property(
+            Kind.AMOUNTS, "mrr in each currency, where there are several; null where it is unknown", "major units"
+        ),
+    ]
     plan: Annotated[str | None, text("plan of the largest live subscription, null without one", nullable=True)]
     stripe_customer_id: Annotated[str, text("Stripe's customer; of a connected account, with its `acct_…:` in front")]
     subscription_status: Annotated[

@@ -11,8 +11,11 @@ from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.profile import Profile, SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["group_traits", "shown_digest", "user_traits"]
@@ -49,7 +52,8 @@ def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> di
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
     every = _subscription_traits(profile)
-    traits.update({name: every[name] for name in ("plan", "mrr", "subscription_status") if name in every})
+    names = ("plan", "mrr", "mrr_by_currency", "subscription_status")
+    traits.update({name: every[name] for name in names if name in every})
     if profile.subscriptions:
         traits["seats"] = sum(record.quantity or 0 for record in profile.live)
     currency = _currency(profile)
@@ -71,6 +75,10 @@ def _subscription_traits(profile: Profile) -> dict[str, Any]:
         "trial_ends_at": iso_time(leading.trial_end) if leading.status == "trialing" else None,
         "cancels_at": iso_time(leading.cancels_at or None) if live else None,
     }
+    currencies = {record.currency for record in profile.subscriptions.values() if record.currency}
+    if len(currencies) > 1:
+        # Also those that ended: what was shown of them must not stay behind.
+        traits["mrr_by_currency"] = {code.upper(): _mrr_in(code, live) for code in sorted(currencies)}
     amounts = [record.mrr for record in live if record.currency == leading.currency]
     known = [amount for amount in amounts if amount is not None]
     if len(known) == len(amounts):
@@ -84,6 +92,12 @@ def _subscription_traits(profile: Profile) -> dict[str, Any]:
 def _card_traits(profile: Profile) -> dict[str, Any]:
     """Nothing of a customer whose cards were never seen: there may be some."""
     return {"card_expires_at": iso_time(profile.card_expires_at)} if profile.knows_cards else {}
+
+
+def _mrr_in(currency: str, live: Iterable[SubscriptionRecord]) -> Decimal | None:
+    amounts = [record.mrr for record in live if record.currency == currency]
+    known = [amount for amount in amounts if amount is not None]
+    return major(sum(known), currency) if len(known) == len(amounts) else None
 
 
 def _currency(profile: Profile) -> str | None:

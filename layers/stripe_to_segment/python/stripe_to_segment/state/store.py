@@ -28,6 +28,7 @@ OPT_OUT = "opt_out"
 class Memory:
     """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
 
+    `siblings` are records of the same users that no event is about; nothing is written of them.
     `unreadable` says of items that are there, by kind and key, why they cannot be read. `as_of` says, by kind and key,
     as of which epoch second an order, a product's name or a coupon is true.
     """
@@ -36,6 +37,7 @@ class Memory:
     orders: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
     coupons: dict[str, str] = field(default_factory=dict)
+    siblings: dict[str, Profile] = field(default_factory=dict)
     read: dict[Lookup, JsonObject] = field(default_factory=dict)
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     as_of: dict[tuple[str, str], int] = field(default_factory=dict)
