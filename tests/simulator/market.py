@@ -80,10 +80,14 @@ class Market:
     def coupon(self) -> Coupon:
         """A coupon over a percentage or over a fixed amount."""
         identity, discount = f"co_{self.number()}", f"di_{self.number()}"
+        duration = self.rng.choice(("forever", "forever", "once", "repeating"))
         if self.rng.random() < 0.4:
-            return Coupon(identity, discount, amount=self._round(self.rng.choice((100, 250, 400))))
+            return Coupon(identity, discount, amount=self._round(self.rng.choice((100, 250, 400))), duration=duration)
         return Coupon(
-            identity, discount, percent=Decimal(self.rng.choice(("10", "12.5", "25.5", "33.33", "50", "100")))
+            identity,
+            discount,
+            percent=Decimal(self.rng.choice(("10", "12.5", "25.5", "33.33", "50", "100"))),
+            duration=duration,
         )
 
     def seats(self, price: Price) -> int:

@@ -240,7 +240,7 @@ class Rendering:
             "object": "coupon",
             "amount_off": coupon.amount,
             "currency": None if coupon.amount is None or holder is None else holder.currency,
-            "duration": "repeating",
+            "duration": coupon.duration,
             "percent_off": None if coupon.percent is None else float(coupon.percent),
             "valid": True,
         }

@@ -25,6 +25,7 @@ class Coupon:
     discount: str
     percent: Decimal | None = None
     amount: int | None = None
+    duration: str = "forever"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,11 +95,13 @@ def test_many_customers_in_one_table_do_not_mix() -> None:
     Random(1).shuffle(events)  # noqa: S311 - any order, but the same one each time
     for start in range(0, len(events), 100):
         ours.deliver(events[start : start + 100])
+    assert [fault for history in histories for fault in laws.changes_of(history, ours)] == []
     expected: dict[tuple[str, str], Decimal] = {}
     for key, amount in (entry for history in histories for entry in history.truth.sums().items()):
         expected[key] = expected.get(key, 0) + amount
-    # What is nowhere is 0.
-    assert {key: amount for key, amount in ours.sums().items() if amount} == {k: v for k, v in expected.items() if v}
+    # What is nowhere is 0. The mrr of some subscriptions no payload tells, so the sum of all is held one by one.
+    expected = {key: amount for key, amount in expected.items() if amount and key[0] != "mrr"}
+    assert {key: amount for key, amount in ours.sums().items() if amount and key[0] != "mrr"} == expected
     assert ours.faults == []
 
 

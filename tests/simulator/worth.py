@@ -62,17 +62,21 @@ def monthly_worth(contract: Subscription, stated: Stated) -> int | None:
     """What the contract is worth a month whatever its status, or None where no payload can tell.
 
     Each item's bill of one period is discounted, multiplied by the bills of a year and divided by twelve months.
-    Discounts count where the payloads state them.
+    Discounts without an end count, the others do not; a discount that no payload states makes the worth unknown.
     """
     licensed = [item for item in contract.items if not item.price.metered]
     if contract.cut or any(item.price.tiered for item in licensed):
         return None
+    named = [*([] if stated.on_subscriptions else contract.coupons)]
+    named += [coupon for item in licensed if not stated.on_items for coupon in item.coupons]
     a_year, most = Fraction(0), Fraction(0)
     for item in licensed:
         bills = _bills_a_year(item)
-        a_year += bills * _discounted(_bill(item), item.coupons if stated.on_items else ())
+        a_year += bills * _discounted(_bill(item), item.coupons)
         most = max(most, bills)
-    if stated.on_subscriptions and most:
+    if named and any(_bill(item) for item in licensed):
+        return None
+    if most:
         a_year = most * _discounted(a_year / most, contract.coupons)
     return round(a_year / MONTHS_A_YEAR)
 
@@ -97,6 +101,8 @@ def _bill(item: Item) -> Fraction:
 
 def _discounted(bill: Fraction, coupons: Iterable[Coupon]) -> Fraction:
     for coupon in coupons:
+        if coupon.duration != "forever":
+            continue
         bill -= bill * Fraction(coupon.percent) / 100 if coupon.percent is not None else coupon.amount or 0
     return max(bill, Fraction(0))
 

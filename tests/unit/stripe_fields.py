@@ -51,6 +51,9 @@ FIELDS = {
         recovered_from saved_payment_method_options setup_intent shipping_address_collection shipping_cost
         shipping_options status submit_type subscription success_url (tax_id_collection) total_details ui_mode url
         wallet_options""",
+    "coupon": """
+        id object amount_off created currency duration duration_in_months livemode max_redemptions metadata name
+        percent_off redeem_by times_redeemed valid""",
     "customer": """
         id object address balance created currency default_source delinquent description discount email
         invoice_prefix invoice_settings livemode metadata name next_invoice_sequence phone preferred_locales

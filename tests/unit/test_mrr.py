@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
+from stripe_to_segment.stripe_side.discount import Coupon, Remembered
+from stripe_to_segment.stripe_side.mrr import MonthlyValue, Terms, monthly_value
 from stripe_to_segment.stripe_side.subscription import items_of
 from tests.unit.shapes import a_plan, a_price, a_subscription, an_item, an_old_subscription
 
@@ -101,40 +103,107 @@ def test_a_plan_on_the_subscription_alone_counts_too() -> None:
 @pytest.mark.parametrize(
     "discount",
     [
-        {"discount": {"id": "di_1", "coupon": {"id": "SAVE", "percent_off": 25.5}}},
-        {"discounts": [{"id": "di_1", "source": {"type": "coupon", "coupon": {"id": "SAVE", "percent_off": 25.5}}}]},
-        {"discounts": ["di_1"], "discount": {"id": "di_1", "coupon": {"id": "SAVE", "percent_off": 25.5}}},
+        {"discount": {"id": "di_1", "coupon": {"id": "SAVE", "duration": "forever", "percent_off": 25.5}}},
+        {
+            "discounts": [
+                {
+                    "id": "di_1",
+                    "source": {"type": "coupon", "coupon": {"id": "SAVE", "duration": "forever", "percent_off": 25.5}},
+                }
+            ]
+        },
+        {
+            "discounts": ["di_1"],
+            "discount": {"id": "di_1", "coupon": {"id": "SAVE", "duration": "forever", "percent_off": 25.5}},
+        },
     ],
     ids=["as before 2025", "as since 2025-09-30", "both at once"],
 )
 def test_a_stated_percentage_is_taken_off_once_in_every_shape(discount: dict[str, Any]) -> None:
-    assert value_of(a_subscription(an_item(a_price(2000)), **discount)) == MonthlyValue(1490)
+    assert value_of(a_subscription(an_item(a_price(2000)), **discount)) == MonthlyValue(1490, 2000)
 
 
 def test_a_fixed_amount_comes_off_once_a_period() -> None:
-    discount = {"discounts": [{"id": "di_1", "source": {"coupon": {"id": "TEN", "amount_off": 1200}}}]}
+    discount = {
+        "discounts": [{"id": "di_1", "source": {"coupon": {"id": "TEN", "duration": "forever", "amount_off": 1200}}}]
+    }
     assert amount_of(an_item(a_price(12000, "year")), **discount) == 900
 
 
 def test_an_items_own_discount_leaves_the_other_items_alone() -> None:
-    half = [{"id": "di_1", "coupon": {"id": "HALF", "percent_off": 50}}]
+    half = [{"id": "di_1", "coupon": {"id": "HALF", "duration": "forever", "percent_off": 50}}]
     assert amount_of(an_item(a_price(1000), discounts=half), an_item(a_price(1000))) == 1500
 
 
 def test_a_discount_never_makes_the_value_negative() -> None:
-    discount = {"discounts": [{"id": "di_1", "coupon": {"id": "BIG", "amount_off": 99999}}]}
+    discount = {"discounts": [{"id": "di_1", "coupon": {"id": "BIG", "duration": "forever", "amount_off": 99999}}]}
     assert amount_of(an_item(a_price(1000)), **discount) == 0
 
 
 @pytest.mark.parametrize("named", [["di_1"], [{"id": "di_1", "source": {"type": "coupon", "coupon": "SAVE"}}]])
-def test_a_discount_known_by_id_only_leaves_the_value_gross_and_says_so(named: list[Any]) -> None:
-    assert value_of(a_subscription(discounts=named)) == MonthlyValue(2000, gross=True)
+def test_a_discount_known_by_id_only_leaves_the_value_unknown_and_never_gross(named: list[Any]) -> None:
+    """The mrr was gross, in the very API version that `register` chooses, and half of it was never earned."""
+    assert value_of(a_subscription(discounts=named)) == MonthlyValue(None, gross=2000)
+
+
+HALF = Coupon("SAVE", Decimal(50), None, duration="forever").written
+
+
+@pytest.mark.parametrize(
+    ("named", "remembered"),
+    [
+        (["di_1"], Remembered(discounts=frozenset({("di_1", HALF)}))),
+        ([{"id": "di_1", "source": {"coupon": "SAVE"}}], Remembered(coupons=frozenset({("SAVE", HALF)}))),
+        (["di_1"], Remembered(frozenset({("di_1", '{"id":"SAVE"}')}), frozenset({("SAVE", HALF)}))),
+        ([], Remembered(frozenset({("di_1", HALF)}), own=("di_1",))),
+    ],
+    ids=["its discount", "its coupon", "the coupon of its discount", "the Customer's own discount"],
+)
+def test_what_another_payload_said_of_a_discount_is_taken_off(named: list[Any], remembered: Remembered) -> None:
+    subscription = a_subscription(discounts=named)
+    assert monthly_value(subscription, items_of(subscription), Terms(remembered=remembered)).amount == 1000
+
+
+def test_a_customers_own_discount_leaves_a_subscription_with_one_alone() -> None:
+    """https://docs.stripe.com/billing/subscriptions/coupons: the subscription's takes precedence."""
+    subscription = a_subscription(discounts=[{"id": "di_2", "coupon": {"duration": "once", "percent_off": 10}}])
+    terms = Terms(remembered=Remembered(frozenset({("di_1", HALF)}), own=("di_1",)))
+    assert monthly_value(subscription, items_of(subscription), terms).amount == 2000
+
+
+@pytest.mark.parametrize(
+    ("policy", "duration", "amount"),
+    [
+        ("forever", "forever", 1000),
+        ("forever", "once", 2000),
+        ("forever", "repeating", 2000),
+        ("forever", None, None),
+        ("all", "once", 1000),
+        ("all", "repeating", 1000),
+        ("none", "forever", 2000),
+    ],
+)
+def test_the_duration_of_a_coupon_says_whether_it_lowers_the_mrr(
+    policy: str, duration: str | None, amount: int | None
+) -> None:
+    """By Stripe's rule, unless `MrrDiscounts` says otherwise. https://support.stripe.com/questions/billing-analytics"""
+    coupon = {"id": "HALF", "percent_off": 50, "duration": duration}
+    subscription = a_subscription(discounts=[{"id": "di_1", "coupon": coupon}])
+    assert monthly_value(subscription, items_of(subscription), Terms(policy)).amount == amount
+
+
+def test_a_price_in_another_currency_has_the_amount_that_an_invoice_told() -> None:
+    """A price shows its base currency, and 30 dollars were taken for 30 euros where 25 were billed."""
+    subscription = a_subscription(an_item(a_price(3000, currency="usd", id="price_1")), currency="eur")
+    told = Terms(amounts=frozenset({("price_1:eur", "2500")}))
+    assert value_of(subscription).amount is None
+    assert monthly_value(subscription, items_of(subscription), told).amount == 2500
 
 
 def test_a_fixed_amount_in_another_currency_is_not_taken_off_as_if_it_were_this_one() -> None:
     """Five euros off a subscription in dollars made it five dollars cheaper; what it is in dollars no event tells."""
-    coupon = {"id": "FIVE", "amount_off": 500, "currency": "eur"}
-    assert value_of(a_subscription(discounts=[{"id": "di_1", "coupon": coupon}])) == MonthlyValue(2000, gross=True)
+    coupon = {"id": "FIVE", "amount_off": 500, "currency": "eur", "duration": "forever"}
+    assert value_of(a_subscription(discounts=[{"id": "di_1", "coupon": coupon}])) == MonthlyValue(None, 2000)
 
 
 @pytest.mark.parametrize(

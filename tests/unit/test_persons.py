@@ -14,7 +14,18 @@ from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.state.store import OPT_OUT, Learnt, MemoryStore
 from stripe_to_segment.stripe_side.event import StripeEvent
 from tests.unit.edges import TABLE, state_table
-from tests.unit.shapes import DAY, NOW, a_charge, a_customer, a_session, an_event, an_invoice
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_charge,
+    a_customer,
+    a_price,
+    a_session,
+    a_subscription,
+    an_event,
+    an_invoice,
+    an_item,
+)
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
@@ -367,3 +378,66 @@ def test_after_an_opt_out_nothing_goes_out_however_the_events_are_batched(histor
             batch.clear()
     world.batch(*batch)
     silent_in(world, events)
+
+
+# --- Traits of the person ---
+
+
+def test_the_end_of_one_customer_does_not_speak_for_the_others_of_its_user() -> None:
+    """A user who moved from monthly to yearly on a second Stripe customer was shown as cancelled while paying."""
+    world = World()
+    who = {"metadata": {"user_id": "user_1"}}
+    first, second = {"id": "sub_1", "customer": "cus_1", **who}, {"id": "sub_2", "customer": "cus_2", **who}
+    yearly = an_item(a_price(30000, "year", lookup_key="pro_yearly"))
+    world.deliver(
+        an_event("customer.subscription.created", a_subscription(**first), created=NOW),
+        an_event("invoice.paid", an_invoice(customer="cus_1", amount_paid=3000), created=NOW + 1),
+        an_event("customer.subscription.created", a_subscription(yearly, **second), created=NOW + DAY),
+        an_event("invoice.paid", an_invoice(id="in_2", customer="cus_2", amount_paid=30000), created=NOW + DAY),
+        an_event(
+            "customer.subscription.deleted",
+            a_subscription(**first, status="canceled", ended_at=NOW + 2 * DAY),
+            created=NOW + 2 * DAY,
+        ),
+    )
+    (traits,) = [call["traits"] for call in world.calls if call["type"] == "identify"][-1:]
+    assert {name: traits[name] for name in ("plan", "mrr", "subscription_count", "subscription_status")} == {
+        "plan": "pro_yearly",
+        "mrr": 25,
+        "subscription_count": 1,
+        "subscription_status": "active",
+    }
+    assert traits["lifetime_value"] == 330
+
+
+def test_customers_of_one_user_that_come_in_one_batch_are_summed_up_too() -> None:
+    world = World()
+    world.batch(
+        *(
+            an_event(
+                "customer.subscription.created",
+                a_subscription(id=f"sub_{name}", customer=f"cus_{name}", metadata={"user_id": "user_1"}),
+                created=NOW + number,
+            )
+            for number, name in enumerate("abc")
+        )
+    )
+    shown = [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"]
+    assert shown == [20, 40, 60]
+
+
+def test_mrr_in_several_currencies_is_shown_in_each_also_when_one_is_gone() -> None:
+    """Of 30 dollars and 50 euros only one was in the traits."""
+    world = World()
+    euros = an_item(a_price(5000, currency="eur"))
+    world.deliver(
+        an_event("customer.subscription.created", a_subscription(id="sub_1"), created=NOW),
+        an_event("customer.subscription.created", a_subscription(euros, id="sub_2", currency="eur"), created=NOW),
+        an_event(
+            "customer.subscription.deleted",
+            a_subscription(id="sub_1", status="canceled", ended_at=NOW + DAY),
+            created=NOW + DAY,
+        ),
+    )
+    shown = [call["traits"].get("mrr_by_currency") for call in world.calls if call["type"] == "identify"]
+    assert shown == [None, {"EUR": 50, "USD": 20}, {"EUR": 50, "USD": 0}]

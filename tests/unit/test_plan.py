@@ -34,10 +34,12 @@ from tests.unit.shapes import (
     NOW,
     a_charge,
     a_customer,
+    a_price,
     a_session,
     a_subscription,
     an_event,
     an_invoice,
+    an_item,
 )
 from tests.unit.worlds import World
 
@@ -129,10 +131,57 @@ def test_a_property_means_the_same_in_every_event() -> None:
 
 
 def test_mrr_change_is_a_property_of_exactly_the_events_that_can_bear_it() -> None:
-    told_apart = {"Subscription Created", "Subscription Cancelled", "Subscription Paused", "Subscription Resumed"}
+    told_apart = {"Subscription Created", "Subscription Cancelled", "Subscription Imported"}
+    told_apart |= {"Subscription Paused", "Subscription Resumed"}
     bearers = {name for name, declared in EVENTS.items() if "mrr_change" in declared.names}
     assert bearers == {declared.event_name for declared in MRR_BEARERS} | told_apart
     assert bearers == {name for name, declared in EVENTS.items() if issubclass(declared, BearsMrrChange)}
+
+
+def a_discount() -> Body:
+    """One with all that a discount can say."""
+    coupon = {"id": "FIVE", "object": "coupon", "amount_off": 500, "currency": "usd", "duration": "repeating"}
+    coupon |= {"percent_off": 10}
+    return {
+        "id": "di_1",
+        "object": "discount",
+        "customer": "cus_basic",
+        "end": NOW + DAY,
+        "promotion_code": "promo_1",
+        "source": {"type": "coupon", "coupon": coupon},
+        "subscription": "sub_basic",
+    }
+
+
+def trials() -> Iterator[list[Body]]:
+    """Trials that convert, subscriptions that count again, collection that is paused, each in a world of its own."""
+    kind, trial = "customer.subscription.updated", {"trial_start": NOW - DAY, "trial_end": NOW, "created": NOW - DAY}
+    world = World()
+    world.deliver(an_event(kind, a_subscription(**trial), previous={"status": "trialing"}))
+    world.deliver(an_event("invoice.paid", an_invoice(billing_reason="subscription_cycle", created=NOW)))
+    yield world.calls
+    world = World()
+    world.deliver(an_event("invoice.paid", an_invoice(billing_reason="subscription_cycle", created=NOW)))
+    world.deliver(an_event(kind, a_subscription(**trial), previous={"status": "trialing"}))
+    yield world.calls
+    world = World()
+    world.deliver(an_event(kind, a_subscription(status="unpaid"), previous={"status": "active"}, created=NOW - DAY))
+    paid = an_event(kind, a_subscription(status="past_due"), previous={"status": "unpaid"})
+    yield world.deliver(paid)
+    yield World().deliver(an_event(kind, a_subscription(status="past_due", created=NOW), previous={"status": "active"}))
+    yield World().deliver(an_event("customer.subscription.resumed", a_subscription()))
+    put = a_subscription(status="trialing", trial_start=NOW, trial_end=NOW + DAY)
+    world = World()
+    world.deliver(an_event("customer.subscription.created", a_subscription(), created=NOW - DAY))
+    yield world.deliver(an_event(kind, put, previous={"status": "unpaid"}))
+    world, euros = World(), an_item(a_price(currency="eur"))
+    team = {"metadata": {"group_id": "team_1"}}
+    world.deliver(an_event("customer.subscription.created", a_subscription(id="sub_1", **team)))
+    other = a_subscription(euros, id="sub_2", currency="eur", **team)
+    yield world.deliver(an_event("customer.subscription.created", other))
+    for was, now in ((None, {"behavior": "void"}), ({"behavior": "void"}, None)):
+        event = an_event(kind, a_subscription(pause_collection=now), previous={"pause_collection": was})
+        yield World().deliver(event)
 
 
 def variants() -> Iterator[tuple[Body, dict[str, str]]]:
@@ -147,6 +196,27 @@ def variants() -> Iterator[tuple[Body, dict[str, str]]]:
     kind = "customer.subscription.updated"
     yield an_event(kind, trial, previous={"status": "active"}).body, {}
     yield an_event(kind, a_subscription(status="past_due"), previous={"status": "trialing"}).body, {}
+    yield an_event(kind, a_subscription(status="active"), previous={"status": "incomplete"}).body, {}
+    yield an_event(kind, a_subscription(status="unpaid"), previous={"status": "past_due"}).body, {}
+    yield an_event(kind, a_subscription(status="active"), previous={"status": "unpaid"}).body, {}
+    on_trial = {"status": "trialing", "trial_start": NOW - DAY, "trial_end": NOW}
+    yield an_event(kind, a_subscription(**on_trial | {"status": "paused"}), previous={"status": "trialing"}).body, {}
+    dearer = a_subscription(an_item(a_price(5000, "year")), an_item(quantity=2, id="si_2"))
+    yield an_event(kind, dearer, previous={"items": {"data": [an_item(quantity=2)]}}).body, {}
+    yield an_event(kind, a_subscription(), previous={"items": dearer["items"]}).body, {}
+    moved = a_subscription(an_item(quantity=2), **on_trial)
+    yield an_event(kind, moved, previous={"status": "active", "items": {"data": [an_item()]}}).body, {}
+    details = {"feedback": "unused", "feedback_option": "cfo_1", "reason": "cancellation_requested"}
+    leaving = a_subscription(cancel_at=NOW + DAY, cancel_at_period_end=True, cancellation_details=details)
+    yield an_event(kind, leaving, previous={"cancel_at": None, "cancel_at_period_end": False}).body, {}
+    yield an_event(kind, leaving, previous={"cancellation_details": {"feedback": None}}).body, {}
+    ended = a_subscription(status="canceled", ended_at=NOW, cancellation_details=details)
+    yield an_event("customer.subscription.deleted", ended).body, {}
+    why = {"paused": {"subscription": {"type": "pause_requested"}, "type": "subscription"}}
+    paused = a_subscription(status="paused", status_details=why)
+    yield an_event("customer.subscription.paused", paused).body, {}
+    for change in ("created", "deleted"):
+        yield an_event(f"customer.discount.{change}", a_discount()).body, {}
     yield an_event("invoice.paid", an_invoice(billing_reason="subscription_threshold")).body, {}
     long = {"amount": 1, "description": "x" * 499, "quantity": 1}
     for reason in ("subscription_create", "subscription_cycle", "manual"):
@@ -163,7 +233,7 @@ def test_every_property_that_the_plan_names_is_sent_by_something(calls: list[Bod
     for body, settings in variants():
         chosen = {"PERSONAL_TRAITS": "email,name,phone,address", **settings}
         calls = calls + World(None, None, **chosen).deliver(event_from(body))
-    for call in calls:
+    for call in [*calls, *(call for told in trials() for call in told)]:
         sent[call.get("event") or call["type"]] |= (call.get("properties") or call.get("traits") or {}).keys()
     named = {name: {*plan.properties} for name, plan in EVENT_PLANS.items()}
     named |= {"identify": {*USER_TRAITS}, "group": {*GROUP_TRAITS}}
@@ -321,7 +391,7 @@ def test_a_word_of_stripes_own_is_never_a_closed_list() -> None:
         for name, value in rule.get("properties", {}).items()
         if "enum" in value or "enum" in value.get("items", {})
     }
-    assert closed == {"cancelled_by", "changed"}
+    assert closed == {"cancelled_by", "changed", "mrr_movement"}
 
 
 # --- The schema of a call ---
@@ -349,7 +419,7 @@ def test_the_document_says_which_stripe_events_state_an_event() -> None:
     text = printed("--format", "markdown")
     assert text == markdown(PLAN)
     assert (
-        "Sent when a trial is over, converted or not. "
+        "Sent when a trial is over; the status says what came of it. "
         "Stated by `customer.subscription.updated`, `customer.subscription.deleted`." in text
     )
     assert "| `revenue` | number | yes | major units | collected less tax and shipping;" in text

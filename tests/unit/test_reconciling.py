@@ -148,7 +148,12 @@ def of_failed_refund(call: dict[str, Any]) -> bool:
 
 
 def tracked(world: World) -> list[tuple[str, str]]:
-    told = [call for call in world.calls if call["type"] == "track" and not of_failed_refund(call)]
+    """The tracks, but for opening balances: which event of a subscription comes first makes them differ."""
+    told = [
+        call
+        for call in world.calls
+        if call["type"] == "track" and call["event"] != "Subscription Imported" and not of_failed_refund(call)
+    ]
     return sorted((call["event"], call["messageId"]) for call in told)
 
 

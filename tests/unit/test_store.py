@@ -43,9 +43,13 @@ SUBSCRIPTION = SubscriptionRecord(
     trial_end=None,
     cancels_at=NOW + DAY,
     came_from="digest",
-    was="trialing",
-    lost=300,
-    lost_as_of=(NOW - 5, 2),
+    told=4500,
+    trial_start=NOW - DAY,
+    trialed=NOW,
+    converted=NOW,
+    moved=NOW,
+    on_trial=True,
+    unvalued={"currency": "usd", "items": [{"quantity": 3}]},
 )
 FULL = Profile(
     KEY,
@@ -62,6 +66,11 @@ FULL = Profile(
     paid={"usd": 5000, "jpy": -3},
     ledger={"00ff" * 4: TODAY, "a" * 16: TODAY - 40},
     claims={"b" * 16: Claim({"c" * 16: '{"type":"track"}', "d" * 16: "{}"}, shows=True, groups=True, day=TODAY - 40)},
+    discounts={"di_1": '{"id":"SAVE","percent_off":"50","duration":"forever"}'},
+    own_discounts=("di_1",),
+    amounts={"price_1:eur": "2500"},
+    invoiced={"sub_1": NOW},
+    subscribed=True,
     delivery="delivery_1",
     lease_until=NOW + 60,
 )

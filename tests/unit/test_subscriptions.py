@@ -48,6 +48,7 @@ def test_a_new_subscription_is_created_with_its_first_mrr() -> None:
         "currency": "USD",
         "mrr": 60,
         "mrr_change": 60,
+        "mrr_movement": "new",
     }
 
 
@@ -144,7 +145,9 @@ def test_a_second_item_beside_an_old_plan_is_an_upgrade() -> None:
 def test_a_renewal_is_not_an_upgrade_and_bookkeeping_says_nothing(
     subscription: dict[str, Any], previous: dict[str, Any]
 ) -> None:
-    assert World().deliver(an_event(UPDATED, subscription, previous=previous)) == []
+    world = World()
+    world.deliver(an_event("customer.subscription.created", subscription, created=NOW - DAY))
+    assert world.deliver(an_event(UPDATED, subscription, previous=previous)) == []
 
 
 def test_an_upgrade_inside_a_trial_is_one_and_changes_no_mrr() -> None:
@@ -166,10 +169,11 @@ def test_an_upgrade_to_tiers_is_a_change_of_unknown_worth() -> None:
     [
         ("incomplete", "active", {"Subscription Activated": 20}),
         ("incomplete", "incomplete_expired", {"Subscription Expired": None}),
-        ("trialing", "active", {"Trial Converted": 20, "Trial Ended": None}),
-        ("trialing", "past_due", {"Trial Ended": None, "Subscription Past Due": 20}),
-        ("active", "trialing", {"Trial Started": -20}),
-        ("trialing", "unpaid", {"Trial Ended": None, "Subscription Unpaid": 0}),
+        ("trialing", "active", {"Trial Ended": 20}),
+        ("trialing", "past_due", {"Trial Ended": 20, "Subscription Past Due": None}),
+        ("active", "trialing", {"Subscription Changed": -20}),
+        ("unpaid", "trialing", {"Trial Started": None}),
+        ("trialing", "unpaid", {"Trial Ended": 0, "Subscription Unpaid": None}),
         ("active", "past_due", {"Subscription Past Due": None}),
         ("past_due", "active", {"Subscription Recovered": 0}),
         ("past_due", "unpaid", {"Subscription Unpaid": -20}),
@@ -183,10 +187,11 @@ def test_a_change_of_status_is_told_and_its_mrr_change_stands_on_one_fact(
     assert {name: properties.get("mrr_change") for name, properties in facts.items()} == expected
 
 
-def test_a_converted_trial_says_so_and_another_end_does_not() -> None:
-    converted = update(a_subscription(status="active"), {"status": "trialing"})
+def test_the_end_of_a_trial_says_what_came_of_it_only_where_nothing_goes_on() -> None:
+    """It said that a trial with a card had converted, an hour before the card was declined."""
+    active = update(a_subscription(status="active"), {"status": "trialing"})
     lost = update(a_subscription(status="paused"), {"status": "trialing"})
-    assert converted["Trial Ended"]["converted"] is True
+    assert "converted" not in active["Trial Ended"]
     assert lost["Trial Ended"]["converted"] is False
 
 
@@ -242,11 +247,11 @@ def test_an_ended_subscription_is_cancelled_and_its_mrr_gone() -> None:
         cancellation_details={"reason": "payment_failed", "feedback": None, "comment": "my own words"},
     )
     calls = World().deliver(an_event("customer.subscription.deleted", ended))
-    assert names(calls) == ["identify", "Subscription Cancelled"]
+    assert names(calls) == ["identify", "Subscription Imported", "Subscription Cancelled"]
     assert calls[0]["traits"]["plan"] is None
     assert calls[0]["traits"]["mrr"] == 0
     assert calls[0]["traits"]["subscription_count"] == 0
-    fact = calls[1]["properties"]
+    fact = calls[2]["properties"]
     assert (fact["mrr"], fact["mrr_change"], fact["days_active"]) == (0, -20, 100)
     assert fact["cancelled_by"] == "payment_failure"
     assert "my own words" not in str(calls)

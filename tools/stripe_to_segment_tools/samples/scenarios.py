@@ -128,6 +128,8 @@ _TOLD = (
         " where seats, amount and MRR are marked as changed. Group calls carry the company. Of the two invoices sent by"
         " mail, only the one that was paid is revenue; the other is overdue, then void.",
         _of(
+            "coupon.created",
+            "customer.discount.created",
             "customer.subscription.created.active",
             "invoice.paid.subscription_create",
             "checkout.session.completed.subscription",

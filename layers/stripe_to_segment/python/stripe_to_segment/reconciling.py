@@ -169,7 +169,13 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
     # Only to hear who opted out: nothing is written.
     Persons(settings).meet([(event, stated[event.id]) for event in unmarked], memory, store)
     told = [_told(event, stated[event.id], memory, settings) for event in unmarked]
-    names = store.load((), _taught(unmarked, told, "orders"), _taught(unmarked, told, "product_names"))
+    names = store.load(
+        (),
+        _taught(unmarked, told, "orders"),
+        _taught(unmarked, told, "product_names"),
+        (),
+        _taught(unmarked, told, "coupons"),
+    )
     lacking = [
         event
         for event, translation in zip(unmarked, told, strict=True)
@@ -213,7 +219,7 @@ def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings
 
 
 def _taught(events: list[StripeEvent], told: list[Translation | None], what: str) -> list[str]:
-    """The keys of the orders or product names that these events teach."""
+    """The keys of the orders, product names or coupons that these events teach."""
     return [
         f"{event.scope}:{key}"
         for event, translation in zip(events, told, strict=True)
@@ -232,13 +238,14 @@ def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory)
         or any(mark not in profile.ledger for mark in told.counted)
         or any(_is_news(event, names, "order", key, value) for key, value in told.orders.items())
         or any(_is_news(event, names, "product", key, value) for key, value in told.product_names.items())
+        or any(_is_news(event, names, "coupon", key, value) for key, value in told.coupons.items())
     )
 
 
 def _is_news(event: StripeEvent, names: Memory, kind: str, key: str, value: str) -> bool:
     """Whether an order or a product's name is unknown, or known only by something older than this event."""
     full = f"{event.scope}:{key}"
-    known = names.orders if kind == "order" else names.product_names
+    known = names.learnt(kind)
     if full not in known:
         return True
     return known[full] != value and names.as_of[kind, full] < event.created

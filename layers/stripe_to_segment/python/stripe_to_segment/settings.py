@@ -46,6 +46,7 @@ class Settings:
     personal_traits: tuple[str, ...] = ("email", "name")
     hash_email: bool = False
     line_descriptions: str = "send"
+    mrr_discounts: str = "forever"
     rename_events: Mapping[str, str] = field(default_factory=dict)
     drop_events: tuple[str, ...] = ()
     integrations: Mapping[str, Any] = field(default_factory=dict)
@@ -233,6 +234,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "client_reference_id": _choice("server", "signed", "always", "ignore"),
     "checkout_consent": _consents,
     "line_descriptions": _choice("send", "omit"),
+    "mrr_discounts": _choice("forever", "all", "none"),
     "user_id_keys": _names,
     "anonymous_id_keys": _names,
     "group_id_keys": _names,

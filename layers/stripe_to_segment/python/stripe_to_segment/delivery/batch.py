@@ -366,6 +366,7 @@ class Delivery:
             one.translation = None
             try:
                 known = known_to(one.event, memory, one.stated, self.settings)
+                known = replace(known, siblings=persons.siblings(one.event, known.profile, one.stated, memory))
                 translation = translate(
                     one.event,
                     known,
@@ -435,8 +436,8 @@ class Delivery:
 
 
 def _learn(lesson: Learnt, memory: Memory) -> None:
-    if lesson.kind == "product":
-        memory.product_names[lesson.key] = lesson.value
+    if lesson.kind != "order":
+        memory.learnt(lesson.kind)[lesson.key] = lesson.value
         return
     if lesson.names_another or lesson.key not in memory.orders:
         memory.orders[lesson.key] = lesson.value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.lookups import failed_intent, products_named, what_stripe_told
-from stripe_to_segment.mapping.naming import products_needed
+from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.stripe_side.event import asked_once
@@ -27,16 +27,17 @@ __all__ = ["fits", "keys_of", "known_to", "owned", "recall", "take_over", "unrea
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys under which the data that one event needs is stored: its customer's record, orders, products."""
+    """The keys under which the data that one event needs is stored: its customer's record, orders, and so on."""
 
     record: str
     orders: tuple[str, ...]
     products: tuple[str, ...]
+    coupons: tuple[str, ...]
 
     @property
     def fit(self) -> bool:
         """Whether DynamoDB takes all of them."""
-        return all(fits(key) for key in (self.record, *self.orders, *self.products))
+        return all(fits(key) for key in (self.record, *self.orders, *self.products, *self.coupons))
 
 
 def fits(text: str) -> bool:
@@ -59,6 +60,7 @@ def keys_of(event: StripeEvent) -> Keys:
         profile_key(event),
         tuple(prefix + order for order in orders_needed(event)),
         tuple(prefix + product for product in products_needed(event)),
+        tuple(prefix + coupon for coupon in coupons_needed(event)),
     )
 
 
@@ -74,7 +76,8 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     needed = [keys_of(event) for event in events]
     keys = {each.record for each in needed}
     orders = {order for each in needed for order in each.orders}
-    memory = store.load(keys, orders, {product for each in needed for product in each.products}, circuits)
+    products = {product for each in needed for product in each.products}
+    memory = store.load(keys, orders, products, circuits, {coupon for each in needed for coupon in each.coupons})
     _settle(keys, memory, store)
     return memory
 
@@ -181,7 +184,7 @@ def unreadable(event: StripeEvent, memory: Memory) -> str:
     if not memory.unreadable:
         return ""
     keys = keys_of(event)
-    kinds = (("profile", (keys.record,)), ("order", keys.orders), ("product", keys.products))
+    kinds = (("profile", (keys.record,)), ("order", keys.orders), ("product", keys.products), ("coupon", keys.coupons))
     needed = ((kind, key) for kind, found in kinds for key in found)
     return next((memory.unreadable[each] for each in needed if each in memory.unreadable), "")
 
@@ -203,4 +206,10 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         failed_intent(event, memory),
         stated,
         settings.sends_line_descriptions,
+        {
+            coupon: memory.coupons[prefix + coupon]
+            for coupon in coupons_needed(event)
+            if prefix + coupon in memory.coupons
+        },
+        settings.mrr_discounts,
     )

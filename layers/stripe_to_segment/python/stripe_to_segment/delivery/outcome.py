@@ -92,7 +92,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
 
 
 def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[str, str]) -> list[Learnt]:
-    """The orders and product names that an event taught; `owners` are the records of those who paid the orders."""
+    """The orders, product names and coupons of an event; `owners` are the records of those who paid the orders."""
     scope = event.scope
     return [
         *(
@@ -102,6 +102,10 @@ def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[st
         *(
             Learnt("product", f"{scope}:{key}", value, event.created, profile_key(event))
             for key, value in translation.product_names.items()
+        ),
+        *(
+            Learnt("coupon", f"{scope}:{key}", value, event.created, profile_key(event))
+            for key, value in translation.coupons.items()
         ),
     ]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.identity import profile_key, with_person
-from stripe_to_segment.state.person import Person, heard, person_key
+from stripe_to_segment.state.person import MOST_SIBLINGS, Person, heard, person_key
 from stripe_to_segment.state.store import OPT_OUT, Learnt
 
 if TYPE_CHECKING:
@@ -71,6 +71,19 @@ class Persons:
             self._mark(memory, store, now)
         for person in self.records:
             self._tell(person, memory)
+        self._read_siblings(memory, store)
+
+    def siblings(self, event: StripeEvent, profile: Profile, stated: Stated, memory: Memory) -> tuple[Profile, ...]:
+        """The other records of the user whom an event is about, each as this batch leaves it so far."""
+        user_id = stated.user_id or profile.user_id
+        if user_id is None or not self.known:
+            return ()
+        person = self.known.get(person_key(event, user_id, self.settings), Person())
+        if not 1 < len(person.records) <= MOST_SIBLINGS:
+            return ()
+        others = sorted(person.records - {profile.key})
+        found = (memory.profiles.get(key) or memory.siblings.get(key) for key in others)
+        return tuple(one for one in found if one is not None and one.user_id == user_id)
 
     def unreadable(self, record: str) -> str:
         """Why the person behind a record cannot be read; empty where it can, or where nobody has to know it."""
@@ -120,6 +133,14 @@ class Persons:
                     self.told_by_guests.add(key)
             if before.tied and not profile.tied and before.user_id is not None:
                 self.moves.add((person_key(event, before.user_id, self.settings), record))
+
+    def _read_siblings(self, memory: Memory, store: Store) -> None:
+        """Read the other records of users who have several: their traits are over all of them."""
+        persons = (self.known.get(key, Person()).records for key in self.records)
+        keys = {record for records in persons if 1 < len(records) <= MOST_SIBLINGS for record in records}
+        unread = keys - memory.profiles.keys()
+        if unread:
+            memory.siblings |= store.load(unread, (), ()).profiles
 
     def _mark(self, memory: Memory, store: Store, now: float) -> None:
         """Have every customer who shares a user know that it does; those tied just now are written with the batch."""

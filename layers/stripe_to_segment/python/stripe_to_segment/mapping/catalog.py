@@ -23,6 +23,7 @@ from stripe_to_segment.mapping import (
 from stripe_to_segment.mapping.subscriptions import (
     cancellations,
     collection,
+    discounts,
     dunning,
     lifecycle,
     plan_changes,
@@ -70,15 +71,17 @@ class Row:
 CREATED, UPDATED, DELETED = 0, 1, 2
 
 UPDATES = (
+    lifecycle.SubscriptionImported,
     lifecycle.SubscriptionActivated,
     lifecycle.SubscriptionExpired,
     trials.TrialStarted,
-    trials.TrialConverted,
     trials.TrialEnded,
+    trials.TrialConverted,
     plan_changes.SubscriptionUpgraded,
     plan_changes.SubscriptionDowngraded,
     plan_changes.SubscriptionChanged,
     cancellations.SubscriptionCancellationScheduled,
+    cancellations.CancellationFeedbackGiven,
     cancellations.SubscriptionReactivated,
     dunning.SubscriptionPastDue,
     dunning.SubscriptionRecovered,
@@ -120,7 +123,7 @@ CATALOG: dict[str, Row] = {
     ),
     "checkout.session.expired": Row((checkout.CheckoutExpired,), checkout.expired),
     "customer.subscription.created": Row(
-        (lifecycle.SubscriptionCreated, trials.TrialStarted),
+        (lifecycle.SubscriptionCreated, trials.TrialStarted, trials.TrialConverted),
         lifecycle.created,
         learning.subscription,
         Identify.ALWAYS,
@@ -128,14 +131,18 @@ CATALOG: dict[str, Row] = {
     ),
     "customer.subscription.updated": Row(UPDATES, updates.updated, learning.subscription, Identify.IF_CHANGED),
     "customer.subscription.deleted": Row(
-        (lifecycle.SubscriptionCancelled, trials.TrialEnded),
+        (lifecycle.SubscriptionImported, lifecycle.SubscriptionCancelled, trials.TrialEnded),
         lifecycle.deleted,
         learning.subscription,
         Identify.ALWAYS,
         DELETED,
     ),
-    "customer.subscription.paused": Row((lifecycle.SubscriptionPaused,), lifecycle.paused, learning.subscription),
-    "customer.subscription.resumed": Row((lifecycle.SubscriptionResumed,), lifecycle.resumed, learning.subscription),
+    "customer.subscription.paused": Row(
+        (lifecycle.SubscriptionImported, lifecycle.SubscriptionPaused), lifecycle.paused, learning.subscription
+    ),
+    "customer.subscription.resumed": Row(
+        (lifecycle.SubscriptionImported, lifecycle.SubscriptionResumed), lifecycle.resumed, learning.subscription
+    ),
     "customer.subscription.trial_will_end": Row((trials.TrialEndingSoon,), trials.trial_will_end),
     "customer.subscription.pending_update_applied": Row(
         (lifecycle.SubscriptionUpdateApplied,), lifecycle.update_pending
@@ -144,7 +151,13 @@ CATALOG: dict[str, Row] = {
         (lifecycle.SubscriptionUpdateExpired,), lifecycle.update_pending
     ),
     "invoice.paid": Row(
-        (payments.OrderCompleted, invoices.SubscriptionRenewed, invoices.InvoicePaid),
+        (
+            trials.TrialConverted,
+            plan_changes.SubscriptionChanged,
+            payments.OrderCompleted,
+            invoices.SubscriptionRenewed,
+            invoices.InvoicePaid,
+        ),
         invoices.paid,
         learning.invoice,
         Identify.IF_CHANGED,
@@ -199,6 +212,25 @@ CATALOG: dict[str, Row] = {
     "customer.created": Row((), customers.nothing, learning.customer, Identify.ALWAYS, CREATED),
     "customer.updated": Row((), customers.nothing, learning.customer, Identify.IF_CHANGED),
     "customer.deleted": Row((customers.CustomerDeleted,), customers.deleted, learning.customer, rank=DELETED),
+    "customer.discount.created": Row(
+        (discounts.DiscountApplied, plan_changes.SubscriptionChanged),
+        discounts.applied,
+        learning.discount,
+        Identify.IF_CHANGED,
+        CREATED,
+    ),
+    "customer.discount.updated": Row(
+        (plan_changes.SubscriptionChanged,), discounts.changed, learning.discount, Identify.IF_CHANGED
+    ),
+    "customer.discount.deleted": Row(
+        (discounts.DiscountRemoved, plan_changes.SubscriptionChanged),
+        discounts.removed,
+        learning.discount,
+        Identify.IF_CHANGED,
+        DELETED,
+    ),
+    "coupon.created": Row((), customers.nothing, learning.coupon, rank=CREATED),
+    "coupon.updated": Row((), customers.nothing, learning.coupon),
     "product.created": Row((), customers.nothing, learning.product, rank=CREATED),
     "product.updated": Row((), customers.nothing, learning.product),
 }

@@ -26,14 +26,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Composer", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
 
+CHANGE = ("mrr_change", "mrr_movement")
 LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 
 
 class Composer:
     """Makes the calls of one event, all under the same ids, time and context."""
 
-    def __init__(self, event: StripeEvent, plan: IdentifyPlan, settings: Settings) -> None:
+    def __init__(self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, person: Profile) -> None:
         self._event = event
+        # Whom an identify is about, over all of the user's customers; the rest is about this one.
+        self._person = person
         self._plan = plan
         self._who = plan.who
         self._profile = plan.profile
@@ -57,7 +60,7 @@ class Composer:
 
     def identify(self, anonymous_id: str | None) -> dict[str, Any]:
         """An identify with all traits; `anonymous_id` beside a known user joins the two histories."""
-        traits = user_traits(self._event, self._profile, self._settings)
+        traits = user_traits(self._event, self._person, self._settings)
         return self._stateful("identify", {"traits": wire(traits)}, anonymous_id)
 
     def join(self, anonymous_id: str) -> dict[str, Any]:
@@ -156,13 +159,14 @@ def with_the_change_said_before(bodies: Iterable[dict[str, Any]], claim: Claim) 
     if not claim.given_up:
         yield from bodies
         return
+    said = {dedup_key: call_from(encoded).body for dedup_key, encoded in claim.tracks.items()}
     for body in bodies:
-        properties = {name: value for name, value in body.get("properties", {}).items() if name != "mrr_change"}
-        said = claim.tracks.get(dedup_key_of(body["messageId"]))
-        change = dig(call_from(said).body, "properties", "mrr_change") if said else None
-        if change is not None:
-            properties["mrr_change"] = change
-        yield {**body, "properties": properties} if "properties" in body else body
+        before = said.pop(dedup_key_of(body["messageId"]), None)
+        told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
+        properties = {name: value for name, value in body.get("properties", {}).items() if name not in CHANGE}
+        yield {**body, "properties": {**properties, **told}} if "properties" in body else body
+    # By what is known now nothing tells of it, and still it was counted.
+    yield from (body for body in said.values() if dig(body, "properties", "mrr_change"))
 
 
 def still_claimed(claim: Claim) -> Iterator[Call]:

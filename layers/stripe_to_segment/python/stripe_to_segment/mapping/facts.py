@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.identity import SILENT
+from stripe_to_segment.stripe_side.discount import Remembered
+from stripe_to_segment.stripe_side.mrr import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +45,8 @@ class Known:
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
     key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, and the
     PaymentIntent behind an invoice whose payment failed. `stated` is what the event says of the person, `describes`
-    whether the free text of lines may be told.
+    whether the free text of lines may be told, `coupons` are coupons as written, by id, and `mrr_discounts` says which
+    of them lower the mrr. `siblings` are the records of the same user's other customers.
     """
 
     profile: Profile
@@ -55,6 +58,18 @@ class Known:
     failed_intent: JsonObject | None = None
     stated: Stated = SILENT
     describes: bool = True
+    coupons: Mapping[str, str] = field(default_factory=dict)
+    mrr_discounts: str = "forever"
+    siblings: Sequence[Profile] = ()
+
+    @property
+    def terms(self) -> Terms:
+        """What is known of discounts and of prices in other currencies."""
+        profile = self.profile
+        remembered = Remembered(
+            frozenset(profile.discounts.items()), frozenset(self.coupons.items()), profile.own_discounts
+        )
+        return Terms(self.mrr_discounts, remembered, frozenset(profile.amounts.items()))
 
 
 def plan_name(price: Price, known: Known) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.mapping.subscriptions.state import items_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def gaps(facts: Iterable[Fact], event: StripeEvent) -> tuple[str, ...]:
     """The names of missing numbers, and of a missing currency beside them, each once and in alphabetical order."""
     told = [fact.event for fact in facts]
     missing = {name for one in told for name in _expected(type(one)) if getattr(one, name) is None}
-    if "mrr" in missing and any(item.price.tiered for item in after_of(event).items):
+    if "mrr" in missing and any(item.price.tiered for item in items_after(event)):
         missing.discard("mrr")
     return tuple(sorted(missing))
 

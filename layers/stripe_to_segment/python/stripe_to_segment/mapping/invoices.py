@@ -10,6 +10,7 @@ from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.orders import same_payment
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
 from stripe_to_segment.mapping.products import products_of
+from stripe_to_segment.mapping.subscriptions.known_later import by_invoice
 from stripe_to_segment.mapping.tracking import always, properties, track
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import invoice as read
@@ -99,6 +100,7 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """invoice.paid: Order Completed for a first invoice, Subscription Renewed for a period's, else Invoice Paid."""
     invoice = event.object
     reason = text(invoice.get("billing_reason"))
+    yield from by_invoice(event, known)[1]
     if reason == "subscription_cycle":
         renewed = _paid(SubscriptionRenewed, event, known)
         yield Fact(replace(renewed, after_trial=_follows_trial(invoice, known)), f"{invoice.get('id')}")

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping import checkout, credit_notes, disputes, failures, intents, invoices, refunds
 from stripe_to_segment.mapping.orders import payment_named, refunded_before
-from stripe_to_segment.mapping.subscriptions.records import better_known, record_of
+from stripe_to_segment.mapping.subscriptions.discounts import after_discount, with_own
+from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
+from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
+from stripe_to_segment.mapping.subscriptions.state import items_after
+from stripe_to_segment.mapping.subscriptions.trials import converts
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_method as read_payment_method
+from stripe_to_segment.stripe_side.discount import read_coupon, stated_coupons
 from stripe_to_segment.stripe_side.fields import integer, reference, text
+from stripe_to_segment.stripe_side.subscription import currency_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +30,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Counted",
     "Lesson",
+    "coupon",
     "credit_note",
     "customer",
+    "discount",
     "dispute",
     "failure",
     "invoice",
@@ -63,6 +71,7 @@ class Lesson:
     moved: tuple[str, Payment] | None = None
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
+    coupons: Mapping[str, str] = field(default_factory=dict)
 
 
 def nothing(_event: StripeEvent, known: Known, _rank: int) -> Lesson:
@@ -70,20 +79,48 @@ def nothing(_event: StripeEvent, known: Known, _rank: int) -> Lesson:
     return Lesson(known.profile)
 
 
-def subscription(event: StripeEvent, known: Known, rank: int) -> Lesson:
-    """The newest state of a subscription, unless a newer one is known already."""
+def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """The newest state of a subscription, unless a newer one is known already, and what was told of it."""
     subscription_id = text(event.object.get("id")) or event.id
-    record = record_of(event, known, rank=rank)
-    remembered = known.profile.subscriptions.get(subscription_id)
-    if remembered is not None and remembered.newer_than(record):
-        corrected = better_known(event, known, remembered)
-        return Lesson(known.profile.with_subscription(subscription_id, corrected))
-    if remembered is None or remembered.as_of == record.as_of:
-        # Unknown so far, or this very event on a second attempt: the payload says what it was before.
-        changed = record.came_from != record.digest
-    else:
-        changed = remembered.digest != record.digest
-    return Lesson(known.profile.with_subscription(subscription_id, record), changed)
+    record, changed = record_after(event, known)
+    profile = known.profile
+    profile = profile.with_subscription(subscription_id, record)
+    if converts(record, profile.invoiced.get(subscription_id)):
+        profile = profile.converted(subscription_id)
+    elif subscription_id in profile.invoiced and not record.awaits_payment:
+        profile = replace(profile, invoiced={k: v for k, v in profile.invoiced.items() if k != subscription_id})
+    if not profile.subscribed and max(record.counted, change_of(event, known).told) > 0:
+        profile = replace(profile, subscribed=True)
+    return Lesson(_with_terms(profile, event), changed)
+
+
+def _with_terms(profile: Profile, event: StripeEvent) -> Profile:
+    """The record with the coupons that a subscription states, without amounts of prices that it states itself."""
+    body = event.object
+    stated = stated_coupons(body.get("discounts"), body.get("discount"))
+    for item in items_after(event):
+        stated |= stated_coupons(item.discounts)
+    if stated.items() - profile.discounts.items():
+        profile = profile.with_discounts(stated)
+    if profile.amounts:
+        currency = currency_of(body)
+        plain = {f"{item.price.id}:{currency}" for item in items_after(event) if item.price.currency == currency}
+        if plain & profile.amounts.keys():
+            kept = {name: amount for name, amount in profile.amounts.items() if name not in plain}
+            profile = replace(profile, amounts=kept)
+    return profile
+
+
+def discount(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """What a discount takes off, and whether it is the Customer's own."""
+    profile, _ = corrected(event, after_discount(event, known), known)
+    return Lesson(profile, changed=profile.subscriptions != known.profile.subscriptions)
+
+
+def coupon(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """What a coupon takes off, for the discounts that only name it."""
+    read = read_coupon(event.object)
+    return Lesson(known.profile, coupons={read.id: read.written} if read is not None and read.id else {})
 
 
 def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
@@ -103,7 +140,9 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """A payment by invoice; the payment intent, where it is named, may be all that a later refund names."""
     paid_by, invoice_id = read_invoice.payment_of(event.object), text(event.object.get("id")) or event.id
-    profile, payment, told = known.profile, invoices.collected(event), invoices.told_by_intent(event, known)
+    profile, _ = by_invoice(event, known)
+    changed = profile.subscriptions != known.profile.subscriptions
+    payment, told = invoices.collected(event), invoices.told_by_intent(event, known)
     early = refunded_before(profile, payment) if payment is not None and not (paid_by or told) else None
     if told or early:
         # From now on it is the invoice's.
@@ -113,6 +152,7 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     owned = {invoice_id: invoice_id} if event.customer is not None else {}
     return Lesson(
         profile,
+        changed=changed,
         counted=None if payment is None else Counted(invoice_id, payment, keys),
         orders=owned | ({paid_by: invoice_id} if paid_by else {}),
     )
@@ -212,6 +252,11 @@ def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         customer_created=known.profile.customer_created if stated is None else stated,
         deleted=known.profile.deleted or event.type == "customer.deleted",
     )
+    if "discount" in event.object:
+        own = event.object.get("discount")
+        named = reference(own)
+        profile = profile.with_discounts(stated_coupons(None, own))
+        profile = with_own(profile, () if named is None else (named,), event.created)
     # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
     return Lesson(profile, changed=not event.previous or bool(event.previous.keys() & TRAIT_FIELDS))
 

@@ -1,27 +1,41 @@
-"""Which remembered names an event needs: those of products whose price has no label."""
+"""Which remembered names an event needs: products whose price has no label, and coupons that it names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.invoices import lines_of
-from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
+from stripe_to_segment.mapping.subscriptions.state import items_after, items_then
+from stripe_to_segment.stripe_side.discount import ids_of, stated_coupons
 from stripe_to_segment.stripe_side.event import asked_once
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["products_needed"]
+__all__ = ["coupons_needed", "products_needed"]
 
 
 @asked_once
 def products_needed(event: StripeEvent) -> list[str]:
     """Ids of products whose name is needed because the price has none of its own."""
     if event.type.startswith("customer.subscription."):
-        items = (*after_of(event).items, *before_of(event).items)
+        items = (*items_after(event), *items_then(event))
         prices = [item.price for item in items]
     elif event.type in {"invoice.paid", "invoice.upcoming"}:
         prices = [line.price for line in lines_of(event)]
     else:
         return []
     return [price.product for price in prices if price.product and not price.label]
+
+
+@asked_once
+def coupons_needed(event: StripeEvent) -> list[str]:
+    """Ids of coupons that are named and not stated."""
+    if event.type.startswith("customer.discount."):
+        holders: list[object] = [event.object]
+    elif event.type.startswith("customer.subscription."):
+        holders = [*(event.object.get("discounts") or ())]
+        holders += [one for item in items_after(event) for one in item.discounts]
+    else:
+        return []
+    return [coupon for one in holders if not stated_coupons([one]) and (coupon := ids_of(one)[1])]

@@ -109,7 +109,17 @@ Discount = Annotated[Decimal | None, money("what discounts took off")]
 Mrr = Annotated[
     Decimal | None, money("the subscription's monthly recurring revenue; absent where the payload cannot tell")
 ]
-MrrChange = Annotated[Decimal | None, money("by how much this event changed the subscription's mrr", signed=True)]
+MrrChange = Annotated[
+    Decimal | None, money("by how much the subscription's mrr changed since it was last told", signed=True)
+]
+MrrMovement = Annotated[
+    str | None,
+    text(
+        "what mrr_change is in the growth of the MRR, by what the customer's subscriptions counted before; opening: "
+        "what a subscription counted that is older than the stack; absent where mrr_change is 0",
+        values=("new", "expansion", "contraction", "churn", "reactivation", "opening"),
+    ),
+]
 OutOfBand = Annotated[Decimal | None, money("of it given back outside of Stripe, which lowers lifetime_value")]
 PreviousMrr = Annotated[Decimal | None, money("mrr before the change")]
 RefundedTotal = Annotated[Decimal | None, money("all refunds of the charge so far")]
@@ -128,15 +138,25 @@ TaxRefunded = Annotated[
 Total = Annotated[Decimal | None, money("collected; of a refund: given back")]
 Value = Annotated[Decimal | None, money("what is at stake; never revenue")]
 
+# --- Discounts ---
+
+AmountOff = Annotated[Decimal | None, money("what a coupon takes off each invoice")]
+DiscountEndsAt = Annotated[str | None, moment("when a discount ends by itself")]
+DiscountId = Annotated[str | None, text("Stripe's discount: a coupon as one customer or subscription has it")]
+Duration = Annotated[str | None, text("for how long, in Stripe's word: forever, once or repeating")]
+PercentOff = Annotated[Decimal | None, Property(Kind.MONEY, "what a coupon takes off, as a percentage", "percent")]
+PromotionCode = Annotated[str | None, text("Stripe's promotion code, by its id")]
+
 # --- Plans ---
 
 BillingPeriod = Annotated[str | None, text("month, year, week, day, or a number of them: 3 months")]
 Changed = Annotated[
     Sequence[str] | None,
-    Property(Kind.STRINGS, "what changed", values=("plan", "quantity", "billing_period", "items", "discount")),
-]
-Discounted = Annotated[
-    bool | None, flag("true where discounts are known by id only, so that mrr is before discounts; else absent")
+    Property(
+        Kind.STRINGS,
+        "what changed; billing_date: by a trial that moves it; mrr: more is known of it than before",
+        values=("plan", "quantity", "billing_period", "items", "discount", "billing_date", "mrr"),
+    ),
 ]
 Plan = Annotated[
     str | None, text("the plan's name: metadata `plan`, lookup key, nickname, product name, else the price id")
@@ -157,10 +177,16 @@ CancelledBy = Annotated[
     text("who or what ended it", values=("customer", "payment_failure", "dispute", "retention_policy")),
 ]
 CancelsAt = Annotated[str | None, moment("when the subscription will end by itself")]
-Converted = Annotated[bool | None, flag("whether the trial became a paid subscription")]
+Converted = Annotated[
+    bool | None, flag("false where the subscription ended or paused with the trial; else absent: see Trial Converted")
+]
 DaysActive = Annotated[int | None, number("from the subscription's start to its end", "whole days")]
 Feedback = Annotated[str | None, text("the customer's choice in the cancellation form, in Stripe's word")]
-Reason = Annotated[str | None, text("why, in Stripe's word: requested_by_customer, payment_failed, fraudulent, …")]
+FeedbackOption = Annotated[str | None, text("the option of a cancellation form of one's own that was chosen")]
+Reason = Annotated[
+    str | None,
+    text("why, in Stripe's word: cancellation_requested, pause_requested, payment_failed, requested_by_customer, …"),
+]
 
 # --- Payments ---
 
@@ -232,6 +258,10 @@ class AddressTraits(TypedDict, total=False):
 
 
 class _SharedTraits(TypedDict, total=False):
+    mrr_by_currency: Annotated[
+        dict[str, Decimal],
+        Property(Kind.BY_CURRENCY, "mrr in every currency, without those that are unknown", "major units"),
+    ]
     plan: Annotated[str | None, text("plan of the largest live subscription, null without one", nullable=True)]
     stripe_customer_id: Annotated[str, text("Stripe's customer; of a connected account, with its `acct_…:` in front")]
     subscription_status: Annotated[
@@ -266,10 +296,6 @@ class UserTraits(_SharedTraits, total=False):
     ]
     mrr: Annotated[
         Decimal | None, money("monthly recurring revenue over all live subscriptions, null once unknown", nullable=True)
-    ]
-    mrr_by_currency: Annotated[
-        dict[str, Decimal],
-        Property(Kind.BY_CURRENCY, "the same in every currency, without those that are unknown", "major units"),
     ]
     name: Annotated[str, text("the customer's name")]
     phone: Annotated[str, text("the customer's phone")]

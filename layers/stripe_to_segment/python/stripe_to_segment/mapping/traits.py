@@ -51,7 +51,8 @@ def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> di
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
     every = _subscription_traits(profile)
-    traits.update({name: every[name] for name in ("plan", "mrr", "subscription_status") if name in every})
+    names = ("plan", "mrr", "mrr_by_currency", "subscription_status")
+    traits.update({name: every[name] for name in names if name in every})
     if profile.subscriptions:
         traits["seats"] = sum(record.quantity or 0 for record in profile.live)
     currency = _currency(profile)

@@ -22,6 +22,7 @@ from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.traits import shown_digest
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
+from stripe_to_segment.state.person import over_all
 from stripe_to_segment.state.profile import Claim
 from stripe_to_segment.stripe_side.fields import text
 
@@ -79,6 +80,7 @@ class Translation:
     unknown: tuple[str, ...] = ()
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
+    coupons: Mapping[str, str] = field(default_factory=dict)
 
 
 def refusal(event: StripeEvent, settings: Settings) -> str | None:
@@ -147,6 +149,7 @@ def translate(
         identity_source=source,
         orders=lesson.orders,
         product_names=lesson.product_names,
+        coupons=lesson.coupons,
     )
     if profile.opted_out:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
@@ -165,9 +168,11 @@ def translate(
 
     # Compose: the calls that say so.
     joined_group = profile.group_id != known.profile.group_id or claim.groups
-    digest = _digest_to_show(row, event, profile, changed=lesson.changed or _moved_money(event, known.profile, profile))
+    person = over_all(profile, known.siblings) if known.siblings else profile
+    moved = lesson.changed or _moved_money(event, known.profile, profile)
+    digest = _digest_to_show(row, event, person, changed=moved)
     plan = IdentifyPlan(who, profile, fallback_id, shows=digest, groups=joined_group)
-    bodies = with_the_change_said_before(Composer(event, plan, settings).bodies(facts), claim)
+    bodies = with_the_change_said_before(Composer(event, plan, settings, person).bodies(facts), claim)
     calls = (*in_words_said_before(finished(bodies, event, enrich), known.profile), *still_claimed(claim))
     fresh = tuple(call for call in calls if call.dedup_key not in known.profile.ledger)
     return learnt(

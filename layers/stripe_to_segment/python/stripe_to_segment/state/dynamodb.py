@@ -83,9 +83,16 @@ class DynamoStore:
         orders: Iterable[str],
         product_names: Iterable[str],
         circuits: Collection[str] = (),
+        coupons: Iterable[str] = (),
     ) -> Memory:
         """Everything known under these keys, and these circuits, in one BatchGetItem for up to a hundred of them."""
-        kinds = (("profile", profiles), ("order", orders), ("product", product_names), ("circuit", circuits))
+        kinds = (
+            ("profile", profiles),
+            ("order", orders),
+            ("product", product_names),
+            ("coupon", coupons),
+            ("circuit", circuits),
+        )
         wanted = {pk(kind, key) for kind, keys in kinds for key in keys}
         memory = Memory(circuits=dict.fromkeys(circuits, Circuit()))
         for item in self._get(sorted(wanted)):
@@ -96,8 +103,7 @@ class DynamoStore:
                 elif kind == "circuit":
                     memory.circuits[key] = circuit_from(item)
                 else:
-                    names = memory.orders if kind == "order" else memory.product_names
-                    names[key], memory.as_of[kind, key] = fact_from(item)
+                    memory.learnt(kind)[key], memory.as_of[kind, key] = fact_from(item)
                     if owner := item.get("owner", {}).get("S"):
                         memory.owners[key] = owner
             except UnreadableRecordError as error:

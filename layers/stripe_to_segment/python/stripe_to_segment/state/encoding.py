@@ -66,7 +66,7 @@ RECORD_BYTES = 200_000
 
 
 def pk(kind: str, key: str) -> str:
-    """The table's key: `profile`, `person`, `order`, `product`, `receipt`, `bookmark` or `circuit`, and a key of it."""
+    """The table's key: profile, person, order, product, coupon, receipt, bookmark or circuit, and a key of it."""
     return f"{kind}#{key}"
 
 
@@ -271,6 +271,7 @@ def profile_from(item: Mapping[str, Any]) -> Profile:
         **{
             **_of(Profile, record),
             "key": key,
+            "own_discounts": tuple(record.get("own_discounts", ())),
             "subscriptions": subscriptions,
             "claims": claims,
             "ledger": unpacked_ledger(item["ledger"]["B"]),
@@ -283,8 +284,7 @@ def profile_from(item: Mapping[str, Any]) -> Profile:
 def _subscription_from(values: Mapping[str, Any]) -> SubscriptionRecord:
     known = _of(SubscriptionRecord, values)
     # JSON has no tuples, and watermarks are compared as tuples.
-    known |= {name: tuple(known[name]) for name in ("as_of", "lost_as_of") if name in known}
-    return SubscriptionRecord(**known)
+    return SubscriptionRecord(**known | {"as_of": tuple(known["as_of"])})
 
 
 def _of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

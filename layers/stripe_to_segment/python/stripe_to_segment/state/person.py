@@ -6,20 +6,25 @@ https://docs.stripe.com/payments/checkout/guest-customers
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.event import scope_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["MOST_RECORDS", "Person", "heard", "person_key", "user_digest"]
+__all__ = ["MOST_RECORDS", "MOST_SIBLINGS", "Person", "heard", "over_all", "person_key", "user_digest"]
 
 # No user has so many customers, but an id that stands for everybody ("admin", "n/a") soon has: only these are listed.
 MOST_RECORDS = 500
+# So many customers of one user are summed up, by one BatchGetItem more; of more of them each tells of itself.
+MOST_SIBLINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,15 @@ def person_key(event: StripeEvent, user_id: str, settings: Settings) -> str:
 def user_digest(user_id: str) -> str:
     """The first 32 hex digits of the SHA-256 of a user's id."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:32]
+
+
+def over_all(profile: Profile, siblings: Iterable[Profile]) -> Profile:
+    """The record with the subscriptions and payments of the same user's other records, for the traits of the person."""
+    subscriptions, paid = dict(profile.subscriptions), Counter(profile.paid)
+    for sibling in siblings:
+        subscriptions |= sibling.subscriptions
+        paid.update(sibling.paid)
+    return replace(profile, subscriptions=subscriptions, paid=dict(paid))
 
 
 def heard(profile: Profile, person: Person) -> Profile:

@@ -21,6 +21,8 @@ LEDGER_DAYS = 40
 LEDGER_MARKS, SUBSCRIPTIONS = 30_000, 900
 # A payment has about 60 bytes. What is not listed any more stays in the sums.
 PAYMENTS = 500
+# Coupons that are remembered of a customer's discounts, with about 100 bytes each.
+DISCOUNTS = 200
 
 # Other events of the same minute look for an attempt, days later where Stripe has to deliver one of them again.
 FAILED_ATTEMPTS = 30
@@ -42,9 +44,11 @@ LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 class SubscriptionRecord:
     """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
 
-    `came_from` is the digest of the traits before, which tells two updates of one second apart. `was` is the status
-    before the last change of it. `lost` is the mrr that the end took away, as far as events up to
-    `lost_as_of` tell; an event that arrives after the end may know better.
+    `came_from` is the digest of the traits before, which tells two updates of one second apart. `told` is the sum of
+    the `mrr_change` that went out, None in a record of a release that did not note it. `trialed` is the end of the last
+    trial that was seen, and `converted` that of the trial whose conversion was told. `moved` is the end of a trial that
+    only moves the billing date of somebody who pays. `on_trial` is true of a paid trial too, whose status is active.
+    `unvalued` is what the mrr is worked out from, where something of it is not known yet.
     """
 
     as_of: Watermark
@@ -58,9 +62,28 @@ class SubscriptionRecord:
     trial_end: int | None = None
     cancels_at: int | None = None
     came_from: str = ""
-    was: str | None = None
-    lost: int | None = None
-    lost_as_of: Watermark = (0, 0)
+    told: int | None = None
+    trial_start: int | None = None
+    trialed: int | None = None
+    converted: int | None = None
+    moved: int | None = None
+    on_trial: bool = False
+    unvalued: dict[str, Any] | None = None
+
+    @property
+    def may_convert(self) -> bool:
+        """Whether a trial of it was seen whose first payment was not."""
+        return self.trialed is not None and self.converted != self.trialed
+
+    @property
+    def awaits_payment(self) -> bool:
+        """Whether the first payment after a trial may still come, or one whose beginning comes late."""
+        return self.may_convert or (self.trialed is None and self.trial_end is not None)
+
+    @property
+    def counted(self) -> int:
+        """The sum of the `mrr_change` that went out, in minor units."""
+        return (self.mrr or 0) if self.told is None else self.told
 
     @property
     def live(self) -> bool:
@@ -89,7 +112,7 @@ class SubscriptionRecord:
             self.currency,
             self.period,
             self.quantity,
-            self.trial_end if self.status == "trialing" else None,
+            self.trial_end if self.status == "trialing" or self.on_trial else None,
             self.cancels_at,
         )
 
@@ -143,7 +166,11 @@ class Profile:
     day on which that happened. `claims` holds, by its event's deduplication key, what is told and not known to have
     arrived. The newest claims are those of
     `delivery`, which is over once it has a receipt, and without one when its lease is, at the epoch second
-    `lease_until`. `version` is the store's, for its conditional write.
+    `lease_until`. `version` is the store's, for its conditional write. `discounts` holds the coupons of discounts, as
+    written, by the discount's id; `own_discounts` are the ids of those on the Customer itself. `amounts` is what one
+    unit of a price costs in another than its base currency, in minor units, by price and currency. `invoiced` says when
+    the newest paid invoice of a subscription was made, as long as a trial of it may still convert. `subscribed` says
+    that the customer has had mrr.
     """
 
     key: str
@@ -170,15 +197,17 @@ class Profile:
     payments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
+    discounts: Mapping[str, str] = field(default_factory=dict)
+    own_discounts: tuple[str, ...] = ()
+    amounts: Mapping[str, str] = field(default_factory=dict)
+    invoiced: Mapping[str, int] = field(default_factory=dict)
+    subscribed: bool = False
     delivery: str = ""
     lease_until: int = 0
     version: int = 0
 
     def with_subscription(self, subscription_id: str, record: SubscriptionRecord) -> Profile:
-        """With a newer state of a subscription; an older one than known changes nothing."""
-        known = self.subscriptions.get(subscription_id)
-        if known is not None and known.newer_than(record):
-            return self
+        """With what is known of a subscription now."""
         return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
 
     def payment(self, order: str) -> Payment | None:
@@ -225,6 +254,20 @@ class Profile:
             if payment.currency == currency and payment.total is not None
         )
         return self.paid.get(currency, 0) - listed
+
+    def with_discounts(self, coupons: Mapping[str, str]) -> Profile:
+        """With the coupons of discounts, as written, by the discount's id; the newest are kept."""
+        if not coupons.items() - self.discounts.items():
+            return self
+        kept = {**{name: one for name, one in self.discounts.items() if name not in coupons}, **coupons}
+        return replace(self, discounts=dict([*kept.items()][-DISCOUNTS:]))
+
+    def converted(self, subscription_id: str) -> Profile:
+        """With the conversion of a subscription's trial told."""
+        record = self.subscriptions[subscription_id]
+        told = replace(record, converted=record.trialed)
+        invoiced = {name: made for name, made in self.invoiced.items() if name != subscription_id}
+        return replace(self, subscriptions={**self.subscriptions, subscription_id: told}, invoiced=invoiced)
 
     def with_card(self, method_id: str, as_of: Watermark, expires: int | None) -> Profile:
         """With what is newest of a card, None once it is removed; an older state than known changes nothing."""

@@ -29,23 +29,30 @@ class Memory:
     """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
 
     `orders` say by payment (or invoice) which order it is, itself where no other is known; `owners` the key of the
-    record of the customer who paid it. `unreadable` says of items that are there, by kind and key, why they cannot be
-    read. `as_of` says, by kind and key, as of which epoch second an order or a product's name is true.
+    record of the customer who paid it. `siblings` are records of the same users that no event is about; nothing is
+    written of them. `unreadable` says of items that are there, by kind and key, why they cannot be read. `as_of` says,
+    by kind and key, as of which epoch second an order, a product's name or a coupon is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
+    coupons: dict[str, str] = field(default_factory=dict)
+    siblings: dict[str, Profile] = field(default_factory=dict)
     read: dict[Lookup, JsonObject] = field(default_factory=dict)
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     as_of: dict[tuple[str, str], int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
 
+    def learnt(self, kind: str) -> dict[str, str]:
+        """What is known of a kind: order, product or coupon."""
+        return {"order": self.orders, "product": self.product_names, "coupon": self.coupons}[kind]
+
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """A product name, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
+    """A product name, a coupon, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 
     `owner` is the key of the record that must not be written before it, empty where there is none; of an order it is
     the record of the customer who paid it.
@@ -83,6 +90,7 @@ class Store(Protocol):
         orders: Iterable[str],
         product_names: Iterable[str],
         circuits: Collection[str] = (),
+        coupons: Iterable[str] = (),
     ) -> Memory:
         """Everything known under these keys, and these circuits. Raises StoreUnavailableError."""
 
@@ -133,18 +141,22 @@ class MemoryStore:
         orders: Iterable[str],
         product_names: Iterable[str],
         circuits: Collection[str] = (),
+        coupons: Iterable[str] = (),
     ) -> Memory:
         """Everything known under these keys, and these circuits."""
-        wanted = [*(("order", key) for key in orders), *(("product", key) for key in product_names)]
+        kinds = (("order", orders), ("product", product_names), ("coupon", coupons))
+        wanted = [(kind, key) for kind, keys in kinds for key in keys]
         known = [self.learnt[entry] for entry in wanted if entry in self.learnt]
-        return Memory(
+        memory = Memory(
             {key: self.profiles[key] for key in profiles if key in self.profiles},
-            {fact.key: fact.value for fact in known if fact.kind == "order"},
-            {fact.key: fact.owner for fact in known if fact.kind == "order" and fact.owner},
-            {fact.key: fact.value for fact in known if fact.kind == "product"},
             as_of={(fact.kind, fact.key): fact.as_of for fact in known},
             circuits=self.circuits(circuits),
         )
+        for fact in known:
+            memory.learnt(fact.kind)[fact.key] = fact.value
+            if fact.kind == "order" and fact.owner:
+                memory.owners[fact.key] = fact.owner
+        return memory
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write records whose version is still the one read."""

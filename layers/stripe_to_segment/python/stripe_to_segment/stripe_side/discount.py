@@ -1,4 +1,4 @@
-"""Discounts: which are stated with their coupon, and which are only named by id.
+"""Discounts: which are stated with their coupon, which are only named by id, and which lower the MRR.
 
 `discounts` holds ids unless expanded; the coupon moved from `discount.coupon` to `discount.source.coupon` with
 2025-09-30, where it may again be an id. https://docs.stripe.com/api/discounts/object
@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
@@ -16,70 +18,144 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-__all__ = ["Coupon", "Discounts", "coupon_code", "read_discounts"]
+__all__ = [
+    "NOTHING",
+    "Coupon",
+    "Discounts",
+    "Remembered",
+    "coupon_code",
+    "coupon_from",
+    "ids_of",
+    "read_coupon",
+    "read_discounts",
+    "stated_coupons",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Coupon:
-    """What a coupon takes off: a percentage, or `amount_off` in minor units of `currency`."""
+class Coupon(NamedTuple):
+    """What a coupon takes off: a percentage, or `amount_off` in minor units of `currency`.
+
+    `duration` is forever, once or repeating. https://docs.stripe.com/api/coupons/object
+    """
 
     id: str | None
     percent_off: Decimal | None
     amount_off: int | None
     currency: str | None = None
+    duration: str | None = None
+
+    @property
+    def written(self) -> str:
+        """The coupon as a text to remember."""
+        known = {**self._asdict(), "percent_off": None if self.percent_off is None else str(self.percent_off)}
+        return json.dumps({name: value for name, value in known.items() if value is not None}, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def coupon_from(written: str) -> Coupon | None:
+    """A remembered coupon; None where it tells nothing."""
+    return read_coupon(json.loads(written))
+
+
+def read_coupon(coupon: JsonObject) -> Coupon | None:
+    """A Coupon object; None where it is an id only, or does not say what it takes off."""
+    percent, amount = coupon.get("percent_off"), integer(coupon.get("amount_off"))
+    # JSON writes it as a number, and a decimal reads it exactly from its text.
+    percent_off = None if percent is None else minor_decimal(str(percent))
+    if (percent is None and amount is None) or (percent is not None and percent_off is None):
+        return None
+    return Coupon(
+        text(coupon.get("id")), percent_off, amount, text(coupon.get("currency")), text(coupon.get("duration"))
+    )
+
+
+class Remembered(NamedTuple):
+    """Coupons that other payloads have stated, as written: by the id of a discount, and by their own id.
+
+    `own` are the ids of the Customer's own discounts, which count for subscriptions without one.
+    """
+
+    discounts: frozenset[tuple[str, str]] = frozenset()
+    coupons: frozenset[tuple[str, str]] = frozenset()
+    own: tuple[str, ...] = ()
+
+    def coupon(self, discount: str | None, coupon: str | None) -> Coupon | None:
+        """The coupon behind a discount's id or behind its own."""
+        found = next((written for name, written in self.discounts if name == discount), None)
+        if found is not None and coupon_from(found) is not None:
+            return coupon_from(found)
+        named = coupon if found is None else text(json.loads(found).get("id"))
+        found = next((written for name, written in self.coupons if name == named), None)
+        return None if found is None else coupon_from(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Discounts:
-    """The coupons a payload states, and whether it names further discounts without stating them."""
+    """The coupons that are known, and whether a discount is named whose coupon is not."""
 
     coupons: tuple[Coupon, ...] = ()
     unstated: bool = False
 
-    def within(self, currency: str | None) -> Discounts:
-        """The same for amounts in this currency: what another currency's coupon takes off here is not stated."""
+    def counting(self, policy: str, currency: str | None) -> Discounts:
+        """Those that lower the MRR in this currency.
+
+        By Stripe's rule forever does, once and repeating do not; `policy` is forever, all or none. What a fixed amount
+        of another currency takes off here is not known.
+        https://support.stripe.com/questions/billing-analytics
+        """
+        if policy == "none":
+            return NONE
         if not self.coupons:
             return self
+        counted = [one for one in self.coupons if policy == "all" or one.duration in {"forever", None}]
         fitting = tuple(
-            coupon
-            for coupon in self.coupons
-            if coupon.percent_off is not None or None in {coupon.currency, currency} or coupon.currency == currency
+            one
+            for one in counted
+            if (one.percent_off is not None or None in {one.currency, currency} or one.currency == currency)
+            and (policy == "all" or one.duration is not None)
         )
-        return Discounts(fitting, self.unstated or len(fitting) < len(self.coupons))
+        return Discounts(fitting, self.unstated or len(fitting) < len(counted))
 
 
 NONE = Discounts()
+NOTHING = Remembered()
 
 
-def read_discounts(plural: Iterable[object] | None, singular: object = None) -> Discounts:
+def read_discounts(
+    plural: Iterable[object] | None, singular: object = None, remembered: Remembered = NOTHING
+) -> Discounts:
     """Both fields at once: `discounts`, and the older `discount` that states the same one beside it."""
-    entries = list(plural) if isinstance(plural, list | tuple) else []
-    if not entries and not isinstance(singular, dict):
+    entries = _entries(plural, singular)
+    if not entries:
         return NONE
-    known = {dig(entry, "id"): entry for entry in (*entries, singular) if isinstance(entry, dict)}
-    if not entries and isinstance(singular, dict):
-        entries = [singular]
-    coupons: list[Coupon] = []
-    unstated = False
-    for entry in entries:
-        coupon = _coupon(known.get(reference(entry), entry))
-        if coupon is None:
-            unstated = True
-        else:
-            coupons.append(coupon)
-    return Discounts(tuple(coupons), unstated)
+    coupons = [_coupon(entry) or remembered.coupon(*ids_of(entry)) for entry in entries]
+    known = tuple(coupon for coupon in coupons if coupon is not None)
+    return Discounts(known, len(known) < len(coupons))
+
+
+def stated_coupons(plural: Iterable[object] | None, singular: object = None) -> dict[str, str]:
+    """The coupons that these fields state, as written, by the id of their discount."""
+    found = ((reference(entry), _coupon(entry)) for entry in _entries(plural, singular))
+    return {discount: coupon.written for discount, coupon in found if discount and coupon is not None}
+
+
+def _entries(plural: Iterable[object] | None, singular: object) -> list[object]:
+    entries = list(plural) if isinstance(plural, list | tuple) else []
+    if not isinstance(singular, dict):
+        return entries
+    if not entries:
+        return [singular]
+    # What the singular states is named by id among the others.
+    return [singular if reference(entry) == singular.get("id") and not _coupon(entry) else entry for entry in entries]
+
+
+def ids_of(discount: object) -> tuple[str | None, str | None]:
+    """The ids of a discount and, where it is named, of its coupon."""
+    return reference(discount), reference(dig(discount, "source", "coupon")) or reference(dig(discount, "coupon"))
 
 
 def _coupon(discount: object) -> Coupon | None:
-    coupon = hash_of(dig(discount, "source", "coupon")) or hash_of(dig(discount, "coupon"))
-    percent, amount = coupon.get("percent_off"), integer(coupon.get("amount_off"))
-    if percent is None and amount is None:
-        return None
-    # JSON writes it as a number, and a decimal reads it exactly from its text.
-    percent_off = None if percent is None else minor_decimal(str(percent))
-    if percent is not None and percent_off is None:
-        return None
-    return Coupon(text(coupon.get("id")), percent_off, amount, text(coupon.get("currency")))
+    return read_coupon(hash_of(dig(discount, "source", "coupon")) or hash_of(dig(discount, "coupon")))
 
 
 def coupon_code(holder: JsonObject) -> str | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from stripe_to_segment.stripe_side.discount import Discounts, read_discounts
+from stripe_to_segment.stripe_side.discount import NOTHING, Discounts, Remembered, read_discounts
+from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.price import Price
     from stripe_to_segment.stripe_side.subscription import Item
 
-__all__ = ["COUNTING", "MonthlyValue", "monthly_value"]
+__all__ = ["COUNTING", "MonthlyValue", "Terms", "monthly_value"]
 
 COUNTING = frozenset({"active", "past_due"})
 
@@ -35,45 +37,84 @@ PERIODS_A_MONTH = {
 }
 
 
+class Terms(NamedTuple):
+    """What is known beside a payload of what discounts and prices come to.
+
+    `policy` says which discounts count: forever, all or none. `amounts` holds what one unit costs in minor units, as
+    text, by price and currency (`price_…:eur`).
+    """
+
+    policy: str = "forever"
+    remembered: Remembered = NOTHING
+    amounts: frozenset[tuple[str, str]] = frozenset()
+
+    def unit_amount(self, price: Price, currency: str | None) -> Decimal | None:
+        """What one unit costs in the currency that is billed.
+
+        A price shows its base currency, also where another of its `currency_options` is billed; an invoice's line says
+        what that comes to. https://docs.stripe.com/products-prices/how-products-and-prices-work#multiple-currencies
+        """
+        if None in {price.currency, currency} or price.currency == currency:
+            return price.unit_amount
+        key = f"{price.id}:{currency}"
+        return next((minor_decimal(amount) for name, amount in self.amounts if name == key), None)
+
+
+STRIPES_RULE = Terms()
+
+
 @dataclass(frozen=True, slots=True)
 class MonthlyValue:
-    """What a plan is worth a month in whole minor units, whatever the status; None where the payload cannot tell.
+    """What a plan is worth a month in whole minor units, whatever the status; None where nothing tells.
 
-    `gross` says that discounts are known by id only, so they are not taken off.
+    `gross` is before discounts.
     """
 
     amount: int | None
-    gross: bool = False
+    gross: int | None = None
 
     def counted(self, status: str | None) -> int | None:
         """The MRR in minor units at a status: the amount while active or past due, else 0."""
         return self.amount if status in COUNTING else 0
 
 
-def monthly_value(subscription: JsonObject, items: Iterable[Item]) -> MonthlyValue:
+def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms = STRIPES_RULE) -> MonthlyValue:
     """The monthly value of these items under the subscription's discounts.
 
-    It is unknown, never 0 and never partial, where a licensed item has no amount in the payload (tiers) or the
-    payload cuts the list of items.
+    It is unknown, never 0, gross or partial, where no payload tells what a licensed item costs (tiers) or what a
+    discount takes off, and where the payload cuts the list of items.
     """
     items = tuple(items)
     currency = currency_of(subscription)
-    overall = read_discounts(subscription.get("discounts"), subscription.get("discount")).within(currency)
-    each = [read_discounts(item.discounts).within(currency) for item in items]
-    gross = overall.unstated or any(found.unstated for found in each)
+    overall = _overall(subscription, items, terms).counting(terms.policy, currency)
     if not items or not items_complete(subscription):
-        return MonthlyValue(None, gross)
-    total, most_invoices = Fraction(0), Fraction(0)
-    for item, discounts in zip(items, each, strict=True):
-        if item.price.metered:
-            continue
+        return MonthlyValue(None)
+    gross, total, most_invoices, unstated = Fraction(0), Fraction(0), Fraction(0), overall.unstated
+    for item in items:
         price = item.price
-        if price.interval not in PERIODS_A_MONTH or price.interval_count < 1 or price.unit_amount is None:
-            return MonthlyValue(None, gross)
-        value, invoices = _a_month(price.unit_amount * price.units(item.quantity), price.interval, price.interval_count)
+        if price.metered:
+            continue
+        unit_amount = terms.unit_amount(price, currency)
+        if price.interval not in PERIODS_A_MONTH or price.interval_count < 1 or unit_amount is None:
+            return MonthlyValue(None)
+        value, invoices = _a_month(unit_amount * price.units(item.quantity), price.interval, price.interval_count)
+        discounts = read_discounts(item.discounts, remembered=terms.remembered).counting(terms.policy, currency)
+        unstated = unstated or discounts.unstated
+        gross += value
         total += _less(value, discounts, invoices)
         most_invoices = max(most_invoices, invoices)
-    return MonthlyValue(round(_less(total, overall, most_invoices)), gross)
+    if gross == 0:
+        # A discount takes nothing off nothing, whatever it is.
+        return MonthlyValue(0, 0)
+    return MonthlyValue(None if unstated else round(_less(total, overall, most_invoices)), round(gross))
+
+
+def _overall(subscription: JsonObject, items: Iterable[Item], terms: Terms) -> Discounts:
+    """The subscription's own discounts, else the Customer's. https://docs.stripe.com/billing/subscriptions/coupons."""
+    found = read_discounts(subscription.get("discounts"), subscription.get("discount"), terms.remembered)
+    if found.coupons or found.unstated or any(item.discounts for item in items):
+        return found
+    return read_discounts(terms.remembered.own, remembered=terms.remembered)
 
 
 # An account has few prices, and fractions are slow.

@@ -13,6 +13,7 @@ from stripe_to_segment.stripe_side.price import Price, read_price
 __all__ = [
     "Item",
     "cancellation_scheduled_for",
+    "created_at",
     "currency_of",
     "ended_at",
     "items_before",
@@ -148,6 +149,12 @@ def cancellation_scheduled_for(subscription: JsonObject) -> int | None:
 def ended_at(subscription: JsonObject) -> int | None:
     """When the subscription really ended, in epoch seconds; `canceled_at` alone is no end."""
     return integer(subscription.get("ended_at"))
+
+
+def created_at(subscription: JsonObject) -> int | None:
+    """When the subscription was made, in epoch seconds; its start may have been dated back, or lie ahead."""
+    made = integer(subscription.get("created"))
+    return started_at(subscription) if made is None else made
 
 
 def started_at(subscription: JsonObject) -> int | None:

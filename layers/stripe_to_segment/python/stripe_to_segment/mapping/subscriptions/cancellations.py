@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, cast
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.common import Subscribed, key_of, told_of
 from stripe_to_segment.mapping.tracking import properties, track
-from stripe_to_segment.stripe_side.fields import dig, iso_time, text
+from stripe_to_segment.stripe_side.fields import dig, iso_time, reference, text
 from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, ended_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.properties import CancelledBy, CancelsAt, Feedback, Reason
+    from stripe_to_segment.mapping.properties import CancelledBy, CancelsAt, Feedback, FeedbackOption, Reason
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = [
+    "CancellationFeedbackGiven",
     "Ending",
     "SubscriptionCancellationScheduled",
     "SubscriptionReactivated",
@@ -42,6 +43,7 @@ class Ending(Subscribed):
 
     reason: Reason = None
     feedback: Feedback = None
+    feedback_option: FeedbackOption = None
     cancelled_by: CancelledBy = None
 
 
@@ -52,6 +54,11 @@ class SubscriptionCancellationScheduled(Ending):
     cancels_at: CancelsAt = None
 
 
+@track("Cancellation Feedback Given", when="a reason or feedback arrives after the cancellation was scheduled")
+class CancellationFeedbackGiven(Ending):
+    """The cancellation itself has been told."""
+
+
 @track("Subscription Reactivated", when="a scheduled cancellation is taken back")
 class SubscriptionReactivated(Subscribed):
     """It goes on."""
@@ -60,7 +67,15 @@ class SubscriptionReactivated(Subscribed):
 def cancellation_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
     """What an update says of a cancellation to come."""
     was, now = (cancellation_scheduled_for(state.subscription) for state in (before, after))
-    if ended_at(after.subscription) is not None or (was is None) == (now is None):
+    if ended_at(after.subscription) is not None:
+        return
+    if was is not None and now is not None and (why := _why(after.subscription)) != _why(before.subscription):
+        # The form is mostly sent off a moment after the button was pressed.
+        if any(why):
+            given = with_reason(told_of(CancellationFeedbackGiven, event, after, known), after.subscription)
+            yield Fact(given, key_of(event, ":".join(filter(None, (str(now), *why)))))
+        return
+    if (was is None) == (now is None):
         return
     if now is not None:
         told = with_reason(told_of(SubscriptionCancellationScheduled, event, after, known), after.subscription)
@@ -73,5 +88,16 @@ def with_reason[E: Ending](told: E, subscription: JsonObject) -> E:
     """The event with the reason that Stripe knows."""
     details = subscription.get("cancellation_details")
     reason = text(dig(details, "reason"))
-    feedback, cancelled_by = text(dig(details, "feedback")), CANCELLED_BY.get(reason or "")
-    return cast("E", replace(told, reason=reason, feedback=feedback, cancelled_by=cancelled_by))
+    given = replace(
+        told,
+        reason=reason,
+        feedback=text(dig(details, "feedback")),
+        feedback_option=reference(dig(details, "feedback_option")),
+        cancelled_by=CANCELLED_BY.get(reason or ""),
+    )
+    return cast("E", given)
+
+
+def _why(subscription: JsonObject) -> tuple[str | None, ...]:
+    details = subscription.get("cancellation_details")
+    return tuple(reference(dig(details, name)) for name in ("reason", "feedback", "feedback_option"))

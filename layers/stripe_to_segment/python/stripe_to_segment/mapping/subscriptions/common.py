@@ -6,6 +6,8 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
+from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, movement
+from stripe_to_segment.mapping.subscriptions.state import after_of
 from stripe_to_segment.mapping.tracking import Event, properties
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.money import major
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
         Amount,
         BillingPeriod,
         Currency,
-        Discounted,
         Mrr,
         MrrChange,
+        MrrMovement,
         Plan,
         PriceId,
         ProductId,
@@ -46,7 +48,6 @@ class Subscribed(Event):
     amount: Amount = None
     currency: Currency = None
     mrr: Mrr = None
-    discounted: Discounted = None
 
 
 @properties
@@ -54,6 +55,7 @@ class BearsMrrChange(Subscribed):
     """One of the facts that an event's mrr_change may stand on; it stands on exactly one of them."""
 
     mrr_change: MrrChange = None
+    mrr_movement: MrrMovement = None
 
 
 def told_of[E: Subscribed](declared: type[E], event: StripeEvent, state: State, known: Known) -> E:
@@ -61,7 +63,6 @@ def told_of[E: Subscribed](declared: type[E], event: StripeEvent, state: State, 
     subscription_id, main = text(event.object.get("id")) or event.id, state.main
     if main is None:
         return declared(subscription_id=subscription_id, status=state.status)
-    mrr = major(state.mrr, state.currency)
     return declared(
         subscription_id=subscription_id,
         status=state.status,
@@ -72,8 +73,7 @@ def told_of[E: Subscribed](declared: type[E], event: StripeEvent, state: State, 
         billing_period=main.price.period,
         amount=major(state.amount, state.currency),
         currency=state.currency and state.currency.upper(),
-        mrr=mrr,
-        discounted=True if state.value.gross and mrr is not None else None,
+        mrr=major(state.mrr, state.currency),
     )
 
 
@@ -82,8 +82,9 @@ def key_of(event: StripeEvent, once: object = "") -> str:
     return f"{text(event.object.get('id')) or event.id}:{once}"
 
 
-def bearing(fact: Fact, change: int | None, state: State) -> Fact:
-    """The fact with the event's mrr_change, in minor units."""
+def bearing(fact: Fact, event: StripeEvent, known: Known) -> Fact:
+    """The fact with the event's mrr_change, and what it is in the growth of the MRR."""
     if not isinstance(fact.event, BearsMrrChange):
         return fact
-    return replace(fact, event=replace(fact.event, mrr_change=major(change, state.currency)))
+    amount = major(change_of(event, known).amount, after_of(event, known).currency)
+    return replace(fact, event=replace(fact.event, mrr_change=amount, mrr_movement=movement(event, known)))

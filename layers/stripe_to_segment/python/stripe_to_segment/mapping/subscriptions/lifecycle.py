@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.cancellations import Ending, with_reason
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, bearing, key_of, told_of
-from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, counted, ended_in_trial, lost_mrr, record_in
-from stripe_to_segment.mapping.subscriptions.state import after_of
-from stripe_to_segment.mapping.subscriptions.trials import trial_ended, trial_started
+from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, ended_in_trial
+from stripe_to_segment.mapping.subscriptions.records import record_in
+from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
+from stripe_to_segment.mapping.subscriptions.trials import conversion, trial_ended, trial_started
 from stripe_to_segment.mapping.tracking import properties, track
+from stripe_to_segment.stripe_side.fields import dig, text
+from stripe_to_segment.stripe_side.money import major
 from stripe_to_segment.stripe_side.subscription import ended_at, started_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.properties import DaysActive
+    from stripe_to_segment.mapping.properties import DaysActive, Reason
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -27,6 +30,7 @@ __all__ = [
     "SubscriptionCancelled",
     "SubscriptionCreated",
     "SubscriptionExpired",
+    "SubscriptionImported",
     "SubscriptionPaused",
     "SubscriptionResumed",
     "SubscriptionUpdateApplied",
@@ -34,10 +38,16 @@ __all__ = [
     "beginning_facts",
     "created",
     "deleted",
+    "imported",
     "paused",
     "resumed",
     "update_pending",
 ]
+
+
+@track("Subscription Imported", when="a subscription is seen for the first time that is older than the stack")
+class SubscriptionImported(BearsMrrChange):
+    """Its mrr_change is the opening balance: what it counted before the first event that was seen of it."""
 
 
 @track("Subscription Created", when="a subscription is created, paid or not yet")
@@ -67,9 +77,11 @@ class SubscriptionCancelled(BearsMrrChange, Ended):
     """Whatever led to it."""
 
 
-@track("Subscription Paused", when="a trial ended without a payment method")
+@track("Subscription Paused", when="a subscription is paused: by a trial without a payment method, or on request")
 class SubscriptionPaused(BearsMrrChange):
     """The status is paused; paused collection is another thing."""
+
+    reason: Reason = None
 
 
 @track("Subscription Resumed", when="a paused subscription goes on")
@@ -87,13 +99,29 @@ class SubscriptionUpdateExpired(Subscribed):
     """The subscription stays as it was."""
 
 
+def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """The opening balance of a subscription that began before anything is remembered of it."""
+    change = change_of(event, known)
+    if not change.imported:
+        return
+    before = before_of(event, known)
+    opening = major(change.opening, before.currency)
+    told = replace(
+        told_of(SubscriptionImported, event, before, known),
+        mrr=opening,
+        mrr_change=opening,
+        mrr_movement="opening" if opening else None,
+    )
+    yield Fact(told, key_of(event))
+
+
 def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.created."""
-    state = after_of(event)
-    fact = Fact(told_of(SubscriptionCreated, event, state, known), key_of(event))
-    yield bearing(fact, change_of(event, known, 0, state.mrr), state)
-    if state.status == "trialing":
+    state = after_of(event, known)
+    yield bearing(Fact(told_of(SubscriptionCreated, event, state, known), key_of(event)), event, known)
+    if state.on_trial:
         yield trial_started(event, state, known)
+    yield from conversion(event, known)
 
 
 def beginning_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
@@ -108,32 +136,33 @@ def beginning_facts(event: StripeEvent, before: State, after: State, known: Know
 
 def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.deleted: the end, whatever led to it."""
-    state, record = after_of(event), record_in(event, known)
+    yield from imported(event, known)
+    state, record = after_of(event, known), record_in(event, known)
     end, start = ended_at(event.object) or event.created, started_at(event.object)
     told = with_reason(told_of(SubscriptionCancelled, event, state, known), event.object)
     days = None if start is None else max(end - start, 0) // 86_400
-    lost = lost_mrr(event, state, record)
-    yield bearing(Fact(replace(told, days_active=days), key_of(event)), None if lost is None else -lost, state)
+    yield bearing(Fact(replace(told, days_active=days), key_of(event)), event, known)
     if ended_in_trial(event, record):
-        yield trial_ended(event, state, known, converted=False)
+        yield trial_ended(event, state, known, trial=state.trial)
 
 
 def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """customer.subscription.paused: a trial ended without a payment method."""
-    state, change = after_of(event), change_of(event, known, *counted(event, known))
-    fact = Fact(told_of(SubscriptionPaused, event, state, known), key_of(event, event.created))
-    yield bearing(fact, change, state)
+    """customer.subscription.paused; `status_details` says why, since 2026-10-28."""
+    yield from imported(event, known)
+    reason = text(dig(event.object, "status_details", "paused", "subscription", "type"))
+    told = replace(told_of(SubscriptionPaused, event, after_of(event, known), known), reason=reason)
+    yield bearing(Fact(told, key_of(event, event.created)), event, known)
 
 
 def resumed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.resumed."""
-    state = after_of(event)
-    fact = Fact(told_of(SubscriptionResumed, event, state, known), key_of(event, event.created))
-    yield bearing(fact, change_of(event, known, 0, state.mrr), state)
+    yield from imported(event, known)
+    told = told_of(SubscriptionResumed, event, after_of(event, known), known)
+    yield bearing(Fact(told, key_of(event, event.created)), event, known)
 
 
 def update_pending(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.pending_update_applied and .pending_update_expired."""
     applied = event.type.endswith("_applied")
     declared: type[Subscribed] = SubscriptionUpdateApplied if applied else SubscriptionUpdateExpired
-    yield Fact(told_of(declared, event, after_of(event), known), key_of(event, event.created))
+    yield Fact(told_of(declared, event, after_of(event, known), known), key_of(event, event.created))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of
 from stripe_to_segment.mapping.tracking import always, properties, track
+from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["SubscriptionChanged", "SubscriptionDowngraded", "SubscriptionUpgraded", "plan_facts"]
+__all__ = [
+    "SubscriptionChanged",
+    "SubscriptionDowngraded",
+    "SubscriptionUpgraded",
+    "changed_otherwise",
+    "plan_facts",
+]
 
 
 @properties
@@ -54,8 +62,15 @@ class SubscriptionChanged(BearsMrrChange, PlanChange):
 
 def plan_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
     """What an update says of the plan. A renewal lists the same terms again, which is no change."""
+    if (before.paid_trial is None) is not (after.paid_trial is None):
+        # The price of a paid trial gives way to the plan's own, or comes in its place.
+        return
     old, new = before.value.amount, after.value.amount
-    differs = before.terms != after.terms
+    # A discount that nobody knows comes, goes, or is known by now.
+    differs = before.bought != after.bought or (old is None) is not (new is None)
+    if old is None and new is None:
+        # Under a discount that nobody knows, the price alone says whether it went up.
+        old, new = before.value.gross, after.value.gross
     declared: type[PlanChange] = SubscriptionChanged
     if old is not None and new is not None and old != new:
         declared = SubscriptionUpgraded if new > old else SubscriptionDowngraded
@@ -80,3 +95,18 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
     )
     # A script may change one subscription twice in a second: what changed tells the two apart.
     yield Fact(told, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))
+
+
+def changed_otherwise(event: StripeEvent, before: State, after: State, known: Known) -> Fact:
+    """An update that changes the mrr, and of which nothing else tells: why, as far as that is known."""
+    change = change_of(event, known)
+    reasons = {
+        "billing_date": before.on_trial is not after.on_trial,
+        "discount": event.previous.keys() & {"discount", "discounts"},
+    }
+    told = replace(
+        told_of(SubscriptionChanged, event, after, known),
+        changed=[next((name for name, holds in reasons.items() if holds), "mrr")],
+        previous_mrr=major(change.told, after.currency),
+    )
+    return Fact(told, key_of(event, f"{event.created}:{change.told}>{change.now}"))

@@ -6,52 +6,55 @@ from copy import replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name
-from stripe_to_segment.mapping.subscriptions.mrr_changes import (
-    change_of,
-    counted,
-    knows_better,
-    lost_mrr,
-    moment_of,
-    record_in,
-)
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
-from stripe_to_segment.mapping.subscriptions.updates import bearer_of, update_facts
 from stripe_to_segment.state.profile import SubscriptionRecord
-from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, status_of, trial_of
+from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.stripe_side.mrr import COUNTING, monthly_value
+from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, created_at, items_complete, items_of
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.subscriptions.state import State
-    from stripe_to_segment.state.profile import Watermark
+    from stripe_to_segment.state.profile import Profile, Watermark
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["better_known", "record_of"]
+__all__ = ["moves_billing_date", "record_in", "record_of", "valued"]
+
+# In seconds, so that a subscription and its first trial may be made one after the other.
+LATER = 86_400
+RANKS = {"created": 0, "deleted": 2}
 
 
-def record_of(event: StripeEvent, known: Known, *, rank: int) -> SubscriptionRecord:
-    """What to remember of the subscription after this event."""
-    state, remembered = after_of(event), record_in(event, known)
-    was = status_of(event.before)
-    if was == state.status and remembered is not None:
-        was = remembered.status if remembered.status != state.status else remembered.was
-    ends = event.type.endswith(".deleted")
-    as_of = (event.created, rank)
-    return _snapshot(
-        state,
+def moment_of(event: StripeEvent) -> Watermark:
+    """When an event happened, for comparison with the watermarks of a record."""
+    return (event.created, RANKS.get(event.type.rpartition(".")[2], 1))
+
+
+def record_in(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
+    """What is remembered of the event's subscription."""
+    return known.profile.subscriptions.get(text(event.object.get("id")) or "")
+
+
+def record_of(event: StripeEvent, known: Known) -> SubscriptionRecord:
+    """What this event says of the subscription, without what was told of it."""
+    before, after, remembered = before_of(event, known), after_of(event, known), record_in(event, known)
+    # The event keeps it, as facts and lessons ask for it several times.
+    kept = event.answers.get("record")
+    if kept is not None and kept[0] is after and kept[1] is remembered and kept[2] == known.product_names:
+        found: SubscriptionRecord = kept[3]
+        return found
+    as_of = moment_of(event)
+    found = _snapshot(
+        after,
         as_of,
         known,
-        came_from=_snapshot(before_of(event), as_of, known).digest,
-        was=was,
-        lost=lost_mrr(event, state, remembered) if ends else None,
-        lost_as_of=_told_until(remembered) if ends else (0, 0),
+        came_from=_snapshot(before, as_of, known).digest,
+        unvalued=_unvalued(after),
+        **_trials(event, before, after, remembered),
     )
-
-
-def _told_until(remembered: SubscriptionRecord | None) -> Watermark:
-    """Up to which event an end knew what counted before it; the same end seen a second time knows no more."""
-    if remembered is None:
-        return (0, 0)
-    return remembered.as_of if remembered.lost is None else remembered.lost_as_of
+    event.answers["record"] = (after, remembered, known.product_names, found)
+    return found
 
 
 def _snapshot(state: State, as_of: Watermark, known: Known, **more: Any) -> SubscriptionRecord:
@@ -65,23 +68,85 @@ def _snapshot(state: State, as_of: Watermark, known: Known, **more: Any) -> Subs
         currency=state.currency,
         period=None if main is None else main.price.period,
         quantity=state.quantity,
-        trial_end=trial_of(state.subscription)[1],
+        on_trial=state.on_trial,
+        trial_end=state.trial[1],
         cancels_at=cancellation_scheduled_for(state.subscription),
         **more,
     )
 
 
-def better_known(event: StripeEvent, known: Known, record: SubscriptionRecord) -> SubscriptionRecord:
-    """The record of an ended subscription after an event from before its end: what the end took away, corrected."""
-    was, now = counted(event, known)
-    if record.lost is None or was is None or now is None or event.type.endswith(".deleted"):
-        return record
-    if not knows_better(event, record, was, now):
-        return record
-    change = change_of(event, known, was, now)
-    if change and event.type.endswith(".updated"):
-        facts = update_facts(event, before_of(event), after_of(event), known)
-        if bearer_of(facts, change) is None:
-            # Nothing told of the correction, so the next event that knows better has to make it.
-            return record
-    return replace(record, lost=now, lost_as_of=moment_of(event))
+def moves_billing_date(event: StripeEvent, before: State, after: State, remembered: SubscriptionRecord | None) -> bool:
+    """Whether a trial only moves the billing date of somebody who pays, the way that Stripe's own guide shows.
+
+    https://docs.stripe.com/billing/subscriptions/billing-cycle#changing
+    """
+    if before.on_trial:
+        start, end = before.trial
+        if end is not None and remembered is not None and end in {remembered.moved, remembered.trialed}:
+            return end == remembered.moved
+        if remembered is not None and remembered.converted is not None:
+            # Whoever has paid after a trial is on no second one.
+            return before.status == "trialing"
+        # Where its beginning has not come: a first trial begins with the subscription.
+        made = created_at(before.subscription)
+        first = event.type.endswith(".created")
+        return (
+            not first
+            and before.status == "trialing"
+            and start is not None
+            and made is not None
+            and start - made > LATER
+        )
+    return after.status == "trialing" and before.status in COUNTING and before.mrr != 0
+
+
+def _trials(
+    event: StripeEvent, before: State, after: State, remembered: SubscriptionRecord | None
+) -> dict[str, int | None]:
+    """The record's fields about trials."""
+    names = ("trial_start", "trialed", "converted")
+    found: dict[str, int | None] = {} if remembered is None else {name: getattr(remembered, name) for name in names}
+    if not (before.on_trial or after.on_trial):
+        return found
+    start, end = after.trial if after.trial[1] is not None else before.trial
+    if moves_billing_date(event, before, after, remembered):
+        return found | ({"moved": end} if after.on_trial else {})
+    return found | {"trial_start": start, "trialed": end}
+
+
+# What the monthly value is worked out from.
+OF_SUBSCRIPTION = ("currency", "discounts", "discount")
+OF_ITEM = ("id", "quantity", "discounts")
+OF_PRICE = ("id", "currency", "unit_amount", "unit_amount_decimal", "recurring", "transform_quantity", "billing_scheme")
+OF_PLAN = ("id", "currency", "amount", "amount_decimal", "interval", "interval_count", "usage_type", "transform_usage")
+
+
+def _unvalued(state: State) -> JsonObject | None:
+    """What the mrr is worked out from, where it is not known and something may tell it later."""
+    body = state.subscription
+    if state.mrr is not None or not items_complete(body) or any(item.price.tiered for item in state.items):
+        return None
+    items = (body.get("items") or {}).get("data") or []
+    return _only(OF_SUBSCRIPTION, body) | {
+        "items": [
+            _only(OF_ITEM, item)
+            | {"price": _only(OF_PRICE, item.get("price")), "plan": _only(OF_PLAN, item.get("plan"))}
+            for item in items
+        ]
+    }
+
+
+def _only(names: tuple[str, ...], body: object) -> JsonObject:
+    return {name: body[name] for name in names if body.get(name)} if isinstance(body, dict) else {}
+
+
+def valued(profile: Profile, known: Known) -> Profile:
+    """The record with the mrr of subscriptions whose value is known by now."""
+    terms = replace(known, profile=profile).terms
+    found: dict[str, SubscriptionRecord] = {}
+    for subscription, record in profile.subscriptions.items():
+        if record.unvalued is not None and record.status in COUNTING:
+            amount = monthly_value(record.unvalued, items_of(record.unvalued), terms).amount
+            if amount is not None:
+                found[subscription] = replace(record, mrr=amount, unvalued=None)
+    return replace(profile, subscriptions={**profile.subscriptions, **found}) if found else profile

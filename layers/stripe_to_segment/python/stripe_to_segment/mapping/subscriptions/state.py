@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.mrr import MonthlyValue, monthly_value
+from stripe_to_segment.stripe_side.fields import hash_of, integer, listed
+from stripe_to_segment.stripe_side.mrr import COUNTING, MonthlyValue, Terms, monthly_value
 from stripe_to_segment.stripe_side.subscription import (
     Item,
     currency_of,
@@ -16,13 +17,17 @@ from stripe_to_segment.stripe_side.subscription import (
     items_complete,
     items_of,
     status_of,
+    trial_of,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["State", "after_of", "before_of"]
+__all__ = ["State", "after_of", "before_of", "items_after", "items_then"]
 
 
 # What the items and the monthly value of a subscription are read from.
@@ -36,6 +41,7 @@ class State:
     subscription: JsonObject
     items: tuple[Item, ...]
     value: MonthlyValue
+    terms: Terms
 
     @cached_property
     def status(self) -> str | None:
@@ -47,10 +53,30 @@ class State:
         """The currency in lower case."""
         return currency_of(self.subscription)
 
+    @cached_property
+    def paid_trial(self) -> tuple[int | None, int | None] | None:
+        """Start and end of a trial that costs something, whose status is active; None where there is none.
+
+        https://docs.stripe.com/api/subscription_items/object
+        """
+        trials = (hash_of(entry.get("current_trial")) for entry in listed(self.subscription.get("items")))
+        found = next((trial for trial in trials if trial), None)
+        return None if found is None else (integer(found.get("start_date")), integer(found.get("end_date")))
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is on trial, free or paid."""
+        return self.status == "trialing" or (self.status in COUNTING and self.paid_trial is not None)
+
+    @property
+    def trial(self) -> tuple[int | None, int | None]:
+        """Start and end of the trial in epoch seconds, also long after a free one is over."""
+        return self.paid_trial or trial_of(self.subscription)
+
     @property
     def mrr(self) -> int | None:
-        """Minor units."""
-        return self.value.counted(self.status)
+        """Minor units; a trial counts nothing, also one that costs something."""
+        return 0 if self.on_trial else self.value.counted(self.status)
 
     @cached_property
     def main(self) -> Item | None:
@@ -68,42 +94,70 @@ class State:
         """What the main item's billing period costs with all items of that period, in minor units; None if unknown."""
         if self.main is None or self.main.price.metered:
             return None
-        costs = [
-            None if item.price.unit_amount is None else item.price.unit_amount * item.price.units(item.quantity)
+        amounts = [
+            (self.terms.unit_amount(item.price, self.currency), item.price.units(item.quantity))
             for item in self.items
             if not item.price.metered and item.price.period == self.main.price.period
         ]
+        costs = [None if amount is None else amount * units for amount, units in amounts]
         known = [cost for cost in costs if cost is not None]
         return sum(known, Decimal()) if len(known) == len(costs) and items_complete(self.subscription) else None
 
     @property
-    def terms(self) -> frozenset[tuple[object, ...]]:
+    def bought(self) -> frozenset[tuple[object, ...]]:
         """What the customer pays for, item by item."""
         return frozenset((item.id, *item.terms) for item in self.items)
 
     @property
     def worth(self) -> str:
         """What the customer pays for and its monthly value, as a text that is the same for the same terms."""
-        return f"{self.value.amount} {sorted(map(str, self.terms))}"
+        return f"{self.value.amount} {sorted(map(str, self.bought))}"
+
+
+def after_of(event: StripeEvent, known: Known) -> State:
+    """The subscription as the event leaves it, its value as far as it is known."""
+    return _asked_of("after", event, known, _after)
+
+
+def before_of(event: StripeEvent, known: Known) -> State:
+    """The subscription as it was before an update, as far as `previous_attributes` tells."""
+    return _asked_of("before", event, known, _before)
+
+
+def _asked_of(question: str, event: StripeEvent, known: Known, answer: Callable[[StripeEvent, Known], State]) -> State:
+    """The event keeps the answer for as long as no more is known."""
+    key = (question, known.terms)
+    if key not in event.answers:
+        event.answers[key] = answer(event, known)
+    state: State = event.answers[key]
+    return state
 
 
 @asked_once
-def after_of(event: StripeEvent) -> State:
-    """The subscription as the event leaves it."""
-    subscription = event.object
+def items_after(event: StripeEvent) -> tuple[Item, ...]:
+    """The items as the event leaves them."""
+    return items_of(event.object)
+
+
+@asked_once
+def items_then(event: StripeEvent) -> tuple[Item, ...]:
+    """The items as they were before an update; most leave alone what the customer pays for."""
+    if not event.previous.keys() & PRICED:
+        return items_after(event)
+    return items_before(event.object, event.previous, event.before)
+
+
+def _after(event: StripeEvent, known: Known) -> State:
+    subscription, items = event.object, items_after(event)
     if event.type.endswith(".deleted"):
         # The event is the end, even in a payload rendered a moment before the status changed.
         subscription = {**subscription, "status": "canceled"}
-    items = items_of(subscription)
-    return State(subscription, items, monthly_value(subscription, items))
+    return State(subscription, items, monthly_value(subscription, items, known.terms), known.terms)
 
 
-@asked_once
-def before_of(event: StripeEvent) -> State:
-    """The subscription as it was before an update, as far as `previous_attributes` tells."""
-    before, after = event.before, after_of(event)
+def _before(event: StripeEvent, known: Known) -> State:
+    before, after = event.before, after_of(event, known)
     if not event.previous.keys() & PRICED:
-        # Most updates, and every other event, leave alone what the customer pays for.
-        return State(before, after.items, after.value)
-    items = items_before(event.object, event.previous, before)
-    return State(before, items, monthly_value(before, items))
+        return State(before, after.items, after.value, known.terms)
+    items = items_then(event)
+    return State(before, items, monthly_value(before, items, known.terms), known.terms)

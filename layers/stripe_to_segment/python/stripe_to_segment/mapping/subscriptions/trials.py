@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.mrr_changes import record_after
+from stripe_to_segment.mapping.subscriptions.records import moves_billing_date, record_in
 from stripe_to_segment.mapping.subscriptions.state import after_of
-from stripe_to_segment.mapping.tracking import always, properties, track
-from stripe_to_segment.stripe_side.fields import iso_time
-from stripe_to_segment.stripe_side.subscription import trial_of
+from stripe_to_segment.mapping.tracking import properties, track
+from stripe_to_segment.stripe_side.fields import iso_time, text
+from stripe_to_segment.stripe_side.money import major
+from stripe_to_segment.stripe_side.mrr import COUNTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,18 +21,30 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import Converted, TrialEndDate, TrialPlanName, TrialStartDate
     from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.state.profile import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
+
+    # Start and end in epoch seconds.
+    type Trial = tuple[int | None, int | None]
 
 __all__ = [
     "TrialConverted",
     "TrialEnded",
     "TrialEndingSoon",
     "TrialStarted",
+    "conversion",
+    "converts",
+    "trial_converted",
     "trial_ended",
     "trial_facts",
     "trial_started",
     "trial_will_end",
 ]
+
+# What is left of a subscription that nobody paid for.
+OVER = frozenset({"canceled", "paused", "incomplete_expired"})
+# Seconds.
+EARLY = 60
 
 
 @properties
@@ -41,21 +56,21 @@ class OnTrial(Subscribed):
     trial_plan_name: TrialPlanName = None
 
 
-@track("Trial Started", when="a trial begins")
+@track("Trial Started", when="a trial begins, free or paid")
 class TrialStarted(BearsMrrChange, OnTrial):
     """It bears a change only where a running subscription is put on trial."""
 
 
-@track("Trial Converted", when="a trial becomes a paid subscription")
-class TrialConverted(BearsMrrChange, OnTrial):
-    """With the trial's mrr from then on."""
+@track("Trial Converted", when="the first invoice after a trial is paid")
+class TrialConverted(OnTrial):
+    """Also over nothing, where a coupon or a balance pays it."""
 
 
-@track("Trial Ended", when="a trial is over, converted or not")
-class TrialEnded(OnTrial):
-    """Beside Trial Converted where it did."""
+@track("Trial Ended", when="a trial is over; the status says what came of it")
+class TrialEnded(BearsMrrChange, OnTrial):
+    """With a card on file the status is active at once, and the first charge may still fail."""
 
-    converted: Converted = always()
+    converted: Converted = None
 
 
 @track("Trial Ending Soon", when="a trial ends in three days, or at once where it is shorter")
@@ -64,36 +79,72 @@ class TrialEndingSoon(OnTrial):
 
 
 def trial_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """What an update's change of status says of a trial."""
-    was, now = before.status, after.status
-    if was == now:
+    """What an update says of a trial."""
+    if before.on_trial == after.on_trial or moves_billing_date(event, before, after, record_in(event, known)):
         return
-    if now == "trialing":
+    if after.on_trial:
         yield trial_started(event, after, known)
-    if was == "trialing":
-        if now == "active":
-            yield _fact(TrialConverted, event, after, known)
-        yield trial_ended(event, after, known, converted=now == "active")
+    else:
+        yield trial_ended(event, after, known, trial=after.trial if after.trial[1] is not None else before.trial)
+
+
+def conversion(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """The conversion of a trial whose first payment came before this event told of the trial's end."""
+    subscription_id = text(event.object.get("id")) or event.id
+    record, _ = record_after(event, known)
+    if converts(record, known.profile.invoiced.get(subscription_id)):
+        fact = trial_converted(subscription_id, record)
+        told = told_of(Subscribed, event, after_of(event, known), known)
+        yield replace(fact, event=replace(fact.event, product_id=told.product_id, amount=told.amount, mrr=told.mrr))
 
 
 def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.trial_will_end, three days before the end (or at once for a shorter trial)."""
-    yield _fact(TrialEndingSoon, event, after_of(event), known)
+    after = after_of(event, known)
+    yield _fact(TrialEndingSoon, event, after, known, after.trial)
 
 
-def trial_ended(event: StripeEvent, state: State, known: Known, *, converted: bool) -> Fact:
-    """The end of a trial, and whether it converted."""
-    fact = _fact(TrialEnded, event, state, known)
-    return replace(fact, event=replace(fact.event, converted=converted))
+def trial_ended(event: StripeEvent, state: State, known: Known, *, trial: Trial) -> Fact:
+    """The end of a trial; whether it converted is known at once only where nothing goes on."""
+    fact = _fact(TrialEnded, event, state, known, trial)
+    return replace(fact, event=replace(fact.event, converted=False if state.status in OVER else None))
 
 
 def trial_started(event: StripeEvent, state: State, known: Known) -> Fact:
     """The beginning of a trial."""
-    return _fact(TrialStarted, event, state, known)
+    return _fact(TrialStarted, event, state, known, state.trial)
 
 
-def _fact[E: OnTrial](declared: type[E], event: StripeEvent, state: State, known: Known) -> Fact[E]:
-    start, end = trial_of(event.object)
+def converts(record: SubscriptionRecord | None, invoiced: int | None) -> bool:
+    """Whether a trial has had its first payment, by when the newest paid invoice was made."""
+    if record is None or record.trialed is None or invoiced is None or not record.may_convert:
+        return False
+    # Stripe makes the invoice in the second of the trial's end; who ends a trial early may get it a moment before.
+    return invoiced >= record.trialed - EARLY
+
+
+def trial_converted(subscription_id: str, record: SubscriptionRecord) -> Fact[TrialConverted]:
+    """The conversion of a trial, as the record has the subscription."""
+    active = "active" if record.status in {"trialing", None} else record.status
+    mrr = None if record.on_trial or record.status not in COUNTING else record.mrr
+    told = TrialConverted(
+        subscription_id=subscription_id,
+        status=active,
+        plan=record.plan,
+        price_id=record.price_id,
+        quantity=record.quantity,
+        billing_period=record.period,
+        currency=record.currency and record.currency.upper(),
+        mrr=major(mrr, record.currency),
+        trial_start_date=iso_time(record.trial_start),
+        trial_end_date=iso_time(record.trialed),
+        trial_plan_name=record.plan,
+    )
+    return Fact(told, f"{subscription_id}:{record.trialed}")
+
+
+def _fact[E: OnTrial](declared: type[E], event: StripeEvent, state: State, known: Known, trial: Trial) -> Fact[E]:
+    start, end = trial
     told = replace(
         told_of(declared, event, state, known),
         trial_start_date=iso_time(start),

@@ -1,7 +1,7 @@
 """customer.subscription.updated: every fact that its `previous_attributes` state, and which bears the mrr_change.
 
 All that hold are given, in one order. `mrr_change` stands on exactly one of them, so that its running sum over a
-subscription is the subscription's current mrr.
+subscription is the subscription's current mrr; where none can bear it, Subscription Changed says so.
 """
 
 from __future__ import annotations
@@ -17,31 +17,32 @@ from stripe_to_segment.mapping.subscriptions.dunning import (
     SubscriptionUnpaid,
     dunning_facts,
 )
-from stripe_to_segment.mapping.subscriptions.lifecycle import SubscriptionActivated, beginning_facts
-from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, counted_by_update
+from stripe_to_segment.mapping.subscriptions.lifecycle import SubscriptionActivated, beginning_facts, imported
+from stripe_to_segment.mapping.subscriptions.mrr_changes import bears_change, change_of
 from stripe_to_segment.mapping.subscriptions.plan_changes import (
     SubscriptionChanged,
     SubscriptionDowngraded,
     SubscriptionUpgraded,
+    changed_otherwise,
     plan_facts,
 )
+from stripe_to_segment.mapping.subscriptions.records import moves_billing_date, record_in
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
-from stripe_to_segment.mapping.subscriptions.trials import TrialConverted, TrialStarted, trial_facts
+from stripe_to_segment.mapping.subscriptions.trials import TrialEnded, TrialStarted, conversion, trial_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Fact, Known
-    from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["MRR_BEARERS", "bearer_of", "update_facts", "updated"]
+__all__ = ["MRR_BEARERS", "updated"]
 
-# The facts that may bear an update's mrr_change: the first of them that holds does. The last two do so only where
-# nothing else tells of a change: a running subscription put on trial, a trial that ends unpaid.
+# The facts that may bear an update's mrr_change: the first of them that holds does. A trial that starts does so only
+# where a running subscription is put on trial.
 MRR_BEARERS = (
     SubscriptionActivated,
-    TrialConverted,
+    TrialEnded,
     SubscriptionUpgraded,
     SubscriptionDowngraded,
     SubscriptionUnpaid,
@@ -55,28 +56,23 @@ FALLBACK_BEARERS = (TrialStarted, SubscriptionPastDue)
 
 def updated(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.updated."""
-    before, after = before_of(event), after_of(event)
-    facts = update_facts(event, before, after, known)
-    change = change_of(event, known, *counted_by_update(before, after))
-    bearer = bearer_of(facts, change)
-    for fact in facts:
-        yield bearing(fact, change, after) if fact is bearer else fact
-
-
-def update_facts(event: StripeEvent, before: State, after: State, known: Known) -> list[Fact]:
-    """The facts an update states, in the catalog's order, before one of them is given the mrr_change."""
-    return [
+    yield from imported(event, known)
+    before, after = before_of(event, known), after_of(event, known)
+    facts = [
         *beginning_facts(event, before, after, known),
         *trial_facts(event, before, after, known),
+        *conversion(event, known),
         *plan_facts(event, before, after, known),
         *cancellation_facts(event, before, after, known),
         *dunning_facts(event, before, after, known),
         *collection_facts(event, before, after, known),
     ]
-
-
-def bearer_of(facts: list[Fact], change: int | None) -> Fact | None:
-    """The fact that bears an update's mrr_change."""
+    amount = change_of(event, known).amount if bears_change(event, known) else None
     bearer = next((fact for kind in MRR_BEARERS for fact in facts if type(fact.event) is kind), None)
-    idle = bearer is not None and isinstance(bearer.event, FALLBACK_BEARERS) and not change
-    return None if change is None or idle else bearer
+    moved = before.on_trial is not after.on_trial and moves_billing_date(event, before, after, record_in(event, known))
+    if bearer is None and (amount or moved):
+        bearer = changed_otherwise(event, before, after, known)
+        facts.append(bearer)
+    idle = bearer is not None and isinstance(bearer.event, FALLBACK_BEARERS) and not amount
+    for fact in facts:
+        yield bearing(fact, event, known) if fact is bearer and amount is not None and not idle else fact

@@ -1,0 +1,128 @@
+"""A discount that is given or taken away; what it takes off is remembered for subscriptions that only name it."""
+
+from __future__ import annotations
+
+import json
+from copy import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.subscriptions.known_later import corrected
+from stripe_to_segment.mapping.tracking import Event, properties, track
+from stripe_to_segment.stripe_side.discount import coupon_from, ids_of, stated_coupons
+from stripe_to_segment.stripe_side.fields import integer, iso_time, reference, text
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import (
+        AmountOff,
+        Coupon,
+        Currency,
+        DiscountEndsAt,
+        DiscountId,
+        Duration,
+        PercentOff,
+        PromotionCode,
+        SubscriptionId,
+    )
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "changed", "removed", "with_own"]
+
+# Under which name a record says as of when the Customer's own discounts are true.
+OWN = "own_discounts"
+
+
+@properties
+class Discounted(Event):
+    """The discount, as far as the payload or an earlier one says what it takes off."""
+
+    discount_id: DiscountId
+    coupon: Coupon = None
+    promotion_code: PromotionCode = None
+    percent_off: PercentOff = None
+    amount_off: AmountOff = None
+    currency: Currency = None
+    duration: Duration = None
+    subscription_id: SubscriptionId = None
+
+
+@track("Discount Applied", when="a customer or a subscription is given a discount")
+class DiscountApplied(Discounted):
+    """Whether it lowers the mrr is for `MrrDiscounts` to say."""
+
+    discount_ends_at: DiscountEndsAt = None
+
+
+@track("Discount Removed", when="a discount is taken away, or is over")
+class DiscountRemoved(Discounted):
+    """https://docs.stripe.com/api/events/types#event_types-customer.discount.deleted."""
+
+
+def applied(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.discount.created."""
+    told = _told(DiscountApplied, event, known)
+    yield Fact(replace(told, discount_ends_at=iso_time(integer(event.object.get("end")))), _key(event))
+    yield from changed(event, known)
+
+
+def removed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.discount.deleted."""
+    yield Fact(_told(DiscountRemoved, event, known), _key(event))
+    yield from changed(event, known)
+
+
+def changed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """customer.discount.updated, and what every discount event may let be known of an mrr."""
+    yield from corrected(event, after_discount(event, known), known)[1]
+
+
+def after_discount(event: StripeEvent, known: Known) -> Profile:
+    """The record with what the discount takes off, and with the Customer's own discounts."""
+    discount, coupon_id = ids_of(event.object)
+    if discount is None:
+        return known.profile
+    written = stated_coupons([event.object]).get(discount) or known.coupons.get(coupon_id or "")
+    if written is None and coupon_id is not None:
+        # What it takes off may become known by its id.
+        written = json.dumps({"id": coupon_id}, separators=(",", ":"))
+    profile = known.profile
+    if written is not None and (coupon_from(written) is not None or discount not in profile.discounts):
+        profile = profile.with_discounts({discount: written})
+    if event.object.get("subscription") or profile.told.get(OWN, 0) > event.created:
+        return profile
+    others = tuple(one for one in profile.own_discounts if one != discount)
+    own = others if event.type.endswith(".deleted") else (*others, discount)
+    return replace(profile, own_discounts=own, told={**profile.told, OWN: event.created})
+
+
+def with_own(profile: Profile, own: tuple[str, ...], as_of: int) -> Profile:
+    """The record with the Customer's own discounts, by id, as of an epoch second; what is older says nothing."""
+    if profile.told.get(OWN, 0) > as_of or (own == profile.own_discounts and not (own or OWN in profile.told)):
+        return profile
+    return replace(profile, own_discounts=own, told={**profile.told, OWN: as_of})
+
+
+def _key(event: StripeEvent) -> str:
+    return ids_of(event.object)[0] or event.id
+
+
+def _told[E: Discounted](declared: type[E], event: StripeEvent, known: Known) -> E:
+    body = event.object
+    discount, coupon_id = ids_of(body)
+    written = after_discount(event, known).discounts.get(discount or "")
+    coupon = None if written is None else coupon_from(written)
+    return declared(
+        discount_id=_key(event),
+        coupon=coupon_id,
+        promotion_code=reference(body.get("promotion_code")),
+        percent_off=None if coupon is None else coupon.percent_off,
+        amount_off=None if coupon is None else major(coupon.amount_off, coupon.currency),
+        currency=None if coupon is None or coupon.currency is None else coupon.currency.upper(),
+        duration=None if coupon is None else coupon.duration,
+        subscription_id=text(reference(body.get("subscription"))),
+    )

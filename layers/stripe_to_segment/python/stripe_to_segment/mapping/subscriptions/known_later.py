@@ -1,0 +1,91 @@
+"""What other objects' events tell of a subscription: its first payment, prices, what discounts take off."""
+
+from __future__ import annotations
+
+from copy import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.subscriptions.mrr_changes import growth
+from stripe_to_segment.mapping.subscriptions.plan_changes import SubscriptionChanged
+from stripe_to_segment.mapping.subscriptions.records import valued
+from stripe_to_segment.mapping.subscriptions.trials import converts, trial_converted
+from stripe_to_segment.stripe_side import invoice as read
+from stripe_to_segment.stripe_side.fields import dig, integer, listed, text
+from stripe_to_segment.stripe_side.lines import read_line
+from stripe_to_segment.stripe_side.money import major, minor_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.state.profile import Profile, SubscriptionRecord
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["by_invoice", "corrected"]
+
+
+def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
+    """The record after a paid invoice, and what that tells: a trial's conversion, an mrr that is known now."""
+    invoice, profile = event.object, known.profile
+    subscription, made = read.subscription_of(invoice), integer(invoice.get("created"))
+    if subscription is None or made is None:
+        return profile, []
+    record, facts = profile.subscriptions.get(subscription), list[Fact]()
+    if record is None or record.awaits_payment:
+        newest = max(made, profile.invoiced.get(subscription, 0))
+        profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})
+        if record is not None and converts(record, newest):
+            facts.append(trial_converted(subscription, record))
+            profile = profile.converted(subscription)
+    if record is None or record.unvalued is not None:
+        profile = replace(profile, amounts={**profile.amounts, **_amounts(invoice)})
+    profile, corrections = corrected(event, profile, known)
+    return profile, [*facts, *corrections]
+
+
+def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
+    """The record with every mrr that is known by now, and the changes that nobody could tell before."""
+    now = valued(profile, known)
+    facts = list(_corrections(event, profile, now.subscriptions)) if now is not profile else []
+    subscriptions = {
+        name: record if record is profile.subscriptions[name] else replace(record, told=record.mrr)
+        for name, record in now.subscriptions.items()
+    }
+    return (replace(now, subscriptions=subscriptions) if facts else now), facts
+
+
+def _corrections(event: StripeEvent, profile: Profile, now: Mapping[str, SubscriptionRecord]) -> Iterator[Fact]:
+    for subscription, before in profile.subscriptions.items():
+        record = now[subscription]
+        change = 0 if record is before or record.mrr is None else record.mrr - before.counted
+        if change == 0:
+            continue
+        told = SubscriptionChanged(
+            subscription_id=subscription,
+            status=record.status,
+            plan=record.plan,
+            price_id=record.price_id,
+            quantity=record.quantity,
+            billing_period=record.period,
+            currency=record.currency and record.currency.upper(),
+            mrr=major(record.mrr, record.currency),
+            previous_mrr=major(before.counted, record.currency),
+            changed=["mrr"],
+            mrr_change=major(change, record.currency),
+            mrr_movement=growth(profile, subscription, before.counted, change),
+        )
+        yield Fact(told, f"{subscription}:{event.created}:{before.counted}>{record.mrr}")
+
+
+def _amounts(invoice: JsonObject) -> dict[str, str]:
+    """What one unit of each price costs in the invoice's currency, in minor units, as its lines state it."""
+    currency, found = text(invoice.get("currency")), dict[str, str]()
+    for entry in listed(invoice.get("lines")):
+        line, stated = read_line(entry), minor_decimal(dig(entry, "pricing", "unit_amount_decimal"))
+        if stated is None and line.price.currency == currency:
+            stated = line.price.unit_amount
+        if line.price.id and stated is not None and not line.proration and not line.price.tiered:
+            found[f"{line.price.id}:{currency}"] = str(stated)
+    return found

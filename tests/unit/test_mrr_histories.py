@@ -1,0 +1,301 @@
+"""Small histories that were reported with wrong numbers, and the right ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.shapes import DAY, NOW, a_price, a_subscription, an_event, an_invoice, an_item
+from tests.unit.worlds import World
+
+CREATED, UPDATED, DELETED, PAUSED, RESUMED = (
+    f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted", "paused", "resumed")
+)
+HALF = {"id": "HALF", "object": "coupon", "percent_off": 50, "amount_off": None, "duration": "forever"}
+
+
+def told(world: World, name: str = "mrr_change") -> list[Any]:
+    tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
+    return [each[name] for each in tracks if name in each]
+
+
+def names(world: World) -> list[str]:
+    return [call["event"] for call in world.calls if call["type"] == "track"]
+
+
+def shown(world: World, trait: str = "mrr") -> Any:
+    return next(call["traits"].get(trait) for call in reversed(world.calls) if call["type"] == "identify")
+
+
+def ended(at: int, **more: Any) -> Any:
+    return an_event(DELETED, a_subscription(**{"status": "canceled", "ended_at": at} | more), created=at)
+
+
+def a_discount(subscription: str | None = "sub_basic", coupon: Any = "HALF", **more: Any) -> dict[str, Any]:
+    source = {"type": "coupon", "coupon": coupon}
+    return {
+        "id": "di_1",
+        "object": "discount",
+        "customer": "cus_basic",
+        "source": source,
+        "subscription": subscription,
+    } | more
+
+
+# --- Discounts ---
+
+
+def test_a_coupon_for_one_invoice_is_no_downgrade() -> None:
+    """Half off one invoice was told as a downgrade, and its end as an upgrade."""
+    world, coupon = World(), {"id": "di_1", "coupon": HALF | {"duration": "once"}}
+    world.deliver(
+        an_event(CREATED, a_subscription(discount=None), created=NOW),
+        an_event(UPDATED, a_subscription(discount=coupon), previous={"discount": None}, created=NOW + DAY),
+        an_event(UPDATED, a_subscription(discount=None), previous={"discount": coupon}, created=NOW + 30 * DAY),
+    )
+    assert names(world) == ["Subscription Created"]
+    assert shown(world) == 20
+
+
+def test_a_discount_that_is_only_named_makes_the_mrr_unknown_until_it_is_told() -> None:
+    """The mrr was gross for as long as nobody knew, and the correction was lost."""
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW))
+    assert shown(world) is None
+    assert told(world) == []
+    world.deliver(an_event("customer.discount.created", a_discount(coupon=HALF), created=NOW + 1))
+    assert names(world) == ["Subscription Created", "Discount Applied", "Subscription Changed"]
+    assert (told(world), told(world, "mrr_movement"), shown(world)) == ([10], ["new"], 10)
+    world.deliver(ended(NOW + DAY, discounts=["di_1"]))
+    assert sum(told(world)) == 0
+
+
+def test_a_coupon_that_a_discount_only_names_is_known_from_its_own_event() -> None:
+    world = World()
+    world.deliver(
+        an_event("coupon.created", HALF, created=NOW - DAY),
+        an_event("customer.discount.created", a_discount(), created=NOW),
+        an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW),
+    )
+    applied = next(call["properties"] for call in world.calls if call.get("event") == "Discount Applied")
+    assert (applied["percent_off"], applied["duration"], shown(world)) == (50, "forever", 10)
+
+
+def test_a_customers_own_discount_lowers_the_mrr_of_a_subscription_without_one() -> None:
+    world = World()
+    world.deliver(
+        an_event("customer.discount.created", a_discount(None, HALF), created=NOW),
+        an_event(CREATED, a_subscription(), created=NOW + 1),
+        an_event("customer.discount.deleted", a_discount(None, HALF), created=NOW + DAY),
+        an_event(UPDATED, a_subscription(), previous={"metadata": {"note": None}}, created=NOW + 2 * DAY),
+    )
+    assert told(world) == [10, 10]
+    assert names(world)[-2:] == ["Discount Removed", "Subscription Changed"]
+    assert told(world, "changed") == [["mrr"]]
+
+
+def test_what_an_older_api_version_said_of_a_discount_holds_when_a_newer_one_only_names_it() -> None:
+    """The endpoint's API version changed in mid-life, and with it the mrr, of which no call told."""
+    world = World()
+    stated = {"discounts": ["di_1"], "discount": {"id": "di_1", "coupon": HALF}}
+    previous = {"items": {"data": [an_item(quantity=1)]}}
+    world.deliver(
+        an_event(CREATED, a_subscription(**stated), created=NOW),
+        an_event(UPDATED, a_subscription(an_item(quantity=2), discounts=["di_1"]), previous=previous, created=NOW + 9),
+        ended(NOW + DAY, discounts=["di_1"]),
+    )
+    assert told(world) == [10, 10, -20]
+
+
+@pytest.mark.parametrize(("policy", "mrr"), [("forever", 20), ("all", 10), ("none", 20)])
+def test_a_setting_says_which_discounts_lower_the_mrr(policy: str, mrr: int) -> None:
+    world = World(MRR_DISCOUNTS=policy)
+    coupon = {"id": "di_1", "coupon": HALF | {"duration": "repeating"}}
+    world.deliver(an_event(CREATED, a_subscription(discount=coupon)))
+    assert told(world) == [mrr]
+
+
+# --- Older than the stack ---
+
+
+@pytest.mark.parametrize("status", ["active", "past_due"])
+def test_the_first_thing_heard_of_an_old_subscription_may_be_its_end(status: str) -> None:
+    """Its mrr was taken away and had never been given."""
+    world = World()
+    world.deliver(ended(NOW, cancellation_details={"reason": status}))
+    assert names(world) == ["Subscription Imported", "Subscription Cancelled"]
+    assert (told(world), told(world, "mrr_movement")) == ([20, -20], ["opening", "churn"])
+
+
+def test_an_old_subscription_has_its_opening_balance_once() -> None:
+    world, previous = World(), {"items": {"data": [an_item(quantity=1)]}}
+    world.deliver(
+        an_event(UPDATED, a_subscription(an_item(quantity=2)), previous=previous, created=NOW),
+        an_event(
+            UPDATED,
+            a_subscription(an_item(quantity=1)),
+            previous={"items": {"data": [an_item(quantity=2)]}},
+            created=NOW + DAY,
+        ),
+        ended(NOW + 2 * DAY),
+    )
+    assert (told(world), told(world, "mrr_movement")) == (
+        [20, 20, -20, -20],
+        ["opening", "expansion", "contraction", "churn"],
+    )
+
+
+def test_a_new_subscription_whose_update_came_first_is_not_imported() -> None:
+    world, fresh = World(), {"created": NOW, "start_date": NOW}
+    world.deliver(
+        an_event(UPDATED, a_subscription(**fresh), previous={"status": "incomplete"}, created=NOW + 1),
+        an_event(CREATED, a_subscription(status="incomplete", **fresh), created=NOW),
+    )
+    assert names(world) == ["Subscription Activated", "Subscription Created"]
+    assert told(world) == [20, 0]
+
+
+def test_who_comes_back_is_a_reactivation_and_a_second_subscription_an_expansion() -> None:
+    """https://docs.stripe.com/billing/subscriptions/analytics/glossary counts subscribers, not subscriptions."""
+    world = World()
+    world.deliver(
+        an_event(CREATED, a_subscription(id="sub_1"), created=NOW),
+        an_event(CREATED, a_subscription(id="sub_2"), created=NOW + 1),
+        ended(NOW + 2, id="sub_1"),
+        ended(NOW + 3, id="sub_2"),
+        an_event(CREATED, a_subscription(id="sub_3"), created=NOW + DAY),
+    )
+    assert told(world, "mrr_movement") == ["new", "expansion", "contraction", "churn", "reactivation"]
+
+
+# --- Prices ---
+
+
+def test_a_price_in_another_currency_is_known_once_an_invoice_told() -> None:
+    """30 dollars were taken for 30 euros, where the currency option said 25."""
+    world = World()
+    foreign = a_subscription(an_item(a_price(3000, currency="usd", id="price_1")), currency="eur")
+    line = {
+        "amount": 2500,
+        "currency": "eur",
+        "quantity": 1,
+        "pricing": {"price_details": {"price": "price_1"}, "unit_amount_decimal": "2500"},
+        "parent": {"subscription_item_details": {"subscription": "sub_basic", "proration": False}},
+    }
+    invoice = an_invoice(currency="eur", lines={"data": [line]})
+    world.deliver(an_event(CREATED, foreign, created=NOW))
+    assert (told(world), "amount" in world.calls[-1]["properties"]) == ([], False)
+    world.deliver(an_event("invoice.paid", invoice, created=NOW))
+    assert (told(world), shown(world)) == ([25], 25)
+    world.deliver(an_event(UPDATED, foreign, previous={"metadata": {"note": None}}, created=NOW + DAY))
+    assert told(world) == [25]
+
+
+# --- Trials ---
+
+TRIAL = {"trial_start": NOW - 14 * DAY, "trial_end": NOW}
+ENDS = an_event(UPDATED, a_subscription(**TRIAL), previous={"status": "trialing"}, created=NOW)
+BEGINS = an_event(CREATED, a_subscription(status="trialing", **TRIAL), created=NOW - 14 * DAY)
+
+
+def paid(after: int = 0, **more: Any) -> Any:
+    invoice = an_invoice(billing_reason="subscription_cycle", created=NOW + after, **more)
+    return an_event("invoice.paid", invoice, created=NOW + after + 3600)
+
+
+def test_a_trial_whose_first_charge_is_declined_did_not_convert() -> None:
+    """The status is active at once, and an hour later the card is declined."""
+    world = World()
+    past_due = an_event(
+        UPDATED, a_subscription(status="past_due", **TRIAL), previous={"status": "active"}, created=NOW + 3601
+    )
+    world.deliver(BEGINS, ENDS, past_due, ended(NOW + 14 * DAY, **TRIAL))
+    assert "Trial Converted" not in names(world)
+    assert told(world) == [0, 20, -20]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the payment first"])
+def test_a_trial_converts_with_its_first_payment_once(*, late: bool) -> None:
+    world, first = World(), paid()
+    world.deliver(BEGINS, *((first, ENDS) if late else (ENDS, first)), paid(30 * DAY, id="in_2"))
+    assert names(world).count("Trial Converted") == 1
+    converted = next(call["properties"] for call in world.calls if call.get("event") == "Trial Converted")
+    assert converted["trial_end_date"] == "2026-11-18T11:06:40.000Z"
+
+
+def test_the_invoice_that_begins_a_trial_converts_nothing() -> None:
+    world = World()
+    invoice = an_invoice(billing_reason="subscription_create", created=NOW - 14 * DAY, amount_paid=0, total=0)
+    world.deliver(BEGINS, an_event("invoice.paid", invoice, created=NOW - 14 * DAY), ENDS)
+    assert "Trial Converted" not in names(world)
+
+
+def test_the_trial_of_a_subscription_that_converted_long_ago_does_not_convert_again() -> None:
+    """A release that only remembers the trial's end would have told it with the next renewal."""
+    world = World()
+    world.deliver(an_event(UPDATED, a_subscription(**TRIAL), previous={"metadata": {}}, created=NOW + 40 * DAY))
+    world.deliver(paid(60 * DAY))
+    assert "Trial Converted" not in names(world)
+
+
+def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
+    """https://docs.stripe.com/billing/subscriptions/billing-cycle: `trial_end` moves the date of who pays already."""
+    world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW - DAY),
+        an_event(UPDATED, a_subscription(status="trialing", **moved), previous={"status": "active"}, created=NOW),
+        an_event(UPDATED, a_subscription(**moved), previous={"status": "trialing"}, created=NOW + 9 * DAY),
+        paid(9 * DAY),
+    )
+    assert names(world) == ["Subscription Created", *["Subscription Changed"] * 2, "Subscription Renewed"]
+    assert (told(world), told(world, "changed")) == ([20, -20, 20], [["billing_date"]] * 2)
+
+
+def test_a_paid_trial_offer_is_a_trial_and_its_end_no_upgrade() -> None:
+    """A dollar now and 29 after: the status is active all the time, and the end looked like an upgrade."""
+    world, trial = World(), {"start_date": NOW, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}
+    intro = an_item(a_price(100, id="price_intro"), current_trial=trial)
+    regular = an_item(a_price(2900, id="price_regular"), current_trial=None)
+    world.deliver(
+        an_event(CREATED, a_subscription(intro), created=NOW),
+        an_event(UPDATED, a_subscription(regular), previous={"items": {"data": [intro]}}, created=NOW + 30 * DAY),
+        paid(30 * DAY),
+    )
+    expected = ["Subscription Created", "Trial Started", "Trial Ended", "Trial Converted", "Subscription Renewed"]
+    assert names(world) == expected
+    assert (told(world), shown(world)) == ([0, 29], 29)
+
+
+# --- Pauses and cancellations ---
+
+
+def test_a_pause_on_request_says_so_and_takes_the_mrr_away_until_it_is_resumed() -> None:
+    world = World()
+    why = {"paused": {"type": "subscription", "subscription": {"type": "pause_requested"}}}
+    paused = a_subscription(status="paused", status_details=why)
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(UPDATED, paused, previous={"status": "active", "status_details": None}, created=NOW + DAY),
+        an_event(PAUSED, paused, created=NOW + DAY),
+        an_event(RESUMED, a_subscription(), created=NOW + 2 * DAY),
+        an_event(UPDATED, a_subscription(), previous={"status": "paused"}, created=NOW + 2 * DAY),
+    )
+    assert names(world) == ["Subscription Created", "Subscription Paused", "Subscription Resumed"]
+    assert (told(world), told(world, "reason")) == ([20, -20, 20], ["pause_requested"])
+    assert told(world, "mrr_movement") == ["new", "churn", "reactivation"]
+
+
+def test_feedback_that_arrives_a_second_after_the_cancellation_is_not_lost() -> None:
+    """The customer portal cancels first and asks then; the update with the answer told nothing."""
+    world, at = World(), {"cancel_at": NOW + 30 * DAY, "cancel_at_period_end": True}
+    details = {"reason": "cancellation_requested", "feedback": "too_expensive"}
+    scheduled = {"cancel_at": None, "cancel_at_period_end": False}
+    answered = {"cancellation_details": {"feedback": None, "reason": None}}
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW - DAY),
+        an_event(UPDATED, a_subscription(**at), previous=scheduled, created=NOW),
+        an_event(UPDATED, a_subscription(**at, cancellation_details=details), previous=answered, created=NOW + 1),
+    )
+    assert names(world)[1:] == ["Subscription Cancellation Scheduled", "Cancellation Feedback Given"]
+    assert told(world, "feedback") == ["too_expensive"]
