@@ -35,6 +35,7 @@ DAYS = {
     "person": set[int](),
     "order": {KEEP_DAYS},
     "product": {KEEP_DAYS},
+    "coupon": {KEEP_DAYS},
     "receipt": {LEDGER_DAYS},
     "circuit": {1},
     "bookmark": {KEEP_DAYS},
