@@ -440,4 +440,4 @@ def test_mrr_in_several_currencies_is_shown_in_each_also_when_one_is_gone() -> N
         ),
     )
     shown = [call["traits"].get("mrr_by_currency") for call in world.calls if call["type"] == "identify"]
-    assert shown == [None, {"EUR": 50, "USD": 20}, {"EUR": 50, "USD": 0}]
+    assert shown == [{"USD": 20}, {"EUR": 50, "USD": 20}, {"EUR": 50, "USD": 0}]
