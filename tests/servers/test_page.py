@@ -250,7 +250,7 @@ def test_each_call_says_what_it_means(page: PlayedPage) -> None:
     page.look()
     assert [sent["meaning"] for sent in page.get("/events/evt_1")["sent"]] == [
         "who the user is, and the traits as they are now",
-        "sent when a trial begins",
+        "sent when a trial begins, free or paid",
         "",
     ]
 
