@@ -49,12 +49,13 @@ class Explained:
         }
 
 
-def explain(inputs: Iterable[Input], settings: Settings) -> Iterator[Explained]:
+def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iterator[Explained]:
     """Explain events one after the other, through one in-memory store: what one teaches serves the next.
 
-    An event that waits for others waits here by the times of the events that follow, and until the input ends.
+    An event that waits for others waits here by the times of the events that follow, and until the input ends. What
+    ended long before `now`, in epoch seconds, is forgotten; at 0 nothing is.
     """
-    player = _Player(settings)
+    player = _Player(settings, now)
     for number, given in enumerate(inputs):
         yield from player.play(number, given)
     yield from player.end()
@@ -78,11 +79,11 @@ class _Held:
 class _Player:
     """Delivers events in the order of the input, and gives their lines in that order, whoever had to wait."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, now: float) -> None:
         # Nobody waits for an identity, and the clock stands still: young for ever is what may wait for its payment.
         settings = replace(settings, identity_hold_seconds=0)
         store, enrich = MemoryStore(), team_enrich()
-        self._hold = settings.payment_hold_seconds
+        self._now, self._hold = now, settings.payment_hold_seconds
         self._taken: list[Call] = []
         self._patient = Delivery(settings, store, self._take, enrich)
         self._at_last = Delivery(replace(settings, payment_hold_seconds=0), store, self._take, enrich)
@@ -118,7 +119,7 @@ class _Player:
             self._lines[one.number] = Explained(None, None, "invalid", f"{given.source}: {given.error}", [])
             return
         self._taken.clear()
-        (done,) = delivery.deliver([Record(str(one.number), given.raw.decode(errors="replace"))], now=0)
+        (done,) = delivery.deliver([Record(str(one.number), given.raw.decode(errors="replace"))], now=self._now)
         if done.status is Status.WAITING:
             self._held = sorted([*self._held, one], key=lambda each: each.number)
             return

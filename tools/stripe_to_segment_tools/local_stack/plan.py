@@ -39,9 +39,10 @@ def plan_samples(environment: Mapping[str, str]) -> list[Planned]:
         The deliver function's environment variables: the expectation follows the same settings.
     """
     chosen = samples()
-    events = freshen([sample.event for sample in chosen], int(time.time()), seed=os.urandom(8).hex())
+    now = int(time.time())
+    events = freshen([sample.event for sample in chosen], now, seed=os.urandom(8).hex())
     inputs = [Input(sample.name, body_of(event), event) for sample, event in zip(chosen, events, strict=True)]
-    results = explain(inputs, settings_from(environment))
+    results = explain(inputs, settings_from(environment), now)
     return [
         Planned(sample.name, event, result.outcome, result.reason, result.calls)
         for sample, event, result in zip(chosen, events, results, strict=True)
