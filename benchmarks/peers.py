@@ -69,7 +69,7 @@ def _track(client: Any, event: dict[str, Any]) -> None:
     client.track(
         user_id=str(body.get("customer") or body["id"]),
         event=event["type"],
-        properties={"id": body["id"], "status": body.get("status"), "value": amount / 100, "currency": "usd"},
+        properties={"id": body.get("id"), "status": body.get("status"), "value": amount / 100, "currency": "usd"},
         message_id=event["id"],
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
 __all__ = ["CountingTable"]
 
 WRITE_UNIT, READ_UNIT = 1024, 4096
+# The parts of an update expression: `#name = :value`, `#name = if_not_exists(#name, :value)`, and `ADD #name :value`.
+SETS = re.compile(r"(#\w+) = (if_not_exists\(#\w+, )?(:\w+)")
+ADDS = re.compile(r"ADD (#\w+) (:\w+)")
 
 
 class CountingTable:
@@ -54,14 +58,16 @@ class CountingTable:
         ExpressionAttributeValues: dict[str, Any],  # noqa: N803
         **_: Any,
     ) -> dict[str, Any]:
-        """Add to the sets of an item; the only updates that delivering to simulated customers makes."""
-        action, *words = UpdateExpression.split()
-        if action != "ADD" or len(words) != 2:  # noqa: PLR2004 - a name and a value
-            raise AssertionError(UpdateExpression)
-        name, added = ExpressionAttributeNames[words[0]], ExpressionAttributeValues[words[1]]["SS"]
+        """Set attributes of an item and add to its sets: what delivering to simulated customers updates."""
         item = self._items.setdefault(Key["pk"]["S"], dict(Key))
-        item[name] = {"SS": sorted({*added, *item.get(name, {"SS": ()})["SS"]})}
-        self.requests["tie"] += 1
+        for name, kept, value in SETS.findall(UpdateExpression):
+            attribute = ExpressionAttributeNames[name]
+            if not kept or attribute not in item:
+                item[attribute] = ExpressionAttributeValues[value]
+        for name, value in ADDS.findall(UpdateExpression):
+            attribute, added = ExpressionAttributeNames[name], ExpressionAttributeValues[value]["SS"]
+            item[attribute] = {"SS": sorted({*added, *item.get(attribute, {"SS": ()})["SS"]})}
+        self.requests["update" if Key["pk"]["S"].startswith("order#") else "tie"] += 1
         self.units["written"] += -(-_size(item) // WRITE_UNIT)
         return {"Attributes": item}
 

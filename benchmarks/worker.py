@@ -191,7 +191,8 @@ def _load(receiver: Receiver, size: int) -> dict[str, float]:
     time.sleep(SETTLE_SECONDS)
     return {
         "written": table.units["written"] / len(texts),
-        "writes": (table.requests["conditional PutItem"] + table.requests["tie"]) / len(texts),
+        "writes": (table.requests["conditional PutItem"] + table.requests["tie"] + table.requests["update"])
+        / len(texts),
         "read": table.units["read"] / len(texts),
         "sent": (receiver.bytes - before) / len(texts),
         "log deliver": len(log) / len(texts),
