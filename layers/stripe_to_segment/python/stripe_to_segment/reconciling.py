@@ -6,7 +6,8 @@ The listing, the store and the queue are given to it; nothing else does I/O here
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.delivery.load import keys_of, known_to, owned, recall, take_over, unreadable

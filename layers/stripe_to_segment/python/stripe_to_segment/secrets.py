@@ -9,7 +9,8 @@ import json
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
+from copy import replace
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import ConfigurationError, code_of

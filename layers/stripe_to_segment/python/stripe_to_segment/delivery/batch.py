@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import fits, keys_of, known_to, owned, recall, take_over, unreadable

@@ -7,7 +7,8 @@ something of an opt-out makes the user's customers share it with the guest, so t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.identity import profile_key, with_person

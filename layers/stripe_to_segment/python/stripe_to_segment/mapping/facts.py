@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.identity import SILENT
+from stripe_to_segment.state.profile import copied
 from stripe_to_segment.stripe_side.discount import Remembered
 from stripe_to_segment.stripe_side.mrr import Terms
 
@@ -38,9 +39,9 @@ class Fact[E: Event = Event]:
         return self.event.event_name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Known:
-    """What is known beside the event.
+    """What is known beside the event. No slots: see `copied`.
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
     key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, and the
@@ -61,6 +62,8 @@ class Known:
     coupons: Mapping[str, str] = field(default_factory=dict)
     mrr_discounts: str = "forever"
     siblings: Sequence[Profile] = ()
+
+    __replace__ = copied
 
     @property
     def terms(self) -> Terms:

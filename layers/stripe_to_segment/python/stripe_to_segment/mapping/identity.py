@@ -12,7 +12,8 @@ So a reference, which may come from a visitor, never outranks what the merchant'
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 

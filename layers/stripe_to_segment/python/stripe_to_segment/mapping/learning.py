@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping import checkout, credit_notes, disputes, failures, intents, invoices, refunds

@@ -6,7 +6,8 @@ Keys carry account and mode, so no two of them ever mix.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from copy import replace
+from dataclasses import asdict, dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 

@@ -7,7 +7,8 @@ nothing any more, for a newer one has told its change along with its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
