@@ -227,6 +227,54 @@ def a_charge(**more: Any) -> dict[str, Any]:
     } | more
 
 
+def an_intent(**more: Any) -> dict[str, Any]:
+    """A payment intent that succeeded and says nothing of an order."""
+    return {
+        "id": "pi_basic",
+        "object": "payment_intent",
+        "amount": 5000,
+        "amount_received": 5000,
+        "currency": "usd",
+        "customer": "cus_basic",
+        "latest_charge": "ch_basic",
+        "metadata": {},
+        "status": "succeeded",
+        "created": NOW,
+    } | more
+
+
+def a_refund(**more: Any) -> dict[str, Any]:
+    """A refund of all of it, which names no customer."""
+    return {
+        "id": "re_1",
+        "object": "refund",
+        "amount": 5000,
+        "charge": "ch_basic",
+        "payment_intent": "pi_basic",
+        "currency": "usd",
+        "reason": "requested_by_customer",
+        "status": "succeeded",
+        "metadata": {},
+        "created": NOW,
+    } | more
+
+
+def a_dispute(**more: Any) -> dict[str, Any]:
+    """A dispute about all of it, which names no customer."""
+    return {
+        "id": "dp_1",
+        "object": "dispute",
+        "amount": 5000,
+        "charge": "ch_basic",
+        "payment_intent": "pi_basic",
+        "currency": "usd",
+        "reason": "fraudulent",
+        "status": "needs_response",
+        "evidence_details": {"due_by": NOW + 1_000_000},
+        "payment_method_details": {"card": {"network_reason_code": "10.4"}, "type": "card"},
+    } | more
+
+
 def a_customer(**more: Any) -> dict[str, Any]:
     """A customer."""
     return {

@@ -17,7 +17,17 @@ from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE
-from tests.unit.shapes import NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice
+from tests.unit.shapes import (
+    NOW,
+    a_charge,
+    a_customer,
+    a_dispute,
+    a_session,
+    a_subscription,
+    an_event,
+    an_intent,
+    an_invoice,
+)
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
@@ -195,6 +205,21 @@ def test_a_guest_is_found_by_the_session_as_which_calls_went_out(here: Deployed,
     assert "test:pi_g1: deleted" in result.stdout
     assert "holds 1 events that mention these ids" in result.stdout
     assert keys(here) == []
+
+
+@pytest.mark.parametrize("words", [(CUSTOMER, "--alone", "--yes"), (CUSTOMER, "--yes"), ("--user", "user_1", "--yes")])
+def test_what_came_before_anybody_knew_whose_payment_it_is_is_forgotten_too(
+    here: Deployed, world: World, words: tuple[str, ...]
+) -> None:
+    """A dispute names no customer: what was told of it stayed, with the claim, under the payment's id."""
+    for payment, customer, user in (("pi_1", CUSTOMER, "user_1"), ("pi_9", "cus_9", "user_9")):
+        world.deliver(an_event("charge.dispute.created", a_dispute(id=f"dp_{payment}", payment_intent=payment)))
+        intent = an_intent(id=payment, customer=customer, metadata={"user_id": user})
+        world.deliver(an_event("payment_intent.succeeded", intent))
+    assert "profile#own:test:pi_1" in keys(here)
+    assert run(*words).exit_code == 0
+    left = [key for key in keys(here) if not key.startswith("person#")]
+    assert left == ["order#own:test:pi_9", "profile#own:test:cus_9", "profile#own:test:pi_9"]
 
 
 def test_a_user_of_a_connected_account_is_found_as_its_calls_went_out(here: Deployed, world: World) -> None:

@@ -15,61 +15,13 @@ from stripe_to_segment.state.payment import Payment, Refund
 from stripe_to_segment.state.profile import PAYMENTS, Profile
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import read_text
-from tests.unit.shapes import NOW, a_charge, a_session, an_event, an_invoice
+from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 COMPLETED, SUCCEEDED = "checkout.session.completed", "payment_intent.succeeded"
-
-
-def an_intent(**more: Any) -> dict[str, Any]:
-    """A payment intent that succeeded and says nothing of an order."""
-    return {
-        "id": "pi_basic",
-        "object": "payment_intent",
-        "amount": 5000,
-        "amount_received": 5000,
-        "currency": "usd",
-        "customer": "cus_basic",
-        "latest_charge": "ch_basic",
-        "metadata": {},
-        "status": "succeeded",
-        "created": NOW,
-    } | more
-
-
-def a_refund(**more: Any) -> dict[str, Any]:
-    """A refund of all of it, which names no customer."""
-    return {
-        "id": "re_1",
-        "object": "refund",
-        "amount": 5000,
-        "charge": "ch_basic",
-        "payment_intent": "pi_basic",
-        "currency": "usd",
-        "reason": "requested_by_customer",
-        "status": "succeeded",
-        "metadata": {},
-        "created": NOW,
-    } | more
-
-
-def a_dispute(**more: Any) -> dict[str, Any]:
-    """A dispute about all of it, which names no customer."""
-    return {
-        "id": "dp_1",
-        "object": "dispute",
-        "amount": 5000,
-        "charge": "ch_basic",
-        "payment_intent": "pi_basic",
-        "currency": "usd",
-        "reason": "fraudulent",
-        "status": "needs_response",
-        "evidence_details": {"due_by": NOW + 1_000_000},
-        "payment_method_details": {"card": {"network_reason_code": "10.4"}, "type": "card"},
-    } | more
 
 
 def an_invoice_payment(**more: Any) -> dict[str, Any]:

@@ -57,10 +57,11 @@ def forget_command(  # noqa: PLR0913 - options by name
 ) -> None:
     """Delete what the StateTable keeps of a person, in live and in test mode.
 
-    That is the records of the customer, of the same user's other customers and of its guest payments: the ids under
-    which calls went out, the states of subscriptions, the sums paid, which events were delivered and the calls told
-    last; the orders of its payments; and the person behind the user's id. An opt-out stays, or it would be forgotten
-    too: of a customer its Stripe id and the opt-out, of a user a digest of the id.
+    That is the records of the customer, of the same user's other customers, of its guest payments, and of refunds and
+    disputes that came before their payment: the ids under which calls went out, the states of subscriptions, the sums
+    paid, which events were delivered and the calls told last; the orders of its payments; and the person behind the
+    user's id. An opt-out stays, or it would be forgotten too: of a customer its Stripe id and the opt-out, of a user a
+    digest of the id.
 
     Delete the customer in Stripe first: a later event makes a new record. What waits in the queues, what Segment holds
     (it has deletion requests of its own) and DynamoDB's backups (35 days) are not touched; the command says what lies

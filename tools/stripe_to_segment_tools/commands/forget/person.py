@@ -101,15 +101,20 @@ def find(who: Who, scan: Callable[[], Iterable[Kept]], *, siblings: bool = True)
     persons = users | ({who.user} if who.user_id else set())
     digests = {(account, user_digest(user)) for account, user in persons}
     orders: dict[str, str] = {}
+    nobodys: dict[str, Profile] = {}
     for each in scan():
         if each.profile is not None and who.user_of(each.profile) in users:
             found.records[each.key] = each.profile
+        elif each.profile is not None and each.profile.user_id is None:
+            nobodys[each.key] = each.profile
         elif each.person is not None and (each.key.split(":", 1)[0], each.key.rpartition(":")[2]) in digests:
             found.persons[each.key] = each.person
         elif each.kind == "order":
             orders[each.key] = each.owner
     # What a guest paid is known by the payment, and so is its order.
     found.orders = {key for key, owner in orders.items() if owner in found.records or key in found.records}
+    # A refund or dispute that came before its payment has a record under the payment's id, which names nobody.
+    found.records |= {key: nobodys[key] for key in found.orders & nobodys.keys()}
     return found
 
 
