@@ -50,7 +50,7 @@ class Sending:
     body: bytes
     door: bool
     wanted: bool = True
-    fallback_id: bool = False
+    stranger: bool = False
 
 
 def is_orderly(seed: int) -> bool:
@@ -75,7 +75,7 @@ def mixed(histories: Iterable[History], evil: Sequence[Poison], rng: Random) -> 
             place(where, Sending(body, rng.random() < share))
     for number in range(max(len(stream) // STRANGERS, STRANGERS)):
         body = body_of({**stream[0][2], "id": f"evt_forged{number}"})
-        place(rng.uniform(0, len(stream)), Sending(body, door=True, wanted=False, fallback_id=True))
+        place(rng.uniform(0, len(stream)), Sending(body, door=True, wanted=False, stranger=True))
     for each in evil:
         for _ in range(COPIES):
             place(rng.uniform(0, len(stream)), Sending(each.body, each.door, wanted=each.reason is not None))
@@ -119,7 +119,7 @@ class Stripe:
     def _post(self, client: httpx.Client, sending: Sending) -> int:
         wait = AGAIN_SECONDS
         while True:
-            secrets = [FORGED_SECRET] if sending.fallback_id else self.secret.stripe_signing_secrets
+            secrets = [FORGED_SECRET] if sending.stranger else self.secret.stripe_signing_secrets
             signature = sign(sending.body, secrets, int(time.time()))
             try:
                 status = client.post(

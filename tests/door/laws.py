@@ -1,4 +1,4 @@
-"""What holds at the door whatever knocks, outcome_of without the package's own code."""
+"""What holds at the door whatever knocks, judged without the package's own code."""
 
 from __future__ import annotations
 

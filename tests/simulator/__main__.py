@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.simulator.history import a_history
-from tests.simulator.laws import in_order, outcome_of, replayed, shuffled_and_tripled
+from tests.simulator.laws import in_order, judged, replayed, shuffled_and_tripled
 from tests.simulator.weather import faults_of_one_wording, through_lost_records, through_outages, through_refusals
 from tests.simulator.worth import DIGITS
 
@@ -56,16 +56,16 @@ def examine(seed: int) -> Result:
     }
     result = Result(seed, history.shape, counts, truth.sums())
     ordered = in_order(history)
-    told = outcome_of(history, ordered, ordered=True)
+    told = judged(history, ordered, ordered=True)
     result.ours["in order"] = ordered.sums()
     again = replayed(history, ordered)
     result.ours["replayed"] = ordered.sums()
     mixed = shuffled_and_tripled(history, seed)
     result.ours["shuffled, tripled"] = mixed.sums()
-    faults = {"in order": told, "shuffled, tripled": outcome_of(history, mixed, ordered=False), "replayed": again}
+    faults = {"in order": told, "shuffled, tripled": judged(history, mixed, ordered=False), "replayed": again}
     for mixed_up in (False, True):
         about = f"through bad weather, {ORDERS[mixed_up]}"
-        faults[about] = outcome_of(history, through_outages(history, seed, mixed=mixed_up), ordered=not mixed_up)
+        faults[about] = judged(history, through_outages(history, seed, mixed=mixed_up), ordered=not mixed_up)
         for through in (through_lost_records, through_refusals):
             faults[about] += faults_of_one_wording(history, through(history, seed, mixed=mixed_up), mixed=mixed_up)
     result.faults = [(order, fault) for order, those in faults.items() for fault in those]

@@ -35,7 +35,7 @@ __all__ = [
     "Ours",
     "changes_of",
     "in_order",
-    "outcome_of",
+    "judged",
     "payments_of",
     "replayed",
     "shuffled_and_tripled",
@@ -175,7 +175,7 @@ def with_the_clock(history: History) -> Ours:
     return ours
 
 
-def outcome_of(history: History, ours: Ours, *, ordered: bool) -> list[str]:
+def judged(history: History, ours: Ours, *, ordered: bool) -> list[str]:
     """The faults of a run, from the sums down to each payment; none where every law holds."""
     return [
         *ours.faults,

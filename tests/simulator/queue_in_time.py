@@ -141,7 +141,7 @@ class Queue:
     """The events queue with the rules of the template, and the SQS client that the function sees.
 
     `pollers` invocations run at a time on batches of at most `batch` records, gathered for `window` seconds. A record
-    that was received `most` times goes to `dead_lettered` when it is due again, as does one whose retention is over.
+    that was received `most` times goes to `given_up` when it is due again, as does one whose retention is over.
     """
 
     clock: Clock
@@ -156,7 +156,7 @@ class Queue:
     received: int = 0
     most_received: int = 0
     last_delivered: float = 0.0
-    dead_lettered: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
     messages: dict[str, Message] = field(default_factory=dict)
     _due: list[tuple[float, str]] = field(default_factory=list)
@@ -218,7 +218,7 @@ class Queue:
             _, key = heapq.heappop(self._due)
             message = self.messages[key]
             if message.received >= self.most or self.clock.now - message.sent > self.retention:
-                self.dead_lettered.append(key)
+                self.given_up.append(key)
                 del self.messages[key]
                 continue
             message.received += 1

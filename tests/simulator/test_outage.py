@@ -100,7 +100,7 @@ def test_three_days_without_segment_lose_nothing_and_bury_nothing(made: Making) 
     pack.arrive(WAITING, every=3 * DAY / WAITING)
     pack.drain()
 
-    assert pack.queue.dead_lettered == []
+    assert pack.queue.given_up == []
     assert pack.queue.dead_letters == []
     assert pack.segment.calls.total() == len(pack.segment.calls) == WAITING, "each call once"
     assert pack.queue.last_delivered < back + 5 * MINUTE + HOUR, "as late as the longest pauses of both, not later"
@@ -143,7 +143,7 @@ def test_a_backlog_drains_past_a_rate_limit_without_a_storm(made: Making) -> Non
     pack.arrive(BACKLOG)
     pack.drain()
 
-    assert pack.queue.dead_lettered == []
+    assert pack.queue.given_up == []
     assert pack.queue.dead_letters == []
     assert pack.segment.calls.total() == len(pack.segment.calls) == BACKLOG, "each call once"
     # Those under way hear the same as the first; nobody else asks before the three seconds are over.

@@ -28,11 +28,11 @@ SEEDS, CUSTOMERS = range(4), range(1, 31)
 
 def faults_in_order(history: History) -> list[str]:
     ours = laws.in_order(history)
-    return [*laws.outcome_of(history, ours, ordered=True), *laws.replayed(history, ours)]
+    return [*laws.judged(history, ours, ordered=True), *laws.replayed(history, ours)]
 
 
 def faults_shuffled(history: History, seed: int) -> list[str]:
-    return laws.outcome_of(history, laws.shuffled_and_tripled(history, seed), ordered=False)
+    return laws.judged(history, laws.shuffled_and_tripled(history, seed), ordered=False)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -50,7 +50,7 @@ def test_outages_lose_nothing_and_double_nothing(*, mixed: bool) -> None:
     """Requests refused, answers lost after Segment took the calls, records that come back late."""
     runs = {seed: a_history(seed) for seed in CUSTOMERS}
     faults = {
-        seed: laws.outcome_of(run, weather.through_outages(run, seed, mixed=mixed), ordered=not mixed)
+        seed: laws.judged(run, weather.through_outages(run, seed, mixed=mixed), ordered=not mixed)
         for seed, run in runs.items()
     }
     assert {seed: found for seed, found in faults.items() if found} == {}
@@ -70,7 +70,7 @@ def test_each_fact_is_told_once_and_in_one_wording(through: Callable[..., laws.O
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_is_forgotten_in_time_is_not_missed(shape: str) -> None:
     histories = [a_history(seed, shape=shape) for seed in SEEDS]
-    faults = {one.seed: laws.outcome_of(one, laws.with_the_clock(one), ordered=True) for one in histories}
+    faults = {one.seed: laws.judged(one, laws.with_the_clock(one), ordered=True) for one in histories}
     assert {seed: found for seed, found in faults.items() if found} == {}
 
 
@@ -144,7 +144,7 @@ def test_the_laws_notice_what_is_missing_doubled_or_wrong() -> None:
         others = [call for call in ours.calls if "revenue" not in call.get("properties", {})]
         spoil(revenue)
         ours.calls = [*revenue, *others]
-        assert laws.outcome_of(history, ours, ordered=True)
+        assert laws.judged(history, ours, ordered=True)
 
 
 def _one_cent_more(calls: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""What a contract and a bill are truly worth: the arithmetic that the package is outcome_of by, and none of its code.
+"""What a contract and a bill are truly worth: the arithmetic that the package is judged by, and none of its code.
 
 Everything is a fraction of minor units until the one rounding, half to even, that the definitions ask for.
 """

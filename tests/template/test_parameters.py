@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.settings import Settings, settings_from
 
 if TYPE_CHECKING:
@@ -72,9 +73,17 @@ def test_the_templates_defaults_are_the_packages_defaults(template: Template, va
 
 
 def test_every_value_that_can_be_chosen_is_one_the_package_takes(template: Template, variables: dict[str, Any]) -> None:
-    for name in set(variables) - POWERTOOLS - OF_THE_STACK:
-        for value in template.body["Parameters"][variables[name]["Ref"]].get("AllowedValues", []):
-            settings_from({name: str(value)})
+    chosen = [
+        (name, str(value))
+        for name in set(variables) - POWERTOOLS - OF_THE_STACK
+        for value in template.body["Parameters"][variables[name]["Ref"]].get("AllowedValues", [])
+    ]
+    assert len({name for name, _ in chosen}) >= 8
+    for name, value in chosen:
+        # It raises for every other.
+        assert settings_from({name: value}) is not None
+        with pytest.raises(ConfigurationError):
+            settings_from({name: f"{value}-other"})
 
 
 def test_a_source_without_a_name_is_named_after_the_stack(variables: dict[str, Any]) -> None:

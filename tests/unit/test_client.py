@@ -341,7 +341,7 @@ def test_a_rejected_key_makes_the_calls_wait(endpoint: Endpoint, client: Segment
 def test_where_nobody_takes_batches_the_calls_wait_after_one_request(
     endpoint: Endpoint, client: SegmentClient, status: int
 ) -> None:
-    """A proxy whose backend was away for a minute answered 404, and dead_lettered every event of that minute."""
+    """A proxy whose backend was away for a minute answered 404, and every event of that minute became a dead letter."""
     endpoint.answering = say(status, b"404 page not found")
     answers = send(client, *(a_call(number, 31_000) for number in range(20)))
     assert {(answer.meaning, answer.reason) for answer in answers} == {(Meaning.MISCONFIGURED, f"http_{status}")}

@@ -141,7 +141,7 @@ def test_when_the_stack_began_is_when_its_table_was_made(here: Deployed) -> None
 
 
 def test_what_deliver_has_in_hand_is_not_missing(app: Any, here: Deployed, stripe: StripeList) -> None:
-    """It waits in the queue, or is a dead letter: queued once more it would be delivered, or dead_lettered, twice."""
+    """It waits in the queue, or is a dead letter: queued once more it would be delivered, or dead-lettered, twice."""
     waits, refused, missed = customers(3, 2, 1)
     world = World(DynamoStore(here.dynamodb, TABLE))
     for event, verdict in ((waits, Meaning.RETRY), (refused, Meaning.REFUSED)):
@@ -171,7 +171,7 @@ def test_a_run_asks_stripe_so_often_and_no_more(app: Any, stripe: StripeList, mo
 
 
 def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, stripe: StripeList) -> None:
-    """What is hopeless would otherwise be queued by every run, and dead_lettered by deliver each time."""
+    """What is hopeless would otherwise be queued by every run, and dead-lettered by deliver each time."""
     stripe.happened(*customers(20, 10, 1), delivered=False)
     first = app.handler({}, Context())
     second = app.handler({}, Context())

@@ -236,7 +236,7 @@ def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory)
     return (
         bool(told.calls)
         or after != profile
-        or any(mark not in profile.ledger for mark in told.counted)
+        or any(key not in profile.ledger for key in told.counted)
         or any(_is_news(event, names, "order", key, value) for key, value in told.orders.items())
         or any(_is_news(event, names, "product", key, value) for key, value in told.product_names.items())
         or any(_is_news(event, names, "coupon", key, value) for key, value in told.coupons.items())

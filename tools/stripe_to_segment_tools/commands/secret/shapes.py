@@ -1,4 +1,4 @@
-"""What stands in a stack's two secrets, outcome_of by its shape alone: the same for `doctor` and for `secret`.
+"""What stands in a stack's two secrets, judged by its shape alone: the same for `doctor` and for `secret`.
 
 Nothing of a value is shown but its fingerprint, which is too short to find a key by.
 """

@@ -73,7 +73,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
     if all(answer.meaning is Meaning.ACCEPTED for answer in given):
         return told
     for outcome, status in (
-        # Waiting first: a call that may still arrive must not be dead_lettered with one that never will.
+        # Waiting first: a call that may still arrive must not be dead-lettered with one that never will.
         (Meaning.MISCONFIGURED, Status.RETRY),
         (Meaning.RETRY, Status.RETRY),
         (Meaning.REFUSED, Status.DEAD),

@@ -154,16 +154,13 @@ def translate(
     )
     if profile.opted_out:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
-    if not claim.tracks and _holds(row, event, known, hold_after.payment):
+    if not claim.tracks and (waits := _waits_for(row, event, known, source, hold_after)):
+        held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
+        if waits is Reason.WAITING_FOR_IDENTITY:
+            return held
         # Who it is and whose payment it is serves the others meanwhile.
-        waiting = with_person(known.profile, known.stated, event.created)
         owned = lesson.orders if event.customer is not None else {}
-        held = Translation(EventOutcome.HELD, waiting, dedup_key, Reason.WAITING_FOR_PAYMENT, orders=owned)
-        return replace(held, identity_source=source)
-    may_wait = hold_after.identity is not None and event.created > hold_after.identity and not claim.tracks
-    if may_wait and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
-        held = Translation(EventOutcome.HELD, known.profile, dedup_key, Reason.WAITING_FOR_IDENTITY)
-        return replace(held, identity_source=source)
+        return replace(held, profile=with_person(known.profile, known.stated, event.created), orders=owned)
     if who is None:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.UNKNOWN_USER)
 
@@ -194,10 +191,17 @@ def _learnt(event: StripeEvent, known: Known, row: Row, claim: Claim) -> Lesson:
     return row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
 
 
-def _holds(row: Row, event: StripeEvent, known: Known, hold_after: int | None) -> bool:
-    """Whether the event waits for others that say more of its payment."""
-    young = row.holds is not None and hold_after is not None and event.created > hold_after
-    return young and row.holds is not None and row.holds(event, known)
+def _waits_for(
+    row: Row, event: StripeEvent, known: Known, source: IdentitySource, hold_after: HoldAfter
+) -> Reason | None:
+    """Why the event waits for others, while it is young: for those of its payment, or those that name its user."""
+    young = hold_after.payment is not None and event.created > hold_after.payment
+    if young and row.holds is not None and row.holds(event, known):
+        return Reason.WAITING_FOR_PAYMENT
+    young = hold_after.identity is not None and event.created > hold_after.identity
+    if young and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
+        return Reason.WAITING_FOR_IDENTITY
+    return None
 
 
 def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: bool) -> str | None:
@@ -217,14 +221,14 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     if lesson.counted is None:
         return profile, ()
     order, payment = lesson.counted.order, lesson.counted.payment
-    marks = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
+    keys = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
     listed = profile.payment(order)
-    if any(mark in profile.ledger for mark in marks) or _is_counted(listed):
-        return profile, marks
+    if any(key in profile.ledger for key in keys) or _is_counted(listed):
+        return profile, keys
     if listed is None and not payment.total:
         # Nothing that could go back: it is not worth being listed.
-        return replace(profile, paid={payment.currency: 0, **profile.paid}), marks
-    return profile.with_payment(order, payment if listed is None else payment.joined(listed)), marks
+        return replace(profile, paid={payment.currency: 0, **profile.paid}), keys
+    return profile.with_payment(order, payment if listed is None else payment.joined(listed)), keys
 
 
 def _is_counted(payment: Payment | None) -> bool:

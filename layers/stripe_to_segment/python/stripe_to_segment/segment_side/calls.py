@@ -27,7 +27,7 @@ __all__ = [
 # Any fixed value serves; changing it would send every fact of the last 24 hours twice.
 NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11").bytes
 
-MARK_LENGTH = 16
+DEDUP_KEY_LENGTH = 16
 
 # What most values are, and JSON holds as it is.
 PLAIN = (str, int, type(None))
@@ -79,7 +79,7 @@ def message_id(source: str, scope: str, kind: str, fact: str) -> str:
 
 def dedup_key_of(identifier_text: str) -> str:
     """64 of a UUID's 122 bits, in hex: within one customer's record no two ever meet."""
-    return identifier_text.replace("-", "")[:MARK_LENGTH]
+    return identifier_text.replace("-", "")[:DEDUP_KEY_LENGTH]
 
 
 def wire(value: object) -> Any:

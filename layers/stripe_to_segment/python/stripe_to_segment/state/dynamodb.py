@@ -229,7 +229,7 @@ class DynamoStore:
     def _share(self, record: str, now: float) -> int:
         """Mark one record and give its new version, 0 where that cannot be done.
 
-        One that another invocation is about to write is begun here, so that it finds the mark.
+        One that another invocation is about to write is begun here, so that that one finds it shared.
         """
         marked = {":shared": {"BOOL": True}, ":one": {"N": "1"}}
         for _ in range(ATTEMPTS):

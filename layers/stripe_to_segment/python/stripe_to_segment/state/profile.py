@@ -19,7 +19,7 @@ __all__ = ["LEDGER_DAYS", "UNSURE", "Claim", "Profile", "Receipt", "Subscription
 LEDGER_DAYS = 40
 # So many are kept at most, the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
 # A deduplication key has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
-LEDGER_MARKS, SUBSCRIPTIONS = 30_000, 900
+LEDGER_KEYS, SUBSCRIPTIONS = 30_000, 900
 # A payment has about 60 bytes. What is not listed any more stays in the sums.
 PAYMENTS = 500
 # Coupons that are remembered of a customer's discounts, with about 100 bytes each.
@@ -367,9 +367,9 @@ class Profile:
         """Without what the ledger is too old for or has no room for, and subscriptions that ended before its span."""
         oldest = today - LEDGER_DAYS
         changes: dict[str, Any] = {}
-        if len(self.ledger) > LEDGER_MARKS or min(self.ledger.values(), default=today) < oldest:
+        if len(self.ledger) > LEDGER_KEYS or min(self.ledger.values(), default=today) < oldest:
             kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
-            changes["ledger"] = _most(kept, LEDGER_MARKS, int)
+            changes["ledger"] = _most(kept, LEDGER_KEYS, int)
         if any(claim.day < oldest for claim in self.claims.values()):
             changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
         if any(one.at // 86_400 < oldest for one in self.failed_attempts()):
