@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 from stripe_to_segment.mapping.identity import SILENT
 from stripe_to_segment.state.profile import copied
@@ -63,9 +64,13 @@ class Known:
     mrr_discounts: str = "forever"
     siblings: Sequence[Profile] = ()
 
-    __replace__ = copied
+    def __replace__(self, /, **changes: Any) -> Self:
+        copy = copied(self, **changes)
+        # It may be other terms that are known now.
+        copy.__dict__.pop("terms", None)
+        return copy
 
-    @property
+    @cached_property
     def terms(self) -> Terms:
         """What is known of discounts and of prices in other currencies."""
         profile = self.profile

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.orders import order_behind
-from stripe_to_segment.mapping.tracking import Event, track
+from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.payment import Refund
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import refund as read
-from stripe_to_segment.stripe_side.fields import integer, reference, text
+from stripe_to_segment.stripe_side.fields import integer, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ __all__ = ["OrderRefunded", "RefundFailed", "after_refund", "refunded", "waits_f
 ANONYMOUS = "total:"
 
 
-@track("Order Refunded", when="money is given back, in part or in full")
-class OrderRefunded(Event):
-    """Segment's own name. https://segment.com/docs/connections/spec/ecommerce/v2/#order-refunded."""
+@properties
+class OfARefund(Event):
+    """What both tell of a refund."""
 
     order_id: OrderId
     total: Total = None
@@ -56,27 +56,23 @@ class OrderRefunded(Event):
     charge_id: ChargeId
     refund_id: RefundId = None
     reason: Reason = None
-    status: Status = None
     revenue_refunded: RevenueRefunded = None
     tax_refunded: TaxRefunded = None
+    of_known_payment: OfKnownPayment
+
+
+@track("Order Refunded", when="money is given back, in part or in full")
+class OrderRefunded(OfARefund):
+    """Segment's own name. https://segment.com/docs/connections/spec/ecommerce/v2/#order-refunded."""
+
+    status: Status = None
     refunded_total: RefundedTotal = None
     fully_refunded: FullyRefunded = None
-    of_known_payment: OfKnownPayment
 
 
 @track("Refund Failed", when="a refund that was told fails or is cancelled: the money is still here")
-class RefundFailed(Event):
+class RefundFailed(OfARefund):
     """It takes an Order Refunded back, so its shares are negative."""
-
-    order_id: OrderId
-    total: Total = None
-    currency: Currency = None
-    charge_id: ChargeId
-    refund_id: RefundId = None
-    reason: Reason = None
-    revenue_refunded: RevenueRefunded = None
-    tax_refunded: TaxRefunded = None
-    of_known_payment: OfKnownPayment
 
 
 def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -86,7 +82,7 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     if refund is None:
         return
     if refund.told_by == event.id:
-        yield Fact(_order_refunded(event, order, payment, refund_id, refund), f"{_key_of(event, refund_id)}")
+        yield Fact(_order_refunded(event, order, payment, refund_id, refund), _key_of(event, refund_id))
     if refund.undone_by == event.id:
         yield Fact(_refund_failed(event, order, payment, refund_id, refund), refund_id)
 
@@ -166,11 +162,9 @@ def _named(payment: Payment, refund_id: str, amount: int) -> Payment:
 
 def _key_of(event: StripeEvent, refund_id: str) -> str:
     """The fact's key; where no id is known, that which charge.refunded always had."""
-    return (
-        f"{event.object.get('id')}:{refund_id.removeprefix(ANONYMOUS)}"
-        if refund_id.startswith(ANONYMOUS)
-        else refund_id
-    )
+    if not refund_id.startswith(ANONYMOUS):
+        return refund_id
+    return f"{event.object.get('id')}:{refund_id.removeprefix(ANONYMOUS)}"
 
 
 def _order_refunded(event: StripeEvent, order: str, payment: Payment, refund_id: str, refund: Refund) -> OrderRefunded:
@@ -206,18 +200,15 @@ def _stated_amount(event: StripeEvent, refund: Refund) -> int | None:
 
 def _refund_failed(event: StripeEvent, order: str, payment: Payment, refund_id: str, refund: Refund) -> RefundFailed:
     currency = payment.currency
-
-    def back(share: int | None) -> int | None:
-        return None if share is None else -share
-
+    revenue, tax = (None if share is None else -share for share in (refund.revenue, refund.tax))
     return RefundFailed(
         order_id=order,
-        charge_id=reference(event.object.get("charge")),
+        charge_id=read.charge_of(event.object),
         refund_id=refund_id,
         reason=text(event.object.get("failure_reason")) or text(event.object.get("status")),
         total=major(refund.amount, currency),
         currency=currency.upper() or None,
-        revenue_refunded=major(back(refund.revenue), currency),
-        tax_refunded=major(back(refund.tax), currency),
+        revenue_refunded=major(revenue, currency),
+        tax_refunded=major(tax, currency),
         of_known_payment=payment.counted,
     )
