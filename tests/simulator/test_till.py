@@ -8,10 +8,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from tests.simulator.till import CUSTOMERS, a_till
-from tests.unit.worlds import World
+from tests.unit.worlds import ACCEPTED, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,3 +75,24 @@ def test_in_order_it_is_so_after_every_moment(seed: int) -> None:
     returned = {currency: Decimal(minor) / 100 for currency, minor in till.returned.items()}
     assert summed(world, "revenue_refunded") == returned, "nothing here has tax"
     assert {call.get("anonymousId") for call in world.calls} <= {*CUSTOMERS}, "nobody else is spoken of"
+
+
+@given(seed=st.integers(0, 10**9), order=st.randoms(use_true_random=False))
+def test_shuffled_tripled_and_through_outages_it_is_so_at_the_end(seed: int, order: Random) -> None:
+    """Where payloads join payments and invoices; else what comes too late to be held is matched by amount and time."""
+    till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
+    assume(till.joined and till.referenced)
+    world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
+    balance: dict[tuple[str, str], int] = defaultdict(int)
+    for moment in till.moments:
+        for key, minor in moment.moved.items():
+            balance[key] += minor
+    events = [event for moment in till.moments for event in moment.events] * 3
+    order.shuffle(events)
+    world.now = till.moments[-1].at + 1_000
+    world.answer = lambda _: ACCEPTED if order.random() < 0.8 else Answer(Meaning.RETRY, "no_answer")
+    while events:
+        size = order.choice((1, 2, 5, 20))
+        events = [*events[size:], *deliver(world, events[:size])]
+    world.answer = lambda _: ACCEPTED
+    assert shown(world) == true(balance)

@@ -10,15 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.payment import Payment, Refund
 from stripe_to_segment.state.profile import PAYMENTS, Profile
+from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import read_text
-from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
+from tests.unit.shapes import DAY, NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stripe_to_segment.state.store import Learnt
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 COMPLETED, SUCCEEDED = "checkout.session.completed", "payment_intent.succeeded"
@@ -382,3 +388,104 @@ def test_no_currency_vanishes() -> None:
     world.deliver(an_event("refund.created", a_refund()))
     shown = [call["traits"] for call in world.calls if call["type"] == "identify"][-1]
     assert shown["lifetime_value_by_currency"] == {"USD": 0, "EUR": 30}
+
+
+# --- In any order, twice, and through failed writes ---
+
+
+def test_a_refund_that_both_its_events_tell_before_the_payment_goes_back_once() -> None:
+    """The one that names no customer was kept under the payment's id, the other under the invoice's: minus 50 for a
+    customer who paid 50 and got it back.
+    """
+    world = World()
+    world.deliver(
+        an_event("refund.created", a_refund()),
+        an_event("invoice_payment.paid", an_invoice_payment()),
+        an_event("charge.refunded", a_charge(), previous={"amount_refunded": 0}),
+        an_event("payment_intent.succeeded", an_intent()),
+        an_event("invoice.paid", an_invoice(amount_paid=5000, total=5000)),
+    )
+    assert [*world.store.profiles["own:test:cus_basic"].paid.values()] == [0]  # type: ignore[attr-defined]
+    assert len(told(world, "Order Refunded")) == 1
+
+
+def test_the_failure_of_a_refund_that_came_before_its_payment_reaches_the_customer() -> None:
+    """Once the payment had named its customer, the failure went on being kept under the payment's id."""
+    world = World()
+    world.deliver(
+        an_event("refund.created", a_refund()),
+        an_event("payment_intent.succeeded", an_intent(payment_details={"order_reference": "cs_basic"})),
+        an_event("refund.failed", a_refund(status="failed")),
+        an_event(COMPLETED, a_session(payment_intent="pi_basic", amount_total=5000)),
+    )
+    assert lifetime_value(world) == 50
+    assert len(told(world, "Refund Failed")) == 1
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_late_charge_refunded_of_a_refund_that_failed_takes_nothing_off(times: int) -> None:
+    """Its repeat, or its next try after Segment was down, was taken for another refund."""
+    world = World()
+    refunded = an_event("charge.refunded", a_charge(), previous={"amount_refunded": 0})
+    world.deliver(
+        an_event("payment_intent.succeeded", an_intent()),
+        an_event("refund.failed", a_refund(status="failed")),
+        *[refunded] * times,
+    )
+    assert lifetime_value(world) == 50
+    assert told(world, "Order Refunded") == []
+
+
+def test_a_refund_of_another_invoice_of_the_same_amount_is_left_to_that_one() -> None:
+    """It came before its own invoice and was given to the next one with its amount."""
+    world = World()
+    world.deliver(
+        an_event("charge.refunded", a_charge(invoice="in_1", payment_intent=None), previous={"amount_refunded": 0}),
+        an_event("invoice.paid", an_invoice(id="in_2", amount_paid=5000, total=5000)),
+    )
+    assert lifetime_value(world) == 50
+    world.deliver(an_event("invoice.paid", an_invoice(id="in_1", amount_paid=5000, total=5000)))
+    assert lifetime_value(world) == 50
+
+
+def test_funds_that_moved_before_anybody_knew_the_customer_are_shown_with_the_payment() -> None:
+    """The sum was right in the end and no identify said so: it had changed while the record was read."""
+    world = World()
+    won = a_dispute(status="won")
+    world.deliver(
+        an_event("charge.dispute.funds_reinstated", won, created=NOW + 20),
+        an_event("invoice_payment.paid", an_invoice_payment()),
+        an_event("charge.dispute.funds_withdrawn", a_dispute(), created=NOW + 10),
+        an_event("charge.dispute.closed", won, created=NOW + 20),
+        an_event("invoice.paid", an_invoice(amount_paid=5000, total=5000)),
+        an_event("payment_intent.succeeded", an_intent()),
+    )
+    assert lifetime_value(world) == 50
+
+
+def test_a_payment_is_joined_with_its_invoice_though_the_record_could_not_be_written() -> None:
+    """The link was written and the record was not; the next try found the link and took all for done."""
+
+    class Failing(MemoryStore):
+        fails = False
+
+        def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+            failed: dict[str, Exception] = {each.key: StoreUnavailableError() for each in profiles if self.fails}
+            return super().save([each for each in profiles if each.key not in failed], learnt, now) | failed
+
+    store = Failing()
+    world = World(store)
+    # Asked for too long ago to be matched by amount and time.
+    charge = a_charge(created=NOW - 40 * DAY)
+    world.deliver(
+        an_event("charge.refunded", charge, previous={"amount_refunded": 0}),
+        an_event("invoice.paid", an_invoice(amount_paid=5000, total=5000)),
+    )
+    assert lifetime_value(world) == 50
+    paid = an_event("invoice_payment.paid", an_invoice_payment())
+    store.fails = True
+    assert [done.status for done in world.batch(paid)] == [Status.RETRY]
+    store.fails = False
+    world.deliver(paid)
+    profile = store.profiles["own:test:cus_basic"]
+    assert ([*profile.payments], profile.paid) == (["in_basic"], {"usd": 0})

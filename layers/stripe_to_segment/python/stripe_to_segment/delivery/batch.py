@@ -302,7 +302,7 @@ class Delivery:
             one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
         try:
-            take_over([one.event for one in work], memory, self.store)
+            learnt += take_over([one.event for one in work], memory, self.store)
             persons.meet(
                 [(one.event, one.stated) for one in work], memory, self.store, batch.now if self.remembers else None
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import replace
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.lookups import failed_intent, products_named, what_stripe_told
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
-from stripe_to_segment.state.profile import Profile
+from stripe_to_segment.state.profile import UNSURE, Profile
+from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed, reference
 
@@ -135,12 +137,14 @@ def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequen
     return given
 
 
-def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> None:
+def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> list[Learnt]:
     """Bring into a customer's record what went back of a payment before anybody knew whose it was.
 
-    Nothing is read where that is the case with none of these events. Raises StoreUnavailableError.
+    Gives the payments with their owners, who are known from now on. Nothing is read where there are none. Raises
+    StoreUnavailableError.
     """
     kept: dict[str, set[str]] = {}
+    learnt: list[Learnt] = []
     for event in events:
         record = profile_key(event)
         for key in (f"{event.scope}:{order}" for order in orders_needed(event)) if event.customer else ():
@@ -148,14 +152,25 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> No
             if owner != record and not _customer(owner):
                 kept.setdefault(record, set()).add(owner)
                 memory.owners[key] = record
+                # Itself: which order it is, another event says.
+                learnt.append(Learnt("order", key, key.rpartition(":")[2], event.created, record))
     if not kept:
-        return
+        return learnt
     every = {owner for owners in kept.values() for owner in owners}
     found = store.load(every, (), ())
     _settle(every, found, store)
     for record, owners in kept.items():
+        scope, _, _ = record.rpartition(":")
+        profile = memory.profiles[record]
         for owner in sorted(owners & found.profiles.keys()):
-            memory.profiles[record] = memory.profiles[record].with_payments_of(found.profiles[owner])
+            profile = profile.with_payments_of(found.profiles[owner])
+            for payment in found.profiles[owner].payments:
+                # Which order it paid may be known since.
+                profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
+        # What it showed of the sum before holds no more.
+        moved = profile.paid != memory.profiles[record].paid
+        memory.profiles[record] = replace(profile, shown=UNSURE) if moved else profile
+    return learnt
 
 
 def _customer(record: str | None) -> str:
@@ -169,10 +184,11 @@ def _key(event: StripeEvent) -> str:
 
 
 def _wants_owner(event: StripeEvent, memory: Memory) -> bool:
-    """Whether the customer's record matters: to join a payment with its invoice, only if it was seen without it."""
-    if event.type != "invoice_payment.paid":
-        return True
-    return memory.orders.get(_key(event)) == payment_named(event)
+    """Whether the customer's record matters: to join a payment with its invoice, only if it may be listed there.
+
+    Not by whether the link is known: it is written before the record, and the record's write may fail.
+    """
+    return event.type != "invoice_payment.paid" or bool(memory.owners.get(_key(event)))
 
 
 # What a customer's id begins with, also where Stripe's accounts are customers; a guest's record has a payment's id.

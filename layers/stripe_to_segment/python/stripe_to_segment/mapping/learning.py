@@ -132,7 +132,7 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)
     return Lesson(
-        _joined(known.profile, intent, invoice_id) if intent and invoice_id else known.profile,
+        known.profile.with_paid(invoice_id, by=intent) if intent and invoice_id else known.profile,
         counted=None if payment is None or order is None else Counted(order, payment, keys),
         orders={intent: behind} if intent and behind else {},
     )
@@ -144,11 +144,12 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     profile, _ = by_invoice(event, known)
     changed = profile.subscriptions != known.profile.subscriptions
     payment, told = invoices.collected(event), invoices.told_by_intent(event, known)
-    early = refunded_before(profile, payment) if payment is not None and not (paid_by or told) else None
+    unheard = payment is not None and not (paid_by or told) and profile.payment(invoice_id) is None
+    early = refunded_before(profile, payment) if unheard and payment is not None else None
     if told or early:
         # From now on it is the invoice's.
         paid_by = told or early
-        profile = _joined(profile, f"{paid_by}", invoice_id)
+        profile = profile.with_paid(invoice_id, by=f"{paid_by}")
     keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
     owned = {invoice_id: invoice_id} if event.customer is not None else {}
     return Lesson(
@@ -166,7 +167,7 @@ def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     if invoice_id is None and payment is None:
         invoice_id = intents.invoice_paid_then(event, known)
     if invoice_id is not None:
-        profile = _joined(known.profile, intent, invoice_id)
+        profile = known.profile.with_paid(invoice_id, by=intent)
         return Lesson(profile, orders={} if known.orders.get(intent) == invoice_id else {intent: invoice_id})
     owned = event.customer is not None and payment is not None
     return Lesson(
@@ -199,7 +200,8 @@ def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) 
         return Lesson(known.profile, moved=moved)
     order = moved[0] if moved is not None and unknown else payment
     news = order not in known.orders or unknown
-    return Lesson(known.profile, moved=moved, orders={order: order} if news else {})
+    # Under the payment too: its next event may name the payment alone.
+    return Lesson(known.profile, moved=moved, orders={order: order, payment: order} if news else {})
 
 
 def credit_note(event: StripeEvent, known: Known, _rank: int) -> Lesson:
@@ -216,17 +218,7 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     if not paid_by or not invoice_id:
         return Lesson(known.profile)
     news = known.orders.get(paid_by) != invoice_id
-    return Lesson(_joined(known.profile, paid_by, invoice_id), orders={paid_by: invoice_id} if news else {})
-
-
-def _joined(profile: Profile, paid_by: str, invoice_id: str) -> Profile:
-    """The record once it knows that what is listed under a payment intent paid this invoice: one payment, not two."""
-    paid = profile.payment(paid_by)
-    if paid is None:
-        return profile
-    paid, stated = replace(paid, intent=paid_by), profile.payment(invoice_id)
-    one = paid if stated is None else replace(stated, intent=paid_by).joined(paid)
-    return profile.without_payment(paid_by).with_payment(invoice_id, one)
+    return Lesson(known.profile.with_paid(invoice_id, by=paid_by), orders={paid_by: invoice_id} if news else {})
 
 
 def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:

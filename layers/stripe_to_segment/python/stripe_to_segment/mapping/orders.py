@@ -116,10 +116,14 @@ def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
 
 
 def refunded_before(profile: Profile, paid: Payment) -> str | None:
-    """What was refunded before the payment was known, where nothing joins the two: by its amount and time."""
+    """What was refunded before the payment was known, where nothing joins the two: by its amount and time.
+
+    What is known to be of an invoice is that one's.
+    """
     for order, payment in profile.listed_payments():
         same = (payment.currency, payment.total, payment.counted) == (paid.currency, paid.total, False)
-        if same and paid.total and abs(payment.paid_at - paid.paid_at) <= LONGEST_DEBIT:
+        free = paid.total and not order.startswith("in_")
+        if same and free and abs(payment.paid_at - paid.paid_at) <= LONGEST_DEBIT:
             return order
     return None
 

@@ -133,13 +133,15 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     newest = read_charge.newest_refund(charge)
     refund_id = text(newest.get("id")) if newest else None
     for listed_id, listed in payment.refunds.items():
+        # After one that failed, the next may come to the same total.
         of_this_total = listed.stands and total and listed.running_total == total
-        if listed.told_by == event.id or listed_id == refund_id or of_this_total:
+        if event.id in {listed.told_by, listed.totalled_by} or listed_id == refund_id or of_this_total:
             return order, payment, listed_id
     for listed_id, listed in payment.refunds.items():
         # refund.created told this one; the next of the same amount is another.
         if refund_id is None and listed.amount == amount and not listed.running_total:
-            return order, payment.with_refund(listed_id, replace(listed, running_total=total or 0)), listed_id
+            named = replace(listed, running_total=total or 0, totalled_by=event.id)
+            return order, payment.with_refund(listed_id, named), listed_id
     revenue, tax = payment.shares(amount or 0)
     new = Refund(amount or 0, revenue=revenue, tax=tax, told_by=event.id, running_total=total or 0)
     refund_id = refund_id or f"{ANONYMOUS}{total}"

@@ -19,7 +19,7 @@ class Refund:
 
     It stands until it fails. `revenue` and `tax` are its shares, None where the payment's are not known. `told_by` and
     `undone_by` are the ids of the events that told it and its failure, empty where that was not told. `running_total`
-    is the charge's sum of refunds after it, 0 until a charge.refunded stated it.
+    is the charge's sum of refunds after it, 0 until a charge.refunded (`totalled_by`) stated it.
     """
 
     amount: int
@@ -29,6 +29,20 @@ class Refund:
     told_by: str = ""
     undone_by: str = ""
     running_total: int = 0
+    totalled_by: str = ""
+
+    def joined(self, other: Refund) -> Refund:
+        """What two records know of one refund: once it has failed, it stays so."""
+        return replace(
+            self,
+            stands=self.stands and other.stands,
+            revenue=other.revenue if self.revenue is None else self.revenue,
+            tax=other.tax if self.tax is None else self.tax,
+            told_by=self.told_by or other.told_by,
+            undone_by=self.undone_by or other.undone_by,
+            running_total=max(self.running_total, other.running_total),
+            totalled_by=self.totalled_by or other.totalled_by,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +131,19 @@ class Payment:
 
     def joined(self, other: Payment) -> Payment:
         """The payment with what went back of it while it was known under another id, where it may be counted too."""
-        stated = self if self.counted or not other.counted else other
-        return replace(
+        stated, second = (self, other) if self.counted or not other.counted else (other, self)
+        both = self.refunds.keys() & other.refunds.keys()
+        after = replace(
             stated,
             intent=self.intent or other.intent,
-            refunds={**other.refunds, **self.refunds},
-            disputes={**other.disputes, **self.disputes},
-            credits={**other.credits, **self.credits},
+            refunds={**other.refunds, **self.refunds}
+            | {refund_id: self.refunds[refund_id].joined(other.refunds[refund_id]) for refund_id in both},
         )
+        for dispute_id, dispute in second.disputes.items():
+            after = after.with_dispute(dispute_id, dispute)
+        for note_id, amount in second.credits.items():
+            after = after.with_credit(note_id, amount)
+        return after
 
     def written(self) -> dict[str, Any]:
         """As JSON holds it, without blanks."""

@@ -250,6 +250,15 @@ class Profile:
             after = after.with_payment(order, payment if listed is None else listed.joined(payment))
         return after
 
+    def with_paid(self, order: str, *, by: str) -> Profile:
+        """Once it is known that what is listed under a payment intent paid this order: one payment, not two."""
+        paid = self.payment(by)
+        if paid is None or by == order:
+            return self
+        paid, stated = replace(paid, intent=by), self.payment(order)
+        one = paid if stated is None else replace(stated, intent=by).joined(paid)
+        return self.without_payment(by).with_payment(order, one)
+
     def without_payment(self, order: str) -> Profile:
         """Without a payment, and without what it added to the sum."""
         payment = self.payment(order)
