@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stripe_to_segment.segment_side.calls import Call
-    from stripe_to_segment.state.profile import Profile, Receipt
+    from stripe_to_segment.state.claim import Receipt
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Learnt
     from tests.simulator.history import History
 

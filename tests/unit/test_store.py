@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.packing import WORDS, packed_ledger, unpacked_ledger
-from stripe_to_segment.state.profile import UNSURE, Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.state.profile import UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
+from stripe_to_segment.state.subscription import SubscriptionRecord
 from tests.unit.edges import TABLE, Faulty, refusal, state_table
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World

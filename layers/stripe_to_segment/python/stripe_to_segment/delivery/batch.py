@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import fits, keys_of, known_to, owned, recall, take_over, unreadable
-from stripe_to_segment.delivery.outcome import Work, learnt_from, outcome_of, receipt_of
+from stripe_to_segment.delivery.outcome import (
+    Work,
+    dead,
+    learnt_from,
+    outcome_of,
+    receipt_of,
+    unmappable,
+    unwritten,
+)
 from stripe_to_segment.delivery.persons import Persons
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import (
@@ -21,7 +29,6 @@ from stripe_to_segment.errors import (
     StoreConflictError,
     StoreUnavailableError,
     ThinEventError,
-    UnreadableRecordError,
 )
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
@@ -186,8 +193,8 @@ class Delivery:
             # All that is asked of an event before it is mapped; the event keeps the answers.
             fit, _ = keys_of(event).fit, names_user(event, self.settings)
         except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
-            return _unmappable(work, error)
-        return work if fit else _dead(work, Reason.OVERSIZE_ID, OVERSIZE)
+            return unmappable(work, error)
+        return work if fit else dead(work, Reason.OVERSIZE_ID, OVERSIZE)
 
     def _await_turn(self, batch: _Batch) -> bool:
         """Wait for other batches that hold a lease on the same customers; False when no time is left.
@@ -216,7 +223,7 @@ class Delivery:
             return self._prepare(work, batch)
         except Exception as error:  # noqa: BLE001 - one record, or what is kept of its customer, must not stop the others
             if len(work) == 1:
-                batch.outcomes[work[0].record.id] = _unmappable(work[0], error)
+                batch.outcomes[work[0].record.id] = unmappable(work[0], error)
                 return _Prepared()
         middle = len(work) // 2
         one, other = self._isolated(work[:middle], batch), self._isolated(work[middle:], batch)
@@ -231,7 +238,7 @@ class Delivery:
             memory = recall([one.event for one in work], self.store, circuits)
             events = owned([one.event for one in work], memory, self.store)
         except StoreUnavailableError as error:
-            batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in work)
+            batch.outcomes.update((one.record.id, unwritten(one, error)) for one in work)
             return _Prepared()
         for one, event in zip(work, events, strict=True):
             one.event, one.key = event, profile_key(event)
@@ -307,7 +314,7 @@ class Delivery:
                 [(one.event, one.stated) for one in work], memory, self.store, batch.now if self.remembers else None
             )
         except StoreUnavailableError as unavailable:
-            batch.outcomes.update((one.record.id, _unwritten(one, unavailable)) for one in work)
+            batch.outcomes.update((one.record.id, unwritten(one, unavailable)) for one in work)
             return [], []
         work = self._readable(work, lambda one: persons.unreadable(one.key), batch)
         learnt += self._translate(work, memory, persons, batch)
@@ -327,7 +334,7 @@ class Delivery:
             elif isinstance(error, StoreConflictError):
                 again.append(one)
             else:
-                batch.outcomes[one.record.id] = _unwritten(one, error)
+                batch.outcomes[one.record.id] = unwritten(one, error)
         return ready, again
 
     def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
@@ -376,14 +383,14 @@ class Delivery:
                     hold_after=hold_after,
                 )
             except EnrichError as error:
-                batch.outcomes[one.record.id] = _dead(one, Reason.ENRICH_FAILED, str(error))
+                batch.outcomes[one.record.id] = dead(one, Reason.ENRICH_FAILED, str(error))
                 continue
             except Exception as error:  # noqa: BLE001 - one event that the mapper cannot take must not stop the others
-                batch.outcomes[one.record.id] = _unmappable(one, error)
+                batch.outcomes[one.record.id] = unmappable(one, error)
                 continue
             taught = learnt_from(one.event, translation, memory.owners)
             if not all(fits(lesson.key) and fits(lesson.value) for lesson in taught):
-                batch.outcomes[one.record.id] = _dead(one, Reason.OVERSIZE_ID, OVERSIZE)
+                batch.outcomes[one.record.id] = dead(one, Reason.OVERSIZE_ID, OVERSIZE)
                 continue
             one.translation = translation
             profile = translation.profile
@@ -396,7 +403,7 @@ class Delivery:
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []
             for lesson in taught:
-                _learn(lesson, memory)
+                memory.learn(lesson)
                 learnt.append(lesson)
         return learnt
 
@@ -420,7 +427,7 @@ class Delivery:
         try:
             self.store.put_receipt(batch.delivery, receipt, batch.now)
         except StoreUnavailableError as error:
-            batch.outcomes.update((one.record.id, _unwritten(one, error)) for one in batch.claimed)
+            batch.outcomes.update((one.record.id, unwritten(one, error)) for one in batch.claimed)
 
     def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """Report the answers to the circuit breaker; if they open the circuit, the answers carry the number of tries.
@@ -436,16 +443,6 @@ class Delivery:
         }
 
 
-def _learn(lesson: Learnt, memory: Memory) -> None:
-    if lesson.kind != "order":
-        memory.learnt(lesson.kind)[lesson.key] = lesson.value
-        return
-    if lesson.names_another or lesson.key not in memory.orders:
-        memory.orders[lesson.key] = lesson.value
-    if lesson.owner:
-        memory.owners[lesson.key] = lesson.owner
-
-
 def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
     """Each call of these records that was not sent yet, once."""
     under_way = set(batch.answers)
@@ -456,21 +453,6 @@ def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
             under_way.update(call.message_id for call in one.calls)
             calls += one.calls
     return calls
-
-
-def _unwritten(one: Work, error: Exception) -> RecordOutcome:
-    reason = error.reason if isinstance(error, UnreadableRecordError) else Reason.STORE_UNAVAILABLE
-    return RecordOutcome(one.record, Status.RETRY, reason, str(error), event=one.event)
-
-
-def _unmappable(one: Work, error: Exception) -> RecordOutcome:
-    # Its text may quote the event.
-    reason = Reason.NESTED_TOO_DEEP if isinstance(error, RecursionError) else Reason.MAPPER_FAILED
-    return _dead(one, reason, f"{type(error).__name__} while mapping")
-
-
-def _dead(one: Work, reason: str, detail: str) -> RecordOutcome:
-    return RecordOutcome(one.record, Status.DEAD, reason, detail, event=one.event)
 
 
 def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int, int]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import RecordOutcome, Status
+from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.mapping.identity import SILENT, profile_key
 from stripe_to_segment.mapping.orders import names_no_customer
 from stripe_to_segment.mapping.translate import EventOutcome
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
-from stripe_to_segment.state.profile import Receipt
+from stripe_to_segment.state.claim import Receipt
 from stripe_to_segment.state.store import Learnt
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Work", "learnt_from", "outcome_of", "receipt_of"]
+__all__ = ["Work", "dead", "learnt_from", "outcome_of", "receipt_of", "unmappable", "unwritten"]
 
 
 @dataclass(slots=True)
@@ -136,3 +138,21 @@ def receipt_of(
         frozenset(dedup_key for dedup_key, found in statuses.items() if found == {Status.DEAD}),
         frozenset(dedup_key for dedup_key, found in statuses.items() if found == {Status.IGNORED}),
     )
+
+
+def unwritten(one: Work, error: Exception) -> RecordOutcome:
+    """The outcome of a record of which something could not be written or read; it waits."""
+    reason = error.reason if isinstance(error, UnreadableRecordError) else Reason.STORE_UNAVAILABLE
+    return RecordOutcome(one.record, Status.RETRY, reason, str(error), event=one.event)
+
+
+def unmappable(one: Work, error: Exception) -> RecordOutcome:
+    """The outcome of a record whose event the mapper fails on; its text is left out."""
+    # Its text may quote the event.
+    reason = Reason.NESTED_TOO_DEEP if isinstance(error, RecursionError) else Reason.MAPPER_FAILED
+    return dead(one, reason, f"{type(error).__name__} while mapping")
+
+
+def dead(one: Work, reason: str, detail: str) -> RecordOutcome:
+    """The outcome of a record that can never be delivered."""
+    return RecordOutcome(one.record, Status.DEAD, reason, detail, event=one.event)

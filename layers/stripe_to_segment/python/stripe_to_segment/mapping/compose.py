@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.identify import IdentifyPlan
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.state.profile import Claim, Profile
+    from stripe_to_segment.state.claim import Claim
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
     type Enrich = Callable[[dict[str, Any], dict[str, Any]], object]

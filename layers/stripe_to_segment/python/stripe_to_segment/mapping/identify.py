@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.identity import IdentitySource
-from stripe_to_segment.state.profile import Claim
+from stripe_to_segment.state.claim import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

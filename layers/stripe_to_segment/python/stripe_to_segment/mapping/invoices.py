@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Revenue,
         Total,
     )
-    from stripe_to_segment.state.profile import SubscriptionRecord
+    from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.lines import Line

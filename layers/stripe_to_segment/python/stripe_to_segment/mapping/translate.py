@@ -23,8 +23,8 @@ from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.traits import shown_digest
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
+from stripe_to_segment.state.claim import Claim
 from stripe_to_segment.state.person import over_all
-from stripe_to_segment.state.profile import Claim
 from stripe_to_segment.stripe_side.fields import text
 
 if TYPE_CHECKING:

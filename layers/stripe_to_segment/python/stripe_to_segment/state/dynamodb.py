@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, UnreadableRecordError, code_of
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.claim import Receipt
 from stripe_to_segment.state.encoding import (
     FORMAT,
     KEEP_DAYS,
@@ -33,7 +34,6 @@ from stripe_to_segment.state.encoding import (
     receipt_item,
 )
 from stripe_to_segment.state.person import MOST_RECORDS, Person
-from stripe_to_segment.state.profile import Receipt
 from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory
 
 if TYPE_CHECKING:

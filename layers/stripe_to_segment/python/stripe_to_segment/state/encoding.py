@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.circuit import Circuit
+from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.packing import (
     DEDUP_KEY_WIDTH,
     compressed,
@@ -24,8 +25,9 @@ from stripe_to_segment.state.packing import (
     unpacked_ledger,
 )
 from stripe_to_segment.state.person import Person
-from stripe_to_segment.state.profile import LEDGER_DAYS, UNSURE, Claim, Profile, Receipt, SubscriptionRecord
+from stripe_to_segment.state.profile import LEDGER_DAYS, UNSURE, Profile
 from stripe_to_segment.state.store import DAY
+from stripe_to_segment.state.subscription import SubscriptionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ from stripe_to_segment.state.profile import Profile
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from stripe_to_segment.state.profile import Receipt
+    from stripe_to_segment.state.claim import Receipt
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.lookup import Lookup
 
@@ -45,6 +45,13 @@ class Memory:
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     as_of: dict[tuple[str, str], int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
+
+    def learn(self, fact: Learnt) -> None:
+        """What was just learnt serves the next event; an order that is known for another's stays that one's."""
+        if fact.kind != "order" or fact.names_another or fact.key not in self.orders:
+            self.learnt(fact.kind)[fact.key] = fact.value
+        if fact.kind == "order" and fact.owner:
+            self.owners[fact.key] = fact.owner
 
     def learnt(self, kind: str) -> dict[str, str]:
         """What is known of a kind: order, product or coupon."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.state.profile import Profile, SubscriptionRecord
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 

@@ -18,7 +18,8 @@ from stripe_to_segment.stripe_side.subscription import created_at, ended_at, tri
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.state.profile import Profile, SubscriptionRecord
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["Change", "bears_change", "change_of", "ended_in_trial", "growth", "movement", "record_after", "told_after"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
-from stripe_to_segment.state.profile import SubscriptionRecord
+from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.mrr import COUNTING, monthly_value
 from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, created_at, items_complete, items_of
@@ -15,7 +15,8 @@ from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_fo
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.subscriptions.state import State
-    from stripe_to_segment.state.profile import Profile, Watermark
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.subscription import Watermark
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import Converted, TrialEndDate, TrialPlanName, TrialStartDate
     from stripe_to_segment.mapping.subscriptions.state import State
-    from stripe_to_segment.state.profile import SubscriptionRecord
+    from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
 
     # Start and end in epoch seconds.
