@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import replace
+from copy import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.segment_side.answers import Answer, Meaning
+from stripe_to_segment.state.claim import Receipt
 from stripe_to_segment.state.store import MemoryStore
 from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import ACCEPTED, World, names
@@ -470,6 +471,30 @@ def test_whoever_died_on_the_way_is_waited_for_no_longer_than_it_could_have_live
         waits.append(world.batch(later)[0].reason)
     assert waits == ["under_way", "under_way", "store_unavailable"], "the last one was told, and not confirmed either"
     assert names(world.calls)[-1] == "Order Completed"
+
+
+def test_a_batch_that_waits_for_another_keeps_nobody_waiting_for_what_it_has_sent() -> None:
+    """Two batches with the same two customers, one sent by each, waited half a minute for each other."""
+    world = World()
+    world.lease = 60
+    theirs = an_event("customer.created", a_customer(id="cus_theirs"))
+    ours, again = an_event(CREATED, a_subscription()), an_event("invoice.paid", an_invoice(), created=NOW + 1)
+    later = an_event("customer.updated", a_customer(id="cus_theirs", name="Later"), created=NOW + 1)
+
+    def meanwhile(_: float) -> float:
+        world.wait = None
+        waited.extend(outcome.status for outcome in world.batch(again))
+        world.store.put_receipt(other, Receipt(), world.now)
+        return world.now + 1
+
+    waited: list[str] = []
+    world.batch(theirs)
+    (profile,) = world.store.load(["own:test:cus_theirs"], [], []).profiles.values()
+    other = "another batch's"
+    world.store.save([replace(profile, delivery=other, lease_until=world.now + 60)], [], world.now)
+    world.wait = meanwhile
+    assert statuses(world.batch(ours, later)) == ["delivered", "delivered"]
+    assert waited == ["delivered"]
 
 
 class RacedStore(MemoryStore):

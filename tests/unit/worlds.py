@@ -52,6 +52,7 @@ class World:
         self.enrich: Callable[[dict[str, Any], dict[str, Any]], object] = unchanged
         self.now = NOW + 60
         self.lease = 0
+        self.wait: Callable[[float], float | None] | None = None
         self.remembers = True
 
     def _send(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
@@ -79,6 +80,7 @@ class World:
             self.gate,
             remembers=self.remembers,
             lease=self.lease,
+            wait=self.wait,
         )
         return delivery.deliver(records, self.now)
 

@@ -86,16 +86,21 @@ OVERSIZE = "an id in the event is longer than any of Stripe's"
 LOOKS = 2
 
 
+def _delivery_id() -> str:
+    return os.urandom(8).hex()
+
+
 @dataclass(slots=True)
 class _Batch:
     """The progress of a batch: outcomes by record, answers by messageId, and the records whose calls were claimed.
 
-    `now` and `until` (the end of its lease) are in epoch seconds. `delivery` is the id of this batch's delivery.
+    `now` and `until` (the end of its lease) are in epoch seconds. `delivery` is the id under which it claims; once that
+    has a receipt, what is claimed later needs another.
     """
 
     now: float
     until: int
-    delivery: str = field(default_factory=lambda: os.urandom(8).hex())
+    delivery: str = field(default_factory=_delivery_id)
     outcomes: dict[str, RecordOutcome] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     claimed: list[Work] = field(default_factory=list)
@@ -171,8 +176,11 @@ class Delivery:
                         left.record, Status.RETRY, Reason.CONTENDED, event=left.event
                     )
                 again = []
-            if others and not again and not self._await_turn(batch):
-                break
+            if others and not again:
+                # First let go of what is done with: two batches that wait for each other's customers wait in vain.
+                self._confirm(batch)
+                if not self._await_turn(batch):
+                    break
             work = sorted([*again, *others], key=lambda one: _order(one.event, self.settings))
         self._confirm(batch)
         return [batch.outcomes[record.id] for record in records]
@@ -428,6 +436,7 @@ class Delivery:
             self.store.put_receipt(batch.delivery, receipt, batch.now)
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, unwritten(one, error)) for one in batch.claimed)
+        batch.claimed, batch.delivery = [], _delivery_id()
 
     def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """Report the answers to the circuit breaker; if they open the circuit, the answers carry the number of tries.
