@@ -15,7 +15,7 @@ from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.payment import Payment, Refund
 from stripe_to_segment.state.profile import PAYMENTS, Profile
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import read_text
 from tests.unit.shapes import DAY, NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
@@ -24,7 +24,6 @@ from tests.unit.worlds import World, names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stripe_to_segment.state.store import Learnt
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 COMPLETED, SUCCEEDED = "checkout.session.completed", "payment_intent.succeeded"
@@ -489,3 +488,35 @@ def test_a_payment_is_joined_with_its_invoice_though_the_record_could_not_be_wri
     world.deliver(paid)
     profile = store.profiles["own:test:cus_basic"]
     assert ([*profile.payments], profile.paid) == (["in_basic"], {"usd": 0})
+
+
+def test_an_invoice_that_names_its_payment_is_found_by_that_alone() -> None:
+    """It had a second item, under its own id, that nothing ever asked for."""
+    store = MemoryStore()
+    world = World(store)
+    world.batch(an_event("invoice.paid", an_invoice(payment_intent="pi_basic", total=5000)))
+    assert [key for kind, key in store.learnt if kind == "order"] == ["own:test:pi_basic"]
+    world.batch(an_event("refund.created", a_refund(), created=NOW + 1))
+    assert [each["order_id"] for each in told(world, "Order Refunded")] == ["in_basic"]
+    assert lifetime_value(world) == 0
+
+
+def test_an_invoice_over_nothing_keeps_no_order() -> None:
+    store = MemoryStore()
+    world = World(store)
+    world.batch(an_event("invoice.paid", an_invoice(total=0)))
+    assert [key for kind, key in store.learnt if kind == "order"] == []
+
+
+def test_a_refund_of_a_known_payment_writes_no_order() -> None:
+    """Each wrote two items anew."""
+    store = MemoryStore()
+    world = World(store)
+    world.batch(an_event("invoice.paid", an_invoice(payment_intent="pi_basic", total=5000)))
+    store.learnt.clear()
+    known = Learnt("order", "own:test:pi_basic", "in_basic", NOW, "own:test:cus_basic")
+    store.save([], [known], NOW)
+    refunded = a_charge(invoice="in_basic", amount_refunded=1000, refunded=False)
+    world.batch(an_event("charge.refunded", refunded, previous={"amount_refunded": 0}, created=NOW + 5))
+    assert store.learnt == {("order", known.key): known}
+    assert [each["order_id"] for each in told(world, "Order Refunded")] == ["in_basic"]

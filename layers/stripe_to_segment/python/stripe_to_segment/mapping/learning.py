@@ -151,7 +151,9 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         paid_by = told or early
         profile = profile.with_paid(invoice_id, by=f"{paid_by}")
     keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
-    owned = {invoice_id: invoice_id} if event.customer is not None else {}
+    # Where it does not name what paid it, invoice_payment.paid will, which does not say whose it is.
+    unnamed = read_invoice.payment_of(event.object) is None and payment is not None and payment.total
+    owned = {invoice_id: invoice_id} if unnamed and event.customer is not None else {}
     return Lesson(
         profile,
         changed=changed,
@@ -199,7 +201,7 @@ def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) 
     if payment is None or not (event.customer is not None or unknown):
         return Lesson(known.profile, moved=moved)
     order = moved[0] if moved is not None and unknown else payment
-    news = order not in known.orders or unknown
+    news = known.orders.get(payment) != order or unknown
     # Under the payment too: its next event may name the payment alone.
     return Lesson(known.profile, moved=moved, orders={order: order, payment: order} if news else {})
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import charge as read_charge
+from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import refund as read_refund
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import hash_of, integer, reference, text
@@ -55,12 +56,10 @@ def payment_named(event: StripeEvent) -> str | None:
 
 def orders_needed(event: StripeEvent) -> list[str]:
     """Payment intents (or charges without one) and invoices whose order is needed."""
-    if event.type == "charge.refunded" and read_charge.invoice_of(event.object):
-        return []
     if event.type == "invoice_payment.paid":
         needed = [payment_named(event), reference(event.object.get("invoice"))]
     elif event.type == "invoice.paid":
-        needed = [text(event.object.get("id"))]
+        needed = [read_invoice.payment_of(event.object) or text(event.object.get("id"))]
     else:
         needed = [payment_named(event)] if event.type.startswith(ABOUT_PAYMENTS) else []
     return [each for each in needed if each]
