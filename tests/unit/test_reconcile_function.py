@@ -12,6 +12,7 @@ from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.encoding import FORMAT
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, Spoken, load_function, refusal, speaking
 from tests.unit.shapes import DAY, a_customer, an_event
@@ -89,7 +90,7 @@ def test_a_bookmark_that_cannot_be_read_stops_the_run_and_rings(
 ) -> None:
     """It ended the function with an error, and a newer release's was read as if it were ours."""
     stripe.happened(*customers(3), delivered=False)
-    for spoiled in ({"format": {"N": "2"}}, {"as_of": {"S": "today"}}):
+    for spoiled in ({"format": {"N": str(FORMAT + 1)}}, {"as_of": {"S": "today"}}):
         DynamoStore(here.dynamodb, TABLE).put_bookmark("own:test", 1, 1)
         (item,) = here.dynamodb.scan(TableName=TABLE)["Items"]
         here.dynamodb.put_item(TableName=TABLE, Item=item | spoiled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import zlib
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.state.packing import WORDS, packed_ledger, unpacked_ledger
+from stripe_to_segment.state.packing import decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.profile import UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord
+from stripe_to_segment.state.words import WORDS
 from tests.unit.edges import TABLE, Faulty, refusal, state_table
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
@@ -538,8 +540,29 @@ def test_a_month_of_one_customers_facts_fits_the_first_kilobyte() -> None:
 
 def test_the_words_that_compression_starts_from_never_change() -> None:
     """Nobody could read a record that was written with others; new words need an attribute of their own."""
-    digest = "fbc9c20422db071dc9757723dc74e7345d90ba710d624db5604f36f6b7730797"
-    assert hashlib.sha256(WORDS).hexdigest() == digest
+    digests = [
+        "fbc9c20422db071dc9757723dc74e7345d90ba710d624db5604f36f6b7730797",
+        "99bc5303e0939e3ec1d444df07194ee9ed4ea7644bf3dbf9e6f3d5975d2d921d",
+    ]
+    assert [hashlib.sha256(words).hexdigest() for words in WORDS] == digests
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_what_was_compressed_with_any_words_is_read(words: bytes) -> None:
+    packer = zlib.compressobj(zdict=words)
+    text = '{"user_id":"user_1"}\n{"type":"track"}'
+    assert decompressed(packer.compress(text.encode()) + packer.flush()) == text.split("\n")
+
+
+def test_an_mrr_of_nothing_is_no_unknown_mrr(table: Any) -> None:
+    """What is unknown of a subscription is left out of the item."""
+    store = DynamoStore(table, TABLE)
+    subscriptions = {
+        "sub_1": SubscriptionRecord((5, 1), "trialing", mrr=0, told=0, trial_end=NOW),
+        "sub_2": SubscriptionRecord((5, 1), "active", quantity=0, on_trial=True),
+    }
+    store.save([Profile(KEY, subscriptions=subscriptions)], [], NOW)
+    assert profile_in(store).subscriptions == subscriptions
 
 
 def test_a_record_of_the_first_release_is_read(table: Any) -> None:

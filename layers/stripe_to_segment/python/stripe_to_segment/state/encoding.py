@@ -55,7 +55,7 @@ __all__ = [
 
 # Every item has it. Raised by a release whose items an older one would misread, so that the older one, deployed again,
 # waits. Fields that an older release may leave out need no new format.
-FORMAT = 1
+FORMAT = 2
 # Fields that are written under the name they had first, so that older releases find them.
 WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until"}
 READ_AS = {written: name for name, written in WRITTEN_AS.items()}
@@ -232,6 +232,12 @@ def _written(profile: Profile) -> bytes:
     bare = replace(profile, payments={}, ledger={})
     record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(bare)).items()}
     record |= {"payments": profile.payments} if profile.payments else {}
+    if profile.subscriptions:
+        record["subscriptions"] = {
+            # An amount of 0 is known.
+            key: {name: value for name, value in one.items() if value or type(value) is int}
+            for key, one in record["subscriptions"].items()
+        }
     for name in ("key", "version", "ledger", "shared"):
         record.pop(name, None)
     claims = record.pop("claims", {})
