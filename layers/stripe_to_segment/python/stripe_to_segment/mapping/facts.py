@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Self
 
 from stripe_to_segment.mapping.identity import SILENT
@@ -12,15 +12,16 @@ from stripe_to_segment.stripe_side.discount import Remembered
 from stripe_to_segment.stripe_side.mrr import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.mapping.tracking import Event
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.price import Price
 
-__all__ = ["Fact", "Known", "plan_name"]
+__all__ = ["Fact", "Known", "plan_name", "worked_out_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,10 @@ class Known:
     coupons: Mapping[str, str] = field(default_factory=dict)
     mrr_discounts: str = "forever"
     siblings: Sequence[Profile] = ()
+    worked_out: dict[Any, tuple[StripeEvent, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __replace__(self, /, **changes: Any) -> Self:
-        copy = copied(self, **changes)
+        copy = copied(self, **changes, worked_out={})
         # It may be other terms that are known now.
         copy.__dict__.pop("terms", None)
         return copy
@@ -78,6 +80,20 @@ class Known:
             frozenset(profile.discounts.items()), frozenset(self.coupons.items()), profile.own_discounts
         )
         return Terms(self.mrr_discounts, remembered, frozenset(profile.amounts.items()))
+
+
+def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[[StripeEvent, Known], T]:
+    """A question to an event and what is known beside it, whose answer is kept there: several facts ask the same."""
+
+    @wraps(question)
+    def answer(event: StripeEvent, known: Known) -> T:
+        kept = known.worked_out.get(question)
+        if kept is None or kept[0] is not event:
+            kept = known.worked_out[question] = (event, question(event, known))
+        found: T = kept[1]
+        return found
+
+    return answer
 
 
 def plan_name(price: Price, known: Known) -> str | None:

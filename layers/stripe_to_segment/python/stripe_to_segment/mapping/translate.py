@@ -187,8 +187,9 @@ def _learnt(event: StripeEvent, known: Known, row: Row, claim: Claim) -> Lesson:
     """What the event teaches; once its calls are claimed, that was written down with them."""
     if claim.tracks:
         return Lesson(known.profile)
-    person = with_person(known.profile, known.stated, event.created)
-    return row.learns(event, known if person is known.profile else replace(known, profile=person), row.rank)
+    lesson = row.learns(event, known, row.rank)
+    person = with_person(lesson.profile, known.stated, event.created)
+    return lesson if person is lesson.profile else replace(lesson, profile=person)
 
 
 def _waits_for(

@@ -11,6 +11,7 @@ from copy import replace
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.stripe_side.fields import dig, text
@@ -55,6 +56,7 @@ class Change:
         return None if self.now is None else self.now - self.told
 
 
+@worked_out_once
 def change_of(event: StripeEvent, known: Known) -> Change:
     """What an event of a subscription does to its mrr."""
     record, new = record_in(event, known), record_of(event, known)

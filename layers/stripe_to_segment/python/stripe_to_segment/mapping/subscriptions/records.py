@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.mapping.facts import plan_name
+from stripe_to_segment.mapping.facts import plan_name, worked_out_once
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.stripe_side.fields import text
@@ -37,16 +37,12 @@ def record_in(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
     return known.profile.subscriptions.get(text(event.object.get("id")) or "")
 
 
+@worked_out_once
 def record_of(event: StripeEvent, known: Known) -> SubscriptionRecord:
     """What this event says of the subscription, without what was told of it."""
     before, after, remembered = before_of(event, known), after_of(event, known), record_in(event, known)
-    # The event keeps it, as facts and lessons ask for it several times.
-    kept = event.answers.get("record")
-    if kept is not None and kept[0] is after and kept[1] is remembered and kept[2] == known.product_names:
-        found: SubscriptionRecord = kept[3]
-        return found
     as_of = moment_of(event)
-    found = _snapshot(
+    return _snapshot(
         after,
         as_of,
         known,
@@ -54,8 +50,6 @@ def record_of(event: StripeEvent, known: Known) -> SubscriptionRecord:
         unvalued=_unvalued(after),
         **_trials(event, before, after, remembered),
     )
-    event.answers["record"] = (after, remembered, known.product_names, found)
-    return found
 
 
 def _snapshot(state: State, as_of: Watermark, known: Known, **more: Any) -> SubscriptionRecord:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import hash_of, integer, listed
 from stripe_to_segment.stripe_side.mrr import COUNTING, MonthlyValue, Terms, monthly_value
@@ -21,8 +22,6 @@ from stripe_to_segment.stripe_side.subscription import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -114,23 +113,24 @@ class State:
         return f"{self.value.amount} {sorted(map(str, self.bought))}"
 
 
+@worked_out_once
 def after_of(event: StripeEvent, known: Known) -> State:
     """The subscription as the event leaves it, its value as far as it is known."""
-    return _asked_of("after", event, known, _after)
+    subscription, items = event.object, items_after(event)
+    if event.type.endswith(".deleted"):
+        # The event is the end, even in a payload rendered a moment before the status changed.
+        subscription = {**subscription, "status": "canceled"}
+    return State(subscription, items, monthly_value(subscription, items, known.terms), known.terms)
 
 
+@worked_out_once
 def before_of(event: StripeEvent, known: Known) -> State:
     """The subscription as it was before an update, as far as `previous_attributes` tells."""
-    return _asked_of("before", event, known, _before)
-
-
-def _asked_of(question: str, event: StripeEvent, known: Known, answer: Callable[[StripeEvent, Known], State]) -> State:
-    """The event keeps the answer for as long as no more is known."""
-    key = (question, known.terms)
-    if key not in event.answers:
-        event.answers[key] = answer(event, known)
-    state: State = event.answers[key]
-    return state
+    before, after = event.before, after_of(event, known)
+    if not event.previous.keys() & PRICED:
+        return State(before, after.items, after.value, known.terms)
+    items = items_then(event)
+    return State(before, items, monthly_value(before, items, known.terms), known.terms)
 
 
 @asked_once
@@ -145,19 +145,3 @@ def items_then(event: StripeEvent) -> tuple[Item, ...]:
     if not event.previous.keys() & PRICED:
         return items_after(event)
     return items_before(event.object, event.previous, event.before)
-
-
-def _after(event: StripeEvent, known: Known) -> State:
-    subscription, items = event.object, items_after(event)
-    if event.type.endswith(".deleted"):
-        # The event is the end, even in a payload rendered a moment before the status changed.
-        subscription = {**subscription, "status": "canceled"}
-    return State(subscription, items, monthly_value(subscription, items, known.terms), known.terms)
-
-
-def _before(event: StripeEvent, known: Known) -> State:
-    before, after = event.before, after_of(event, known)
-    if not event.previous.keys() & PRICED:
-        return State(before, after.items, after.value, known.terms)
-    items = items_then(event)
-    return State(before, items, monthly_value(before, items, known.terms), known.terms)
