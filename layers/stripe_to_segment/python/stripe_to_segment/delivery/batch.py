@@ -405,8 +405,13 @@ class Delivery:
             if translation.counted:
                 profile = profile.with_delivered(translation.counted, now // DAY)
             if translation.claim:
-                profile = profile.with_claim(translation.dedup_key, translation.claim, now // DAY)
-                profile = replace(profile, delivery=batch.delivery, lease_until=batch.until)
+                profile = profile.with_claim(
+                    translation.dedup_key,
+                    translation.claim,
+                    now // DAY,
+                    delivery=batch.delivery,
+                    lease_until=batch.until,
+                )
             profile, opt_out = persons.after(one.event, known.profile, profile, memory)
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []

@@ -136,8 +136,10 @@ def translate(
 
     # Decide: what the event states, and what is known after it.
     facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
-    lesson = _learnt(event, known, row, claim)
+    # Once its calls are claimed, what it teaches was written down with them.
+    lesson = Lesson(known.profile) if claim.tracks else row.learns(event, known, row.rank)
     profile, counted = _with_payment(event, lesson)
+    profile = profile if claim.tracks else with_person(profile, known.stated, event.created)
 
     # Identify: who it is about.
     fallback_id = own_id(profile.fallback_id or fallback_anonymous_id(event), event, settings)
@@ -181,15 +183,6 @@ def translate(
         unknown=gaps(facts, event),
         reason=_why_nothing(calls, fresh),
     )
-
-
-def _learnt(event: StripeEvent, known: Known, row: Row, claim: Claim) -> Lesson:
-    """What the event teaches; once its calls are claimed, that was written down with them."""
-    if claim.tracks:
-        return Lesson(known.profile)
-    lesson = row.learns(event, known, row.rank)
-    person = with_person(lesson.profile, known.stated, event.created)
-    return lesson if person is lesson.profile else replace(lesson, profile=person)
 
 
 def _waits_for(

@@ -34,6 +34,8 @@ CARDS = 20
 # In place of a card's expiry: it was removed; it was removed before anything else was heard of it.
 REMOVED, NEVER_SEEN = -1, 0
 
+# In place of the claim of an event that was never tried.
+UNTOLD = Claim(tries=-1)
 # No digest: in place of that of traits of which nobody knows whether they arrived.
 UNSURE = "?"
 
@@ -214,18 +216,21 @@ class Profile:
         new = dict.fromkeys(dedup_keys, day)
         return replace(self, ledger={**new, **self.ledger}) if new else self
 
-    def with_claim(self, dedup_key: str, claim: Claim, day: int) -> Profile:
-        """With what an event tells; the tracks of an earlier attempt stay as they were."""
-        known = self.claims.get(dedup_key, Claim(tries=-1))
-        told = replace(
-            claim if known.given_up or not known.tracks else known,
+    def with_claim(self, dedup_key: str, claim: Claim, day: int, **delivery: Any) -> Profile:
+        """With what an event tells; the tracks of an earlier attempt stay as they were.
+
+        `delivery` and `lease_until` say which delivery it is that tells it.
+        """
+        known = self.claims.get(dedup_key, UNTOLD)
+        told = Claim(
+            claim.tracks if known.given_up or not known.tracks else known.tracks,
             shows=known.shows or claim.shows,
             joins=known.joins or claim.joins,
             groups=known.groups or claim.groups,
             day=known.day or day,
             tries=known.tries + 1,
         )
-        return replace(self, claims={**self.claims, dedup_key: told})
+        return replace(self, claims={**self.claims, dedup_key: told}, **delivery)
 
     def settled(self, receipt: Receipt | None) -> Profile:
         """As it is known to be once the newest delivery's receipt was looked for; None where there is none.
