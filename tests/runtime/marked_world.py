@@ -79,6 +79,7 @@ class World:
             self.stripe = open_.enter_context(Endpoint())
             environment = {
                 **self.aws.environment,
+                # Not compressed: in a log, marks inside of gzip would be seen by nobody.
                 "SEGMENT_ENDPOINT": self.segment.url,
                 "STRIPE_API_BASE": self.stripe.url,
                 "RETRY_BASE_SECONDS": "1",
@@ -140,7 +141,7 @@ class World:
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             key = self.segment.requests[-1].headers["authorization"].encode()
-            say(status, before + self.segment.requests[-1].raw + key, **headers)(handler)
+            say(status, before + self.segment.requests[-1].content + key, **headers)(handler)
 
         self.segment.answering = answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from datetime import UTC, datetime
@@ -47,6 +48,18 @@ def test_good_calls_are_kept_without_a_violation(segment: Receiver) -> None:
     assert [kept.call["messageId"] for kept in segment.record.calls] == ["a", "b"]
     assert segment.record.violations == []
     assert segment.record.requests[0].auth == "both"
+
+
+def test_a_compressed_request_is_kept_too_and_its_size_is_that_on_the_wire(segment: Receiver) -> None:
+    calls = [track(f"{number}") for number in range(20)]
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    body = gzip.compress(json.dumps({"batch": calls, "sentAt": now, "writeKey": LIVE}).encode())
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = requests.post(f"{segment.url}/v1/batch", data=body, headers=headers, auth=(LIVE, ""), timeout=5)
+    assert answer.json() == {"success": True}
+    assert [kept.call for kept in segment.record.calls] == calls
+    assert segment.record.violations == []
+    assert segment.record.requests[0].size == len(body)
 
 
 def test_a_repeated_message_id_is_kept_once(segment: Receiver) -> None:

@@ -6,6 +6,7 @@ hands over to the one whose time comes next. So three days pass in seconds, and 
 
 from __future__ import annotations
 
+import gzip
 import heapq
 import io
 import json
@@ -111,8 +112,10 @@ class Endpoint(BaseAdapter):
         if says.status is None:
             raise requests.ReadTimeout
         if says.status == 200:
-            assert request.body is not None
-            self.calls.update(call["messageId"] for call in json.loads(request.body)["batch"])
+            assert isinstance(request.body, bytes)
+            compressed = request.headers.get("Content-Encoding") == "gzip"
+            said = json.loads(gzip.decompress(request.body) if compressed else request.body)
+            self.calls.update(call["messageId"] for call in said["batch"])
         response = requests.Response()
         response.status_code = says.status
         response.headers.update({"Content-Length": "2"})

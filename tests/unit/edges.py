@@ -28,6 +28,7 @@ from moto import mock_aws
 
 from stripe_to_segment.observability import logger, metrics
 from stripe_to_segment.segment_side.calls import Call, encode, identifier
+from stripe_to_segment_tools.receiver.contract import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -279,7 +280,7 @@ def a_call(number: int = 1, size: int | None = None, **more: Any) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it came."""
+    """A request as it came; `raw` is what went over the wire."""
 
     path: str
     headers: dict[str, str]
@@ -288,9 +289,14 @@ class HttpRequest:
     method: str = "POST"
 
     @property
+    def content(self) -> bytes:
+        """What it holds, unpacked."""
+        return unpacked(self.headers, self.raw)
+
+    @property
     def body(self) -> Any:
         """What its JSON says."""
-        return json.loads(self.raw)
+        return json.loads(self.content)
 
 
 class Endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -118,8 +119,27 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     assert check(Request(BASIC, body, NOW)).refused
 
 
-def test_a_compressed_request_is_refused() -> None:
-    assert check(request(headers=BASIC | {"content-encoding": "gzip"})).refused
+def compressed(plain: Request) -> Request:
+    return Request({**plain.headers, "content-encoding": "gzip"}, gzip.compress(plain.body), plain.received_at)
+
+
+def test_a_compressed_request_is_read_like_another() -> None:
+    assert check(compressed(request())) == check(request())
+    assert len(check(compressed(request())).kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (request(headers=BASIC | {"content-encoding": "gzip"}), "it is not gzip"),
+        (Request(BASIC | {"content-encoding": "gzip"}, gzip.compress(request().body)[:-9], NOW), "its gzip breaks off"),
+        (Request(BASIC | {"content-encoding": "gzip"}, b"", NOW), "its gzip breaks off"),
+        (request(headers=BASIC | {"content-encoding": "br"}), "only gzip is read"),
+    ],
+)
+def test_a_request_that_cannot_be_unpacked_is_refused(wrong: Request, message: str) -> None:
+    assert check(wrong).refused
+    assert message in violations(wrong)[0]
 
 
 def test_sizes_count_bytes_and_not_characters() -> None:
@@ -133,6 +153,7 @@ def test_sizes_count_bytes_and_not_characters() -> None:
 def test_a_request_beyond_500_kb_is_refused() -> None:
     calls = [track(messageId=str(number), properties={"text": "x" * 30_000}) for number in range(17)]
     assert check(request(*calls)).refused
+    assert check(compressed(request(*calls))).refused, "what counts is what it holds"
     assert not check(request(*calls[:16])).refused
 
 

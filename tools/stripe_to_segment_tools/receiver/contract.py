@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -29,6 +30,7 @@ __all__ = [
     "Violation",
     "check",
     "keys_of",
+    "unpacked",
     "violations",
 ]
 
@@ -66,7 +68,7 @@ class Consequence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came: header names in lower case, the body as bytes."""
+    """A request as it came: header names in lower case, the body as bytes, compressed if it was."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -130,10 +132,14 @@ def check(request: Request) -> Validation:
     """Check one `POST /v1/batch` against the contract."""
     found = list(_header_violations(request))
     try:
-        message = _parse(request.body)
+        body = unpacked(request.headers, request.body)
+        message = _parse(body)
     except ValueError as error:
         found.append(Violation(f"the body is not JSON: {error}", Consequence.REFUSED))
         return Validation(tuple(found), keys=keys_of(request, None))
+    if len(body) > MAX_REQUEST_BYTES:
+        text = f"the request has {len(body)} bytes, the limit is {MAX_REQUEST_BYTES}"
+        found.append(Violation(text, Consequence.REFUSED))
     keys = keys_of(request, message)
     if not isinstance(message, dict):
         found.append(Violation("the body is not a JSON object", Consequence.REFUSED))
@@ -153,6 +159,29 @@ def check(request: Request) -> Validation:
     return Validation(tuple(found), batch=tuple(batch), keys=keys)
 
 
+def unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
+    """A request's body as it was before it was compressed; `headers` by names in lower case.
+
+    Raises
+    ------
+    ValueError
+        where it is no gzip, though the headers say so, or compressed in a way that Segment does not read.
+    """
+    coding = headers.get("content-encoding", "identity").lower()
+    if coding == "identity":
+        return body
+    if coding != "gzip":
+        raise ValueError(f"its Content-Encoding is {coding!r}, and only gzip is read")
+    unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        content = unpacking.decompress(body)
+    except zlib.error as error:
+        raise ValueError("it is not gzip, though Content-Encoding says so") from error
+    if not unpacking.eof:
+        raise ValueError("its gzip breaks off")
+    return content
+
+
 def keys_of(request: Request, message: Any) -> Keys:
     """Find the write keys of a request. `message` is the parsed body, None where it could not be read."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
@@ -170,12 +199,6 @@ def keys_of(request: Request, message: Any) -> Keys:
 
 def _header_violations(request: Request) -> Iterator[Violation]:
     headers = request.headers
-    if len(request.body) > MAX_REQUEST_BYTES:
-        text = f"the request has {len(request.body)} bytes, the limit is {MAX_REQUEST_BYTES}"
-        yield Violation(text, Consequence.REFUSED)
-    if "content-encoding" in headers:
-        text = f"Content-Encoding {headers['content-encoding']!r}: not every receiver unpacks a request"
-        yield Violation(text, Consequence.REFUSED)
     if not headers.get("content-type", "").lower().startswith("application/json"):
         text = f"Content-Type is {headers.get('content-type')!r}, not application/json"
         yield Violation(text, Consequence.TOLERATED)
