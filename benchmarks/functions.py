@@ -82,7 +82,8 @@ def receive_function() -> ModuleType:
 def deliver_function(segment: str, store: Callable[[], Store]) -> ModuleType:
     """functions/deliver/app.py, sending to an address; `store` gives the StateTable of each batch."""
     # What waits for its payment would come again, and each batch is delivered once here.
-    app = _loaded("deliver", {"SEGMENT_ENDPOINT": segment, "PAYMENT_HOLD_SECONDS": "0"})
+    settings = {"SEGMENT_ENDPOINT": segment, "COMPRESS_REQUESTS": "on", "PAYMENT_HOLD_SECONDS": "0"}
+    app = _loaded("deliver", settings)
     queues = app.Queues(StandInQueue(), "events", "dead-letters")
     app.queues, app.store = (lambda: queues), store
     return app

@@ -169,6 +169,21 @@ def test_a_plan_used_up_and_a_connection_that_asks_for_another_try_lose_nothing(
     assert meaning_of(status) is meaning
 
 
+@pytest.mark.parametrize(("status", "body"), [(415, b""), (400, b"Invalid JSON")])
+def test_what_a_compressed_request_is_told_says_which_setting_is_wrong(status: int, body: bytes) -> None:
+    answer = classify(status, body, None, NOW, compressed=True)
+    assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, f"http_{status}")
+    assert "COMPRESS_REQUESTS" in answer.detail
+    plain = classify(status, body, None, NOW)
+    assert plain.meaning is Meaning.REFUSED
+    assert "COMPRESS_REQUESTS" not in plain.detail
+
+
+@pytest.mark.parametrize("body", [b"", b'{"message":"malformed"}', b"Request neither has anonymousId nor userId"])
+def test_a_compressed_request_that_was_read_may_be_refused_all_the_same(body: bytes) -> None:
+    assert classify(400, body, None, NOW, compressed=True).meaning is Meaning.REFUSED
+
+
 def test_a_redirect_asks_for_the_final_address() -> None:
     assert "SEGMENT_ENDPOINT" in classify(308, b"", None, NOW).detail
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import itertools
 import json
 import re
@@ -56,6 +57,12 @@ def client(endpoint: Endpoint, session: requests.Session) -> SegmentClient:
     return SegmentClient(session, endpoint.url, KEY)
 
 
+@pytest.fixture
+def packing(endpoint: Endpoint, session: requests.Session) -> SegmentClient:
+    """A client that compresses."""
+    return SegmentClient(session, endpoint.url, KEY, compress=True)
+
+
 def plenty() -> float:
     return 50.0
 
@@ -102,11 +109,23 @@ def test_the_key_goes_out_twice_because_each_receiver_reads_another_one(
     assert request.body["writeKey"] == KEY
 
 
-def test_nothing_is_compressed(endpoint: Endpoint, client: SegmentClient) -> None:
+def test_nothing_is_compressed_unless_told(endpoint: Endpoint, client: SegmentClient) -> None:
     send(client, *(a_call(number) for number in range(100)))
     (request,) = endpoint.requests
     assert "content-encoding" not in request.headers
     assert int(request.headers["content-length"]) == len(request.raw)
+
+
+def test_a_compressed_request_says_the_same_in_fewer_bytes(endpoint: Endpoint, packing: SegmentClient) -> None:
+    calls = [a_call(number, userId="Zoë 🦊") for number in range(100)]
+    assert {answer.meaning for answer in send(packing, *calls)} == {Meaning.ACCEPTED}
+    (request,) = endpoint.requests
+    assert request.headers["content-encoding"] == "gzip"
+    assert request.headers["content-type"] == "application/json"
+    assert int(request.headers["content-length"]) == len(request.raw)
+    said = json.loads(gzip.decompress(request.raw))
+    assert (said["batch"], said["writeKey"]) == ([call.body for call in calls], KEY)
+    assert len(request.raw) < len(request.content) / 5
 
 
 def test_sent_at_is_the_time_of_the_attempt(endpoint: Endpoint, client: SegmentClient) -> None:
@@ -125,11 +144,13 @@ def test_the_connection_is_kept_between_requests(endpoint: Endpoint, client: Seg
     assert len({request.connection for request in endpoint.requests}) == 1
 
 
+@pytest.mark.parametrize("kind", ["client", "packing"])
 @pytest.mark.parametrize("ends", [write(b""), write(b"", reset)], ids=["closed", "reset"])
 def test_a_kept_connection_that_died_is_replaced_at_once(
-    endpoint: Endpoint, client: SegmentClient, ends: Answering
+    endpoint: Endpoint, request: pytest.FixtureRequest, ends: Answering, kind: str
 ) -> None:
     """Three of them, one in each batch, opened the circuit for everybody, though Segment was well."""
+    client: SegmentClient = request.getfixturevalue(kind)
     assert one(client).meaning is Meaning.ACCEPTED
     answers = [OK, ends]
 
@@ -179,10 +200,11 @@ def test_a_connection_that_was_idle_for_a_minute_is_not_trusted(
     assert first.connection != second.connection
 
 
-def test_the_receiver_finds_nothing_wrong_with_a_full_batch(session: requests.Session) -> None:
+@pytest.mark.parametrize("compress", [False, True])
+def test_the_receiver_finds_nothing_wrong_with_a_full_batch(session: requests.Session, *, compress: bool) -> None:
     calls = [a_call(number, size=1000) for number in range(1200)]
     with Receiver(sources={"live": KEY}) as receiver:
-        answers = send(SegmentClient(session, receiver.url, KEY), *calls)
+        answers = send(SegmentClient(session, receiver.url, KEY, compress=compress), *calls)
         record = receiver.record
     assert {answer.meaning for answer in answers} == {Meaning.ACCEPTED}
     assert record.violations == []
@@ -209,9 +231,12 @@ def test_a_request_holds_at_most_500_calls(endpoint: Endpoint, client: SegmentCl
     assert [len(request.body["batch"]) for request in endpoint.requests] == [500, 500, 1]
 
 
-def test_a_request_holds_at_most_475000_bytes(endpoint: Endpoint, client: SegmentClient) -> None:
-    send(client, *(a_call(number, size=MAX_CALL_BYTES) for number in range(30)))
-    sizes = [len(request.raw) for request in endpoint.requests]
+@pytest.mark.parametrize("kind", ["client", "packing"])
+def test_a_request_holds_at_most_475000_bytes_whatever_becomes_of_them(
+    endpoint: Endpoint, request: pytest.FixtureRequest, kind: str
+) -> None:
+    send(request.getfixturevalue(kind), *(a_call(number, size=MAX_CALL_BYTES) for number in range(30)))
+    sizes = [len(sent.content) for sent in endpoint.requests]
     assert len(sizes) == 3
     assert 440_000 < max(sizes) <= 475_000
 
@@ -284,6 +309,20 @@ def test_a_refused_request_is_halved_until_only_the_bad_calls_are_left_out(
     assert requests_made <= 1 + 14 * len(bad)
 
 
+def test_a_call_that_is_refused_though_it_was_unpacked_is_found_by_halving(
+    endpoint: Endpoint, packing: SegmentClient
+) -> None:
+    bad = a_call(2)
+
+    def decide(handler: BaseHTTPRequestHandler) -> None:
+        sent = [call["messageId"] for call in endpoint.requests[-1].body["batch"]]
+        (say(400, b"Event is not a valid rudder event") if bad.message_id in sent else OK)(handler)
+
+    endpoint.answering = decide
+    answers = send(packing, a_call(1), bad, a_call(3))
+    assert [answer.meaning for answer in answers] == [Meaning.ACCEPTED, Meaning.REFUSED, Meaning.ACCEPTED]
+
+
 def test_halving_keeps_the_reason_for_the_bad_call_only(endpoint: Endpoint, client: SegmentClient) -> None:
     bad = a_call(2)
 
@@ -346,6 +385,18 @@ def test_where_nobody_takes_batches_the_calls_wait_after_one_request(
     answers = send(client, *(a_call(number, 31_000) for number in range(20)))
     assert {(answer.meaning, answer.reason) for answer in answers} == {(Meaning.MISCONFIGURED, f"http_{status}")}
     assert "SEGMENT_ENDPOINT" in answers[0].detail
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize("no", [say(415), say(400, b"Invalid JSON"), say(400, b'{"error":"error parsing message"}')])
+def test_where_nobody_unpacks_the_calls_wait_after_one_request(
+    endpoint: Endpoint, packing: SegmentClient, no: Answering
+) -> None:
+    """In the words of a server that follows the RFC, of RudderStack before 1.4, and of Jitsu before 2024."""
+    endpoint.answering = no
+    answers = send(packing, *(a_call(number, 31_000) for number in range(20)))
+    assert {answer.meaning for answer in answers} == {Meaning.MISCONFIGURED}
+    assert "COMPRESS_REQUESTS" in answers[0].detail
     assert len(endpoint.requests) == 1
 
 

@@ -66,6 +66,14 @@ def test_each_mode_leaves_under_its_own_key(endpoint: Endpoint, livemode: bool, 
     assert [request.body["writeKey"] for request in endpoint.requests] == [key]
 
 
+@pytest.mark.parametrize(("given", "coding"), [({}, None), ({"COMPRESS_REQUESTS": "on"}, "gzip")])
+def test_another_endpoint_gets_compressed_requests_only_where_that_is_asked_for(
+    endpoint: Endpoint, given: dict[str, str], coding: str | None
+) -> None:
+    assert Out(endpoint, segment_write_key=LIVE).send(livemode=True, **given).meaning is Meaning.ACCEPTED
+    assert [request.headers.get("content-encoding") for request in endpoint.requests] == [coding]
+
+
 def test_test_events_without_a_source_of_their_own_are_not_wanted(endpoint: Endpoint) -> None:
     answer = Out(endpoint, segment_write_key=LIVE).send(livemode=False)
     assert (answer.meaning, answer.reason) == (Meaning.UNWANTED, "no_test_write_key")

@@ -25,6 +25,7 @@ def test_an_empty_list_of_personal_traits_means_none() -> None:
     ("name", "value", "takes"),
     [
         ("DELIVERY_MODE", "sned", "send, log"),
+        ("COMPRESS_REQUESTS", "true", "auto, on, off"),
         ("STRIPE_MODE", "prod", "live, test, both"),
         ("UNKNOWN_USER_POLICY", "drop", "anonymous, customer_id, skip"),
         ("IDENTITY_HOLD_SECONDS", "soon", "whole seconds"),
@@ -75,6 +76,25 @@ def test_the_api_key_goes_to_stripe_and_here_only_where_aws_is_here_too(
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
     assert settings_from({"STRIPE_API_BASE": base}).sends_api_key is sent
     assert settings_from({"STRIPE_API_BASE": base, "TRUST_STRIPE_API_BASE": "true"}).sends_api_key
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "by_default"),
+    [
+        ("", True),
+        ("https://api.segment.io/v1", True),
+        ("https://API.segment.io:443", True),
+        ("https://events.eu1.segmentapis.com", True),
+        ("https://example.dataplane.rudderstack.com", False),
+        ("https://cdp.customer.io", False),
+        ("https://api.segment.io.example.com", False),
+        ("https://example.com/api.segment.io", False),
+        ("http://127.0.0.1:9000", False),
+    ],
+)
+def test_requests_are_compressed_by_default_for_segment_and_for_nobody_else(endpoint: str, *, by_default: bool) -> None:
+    for choice, compresses in {"": by_default, "auto": by_default, "on": True, "off": False}.items():
+        assert settings_from({"SEGMENT_ENDPOINT": endpoint, "COMPRESS_REQUESTS": choice}).compresses is compresses
 
 
 def test_plain_http_is_for_this_machine_only() -> None:

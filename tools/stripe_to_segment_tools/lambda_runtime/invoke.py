@@ -114,7 +114,8 @@ def invoke(
     with AwsStandIn(secret) as aws, Receiver() as segment, StripeEventsStandIn(listed) as stripe:
         if name == "deliver":
             payload = aws.hand_out(payload)
-        stand_ins = {**aws.environment, "SEGMENT_ENDPOINT": segment.url, "STRIPE_API_BASE": stripe.url}
+        segments = {"SEGMENT_ENDPOINT": segment.url, "COMPRESS_REQUESTS": "on"}
+        stand_ins = {**aws.environment, **segments, "STRIPE_API_BASE": stripe.url}
         result = run(function, payload, {**stand_ins, **(settings or {})}, log=log)
         if name == "deliver":
             aws.settle(payload, result.answer)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["LOCAL_PARAMETERS", "plan_samples"]
 
 LOCAL_PARAMETERS = {
+    # As to Segment, which is not asked here.
+    "CompressRequests": "on",
     # Nothing waits for an identity: `explain` does not wait either, and the two are compared.
     "IdentityHoldSeconds": "0",
     "PaymentHoldSeconds": "0",

@@ -20,6 +20,7 @@ __all__ = ["STRIPE_API", "Settings", "on_this_machine", "settings_from", "settin
 CHECKOUT_CONSENTS = frozenset({"promotions", "terms_of_service"})
 STRIPE_API = "https://api.stripe.com"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Settings:
     """
 
     segment_endpoint: str = "https://api.segment.io"
+    compress_requests: str = "auto"
     delivery_mode: str = "send"
     stripe_mode: str = "both"
     connect_events: str = "refuse"
@@ -70,6 +72,19 @@ class Settings:
     def accepts(self, *, livemode: bool) -> bool:
         """Whether events of this Stripe mode are wanted here."""
         return self.stripe_mode in {"both", "live" if livemode else "test"}
+
+    @property
+    def sends_to_segment(self) -> bool:
+        """Whether calls go to Segment itself."""
+        return urlsplit(self.segment_endpoint).hostname in SEGMENT_HOSTS
+
+    @property
+    def compresses(self) -> bool:
+        """Whether requests go out compressed: by default to Segment itself alone, as not everybody else reads them.
+
+        Segment has since 2016: https://f2prateek.com/2016/06/05/gzip/
+        """
+        return self.compress_requests == "on" or (self.compress_requests == "auto" and self.sends_to_segment)
 
     @property
     def takes_connect(self) -> bool:
@@ -227,6 +242,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     **{entry.name: _text for entry in fields(Settings) if entry.name != "client_reference_key"},
     "segment_endpoint": _endpoint,
     "stripe_api_base": _endpoint,
+    "compress_requests": _choice("auto", "on", "off"),
     "delivery_mode": _choice("send", "log"),
     "stripe_mode": _choice("live", "test", "both"),
     "connect_events": _choice("refuse", "accept"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS, texts
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment_tools.commands.doctor.check import bad, good
-from stripe_to_segment_tools.commands.secret.shapes import UNASSIGNED, flaw_of, is_segment, values_in
+from stripe_to_segment_tools.commands.secret.shapes import UNASSIGNED, flaw_of, values_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def _write_key(stack: Stack, settings: Settings, keys: Keys, *, live: bool) -> C
         return bad(name, said, f"make a source for tests, then {put}")
     if flaw := flaw_of(name, key, settings, strict=True):
         return bad(name, flaw, f"copy it from the source's Settings → API Keys, then {put}")
-    known = is_segment(settings)
+    known = settings.sends_to_segment
     return good(name, "filled" if known else f"filled; the shape of {settings.segment_endpoint}'s keys is not known")
 
 

@@ -9,7 +9,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from stripe_to_segment.key_shapes import api_key_flaw, reference_key_flaw, signing_secret_flaw, write_key_flaw
 from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS, texts
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.settings import Settings
 
-__all__ = ["FIELDS", "UNASSIGNED", "Value", "fingerprint", "flaw_of", "is_segment", "values_in"]
+__all__ = ["FIELDS", "UNASSIGNED", "Value", "fingerprint", "flaw_of", "values_in"]
 
 UNASSIGNED = SIGNING_FIELDS["unassigned"]
 # In which of the two secrets each field stands.
@@ -42,7 +41,6 @@ REFERENCE_KEY_FLAWS = {
     "short": "too short: it is to be a long random text, of 32 letters or so",
 }
 # Segment's have 32 letters and digits. Others' are of any shape.
-SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
 SEGMENT_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
 
@@ -74,14 +72,9 @@ def flaw_of(field: str, text: str, settings: Settings, *, strict: bool) -> str:
         return REFERENCE_KEY_FLAWS.get(reference_key_flaw(text), "")
     if flaw := write_key_flaw(text):
         return WRITE_KEY_FLAWS[flaw]
-    if is_segment(settings) and not SEGMENT_KEY.fullmatch(text):
+    if settings.sends_to_segment and not SEGMENT_KEY.fullmatch(text):
         return f"{len(text)} characters; Segment's have 32 letters and digits, and it answers 200 to a wrong one"
     return ""
-
-
-def is_segment(settings: Settings) -> bool:
-    """Whether calls go to Segment itself, whose keys have a known shape."""
-    return urlsplit(settings.segment_endpoint).hostname in SEGMENT_HOSTS
 
 
 def fingerprint(text: str) -> str:

@@ -48,7 +48,8 @@ def sender(
                 calls, Answer(Meaning.MISCONFIGURED, Reason.BAD_WRITE_KEY, f"{KEY_FIELD[livemode]} {FLAWS[flaw]}")
             )
         if key:
-            return SegmentClient(session, settings.segment_endpoint, key).send(calls, seconds_left)
+            client = SegmentClient(session, settings.segment_endpoint, key, compress=settings.compresses)
+            return client.send(calls, seconds_left)
         if not livemode and keys.segment_write_key:
             # A live stack that names no source for test events does not want them.
             return _all(calls, Answer(Meaning.UNWANTED, Reason.NO_TEST_WRITE_KEY, "segment_test_write_key is empty"))

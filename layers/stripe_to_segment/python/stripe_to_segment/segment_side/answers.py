@@ -51,9 +51,14 @@ KNOWN = {
 NAMED = re.compile(r"Message ID: (?P<message_id>\S+): (?P<said>.*)", re.DOTALL)
 NOT_OK = "the answer says it is not ok"
 PAGE = "a page in HTML; SEGMENT_ENDPOINT must be the address of the API, and no proxy may answer in its place"
+NOT_UNPACKED = "the endpoint does not read compressed requests; COMPRESS_REQUESTS must be off"
 ERROR = "the answer has an error in it, and does not say that it is ok"
 RETRY_AFTER_CAP = 300
 CLIENT_ERROR, SERVER_ERROR = 400, 500
+# The answer to a coding that a server does not know. RudderStack before 1.4 and Jitsu before 2024 took a compressed
+# request for broken JSON; what is sent here is JSON, so nothing else can be meant.
+# https://www.rfc-editor.org/rfc/rfc7694#section-3
+UNSUPPORTED = 415
 # How JSON of some kind or other says yes, no, and that something went wrong. https://github.com/omniti-labs/jsend
 YES, NO, FAILED = {"true"}, {"false"}, {"error", "fail", "failed", "failure"}
 
@@ -95,10 +100,18 @@ class Answer:
     named: Mapping[str, Answer] = field(default_factory=dict, hash=False)
 
 
-def classify(
-    status: int, body: bytes, retry_after: str | None, now: datetime, message_ids: Collection[str] = ()
+def classify(  # noqa: PLR0913 - what was asked and what was answered
+    status: int,
+    body: bytes,
+    retry_after: str | None,
+    now: datetime,
+    message_ids: Collection[str] = (),
+    *,
+    compressed: bool = False,
 ) -> Answer:
     """Classify a complete answer to the calls with these messageIds; `now` is only for a `Retry-After` that is a date.
+
+    `compressed` says whether the request was.
 
     Nothing of the answer's text is kept: an endpoint may quote the event, and what is kept reaches logs.
     """
@@ -110,6 +123,8 @@ def classify(
         return Answer(
             Meaning.MISCONFIGURED, http_reason(status), "a redirect; SEGMENT_ENDPOINT must be the final address"
         )
+    if compressed and (status == UNSUPPORTED or (status == CLIENT_ERROR and known == "invalid_json")):
+        return Answer(Meaning.MISCONFIGURED, http_reason(status), NOT_UNPACKED, wait)
     if status in SETTINGS:
         return Answer(Meaning.MISCONFIGURED, http_reason(status), known or SETTINGS[status], wait)
     if status in RETRYABLE or (status >= SERVER_ERROR and status not in PERMANENT_5XX):
