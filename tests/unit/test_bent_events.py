@@ -13,7 +13,7 @@ from tests.unit.worlds import World
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stripe_to_segment.stripe_side.lookup import Lookup
+    from stripe_to_segment.stripe_side.objects import Lookup
 
 TEXTS = [sample.body.decode() for sample in samples()]
 VALUES = json.dumps(

@@ -16,6 +16,7 @@ import pytest
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.properties import Kind
 from stripe_to_segment.settings import Settings
+from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import Input, read_events
 from stripe_to_segment_tools.tracking_plan import violations
@@ -28,14 +29,8 @@ GOLDEN = Path(__file__).parent / "golden"
 CORPUS = os.environ.get("STRIPE_EVENTS_DIR")
 UPDATE = os.environ.get("UPDATE_GOLDEN")
 
-# Of which objects of `objects-by-api-version/` the types with a prefix tell.
-TYPES = {
-    "subscription": "customer.subscription.",
-    "invoice": "invoice.",
-    "checkout.session": "checkout.session.",
-    "charge": "charge.",
-    "customer": "customer.",
-}
+# Those of `objects-by-api-version/` that were reviewed.
+WRAPPED = {"subscription", "invoice", "checkout.session", "charge", "customer"}
 COUNTED = {Kind.MONEY, Kind.INTEGER, Kind.DECIMAL, Kind.CURRENCY, Kind.BOOLEAN, Kind.STRINGS}
 
 recorded = pytest.mark.skipif(not CORPUS, reason="STRIPE_EVENTS_DIR names no folder of recorded events")
@@ -67,11 +62,7 @@ def objects_below(folder: Path) -> Iterator[Input]:
 
 
 def _types_about(name: str) -> list[str]:
-    if name not in TYPES:
-        return []
-    # customer.created is about a customer, customer.subscription.created is not.
-    dots = TYPES[name].count(".")
-    return [kind for kind in CATALOG if kind.startswith(TYPES[name]) and kind.count(".") == dots]
+    return [kind for kind in CATALOG if name in WRAPPED and kind.rpartition(".")[0] == OBJECTS[name].about]
 
 
 def summary(inputs: Iterable[Input]) -> dict[str, Any]:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("name", ["README.md", "template.yaml", "docs/tracking-plan.md"])
+FILES = ["README.md", "template.yaml", "docs/tracking-plan.md", "docs/operations.md", "docs/permissions.md"]
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_the_committed_file_is_current(project: Path, name: str) -> None:
     path = project / name
     assert path.read_text("utf-8") == generated(project)[path], f"{name} is out of date: run `make generate`"

@@ -16,7 +16,7 @@ from stripe_to_segment.observability import metrics
 from stripe_to_segment.secrets import Keys
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_api import StripeReader, usable_key
-from stripe_to_segment.stripe_side.lookup import Lookup
+from stripe_to_segment.stripe_side.objects import Lookup
 from tests.unit.edges import Endpoint, say, speaking
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World

@@ -4,6 +4,8 @@
 |---|---|
 | `docs/tracking-plan.md` | every event, property and trait |
 | `README.md` | the event types to register, what each event becomes, and the table of settings |
+| `docs/permissions.md` | what is asked of the Stripe API, and what a restricted key has to be permitted for that |
+| `docs/operations.md` | the same permissions, in words |
 | `template.yaml` | the event types that the way in through EventBridge lets in |
 
 A file's other text stays as it is. `tests/unit/test_generated.py` fails while anything differs.
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.settings import Settings
 from stripe_to_segment_tools.build.settings_table import settings_table
+from stripe_to_segment_tools.build.stripe_requests import permissions, requests_table
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.output import say
 from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown
@@ -45,9 +48,18 @@ def generated(project: Path = PROJECT) -> dict[Path, str]:
         text, r"<!-- catalog, written by `make generate` -->\n", r"<!-- end -->", lambda _: "\n".join([*_table(), ""])
     )
     listed = "".join(f"          - {kind}" for kind in types)
+    guide, permitted = project / "docs" / "operations.md", project / "docs" / "permissions.md"
+    named = r"restricted key(?: \(`rk_live_…`\))? that may read ", r"(?: \(and Events|\. With it)"
     return {
         project / "docs" / "tracking-plan.md": markdown(TrackingPlan(Settings())),
-        readme: text,
+        readme: _between(text, *named, lambda _: permissions()),
+        guide: _between(guide.read_text("utf-8"), *named, lambda _: permissions()),
+        permitted: _between(
+            permitted.read_text("utf-8"),
+            r"<!-- requests, written by `make generate` -->\n",
+            r"<!-- end -->",
+            lambda _: requests_table(),
+        ),
         template: _between(parameters, r"        detail-type:\n", r"      Targets:\n", lambda _: listed),
     }
 

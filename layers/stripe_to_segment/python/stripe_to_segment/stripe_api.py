@@ -10,11 +10,11 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import batched
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
 from stripe_to_segment.observability import count, logger
 from stripe_to_segment.stripe_side.event import decoded
+from stripe_to_segment.stripe_side.objects import OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,21 +23,11 @@ if TYPE_CHECKING:
     from stripe_to_segment.secrets import Keys
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.stripe_side.lookup import Lookup
+    from stripe_to_segment.stripe_side.objects import Lookup
 
 __all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_client", "usable_key"]
 
-PATHS = {
-    "customer": "/v1/customers/{id}",
-    # What is open of it is what failed. https://docs.stripe.com/api/invoice-payment/list
-    "failed_payment": "/v1/invoice_payments?invoice={id}&status=open&limit=1&expand[]=data.payment.payment_intent",
-    # https://docs.stripe.com/api/invoice-payment/list
-    "invoice_payments": (
-        "/v1/invoice_payments?payment[type]=payment_intent&payment[payment_intent]={id}&status=paid&limit=1"
-    ),
-    "line_items": "/v1/checkout/sessions/{id}/line_items?limit=100",
-    "product": "/v1/products/{id}",
-}
+EVENTS = OBJECTS["event"]
 TIMEOUT_SECONDS = 3.0
 # For all that one batch wants to know. A hundred calls without an answer, eight at a time, would outlast the function.
 PATIENCE_SECONDS = 10.0
@@ -52,14 +42,6 @@ CONFLICT, TOO_MANY_REQUESTS, INTERNAL = 409, 429, 500
 REFUSED = frozenset({401, 403})
 THREADS = 8
 CACHED = 2_000
-# A customer may get its metadata a moment after it was asked for; a session's lines never change.
-CACHE_SECONDS = {
-    "customer": 10.0,
-    "failed_payment": 10.0,
-    "invoice_payments": 60.0,
-    "line_items": 3600.0,
-    "product": 600.0,
-}
 
 
 class StripeReader:
@@ -68,8 +50,7 @@ class StripeReader:
     Parameters
     ----------
     key
-        Gives the API key, empty where none is configured; a restricted key that may read customers, Checkout Sessions,
-        invoices, payment intents and products is enough.
+        Gives the API key, empty where none is configured; a restricted key is enough (docs/permissions.md).
     base
         The API's address.
     clock
@@ -90,7 +71,7 @@ class StripeReader:
         asked: list[Lookup] = []
         for lookup in dict.fromkeys(wanted):
             kept = self._cache.get(lookup)
-            if kept is not None and self._clock() - kept[0] < CACHE_SECONDS[lookup.kind]:
+            if kept is not None and self._clock() - kept[0] < lookup.cache_seconds:
                 found[lookup] = kept[1]
             else:
                 asked.append(lookup)
@@ -192,7 +173,7 @@ class StripeEvents:
         for attempt in range(ATTEMPTS):
             self.requests += 1
             try:
-                body: JsonObject = decoded(self._client.raw_request("get", "/v1/events", **query).body)
+                body: JsonObject = decoded(self._client.raw_request("get", EVENTS.path, **query).body)
             except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
                 # Not chained: Stripe's error carries the request's headers, the key among them.
                 reason = reason_of(error)
@@ -255,9 +236,7 @@ def reason_of(error: Exception) -> str:
 
 def _read(client: Any, lookup: Lookup) -> JsonObject:
     options = {"stripe_account": lookup.account} if lookup.account else {}
-    # Whoever makes a product chooses its id, and no id may lead to another path.
-    path = PATHS[lookup.kind].format(id=quote(lookup.id, safe=""))
-    answer = client.raw_request("get", path, **options)
+    answer = client.raw_request("get", lookup.path, **options)
     # An object or a TypeError: whatever stands between may answer with JSON of its own.
     return {**decoded(answer.body)}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS, texts
 from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.commands.doctor.check import bad, good
 from stripe_to_segment_tools.commands.secret.shapes import UNASSIGNED, flaw_of, values_in
 
@@ -101,7 +102,7 @@ def _api_key(stack: Stack, settings: Settings, keys: Keys) -> Check:
     if not stack.local and not settings.sends_api_key:
         said = f"not used: StripeApiBase is {settings.stripe_api_base}, and the key goes to Stripe alone"
         return bad(name, said, "deploy with TrustStripeApiBase=true if it may go there, or without StripeApiBase")
-    kind = "restricted" if key.startswith("rk_") else "secret: a restricted one that may only read would do"
+    kind = "restricted" if key.startswith("rk_") else f"secret: a restricted one that may read {permissions()} would do"
     return good(name, f"{'live' if is_live(key) else 'test'} mode, {kind}")
 
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.stripe_side.lookup import Lookup
+    from stripe_to_segment.stripe_side.objects import Lookup
 
     class Sender(Protocol):
         """Sends calls of one mode and gives each call's answer by messageId."""

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SILENT",
-    "WHOLE_CUSTOMER",
     "Identity",
     "IdentitySource",
     "Stated",
@@ -157,12 +156,10 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
         opted_out=None if opted is None else _says_yes(opted),
         consent=_consent(places, settings.consent_prefix) | _checkout_consent(event, settings),
         email=_email(event),
-        customer_read=customer is not None or event.type in WHOLE_CUSTOMER,
+        customer_read=customer is not None or event.about == "customer",
     )
 
 
-# The object of these events is the Customer itself.
-WHOLE_CUSTOMER = frozenset({"customer.created", "customer.updated", "customer.deleted"})
 REMEMBERED = ("anonymous_id", "group_id", "opted_out")
 
 

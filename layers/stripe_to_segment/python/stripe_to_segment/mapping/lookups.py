@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.checkout import is_order
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.failures import attempt_of
-from stripe_to_segment.mapping.identity import WHOLE_CUSTOMER
 from stripe_to_segment.mapping.intents import waits_to_be_claimed
 from stripe_to_segment.mapping.naming import products_needed
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, text
 from stripe_to_segment.stripe_side.lines import read_line
-from stripe_to_segment.stripe_side.lookup import Lookup
+from stripe_to_segment.stripe_side.objects import Lookup
 
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
@@ -28,7 +27,7 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
     """What to read for this event, given what is known already. What is read may leave open more: ask again then."""
     wanted: list[tuple[str, str]] = []
     # Each Customer once, whoever names the user: its metadata alone may say that the person opted out.
-    unread = not profile.customer_read and event.type not in WHOLE_CUSTOMER
+    unread = not profile.customer_read and event.about != "customer"
     if unread and (event.customer or "").startswith("cus_"):
         wanted.append(("customer", event.customer or ""))
     object_id = text(event.object.get("id"))

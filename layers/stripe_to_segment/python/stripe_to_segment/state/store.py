@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.state.claim import Receipt
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.stripe_side.lookup import Lookup
+    from stripe_to_segment.stripe_side.objects import Lookup
 
 __all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store"]
 

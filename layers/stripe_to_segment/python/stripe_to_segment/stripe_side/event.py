@@ -59,6 +59,11 @@ class StripeEvent:
         return scope_of(self.account, livemode=self.livemode)
 
     @cached_property
+    def about(self) -> str:
+        """What kind of object it is about, as event types begin: "customer", "customer.subscription", "charge"."""
+        return self.type.rpartition(".")[0]
+
+    @cached_property
     def before(self) -> JsonObject:
         """The object as it was before this event, as far as `previous_attributes` tells."""
         return merged(self.object, self.previous)
@@ -69,7 +74,7 @@ class StripeEvent:
 
         What was taken from a customer, as a payment method is, names none any more.
         """
-        if self.object.get("object") == "customer" or self.type in _CUSTOMER_TYPES:
+        if self.object.get("object") == "customer" or self.about == "customer":
             return text(self.object.get("id"))
         named = (reference(one.get(name)) for one in (self.object, self.previous) for name in _CUSTOMER_FIELDS)
         return next(filter(None, named), None) or self.payer
@@ -90,9 +95,6 @@ EXACT = 2**53
 def scope_of(account: str | None, *, livemode: bool) -> str:
     """The scope of an account (None for the stack's own) in a mode."""
     return f"{account or 'own'}:{'live' if livemode else 'test'}"
-
-
-_CUSTOMER_TYPES = frozenset({"customer.created", "customer.updated", "customer.deleted"})
 
 
 def parse_event(raw: str | bytes) -> StripeEvent:

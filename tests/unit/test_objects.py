@@ -1,0 +1,172 @@
+"""The table of Stripe's objects, held against the catalog, the samples and what Stripe's own library knows."""
+
+from __future__ import annotations
+
+import re
+import typing
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ForwardRef
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import stripe
+
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.lookups import lookups
+from stripe_to_segment.settings import Settings
+from stripe_to_segment.state.profile import Profile
+from stripe_to_segment.state.store import Memory
+from stripe_to_segment.stripe_side.event import event_from
+from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
+from stripe_to_segment_tools.build.stripe_requests import permissions
+from stripe_to_segment_tools.samples.files import samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stripe_to_segment.stripe_side.objects import StripeObject
+
+LISTED = [each for each in OBJECTS.values() if each.listing is not None]
+ASKED = [(each, kind, rest) for each in OBJECTS.values() for kind, (rest, _) in each.lookups.items()]
+
+
+def of_library(name: str) -> Any:
+    """The class of Stripe's library for an object of this name."""
+    made = type(stripe.StripeObject.construct_from({"inside": {"object": name}}, None)["inside"])
+    assert made is not stripe.StripeObject, f"Stripe's library knows no {name}"
+    return made
+
+
+def filters(each: StripeObject) -> dict[str, Any]:
+    """The parameters of the list of these objects."""
+    cls = of_library(each.name)
+    folder = import_module(cls.__module__.rpartition(".")[0].replace("stripe", "stripe.params", 1))
+    found: dict[str, Any] = getattr(folder, f"{cls.__name__}ListParams").__annotations__
+    return found
+
+
+def named(query: str) -> dict[str, list[str]]:
+    """The values of a query by its parameters' own names: `payment[type]` is one of `payment`."""
+    found: dict[str, list[str]] = {}
+    for name, values in parse_qs(query, keep_blank_values=True, strict_parsing=bool(query)).items():
+        found.setdefault(name.partition("[")[0], []).extend(values)
+    return found
+
+
+def referred_to(cls: Any) -> Iterator[tuple[str, str]]:
+    """The fields of an object of this class that name others of the table, its own hashes' included."""
+    by_class = {of_library(name).__name__: name for name in OBJECTS}
+    for field, hint in cls.__annotations__.items():
+        for inner in _within(hint):
+            name = inner.__forward_arg__.rpartition(".")[2] if isinstance(inner, ForwardRef) else inner.__name__
+            if name in by_class:
+                yield field, by_class[name]
+            elif isinstance(inner, type) and issubclass(inner, stripe.StripeObject):
+                yield from ((f"{field}.{path}", other) for path, other in referred_to(inner))
+
+
+def _within(hint: Any) -> Iterator[Any]:
+    if isinstance(hint, type | ForwardRef) and not typing.get_args(hint):
+        yield hint
+    for argument in typing.get_args(hint):
+        yield from _within(argument)
+
+
+def test_every_event_type_is_about_one_kind_of_object() -> None:
+    for kind in CATALOG:
+        assert [each.name for each in OBJECTS.values() if each.about == kind.rpartition(".")[0]], kind
+    told = [each.about for each in OBJECTS.values() if each.about]
+    assert len(told) == len({*told})
+
+
+def test_the_object_in_an_event_is_the_one_that_its_type_is_about() -> None:
+    for sample in samples():
+        event = event_from(sample.event)
+        assert OBJECTS[event.object["object"]].about == event.about, sample.name
+
+
+def test_the_address_of_each_object_is_the_librarys() -> None:
+    addresses = {name: getattr(of_library(name), "class_url", None) for name in OBJECTS}
+    assert {name: url() for name, url in addresses.items() if url} == {
+        each.name: each.path for each in OBJECTS.values() if each.permission
+    }
+    without = [OBJECTS[name] for name, url in addresses.items() if url is None]
+    assert [(each.name, each.listing, each.lookups) for each in without] == [("discount", None, {})]
+
+
+@pytest.mark.parametrize("each", LISTED, ids=lambda each: each.name)
+def test_a_list_is_asked_for_with_what_stripe_knows(each: StripeObject) -> None:
+    query = named(each.listing or "")
+    assert query.keys() <= filters(each).keys()
+    for path in query.pop("expand", []):
+        # What is not there unless it is asked for, as its description says.
+        assert path.removeprefix("data.") in of_library(each.name).__annotations__
+    for name, values in query.items():
+        assert all(repr(value) in str(filters(each)[name]) for value in values)
+
+
+def test_ended_subscriptions_are_listed_too() -> None:
+    """Without a status Stripe leaves out the cancelled ones. https://docs.stripe.com/api/subscriptions/list."""
+    assert OBJECTS["subscription"].listing == "status=all"
+
+
+@pytest.mark.parametrize(("each", "kind", "rest"), ASKED, ids=[kind for _, kind, _ in ASKED])
+def test_a_lookup_asks_for_what_stripe_knows(each: StripeObject, kind: str, rest: str) -> None:
+    parts = urlsplit(rest)
+    match parts.path:
+        case "":
+            assert named(parts.query).keys() <= filters(each).keys()
+        case "/{id}":
+            assert hasattr(of_library(each.name), "retrieve")
+        case path:
+            assert hasattr(of_library(each.name), f"list_{path.removeprefix('/{id}/')}")
+    assert rest.count("{id}") == 1
+    assert Lookup(kind, "a/../b", livemode=True, account=None).path == each.path + rest.replace("{id}", "a%2F..%2Fb")
+
+
+def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_sample() -> None:
+    asked: set[str] = set()
+    for sample in samples():
+        event = event_from(sample.event)
+        asked |= {lookup.kind for lookup in lookups(event, Profile("key"), Memory(), Settings())}
+    assert sorted(asked) == sorted(kind for _, kind, _ in ASKED)
+
+
+# Where one names the other and is named by it.
+LATER = {
+    ("product", "default_price"): "price",
+    ("customer", "subscriptions"): "subscription",
+    ("subscription", "latest_invoice"): "invoice",
+    ("payment_intent", "latest_charge"): "charge",
+    ("charge", "refunds"): "refund",
+    # What claims a payment comes before it.
+    ("invoice", "last_finalization_error.payment_intent"): "payment_intent",
+    ("checkout.session", "payment_intent"): "payment_intent",
+}
+
+
+def test_what_an_object_names_is_listed_before_it() -> None:
+    order = [each.name for each in LISTED]
+    later = {
+        (name, field): other
+        for place, name in enumerate(order)
+        for field, other in referred_to(of_library(name))
+        if other in order[place + 1 :]
+    }
+    assert later == LATER
+
+
+def test_permissions_are_those_of_what_is_read_and_of_what_is_expanded_in_it() -> None:
+    assert permissions() == "Checkout Sessions, Customers, Invoices, Payment Intents and Products"
+
+
+def test_every_permission_that_a_text_names_is_one_of_an_objects(project: Path) -> None:
+    folders = [project / name for name in ("docs", "functions", "layers/stripe_to_segment/python", "tools")]
+    texts = [
+        path.read_text("utf-8") for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".md"}
+    ]
+    texts.append((project / "README.md").read_text("utf-8"))
+    found = set(re.findall(r"\b([A-Z]\w+(?: [A-Z]\w+)*): (?:Read|Write)\b", "\n".join(texts)))
+    found |= set(re.findall(r"read access to ([A-Z]\w+)", "\n".join(texts)))
+    assert {"Events", "Webhook Endpoints"} <= found <= {each.permission for each in OBJECTS.values()} | {"Permission"}

@@ -1,0 +1,34 @@
+"""What `deliver` asks the Stripe API, and what a restricted key has to be permitted for that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from stripe_to_segment.stripe_side.objects import OBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["permissions", "requests_table"]
+
+
+def permissions() -> str:
+    """All of them, in words."""
+    *others, last = sorted({permission for _, _, needed in _requests() for permission in needed})
+    return f"{', '.join(others)} and {last}"
+
+
+def requests_table() -> str:
+    """Each request with its permissions, as a table in Markdown."""
+    rows = (f"| {', '.join(needed)} | `GET {address}` | {seconds} s |\n" for address, seconds, needed in _requests())
+    return f"| Permission: Read | Request | An answer holds |\n|---|---|---|\n{''.join(sorted(rows))}"
+
+
+def _requests() -> Iterator[tuple[str, float, list[str]]]:
+    for each in OBJECTS.values():
+        for rest, seconds in each.lookups.values():
+            # What is expanded has to be permitted too. https://docs.stripe.com/stripe-apps/reference/permissions
+            expanded = [field.rpartition(".")[2] for field in parse_qs(urlsplit(rest).query).get("expand[]", [])]
+            needed = [each.permission, *(OBJECTS[name].permission for name in expanded)]
+            yield f"{each.path}{rest}", seconds, needed
