@@ -218,6 +218,7 @@ class Faulty:
             answer: dict[str, Any] = self._fault(operation, arguments) or getattr(self._client, operation)(**arguments)
             return answer
 
+        call.__name__ = operation
         return call
 
 
@@ -256,6 +257,7 @@ class OneAtATime:
                 answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
                 return answer
 
+        call.__name__ = operation
         return call
 
 

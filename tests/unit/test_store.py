@@ -108,7 +108,8 @@ def store(request: pytest.FixtureRequest) -> AnyStore:
 def faulty(table: Any, fault: Fault) -> tuple[DynamoStore, Faulty, list[float]]:
     """A store whose service misbehaves, with what was asked of it and the pauses made."""
     client, pauses = Faulty(table, fault), list[float]()
-    return DynamoStore(client, TABLE, pause=pauses.append), client, pauses
+    served: Any = client
+    return DynamoStore(served, TABLE, pause=pauses.append), client, pauses
 
 
 def failing(operation: str, code: str) -> Fault:

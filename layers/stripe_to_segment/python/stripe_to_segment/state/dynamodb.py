@@ -10,7 +10,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError, UnreadableRecordError, code_of
 from stripe_to_segment.reasons import Reason
@@ -39,9 +39,21 @@ from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from typing import TypedDict
 
-    from stripe_to_segment.state.encoding import Kept
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesOutputTypeDef, ScanInputTypeDef
+
+    from stripe_to_segment.state.encoding import Attributes, Kept
     from stripe_to_segment.state.profile import Profile
+
+    class Condition(TypedDict, total=False):
+        """That of a conditional write."""
+
+        ConditionExpression: str
+        ExpressionAttributeNames: Mapping[str, str]
+        ExpressionAttributeValues: Attributes
+
 
 __all__ = ["DynamoStore"]
 
@@ -51,8 +63,8 @@ NO_NEWER = {
     name: f"attribute_not_exists(#{name}) OR (attribute_type(#{name}, :number) AND #{name} <= :{name})"
     for name in ("as_of", "format")
 }
-SET = {":set": {"S": "SS"}}
-OURS = {":format": {"N": str(FORMAT)}, ":number": {"S": "N"}}
+SET: Attributes = {":set": {"S": "SS"}}
+OURS: Attributes = {":format": {"N": str(FORMAT)}, ":number": {"S": "N"}}
 BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
 # So many are kept in memory.
@@ -70,7 +82,7 @@ class DynamoStore:
         The table's name; its key is `pk`, its time-to-live attribute `expires_at`.
     """
 
-    def __init__(self, client: Any, table: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._table = table
         self._pause = pause
@@ -130,17 +142,17 @@ class DynamoStore:
 
         Raises StoreUnavailableError.
         """
-        start: dict[str, Any] = {}
+        scan: ScanInputTypeDef = {"TableName": self._table, "ConsistentRead": True}
         while True:
-            answer = self._call("scan", TableName=self._table, ConsistentRead=True, **start)
+            answer = _asked(self._client.scan, **scan)
             yield from filter(None, map(kept_from, answer["Items"]))
             if not answer.get("LastEvaluatedKey"):
                 return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def delete(self, kind: str, key: str) -> None:
         """Delete an item of a kind. Raises StoreUnavailableError."""
-        self._call("delete_item", TableName=self._table, Key={"pk": {"S": pk(kind, key)}})
+        _asked(self._client.delete_item, TableName=self._table, Key={"pk": {"S": pk(kind, key)}})
 
     def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
         """What became of these deliveries, as far as it was written down. Raises StoreUnavailableError."""
@@ -231,7 +243,7 @@ class DynamoStore:
 
         One that another invocation is about to write is begun here, so that that one finds it shared.
         """
-        marked = {":shared": {"BOOL": True}, ":one": {"N": "1"}}
+        marked: Attributes = {":shared": {"BOOL": True}, ":one": {"N": "1"}}
         for _ in range(ATTEMPTS):
             try:
                 item = self._update(
@@ -241,7 +253,7 @@ class DynamoStore:
                     "attribute_exists(pk) AND attribute_type(#version, :number)",
                 )
             except _ConditionFailedError:
-                begun = {
+                begun: Attributes = {
                     "pk": {"S": pk("profile", record)},
                     "format": OURS[":format"],
                     "shared": marked[":shared"],
@@ -263,10 +275,10 @@ class DynamoStore:
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
-        item = {"pk": {"S": pk("circuit", name)}, **circuit_item(circuit), "expires_at": expiry(now, 1)}
+        item: Attributes = {"pk": {"S": pk("circuit", name)}, **circuit_item(circuit), "expires_at": expiry(now, 1)}
         known = {name: value for name, value in circuit_item(seen).items() if name != "format"}
         same = " AND ".join(f"#{field} = :{field}" for field in known)
-        condition = {
+        condition: Condition = {
             "ConditionExpression": same if seen.failures else f"attribute_not_exists(pk) OR ({same})",
             "ExpressionAttributeNames": {f"#{field}": field for field in known},
             "ExpressionAttributeValues": {f":{field}": value for field, value in known.items()},
@@ -275,7 +287,7 @@ class DynamoStore:
 
     def began(self) -> int:
         """The epoch second at which the table was made, and the stack with it. Raises StoreUnavailableError."""
-        made = self._call("describe_table", TableName=self._table)["Table"]["CreationDateTime"]
+        made = _asked(self._client.describe_table, TableName=self._table)["Table"]["CreationDateTime"]
         return int(made.timestamp())
 
     def bookmark(self, name: str) -> int | None:
@@ -290,9 +302,9 @@ class DynamoStore:
         """Note how far something has come; it never goes back. Raises StoreUnavailableError."""
         self._put_learnt(Learnt("bookmark", name, str(second), second), now)
 
-    def _get(self, keys: list[str]) -> Iterator[dict[str, Any]]:
+    def _get(self, keys: list[str]) -> Iterator[Attributes]:
         for start in range(0, len(keys), BATCH_GET_LIMIT):
-            waiting = {
+            waiting: dict[str, KeysAndAttributesOutputTypeDef] = {
                 self._table: {
                     "Keys": [{"pk": {"S": key}} for key in keys[start : start + BATCH_GET_LIMIT]],
                     # A stale read would cost a repeat; a consistent one costs a fraction of a cent.
@@ -300,7 +312,7 @@ class DynamoStore:
                 }
             }
             for attempt in range(ATTEMPTS):
-                answer = self._call("batch_get_item", RequestItems=waiting)
+                answer = _asked(self._client.batch_get_item, RequestItems=waiting)
                 yield from answer.get("Responses", {}).get(self._table, [])
                 waiting = answer.get("UnprocessedKeys") or {}
                 if not waiting:
@@ -312,7 +324,7 @@ class DynamoStore:
     def _put_profile(self, profile: Profile, now: float) -> None:
         profile = profile.pruned(int(now) // DAY)
         item = profile_item(profile, now)
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        condition: Condition = {"ConditionExpression": "attribute_not_exists(pk)"}
         if profile.version:
             condition = {
                 "ConditionExpression": "version = :read",
@@ -328,7 +340,7 @@ class DynamoStore:
         if fact.kind == "order":
             self._put_order(fact, now)
             return
-        newer = {
+        newer: Condition = {
             "ConditionExpression": " AND ".join(f"({each})" for each in NO_NEWER.values()),
             "ExpressionAttributeNames": {f"#{name}": name for name in NO_NEWER},
             "ExpressionAttributeValues": {":as_of": {"N": str(fact.as_of)}, **OURS},
@@ -352,7 +364,7 @@ class DynamoStore:
             self._update(pk("order", fact.key), f"SET {', '.join([*which, *sets])}", values, *conditions)
 
     def _put_opt_out(self, fact: Learnt) -> None:
-        said = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}
+        said: Attributes = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}
         try:
             # What was said never expires.
             self._update(
@@ -366,15 +378,15 @@ class DynamoStore:
             if why := self.persons([fact.key]).get(fact.key, Person()).unreadable:
                 raise UnreadableRecordError(why) from None
 
-    def _update(self, key: str, update: str, values: Mapping[str, Any], *conditions: str) -> dict[str, Any]:
+    def _update(self, key: str, update: str, values: Attributes, *conditions: str) -> Attributes:
         """The item after the update; update and conditions write names as `#name`.
 
         Raises _ConditionFailedError, also where a newer release wrote the item.
         """
         condition = " AND ".join(f"({each})" for each in (*conditions, NO_NEWER["format"]))
         names = set(re.findall(r"#(\w+)", f"{update} {condition}"))
-        answer = self._call(
-            "update_item",
+        answer = _asked(
+            self._client.update_item,
             TableName=self._table,
             Key={"pk": {"S": key}},
             UpdateExpression=update,
@@ -383,32 +395,32 @@ class DynamoStore:
             ExpressionAttributeValues={**values, **OURS},
             ReturnValues="ALL_NEW",
         )
-        item: dict[str, Any] = answer["Attributes"]
-        return item
+        return answer["Attributes"]
 
-    def _put(self, item: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
+    def _put(self, item: Attributes, condition: Condition) -> bool:
         try:
-            self._call("put_item", TableName=self._table, Item=item, **condition)
+            _asked(self._client.put_item, TableName=self._table, Item=item, **condition)
         except _ConditionFailedError:
             return False
         return True
-
-    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        except Exception as error:
-            code = code_of(error)
-            if code == "ConditionalCheckFailedException":
-                raise _ConditionFailedError from None
-            raise StoreUnavailableError(f"DynamoDB {operation} failed: {code}") from error
-        return answer
 
 
 class _ConditionFailedError(Exception):
     """A conditional write was refused."""
 
 
-def _person(item: Mapping[str, Any]) -> Person:
+def _asked[**P, T](operation: Callable[P, T], *args: P.args, **arguments: P.kwargs) -> T:
+    """DynamoDB's answer. Raises StoreUnavailableError, _ConditionFailedError."""
+    try:
+        return operation(*args, **arguments)
+    except Exception as error:
+        code = code_of(error)
+        if code == "ConditionalCheckFailedException":
+            raise _ConditionFailedError from None
+        raise StoreUnavailableError(f"DynamoDB {operation.__name__} failed: {code}") from error
+
+
+def _person(item: Attributes) -> Person:
     try:
         return person_from(item)
     except UnreadableRecordError as error:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from copy import replace
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.reasons import Reason
@@ -24,15 +24,23 @@ from stripe_to_segment.state.packing import (
     unpacked_dedup_keys,
     unpacked_ledger,
 )
+from stripe_to_segment.state.payment import known_of
 from stripe_to_segment.state.person import Person
 from stripe_to_segment.state.profile import LEDGER_DAYS, UNSURE, Profile
 from stripe_to_segment.state.store import DAY
 from stripe_to_segment.state.subscription import SubscriptionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
     from stripe_to_segment.state.store import Learnt
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+    # An item, or the values of an expression.
+    type Attributes = dict[str, AttributeValueTypeDef]
+    type Read[T] = Callable[[Attributes], T]
 
 __all__ = [
     "FORMAT",
@@ -73,16 +81,16 @@ def pk(kind: str, key: str) -> str:
     return f"{kind}#{key}"
 
 
-def expiry(now: float, days: int) -> dict[str, str]:
+def expiry(now: float, days: int) -> AttributeValueTypeDef:
     """When DynamoDB may delete an item, so many days from now."""
     return {"N": str(int(now) + days * DAY)}
 
 
-def _guarded[T](read: Callable[[Mapping[str, Any]], T]) -> Callable[[Mapping[str, Any]], T]:
+def _guarded[T](read: Read[T]) -> Read[T]:
     """A reader of items of one kind that raises UnreadableRecordError, and nothing else."""
 
     @wraps(read)
-    def guarded(item: Mapping[str, Any]) -> T:
+    def guarded(item: Attributes) -> T:
         try:
             newer = "format" in item and int(item["format"]["N"]) > FORMAT
             found = None if newer else read(item)
@@ -96,7 +104,7 @@ def _guarded[T](read: Callable[[Mapping[str, Any]], T]) -> Callable[[Mapping[str
     return guarded
 
 
-def key_of(item: Mapping[str, Any]) -> tuple[str, str]:
+def key_of(item: Attributes) -> tuple[str, str]:
     """The kind of an item, and its key of that kind."""
     kind, _, key = item["pk"]["S"].partition("#")
     return kind, key
@@ -116,7 +124,7 @@ class Kept:
     owner: str = ""
 
 
-def kept_from(item: Mapping[str, Any]) -> Kept | None:
+def kept_from(item: Attributes) -> Kept | None:
     """What an item keeps of somebody, None for one that is about nobody."""
     kind, key = key_of(item)
     match kind:
@@ -136,9 +144,9 @@ def kept_from(item: Mapping[str, Any]) -> Kept | None:
             return None
 
 
-def fact_item(fact: Learnt, now: float) -> dict[str, Any]:
+def fact_item(fact: Learnt, now: float) -> Attributes:
     """What was learnt of something other than a customer's record."""
-    item = {
+    item: Attributes = {
         "pk": {"S": pk(fact.kind, fact.key)},
         "format": {"N": str(FORMAT)},
         "value": {"S": fact.value},
@@ -149,7 +157,7 @@ def fact_item(fact: Learnt, now: float) -> dict[str, Any]:
     return item | ({"owner": {"S": fact.owner}} if fact.kind == "order" and fact.owner else {})
 
 
-def receipt_item(delivery: str, receipt: Receipt, now: float) -> dict[str, Any]:
+def receipt_item(delivery: str, receipt: Receipt, now: float) -> Attributes:
     """What became of a delivery."""
     return {
         "pk": {"S": pk("receipt", delivery)},
@@ -162,20 +170,20 @@ def receipt_item(delivery: str, receipt: Receipt, now: float) -> dict[str, Any]:
 
 
 @_guarded
-def fact_from(item: Mapping[str, Any]) -> tuple[str, int]:
+def fact_from(item: Attributes) -> tuple[str, int]:
     """What was learnt of an order, a product or a bookmark, and as of which epoch second it is true."""
     return str(item["value"]["S"]), int(item["as_of"]["N"])
 
 
 @_guarded
-def receipt_from(item: Mapping[str, Any]) -> Receipt:
+def receipt_from(item: Attributes) -> Receipt:
     """What became of a delivery."""
     arrived, given_up, unwanted = (unpacked_dedup_keys(item[name]["B"]) for name in ("arrived", "given_up", "unwanted"))
     return Receipt(arrived, given_up, unwanted)
 
 
 @_guarded
-def person_from(item: Mapping[str, Any]) -> Person:
+def person_from(item: Attributes) -> Person:
     """A person."""
     return Person(
         # DynamoDB has no empty set: where none is left, the attribute is gone.
@@ -187,12 +195,12 @@ def person_from(item: Mapping[str, Any]) -> Person:
 
 
 @_guarded
-def circuit_from(item: Mapping[str, Any]) -> Circuit:
+def circuit_from(item: Attributes) -> Circuit:
     """A circuit."""
     return Circuit(int(item["failures"]["N"]), int(item["until"]["N"]), item["probing"]["BOOL"])
 
 
-def circuit_item(circuit: Circuit) -> dict[str, Any]:
+def circuit_item(circuit: Circuit) -> Attributes:
     """A circuit, but for its key and expiry."""
     return {
         "format": {"N": str(FORMAT)},
@@ -202,12 +210,12 @@ def circuit_item(circuit: Circuit) -> dict[str, Any]:
     }
 
 
-def profile_item(profile: Profile, now: float) -> dict[str, Any]:
+def profile_item(profile: Profile, now: float) -> Attributes:
     """A customer's record, as it will be in its next version."""
     record = _written(profile)
     # The newest deduplication keys come first, and hundreds of subscriptions leave less room for the oldest.
     ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // DEDUP_KEY_WIDTH * DEDUP_KEY_WIDTH]
-    item: dict[str, Any] = {
+    item: Attributes = {
         "pk": {"S": pk("profile", profile.key)},
         "format": {"N": str(FORMAT)},
         "version": {"N": str(profile.version + 1)},
@@ -256,12 +264,12 @@ def _written(profile: Profile) -> bytes:
         claims = dict([*claims.items()][dropped:])
 
 
-def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_blanks(values: JsonObject) -> JsonObject:
     return {name: value for name, value in values.items() if value}
 
 
 @_guarded
-def profile_from(item: Mapping[str, Any]) -> Profile:
+def profile_from(item: Attributes) -> Profile:
     """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
     _, key = key_of(item)
     shared, version = "shared" in item and item["shared"]["BOOL"], int(item["version"]["N"])
@@ -274,11 +282,11 @@ def profile_from(item: Mapping[str, Any]) -> Profile:
     subscriptions = {key: _subscription_from(values) for key, values in record.pop("subscriptions", {}).items()}
     told, claims = iter(calls), {}
     for dedup_key, values in record.pop("claims", {}).items():
-        known = _of(Claim, values)
+        known = known_of(Claim, values)
         claims[dedup_key] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
     return Profile(
         **{
-            **_of(Profile, record),
+            **known_of(Profile, record),
             "key": key,
             "own_discounts": tuple(record.get("own_discounts", ())),
             "subscriptions": subscriptions,
@@ -290,12 +298,7 @@ def profile_from(item: Mapping[str, Any]) -> Profile:
     )
 
 
-def _subscription_from(values: Mapping[str, Any]) -> SubscriptionRecord:
-    known = _of(SubscriptionRecord, values)
+def _subscription_from(values: JsonObject) -> SubscriptionRecord:
+    known = known_of(SubscriptionRecord, values)
     # JSON has no tuples, and watermarks are compared as tuples.
     return SubscriptionRecord(**known | {"as_of": tuple(known["as_of"])})
-
-
-def _of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in values.items() if name in names}

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Dispute", "Payment", "Refund"]
+    from _typeshed import DataclassInstance
+
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["Dispute", "Payment", "Refund", "known_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Payment:
             after = after.with_credit(note_id, amount)
         return after
 
-    def written(self) -> dict[str, Any]:
+    def written(self) -> JsonObject:
         """As JSON holds it, without blanks."""
         given = {name: value for name, value in asdict(self).items() if value not in (None, "", False, {})}
         for name in ("refunds", "disputes"):
@@ -159,12 +163,13 @@ class Payment:
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Payment:
         """Of what another release wrote too: what this one does not know is left out."""
-        given = _known(cls, written)
-        given["refunds"] = {key: Refund(**_known(Refund, one)) for key, one in given.get("refunds", {}).items()}
-        given["disputes"] = {key: Dispute(**_known(Dispute, one)) for key, one in given.get("disputes", {}).items()}
+        given = known_of(cls, written)
+        given["refunds"] = {key: Refund(**known_of(Refund, one)) for key, one in given.get("refunds", {}).items()}
+        given["disputes"] = {key: Dispute(**known_of(Dispute, one)) for key, one in given.get("disputes", {}).items()}
         return cls(**given)
 
 
-def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def known_of(kind: type[DataclassInstance], values: Mapping[str, Any]) -> JsonObject:
+    """The fields that this release knows of a dataclass, of what another one wrote too."""
     names = {each.name for each in fields(kind)}
     return {name: value for name, value in values.items() if name in names}
