@@ -266,7 +266,7 @@ class OneAtATime:
 
 def a_call(number: int = 1, size: int | None = None, **more: Any) -> Call:
     """A track call; `size` is how many bytes it has on the wire."""
-    body: dict[str, Any] = {
+    body: Any = {
         "type": "track",
         "messageId": identifier("test", str(number)),
         "event": "Order Completed",

@@ -130,7 +130,7 @@ class _Player:
             _text(given.event, "type") if event is None else event.type,
             outcome,
             f"{given.source}: {reason}" if outcome == "invalid" else reason,
-            [call.body for call in self._taken],
+            [{**call.body} for call in self._taken],
         )
 
     def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:  # noqa: ARG002 - both modes alike

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
@@ -14,16 +14,19 @@ from stripe_to_segment.stripe_side.fields import dig, iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     from stripe_to_segment.mapping.facts import Fact
     from stripe_to_segment.mapping.identify import IdentifyPlan
-    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.segment_side.calls import Call, CallBody, Context, Kind
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.claim import Claim
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
-    type Enrich = Callable[[dict[str, Any], dict[str, Any]], object]
+    # A team's own, which may take and give any dict.
+    type Enrich = Callable[[Any, JsonObject], object]
 
 __all__ = ["Composer", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
 
@@ -45,7 +48,7 @@ class Composer:
         # Without one (an event that tells no time at all) Segment takes the time of arrival.
         self._timestamp = iso_time(event.created) if event.created else None
 
-    def bodies(self, facts: Iterable[Fact]) -> Iterator[dict[str, Any]]:
+    def bodies(self, facts: Iterable[Fact]) -> Iterator[CallBody]:
         """The calls in the order in which they should arrive: who it is, what it belongs to, what happened."""
         plan, profile = self._plan, self._profile
         if plan.joins_apart:
@@ -59,43 +62,41 @@ class Composer:
             if (name := self._settings.wire_name(fact.name)) is not None:
                 yield self.track(fact, name)
 
-    def identify(self, anonymous_id: str | None) -> dict[str, Any]:
+    def identify(self, anonymous_id: str | None) -> CallBody:
         """An identify with all traits; `anonymous_id` beside a known user joins the two histories."""
         traits = user_traits(self._event, self._person, self._settings)
         return self._stateful("identify", {"traits": wire(traits)}, anonymous_id)
 
-    def join(self, anonymous_id: str) -> dict[str, Any]:
+    def join(self, anonymous_id: str) -> CallBody:
         """An identify that only joins the history under the fallback id to the user."""
-        traits = {"stripe_customer_id": self._own(self._event.customer)} if self._event.customer else {}
+        customer = self._event.customer
+        traits: dict[str, object] = {"stripe_customer_id": self._own(customer)} if customer else {}
         return self._stateful("identify", {"traits": traits}, anonymous_id)
 
-    def group(self, group_id: str) -> dict[str, Any]:
+    def group(self, group_id: str) -> CallBody:
         """A group call with the account's traits."""
         traits = group_traits(self._event, self._profile, self._settings)
         return self._stateful("group", {"groupId": self._own(group_id), "traits": wire(traits)}, self._who.anonymous_id)
 
-    def track(self, fact: Fact, name: str) -> dict[str, Any]:
+    def track(self, fact: Fact, name: str) -> CallBody:
         """A track call under this name on the wire; what is unknown is left out, never null."""
         # Under the catalog's name: renaming an event must not send it a second time.
         body = self._envelope("track", f"{fact.name}|{fact.key}", self._who.anonymous_id)
         return {**body, "event": name, "properties": wire(fact.event.told())}
 
-    def _stateful(self, kind: str, content: dict[str, Any], anonymous_id: str | None) -> dict[str, Any]:
+    def _stateful(self, kind: Kind, content: CallBody, anonymous_id: str | None) -> CallBody:
         """A call that shows a state: all of it belongs to its messageId, or a return to an old one would be dropped."""
         event = self._event
-        body = {**self._envelope(kind, "", anonymous_id), **content}
+        body: CallBody = {**self._envelope(kind, "", anonymous_id), **content}
         shown = encode({name: value for name, value in body.items() if name != "messageId"}).decode()
         return {**body, "messageId": self._message_id(kind, f"{event.id}|{event.created}|{shown}")}
 
-    def _message_id(self, kind: str, fact: str) -> str:
+    def _message_id(self, kind: Kind, fact: str) -> str:
         return message_id(self._settings.source_name, self._event.scope, kind, fact)
 
-    def _envelope(self, kind: str, fact: str, anonymous_id: str | None) -> dict[str, Any]:
+    def _envelope(self, kind: Kind, fact: str, anonymous_id: str | None) -> CallBody:
         who = self._who
-        body: dict[str, Any] = {
-            "type": kind,
-            "messageId": self._message_id(kind, fact),
-        }
+        body: CallBody = {"type": kind, "messageId": self._message_id(kind, fact)}
         if self._timestamp:
             body["timestamp"] = self._timestamp
         if who.user_id:
@@ -108,7 +109,7 @@ class Composer:
             body["integrations"] = integrations
         return body
 
-    def _context(self) -> dict[str, Any]:
+    def _context(self) -> Context:
         event = self._event
         stripe = {
             "event_id": event.id,
@@ -116,7 +117,7 @@ class Composer:
             "account": event.account,
             "identity": self._who.identity_source,
         }
-        context: dict[str, Any] = {
+        context: Context = {
             "library": LIBRARY,
             # A server's event: it must not move the user's last-seen time.
             "active": False,
@@ -135,7 +136,7 @@ class Composer:
     def _own(self, identifier: str) -> str:
         return own_id(identifier, self._event, self._settings)
 
-    def _integrations(self, name: str) -> dict[str, Any]:
+    def _integrations(self, name: str) -> dict[str, object]:
         """Where a call may go: one object for all calls, or one for each event name with `*` for the rest."""
         chosen = self._settings.integrations
         if chosen and all(key == "*" or key in EVENTS for key in chosen):
@@ -155,7 +156,7 @@ def in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Ca
         yield call_from(said[call.dedup_key]) if said and call.dedup_key in said else call
 
 
-def with_the_change_said_before(bodies: Iterable[dict[str, Any]], claim: Claim) -> Iterator[dict[str, Any]]:
+def with_the_change_said_before(bodies: Iterable[CallBody], claim: Claim) -> Iterator[CallBody]:
     """What was refused is said anew, but for the change of the mrr: the record has gone on from what was said of it."""
     if not claim.given_up:
         yield from bodies
@@ -176,7 +177,7 @@ def still_claimed(claim: Claim) -> Iterator[Call]:
         yield from map(call_from, claim.tracks.values())
 
 
-def finished(bodies: Iterator[dict[str, Any]], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
+def finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
     """Each call after the team's own `enrich`, encoded.
 
     Raises
@@ -197,7 +198,7 @@ def finished(bodies: Iterator[dict[str, Any]], event: StripeEvent, enrich: Enric
             message = f"enrich must return the {kept[0]} call it was given, changed or not, or None"
             raise EnrichError(message)
         try:
-            yield fitting(enriched)
+            yield fitting(cast("CallBody", enriched))
         except (TypeError, ValueError, RecursionError):
             message = f"enrich put a value into the {kept[0]} call that JSON cannot hold"
             raise EnrichError(message) from None

@@ -43,12 +43,12 @@ class Event:
     required: ClassVar[tuple[str, ...]] = ()
     must_be_given: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **given: object) -> None:
         if not self.must_be_given <= given.keys() or not given.keys() <= {*self.names}:
             raise TypeError(f"{type(self).__name__} takes {self.names}, not {tuple(given)}")
         self.__dict__.update(given)
 
-    def __replace__(self, **changes: Any) -> Self:
+    def __replace__(self, **changes: object) -> Self:
         """A copy with some properties changed, for `copy.replace`."""
         return type(self)(**{**self.__dict__, **changes})
 
@@ -58,7 +58,7 @@ class Event:
     # Its properties hold lists.
     __hash__ = None  # type: ignore[assignment]
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, object]:
         """What is known of it, by property, in the order of their declaration."""
         return {name: value for name in self.names if (value := getattr(self, name)) is not None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.identity import own_id
 from stripe_to_segment.stripe_side.customer import PERSONAL, personal_traits
@@ -11,6 +11,10 @@ from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from stripe_to_segment.mapping.properties import GroupTraits, UserTraits
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -18,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["group_traits", "shown_digest", "user_traits"]
 
 
-def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dict[str, Any]:
+def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> UserTraits:
     """The traits of an identify. A None stands on the wire as null, so that an ended plan does not stay behind."""
-    traits: dict[str, Any] = {}
+    traits: UserTraits = {}
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
     if profile.customer_created is not None:
@@ -39,20 +43,21 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dic
 
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
     """What the remembered traits come to, to tell whether those last delivered still hold."""
-    traits = _subscription_traits(profile) | _card_traits(profile)
+    told = {**_subscription_traits(profile), **_card_traits(profile)}
     # A guest has no lifetime value, and a first payment over nothing is no news.
     paid = {code: amount for code, amount in profile.paid.items() if amount and event.customer is not None}
-    return hashlib.sha256(repr([*sorted(traits.items()), *sorted(paid.items())]).encode()).hexdigest()[:16]
+    shown = [*((name, told[name]) for name in sorted(told)), *sorted(paid.items())]
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
-def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> dict[str, Any]:
+def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> GroupTraits:
     """The traits of a group: plan, mrr and seats of the account."""
-    traits: dict[str, Any] = {}
+    traits: GroupTraits = {}
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
-    every = _subscription_traits(profile)
+    every: Mapping[str, object] = _subscription_traits(profile)
     names = ("plan", "mrr", "mrr_by_currency", "subscription_status")
-    traits.update({name: every[name] for name in names if name in every})
+    traits.update(cast("GroupTraits", {name: every[name] for name in names if name in every}))
     if profile.subscriptions:
         traits["seats"] = sum(record.quantity or 0 for record in profile.live)
     currency = _currency(profile)
@@ -61,11 +66,11 @@ def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> di
     return traits
 
 
-def _subscription_traits(profile: Profile) -> dict[str, Any]:
+def _subscription_traits(profile: Profile) -> UserTraits:
     leading, live = profile.leading, profile.live
     if leading is None:
         return {}
-    traits: dict[str, Any] = {
+    traits: UserTraits = {
         "plan": leading.plan if live else None,
         "plans": sorted({record.plan for record in live if record.plan}),
         "subscription_status": leading.status,
@@ -85,7 +90,7 @@ def _subscription_traits(profile: Profile) -> dict[str, Any]:
     return traits
 
 
-def _mrr_by_currency(profile: Profile) -> dict[str, Any]:
+def _mrr_by_currency(profile: Profile) -> dict[str, Decimal]:
     """Also of currencies in which nothing is left (0); without those of which an amount is unknown."""
     remembered = sorted({record.currency for record in profile.subscriptions.values() if record.currency})
     amounts = {code: [record.mrr for record in profile.live if record.currency == code] for code in remembered}
@@ -96,11 +101,11 @@ def _mrr_by_currency(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _paid_traits(profile: Profile) -> dict[str, Any]:
+def _paid_traits(profile: Profile) -> UserTraits:
     if not profile.paid:
         return {}
     currency = _currency(profile)
-    traits: dict[str, Any] = {
+    traits: UserTraits = {
         "lifetime_value_by_currency": {code.upper(): major(profile.paid[code], code) for code in sorted(profile.paid)}
     }
     if currency is not None and currency in profile.paid:
@@ -108,7 +113,7 @@ def _paid_traits(profile: Profile) -> dict[str, Any]:
     return traits
 
 
-def _card_traits(profile: Profile) -> dict[str, Any]:
+def _card_traits(profile: Profile) -> UserTraits:
     """Nothing of a customer whose cards were never seen: there may be some."""
     return {"card_expires_at": iso_time(profile.card_expires_at)} if profile.knows_cards else {}
 
@@ -121,11 +126,11 @@ def _currency(profile: Profile) -> str | None:
     return max(profile.paid, key=lambda code: (profile.paid[code], code), default=None)
 
 
-def _personal(event: StripeEvent, settings: Settings) -> dict[str, Any]:
+def _personal(event: StripeEvent, settings: Settings) -> UserTraits:
     """The personal traits this event carries, as far as they are on the allow-list."""
     carried = personal_traits(event)
     allowed = {name: carried[name] for name in PERSONAL if name in carried and name in settings.personal_traits}
     if settings.hash_email and "email" in allowed:
         email = allowed.pop("email").strip().lower()
         allowed["email_sha256"] = hashlib.sha256(email.encode()).hexdigest()
-    return allowed
+    return cast("UserTraits", allowed)

@@ -10,7 +10,39 @@ import json
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal, TypedDict
+
+    type Kind = Literal["track", "identify", "group"]
+
+    class CallBody(TypedDict, total=False):
+        """One item of a batch; whose `type` it is says which of them it has."""
+
+        type: Kind
+        messageId: str
+        timestamp: str
+        userId: str
+        anonymousId: str
+        groupId: str
+        event: str
+        properties: dict[str, object]
+        traits: dict[str, object]
+        context: Context
+        integrations: dict[str, object]
+
+    class Context(TypedDict, total=False):
+        """What all calls of one event have in common."""
+
+        library: dict[str, str]
+        active: bool
+        stripe: dict[str, str]
+        groupId: str
+        consent: dict[str, dict[str, bool]]
+        externalIds: list[dict[str, str]]
+
 
 __all__ = [
     "MAX_CALL_BYTES",
@@ -40,13 +72,13 @@ MAX_CALL_BYTES = 32_000
 class Call:
     """One item of a batch: `body` is what goes over the wire, `encoded` its JSON."""
 
-    body: dict[str, Any]
+    body: CallBody
     encoded: bytes
 
     @property
     def message_id(self) -> str:
         """Segment drops a repeat of it for about 24 hours."""
-        return str(self.body["messageId"])
+        return self.body["messageId"]
 
     @property
     def dedup_key(self) -> str:
@@ -68,7 +100,7 @@ def identifier(*parts: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
-def message_id(source: str, scope: str, kind: str, fact: str) -> str:
+def message_id(source: str, scope: str, kind: Kind, fact: str) -> str:
     """The id of one call about one fact.
 
     Segment drops repeats across all sources and workspaces, so the source (one stack), the scope (account and mode)
@@ -82,17 +114,19 @@ def dedup_key_of(identifier_text: str) -> str:
     return identifier_text.replace("-", "")[:DEDUP_KEY_LENGTH]
 
 
-def wire(value: object) -> Any:
-    """A value as JSON can hold it: amounts as numbers that read back as the same decimal."""
-    if isinstance(value, PLAIN):
-        return value
+def wire(values: Mapping[str, object]) -> dict[str, object]:
+    """Values as JSON can hold them: amounts as numbers that read back as the same decimal."""
+    # Most are plain, and to call a function for each of them would take twice as long.
+    return {name: value if isinstance(value, PLAIN) else _wired(value) for name, value in values.items()}
+
+
+def _wired(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
-        # Most are plain, and to call this for each of them would take twice as long.
-        return {key: entry if isinstance(entry, PLAIN) else wire(entry) for key, entry in value.items()}
+        return wire(value)
     if isinstance(value, list | tuple):
-        return [wire(entry) for entry in value]
+        return [_wired(entry) for entry in value]
     return value
 
 
@@ -104,14 +138,15 @@ def encode(value: object) -> bytes:
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def fitting(body: dict[str, Any]) -> Call:
+def fitting(body: CallBody) -> Call:
     """A call, encoded; one too large for Segment goes without its last products and says how many it left out.
 
     Nothing else is ever cut: a call that is too large without its products is refused as it is.
     """
     encoded = encode(body)
-    found = body.get("properties")
-    properties: dict[str, Any] = found if isinstance(found, dict) else {}
+    # A team's own code may have put anything in its place.
+    found: Any = body.get("properties")
+    properties: dict[str, object] = found if isinstance(found, dict) else {}
     products = properties.get("products")
     if len(encoded) <= MAX_CALL_BYTES or not isinstance(products, list):
         return Call(body, encoded)
@@ -119,7 +154,7 @@ def fitting(body: dict[str, Any]) -> Call:
         shorter = {**properties, "products": products[:kept], "products_omitted": len(products) - kept}
         if not kept:
             del shorter["products"]
-        trimmed = {**body, "properties": shorter}
+        trimmed: CallBody = {**body, "properties": shorter}
         encoded = encode(trimmed)
         if len(encoded) <= MAX_CALL_BYTES:
             return Call(trimmed, encoded)

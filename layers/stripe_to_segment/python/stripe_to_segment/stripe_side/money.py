@@ -7,6 +7,7 @@ https://docs.stripe.com/currencies#zero-decimal and #special-cases
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import overload
 
 __all__ = ["digits", "major", "minor_decimal", "rounded"]
 
@@ -24,6 +25,12 @@ def digits(currency: str) -> int:
     if code in ZERO_DECIMAL:
         return 0
     return 3 if code in THREE_DECIMAL else 2
+
+
+@overload
+def major(minor: Decimal | int, currency: str) -> Decimal: ...
+@overload
+def major(minor: Decimal | int | None, currency: str | None) -> Decimal | None: ...
 
 
 def major(minor: Decimal | int | None, currency: str | None) -> Decimal | None:
