@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enrich import enrich
 from stripe_to_segment import aws
@@ -28,6 +28,7 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader, usable_key
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from aws_lambda_typing.events import SQSEvent
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -84,7 +85,7 @@ snapshot_hooks(prepare=(secrets_manager, store, queues), renew=(secret.forget, s
 
 
 @observed
-def handler(batch: SQSEvent, context: LambdaContext) -> dict[str, Any]:
+def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureResponse:
     """Deliver one SQS batch; returns the records that SQS must deliver again."""
     records = records_of(batch)
     try:
@@ -118,7 +119,7 @@ def handler(batch: SQSEvent, context: LambdaContext) -> dict[str, Any]:
     return answered(delivery.deliver(records, time.time()))
 
 
-def answered(outcomes: list[RecordOutcome]) -> dict[str, Any]:
+def answered(outcomes: list[RecordOutcome]) -> PartialItemFailureResponse:
     """Carry out the outcomes of the records, and tell Lambda which records SQS must deliver again."""
     now = time.time()
     outcomes = [given_up(outcome, now) for outcome in outcomes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment import aws
 from stripe_to_segment.errors import ConfigurationError, code_of
@@ -17,6 +17,8 @@ from stripe_to_segment.settings import on_this_machine, settings_from_environmen
 from stripe_to_segment.snapshots import snapshot_hooks
 
 if TYPE_CHECKING:
+    from aws_lambda_typing.events import APIGatewayProxyEventV2
+    from aws_lambda_typing.responses import APIGatewayProxyResponseV2
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -61,7 +63,7 @@ snapshot_hooks(prepare=(secrets_manager, sqs), renew=(secret.forget,))
 
 
 @observed
-def handler(request: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(request: APIGatewayProxyEventV2, _context: object) -> APIGatewayProxyResponseV2:
     """Answer one request of the HTTP API (payload format 2.0)."""
     body = body_of(request)
     reply = _examined(request, body)
@@ -75,7 +77,7 @@ def handler(request: dict[str, Any], _context: object) -> dict[str, Any]:
     }
 
 
-def _examined(request: dict[str, Any], body: bytes | None) -> Reply:
+def _examined(request: APIGatewayProxyEventV2, body: bytes | None) -> Reply:
     try:
         signature = header_of(request, "stripe-signature")
         reply = examine(body, signature, secret.get(), settings, time.time())

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment import aws
 from stripe_to_segment.enqueuing import enqueue
@@ -50,7 +50,7 @@ def store() -> DynamoStore:
 
 
 @observed
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(_event: object, context: LambdaContext) -> dict[str, object]:
     """Continue where the last run stopped, as far as time allows; the next run does the rest."""
     # A run that finds nothing shows too that it ran.
     count("EventsReconciled", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import boto3
 from botocore.config import Config
@@ -33,10 +33,9 @@ def client(service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
 def client(service: Literal["sqs"]) -> SQSClient: ...
 
 
-def client(service: str) -> Any:
+def client(service: str) -> object:
     """A low-level client that gives up in time for its function to say so."""
-    made: Any = boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
-    return made
+    return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
 
 
 def secret_text(secrets_manager: SecretsManagerClient, arn: str) -> str:

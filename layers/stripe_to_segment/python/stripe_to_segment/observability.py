@@ -10,7 +10,7 @@ import logging
 import os
 from functools import partial, wraps
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -76,7 +76,7 @@ def hold_back_libraries(code: str) -> None:
     """
     make, ours, folder = logging.getLogRecordFactory(), logger.name, code.rstrip(os.sep) + os.sep
 
-    def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    def made(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make(*args, **kwargs)
         if record.levelno < logging.WARNING and record.name != ours and not record.pathname.startswith(folder):
             record.levelno = UNHEARD

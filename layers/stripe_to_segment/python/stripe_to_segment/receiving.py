@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError, ThinEventError
 from stripe_to_segment.mapping.translate import refusal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import parse_event
+from stripe_to_segment.stripe_side.fields import hash_of
 from stripe_to_segment.stripe_side.signature import verify
 
 if TYPE_CHECKING:
@@ -52,20 +53,20 @@ class Reply:
     event: StripeEvent | None = None
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, object]:
         """What Stripe shows beside the delivery attempt."""
         if self.outcome == "queue":
             return {"received": True}
         return {"ignored": self.message} if self.outcome == "ignored" else {"error": self.message}
 
 
-def header_of(request: Mapping[str, Any], name: str) -> str | None:
+def header_of(request: Mapping[str, object], name: str) -> str | None:
     """A header in whatever case it came."""
-    headers = request.get("headers") or {}
+    headers = hash_of(request.get("headers"))
     return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 
-def body_of(request: Mapping[str, Any]) -> bytes | None:
+def body_of(request: Mapping[str, object]) -> bytes | None:
     """The exact bytes of the body, which API Gateway may hand over as base64; None where that is broken."""
     body = request.get("body") or ""
     if not isinstance(body, str):

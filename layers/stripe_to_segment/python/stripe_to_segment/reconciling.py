@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from copy import replace
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import keys_of, known_to, owned, recall, take_over, unreadable
 from stripe_to_segment.delivery.persons import Persons
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.enqueuing import Enqueued
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.mapping.translate import Translation
+    from stripe_to_segment.segment_side.calls import CallBody
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory, Store
@@ -252,6 +253,6 @@ def _is_news(event: StripeEvent, names: Memory, kind: str, key: str, value: str)
     return known[full] != value and names.as_of[kind, full] < event.created
 
 
-def _as_it_is(call: dict[str, Any], _event: dict[str, Any]) -> dict[str, Any]:
+def _as_it_is(call: CallBody, _event: JsonObject) -> CallBody:
     """No `enrich`: it is deliver's, and may drop the call yet."""
     return call

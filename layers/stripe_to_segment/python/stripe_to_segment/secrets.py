@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from copy import replace
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import ConfigurationError, code_of
 from stripe_to_segment.key_shapes import api_key_flaw, reference_key_flaw, signing_secret_flaw
@@ -122,10 +122,10 @@ def read_keys(text: str, name: str = "KeysSecret") -> Keys:
     return Keys(**{entry: next(iter(texts([found.get(entry)])), "") for entry in KEY_FIELDS})
 
 
-def secret_object(text: str, name: str) -> dict[str, Any]:
+def secret_object(text: str, name: str) -> dict[str, object]:
     """The JSON object in a secret of this name. Raises ConfigurationError, never quoting the text."""
     try:
-        found: Any = json.loads(text)
+        found: object = json.loads(text)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

@@ -238,7 +238,7 @@ _MAY_BE_EMPTY = frozenset(
     {"personal_traits", "drop_events", "group_id_keys", "anonymous_id_keys", "user_id_keys", "consent_prefix"}
 )
 
-_READERS: dict[str, Callable[[str, str], Any]] = {
+_READERS: dict[str, Callable[[str, str], object]] = {
     **{entry.name: _text for entry in fields(Settings) if entry.name != "client_reference_key"},
     "segment_endpoint": _endpoint,
     "stripe_api_base": _endpoint,

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
 from stripe_to_segment.observability import count, logger
@@ -19,6 +19,8 @@ from stripe_to_segment.stripe_side.objects import OBJECTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+
+    from stripe import StripeClient
 
     from stripe_to_segment.secrets import Keys
     from stripe_to_segment.settings import Settings
@@ -63,7 +65,7 @@ class StripeReader:
         self._clock = clock
         self._cache: OrderedDict[Lookup, tuple[float, JsonObject]] = OrderedDict()
         self._pool = ThreadPoolExecutor(max_workers=THREADS)
-        self._client: tuple[str, Any] | None = None
+        self._client: tuple[str, StripeClient] | None = None
 
     def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, JsonObject]:
         """What could be read of this; what failed is left out, counted and logged."""
@@ -103,7 +105,7 @@ class StripeReader:
             self._cache.popitem(last=False)
         return told
 
-    def _connected(self, key: str) -> Any:
+    def _connected(self, key: str) -> StripeClient:
         if self._client is None or self._client[0] != key:
             self._client = (key, stripe_client(key, self._base, TIMEOUT_SECONDS))
         return self._client[1]
@@ -158,7 +160,7 @@ class StripeEvents:
                     return None
         return events
 
-    def _pages(self, filters: dict[str, Any]) -> Iterator[list[JsonObject]]:
+    def _pages(self, filters: dict[str, object]) -> Iterator[list[JsonObject]]:
         after: dict[str, str] = {}
         while True:
             answer = self._get({**filters, **after, "limit": PAGE})
@@ -168,7 +170,7 @@ class StripeEvents:
                 return
             after = {"starting_after": page[-1]["id"]}
 
-    def _get(self, query: dict[str, Any]) -> JsonObject:
+    def _get(self, query: dict[str, object]) -> JsonObject:
         reason = ""
         for attempt in range(ATTEMPTS):
             self.requests += 1
@@ -205,7 +207,7 @@ def is_live(key: str) -> bool:
     return "_live_" in key
 
 
-def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> Any:
+def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> StripeClient:
     """Stripe's own client; `timeout` is in seconds, `base` the API's address."""
     # Imported only by stacks that have a key: it takes longer to import than all the rest.
     import stripe  # noqa: PLC0415
@@ -234,7 +236,7 @@ def reason_of(error: Exception) -> str:
     return type(error).__name__ if status is None else f"{type(error).__name__}, HTTP {status}"
 
 
-def _read(client: Any, lookup: Lookup) -> JsonObject:
+def _read(client: StripeClient, lookup: Lookup) -> JsonObject:
     options = {"stripe_account": lookup.account} if lookup.account else {}
     answer = client.raw_request("get", lookup.path, **options)
     # An object or a TypeError: whatever stands between may answer with JSON of its own.

@@ -65,7 +65,7 @@ class WebhookEndpoints:
     """
 
     def __init__(self, key: str, base: str) -> None:
-        self._endpoints = stripe_client(key, base, TIMEOUT_SECONDS, retries=RETRIES).v1.webhook_endpoints
+        self._endpoints: Any = stripe_client(key, base, TIMEOUT_SECONDS, retries=RETRIES).v1.webhook_endpoints
 
     def at(self, url: str) -> list[Endpoint]:
         """Those with this URL, oldest first."""

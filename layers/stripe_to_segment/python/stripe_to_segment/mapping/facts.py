@@ -66,7 +66,7 @@ class Known:
     siblings: Sequence[Profile] = ()
     worked_out: dict[Any, tuple[StripeEvent, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def __replace__(self, /, **changes: Any) -> Self:
+    def __replace__(self, /, **changes: object) -> Self:
         copy = copied(self, **changes, worked_out={})
         # It may be other terms that are known now.
         copy.__dict__.pop("terms", None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from copy import replace
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.failure import UNKNOWN_FAILURE, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["FailedAttempt"]
 
@@ -43,14 +43,14 @@ class FailedAttempt:
             why=self.why.or_else(other.why),
         )
 
-    def written(self) -> dict[str, Any]:
+    def written(self) -> JsonObject:
         """As it stands in a record: JSON, without what is empty."""
         return {name: value for name, value in asdict(self).items() if value and value != UNKNOWN_FAILURE}
 
     @classmethod
-    def read(cls, written: Mapping[str, Any]) -> FailedAttempt:
+    def read(cls, written: JsonObject) -> FailedAttempt:
         """From a record, also one of another release."""
-        known = {field.name: written.get(field.name) for field in fields(cls)}
+        known: JsonObject = {field.name: written.get(field.name) for field in fields(cls)}
         known |= {name: tuple(known[name] or ()) for name in ("keys", "stated_by", "names")}
         return cls(
             **known | {"told_as": known["told_as"] or "", "at": known["at"] or 0, "why": Failure(*known["why"] or ())}

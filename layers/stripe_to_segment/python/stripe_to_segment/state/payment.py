@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import replace
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +161,7 @@ class Payment:
         return given
 
     @classmethod
-    def read(cls, written: Mapping[str, Any]) -> Payment:
+    def read(cls, written: JsonObject) -> Payment:
         """Of what another release wrote too: what this one does not know is left out."""
         given = known_of(cls, written)
         given["refunds"] = {key: Refund(**known_of(Refund, one)) for key, one in given.get("refunds", {}).items()}
@@ -169,7 +169,7 @@ class Payment:
         return cls(**given)
 
 
-def known_of(kind: type[DataclassInstance], values: Mapping[str, Any]) -> JsonObject:
+def known_of(kind: type[DataclassInstance], values: JsonObject) -> JsonObject:
     """The fields that this release knows of a dataclass, of what another one wrote too."""
     names = {each.name for each in fields(kind)}
     return {name: value for name, value in values.items() if name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import replace
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
@@ -12,8 +12,12 @@ from stripe_to_segment.state.payment import Payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from _typeshed import SupportsRichComparison
 
     from stripe_to_segment.state.subscription import SubscriptionRecord, Watermark
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["LEDGER_DAYS", "UNSURE", "Profile", "copied"]
 
@@ -40,7 +44,7 @@ UNTOLD = Claim(tries=-1)
 UNSURE = "?"
 
 
-def copied[T](value: T, /, **changes: Any) -> T:
+def copied[T](value: T, /, **changes: object) -> T:
     """A copy with some fields changed, for a dataclass without slots and `__post_init__`.
 
     That of a dataclass itself reads and sets field by field, at twenty times the price, and each event changes its
@@ -93,9 +97,9 @@ class Profile:
     deleted: bool = False
     subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
     paid: Mapping[str, int] = field(default_factory=dict)
-    failed: Sequence[Mapping[str, Any]] = ()
+    failed: Sequence[JsonObject] = ()
     cards: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    payments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    payments: Mapping[str, JsonObject] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     discounts: Mapping[str, str] = field(default_factory=dict)
@@ -302,6 +306,6 @@ class Profile:
         return max(self.subscriptions.values(), key=lambda record: record.as_of, default=None)
 
 
-def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], Any]) -> dict[str, T]:
+def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:
     """So many of the entries at most, those of the highest rank first."""
     return dict(sorted(entries.items(), key=lambda entry: rank(entry[1]), reverse=True)[:number])

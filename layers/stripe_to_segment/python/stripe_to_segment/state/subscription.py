@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["SubscriptionRecord", "Watermark"]
 
@@ -42,7 +45,7 @@ class SubscriptionRecord:
     converted: int | None = None
     moved: int | None = None
     on_trial: bool = False
-    unvalued: dict[str, Any] | None = None
+    unvalued: JsonObject | None = None
 
     @property
     def may_convert(self) -> bool:

@@ -6,7 +6,7 @@ https://docs.stripe.com/api/invoice-line-item/object and https://docs.stripe.com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
@@ -39,7 +39,7 @@ def read_line(line: JsonObject) -> Line:
         price["product"] = details["product"]
     if price.get("unit_amount") is None and minor_decimal(dig(line, "pricing", "unit_amount_decimal")) is not None:
         price["unit_amount_decimal"] = dig(line, "pricing", "unit_amount_decimal")
-    proration: Any = line.get("proration")
+    proration = line.get("proration")
     for kind in ("subscription_item_details", "invoice_item_details"):
         proration = proration or dig(line, "parent", kind, "proration")
     amount = integer(line.get("amount"))
