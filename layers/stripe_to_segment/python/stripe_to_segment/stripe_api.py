@@ -179,7 +179,7 @@ class StripeEvents:
             except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
                 # Not chained: Stripe's error carries the request's headers, the key among them.
                 reason = reason_of(error)
-                if getattr(error, "http_status", None) in {401, 403}:
+                if getattr(error, "http_status", None) in REFUSED:
                     raise ConfigurationError(
                         f"Stripe refuses the API key ({reason}): it needs read access to Events"
                     ) from None
