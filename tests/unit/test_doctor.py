@@ -17,6 +17,7 @@ from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.state.circuit import Circuit, circuit_name
 from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.doctor import door
 from stripe_to_segment_tools.commands.doctor.door import harmless_event
@@ -250,6 +251,13 @@ def test_a_key_that_cannot_be_one_is_told(here: Deployed, field: str, value: Any
     here.put_keys(**here.keys | {field: value})
     (found,) = failed("--no-event").values()
     assert said in found[0]
+
+
+def test_of_a_key_that_may_do_anything_is_told_which_permissions_would_do(here: Deployed) -> None:
+    here.put_keys(**here.keys | {"stripe_api_key": "sk_test_0123456789"})
+    checks = json.loads(run("--json", "--no-event").stdout)["checks"]
+    (said,) = [check["said"] for check in checks if check["name"] == "stripe_api_key"]
+    assert said == f"test mode, secret: a restricted one that may read {permissions()} would do"
 
 
 def test_other_services_keys_are_of_other_shapes(here: Deployed) -> None:
