@@ -106,12 +106,8 @@ def paying_invoice(profile: Profile, paid: Payment) -> str | None:
 
 def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
     """The order of a counted payment of that amount and moment which an object with that prefix stated."""
-    for order, payment in profile.listed_payments():
-        same = (payment.currency, payment.total) == (paid.currency, paid.total)
-        free = payment.counted and payment.intent in {"", paid.intent or order} and payment.stated_by.startswith(prefix)
-        if same and free and abs(payment.paid_at - paid.paid_at) <= SAME_MOMENT:
-            return order
-    return None
+    alike = profile.payments_like(paid, counted=True, within=SAME_MOMENT, stated_by=prefix)
+    return next((order for order, payment in alike if payment.intent in {"", paid.intent or order}), None)
 
 
 def refunded_before(profile: Profile, paid: Payment) -> str | None:
@@ -119,12 +115,10 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
 
     What is known to be of an invoice is that one's.
     """
-    for order, payment in profile.listed_payments():
-        same = (payment.currency, payment.total, payment.counted) == (paid.currency, paid.total, False)
-        free = paid.total and not order.startswith("in_")
-        if same and free and abs(payment.paid_at - paid.paid_at) <= LONGEST_DEBIT:
-            return order
-    return None
+    if not paid.total:
+        return None
+    alike = profile.payments_like(paid, counted=False, within=LONGEST_DEBIT)
+    return next((order for order, _ in alike if not order.startswith("in_")), None)
 
 
 def _charged_at(event: StripeEvent) -> int:

@@ -126,6 +126,22 @@ class Profile:
         """Every payment that is listed, with its order's id, oldest first."""
         return ((order, Payment.read(written)) for order, written in self.payments.items())
 
+    def payments_like(
+        self, paid: Payment, *, counted: bool, within: int, stated_by: str = ""
+    ) -> Iterator[tuple[str, Payment]]:
+        """The listed payments of the same amount, at most so many seconds from it, by the prefix of what stated them.
+
+        They are compared as they are written: each event asks this of all of them.
+        """
+        wanted = (paid.currency, paid.total, counted)
+        for order, written in self.payments.items():
+            if (
+                (written.get("currency"), written.get("total"), written.get("counted", False)) == wanted
+                and abs(written.get("paid_at", 0) - paid.paid_at) <= within
+                and written.get("stated_by", "").startswith(stated_by)
+            ):
+                yield order, Payment.read(written)
+
     def with_payment(self, order: str, payment: Payment) -> Profile:
         """With a payment as it is now, and the sum that follows from it."""
         before = self.payment(order)
