@@ -2,6 +2,7 @@
 
 import json
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from samtranslator.translator.translator import Translator
 UPLOADED = "s3://bucket/code.zip"
 
 
-def translated(text: str, changed: dict[str, str]) -> dict[str, Any]:
-    """The template as CloudFormation sees it after the SAM transform.
+def translated(untouched: dict[str, Any], changed: dict[str, str]) -> dict[str, Any]:
+    """A template as CloudFormation sees it after the SAM transform.
 
     `changed` gives parameters another value than their default, and functions or layers (by logical id) other code.
     """
-    template = yaml_parse(text)
+    # The transform writes into it.
+    template = deepcopy(untouched)
     for logical_id, resource in template["Resources"].items():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
@@ -26,13 +28,14 @@ def translated(text: str, changed: dict[str, str]) -> dict[str, Any]:
     values = {
         name: changed.get(name, parameter.get("Default", "")) for name, parameter in template["Parameters"].items()
     }
-    # The transform writes into the template, and looks up AWS's managed policies only where a template names some.
+    # AWS's managed policies are looked up only where a template names some.
     return dict(Translator({}, Parser()).translate(template, values))
 
 
 if __name__ == "__main__":
     # A template, and maybe a JSON list of what to change: then a list with a translation for each is printed.
-    template_text = Path(sys.argv[1]).read_text(encoding="utf-8")
-    changes = json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
-    found = [translated(template_text, changed) for changed in (changes or [{}])]
-    json.dump(found[0] if changes is None else found, sys.stdout, indent=1)
+    written = yaml_parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    if len(sys.argv) > 2:
+        sys.stdout.write(json.dumps([translated(written, changed) for changed in json.loads(sys.argv[2])]))
+    else:
+        json.dump(translated(written, {}), sys.stdout, indent=1)
