@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -24,6 +26,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 def project() -> Path:
     """The folder of the checkout."""
     return PROJECT
+
+
+# Tests call the command line hundreds of times, and each time it would be made anew, from the types of all its options.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 
 # --- In parallel (`make test`): a process for each part that starts an emulator or a browser, files for the others ---
