@@ -228,8 +228,8 @@ def test_garbage_in_any_attribute_of_any_item_harms_only_what_needs_it(table: An
         for name in (*item.keys() - {"pk"}, "format"):
             for value in [*GARBAGE, {"N": str(FORMAT + 1)}] if name == "format" else GARBAGE:
                 spoiled = {**item, name: value}
-                for every in good.values():
-                    table.put_item(TableName=TABLE, Item=every if every is not item else spoiled)
+                now = [every if every is not item else spoiled for every in good.values()]
+                table.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": every}} for every in now]})
                 world = World(DynamoStore(table, TABLE))
                 # Whoever told something of these customers is done.
                 world.now += 3600
