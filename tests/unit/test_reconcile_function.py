@@ -162,7 +162,8 @@ def test_while_the_endpoint_is_down_nothing_is_compared(app: Any, here: Deployed
 
 
 def test_a_run_asks_stripe_so_often_and_no_more(app: Any, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> None:
-    stripe.happened(*customers(*(days / 2 for days in range(2, 50))))
+    stripe.happened(*customers(*(days / 2 for days in range(2, 20))))
+    monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 10 * DAY)
     monkeypatch.setattr(app, "MOST_REQUESTS", 6)
     asked: list[int] = []
     while app.handler({}, Context())["outcome"] == "to_be_continued":
