@@ -107,7 +107,7 @@ def test_a_mistake_that_no_test_looks_at_survives() -> None:
 
 def test_a_mistake_that_never_ends_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.mutation.running.STARTING_SECONDS", 3)
-    endless = Mutant(1, 0, MODULE_LEVEL, "", "", "while True:\n    pass\n")
+    endless = Mutant(1, 0, MODULE_LEVEL, "", "", "import time\nwhile True:\n    time.sleep(1)\n")
     assert killed(CHANGES, endless, TRIALS, seconds=0)
 
 
