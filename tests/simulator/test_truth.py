@@ -75,7 +75,7 @@ def test_what_is_forgotten_in_time_is_not_missed(shape: str) -> None:
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9))
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 def test_any_customer_in_any_order_sums_up_to_the_truth(seed: int, order: int) -> None:
     history = a_history(seed)
     assert [*faults_in_order(history), *faults_shuffled(history, order)] == []

@@ -231,7 +231,7 @@ def test_a_letter_that_sqs_does_not_take_back_stays(here: Deployed) -> None:
     assert here.events == [goes]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples * 3 // 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["", "send_message_batch", "delete_message_batch", "receive_message"]), max_size=12))
 def test_whatever_fails_on_the_way_no_letter_is_lost(here: Deployed, troubles: list[str]) -> None:
     here.renew_queues()

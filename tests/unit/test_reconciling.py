@@ -126,7 +126,7 @@ def test_nothing_that_stripe_still_lists_and_was_delivered_is_missing(policy: st
         assert ids(missing(bodies(listed), world.store, world.settings)) == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples * 3 // 10)
 @given(st.sets(st.sampled_from(range(len(BUSIEST)))))
 def test_whatever_was_left_out_is_missing_and_queueing_it_fills_the_gap(left_out: set[int]) -> None:
     world, everything = World(), World()
