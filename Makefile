@@ -47,8 +47,8 @@ screenshot: build install ## Write docs/page.png, the source debugger in Chromiu
 test: build install ## Run the whole test suite in parallel; PYTEST="-k renewal" selects tests and runs them one by one
 	$(PYTHON) -m pytest $(or $(PYTEST),-n auto)
 
-test-fast: build install ## Run the tests that need neither emulator nor browser: about a minute
-	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser"
+test-fast: build install ## Run the tests without emulator, browser, sam and checkov, over fewer examples: about a minute
+	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser and not tool"
 
 truth: .venv/.installed ## Compare revenue, refunds and mrr with simulated customers: CUSTOMERS=500 SEED=1
 	$(PYTHON) -m tests.simulator

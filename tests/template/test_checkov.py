@@ -35,6 +35,7 @@ def test_every_exception_has_its_reason() -> None:
     assert all(": " in reason for reason, _ in reasons), "the rule, then why it does not hold"
 
 
+@pytest.mark.tool
 def test_every_exception_is_needed(tmp_path: Path) -> None:
     found = failed(tmp_path)
     assert sorted(found) == sorted(yaml.safe_load(CONFIGURATION.read_text("utf-8"))["skip-check"])

@@ -72,6 +72,7 @@ def test_a_recipe_ends_where_a_command_fails(path: str, project: Path, tmp_path:
 
 
 @pytest.mark.built
+@pytest.mark.tool
 def test_sam_builds_the_same_bytes_with_make_3_81(path: str, project: Path, tmp_path: Path) -> None:
     """`sam build` ended with an error on every Mac: sam starts whatever is named `make`, and the layers wanted 3.82."""
     sam = project / ".tools/sam/bin"
