@@ -44,11 +44,11 @@ screenshot: build install ## Write docs/page.png, the source debugger in Chromiu
 	(echo '$$ make demo'; $(PYTHON) -m stripe_to_segment_tools.local_stack.demo) > .local/demo.txt
 	mv .local/demo.txt docs/demo.txt
 
-test: build install ## Run the whole test suite in parallel; PYTEST="-k renewal" selects tests and runs them one by one
+test: build install .tools/dbt/.installed ## Run the whole test suite in parallel; PYTEST="-k renewal" selects tests and runs them one by one
 	$(PYTHON) -m pytest $(or $(PYTEST),-n auto)
 
-test-fast: build install ## Run the tests without emulator, browser, sam and checkov, over fewer examples: about a minute
-	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser and not tool"
+test-fast: build install ## Run the tests without emulator, browser, dbt, sam and checkov, over fewer examples: about a minute
+	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser and not tool and not warehouse"
 
 truth: .venv/.installed ## Compare revenue, refunds and mrr with simulated customers: CUSTOMERS=500 SEED=1
 	$(PYTHON) -m tests.simulator
@@ -100,7 +100,7 @@ deploy: build install ## Deploy into the AWS account of your credentials; asks, 
 	$(PYTHON) -m stripe_to_segment_tools.commands.deploy
 
 lock: $(UV) ## Pin the requirements again: LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,bench} benchmarks/aws_pattern/requirements; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,bench,dbt} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-FILES = ["README.md", "template.yaml", "docs/tracking-plan.md", "docs/operations.md", "docs/permissions.md"]
+FILES = [
+    *("README.md", "template.yaml", "docs/tracking-plan.md", "docs/operations.md", "docs/permissions.md"),
+    "warehouse/macros/tracking_plan.sql",
+]
 
 
 @pytest.mark.parametrize("name", FILES)

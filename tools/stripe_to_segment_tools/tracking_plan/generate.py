@@ -7,6 +7,7 @@
 | `docs/permissions.md` | what is asked of the Stripe API, and what a restricted key has to be permitted for that |
 | `docs/operations.md` | the same permissions, in words |
 | `template.yaml` | the event types that the way in through EventBridge lets in |
+| `warehouse/macros/tracking_plan.sql` | each event's properties, for the dbt package |
 
 A file's other text stays as it is. `tests/unit/test_generated.py` fails while anything differs.
 """
@@ -23,6 +24,7 @@ from stripe_to_segment_tools.build.stripe_requests import permissions, requests_
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.output import say
 from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown
+from stripe_to_segment_tools.tracking_plan.warehouse import dbt_macro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,6 +62,7 @@ def generated(project: Path = PROJECT) -> dict[Path, str]:
             r"<!-- end -->",
             lambda _: requests_table(),
         ),
+        project / "warehouse" / "macros" / "tracking_plan.sql": dbt_macro(),
         template: _between(parameters, r"        detail-type:\n", r"      Targets:\n", lambda _: listed),
     }
 
@@ -89,6 +92,6 @@ def _between(text: str, start: str, end: str, renewed: Callable[[str], str]) -> 
 
 if __name__ == "__main__":
     for path, text in generated().items():
-        if path.read_text("utf-8") != text:
+        if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
             say(f"wrote {path.relative_to(PROJECT)}")

@@ -1,0 +1,140 @@
+"""Simulated customers and a till, sent to warehouses in several ways, and what the dbt package makes of each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.settings import Settings
+from stripe_to_segment_tools.tracking_plan.primer import primer_calls
+from tests.conftest import PROJECT
+from tests.simulator import laws
+from tests.simulator.history import a_history
+from tests.simulator.market import CURRENCIES
+from tests.simulator.till import a_till
+from tests.unit.worlds import World
+from tests.warehouse.loaders import RudderStack, Segment
+from tests.warehouse.truth import Truth, truth_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.simulator.history import History
+    from tests.simulator.till import Till
+    from tests.warehouse.loaders import Loader
+
+type Json = dict[str, Any]
+
+# Enough for every kind of thing to happen, and few enough for half a minute.
+CUSTOMERS = 30
+PAYMENTS = 30
+HOLD = 300
+TESTED = {"segment", "segment_mixed", "new"}
+PRIMED_AT, UNTIL = "2024-01-01T00:00:00.000Z", "2030-01-31"
+CODES = sorted({currency.upper() for currency in CURRENCIES})
+PYTHON = PROJECT / ".tools" / "dbt" / "bin" / "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """What dbt made of one warehouse: each model's rows, and each model and test that failed."""
+
+    wrong: list[str]
+    models: dict[str, list[Json]]
+
+
+@pytest.fixture(scope="session")
+def histories() -> list[History]:
+    """Customers whose mrr every payload tells."""
+    every = map(a_history, range(1, CUSTOMERS + 1))
+    return [one for one in every if all(each.mrr is not None for each in one.happenings if each.subscription)]
+
+
+@pytest.fixture(scope="session")
+def till() -> Till:
+    """A shop with refunds that fail, disputes and credit notes."""
+    return next(
+        one
+        for one in (a_till(Random(seed), payments=PAYMENTS) for seed in range(100))  # noqa: S311
+        if one.joined and one.referenced
+    )
+
+
+@pytest.fixture(scope="session")
+def truth(histories: list[History], till: Till) -> Truth:
+    return truth_of(histories, till)
+
+
+@pytest.fixture(scope="session")
+def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+    """Each way of the calls into a warehouse."""
+    told = in_time([*(call for one in histories for call in laws.in_order(one).calls), *calls_of(till)])
+    mixed = [call for one in histories for call in laws.shuffled_and_tripled(one, one.seed).calls]
+    primer = [json.loads(call.encoded) for call in primer_calls(Settings(), PRIMED_AT, currencies=CODES)]
+    shuffled = [*told, *told[::7]]
+    Random(1).shuffle(shuffled)  # noqa: S311 - any order, but the same one each time
+    ways: dict[str, tuple[Loader, list[Json]]] = {
+        "segment": (Segment(), [*primer, *told]),
+        "segment_mixed": (Segment(), [*primer, *mixed]),
+        "segment_unprimed": (Segment(), told),
+        # Calls come in any order, and every seventh twice: RudderStack appends.
+        "rudderstack": (RudderStack(), [*primer, *shuffled]),
+        "rudderstack_unprimed": (RudderStack(), told),
+        # Nothing has happened yet but that a customer was created.
+        "new": (Segment(), [call for call in told if call["type"] == "identify"][:1]),
+    }
+    for loader, calls in ways.values():
+        loader.load(arriving(calls))
+    folder = tmp_path_factory.mktemp("dbt")
+    tables = {name: {table: asdict(one) for table, one in loader.tables.items()} for name, (loader, _) in ways.items()}
+    # The package's own tests take as long as its models: each runs where it can find something.
+    commands = {name: ["build"] if name in TESTED else ["run"] for name in ways}
+    commands |= {name: ["run", "--select", "+payments"] for name in ways if name.endswith("unprimed")}
+    given = {"vars": {"stripe_to_segment_until": UNTIL}, "warehouses": tables, "commands": commands}
+    (folder / "warehouses.json").write_text(json.dumps(given), "utf-8")
+    if not PYTHON.exists():
+        pytest.fail(f"{PYTHON} is not there: run `make .tools/dbt/.installed`")
+    done = subprocess.run(  # noqa: S603 - a script of this folder
+        [PYTHON, PROJECT / "tests" / "warehouse" / "run_dbt.py", folder], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: Warehouse(**one) for name, one in json.loads((folder / "models.json").read_text("utf-8")).items()}
+
+
+def calls_of(till: Till) -> list[Json]:
+    """What is sent of everything that the till saw, in order; what waits comes again."""
+    world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
+    for moment in till.moments:
+        for at in (moment.at + 1, moment.at + HOLD + 1):
+            world.now = at
+            world.batch(*moment.events)
+    return world.calls
+
+
+def in_time(calls: Iterable[Json]) -> list[Json]:
+    return sorted(calls, key=lambda call: str(call["timestamp"]))
+
+
+def arriving(calls: Iterable[Json]) -> list[Json]:
+    """The calls as they are received, one after the other, with numbers as a request holds them."""
+    found, at = [], datetime.fromisoformat("2024-01-01T00:00:00Z")
+    for call in calls:
+        at = max(at + timedelta(milliseconds=5), datetime.fromisoformat(call["timestamp"]) + timedelta(seconds=2))
+        found.append({**numbers(call), "receivedAt": at.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
+    return found
+
+
+def numbers(value: Any) -> Any:
+    """JSON's numbers in place of exact ones: whole ones are integers, as on the wire."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: numbers(entry) for key, entry in value.items()}
+    return [numbers(entry) for entry in value] if isinstance(value, list) else value

@@ -1,0 +1,100 @@
+"""Runs the dbt package on warehouses of DuckDB. Belongs to the environment .tools/dbt, not to the tests' own.
+
+    .tools/dbt/bin/python tests/warehouse/run_dbt.py FOLDER
+
+FOLDER/warehouses.json holds the tables of each warehouse and dbt's command for it; FOLDER/models.json is written: the
+rows of each model, by warehouse, with what dbt found wrong. Amounts are texts, exact.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.cli.main import dbtRunner
+
+PACKAGE = Path(__file__).resolve().parents[2] / "warehouse"
+SCHEMA, MODELS = "stripe", "models"
+
+
+def main(folder: Path) -> int:
+    given = json.loads((folder / "warehouses.json").read_text("utf-8"))
+    os.environ |= {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", "DBT_USE_COLORS": "false"}
+    outputs = {}
+    for name, tables in given["warehouses"].items():
+        file = folder / f"{name}.duckdb"
+        fill(file, tables)
+        outputs[name] = {"type": "duckdb", "path": str(file), "schema": MODELS, "threads": 1}
+    profiles = {"stripe_to_segment": {"target": next(iter(outputs)), "outputs": outputs}}
+    (folder / "profiles.yml").write_text(json.dumps(profiles), "utf-8")
+    found = {name: built(folder, name, given["commands"][name], given["vars"]) for name in outputs}
+    (folder / "models.json").write_text(json.dumps(found), "utf-8")
+    return 0
+
+
+def fill(file: Path, tables: dict[str, Any]) -> None:
+    """Write tables as a loader left them; row by row would take a minute."""
+    rows = file.with_suffix(".rows.json")
+    with duckdb.connect(str(file)) as database:
+        database.execute(f"create schema {SCHEMA}")
+        for name, table in tables.items():
+            rows.write_text(json.dumps(table["rows"]), "utf-8")
+            database.execute(
+                f'create table {SCHEMA}."{name}" as select * from read_json($rows, columns = $columns)',  # noqa: S608
+                {"rows": str(rows), "columns": table["columns"]},
+            )
+
+
+def built(folder: Path, name: str, command: list[str], variables: dict[str, Any]) -> dict[str, Any]:
+    """`dbt build` or the like: the models' rows, and each model or test that did not succeed."""
+    arguments = [
+        *command,
+        "--project-dir",
+        str(PACKAGE),
+        "--profiles-dir",
+        str(folder),
+        "--profile",
+        "stripe_to_segment",
+    ]
+    arguments += ["--target", name, "--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+    arguments += ["--vars", json.dumps(variables), "--quiet", "--no-version-check"]
+    result = dbtRunner().invoke(arguments)
+    if result.exception is not None:
+        raise result.exception
+    wrong = [
+        f"{one.node.name}: {one.status}: {one.message}"
+        for one in result.result
+        if one.status not in {"success", "pass"}
+    ]
+    with duckdb.connect(str(folder / f"{name}.duckdb")) as database:
+        names = [
+            row[0]
+            for row in database.execute(
+                "select table_name from information_schema.tables where table_schema = ?", [MODELS]
+            ).fetchall()
+        ]
+        models = {model: rows(database, model) for model in names}
+    return {"wrong": wrong, "models": models}
+
+
+def rows(database: duckdb.DuckDBPyConnection, model: str) -> list[dict[str, Any]]:
+    found = database.execute(f'select * from {MODELS}."{model}"')  # noqa: S608
+    columns = [column[0] for column in found.description]
+    return [dict(zip(columns, map(plain, row), strict=True)) for row in found.fetchall()]
+
+
+def plain(value: object) -> object:
+    """A value as JSON holds it."""
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

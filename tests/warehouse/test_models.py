@@ -1,0 +1,219 @@
+"""The dbt package on DuckDB, behind models of Segment's and RudderStack's warehouses: every number is the truth."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.simulator.till import CUSTOMERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.simulator.history import History
+    from tests.simulator.till import Till
+    from tests.warehouse.conftest import Warehouse
+    from tests.warehouse.truth import Truth
+
+type Warehouses = dict[str, Warehouse]
+
+pytestmark = pytest.mark.warehouse
+
+# Everything in its order; else only what everything sums up to is the truth.
+PRIMED = ["segment", "rudderstack"]
+ENDED = [*PRIMED, "segment_mixed"]
+GROWTH = {
+    "new": "new_mrr",
+    "expansion": "expansion_mrr",
+    "reactivation": "reactivation_mrr",
+    "contraction": "contraction_mrr",
+    "churn": "churned_mrr",
+}
+
+
+def of_the_till(order: str) -> bool:
+    """Ids of histories tell the customer and a number, those of the till a number alone."""
+    return "n" not in order.partition("_")[2]
+
+
+def payments_in(warehouse: Warehouse) -> dict[str, tuple[str, date, Decimal, Decimal]]:
+    return {
+        row["order_id"]: (row["currency"], day(row["paid_on"]), Decimal(row["total"]), Decimal(row["revenue"]))
+        for row in warehouse.models["payments"]
+    }
+
+
+def day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def month_after(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+@pytest.mark.parametrize("way", [*ENDED, "segment_unprimed", "rudderstack_unprimed", "new"])
+def test_every_model_is_built_and_every_test_of_the_package_holds(warehouses: Warehouses, way: str) -> None:
+    assert warehouses[way].wrong == []
+    assert warehouses[way].models.keys() >= {"payments"}
+
+
+def test_every_column_is_documented(warehouses: Warehouses, project: Path) -> None:
+    described = yaml.safe_load((project / "warehouse" / "models" / "marts" / "_marts.yml").read_text("utf-8"))
+    documented = {model["name"]: {column["name"] for column in model["columns"]} for model in described["models"]}
+    assert documented == {
+        name: {*rows[0]} for name, rows in warehouses["segment"].models.items() if not name.startswith("stg_")
+    }
+
+
+@pytest.mark.parametrize("way", ENDED)
+def test_each_payment_is_one_row_with_its_day_and_its_amounts(warehouses: Warehouses, truth: Truth, way: str) -> None:
+    found = {order: paid for order, paid in payments_in(warehouses[way]).items() if not of_the_till(order)}
+    assert found == truth.payments
+    assert len(found) > 50
+
+
+@pytest.mark.parametrize("way", PRIMED)
+def test_revenue_and_what_goes_back_are_right_on_each_day(
+    warehouses: Warehouses, truth: Truth, till: Till, way: str
+) -> None:
+    rows = {(day(row["day"]), row["currency"]): row for row in warehouses[way].models["revenue_daily"]}
+    kept = {key: Decimal(row["kept"]) for key, row in rows.items()}
+    assert {key: amount for key, amount in kept.items() if amount} == {
+        key: sums["kept"] for key, sums in truth.days.items() if sums["kept"]
+    }, "what was collected less refunds, disputes and credit notes, of the till too"
+    at_the_till = {day_of(moment.at) for moment in till.moments}
+    for (on, currency), row in rows.items():
+        if on not in at_the_till:
+            expected = truth.days[on, currency]
+            for column in ("payments", "collected", "revenue", "refunded"):
+                assert Decimal(row[column]) == expected[column], f"{column} of {on} in {currency}"
+
+
+def day_of(epoch: int) -> date:
+    return datetime.fromtimestamp(epoch, UTC).date()
+
+
+@pytest.mark.parametrize("way", ENDED)
+def test_the_changes_of_each_subscription_sum_to_its_mrr(warehouses: Warehouses, truth: Truth, way: str) -> None:
+    assert {row["subscription_id"]: Decimal(row["mrr"]) for row in warehouses[way].models["subscriptions"]} == truth.mrr
+
+
+@pytest.mark.parametrize("way", PRIMED)
+def test_each_month_of_the_waterfall_is_the_truth(warehouses: Warehouses, truth: Truth, way: str) -> None:
+    rows, waterfall = warehouses[way].models["mrr_monthly"], truth.waterfall()
+    for row in rows:
+        month = day(row["month"])
+        growth = {kind: Decimal(row[column]) for kind, column in GROWTH.items()}
+        expected = waterfall.pop((month, row["currency"]), {})
+        assert {kind: amount for kind, amount in growth.items() if amount} == {
+            kind: amount for kind, amount in expected.items() if amount
+        }, f"{month} in {row['currency']}"
+        assert Decimal(row["opening_mrr"]) == truth.mrr_at(month)[row["currency"]]
+        assert Decimal(row["closing_mrr"]) == truth.mrr_at(month_after(month))[row["currency"]]
+    assert waterfall == {}, "no month is missing"
+
+
+@pytest.mark.parametrize("way", PRIMED)
+def test_churn_counts_customers_who_count_nothing_any_more(warehouses: Warehouses, truth: Truth, way: str) -> None:
+    for row in warehouses[way].models["churn_monthly"]:
+        month = day(row["month"])
+        before = truth.customers_at(month)[row["currency"]]
+        after = truth.customers_at(month_after(month))[row["currency"]]
+        assert row["customers_at_start"] == len(before)
+        assert row["customers_came"] == len(after - before)
+        assert row["customers_churned"] == len(before - after)
+        assert row["customers_at_end"] == len(after)
+    assert any(row["customers_churned"] for row in warehouses[way].models["churn_monthly"])
+
+
+@pytest.mark.parametrize("way", PRIMED)
+def test_lifetime_values_are_what_came_less_what_went_back(
+    warehouses: Warehouses, truth: Truth, histories: list[History], way: str
+) -> None:
+    worth = worth_in(warehouses[way], "lifetime_value")
+    alone = alone_of(truth, histories)
+    assert {key: worth[key] for key in alone} == alone
+    everybody: dict[str, Decimal] = defaultdict(Decimal)
+    for (_, currency), amount in worth.items():
+        everybody[currency] += amount
+    for (_, currency), amount in truth.worth.items():
+        everybody[currency] -= amount
+    assert not any(everybody.values()), "the guests too"
+
+
+@pytest.mark.parametrize("way", ENDED)
+def test_lifetime_values_that_were_told_last_are_right_whatever_came_first(
+    warehouses: Warehouses, truth: Truth, histories: list[History], way: str
+) -> None:
+    """A refund that was told before its payment may name another order, so no recount finds it; the trait knows."""
+    worth = worth_in(warehouses[way], "lifetime_value_told")
+    alone = {
+        key: amount for key, amount in alone_of(truth, histories).items() if way in PRIMED or key[0] not in CUSTOMERS
+    }
+    assert {key: worth[key] for key in alone} == alone
+
+
+def worth_in(warehouse: Warehouse, column: str) -> dict[tuple[str, str], Decimal]:
+    """By Stripe's customer and currency; the user of a customer is that one."""
+    worth: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in warehouse.models["customers"]:
+        if row["currency"]:
+            worth[row["person_id"].removeprefix("user of "), row["currency"]] += Decimal(row[column] or 0)
+    return worth
+
+
+def alone_of(truth: Truth, histories: list[History]) -> dict[tuple[str, str], Decimal]:
+    """What is the customer's alone: a guest may be the same user."""
+    shared = {one.customer for one in histories for paid in one.truth.payments.values() if paid.guest}
+    return {key: amount for key, amount in truth.worth.items() if key[0] not in {*shared, "a guest"}}
+
+
+@pytest.mark.parametrize("way", PRIMED)
+def test_the_outcome_of_each_trial_is_known(warehouses: Warehouses, truth: Truth, way: str) -> None:
+    models = warehouses[way].models
+    found = {
+        (row["subscription_id"], int(datetime.fromisoformat(f"{row['started_at']}+00:00").timestamp())): row["outcome"]
+        for row in models["trials"]
+    }
+    assert {key: found.get(key) for key in truth.trials} == truth.trials
+    assert {*truth.trials.values()} >= {"converted", "lost"}
+    summed = Counter(
+        {name: sum(row[name] for row in models["trial_funnel"]) for name in ("converted", "lost", "unpaid")}
+    )
+    assert summed == Counter(outcome for outcome in found.values() if outcome != "running")
+
+
+@pytest.mark.parametrize("way", PRIMED)
+def test_dunning_has_each_failed_payment_with_its_attempts(warehouses: Warehouses, truth: Truth, way: str) -> None:
+    rows = warehouses[way].models["dunning"]
+    assert {row["case_id"]: row["attempts"] for row in rows} == truth.attempts
+    recovered = {row["case_id"] for row in rows if row["outcome"] == "recovered"}
+    assert recovered == truth.attempts.keys() & truth.payments.keys() != set()
+
+
+@pytest.mark.parametrize("way", ["segment_unprimed", "rudderstack_unprimed"])
+def test_a_warehouse_that_was_not_primed_cuts_the_cents_off(warehouses: Warehouses, truth: Truth, way: str) -> None:
+    """The first amounts were whole, so the columns hold whole numbers: 19.99 became 19."""
+    found = payments_in(warehouses[way])
+    wrong = {order for order, paid in truth.payments.items() if found.get(order) != paid}
+    assert wrong, "the loss that priming prevents"
+    for order in wrong & found.keys():
+        (_, _, total, revenue), (_, _, *told) = truth.payments[order], found[order]
+        assert {*told} <= {total, revenue, Decimal(int(total)), Decimal(int(revenue))}, "and nothing else is lost"
+
+
+def test_the_primer_is_in_no_model(warehouses: Warehouses) -> None:
+    for way in PRIMED:
+        for model, rows in warehouses[way].models.items():
+            told: list[Any] = [value for row in rows for value in row.values()]
+            assert not {"XTS", "stripe-to-segment-primer", "primer"} & {*map(str, told)}, model
+
+
+def test_what_nobody_told_yet_is_empty_and_not_an_error(warehouses: Warehouses) -> None:
+    models = warehouses["new"].models
+    assert {name for name, rows in models.items() if rows} == {"stg_stripe__identifies", "customers"}

@@ -1,0 +1,116 @@
+"""Calls that make each column of a warehouse in the right type, before the first real one does.
+
+A warehouse takes a column's type from the first value that it sees: after a price of 20 the column holds whole numbers,
+and a later 19.99 becomes 19. So each event and each set of traits is told once with every amount fractional, of a user
+who does not exist and in XTS, ISO 4217's currency for tests.
+https://segment.com/docs/connections/storage/warehouses/schema/#data-types
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment import __version__
+from stripe_to_segment.mapping.identity import IdentitySource
+from stripe_to_segment.mapping.properties import Kind
+from stripe_to_segment.segment_side.calls import Call, encode, message_id, wire
+from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, GROUP_TRAITS, PRODUCT
+from stripe_to_segment_tools.tracking_plan.tracking_plan import TrackingPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stripe_to_segment.mapping.properties import Property
+    from stripe_to_segment.segment_side.calls import CallBody, Context
+    from stripe_to_segment.settings import Settings
+
+__all__ = ["PRIMER_CURRENCY", "PRIMER_USER", "TO_WAREHOUSES", "primer_calls"]
+
+PRIMER_USER, PRIMER_CURRENCY = "stripe-to-segment-primer", "XTS"
+
+# Segment passes every call on to warehouses, whatever stands here: they cannot be named, nor left out.
+# https://segment.com/docs/guides/filtering-data/#filtering-with-the-integrations-object
+TO_WAREHOUSES = {"All": False}
+
+CONTEXT: Context = {
+    "library": {"name": "stripe-to-segment", "version": __version__},
+    "active": False,
+    "stripe": {"event_id": "primer", "event_type": "primer", "identity": str(IdentitySource.UNKNOWN)},
+    "groupId": PRIMER_USER,
+}
+FRACTION = Decimal("0.25")
+# Of the kinds whose values need nothing else to be known.
+SIMPLE: dict[Kind, object] = {
+    Kind.INTEGER: 1,
+    Kind.BOOLEAN: False,
+    Kind.TIME: "2000-01-01T00:00:00.000Z",
+    Kind.CURRENCY: PRIMER_CURRENCY,
+    Kind.HASH: "0" * 64,
+}
+
+
+def primer_calls(
+    settings: Settings,
+    timestamp: str,
+    *,
+    currencies: Sequence[str] = (),
+    integrations: Mapping[str, Any] = TO_WAREHOUSES,
+) -> list[Call]:
+    """One identify, one group and one track of each event, with every property and trait of the tracking plan.
+
+    Their messageIds are always the same for one source, so that a repeat within a day is none.
+
+    Parameters
+    ----------
+    settings
+        Whose names of events, personal traits and source they have.
+    timestamp
+        The time that they tell, as ISO 8601 in UTC.
+    currencies
+        ISO 4217 codes of which objects by currency get a column each, beside XTS.
+    integrations
+        Who hears them.
+    """
+    plan = TrackingPlan(settings)
+    codes = (PRIMER_CURRENCY, *currencies)
+    told: list[tuple[str, CallBody]] = [
+        ("", {"type": "identify", "traits": _values(plan.user_traits, codes)}),
+        ("", {"type": "group", "groupId": PRIMER_USER, "traits": _values(GROUP_TRAITS, codes)}),
+    ]
+    for name, event in plan.events.items():
+        told.append((name, {"type": "track", "event": name, "properties": _values(event.properties, codes)}))
+    calls = []
+    for fact, content in told:
+        body: CallBody = {
+            "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{','.join(codes)}"),
+            "timestamp": timestamp,
+            "userId": PRIMER_USER,
+            "context": CONTEXT,
+            "integrations": {**integrations},
+            **content,
+        }
+        calls.append(Call(body, encode(body)))
+    return calls
+
+
+def _values(of: Mapping[str, Property], currencies: Sequence[str]) -> dict[str, object]:
+    return wire({name: _value(entry, currencies) for name, entry in of.items()})
+
+
+def _value(entry: Property, currencies: Sequence[str]) -> object:
+    """A value of this kind that nobody takes for one of another."""
+    word = entry.values[0] if entry.values else "primer"
+    match entry.kind:
+        case Kind.MONEY | Kind.DECIMAL:
+            return FRACTION
+        case Kind.BY_CURRENCY:
+            return dict.fromkeys(currencies, FRACTION)
+        case Kind.STRINGS:
+            return [word]
+        case Kind.PRODUCTS:
+            return [_values(PRODUCT, currencies)]
+        case Kind.ADDRESS:
+            return _values(ADDRESS, currencies)
+        case kind:
+            return SIMPLE.get(kind, word)

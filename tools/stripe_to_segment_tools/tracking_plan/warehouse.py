@@ -1,0 +1,78 @@
+"""The tracking plan as a warehouse holds it: a table for each event, a column for each property.
+
+Segment and RudderStack name both in snake case, make a column of each entry of an object, and text of a list.
+https://segment.com/docs/connections/storage/warehouses/schema/ and
+https://www.rudderstack.com/docs/destinations/warehouse-destinations/warehouse-schema/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.properties import Kind
+from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, EVENT_PLANS, GROUP_TRAITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stripe_to_segment.mapping.properties import Property
+    from stripe_to_segment_tools.tracking_plan.tracking_plan import TrackingPlan
+
+__all__ = ["COLUMN_TYPES", "dbt_macro", "snake_case", "warehouse_tables"]
+
+# Segment's words for the types of columns, by the kind of a value.
+COLUMN_TYPES = {
+    Kind.MONEY: "float",
+    Kind.DECIMAL: "float",
+    Kind.BY_CURRENCY: "float",
+    Kind.INTEGER: "integer",
+    Kind.BOOLEAN: "boolean",
+    Kind.TIME: "timestamp",
+}
+TEXT = "varchar"
+
+
+def snake_case(name: str) -> str:
+    """A name as a table or a column has it: "Order Completed" is order_completed, createdAt created_at."""
+    apart = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
+
+
+def warehouse_tables(plan: TrackingPlan, currencies: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Segment's type of each column of each table that holds properties or traits, by table and column."""
+    tables = {
+        "identifies": plan.user_traits,
+        "users": plan.user_traits,
+        "groups": GROUP_TRAITS,
+        **{snake_case(name): event.properties for name, event in plan.events.items()},
+    }
+    return {name: dict(_columns(properties, currencies)) for name, properties in tables.items()}
+
+
+def _columns(properties: Mapping[str, Property], currencies: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name, entry in properties.items():
+        column, kind = snake_case(name), COLUMN_TYPES.get(entry.kind, TEXT)
+        match entry.kind:
+            case Kind.BY_CURRENCY:
+                yield from ((f"{column}_{currency.lower()}", kind) for currency in currencies)
+            case Kind.ADDRESS:
+                yield from ((f"{column}_{snake_case(part)}", kind) for part in ADDRESS)
+            case _:
+                yield column, kind
+
+
+def dbt_macro() -> str:
+    """The macro of the dbt package that knows each event's properties, with the kind of each."""
+    lines = [
+        "{#- Written by `make generate` from the events that mapping/ declares: change those, not this. -#}",
+        "",
+        "{#- The kind of each property of each event, by the event's name in the catalog. -#}",
+        "{% macro tracking_plan() %}",
+        "    {%- do return({",
+    ]
+    for name, plan in EVENT_PLANS.items():
+        kinds = {property_name: str(entry.kind) for property_name, entry in plan.properties.items()}
+        lines.append(f"        {json.dumps(name)}: {json.dumps(kinds)},")
+    return "\n".join([*lines, "    }) -%}", "{% endmacro %}", ""])

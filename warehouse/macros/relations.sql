@@ -1,0 +1,54 @@
+{#- Where the calls lie: the table of an event or of identifies, and the columns that it has. -#}
+
+{#- The table of this name, or none where the warehouse has not made it yet: an event's table comes with its first call. -#}
+{% macro told_table(name) %}
+    {%- set database = var('stripe_to_segment_database') or target.database -%}
+    {%- set schema = stripe_to_segment.stored_name(var('stripe_to_segment_schema')) -%}
+    {%- do return(adapter.get_relation(
+        database=database, schema=schema, identifier=stripe_to_segment.stored_name(name)
+    )) -%}
+{% endmacro %}
+
+{#- The table of an event, by its name in the tracking plan. Segment and RudderStack name it in snake case. -#}
+{% macro event_table(event) %}
+    {%- set renamed = (var('stripe_to_segment_rename_events') or {}).get(event, event) -%}
+    {%- do return(stripe_to_segment.told_table(stripe_to_segment.snake_case(renamed))) -%}
+{% endmacro %}
+
+{% macro snake_case(name) %}
+    {%- set spaced = modules.re.sub('([a-z0-9])([A-Z])', '\\1_\\2', name) -%}
+    {%- do return(modules.re.sub('[^a-z0-9]+', '_', spaced | lower).strip('_')) -%}
+{% endmacro %}
+
+{#- A name as the warehouse stores what was written without quotes. -#}
+{% macro stored_name(name) %}
+    {%- do return(adapter.dispatch('stored_name', 'stripe_to_segment')(name)) -%}
+{% endmacro %}
+
+{% macro default__stored_name(name) %}
+    {%- do return(name) -%}
+{% endmacro %}
+
+{% macro snowflake__stored_name(name) %}
+    {%- do return(name | upper) -%}
+{% endmacro %}
+
+{#- The columns of a table by lower-case name. RudderStack writes a name that the database reserves with `_` before it. -#}
+{% macro columns_by_name(relation) %}
+    {%- set found = {} -%}
+    {%- for column in adapter.get_columns_in_relation(relation) -%}
+        {%- do found.update({column.name | lower: column}) -%}
+    {%- endfor -%}
+    {%- do return(found) -%}
+{% endmacro %}
+
+{#- The names of the events of the tracking plan that have all of these properties. -#}
+{% macro events_with(properties) %}
+    {%- set found = [] -%}
+    {%- for event, kinds in stripe_to_segment.tracking_plan().items() -%}
+        {%- if properties | reject('in', kinds) | list | length == 0 -%}
+            {%- do found.append(event) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do return(found) -%}
+{% endmacro %}

@@ -1,0 +1,66 @@
+{#- One value of the warehouse in the type that the models count with. -#}
+
+{#- An amount in major units, exact: warehouses hold amounts as binary fractions. -#}
+{% macro money_type() %}
+    {%- do return(adapter.dispatch('money_type', 'stripe_to_segment')()) -%}
+{% endmacro %}
+
+{% macro default__money_type() %}
+    {%- do return('numeric(28, 6)') -%}
+{% endmacro %}
+
+{% macro bigquery__money_type() %}
+    {%- do return('numeric') -%}
+{% endmacro %}
+
+{% macro boolean_type() %}
+    {%- do return('boolean') -%}
+{% endmacro %}
+
+{#- A moment in UTC, without a time zone. -#}
+{% macro moment(column) %}
+    {%- do return(adapter.dispatch('moment', 'stripe_to_segment')(column)) -%}
+{% endmacro %}
+
+{% macro default__moment(column) %}
+    {%- set quoted = adapter.quote(column.name) -%}
+    {%- set type = column.dtype | lower -%}
+    {%- if column.is_string() -%}
+        {%- do return("cast(replace(" ~ quoted ~ ", 'Z', '') as " ~ dbt.type_timestamp() ~ ")") -%}
+    {%- elif 'with time zone' in type or 'timestamptz' in type -%}
+        {%- do return("cast(" ~ quoted ~ " at time zone 'UTC' as " ~ dbt.type_timestamp() ~ ")") -%}
+    {%- endif -%}
+    {%- do return("cast(" ~ quoted ~ " as " ~ dbt.type_timestamp() ~ ")") -%}
+{% endmacro %}
+
+{% macro snowflake__moment(column) %}
+    {%- set quoted = adapter.quote(column.name) -%}
+    {%- if column.is_string() -%}
+        {%- do return("cast(convert_timezone('UTC', to_timestamp_tz(" ~ quoted ~ ")) as timestamp_ntz)") -%}
+    {%- elif (column.dtype | upper) in ('TIMESTAMP_TZ', 'TIMESTAMP_LTZ') -%}
+        {%- do return("cast(convert_timezone('UTC', " ~ quoted ~ ") as timestamp_ntz)") -%}
+    {%- endif -%}
+    {%- do return("cast(" ~ quoted ~ " as timestamp_ntz)") -%}
+{% endmacro %}
+
+{% macro bigquery__moment(column) %}
+    {%- do return("cast(" ~ adapter.quote(column.name) ~ " as timestamp)") -%}
+{% endmacro %}
+
+{#- A column in the type of its kind in the tracking plan; null where the table does not have it (yet). -#}
+{% macro typed(columns, name, kind) %}
+    {%- set column = columns.get(name) or columns.get('_' ~ name) -%}
+    {%- set type = {
+        'money': stripe_to_segment.money_type(),
+        'decimal': stripe_to_segment.money_type(),
+        'integer': dbt.type_bigint(),
+        'boolean': stripe_to_segment.boolean_type(),
+        'time': dbt.type_timestamp(),
+    }.get(kind, dbt.type_string()) -%}
+    {%- if column is none -%}
+        {%- do return("cast(null as " ~ type ~ ")") -%}
+    {%- elif kind == 'time' -%}
+        {%- do return(stripe_to_segment.moment(column)) -%}
+    {%- endif -%}
+    {%- do return("cast(" ~ adapter.quote(column.name) ~ " as " ~ type ~ ")") -%}
+{% endmacro %}

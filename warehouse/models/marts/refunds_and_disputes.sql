@@ -1,0 +1,57 @@
+with told as (
+    select
+        *,
+        case event
+            when 'Order Refunded' then 'refund'
+            when 'Refund Failed' then 'refund_failed'
+            when 'Payment Disputed' then 'dispute'
+            when 'Dispute Won' then 'dispute_won'
+            when 'Dispute Lost' then 'dispute_lost'
+            when 'Credit Note Issued' then 'credit_note'
+            when 'Credit Note Voided' then 'credit_note_voided'
+        end as kind
+    from {{ ref('stg_stripe__money_back') }}
+),
+
+-- A dispute takes the money when it begins, unless it is an inquiry; what it took comes back when it is won.
+disputes as (
+    select
+        dispute_id,
+        max(case when kind = 'dispute' and coalesce(status, '') not like 'warning%' then coalesce(value, 0) end) as taken
+    from told
+    where dispute_id is not null
+    group by dispute_id
+)
+
+select
+    told.call_id,
+    told.kind,
+    coalesce(told.refund_id, told.dispute_id, told.credit_note_id) as object_id,
+    told.order_id,
+    told.charge_id,
+    told.occurred_at,
+    {{ stripe_to_segment.day_of('told.occurred_at') }} as occurred_on,
+    {{ stripe_to_segment.person('told') }} as person_id,
+    told.user_id,
+    told.anonymous_id,
+    told.group_id,
+    told.currency,
+    case told.kind
+        when 'refund' then coalesce(told.total, 0)
+        when 'refund_failed' then -coalesce(told.total, 0)
+        when 'dispute' then coalesce(disputes.taken, 0)
+        when 'dispute_won' then -coalesce(disputes.taken, 0)
+        when 'dispute_lost' then case when disputes.taken is null then coalesce(told.value, 0) else 0 end
+        when 'credit_note' then coalesce(told.out_of_band, 0)
+        when 'credit_note_voided' then -coalesce(told.out_of_band, 0)
+    end as amount,
+    told.revenue_refunded,
+    told.tax_refunded,
+    -- A credit note is always one for an invoice that was told.
+    coalesce(told.of_known_payment, true) as of_known_payment,
+    told.reason,
+    told.status,
+    told.stripe_event_id
+from told
+left join disputes on told.dispute_id = disputes.dispute_id
+{{ stripe_to_segment.join_people('told') }}

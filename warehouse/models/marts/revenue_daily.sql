@@ -1,0 +1,49 @@
+with moved as (
+    select
+        paid_on as day,
+        currency,
+        1 as payments,
+        total as collected,
+        revenue,
+        case when is_first_payment then revenue else 0 end as first_payment_revenue,
+        case when event = 'Subscription Renewed' then revenue else 0 end as renewal_revenue,
+        coalesce(tax, 0) as tax,
+        0 as refunded,
+        0 as revenue_refunded,
+        0 as disputed,
+        0 as credited
+    from {{ ref('payments') }}
+    union all
+    select
+        occurred_on as day,
+        currency,
+        0 as payments,
+        0 as collected,
+        0 as revenue,
+        0 as first_payment_revenue,
+        0 as renewal_revenue,
+        0 as tax,
+        case when kind in ('refund', 'refund_failed') then amount else 0 end as refunded,
+        coalesce(revenue_refunded, 0) as revenue_refunded,
+        case when kind in ('dispute', 'dispute_won', 'dispute_lost') then amount else 0 end as disputed,
+        case when kind in ('credit_note', 'credit_note_voided') then amount else 0 end as credited
+    from {{ ref('refunds_and_disputes') }}
+)
+
+select
+    day,
+    currency,
+    sum(payments) as payments,
+    sum(collected) as collected,
+    sum(revenue) as revenue,
+    sum(first_payment_revenue) as first_payment_revenue,
+    sum(renewal_revenue) as renewal_revenue,
+    sum(tax) as tax,
+    sum(refunded) as refunded,
+    sum(revenue_refunded) as revenue_refunded,
+    sum(disputed) as disputed,
+    sum(credited) as credited,
+    sum(collected) - sum(refunded) - sum(disputed) - sum(credited) as kept
+from moved
+where currency is not null
+group by day, currency
