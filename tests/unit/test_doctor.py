@@ -91,6 +91,7 @@ def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]
             stack.webhook_url = f"{entrance.url}/webhooks/stripe"
             stack.door = entrance
             assert CliRunner().invoke(app, ["register", *AT]).exit_code == 0
+            assert CliRunner().invoke(app, ["prime", "--decline"]).exit_code == 0
             yield stack
 
 
@@ -249,7 +250,10 @@ def test_no_key_is_sent_where_the_stacks_setting_alone_leads(here: Deployed, api
 )
 def test_a_key_that_cannot_be_one_is_told(here: Deployed, field: str, value: Any, said: str) -> None:
     here.put_keys(**here.keys | {field: value})
-    (found,) = failed("--no-event").values()
+    wrong = failed("--no-event")
+    # Another key is another source, which nobody has primed.
+    wrong.pop("warehouse, test source", None)
+    (found,) = wrong.values()
     assert said in found[0]
 
 
@@ -263,7 +267,7 @@ def test_of_a_key_that_may_do_anything_is_told_which_permissions_would_do(here: 
 def test_other_services_keys_are_of_other_shapes(here: Deployed) -> None:
     here.functions.variables["SEGMENT_ENDPOINT"] = "https://ingest.jitsu.example.com"
     here.put_keys(**here.keys | {"segment_test_write_key": "keyId:keySecret"})
-    assert failed() == {}
+    assert {*failed()} == {"warehouse, test source"}, "another source, which nobody has primed"
 
 
 def test_a_secret_that_is_no_json_is_said_and_the_rest_is_checked(here: Deployed) -> None:
@@ -459,6 +463,8 @@ def test_alarms_that_nobody_gets_are_told(here: Deployed) -> None:
 def test_a_state_that_holds_data_must_be_protected(here: Deployed) -> None:
     assert said_of("state") == "protected from deletion"
     here.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+    for item in here.dynamodb.scan(TableName=TABLE)["Items"]:
+        here.dynamodb.delete_item(TableName=TABLE, Key={"pk": item["pk"]})
     assert said_of("state").startswith("empty, and not protected from deletion yet")
     here.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "customer#cus_1"}})
     said, fix = failed("--no-event")["state"]
@@ -570,3 +576,13 @@ def test_the_test_event_makes_no_call_and_teaches_nothing(policy: str, livemode:
     assert verdict.status in {"delivered", "ignored"}
     assert (world.calls, world.requests) == ([], [])
     assert json.dumps(vars(world.store), default=str) == before
+
+
+def test_a_source_that_was_not_primed_is_wrong_until_it_is_or_somebody_declines(here: Deployed) -> None:
+    """A warehouse cuts the cents off for good, and nobody notices before the first closing."""
+    here.put_keys(**KEYS | {"segment_test_write_key": "U" * 32})
+    said, fix = failed()["warehouse, test source"]
+    assert said.startswith("not primed")
+    assert fix.startswith("stripe-to-segment prime --stack stripe-to-segment, or")
+    assert CliRunner().invoke(app, ["prime", "--decline"]).exit_code == 0
+    assert "warehouse, test source" not in failed()

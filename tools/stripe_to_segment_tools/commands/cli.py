@@ -19,6 +19,7 @@ from stripe_to_segment_tools.commands.dlq import command as dead_letters
 from stripe_to_segment_tools.commands.doctor import doctor_command
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.commands.forget.command import forget_command
+from stripe_to_segment_tools.commands.prime.command import CURRENCIES, prime_command
 from stripe_to_segment_tools.commands.register.command import register_command
 from stripe_to_segment_tools.commands.secret.commands import app as secret_app
 from stripe_to_segment_tools.commands.send.command import send_command
@@ -40,6 +41,7 @@ app = Commands(
 )
 app.add_typer(sample_commands.app, name="sample")
 app.command("send")(send_command)
+app.command("prime")(prime_command)
 app.command("register")(register_command)
 app.add_typer(secret_app, name="secret")
 app.add_typer(dead_letters.app, name="dlq")
@@ -112,6 +114,7 @@ class Format(StrEnum):
     SEGMENT = "segment"
     MARKDOWN = "markdown"
     JSONSCHEMA = "jsonschema"
+    WAREHOUSE = "warehouse"
 
 
 @app.command("plan")
@@ -121,7 +124,8 @@ def plan_command(
         Format,
         typer.Option(
             "--format",
-            help="segment: rules for Segment's Public API. markdown: a document. jsonschema: a schema of one call.",
+            help="segment: rules for Segment's Public API. markdown: a document. jsonschema: a schema of one call. "
+            "warehouse: the tables, the types of their columns, and a letter to Segment's support.",
         ),
     ] = Format.SEGMENT,
     settings: Annotated[
@@ -147,16 +151,21 @@ def plan_command(
       stripe-to-segment plan --format markdown --set 'RENAME_EVENTS={"Order Completed": "Purchase Completed"}'
 
       stripe-to-segment plan --format jsonschema | jq '.allOf | length'
+
+      stripe-to-segment plan --format warehouse | grep ' float$'
     """
     # Imported here alone: the JSON Schema library takes longer to import than all the rest.
     from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown  # noqa: PLC0415
+    from stripe_to_segment_tools.tracking_plan.warehouse import warehouse_guide  # noqa: PLC0415
 
     chosen = _chosen(settings)
     for name in (*chosen.rename_events, *chosen.drop_events):
         if name not in EVENTS:
             say(f"note: {name!r} is no event of the plan, so the setting that names it changes nothing", err=True)
     plan = TrackingPlan(chosen)
-    if form is Format.MARKDOWN:
+    if form is Format.WAREHOUSE:
+        say(*warehouse_guide(plan, CURRENCIES))
+    elif form is Format.MARKDOWN:
         say(*markdown(plan).splitlines())
     else:
         say_json(plan.segment() if form is Format.SEGMENT else plan.jsonschema(), indent=2)

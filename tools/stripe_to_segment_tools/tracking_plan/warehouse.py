@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.properties import Property
     from stripe_to_segment_tools.tracking_plan.tracking_plan import TrackingPlan
 
-__all__ = ["COLUMN_TYPES", "dbt_macro", "snake_case", "warehouse_tables"]
+__all__ = ["COLUMN_TYPES", "dbt_macro", "snake_case", "warehouse_guide", "warehouse_tables"]
 
 # Segment's words for the types of columns, by the kind of a value.
 COLUMN_TYPES = {
@@ -61,6 +61,31 @@ def _columns(properties: Mapping[str, Property], currencies: tuple[str, ...]) ->
                 yield from ((f"{column}_{snake_case(part)}", kind) for part in ADDRESS)
             case _:
                 yield column, kind
+
+
+def warehouse_guide(plan: TrackingPlan, currencies: tuple[str, ...]) -> Iterator[str]:
+    """The lines of a document: the expected tables with the types of their columns, and a letter for who comes late."""
+    tables = warehouse_tables(plan, currencies)
+    yield "# Columns as a warehouse should have them"
+    yield ""
+    yield "In Segment's words for types. A column is there once a call had a value for it. Beside these every table has"
+    yield "id, received_at, sent_at, timestamp, original_timestamp and the context_ columns."
+    yield ""
+    for table, columns in tables.items():
+        yield from (f"{table}.{column} {kind}" for column, kind in columns.items())
+    yield ""
+    yield "# A letter to Segment's support, where amounts came before the primer"
+    yield ""
+    yield "Leave out the lines of columns that are float already; docs/warehouse.md says how to look."
+    yield ""
+    yield "Hello, in the schema of our source <schema_name> these columns were made as integer, because the first"
+    yield "amount happened to be a whole number. They hold money. Please change their data types as follows, so that"
+    yield "amounts keep their cents, and tell us when we can drop the tables for a backfill of our history:"
+    yield ""
+    for table, columns in tables.items():
+        for column, kind in columns.items():
+            if kind == COLUMN_TYPES[Kind.MONEY]:
+                yield f"<schema_name>.{table}.{column}.integer.{kind}"
 
 
 def dbt_macro() -> str:

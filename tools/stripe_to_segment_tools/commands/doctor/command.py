@@ -23,6 +23,7 @@ from stripe_to_segment_tools.commands.doctor.door import check_door
 from stripe_to_segment_tools.commands.doctor.endpoint import check_endpoints
 from stripe_to_segment_tools.commands.doctor.safety import check_concurrency, check_listeners, check_state
 from stripe_to_segment_tools.commands.doctor.secret import check_secrets
+from stripe_to_segment_tools.commands.doctor.warehouse import check_warehouse
 from stripe_to_segment_tools.terminal.output import make_console, say, say_json, visible
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def doctor_command(
     """Verify a deployed stack, and say how to fix each problem that it finds.
 
     The deployment, functions and the account's concurrency, queues, dead letters, the state's protection, alarms and
-    who gets them, the fields of both secrets and their shapes, and the webhook endpoint in Stripe; then a signed test
-    event goes through the deployed URL and the queue. It is a product.updated that names no product: deliver makes no
-    call of it, and nothing of it is kept. A request without a signature has to be refused.
+    who gets them, the fields of both secrets and their shapes, the webhook endpoint in Stripe, and whether a warehouse
+    was primed; then a signed test event goes through the deployed URL and the queue. It is a product.updated that names
+    no product: deliver makes no call of it, and nothing of it is kept. A request without a signature has to be refused.
 
     The endpoint in Stripe is checked where there is an API key, of STRIPE_API_KEY in the environment or the KeysSecret,
     with the permission 'Webhook Endpoints: Read'. No key and no secret is ever shown.
@@ -93,6 +94,7 @@ def _check_connections(stack: Stack, stripe_api_base: str, *, with_event: bool) 
     yield from check_secrets(stack, settings, keys)
     yield from check_endpoints(stack, settings, keys.stripe_api_key, stripe_api_base)
     yield from guarded("Segment", partial(check_circuit, stack, settings))
+    yield from guarded("warehouse", partial(check_warehouse, stack, settings, keys))
     if with_event:
         yield from guarded("signed event", partial(check_door, stack, settings))
     else:

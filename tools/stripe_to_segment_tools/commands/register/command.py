@@ -13,6 +13,7 @@ from stripe_to_segment.settings import STRIPE_API
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
 from stripe_to_segment_tools.access.stripe import VARIABLE, check_mode, mode_of, stripe_address, stripe_key
+from stripe_to_segment_tools.commands.prime.sources import to_be_primed
 from stripe_to_segment_tools.commands.register.signing_secrets import Connections
 from stripe_to_segment_tools.commands.register.steps import Action, Registration, Role, plan
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
@@ -166,6 +167,9 @@ def _conclude(made: Plan, report: Report, stack: Stack, settings: Settings) -> N
         )
     if stack.parameters.get("EventBusName"):
         report.note("events come through EventBridge (EventBusName) too: those that come both ways are sent once")
+    if to_be_primed(stack, settings, report.mode):
+        prime = " ".join(["stripe-to-segment", "prime", *stack.options])
+        report.note(f"before the first payment: {prime}, or a warehouse will cut the cents off (--decline without one)")
     other = "test" if report.mode == "live" else "live"
     if settings.accepts(livemode=other == "live"):
         report.note(f"for {other} mode run this with a key of that mode in {VARIABLE}")

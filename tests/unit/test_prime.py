@@ -1,0 +1,245 @@
+"""`prime` makes every column of a warehouse in its right type, tells nobody else, and does it once for each source."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stripe_to_segment.mapping.properties import Kind
+from stripe_to_segment.mapping.tracking import EVENTS
+from stripe_to_segment.settings import Settings
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.tracking_plan import TrackingPlan, violations
+from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS
+from stripe_to_segment_tools.tracking_plan.primer import PRIMER_CURRENCY, PRIMER_USER, primer_calls
+from stripe_to_segment_tools.tracking_plan.warehouse import COLUMN_TYPES, snake_case, warehouse_tables
+from tests.unit.a_stack import Deployed, deployed
+from tests.unit.edges import Endpoint, HttpRequest, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
+
+NOW = "2026-11-28T12:00:00.000Z"
+LIVE, TEST = "L" * 32, "T" * 32
+
+
+def bodies(settings: Settings | None = None, **more: Any) -> list[dict[str, Any]]:
+    return [json.loads(call.encoded) for call in primer_calls(settings or Settings(), NOW, **more)]
+
+
+def told_in(call: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = call["properties" if call["type"] == "track" else "traits"]
+    return told
+
+
+# --- The calls ---
+
+
+def test_each_event_and_each_set_of_traits_is_told_once_with_everything_that_it_may_have() -> None:
+    told = bodies()
+    assert [call["type"] for call in told[:2]] == ["identify", "group"]
+    assert [call["event"] for call in told[2:]] == list(EVENT_PLANS)
+    assert EVENT_PLANS.keys() == EVENTS.keys()
+    assert all({*call["properties"]} == {*EVENT_PLANS[call["event"]].properties} for call in told[2:])
+    assert {*told[1]["traits"]} == {*GROUP_TRAITS}
+
+
+def numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, dict):
+        for entry in value.values():
+            yield from numbers(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from numbers(entry)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def test_every_number_that_may_have_a_fraction_has_one() -> None:
+    """A whole one makes a column of whole numbers, which cuts off the cents of what follows."""
+    whole = {Kind.INTEGER, Kind.BOOLEAN}
+    for call in bodies(currencies=["EUR"]):
+        kinds = USER_TRAITS | GROUP_TRAITS if call["type"] != "track" else EVENT_PLANS[call["event"]].properties
+        for name, value in told_in(call).items():
+            if kinds[name].kind not in whole:
+                assert not [number for number in numbers(value) if number == int(number)], f"{name} of {call}"
+
+
+def test_nobody_but_warehouses_hears_of_a_user_who_is_nobody_and_of_no_currency() -> None:
+    for call in bodies():
+        assert call["integrations"] == {"All": False}
+        assert call["userId"] == PRIMER_USER
+        assert told_in(call).get("currency", PRIMER_CURRENCY) == "XTS"
+        assert call["context"]["active"] is False
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(rename_events={"Order Completed": "Purchase Completed"})])
+def test_the_calls_are_those_of_the_teams_own_tracking_plan(settings: Settings) -> None:
+    assert [flaw for call in bodies(settings, currencies=["EUR"]) for flaw in violations(call, settings)] == []
+    assert {call.get("event") for call in bodies(settings)} >= {*settings.rename_events.values()}
+
+
+def test_traits_by_currency_get_a_column_for_each_currency() -> None:
+    traits = bodies(currencies=["EUR", "KWD"])[0]["traits"]
+    assert traits["mrr_by_currency"] == {"XTS": 0.25, "EUR": 0.25, "KWD": 0.25}
+
+
+def test_the_same_source_always_has_the_same_message_ids_and_another_one_others() -> None:
+    ids = [call["messageId"] for call in bodies()]
+    assert ids == [call["messageId"] for call in bodies()]
+    assert len({*ids}) == len(ids)
+    assert not {*ids} & {call["messageId"] for call in bodies(Settings(source_name="staging"))}
+
+
+def test_the_dbt_package_knows_the_primer(project: Path) -> None:
+    macro = (project / "warehouse" / "macros" / "stage.sql").read_text("utf-8")
+    assert f"return('{PRIMER_USER}')" in macro
+
+
+# --- The tables ---
+
+
+def test_the_plan_names_each_table_with_the_type_of_each_column() -> None:
+    tables = warehouse_tables(TrackingPlan(Settings()), ("EUR",))
+    assert tables["order_completed"]["revenue"] == "float"
+    assert tables["order_completed"]["order_id"] == "varchar"
+    assert tables["identifies"]["created_at"] == "timestamp"
+    assert tables["users"]["lifetime_value_by_currency_eur"] == "float"
+    assert tables["groups"]["seats"] == "integer"
+    assert len(tables) == len(EVENTS) + 3
+
+
+def test_every_amount_is_a_float_column() -> None:
+    tables = warehouse_tables(TrackingPlan(Settings()), ())
+    for event, plan in EVENT_PLANS.items():
+        for name, entry in plan.properties.items():
+            if entry.kind is Kind.MONEY:
+                assert tables[snake_case(event)][name] == COLUMN_TYPES[Kind.MONEY] == "float"
+
+
+def test_the_command_prints_tables_and_the_letter_to_support() -> None:
+    result = CliRunner().invoke(app, ["plan", "--format", "warehouse"])
+    assert result.exit_code == 0, result.output
+    assert "order_completed.revenue" in result.output
+    assert "<schema_name>.order_completed.revenue.integer.float" in result.output
+
+
+# --- The command ---
+
+
+class Segment(Endpoint):
+    """Takes the calls, or refuses them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.took: list[tuple[str, dict[str, Any]]] = []
+        self.status = 200
+
+    def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
+        if self.status == 200:
+            self.took += [(request.body["writeKey"], call) for call in request.body["batch"]]
+        say(self.status, b'{"success": true}')(handler)
+
+
+@pytest.fixture
+def segment() -> Iterator[Segment]:
+    with Segment() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, segment: Segment) -> Iterator[Deployed]:
+    """A stack on this machine, whose endpoint counts as Segment's."""
+    with deployed() as stack:
+        stack.options = ("--local",)
+        stack.functions.variables = {"SEGMENT_ENDPOINT": segment.url}
+        stack.put_keys(segment_write_key=LIVE, segment_test_write_key=TEST)
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
+        yield stack
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["prime", *words])
+
+
+def test_both_sources_are_primed_once(segment: Segment) -> None:
+    first = run()
+    assert first.exit_code == 0, first.output
+    assert {key for key, _ in segment.took} == {LIVE, TEST}
+    assert len(segment.took) == 2 * (len(EVENTS) + 2)
+    again = run()
+    assert again.exit_code == 0
+    assert again.output.count("nothing to do: primed on 20") == 2
+    assert len(segment.took) == 2 * (len(EVENTS) + 2)
+    assert run("--again").exit_code == 0
+    assert len(segment.took) == 4 * (len(EVENTS) + 2)
+
+
+def test_another_write_key_is_another_source_with_tables_of_its_own(here: Deployed, segment: Segment) -> None:
+    run()
+    segment.took.clear()
+    here.put_keys(segment_write_key="N" * 32, segment_test_write_key=TEST)
+    assert run().exit_code == 0
+    assert {key for key, _ in segment.took} == {"N" * 32}
+
+
+def test_what_was_not_taken_is_not_remembered(segment: Segment) -> None:
+    segment.status = 401
+    result = run("--json")
+    assert result.exit_code == 1
+    said = json.loads(result.stdout)["sources"]
+    assert [source["state"] for source in said] == ["failed", "failed"]
+    segment.status = 200
+    assert run().exit_code == 0
+    assert segment.took
+
+
+def test_a_dry_run_sends_nothing_and_shows_the_calls(segment: Segment) -> None:
+    said = json.loads(run("--dry-run", "--json").stdout)
+    assert [len(source["calls"]) for source in said["sources"]] == [len(EVENTS) + 2] * 2
+    assert "would send" in run("--dry-run").output
+    assert segment.took == []
+    assert "nothing to do" not in run("--dry-run").output
+
+
+def test_who_declines_is_not_primed(segment: Segment) -> None:
+    result = run("--decline")
+    assert result.exit_code == 0
+    assert "declined" in result.output
+    assert segment.took == []
+
+
+def test_elsewhere_the_warehouse_has_to_be_named(here: Deployed, segment: Segment) -> None:
+    """RudderStack's warehouses heed `All: false`: nothing would arrive, and be remembered as done."""
+    here.options = ("--stack", "stripe-to-segment")
+    refused = run()
+    assert refused.exit_code == 2
+    assert "--warehouse Snowflake" in refused.output
+    assert run("--warehouse", "Snowflake").exit_code == 0
+    assert {json.dumps(call["integrations"]) for _, call in segment.took} == {'{"All": false, "Snowflake": true}'}
+
+
+@pytest.mark.parametrize("endpoint", ["https://api.segment.io", "https://events.eu1.segmentapis.com"])
+def test_segments_own_addresses_need_no_name(here: Deployed, endpoint: str) -> None:
+    here.options, here.functions.variables = ("--stack", "stripe-to-segment"), {"SEGMENT_ENDPOINT": endpoint}
+    assert run("--dry-run").exit_code == 0
+
+
+def test_a_currency_is_three_letters_and_a_source_needs_a_key(here: Deployed) -> None:
+    assert "ISO 4217" in run("--currency", "euro").output
+    here.put_keys()
+    result = run()
+    assert result.exit_code == 2
+    assert "secret set segment_write_key" in result.output
+
+
+def test_no_write_key_is_shown_or_kept(here: Deployed) -> None:
+    outputs = [run("--dry-run", "--json").output, run().output, run("--decline", "--json").output]
+    kept = json.dumps(here.dynamodb.scan(TableName=here.stack.output("StateTableName"))["Items"])
+    assert not [key for key in (LIVE, TEST) for text in [*outputs, kept] if key in text]
