@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -249,6 +250,30 @@ def test_an_order_too_large_for_segment_leaves_out_its_last_products_and_says_ho
     assert 0 < len(order["products"]) < 80
     assert order["products_omitted"] == 80 - len(order["products"])
     assert order["total"] == 20
+
+
+def test_what_was_bought_stands_beside_the_products_in_columns_that_a_warehouse_keeps_whole() -> None:
+    """A warehouse makes text of `products` and cuts it at 512 characters, in the middle of the third line."""
+    lines = [
+        {
+            "amount": 100,
+            "description": f"Line {number}",
+            "quantity": 1,
+            "price": {"id": f"price_{number}", "product": of},
+        }
+        for number, of in enumerate([f"prod_{number:014}" for number in (1, 1, *range(2, 60))])
+    ]
+    order = World().tracks(an_event("invoice.paid", an_invoice(lines={"data": lines})))["Order Completed"]
+    assert (order["line_count"], order["first_product"]) == (60, "Line 0")
+    assert order["product_ids"] == [f"prod_{number:014}" for number in range(1, 23)]
+    assert len(json.dumps(order["product_ids"])) <= 512 < len(json.dumps([*order["product_ids"], "prod_" + "0" * 14]))
+
+
+def test_of_lines_that_the_event_does_not_show_nobody_knows_the_number() -> None:
+    lines = an_invoice()["lines"] | {"has_more": True}
+    order = World().tracks(an_event("invoice.paid", an_invoice(lines=lines)))["Order Completed"]
+    assert "line_count" not in order
+    assert order["product_ids"] == ["prod_basic"]
 
 
 def test_an_invoice_calls_the_plan_as_its_subscription_does() -> None:

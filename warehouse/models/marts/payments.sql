@@ -49,6 +49,9 @@ select
     placed.price_id,
     placed.product_id,
     placed.quantity,
+    placed.product_ids,
+    placed.line_count,
+    placed.first_product,
     coalesce(placed.after_trial, false) as after_trial,
     row_number() over (partition by placed.person_id order by placed.occurred_at, placed.order_id) = 1
         as is_first_payment,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.payments import OrderCompleted, PaymentFailed
-from stripe_to_segment.mapping.products import products_of
+from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.tracking import Event, track
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import checkout as read
@@ -187,7 +187,7 @@ def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
         coupon=coupon_code(session),
         currency=currency and currency.upper(),
         # The event has no line items; they are known only where a Stripe API key lets them be read.
-        products=products_of(map(read_line, known.line_items), currency, known),
+        **bought(map(read_line, known.line_items), currency, known),
     )
     yield Fact(told, f"{session.get('id')}")
 

@@ -9,14 +9,14 @@ from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact, plan_name
 from stripe_to_segment.mapping.orders import same_payment
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
-from stripe_to_segment.mapping.products import products_of
+from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice
 from stripe_to_segment.mapping.tracking import always, properties, track
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import integer, iso_time, text
+from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -169,9 +169,9 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
         discount=major(amounts.discount, currency),
         coupon=coupon_code(invoice),
         currency=currency and currency.upper(),
-        products=products_of(lines, currency, known),
         billing_reason=text(invoice.get("billing_reason")),
         subscription_id=read.subscription_of(invoice),
+        **bought(lines, currency, known, more=bool(dig(invoice, "lines", "has_more"))),
         **billed_plan(event, known),
     )
 

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
         Discount,
         FailureCode,
         FailureMessage,
+        FirstProduct,
         InvoiceId,
+        LineCount,
         NextPaymentAttempt,
         OrderId,
         PaymentMethodType,
         Plan,
         PriceId,
         ProductId,
+        ProductIds,
         Products,
         ProductsOmitted,
         Quantity,
@@ -56,6 +59,9 @@ class Paid(Event):
     currency: Currency = None
     products: Products = None
     products_omitted: ProductsOmitted = None
+    product_ids: ProductIds = None
+    line_count: LineCount = None
+    first_product: FirstProduct = None
     invoice_id: InvoiceId = None
     billing_reason: BillingReason = None
     subscription_id: SubscriptionId = None

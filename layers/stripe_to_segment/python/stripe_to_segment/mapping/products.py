@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from stripe_to_segment.mapping.facts import plan_name
 from stripe_to_segment.stripe_side.money import major
@@ -12,10 +13,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.properties import Product
+    from stripe_to_segment.mapping.properties import FirstProduct, LineCount, Product, ProductIds, Products
     from stripe_to_segment.stripe_side.lines import Line
 
-__all__ = ["products_of"]
+__all__ = ["Bought", "bought", "products_of"]
+
+# A warehouse keeps so many characters of a text, and makes text of a list.
+# https://segment.com/docs/connections/storage/warehouses/schema/#column-sizing
+COLUMN_SIZE = 512
+
+
+class Bought(TypedDict):
+    """What was bought, as properties: the lines, and what a warehouse keeps of them."""
+
+    products: Products
+    product_ids: ProductIds
+    line_count: LineCount
+    first_product: FirstProduct
+
+
+def bought(lines: Iterable[Line], currency: str | None, known: Known, *, more: bool = False) -> Bought:
+    """What these lines say was bought; `more` says that there are others, which the event does not show."""
+    products = products_of(lines, currency, known)
+    first = products[0] if products else {}
+    return {
+        "products": products,
+        "product_ids": _fitting(product["product_id"] for product in products or () if "product_id" in product),
+        "line_count": len(products) if products and not more else None,
+        "first_product": first.get("name"),
+    }
+
+
+def _fitting(ids: Iterable[str]) -> list[str] | None:
+    """Each id once, as many as fit a column."""
+    kept: list[str] = []
+    for each in dict.fromkeys(ids):
+        if len(json.dumps([*kept, each])) > COLUMN_SIZE:
+            break
+        kept.append(each)
+    return kept or None
 
 
 def products_of(lines: Iterable[Line], currency: str | None, known: Known) -> list[Product] | None:

@@ -224,6 +224,11 @@ OfKnownPayment = Annotated[
 NextPaymentAttempt = Annotated[str | None, moment("when Stripe tries again")]
 PaymentMethodType = Annotated[str | None, text("how it was to be paid, in Stripe's word: card, sepa_debit, …")]
 PaymentStatus = Annotated[str | None, text("in Stripe's word: paid, unpaid or no_payment_required")]
+FirstProduct = Annotated[str | None, text("the name of the first product")]
+LineCount = Annotated[int | None, number("how many lines there are; absent where the event shows not all of them")]
+ProductIds = Annotated[
+    Sequence[str] | None, Property(Kind.STRINGS, "the product_id of each product once, as many as a warehouse keeps")
+]
 ProductsOmitted = Annotated[
     int | None, number("how many products were left out because the call would be too large for Segment")
 ]
