@@ -32,10 +32,10 @@ def project() -> Path:
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 
-# --- In parallel (`make test`): a process for each part that starts an emulator or a browser, files for the others ---
+# --- In parallel (`make test`): a process for each part that starts a server, a browser or dbt, files for the rest ---
 
 # The longest first. They mostly wait, so that the files after them keep the cores busy.
-PARTS = ("tests/chaos", "tests/stack", "tests/browser")
+PARTS = ("tests/chaos", "tests/stack", "tests/browser", "tests/warehouse")
 
 
 def part_of(nodeid: str) -> str:

@@ -10,7 +10,7 @@
 {#- The last month that a monthly model shows, as its first day. -#}
 {% macro last_month() -%}
     {%- if var('stripe_to_segment_until') -%}
-    {{ stripe_to_segment.month_of("cast('" ~ var('stripe_to_segment_until') ~ "' as " ~ dbt.type_timestamp() ~ ")") }}
+    {{ stripe_to_segment.month_of("cast('" ~ var('stripe_to_segment_until') ~ "' as " ~ stripe_to_segment.moment_type() ~ ")") }}
     {%- else -%}
     {{ stripe_to_segment.month_of(dbt.current_timestamp()) }}
     {%- endif -%}
@@ -49,5 +49,5 @@
 {%- endmacro %}
 
 {% macro far_future() -%}
-    cast('9999-12-31 00:00:00' as {{ dbt.type_timestamp() }})
+    cast('9999-12-31 00:00:00' as {{ stripe_to_segment.moment_type() }})
 {%- endmacro %}

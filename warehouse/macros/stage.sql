@@ -24,7 +24,7 @@
     {%- set found = stripe_to_segment.columns_by_name(relation) if relation else {} %}
     select
         {{ stripe_to_segment.typed(found, 'id', 'string') }} as call_id,
-        cast('{{ event }}' as {{ dbt.type_string() }}) as event,
+        cast('{{ event }}' as {{ stripe_to_segment.text_type() }}) as event,
         {{ stripe_to_segment.occurred_at(found) }} as occurred_at,
         {{ stripe_to_segment.typed(found, 'received_at', 'time') }} as received_at,
         {{ stripe_to_segment.typed(found, 'user_id', 'string') }} as user_id,

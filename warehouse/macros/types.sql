@@ -13,6 +13,45 @@
     {%- do return('numeric') -%}
 {% endmacro %}
 
+{#- A text of any length: Redshift's `text` has 256 characters. -#}
+{% macro text_type() %}
+    {%- do return(adapter.dispatch('text_type', 'stripe_to_segment')()) -%}
+{% endmacro %}
+
+{% macro default__text_type() %}
+    {%- do return(dbt.type_string()) -%}
+{% endmacro %}
+
+{% macro redshift__text_type() %}
+    {%- do return('varchar(1024)') -%}
+{% endmacro %}
+
+{#- A moment without a time zone; what Snowflake's `timestamp` is depends on a setting. -#}
+{% macro moment_type() %}
+    {%- do return(adapter.dispatch('moment_type', 'stripe_to_segment')()) -%}
+{% endmacro %}
+
+{% macro default__moment_type() %}
+    {%- do return(dbt.type_timestamp()) -%}
+{% endmacro %}
+
+{% macro snowflake__moment_type() %}
+    {%- do return('timestamp_ntz') -%}
+{% endmacro %}
+
+{#- A share, which needs no exactness. -#}
+{% macro float_type() %}
+    {%- do return(adapter.dispatch('float_type', 'stripe_to_segment')()) -%}
+{% endmacro %}
+
+{% macro default__float_type() %}
+    {%- do return('double precision') -%}
+{% endmacro %}
+
+{% macro bigquery__float_type() %}
+    {%- do return('float64') -%}
+{% endmacro %}
+
 {% macro boolean_type() %}
     {%- do return('boolean') -%}
 {% endmacro %}
@@ -26,11 +65,11 @@
     {%- set quoted = adapter.quote(column.name) -%}
     {%- set type = column.dtype | lower -%}
     {%- if column.is_string() -%}
-        {%- do return("cast(replace(" ~ quoted ~ ", 'Z', '') as " ~ dbt.type_timestamp() ~ ")") -%}
+        {%- do return("cast(replace(" ~ quoted ~ ", 'Z', '') as " ~ stripe_to_segment.moment_type() ~ ")") -%}
     {%- elif 'with time zone' in type or 'timestamptz' in type -%}
-        {%- do return("cast(" ~ quoted ~ " at time zone 'UTC' as " ~ dbt.type_timestamp() ~ ")") -%}
+        {%- do return("cast(" ~ quoted ~ " at time zone 'UTC' as " ~ stripe_to_segment.moment_type() ~ ")") -%}
     {%- endif -%}
-    {%- do return("cast(" ~ quoted ~ " as " ~ dbt.type_timestamp() ~ ")") -%}
+    {%- do return("cast(" ~ quoted ~ " as " ~ stripe_to_segment.moment_type() ~ ")") -%}
 {% endmacro %}
 
 {% macro snowflake__moment(column) %}
@@ -55,8 +94,8 @@
         'decimal': stripe_to_segment.money_type(),
         'integer': dbt.type_bigint(),
         'boolean': stripe_to_segment.boolean_type(),
-        'time': dbt.type_timestamp(),
-    }.get(kind, dbt.type_string()) -%}
+        'time': stripe_to_segment.moment_type(),
+    }.get(kind, stripe_to_segment.text_type()) -%}
     {%- if column is none -%}
         {%- do return("cast(null as " ~ type ~ ")") -%}
     {%- elif kind == 'time' -%}

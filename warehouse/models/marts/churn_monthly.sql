@@ -82,8 +82,8 @@ select
     mrr_churned,
     mrr_contracted,
     mrr_expanded,
-    cast(customers_churned as {{ dbt.type_float() }}) / nullif(customers_at_start, 0) as customer_churn_rate,
-    cast(mrr_churned as {{ dbt.type_float() }}) / nullif(mrr_at_start, 0) as mrr_churn_rate,
-    cast(mrr_at_start - mrr_churned - mrr_contracted + mrr_expanded as {{ dbt.type_float() }}) / nullif(mrr_at_start, 0)
+    cast(customers_churned as {{ stripe_to_segment.float_type() }}) / nullif(customers_at_start, 0) as customer_churn_rate,
+    cast(mrr_churned as {{ stripe_to_segment.float_type() }}) / nullif(mrr_at_start, 0) as mrr_churn_rate,
+    cast(mrr_at_start - mrr_churned - mrr_contracted + mrr_expanded as {{ stripe_to_segment.float_type() }}) / nullif(mrr_at_start, 0)
         as net_mrr_retention
 from started

@@ -84,7 +84,7 @@ everybody as (
     union all
     select
         known.person_id,
-        cast(null as {{ dbt.type_string() }}) as currency
+        cast(null as {{ stripe_to_segment.text_type() }}) as currency
     from known
     left join in_currency on known.person_id = in_currency.person_id
     where in_currency.person_id is null

@@ -19,5 +19,5 @@ select
     converted,
     unpaid,
     lost,
-    cast(converted as {{ dbt.type_float() }}) / nullif(started - running, 0) as conversion_rate
+    cast(converted as {{ stripe_to_segment.float_type() }}) / nullif(started - running, 0) as conversion_rate
 from counted

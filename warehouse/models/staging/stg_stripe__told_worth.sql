@@ -27,14 +27,14 @@ worth as (
     {%- for code in codes %}
     select
         {{ stripe_to_segment.typed(found, 'id', 'string') }} as call_id,
-        cast('{{ code | upper }}' as {{ dbt.type_string() }}) as currency,
+        cast('{{ code | upper }}' as {{ stripe_to_segment.text_type() }}) as currency,
         {{ stripe_to_segment.typed(found, told ~ code, 'money') }} as lifetime_value
     from {{ identifies }}
     union all
     {%- endfor %}
     select
-        cast(null as {{ dbt.type_string() }}) as call_id,
-        cast(null as {{ dbt.type_string() }}) as currency,
+        cast(null as {{ stripe_to_segment.text_type() }}) as call_id,
+        cast(null as {{ stripe_to_segment.text_type() }}) as currency,
         cast(null as {{ stripe_to_segment.money_type() }}) as lifetime_value
     from (select 1 as nothing) as no_currency
     where 1 = 0
