@@ -559,3 +559,11 @@ def test_a_replacement_says_whom_it_replaces(here: Deployed, stripe: StripeWebho
     (new,) = stripe.endpoints.values()
     assert new["metadata"][REPLACES] == old
     assert [(step["action"], step["endpoint"], step["replaced"]) for step in steps] == [("replace", new["id"], old)]
+
+
+def test_it_reminds_of_the_warehouse_until_its_source_is_primed_or_declined(here: Deployed) -> None:
+    """The first payment decides the type of a column, and it comes once the endpoint is there."""
+    here.put_keys(segment_test_write_key="t" * 32)
+    assert any("stripe-to-segment prime --stack stripe-to-segment" in note for note in done()["notes"])
+    assert CliRunner().invoke(app, ["prime", "--decline"]).exit_code == 0
+    assert not [note for note in done()["notes"] if "stripe-to-segment prime" in note]
