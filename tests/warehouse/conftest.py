@@ -89,6 +89,7 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
         "rudderstack_unprimed": (RudderStack(), told),
         # Nothing has happened yet but that a customer was created.
         "new": (Segment(), [call for call in told if call["type"] == "identify"][:1]),
+        "elsewhere": (Segment(), []),
     }
     for loader, calls in ways.values():
         loader.load(arriving(calls))
@@ -97,6 +98,7 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     # The package's own tests take as long as its models: each runs where it can find something.
     commands = {name: ["build"] if name in TESTED else ["run"] for name in ways}
     commands |= {name: ["run", "--select", "+payments"] for name in ways if name.endswith("unprimed")}
+    commands["elsewhere"] = ["run", "--select", "stg_stripe__identifies"]
     given = {"vars": {"stripe_to_segment_until": UNTIL}, "warehouses": tables, "commands": commands}
     (folder / "warehouses.json").write_text(json.dumps(given), "utf-8")
     if not PYTHON.exists():

@@ -42,7 +42,8 @@ def fill(file: Path, tables: dict[str, Any]) -> None:
     """Write tables as a loader left them; row by row would take a minute."""
     rows = file.with_suffix(".rows.json")
     with duckdb.connect(str(file)) as database:
-        database.execute(f"create schema {SCHEMA}")
+        if tables:
+            database.execute(f"create schema {SCHEMA}")
         for name, table in tables.items():
             rows.write_text(json.dumps(table["rows"]), "utf-8")
             database.execute(

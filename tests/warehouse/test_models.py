@@ -217,3 +217,9 @@ def test_the_primer_is_in_no_model(warehouses: Warehouses) -> None:
 def test_what_nobody_told_yet_is_empty_and_not_an_error(warehouses: Warehouses) -> None:
     models = warehouses["new"].models
     assert {name for name, rows in models.items() if rows} == {"stg_stripe__identifies", "customers"}
+
+
+def test_a_schema_that_is_not_there_is_an_error_that_names_the_var(warehouses: Warehouses) -> None:
+    """Without its tables every model is empty, and so it was with a slip in the schema's name."""
+    (said,) = warehouses["elsewhere"].wrong
+    assert "set the var stripe_to_segment_schema" in said

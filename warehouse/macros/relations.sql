@@ -9,6 +9,18 @@
     )) -%}
 {% endmacro %}
 
+{#- Where nothing lies at all, it is mostly the wrong place: every model would be empty, and nobody would know why. -#}
+{% macro must_have_the_schema() %}
+    {%- set database = var('stripe_to_segment_database') or target.database -%}
+    {%- set schema = stripe_to_segment.stored_name(var('stripe_to_segment_schema')) -%}
+    {%- if execute and not adapter.check_schema_exists(database, schema) -%}
+        {%- do exceptions.raise_compiler_error(
+            'there is no schema ' ~ schema ~ ' in ' ~ database ~ ': set the var stripe_to_segment_schema to that of your '
+            ~ 'source, and stripe_to_segment_database to where it is'
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
 {#- The table of an event, by its name in the tracking plan. Segment and RudderStack name it in snake case. -#}
 {% macro event_table(event) %}
     {%- set renamed = (var('stripe_to_segment_rename_events') or {}).get(event, event) -%}

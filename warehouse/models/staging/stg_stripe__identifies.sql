@@ -1,3 +1,4 @@
+{%- do stripe_to_segment.must_have_the_schema() -%}
 {%- set columns = {
     'stripe_customer_id': 'string',
     'currency': 'string',
