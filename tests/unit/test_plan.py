@@ -153,8 +153,26 @@ def a_discount() -> Body:
     }
 
 
+A_PART = {
+    "id": "inpay_part",
+    "object": "invoice_payment",
+    "invoice": "in_basic",
+    "currency": "usd",
+    "amount_paid": 500,
+    "amount_requested": 500,
+    "is_default": False,
+}
+
+
 def trials() -> Iterator[list[Body]]:
-    """Trials that convert, subscriptions that count again, collection that is paused, each in a world of its own."""
+    """Trials that convert, subscriptions that count again, collection that is paused, an invoice paid in parts.
+
+    Each in a world of its own.
+    """
+    yield World().deliver(
+        an_event("invoice.finalized", an_invoice(status="open", amount_paid=0)),
+        an_event("invoice_payment.paid", A_PART),
+    )
     kind, trial = "customer.subscription.updated", {"trial_start": NOW - DAY, "trial_end": NOW, "created": NOW - DAY}
     world = World()
     world.deliver(an_event(kind, a_subscription(**trial), previous={"status": "trialing"}))

@@ -147,12 +147,16 @@ def of_failed_refund(call: dict[str, Any]) -> bool:
     return call.get("properties", {}).get("refund_id") in FAILED
 
 
+# The opening balance of a subscription; a part of an invoice, which is in the whole where that comes first.
+DEPENDING = {"Subscription Imported", "Invoice Payment Received"}
+
+
 def tracked(world: World) -> list[tuple[str, str]]:
-    """The tracks, but for opening balances: which event of a subscription comes first makes them differ."""
+    """The tracks, but for those that depend on which event comes first."""
     told = [
         call
         for call in world.calls
-        if call["type"] == "track" and call["event"] != "Subscription Imported" and not of_failed_refund(call)
+        if call["type"] == "track" and call["event"] not in DEPENDING and not of_failed_refund(call)
     ]
     return sorted((call["event"], call["messageId"]) for call in told)
 

@@ -237,7 +237,8 @@ def test_objects_that_belong_together_name_each_other() -> None:
             assert invoices[session["invoice"]]["total"] == session["amount_total"]
     payments = objects("invoice_payment")
     for payment in payments:
-        assert invoices[payment["invoice"]]["amount_paid"] == payment["amount_paid"]
+        whole = invoices[payment["invoice"]]["amount_paid"]
+        assert payment["amount_paid"] == whole if payment["is_default"] else payment["amount_paid"] < whole
     intents = {one["payment"]["payment_intent"]: one["amount_paid"] for one in payments}
     intents |= {one["payment_intent"]: one["amount_total"] for one in sessions if one["payment_intent"]}
     intents |= {one["id"]: one["amount_received"] for one in objects("payment_intent") if one["amount_received"]}

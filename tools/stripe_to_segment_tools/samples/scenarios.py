@@ -126,7 +126,7 @@ _TOLD = (
         "payment before anybody is known → the checkout names the user → seats with 3-D Secure → invoices by mail",
         "Stripe tells of the payment before it tells whose it is. Three more seats: open the Subscription Upgraded,"
         " where seats, amount and MRR are marked as changed. Group calls carry the company. Of the two invoices sent by"
-        " mail, only the one that was paid is revenue; the other is overdue, then void.",
+        " mail, one is revenue as it is paid, first a part and then the rest; the other is overdue, then void.",
         _of(
             "coupon.created",
             "customer.discount.created",
@@ -139,6 +139,7 @@ _TOLD = (
             "customer.subscription.pending_update_applied",
             "invoice.finalized",
             "invoice.sent",
+            "invoice_payment.paid.part",
             "invoice.paid.manual",
             "invoice.overdue",
             "invoice.voided",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import profile_key
+from stripe_to_segment.mapping.invoice_payments import leaves_open
 from stripe_to_segment.mapping.lookups import failed_intent, products_named, what_stripe_told
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import UNSURE, Profile
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import listed, reference
+from stripe_to_segment.stripe_side.fields import listed, reference, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -107,7 +108,12 @@ def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequen
     nameless = [event for event in events if names_no_customer(event) and _wants_owner(event, memory)]
     if not nameless:
         return events
-    payers = {f"{event.scope}:{payment_named(event)}": profile_key(event) for event in events if event.customer}
+    payers = {
+        f"{event.scope}:{about}": profile_key(event)
+        for event in events
+        if event.customer
+        for about in (payment_named(event), text(event.object.get("id")))
+    }
     # A payment may be known to have paid an invoice, and its owner with the invoice only.
     invoices = {
         key: f"{event.scope}:{memory.orders[key]}" for event in nameless if (key := _key(event)) in memory.orders
@@ -122,7 +128,7 @@ def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequen
         key = _key(event)
         named = f"{event.scope}:{reference(event.object.get('invoice'))}"
         owners = (memory.owners.get(each, "") for each in (key, invoices.get(key, named), named))
-        return next(filter(None, map(_customer, (*owners, payers.get(key, "")))), "")
+        return next(filter(None, map(_customer, (*owners, payers.get(key, ""), payers.get(named, "")))), "")
 
     unowned = {id(event) for event in nameless}
     given = [
@@ -188,7 +194,7 @@ def _wants_owner(event: StripeEvent, memory: Memory) -> bool:
 
     Not by whether the link is known: it is written before the record, and the record's write may fail.
     """
-    return event.type != "invoice_payment.paid" or bool(memory.owners.get(_key(event)))
+    return event.type != "invoice_payment.paid" or leaves_open(event) or bool(memory.owners.get(_key(event)))
 
 
 # What a customer's id begins with, also where Stripe's accounts are customers; a guest's record has a payment's id.
@@ -219,6 +225,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         what_stripe_told(event, memory, "customer", event.customer),
         listed(what_stripe_told(event, memory, "line_items", event.object.get("id"))),
         listed(what_stripe_told(event, memory, "invoice_payments", event.object.get("id"))),
+        what_stripe_told(event, memory, "invoice", reference(event.object.get("invoice"))),
         failed_intent(event, memory),
         stated,
         settings.sends_line_descriptions,

@@ -99,7 +99,7 @@ def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[st
     scope = event.scope
     return [
         *(
-            Learnt("order", f"{scope}:{key}", value, event.created, _owner(event, value, owners))
+            Learnt("order", f"{scope}:{key}", value, event.created, _owner(event, value, owners, translation))
             for key, value in translation.orders.items()
         ),
         *(
@@ -113,12 +113,13 @@ def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[st
     ]
 
 
-def _owner(event: StripeEvent, order: str, owners: Mapping[str, str]) -> str:
+def _owner(event: StripeEvent, order: str, owners: Mapping[str, str], translation: Translation) -> str:
     """The record of who paid; what joins an invoice and its payment does not say so, the order may.
 
-    What goes back of a payment that is not known yet is kept in a record of its own until then.
+    What goes back of a payment that is not known yet, or came as a part, is kept in a record of its own until then.
     """
-    joins = names_no_customer(event) and event.type == "invoice_payment.paid"
+    kept = order in translation.profile.payments
+    joins = names_no_customer(event) and event.type == "invoice_payment.paid" and not kept
     return owners.get(f"{event.scope}:{order}", "") if joins else profile_key(event)
 
 

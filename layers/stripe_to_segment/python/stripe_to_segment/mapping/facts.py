@@ -46,10 +46,10 @@ class Known:
     """What is known beside the event. No slots: see `copied`.
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
-    key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, and the
-    PaymentIntent behind an invoice whose payment failed. `stated` is what the event says of the person, `describes`
-    whether the free text of lines may be told, `coupons` are coupons as written, by id, and `mrr_discounts` says which
-    of them lower the mrr. `siblings` are the records of the same user's other customers.
+    key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, the invoice
+    that a part was paid of, and the PaymentIntent behind an invoice whose payment failed. `stated` is what the event
+    says of the person, `describes` whether the free text of lines may be told, `coupons` are coupons as written, by id,
+    and `mrr_discounts` says which of them lower the mrr. `siblings` are the records of the same user's other customers.
     """
 
     profile: Profile
@@ -58,6 +58,7 @@ class Known:
     customer: JsonObject | None = None
     line_items: Sequence[JsonObject] = ()
     invoice_payments: Sequence[JsonObject] = ()
+    invoice: JsonObject | None = None
     failed_intent: JsonObject | None = None
     stated: Stated = SILENT
     describes: bool = True

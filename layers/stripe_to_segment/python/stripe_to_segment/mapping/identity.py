@@ -100,9 +100,14 @@ def owner_key(scope: str, owner: str) -> str:
 def profile_key(event: StripeEvent) -> str:
     """The key of the record this event belongs to: the customer, or for a guest what ties a payment together.
 
-    A guest's session and a later refund of it share the payment intent and nothing else.
+    A guest's session and a later refund of it share the payment intent and nothing else; parts that were paid of an
+    invoice of nobody known share the invoice.
     """
-    owner = event.customer or text(event.object.get("payment_intent")) or text(event.object.get("id")) or event.id
+    ties = (
+        ("payment_intent", "invoice", "id") if event.type.startswith("invoice_payment.") else ("payment_intent", "id")
+    )
+    tied = next(filter(None, (text(event.object.get(name)) for name in ties)), None)
+    owner = event.customer or tied or event.id
     return owner_key(event.scope, owner)
 
 

@@ -158,11 +158,12 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
     """A payment with its amounts, and the subscription billed with its plan."""
     invoice = event.object
     amounts, lines, currency = _amounts_of(event), lines_of(event), text(invoice.get("currency"))
+    total, revenue = _not_yet_told(event, known)
     return declared(
         order_id=text(invoice.get("id")),
         invoice_id=text(invoice.get("id")),
-        total=major(amounts.collected, currency),
-        revenue=major(0 if _revenue_is_told(event, known) else amounts.revenue, currency),
+        total=major(total, currency),
+        revenue=major(revenue, currency),
         subtotal=major(amounts.subtotal, currency),
         tax=major(amounts.tax, currency),
         shipping=major(amounts.shipping, currency),
@@ -198,12 +199,18 @@ def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
     return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
 
 
-def _revenue_is_told(event: StripeEvent, known: Known) -> bool:
-    """Whether the payment's revenue stands on another call already."""
-    invoice_id = text(event.object.get("id"))
-    listed = known.profile.payment(invoice_id) if invoice_id else None
-    elsewhere = listed is not None and listed.counted and listed.stated_by not in {"", invoice_id}
-    return elsewhere or told_by_intent(event, known) is not None
+def _not_yet_told(event: StripeEvent, known: Known) -> tuple[int, int]:
+    """What of the total and of the revenue no other call has, in minor units; it is never less than nothing."""
+    amounts, invoice_id = _amounts_of(event), text(event.object.get("id")) or ""
+    profile, by_intent = known.profile, told_by_intent(event, known)
+    listed = (profile.with_paid(invoice_id, by=by_intent) if by_intent else profile).payment(invoice_id)
+    if listed is None or not listed.counted:
+        return amounts.collected, amounts.revenue
+    if listed.stated_by not in {"", invoice_id}:
+        # By the session, or so noted by a former release.
+        return amounts.collected, 0
+    total, revenue = listed.told_in_parts
+    return max(amounts.collected - total, 0), max(amounts.revenue - revenue, 0)
 
 
 def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str | None:

@@ -6,13 +6,23 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import checkout, credit_notes, disputes, failures, intents, invoices, refunds
+from stripe_to_segment.mapping import (
+    checkout,
+    credit_notes,
+    disputes,
+    failures,
+    intents,
+    invoice_payments,
+    invoices,
+    refunds,
+)
 from stripe_to_segment.mapping.orders import payment_named, refunded_before
 from stripe_to_segment.mapping.subscriptions.discounts import after_discount, with_own
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
 from stripe_to_segment.mapping.subscriptions.state import items_after
 from stripe_to_segment.mapping.subscriptions.trials import converts
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_method as read_payment_method
@@ -24,13 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.state.payment import Payment
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
     "Counted",
     "Lesson",
+    "bill",
     "coupon",
     "credit_note",
     "customer",
@@ -62,8 +72,8 @@ class Counted:
 class Lesson:
     """What is known after an event.
 
-    `counted` is a payment that it states, `moved` an order with its payment after something of it went back; `changed`
-    says that a trait did.
+    `counted` is a payment that it states, `moved` an order with its payment after something of it came or went back;
+    `changed` says that a trait did.
     """
 
     profile: Profile
@@ -153,7 +163,9 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
     # Where it does not name what paid it, invoice_payment.paid will, which does not say whose it is.
     unnamed = read_invoice.payment_of(event.object) is None and payment is not None and payment.total
-    owned = {invoice_id: invoice_id} if unnamed and event.customer is not None else {}
+    owned = (
+        {invoice_id: invoice_id} if unnamed and event.customer is not None and invoice_id not in known.orders else {}
+    )
     return Lesson(
         profile,
         changed=changed,
@@ -214,13 +226,32 @@ def credit_note(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """Which invoice a payment intent (or a charge without one) paid; invoices and charges name each other no longer.
 
-    https://docs.stripe.com/api/invoice-payment/object
+    Where it is a part of it, what came in. https://docs.stripe.com/api/invoice-payment/object
     """
     paid_by, invoice_id = payment_named(event), reference(event.object.get("invoice"))
-    if not paid_by or not invoice_id:
+    if not invoice_id:
         return Lesson(known.profile)
-    news = known.orders.get(paid_by) != invoice_id
-    return Lesson(known.profile.with_paid(invoice_id, by=paid_by), orders={paid_by: invoice_id} if news else {})
+    profile = known.profile.with_paid(invoice_id, by=paid_by) if paid_by else known.profile
+    moved = invoice_payments.after_part(event, known)
+    orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
+    if moved is not None and event.customer is None:
+        # Whose it is, the invoice will say: then it finds what was paid of it.
+        orders[invoice_id] = invoice_id
+    return Lesson(profile, moved=moved, orders=orders)
+
+
+def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """What an open invoice asks for: parts of it may be paid, and they do not say how much of them is tax."""
+    invoice_id, found = text(event.object.get("id")), invoice_payments.bill_of(event.object)
+    if invoice_id is None or found is None or not found.due:
+        return Lesson(known.profile)
+    listed = known.profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "")
+    if listed.complete or listed.bill is not None:
+        return Lesson(known.profile)
+    # Who is to pay it, too, where nothing names both: what pays a part of it does not say so.
+    unnamed = event.customer is not None and read_invoice.payment_of(event.object) is None
+    owned = {invoice_id: invoice_id} if unnamed else {}
+    return Lesson(known.profile.with_payment(invoice_id, replace(listed, bill=found)), orders=owned)
 
 
 def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import invoice as read_invoice
+from stripe_to_segment.stripe_side import invoice_payment as read_invoice_payment
 from stripe_to_segment.stripe_side import refund as read_refund
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.fields import integer, reference, text
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
@@ -47,8 +48,7 @@ def payment_named(event: StripeEvent) -> str | None:
     if event.type.startswith("payment_intent."):
         return text(about.get("id"))
     if event.type.startswith("invoice_payment."):
-        paid_by = hash_of(about.get("payment"))
-        return reference(paid_by.get("payment_intent")) or reference(paid_by.get("charge"))
+        return read_invoice_payment.payment_of(about)
     if event.type.startswith("charge.") and about.get("object") != "dispute":
         return read_charge.payment_of(about)
     return read_refund.payment_of(about)

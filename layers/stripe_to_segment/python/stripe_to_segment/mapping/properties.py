@@ -89,6 +89,7 @@ CheckoutId = Annotated[str | None, text("Stripe's Checkout Session")]
 CreditNoteId = Annotated[str | None, text("Stripe's credit note")]
 DisputeId = Annotated[str | None, text("Stripe's dispute")]
 InvoiceId = Annotated[str | None, text("Stripe's invoice")]
+InvoicePaymentId = Annotated[str | None, text("Stripe's invoice payment: one of several that pay an invoice")]
 OrderId = Annotated[
     str | None, text("the invoice; the payment intent where there is none; a refund names that of its order")
 ]

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.state.payment import Payment
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -217,17 +216,13 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     order, payment = lesson.counted.order, lesson.counted.payment
     keys = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
     listed = profile.payment(order)
-    if any(key in profile.ledger for key in keys) or _is_counted(listed):
+    begun = listed is not None and listed.parts and not listed.complete
+    if not begun and (any(key in profile.ledger for key in keys) or (listed is not None and listed.complete)):
         return profile, keys
     if listed is None and not payment.total:
         # Nothing that could go back: it is not worth being listed.
         return replace(profile, paid={payment.currency: 0, **profile.paid}), keys
-    return profile.with_payment(order, payment if listed is None else payment.joined(listed)), keys
-
-
-def _is_counted(payment: Payment | None) -> bool:
-    """Whether a payment is counted with its own amount, and not only among what was counted before."""
-    return payment is not None and payment.counted and payment.total is not None
+    return profile.with_payment(order, payment if listed is None else payment.completing(listed)), keys
 
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:

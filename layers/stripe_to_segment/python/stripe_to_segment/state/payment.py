@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.stripe_side.money import rounded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["Dispute", "Payment", "Refund", "known_of"]
+__all__ = ["Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,31 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True)
+class Bill:
+    """What an open invoice asks for, in minor units: what is due of its total, and the total less tax and shipping."""
+
+    due: int
+    total: int
+    net: int
+
+    def revenue(self, collected: int) -> int:
+        """The revenue in what was collected of it: its share of the net, half to even."""
+        return int(rounded(Decimal(self.net) * collected / self.total)) if self.total > 0 else collected
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several payments of an invoice that was told by itself, in minor units.
+
+    `revenue` is None where nobody knew what of the invoice is tax. `told_by` is the id of the event that told it.
+    """
+
+    amount: int
+    revenue: int | None = None
+    told_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """One payment under its order's id; amounts are in minor units of `currency` (lower case).
 
@@ -65,7 +92,9 @@ class Payment:
     and `paid_at` as far as that tells. Of one that was counted before payments were listed they are None. `stated_by`
     is the object whose event stated it (a session, an invoice, a payment intent), `intent` the payment intent (or
     charge) that is known to have paid it, `paid_at` is in epoch seconds.
-    `credits` are the amounts given back outside of Stripe, by credit note.
+    `credits` are the amounts given back outside of Stripe, by credit note. `parts` are the payments, by the payment
+    intent, that were told before all of an invoice was paid: until then nothing states the whole, and `total` and
+    `revenue` are what they sum to. `bill` is what the invoice asks for, where that is known before it is paid.
     """
 
     currency: str
@@ -79,6 +108,19 @@ class Payment:
     refunds: Mapping[str, Refund] = field(default_factory=dict)
     disputes: Mapping[str, Dispute] = field(default_factory=dict)
     credits: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    bill: Bill | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is counted as a whole, with an amount of its own: not in parts, nor only among former sums."""
+        return self.counted and self.total is not None and not (self.parts and not self.stated_by)
+
+    @property
+    def told_in_parts(self) -> tuple[int, int]:
+        """What parts of it told, in minor units: of the total and of the revenue."""
+        parts = self.parts.values()
+        return sum(part.amount for part in parts), sum(part.revenue or 0 for part in parts)
 
     @property
     def gone_back(self) -> int:
@@ -133,13 +175,52 @@ class Payment:
             return self
         return replace(self, credits={**self.credits, note_id: amount})
 
+    def with_part(self, payment: str, part: Part) -> Payment:
+        """With a payment of a part, unless the whole was stated before."""
+        if self.complete:
+            return self
+        parts = {**self.parts, payment: part}
+        known = [one.revenue for one in parts.values() if one.revenue is not None]
+        return replace(
+            self,
+            counted=True,
+            total=sum(one.amount for one in parts.values()),
+            revenue=sum(known) if len(known) == len(parts) else None,
+            tax=self.tax if len(parts) == 1 else None,
+            stated_by="",
+            parts=parts,
+        )
+
+    def as_part(self, payment: str) -> Payment:
+        """What a payment intent told as an order, once it is known to have paid an invoice, or a part of one."""
+        if not (self.counted and self.total is not None and self.stated_by == payment):
+            return self
+        return replace(self, counted=False).with_part(payment, Part(self.total, self.revenue))
+
+    def completing(self, begun: Payment) -> Payment:
+        """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
+        total, revenue = begun.told_in_parts
+        whole = replace(
+            self,
+            # More than the invoice collected was told only where nobody knew of the invoice.
+            total=max(self.total or 0, total),
+            revenue=None if self.revenue is None else max(self.revenue, revenue),
+            parts=begun.parts,
+        )
+        return whole.joined(replace(begun, parts={}) if begun.parts else begun)
+
     def joined(self, other: Payment) -> Payment:
         """The payment with what went back of it while it was known under another id, where it may be counted too."""
-        stated, second = (self, other) if self.counted or not other.counted else (other, self)
+        # Of two, what was stated as a whole, then what was counted at all.
+        further = (other.complete, other.counted) > (self.complete, self.counted)
+        stated, second = (other, self) if further else (self, other)
+        for name, part in second.parts.items():
+            stated = stated if name in stated.parts else stated.with_part(name, part)
         both = self.refunds.keys() & other.refunds.keys()
         after = replace(
             stated,
             intent=self.intent or other.intent,
+            bill=self.bill or other.bill,
             refunds={**other.refunds, **self.refunds}
             | {refund_id: self.refunds[refund_id].joined(other.refunds[refund_id]) for refund_id in both},
         )
@@ -152,7 +233,7 @@ class Payment:
     def written(self) -> JsonObject:
         """As JSON holds it, without blanks."""
         given = {name: value for name, value in asdict(self).items() if value not in (None, "", False, {})}
-        for name in ("refunds", "disputes"):
+        for name in ("refunds", "disputes", "parts"):
             if name in given:
                 given[name] = {
                     key: {field: value for field, value in entry.items() if value not in (None, "")}
@@ -166,6 +247,8 @@ class Payment:
         given = known_of(cls, written)
         given["refunds"] = {key: Refund(**known_of(Refund, one)) for key, one in given.get("refunds", {}).items()}
         given["disputes"] = {key: Dispute(**known_of(Dispute, one)) for key, one in given.get("disputes", {}).items()}
+        given["parts"] = {key: Part(**known_of(Part, one)) for key, one in given.get("parts", {}).items()}
+        given["bill"] = Bill(**given["bill"]) if "bill" in given else None
         return cls(**given)
 
 

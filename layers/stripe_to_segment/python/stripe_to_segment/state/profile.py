@@ -164,7 +164,7 @@ class Profile:
         paid = self.payment(by)
         if paid is None or by == order:
             return self
-        paid, stated = replace(paid, intent=by), self.payment(order)
+        paid, stated = replace(paid, intent=by).as_part(by), self.payment(order)
         one = paid if stated is None else replace(stated, intent=by).joined(paid)
         return self.without_payment(by).with_payment(order, one)
 

@@ -15,6 +15,7 @@ from stripe_to_segment.stripe_side.money import rounded
 __all__ = [
     "InvoiceAmounts",
     "amounts_of",
+    "due_of",
     "lines_of",
     "payment_of",
     "subscription_metadata_of",
@@ -70,6 +71,12 @@ def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
         shipping=shipping,
         discount=_discount(invoice),
     )
+
+
+def due_of(invoice: JsonObject) -> int:
+    """What the customer is to pay of it, in minor units: the total less what a balance covers."""
+    due = integer(invoice.get("amount_due"))
+    return (integer(invoice.get("total")) or 0) if due is None else due
 
 
 def unpaid_of(invoice: JsonObject) -> int | None:

@@ -1,0 +1,116 @@
+"""Facts of a payment of an invoice that stays open: its revenue is told when the money comes, the rest by invoice.paid.
+
+Most invoices are paid at once, by the payment that Stripe made for them: that is told by invoice.paid. A payment that
+was attached to an invoice may be a part of it; it waits to see whether the invoice is paid with it.
+https://docs.stripe.com/invoicing/partial-payments
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.orders import payment_named
+from stripe_to_segment.mapping.tracking import Event, track
+from stripe_to_segment.state.payment import Bill, Part, Payment
+from stripe_to_segment.stripe_side import invoice as read_invoice
+from stripe_to_segment.stripe_side import invoice_payment as read
+from stripe_to_segment.stripe_side.fields import reference, text
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import Currency, InvoiceId, InvoicePaymentId, OrderId, Revenue, Total
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["InvoicePaymentReceived", "after_part", "bill_of", "leaves_open", "received", "waits_for_its_invoice"]
+
+
+@track("Invoice Payment Received", when="a part of an invoice is paid, and the rest is still to come")
+class InvoicePaymentReceived(Event):
+    """Each part is one; what follows when the invoice is paid states the rest alone."""
+
+    order_id: OrderId
+    invoice_id: InvoiceId
+    invoice_payment_id: InvoicePaymentId = None
+    total: Total = None
+    revenue: Revenue = None
+    currency: Currency = None
+
+
+class _Received(NamedTuple):
+    """A part, under which name it is listed, and its invoice's payment before it."""
+
+    name: str
+    part: Part
+    order: str
+    before: Payment
+
+
+def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """invoice_payment.paid: nothing, unless its invoice stays open."""
+    found = _part_of(event, known)
+    if found is None or found.part.told_by != event.id:
+        return
+    currency = found.before.currency
+    told = InvoicePaymentReceived(
+        order_id=found.order,
+        invoice_id=found.order,
+        invoice_payment_id=text(event.object.get("id")),
+        total=major(found.part.amount, currency),
+        revenue=major(found.part.revenue, currency),
+        currency=currency.upper() or None,
+    )
+    yield Fact(told, found.name)
+
+
+def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+    """The invoice and its payment after this part of it; None where this is none, or was told before."""
+    found = _part_of(event, known)
+    if found is None or found.part.told_by != event.id:
+        return None
+    return found.order, found.before.with_part(found.name, found.part)
+
+
+def waits_for_its_invoice(event: StripeEvent, known: Known) -> bool:
+    """Whether invoice.paid may still tell it with the whole, or the payer is still to be known."""
+    found = _part_of(event, known)
+    if found is None or found.name in found.before.parts:
+        return False
+    bill = found.before.bill
+    return event.customer is None or bill is None or found.before.told_in_parts[0] + found.part.amount >= bill.due
+
+
+def leaves_open(event: StripeEvent) -> bool:
+    """Whether this payment of an invoice may be of a part of it."""
+    return event.type == "invoice_payment.paid" and read.may_be_a_part(event.object)
+
+
+def bill_of(invoice: JsonObject) -> Bill | None:
+    """What an open invoice asks for; None of one that is not open."""
+    if invoice.get("object") != "invoice" or text(invoice.get("status")) not in {"open", "uncollectible"}:
+        return None
+    amounts = read_invoice.amounts_of(invoice)
+    return Bill(read_invoice.due_of(invoice), amounts.total, amounts.total - amounts.tax - amounts.shipping)
+
+
+def _part_of(event: StripeEvent, known: Known) -> _Received | None:
+    """The part that this event states, as it was told before or is told now; None where the whole was stated."""
+    invoice_id, amount = reference(event.object.get("invoice")), read.amount_of(event.object)
+    name = payment_named(event) or text(event.object.get("id")) or event.id
+    if invoice_id is None or not amount or not leaves_open(event):
+        return None
+    profile = known.profile.with_paid(invoice_id, by=name)
+    before = profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "", paid_at=event.created)
+    if name in before.parts:
+        return _Received(name, before.parts[name], invoice_id, before)
+    if before.complete or (before.counted and before.total is None):
+        return None
+    bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
+    total, revenue = before.told_in_parts
+    # On the running sum, so that the parts of an invoice sum to its revenue.
+    share = None if bill is None else max(bill.revenue(total + amount) - revenue, 0)
+    return _Received(name, Part(amount, share, event.id), invoice_id, before)

@@ -1,0 +1,35 @@
+"""Questions to an InvoicePayment, which joins an invoice and what has paid it, or a part of it.
+
+https://docs.stripe.com/api/invoice-payment/object
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_side.fields import hash_of, integer, reference
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["amount_of", "may_be_a_part", "payment_of"]
+
+
+def amount_of(payment: JsonObject) -> int | None:
+    """What came in for this invoice, in minor units."""
+    return integer(payment.get("amount_paid"))
+
+
+def payment_of(payment: JsonObject) -> str | None:
+    """The payment intent, or the charge without one."""
+    paid_by = hash_of(payment.get("payment"))
+    return reference(paid_by.get("payment_intent")) or reference(paid_by.get("charge"))
+
+
+def may_be_a_part(payment: JsonObject) -> bool:
+    """Whether the invoice may be open after it: the payment that Stripe makes for an invoice is of all that remains.
+
+    https://docs.stripe.com/api/invoice-payment/object#invoice_payment_object-is_default
+    """
+    paid, asked = amount_of(payment), integer(payment.get("amount_requested"))
+    return payment.get("is_default") is False or (paid is not None and asked is not None and paid < asked)

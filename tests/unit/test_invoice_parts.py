@@ -1,0 +1,187 @@
+"""An invoice that is paid in parts: each part is revenue when it comes, and invoice.paid states the rest."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.shapes import NOW, an_event, an_invoice
+from tests.unit.worlds import World, names
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+# 120 with 20 of tax.
+DUE, NET = 12_000, 10_000
+TAXES = {"total": DUE, "amount_due": DUE, "total_taxes": [{"amount": DUE - NET}], "billing_reason": "manual"}
+
+
+def finalized(**more: Any) -> StripeEvent:
+    invoice = an_invoice(**TAXES, status="open", amount_paid=0, amount_remaining=DUE, **more)
+    return an_event("invoice.finalized", invoice, created=NOW - 1000)
+
+
+def part(number: int, amount: int, *, default: bool = False, **more: Any) -> StripeEvent:
+    body = {
+        "id": f"inpay_{number}",
+        "object": "invoice_payment",
+        "amount_paid": amount,
+        "amount_requested": amount,
+        "currency": "usd",
+        "invoice": "in_basic",
+        "is_default": default,
+        "payment": {"type": "payment_intent", "payment_intent": f"pi_{number}"},
+        "status": "paid",
+    }
+    return an_event("invoice_payment.paid", body | more, created=NOW + number)
+
+
+def succeeded(number: int, amount: int) -> StripeEvent:
+    body = {"id": f"pi_{number}", "object": "payment_intent", "customer": "cus_basic", "currency": "usd"}
+    return an_event(
+        "payment_intent.succeeded", {**body, "amount": amount, "amount_received": amount}, created=NOW + number
+    )
+
+
+def paid(**more: Any) -> StripeEvent:
+    invoice = an_invoice(**TAXES, status="paid", amount_paid=DUE, amount_remaining=0, **more)
+    return an_event("invoice.paid", invoice, created=NOW + 100)
+
+
+def told(world: World, *events: str) -> list[tuple[str, float, float | None]]:
+    tracks = [call for call in world.calls if call["type"] == "track" and "total" in call["properties"]]
+    return [
+        (call["event"], call["properties"]["total"], call["properties"].get("revenue"))
+        for call in tracks
+        if not events or call["event"] in events
+    ]
+
+
+def lifetime_value(world: World) -> object:
+    return [call["traits"]["lifetime_value"] for call in world.calls if call["type"] == "identify"][-1]
+
+
+def holding() -> World:
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW + 10
+    return world
+
+
+def deliver(world: World, *events: StripeEvent) -> None:
+    """Each as often as it has to wait."""
+    held = [event for event in events if any(done.status.value == "waiting" for done in world.batch(event))]
+    for event in held:
+        world.batch(event)
+
+
+def test_a_part_is_revenue_when_it_comes_and_the_paid_invoice_states_the_rest() -> None:
+    """All of the revenue came with the last payment, months after the first."""
+    world = holding()
+    deliver(world, finalized(), succeeded(1, 5000), part(1, 5000))
+    assert told(world)[-1] == ("Invoice Payment Received", 50, 41.67)
+    assert lifetime_value(world) == 50
+    deliver(world, succeeded(2, 7000), part(2, 7000, default=True), paid())
+    assert told(world)[-1] == ("Invoice Paid", 70, 58.33)
+    assert lifetime_value(world) == 120
+    (call,) = (call for call in world.calls if call.get("event") == "Invoice Payment Received")
+    assert call["properties"]["order_id"] == call["properties"]["invoice_id"] == "in_basic"
+    assert call["properties"]["invoice_payment_id"] == "inpay_1"
+
+
+def test_a_payment_that_pays_all_is_told_by_the_invoice_alone() -> None:
+    world = holding()
+    deliver(world, finalized(), succeeded(1, DUE), part(1, DUE), paid(), succeeded(1, DUE), part(1, DUE))
+    assert told(world) == [("Invoice Paid", 120, 100)]
+
+
+def test_a_part_is_told_at_once_where_the_invoice_is_known_to_stay_open() -> None:
+    world = holding()
+    deliver(world, finalized(), succeeded(1, 5000), part(1, 5000))
+    assert names(world.calls)[-2:] == ["identify", "Invoice Payment Received"]
+
+
+def test_a_part_of_an_invoice_that_nobody_knows_waits_and_then_says_no_revenue() -> None:
+    """How much of it is tax, invoice.paid says: there is the revenue of all of it."""
+    world = holding()
+    deliver(world, succeeded(1, 5000), part(1, 5000))
+    assert told(world) == []
+    world.now = NOW + 400
+    deliver(world, part(1, 5000), succeeded(1, 5000))
+    assert told(world) == [("Invoice Payment Received", 50, None)]
+    assert lifetime_value(world) == 50
+    deliver(world, paid())
+    assert told(world)[1:] == [("Invoice Paid", 70, 100)]
+    assert lifetime_value(world) == 120
+
+
+def test_a_part_whose_event_is_lost_is_in_the_rest() -> None:
+    world = holding()
+    deliver(world, finalized(), succeeded(2, 3000), part(2, 3000), paid())
+    assert told(world) == [("Invoice Payment Received", 30, 25), ("Invoice Paid", 90, 75)]
+
+
+def test_an_intent_told_as_an_order_is_a_part_once_its_invoice_is_known() -> None:
+    """The rest of the invoice was no revenue: its whole counted as told."""
+    world = World()
+    deliver(world, finalized(), succeeded(1, 5000), part(1, 5000), succeeded(2, 7000), part(2, 7000, default=True))
+    # Before anybody knew of the invoice, with the tax in it; never less than nothing is left.
+    assert told(world) == [("Order Completed", 50, 50), ("Order Completed", 70, 70)]
+    deliver(world, paid())
+    assert told(world, "Invoice Paid") == [("Invoice Paid", 0, 0)]
+    assert lifetime_value(world) == 120
+
+
+def test_a_part_of_nobody_known_is_the_payers_once_the_invoice_is_paid() -> None:
+    world = World()
+    deliver(world, part(1, 5000), part(2, 3000))
+    assert {call["anonymousId"] for call in world.calls} == {"inpay_1"}, "one stranger for one invoice"
+    deliver(world, paid())
+    assert told(world)[-1] == ("Invoice Paid", 40, 100)
+    assert lifetime_value(world) == 120
+
+
+def test_a_payment_outside_of_stripe_is_a_part_too() -> None:
+    world = World()
+    record = {"type": "payment_record", "payment_record": "pr_1"}
+    deliver(world, finalized(), part(1, 5000, payment=record), part(1, 5000, payment=record), paid())
+    assert [total for _, total, _ in told(world)] == [50, 70]
+
+
+def test_refunds_of_an_invoice_paid_in_parts_give_back_what_it_stated() -> None:
+    world = World()
+    deliver(world, finalized(), part(1, 5000), paid())
+    for number, amount in ((1, 5000), (2, 7000)):
+        refund = {"id": f"re_{number}", "object": "refund", "amount": amount, "currency": "usd", "status": "succeeded"}
+        deliver(world, part(number, amount, default=number == 2))
+        deliver(
+            world, an_event("refund.created", {**refund, "charge": f"ch_{number}", "payment_intent": f"pi_{number}"})
+        )
+    back = [call["properties"] for call in world.calls if call.get("event") == "Order Refunded"]
+    assert sum(Decimal(str(one["revenue_refunded"])) for one in back) == 100
+    assert {one["order_id"] for one in back} == {"in_basic"}
+    assert lifetime_value(world) == 0
+
+
+# Two events that are lost together: the intent's alone would be an order of its own.
+EVENTS = (finalized(), succeeded(1, 5000), part(1, 5000), succeeded(2, 7000), part(2, 7000), paid())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@given(data=st.data())
+def test_every_cent_is_revenue_once_in_any_order_and_however_often(times: int, data: st.DataObject) -> None:
+    """Also where some are lost: what is missing of the money comes with invoice.paid."""
+    lost = data.draw(st.sets(st.sampled_from(((0,), (1,), (3,), (1, 2), (3, 4)))), label="lost")
+    left = [event for number, event in enumerate(EVENTS) if not any(number in one for one in lost)]
+    world = World(PAYMENT_HOLD_SECONDS="3600")
+    world.now = NOW + 200
+    for _ in range(times):
+        deliver(world, *data.draw(st.permutations(left), label="order"))
+    world.now = NOW + 4000
+    deliver(world, *data.draw(st.permutations(left), label="late"))
+    assert sum(total for _, total, _ in told(world)) == 120
+    assert sum(revenue or 0 for _, _, revenue in told(world)) == 100
+    assert lifetime_value(world) == 120
