@@ -520,3 +520,34 @@ def test_a_refund_of_a_known_payment_writes_no_order() -> None:
     world.batch(an_event("charge.refunded", refunded, previous={"amount_refunded": 0}, created=NOW + 5))
     assert store.learnt == {("order", known.key): known}
     assert [each["order_id"] for each in told(world, "Order Refunded")] == ["in_basic"]
+
+
+def test_a_dispute_of_an_unknown_payment_is_not_that_of_whoever_paid_in_the_same_batch() -> None:
+    """An invoice names no payment, and neither does a dispute name an invoice: the two nothings met."""
+    world = World()
+    dispute = an_event("charge.dispute.created", a_dispute(payment_intent="pi_unheard", charge="ch_unheard"))
+    world.batch(an_event("invoice.paid", an_invoice(customer="cus_other")), dispute)
+    (disputed,) = (call for call in world.calls if call.get("event") == "Payment Disputed")
+    assert disputed["anonymousId"] != "cus_other"
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_refund_taken_for_an_invoices_is_its_sessions_once_that_comes(*, failed: bool) -> None:
+    """A shuffle after the hold: the refund of a session's intent was guessed to be an invoice's, and stayed there.
+
+    The failure of that refund and the dispute of the session were the invoice's too, and charge.refunded counted twice.
+    """
+    world = World()
+    world.deliver(an_event("invoice.paid", an_invoice(customer="cus_basic", total=8000)))
+    # It names the customer, as refunds do since 2026-10-28, and nothing says which order its payment paid.
+    refund = a_refund(amount=1000, customer="cus_basic")
+    dispute = a_dispute(amount=4000, customer="cus_basic")
+    world.deliver(an_event("refund.created", refund), an_event("charge.dispute.funds_withdrawn", dispute))
+    if failed:
+        world.deliver(an_event("refund.failed", refund | {"status": "failed"}))
+    world.deliver(an_event(COMPLETED, a_session()))
+    charge = a_charge(customer="cus_basic", amount=5000, amount_refunded=1000)
+    world.deliver(an_event("charge.refunded", charge, previous={"amount_refunded": 0}))
+    listed = world.store.profiles["own:test:cus_basic"].payments  # type: ignore[attr-defined]
+    assert "refunds" not in listed["in_basic"]
+    assert lifetime_value(world) == (90 if failed else 80)

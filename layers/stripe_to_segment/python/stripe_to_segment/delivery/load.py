@@ -113,6 +113,7 @@ def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequen
         for event in events
         if event.customer
         for about in (payment_named(event), text(event.object.get("id")))
+        if about
     }
     # A payment may be known to have paid an invoice, and its owner with the invoice only.
     invoices = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.orders import order_behind
+from stripe_to_segment.mapping.orders import guessed_for, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.payment import Dispute, Payment
 from stripe_to_segment.stripe_side import refund as read
@@ -98,7 +98,8 @@ def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | Non
     if withdrawn is None:
         # What is not moved is remembered all the same, so that the next event finds the payment.
         return (order, payment) if event.customer is not None else None
-    return order, payment.with_dispute(dispute_id, Dispute(withdrawn, event.created))
+    moved = Dispute(withdrawn, event.created, guessed_for(event, known, order))
+    return order, payment.with_dispute(dispute_id, moved)
 
 
 def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:

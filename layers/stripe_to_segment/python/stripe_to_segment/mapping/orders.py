@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
+    "guessed_for",
     "names_no_customer",
     "order_behind",
     "orders_needed",
@@ -97,6 +98,13 @@ def order_behind(
         counted = 0 < amount <= profile.unlisted(currency)
         found = Payment(currency, counted=counted, total=None if counted else charged, paid_at=_charged_at(event))
     return order, found
+
+
+def guessed_for(event: StripeEvent, known: Known, order: str) -> str:
+    """The payment that the event names, where nothing joins it and this order but its amount and time; else empty."""
+    payment = payment_named(event) or event.id
+    joined = {payment, known.orders.get(payment), reference(event.object.get("invoice"))}
+    return "" if order in joined else payment
 
 
 def paying_invoice(profile: Profile, paid: Payment) -> str | None:

@@ -11,7 +11,7 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.orders import order_behind
+from stripe_to_segment.mapping.orders import guessed_for, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.payment import Refund
 from stripe_to_segment.stripe_side import charge as read_charge
@@ -116,7 +116,8 @@ def _after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     if listed is None:
         revenue, tax = (None, None) if failed else payment.shares(amount)
         # One that failed before anybody heard of it: nothing is told, and nothing of it comes back later.
-        new = Refund(amount, not failed, revenue, tax, told_by="" if failed else event.id)
+        told_by = "" if failed else event.id
+        new = Refund(amount, not failed, revenue, tax, told_by=told_by, named=guessed_for(event, known, order))
         return order, payment.with_refund(refund_id, new), refund_id
     if failed and listed.stands:
         return order, payment.with_refund(refund_id, replace(listed, stands=False, undone_by=event.id)), refund_id
@@ -144,6 +145,7 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
             return order, payment.with_refund(listed_id, named), listed_id
     revenue, tax = payment.shares(amount or 0)
     new = Refund(amount or 0, revenue=revenue, tax=tax, told_by=event.id, running_total=total or 0)
+    new = replace(new, named=guessed_for(event, known, order))
     refund_id = refund_id or f"{ANONYMOUS}{total}"
     return order, payment.with_refund(refund_id, new), refund_id
 

@@ -214,6 +214,7 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     if lesson.counted is None:
         return profile, ()
     order, payment = lesson.counted.order, lesson.counted.payment
+    profile = profile.regained(order, payment.intent) if payment.intent else profile
     keys = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
     listed = profile.payment(order)
     begun = listed is not None and listed.parts and not listed.complete

@@ -25,7 +25,8 @@ class Refund:
 
     It stands until it fails. `revenue` and `tax` are its shares, None where the payment's are not known. `told_by` and
     `undone_by` are the ids of the events that told it and its failure, empty where that was not told. `running_total`
-    is the charge's sum of refunds after it, 0 until a charge.refunded (`totalled_by`) stated it.
+    is the charge's sum of refunds after it, 0 until a charge.refunded (`totalled_by`) stated it. `named` is the payment
+    that it names, where only its amount and time say which order that paid.
     """
 
     amount: int
@@ -36,6 +37,7 @@ class Refund:
     undone_by: str = ""
     running_total: int = 0
     totalled_by: str = ""
+    named: str = ""
 
     def joined(self, other: Refund) -> Refund:
         """What two records know of one refund: once it has failed, it stays so."""
@@ -48,15 +50,20 @@ class Refund:
             undone_by=self.undone_by or other.undone_by,
             running_total=max(self.running_total, other.running_total),
             totalled_by=self.totalled_by or other.totalled_by,
+            named=self.named and other.named,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One dispute: what Stripe has withdrawn for it (minor units), as of which epoch second."""
+    """One dispute: what Stripe has withdrawn for it (minor units), as of which epoch second.
+
+    `named` is as that of a refund.
+    """
 
     withdrawn: int = 0
     as_of: int = 0
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +203,18 @@ class Payment:
         if not (self.counted and self.total is not None and self.stated_by == payment):
             return self
         return replace(self, counted=False).with_part(payment, Part(self.total, self.revenue))
+
+    def parted(self, payment: str) -> tuple[Payment, Payment]:
+        """What is left of it without what went back of another payment, that was taken for this one, and that."""
+        theirs = {key: replace(one, named="") for key, one in self.refunds.items() if one.named == payment}
+        disputed = {key: replace(one, named="") for key, one in self.disputes.items() if one.named == payment}
+        left = replace(
+            self,
+            intent="" if self.intent == payment else self.intent,
+            refunds={key: one for key, one in self.refunds.items() if key not in theirs},
+            disputes={key: one for key, one in self.disputes.items() if key not in disputed},
+        )
+        return left, Payment(self.currency, refunds=theirs, disputes=disputed)
 
     def completing(self, begun: Payment) -> Payment:
         """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""

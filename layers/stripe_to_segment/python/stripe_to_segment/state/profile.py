@@ -161,12 +161,26 @@ class Profile:
 
     def with_paid(self, order: str, *, by: str) -> Profile:
         """Once it is known that what is listed under a payment intent paid this order: one payment, not two."""
-        paid = self.payment(by)
-        if paid is None or by == order:
+        if by == order:
             return self
+        paid = self.payment(by)
+        if paid is None:
+            return self.regained(order, by)
         paid, stated = replace(paid, intent=by).as_part(by), self.payment(order)
         one = paid if stated is None else replace(stated, intent=by).joined(paid)
-        return self.without_payment(by).with_payment(order, one)
+        return self.without_payment(by).with_payment(order, one).regained(order, by)
+
+    def regained(self, order: str, payment: str) -> Profile:
+        """With what went back of a payment under the order that it paid, where it was taken for another's before."""
+        after = self
+        for other, written in self.payments.items():
+            gone = (*written.get("refunds", {}).values(), *written.get("disputes", {}).values())
+            if other != order and any(one.get("named") == payment for one in gone):
+                left, theirs = Payment.read(written).parted(payment)
+                listed = after.payment(order)
+                after = after.with_payment(other, left)
+                after = after.with_payment(order, theirs if listed is None else listed.joined(theirs))
+        return after
 
     def without_payment(self, order: str) -> Profile:
         """Without a payment, and without what it added to the sum."""
