@@ -46,6 +46,7 @@ __all__ = [
     "completed",
     "expired",
     "is_order",
+    "to_be_invoiced",
 ]
 
 
@@ -149,15 +150,25 @@ def is_order(event: StripeEvent) -> bool:
     return settled and read.takes_the_money(event.object)
 
 
-def collected(event: StripeEvent) -> Payment | None:
+def collected(event: StripeEvent, known: Known) -> Payment | None:
     """The payment that this session, paid without an invoice, is; None where it is none."""
+    return _payment(event, counted=True) if is_order(event) and not _told_by_invoice(event, known) else None
+
+
+def to_be_invoiced(event: StripeEvent) -> Payment | None:
+    """The payment of a session that an invoice is still to state, not counted; None where there is none."""
+    settled = event.type.endswith(".async_payment_succeeded") or read.is_settled(event.object)
+    return _payment(event, counted=False) if settled and read.awaits_its_invoice(event.object) else None
+
+
+def _payment(event: StripeEvent, *, counted: bool) -> Payment | None:
     session, currency = event.object, text(event.object.get("currency"))
     amounts = read.amounts_of(session)
-    if not is_order(event) or currency is None or amounts.total is None:
+    if currency is None or amounts.total is None:
         return None
     return Payment(
         currency,
-        counted=True,
+        counted=counted,
         total=amounts.total,
         revenue=_revenue(amounts),
         tax=amounts.tax,
@@ -170,7 +181,7 @@ def collected(event: StripeEvent) -> Payment | None:
 def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """The order, under the same key whichever event states it first."""
     session = event.object
-    if not is_order(event) or _told_by_intent(event, known):
+    if not is_order(event) or _told_by_intent(event, known) or _told_by_invoice(event, known):
         return
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
     total = amounts.total
@@ -201,3 +212,9 @@ def _told_by_intent(event: StripeEvent, known: Known) -> bool:
     intent = read.payment_intent_of(event.object)
     listed = known.profile.payment(intent) if intent else None
     return listed is not None and listed.counted and listed.stated_by == intent
+
+
+def _told_by_invoice(event: StripeEvent, known: Known) -> bool:
+    """Whether the payment is known to be of an invoice that the session, in an old shape, does not speak of."""
+    intent = read.payment_intent_of(event.object)
+    return intent is not None and known.orders.get(intent, intent) != intent

@@ -81,7 +81,7 @@ def unclaimed(event: StripeEvent, known: Known) -> bool:
     if invoice_behind(event, known):
         return False
     counted = known.profile.payment(intent_id)
-    if counted is not None and counted.counted:
+    if counted is not None and (counted.counted or counted.stated_by):
         return counted.stated_by == intent_id
     return read.session_of(event.object) is None or read.captured_by_hand(event.object)
 

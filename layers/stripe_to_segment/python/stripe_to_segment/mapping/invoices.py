@@ -149,7 +149,7 @@ def told_by_intent(event: StripeEvent, known: Known) -> str | None:
         return None
     known_by = read.payment_of(event.object) or ""
     told = known.profile.payment(known_by) if known_by else None
-    if told is not None and told.counted and told.stated_by == known_by:
+    if told is not None and told.counted and told.stated_by not in {"", text(event.object.get("id"))}:
         return known_by
     return None if known_by else same_payment(known.profile, payment, "pi_")
 

@@ -16,7 +16,7 @@ from stripe_to_segment.mapping import (
     invoices,
     refunds,
 )
-from stripe_to_segment.mapping.orders import payment_named, refunded_before
+from stripe_to_segment.mapping.orders import paying_invoice, payment_named, refunded_before
 from stripe_to_segment.mapping.subscriptions.discounts import after_discount, with_own
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
@@ -137,12 +137,20 @@ def coupon(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """A payment without an invoice; which order its payment intent belongs to, and whose that is."""
     intent, invoice_id = read_checkout.payment_intent_of(event.object), read_checkout.invoice_of(event.object)
-    order, payment = read_checkout.order_id_of(event.object), checkout.collected(event)
+    order, payment = read_checkout.order_id_of(event.object), checkout.collected(event, known)
+    profile, to_come = known.profile, checkout.to_be_invoiced(event)
+    if intent and to_come is not None:
+        paid_then = known.orders.get(intent) if known.orders.get(intent) != intent else None
+        invoice_id = paid_then or paying_invoice(profile, to_come)
+        listed = profile.payment(intent)
+        if invoice_id is None and (listed is None or not listed.counted):
+            # Until its invoice comes, nothing else takes it for an order.
+            profile = profile.with_payment(intent, to_come if listed is None else to_come.joined(listed))
     keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)
     return Lesson(
-        known.profile.with_paid(invoice_id, by=intent) if intent and invoice_id else known.profile,
+        profile.with_paid(invoice_id, by=intent) if intent and invoice_id else profile,
         counted=None if payment is None or order is None else Counted(order, payment, keys),
         orders={intent: behind} if intent and behind else {},
     )
@@ -154,7 +162,9 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     profile, _ = by_invoice(event, known)
     changed = profile.subscriptions != known.profile.subscriptions
     payment, told = invoices.collected(event), invoices.told_by_intent(event, known)
-    unheard = payment is not None and not (paid_by or told) and profile.payment(invoice_id) is None
+    listed = profile.payment(invoice_id)
+    heard = listed is not None and (listed.counted or listed.refunds or listed.disputes)
+    unheard = payment is not None and not (paid_by or told or heard)
     early = refunded_before(profile, payment) if unheard and payment is not None else None
     if told or early:
         # From now on it is the invoice's.

@@ -12,6 +12,7 @@ from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, refer
 __all__ = [
     "Amounts",
     "amounts_of",
+    "awaits_its_invoice",
     "consents_of",
     "has_recovery_url",
     "invoice_of",
@@ -82,8 +83,16 @@ def takes_the_money(session: JsonObject) -> bool:
 
     With `invoice_creation` Stripe makes the invoice after the payment, so the session may not name it yet.
     """
-    to_come = dig(session, "invoice_creation", "enabled") is True
-    return mode_of(session) == "payment" and invoice_of(session) is None and not to_come
+    return mode_of(session) == "payment" and invoice_of(session) is None and not awaits_its_invoice(session)
+
+
+def awaits_its_invoice(session: JsonObject) -> bool:
+    """Whether the invoice of a one-time session is still to come, as a receipt.
+
+    https://docs.stripe.com/payments/checkout/receipts
+    """
+    wanted = dig(session, "invoice_creation", "enabled") is True
+    return wanted and mode_of(session) == "payment" and invoice_of(session) is None
 
 
 def names_its_order(session: JsonObject) -> bool:
