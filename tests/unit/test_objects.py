@@ -12,7 +12,7 @@ import pytest
 import stripe
 
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.mapping.lookups import lookups
+from stripe_to_segment.mapping.lookups import lookups, payer_lookup
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.state.store import Memory
@@ -129,7 +129,8 @@ def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_sample() -
     asked: set[str] = set()
     for sample in samples():
         event = event_from(sample.event)
-        asked |= {lookup.kind for lookup in lookups(event, Profile("key"), Memory(), Settings())}
+        wanted = [*lookups(event, Profile("key"), Memory(), Settings()), payer_lookup(event)]
+        asked |= {lookup.kind for lookup in wanted if lookup is not None}
     assert sorted(asked) == sorted(kind for _, kind, _ in ASKED)
 
 

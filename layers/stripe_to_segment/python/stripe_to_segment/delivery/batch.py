@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from stripe_to_segment.delivery.circuit_breaker import Pause
+    from stripe_to_segment.delivery.load import Reader
     from stripe_to_segment.delivery.record import Record
     from stripe_to_segment.mapping.compose import Enrich
     from stripe_to_segment.segment_side.answers import Answer
@@ -52,18 +53,12 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.circuit import Circuit
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.objects import Lookup
 
     class Sender(Protocol):
         """Sends calls of one mode and gives each call's answer by messageId."""
 
         def __call__(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]: ...
-
-    class Reader(Protocol):
-        """Reads objects from the Stripe API; it gives what it could read and never raises."""
-
-        def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, JsonObject]: ...
 
     class Gate(Protocol):
         """Says whether calls of a mode may be sent now, and is told how that went. It must not raise."""
@@ -244,7 +239,7 @@ class Delivery:
         circuits = self.gate.asks({one.event.livemode for one in work}) if self.gate else ()
         try:
             memory = recall([one.event for one in work], self.store, circuits)
-            events = owned([one.event for one in work], memory, self.store)
+            events = owned([one.event for one in work], memory, self.store, self.reader)
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, unwritten(one, error)) for one in work)
             return _Prepared()

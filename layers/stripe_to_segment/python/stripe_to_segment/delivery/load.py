@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.invoice_payments import leaves_open
-from stripe_to_segment.mapping.lookups import failed_intent, products_named, what_stripe_told
+from stripe_to_segment.mapping.lookups import failed_intent, payer_lookup, payer_told, products_named, what_stripe_told
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import UNSURE, Profile
@@ -18,14 +18,24 @@ from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed, reference, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Protocol
 
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.objects import Lookup
 
-__all__ = ["fits", "keys_of", "known_to", "owned", "recall", "take_over", "unreadable"]
+    class Reader(Protocol):
+        """Reads objects from the Stripe API."""
+
+        def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, JsonObject]:
+            """What could be read of this; it never raises."""
+
+
+__all__ = ["Reader", "fits", "keys_of", "known_to", "owned", "recall", "take_over", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +108,13 @@ def _settle(keys: Collection[str], memory: Memory, store: Store) -> None:
             memory.profiles[key] = profile.settled(receipt)
 
 
-def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequence[StripeEvent]:
+def owned(
+    events: Sequence[StripeEvent], memory: Memory, store: Store, reader: Reader | None = None
+) -> Sequence[StripeEvent]:
     """The events, those that name no customer as ones of the customer whose payment they are about, as far as known.
 
-    The customers' records are read too. Nothing is read for a batch in which every event says whose it is.
+    The customers' records are read too. Nothing is read for a batch in which every event says whose it is. What nobody
+    remembers the reader asks Stripe, where there is one.
 
     Raises StoreUnavailableError.
     """
@@ -131,9 +144,15 @@ def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequen
         owners = (memory.owners.get(each, "") for each in (key, invoices.get(key, named), named))
         return next(filter(None, map(_customer, (*owners, payers.get(key, ""), payers.get(named, "")))), "")
 
+    if reader is not None:
+        strangers = (event for event in nameless if not paid_by(event) and not _is_a_guests(event, memory))
+        wanted = dict.fromkeys(filter(None, map(payer_lookup, strangers)))
+        memory.read.update(reader.read(wanted) if wanted else {})
     unowned = {id(event) for event in nameless}
     given = [
-        event.belonging_to(customer) if id(event) in unowned and (customer := paid_by(event)) else event
+        event.belonging_to(customer)
+        if id(event) in unowned and (customer := paid_by(event) or payer_told(event, memory))
+        else event
         for event in events
     ]
     missing = [event for event in given if event.payer and profile_key(event) not in memory.profiles]
@@ -142,6 +161,13 @@ def owned(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequen
         memory.profiles |= records.profiles
         memory.unreadable |= records.unreadable
     return given
+
+
+def _is_a_guests(event: StripeEvent, memory: Memory) -> bool:
+    """Whether the payment is known to be that of a guest, who is no customer."""
+    record = memory.profiles.get(profile_key(event))
+    payment = None if record is None else record.payment(payment_named(event) or "")
+    return payment is not None and payment.counted
 
 
 def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> list[Learnt]:

@@ -23,10 +23,19 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import Currency, InvoiceId, InvoicePaymentId, OrderId, Revenue, Total
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["InvoicePaymentReceived", "after_part", "bill_of", "leaves_open", "received", "waits_for_its_invoice"]
+__all__ = [
+    "InvoicePaymentReceived",
+    "after_part",
+    "bill_is_missing",
+    "bill_of",
+    "leaves_open",
+    "received",
+    "waits_for_its_invoice",
+]
 
 
 @track("Invoice Payment Received", when="a part of an invoice is paid, and the rest is still to come")
@@ -89,10 +98,14 @@ def leaves_open(event: StripeEvent) -> bool:
     return event.type == "invoice_payment.paid" and read.may_be_a_part(event.object)
 
 
-def bill_of(invoice: JsonObject) -> Bill | None:
-    """What an open invoice asks for; None of one that is not open."""
-    if invoice.get("object") != "invoice" or text(invoice.get("status")) not in {"open", "uncollectible"}:
-        return None
+def bill_is_missing(event: StripeEvent, profile: Profile) -> bool:
+    """Whether nobody knows what the invoice asks for that this pays a part of."""
+    listed = profile.payment(reference(event.object.get("invoice")) or "")
+    return listed is None or not (listed.complete or listed.bill)
+
+
+def bill_of(invoice: JsonObject) -> Bill:
+    """What an invoice asks for."""
     amounts = read_invoice.amounts_of(invoice)
     return Bill(read_invoice.due_of(invoice), amounts.total, amounts.total - amounts.tax - amounts.shipping)
 

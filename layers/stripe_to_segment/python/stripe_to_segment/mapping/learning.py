@@ -253,7 +253,7 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """What an open invoice asks for: parts of it may be paid, and they do not say how much of them is tax."""
     invoice_id, found = text(event.object.get("id")), invoice_payments.bill_of(event.object)
-    if invoice_id is None or found is None or not found.due:
+    if invoice_id is None or text(event.object.get("status")) != "open" or not found.due:
         return Lesson(known.profile)
     listed = known.profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "")
     if listed.complete or listed.bill is not None:

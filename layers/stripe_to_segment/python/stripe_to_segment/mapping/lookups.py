@@ -8,8 +8,10 @@ from stripe_to_segment.mapping.checkout import is_order
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.failures import attempt_of
 from stripe_to_segment.mapping.intents import waits_to_be_claimed
+from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_open
 from stripe_to_segment.mapping.naming import products_needed
-from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, text
+from stripe_to_segment.mapping.orders import payment_named
+from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["failed_intent", "lookups", "products_named", "what_stripe_told"]
+__all__ = ["failed_intent", "lookups", "payer_lookup", "payer_told", "products_named", "what_stripe_told"]
 
 
 def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:
@@ -39,9 +41,33 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
         order = memory.orders.get(f"{event.scope}:{object_id}", object_id)
         if waits_to_be_claimed(event, Known(profile, orders={object_id: order})):
             wanted.append(("invoice_payments", object_id))
+    if leaves_open(event) and bill_is_missing(event, profile):
+        wanted.append(("invoice", reference(event.object.get("invoice")) or ""))
     names = products_needed(event) if settings.sends_line_descriptions else products_named(event, memory)
     wanted += [("product", product) for product in names if f"{event.scope}:{product}" not in memory.product_names]
-    return [Lookup(kind, key, event.livemode, event.account) for kind, key in dict.fromkeys(wanted)]
+    # Another question about the event may have told it.
+    asked = dict.fromkeys(Lookup(kind, key, event.livemode, event.account) for kind, key in wanted)
+    return [lookup for lookup in asked if lookup not in memory.read]
+
+
+def payer_lookup(event: StripeEvent) -> Lookup | None:
+    """What to read to learn who paid, for an event about a payment that names no customer; None where nothing tells it.
+
+    A charge without an intent is older than these, and would need one more permission.
+    """
+    kind, about = "payment_intent", payment_named(event)
+    if event.type == "invoice_payment.paid":
+        kind, about = "invoice", reference(event.object.get("invoice"))
+    if not about or not about.startswith(("in_", "pi_")):
+        return None
+    return Lookup(kind, about, event.livemode, event.account)
+
+
+def payer_told(event: StripeEvent, memory: Memory) -> str | None:
+    """The customer who paid, as the Stripe API told it."""
+    lookup = payer_lookup(event)
+    told = memory.read.get(lookup) if lookup is not None else None
+    return None if told is None else reference(told.get("customer")) or reference(told.get("customer_account"))
 
 
 def products_named(event: StripeEvent, memory: Memory) -> list[str]:

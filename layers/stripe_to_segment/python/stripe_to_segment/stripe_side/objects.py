@@ -45,7 +45,8 @@ _ROWS = (
     StripeObject("subscription", "customer.subscription", "Subscriptions", "status=all"),
     # The API gives it with what it is a discount on.
     StripeObject("discount", "customer.discount", ""),
-    StripeObject("invoice", "invoice", "Invoices", ""),
+    # Whose it is and what it asks for do not change.
+    StripeObject("invoice", "invoice", "Invoices", "", {"invoice": ("/{id}", 3600)}),
     StripeObject(
         "invoice_payment",
         "invoice_payment",
@@ -65,7 +66,8 @@ _ROWS = (
         "",
         {"line_items": ("/{id}/line_items?limit=100", 3600)},
     ),
-    StripeObject("payment_intent", "payment_intent", "Payment Intents", ""),
+    # Who pays does not change.
+    StripeObject("payment_intent", "payment_intent", "Payment Intents", "", {"payment_intent": ("/{id}", 3600)}),
     StripeObject("charge", "charge", "Charges and Refunds", ""),
     StripeObject("refund", "refund", "Charges and Refunds", ""),
     StripeObject("dispute", "charge.dispute", "Disputes", ""),

@@ -1,0 +1,116 @@
+"""What goes back, or comes in part, names no customer: where nobody remembers the payer, Stripe is asked once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.delivery.record import Status
+from tests.unit.shapes import NOW, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
+from tests.unit.test_invoice_parts import finalized, part
+from tests.unit.worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.objects import Lookup
+
+TAXED = {"total": 12_000, "amount_due": 12_000, "total_taxes": [{"amount": 2000}], "status": "open", "amount_paid": 0}
+TOLD: dict[tuple[str, str], dict[str, Any]] = {
+    ("payment_intent", "pi_basic"): an_intent(),
+    ("payment_intent", "pi_guest"): an_intent(customer=None),
+    ("invoice", "in_basic"): an_invoice(**TAXED),
+}
+GONE_BACK = [
+    an_event("refund.created", a_refund(), created=NOW),
+    an_event("charge.dispute.created", a_dispute(), created=NOW),
+]
+
+
+class Api:
+    """Answers from a table, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, JsonObject]:
+        """What the table has of these."""
+        every = [*wanted]
+        self.asked += [(lookup.kind, lookup.id) for lookup in every]
+        return {lookup: TOLD[lookup.kind, lookup.id] for lookup in every if (lookup.kind, lookup.id) in TOLD}
+
+    def times(self, kind: str) -> int:
+        """How often it was asked for one of a kind."""
+        return sum(asked == kind for asked, _ in self.asked)
+
+
+def strangers(world: World) -> set[object]:
+    return {call.get("anonymousId") for call in world.calls}
+
+
+@pytest.mark.parametrize("event", GONE_BACK, ids=lambda event: event.type)
+def test_stripe_says_whose_payment_it_was(event: StripeEvent) -> None:
+    """It was told of a stranger, named after the refund, for ever."""
+    api = Api()
+    world = World(reader=api, PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW + 10
+    assert [done.status for done in world.batch(event)] == [Status.WAITING], "the payment itself may come yet"
+    world.now = NOW + 400
+    world.batch(event)
+    assert strangers(world) == {"cus_basic"}
+    assert {call["properties"]["of_known_payment"] for call in world.calls if call["type"] == "track"} == {False}
+    assert api.times("payment_intent") == 1, "and is not asked again for what was held"
+
+
+def test_without_a_key_it_waits_and_is_told_as_a_strangers() -> None:
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW + 10
+    assert [done.status for done in world.batch(*GONE_BACK)] == [Status.WAITING] * 2
+    world.now = NOW + 400
+    world.batch(*GONE_BACK)
+    assert [call["properties"]["of_known_payment"] for call in world.calls] == [False, False]
+    assert not any((who or "").startswith("cus_") for who in map(str, strangers(world)))
+
+
+@pytest.mark.parametrize("payment", ["pi_guest", "pi_unheard"])
+def test_where_stripe_does_not_know_either_it_is_a_strangers(payment: str) -> None:
+    world = World(reader=Api())
+    world.deliver(an_event("refund.created", a_refund(payment_intent=payment)))
+    assert len(strangers(world)) == 1
+    assert not str(*strangers(world)).startswith("cus_")
+
+
+def test_nobody_asks_for_a_payer_who_is_remembered_nor_for_a_guest() -> None:
+    api = Api()
+    world = World(reader=api)
+    world.deliver(an_event("checkout.session.completed", a_session()), *GONE_BACK)
+    guest = a_session(id="cs_guest", customer=None, payment_intent="pi_guest")
+    world.deliver(an_event("checkout.session.completed", guest))
+    world.deliver(an_event("refund.created", a_refund(id="re_guest", payment_intent="pi_guest")))
+    assert api.times("payment_intent") == 0
+
+
+def test_events_about_one_payment_in_one_batch_are_one_question() -> None:
+    api = Api()
+    World(reader=api).batch(*GONE_BACK)
+    assert api.times("payment_intent") == 1
+
+
+def test_stripe_says_whose_invoice_a_part_is_of_and_how_much_of_it_is_tax() -> None:
+    api = Api()
+    world = World(reader=api)
+    world.deliver(part(1, 6000), part(2, 3000))
+    told = [call["properties"]["revenue"] for call in world.calls if call["type"] == "track"]
+    assert (told, strangers(world)) == ([50, 25], {"cus_basic"})
+    assert {asked for asked in api.asked if asked[0] != "customer"} == {("invoice", "in_basic")}
+
+
+def test_nobody_asks_for_an_invoice_that_is_remembered_nor_for_one_that_is_paid_at_once() -> None:
+    api = Api()
+    world = World(reader=api)
+    world.deliver(finalized(), part(1, 6000), part(2, 6000, default=True))
+    World(reader=api).deliver(part(1, 12_000, default=True))
+    assert api.times("invoice") == 0
