@@ -34,10 +34,13 @@ KNOWLEDGE = {
     "previous_mrr",
     "plan",
     "after_trial",
+    # A refund that comes before its order's events leaves its shares to the order.
+    "revenue_refunded",
+    "tax_refunded",
 }
 KNOWN_OF = {
     # A refund that comes before its order's events knows the payment only.
-    "Order Refunded": {"order_id", "revenue_refunded", "tax_refunded", "of_known_payment"},
+    "Order Refunded": {"order_id", "of_known_payment"},
     # Why a payment failed is its intent's to say, which may come later.
     "Payment Failed": {"failure_code", "decline_code", "failure_message", "payment_method_type", "card_brand"},
 }

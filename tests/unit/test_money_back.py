@@ -551,3 +551,30 @@ def test_a_refund_taken_for_an_invoices_is_its_sessions_once_that_comes(*, faile
     listed = world.store.profiles["own:test:cus_basic"].payments  # type: ignore[attr-defined]
     assert "refunds" not in listed["in_basic"]
     assert lifetime_value(world) == (90 if failed else 80)
+
+
+PAID_WITH_TAX = [
+    an_event(SUCCEEDED, an_intent(amount_details={"tax": {"total_tax_amount": 800}})),
+    an_event(COMPLETED, a_session(total_details={"amount_tax": 800, "amount_discount": 0, "amount_shipping": 0})),
+    an_event(
+        "invoice.paid",
+        an_invoice(total=5000, amount_paid=5000, total_taxes=[{"amount": 800}], payment_intent="pi_basic"),
+    ),
+]
+
+
+@pytest.mark.parametrize("paid", PAID_WITH_TAX, ids=lambda event: event.type)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_payment_tells_the_shares_of_the_refunds_that_came_before_it(paid: StripeEvent, *, fails: bool) -> None:
+    """They were told without, and net revenue stayed too high for ever: only a further refund made up for it."""
+    world = World()
+    first, second = (an_event("refund.created", a_refund(id=f"re_{one}", amount=2500)) for one in (1, 2))
+    world.deliver(first, second)
+    assert "revenue_refunded" not in told(world, "Order Refunded")[0]
+    world.deliver(paid, paid)
+    assert (summed(world, "revenue"), summed(world, "revenue_refunded"), summed(world, "tax_refunded")) == (42, 42, 8)
+    if fails:
+        world.deliver(an_event("refund.failed", a_refund(id="re_2", amount=2500, status="failed")))
+        assert (summed(world, "revenue_refunded"), summed(world, "tax_refunded")) == (21, 4)
+        assert lifetime_value(world) == 25
+    assert world.store.profiles["own:test:cus_basic"].paid == {"usd": 2500 if fails else 0}  # type: ignore[attr-defined]

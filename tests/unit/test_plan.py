@@ -35,6 +35,7 @@ from tests.unit.shapes import (
     a_charge,
     a_customer,
     a_price,
+    a_refund,
     a_session,
     a_subscription,
     an_event,
@@ -169,6 +170,11 @@ def trials() -> Iterator[list[Body]]:
 
     Each in a world of its own.
     """
+    for reason in ("manual", "subscription_cycle"):
+        world = World()
+        world.deliver(an_event("refund.created", a_refund(amount=500)))
+        taxed = {"total_taxes": [{"amount": 500}], "payment_intent": "pi_basic"}
+        yield world.deliver(an_event("invoice.paid", an_invoice(billing_reason=reason, **taxed)))
     yield World().deliver(
         an_event("invoice.finalized", an_invoice(status="open", amount_paid=0)),
         an_event("invoice_payment.paid", A_PART),

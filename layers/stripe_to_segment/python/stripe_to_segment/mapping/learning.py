@@ -166,10 +166,10 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     heard = listed is not None and (listed.counted or listed.refunds or listed.disputes)
     unheard = payment is not None and not (paid_by or told or heard)
     early = refunded_before(profile, payment) if unheard and payment is not None else None
-    if told or early:
-        # From now on it is the invoice's.
-        paid_by = told or early
-        profile = profile.with_paid(invoice_id, by=f"{paid_by}")
+    paid_by = told or early or paid_by
+    if paid_by:
+        # From now on what is known of it is the invoice's.
+        profile = profile.with_paid(invoice_id, by=paid_by)
     keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
     # Where it does not name what paid it, invoice_payment.paid will, which does not say whose it is.
     unnamed = read_invoice.payment_of(event.object) is None and payment is not None and payment.total

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
         ProductsOmitted,
         Quantity,
         Revenue,
+        RevenueRefunded,
         Shipping,
         SubscriptionId,
         Subtotal,
         Tax,
+        TaxRefunded,
         Total,
         Value,
     )
@@ -46,7 +48,10 @@ __all__ = ["OrderCompleted", "Paid", "PaymentFailed", "Unpaid"]
 
 @properties
 class Paid(Event):
-    """What every payment tells: its amounts, and what was bought."""
+    """What every payment tells: its amounts, and what was bought.
+
+    Also the shares of refunds that were told before it, when nobody knew how much of them is revenue.
+    """
 
     order_id: OrderId
     total: Total = None
@@ -69,6 +74,8 @@ class Paid(Event):
     price_id: PriceId = None
     product_id: ProductId = None
     quantity: Quantity = None
+    revenue_refunded: RevenueRefunded = None
+    tax_refunded: TaxRefunded = None
 
 
 @track(

@@ -126,7 +126,11 @@ PreviousMrr = Annotated[Decimal | None, money("mrr before the change")]
 RefundedTotal = Annotated[Decimal | None, money("all refunds of the charge so far")]
 RevenueRefunded = Annotated[
     Decimal | None,
-    money("the revenue in it, negative where a refund failed; absent where the order is not remembered", signed=True),
+    money(
+        "the revenue in the refund, negative where it failed; absent where the order is not known: if that comes later,"
+        " its own event tells it",
+        signed=True,
+    ),
 ]
 Revenue = Annotated[Decimal | None, money("collected less tax and shipping; on exactly one call for each payment")]
 Shipping = Annotated[Decimal | None, money("shipping, without its tax")]

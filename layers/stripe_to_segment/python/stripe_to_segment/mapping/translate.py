@@ -20,19 +20,22 @@ from stripe_to_segment.mapping.gaps import gaps
 from stripe_to_segment.mapping.identify import IdentifyPlan
 from stripe_to_segment.mapping.identity import IdentitySource, fallback_anonymous_id, own_id, resolve, with_person
 from stripe_to_segment.mapping.learning import Lesson
+from stripe_to_segment.mapping.payments import Paid
 from stripe_to_segment.mapping.traits import shown_digest
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
 from stripe_to_segment.state.claim import Claim
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.catalog import Row
     from stripe_to_segment.mapping.compose import Enrich
-    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
@@ -138,6 +141,8 @@ def translate(
     # Once its calls are claimed, what it teaches was written down with them.
     lesson = Lesson(known.profile) if claim.tracks else row.learns(event, known, row.rank)
     profile, counted = _with_payment(event, lesson)
+    if counted and lesson.counted is not None:
+        profile, facts = _with_late_shares(profile, facts, lesson.counted.order)
     profile = profile if claim.tracks else with_person(profile, known.stated, event.created)
 
     # Identify: who it is about.
@@ -224,6 +229,24 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
         # Nothing that could go back: it is not worth being listed.
         return replace(profile, paid={payment.currency: 0, **profile.paid}), keys
     return profile.with_payment(order, payment if listed is None else payment.completing(listed)), keys
+
+
+def _with_late_shares(profile: Profile, facts: list[Fact], order: str) -> tuple[Profile, list[Fact]]:
+    """The payment tells how much of the refunds that came before it was revenue and tax: nobody knew it then."""
+    written = profile.payments.get(order, {})
+    if "refunds" not in written:
+        return profile, facts
+    payment, revenue, tax = Payment.read(written).with_late_shares()
+    if revenue is None and tax is None:
+        return profile, facts
+    told: list[Fact] = []
+    for fact in facts:
+        event = fact.event
+        if isinstance(event, Paid) and event.order_id == order:
+            shares = major(revenue, payment.currency), major(tax, payment.currency)
+            event = replace(event, revenue_refunded=shares[0], tax_refunded=shares[1])
+        told.append(replace(fact, event=event))
+    return profile.with_payment(order, payment), told
 
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:

@@ -165,6 +165,23 @@ class Payment:
             share(self.tax, sum(refund.tax or 0 for refund in standing)),
         )
 
+    def with_late_shares(self) -> tuple[Payment, int | None, int | None]:
+        """With the shares of refunds that were told before it was known, and these: the revenue and the tax in them."""
+        late = {key: one for key, one in self.refunds.items() if one.stands and one.told_by and one.revenue is None}
+        if not late or not self.complete:
+            return self, None, None
+        after = replace(self, refunds={key: one for key, one in self.refunds.items() if key not in late})
+        for key, one in late.items():
+            revenue, tax = after.shares(one.amount)
+            after = after.with_refund(key, replace(one, revenue=revenue, tax=tax))
+        told = [after.refunds[key] for key in late]
+
+        def summed(shares: list[int | None]) -> int | None:
+            known = [share for share in shares if share is not None]
+            return sum(known) if known else None
+
+        return after, summed([one.revenue for one in told]), summed([one.tax for one in told])
+
     def with_refund(self, refund_id: str, refund: Refund) -> Payment:
         """With a refund as it is now."""
         return replace(self, refunds={**self.refunds, refund_id: refund})
