@@ -1,43 +1,73 @@
 """A shop's till: payments of all kinds and what goes back of them, with the balance transactions beside the events.
 
-A payment is a Checkout Session, an invoice or a payment intent of its own; refunds may fail, disputes be won or lost,
-credit notes pay out outside of Stripe. What Stripe's balance shows of it, before fees, is the truth.
+A payment is a Checkout Session (captured later or with a receipt, too), an invoice at once or in parts, or a payment
+intent of its own; refunds may fail, disputes be won or lost, credit notes pay out outside of Stripe. One user is two
+customers, and guests are none. What Stripe's balance shows of it, before fees, is the truth.
 https://docs.stripe.com/reports/balance-transaction-types
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.shapes import a_session, an_event, an_invoice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from random import Random
 
-__all__ = ["Moment", "Till", "a_till"]
+__all__ = ["USERS", "Moment", "Till", "a_till", "balance_of"]
 
 START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
-CUSTOMERS = ("cus_ada", "cus_noor")
+# Whose customers they are.
+USERS = {"cus_ada": "ada", "cus_ada_at_work": "ada", "cus_noor": "noor"}
+type Json = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Moment:
-    """What happens in one second: its events, and what moves in minor units, by customer and currency."""
+    """What happens in one second: its events, and what moves in minor units, by user and currency."""
 
     at: int
     events: list[Any] = field(default_factory=list)
     moved: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
 
+@dataclass(frozen=True, slots=True)
+class _Sale:
+    """One order, in minor units: what it brought in, what of it was no tax, and an intent that paid `charged` of it."""
+
+    at: int
+    customer: str | None
+    currency: str
+    order: str
+    total: int
+    net: int
+    intent: str
+    charged: int
+
+    @property
+    def about(self) -> Json:
+        """What a refund or a dispute says of it."""
+        return {"charge": f"ch_{self.intent}", "payment_intent": self.intent, "currency": self.currency}
+
+
 @dataclass(slots=True)
 class Till:
-    """Everything that happened, in order. `joined` says that the endpoint gets invoice_payment.paid."""
+    """Everything that happened, in order.
+
+    `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
+    and `returned`, by currency, are without tax.
+    """
 
     rng: Random
     joined: bool
     referenced: bool
+    start: int = START
+    name: str = ""
     moments: list[Moment] = field(default_factory=list)
     revenue: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     returned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -45,111 +75,218 @@ class Till:
 
     def run(self, payments: int) -> None:
         """So many payments, each with what becomes of it."""
+        for number, (customer, user) in enumerate(USERS.items()):
+            known = {"id": self._named(customer), "object": "customer", "metadata": {"user_id": self._named(user)}}
+            self._emit(self._moment(self.start - DAY + number), "customer.created", known)
         for _ in range(payments):
-            self._payment(START + self.rng.randrange(300) * DAY + self.rng.randrange(DAY))
+            self._payment(self.start + self.rng.randrange(300) * DAY + self.rng.randrange(DAY))
         self.moments.sort(key=lambda moment: moment.at)
+
+    @property
+    def events(self) -> list[Any]:
+        """Every event, in order."""
+        return [event for moment in self.moments for event in moment.events]
+
+    def _named(self, name: str) -> str:
+        return f"{name}{self.name}"
+
+    def _next(self, prefix: str) -> str:
+        self._number += 1
+        return f"{prefix}_{self._number}{self.name}"
 
     def _moment(self, at: int) -> Moment:
         self.moments.append(Moment(at))
         return self.moments[-1]
 
-    def _emit(self, moment: Moment, kind: str, body: dict[str, Any], **more: Any) -> None:
-        self._number += 1
-        moment.events.append(an_event(kind, body, id=f"evt_{self._number}", created=moment.at, **more))
+    def _emit(self, moment: Moment, kind: str, body: Json, **more: Any) -> None:
+        moment.events.append(an_event(kind, body, id=self._next("evt"), created=moment.at, **more))
+
+    def _move(self, moment: Moment, sale: _Sale, amount: int) -> None:
+        if sale.customer is not None:
+            user = self._named(USERS[sale.customer.removesuffix(self.name)])
+            moment.moved[user, sale.currency] += amount
+
+    # --- what comes in ---
 
     def _payment(self, at: int) -> None:
         rng = self.rng
-        self._number += 1
-        number, customer, currency = self._number, rng.choice(CUSTOMERS), rng.choice(("usd", "usd", "eur"))
-        intent, amount, moment = f"pi_{number}", rng.randrange(200, 20_000), self._moment(at)
-        kind, order = rng.choice((("session", f"cs_{number}"), ("invoice", f"in_{number}"), ("intent", f"pi_{number}")))
-        if kind == "session":
-            none = {"amount_tax": 0, "amount_shipping": 0, "amount_discount": 0}
-            money = {"amount_total": amount, "amount_subtotal": amount, "currency": currency, "total_details": none}
-            session = a_session(id=order, customer=customer, payment_intent=intent, shipping_cost=None, **money)
-            self._emit(moment, "checkout.session.completed", session)
-        elif kind == "invoice":
-            money = {"total": amount, "amount_paid": amount, "amount_due": amount, "currency": currency}
-            self._emit(moment, "invoice.paid", an_invoice(id=order, customer=customer, total_taxes=[], **money))
-            if self.joined:
-                paid = {"id": f"inpay_{number}", "object": "invoice_payment", "invoice": order}
-                payment = {"type": "payment_intent", "payment_intent": intent}
-                self._emit(moment, "invoice_payment.paid", {**paid, "payment": payment})
-        reference = {"order_reference": order} if self.referenced and kind != "intent" else None
-        succeeded = {"id": intent, "object": "payment_intent", "customer": customer, "currency": currency}
-        money = {"amount": amount, "amount_received": amount, "payment_details": reference}
-        self._emit(moment, "payment_intent.succeeded", {**succeeded, **money})
-        moment.moved[customer, currency] += amount
-        self.revenue[currency] += amount
-        rng.shuffle(moment.events)
-        about = {"charge": f"ch_{number}", "payment_intent": intent, "currency": currency}
-        fate = rng.choice((self._nothing, self._refunds, self._refunds, self._dispute, self._credit))
-        fate(at + rng.randrange(HOUR, 20 * DAY), amount, customer, about, order if kind == "invoice" else None)
+        kinds = {self._session: 3, self._receipt: 1, self._captured: 1, self._invoice: 3, self._intent: 3}
+        if self.joined:
+            # Nothing else tells a part of an invoice from a payment of its own.
+            kinds[self._parts] = 2
+        total = rng.randrange(200, 20_000)
+        customer = self._named(rng.choice([*USERS]))
+        sale = _Sale(at, customer, rng.choice(("usd", "usd", "eur")), "", total, total, self._next("pi"), total)
+        sale = rng.choices([*kinds], [*kinds.values()])[0](sale)
+        self.revenue[sale.currency] += sale.net
+        fates = (self._nothing, self._refunds, self._refunds, self._dispute, self._credit)
+        rng.choice(fates)(sale, sale.at + rng.randrange(HOUR, 20 * DAY))
+
+    def _tax(self, total: int) -> int:
+        return self.rng.choice((0, total // 6, self.rng.randrange(total // 3)))
+
+    def _session(self, sale: _Sale) -> _Sale:
+        """Paid at once; every fifth by a guest."""
+        guest, tax = self.rng.random() < 0.2, self._tax(sale.total)
+        sale = replace(sale, order=self._next("cs"), net=sale.total - tax, customer=None if guest else sale.customer)
+        moment = self._moment(sale.at)
+        self._emit(moment, "checkout.session.completed", self._session_of(sale, tax))
+        self._paid(moment, sale)
+        return sale
+
+    def _receipt(self, sale: _Sale) -> _Sale:
+        """The invoice is made after the payment, and the session may not know it yet."""
+        session, tax = self._next("cs"), self._tax(sale.total)
+        sale = replace(sale, order=self._next("in"), net=sale.total - tax)
+        named = self.rng.choice((None, sale.order))
+        moment = self._moment(sale.at)
+        body = self._session_of(replace(sale, order=session), tax, invoice=named, invoice_creation={"enabled": True})
+        self._emit(moment, "checkout.session.completed", body)
+        self._emit(moment, "invoice.paid", self._invoice_of(sale, sale.total))
+        self._join(moment, sale, sale.charged, default=True)
+        self._paid(moment, sale, reference=session)
+        return sale
+
+    def _captured(self, sale: _Sale) -> _Sale:
+        """The session is completed unpaid, and captured days later; a part of it, perhaps in several captures."""
+        session, received = self._next("cs"), self.rng.randrange(1, sale.total + 1)
+        body = self._session_of(replace(sale, order=session), 0, payment_status="unpaid")
+        self._emit(self._moment(sale.at), "checkout.session.completed", body)
+        sale = replace(sale, at=sale.at + 3 * DAY, order=sale.intent, total=received, net=received, charged=received)
+        by_hand = {"capture_method": "manual", "amount": sale.total + self.rng.choice((0, 500))}
+        self._paid(self._moment(sale.at), sale, reference=session, **by_hand)
+        return sale
+
+    def _intent(self, sale: _Sale) -> _Sale:
+        """With tax that it states, or a tip on top of what was asked."""
+        tax = self._tax(sale.total)
+        tip = self.rng.choice((0, sale.total // 10))
+        details = {"tax": {"total_tax_amount": tax}, "tip": {"amount": tip} if tip else {}}
+        sale = replace(sale, order=sale.intent, net=sale.total - tax)
+        self._paid(self._moment(sale.at), sale, amount=sale.total - tip, amount_details=details)
+        return sale
+
+    def _invoice(self, sale: _Sale) -> _Sale:
+        sale = replace(sale, order=self._next("in"), net=sale.total - self._tax(sale.total))
+        moment = self._moment(sale.at)
+        self._emit(moment, "invoice.paid", self._invoice_of(sale, sale.total))
+        self._join(moment, sale, sale.charged, default=True)
+        self._paid(moment, sale, reference=sale.order)
+        return sale
+
+    def _parts(self, sale: _Sale) -> _Sale:
+        """An invoice that is paid in several payments; the last may be the one that Stripe made for it."""
+        sale = replace(sale, order=self._next("in"), net=sale.total - self._tax(sale.total))
+        self._emit(self._moment(sale.at), "invoice.finalized", self._invoice_of(sale, 0))
+        left = sale.total
+        while left:
+            part = left if left < 100 or self.rng.random() < 0.3 else self.rng.randrange(50, left)
+            left -= part
+            sale = replace(sale, at=sale.at + self.rng.randrange(HOUR, 9 * DAY), intent=self._next("pi"), charged=part)
+            moment = self._moment(sale.at)
+            self._join(moment, sale, part, default=left == 0 and self.rng.random() < 0.5)
+            if not left:
+                self._emit(moment, "invoice.paid", self._invoice_of(sale, sale.total))
+            self._paid(moment, sale, reference=sale.order)
+        return sale
+
+    def _paid(self, moment: Moment, sale: _Sale, reference: str | None = None, **more: Any) -> None:
+        """The intent succeeds, in whatever order with the others of its moment."""
+        named = {"order_reference": reference} if self.referenced and reference else None
+        intent = {"id": sale.intent, "object": "payment_intent", "customer": sale.customer, "currency": sale.currency}
+        money = {"amount": sale.charged, "amount_received": sale.charged, "payment_details": named}
+        self._emit(moment, "payment_intent.succeeded", {**intent, **money, **more})
+        self._move(moment, sale, sale.charged)
+        self.rng.shuffle(moment.events)
+
+    def _join(self, moment: Moment, sale: _Sale, amount: int, *, default: bool) -> None:
+        if self.joined:
+            paid: Json = {"id": self._next("inpay"), "object": "invoice_payment", "invoice": sale.order}
+            paid |= {"amount_paid": amount, "amount_requested": amount, "currency": sale.currency}
+            payment = {"type": "payment_intent", "payment_intent": sale.intent}
+            self._emit(moment, "invoice_payment.paid", {**paid, "is_default": default, "payment": payment})
+
+    def _session_of(self, sale: _Sale, tax: int, **more: Any) -> Json:
+        details = {"amount_tax": tax, "amount_shipping": 0, "amount_discount": 0}
+        money = {"amount_total": sale.total, "amount_subtotal": sale.total - tax, "currency": sale.currency}
+        ids = {"id": sale.order, "customer": sale.customer, "payment_intent": sale.intent}
+        return a_session(**ids, **money, total_details=details, shipping_cost=None, **more)
+
+    def _invoice_of(self, sale: _Sale, paid: int) -> Json:
+        money = {"total": sale.total, "amount_due": sale.total, "amount_paid": paid, "currency": sale.currency}
+        money |= {"amount_remaining": sale.total - paid, "total_taxes": [{"amount": sale.total - sale.net}]}
+        ids = {"id": sale.order, "customer": sale.customer, "parent": None, "billing_reason": "manual"}
+        return an_invoice(**ids, **money, status="paid" if paid else "open")
+
+    # --- what goes back ---
 
     def _nothing(self, *_: Any) -> None:
         """Most payments stay."""
 
-    def _refunds(self, at: int, amount: int, customer: str, about: dict[str, Any], _: str | None) -> None:
-        left, currency, total, charged = amount, about["currency"], 0, at - HOUR
+    def _refunds(self, sale: _Sale, at: int) -> None:
+        left, total, charged = sale.charged, 0, at - HOUR
         while left and self.rng.random() < 0.8:
-            self._number += 1
             part = left if self.rng.random() < 0.5 else self.rng.randrange(1, left + 1)
-            refund = {"id": f"re_{self._number}", "object": "refund", "amount": part, "created": at, **about}
+            refund = {"id": self._next("re"), "object": "refund", "amount": part, "created": at, **sale.about}
             moment = self._moment(at)
             self._emit(moment, "refund.created", {**refund, "status": "succeeded"})
-            charge = {"id": about["charge"], "object": "charge", "amount": amount, "amount_captured": amount}
-            charge |= {"customer": customer, "currency": currency, "payment_intent": about["payment_intent"]}
-            charge |= {"amount_refunded": total + part, "created": charged, "refunded": total + part == amount}
+            charge = {"id": f"ch_{sale.intent}", "object": "charge", "amount": sale.charged}
+            charge |= {"amount_captured": sale.charged, "customer": sale.customer, "currency": sale.currency}
+            charge |= {"payment_intent": sale.intent, "amount_refunded": total + part, "created": charged}
+            charge |= {"refunded": total + part == sale.charged}
             self._emit(moment, "charge.refunded", charge, previous={"amount_refunded": total})
             self.rng.shuffle(moment.events)
-            moment.moved[customer, currency] -= part
+            self._move(moment, sale, -part)
             at += self.rng.randrange(HOUR, 5 * DAY)
             if self.rng.random() < 0.3:
                 failed = self._moment(at)
                 self._emit(failed, "refund.failed", {**refund, "status": "failed", "failure_reason": "unknown"})
-                failed.moved[customer, currency] += part
-                return
+                self._move(failed, sale, part)
+                break
             left, total = left - part, total + part
-            self.returned[currency] += part
             at += self.rng.randrange(HOUR, 5 * DAY)
+        self.returned[sale.currency] += round(Fraction(sale.net * total, sale.total))
 
-    def _dispute(self, at: int, amount: int, customer: str, about: dict[str, Any], _: str | None) -> None:
-        self._number += 1
-        dispute = {"id": f"dp_{self._number}", "object": "dispute", "amount": amount, "reason": "fraudulent", **about}
+    def _dispute(self, sale: _Sale, at: int) -> None:
+        dispute = {"id": self._next("dp"), "object": "dispute", "amount": sale.charged, "reason": "fraudulent"}
+        dispute |= sale.about
         opened = self._moment(at)
         for kind in ("charge.dispute.created", "charge.dispute.funds_withdrawn"):
             self._emit(opened, kind, {**dispute, "status": "needs_response"})
-        opened.moved[customer, about["currency"]] -= amount
+        self._move(opened, sale, -sale.charged)
         won = self.rng.random() < 0.5
         closed = self._moment(at + 30 * DAY)
         self._emit(closed, "charge.dispute.closed", {**dispute, "status": "won" if won else "lost"})
         if won:
             self._emit(closed, "charge.dispute.funds_reinstated", {**dispute, "status": "won"})
-            closed.moved[customer, about["currency"]] += amount
+            self._move(closed, sale, sale.charged)
 
-    def _credit(self, at: int, amount: int, customer: str, about: dict[str, Any], invoice: str | None) -> None:
-        if invoice is None:
+    def _credit(self, sale: _Sale, at: int) -> None:
+        if not sale.order.startswith("in_"):
             return
-        self._number += 1
-        part, currency = self.rng.randrange(1, amount + 1), about["currency"]
-        note: dict[str, Any] = {
-            "id": f"cn_{self._number}",
-            "object": "credit_note",
-            "invoice": invoice,
-            "customer": customer,
-        }
-        note |= {"currency": currency, "total": part, "out_of_band_amount": part, "status": "issued"}
+        part = self.rng.randrange(1, sale.total + 1)
+        note: Json = {"id": self._next("cn"), "object": "credit_note", "invoice": sale.order}
+        note |= {"customer": sale.customer, "currency": sale.currency, "total": part, "out_of_band_amount": part}
         issued = self._moment(at)
-        self._emit(issued, "credit_note.created", note)
-        issued.moved[customer, currency] -= part
+        self._emit(issued, "credit_note.created", {**note, "status": "issued"})
+        self._move(issued, sale, -part)
         if self.rng.random() < 0.3:
             voided = self._moment(at + DAY)
             self._emit(voided, "credit_note.voided", {**note, "status": "void"})
-            voided.moved[customer, currency] += part
+            self._move(voided, sale, part)
 
 
-def a_till(rng: Random, payments: int = 8) -> Till:
+def a_till(rng: Random, payments: int = 8, **more: Any) -> Till:
     """A shop with some payments; whether its endpoint and its payloads join payments and invoices is drawn too."""
-    till = Till(rng, joined=rng.random() < 0.7, referenced=rng.random() < 0.5)
+    till = Till(rng, joined=rng.random() < 0.7, referenced=rng.random() < 0.5, **more)
     till.run(payments)
     return till
+
+
+def balance_of(till: Till) -> Mapping[tuple[str, str], int]:
+    """The sum of all balance transactions in minor units, by user and currency."""
+    balance: dict[tuple[str, str], int] = defaultdict(int)
+    for moment in till.moments:
+        for key, minor in moment.moved.items():
+            balance[key] += minor
+    return balance

@@ -578,3 +578,9 @@ def test_a_payment_tells_the_shares_of_the_refunds_that_came_before_it(paid: Str
         assert (summed(world, "revenue_refunded"), summed(world, "tax_refunded")) == (21, 4)
         assert lifetime_value(world) == 25
     assert world.store.profiles["own:test:cus_basic"].paid == {"usd": 2500 if fails else 0}  # type: ignore[attr-defined]
+
+
+def test_half_a_cent_of_a_refunds_share_is_rounded_to_even() -> None:
+    """Five sixths of 114.33 are 95.275; the quotient was rounded before it was multiplied, which made 95.27 of it."""
+    paid = Payment("usd", counted=True, total=16806, revenue=14005, tax=2801)
+    assert paid.shares(11433) == (9528, 1906)

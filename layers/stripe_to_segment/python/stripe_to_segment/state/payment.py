@@ -155,10 +155,11 @@ class Payment:
         if not self.counted or not self.total or self.total < 0:
             return None, None
         standing = [refund for refund in self.refunds.values() if refund.stands]
-        part = Decimal(sum(refund.amount for refund in standing) + amount) / self.total
+        total, gone = self.total, sum(refund.amount for refund in standing) + amount
 
         def share(whole: int | None, before: int) -> int | None:
-            return None if whole is None else int((whole * part).to_integral_value()) - before
+            # Divided last: a rounded quotient times the whole may fall short of the half that it is.
+            return None if whole is None else int(rounded(Decimal(whole * gone) / total)) - before
 
         return (
             share(self.revenue, sum(refund.revenue or 0 for refund in standing)),
