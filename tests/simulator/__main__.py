@@ -1,7 +1,8 @@
 """`make truth`: what our calls sum up to beside what really happened, over many simulated customers.
 
 CUSTOMERS and SEED choose how many and from which; any difference is named with the customer that shows it. Each of them
-lives through bad weather too: outages, lost records and functions that die, calls that are refused and redriven.
+lives through bad weather too: outages, lost records and functions that die, calls that are refused and redriven. As
+many shops' tills show each user's lifetime value beside the balance transactions.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
+from tests.simulator import tills
 from tests.simulator.history import a_history
 from tests.simulator.laws import in_order, judged, replayed, shuffled_and_tripled
-from tests.simulator.weather import faults_of_one_wording, through_lost_records, through_outages, through_refusals
+from tests.simulator.till import a_till, balance_of
+from tests.simulator.weather import DOWN, faults_of_one_wording, through_lost_records, through_outages, through_refusals
 from tests.simulator.worth import DIGITS
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ type Sums = Mapping[tuple[str, str], Decimal]
 
 ORDERS = ("in order", "shuffled, tripled", "replayed")
 MEASURES = ("revenue", "refunds", "mrr")
+OUTAGES = "outages"
 STREAMS = Path(".local") / "truth"
 
 
@@ -72,6 +77,46 @@ def examine(seed: int) -> Result:
     if result.faults:
         _keep(history)
     return result
+
+
+def examine_till(seed: int) -> Result:
+    """Simulate one shop's till and hold the lifetime values against the balance."""
+    till = a_till(Random(seed))  # noqa: S311 - a simulation has to be reproducible
+    counts = {"events": len(till.events), "moments": len(till.moments)}
+    result = Result(seed, "till", counts, _by_currency(tills.true(balance_of(till))))
+    runs = {
+        ORDERS[0]: tills.in_order(till),
+        ORDERS[1]: tills.mixed_up(till, Random(f"order {seed}")),  # noqa: S311 - likewise
+        OUTAGES: tills.mixed_up(till, Random(f"outage {seed}"), DOWN),  # noqa: S311 - likewise
+    }
+    result.ours = {order: _by_currency(tills.lifetime_values(world.calls)) for order, (world, _) in runs.items()}
+    result.faults = [(order, fault) for order, (_, faults) in runs.items() for fault in faults]
+    return result
+
+
+def _by_currency(values: Mapping[tuple[str, str], Decimal]) -> Sums:
+    sums: dict[tuple[str, str], Decimal] = {}
+    for (_, currency), amount in values.items():
+        sums["lifetime_value", currency] = sums.get(("lifetime_value", currency), Decimal()) + amount
+    return sums
+
+
+def report_of_tills(results: list[Result]) -> Iterator[str]:
+    """The table: the lifetime value of all users in each currency, and below it each shop whose numbers differ."""
+    orders = (*ORDERS[:2], OUTAGES)
+    events = sum(result.counts["events"] for result in results)
+    yield f"{len(results):,} shops' tills: {events:,} events; lifetime_value against the balance, before fees"
+    yield f"{'':12} {'truth':>18} {'ours':>18}  {orders[0]:>10} {orders[1]:>18} {orders[2]:>10}"
+    truth = _added(result.truth for result in results)
+    ours = {order: _added(result.ours[order] for result in results) for order in orders}
+    for key in sorted(truth.keys() | ours[orders[0]].keys()):
+        expected, said = truth.get(key, Decimal()), ours[orders[0]].get(key, Decimal())
+        off = [f"{ours[order].get(key, Decimal()) - expected:,.2f}" for order in orders]
+        yield f"{key[1].upper():12} {expected:>18,.2f} {said:>18,.2f}  {off[0]:>10} {off[1]:>18} {off[2]:>10}"
+    for result in [result for result in results if result.faults][:20]:
+        yield f"shop {result.seed}:"
+        yield from (f"  {order}: {fault}" for order, fault in result.faults[:5])
+        yield f"  again: make truth SEED={result.seed} CUSTOMERS=1"
 
 
 def _keep(history: History) -> None:
@@ -139,8 +184,9 @@ def main() -> int:
         return 2
     with ProcessPoolExecutor() as pool:
         results = list(pool.map(examine, range(first, first + customers), chunksize=10))
-    sys.stdout.writelines(f"{line}\n" for line in report(results))
-    return int(any(result.faults for result in results))
+        shops = list(pool.map(examine_till, range(first, first + customers), chunksize=10))
+    sys.stdout.writelines(f"{line}\n" for line in (*report(results), "", *report_of_tills(shops)))
+    return int(any(result.faults for result in (*results, *shops)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""The law of the till: what each user's last identify shows is what the balance transactions sum to, before fees."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.simulator.till import balance_of
+from tests.unit.worlds import ACCEPTED, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from random import Random
+
+    from stripe_to_segment.segment_side.answers import Answer
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from tests.simulator.till import Till
+
+__all__ = ["at_the_end", "deliver", "in_order", "lifetime_values", "mixed_up", "summed", "true"]
+
+HOLD = 300
+# Of calls that Segment answers, in bad weather.
+ACCEPTING = 0.8
+
+
+def lifetime_values(calls: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Decimal]:
+    """What the last identify of each user shows, by user and lower-case currency, without zeros."""
+    last: dict[str, Mapping[str, Any]] = {}
+    for call in calls:
+        if call["type"] == "identify":
+            stranger = call.get("anonymousId", "")
+            who = call.get("userId", stranger)
+            if who != stranger:
+                # From now on this is the user's history.
+                last.pop(stranger, None)
+            last[who] = call["traits"].get("lifetime_value_by_currency") or last.get(who, {})
+    return {
+        (user, code.lower()): Decimal(str(amount))
+        for user, amounts in last.items()
+        for code, amount in amounts.items()
+        if amount
+    }
+
+
+def true[Key](minor: Mapping[Key, int]) -> dict[Key, Decimal]:
+    """Amounts in major units, without zeros; all currencies of the till have two decimals."""
+    return {key: Decimal(amount) / 100 for key, amount in minor.items() if amount}
+
+
+def summed(world: World, name: str) -> dict[str, Decimal]:
+    """The sums of a property over all calls, by currency, without zeros."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for call in world.calls:
+        told = call.get("properties", {})
+        if name in told:
+            sums[told["currency"].lower()] += Decimal(str(told[name]))
+    return {currency: amount for currency, amount in sums.items() if amount}
+
+
+def deliver(world: World, events: list[StripeEvent]) -> list[StripeEvent]:
+    """Deliver a batch; gives what has to come again."""
+    again = {"waiting", "retry"}
+    return [event for event, done in zip(events, world.batch(*events), strict=True) if done.status.value in again]
+
+
+def in_order(till: Till) -> tuple[World, list[str]]:
+    """Each moment's events in any order, and what waits for others again; the faults after every moment."""
+    world, faults = World(PAYMENT_HOLD_SECONDS=str(HOLD)), list[str]()
+    balance: dict[tuple[str, str], int] = defaultdict(int)
+    for moment in till.moments:
+        for key, minor in moment.moved.items():
+            balance[key] += minor
+        world.now = moment.at + 1
+        held = [event for one in moment.events for event in deliver(world, [one])]
+        world.now = moment.at + HOLD + 1
+        about = f"after {', '.join(event.type for event in moment.events)} at {moment.at}"
+        if deliver(world, held):
+            faults.append(f"{about}: something still waits")
+        faults += _faults(lifetime_values(world.calls), true(balance), f"{about}: lifetime_value")
+    faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue")
+    faults += _faults(summed(world, "revenue_refunded"), true(till.returned), "revenue_refunded")
+    strangers = {call["anonymousId"] for call in world.calls if "userId" not in call}
+    faults += [f"{who} is no guest and has no user" for who in sorted(strangers) if not who.startswith("cs_")]
+    return world, faults
+
+
+def mixed_up(till: Till, order: Random, down: Answer | None = None, hold: int = HOLD) -> tuple[World, list[str]]:
+    """Every event three times in any order, in batches of any size, long after the hold; the faults at the end.
+
+    `down` is what Segment answers to every fifth call.
+    """
+    world = World(PAYMENT_HOLD_SECONDS=str(hold))
+    events = till.events * 3
+    order.shuffle(events)
+    world.now = till.moments[-1].at + 1_000
+    world.answer = lambda _: ACCEPTED if down is None or order.random() < ACCEPTING else down
+    while events:
+        size = order.choice((1, 2, 5, 20))
+        events = [*events[size:], *deliver(world, events[:size])]
+    return world, at_the_end([till], world.calls)
+
+
+def at_the_end(tills: Iterable[Till], calls: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Whose lifetime value differs from the balance, once everything was delivered."""
+    truth = {key: amount for till in tills for key, amount in true(balance_of(till)).items()}
+    return [*_faults(lifetime_values(calls), truth, "lifetime_value")]
+
+
+def _faults[Key](said: Mapping[Key, Decimal], truth: Mapping[Key, Decimal], about: str) -> Iterator[str]:
+    for key in sorted(said.keys() | truth.keys(), key=str):
+        if said.get(key) != truth.get(key):
+            yield f"{about} of {key} is {said.get(key, 0)}, not {truth.get(key, 0)}"
