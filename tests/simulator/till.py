@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-__all__ = ["USERS", "Moment", "Till", "a_till", "balance_of"]
+__all__ = ["GUEST", "USERS", "Moment", "Till", "a_till", "balance_of"]
 
 START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
 # Whose customers they are.
 USERS = {"cus_ada": "ada", "cus_ada_at_work": "ada", "cus_noor": "noor"}
+GUEST = "a guest"
 type Json = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Moment:
-    """What happens in one second: its events, and what moves in minor units, by user and currency."""
+    """What happens in one second: its events, and what moves in minor units, by user (or GUEST) and currency."""
 
     at: int
     events: list[Any] = field(default_factory=list)
@@ -102,9 +103,8 @@ class Till:
         moment.events.append(an_event(kind, body, id=self._next("evt"), created=moment.at, **more))
 
     def _move(self, moment: Moment, sale: _Sale, amount: int) -> None:
-        if sale.customer is not None:
-            user = self._named(USERS[sale.customer.removesuffix(self.name)])
-            moment.moved[user, sale.currency] += amount
+        user = self._named(USERS[sale.customer.removesuffix(self.name)]) if sale.customer is not None else GUEST
+        moment.moved[user, sale.currency] += amount
 
     # --- what comes in ---
 
@@ -284,9 +284,9 @@ def a_till(rng: Random, payments: int = 8, **more: Any) -> Till:
 
 
 def balance_of(till: Till) -> Mapping[tuple[str, str], int]:
-    """The sum of all balance transactions in minor units, by user and currency."""
+    """The sum of all balance transactions in minor units, by user and currency; guests have no lifetime."""
     balance: dict[tuple[str, str], int] = defaultdict(int)
     for moment in till.moments:
         for key, minor in moment.moved.items():
-            balance[key] += minor
+            balance[key] += minor if key[0] != GUEST else 0
     return balance

@@ -17,7 +17,7 @@ gone_back as (
         back.currency,
         sum(back.amount) as gone_back
     from {{ ref('refunds_and_disputes') }} as back
-    left join {{ ref('payments') }} as payments on back.order_id = payments.order_id
+    left join (select distinct order_id from {{ ref('payments') }}) as payments on back.order_id = payments.order_id
     -- What is given back of a payment from before the stack lowers nothing that was counted; what was told before its
     -- payment does.
     where back.of_known_payment or payments.order_id is not null

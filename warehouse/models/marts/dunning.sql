@@ -35,6 +35,16 @@ given_up as (
     group by case_id
 ),
 
+-- A part of an invoice recovers nothing yet; once the rest came, all of it is recovered.
+recovered as (
+    select
+        order_id,
+        max(case when event <> 'Invoice Payment Received' then paid_at end) as paid_at,
+        sum(total) as total
+    from {{ ref('payments') }}
+    group by order_id
+),
+
 judged as (
     select
         failed.case_id,
@@ -52,15 +62,15 @@ judged as (
         attempts.decline_code,
         attempts.payment_method_type,
         attempts.card_brand,
-        payments.paid_at as recovered_at,
-        payments.total as recovered,
+        recovered.paid_at as recovered_at,
+        case when recovered.paid_at is not null then recovered.total end as recovered,
         given_up.voided_at,
         given_up.written_off_at,
         case when subscriptions.ended_at >= failed.first_failed_at then subscriptions.ended_at end
             as subscription_ended_at
     from failed
     inner join attempts on failed.case_id = attempts.case_id and attempts.age = 1
-    left join {{ ref('payments') }} as payments on failed.case_id = payments.order_id
+    left join recovered on failed.case_id = recovered.order_id
     left join given_up on failed.case_id = given_up.case_id
     left join {{ ref('subscriptions') }} as subscriptions on attempts.subscription_id = subscriptions.subscription_id
 )

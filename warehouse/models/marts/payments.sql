@@ -18,7 +18,9 @@ gone_back as (
 placed as (
     select
         told.*,
-        {{ stripe_to_segment.person('told') }} as person_id
+        {{ stripe_to_segment.person('told') }} as person_id,
+        -- An invoice that was paid in parts has several rows: what goes back of it stands with the newest.
+        row_number() over (partition by told.order_id, told.currency order by told.occurred_at desc, told.call_id) as age
     from told
     {{ stripe_to_segment.join_people('told') }}
 )
@@ -53,7 +55,7 @@ select
     placed.line_count,
     placed.first_product,
     coalesce(placed.after_trial, false) as after_trial,
-    row_number() over (partition by placed.person_id order by placed.occurred_at, placed.order_id) = 1
+    row_number() over (partition by placed.person_id order by placed.occurred_at, placed.order_id, placed.call_id) = 1
         as is_first_payment,
     coalesce(gone_back.refunded, 0) as refunded,
     coalesce(gone_back.disputed, 0) as disputed,
@@ -63,6 +65,9 @@ select
         - coalesce(gone_back.disputed, 0)
         - coalesce(gone_back.credited, 0) as kept,
     placed.call_id,
-    placed.stripe_event_id
+    placed.stripe_event_id,
+    placed.revenue_refunded,
+    placed.tax_refunded
 from placed
-left join gone_back on placed.order_id = gone_back.order_id and placed.currency = gone_back.currency
+left join gone_back
+    on placed.order_id = gone_back.order_id and placed.currency = gone_back.currency and placed.age = 1

@@ -9,7 +9,7 @@ with moved as (
         case when event = 'Subscription Renewed' then revenue else 0 end as renewal_revenue,
         coalesce(tax, 0) as tax,
         0 as refunded,
-        0 as revenue_refunded,
+        coalesce(revenue_refunded, 0) as revenue_refunded,
         0 as disputed,
         0 as credited
     from {{ ref('payments') }}
