@@ -21,8 +21,9 @@ from tests.chaos.poison import KINDS, poisons
 from tests.chaos.proxy import FaultyProxy, aws_place, segment_place
 from tests.chaos.sabotage import Saboteur
 from tests.chaos.traffic import COPIES, Sending, Stripe, mixed
-from tests.chaos.verdict import Violation, of_customers, of_dead_letters, of_message_ids
+from tests.chaos.verdict import Violation, of_customers, of_dead_letters, of_message_ids, of_tills
 from tests.simulator.history import a_history
+from tests.simulator.till import a_till
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.chaos.faults import Fault
     from tests.chaos.poison import Poison
     from tests.simulator.history import History
+    from tests.simulator.till import Till
 
 __all__ = ["Reporting", "Result", "run"]
 
@@ -41,6 +43,8 @@ PARAMETERS = LOCAL_PARAMETERS | {"DeliverTimeout": "30", "MaximumConcurrency": "
 VISIBILITY_SECONDS = 15
 # One poison for so many events, each kind at least once.
 POISONOUS = 60
+# One shop's till, of some forty events, for so many events.
+A_TILL = 500
 # So many events are sent once more when all is over.
 REPLAYED = 200
 PATIENCE_SECONDS = 240.0
@@ -132,13 +136,19 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
     The seed chooses customers, order and faults. It does not choose which of two requests at a time comes first.
     """
     # They begin tomorrow: a subscription that ended long ago would be forgotten, and its late events taken for news.
-    histories = _histories(events, seed, start=int(time.time()) // DAY * DAY + DAY)
-    sent = sum(len(history.events) for history in histories)
+    start = int(time.time()) // DAY * DAY + DAY
+    histories = _histories(events, seed, start)
+    tills = [
+        a_till(Random(f"till {seed} {number}"), start=start, name=f"_{seed}_{number}")  # noqa: S311 - to be reproducible
+        for number in range(-(-events // A_TILL))
+    ]
+    sent = sum(len(history.events) for history in histories) + sum(len(till.events) for till in tills)
     evil = poisons(max(len(KINDS), sent // POISONOUS), int(time.time()))
     rng = Random(f"traffic {seed}")  # noqa: S311 - a run has to be reproducible
-    storm = mixed(histories, evil, rng)
-    last = [Sending(body_of(history.last), door=True) for history in histories] * COPIES
-    outcome = Result(events=sent + len(histories), customers=len(histories), copies=len(storm) + len(last))
+    storm = mixed(histories, tills, evil, rng)
+    final = [*(history.last for history in histories), *(event.body for till in tills for event in till.last)]
+    last = [Sending(body_of(event), door=True) for event in final] * COPIES
+    outcome = Result(events=sent + len(final), customers=len(final), copies=len(storm) + len(last))
     outcome.poisons = len(evil)
     with _world(histories, seed, reporting) as world:
         started = time.monotonic()
@@ -147,7 +157,7 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
             world.send("send each customer's last event", last)
         outcome.seconds = time.monotonic() - started
         outcome.violations += _unfinished(world)
-        outcome.violations += _judged(world, histories, evil)
+        outcome.violations += _judged(world, histories, tills, evil)
         outcome.violations += _replayed(world, rng.sample(storm, min(REPLAYED, len(storm))))
         _count(outcome, world, histories)
     return outcome
@@ -203,9 +213,15 @@ def _unfinished(world: _World) -> Iterator[Violation]:
         yield Violation("queue", f"still queued after {message.receive_count} attempts: {message.body[:80]!r}")
 
 
-def _judged(world: _World, histories: Sequence[History], evil: Sequence[Poison]) -> Iterator[Violation]:
+def _judged(
+    world: _World, histories: Sequence[History], tills: Sequence[Till], evil: Sequence[Poison]
+) -> Iterator[Violation]:
     settings = settings_from(world.stack.environment(world.stack.deliver_function))
-    yield from of_customers(histories, [kept.call for kept in world.segment.record.calls], settings)
+    calls = [kept.call for kept in world.segment.record.calls]
+    at_a_till = {event.id for till in tills for event in (*till.events, *till.last)}
+    of_histories = [call for call in calls if call["context"]["stripe"]["event_id"] not in at_a_till]
+    yield from of_customers(histories, of_histories, settings)
+    yield from of_tills(tills, calls)
     yield from of_message_ids(world.segment.record.rivals)
     yield from of_dead_letters(evil, world.stack.queued().dead_letters)
     for key in world.saboteur.written_over:

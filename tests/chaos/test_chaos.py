@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +13,11 @@ from stripe_to_segment_tools.local_stack.emulator import Message
 from tests.chaos.campaign import run
 from tests.chaos.faults import AWS, FAULTS, Act, Dice, When
 from tests.chaos.poison import KINDS, poisons
-from tests.chaos.verdict import of_customers, of_dead_letters, of_message_ids
+from tests.chaos.verdict import of_customers, of_dead_letters, of_message_ids, of_tills
 from tests.simulator import laws
 from tests.simulator.history import a_history
+from tests.simulator.till import a_till
+from tests.simulator.tills import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +64,15 @@ def calls_of_a_customer() -> list[dict[str, Any]]:
 
 def found(calls: list[dict[str, Any]]) -> set[str]:
     return {violation.kind for violation in of_customers([HISTORY], calls, laws.SETTINGS)}
+
+
+def test_the_verdict_notices_a_lifetime_value_that_is_not_the_balance() -> None:
+    till = a_till(Random(1))  # noqa: S311 - a simulation has to be reproducible
+    world, _ = in_order(till)
+    assert [*of_tills([till], world.calls)] == []
+    (*_, newest) = (call for call in world.calls if "lifetime_value_by_currency" in call.get("traits", {}))
+    world.calls.remove(newest)
+    assert {violation.kind for violation in of_tills([till], world.calls)} == {"stale"}
 
 
 def first_track(calls: list[dict[str, Any]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.local_stack import LocalStack, Secret
     from tests.chaos.poison import Poison
     from tests.simulator.history import History
+    from tests.simulator.till import Till
 
 __all__ = ["Sending", "Stripe", "mixed"]
 
@@ -58,9 +59,10 @@ def is_orderly(seed: int) -> bool:
     return seed % 2 == 0
 
 
-def mixed(histories: Iterable[History], evil: Sequence[Poison], rng: Random) -> list[Sending]:
+def mixed(histories: Iterable[History], tills: Iterable[Till], evil: Sequence[Poison], rng: Random) -> list[Sending]:
     """All copies of all events in the order in which they are sent; every other customer's in no order at all."""
     stream = [(event["created"], history.seed, event) for history in histories for event in history.events]
+    stream += [(event.created, number, event.body) for number, till in enumerate(tills) for event in till.events]
     stream.sort(key=lambda entry: entry[:2])
     placed: list[tuple[float, int, Sending]] = []
     bounded = min(BOUNDED, len(stream) / SHARE)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator import laws
+from tests.simulator.tills import at_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.local_stack.emulator import Message
     from tests.chaos.poison import Poison
     from tests.simulator.history import History
+    from tests.simulator.till import Till
 
-__all__ = ["Violation", "of_customers", "of_dead_letters", "of_message_ids"]
+__all__ = ["Violation", "of_customers", "of_dead_letters", "of_message_ids", "of_tills"]
 
 Json = dict[str, Any]
 
@@ -113,6 +115,14 @@ def _of_customer(history: History, calls: list[Json], settings: Settings) -> Ite
 
 def _balances(call: Mapping[str, Any]) -> bool:
     return call["event"] == "Subscription Imported" or {*call["properties"].get("changed", ())} in BALANCES
+
+
+def of_tills(tills: Sequence[Till], calls: Iterable[Json]) -> Iterator[Violation]:
+    """Hold the lifetime values that Segment has of each shop's users against the shop's balance."""
+    of_a_till = {event.id for till in tills for event in (*till.events, *till.last)}
+    theirs = [call for call in calls if call["context"]["stripe"]["event_id"] in of_a_till]
+    for fault in at_the_end(tills, theirs):
+        yield Violation("stale", fault)
 
 
 def of_message_ids(rivals: Iterable[tuple[Json, Json]]) -> Iterator[Violation]:

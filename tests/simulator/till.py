@@ -84,6 +84,16 @@ class Till:
         self.moments.sort(key=lambda moment: moment.at)
 
     @property
+    def last(self) -> list[Any]:
+        """One more event of each customer, when all is over, that shows what its user has come to."""
+        at = self.moments[-1].at + DAY
+        body = {"object": "customer", "email": "shop@example.com"}
+        return [
+            an_event("customer.updated", {"id": self._named(one), **body}, id=f"evt_last_{one}{self.name}", created=at)
+            for one in USERS
+        ]
+
+    @property
     def events(self) -> list[Any]:
         """Every event, in order."""
         return [event for moment in self.moments for event in moment.events]

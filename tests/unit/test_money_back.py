@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.payment import Payment, Refund
 from stripe_to_segment.state.profile import PAYMENTS, Profile
@@ -19,11 +20,12 @@ from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import read_text
 from tests.unit.shapes import DAY, NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
-from tests.unit.worlds import World, names
+from tests.unit.worlds import ACCEPTED, World, names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 COMPLETED, SUCCEEDED = "checkout.session.completed", "payment_intent.succeeded"
@@ -584,3 +586,25 @@ def test_half_a_cent_of_a_refunds_share_is_rounded_to_even() -> None:
     """Five sixths of 114.33 are 95.275; the quotient was rounded before it was multiplied, which made 95.27 of it."""
     paid = Payment("usd", counted=True, total=16806, revenue=14005, tax=2801)
     assert paid.shares(11433) == (9528, 1906)
+
+
+def test_what_was_told_of_a_stranger_is_told_again_in_the_same_words_once_the_payer_is_known() -> None:
+    """The answer was lost, the payment came, and Segment heard one messageId with two contents."""
+    world = World()
+    heard: dict[str, set[bytes]] = {}
+
+    def lost(call: Call) -> Answer:
+        heard.setdefault(call.message_id, set()).add(call.encoded)
+        return Answer(Meaning.RETRY, "no_answer") if not world.calls else ACCEPTED
+
+    world.answer = lost
+    refund = an_event("refund.created", a_refund(amount=2000))
+    world.batch(refund)
+    world.answer = lambda _: ACCEPTED
+    world.batch(an_event(SUCCEEDED, an_intent()))
+    world.answer = lost
+    world.batch(refund)
+    (back,) = (call for call in world.calls if call.get("event") == "Order Refunded")
+    assert "cus_basic" not in str(back["anonymousId"])
+    assert all(len(words) == 1 for words in heard.values())
+    assert lifetime_value(world) == 30

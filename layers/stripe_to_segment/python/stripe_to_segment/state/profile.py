@@ -152,8 +152,11 @@ class Profile:
         return replace(self, paid=paid, payments={**self.payments, order: payment.written()})
 
     def with_payments_of(self, other: Profile) -> Profile:
-        """With what another record lists of payments that are this customer's, and what it knows to be delivered."""
-        after = replace(self, ledger={**other.ledger, **self.ledger})
+        """With what another record lists of payments that are this customer's, and what it delivered or told of them.
+
+        What may have arrived is told again in the same words, whoever speaks.
+        """
+        after = replace(self, ledger={**other.ledger, **self.ledger}, claims={**other.claims, **self.claims})
         for order, payment in other.listed_payments():
             listed = after.payment(order)
             after = after.with_payment(order, payment if listed is None else listed.joined(payment))
