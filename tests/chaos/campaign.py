@@ -20,7 +20,7 @@ from tests.chaos.faults import AWS, FAULTS, SEGMENT, Dice
 from tests.chaos.poison import KINDS, poisons
 from tests.chaos.proxy import FaultyProxy, aws_place, segment_place
 from tests.chaos.sabotage import Saboteur
-from tests.chaos.traffic import COPIES, Sending, Stripe, mixed
+from tests.chaos.traffic import COPIES, Sending, Stripe, mixed, nameless
 from tests.chaos.verdict import Violation, of_customers, of_dead_letters, of_message_ids, of_tills
 from tests.simulator.history import a_history
 from tests.simulator.till import a_till
@@ -145,20 +145,21 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
     sent = sum(len(history.events) for history in histories) + sum(len(till.events) for till in tills)
     evil = poisons(max(len(KINDS), sent // POISONOUS), int(time.time()))
     rng = Random(f"traffic {seed}")  # noqa: S311 - a run has to be reproducible
-    storm = mixed(histories, tills, evil, rng)
+    storm, later = mixed(histories, tills, evil, rng), nameless(tills, rng)
     final = [*(history.last for history in histories), *(event.body for till in tills for event in till.last)]
     last = [Sending(body_of(event), door=True) for event in final] * COPIES
-    outcome = Result(events=sent + len(final), customers=len(final), copies=len(storm) + len(last))
+    outcome = Result(events=sent + len(final), customers=len(final), copies=len(storm) + len(later) + len(last))
     outcome.poisons = len(evil)
     with _world(histories, seed, reporting) as world:
         started = time.monotonic()
         with world.raging():
             world.send("send every event three times", storm)
+            world.send("send what names no customer three times", later)
             world.send("send each customer's last event", last)
         outcome.seconds = time.monotonic() - started
         outcome.violations += _unfinished(world)
         outcome.violations += _judged(world, histories, tills, evil)
-        outcome.violations += _replayed(world, rng.sample(storm, min(REPLAYED, len(storm))))
+        outcome.violations += _replayed(world, rng.sample([*storm, *later], min(REPLAYED, len(storm) + len(later))))
         _count(outcome, world, histories)
     return outcome
 

@@ -588,7 +588,16 @@ def test_half_a_cent_of_a_refunds_share_is_rounded_to_even() -> None:
     assert paid.shares(11433) == (9528, 1906)
 
 
-def test_what_was_told_of_a_stranger_is_told_again_in_the_same_words_once_the_payer_is_known() -> None:
+NAMELESS = [
+    an_event("refund.created", a_refund(amount=2000)),
+    an_event("charge.dispute.created", a_dispute(status="warning_needs_response")),
+]
+
+
+@pytest.mark.parametrize("back", NAMELESS, ids=lambda event: event.type)
+def test_what_was_told_of_a_stranger_is_told_again_in_the_same_words_once_the_payer_is_known(
+    back: StripeEvent,
+) -> None:
     """The answer was lost, the payment came, and Segment heard one messageId with two contents."""
     world = World()
     heard: dict[str, set[bytes]] = {}
@@ -598,13 +607,12 @@ def test_what_was_told_of_a_stranger_is_told_again_in_the_same_words_once_the_pa
         return Answer(Meaning.RETRY, "no_answer") if not world.calls else ACCEPTED
 
     world.answer = lost
-    refund = an_event("refund.created", a_refund(amount=2000))
-    world.batch(refund)
+    world.batch(back)
     world.answer = lambda _: ACCEPTED
     world.batch(an_event(SUCCEEDED, an_intent()))
     world.answer = lost
-    world.batch(refund)
-    (back,) = (call for call in world.calls if call.get("event") == "Order Refunded")
-    assert "cus_basic" not in str(back["anonymousId"])
+    world.batch(back)
+    (told_of,) = (call for call in world.calls if "of_known_payment" in call.get("properties", {}))
+    assert "cus_basic" not in str(told_of["anonymousId"])
     assert all(len(words) == 1 for words in heard.values())
-    assert lifetime_value(world) == 30
+    assert lifetime_value(world) == (30 if back.type == "refund.created" else 50)

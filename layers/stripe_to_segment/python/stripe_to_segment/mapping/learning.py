@@ -219,7 +219,12 @@ def dispute(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) -> Lesson:
     """Money that goes back, and where that is remembered: the payment itself may come later than this event."""
     payment = payment_named(event)
-    unknown = moved is not None and not moved[1].counted
+    if moved is not None:
+        unknown = not moved[1].counted
+    else:
+        # What was told of a stranger has to be found by whoever turns out to have paid.
+        listed = known.profile.payment(payment or "")
+        unknown = event.customer is None and (listed is None or not listed.counted)
     if payment is None or not (event.customer is not None or unknown):
         return Lesson(known.profile, moved=moved)
     order = moved[0] if moved is not None and unknown else payment
