@@ -1,1 +1,1 @@
-"""One batch from the queue to Segment: load, map, write down, send, and what becomes of each record."""
+"""The way of one batch from the queue to Segment: load, map, claim, send, and the outcome of each record."""

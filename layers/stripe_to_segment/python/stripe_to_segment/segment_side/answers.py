@@ -1,4 +1,4 @@
-"""What an answer to a batch means. Pure, so that every status and body can be tried without a server."""
+"""The meaning of the endpoint's answer to a request. Pure, so tests try every status and body without a server."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Meaning", "classify", "retry_after_seconds"]
 
 # Segment's own libraries retry these: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#errors
-# 421 and 425 are about the connection, and ask for another try:
+# 421 and 425 are about the connection and ask the client to retry:
 # https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20 and https://www.rfc-editor.org/rfc/rfc8470#section-5.2
 RETRYABLE = frozenset({408, 410, 421, 425, 429, 460})
 PERMANENT_5XX = frozenset({501, 505})
-# Never about a call: the key is wrong, or the address, or a proxy stands there whose backend is away.
+# These are never about a call: the write key or the endpoint's address is wrong, or a proxy cannot reach its backend.
 SETTINGS = (
     dict.fromkeys((401, 403), "the write key was rejected")
     | dict.fromkeys((404, 405), "nothing takes /v1/batch there; SEGMENT_ENDPOINT must be the address where it is")
     | {402: "the endpoint's plan does not cover more events; its account needs a larger one"}
 )
-# The fixed messages by which endpoints say why, in lower case, and the code that is kept of each.
+# The fixed error messages of endpoints, in lower case, and the code by which the logs name each.
 # https://github.com/rudderlabs/rudder-server/blob/master/gateway/response/response.go
 # https://github.com/jitsucom/bulker/blob/main/ingest/router_batch_handler.go
 KNOWN = {
@@ -47,7 +47,7 @@ KNOWN = {
     "quota exceeded": "quota_exceeded",
     "producer error": "producer_error",
 }
-# Jitsu takes the good events of a batch, answers 200, and says of each bad one what this reads.
+# Jitsu takes the good events of a batch, answers 200, and lists the bad ones in this form.
 NAMED = re.compile(r"Message ID: (?P<message_id>\S+): (?P<said>.*)", re.DOTALL)
 NOT_OK = "the answer says it is not ok"
 PAGE = "a page in HTML; SEGMENT_ENDPOINT must be the address of the API, and no proxy may answer in its place"
@@ -55,11 +55,11 @@ NOT_UNPACKED = "the endpoint does not read compressed requests; COMPRESS_REQUEST
 ERROR = "the answer has an error in it, and does not say that it is ok"
 RETRY_AFTER_CAP = 300
 CLIENT_ERROR, SERVER_ERROR = 400, 500
-# The answer to a coding that a server does not know. RudderStack before 1.4 and Jitsu before 2024 took a compressed
-# request for broken JSON; what is sent here is JSON, so nothing else can be meant.
+# The answer of a server that does not know the request's Content-Encoding. RudderStack before 1.4 and Jitsu before 2024
+# took a compressed request for broken JSON. The JSON sent here is never broken, so that answer means the same.
 # https://www.rfc-editor.org/rfc/rfc7694#section-3
 UNSUPPORTED = 415
-# How JSON of some kind or other says yes, no, and that something went wrong. https://github.com/omniti-labs/jsend
+# The values that mean success, refusal and an error in JSON answers. https://github.com/omniti-labs/jsend
 YES, NO, FAILED = {"true"}, {"false"}, {"error", "fail", "failed", "failure"}
 
 
@@ -73,7 +73,7 @@ class Meaning(StrEnum):
     UNWANTED = "unwanted"
 
 
-# What such a code means where the status is 200: an outage or a setting. The others are about the event.
+# The meaning of these codes in an answer with status 200: an outage or a wrong setting. The others are about the event.
 MEANING = {
     "rate_limited": Meaning.RETRY,
     "producer_error": Meaning.RETRY,
@@ -86,9 +86,9 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The meaning of an answer, the seconds to wait, and why: a code in `reason`, more in `detail`.
+    """The meaning of an answer, the seconds to wait, and the cause: a code in `reason`, more in `detail`.
 
-    `tries` is the number of such answers in a row, where that is known. `named` has the answers for single calls, by
+    `tries` is the number of such answers in a row, where it is known. `named` holds the answers to single calls by
     messageId, where the endpoint names them.
     """
 
@@ -100,7 +100,7 @@ class Answer:
     named: Mapping[str, Answer] = field(default_factory=dict, hash=False)
 
 
-def classify(  # noqa: PLR0913 - what was asked and what was answered
+def classify(  # noqa: PLR0913 - the request and the answer
     status: int,
     body: bytes,
     retry_after: str | None,
@@ -111,15 +111,15 @@ def classify(  # noqa: PLR0913 - what was asked and what was answered
 ) -> Answer:
     """Classify a complete answer to the calls with these messageIds; `now` is only for a `Retry-After` that is a date.
 
-    `compressed` says whether the request was.
+    `compressed` says whether the request was compressed.
 
-    Nothing of the answer's text is kept: an endpoint may quote the event, and what is kept reaches logs.
+    The Answer keeps none of the text: an endpoint may quote the event, and an Answer is logged.
     """
     if 200 <= status < 300:  # noqa: PLR2004 - the 2xx range
         return _of_success(body, message_ids)
     wait, known = retry_after_seconds(retry_after, now), _known(body)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx range
-        # Following it would hand the write key to whoever is named there.
+        # A redirect is not followed: it would hand the write key to another server.
         return Answer(
             Meaning.MISCONFIGURED, http_reason(status), "a redirect; SEGMENT_ENDPOINT must be the final address"
         )
@@ -149,10 +149,10 @@ def retry_after_seconds(value: str | None, now: datetime) -> int | None:
 
 
 def _of_success(body: bytes, message_ids: Collection[str]) -> Answer:
-    """What a 2xx means, which may have taken nothing.
+    """The meaning of a 2xx, with which an endpoint may still have refused the calls.
 
-    Jitsu answers with `ok: false`, others with `success: false`; RudderStack's plain `ok` is a yes. A page is another
-    server's, as a captive portal's. An error without a word of success is none.
+    Jitsu refuses with `ok: false`, others with `success: false`; RudderStack accepts with a plain `ok`. An HTML page
+    comes from another server, such as a captive portal. An error without a statement of success means refused.
     """
     if body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
         return Answer(Meaning.MISCONFIGURED, Reason.HTML_ANSWER, PAGE)
@@ -173,7 +173,7 @@ def _of_success(body: bytes, message_ids: Collection[str]) -> Answer:
 
 
 def _has_error(fields: Mapping[str, object]) -> bool:
-    """Whether the fields of an answer, by lower-case names, say that something went wrong, in words or as a status."""
+    """Whether an answer's fields, by lower-case names, report an error, in words or as a status."""
     codes = [code for name in ("status", "statuscode", "code") if isinstance(code := fields.get(name), int)]
     return (
         any(fields.get(name) for name in ("error", "errors", "fault"))
@@ -193,23 +193,23 @@ def _not_ok(code: str) -> Answer:
 
 
 def _named(errors: object) -> dict[str, Answer]:
-    """What these errors say of single calls, by messageId; empty where one of them names none."""
+    """The answers to single calls in a list of errors, by messageId; empty where any error names no call."""
     if not isinstance(errors, list):
         return {}
     found = [NAMED.fullmatch(each) if isinstance(each, str) else None for each in errors]
-    # The message stands at the beginning; behind it the event may be quoted.
+    # The fixed message comes first; after it the endpoint may quote the event.
     named = {each["message_id"]: _not_ok(_begins_with(each["said"])) for each in found if each}
     return {} if None in found else named
 
 
 def _begins_with(said: str) -> str:
-    """The code of the fixed message that a text begins with, be it behind Jitsu's number of the error."""
+    """The code of the fixed message at the beginning of a text, before which Jitsu may put the number of the error."""
     message = re.sub(r"^error# \w+: ", "", said).lower()
     return next((code for fixed, code in KNOWN.items() if message.startswith(fixed)), "")
 
 
 def _known(body: bytes) -> str:
-    """The code of the first of the fixed messages that the answer holds; empty where it holds none."""
+    """The code of the first fixed message in the answer; empty where there is none."""
     said = body.decode(errors="replace").lower()
     return next((code for message, code in KNOWN.items() if message in said), "")
 

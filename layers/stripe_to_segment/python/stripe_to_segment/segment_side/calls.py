@@ -1,4 +1,4 @@
-"""Segment calls as they stand in a `/v1/batch` request, and the messageId that makes a repeat a repeat.
+"""Segment calls as they stand in a `/v1/batch` request, and the messageId by which Segment drops repeats.
 
 https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     type Kind = Literal["track", "identify", "group"]
 
     class CallBody(TypedDict, total=False):
-        """One item of a batch; whose `type` it is says which of them it has."""
+        """One item of a batch; its `type` decides which of the fields it has."""
 
         type: Kind
         messageId: str
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         integrations: dict[str, object]
 
     class Context(TypedDict, total=False):
-        """What all calls of one event have in common."""
+        """The context, which all calls of one event share."""
 
         library: dict[str, str]
         active: bool
@@ -61,7 +61,7 @@ NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11").bytes
 
 DEDUP_KEY_LENGTH = 16
 
-# What most values are, and JSON holds as it is.
+# The types of most values, which JSON holds unchanged.
 PLAIN = (str, int, type(None))
 
 # Segment takes 32 KB a call; https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#max-request-size
@@ -77,7 +77,7 @@ class Call:
 
     @property
     def message_id(self) -> str:
-        """Segment drops a repeat of it for about 24 hours."""
+        """The id by which Segment drops a repeated call, for about 24 hours."""
         return self.body["messageId"]
 
     @property
@@ -87,13 +87,13 @@ class Call:
 
 
 def call_from(encoded: str) -> Call:
-    """A call that was encoded before."""
+    """The call from its encoded form."""
     return Call(json.loads(encoded), encoded.encode())
 
 
 def identifier(*parts: str) -> str:
     """A UUIDv5 of these parts: 36 characters, which every Segment-compatible endpoint keeps whole."""
-    # By hand, at half the price of `uuid.uuid5`: the 13th digit is the version, half of the 17th the variant.
+    # Built by hand in half the time of `uuid.uuid5`: the 13th digit is the version, half of the 17th the variant.
     name = NAMESPACE + "\x1f".join(parts).encode()
     digits = hashlib.sha1(name, usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) % 4]
@@ -110,13 +110,13 @@ def message_id(source: str, scope: str, kind: Kind, fact: str) -> str:
 
 
 def dedup_key_of(identifier_text: str) -> str:
-    """64 of a UUID's 122 bits, in hex: within one customer's record no two ever meet."""
+    """The first 64 bits of a UUID, in hex: enough to be unique within one customer's record."""
     return identifier_text.replace("-", "")[:DEDUP_KEY_LENGTH]
 
 
 def wire(values: Mapping[str, object]) -> dict[str, object]:
-    """Values as JSON can hold them: amounts as numbers that read back as the same decimal."""
-    # Most are plain, and to call a function for each of them would take twice as long.
+    """The values as JSON types; amounts become numbers that read back as the same decimal."""
+    # Most values are plain; calling a function for each would take twice as long.
     return {name: value if isinstance(value, PLAIN) else _wired(value) for name, value in values.items()}
 
 
@@ -139,12 +139,12 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def fitting(body: CallBody) -> Call:
-    """A call, encoded; one too large for Segment goes without its last products and says how many it left out.
+    """The call, encoded; one that is too large for Segment loses its last products, and `products_omitted` counts them.
 
-    Nothing else is ever cut: a call that is too large without its products is refused as it is.
+    Nothing else is ever cut: a call that is still too large is refused when it is sent.
     """
     encoded = encode(body)
-    # A team's own code may have put anything in its place.
+    # A team's `enrich.py` may have put anything there.
     found: Any = body.get("properties")
     properties: dict[str, object] = found if isinstance(found, dict) else {}
     products = properties.get("products")

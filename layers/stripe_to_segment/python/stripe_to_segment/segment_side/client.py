@@ -26,7 +26,7 @@ __all__ = ["SegmentClient", "batches"]
 
 # Segment's limits are 500 KB a request and 2,500 calls; the margins are for the envelope and rounding.
 # https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#batch
-# What is compressed counts as it was before: nobody promises that it counts less.
+# A compressed request counts with its uncompressed size: no endpoint promises that it counts less.
 MAX_REQUEST_BYTES = 475_000
 MAX_CALLS = 500
 # The envelope around the calls: sentAt, writeKey and brackets.
@@ -37,7 +37,7 @@ READ_SECONDS = 10.0
 # Below this there is no point in starting a request.
 LEAST_SECONDS = 3.0
 MAX_ANSWER_BYTES = 1_048_576
-# That zlib puts a gzip header around what it compresses: one without a time, so the same bytes become the same bytes.
+# Makes zlib write a gzip header; the header has no time, so equal requests are equal bytes when compressed.
 # https://docs.python.org/3/library/zlib.html#zlib.compressobj
 GZIP = 16 + zlib.MAX_WBITS
 
@@ -54,11 +54,11 @@ class SegmentClient:
     Parameters
     ----------
     session
-        A `patient_session`, which bounds an answer as a whole; kept across invocations, so its connection is too.
+        A `patient_session`, which limits the time of a whole answer; kept across invocations with its connection.
     endpoint
         The address before `/v1/batch`.
     write_key
-        The source's key. It goes out as Basic authentication and in the body: RudderStack reads only the first.
+        The source's key, sent as Basic authentication and in the body: RudderStack reads only the first.
     compress
         Whether requests go out as gzip.
     """
@@ -69,11 +69,11 @@ class SegmentClient:
     compress: bool = False
 
     def send(self, calls: Sequence[Call], seconds_left: Callable[[], float]) -> dict[str, Answer]:
-        """Send all calls and give each call's answer by messageId.
+        """Send all calls and return each call's answer by messageId.
 
         A request that is refused for good is halved until the one bad call stands alone, so the others still arrive.
-        Where the endpoint names the bad ones, it has taken the others, and nothing is sent again.
-        After a 429 or a rejected key the rest is not sent.
+        Where the endpoint names the bad calls, it has taken the others, and nothing is sent again.
+        After a 429 or a rejected write key the remaining requests are not sent.
         """
         answers: dict[str, Answer] = {}
         fitting: list[Call] = []
@@ -104,7 +104,7 @@ class SegmentClient:
         if seconds < LEAST_SECONDS:
             return OUT_OF_TIME
         if not self.write_key.isascii():
-            # Left from an example, mostly. No header takes it, and Segment would answer 200 and drop the calls.
+            # Mostly a placeholder from an example. No header can carry it; Segment would answer 200 and drop the calls.
             return BAD_KEY
         # Connecting, sending and the answer may each take a third.
         limit = min(READ_SECONDS, seconds / 3)
@@ -122,10 +122,10 @@ class SegmentClient:
             except requests.ConnectionError as error:
                 if not _was_cut(error):
                     raise
-                # A kept connection may have died since, at the endpoint or at a NAT on the way, which says nothing of
-                # the endpoint. The repeat is the same to the byte, so who took the first one drops the second.
+                # The endpoint or a NAT on the way may have closed the kept connection since, which is no failure of the
+                # endpoint. The repeat has the same bytes, so an endpoint that took the first request drops the second.
                 return self._exchange(body, ids, limit, now)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way, these calls wait and the rest goes on
+        except Exception as error:  # noqa: BLE001 - after any error these calls wait, and the other requests go on
             # The error's text may hold the address with credentials in it; its kind is enough.
             return Answer(Meaning.RETRY, Reason.NO_ANSWER, type(error).__name__)
 
@@ -137,7 +137,7 @@ class SegmentClient:
                 "Content-Type": "application/json",
                 **({"Content-Encoding": "gzip"} if self.compress else {}),
                 "User-Agent": f"stripe-to-segment/{__version__}",
-                # Customer.io says 4xx only when asked to; the others ignore it.
+                # Customer.io answers with a 4xx only where this header asks for it; the others ignore it.
                 "X-Strict-Mode": "1",
             },
             auth=(self.write_key, ""),
@@ -161,17 +161,17 @@ def _asks_to_stop(answer: Answer) -> bool:
 
 
 def _was_cut(error: requests.ConnectionError) -> bool:
-    """Whether the connection ended before any answer, as a kept connection does that the other side has closed."""
+    """Whether the connection ended before any answer, as happens where the other side has closed a kept one."""
     cause = error.args[0] if error.args else None
     if isinstance(cause, MaxRetryError):
-        # Around an error of TLS, where the other side went away while the request was written.
+        # urllib3 wraps the TLS error of a connection that closed while the request was written.
         cause = cause.reason
     said = cause.args if isinstance(cause, ProtocolError | SSLError) else ()
     return any(isinstance(each, ConnectionError | ssl.SSLEOFError) for each in said)
 
 
 def _forget_location(response: requests.Response, **_: object) -> None:
-    # Even where redirects are not followed, `requests` reads all of their body and parses where they lead, unguarded.
+    # Even where it follows no redirect, `requests` reads the whole body and parses the Location, unguarded.
     response.headers.pop("Location", None)
 
 

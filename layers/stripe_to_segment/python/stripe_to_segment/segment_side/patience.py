@@ -1,6 +1,6 @@
-"""A `requests` session whose read timeout holds for a whole answer, headers and body.
+"""A `requests` session with a read timeout for the whole answer, headers and body.
 
-The timeout of `requests` holds for each read alone, so a server that sends a byte at a time could hold a request until
+The timeout of `requests` limits each read alone, so a server that sends a byte at a time could hold a request until
 Lambda ends the function, before the circuit breaker hears of it. https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
 """
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["patient_session"]
 
-# Load balancers let go of a connection idle for a minute, NAT gateways after 350 seconds, often without a word.
+# Load balancers drop a connection after a minute without traffic, NAT gateways after 350 seconds, often silently.
 # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout
 IDLE_SECONDS = 55
 
 
 def patient_session() -> requests.Session:
-    """A session to be kept across invocations; its connections are kept too."""
+    """A session to keep across invocations, with its connections."""
     session = requests.Session()
     adapter = _Adapter()
     for scheme in ("https://", "http://"):
@@ -37,7 +37,7 @@ def patient_session() -> requests.Session:
 
 
 class _Bytes(io.RawIOBase):
-    """Reads from a socket until the time is over that its timeout allowed for the first byte."""
+    """Reads from a socket, with the socket's timeout as the limit for all reads together."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -50,7 +50,7 @@ class _Bytes(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer) -> int | None:
-        """What is there, or what comes in time. Raises TimeoutError."""
+        """Read the bytes that arrive before the limit. Raises TimeoutError."""
         if self._until is not None:
             left = self._until - time.monotonic()
             if left <= 0:
@@ -59,7 +59,7 @@ class _Bytes(io.RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        """Let go of the socket too."""
+        """Close the socket too."""
         self._raw.close()
         super().close()
 
@@ -92,7 +92,7 @@ class _Adapter(HTTPAdapter):
     _used = 0.0
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        # By the wall clock: a function may be frozen for hours between two requests.
+        # The wall clock, because Lambda may freeze a function for hours between two requests.
         if time.time() - self._used > IDLE_SECONDS:
             self.poolmanager.clear()
         try:

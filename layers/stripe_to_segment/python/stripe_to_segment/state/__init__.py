@@ -1,1 +1,1 @@
-"""What is remembered between invocations: the values, the store that keeps them, and how they stand in DynamoDB."""
+"""The state kept between invocations: the records, the store that keeps them, and their encoding in DynamoDB."""

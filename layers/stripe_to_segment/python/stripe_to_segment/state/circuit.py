@@ -1,4 +1,4 @@
-"""One mode's circuit before Segment, as the StateTable keeps it; `delivery.circuit_breaker` opens and closes it."""
+"""The stored circuit of one mode (live or test); `delivery.circuit_breaker` opens and closes it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 __all__ = ["FAILURES", "Circuit", "circuit_name"]
 
-# One failure is an accident, and nobody else has to wait for it.
+# The circuit opens at the third failure in a row: a single one is no reason for other batches to wait.
 FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """One mode's circuit: how often in a row Segment failed, and until which epoch second nobody is to send.
+    """The circuit of one mode: how often in a row Segment failed, and the epoch second until which no batch sends.
 
-    `probing` (half-open) says that this is the time which the one that probes may take.
+    `probing` (half-open) means that one batch is probing the endpoint, and has until then.
     """
 
     failures: int = 0
@@ -23,15 +23,15 @@ class Circuit:
 
     @property
     def tripped(self) -> bool:
-        """Whether it opened and no success has closed it since."""
+        """Whether the circuit opened and no success has closed it since."""
         return self.failures >= FAILURES
 
     @property
     def tries(self) -> int:
-        """How often Segment failed since the circuit opened, that time included."""
+        """The number of failures since the circuit opened, the one that opened it included."""
         return self.failures - FAILURES + 1
 
 
 def circuit_name(*, livemode: bool) -> str:
-    """Under which a mode's circuit is kept."""
+    """The key of a mode's circuit."""
     return "live" if livemode else "test"

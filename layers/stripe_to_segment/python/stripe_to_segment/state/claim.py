@@ -1,4 +1,4 @@
-"""The outbox: what an event tells, written down before it is sent, and what became of a delivery."""
+"""The outbox: the calls of an event, saved before they are sent, and the receipt that says which of them arrived."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Claim", "Receipt"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one event tells, written down before it is told: who has to tell it again tells it in the same words.
+    """The calls of one event, saved before they are sent, so that a retry sends the same bytes.
 
-    `tracks` holds its track calls, encoded, by their deduplication keys. What it shows beside them (`shows` an identify
-    with the traits, `joins` one that joins the history under the fallback id, `groups` a group) is made anew, for it
-    shows what is true by then. `day` is that of the first attempt. `given_up` says that Segment refused it: told again,
-    it is told in new words, but for the mrr_change, which went by the record of that time. `tries` counts the attempts
-    before this one.
+    `tracks` holds the encoded track calls by their deduplication keys. Identify and group calls are not kept word for
+    word, because a retry sends the traits of that moment: `shows` says that the event sends an identify with the
+    traits, `joins` one that joins the history under the fallback id to the user, `groups` a group call. `day` is the
+    day of the first attempt. `given_up` means that Segment refused the calls: a redrive maps the event anew and keeps
+    only the `mrr_change`, which followed from the record of that time. `tries` is the number of earlier attempts.
     """
 
     tracks: Mapping[str, str] = field(default_factory=dict)
@@ -33,9 +33,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one delivery, by deduplication key: tracks and events that arrived, events given up, unwanted.
+    """The result of one delivery, as deduplication keys of track calls and events.
 
-    `unreadable` says why a receipt that is there cannot be read, empty where it can.
+    They arrived, were refused for good (`given_up`) or are not wanted by the endpoint (`unwanted`). `unreadable` is the
+    reason why a stored receipt cannot be read, empty where it can be.
     """
 
     arrived: frozenset[str] = frozenset()

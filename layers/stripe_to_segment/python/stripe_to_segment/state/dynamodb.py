@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
 
     class Condition(TypedDict, total=False):
-        """That of a conditional write."""
+        """The condition of a conditional write."""
 
         ConditionExpression: str
         ExpressionAttributeNames: Mapping[str, str]
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DynamoStore"]
 
-# Conditions, by what they are about. What is of another type is neither compared nor added to.
+# Conditions by attribute. An attribute of an unexpected type fails its condition, and so is never changed.
 SETS = {name: f"attribute_not_exists(#{name}) OR attribute_type(#{name}, :set)" for name in ("records", "marked")}
 NO_NEWER = {
     name: f"attribute_not_exists(#{name}) OR (attribute_type(#{name}, :number) AND #{name} <= :{name})"
@@ -67,7 +67,7 @@ SET: Attributes = {":set": {"S": "SS"}}
 OURS: Attributes = {":format": {"N": str(FORMAT)}, ":number": {"S": "N"}}
 BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
-# So many are kept in memory.
+# The number of receipts that are cached in memory.
 RECEIPTS = 500
 
 
@@ -97,7 +97,7 @@ class DynamoStore:
         circuits: Collection[str] = (),
         coupons: Iterable[str] = (),
     ) -> Memory:
-        """Everything known under these keys, and these circuits, in one BatchGetItem for up to a hundred of them."""
+        """Load the items with these keys and these circuits, with one BatchGetItem for each hundred of them."""
         kinds = (
             ("profile", profiles),
             ("order", orders),
@@ -119,14 +119,14 @@ class DynamoStore:
                     if owner := item.get("owner", {}).get("S"):
                         memory.owners[key] = owner
             except UnreadableRecordError as error:
-                # A circuit that cannot be read keeps nobody waiting.
+                # A circuit that cannot be read stays closed: batches go on sending.
                 memory.unreadable[kind, key] = error.reason
         return memory
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
-        """Write each record under a condition on its version, and what was learnt unless something newer is known."""
-        # What was learnt goes first: once its record says that an event is done, the event teaches nothing again.
-        # Of what is told several times the newest.
+        """Write each record if its version is still the one read, and each learnt fact unless a newer one is stored."""
+        # Learnt facts are written first: once the record counts the event as done, nothing writes them again.
+        # Where several facts have one key, only the newest is written.
         newest: dict[tuple[str, str], Learnt] = {}
         for fact in sorted(learnt, key=lambda fact: fact.as_of):
             told = newest.get((fact.kind, fact.key))
@@ -138,7 +138,7 @@ class DynamoStore:
         return errors | _errors((each.key, self._pool.submit(self._put_profile, each, now)) for each in written)
 
     def everything(self) -> Iterator[Kept]:
-        """All that is kept of customers, item by item. For a person at a command line: it reads the whole table.
+        """Every item about a customer. This scans the whole table, so only the command line uses it.
 
         Raises StoreUnavailableError.
         """
@@ -155,7 +155,7 @@ class DynamoStore:
         _asked(self._client.delete_item, TableName=self._table, Key={"pk": {"S": pk(kind, key)}})
 
     def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
-        """What became of these deliveries, as far as it was written down. Raises StoreUnavailableError."""
+        """The receipts of these deliveries; one without a receipt is left out. Raises StoreUnavailableError."""
         found = {name: self._receipts[name] for name in deliveries if name in self._receipts}
         for item in self._get(sorted(pk("receipt", name) for name in deliveries if name not in found)):
             _, name = key_of(item)
@@ -163,43 +163,44 @@ class DynamoStore:
                 found[name] = receipt_from(item)
                 self._know(name, found[name])
             except UnreadableRecordError as error:
-                # A broken one is none: what was told is told again in the same words. A newer one knows better.
+                # A broken receipt counts as none: the next batch sends the claimed calls again, and Segment drops the
+                # repeats. Where a newer release wrote it, the events wait for a release that can read it.
                 if error.reason == Reason.NEWER_RECORD:
                     found[name] = Receipt(unreadable=error.reason)
         return found
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
-        """Write down what became of a delivery. Raises StoreUnavailableError."""
-        # Nobody else writes it.
+        """Write the receipt of a delivery. Raises StoreUnavailableError."""
+        # No condition: only the batch that sent the delivery writes its receipt.
         self._put(receipt_item(delivery, receipt, now), {})
         self._know(delivery, receipt)
 
     def _know(self, delivery: str, receipt: Receipt) -> None:
-        """What was written once never changes, and mostly it is this environment that asks for it."""
+        """Cache a receipt: it never changes, and mostly the environment that wrote it reads it."""
         self._receipts[delivery] = receipt
         if len(self._receipts) > RECEIPTS:
             del self._receipts[next(iter(self._receipts))]
 
     def persons(self, keys: Collection[str]) -> dict[str, Person]:
-        """What is remembered of these persons. Raises StoreUnavailableError."""
+        """The stored persons with these keys. Raises StoreUnavailableError."""
         return {key_of(item)[1]: _person(item) for item in self._get(sorted(pk("person", key) for key in keys))}
 
     def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
-        """Tie records to persons, given as pairs of person and record; gives the persons then known.
+        """Add records to their persons, given as pairs of person and record; returns the persons afterwards.
 
-        A person with MOST_RECORDS records keeps those it has. Raises StoreUnavailableError.
+        A person that has MOST_RECORDS records already takes no more. Raises StoreUnavailableError.
         """
         persons: dict[str, Person] = {}
         for key, person in self._pool.map(self._tie, *zip(*sorted(pairs), strict=True)):
-            # Ties of one person overtake each other; the last one saw the most.
+            # The updates of one person run in parallel; the one that was applied last returns the most records.
             known = persons.get(key, person)
             persons[key] = person if len(person.records) >= len(known.records) else known
         return persons
 
     def untie(self, pairs: Collection[tuple[str, str]]) -> None:
-        """Untie records from persons. Raises StoreUnavailableError."""
+        """Remove records from their persons. Raises StoreUnavailableError."""
         for key, record in pairs:
-            # What cannot be read stays as it is; a tie too many marks a record for nothing.
+            # A person that cannot be read stays as it is: a record too many in it does no harm.
             with suppress(_ConditionFailedError):
                 self._update(
                     pk("person", key),
@@ -209,9 +210,9 @@ class DynamoStore:
                 )
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
-        """Mark records as sharing their person, those not written yet too; gives the new versions of those marked.
+        """Mark records as sharing their person, also those not written yet; returns the new version of each marked one.
 
-        One that cannot be read is left as it is. Raises StoreUnavailableError.
+        A record that cannot be read is left as it is. Raises StoreUnavailableError.
         """
         tried = zip(records, self._pool.map(self._share, records, itertools.repeat(now)), strict=True)
         versions = {record: version for record, version in tried if version}
@@ -231,7 +232,7 @@ class DynamoStore:
                 pk("person", key),
                 "SET #format = :format ADD #records :record",
                 {":record": {"SS": [record]}, ":most": {"N": str(MOST_RECORDS)}, **SET},
-                # Not `size(records) < :most` alone: nothing has no size, and a number has none either.
+                # Not `size(records) < :most` alone: a missing attribute and a number have no size, and would fail it.
                 "attribute_not_exists(#records) OR (attribute_type(#records, :set) AND size(#records) < :most)",
             )
         except _ConditionFailedError:
@@ -239,9 +240,10 @@ class DynamoStore:
         return key, _person(item)
 
     def _share(self, record: str, now: float) -> int:
-        """Mark one record and give its new version, 0 where that cannot be done.
+        """Mark one record and return its new version, 0 where the record cannot be read.
 
-        One that another invocation is about to write is begun here, so that that one finds it shared.
+        A record that does not exist yet is created with nothing but the mark, so that the invocation that is about to
+        write it loses the race, reads again and finds it shared.
         """
         marked: Attributes = {":shared": {"BOOL": True}, ":one": {"N": "1"}}
         for _ in range(ATTEMPTS):
@@ -270,11 +272,11 @@ class DynamoStore:
         return 0
 
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
-        """These circuits as they were written down last. Raises StoreUnavailableError."""
+        """The stored state of these circuits. Raises StoreUnavailableError."""
         return self.load((), (), (), names).circuits
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
-        """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
+        """Write a circuit if the stored one is still `seen`; returns whether it was. Raises StoreUnavailableError."""
         item: Attributes = {"pk": {"S": pk("circuit", name)}, **circuit_item(circuit), "expires_at": expiry(now, 1)}
         known = {name: value for name, value in circuit_item(seen).items() if name != "format"}
         same = " AND ".join(f"#{field} = :{field}" for field in known)
@@ -286,12 +288,12 @@ class DynamoStore:
         return self._put(item, condition)
 
     def began(self) -> int:
-        """The epoch second at which the table was made, and the stack with it. Raises StoreUnavailableError."""
+        """The epoch second at which the table, and so the stack, was created. Raises StoreUnavailableError."""
         made = _asked(self._client.describe_table, TableName=self._table)["Table"]["CreationDateTime"]
         return int(made.timestamp())
 
     def bookmark(self, name: str) -> int | None:
-        """How far something has come, in epoch seconds, or None before its first time.
+        """The position of a repeated job in epoch seconds, None before its first run.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
@@ -299,7 +301,7 @@ class DynamoStore:
         return None if found is None else fact_from(found)[1]
 
     def put_bookmark(self, name: str, second: int, now: float) -> None:
-        """Note how far something has come; it never goes back. Raises StoreUnavailableError."""
+        """Save the position of a repeated job; it never moves back. Raises StoreUnavailableError."""
         self._put_learnt(Learnt("bookmark", name, str(second), second), now)
 
     def _get(self, keys: list[str]) -> Iterator[Attributes]:
@@ -307,7 +309,7 @@ class DynamoStore:
             waiting: dict[str, KeysAndAttributesOutputTypeDef] = {
                 self._table: {
                     "Keys": [{"pk": {"S": key}} for key in keys[start : start + BATCH_GET_LIMIT]],
-                    # A stale read would cost a repeat; a consistent one costs a fraction of a cent.
+                    # A stale read would make the batch start over; a consistent one costs a fraction of a cent.
                     "ConsistentRead": True,
                 }
             }
@@ -345,28 +347,28 @@ class DynamoStore:
             "ExpressionAttributeNames": {f"#{name}": name for name in NO_NEWER},
             "ExpressionAttributeValues": {":as_of": {"N": str(fact.as_of)}, **OURS},
         }
-        # Refused by the condition means that something newer is known already.
+        # Where the condition fails, something newer is stored already.
         self._put(fact_item(fact, now), newer)
 
     def _put_order(self, fact: Learnt, now: float) -> None:
-        """Merge what is told of an order into its item, as `Learnt.over` does."""
+        """Merge a learnt order into its item, as `Learnt.over` does."""
         item = fact_item(fact, now)
         values = {f":{name}": value for name, value in item.items() if name != "pk"}
         sets = [f"#{name} = :{name}" for name in ("format", "owner", "expires_at") if name in item]
-        # It tells the owner; which order it is, only where nobody knows better.
+        # The owner is always written; the order's id only where no better one is stored.
         which, conditions = [f"#{name} = if_not_exists(#{name}, :{name})" for name in ("value", "as_of")], list[str]()
         if fact.names_another:
             values |= {":itself": {"S": fact.key.rpartition(":")[2]}}
             which = ["#value = :value", "#as_of = :as_of"]
             conditions = ["attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself"]
         with suppress(_ConditionFailedError):
-            # Refused by a condition means that a newer invoice is known already.
+            # Where the condition fails, a newer invoice is stored already.
             self._update(pk("order", fact.key), f"SET {', '.join([*which, *sets])}", values, *conditions)
 
     def _put_opt_out(self, fact: Learnt) -> None:
         said: Attributes = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}
         try:
-            # What was said never expires.
+            # No `expires_at`: an opt-out never expires.
             self._update(
                 pk("person", fact.key),
                 "SET #format = :format, #opted_out = :said, #as_of = :as_of",
@@ -374,12 +376,12 @@ class DynamoStore:
                 NO_NEWER["as_of"],
             )
         except _ConditionFailedError:
-            # Somebody said something newer, unless nobody can say what is there.
+            # Either a newer opt-out or consent is stored, or the stored person cannot be read.
             if why := self.persons([fact.key]).get(fact.key, Person()).unreadable:
                 raise UnreadableRecordError(why) from None
 
     def _update(self, key: str, update: str, values: Attributes, *conditions: str) -> Attributes:
-        """The item after the update; update and conditions write names as `#name`.
+        """Update an item and return it as it is then; `update` and `conditions` write attribute names as `#name`.
 
         Raises _ConditionFailedError, also where a newer release wrote the item.
         """
@@ -410,7 +412,7 @@ class _ConditionFailedError(Exception):
 
 
 def _asked[**P, T](operation: Callable[P, T], *args: P.args, **arguments: P.kwargs) -> T:
-    """DynamoDB's answer. Raises StoreUnavailableError, _ConditionFailedError."""
+    """Call DynamoDB. Raises StoreUnavailableError, _ConditionFailedError."""
     try:
         return operation(*args, **arguments)
     except Exception as error:
@@ -428,7 +430,7 @@ def _person(item: Attributes) -> Person:
 
 
 def _errors(jobs: Iterable[tuple[str, Future[None]]]) -> dict[str, Exception]:
-    """What went wrong, by key, after all of them are done."""
+    """Wait for all jobs; returns the errors by key."""
     errors: dict[str, Exception] = {}
     for key, job in list(jobs):
         try:

@@ -1,4 +1,4 @@
-"""How what is kept stands in the items of the StateTable, in both directions.
+"""The encoding of records, persons, receipts and circuits as items of the StateTable, in both directions.
 
 Keys carry account and mode, so no two of them ever mix.
 """
@@ -61,28 +61,28 @@ __all__ = [
     "receipt_item",
 ]
 
-# Every item has it. Raised by a release whose items an older one would misread, so that the older one, deployed again,
-# waits. Fields that an older release may leave out need no new format.
+# Every item carries the number of its format. A release raises it when older releases would misread its items; an older
+# release that is deployed again then waits. A new field that older releases may ignore needs no new format.
 FORMAT = 2
-# Fields that are written under the name they had first, so that older releases find them.
+# Fields that have been renamed since, and the names under which they are stored, so that older releases find them.
 WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until"}
 READ_AS = {written: name for name, written in WRITTEN_AS.items()}
 # Refunds and disputes arrive months later; a year and a month covers a yearly plan.
 KEEP_DAYS = 400
-# DynamoDB takes 409,600 an item, the attributes' names included.
+# DynamoDB takes 409,600 bytes an item, the attributes' names included.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 ITEM_BYTES = 400_000
-# Of these at most what is no ledger.
+# At most this many of them for the record without its ledger.
 RECORD_BYTES = 200_000
 
 
 def pk(kind: str, key: str) -> str:
-    """The table's key: profile, person, order, product, coupon, receipt, bookmark or circuit, and a key of it."""
+    """The partition key of an item: its kind (profile, person, order, product, coupon, …) and its key of that kind."""
     return f"{kind}#{key}"
 
 
 def expiry(now: float, days: int) -> AttributeValueTypeDef:
-    """When DynamoDB may delete an item, so many days from now."""
+    """The time so many days from now, when DynamoDB may delete the item."""
     return {"N": str(int(now) + days * DAY)}
 
 
@@ -94,7 +94,7 @@ def _guarded[T](read: Read[T]) -> Read[T]:
         try:
             newer = "format" in item and int(item["format"]["N"]) > FORMAT
             found = None if newer else read(item)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it
+        except Exception:  # noqa: BLE001 - a broken item may raise any error
             # Not chained: the error's text may quote the item.
             raise UnreadableRecordError(Reason.BROKEN_RECORD) from None
         if found is None:
@@ -112,9 +112,9 @@ def key_of(item: Attributes) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An item that is about somebody: a customer's record, a person, or a payment's order with its customer's record.
+    """An item with personal data: a customer's record, a person, or the order of a payment.
 
-    `owner` is the key of that record, empty where an order was written by a release that did not note it.
+    `owner` is the key of the record of the customer who paid the order, empty where an old release did not store it.
     """
 
     kind: str
@@ -125,7 +125,7 @@ class Kept:
 
 
 def kept_from(item: Attributes) -> Kept | None:
-    """What an item keeps of somebody, None for one that is about nobody."""
+    """The item as a Kept, None where it has no personal data."""
     kind, key = key_of(item)
     match kind:
         case "profile":
@@ -145,7 +145,7 @@ def kept_from(item: Attributes) -> Kept | None:
 
 
 def fact_item(fact: Learnt, now: float) -> Attributes:
-    """What was learnt of something other than a customer's record."""
+    """A learnt fact: an order, the name of a product, a coupon or a bookmark."""
     item: Attributes = {
         "pk": {"S": pk(fact.kind, fact.key)},
         "format": {"N": str(FORMAT)},
@@ -153,12 +153,12 @@ def fact_item(fact: Learnt, now: float) -> Attributes:
         "as_of": {"N": str(fact.as_of)},
         "expires_at": expiry(now, KEEP_DAYS),
     }
-    # By its owner, what somebody paid is found when the person is to be forgotten.
+    # `forget` finds the orders of a customer by their owner.
     return item | ({"owner": {"S": fact.owner}} if fact.kind == "order" and fact.owner else {})
 
 
 def receipt_item(delivery: str, receipt: Receipt, now: float) -> Attributes:
-    """What became of a delivery."""
+    """The receipt of a delivery."""
     return {
         "pk": {"S": pk("receipt", delivery)},
         "format": {"N": str(FORMAT)},
@@ -171,13 +171,13 @@ def receipt_item(delivery: str, receipt: Receipt, now: float) -> Attributes:
 
 @_guarded
 def fact_from(item: Attributes) -> tuple[str, int]:
-    """What was learnt of an order, a product or a bookmark, and as of which epoch second it is true."""
+    """The value of a learnt fact, and the epoch second as of which it is true."""
     return str(item["value"]["S"]), int(item["as_of"]["N"])
 
 
 @_guarded
 def receipt_from(item: Attributes) -> Receipt:
-    """What became of a delivery."""
+    """The receipt of a delivery."""
     arrived, given_up, unwanted = (unpacked_dedup_keys(item[name]["B"]) for name in ("arrived", "given_up", "unwanted"))
     return Receipt(arrived, given_up, unwanted)
 
@@ -186,7 +186,7 @@ def receipt_from(item: Attributes) -> Receipt:
 def person_from(item: Attributes) -> Person:
     """A person."""
     return Person(
-        # DynamoDB has no empty set: where none is left, the attribute is gone.
+        # DynamoDB has no empty set: it drops the attribute with its last entry.
         frozenset(item["records"]["SS"] if "records" in item else ()),
         frozenset(item["marked"]["SS"] if "marked" in item else ()),
         item["opted_out"]["BOOL"] if "opted_out" in item else None,
@@ -201,7 +201,7 @@ def circuit_from(item: Attributes) -> Circuit:
 
 
 def circuit_item(circuit: Circuit) -> Attributes:
-    """A circuit, but for its key and expiry."""
+    """A circuit, without its key and expiry."""
     return {
         "format": {"N": str(FORMAT)},
         "failures": {"N": str(circuit.failures)},
@@ -211,7 +211,7 @@ def circuit_item(circuit: Circuit) -> Attributes:
 
 
 def profile_item(profile: Profile, now: float) -> Attributes:
-    """A customer's record, as it will be in its next version."""
+    """A customer's record in its next version."""
     record = _written(profile)
     # The newest deduplication keys come first, and hundreds of subscriptions leave less room for the oldest.
     ledger = packed_ledger(profile.ledger)[: max(ITEM_BYTES - len(record), 0) // DEDUP_KEY_WIDTH * DEDUP_KEY_WIDTH]
@@ -225,24 +225,24 @@ def profile_item(profile: Profile, now: float) -> Attributes:
     if profile.shared:
         item["shared"] = {"BOOL": True}
     if not profile.live and not profile.opted_out:
-        # Nobody who has something now is ever forgotten, and no opt-out; the others once no refund or retry can come.
+        # A record with a live subscription or an opt-out never expires, the others once no refund or retry can come.
         days = LEDGER_DAYS if profile.deleted else KEEP_DAYS
         item["expires_at"] = expiry(now, days)
     return item
 
 
 def _written(profile: Profile) -> bytes:
-    """The record: a line of JSON, and one for each call that it claims, which is kept as it is.
+    """The record, compressed: a line of JSON, then one line for each claimed call, byte for byte.
 
-    Where there is no room for all claims the newest are kept; an event without one is told anew, as if it had none.
+    Where the claims do not all fit, the newest are kept; an event whose claim was dropped is mapped anew.
     """
-    # Payments are kept as they stand; to copy them would cost more than all the rest.
+    # `asdict` would copy the payments, which costs more than all the rest, and they are JSON already.
     bare = replace(profile, payments={}, ledger={})
     record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(bare)).items()}
     record |= {"payments": profile.payments} if profile.payments else {}
     if profile.subscriptions:
         record["subscriptions"] = {
-            # An amount of 0 is known.
+            # Keep zeros: an amount of 0 is known, not missing.
             key: {name: value for name, value in one.items() if value or type(value) is int}
             for key, one in record["subscriptions"].items()
         }
@@ -270,11 +270,11 @@ def _without_blanks(values: JsonObject) -> JsonObject:
 
 @_guarded
 def profile_from(item: Attributes) -> Profile:
-    """A record, also one that another release wrote: what this one does not know is left out, what it lacks is new."""
+    """A record, also one of another release: unknown fields are dropped, missing ones take their defaults."""
     _, key = key_of(item)
     shared, version = "shared" in item and item["shared"]["BOOL"], int(item["version"]["N"])
     if "record" not in item:
-        # Begun by whoever marked it as shared.
+        # `DynamoStore.share` created the item, and no batch has written the record yet.
         return Profile(key, shared=shared, version=version)
     written = item["record"]
     head, *calls = decompressed(written["B"]) if "B" in written else [written["S"]]

@@ -1,4 +1,4 @@
-"""A failed attempt at a payment, as far as events have told of it."""
+"""A failed attempt at a payment, put together from the events about it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["FailedAttempt"]
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """One attempt, which up to three of Stripe's objects state: a Checkout Session, an invoice, a PaymentIntent.
+    """One failed attempt, reported by up to three of Stripe's objects: a Checkout Session, an invoice, a PaymentIntent.
 
-    `told_as` is the key of the fact that tells it, empty while none does; `keys` are those that each statement would
-    have by itself, `stated_by` the objects' kinds, `names` the ids by which they know the payment. `at` is in epoch
-    seconds, `value` in minor units.
+    `told_as` is the key of the fact that states it, empty until one does. `keys` are the keys that a fact of each
+    object would have alone, `stated_by` the kinds of these objects, `names` the ids under which they know the payment.
+    `at` is in epoch seconds, `value` in minor units.
     """
 
     told_as: str
@@ -33,7 +33,7 @@ class FailedAttempt:
     why: Failure = UNKNOWN_FAILURE
 
     def joined(self, other: FailedAttempt) -> FailedAttempt:
-        """With what another statement of the same attempt adds."""
+        """The attempt with what another object adds about it."""
         return replace(
             self,
             told_as=self.told_as or other.told_as,
@@ -44,12 +44,12 @@ class FailedAttempt:
         )
 
     def written(self) -> JsonObject:
-        """As it stands in a record: JSON, without what is empty."""
+        """The attempt as JSON for a record, without empty fields."""
         return {name: value for name, value in asdict(self).items() if value and value != UNKNOWN_FAILURE}
 
     @classmethod
     def read(cls, written: JsonObject) -> FailedAttempt:
-        """From a record, also one of another release."""
+        """The attempt from a record, also from one of another release."""
         known: JsonObject = {field.name: written.get(field.name) for field in fields(cls)}
         known |= {name: tuple(known[name] or ()) for name in ("keys", "stated_by", "names")}
         return cls(

@@ -1,4 +1,4 @@
-"""What is remembered of one payment: what was collected, and what went back of it since."""
+"""One payment as the customer's record keeps it: the amount collected, and its refunds, disputes and credit notes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
 class Refund:
     """One refund; amounts are in minor units.
 
-    It stands until it fails. `revenue` and `tax` are its shares, None where the payment's are not known. `told_by` and
-    `undone_by` are the ids of the events that told it and its failure, empty where that was not told. `running_total`
-    is the charge's sum of refunds after it, 0 until a charge.refunded (`totalled_by`) stated it. `named` is the payment
-    that it names, where only its amount and time say which order that paid.
+    A refund `stands` until it fails. `revenue` and `tax` are its shares, None where those of the payment are unknown.
+    `told_by` and `undone_by` are the ids of the events that stated the refund and its failure, empty until one did.
+    `running_total` is the charge's sum of refunds after this one, 0 until a charge.refunded (`totalled_by`) states it.
+    `named` is the payment that the refund names, kept where only amount and time say which order that payment paid.
     """
 
     amount: int
@@ -40,7 +40,7 @@ class Refund:
     named: str = ""
 
     def joined(self, other: Refund) -> Refund:
-        """What two records know of one refund: once it has failed, it stays so."""
+        """The refund as two records together know it; a refund that has failed stays failed."""
         return replace(
             self,
             stands=self.stands and other.stands,
@@ -56,9 +56,9 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One dispute: what Stripe has withdrawn for it (minor units), as of which epoch second.
+    """One dispute: the amount that Stripe has withdrawn (minor units), as of an epoch second.
 
-    `named` is as that of a refund.
+    `named` is the payment that the dispute names, as for a refund.
     """
 
     withdrawn: int = 0
@@ -95,13 +95,13 @@ class Part:
 class Payment:
     """One payment under its order's id; amounts are in minor units of `currency` (lower case).
 
-    `counted` says that it is in the customer's sum: one that is not is known only by what went back of it, with `total`
-    and `paid_at` as far as that tells. Of one that was counted before payments were listed they are None. `stated_by`
-    is the object whose event stated it (a session, an invoice, a payment intent), `intent` the payment intent (or
-    charge) that is known to have paid it, `paid_at` is in epoch seconds.
-    `credits` are the amounts given back outside of Stripe, by credit note. `parts` are the payments, by the payment
-    intent, that were told before all of an invoice was paid: until then nothing states the whole, and `total` and
-    `revenue` are what they sum to. `bill` is what the invoice asks for, where that is known before it is paid.
+    `counted` says that the customer's sum includes it. A payment that is not counted is known only from its refunds and
+    disputes, and has `total` and `paid_at` only where these state them. `total` is also None for a payment that was
+    counted before records listed payments. `stated_by` is the object whose event stated the payment (a session, an
+    invoice, a payment intent), `intent` the payment intent (or charge) that paid it. `paid_at` is in epoch seconds.
+    `credits` are the amounts given back outside of Stripe, by credit note. `parts` are payments of parts of an invoice,
+    by the payment intent, that were sent before the whole invoice was paid; until then no event states the whole, and
+    `total` and `revenue` are the sums of the parts. `bill` holds the amounts of an invoice that is not paid yet.
     """
 
     currency: str
@@ -131,26 +131,26 @@ class Payment:
 
     @property
     def gone_back(self) -> int:
-        """What is the merchant's no more: refunds that stand, what disputes withdrew, credit outside of Stripe."""
+        """The amount given back: refunds that stand, withdrawals for disputes, credit outside of Stripe."""
         refunded = sum(refund.amount for refund in self.refunds.values() if refund.stands)
         disputed = sum(dispute.withdrawn for dispute in self.disputes.values())
         return refunded + disputed + sum(self.credits.values())
 
     @property
     def refunded(self) -> int:
-        """What refunds that stand have given back."""
+        """The sum of the refunds that stand."""
         return sum(refund.amount for refund in self.refunds.values() if refund.stands)
 
     @property
     def left(self) -> int:
-        """What of it counts towards the lifetime value: nothing of a payment that was never counted."""
+        """The payment's part of the lifetime value: collected less given back, 0 for a payment that is not counted."""
         return (self.total or 0) - self.gone_back if self.counted else 0
 
     def shares(self, amount: int) -> tuple[int | None, int | None]:
-        """The revenue and the tax in a further refund of so much; None where the payment's are not known.
+        """The shares of revenue and tax in a further refund of this amount; None where the payment's are unknown.
 
-        Rounded on the running sum and not one by one, so that the refunds of a fully refunded payment give back exactly
-        what it stated; the first refund that knows the payment makes up for those that did not.
+        The running sum is rounded, not each share, so that the refunds of a fully refunded payment add up to exactly
+        its revenue and tax. The first refund after the payment became known includes the shares of those before.
         """
         if not self.counted or not self.total or self.total < 0:
             return None, None
@@ -184,18 +184,18 @@ class Payment:
         return after, summed([one.revenue for one in told]), summed([one.tax for one in told])
 
     def with_refund(self, refund_id: str, refund: Refund) -> Payment:
-        """With a refund as it is now."""
+        """The payment with this refund added or replaced."""
         return replace(self, refunds={**self.refunds, refund_id: refund})
 
     def with_dispute(self, dispute_id: str, dispute: Dispute) -> Payment:
-        """With a dispute, unless something newer is known of it."""
+        """The payment with this dispute added or replaced, unless a newer state of it is known."""
         known = self.disputes.get(dispute_id)
         if known is not None and known.as_of > dispute.as_of:
             return self
         return replace(self, disputes={**self.disputes, dispute_id: dispute})
 
     def with_credit(self, note_id: str, amount: int) -> Payment:
-        """With what a credit note gave back outside of Stripe; one that was voided (0) stays void."""
+        """The payment with the amount of a credit note added or replaced; a voided note (0) stays void."""
         if self.credits.get(note_id) == 0:
             return self
         return replace(self, credits={**self.credits, note_id: amount})
@@ -247,8 +247,8 @@ class Payment:
         return whole.joined(replace(begun, parts={}) if begun.parts else begun)
 
     def joined(self, other: Payment) -> Payment:
-        """The payment with what went back of it while it was known under another id, where it may be counted too."""
-        # Of two, what was stated as a whole, then what was counted at all.
+        """One payment out of two entries for it under different ids, either of which may be counted."""
+        # The one that was stated as a whole comes first, then the one that was counted.
         further = (other.complete, other.counted) > (self.complete, self.counted)
         stated, second = (other, self) if further else (self, other)
         for name, part in second.parts.items():
@@ -268,7 +268,7 @@ class Payment:
         return after
 
     def written(self) -> JsonObject:
-        """As JSON holds it, without blanks."""
+        """The payment as JSON for a record, without empty fields."""
         given = {name: value for name, value in asdict(self).items() if value not in (None, "", False, {})}
         for name in ("refunds", "disputes", "parts"):
             if name in given:
@@ -280,7 +280,7 @@ class Payment:
 
     @classmethod
     def read(cls, written: JsonObject) -> Payment:
-        """Of what another release wrote too: what this one does not know is left out."""
+        """The payment from a record, also from one of another release: unknown fields are dropped."""
         given = known_of(cls, written)
         given["refunds"] = {key: Refund(**known_of(Refund, one)) for key, one in given.get("refunds", {}).items()}
         given["disputes"] = {key: Dispute(**known_of(Dispute, one)) for key, one in given.get("disputes", {}).items()}
@@ -290,7 +290,7 @@ class Payment:
 
 
 def known_of(kind: type[DataclassInstance], values: JsonObject) -> JsonObject:
-    """The fields that this release knows of a dataclass, of what another one wrote too."""
-    # What `fields` reads too; it makes a list anew for each of hundreds of payments.
+    """Only those values that are fields of the dataclass in this release."""
+    # The names that `fields` reads too; it makes a list anew for each of hundreds of payments.
     names = kind.__dataclass_fields__
     return {name: value for name, value in values.items() if name in names}

@@ -1,4 +1,4 @@
-"""One user may be several Stripe customers, and pay as a guest too: what is remembered of the person.
+"""The person: one user, who may be several Stripe customers and also pay as a guest.
 
 https://docs.stripe.com/payments/checkout/guest-customers
 """
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_RECORDS", "MOST_SIBLINGS", "Person", "heard", "over_all", "person_key", "user_digest"]
 
-# No user has so many customers, but an id that stands for everybody ("admin", "n/a") soon has: only these are listed.
+# A person lists at most this many records. No real user has so many customers, but a placeholder id such as "admin" or
+# "n/a" soon has.
 MOST_RECORDS = 500
-# So many customers of one user are summed up, by one BatchGetItem more; of more of them each tells of itself.
+# The traits of a user sum up at most this many other records, read with one more BatchGetItem. Where there are more,
+# each customer's calls show that customer alone.
 MOST_SIBLINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is remembered of one user.
+    """One user across all of the user's customers.
 
-    `records` are the keys of the customers' records that are tied to the user, at most MOST_RECORDS; `marked` are those
-    of them that know that they share the user. Guests' payments are in neither. The opt-out is None where nobody said
-    anything of it; `as_of` is the epoch second as of which it is true. `unreadable` says why a person that is there
-    cannot be read, empty where it can.
+    `records` are the keys of the user's customer records, at most MOST_RECORDS; `marked` are those that carry the mark
+    `shared`. Neither holds payments of guests. `opted_out` is None where no event stated it; `as_of` is the epoch
+    second as of which it is true. `unreadable` is the reason why a stored person cannot be read, empty where it can be.
     """
 
     records: frozenset[str] = frozenset()
@@ -46,13 +47,13 @@ class Person:
 
 
 def person_key(event: StripeEvent, user_id: str, settings: Settings) -> str:
-    """The key of a user's person, which holds no more of the id than a digest.
+    """The key of a user's person: the scope and a digest of the user's id.
 
-    An opt-out outlives all else that is known of somebody, so its key must not tell who that was. Users of connected
-    accounts are the platform's where the settings say so.
+    An opt-out outlives everything else that is stored about a user, so its key must not reveal the id. By the setting
+    ConnectUsers, a connected account's users are its own or the platform's.
     """
     account = event.account if settings.connect_users == "own" else None
-    # Who writes the prefix by himself means the same user, for it goes out once.
+    # An id that already has the account's prefix is the same user: the calls carry the prefix only once.
     user = user_id.removeprefix(f"{account}:") if account else user_id
     return f"{scope_of(account, livemode=event.livemode)}:{user_digest(user)}"
 
@@ -72,7 +73,7 @@ def over_all(profile: Profile, siblings: Iterable[Profile]) -> Profile:
 
 
 def heard(profile: Profile, person: Person) -> Profile:
-    """The record once it has heard what another record of the person says of an opt-out; the newest word counts."""
+    """The record with the person's opt-out, unless the record has a newer statement about it."""
     told = profile.told.get("opted_out")
     if person.opted_out is None or (told is not None and told >= person.as_of):
         return profile

@@ -1,4 +1,4 @@
-"""What is remembered of one Stripe customer: who it is, its live subscriptions, what it paid, what was delivered."""
+"""The record of one Stripe customer: its user, subscriptions and payments, its ledger and its claims."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ __all__ = ["LEDGER_DAYS", "UNSURE", "Profile", "copied"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
-# So many are kept at most, the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
+# Upper limits, of the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
 # A deduplication key has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
 LEDGER_KEYS, SUBSCRIPTIONS = 30_000, 900
-# A payment has about 60 bytes. What is not listed any more stays in the sums.
+# A payment has about 60 bytes. The sums keep payments that are no longer listed.
 PAYMENTS = 500
-# Coupons that are remembered of a customer's discounts, with about 100 bytes each.
+# Coupons of a customer's discounts, about 100 bytes each.
 DISCOUNTS = 200
 
-# Other events of the same minute look for an attempt, days later where Stripe has to deliver one of them again.
+# The newest failed attempts that are kept. Up to three events report one attempt, in the same minute, or days apart
+# where Stripe has to retry a webhook.
 FAILED_ATTEMPTS = 30
-# So many are known at most, those that came last.
+# The newest cards that are kept.
 CARDS = 20
-# In place of a card's expiry: it was removed; it was removed before anything else was heard of it.
+# In place of a card's expiry: the card was removed; the card was removed, and no earlier event about it was seen.
 REMOVED, NEVER_SEEN = -1, 0
 
-# In place of the claim of an event that was never tried.
+# In place of the claim of an event that no batch has tried to send.
 UNTOLD = Claim(tries=-1)
-# No digest: in place of that of traits of which nobody knows whether they arrived.
+# In place of a digest of traits: they were sent, and it is not known whether they arrived.
 UNSURE = "?"
 
 
 def copied[T](value: T, /, **changes: object) -> T:
     """A copy with some fields changed, for a dataclass without slots and `__post_init__`.
 
-    That of a dataclass itself reads and sets field by field, at twenty times the price, and each event changes its
-    customer's record several times.
+    `copy.replace` of a dataclass goes field by field and takes twenty times as long; each event changes its customer's
+    record several times.
     """
     copy = object.__new__(type(value))
     copy.__dict__.update(value.__dict__, **changes)
@@ -59,23 +60,25 @@ def copied[T](value: T, /, **changes: object) -> T:
 class Profile:
     """The record of one customer (or one guest's payment), within one account and mode. No slots: see `copied`.
 
-    `named_by` is client_reference_id where nothing better has named the user, else empty. `customer_read` says that
-    the Customer's own metadata has been seen, `email` is the short digest of its last address. `tied` says that the
-    user's person knows this record, `shared` that the person has others too. `told` says as of which epoch second the
-    ids, the opt-out and the consent are true. `fallback_id` is the anonymousId under which calls went out before the
-    user was known; `joined` says that an identify has tied it to the user; `shown` is the digest of the traits last
-    delivered, or UNSURE. `paid` sums what was collected less what went back, in minor units by lower-case currency;
-    `payments` lists the newest of them by their orders' ids, each as `Payment.written` gives it; `failed` are the
-    newest failed attempts, each as `FailedAttempt.written` gives it; `cards` says, by payment method, as of when (as a
-    Watermark) which expiry is true. `ledger` holds the deduplication keys of what was delivered or counted, with the
-    day on which that happened. `claims` holds, by its event's deduplication key, what is told and not known to have
-    arrived. The newest claims are those of
-    `delivery`, which is over once it has a receipt, and without one when its lease is, at the epoch second
-    `lease_until`. `version` is the store's, for its conditional write. `discounts` holds the coupons of discounts, as
-    written, by the discount's id; `own_discounts` are the ids of those on the Customer itself. `amounts` is what one
-    unit of a price costs in another than its base currency, in minor units, by price and currency. `invoiced` says when
-    the newest paid invoice of a subscription was made, as long as a trial of it may still convert. `subscribed` says
-    that the customer has had mrr.
+    Who it is: `named_by` is "client_reference_id" where nothing better has named the user, else empty. `customer_read`
+    says that the Customer's own metadata has been read, `email` is the short digest of its last address. `tied` says
+    that the user's person lists this record, `shared` that the person lists others too. `told` holds, for the ids, the
+    opt-out and the consent, the epoch second as of which each is true. `fallback_id` is the anonymousId that calls
+    carried before the user was known; `joined` says that an identify has joined it to the user. `shown` is the digest
+    of the traits last delivered, or UNSURE.
+
+    Money: `paid` is the amount collected less given back, in minor units by lower-case currency. `payments` lists the
+    newest payments by their orders' ids, each as `Payment.written` gives it, and `failed` the newest failed attempts,
+    each as `FailedAttempt.written` gives it. `cards` holds the watermark and the expiry of each payment method.
+    `discounts` holds the coupons, as written, by the id of their discount; `own_discounts` are the ids of the discounts
+    on the Customer itself. `amounts` is the price of one unit in a currency other than the price's base currency, in
+    minor units, by price and currency. `invoiced` is the time of a subscription's newest paid invoice, kept while a
+    trial of it may still convert. `subscribed` says that the customer has had mrr.
+
+    Delivery: `ledger` holds the deduplication keys of delivered or counted facts, each with its day. `claims` holds, by
+    the event's deduplication key, the calls that were claimed and are not known to have arrived. The newest claims
+    belong to `delivery`, which ends with its receipt, or without one with its lease, at the epoch second `lease_until`.
+    `version` is the store's, for its conditional write.
     """
 
     key: str
@@ -114,16 +117,16 @@ class Profile:
     __replace__ = copied
 
     def with_subscription(self, subscription_id: str, record: SubscriptionRecord) -> Profile:
-        """With what is known of a subscription now."""
+        """The record with this state of a subscription."""
         return replace(self, subscriptions={**self.subscriptions, subscription_id: record})
 
     def payment(self, order: str) -> Payment | None:
-        """The payment of an order, None where it is not listed."""
+        """The payment of an order, None where the record does not list it."""
         written = self.payments.get(order)
         return None if written is None else Payment.read(written)
 
     def listed_payments(self) -> Iterator[tuple[str, Payment]]:
-        """Every payment that is listed, with its order's id, oldest first."""
+        """Every listed payment with its order's id, oldest first."""
         return ((order, Payment.read(written)) for order, written in self.payments.items())
 
     def payments_like(
@@ -143,7 +146,7 @@ class Profile:
                 yield order, Payment.read(written)
 
     def with_payment(self, order: str, payment: Payment) -> Profile:
-        """With a payment as it is now, and the sum that follows from it."""
+        """The record with this payment added or replaced, and `paid` adjusted to it."""
         before = self.payment(order)
         added = payment.left - (0 if before is None else before.left)
         paid = self.paid
@@ -152,9 +155,9 @@ class Profile:
         return replace(self, paid=paid, payments={**self.payments, order: payment.written()})
 
     def with_payments_of(self, other: Profile) -> Profile:
-        """With what another record lists of payments that are this customer's, and what it delivered or told of them.
+        """The record with the payments, the ledger and the claims of another record, which is of the same customer.
 
-        What may have arrived is told again in the same words, whoever speaks.
+        Claimed calls that may have arrived are sent again byte for byte, from either record.
         """
         after = replace(self, ledger={**other.ledger, **self.ledger}, claims={**other.claims, **self.claims})
         for order, payment in other.listed_payments():
@@ -163,7 +166,7 @@ class Profile:
         return after
 
     def with_paid(self, order: str, *, by: str) -> Profile:
-        """Once it is known that what is listed under a payment intent paid this order: one payment, not two."""
+        """The record once it is known that the payment intent `by` paid this order: their two entries become one."""
         if by == order:
             return self
         paid = self.payment(by)
@@ -186,7 +189,7 @@ class Profile:
         return after
 
     def without_payment(self, order: str) -> Profile:
-        """Without a payment, and without what it added to the sum."""
+        """The record without a payment, and `paid` without its amount."""
         payment = self.payment(order)
         if payment is None:
             return self
@@ -196,7 +199,7 @@ class Profile:
         return replace(self, paid=paid, payments=rest)
 
     def unlisted(self, currency: str) -> int:
-        """What of the sum in a currency came from payments that are not listed (any more), in minor units."""
+        """The part of `paid` in a currency that is not from listed payments, in minor units."""
         listed = sum(
             payment.left
             for _, payment in self.listed_payments()
@@ -205,21 +208,21 @@ class Profile:
         return self.paid.get(currency, 0) - listed
 
     def with_discounts(self, coupons: Mapping[str, str]) -> Profile:
-        """With the coupons of discounts, as written, by the discount's id; the newest are kept."""
+        """The record with these coupons, as written, by the id of their discount; the newest DISCOUNTS are kept."""
         if not coupons.items() - self.discounts.items():
             return self
         kept = {**{name: one for name, one in self.discounts.items() if name not in coupons}, **coupons}
         return replace(self, discounts=dict([*kept.items()][-DISCOUNTS:]))
 
     def converted(self, subscription_id: str) -> Profile:
-        """With the conversion of a subscription's trial told."""
+        """The record once the conversion of a subscription's trial has been stated."""
         record = self.subscriptions[subscription_id]
         told = replace(record, converted=record.trialed)
         invoiced = {name: made for name, made in self.invoiced.items() if name != subscription_id}
         return replace(self, subscriptions={**self.subscriptions, subscription_id: told}, invoiced=invoiced)
 
     def with_card(self, method_id: str, as_of: Watermark, expires: int | None) -> Profile:
-        """With what is newest of a card, None once it is removed; an older state than known changes nothing."""
+        """The record with a card's expiry (None: the card was removed), unless a newer state of the card is known."""
         known = self.cards.get(method_id, (0, 0, NEVER_SEEN))
         if (known[0], known[1]) > as_of:
             return self
@@ -229,12 +232,12 @@ class Profile:
 
     @property
     def knows_cards(self) -> bool:
-        """Whether a card of the customer has been seen, however long ago."""
+        """Whether any event has shown a card of the customer."""
         return any(card[2] != NEVER_SEEN for card in self.cards.values())
 
     @property
     def card_expires_at(self) -> int | None:
-        """When the card expires that came last, in epoch seconds; None where none is left."""
+        """The expiry of the newest card, in epoch seconds; None where no card is left."""
         left = [tuple(card) for card in self.cards.values() if card[2] > 0]
         return max(left)[2] if left else None
 
@@ -243,20 +246,20 @@ class Profile:
         return map(FailedAttempt.read, self.failed)
 
     def with_failed_attempt(self, attempt: FailedAttempt) -> Profile:
-        """With an attempt as far as it is known now."""
+        """The record with this attempt added, or put in place of the one that shares a key with it."""
         others = [one for one in self.failed_attempts() if not {*one.keys} & {*attempt.keys}]
         newest = sorted((*others, attempt), key=lambda one: one.at)[-FAILED_ATTEMPTS:]
         return replace(self, failed=tuple(one.written() for one in newest))
 
     def with_delivered(self, dedup_keys: Iterable[str], day: int) -> Profile:
-        """With deduplication keys set in the ledger on a day; a deduplication key already set keeps its first day."""
+        """The record with these deduplication keys in its ledger; a key that is there already keeps its first day."""
         new = dict.fromkeys(dedup_keys, day)
         return replace(self, ledger={**new, **self.ledger}) if new else self
 
     def with_claim(self, dedup_key: str, claim: Claim, day: int, **delivery: Any) -> Profile:
-        """With what an event tells; the tracks of an earlier attempt stay as they were.
+        """The record with the claim of an event; the claimed tracks of an earlier attempt stay as they were.
 
-        `delivery` and `lease_until` say which delivery it is that tells it.
+        `delivery` and `lease_until` name the delivery that sends them.
         """
         known = self.claims.get(dedup_key, UNTOLD)
         told = Claim(
@@ -270,9 +273,10 @@ class Profile:
         return replace(self, claims={**self.claims, dedup_key: told}, **delivery)
 
     def settled(self, receipt: Receipt | None) -> Profile:
-        """As it is known to be once the newest delivery's receipt was looked for; None where there is none.
+        """The record after the newest delivery, by its receipt, None where it left none.
 
-        What is not known to have arrived is taken neither for shown nor for joined.
+        Calls that arrived move from the claims to the ledger. Traits and joins whose arrival is unknown count as not
+        delivered.
         """
         if not self.claims:
             return self
@@ -288,7 +292,7 @@ class Profile:
         return replace(
             self,
             ledger={**new, **self.ledger},
-            # What an event showed is made anew in any case.
+            # Identify and group calls are always made anew.
             claims={
                 dedup_key: replace(
                     claim, shows=False, joins=False, given_up=claim.given_up or dedup_key in received.given_up
@@ -302,7 +306,7 @@ class Profile:
         )
 
     def pruned(self, today: int) -> Profile:
-        """Without what the ledger is too old for or has no room for, and subscriptions that ended before its span."""
+        """The record without entries older than LEDGER_DAYS (live subscriptions stay) and those beyond the limits."""
         oldest = today - LEDGER_DAYS
         changes: dict[str, Any] = {}
         if len(self.ledger) > LEDGER_KEYS or min(self.ledger.values(), default=today) < oldest:
@@ -340,5 +344,5 @@ class Profile:
 
 
 def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:
-    """So many of the entries at most, those of the highest rank first."""
+    """At most this many of the entries, those of the highest rank first."""
     return dict(sorted(entries.items(), key=lambda entry: rank(entry[1]), reverse=True)[:number])

@@ -1,4 +1,4 @@
-"""What the core sees of what is kept between invocations, and the StateTable's twin in memory."""
+"""The interface of the store between invocations, and the in-memory store for tests and `explain`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store"]
 
 DAY = 86_400
-# The kind of what is learnt of a person: "true" or "false".
+# The kind of a Learnt about a person, whose value is "true" or "false".
 OPT_OUT = "opt_out"
 
 
 @dataclass(slots=True)
 class Memory:
-    """What a batch needs to know, by full key; missing keys are not known. `read` is what the Stripe API told.
+    """The items loaded for a batch, by full key; a missing key is not known.
 
-    `orders` say by payment (or invoice) which order it is, itself where no other is known; `owners` the key of the
-    record of the customer who paid it. `siblings` are records of the same users that no event is about; nothing is
-    written of them. `unreadable` says of items that are there, by kind and key, why they cannot be read. `as_of` says,
-    by kind and key, as of which epoch second an order, a product's name or a coupon is true.
+    `orders` maps a payment (or invoice) to its order, which is the payment itself until an invoice is known; `owners`
+    maps it to the record of the customer who paid. `siblings` are other records of the same users, read only. `read`
+    holds answers of the Stripe API. `unreadable` is the reason, by kind and key, why a stored item cannot be read.
+    `as_of` is the epoch second, by kind and key, as of which an order, a product's name or a coupon is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -47,14 +47,14 @@ class Memory:
     circuits: dict[str, Circuit] = field(default_factory=dict)
 
     def learn(self, fact: Learnt) -> None:
-        """What was just learnt serves the next event; an order that is known for another's stays that one's."""
+        """Note a fact for the next events of the batch; an order that is known to be an invoice's stays so."""
         if fact.kind != "order" or fact.names_another or fact.key not in self.orders:
             self.learnt(fact.kind)[fact.key] = fact.value
         if fact.kind == "order" and fact.owner:
             self.owners[fact.key] = fact.owner
 
     def learnt(self, kind: str) -> dict[str, str]:
-        """What is known of a kind: order, product or coupon."""
+        """The values of a kind: order, product or coupon."""
         return {"order": self.orders, "product": self.product_names, "coupon": self.coupons}[kind]
 
 
@@ -62,8 +62,8 @@ class Memory:
 class Learnt:
     """A product name, a coupon, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 
-    `owner` is the key of the record that must not be written before it, empty where there is none; of an order it is
-    the record of the customer who paid it.
+    `owner` is the key of the record that must not be written before this fact, empty where there is none. For an order
+    it is the record of the customer who paid.
     """
 
     kind: str
@@ -74,13 +74,13 @@ class Learnt:
 
     @property
     def names_another(self) -> bool:
-        """Whether an order is more than the payment itself: then the invoice that it paid is known."""
+        """Whether the order is the invoice that the payment paid, and not the payment itself."""
         return not self.key.endswith(f":{self.value}")
 
     def over(self, known: Learnt | None) -> Learnt:
-        """What is known of an order once both are: an invoice over the payment itself, then the newer.
+        """The better of two statements about an order: an invoice before the payment itself, then the newer one.
 
-        An owner stays.
+        A known owner is kept.
         """
         if known is None:
             return self
@@ -90,7 +90,7 @@ class Learnt:
 
 
 class Store(Protocol):
-    """What is kept between invocations."""
+    """The store between invocations."""
 
     def load(
         self,
@@ -100,41 +100,41 @@ class Store(Protocol):
         circuits: Collection[str] = (),
         coupons: Iterable[str] = (),
     ) -> Memory:
-        """Everything known under these keys, and these circuits. Raises StoreUnavailableError."""
+        """Load the items with these keys and these circuits. Raises StoreUnavailableError."""
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
-        """Write what was learnt, then records whose version is still the one read; gives the errors by key."""
+        """Write learnt facts, then records whose version is still the one read; returns the errors by key."""
 
     def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
-        """What became of these deliveries, as far as it was written down. Raises StoreUnavailableError."""
+        """The receipts of these deliveries; one without a receipt is left out. Raises StoreUnavailableError."""
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
-        """Write down what became of a delivery. Raises StoreUnavailableError."""
+        """Write the receipt of a delivery. Raises StoreUnavailableError."""
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
-        """Write a circuit down if it is still as seen; gives whether it was. Raises StoreUnavailableError."""
+        """Write a circuit if the stored one is still `seen`; returns whether it was. Raises StoreUnavailableError."""
 
     def persons(self, keys: Collection[str]) -> dict[str, Person]:
-        """What is remembered of these persons. Raises StoreUnavailableError."""
+        """The stored persons with these keys. Raises StoreUnavailableError."""
 
     def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
-        """Tie records to persons, given as pairs of person and record; gives the persons then known.
+        """Add records to their persons, given as pairs of person and record; returns the persons afterwards.
 
-        A person with MOST_RECORDS records keeps those it has. Raises StoreUnavailableError.
+        A person that has MOST_RECORDS records already takes no more. Raises StoreUnavailableError.
         """
 
     def untie(self, pairs: Collection[tuple[str, str]]) -> None:
-        """Untie records from persons. Raises StoreUnavailableError."""
+        """Remove records from their persons. Raises StoreUnavailableError."""
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
-        """Mark records as sharing their person, those not written yet too; gives the new versions of those marked.
+        """Mark records as sharing their person, also those not written yet; returns the new version of each marked one.
 
-        One that cannot be read is left as it is. Raises StoreUnavailableError.
+        A record that cannot be read is left as it is. Raises StoreUnavailableError.
         """
 
 
 class MemoryStore:
-    """The twin for tests and for `explain`: the same conditions, in a dict."""
+    """A store in dicts, for tests and for `explain`, which obeys the same conditions as the StateTable."""
 
     def __init__(self) -> None:
         self.profiles: dict[str, Profile] = {}
@@ -151,7 +151,7 @@ class MemoryStore:
         circuits: Collection[str] = (),
         coupons: Iterable[str] = (),
     ) -> Memory:
-        """Everything known under these keys, and these circuits."""
+        """Load the items with these keys and these circuits."""
         kinds = (("order", orders), ("product", product_names), ("coupon", coupons))
         wanted = [(kind, key) for kind, keys in kinds for key in keys]
         known = [self.learnt[entry] for entry in wanted if entry in self.learnt]
@@ -188,30 +188,30 @@ class MemoryStore:
         return errors
 
     def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
-        """What became of these deliveries, as far as it was written down."""
+        """The receipts of these deliveries; one without a receipt is left out."""
         return {name: self.known_receipts[name] for name in deliveries if name in self.known_receipts}
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:  # noqa: ARG002 - nothing expires here
-        """Write down what became of a delivery."""
+        """Write the receipt of a delivery."""
         self.known_receipts[delivery] = receipt
 
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
-        """These circuits as they were written down last."""
+        """The stored state of these circuits."""
         return {name: self.last_circuits.get(name, Circuit()) for name in names}
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:  # noqa: ARG002 - nothing expires here
-        """Write a circuit down if it is still as seen."""
+        """Write a circuit if the stored one is still `seen`."""
         if self.last_circuits.get(name, Circuit()) != seen:
             return False
         self.last_circuits[name] = circuit
         return True
 
     def persons(self, keys: Collection[str]) -> dict[str, Person]:
-        """What is remembered of these persons."""
+        """The stored persons with these keys."""
         return {key: self.known_persons[key] for key in keys if key in self.known_persons}
 
     def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
-        """Tie records to persons, given as pairs of person and record; gives the persons then known."""
+        """Add records to their persons, given as pairs of person and record; returns the persons afterwards."""
         for key, record in pairs:
             person = self.known_persons.get(key, Person())
             if len(person.records) < MOST_RECORDS:
@@ -219,14 +219,14 @@ class MemoryStore:
         return {key: self.known_persons[key] for key, _ in pairs}
 
     def untie(self, pairs: Collection[tuple[str, str]]) -> None:
-        """Untie records from persons."""
+        """Remove records from their persons."""
         for key, record in pairs:
             if (person := self.known_persons.get(key)) is not None:
                 left = replace(person, records=person.records - {record}, marked=person.marked - {record})
                 self.known_persons[key] = left
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:  # noqa: ARG002 - nothing expires here
-        """Mark records as sharing their person, those not written yet too; gives their new versions."""
+        """Mark records as sharing their person, also those not written yet; returns their new versions."""
         for key in records:
             profile = self.profiles.get(key, Profile(key))
             self.profiles[key] = replace(profile, shared=True, version=profile.version + 1)
@@ -240,10 +240,10 @@ class MemoryStore:
             self.known_persons[fact.key] = replace(known, opted_out=fact.value == "true", as_of=fact.as_of)
 
     def bookmark(self, name: str) -> int | None:
-        """How far something has come, in epoch seconds, or None before its first time."""
+        """The position of a repeated job in epoch seconds, None before its first run."""
         found = self.learnt.get(("bookmark", name))
         return None if found is None else found.as_of
 
     def put_bookmark(self, name: str, second: int, now: float) -> None:
-        """Note how far something has come; it never goes back."""
+        """Save the position of a repeated job; it never moves back."""
         self.save([], [Learnt("bookmark", name, str(second), second)], now)

@@ -1,4 +1,4 @@
-"""What is remembered of one subscription, as of the newest event seen."""
+"""One subscription as the customer's record keeps it, as of the newest event seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SubscriptionRecord", "Watermark"]
 
-# When an event was created, and its rank within that second: created < updated < deleted.
+# The epoch second of an event, and its rank within that second: created < updated < deleted.
 type Watermark = tuple[int, int]
 
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
@@ -21,11 +21,11 @@ LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 class SubscriptionRecord:
     """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
 
-    `came_from` is the digest of the traits before, which tells two updates of one second apart. `told` is the sum of
-    the `mrr_change` that went out, None in a record of a release that did not note it. `trialed` is the end of the last
-    trial that was seen, and `converted` that of the trial whose conversion was told. `moved` is the end of a trial that
-    only moves the billing date of somebody who pays. `on_trial` is true of a paid trial too, whose status is active.
-    `unvalued` is what the mrr is worked out from, where something of it is not known yet.
+    `came_from` is the digest of the traits before the event, which orders two updates of one second. `told` is the sum
+    of the `mrr_change` sent so far, None in a record of a release that did not keep it. `trialed` is the end of the
+    last trial seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only
+    moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active.
+    `unvalued` is the payload to work out the mrr from, kept while a price or a discount of it is unknown.
     """
 
     as_of: Watermark
@@ -49,39 +49,40 @@ class SubscriptionRecord:
 
     @property
     def may_convert(self) -> bool:
-        """Whether a trial of it was seen whose first payment was not."""
+        """Whether a trial was seen, and the first payment after it was not."""
         return self.trialed is not None and self.converted != self.trialed
 
     @property
     def awaits_payment(self) -> bool:
-        """Whether the first payment after a trial may still come, or one whose beginning comes late."""
+        """Whether the first payment after a trial may still come, also where the trial's start has not been seen."""
         return self.may_convert or (self.trialed is None and self.trial_end is not None)
 
     @property
     def counted(self) -> int:
-        """The sum of the `mrr_change` that went out, in minor units."""
+        """The sum of the `mrr_change` sent so far, in minor units."""
         return (self.mrr or 0) if self.told is None else self.told
 
     @property
     def live(self) -> bool:
-        """Whether the customer has it now (a first payment still missing is not having it)."""
+        """Whether the customer has the subscription now; not while its first payment is missing."""
         return self.status in LIVE
 
     def newer_than(self, other: SubscriptionRecord) -> bool:
-        """Whether this state came after the other: by its watermark, and of one second by what led to it."""
+        """Whether this state is later than the other, by the watermarks, and within one second by `came_from`."""
         if self.as_of != other.as_of:
             return self.as_of > other.as_of
-        # There and back within a second (up a seat, down a seat) leads either way; then the later arrival counts.
+        # A change and its reversal within one second (a seat more, a seat less) fit either order; then the one that
+        # arrived last counts.
         return self.came_from == other.digest != self.digest != other.came_from
 
     @property
     def digest(self) -> str:
-        """The traits in short."""
+        """A digest of the traits, 12 hex digits."""
         return hashlib.sha256(repr(self.traits).encode()).hexdigest()[:12]
 
     @property
     def traits(self) -> tuple[object, ...]:
-        """What of it shows in anybody's traits."""
+        """The fields that the traits of a user or a group are made of."""
         return (
             self.status,
             self.plan,

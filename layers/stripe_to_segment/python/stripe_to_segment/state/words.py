@@ -1,7 +1,7 @@
-"""What records say over and over: compression starts from it, and each of them costs a third less.
+"""Dictionaries for compression: text that most records contain, which makes each record a third smaller.
 
-None of them may ever change: records that were written with it could not be read any more. Where records have come to
-say much else, add a third, and raise `encoding.FORMAT`. https://docs.python.org/3/library/zlib.html#zlib.compressobj
+Never change one: records that were compressed with it could not be read any more. When the content of records has
+changed much, add a third and raise `encoding.FORMAT`. https://docs.python.org/3/library/zlib.html#zlib.compressobj
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FIRST = (
     b'"billing_period":"month","amount":1,"currency":"USD","mrr":1,"mrr_change":1}}'
 )
 
-# Of what release 0.2 tells and remembers; the commonest stands last, where a reference to it is shortest.
+# The text of release 0.2; the most frequent stands last, where references to it are shortest.
 SECOND = (
     b'"event_type":"payment_method.attached","identity":"unknown"},"externalIds":[{"id":"cus_","type":"stripe_cust'
     b'omer_id","collection":"users","encoding":"none"}]},"event":"Payment Method Added","properties":{"payment_met'
@@ -98,5 +98,5 @@ SECOND = (
     b'groups":true,"day":20}}}\n'
 )
 
-# The newest, with which records are written, stands last.
+# The last one compresses new records.
 WORDS = (FIRST, SECOND)

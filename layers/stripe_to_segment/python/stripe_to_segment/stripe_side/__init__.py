@@ -1,5 +1,5 @@
-"""Reading Stripe: pure functions that find a fact in whatever shape the payload has.
+"""Readers of Stripe's objects: pure functions that find a value in any shape of the payload.
 
-Removals follow the endpoint's pinned API version while additions reach old versions, so payloads mix shapes.
-Readers therefore look where a field can be, newest place first, and never compare version strings.
+Stripe removes fields only from new API versions, and adds fields to old ones too, so payloads mix shapes. Readers
+therefore look in each place where a field can be, the newest first, and never compare versions.
 """

@@ -1,4 +1,4 @@
-"""Questions to a refunded Charge.
+"""Readers of a refunded Charge.
 
 https://docs.stripe.com/api/charges/object
 """
@@ -11,11 +11,11 @@ __all__ = ["invoice_of", "newest_refund", "payment_of", "refunded_amount", "refu
 
 
 def was_collected(charge: JsonObject) -> bool:
-    """False for an authorisation that was given up: Stripe calls that a refund too, but no money ever came in.
+    """Whether the charge collected money. A released authorisation did not, though Stripe calls its release a refund.
 
     https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
     """
-    # All three, since Stripe's own samples of refunded charges say `captured: false`.
+    # All three are needed, because Stripe's own samples of refunded charges say `captured: false`.
     held = charge.get("captured") is False and charge.get("amount_captured") == 0
     return not (held and charge.get("amount_refunded") == charge.get("amount"))
 
@@ -26,10 +26,10 @@ def refunded_total(charge: JsonObject) -> int | None:
 
 
 def refunded_amount(charge: JsonObject, previous: JsonObject) -> int | None:
-    """The refund alone, in minor units: `amount_refunded` is a running total.
+    """The amount of this refund alone, in minor units, because `amount_refunded` is a running total.
 
-    It is the difference to the total before. Where the event does not state that, the newest entry of the `refunds`
-    list does (charges carry it until 2022-11-15); else the total can only be this refund.
+    It is the difference to the previous total. Where the event does not state that, it is the amount of the newest
+    entry in the `refunds` list (which charges carry until 2022-11-15), else the total itself.
     """
     total = refunded_total(charge)
     before = integer(previous.get("amount_refunded"))
@@ -45,10 +45,10 @@ def newest_refund(charge: JsonObject) -> JsonObject | None:
 
 
 def invoice_of(charge: JsonObject) -> str | None:
-    """The invoice the charge paid; gone since 2025-03-31, where the payment intent joins them."""
+    """The invoice that the charge paid; gone since 2025-03-31, since when the payment intent joins the two."""
     return reference(charge.get("invoice"))
 
 
 def payment_of(charge: JsonObject) -> str | None:
-    """What the order behind the charge is known by: the payment intent or, where there is none, the charge itself."""
+    """The id under which the charge's order is known: the payment intent or, where there is none, the charge itself."""
     return reference(charge.get("payment_intent")) or text(charge.get("id"))

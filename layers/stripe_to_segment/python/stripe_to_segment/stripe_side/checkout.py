@@ -1,4 +1,4 @@
-"""Questions to a Checkout Session.
+"""Readers of a Checkout Session.
 
 https://docs.stripe.com/api/checkout/sessions/object
 """
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What was charged and of what it is made, in minor units; None where the payload does not say."""
+    """The amount charged and its parts, in minor units; None where the payload does not state it."""
 
     total: int | None
     subtotal: int | None
@@ -38,9 +38,9 @@ class Amounts:
 
 
 def amounts_of(session: JsonObject) -> Amounts:
-    """The session's amounts, in its own currency (the customer's local one of adaptive pricing is left aside).
+    """The session's amounts in its own currency, not in the customer's local one of adaptive pricing.
 
-    Shipping is without its tax, which `tax` already holds.
+    `shipping` excludes its tax, which `tax` includes.
     """
     details = session.get("total_details")
     cost = session.get("shipping_cost")
@@ -59,7 +59,7 @@ def amounts_of(session: JsonObject) -> Amounts:
 
 
 def mode_of(session: JsonObject) -> str:
-    """payment, subscription or setup; old sessions without `mode` show it by what they made."""
+    """payment, subscription or setup; for old sessions without `mode`, derived from the objects that they created."""
     stated = text(session.get("mode"))
     if stated:
         return stated
@@ -79,9 +79,9 @@ def invoice_of(session: JsonObject) -> str | None:
 
 
 def takes_the_money(session: JsonObject) -> bool:
-    """Whether the session itself is the order: one-time, and without an invoice that would state the revenue.
+    """Whether the session itself states the revenue: it is one-time, and no invoice does.
 
-    With `invoice_creation` Stripe makes the invoice after the payment, so the session may not name it yet.
+    With `invoice_creation` Stripe creates the invoice after the payment, so the session may not name it yet.
     """
     return mode_of(session) == "payment" and invoice_of(session) is None and not awaits_its_invoice(session)
 
@@ -96,7 +96,7 @@ def awaits_its_invoice(session: JsonObject) -> bool:
 
 
 def names_its_order(session: JsonObject) -> bool:
-    """Whether a one-time session knows what its order is known by: not where the invoice is still to come."""
+    """Whether a one-time session knows the id of its order; it does not while its invoice is still to come."""
     return takes_the_money(session) or (mode_of(session) == "payment" and invoice_of(session) is not None)
 
 
@@ -111,12 +111,12 @@ def order_id_of(session: JsonObject) -> str | None:
 
 
 def has_recovery_url(session: JsonObject) -> bool:
-    """Whether an expired session can be recovered; the url itself holds a token and stays here."""
+    """Whether an expired session can be recovered. The URL itself holds a token and is never sent."""
     return text(dig(session, "after_expiration", "recovery", "url")) is not None
 
 
 def made_by_payment_link(session: JsonObject) -> bool:
-    """Whether a Payment Link made the session, whose address lets any visitor choose the `client_reference_id`.
+    """Whether a Payment Link made the session. Any visitor can put a `client_reference_id` into a Payment Link's URL.
 
     https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-payment_link
     """
@@ -124,7 +124,7 @@ def made_by_payment_link(session: JsonObject) -> bool:
 
 
 def consents_of(session: JsonObject) -> dict[str, bool]:
-    """What the customer agreed to, or not: `promotions`, `terms_of_service`; what Checkout did not ask is absent.
+    """The customer's consents, `promotions` and `terms_of_service`; one that Checkout did not ask for is absent.
 
     https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent
     """

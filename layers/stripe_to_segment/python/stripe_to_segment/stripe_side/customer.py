@@ -1,4 +1,4 @@
-"""Questions to a Customer, and the personal traits that events carry.
+"""Readers of a Customer, and of the personal traits in events.
 
 https://docs.stripe.com/api/customers/object
 """
@@ -18,7 +18,7 @@ PERSONAL = ("email", "name", "phone", "address")
 
 
 def personal_traits(event: StripeEvent) -> JsonObject:
-    """email, name, phone and address as Segment names them, from a customer or what a session knows of one.
+    """email, name, phone and address under Segment's names, from a Customer or a session's `customer_details`.
 
     https://segment.com/docs/connections/spec/identify/#traits
     """

@@ -1,4 +1,4 @@
-"""Discounts: which are stated with their coupon, which are only named by id, and which lower the MRR.
+"""Readers of discounts: those stated with their coupon, those only named by id, and those that lower the MRR.
 
 `discounts` holds ids unless expanded; the coupon moved from `discount.coupon` to `discount.source.coupon` with
 2025-09-30, where it may again be an id. https://docs.stripe.com/api/discounts/object
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Coupon(NamedTuple):
-    """What a coupon takes off: a percentage, or `amount_off` in minor units of `currency`.
+    """A coupon, which takes off a percentage, or `amount_off` in minor units of `currency`.
 
     `duration` is forever, once or repeating. https://docs.stripe.com/api/coupons/object
     """
@@ -46,21 +46,21 @@ class Coupon(NamedTuple):
 
     @property
     def written(self) -> str:
-        """The coupon as a text to remember."""
+        """The coupon as JSON, for the store."""
         known = {**self._asdict(), "percent_off": None if self.percent_off is None else str(self.percent_off)}
         return json.dumps({name: value for name, value in known.items() if value is not None}, separators=(",", ":"))
 
 
 @lru_cache(maxsize=1024)
 def coupon_from(written: str) -> Coupon | None:
-    """A remembered coupon; None where it tells nothing."""
+    """The coupon from the JSON of `Coupon.written`; None where it does not state an amount or a percentage."""
     return read_coupon(json.loads(written))
 
 
 def read_coupon(coupon: JsonObject) -> Coupon | None:
-    """A Coupon object; None where it is an id only, or does not say what it takes off."""
+    """The coupon of a Coupon object; None where it is only an id, or states neither an amount nor a percentage."""
     percent, amount = coupon.get("percent_off"), integer(coupon.get("amount_off"))
-    # JSON writes it as a number, and a decimal reads it exactly from its text.
+    # Through its text, because a Decimal made from a float would not be exact.
     percent_off = None if percent is None else minor_decimal(str(percent))
     if (percent is None and amount is None) or (percent is not None and percent_off is None):
         return None
@@ -70,9 +70,9 @@ def read_coupon(coupon: JsonObject) -> Coupon | None:
 
 
 class Remembered(NamedTuple):
-    """Coupons that other payloads have stated, as written: by the id of a discount, and by their own id.
+    """Coupons that other payloads have stated, as written, by the id of a discount and by their own id.
 
-    `own` are the ids of the Customer's own discounts, which count for subscriptions without one.
+    `own` are the ids of the Customer's own discounts, which apply to subscriptions that have none.
     """
 
     discounts: frozenset[tuple[str, str]] = frozenset()
@@ -80,7 +80,7 @@ class Remembered(NamedTuple):
     own: tuple[str, ...] = ()
 
     def coupon(self, discount: str | None, coupon: str | None) -> Coupon | None:
-        """The coupon behind a discount's id or behind its own."""
+        """The coupon with the id of a discount, or with an id of its own."""
         found = next((written for name, written in self.discounts if name == discount), None)
         if found is not None and coupon_from(found) is not None:
             return coupon_from(found)
@@ -91,16 +91,16 @@ class Remembered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Discounts:
-    """The coupons that are known, and whether a discount is named whose coupon is not."""
+    """The known coupons, and whether the payload names a discount with an unknown coupon (`unstated`)."""
 
     coupons: tuple[Coupon, ...] = ()
     unstated: bool = False
 
     def counting(self, policy: str, currency: str | None) -> Discounts:
-        """Those that lower the MRR in this currency.
+        """The discounts that lower the MRR in this currency.
 
-        By Stripe's rule forever does, once and repeating do not; `policy` is forever, all or none. What a fixed amount
-        of another currency takes off here is not known.
+        By Stripe's rule, coupons with the duration forever lower it, once and repeating do not; `policy` is forever,
+        all or none. The effect of a fixed amount in another currency is unknown.
         https://support.stripe.com/questions/billing-analytics
         """
         if policy == "none":
@@ -124,7 +124,7 @@ NOTHING = Remembered()
 def read_discounts(
     plural: Iterable[object] | None, singular: object = None, remembered: Remembered = NOTHING
 ) -> Discounts:
-    """Both fields at once: `discounts`, and the older `discount` that states the same one beside it."""
+    """The discounts of two fields: `discounts`, and the older `discount`, which may repeat one of them."""
     entries = _entries(plural, singular)
     if not entries:
         return NONE
@@ -134,7 +134,7 @@ def read_discounts(
 
 
 def stated_coupons(plural: Iterable[object] | None, singular: object = None) -> dict[str, str]:
-    """The coupons that these fields state, as written, by the id of their discount."""
+    """The coupons stated in these two fields, as written, by the id of their discount."""
     found = ((reference(entry), _coupon(entry)) for entry in _entries(plural, singular))
     return {discount: coupon.written for discount, coupon in found if discount and coupon is not None}
 
@@ -145,12 +145,12 @@ def _entries(plural: Iterable[object] | None, singular: object) -> list[object]:
         return entries
     if not entries:
         return [singular]
-    # What the singular states is named by id among the others.
+    # The list names the discount of the older field by its id: put the full one in its place.
     return [singular if reference(entry) == singular.get("id") and not _coupon(entry) else entry for entry in entries]
 
 
 def ids_of(discount: object) -> tuple[str | None, str | None]:
-    """The ids of a discount and, where it is named, of its coupon."""
+    """The id of a discount, and the id of its coupon where the discount names it."""
     return reference(discount), reference(dig(discount, "source", "coupon")) or reference(dig(discount, "coupon"))
 
 

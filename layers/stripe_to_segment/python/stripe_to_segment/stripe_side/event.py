@@ -1,4 +1,4 @@
-"""A Stripe event, read from the text that was verified."""
+"""A Stripe event, read from the verified text of the request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["StripeEvent", "asked_once", "decoded", "event_from", "parse_event", 
 
 
 def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent], T]:
-    """A question to an event that it keeps the answer to: looking up, mapping and learning ask the same ones."""
+    """Cache a function's result on its event, because lookup, mapping and learning call the same functions."""
 
     @wraps(question)
     def answer(event: StripeEvent) -> T:
@@ -37,8 +37,8 @@ def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent
 class StripeEvent:
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
-    `payer` is the customer where the object does not name one. `created` is in epoch seconds, 0 where not even the
-    object has one. No slots: what it works out once, it keeps.
+    `payer` is the customer, found elsewhere, where the object names none. `created` is in epoch seconds, 0 where
+    neither event nor object has one. No slots, because `asked_once` caches results on the event.
     https://docs.stripe.com/api/events/object
     """
 
@@ -55,24 +55,24 @@ class StripeEvent:
 
     @cached_property
     def scope(self) -> str:
-        """Account and mode, which never mix: the prefix of every key and messageId."""
+        """Account and mode, the prefix of every key and messageId, so that two of them never mix."""
         return scope_of(self.account, livemode=self.livemode)
 
     @cached_property
     def about(self) -> str:
-        """What kind of object it is about, as event types begin: "customer", "customer.subscription", "charge"."""
+        """The beginning of the event's type, without the verb: "customer", "customer.subscription", "charge"."""
         return self.type.rpartition(".")[0]
 
     @cached_property
     def before(self) -> JsonObject:
-        """The object as it was before this event, as far as `previous_attributes` tells."""
+        """The object before this event, by its `previous_attributes`."""
         return merged(self.object, self.previous)
 
     @cached_property
     def customer(self) -> str | None:
-        """The Stripe customer the object belongs to, or has belonged to until now; or the customer itself.
+        """The Stripe customer that the object belongs to, or belonged to until this event; or the customer itself.
 
-        What was taken from a customer, as a payment method is, names none any more.
+        A detached payment method names no customer any more; `previous_attributes` does.
         """
         if self.object.get("object") == "customer" or self.about == "customer":
             return text(self.object.get("id"))
@@ -80,15 +80,15 @@ class StripeEvent:
         return next(filter(None, named), None) or self.payer
 
     def belonging_to(self, customer: str) -> StripeEvent:
-        """The same event as one of a customer whom its object does not name."""
+        """The event with its customer set, where the object does not name one."""
         return replace(self, payer=customer)
 
 
 _CUSTOMER_FIELDS = ("customer", "customer_account")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-# The year 10000: no clock, no queue and no calendar knows what comes after it.
+# The year 10000: Python's dates, and the ISO form that Segment reads, end before it.
 END_OF_TIME = 253_402_300_800
-# Up to here a float holds every whole number.
+# A float holds every whole number up to this one.
 EXACT = 2**53
 
 
@@ -98,17 +98,17 @@ def scope_of(account: str | None, *, livemode: bool) -> str:
 
 
 def parse_event(raw: str | bytes) -> StripeEvent:
-    """The event in a JSON text.
+    """Parse an event from its JSON text.
 
     Raises
     ------
     ThinEventError
         for `v2.core.event`, which has no object to map.
     MalformedEventError
-        for anything else that is no Stripe event, with the reason.
+        for anything else that is not a Stripe event, with the reason.
     """
     try:
-        # Decoded here: the decoder would also take UTF-16, which the queue would not.
+        # Decoded as UTF-8 here, because the JSON decoder would also accept UTF-16, which the queue refuses.
         data = decoded(raw if isinstance(raw, str) else raw.decode())
     except UnicodeDecodeError:
         raise MalformedEventError(Reason.NOT_UTF8, "the body is not UTF-8") from None
@@ -121,17 +121,17 @@ def parse_event(raw: str | bytes) -> StripeEvent:
 
 
 def decoded(document: str) -> Any:
-    """The value of a JSON text of Stripe's, as everything behind it can hold it. Raises ValueError, RecursionError."""
+    """Decode JSON from Stripe into values that log, queue and Segment can hold. Raises ValueError, RecursionError."""
     data = _DECODER.decode(document)
-    # Most documents hold no backslash, which is found out in no time.
+    # Most documents hold no backslash, and the search for one is quick.
     if "\\" in document and _ESCAPED_SURROGATE.search(document):
-        # Half an emoji, left by somebody who cut a text: no UTF-8 holds it, so neither log, queue nor Segment does.
+        # Half an emoji, left where something cut a text. UTF-8 cannot hold it, so neither can log, queue and Segment.
         data = json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
     return data
 
 
 def event_from(data: object) -> StripeEvent:
-    """The event in an already decoded JSON value; raises as `parse_event` does."""
+    """The event from a decoded JSON value; raises the errors of `parse_event`."""
     if not isinstance(data, dict):
         raise MalformedEventError(Reason.NOT_AN_EVENT, "the body is JSON but no Stripe event: not an object")
     if data.get("object") == "v2.core.event":
@@ -162,13 +162,13 @@ def event_from(data: object) -> StripeEvent:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    # Python's decoder takes NaN and Infinity, which are no JSON and could not be sent on.
+    # Python's decoder accepts NaN and Infinity, which are not JSON and could not be sent.
     message = f"{name} is no JSON"
     raise ValueError(message)
 
 
 def _number(written: str) -> int | float:
-    # JSON has one kind of number: whoever hands an event on (EventBridge, say) may write 2000 as 2000.0 or 2E3.
+    # JSON has one type of number: a service that passes an event on (EventBridge, say) may write 2000 as 2000.0 or 2E3.
     value = float(written)
     return int(value) if value.is_integer() and abs(value) < EXACT else value
 

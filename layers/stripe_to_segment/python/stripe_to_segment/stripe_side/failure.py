@@ -1,4 +1,4 @@
-"""Why a payment failed, in Stripe's code words; its sentences, which may name a person, stay here.
+"""The cause of a failed payment in Stripe's codes. Stripe's sentences may name a person, and are never sent.
 
 https://docs.stripe.com/error-codes, https://docs.stripe.com/declines/codes and https://docs.stripe.com/failure-codes
 """
@@ -16,7 +16,7 @@ _CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Failure(NamedTuple):
-    """What is known of a failed payment; None where the payload does not say."""
+    """The cause of a failed payment; a field is None where the payload does not state it."""
 
     code: str | None = None
     decline_code: str | None = None
@@ -30,7 +30,7 @@ class Failure(NamedTuple):
         return None if code is None else code.replace("_", " ")
 
     def or_else(self, other: Failure) -> Failure:
-        """What the other says too, where this does not say why."""
+        """The failure itself or, where it has neither code, with the values of the other added."""
         if self.code or self.decline_code:
             return self
         return Failure(*(theirs or mine for mine, theirs in zip(self, other, strict=True)))
@@ -40,9 +40,9 @@ UNKNOWN_FAILURE = Failure()
 
 
 def failure_of(intent: JsonObject) -> Failure:
-    """Why a PaymentIntent's last payment failed: its `last_payment_error`, and its newest charge where that is there.
+    """The cause of a PaymentIntent's last failure, from its `last_payment_error` and, where present, its newest charge.
 
-    The charges were listed on the intent until 2022-11-15, and the latest one is there where it was expanded.
+    The intent lists its charges until 2022-11-15; later it holds the latest one only where that was expanded.
     https://docs.stripe.com/api/payment_intents/object#payment_intent_object-last_payment_error
     """
     error, charge = hash_of(intent.get("last_payment_error")), _newest_charge(intent)
@@ -63,7 +63,7 @@ def failure_of(intent: JsonObject) -> Failure:
 
 
 def only_type_of(payment: JsonObject) -> str | None:
-    """The type of payment method of an intent or a session that allows no other."""
+    """The type of payment method, where an intent or a session allows only one."""
     types = payment.get("payment_method_types")
     return _code(types[0]) if isinstance(types, list) and len(types) == 1 else None
 
@@ -75,6 +75,6 @@ def _newest_charge(intent: JsonObject) -> JsonObject:
 
 
 def _code(value: object) -> str | None:
-    """A code word, and nothing that could be a sentence."""
+    """The value if it is a code word, None for anything that could be a sentence."""
     word = text(value)
     return word if word and _CODE.fullmatch(word) else None

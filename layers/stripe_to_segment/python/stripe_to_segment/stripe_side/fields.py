@@ -1,4 +1,4 @@
-"""Small readers for the habits all Stripe objects share: references, lists, metadata, timestamps."""
+"""Readers for what all Stripe objects have in common: references, lists, metadata, timestamps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ JsonObject = dict[str, Any]
 
 
 def reference(value: object) -> str | None:
-    """The id behind a reference, which is an id or, where expanded, the object itself."""
+    """The id of a reference, which is an id or, where expanded, the object itself."""
     if isinstance(value, dict):
         value = value.get("id")
     return text(value)
@@ -33,7 +33,7 @@ def hash_of(value: object) -> JsonObject:
 
 
 def dig(value: object, *path: str) -> Any:
-    """The value at a path of keys, or None where any step is missing or no hash."""
+    """The value at a path of keys, or None where any step is missing or is not a hash."""
     for key in path:
         if not isinstance(value, dict):
             return None
@@ -49,10 +49,10 @@ def listed(value: object) -> list[JsonObject]:
 
 
 def metadata_of(value: object) -> dict[str, str]:
-    """The metadata of an object, without the space around its values and without empty ones.
+    """The metadata of an object: stripped values, without empty ones.
 
-    Stripe keeps strings only. A number or a boolean that something on the way made of one is read as what it was, so
-    that `"analytics_opt_out": true` is an opt-out too; anything else is left out.
+    Stripe stores strings only. A program on the way may have turned one into a number or a boolean, which is read as
+    the string that it was, so `"analytics_opt_out": true` is an opt-out too; any other type is left out.
     """
     found = value.get("metadata") if isinstance(value, dict) else None
     if not found or not isinstance(found, dict):
@@ -67,7 +67,7 @@ def _written(entry: object) -> str:
 
 
 def merged(newer: JsonObject, older: JsonObject) -> JsonObject:
-    """`newer` with the values that `older` (a `previous_attributes`) gives for it.
+    """`newer` overwritten with the values of `older` (a `previous_attributes`).
 
     In `previous_attributes` hashes hold only the changed keys while arrays come whole.
     https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
@@ -91,5 +91,5 @@ def iso_time(epoch: int | None) -> str | None:
 
 
 def day_of(epoch: int) -> int:
-    """The day number since 1970, the grain in which the ledger remembers."""
+    """The day number since 1970, as the ledger stores it."""
     return epoch // 86_400

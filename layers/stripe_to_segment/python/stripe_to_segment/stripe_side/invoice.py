@@ -1,4 +1,4 @@
-"""Questions to an Invoice and its lines.
+"""Readers of an Invoice and its lines.
 
 https://docs.stripe.com/api/invoices/object
 """
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class InvoiceAmounts:
-    """Minor units. `collected` is what this invoice brought in; `revenue` is that less tax and shipping."""
+    """An invoice's amounts in minor units. `collected` is the amount paid; `revenue` is that less tax and shipping."""
 
     total: int
     collected: int
@@ -37,9 +37,10 @@ class InvoiceAmounts:
 
     @property
     def revenue(self) -> int:
-        """Collected less tax and shipping, half to even; pro rata where less or, with an old debt, more was collected.
+        """Collected less tax and shipping, rounded half to even.
 
-        What an invoice over nothing, or a credit, collects is all old debt, of which no tax is stated.
+        Tax and shipping count pro rata where the customer paid less than the total or, with an old debt, more. An
+        invoice with a total of 0 or less collects only old debt, for which it states no tax.
         """
         if self.total <= 0:
             return self.collected
@@ -48,14 +49,14 @@ class InvoiceAmounts:
 
 
 def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
-    """The amounts, wherever this payload's version keeps the tax, the shipping and the discounts."""
+    """The amounts, from the fields in which this payload's version keeps tax, shipping and discounts."""
     total = integer(invoice.get("total")) or 0
     paid = integer(invoice.get("amount_paid"))
     if paid is None:
-        # Before 2018 only what was due is stated: the total less what the customer's balance covered.
+        # Before 2018 an invoice states only the amount due: the total less the part covered by the customer's balance.
         paid = integer(invoice.get("amount_due"))
     elif invoice.get("status") == "paid" or invoice.get("paid") is True:
-        # What remains on a paid invoice was paid outside Stripe (marked paid out of band).
+        # The amount remaining on a paid invoice was paid outside Stripe (marked paid out of band).
         paid += max(integer(invoice.get("amount_remaining")) or 0, 0)
     cost = invoice.get("shipping_cost")
     with_its_tax = integer(dig(cost, "amount_total"))
@@ -80,9 +81,9 @@ def due_of(invoice: JsonObject) -> int:
 
 
 def unpaid_of(invoice: JsonObject) -> int | None:
-    """What of the amount due was not paid, in minor units; None where the payload does not say what is due.
+    """The unpaid part of the amount due, in minor units; None where the payload does not state the amount due.
 
-    Not `amount_remaining`, which old payloads lack.
+    Not read from `amount_remaining`, which old payloads lack.
     """
     due = integer(invoice.get("amount_due"))
     return None if due is None else max(due - (integer(invoice.get("amount_paid")) or 0), 0)
@@ -105,7 +106,7 @@ def _discount(invoice: JsonObject) -> int:
     stated = isinstance(invoice.get("total_discount_amounts"), list)
     if stated or not invoice.get("discount") or subtotal is None or total is None:
         return _sum_of(invoice.get("total_discount_amounts"))
-    # Before 2020 no amount is stated, and tax always came on top of what the discount had left.
+    # Before 2020 no discount amount is stated, and tax was always added after the discount.
     return max(subtotal + _tax(invoice) - total, 0)
 
 
@@ -123,19 +124,19 @@ def subscription_of(invoice: JsonObject) -> str | None:
 
 
 def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
-    """The subscription's metadata as it was when the invoice was finalised; before 2023 on the subscription's lines."""
+    """The subscription's metadata at the time the invoice was finalised; before 2023 on the subscription's lines."""
     newer = metadata_of(dig(invoice, "parent", "subscription_details"))
     lines = (metadata_of(line) for line in listed(invoice.get("lines")) if line.get("type") == "subscription")
     return newer or metadata_of(invoice.get("subscription_details")) or next(lines, {})
 
 
 def payment_of(invoice: JsonObject) -> str | None:
-    """The payment intent, before there were any the charge; gone since 2025-03-31, `invoice_payment.paid` tells it."""
+    """The payment intent, or in old payloads the charge. Gone since 2025-03-31: `invoice_payment.paid` names it."""
     return reference(invoice.get("payment_intent")) or reference(invoice.get("charge"))
 
 
 def lines_of(invoice: JsonObject) -> tuple[Line, ...]:
-    """The lines the payload holds (Stripe cuts the list at ten)."""
+    """The lines in the payload (Stripe cuts the list at ten)."""
     return tuple(read_line(line) for line in listed(invoice.get("lines")))
 
 

@@ -1,4 +1,4 @@
-"""A line of an invoice or of a Checkout Session: what was bought, how many, at which price.
+"""A line of an invoice or of a Checkout Session: description, quantity and price.
 
 https://docs.stripe.com/api/invoice-line-item/object and https://docs.stripe.com/api/checkout/sessions/line_items
 """
@@ -21,7 +21,7 @@ __all__ = ["Line", "read_line"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line; `amount` in minor units. An invoice's `price` is by id only since 2025-03-31."""
+    """One line; `amount` is in minor units. Since 2025-03-31 an invoice names its `price` by id only."""
 
     description: str | None
     amount: int | None
@@ -32,7 +32,7 @@ class Line:
 
 
 def read_line(line: JsonObject) -> Line:
-    """A line in any of its shapes."""
+    """The line, from any shape that Stripe has given it."""
     details = hash_of(dig(line, "pricing", "price_details"))
     price = _price(details.get("price"), line.get("price"))
     if details.get("product"):
@@ -54,7 +54,7 @@ def read_line(line: JsonObject) -> Line:
 
 
 def _quantity(line: JsonObject) -> Decimal | int | None:
-    """How many, with decimals where they are stated: `quantity` cuts them off, so that 0.75 hours are 0.
+    """The quantity, with decimals where they are stated; `quantity` itself cuts them off, so 0.75 hours would be 0.
 
     https://docs.stripe.com/api/invoice-line-item/object#invoice_line_item_object-quantity_decimal
     """
@@ -63,7 +63,7 @@ def _quantity(line: JsonObject) -> Decimal | int | None:
 
 
 def _price(newer: object, older: object) -> JsonObject:
-    """The price of a line that may name it by id, hold it whole, or both in both shapes."""
+    """The price of a line, which may name it by id, hold the object, or have both in an old and a new field."""
     if reference(newer) not in {None, reference(older)}:
         older = None
     ids = {"id": reference(newer) or reference(older)}

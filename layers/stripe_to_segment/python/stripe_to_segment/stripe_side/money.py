@@ -1,6 +1,6 @@
 """Stripe's minor units to major units and back, exactly, with `Decimal`.
 
-The number of digits is Stripe's own and not ISO 4217's: ISK and UGX have no decimals in ISO and are sent with two.
+The number of decimals follows Stripe's list and not ISO 4217: ISK and UGX have none in ISO, and Stripe sends two.
 https://docs.stripe.com/currencies#zero-decimal and #special-cases
 """
 
@@ -20,7 +20,7 @@ THREE_DECIMAL = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
 def digits(currency: str) -> int:
-    """How many decimals an amount of this currency has on Stripe's wire: 0, 2 or 3."""
+    """The number of decimals in Stripe's amounts of this currency: 0, 2 or 3."""
     code = currency.upper()
     if code in ZERO_DECIMAL:
         return 0
@@ -46,12 +46,12 @@ def rounded(minor: Decimal) -> Decimal:
 
 
 def minor_decimal(value: object) -> Decimal | None:
-    """Minor units from the string of a `*_decimal` field ("0.5"), or None where it holds no number."""
+    """Minor units from the string of a `*_decimal` field ("0.5"), or None where it is not a number."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return None
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    # A few letters can write a number of a million digits, over which the next sum would take half a minute.
+    # A few characters ("1e999999") can write a number of a million digits; the next sum would take half a minute.
     return number if number.is_finite() and abs(number.adjusted()) <= MAGNITUDE else None

@@ -1,7 +1,7 @@
-"""Monthly recurring revenue, as Stripe's own dashboard counts it.
+"""Monthly recurring revenue (MRR), as Stripe's own dashboard counts it.
 
-Licensed recurring amounts of active and past-due subscriptions, normalised to a month and summed over items;
-trials, metered usage and tax count nothing. https://docs.stripe.com/billing/subscriptions/analytics
+The sum of the licensed recurring amounts of active and past-due subscriptions, normalised to a month; trials, metered
+usage and tax count 0. https://docs.stripe.com/billing/subscriptions/analytics
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ PERIODS_A_MONTH = {
 
 
 class Terms(NamedTuple):
-    """What is known beside a payload of what discounts and prices come to.
+    """Knowledge about discounts and prices from outside the payload.
 
-    `policy` says which discounts count: forever, all or none. `amounts` holds what one unit costs in minor units, as
+    `policy` says which discounts count: forever, all or none. `amounts` holds the cost of one unit in minor units, as
     text, by price and currency (`price_…:eur`).
     """
 
@@ -49,10 +49,10 @@ class Terms(NamedTuple):
     amounts: frozenset[tuple[str, str]] = frozenset()
 
     def unit_amount(self, price: Price, currency: str | None) -> Decimal | None:
-        """What one unit costs in the currency that is billed.
+        """The cost of one unit in the billed currency, in minor units; None where it is unknown.
 
-        A price shows its base currency, also where another of its `currency_options` is billed; an invoice's line says
-        what that comes to. https://docs.stripe.com/products-prices/how-products-and-prices-work#multiple-currencies
+        A price states its base currency, also where another of its `currency_options` is billed; the invoice's line
+        states the amount in that one. https://docs.stripe.com/products-prices/how-products-and-prices-work#multiple-currencies
         """
         if None in {price.currency, currency} or price.currency == currency:
             return price.unit_amount
@@ -65,7 +65,7 @@ STRIPES_RULE = Terms()
 
 @dataclass(frozen=True, slots=True)
 class MonthlyValue:
-    """What a plan is worth a month in whole minor units, whatever the status; None where nothing tells.
+    """The value of a plan for a month in whole minor units, independent of the status; None where it is unknown.
 
     `gross` is before discounts.
     """
@@ -81,8 +81,8 @@ class MonthlyValue:
 def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms = STRIPES_RULE) -> MonthlyValue:
     """The monthly value of these items under the subscription's discounts.
 
-    It is unknown, never 0, gross or partial, where no payload tells what a licensed item costs (tiers) or what a
-    discount takes off, and where the payload cuts the list of items.
+    It is unknown (never 0, gross or partial) where no payload states the cost of a licensed item (tiers) or the amount
+    of a discount, and where the payload cuts the list of items.
     """
     items = tuple(items)
     currency = currency_of(subscription)
@@ -104,7 +104,7 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms 
         total += _less(value, discounts, invoices)
         most_invoices = max(most_invoices, invoices)
     if gross == 0:
-        # A discount takes nothing off nothing, whatever it is.
+        # Nothing can be discounted, so an unknown discount does no harm.
         return MonthlyValue(0, 0)
     return MonthlyValue(None if unstated else round(_less(total, overall, most_invoices)), round(gross))
 
@@ -120,13 +120,13 @@ def _overall(subscription: JsonObject, items: Iterable[Item], terms: Terms) -> D
 # An account has few prices, and fractions are slow.
 @lru_cache(maxsize=1024)
 def _a_month(cost: Decimal, interval: str, interval_count: int) -> tuple[Fraction, Fraction]:
-    """What the cost of a period comes to a month, and how many invoices a month has."""
+    """The cost of a period normalised to a month, and the number of invoices a month."""
     invoices = PERIODS_A_MONTH[interval] / interval_count
     return Fraction(cost) * invoices, invoices
 
 
 def _less(value: Fraction, discounts: Discounts, invoices: Fraction) -> Fraction:
-    """A value a month less its discounts; a fixed amount comes off once an invoice."""
+    """A monthly value less its discounts; a fixed amount is subtracted once for each invoice."""
     for coupon in discounts.coupons:
         if coupon.percent_off is not None:
             value -= value * Fraction(coupon.percent_off) / 100

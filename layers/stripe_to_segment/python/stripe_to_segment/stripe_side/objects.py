@@ -1,4 +1,4 @@
-"""The kinds of Stripe's objects: what an event of one is called, how the API lists it, and what is looked up of it."""
+"""The kinds of Stripe's objects: the names of their events, their lists in the API, and the lookups made of them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["OBJECTS", "Lookup", "StripeObject"]
 class StripeObject:
     """One kind of object, by its name in the field `object`.
 
-    `about` is what the types of its events begin with, `permission` what Stripe calls a restricted key's right to it.
-    `listing` is the query for all of them, None where no import reads them. `lookups` are by kind the rest of the
-    address, and for how many seconds an answer holds.
+    `about` is the beginning of its events' types, `permission` Stripe's name for a restricted key's right to read it.
+    `listing` is the query that lists all of them, None where no import reads them. `lookups` hold, by kind, the rest of
+    the address and the seconds for which an answer is cached.
     """
 
     name: str
@@ -29,21 +29,21 @@ class StripeObject:
 
     @property
     def path(self) -> str:
-        """Where the API has them, as https://docs.stripe.com/api lists it."""
+        """The path of the objects in the API, as https://docs.stripe.com/api lists it."""
         return f"/v1/{self.name.replace('.', '/')}s"
 
 
-# In the order of an import: what others are about comes first, and what claims a payment before the payment.
+# In the order of an import: objects that others refer to come first, and objects that claim a payment come before it.
 _ROWS = (
     StripeObject("product", "product", "Products", "", {"product": ("/{id}", 600)}),
-    # No event and no list has a price's tiers unless asked for them.
+    # Tiers are in no event, and in a list only where they are expanded.
     StripeObject("price", "price", "Prices", "expand[]=data.tiers"),
     StripeObject("coupon", "coupon", "Coupons", ""),
-    # A customer may get its metadata a moment after it was asked for.
+    # A merchant may set a customer's metadata a moment after the lookup.
     StripeObject("customer", "customer", "Customers", "", {"customer": ("/{id}", 10)}),
     StripeObject("payment_method", "payment_method", "Payment Methods"),
     StripeObject("subscription", "customer.subscription", "Subscriptions", "status=all"),
-    # The API gives it with what it is a discount on.
+    # The API has no list of discounts: it returns each with the object that it is a discount on.
     StripeObject("discount", "customer.discount", ""),
     # Whose it is and what it asks for do not change.
     StripeObject("invoice", "invoice", "Invoices", "", {"invoice": ("/{id}", 3600)}),
@@ -52,7 +52,7 @@ _ROWS = (
         "invoice_payment",
         "Invoices",
         lookups={
-            # By its invoice: what is open of it is what failed. https://docs.stripe.com/api/invoice-payment/list
+            # By its invoice: the open payment is the one that failed. https://docs.stripe.com/api/invoice-payment/list
             "failed_payment": ("?invoice={id}&status=open&limit=1&expand[]=data.payment.payment_intent", 10),
             # By its intent.
             "invoice_payments": ("?payment[type]=payment_intent&payment[payment_intent]={id}&status=paid&limit=1", 60),
@@ -80,7 +80,7 @@ _LOOKUPS = {kind: (each.path + rest, seconds) for each in _ROWS for kind, (rest,
 
 
 class Lookup(NamedTuple):
-    """One look into the Stripe API: a kind of lookup, and the id of what it is about."""
+    """One read from the Stripe API: a kind of lookup, and the id of its object."""
 
     kind: str
     id: str
@@ -90,10 +90,10 @@ class Lookup(NamedTuple):
     @property
     def path(self) -> str:
         """The address to read."""
-        # Whoever makes a product chooses its id, and no id may lead to another path.
+        # Merchants choose the ids of their products, and an id must not lead to another path.
         return _LOOKUPS[self.kind][0].format(id=quote(self.id, safe=""))
 
     @property
     def cache_seconds(self) -> float:
-        """For how long an answer holds."""
+        """The seconds for which an answer is cached."""
         return _LOOKUPS[self.kind][1]

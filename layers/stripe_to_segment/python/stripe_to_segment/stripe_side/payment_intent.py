@@ -1,4 +1,4 @@
-"""Questions to a PaymentIntent.
+"""Readers of a PaymentIntent.
 
 https://docs.stripe.com/api/payment_intents/object
 """
@@ -13,7 +13,7 @@ __all__ = ["Received", "captured_by_hand", "invoice_of", "received", "session_of
 
 
 class Received(NamedTuple):
-    """Minor units: `total` is what was captured, tips included; tax and shipping are None where they are not stated."""
+    """Amounts in minor units: `total` is the captured amount with tips; tax and shipping are None where not stated."""
 
     total: int | None
     tax: int | None
@@ -22,12 +22,12 @@ class Received(NamedTuple):
 
     @property
     def revenue(self) -> int | None:
-        """Received less tax and shipping, as far as they are stated."""
+        """Received less tax and shipping, which count 0 where they are not stated."""
         return None if self.total is None else self.total - (self.tax or 0) - (self.shipping or 0)
 
 
 def received(intent: JsonObject) -> Received:
-    """What came in. Of less than was asked for (a partial capture) nobody knows how much is tax.
+    """The amounts received. For a partial capture, tax and shipping are unknown.
 
     https://docs.stripe.com/api/payment_intents/object#payment_intent_object-amount_details
     """
@@ -42,7 +42,7 @@ def received(intent: JsonObject) -> Received:
 
 
 def invoice_of(intent: JsonObject) -> str | None:
-    """The invoice that it pays, where the intent says so: until 2025-03-31 itself, since late 2025 by its reference.
+    """The invoice that the intent pays: in `invoice` until 2025-03-31, in `order_reference` since late 2025, else None.
 
     https://docs.stripe.com/api/payment_intents/object#payment_intent_object-payment_details-order_reference
     """
@@ -50,12 +50,12 @@ def invoice_of(intent: JsonObject) -> str | None:
 
 
 def session_of(intent: JsonObject) -> str | None:
-    """The Checkout Session that it pays, where the intent says so."""
+    """The Checkout Session that the intent pays, None where the intent does not name it."""
     return _ordered(intent, "cs_")
 
 
 def captured_by_hand(intent: JsonObject) -> bool:
-    """Whether the merchant captures the money: then Checkout has completed its session unpaid, and says no more.
+    """Whether the merchant captures the money. Checkout then completes its session unpaid, and sends no later event.
 
     https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
     """
@@ -64,6 +64,6 @@ def captured_by_hand(intent: JsonObject) -> bool:
 
 
 def _ordered(intent: JsonObject, prefix: str) -> str | None:
-    # A merchant may write a reference of its own there; only Stripe's ids say whose the payment is.
+    # A merchant may write a reference of its own there; only Stripe's ids name a session or an invoice.
     named = text(dig(intent, "payment_details", "order_reference"))
     return named if named and named.startswith(prefix) else None

@@ -1,4 +1,4 @@
-"""Questions to a PaymentMethod.
+"""Readers of a PaymentMethod.
 
 https://docs.stripe.com/api/payment_methods/object
 """

@@ -1,4 +1,4 @@
-"""A price as a subscription item states it, from a Price or from the older Plan, whichever is there."""
+"""The price of a subscription item or a line, read from a Price or from the older Plan."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Price", "read_price"]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What of a price matters here. `unit_amount` is in minor units, None where Stripe states none.
+    """The parts of a price that matter here. `unit_amount` is in minor units, None where the payload states none.
 
-    `tiered` says why: what a tiered price costs is in its tiers, and no webhook has those.
+    A `tiered` price never has one: its amounts are in the tiers, which no webhook carries.
 
     https://docs.stripe.com/api/prices/object and https://docs.stripe.com/api/plans/object
     """
@@ -33,7 +33,7 @@ class Price:
     tiered: bool
 
     def units(self, quantity: int) -> Decimal:
-        """How many times the unit amount is charged for a quantity, after `transform_quantity`."""
+        """The number of unit amounts charged for a quantity, after `transform_quantity`."""
         if not self.divide_by:
             return Decimal(quantity)
         packages = Decimal(quantity) / Decimal(self.divide_by)
@@ -48,13 +48,13 @@ class Price:
 
 
 def read_price(price: JsonObject, plan: JsonObject) -> Price:
-    """One price from an item's `price` and its `plan`; since 2020 items carry both, before only the plan.
+    """One price from an item's `price` and `plan`; since 2020 items carry both, before only the plan.
 
-    The plan fills only what the price leaves out, so a half-filled hybrid of the two still reads.
+    The plan fills only the fields that the price leaves out.
     """
-    # Empty is null, an empty text, hash or list; 0 and false are values.
+    # A field is left out where it is null, or an empty text, hash or list; 0 and false are values.
     stated = {**plan, **{name: value for name, value in price.items() if value or value == 0}}
-    # A price keeps its period in a hash of its own, a plan beside the rest.
+    # A price keeps its period in the hash `recurring`, a plan at its top level.
     recurring = {**stated, **hash_of(stated.get("recurring"))}
     transform = stated.get("transform_quantity") or stated.get("transform_usage")
     return Price(
@@ -72,7 +72,7 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
     )
 
 
-# Newest first; the `_decimal` beside a whole amount says the same, and alone where the amount is no whole number.
+# Newest first. A `_decimal` repeats a whole amount, and stands alone where the amount is not a whole number.
 AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
 
@@ -81,7 +81,7 @@ def _is_tiered(stated: JsonObject) -> bool:
 
 
 def _unit_amount(stated: JsonObject) -> Decimal | None:
-    # A tiered plan may state the amount of no tier at all, or a stray 0: neither is what the customer pays.
+    # A tiered plan may state an amount that no tier has, or a stray 0: neither is what the customer pays.
     if _is_tiered(stated):
         return None
     read = (minor_decimal(stated.get(field)) for field in AMOUNTS)
@@ -89,7 +89,7 @@ def _unit_amount(stated: JsonObject) -> Decimal | None:
 
 
 def _label(stated: JsonObject) -> str | None:
-    """The name people gave it: metadata `plan`, lookup key, nickname, an expanded product's or an old plan's name."""
+    """The price's name: metadata `plan`, lookup key, nickname, or the name of an expanded product or an old plan."""
     return (
         text(dig(stated.get("metadata"), "plan"))
         or text(stated.get("lookup_key"))

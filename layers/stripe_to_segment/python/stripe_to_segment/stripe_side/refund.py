@@ -1,4 +1,4 @@
-"""Questions to a Refund and to a Dispute, which name a charge and a payment intent and mostly no customer.
+"""Readers of a Refund and of a Dispute, which name a charge and a payment intent, and mostly no customer.
 
 https://docs.stripe.com/api/refunds/object and https://docs.stripe.com/api/disputes/object
 """
@@ -14,12 +14,12 @@ FAILED = frozenset({"failed", "canceled"})
 
 
 def payment_of(stripe_object: JsonObject) -> str | None:
-    """What the order behind it is known by: the payment intent or, where there is none, the charge."""
+    """The id under which its order is known: the payment intent or, where there is none, the charge."""
     return reference(stripe_object.get("payment_intent")) or charge_of(stripe_object)
 
 
 def charge_of(stripe_object: JsonObject) -> str | None:
-    """The charge that is given back or disputed."""
+    """The refunded or disputed charge."""
     return reference(stripe_object.get("charge"))
 
 
@@ -29,7 +29,7 @@ def has_failed(refund: JsonObject) -> bool:
 
 
 def evidence_due_by(dispute: JsonObject) -> int | None:
-    """Until when evidence can be submitted, in epoch seconds."""
+    """The deadline for evidence, in epoch seconds."""
     return integer(dig(dispute, "evidence_details", "due_by"))
 
 
@@ -44,9 +44,9 @@ def network_reason_code(dispute: JsonObject) -> str | None:
 
 
 def withdrawn(dispute: JsonObject) -> int | None:
-    """What Stripe keeps back now, in minor units, by the dispute's balance transactions; None where they do not tell.
+    """The amount that Stripe keeps back now, in minor units: the sum of the dispute's balance transactions.
 
-    They are in the currency of the balance, which may be another than that of the payment.
+    None where there are none, or where they are in another currency than the payment: they are in the balance's.
     """
     entries = listed(dispute.get("balance_transactions"))
     amounts = [integer(entry.get("amount")) for entry in entries if entry.get("currency") == dispute.get("currency")]

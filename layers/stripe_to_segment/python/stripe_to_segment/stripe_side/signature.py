@@ -1,4 +1,4 @@
-"""Whether a request comes from Stripe: the `Stripe-Signature` header over the exact bytes of the body.
+"""Verify that a request comes from Stripe, by the `Stripe-Signature` header over the exact bytes of the body.
 
 https://docs.stripe.com/webhooks#verify-webhook-signatures-with-official-libraries
 """
@@ -21,7 +21,7 @@ TOLERANCE_SECONDS = 300
 
 
 def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) -> frozenset[str]:
-    """Accept a body signed with one of the secrets within the tolerance, past and future; gives those that signed it.
+    """Verify a body against the signing secrets, within the tolerance to past and future; returns those that signed it.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) 
     header
         The `Stripe-Signature` header.
     secrets
-        Every active signing secret; a rolled one lives up to a day beside the new one.
+        Every active signing secret; a rolled one stays valid beside the new one for up to a day.
     now
         Epoch seconds.
 
     Raises
     ------
     SignatureRefusedError
-        in every other case, whatever is in header or body.
+        in every other case, whatever header and body contain.
     """
     if not header:
         raise SignatureRefusedError(Reason.MISSING, "no Stripe-Signature header")
@@ -46,11 +46,11 @@ def verify(body: bytes, header: str | None, secrets: Iterable[str], now: float) 
         text = body.decode()
     except UnicodeDecodeError:
         raise SignatureRefusedError(Reason.WRONG, "the signature matches no active signing secret") from None
-    # Every secret is tried, so that the time this takes does not tell which of them signed.
+    # Every secret is tried, so that the time this takes does not reveal which of them signed.
     signers = frozenset([secret for secret in secrets if _signed_with(secret, text, header)])
     if not signers:
         raise SignatureRefusedError(Reason.WRONG, "the signature matches no active signing secret")
-    # Only now, so that an answer about time says nothing to somebody who cannot sign.
+    # Checked last, so that a sender who cannot sign learns nothing about the time.
     if signed_at < now - TOLERANCE_SECONDS:
         raise SignatureRefusedError(Reason.STALE, f"signed more than {TOLERANCE_SECONDS} seconds ago")
     if signed_at > now + TOLERANCE_SECONDS:
@@ -63,7 +63,7 @@ def _timestamp(header: str) -> int:
     if not header.isascii() or not any(field[0] == "v1" and len(field) > 1 for field in fields):
         raise SignatureRefusedError(Reason.MALFORMED, "the Stripe-Signature header has no v1 signature")
     try:
-        # The first, as the stripe package takes it.
+        # The first one, like the stripe package.
         return next(int(field[1]) for field in fields if field[0] == "t")
     except (StopIteration, ValueError, IndexError):
         raise SignatureRefusedError(Reason.MALFORMED, "the Stripe-Signature header has no timestamp") from None
@@ -71,7 +71,7 @@ def _timestamp(header: str) -> int:
 
 def _signed_with(secret: str, text: str, header: str) -> bool:
     try:
-        # No tolerance here: the package checks the past only.
+        # No tolerance here: the package checks only the past, and `verify` checks both.
         return bool(WebhookSignature.verify_header(text, header, secret, tolerance=None))
     except SignatureVerificationError:
         return False

@@ -1,4 +1,4 @@
-"""Questions to a Subscription object, answered from any shape Stripe has given it since 2015.
+"""Readers of a Subscription, in any shape that Stripe has given it since 2015.
 
 https://docs.stripe.com/api/subscriptions/object
 """
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a subscription: a price and how many of it."""
+    """One item of a subscription: a price and a quantity."""
 
     id: str | None
     price: Price
@@ -37,13 +37,13 @@ class Item:
 
     @property
     def terms(self) -> tuple[object, ...]:
-        """What the customer pays for on this item; a renewal lists the same terms again."""
+        """The terms of this item, which a renewal leaves as they are: price, amount, quantity and interval."""
         price = self.price
         return (price.id, price.unit_amount, self.quantity, price.interval, price.interval_count)
 
 
 def items_of(subscription: JsonObject) -> tuple[Item, ...]:
-    """The items, or before there were any, the one plan and quantity of the subscription itself."""
+    """The items; for old subscriptions without items, the one plan and quantity of the subscription itself."""
     entries = listed(subscription.get("items"))
     if not entries and (subscription.get("plan") or subscription.get("price")):
         entries = [{"plan": subscription.get("plan"), "price": subscription.get("price"), **_quantity(subscription)}]
@@ -51,15 +51,15 @@ def items_of(subscription: JsonObject) -> tuple[Item, ...]:
 
 
 def items_before(subscription: JsonObject, previous: JsonObject, before: JsonObject) -> tuple[Item, ...]:
-    """The items as they were before an update.
+    """The items before an update.
 
-    Old API versions state a plan change on the subscription alone (`previous_attributes.plan`, `.quantity`) beside
-    items that already show the new plan; then the subscription's own plan is the one to read.
+    Old API versions state a plan change only on the subscription (`previous_attributes.plan`, `.quantity`), while the
+    items already show the new plan. Then the items before follow from the subscription's own plan.
     """
     if "items" in previous or not previous.keys() & {"plan", "price", "quantity"}:
         return items_of(before)
     now = items_of(subscription)
-    # With a second item the subscription's own plan turns null: what it was is the one item there was.
+    # The subscription's own plan turns null when it gets a second item; before that it was the plan of its one item.
     if not now or (len(now) > 1 and not hash_of(previous.get("plan"))):
         return items_of(before)
     hidden = {"items", "price"} if "plan" in previous else {"items"}
@@ -78,7 +78,7 @@ def items_complete(subscription: JsonObject) -> bool:
 
 def _item(entry: JsonObject) -> Item:
     price, plan = entry.get("price"), entry.get("plan")
-    # An id in place of the object happens where a repository or an integration trimmed the payload.
+    # An id stands in place of the object where an integration trimmed the payload.
     price = {"id": price} if isinstance(price, str) else hash_of(price)
     plan = {"id": plan} if isinstance(plan, str) else hash_of(plan)
     quantity = integer(entry.get("quantity"))
@@ -107,13 +107,13 @@ def status_of(subscription: JsonObject) -> str | None:
 
 
 def currency_of(subscription: JsonObject) -> str | None:
-    """The currency in lower case, which old payloads state on the price or plan only."""
+    """The currency in lower case; old payloads state it only on the price or plan."""
     stated = text(subscription.get("currency"))
     return stated or next((item.price.currency for item in items_of(subscription) if item.price.currency), None)
 
 
 def period_of(subscription: JsonObject) -> tuple[int | None, int | None]:
-    """Start and end of the current period in epoch seconds; on items since 2025-03-31 (the earliest end counts)."""
+    """Start and end of the current period in epoch seconds; since 2025-03-31 of the item whose period ends first."""
     on_items = [
         (integer(entry.get("current_period_start")), integer(entry.get("current_period_end")))
         for entry in listed(subscription.get("items"))
@@ -130,7 +130,7 @@ def trial_of(subscription: JsonObject) -> tuple[int | None, int | None]:
 
 
 def cancellation_scheduled_for(subscription: JsonObject) -> int | None:
-    """When the subscription will end by itself, in epoch seconds, or None where nothing is scheduled or it has ended.
+    """The scheduled end of the subscription in epoch seconds; None where no end is scheduled or it has ended already.
 
     Flexible billing sets `cancel_at`, `cancel_at_period_end` and `canceled_at` on a subscription that is still
     active, so `canceled_at` says nothing here.
@@ -142,23 +142,23 @@ def cancellation_scheduled_for(subscription: JsonObject) -> int | None:
         return cancel_at
     if subscription.get("cancel_at_period_end") is not True:
         return None
-    # Known to be scheduled even where the payload holds no period.
+    # 0 where the payload holds no period: an end is scheduled, at an unknown time.
     return period_of(subscription)[1] or 0
 
 
 def ended_at(subscription: JsonObject) -> int | None:
-    """When the subscription really ended, in epoch seconds; `canceled_at` alone is no end."""
+    """The time at which the subscription ended, in epoch seconds. `canceled_at` alone does not mean that it ended."""
     return integer(subscription.get("ended_at"))
 
 
 def created_at(subscription: JsonObject) -> int | None:
-    """When the subscription was made, in epoch seconds; its start may have been dated back, or lie ahead."""
+    """The time at which the subscription was created, in epoch seconds; its start may be earlier or later."""
     made = integer(subscription.get("created"))
     return started_at(subscription) if made is None else made
 
 
 def started_at(subscription: JsonObject) -> int | None:
-    """When the customer subscribed, in epoch seconds."""
+    """The start of the subscription, in epoch seconds."""
     for field in ("start_date", "created", "start"):
         moment = integer(subscription.get(field))
         if moment is not None:
