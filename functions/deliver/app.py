@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from aws_lambda_typing.events import SQSEvent
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# What is hopeless comes again where it could not be put away.
+# A dead record comes again where it could not be dead-lettered.
 COMES_AGAIN = {Status.RETRY, Status.WAITING, Status.DEAD}
-# Left over for the receipt, the queues and the answer, in seconds.
+# The seconds kept for the receipt, the queues and the answer.
 RESERVE = 8.0
-# With less than this a batch does not wait for another, in seconds: a slow Segment may take as long.
+# With fewer seconds than this left a batch does not wait for another: a slow Segment may take as long.
 ENOUGH_TO_SEND = 20.0
-# Two environments may not agree on the time, in seconds.
+# The seconds by which the clocks of two environments may differ.
 CLOCKS_DIFFER = 2
 
 settings = settings_from_environment()
@@ -47,7 +47,7 @@ settings = settings_from_environment()
 
 @cache
 def secrets_manager() -> SecretsManagerClient:
-    """The client, made when the secret is first needed."""
+    """The client, created when the secret is first needed."""
     return aws.client("secretsmanager")
 
 
@@ -77,7 +77,7 @@ def queues() -> Queues:
 
 @cache
 def breaker() -> Breaker:
-    """Holds events back while the circuit is open; it keeps what it saw last across invocations."""
+    """The circuit breaker, which keeps the last state that it saw across invocations."""
     return Breaker(store(), time.time, settings.retry_base_seconds)
 
 
@@ -89,7 +89,7 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
     """Deliver one SQS batch; returns the records that SQS must deliver again."""
     records = records_of(batch)
     try:
-        # Who the user is may hang on it, so nothing is mapped without.
+        # Without the reference key a user's id may be missed, so nothing is mapped before the secret is read.
         chosen = replace(settings, client_reference_key=secret.get().client_reference_key)
     except ConfigurationError as error:
         return answered([RecordOutcome(record, Status.RETRY, Reason.BAD_SECRET, str(error)) for record in records])
@@ -100,7 +100,7 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
     def wait(seconds: float) -> float | None:
         if seconds_left() < ENOUGH_TO_SEND:
             return None
-        # Those who wait together must not all come back in the same moment.
+        # Batches that wait for the same customer must not all come back at the same moment.
         time.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret depends on it
         return time.time()
 
@@ -131,7 +131,7 @@ def answered(outcomes: list[RecordOutcome]) -> PartialItemFailureResponse:
         {outcome.record.handle: delay(outcome, settings, now, random.random) for outcome in again}
     )
     report(outcomes, now)
-    # Where nothing comes again, each record's own line has said it all.
+    # Where no record comes again, the records' own lines tell everything.
     if (told := summary(outcomes))["again"]:
         logger.info("batch done", extra=told)
     return {"batchItemFailures": [{"itemIdentifier": outcome.record.id} for outcome in again]}

@@ -1,7 +1,7 @@
-"""Your team's last word on every call before it is sent. As shipped, nothing is changed.
+"""Change or drop any call before it is sent. As shipped, this file changes nothing.
 
 `enrich` gets the call exactly as it would stand in the `/v1/batch` request, and the whole Stripe event it came from.
-Give back the call, changed or not, or None to drop it. `type` and `messageId` must stay as they are. An exception sends
+Return the call, changed or not, or None to drop it. `type` and `messageId` must stay as they are. An exception sends
 the event to the dead-letter queue with the reason `enrich_failed`; after a fix, redrive it.
 
 `logging.getLogger(__name__).info(…)` goes to the function's log, which is kept for weeks: log ids, never a call or an
@@ -24,5 +24,5 @@ from typing import Any
 
 
 def enrich(call: dict[str, Any], event: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG001 - for you to use
-    """Give back the call to send, or None to send nothing."""
+    """Return the call to send, or None to send nothing."""
     return call

@@ -1,4 +1,4 @@
-"""Stripe → queue: check the signature, ignore events that are not mapped, queue the raw event, answer."""
+"""Stripe → queue: verify the signature, ignore events that are not mapped, queue the raw event, answer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
-# What is queued, the queue itself counts, whatever way it came: AWS/SQS NumberOfMessagesSent.
+# Queued events need no metric of their own: SQS counts them, also those from elsewhere (NumberOfMessagesSent).
 METRIC_OF = {"ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
 
-# Refusals that a wrong signing secret or a wrong clock can explain. Whoever sends no signature at all is not Stripe.
+# Refusals that a wrong signing secret or a wrong clock can explain. A request without a signature is not from Stripe.
 DOUBTFUL = frozenset({Reason.WRONG, Reason.STALE, Reason.FUTURE, Reason.WRONG_MODE})
-# What a secret that was filled, rotated or sorted since it was cached would mend.
+# Refusals that a refresh of the cached secret can mend, where it was filled, rotated or sorted by mode since.
 MENDED_BY_A_REFRESH = frozenset({Reason.WRONG, Reason.WRONG_MODE, Reason.NO_SECRET, Reason.UNUSABLE_SECRET})
 
 OK = 200
@@ -37,12 +37,12 @@ settings = settings_from_environment()
 
 @cache
 def secrets_manager() -> SecretsManagerClient:
-    """The client, made when the secret is first needed."""
+    """The client, created when the secret is first needed."""
     return aws.client("secretsmanager")
 
 
 def signing_secrets() -> SigningSecrets:
-    """The current signing secrets; logs how many values in their place cannot be signing secrets."""
+    """The current signing secrets; logs the number of texts in the secret that cannot be signing secrets."""
     text = aws.secret_text(secrets_manager(), settings.signing_secret_arn)
     found = read_signing_secrets(text, strict=not on_this_machine())
     if found.refused:
@@ -55,7 +55,7 @@ secret = SecretSource(signing_secrets)
 
 @cache
 def sqs() -> SQSClient:
-    """The client, made when the first event is queued."""
+    """The client, created when the first event is queued."""
     return aws.client("sqs")
 
 
@@ -97,7 +97,7 @@ def _queued(body: bytes, reply: Reply) -> Reply:
 
 
 def _note(reply: Reply) -> None:
-    """Log one line for each request, and count it unless it was queued: ids and outcome, never a body or a header."""
+    """Log one line for each request (ids and outcome, no body, no header), and count it unless it was queued."""
     event = reply.event
     fields: dict[str, object] = {"outcome": reply.outcome}
     if reply.status != OK:

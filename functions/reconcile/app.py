@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.reconciling import Step
 
-# One slice takes less, in seconds, even where Stripe has to be asked several times.
+# The seconds that must be left to begin a slice; a slice takes less, even with retries of the Stripe API.
 RESERVE = 90.0
-# Of a hundred events each, in a run of at most five minutes: far from Stripe's limits (25 a second with a test key).
+# The requests of a run (at most five minutes), a hundred events each: far below Stripe's limit (25 a second, test key).
 # https://docs.stripe.com/rate-limits
 MOST_REQUESTS = 500
 
@@ -51,8 +51,8 @@ def store() -> DynamoStore:
 
 @observed
 def handler(_event: object, context: LambdaContext) -> dict[str, object]:
-    """Continue where the last run stopped, as far as time allows; the next run does the rest."""
-    # A run that finds nothing shows too that it ran.
+    """Continue where the last run stopped, until the time is over; the next run does the rest."""
+    # A run that finds nothing still writes the metric, as a sign that it ran.
     count("EventsReconciled", 0)
     keys = secret.get()
     key, chosen = usable_key(keys, settings), replace(settings, client_reference_key=keys.client_reference_key)
@@ -62,18 +62,18 @@ def handler(_event: object, context: LambdaContext) -> dict[str, object]:
         return {"outcome": "not_ready"}
     scope, circuit = scope_of(None, livemode=is_live(key)), circuit_name(livemode=is_live(key))
     if store().circuits([circuit])[circuit].tripped:
-        # What waits in the queue would be taken for missing. Nothing is forgotten: the next run goes on from here.
+        # Events that wait in the queue would be taken for missing. No event is lost: the next run continues from here.
         logger.warning("not reconciled: the endpoint is down, and events wait for it")
         return {"outcome": "endpoint_down"}
     try:
         bookmark = store().bookmark(scope)
     except UnreadableRecordError as error:
-        # From the beginning again would be too much to ask of Stripe, and from now on would leave a gap.
+        # Starting over would cost too many requests to Stripe, and starting from now would leave a gap.
         logger.error(f"not reconciled: {error}", extra={"item": f"bookmark#{scope}"})
         count("ReconcileNotReady")
         return {"outcome": "not_ready"}
     since, until = window(bookmark, store().began() if bookmark is None else 0, time.time())
-    # All of them: what happened while the endpoint was disabled is not on Stripe's list of what it could not deliver.
+    # List all events: Stripe's list of undelivered ones lacks those that happened while the endpoint was disabled.
     listing = StripeEvents(key, settings.stripe_api_base, CATALOG)
     queue = partial(enqueue, aws.client("sqs"), settings.events_queue_url)
     done_until, totals = since, Counter(listed=0, queued=0)

@@ -1,4 +1,4 @@
-"""Clients of AWS services; the functions make each one when it is first needed."""
+"""Clients of AWS services, which the functions create when they first need them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["client", "secret_text"]
 
-# The SDK would wait a minute for each try: longer than Stripe waits for an answer, and than a batch may take.
-# A call that hangs is tried twice more, and then reported like one that failed.
+# By default the SDK waits a minute for each attempt: longer than Stripe waits for an answer, or than a batch may take.
+# With these limits, a call that hangs is tried three times and then fails.
 PATIENCE = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard"})
 
 
@@ -34,17 +34,17 @@ def client(service: Literal["sqs"]) -> SQSClient: ...
 
 
 def client(service: str) -> object:
-    """A low-level client that gives up in time for its function to say so."""
+    """A low-level client whose calls fail early enough for the function to answer or log."""
     return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
 
 
 def secret_text(secrets_manager: SecretsManagerClient, arn: str) -> str:
-    """The current text of a secret, of whatever `client("secretsmanager")` made.
+    """The current text of a secret, read with a `client("secretsmanager")`.
 
-    In Lambda this now and then fails with "Signature expired", for instance where the environment was frozen between
-    signing and sending (https://github.com/aws/aws-sdk-js-v3/issues/6222). The SDK does not try that again; we do.
+    In Lambda this sometimes fails with "Signature expired", for instance where Lambda froze the environment between
+    signing and sending (https://github.com/aws/aws-sdk-js-v3/issues/6222). The SDK does not retry that; this does.
     """
-    # The stage is what is read by default; said, because the roles may read no other.
+    # AWSCURRENT is the default, and named here because the functions' roles allow no other stage.
     asked: GetSecretValueRequestTypeDef = {"SecretId": arn, "VersionStage": "AWSCURRENT"}
     try:
         answer = secrets_manager.get_secret_value(**asked)

@@ -20,14 +20,14 @@ __all__ = ["Enqueued", "enqueue"]
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What became of one body: the id of its message, or why SQS did not take it."""
+    """The result for one body: the id of its message, or the reason why SQS did not take it."""
 
     message_id: str = ""
     failure: str = ""
 
 
 def enqueue(client: SQSClient, queue_url: str, bodies: Sequence[str]) -> list[Enqueued]:
-    """Send each body as a message, in order; what failed is named and the others are sent.
+    """Send each body as a message, in order; a body that fails gets its reason, and the others are sent.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def _send(client: SQSClient, queue_url: str, bodies: list[str]) -> Iterator[Enqu
 
 
 def _batches(bodies: Iterable[str]) -> Iterator[list[str]]:
-    """At most ten, and together no larger than one message may be.
+    """Batches of at most ten bodies, whose total is no larger than one message may be.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
     """

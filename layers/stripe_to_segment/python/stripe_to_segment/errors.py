@@ -1,4 +1,4 @@
-"""Every error this package raises, each carrying what its handler needs to decide."""
+"""All errors of this package, each with the data that the code that catches it needs."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class ConfigurationError(StripeToSegmentError):
 
 
 class EnrichError(StripeToSegmentError):
-    """`enrich.py` failed on a call or gave back something that is none; its event goes to the dead-letter queue.
+    """`enrich.py` raised an error or returned something that is not a call; its event goes to the dead-letter queue.
 
-    The text names the kind of error only: the error's own text may quote the call.
+    The text names only the kind of error, because the error's own text may quote the call.
     """
 
 
 class MalformedEventError(StripeToSegmentError):
-    """The text received is no Stripe event; nothing of it was used.
+    """The received text is not a Stripe event; no part of it was used.
 
     `reason` is a short code (`not_json`, `not_an_event`, …) fit for a metric or a message attribute.
     """
@@ -62,7 +62,7 @@ class ThinEventError(MalformedEventError):
 
 
 class SignatureRefusedError(StripeToSegmentError):
-    """The request is not proven to come from Stripe; it must be answered with 400 and go no further.
+    """Nothing proves that the request comes from Stripe; answer it with 400 and do not queue it.
 
     `reason` is a short code: `missing`, `malformed`, `stale`, `future` or `wrong`.
     """
@@ -73,7 +73,7 @@ class SignatureRefusedError(StripeToSegmentError):
 
 
 class StoreUnavailableError(StripeToSegmentError):
-    """The StateTable did not answer; what was asked is unknown, so the event must wait, never be guessed."""
+    """The StateTable did not answer. The event must wait: mapping it without the stored data would be a guess."""
 
 
 class QueueUnavailableError(StripeToSegmentError):
@@ -81,7 +81,7 @@ class QueueUnavailableError(StripeToSegmentError):
 
 
 class UnreadableRecordError(StripeToSegmentError):
-    """An item of the StateTable is there and cannot be read; who needs it must wait, never go on as if it were not.
+    """An item of the StateTable exists and cannot be read. Its events must wait, and never treat it as missing.
 
     `reason` is `newer_record` (a newer release wrote it, and this one was deployed afterwards) or `broken_record`.
     """
@@ -92,11 +92,11 @@ class UnreadableRecordError(StripeToSegmentError):
 
 
 class StripeUnavailableError(StripeToSegmentError):
-    """The Stripe API did not answer, even when asked again; what it would have said is unknown."""
+    """The Stripe API did not answer, after retries; the requested data is unknown."""
 
 
 class StoreConflictError(StripeToSegmentError):
-    """Another invocation wrote the same customer's record first; read it again and repeat the work."""
+    """Another invocation wrote the same customer's record first; load it again and map again."""
 
     def __init__(self, key: str) -> None:
         super().__init__("the customer's record changed meanwhile")
@@ -104,15 +104,15 @@ class StoreConflictError(StripeToSegmentError):
 
 
 class UnexpectedError(StripeToSegmentError):
-    """Something that nobody foresaw left a handler; the text is the kind of error it was, the traceback its place."""
+    """An unforeseen error left a handler; the text is the kind of error, the traceback shows the place."""
 
 
 def code_of(error: BaseException) -> str:
-    """What kind of error it was, fit for a log: AWS's own code where it has one, else the class's name."""
+    """The kind of an error, safe to log: AWS's own code where it has one, else the name of the class."""
     answer = getattr(error, "response", None)
     code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
     return code if isinstance(code, str) and _CODE.fullmatch(code) else type(error).__name__
 
 
-# AccessDeniedException, AWS.SimpleQueueService.NonExistentQueue: a code, and nothing that only stands in its place.
+# The form of AWS's codes (AccessDeniedException, AWS.SimpleQueueService.NonExistentQueue); other text is not logged.
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")

@@ -1,4 +1,4 @@
-"""The one logger and the one set of metrics; nobody else makes any.
+"""The logger and the metrics of all functions; no other module creates any.
 
 Logs carry ids, types, counts and reasons, never a body, a header or a trait.
 """
@@ -24,55 +24,55 @@ if TYPE_CHECKING:
 
 __all__ = ["about", "count", "hold_back_libraries", "logger", "measure", "metrics", "observed", "set_level"]
 
-# So many characters of an id or a type are enough: Stripe's have 255 at most.
+# The most characters of an id or a type in a log line: Stripe's have 255 at most.
 LONGEST = 256
-# So many values of a metric fit one line of EMF; at the last of them `add_metric` prints it.
+# The most values of a metric in one line of EMF; at the last of them `add_metric` writes the line.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 VALUES = 100
-# Lower than any handler's level, so that no handler takes the record.
+# A level below that of every handler, so that no handler writes the record.
 UNHEARD = -1
 
 logger = Logger(
-    # Every line is paid for. Left out are the place in the code, which the message tells as well, and the trace: X-Ray
-    # traces one invocation in many, while event ids name what an invocation was about.
+    # CloudWatch charges for every line. The place in the code is left out, because the message tells it as well, and so
+    # is the trace: X-Ray traces few invocations, and the event ids already identify them.
     location=None,
     xray_trace_id=None,
-    # Messages are words: each would be tried as JSON otherwise.
+    # Messages are plain text; by default Powertools would try to parse each as JSON.
     json_deserializer=str,
     # ASCII only: a control character or a line separator in an id must not forge a line, nor reach a terminal.
     json_serializer=partial(json.dumps, default=str, separators=(",", ":")),
-    # As RFC 3339 asks for. Lambda takes a line with another timestamp for one of level INFO, whatever level it names.
+    # RFC 3339. Lambda treats a line with any other timestamp as one of level INFO, whatever level it names.
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
     datefmt="%Y-%m-%dT%H:%M:%S.%FZ",
     utc=True,
 )
-# The log group has the function's name already.
+# The name of the log group already tells the function.
 logger.remove_keys(["service"])
-# Nor does a line name these; https://docs.python.org/3/howto/logging.html#optimization
+# No line shows these, so Python need not collect them: https://docs.python.org/3/howto/logging.html#optimization
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 metrics = Metrics()
 
 
 def set_level(name: str) -> None:
-    """Log from the level of this name on.
+    """Set the level of the package's logger.
 
-    Powertools takes Lambda's own level first, which must stay at INFO for the sake of metrics.
+    Powertools gives precedence to Lambda's own level, which must stay at INFO or Lambda would drop the metrics.
     https://docs.aws.amazon.com/powertools/python/latest/core/logger/#aws-lambda-advanced-logging-controls-alc
     """
     logging.getLogger(logger.name).setLevel(logging.getLevelNamesMapping().get(name.upper(), logging.INFO))
 
 
 def hold_back_libraries(code: str) -> None:
-    """Let no library log anything below WARNING, whoever sets whichever level.
+    """Suppress log records of libraries below WARNING, whatever levels Lambda or a team sets.
 
-    Below it, libraries log what they send and receive: secrets and customers' data. They are held back where records
-    are made, so that neither a logger's level nor a handler that a team adds brings them back. This package's logger
-    and a team's own code are left alone.
+    Below it, libraries log their requests and responses, with secrets and customers' data. The records are suppressed
+    where they are created, so that neither the level of a logger nor a handler that a team adds brings them back. This
+    package's logger and a team's own code are not affected.
 
     Parameters
     ----------
     code
-        The function's own folder, /var/task. Libraries come from elsewhere: the layers and Lambda's Python.
+        The function's own folder, /var/task. Libraries are elsewhere: in the layers and in Lambda's Python.
     """
     make, ours, folder = logging.getLogRecordFactory(), logger.name, code.rstrip(os.sep) + os.sep
 
@@ -83,14 +83,14 @@ def hold_back_libraries(code: str) -> None:
         return record
 
     logging.setLogRecordFactory(made)
-    # Where AWS's runtime client set it to DEBUG, all of these records would be made, to be thrown away.
+    # AWS's runtime client may have set DEBUG; Python would then create all of these records only to drop them.
     logging.getLogger().setLevel(max(logger.log_level, logging.INFO))
 
 
 def observed[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
-    """Wrap a handler: write its metrics when it ends, and let its errors show only their kind and place.
+    """Wrap a handler: write its metrics when it ends, and reduce its errors to their kind and place.
 
-    Lambda logs the text of an error that leaves a handler, and that of others quotes what they were given: botocore a
+    Lambda logs the text of an error that leaves a handler, and the texts of libraries quote their input: botocore a
     parameter, `int` a string, `requests` an address.
     """
 
@@ -99,12 +99,12 @@ def observed[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
         try:
             return handler(*args, **kwargs)
         except StripeToSegmentError:
-            # Its text is this package's own.
+            # An error of this package: its text holds no personal data.
             raise
         except BaseException as error:  # noqa: BLE001 - also SystemExit, whose text Python prints: a team's own, say
             raise UnexpectedError(code_of(error)).with_traceback(error.__traceback__) from None
         finally:
-            # Powertools' own decorator warns where nothing was counted, which is no news here.
+            # Not with Powertools' decorator, which warns after every invocation that counted nothing.
             if metrics.metric_set:
                 metrics.flush_metrics()
 
@@ -112,7 +112,7 @@ def observed[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
 
 
 def about(event: StripeEvent) -> dict[str, object]:
-    """The fields by which a line names an event."""
+    """The fields of a log line that identify an event."""
     return {
         "event_id": event.id[:LONGEST],
         "event_type": event.type[:LONGEST],
@@ -127,15 +127,15 @@ def count(name: str, value: int = 1) -> None:
 
 
 def measure(name: str, seconds: Iterable[float]) -> None:
-    """Record durations, to a tenth of a second; once for each name in an invocation."""
+    """Record durations, to a tenth of a second. Call it once for each name in an invocation."""
     for some in batched((round(each, 1) for each in seconds), VALUES, strict=False):
         *others, last = some
-        # Not one by one: at each value, `add_metric` writes all of them so far into a line for debugging.
+        # Set directly: `add_metric` would log all values so far at each one, for debugging.
         metrics.metric_set[name] = {"Value": others}
         metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=last)
 
 
 set_level(os.environ.get("POWERTOOLS_LOG_LEVEL", ""))
-# Elsewhere, on a developer's machine, logs go nowhere unless somebody asks for them.
+# Outside of Lambda, on a developer's machine, the log stays silent unless a program configures it.
 if task_root := os.environ.get("LAMBDA_TASK_ROOT"):
     hold_back_libraries(task_root)

@@ -1,4 +1,4 @@
-"""Every reason that a log line, an answer to Stripe or a dead letter may give; docs/operations.md says what to do."""
+"""The reasons in log lines, answers to Stripe and dead letters; docs/operations.md says what to do for each."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ __all__ = ["Reason", "http_reason"]
 
 
 class Reason(StrEnum):
-    """Why a request was not taken, or an event was not delivered. An endpoint's other statuses are `http_<status>`."""
+    """The reason why a request was refused or an event was not delivered. Other HTTP statuses are `http_<status>`."""
 
-    # At the door: the signature
+    # Refused by receive: the signature
     MISSING = "missing"
     MALFORMED = "malformed"
     WRONG = "wrong"
     WRONG_MODE = "wrong_mode"
     STALE = "stale"
     FUTURE = "future"
-    # At the door: this stack
+    # Refused by receive: the stack's secret, queue or settings
     NO_SECRET = "no_secret"
     UNUSABLE_SECRET = "unusable_secret"
     QUEUE_REFUSED = "queue_refused"
     NOT_WANTED = "not_wanted"
-    # What came is no event that can be mapped
+    # The event cannot be mapped or sent
     NOT_BASE64 = "not_base64"
     NOT_UTF8 = "not_utf8"
     NOT_JSON = "not_json"
@@ -33,7 +33,7 @@ class Reason(StrEnum):
     MAPPER_FAILED = "mapper_failed"
     ENRICH_FAILED = "enrich_failed"
     TOO_LARGE = "too_large"
-    # What the endpoint answered
+    # The endpoint's answer
     NOT_OK = "not_ok"
     HTML_ANSWER = "html_answer"
     ERROR_ANSWER = "error_answer"
@@ -41,7 +41,7 @@ class Reason(StrEnum):
     HTTP_401 = "http_401"
     HTTP_403 = "http_403"
     HTTP_429 = "http_429"
-    # Not sent: a key, the time, others
+    # Not sent: a missing key, no time left, the circuit, another batch
     BAD_SECRET = "bad_secret"
     NO_WRITE_KEY = "no_write_key"
     BAD_WRITE_KEY = "bad_write_key"
@@ -54,7 +54,7 @@ class Reason(StrEnum):
     CONTENDED = "contended"
     NEWER_RECORD = "newer_record"
     BROKEN_RECORD = "broken_record"
-    # Nothing to send, as it should be
+    # Nothing to send, or not yet
     ALREADY_DELIVERED = "already delivered"
     NOTHING_TO_TELL = "nothing to tell: no fact and no trait changed"
     WAITING_FOR_IDENTITY = "waiting for the user's identity"
@@ -64,5 +64,5 @@ class Reason(StrEnum):
 
 
 def http_reason(status: int) -> str:
-    """The reason of an answer whose status says it all."""
+    """The reason for an answer with this status."""
     return f"http_{status}"

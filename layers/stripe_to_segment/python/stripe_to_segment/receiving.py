@@ -1,4 +1,4 @@
-"""The webhook: what to answer to a request that claims to come from Stripe. Pure, apart from the signature check."""
+"""The webhook: verify a request and decide on the answer. Pure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["WRONG_MODE", "Reply", "body_of", "examine", "header_of", "queueable"
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES = 1_048_576
-# A record that ends in the dead-letter queue needs room for the reason's attributes, which count too.
+# The rest is for the attributes of a dead letter, which count too.
 MAX_EVENT_BYTES = MAX_MESSAGE_BYTES - 8_192
 
-# By the event's livemode. Only who can sign hears of it.
+# By the event's livemode. Only a sender with a valid signature gets this answer.
 WRONG_MODE = {
     True: "a live event, but signed with a secret that is noted as one of test mode: if it is the live endpoint's, "
     "move it to stripe_live_signing_secrets",
@@ -44,7 +44,7 @@ FLAWS = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a request, with what the log may contain of it. `outcome` is queue, ignored, refused or unready."""
+    """The answer to a request, and the event to log. `outcome` is queue, ignored, refused or unready."""
 
     status: int
     outcome: str
@@ -54,20 +54,20 @@ class Reply:
 
     @property
     def body(self) -> dict[str, object]:
-        """What Stripe shows beside the delivery attempt."""
+        """The response body, which Stripe shows with the delivery attempt."""
         if self.outcome == "queue":
             return {"received": True}
         return {"ignored": self.message} if self.outcome == "ignored" else {"error": self.message}
 
 
 def header_of(request: Mapping[str, object], name: str) -> str | None:
-    """A header in whatever case it came."""
+    """A header by its lower-case name, None where the request lacks it."""
     headers = hash_of(request.get("headers"))
     return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 
 def body_of(request: Mapping[str, object]) -> bytes | None:
-    """The exact bytes of the body, which API Gateway may hand over as base64; None where that is broken."""
+    """The exact bytes of the body, which API Gateway may encode as base64; None where the base64 is broken."""
     body = request.get("body") or ""
     if not isinstance(body, str):
         return None
@@ -80,7 +80,7 @@ def body_of(request: Mapping[str, object]) -> bytes | None:
 def examine(  # noqa: PLR0911 - one return for each kind of answer
     body: bytes | None, signature: str | None, secrets: SigningSecrets, settings: Settings, now: float
 ) -> Reply:
-    """Decide on a request; `now` is in epoch seconds."""
+    """Verify a request and decide on its answer; `now` is in epoch seconds."""
     if not secrets.every:
         return _unready(secrets)
     if body is None:
@@ -116,12 +116,12 @@ def _vouched(event: StripeEvent, signers: frozenset[str], secrets: SigningSecret
     """Whether one of the secrets that signed the event may sign events of its mode."""
     vouching = {*secrets.vouching(livemode=event.livemode)}
     if event.account and not event.livemode:
-        # Of an account that is connected in live mode, the live endpoint gets the test events as well.
+        # The live endpoint also gets the test events of accounts that are connected in live mode.
         # https://docs.stripe.com/connect/webhooks
         vouching |= {*secrets.live}
     return not vouching.isdisjoint(signers)
 
 
 def queueable(body: bytes) -> str:
-    """The body as SQS takes it: two characters that XML forbids are written as JSON escapes, which read the same."""
+    """The body as text for SQS, with two characters that SQS refuses written as JSON escapes of the same meaning."""
     return body.decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

@@ -1,6 +1,6 @@
 """Compare Stripe's list of events with the ledger, slice by slice of time, and queue the events that are missing.
 
-The listing, the store and the queue are given to it; nothing else does I/O here.
+All I/O goes through the listing, the store and the queue that it is given.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
 
     class Lister(Protocol):
-        """Gives the events created within some seconds, or None where they are more than `most`."""
+        """Lists the events created between two epoch seconds; None if there are more than `most`."""
 
         def __call__(self, since: int, until: int, most: int | None = None) -> list[JsonObject] | None: ...
 
     class Queuer(Protocol):
-        """Queues raw events; says of each whether that worked."""
+        """Queues raw events; returns the result of each."""
 
         def __call__(self, bodies: Sequence[str]) -> list[Enqueued]: ...
 
@@ -49,17 +49,17 @@ __all__ = ["STRIPE_KEEPS_SECONDS", "Reconciliation", "Step", "missing", "raw", "
 # https://docs.stripe.com/api/events: "events going back up to 30 days".
 STRIPE_KEEPS_SECONDS = 30 * 86_400
 SETTLED_SECONDS = 3_600
-# So many are held in memory, and lost work where the run ends in the middle.
+# The events of one slice: they are held in memory, and compared again if the run ends in the middle of it.
 SLICE = 1000
 FIRST_WIDTH, LARGEST_WIDTH = 3_600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One finished slice of time: all that was created from `since` on and before `until`, in epoch seconds.
+    """One finished slice of time: the events created from `since` on and before `until`, in epoch seconds.
 
-    `missing` are the events that the ledger lacks, in the order in which they happened; `oversize` are more of them,
-    which no queue takes.
+    `missing` are the events that the ledger lacks, in the order in which they happened; `oversize` are those of them
+    that are too large for SQS.
     """
 
     since: int
@@ -80,9 +80,9 @@ class Reconciliation:
     store
         The ledger.
     settings
-        Those of the deliver function, which decide what an event becomes.
+        The settings of the deliver function, which decide on the calls of an event.
     queue
-        Puts events into the EventsQueue; None only looks.
+        Puts events into the EventsQueue; with None the run only compares.
     """
 
     listing: Lister
@@ -91,19 +91,19 @@ class Reconciliation:
     queue: Queuer | None = None
 
     def between(self, since: int, until: int) -> Iterator[Step]:
-        """Queue what is missing of the events created from `since` on and before `until`, oldest first.
+        """Queue the missing events of those created from `since` on and before `until` (epoch seconds), oldest first.
 
-        Each step that was yielded is done for good, so who stops goes on at its `until`. Both are in epoch seconds.
+        A yielded step is finished for good: a run that stops can continue at the `until` of the last one.
 
         Raises
         ------
         ConfigurationError, QueueUnavailableError, StoreUnavailableError, StripeUnavailableError
-            where a slice could not be done; what is queued of it is queued again next time, and delivered once.
+            where a slice failed. The next run queues all of its events again; they are still delivered once.
         """
         width = FIRST_WIDTH
         while since < until:
             end = min(since + width, until)
-            # A slice of one second cannot be cut.
+            # A slice of one second cannot be divided, so it is listed without a limit.
             listed = self.listing(since, end, SLICE if end - since > 1 else None)
             if listed is None:
                 width = max((end - since) // 2, 1)
@@ -127,17 +127,17 @@ class Reconciliation:
 def window(bookmark: int | None, began: int, now: float) -> tuple[int, int]:
     """The time that a scheduled run covers: its start and end, in epoch seconds.
 
-    The first run begins when the stack began: what happened before is not missing here, it is an import's. Nobody lists
-    what is older than thirty days, and what is younger than an hour may still be on its way.
+    The first run starts at the stack's creation: earlier events are not missing, they are for an import. Stripe lists
+    no event older than thirty days, and an event younger than an hour may still be on its way.
     """
     since = began if bookmark is None else bookmark
     return max(since, int(now) - STRIPE_KEEPS_SECONDS), int(now) - SETTLED_SECONDS
 
 
 def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> list[StripeEvent]:
-    """The listed events that are missing here, in the order in which they happened.
+    """The listed events that are missing in this stack, in the order in which they happened.
 
-    An event without calls leaves no deduplication key in the ledger; it is known if what it teaches is.
+    An event without calls leaves no key in the ledger; it is missing if it would still change what is stored.
     """
     read = (event for event in map(_read, listed) if event is not None)
     wanted = [event for event in read if refusal(event, settings) is None]
@@ -146,7 +146,7 @@ def missing(listed: Iterable[JsonObject], store: Store, settings: Settings) -> l
 
 
 def _isolated(events: list[StripeEvent], store: Store, settings: Settings) -> list[StripeEvent]:
-    """What is missing; what fails to be compared is halved until one event stands out, which is deliver's to judge."""
+    """The missing events; a list that fails is halved until one event fails alone, which goes to `deliver` to judge."""
     try:
         return _missing(events, store, settings)
     except StoreUnavailableError:
@@ -162,13 +162,13 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
     wanted = [event for event in wanted if keys_of(event).fit]
     memory = recall(wanted, store)
     wanted = [*owned(wanted, memory, store)]
-    # Nobody can say what such a record knows of the event. In the queue it waits until somebody can.
+    # A record that cannot be read does not tell whether the event is missing. Queued, the event waits until it can be.
     doubtful = [event for event in wanted if unreadable(event, memory)]
     wanted = [event for event in wanted if not unreadable(event, memory)]
     take_over(wanted, memory, store)
     unmarked = [event for event in wanted if not _under_way(event, memory.profiles[profile_key(event)])]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
-    # Only to hear who opted out: nothing is written.
+    # Read the persons for their opt-outs; without a time, nothing is written.
     Persons(settings).meet([(event, stated[event.id]) for event in unmarked], memory, store)
     told = [_told(event, stated[event.id], memory, settings) for event in unmarked]
     names = store.load(
@@ -191,7 +191,7 @@ def _moment(event: StripeEvent) -> tuple[int, int]:
 
 
 def raw(event: StripeEvent) -> str:
-    """The event as text for the queue: the API's own values, and nothing that SQS refuses, for all of it is ASCII."""
+    """The event as JSON for the queue, with the API's own values; ASCII only, so SQS refuses no character of it."""
     return json.dumps(event.body, separators=(",", ":"))
 
 
@@ -199,20 +199,20 @@ def _read(body: JsonObject) -> StripeEvent | None:
     try:
         return event_from(body)
     except MalformedEventError:
-        # Without an object there is nothing to map, and deliver would only dead-letter it.
+        # There is no object to map, so `deliver` would only dead-letter the event.
         return None
 
 
 def _under_way(event: StripeEvent, profile: Profile) -> bool:
-    """Whether an event was delivered, or its calls are claimed: it waits in the queue, or is a dead letter."""
+    """Whether an event was delivered, or its calls are claimed: then it is in the queue, or is a dead letter."""
     dedup_key = event_dedup_key(event)
     return dedup_key in profile.ledger or dedup_key in profile.claims
 
 
 def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:
-    """What `deliver` would map the event to now; None where the mapper fails on it."""
+    """The translation that `deliver` would make of the event now; None where the mapper fails on it."""
     known = known_to(event, memory, stated, settings)
-    # Traits that changed by events without an identify are shown by the next that brings one: no news of this event.
+    # Some events change traits without sending an identify. The next event sends them; they are no news of this one.
     known = replace(known, profile=replace(known.profile, shown=None))
     try:
         return translate(event, known, settings, enrich=_as_it_is)
@@ -232,7 +232,7 @@ def _taught(events: list[StripeEvent], told: list[Translation | None], what: str
 
 def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory) -> bool:
     profile = memory.profiles[profile_key(event)]
-    # A customer that is gone stays gone, whatever an event from before says.
+    # A deleted customer stays deleted; an event from before is no news about that.
     after = replace(told.profile, shown=profile.shown, deleted=profile.deleted or told.profile.deleted)
     return (
         bool(told.calls)
@@ -245,7 +245,7 @@ def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory)
 
 
 def _is_news(event: StripeEvent, names: Memory, kind: str, key: str, value: str) -> bool:
-    """Whether an order or a product's name is unknown, or known only by something older than this event."""
+    """Whether a value is not stored yet, or only an older one than that of this event."""
     full = f"{event.scope}:{key}"
     known = names.learnt(kind)
     if full not in known:
@@ -254,5 +254,5 @@ def _is_news(event: StripeEvent, names: Memory, kind: str, key: str, value: str)
 
 
 def _as_it_is(call: CallBody, _event: JsonObject) -> CallBody:
-    """No `enrich`: it is deliver's, and may drop the call yet."""
+    """The call without `enrich`, which is the `deliver` function's and may still drop it."""
     return call

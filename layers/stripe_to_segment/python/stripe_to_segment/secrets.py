@@ -34,25 +34,25 @@ __all__ = [
 ]
 
 MAX_AGE_SECONDS = 300
-# A forged request must not cost a call to Secrets Manager; a rotated secret is found within this time. Also the pause
-# after a refresh that failed.
+# The shortest time between two refreshes: forged requests must not each cost a call to Secrets Manager, and a rotated
+# secret is found within this time. Also the pause after a failed refresh.
 REFRESH_EVERY_SECONDS = 30
-# The pause where nothing is known yet; shorter, because nothing is accepted meanwhile.
+# The pause until the first successful read; shorter, because no request is accepted meanwhile.
 READ_AGAIN_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SigningSecrets:
-    """Stripe's signing secrets by the mode they vouch for.
+    """Stripe's signing secrets by the mode whose events they may sign.
 
     Attributes
     ----------
     live, test
-        Those of endpoints of this mode; a sandbox is test mode.
+        The secrets of endpoints of this mode; a sandbox is test mode.
     unassigned
-        Those of an earlier version, whose mode nobody has noted: they vouch for both.
+        Secrets that an earlier version stored without a mode: they may sign events of both.
     refused
-        How many texts in the secret are no signing secrets, by the reason (`signing_secret_flaw`).
+        The number of texts in the secret that are not signing secrets, by the reason (`signing_secret_flaw`).
     """
 
     live: tuple[str, ...] = ()
@@ -62,17 +62,17 @@ class SigningSecrets:
 
     @property
     def every(self) -> tuple[str, ...]:
-        """Each of them once."""
+        """All signing secrets, each once."""
         return tuple(dict.fromkeys((*self.live, *self.test, *self.unassigned)))
 
     def vouching(self, *, livemode: bool) -> tuple[str, ...]:
-        """Those that may sign events of a mode."""
+        """The secrets that may sign events of a mode."""
         return tuple(dict.fromkeys((*(self.live if livemode else self.test), *self.unassigned)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keys:
-    """The keys that speak for the stack. Empty means not configured."""
+    """The stack's keys for Segment, the Stripe API and signed references. Empty means not configured."""
 
     segment_write_key: str = ""
     segment_test_write_key: str = ""
@@ -84,26 +84,26 @@ class Keys:
         return self.segment_write_key if livemode else self.segment_test_write_key
 
     def filled_from(self, other: Keys) -> Keys:
-        """These keys, and the other's where one is empty."""
+        """These keys, with the other's in place of empty ones."""
         return replace(other, **{each.name: key for each in fields(self) if (key := getattr(self, each.name))})
 
 
-# What the two secrets hold. The functions read nothing else of them.
+# The fields of the two secrets that the functions read.
 SIGNING_FIELDS = {
     "live": "stripe_live_signing_secrets",
     "test": "stripe_test_signing_secrets",
     "unassigned": "stripe_signing_secrets",
 }
 KEY_FIELDS = tuple(each.name for each in fields(Keys))
-# Of the write keys the sender says itself what is wrong, for their events wait.
+# The write keys are not checked here: the sender reports a bad one, and its events wait.
 _FLAW_OF = {"stripe_api_key": api_key_flaw, "client_reference_key": reference_key_flaw}
 
 
 def read_signing_secrets(text: str, *, strict: bool = True) -> SigningSecrets:
     """The signing secrets from the SigningSecret's JSON text. Raises ConfigurationError, never quoting the text.
 
-    `strict` leaves out what is no signing secret of Stripe's (a placeholder, a sample that everybody can read), as on
-    AWS; an emulator on this machine takes any text.
+    `strict`, as on AWS, leaves out texts that are not signing secrets of Stripe (a placeholder, the public sample); an
+    emulator on this machine takes any text.
     """
     found = secret_object(text, "SigningSecret")
     refused: Counter[str] = Counter()
@@ -134,23 +134,23 @@ def secret_object(text: str, name: str) -> dict[str, object]:
 
 
 def texts(given: object) -> list[str]:
-    """The texts in a field of a secret, which holds a list or one of them; empty ones do not count."""
+    """The texts in a field of a secret, which holds a list or a single one, without empty ones."""
     values = given if isinstance(given, list) else [given]
     return [value.strip() for value in values if isinstance(value, str) and value.strip()]
 
 
 class KeysReader:
-    """Reads the keys; what is empty is taken from where an earlier version kept it, until nothing is left there.
+    """Reads the keys; a key that is empty is read from the secret in which an earlier version kept it.
 
     Parameters
     ----------
     read
-        Gives the text of the secret with an ARN; it may raise anything.
+        Returns the text of the secret with an ARN; it may raise any error.
     arn, former_arn
         The secret with the keys, and the one that held them before there were two; empty where there is none.
     strict
-        Leave out an API key and a key of references that are none (a placeholder, a key of something else), as on AWS;
-        on an emulator, and for who judges them, they are what they are.
+        As on AWS, leave out an API key or a reference key that cannot be one (a placeholder, a key of another service).
+        Without it, as on an emulator and in the commands that check the keys, they are returned as they are.
     """
 
     def __init__(self, read: Callable[[str], str], arn: str, former_arn: str, *, strict: bool) -> None:
@@ -160,8 +160,9 @@ class KeysReader:
         self._strict = strict
 
     def __call__(self) -> Keys:
-        """The keys as they are now."""
-        # The former place first: `secret move` fills the new one before it empties that, so no key is missed between.
+        """The current keys."""
+        # Read the former secret first: `secret move` fills the new one before it empties the former, so a read in
+        # between misses no key.
         former = read_keys(self._read(self._former_arn), "SigningSecret") if self._former_arn else Keys()
         keys = read_keys(self._read(self._arn))
         if former == Keys():
@@ -171,7 +172,7 @@ class KeysReader:
 
 
 def _usable(keys: Keys) -> Keys:
-    """The keys without those that are none; says which."""
+    """The keys without those that cannot be used, which are logged by name."""
     flaws = {
         name: flaw for name, flaw_of in _FLAW_OF.items() if (key := getattr(keys, name)) and (flaw := flaw_of(key))
     }
@@ -182,12 +183,12 @@ def _usable(keys: Keys) -> Keys:
 
 
 class SecretSource[Held]:
-    """Reads a secret when it is first needed, keeps it for five minutes, and beyond them while it cannot be read again.
+    """Reads a secret when it is first needed and caches it for five minutes, or longer while reading it again fails.
 
     Parameters
     ----------
     fetch
-        Gives what the secret holds; it may raise anything.
+        Returns the content of the secret; it may raise any error.
     clock
         Monotonic seconds.
     """
@@ -198,13 +199,13 @@ class SecretSource[Held]:
         self.forget()
 
     def forget(self) -> None:
-        """Know nothing, as at the start."""
+        """Drop the cached value."""
         self._held: Held | None = None
         self._tried_at = self._due = -math.inf
         self._failure = ""
 
     def get(self) -> Held:
-        """What the secret held when it was last read. Raises ConfigurationError where it never could be."""
+        """The content of the secret as last read. Raises ConfigurationError where it was never read successfully."""
         if self._clock() >= self._due:
             self._renew()
         if self._held is None:
@@ -212,7 +213,7 @@ class SecretSource[Held]:
         return self._held
 
     def refresh(self) -> bool:
-        """Read again unless that was tried a moment ago; True where something new was found."""
+        """Read the secret again, unless that was tried a moment ago; True where its content has changed."""
         if self._clock() - self._tried_at < REFRESH_EVERY_SECONDS:
             return False
         before = self._held
@@ -220,7 +221,7 @@ class SecretSource[Held]:
         return self._held != before
 
     def _renew(self) -> None:
-        # Noted first: a secret that cannot be read must not be asked for by every forged request either.
+        # Set before the attempt: where the secret cannot be read, forged requests must not each try again.
         self._tried_at = self._clock()
         self._due = self._tried_at + (READ_AGAIN_SECONDS if self._held is None else REFRESH_EVERY_SECONDS)
         try:
@@ -235,7 +236,7 @@ class SecretSource[Held]:
 
     def _failed(self, failure: str, reason: str) -> None:
         self._failure = failure
-        # Where nothing is known yet, whoever asked says so.
+        # Without a cached value, the caller logs the error.
         if self._held is not None:
             logger.warning("the secret was not refreshed: the one known before serves on", extra={"reason": reason})
             count("SecretRefreshFailed")

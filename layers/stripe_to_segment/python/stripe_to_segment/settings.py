@@ -1,4 +1,4 @@
-"""Everything a user can set, read once; the only module that knows the environment."""
+"""The settings, read once from the environment; no other module reads it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STRIPE_API", "Settings", "on_this_machine", "settings_from", "settings_from_environment"]
 
-# What Checkout asks a customer's consent for. https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent
+# The consents that Checkout collects. https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent
 CHECKOUT_CONSENTS = frozenset({"promotions", "terms_of_service"})
 STRIPE_API = "https://api.stripe.com"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -27,7 +27,7 @@ SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segm
 class Settings:
     """The settings of all functions. Each field is the environment variable of its name in upper case.
 
-    But for `client_reference_key`: that is of the secret, and no environment holds it.
+    Except `client_reference_key`, which comes from the secret and is never in the environment.
     """
 
     segment_endpoint: str = "https://api.segment.io"
@@ -70,7 +70,7 @@ class Settings:
         return None if event in self.drop_events else self.rename_events.get(event, event)
 
     def accepts(self, *, livemode: bool) -> bool:
-        """Whether events of this Stripe mode are wanted here."""
+        """Whether this stack takes events of a Stripe mode."""
         return self.stripe_mode in {"both", "live" if livemode else "test"}
 
     @property
@@ -80,22 +80,23 @@ class Settings:
 
     @property
     def compresses(self) -> bool:
-        """Whether requests go out compressed: by default to Segment itself alone, as not everybody else reads them.
+        """Whether requests are compressed: by default only those to Segment itself, as not every server reads gzip.
 
-        Segment has since 2016: https://f2prateek.com/2016/06/05/gzip/
+        Segment reads it since 2016: https://f2prateek.com/2016/06/05/gzip/
         """
         return self.compress_requests == "on" or (self.compress_requests == "auto" and self.sends_to_segment)
 
     @property
     def takes_connect(self) -> bool:
-        """Whether events of connected accounts are wanted here."""
+        """Whether this stack takes events of connected accounts."""
         return self.connect_events == "accept"
 
     @property
     def sends_api_key(self) -> bool:
         """Whether the Stripe API key may go to `stripe_api_base`.
 
-        It may go to Stripe itself, to an address that somebody said to trust, and to this machine if AWS is here too.
+        It may go to Stripe itself, to an address that TrustStripeApiBase allows, and to this machine if AWS is an
+        emulator on it.
         """
         host = urlsplit(self.stripe_api_base).hostname
         here = host in LOOPBACK and on_this_machine()
@@ -103,12 +104,12 @@ class Settings:
 
     @property
     def sends_line_descriptions(self) -> bool:
-        """Whether the free text of invoice lines may leave Stripe."""
+        """Whether calls carry the free text of invoice lines."""
         return self.line_descriptions == "send"
 
 
 def on_this_machine() -> bool:
-    """Whether AWS is an emulator on this machine: where the SDK's `AWS_ENDPOINT_URL` leads.
+    """Whether AWS is an emulator on this machine, by the SDK's variable `AWS_ENDPOINT_URL`.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
@@ -128,12 +129,12 @@ def settings_from(given: Mapping[str, str], *, strict: bool = False) -> Settings
     given
         The texts. An empty text means the default.
     strict
-        Refuse names that are no setting, as a command line should; an environment holds others.
+        Refuse unknown names, for command lines; an environment holds other variables too.
 
     Raises
     ------
     ConfigurationError
-        with the setting's name, what is wrong with the value, and what it takes.
+        with the setting's name, the wrong value, and the allowed values.
     """
     readers = {_plain(name): (name, reader) for name, reader in _READERS.items()}
     values: dict[str, Any] = {}
@@ -192,7 +193,7 @@ def _endpoint(name: str, value: str) -> str:
             "query, such as https://api.segment.io or https://events.eu1.segmentapis.com"
         )
         raise ConfigurationError(message)
-    # People paste the whole batch address as often as the host.
+    # Many people paste the whole address of the batch endpoint.
     return value.rstrip("/").removesuffix("/v1/batch").removesuffix("/v1")
 
 

@@ -1,6 +1,6 @@
-"""SnapStart: what is ready before Lambda takes a snapshot of a function, and what each copy of it starts afresh.
+"""SnapStart: prepare a function before Lambda takes its snapshot, and renew the state that copies must not share.
 
-One snapshot becomes many environments, days later: they must not share random numbers, connections or a secret.
+One snapshot becomes many environments, days later. They must not share random numbers, connections or a secret.
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 try:
     from snapshot_restore_py import register_after_restore, register_before_snapshot
 except ImportError:
-    # Lambda's own Python has it, and runs what is registered only where SnapStart is on. Elsewhere nobody would.
+    # Only Lambda's Python has this module, and it calls the hooks only where SnapStart is on.
     register_after_restore = register_before_snapshot = None
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ __all__ = ["snapshot_hooks"]
 
 
 def snapshot_hooks(prepare: Iterable[Callable[[], object]], renew: Iterable[Callable[[], object]]) -> None:
-    """Have a snapshot hold what is prepared, and each copy renew what it must not share; the latter may take 10 s.
+    """Register `prepare` to run before the snapshot and `renew` to run in each copy, within Lambda's limit of 10 s.
 
-    Random numbers are always renewed: jitter that all copies share is none, here as in botocore's retries.
+    Random numbers are always renewed: copies with the same jitter, here or in botocore's retries, would retry together.
     """
     if register_before_snapshot is None or register_after_restore is None:
         return

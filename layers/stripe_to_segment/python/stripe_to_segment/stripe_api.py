@@ -1,6 +1,7 @@
 """Reading from the Stripe API, for teams that give the stack a restricted key.
 
-For an event on its way a failure is a miss, never a delay; who lists events to find what is missing must not miss any.
+For `deliver` a failed lookup only leaves a value unknown, and never delays the event. For `reconcile` a failed list is
+an error, because it must not miss any event.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ __all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_clien
 
 EVENTS = OBJECTS["event"]
 TIMEOUT_SECONDS = 3.0
-# For all that one batch wants to know. A hundred calls without an answer, eight at a time, would outlast the function.
+# The limit for all lookups of a batch. A hundred calls without an answer, eight at a time, would outlast the function.
 PATIENCE_SECONDS = 10.0
-# A page of a hundred events, each with its whole object, takes its time.
+# A page of a hundred events, each with its whole object, takes longer.
 LIST_TIMEOUT_SECONDS = 20.0
 PAGE = 100
 # https://docs.stripe.com/api/events/list: `types` may name up to twenty.
 TYPES_IN_A_CALL = 20
 ATTEMPTS = 6
 CONFLICT, TOO_MANY_REQUESTS, INTERNAL = 409, 429, 500
-# No valid key, or one that may not read this: only another key helps. https://docs.stripe.com/api/errors
+# The key is not valid, or lacks a permission: only another key helps. https://docs.stripe.com/api/errors
 REFUSED = frozenset({401, 403})
 THREADS = 8
 CACHED = 2_000
@@ -52,7 +53,7 @@ class StripeReader:
     Parameters
     ----------
     key
-        Gives the API key, empty where none is configured; a restricted key is enough (docs/permissions.md).
+        Returns the API key, empty where none is configured; a restricted key is enough (docs/permissions.md).
     base
         The API's address.
     clock
@@ -68,7 +69,7 @@ class StripeReader:
         self._client: tuple[str, StripeClient] | None = None
 
     def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, JsonObject]:
-        """What could be read of this; what failed is left out, counted and logged."""
+        """The objects of these lookups; a lookup that fails is left out, counted and logged."""
         found: dict[Lookup, JsonObject] = {}
         asked: list[Lookup] = []
         for lookup in dict.fromkeys(wanted):
@@ -86,7 +87,7 @@ class StripeReader:
             count("StripeReadFailed")
             logger.warning(f"not read from Stripe: {error}")
             return {}
-        # A test key cannot see live objects, nor the other way round.
+        # A test key cannot read live objects, and a live key no test objects.
         seen = [lookup for lookup in lookups if key and lookup.livemode is is_live(key)]
         if not seen:
             return {}
@@ -117,11 +118,11 @@ class StripeEvents:
     Parameters
     ----------
     key, base
-        The API key, which decides on live or test mode and needs to read Events; the API's address.
+        The API key, which needs the permission to read Events and decides on live or test mode; the API's address.
     types
         The event types to list.
     undelivered
-        Only those that some endpoint has not acknowledged, or has not yet.
+        List only events that some endpoint has not acknowledged, or not yet.
     pause
         Sleeps for seconds between two attempts.
     """
@@ -150,7 +151,7 @@ class StripeEvents:
         ConfigurationError
             where Stripe refuses the key.
         StripeUnavailableError
-            where Stripe gives no list, even when asked again.
+            where Stripe returns no list, after retries.
         """
         events: list[JsonObject] = []
         for types in self._chunks:
@@ -203,16 +204,16 @@ def usable_key(keys: Keys, settings: Settings) -> str:
 
 
 def is_live(key: str) -> bool:
-    """Whether an API key sees live mode; it then sees nothing of test mode."""
+    """Whether an API key is of live mode, and so reads nothing of test mode."""
     return "_live_" in key
 
 
 def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> StripeClient:
     """Stripe's own client; `timeout` is in seconds, `base` the API's address."""
-    # Imported only by stacks that have a key: it takes longer to import than all the rest.
+    # Imported only where a stack has a key: importing it takes longer than all the rest.
     import stripe  # noqa: PLC0415
 
-    # Where a variable of this name is set, it prints requests and answers beside every logger and its level.
+    # The variable STRIPE_LOG makes the library print requests and answers, whatever the loggers' levels.
     # https://github.com/stripe/stripe-python#logging
     stripe._util.STRIPE_LOG = None  # noqa: SLF001 - it has no public name that also takes precedence
 
@@ -225,13 +226,13 @@ def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> S
 
 
 def _passes(error: Exception) -> bool:
-    """Whether asking again may help: no answer, a half one, a lock, too many requests, trouble on Stripe's side."""
+    """Whether a retry may help: no answer, half of one, a lock, too many requests, an error of Stripe's servers."""
     status = getattr(error, "http_status", None)
     return status is None or status in {CONFLICT, TOO_MANY_REQUESTS} or status >= INTERNAL
 
 
 def reason_of(error: Exception) -> str:
-    """What kind of error of Stripe's it was, fit for a log; its text would quote the request."""
+    """The kind of a Stripe error, safe to log; its text would quote the request."""
     status = getattr(error, "http_status", None)
     return type(error).__name__ if status is None else f"{type(error).__name__}, HTTP {status}"
 
@@ -239,14 +240,14 @@ def reason_of(error: Exception) -> str:
 def _read(client: StripeClient, lookup: Lookup) -> JsonObject:
     options = {"stripe_account": lookup.account} if lookup.account else {}
     answer = client.raw_request("get", lookup.path, **options)
-    # An object or a TypeError: whatever stands between may answer with JSON of its own.
+    # An object or a TypeError: a proxy in between may answer with JSON of its own.
     return {**decoded(answer.body)}
 
 
 def _failed(lookup: Lookup, job: Future[JsonObject]) -> bool:
-    """Whether reading failed, which is counted and logged; whatever Stripe's client raised, the event goes on without.
+    """Whether a lookup failed, which is counted and logged; after any error of Stripe's client the event goes on.
 
-    Not where it is read: what is too late to be waited for has been counted when it fails at last.
+    Checked by the batch and not in the thread of the lookup: one that is too late has been counted before it fails.
     """
     error = job.exception()
     if error is None:

@@ -1,6 +1,6 @@
-"""One batch from the queue: read, look up, map, write down, send in bulk; and the outcome of each record.
+"""One batch from the queue: load, look up, map, claim, send in bulk, and give each record its outcome.
 
-Nothing here raises because of Segment. Where the StateTable does not answer, events wait; nothing is guessed.
+No failure of Segment raises here. Where the StateTable does not answer, events wait; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.objects import Lookup
 
     class Sender(Protocol):
-        """Sends calls of one mode and gives each call's answer by messageId."""
+        """Sends calls of one mode and returns each call's answer by messageId."""
 
         def __call__(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]: ...
 
     class Gate(Protocol):
-        """Says whether calls of a mode may be sent now, and is told how that went. It must not raise."""
+        """Decides whether calls of a mode may be sent now, and takes the answers afterwards. It must not raise."""
 
         def asks(self, modes: Iterable[bool]) -> Collection[str]: ...
         def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> Mapping[bool, Pause | None]: ...
@@ -70,14 +70,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery"]
 
-# Two invocations rarely meet on one customer; that many times in a row only when something is wrong.
+# Two invocations rarely write one customer's record at once; this many times in a row means that something is wrong.
 ROUNDS = 5
 # Another batch is mostly done within a second.
 TURN_SECONDS = 0.25
-# After so many seconds it is not worth paying for the wait: the queue waits for nothing.
+# After this many seconds the records go back to the queue, where waiting costs nothing.
 LONGEST_WAIT = 30
 OVERSIZE = "an id in the event is longer than any of Stripe's"
-# A session's lines name products, whose names have to be read in turn.
+# The second lookup reads the names of the products in a session's lines, which the first one read.
 LOOKS = 2
 
 
@@ -90,7 +90,7 @@ class _Batch:
     """The progress of a batch: outcomes by record, answers by messageId, and the records whose calls were claimed.
 
     `now` and `until` (the end of its lease) are in epoch seconds. `delivery` is the id under which it claims; once that
-    has a receipt, what is claimed later needs another.
+    has a receipt, later claims of the batch get a new id.
     """
 
     now: float
@@ -103,7 +103,7 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """Work that may be sent, work to be mapped again on a newer record, and work that waits for another batch.
+    """Work to send, work to map again on a newer record, and work that waits for another batch.
 
     `modes` are the modes that the gate let through.
     """
@@ -121,9 +121,9 @@ class Delivery:
     Parameters
     ----------
     settings, enrich
-        What the team chose.
+        The team's settings and its `enrich.py`.
     store
-        The StateTable or its twin.
+        The StateTable or a MemoryStore.
     send
         Sends calls of one mode; it must not raise.
     reader
@@ -131,7 +131,7 @@ class Delivery:
     gate
         Holds events back while the circuit is open; None in log mode.
     remembers
-        False in log mode: nothing is sent, so nothing may be remembered as sent.
+        False in log mode: nothing is sent, so nothing may be stored as sent.
     lease
         The seconds for which a batch leases its customers: no other batch sends calls about them meanwhile.
     wait
@@ -150,7 +150,7 @@ class Delivery:
     wait: Callable[[float], float | None] | None = None
 
     def deliver(self, records: Iterable[Record], now: float) -> list[RecordOutcome]:
-        """Deliver a batch; `now` is in epoch seconds. Gives one outcome for each record, in their order."""
+        """Deliver a batch; `now` is in epoch seconds. Returns one outcome for each record, in their order."""
         batch, work = _Batch(now, int(now) + self.lease), list[Work]()
         records = list(records)
         for record in records:
@@ -172,7 +172,7 @@ class Delivery:
                     )
                 again = []
             if others and not again:
-                # First let go of what is done with: two batches that wait for each other's customers wait in vain.
+                # First release the customers that are done: otherwise two batches could wait for each other in vain.
                 self._confirm(batch)
                 if not self._await_turn(batch):
                     break
@@ -193,7 +193,7 @@ class Delivery:
         work = Work(record, event, "")
         try:
             work.key = profile_key(event)
-            # All that is asked of an event before it is mapped; the event keeps the answers.
+            # Computed here, where an error ends only this record; the event caches the results.
             fit, _ = keys_of(event).fit, names_user(event, self.settings)
         except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
             return unmappable(work, error)
@@ -202,7 +202,7 @@ class Delivery:
     def _await_turn(self, batch: _Batch) -> bool:
         """Wait for other batches that hold a lease on the same customers; False when no time is left.
 
-        A record that went back to the queue would wait longer than this.
+        A record that goes back to the queue would wait longer than this.
         """
         waited = self.lease - (batch.until - batch.now)
         moment = self.wait(TURN_SECONDS) if self.wait is not None and waited < LONGEST_WAIT else None
@@ -214,7 +214,7 @@ class Delivery:
 
         Returns the work to map again on a newer record, and the work that waits for another batch.
         """
-        # What this environment knows to be held back is not even looked up.
+        # Events of a mode whose circuit this environment knows to be open are not even looked up.
         work = self._let_through(work, {}, batch)
         prepared = self._isolated(work, batch) if work else _Prepared()
         self._send(prepared.ready, prepared.modes, batch)
@@ -235,7 +235,7 @@ class Delivery:
         )
 
     def _prepare(self, work: list[Work], batch: _Batch) -> _Prepared:
-        """Map the work, and write down what it tells."""
+        """Map the work and write its claims."""
         circuits = self.gate.asks({one.event.livemode for one in work}) if self.gate else ()
         try:
             memory = recall([one.event for one in work], self.store, circuits)
@@ -289,9 +289,9 @@ class Delivery:
         free, others = list[Work](), list[Work]()
         for one in work:
             profile = memory.profiles[one.key]
-            # It may be our own: written, and the answer lost.
+            # The claim may be this batch's own: DynamoDB wrote it, and the answer was lost.
             if profile.delivery not in {"", batch.delivery} and profile.lease_until > batch.now:
-                # The same one all the time: it may be dead, and then its customers are free when its lease is over.
+                # Where the same delivery holds the customer each time, its function may be dead: wait out its lease.
                 died = one.waits_for == profile.delivery
                 rest = math.ceil(profile.lease_until - batch.now) if died else None
                 one.waits_for = one.waits_for or profile.delivery
@@ -304,7 +304,7 @@ class Delivery:
         return free, others
 
     def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
-        """Map, and write the claims and what was learnt; returns the work to send, and what met a newer record."""
+        """Map, and write claims and learnt facts; returns the work to send, and the work that met a newer record."""
         before = dict(memory.profiles)
         learnt, persons = self._look_up(work, memory), Persons(self.settings)
         for one in work:
@@ -341,7 +341,7 @@ class Delivery:
         return ready, again
 
     def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
-        """Read from the Stripe API what the events do not state; product names are remembered."""
+        """Read from the Stripe API what the events do not state; returns the product names, to be stored."""
         if self.reader is None:
             return []
         asked: set[Lookup] = set()
@@ -357,7 +357,7 @@ class Delivery:
             if lookup.kind == "product" and isinstance(name, str) and name:
                 key = f"{scope_of(lookup.account, livemode=lookup.livemode)}:{lookup.id}"
                 memory.product_names[key] = name
-                # As of never: any product event knows better.
+                # As of epoch second 0, so that the name in any product event replaces it.
                 learnt.append(Learnt("product", key, name, 0))
         return learnt
 
@@ -416,7 +416,7 @@ class Delivery:
         return learnt
 
     def _send(self, work: list[Work], modes: Collection[bool], batch: _Batch) -> None:
-        """Send each call once, however many records contain it, and derive the records' outcomes from the answers."""
+        """Send each call once, also where several records contain it, and set the records' outcomes by the answers."""
         for livemode in sorted(modes, reverse=True):
             of_mode = [one for one in work if one.event.livemode is livemode]
             calls = _not_yet_sent(of_mode, batch)
@@ -441,7 +441,7 @@ class Delivery:
     def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """Report the answers to the circuit breaker; if they open the circuit, the answers carry the number of tries.
 
-        A batch that sent nothing reports too: if it was the one that probed, another must probe.
+        A batch that sent nothing reports too: if it was the one to probe, another batch must probe in its place.
         """
         pause = None if self.gate is None else self.gate.told(answers.values(), livemode=livemode)
         if pause is None:
@@ -453,7 +453,7 @@ class Delivery:
 
 
 def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
-    """Each call of these records that was not sent yet, once."""
+    """The calls of these records that were not sent yet, each once."""
     under_way = set(batch.answers)
     calls: list[Call] = []
     for one in work:
@@ -465,9 +465,9 @@ def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
 
 
 def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int, int]:
-    """Identity-bearing events first, then those that wait for others last, then by time.
+    """The sort key: events that name the user first, events that wait for others last, and otherwise by time.
 
-    Of one second created < updated < deleted.
+    Within one second created < updated < deleted.
     """
     row = CATALOG[event.type]
     return not names_user(event, settings), row.turn, event.created, row.rank

@@ -27,13 +27,13 @@ __all__ = ["Breaker", "Pause"]
 
 # A pause grows up to ten times the first one, so that the end of an outage is noticed within minutes.
 GROWTH = 10
-# For so long at most the others wait for the one that probes; it may have been killed.
+# The longest time for which the others wait for the one that probes, which may have been killed.
 PROBE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """How many seconds events are held back, and after how many failed tries of all invocations."""
+    """The seconds for which events are held back, and the failed tries of all invocations before that."""
 
     seconds: int
     tries: int
@@ -51,7 +51,7 @@ def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int)
     if told:
         failures = max(circuit.failures + 1, FAILURES)
         named = max((answer.retry_after for answer in told if answer.retry_after is not None), default=None)
-        # What it named is taken at its word once; told the same again and again, nobody has to ask every second.
+        # The first Retry-After is obeyed exactly. While failures go on, the pause grows, even if each names one second.
         grown = _pause(failures, base) if named is None or circuit.tripped else 0
         return Circuit(failures, math.ceil(now) + max(named or 0, grown))
     if any(answer.meaning in {Meaning.ACCEPTED, Meaning.REFUSED} for answer in answers):
@@ -59,12 +59,12 @@ def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int)
     if any(answer.reason != Reason.OUT_OF_TIME for answer in waits):
         failures = circuit.failures + 1
         return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
-    # Nothing was asked, or the write key is wrong: that says nothing of Segment, and somebody else is to probe.
+    # No request was sent, or the write key is wrong: neither tells about Segment, so another invocation has to probe.
     return Circuit(circuit.failures, int(now)) if circuit.probing else circuit
 
 
 def _seconds(circuit: Circuit, now: float) -> int:
-    """How long the circuit stays open, at most the cap: rounding must not exceed it."""
+    """The seconds for which the circuit stays open, at most the cap, which rounding must not exceed."""
     return min(RETRY_AFTER_CAP, max(0, math.ceil(circuit.until - now)))
 
 
@@ -75,15 +75,15 @@ def _pause(failures: int, base: int) -> int:
 class Breaker:
     """The circuits of this stack in the store, and the state that this environment saw last.
 
-    They are read along with the customers' records. A write that fails breaks nothing: sending without knowing is what
-    would happen without a breaker.
+    They are read along with the customers' records. A failed write does no harm: other invocations then send as they
+    would without a circuit breaker.
 
     Parameters
     ----------
     store
-        The StateTable or its twin.
+        The StateTable or a MemoryStore.
     clock
-        Gives epoch seconds.
+        Returns epoch seconds.
     base
         The first pause where the endpoint names none, in seconds.
     """
@@ -95,12 +95,12 @@ class Breaker:
         self._seen: dict[str, Circuit] = {}
 
     def asks(self, modes: Iterable[bool]) -> set[str]:
-        """The names of the circuits of these modes that must be looked up: others may have changed them."""
+        """The names of the circuits of these modes that must be looked up: other invocations may have changed them."""
         now, names = self._clock(), {circuit_name(livemode=livemode) for livemode in modes}
         return {name for name in names if self._may_have_changed(name, now)}
 
     def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> dict[bool, Pause | None]:
-        """How long calls of each of these modes must wait; None if they may be sent now.
+        """The pause of each of these modes; None if its calls may be sent now.
 
         A circuit that should have been looked up and was not is taken as closed.
         """
@@ -119,7 +119,7 @@ class Breaker:
         if not seen.tripped:
             return None
         if seen.until > now:
-            # The probe is back in a moment, and need not be waited for longer than usual.
+            # The result of the probe comes in a moment: wait no longer than the usual delay.
             return Pause(0 if seen.probing else _seconds(seen, now), seen.tries)
         return None if self._put(name, _half_opened(seen, now, self._base), seen) else Pause(0, seen.tries)
 

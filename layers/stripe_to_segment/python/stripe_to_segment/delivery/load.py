@@ -1,4 +1,4 @@
-"""Load what is remembered of the customers, payments and products in a batch of events, in one read."""
+"""Load the stored data about the customers, payments and products in a batch of events, in one read."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Keys:
 
 
 def fits(text: str) -> bool:
-    """Whether a text can be a key of the StateTable.
+    """Whether a text is short enough for a key of the StateTable.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys
     """
     return len(text.encode()) <= MAX_KEY_BYTES
 
 
-# DynamoDB takes 2,048; the rest is for the kind before it.
+# DynamoDB takes 2,048 bytes; the rest is for the kind in front of the key.
 MAX_KEY_BYTES = 2_000
 
 
@@ -96,7 +96,7 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
 
 
 def _settle(keys: Collection[str], memory: Memory, store: Store) -> None:
-    """Settle what the records claim with the receipts; then every key has a record, unless it cannot be read."""
+    """Settle the claims in the records by their receipts, and give each key without an item a new record."""
     deliveries = {profile.delivery for profile in memory.profiles.values() if profile.delivery}
     receipts = store.receipts(deliveries) if deliveries else {}
     for key in keys:
@@ -111,10 +111,10 @@ def _settle(keys: Collection[str], memory: Memory, store: Store) -> None:
 def owned(
     events: Sequence[StripeEvent], memory: Memory, store: Store, reader: Reader | None = None
 ) -> Sequence[StripeEvent]:
-    """The events, those that name no customer as ones of the customer whose payment they are about, as far as known.
+    """The events; one that names no customer gets the customer who made its payment, where that is known.
 
-    The customers' records are read too. Nothing is read for a batch in which every event says whose it is. What nobody
-    remembers the reader asks Stripe, where there is one.
+    The records of these customers are loaded too. A batch in which every event names its customer costs no read. If the
+    store does not know a customer, the reader, if there is one, asks Stripe.
 
     Raises StoreUnavailableError.
     """
@@ -128,7 +128,7 @@ def owned(
         for about in (payment_named(event), text(event.object.get("id")))
         if about
     }
-    # A payment may be known to have paid an invoice, and its owner with the invoice only.
+    # The order of a payment may be an invoice, and only the invoice's item may name the owner.
     invoices = {
         key: f"{event.scope}:{memory.orders[key]}" for event in nameless if (key := _key(event)) in memory.orders
     }
@@ -171,9 +171,9 @@ def _is_a_guests(event: StripeEvent, memory: Memory) -> bool:
 
 
 def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> list[Learnt]:
-    """Bring into a customer's record what went back of a payment before anybody knew whose it was.
+    """Move refunds and disputes that arrived before their payment's customer was known into that customer's record.
 
-    Gives the payments with their owners, who are known from now on. Nothing is read where there are none. Raises
+    Returns the payments with their owners, to be stored. Where there are none, nothing is read. Raises
     StoreUnavailableError.
     """
     kept: dict[str, set[str]] = {}
@@ -185,7 +185,7 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> li
             if owner != record and not _customer(owner):
                 kept.setdefault(record, set()).add(owner)
                 memory.owners[key] = record
-                # Itself: which order it is, another event says.
+                # The order is the payment itself, until another event names its invoice.
                 learnt.append(Learnt("order", key, key.rpartition(":")[2], event.created, record))
     if not kept:
         return learnt
@@ -198,16 +198,16 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> li
         for owner in sorted(owners & found.profiles.keys()):
             profile = profile.with_payments_of(found.profiles[owner])
             for payment in found.profiles[owner].payments:
-                # Which order it paid may be known since.
+                # The order that it paid may have become known since.
                 profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
-        # What it showed of the sum before holds no more.
+        # The last traits sent are out of date when the sum changes.
         moved = profile.paid != memory.profiles[record].paid
         memory.profiles[record] = replace(profile, shown=UNSURE) if moved else profile
     return learnt
 
 
 def _customer(record: str | None) -> str:
-    """The customer whose record has this key; empty where it is no customer's."""
+    """The customer whose record has this key; empty where the record is not a customer's."""
     owner = (record or "").rpartition(":")[2]
     return owner if owner.startswith(CUSTOMERS) else ""
 
@@ -217,14 +217,14 @@ def _key(event: StripeEvent) -> str:
 
 
 def _wants_owner(event: StripeEvent, memory: Memory) -> bool:
-    """Whether the customer's record matters: to join a payment with its invoice, only if it may be listed there.
+    """Whether the event needs its customer's record; `invoice_payment.paid` needs it where the store knows the owner.
 
-    Not by whether the link is known: it is written before the record, and the record's write may fail.
+    A stored order does not mean that the record knows it: the order is written first, and the record's write may fail.
     """
     return event.type != "invoice_payment.paid" or leaves_open(event) or bool(memory.owners.get(_key(event)))
 
 
-# What a customer's id begins with, also where Stripe's accounts are customers; a guest's record has a payment's id.
+# The prefixes of customers' ids, also where Stripe's accounts are customers; a guest's record has a payment's id.
 CUSTOMERS = ("cus_", "acct_")
 
 
@@ -239,7 +239,7 @@ def unreadable(event: StripeEvent, memory: Memory) -> str:
 
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:
-    """The part of it that one event's mapping needs, with what the event states about the person."""
+    """The part of the memory that the mapping of one event needs, with the event's statements about the person."""
     prefix = f"{event.scope}:"
     return Known(
         memory.profiles[profile_key(event)],

@@ -1,4 +1,4 @@
-"""The outcome of one record of a batch, what it taught, and the receipt of a delivery."""
+"""The outcome of one record of a batch, the facts learnt from it, and the receipt of a delivery."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ __all__ = ["Work", "dead", "learnt_from", "outcome_of", "receipt_of", "unmappabl
 
 @dataclass(slots=True)
 class Work:
-    """One record in delivery: its event, the key of its customer's record, and what it states about the person.
+    """One record in delivery: its event, the key of its customer's record, and its statements about the person.
 
-    `waits_for` is the delivery of another batch that was busy with its customer first.
+    `waits_for` is the delivery of the other batch that has leased its customer.
     """
 
     record: Record
@@ -48,7 +48,7 @@ class Work:
 
     @property
     def tries(self) -> int:
-        """How often this event's calls were tried, this time included."""
+        """The number of attempts to send this event's calls, this one included."""
         told = self.translation
         earlier = None if told is None else told.profile.claims.get(told.dedup_key)
         return 1 if earlier is None else earlier.tries + 2
@@ -70,7 +70,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
         return replace(told, status=Status.WAITING)
     if translation.outcome is EventOutcome.IGNORED:
         return replace(told, status=Status.IGNORED)
-    # All of its calls, also those that another record of this batch carries.
+    # All calls of the event, also those that were sent with another record of this batch.
     given = [answers[call.message_id] for call in translation.calls]
     if all(answer.meaning is Meaning.ACCEPTED for answer in given):
         return told
@@ -114,9 +114,10 @@ def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[st
 
 
 def _owner(event: StripeEvent, order: str, owners: Mapping[str, str], translation: Translation) -> str:
-    """The record of who paid; what joins an invoice and its payment does not say so, the order may.
+    """The record of the customer who paid an order; empty while it is unknown.
 
-    What goes back of a payment that is not known yet, or came as a part, is kept in a record of its own until then.
+    An event that joins an invoice with its payment does not name the customer; the stored order may. Refunds of an
+    unknown payment, and a part of an invoice, are kept in a record of their own until the customer is known.
     """
     kept = order in translation.profile.payments
     joins = names_no_customer(event) and event.type == "invoice_payment.paid" and not kept
@@ -142,14 +143,14 @@ def receipt_of(
 
 
 def unwritten(one: Work, error: Exception) -> RecordOutcome:
-    """The outcome of a record of which something could not be written or read; it waits."""
+    """The outcome of a record for which the StateTable could not be read or written; it waits."""
     reason = error.reason if isinstance(error, UnreadableRecordError) else Reason.STORE_UNAVAILABLE
     return RecordOutcome(one.record, Status.RETRY, reason, str(error), event=one.event)
 
 
 def unmappable(one: Work, error: Exception) -> RecordOutcome:
-    """The outcome of a record whose event the mapper fails on; its text is left out."""
-    # Its text may quote the event.
+    """The outcome of a record on whose event the mapper failed."""
+    # The error's text is left out: it may quote the event.
     reason = Reason.NESTED_TOO_DEEP if isinstance(error, RecursionError) else Reason.MAPPER_FAILED
     return dead(one, reason, f"{type(error).__name__} while mapping")
 

@@ -1,8 +1,8 @@
-"""The persons of a batch: each customer is tied to its user, and hears what the user's other customers say.
+"""The persons of a batch: each customer's record is tied to its user, and learns the user's opt-out from the others.
 
 A user with one customer, the usual case, costs one write when the two are tied, and no request afterwards. Only the
-records of customers who share a user, and those of guests' payments, need the person to be read. A guest who says
-something of an opt-out makes the user's customers share it with the guest, so that they hear of it too.
+records of customers who share a user, and those of guests' payments, need the person to be read. When a guest's
+payment states an opt-out, the records of the user's customers are marked as shared, so that they read it too.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Persons:
     """The persons of one batch, by key.
 
     `records` are the keys of the records in the batch for which a person is known. `ties` and `moves` are pairs of
-    person and record: tied to each other just now, and no longer. `told_by_guests` are the persons of whose opt-out a
-    guest's payment says something.
+    person and record: those tied by this batch, and those untied. `told_by_guests` are the persons for whom a guest's
+    payment states an opt-out or its end.
     """
 
     settings: Settings
@@ -46,16 +46,16 @@ class Persons:
     def meet(
         self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store, now: float | None = None
     ) -> None:
-        """Read the persons whom these events are about, and tie customers to them who are not yet tied.
+        """Read the persons that these events are about, and tie customers that are not tied yet to them.
 
-        The records in the memory then know what their persons said. Raises StoreUnavailableError.
+        The records in the memory then have their persons' opt-outs. Raises StoreUnavailableError.
 
         Parameters
         ----------
         said
-            The events in their order, and what each says of the person.
+            The events in their order, each with its statements about the person.
         memory, store
-            What is remembered of the events' customers, and where.
+            The loaded records of the events' customers, and the store.
         now
             Epoch seconds; None where nothing may be written.
         """
@@ -75,7 +75,7 @@ class Persons:
         self._read_siblings(memory, store)
 
     def siblings(self, event: StripeEvent, profile: Profile, stated: Stated, memory: Memory) -> tuple[Profile, ...]:
-        """The other records of the user whom an event is about, each as this batch leaves it so far."""
+        """The other records of the event's user, with the changes that this batch has made so far."""
         user_id = stated.user_id or profile.user_id
         if user_id is None or not self.known:
             return ()
@@ -87,14 +87,14 @@ class Persons:
         return tuple(one for one in found if one is not None and one.user_id == user_id)
 
     def unreadable(self, record: str) -> str:
-        """Why the person behind a record cannot be read; empty where it can, or where nobody has to know it."""
+        """The reason why a record's person cannot be read; empty where it can be, or where it is not needed."""
         persons = (self.known.get(key, Person()) for key, records in self.records.items() if record in records)
         return next((person.unreadable for person in persons if person.unreadable), "")
 
     def after(
         self, event: StripeEvent, before: Profile, profile: Profile, memory: Memory
     ) -> tuple[Profile, Learnt | None]:
-        """The record after an event, with its tie; an opt-out is learnt by the person, and heard by its other records.
+        """The record after an event, with its tie; an opt-out goes into the person and the person's other records.
 
         `before` is the record before the event.
         """
@@ -105,7 +105,8 @@ class Persons:
         if (key, profile.key) in self.ties:
             profile = replace(profile, tied=True, shared=len(person.records) > 1 or key in self.told_by_guests)
         as_of = profile.told.get("opted_out")
-        # Said by this event or, by the customer, before anybody knew who it is. Who moves on takes nothing along.
+        # An opt-out of this event, or an earlier one of the customer from before its user was known. A customer that
+        # moves to another user takes none along.
         said = as_of is not None and (before.user_id is None or as_of != before.told.get("opted_out"))
         if as_of is None or not said or person.opted_out is profile.opted_out is False:
             return profile, None
@@ -114,7 +115,7 @@ class Persons:
         return profile, Learnt(OPT_OUT, key, str(profile.opted_out).lower(), as_of, profile.key)
 
     def _survey(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:
-        """Find out which person each event is about, the later ones knowing what the earlier ones say."""
+        """Find the person of each event; an event may be found by what an earlier one of the batch states."""
         profiles = dict(memory.profiles)
         for event, stated in said:
             record = profile_key(event)
@@ -136,7 +137,7 @@ class Persons:
                 self.moves.add((person_key(event, before.user_id, self.settings), record))
 
     def _read_siblings(self, memory: Memory, store: Store) -> None:
-        """Read the other records of users who have several: their traits are over all of them."""
+        """Read the other records of users who have several, because their traits are over all of them."""
         persons = (self.known.get(key, Person()).records for key in self.records)
         keys = {record for records in persons if 1 < len(records) <= MOST_SIBLINGS for record in records}
         unread = keys - memory.profiles.keys()
@@ -144,7 +145,7 @@ class Persons:
             memory.siblings |= store.load(unread, (), ()).profiles
 
     def _mark(self, memory: Memory, store: Store, now: float) -> None:
-        """Have every customer who shares a user know that it does; those tied just now are written with the batch."""
+        """Mark the records of customers who share a user; records tied by this batch are written with the batch."""
         tied = {record for _, record in self.ties}
         several = {key for key, _ in self.ties if len(self.known[key].records) > 1}
         unmarked = {

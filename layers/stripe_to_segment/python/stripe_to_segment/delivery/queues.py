@@ -97,5 +97,5 @@ def _attributes(outcome: RecordOutcome) -> Iterator[tuple[str, MessageAttributeV
 
 
 def _attribute(value: str) -> str:
-    """A text that SQS takes: it refuses control characters, and the record could never be dead-lettered."""
+    """The text without control characters: SQS refuses them, and the record could not be dead-lettered."""
     return "".join(letter if letter.isprintable() else "…" for letter in value[:ATTRIBUTE_LENGTH])

@@ -14,9 +14,9 @@ __all__ = ["Record", "RecordOutcome", "Status"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One queue message: the raw event, how often it was received (the first time is 1), and when it was queued.
+    """One queue message: the raw event, the number of its receives (the first is 1), and the time it was queued.
 
-    `queued_at` is in epoch seconds, 0 where nobody counts; `handle` is what SQS knows this receipt by.
+    `queued_at` is in epoch seconds, 0 where it is unknown; `handle` is the receipt handle of SQS.
     """
 
     id: str
@@ -38,10 +38,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordOutcome:
-    """A record's status with its reason; `wait` is in seconds, where the reason asks for a particular time.
+    """A record's status with its reason; `wait` is in seconds, where the endpoint named a time.
 
-    `unknown` names the numbers that the payload does not tell. `reference_refused` says that a client reference was not
-    trusted. `tries` is the number of failed tries so far, None if unknown.
+    `unknown` names the amounts that the payload does not state. `reference_refused` says that a `client_reference_id`
+    was not trusted. `tries` is the number of failed attempts so far, None if unknown.
     """
 
     record: Record

@@ -23,7 +23,7 @@ METRIC_OF = {
     Status.RETRY: "EventsRetried",
     Status.DEAD: "EventsDeadLettered",
 }
-# What is not tried, for somebody else has to be done first.
+# The reasons of records that were not tried, because another batch has to finish or probe first.
 WAITS_FOR_OTHERS = frozenset({Reason.CIRCUIT_OPEN, Reason.UNDER_WAY})
 KEY_REASONS = frozenset(
     {Reason.HTTP_401, Reason.HTTP_403, Reason.NO_WRITE_KEY, Reason.BAD_WRITE_KEY, Reason.BAD_SECRET}
@@ -31,14 +31,14 @@ KEY_REASONS = frozenset(
 
 
 def report(outcomes: Sequence[RecordOutcome], now: float) -> None:
-    """One line for each record that was tried, and the batch's counters; `now` is in epoch seconds."""
+    """Log one line for each record that was tried, and count the batch; `now` is in epoch seconds."""
     for outcome in outcomes:
         _level(outcome)(f"event {outcome.status}", extra=_fields(outcome))
     delivered = [outcome for outcome in outcomes if outcome.status is Status.DELIVERED]
     created = [outcome.event.created for outcome in delivered if outcome.event is not None]
     measure("DeliveryLatency", [max(now - moment, 0) for moment in created if moment])
     queued = [outcome.record.queued_at for outcome in outcomes if outcome.status is Status.RETRY]
-    # Ours, because the queue's own ApproximateAgeOfOldestMessage leaves out what was received three times.
+    # A metric of our own, because SQS's ApproximateAgeOfOldestMessage skips messages that were received three times.
     waited = max((now - moment for moment in queued if moment), default=0.0)
     if waited > 0:
         measure("LongestWait", [waited])
@@ -57,7 +57,7 @@ def report(outcomes: Sequence[RecordOutcome], now: float) -> None:
 
 
 def summary(outcomes: Sequence[RecordOutcome]) -> dict[str, object]:
-    """The fields of the batch's own line: how many records, how many come again, and how many of these only wait."""
+    """The fields of the batch's log line: the records, those that come again, and those of them that only wait."""
     waiting = Counter(outcome.reason for outcome in outcomes if _only_waits(outcome))
     again = sum(outcome.status in {Status.RETRY, Status.WAITING} for outcome in outcomes)
     return {"records": len(outcomes), "again": again, **({"waiting": dict(waiting)} if waiting else {})}
@@ -69,7 +69,7 @@ def _only_waits(outcome: RecordOutcome) -> bool:
 
 def _level(outcome: RecordOutcome) -> Callable[..., None]:
     if _only_waits(outcome):
-        # Not even tried: a line each time would be most of what is logged. The batch's line counts them.
+        # A line for each record that was not tried would be most of the log. The batch's line counts them.
         return logger.debug
     return logger.error if outcome.status in {Status.RETRY, Status.DEAD} else logger.info
 

@@ -1,4 +1,4 @@
-"""When to try again: exponential backoff with full jitter, or the time that Segment named."""
+"""The delay before a retry: exponential backoff with full jitter, or the time that Segment named."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["CAP_SECONDS", "GIVE_UP_SECONDS", "delay", "given_up"]
 
 CAP_SECONDS = 3600
-# The queue keeps a record for 14 days. This is half a day less, in which it is surely received once more.
+# The queue keeps a record for 14 days. This is half a day less, so that the record is received once more in time.
 GIVE_UP_SECONDS = 27 * 43_200
-# Most identities are a second away.
+# The event that names the user mostly arrives within a second.
 HOLD_SECONDS = 5
 # Another batch is mostly done within a second.
 TURN_SECONDS = 5
-# What waits for others to try grows old meanwhile, and looks again more rarely: a backlog must not spin.
+# The longer a record has waited for other batches, the later it comes again, up to this: a backlog must not spin.
 BACKLOG_SECONDS = 240
 
 
@@ -32,7 +32,7 @@ def _span(tries: int, base: int, cap: int) -> int:
 
     https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
     """
-    # Past 2^12 the cap holds anyway, and the power would only grow.
+    # At 2^12 the cap is long reached; without this limit the power would grow without end.
     return min(cap, base << min(max(tries, 1) - 1, 12))
 
 
@@ -52,13 +52,13 @@ def given_up(outcome: RecordOutcome, now: float) -> RecordOutcome:
 def delay(outcome: RecordOutcome, settings: Settings, now: float, draw: Callable[[], float]) -> int:
     """Seconds until this record should be seen again; `now` is in epoch seconds.
 
-    Nothing here depends on how often the record was received: waiting for an identity or for another batch counts as a
-    receive, and is no failure.
+    The number of receives plays no part: SQS also counts the receives of a record that waits for an identity or for
+    another batch, which are no failures.
     """
     queued_at = outcome.record.queued_at
     age = max(0, int(now - queued_at)) if queued_at else 0
     if outcome.status is Status.WAITING:
-        # Each look costs a receive, so the looks grow rarer.
+        # Each check costs a receive, so the checks become rarer.
         for_payment = outcome.reason == Reason.WAITING_FOR_PAYMENT
         longest = settings.payment_hold_seconds if for_payment else settings.identity_hold_seconds
         return max(1, min(max(HOLD_SECONDS, age), longest, CAP_SECONDS))
@@ -66,11 +66,11 @@ def delay(outcome: RecordOutcome, settings: Settings, now: float, draw: Callable
         return min(CAP_SECONDS, (outcome.wait or 0) + max(1, round(TURN_SECONDS * draw())))
     base, cap = settings.retry_base_seconds, settings.retry_cap_seconds
     if outcome.tries is None:
-        # Nobody counted. Waiting as long again as it has waited doubles the pauses, too.
+        # The number of tries is unknown. A pause as long as the record's age doubles the pauses, too.
         span = min(cap, max(base, age))
     elif outcome.reason == Reason.CIRCUIT_OPEN:
         span = max(_span(outcome.tries, base, cap), min(cap, age, BACKLOG_SECONDS))
     else:
         span = _span(outcome.tries, base, cap)
-    # Everybody told to wait the same time must not come back in the same second, nor for ever every few seconds.
+    # Records with the same Retry-After must not all come back in one second; and the pause still grows with the tries.
     return min(CAP_SECONDS, (outcome.wait or 0) + max(1, round(span * draw())))

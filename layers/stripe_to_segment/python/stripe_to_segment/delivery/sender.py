@@ -33,7 +33,7 @@ FLAWS = {
 def sender(
     settings: Settings, secret: SecretSource[Keys], session: requests.Session, seconds_left: Callable[[], float]
 ) -> Sender:
-    """The sender that the settings ask for."""
+    """The sender for these settings: to Segment, or to the log."""
 
     def send(calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         try:
@@ -51,7 +51,7 @@ def sender(
             client = SegmentClient(session, settings.segment_endpoint, key, compress=settings.compresses)
             return client.send(calls, seconds_left)
         if not livemode and keys.segment_write_key:
-            # A live stack that names no source for test events does not want them.
+            # A live stack without a write key for test events does not want them.
             return _all(calls, Answer(Meaning.UNWANTED, Reason.NO_TEST_WRITE_KEY, "segment_test_write_key is empty"))
         return _without_key(calls, livemode=livemode)
 
