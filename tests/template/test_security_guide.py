@@ -1,4 +1,4 @@
-"""docs/security.md is true: each test that it names exists, and what is kept is kept for as long as it says."""
+"""docs/security.md is true: each test that it names exists, and its retention times are those of the template."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs/security.md").read_text("utf-8")
-STORED = "What is stored where and for how long"
+STORED = "Stored data and its retention"
 # Each kind of item with the days after which it expires; of a customer's record those with nothing live in it.
 DAYS = {
     "profile": {KEEP_DAYS, LEDGER_DAYS},
@@ -47,11 +47,11 @@ AGAINST = (
     "A stranger on the internet",
     "A visitor of a Payment Link",
     "A connected account and its customers",
-    "Who holds a test key",
+    "A holder of a test key",
     "Another user of the developer's machine",
     "A web page open on the developer's machine",
-    "Who reads the logs",
-    "Who reads the dead letters",
+    "A reader of the logs",
+    "A reader of the dead letters",
     "A supplier of a dependency",
 )
 

@@ -105,7 +105,7 @@ def test_the_limits_of_names_are_those_of_the_services() -> None:
 def test_the_ci_roles_longest_stack_name_is_the_one_it_says() -> None:
     role = (PROJECT / "docs/deploy-role.yaml").read_text("utf-8")
     assert "{0,31}$" in role
-    assert "wants 32 characters at most" in GUIDE
+    assert "stack name of at most 32 characters" in GUIDE
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
