@@ -128,14 +128,14 @@ def test_an_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(template: T
 
 
 def test_an_emptied_dead_letter_queue_is_not_called_ok(template: Template) -> None:
-    """After 14 days SQS deletes what nobody looked at; the alarm then said OK, as if somebody had mended it."""
+    """After 14 days SQS deletes dead letters, and the alarm then said OK as if somebody had dealt with them."""
     watching = {
         name
         for name, alarm in alarms(template).items()
         if alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}
     }
     assert watching == SILENT_WHEN_OVER
-    assert "Nobody is told when the queue is empty again" in alarms(template)["dead-letters"]["AlarmDescription"]
+    assert "No mail is sent when the queue is empty again" in alarms(template)["dead-letters"]["AlarmDescription"]
 
 
 def test_dead_letters_are_told_of_again_two_days_before_the_first_is_deleted(template: Template) -> None:
