@@ -1,4 +1,4 @@
-"""`stripe-to-segment backfill`: queue what Stripe says happened and a stack does not know."""
+"""`stripe-to-segment backfill`: queue the events in Stripe's list that a stack has not delivered."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = ["backfill_command"]
 
-# Between asking for "30d" and Stripe's own count of thirty days, moments pass.
+# Time passes between the start of a run with "30d" and Stripe's own check of thirty days.
 GRACE_SECONDS = 300
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was done so far; `until` is how far, in epoch seconds."""
+    """The progress so far; `until` is its end in epoch seconds."""
 
     until: int
     listed: int = 0
@@ -45,7 +45,7 @@ class Tally:
     oversize: list[str] = field(default_factory=list)
 
     def add(self, step: Step) -> None:
-        """Add a slice that is done."""
+        """Add a finished slice."""
         self.until = step.until
         self.listed += step.listed
         self.missing.update(event.type for event in step.missing)
@@ -70,14 +70,14 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:
-    """List Stripe's events of a time, compare them with what was delivered, and queue what is missing, oldest first.
+    """List Stripe's events of a period, compare them with the delivered ones, and queue the missing ones, oldest first.
 
-    Stripe lists the events of the last 30 days. The API key is STRIPE_API_KEY's in the environment, else that of the
-    KeysSecret; it needs read access to Events, and its mode decides whether live or test events are listed.
-    Events of connected accounts are not listed. Nothing is sent twice, however often this runs; a dead letter counts as
+    Stripe lists the events of the last 30 days. The API key is read from STRIPE_API_KEY in the environment, else from
+    the KeysSecret; it needs read access to Events, and its mode decides whether live or test events are listed. Events
+    of connected accounts are not listed. No event is sent twice, however often you run this. A dead letter counts as
     missing, so redrive or purge dead letters first.
 
-    Exit status: 0; 1 if it had to stop before the end (the command to go on with is printed); 2 if it could not start.
+    Exit status: 0; 1 if it had to stop before the end (it prints the command to continue); 2 if it could not start.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def backfill_command(  # noqa: PLR0913 - a command's options
 
 
 def _follow(steps: Iterator[Step], tally: Tally, end: int) -> None:
-    """Do the steps, with a bar on a terminal; time is what it measures, as nobody knows how many events there are."""
+    """Do the steps, with a progress bar on a terminal, which shows time, because the number of events is unknown."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -82,11 +82,11 @@ def explain_command(
         typer.Option("--set", metavar="NAME=VALUE", help="Override a setting; may be given several times."),
     ] = None,
 ) -> None:
-    """Say what each Stripe event becomes: one JSON line for each event, in input order. Offline, nothing is sent.
+    """Print the calls of each Stripe event: one JSON line for each event, in input order. Offline, nothing is sent.
 
-    `outcome` is mapped, ignored or invalid, `reason` says why, and `calls` are exactly the items of Segment's batch
-    request. What one event tells (who the user is, say) serves the next. Signed client references are checked with the
-    key in CLIENT_REFERENCE_KEY.
+    `outcome` is mapped, ignored or invalid, `reason` gives the cause, and `calls` are exactly the items of Segment's
+    batch request. Later events use the knowledge from earlier ones, such as the user. Signed client references are
+    verified with the key in CLIENT_REFERENCE_KEY.
 
     Exit status: 0, or 1 if an event was invalid, or 2 if a setting cannot be used.
 
@@ -100,7 +100,7 @@ def explain_command(
     """
     chosen = _chosen(settings)
     invalid = False
-    # Of the secret on AWS, and no setting: --set would show it to whoever lists processes.
+    # From the secret on AWS, and not a setting: --set would show it to every user who lists processes.
     chosen = replace(chosen, client_reference_key=os.environ.get(VARIABLE, "").strip())
     for explained in explain(read_events(paths), chosen):
         invalid = invalid or explained.outcome == "invalid"
@@ -109,7 +109,7 @@ def explain_command(
 
 
 class Format(StrEnum):
-    """How `plan` writes the tracking plan."""
+    """The output format of `plan`."""
 
     SEGMENT = "segment"
     MARKDOWN = "markdown"
@@ -136,8 +136,9 @@ def plan_command(
     r"""Print the tracking plan: every event, property and trait that is sent. Offline.
 
     RENAME_EVENTS and DROP_EVENTS apply to its names, PERSONAL_TRAITS and HASH_EMAIL to its traits. The rules are the
-    body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has these rules alone) or Update Rules (PATCH,
-    beside others). The schema forbids what the plan does not name; the rules leave that to the source's own settings.
+    body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has only these rules) or Update Rules (PATCH,
+    beside others). The schema forbids properties that the plan does not name; the rules leave that to the settings of
+    the source.
 
     Exit status: 0, or 2 if a setting cannot be used.
 
@@ -154,7 +155,7 @@ def plan_command(
 
       stripe-to-segment plan --format warehouse | grep ' float$'
     """
-    # Imported here alone: the JSON Schema library takes longer to import than all the rest.
+    # Imported only here: the JSON Schema library takes longer to import than all the rest.
     from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown  # noqa: PLC0415
     from stripe_to_segment_tools.tracking_plan.warehouse import warehouse_guide  # noqa: PLC0415
 
@@ -172,7 +173,7 @@ def plan_command(
 
 
 def _chosen(given: list[str] | None) -> Settings:
-    """The settings that `--set` asks for."""
+    """The settings with the values of `--set`."""
     overrides: dict[str, str] = {}
     for setting in given or []:
         name, separator, value = setting.partition("=")

@@ -1,4 +1,4 @@
-"""`explain`: what each Stripe event becomes, offline, through the code that the functions run."""
+"""`explain`: map Stripe events to calls offline, with the code of the functions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Explained:
     calls: list[dict[str, Any]]
 
     def line(self) -> dict[str, Any]:
-        """As it stands in the output."""
+        """The JSON object of the output line."""
         return {
             "id": self.id,
             "type": self.type,
@@ -50,10 +50,10 @@ class Explained:
 
 
 def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iterator[Explained]:
-    """Explain events one after the other, through one in-memory store: what one teaches serves the next.
+    """Map events one after the other through one in-memory store, so that later ones use knowledge from earlier ones.
 
-    An event that waits for others waits here by the times of the events that follow, and until the input ends. What
-    ended long before `now`, in epoch seconds, is forgotten; at 0 nothing is.
+    An event that waits for others waits by the `created` times of the following events, at most to the end of the
+    input. Data that expired before `now` (epoch seconds) is dropped; with 0 none is.
     """
     player = _Player(settings, now)
     for number, given in enumerate(inputs):
@@ -63,7 +63,7 @@ def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iter
 
 @dataclass(slots=True)
 class _Held:
-    """An event that waits, with the number of its line, and until which epoch second it may."""
+    """An event that waits, with its line number, and the epoch second until which it may wait."""
 
     number: int
     given: Input
@@ -71,16 +71,16 @@ class _Held:
 
     @property
     def turn(self) -> int:
-        """As in a batch: what is refunded or disputed comes after what was paid."""
+        """The order of a batch: refunds and disputes come after payments."""
         row = CATALOG.get(_text(self.given.event, "type") or "")
         return 0 if row is None else row.turn
 
 
 class _Player:
-    """Delivers events in the order of the input, and gives their lines in that order, whoever had to wait."""
+    """Delivers events in input order, and yields their lines in that order, even if some had to wait."""
 
     def __init__(self, settings: Settings, now: float) -> None:
-        # Nobody waits for an identity, and the clock stands still: young for ever is what may wait for its payment.
+        # Events never wait for an identity. The clock stands still, so an event may wait for its payment until the end.
         settings = replace(settings, identity_hold_seconds=0)
         store, enrich = MemoryStore(), team_enrich()
         self._now, self._hold = now, settings.payment_hold_seconds
@@ -92,7 +92,7 @@ class _Player:
         self._next = 0
 
     def play(self, number: int, given: Input) -> Iterator[Explained]:
-        """Deliver an event, after those whose time was over before it, and before those that waited for it."""
+        """Deliver an event, after the waiting events whose time is over and before those that waited for it."""
         moment = _created(given.event)
         for one in sorted(
             (one for one in self._held if moment is not None and one.until <= moment), key=lambda one: one.turn
@@ -104,7 +104,7 @@ class _Player:
         yield from self._ready()
 
     def end(self) -> Iterator[Explained]:
-        """Deliver what still waits."""
+        """Deliver the events that still wait."""
         for one in sorted(self._held, key=lambda one: one.turn):
             self._settle(one, self._at_last)
         yield from self._ready()
@@ -144,7 +144,7 @@ class _Player:
 
 
 def team_enrich() -> Enrich:
-    """The `enrich` of this checkout, which the deployed function uses too."""
+    """The `enrich` of this checkout, which is also the deployed function's."""
     spec = importlib.util.spec_from_file_location("enrich", ENRICH)
     if spec is None or spec.loader is None:
         message = f"{ENRICH} cannot be loaded"

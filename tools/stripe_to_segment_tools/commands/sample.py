@@ -56,7 +56,7 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="One JSON 
 def event(names: Names = None, *, everything: Everything = False, fresh: Fresh = True) -> None:
     """Print events: one as Stripe posts it, several as JSON lines.
 
-    Exit status: 0; 2 if nothing was chosen, or what was is no sample and no file.
+    Exit status: 0; 2 if no name was given, or a name is neither a sample nor a file.
 
     Examples
     --------
@@ -81,9 +81,9 @@ def request(
     """Print the API Gateway request, freshly signed, that invokes the receive function with an event.
 
     It is signed with the secret in STRIPE_SIGNING_SECRET or in the variable that --secret-from-env names, else with
-    the running local stack's, else with a sample one, which a function on AWS refuses.
+    the running local stack's, else with the sample secret, which a function on AWS refuses.
 
-    Exit status: 0; 2 if it is no sample and no file.
+    Exit status: 0; 2 if the name is neither a sample nor a file.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def batch(
 ) -> None:
     """Print the SQS batch that invokes the deliver function with events.
 
-    Exit status: 0; 2 if nothing was chosen, or what was is no sample and no file.
+    Exit status: 0; 2 if no name was given, or a name is neither a sample nor a file.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def _chosen(names: list[str] | None, *, everything: bool, fresh: bool) -> list[d
     events = (
         [each.event for each in samples()] if everything else [each for name in names or () for each in _named(name)]
     )
-    # A seed of its own for each run: within the same second two runs must not give the same ids.
+    # A random seed for each run: two runs in the same second must not create the same ids.
     return freshen(events, int(time.time()), seed=os.urandom(8).hex()) if fresh else events
 
 

@@ -1,4 +1,4 @@
-"""`stripe-to-segment sign-reference`: a client reference for a Payment Link that no visitor can make."""
+"""`stripe-to-segment sign-reference`: sign a client reference for a Payment Link, so that no visitor can forge it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def sign_reference_command(
         str, typer.Option(metavar="URL", help="Print this Payment Link with the reference in its address.")
     ] = "",
 ) -> None:
-    """Print a signed client reference for each user: what a Payment Link's or a pricing table's visitor cannot forge.
+    """Print a signed client reference for each user, which no visitor of a Payment Link or a pricing table can forge.
 
-    A reference is the user's id (in base64url where Stripe would not take its characters), an underscore, and an HMAC
-    with the stack's `client_reference_key`. Your own code can make it too; docs/identity.md has it in Python and
-    JavaScript. The key is CLIENT_REFERENCE_KEY's of the environment, else that of the KeysSecret.
+    A reference is the user's id (in base64url if Stripe would not take its characters), an underscore, and an HMAC with
+    the stack's `client_reference_key`. Your own code can create it too; docs/identity.md has the code in Python and
+    JavaScript. The key is read from CLIENT_REFERENCE_KEY in the environment, else from the KeysSecret.
 
     Exit status: 0, or 2 if there is no key or a reference would be too long for Stripe.
 

@@ -1,10 +1,10 @@
-r"""`make deploy`: build first, then `sam deploy`, with what only you can answer.
+r"""`make deploy`: build, then run `sam deploy` with your answers to five questions.
 
 It asks for the stack's name, the AWS region, Segment's region, a mail address for alarms, and whether to send or only
-to log; sam then shows what it changes, and asks once. Answers are kept in .deploy/<stack>.toml, where every other
-parameter of the template can be set too, and are not asked for again.
+to log. sam then shows the changes and asks for confirmation. Answers are saved in .deploy/<stack>.toml, where you can
+set every other parameter of the template too, and are not asked for again.
 
-Without a terminal nothing is asked, and each answer has to be a variable:
+Without a terminal it asks nothing, and each answer has to be a variable:
 
   STACK=stripe-to-segment REGION=eu-central-1 SEGMENT_REGION=eu ALARM_EMAIL=oncall@example.com DELIVERY_MODE=send \
     make deploy
@@ -16,7 +16,7 @@ PARAMETERS       any other parameters: "LogLevel=DEBUG DropEvents='Checkout Expi
 ASK=1            at a terminal: ask again for what was answered before
 AWS_PROFILE      and the other variables of the AWS CLI count as everywhere
 
-Exit status: 0 if the stack is deployed, or was not to be changed; 1 if not.
+Exit status: 0 if the stack is deployed, or needed no change; 1 if not.
 """
 
 from __future__ import annotations

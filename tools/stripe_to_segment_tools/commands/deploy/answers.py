@@ -1,7 +1,7 @@
-"""What only the user can answer, from a variable, from the file of an earlier answer, or from the terminal.
+"""The user's answers, from a variable, from the file of earlier answers, or from the terminal.
 
-A variable outranks the file, and the file the terminal, which is asked for what is left; without a terminal that is an
-error. The file is in `.deploy/`, one for each stack, and git ignores it.
+A variable outranks the file, and the file the terminal. The terminal asks only for missing answers; without a terminal
+a missing answer is an error. The file is in `.deploy/`, one for each stack, and git ignores it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment_tools.commands.deploy.parameters import Parameter
 
-    # Shows a question and a default, and gives the answer.
+    # Shows a question and a default, and returns the answer.
     type Ask = Callable[[str, str], str]
 
 __all__ = ["QUESTIONS", "Answers", "Question", "Sources", "parameters_from", "read_answers", "write_answers"]
@@ -34,7 +34,7 @@ HEAD = """\
 
 
 class Question(NamedTuple):
-    """What is asked for a parameter, and what stands for a value that nobody wants to type.
+    """The question for a parameter, and short words for values that are tedious to type.
 
     Attributes
     ----------
@@ -43,9 +43,9 @@ class Question(NamedTuple):
     parameter
         The template's parameter that the answer is for.
     text
-        What the terminal shows.
+        The text on the terminal.
     words
-        Values by the word that stands for them.
+        Values by their short word.
     """
 
     variable: str
@@ -58,7 +58,7 @@ class Question(NamedTuple):
         return self.words.get(answer.strip().lower(), answer.strip())
 
     def word(self, value: str) -> str:
-        """The shortest answer that gives this value."""
+        """The shortest answer for this value."""
         return next((word for word, stands_for in self.words.items() if stands_for == value), value)
 
 
@@ -73,7 +73,7 @@ QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Where to deploy, and the parameters that are set."""
+    """The stack, the region, and the parameters that are set."""
 
     stack: str
     region: str
@@ -82,16 +82,16 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where answers come from.
+    """The sources of answers.
 
     Attributes
     ----------
     variables
         The environment.
     ask
-        Asks at the terminal; None where there is none.
+        Asks at the terminal; None without one.
     again
-        Whether to ask for what the file answers too.
+        Whether to ask also for answers that are in the file.
     """
 
     variables: Mapping[str, str]
@@ -106,15 +106,15 @@ class Sources:
         Parameters
         ----------
         variable
-            The variable that answers. An empty one answers nothing: a CI system makes one of a setting that is missing.
+            The variable with the answer. An empty one is no answer: a CI system sets it so if the setting is missing.
         text
-            What the terminal shows.
+            The text on the terminal.
         saved
-            What was answered before; empty if nothing was.
+            The earlier answer; empty without one.
         offered
-            What Enter takes at the terminal, if nothing was saved.
+            The default at the terminal, if no answer was saved.
         flaw
-            Says in what an answer cannot be used. The terminal is asked again then.
+            Returns the reason why an answer cannot be used; the terminal then asks again.
         """
         if given := self.variables.get(variable, "").strip():
             if wrong := flaw(given):
@@ -138,18 +138,18 @@ def parameters_from(
     present: Callable[[], Mapping[str, str]],
     parameters: Mapping[str, Parameter],
 ) -> dict[str, str]:
-    """The parameters that are set, checked one by one where they were asked for.
+    """The parameters that are set; answers from the terminal are checked one by one.
 
     Parameters
     ----------
     sources
-        Where answers come from. `PARAMETERS="Name=value …"`, quoted as for a shell, sets any parameter.
+        The sources of answers. `PARAMETERS="Name=value …"`, quoted as for a shell, sets any parameter.
     saved
-        Those of the file.
+        The parameters in the file.
     present
-        Looks up those of the stack that is there: Enter must not move a stack from one Segment region to the other.
+        Reads those of the existing stack: Enter must not move a stack from one Segment region to the other.
     parameters
-        The template's.
+        The template's parameters.
     """
     found = {**saved, **_listed(sources.variables.get("PARAMETERS", ""))}
     for question in QUESTIONS:
@@ -159,7 +159,7 @@ def parameters_from(
             return parameter.flaw(asked.value(answer))
 
         said = question.word(found[question.parameter]) if question.parameter in found else ""
-        # Looked up only where it is shown: without a terminal a missing variable is told before AWS is asked anything.
+        # Read only for a terminal: without one, a missing variable is reported before any call to AWS.
         offered = question.word(present().get(question.parameter, parameter.default)) if sources.ask else ""
         answer = sources.answer(question.variable, question.text, said, offered, flaw)
         found[question.parameter] = question.value(answer)
@@ -177,7 +177,7 @@ def _listed(text: str) -> dict[str, str]:
 
 
 def read_answers(path: Path) -> Answers | None:
-    """The answers of a file; None where there is none. Raises DeployError where it cannot be used."""
+    """The answers in a file; None if there is no file. Raises DeployError if it cannot be used."""
     if not path.is_file():
         return None
     try:
@@ -195,7 +195,7 @@ def _plain(value: str | int) -> str:
 
 
 def write_answers(path: Path, answers: Answers) -> None:
-    """Keep the answers."""
+    """Save the answers."""
     lines = [HEAD, f"stack = {_quoted(answers.stack)}", f"region = {_quoted(answers.region)}", "", "[parameters]"]
     lines += [f"{name} = {_quoted(value)}" for name, value in answers.parameters.items()]
     path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""One deployment from the first question to the next step."""
+"""One deployment, from the questions to the next steps."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Project:
     folder
         The checkout.
     client
-        Gives the CloudFormation client of a region.
+        Returns the CloudFormation client of a region.
     run
-        Runs a command in the terminal and gives its exit status.
+        Runs a command in the terminal and returns its exit status.
     region
-        What the AWS configuration names; empty if it names none.
+        The region in the AWS configuration; empty if it names none.
     """
 
     folder: Path
@@ -64,12 +64,12 @@ class Project:
 
     @property
     def answers(self) -> Path:
-        """Where the answers are kept."""
+        """The folder of the saved answers."""
         return self.folder / ".deploy"
 
 
 def deploy(project: Project, sources: Sources) -> None:
-    """Ask, deploy, and say what comes next. Raises DeployError."""
+    """Ask, deploy, and print the next steps. Raises DeployError."""
     _refuse_former_settings(project.folder / "samconfig.toml")
     name = sources.answer("STACK", "Name of the stack", "", _usual_name(project.answers), name_flaw)
     kept = project.answers / f"{name}.toml"
@@ -82,7 +82,7 @@ def deploy(project: Project, sources: Sources) -> None:
     found = find(client, name)
     answers = Answers(name, region, set_here)
     if sources.ask is not None and answers != saved:
-        # Before anything is deployed: whatever happens now, the same command goes on from here.
+        # Saved before the deployment, so that the same command can continue after a failure.
         write_answers(kept, answers)
         say(f"kept in {kept.relative_to(project.folder)}")
     if done := make_way(client, name, region, found):
@@ -90,7 +90,7 @@ def deploy(project: Project, sources: Sources) -> None:
         found = None
     stands = found is not None and found.stands
     if stands:
-        # A table that holds data. Not in a first deployment, which could then not be rolled back.
+        # The table holds data. Not in a first deployment, which could then not be rolled back.
         set_here = {"ProtectState": "true", **set_here}
     _say_what_else_is_set(found if stands else None, set_here, parameters)
     _run_sam(project, replace(answers, parameters=set_here), client, confirm=sources.ask is not None)
@@ -102,13 +102,13 @@ def _set_in(found: Found | None) -> Mapping[str, str]:
 
 
 def _usual_name(folder: Path) -> str:
-    """The one stack that was deployed from here, or the name that the README has."""
+    """The only stack that was deployed from this checkout, or the name in the README."""
     names = [path.stem for path in folder.glob("*.toml")]
     return names[0] if len(names) == 1 else STACK_NAME
 
 
 def _refuse_former_settings(samconfig: Path) -> None:
-    """Settings had their place there; what stands there now would be passed over."""
+    """Refuse a samconfig.toml with settings: earlier releases read them there, and this one would ignore them."""
     lines = samconfig.read_text("utf-8").splitlines() if samconfig.is_file() else []
     if any(line.startswith("parameter_overrides") for line in lines):
         raise DeployError(
@@ -118,7 +118,7 @@ def _refuse_former_settings(samconfig: Path) -> None:
 
 
 def _say_what_else_is_set(found: Found | None, given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
-    """What the stack goes on with although nobody names it here: sam leaves such a parameter as it is."""
+    """Print the parameters that keep their value in the stack because they are named nowhere."""
     for name, value in found.parameters.items() if found else ():
         default = parameters[name].default if name in parameters else value
         if name not in given and value != default:
@@ -128,7 +128,7 @@ def _say_what_else_is_set(found: Found | None, given: Mapping[str, str], paramet
 def _run_sam(project: Project, answers: Answers, client: Any, *, confirm: bool) -> None:
     began = datetime.now(UTC)
     with tempfile.TemporaryDirectory() as folder:
-        # A file, as sam's own syntax for arguments cannot carry every value.
+        # A file, because sam's argument syntax cannot express every value.
         overrides = Path(folder) / "parameters.yaml"
         overrides.write_text(json.dumps(dict(answers.parameters)), "utf-8")
         command = [

@@ -1,4 +1,4 @@
-"""Why a deployment does not begin, or did not succeed."""
+"""The error of a deployment that could not start or did not succeed."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ __all__ = ["DeployError"]
 
 
 class DeployError(Exception):
-    """Nothing is deployed, or not to the end; the text says in one line what to do."""
+    """The deployment did not start or did not finish; the text says in one line what to do."""

@@ -1,4 +1,4 @@
-"""The template's parameters: what each may be, by the template's own rules, before anything is sent to AWS.
+"""The template's parameters, checked by the template's own rules before any call to AWS.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 """
@@ -31,7 +31,7 @@ HOURS = {"minute": 1 / 60, "hour": 1, "day": 24}
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What the template says of a parameter. `least` and `most` bound a number, `values` lists all that is allowed."""
+    """A parameter of the template. `least` and `most` limit a number, `values` lists the allowed values."""
 
     name: str
     default: str
@@ -42,7 +42,7 @@ class Parameter:
     most: float | None = None
 
     def flaw(self, value: str) -> str:
-        """In what a text is no value of this parameter; empty where it is one."""
+        """The reason why a text is not a value of this parameter; empty if it is one."""
         if self.values and value not in self.values:
             return f"must be one of {', '.join(self.values)}"
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
@@ -56,7 +56,7 @@ class Parameter:
 
 
 class _Loader(SafeLoader):
-    """YAML in which CloudFormation's tags mean nothing: no parameter has one."""
+    """A YAML loader that ignores CloudFormation's tags, which no parameter has."""
 
 
 _Loader.add_multi_constructor("!", lambda *_: None)
@@ -81,7 +81,7 @@ def _parameter(name: str, stated: dict[str, Any]) -> Parameter:
 
 
 def check(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> None:
-    """Raise DeployError where the template does not take these values, with all that is wrong in one line."""
+    """Raise DeployError if the template does not accept these values, with all problems in one line."""
     if flaws := [*_flaws(given, parameters)] or [*_contradictions(given, parameters)]:
         raise DeployError("; ".join(flaws))
 
@@ -96,7 +96,7 @@ def _flaws(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Ite
 
 
 def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Iterator[str]:
-    """What each value alone does not show, and the template cannot reckon."""
+    """Contradictions between values, which the template's own rules cannot express."""
 
     def number(name: str) -> int:
         return int(given.get(name) or parameters[name].default)

@@ -1,4 +1,4 @@
-"""The stack as it is before and after a deployment, and what its state asks for.
+"""The state of the stack before and after a deployment, and the action that each state needs.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html lists the states.
 """
@@ -22,11 +22,11 @@ __all__ = ["LONGEST_NAME", "Found", "find", "first_failure", "make_way", "name_f
 # The queue's name ends in 16 characters more, and has at most 80: template.yaml, and tests/template/test_names.py.
 LONGEST_NAME = 64
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-# A stack in one of these has never worked and holds nothing: CloudFormation takes no update, it can only be deleted.
+# A stack in one of these states has never worked and holds no data: CloudFormation can only delete it.
 NEVER_WORKED = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
-# Made by a change set that nobody carried out; sam treats it as no stack.
+# The state after a change set that was not executed; sam treats it as no stack.
 ONLY_PLANNED = "REVIEW_IN_PROGRESS"
-# What CloudFormation says of the resources that it stopped because another one failed.
+# CloudFormation's reason for resources that it stopped because another one failed.
 FOLLOWS = re.compile(r"cancelled|canceled", re.IGNORECASE)
 
 
@@ -41,12 +41,12 @@ class Found:
 
     @property
     def stands(self) -> bool:
-        """Whether it has been deployed once with success."""
+        """Whether it has been deployed successfully at least once."""
         return self.status not in NEVER_WORKED | {ONLY_PLANNED}
 
 
 def name_flaw(name: str) -> str:
-    """In what a text is no name of a stack; empty where it is one."""
+    """The reason why a text cannot be a stack's name; empty if it can."""
     if not NAME.fullmatch(name):
         return "must be letters, digits and hyphens, and begin with a letter"
     if len(name) > LONGEST_NAME:
@@ -71,14 +71,14 @@ def find(client: Any, name: str) -> Found | None:
 
 
 def make_way(client: Any, name: str, region: str, found: Found | None) -> str:
-    """Do what the stack's state asks for, so that it can be deployed.
+    """Bring the stack into a state from which it can be deployed.
 
-    Gives what was done, in words; empty where nothing had to be.
+    Returns a sentence about what was done; empty if nothing was necessary.
 
     Raises
     ------
     DeployError
-        Where only the user can do it; the text says how.
+        If only the user can do it; the text says how.
     """
     if found is None or found.status == ONLY_PLANNED:
         return ""
@@ -102,9 +102,9 @@ def make_way(client: Any, name: str, region: str, found: Found | None) -> str:
 
 
 def first_failure(client: Any, stack_id: str, since: datetime | None = None) -> str:
-    """Why the last operation on a stack failed: the first resource that did, and AWS's reason; empty if none did.
+    """The first resource that failed in the last operation on a stack, with AWS's reason; empty if none failed.
 
-    `since` leaves out what happened before: sam may have failed before there was an operation at all.
+    `since` leaves out earlier operations: sam may have failed before it started one.
     """
     failed = ""
     # Newest first, back to where the operation began.

@@ -1,4 +1,4 @@
-"""`stripe-to-segment dlq`: what is in the dead-letter queue and why, and what to do with it."""
+"""`stripe-to-segment dlq`: list, show, redrive and purge dead letters."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Ids = Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="The l
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which letters are meant: by reason, by the letter's or the event's id; without either all of them."""
+    """A selection of letters, by reason, or by the id of the letter or the event; without either, all of them."""
 
     reasons: frozenset[str]
     ids: frozenset[str]
 
     def __call__(self, letter: DeadLetter) -> bool:
-        """Whether this letter is one of them."""
+        """Whether this letter is selected."""
         named = not self.ids or bool(self.ids & {letter.message_id, letter.event_id})
         return named and (not self.reasons or letter.reason in self.reasons)
 
@@ -50,10 +50,11 @@ class Choice:
 def list_command(stack: StackChoice, *, as_json: AsJson = False) -> None:
     """Count the dead letters by reason and event type. Bodies are not shown.
 
-    docs/operations.md says what each reason means. `worn_out` was tried a thousand times, `not_handed_over` did not get
-    from EventBridge into the queue. The letters stay where they are, unseen by others while they are counted.
+    docs/operations.md explains each reason. A `worn_out` letter was received a thousand times; EventBridge could not
+    put a `not_handed_over` one into the queue. The letters stay in the queue, hidden from others while they are
+    counted.
 
-    Exit status: 0, also where there are none; 2 if the stack cannot be asked.
+    Exit status: 0, also without letters; 2 if the stack cannot be reached.
 
     Examples
     --------
@@ -87,9 +88,9 @@ def show_command(  # noqa: PLR0913 - a command's options
     limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show letters with the ids and attributes on them, and with --body what Stripe sent.
+    """Show letters with their ids and attributes, and with --body the raw event.
 
-    Exit status: 0; 1 if there is no such letter; 2 if the stack cannot be asked.
+    Exit status: 0; 1 if there is no such letter; 2 if the stack cannot be reached.
 
     Examples
     --------
@@ -125,12 +126,12 @@ def redrive_command(  # noqa: PLR0913 - a command's options
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send dead letters to be delivered again, once their reason is gone.
+    """Put dead letters back into the events queue, after you have removed their cause.
 
-    Each is queued before it is deleted, so none is lost; what was delivered before is not sent twice. What fails again
-    comes back as a new dead letter and is left alone by this run.
+    Each event is queued before its letter is deleted, so none is lost; calls that were delivered before are not sent
+    twice. An event that fails again becomes a new dead letter, which this run leaves alone.
 
-    Exit status: 0; 1 if letters had to stay; 2 if the stack cannot be asked, or nothing was chosen.
+    Exit status: 0; 1 if letters had to stay; 2 if the stack cannot be reached, or no letters were chosen.
 
     Examples
     --------
@@ -163,7 +164,7 @@ def purge_command(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Delete dead letters for good: all of them, or those of a reason or id. Asks first.
 
-    Exit status: 0; 1 if letters had to stay, or you said no; 2 if the stack cannot be asked.
+    Exit status: 0; 1 if letters had to stay, or you answered no; 2 if the stack cannot be reached.
 
     Examples
     --------
@@ -183,7 +184,7 @@ def _walk(stack: Stack) -> Pass:
 
 
 def _agreed(stack: Stack, choice: Choice, verb: str, *, ask: bool) -> Result:
-    """Count what is chosen and, where there is any, ask whether to go on; ends the command where the answer is no."""
+    """Count the chosen letters and, if there are any, ask whether to go on; ends the command if the answer is no."""
     reasons: Counter[str] = Counter()
     others = 0
     with _walk(stack) as walk:
@@ -202,7 +203,7 @@ def _agreed(stack: Stack, choice: Choice, verb: str, *, ask: bool) -> Result:
 
 
 def _followed(task: str, walk: Pass, pages: Iterator[Result]) -> Result:
-    """Do it all, with a bar on a terminal."""
+    """Run all pages, with a progress bar on a terminal."""
     columns = (TextColumn(task), BarColumn(), MofNCompleteColumn())
     result = Result()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -1,4 +1,4 @@
-"""Dead letters: read page by page without losing or hiding any, moved back to the events queue, or deleted."""
+"""Read dead letters page by page, without losing or hiding any; move them back to the events queue, or delete them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["DeadLetter", "Pass", "Result", "purge", "redrive"]
 PAGE = 10
 # A long poll asks all of the queue's servers, so an empty answer means an empty queue.
 WAIT_SECONDS = 1
-# Ten letters in two seconds at the least; a pass that is killed hides its letters no longer than this.
+# A pass handles at least ten letters in two seconds. If it is killed, its letters stay hidden no longer than this.
 HOLD_SECONDS, LETTERS_A_SECOND, LONGEST_HOLD = 30, 5, 43_200
-# Pages that bring nothing new, after a pass that took longer than it may hide letters, or while they still come back.
+# Stop after this many pages without a new letter, when SQS delivers letters of this pass again.
 STALE_PAGES = 10
 WORN_OUT = "worn_out"
 NOT_HANDED_OVER = "not_handed_over"
@@ -38,11 +38,11 @@ class DeadLetter:
     Attributes
     ----------
     message_id, handle
-        SQS's.
+        Those of SQS.
     body
-        The raw event, or what should have been one.
+        The raw event, or the text that is not one.
     attributes
-        What deliver wrote on it.
+        The attributes that deliver set.
     sent_at
         Epoch seconds at which it was queued (for one that SQS moved: in the events queue).
     """
@@ -55,7 +55,7 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """Deliver's short code; without one it was SQS that gave up on it, or EventBridge."""
+        """The reason that deliver set; without one, SQS or EventBridge moved the letter here."""
         given = self.attributes.get("reason")
         if given:
             return given
@@ -63,17 +63,17 @@ class DeadLetter:
 
     @property
     def event_id(self) -> str:
-        """The event's id, empty where the body is none."""
+        """The event's id, empty if the body is not an event."""
         return self.attributes.get("event_id") or self._told("id")
 
     @property
     def event_type(self) -> str:
-        """The event's type, empty where the body is none."""
+        """The event's type, empty if the body is not an event."""
         return self.attributes.get("event_type") or self._told("type")
 
     @property
     def event(self) -> str:
-        """The raw event, without the envelope in which EventBridge gives up on one."""
+        """The raw event, without EventBridge's envelope."""
         return _unwrapped(self.body)
 
     def _told(self, name: str) -> str:
@@ -85,7 +85,7 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Result:
-    """How many letters were done with so far, and what went wrong: codes of SQS with the number of letters."""
+    """The number of letters done so far, and the number of failed letters by SQS's error code."""
 
     done: int = 0
     looked_at: int = 0
@@ -93,12 +93,12 @@ class Result:
     failures: dict[str, int] = field(default_factory=dict)
 
     def failed(self, code: str) -> None:
-        """Count a letter that stays where it is."""
+        """Count a letter that stays in the queue."""
         self.failures[code] = self.failures.get(code, 0) + 1
 
 
 class Pass:
-    """One pass over the queue that meets each letter once; those still there afterwards can be received at once.
+    """One pass over the queue, which returns each letter once; afterwards the remaining letters are visible again.
 
     Parameters
     ----------
@@ -116,29 +116,29 @@ class Pass:
         self._overtaken = False
 
     def __enter__(self) -> Self:
-        """Hold nothing yet."""
+        """Begin the pass, without holding letters."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of what was only looked at, however the pass ended."""
+        """Make the letters visible again that were only read, however the pass ended."""
         for handles in batched(self._held.values(), PAGE, strict=False):
             entries = [
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
                 for number, handle in enumerate(handles)
             ]
-            # Where that fails they come back by themselves, when the time is up for which they were received.
+            # If that fails, they become visible by themselves at the end of their visibility timeout.
             with suppress(BotoCoreError, ClientError):
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
         self._held.clear()
 
     def depth(self) -> int:
-        """About how many letters can be received now."""
+        """The approximate number of letters that can be received now."""
         return self._about("ApproximateNumberOfMessages")
 
     def overlooked(self) -> str:
-        """Why there may be more letters than this pass has met; empty where nothing speaks for it."""
+        """The reason why the queue may hold letters that this pass has not seen; empty without one."""
         if self._overtaken:
             return "this took so long that letters came back in between: there may be more, so run it again"
         hidden = 0 if self._seen else self._about("ApproximateNumberOfMessagesNotVisible")
@@ -175,7 +175,7 @@ class Pass:
         self._overtaken = True
 
     def delete(self, letters: Sequence[DeadLetter]) -> list[str]:
-        """Delete letters of one page; gives the codes of what was not deleted."""
+        """Delete letters of one page; returns the error codes of those that were not deleted."""
         if not letters:
             return []
         entries = [{"Id": str(number), "ReceiptHandle": letter.handle} for number, letter in enumerate(letters)]
@@ -186,9 +186,9 @@ class Pass:
 
 
 def redrive(walk: Pass, chosen: Callable[[DeadLetter], bool], client: Any, events_url: str) -> Iterator[Result]:
-    """Send the chosen letters back to the events queue, then delete them: none is lost, one may come twice.
+    """Send the chosen letters back to the events queue, then delete them: none is lost, one may be queued twice.
 
-    Yields the sum so far after each page. A letter that came back meanwhile, dead again, stays.
+    Yields the sum so far after each page. A letter that was dead-lettered again meanwhile stays.
     """
     result = Result()
     sent: set[str] = set()
@@ -207,7 +207,7 @@ def redrive(walk: Pass, chosen: Callable[[DeadLetter], bool], client: Any, event
         result.looked_at += len(page)
         yield result
         if letters and not gone:
-            # What SQS refuses ten times in a row it will refuse again.
+            # SQS refused a whole page of ten, so it would refuse the next one too.
             return
 
 
@@ -233,7 +233,7 @@ def _letter(message: Mapping[str, Any]) -> DeadLetter:
 
 
 def _unwrapped(body: str) -> str:
-    """What EventBridge could not hand over still has its envelope; anything else is left as it is, to the byte."""
+    """The event without the envelope of EventBridge, if it has one; any other body unchanged."""
     try:
         envelope = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How dead letters are shown: counted by reason and type, or one by one; without bodies, unless asked for."""
+"""The output of dead letters: counted by reason and type, or one by one, with bodies only on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Group", "as_object", "as_table", "as_text", "grouped"]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Letters of one reason and event type; the moments at which they were queued are ISO texts in UTC."""
+    """Letters of one reason and event type; the times at which they were queued are ISO texts in UTC."""
 
     reason: str
     type: str
@@ -58,14 +58,14 @@ def as_table(groups: list[Group]) -> Table:
     table.add_column("Oldest", no_wrap=True)
     table.add_column("Newest", no_wrap=True)
     for group in groups:
-        # Texts, since whatever lies in a queue may hold brackets, which are rich's markup.
+        # Text objects, because a value from the queue may hold brackets, which are rich's markup.
         named = Text(visible(group.reason)), Text(visible(group.type or "(no event)"))
         table.add_row(*named, str(group.count), group.oldest, group.newest)
     return table
 
 
 def as_object(letter: DeadLetter, *, body: bool) -> dict[str, Any]:
-    """One letter, for a program. `body` adds what Stripe sent."""
+    """One letter, for a program. `body` adds the raw event."""
     shown: dict[str, Any] = {
         "message_id": letter.message_id,
         "reason": letter.reason,

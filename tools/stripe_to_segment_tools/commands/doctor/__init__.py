@@ -1,4 +1,4 @@
-"""`stripe-to-segment doctor`: whether a deployed stack is in order, and what to do where it is not."""
+"""`stripe-to-segment doctor`: verify a deployed stack, and print a fix for each problem."""
 
 from __future__ import annotations
 

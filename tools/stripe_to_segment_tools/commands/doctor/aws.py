@@ -1,4 +1,4 @@
-"""What AWS says of a stack: the deployment, the functions, the queues, the alarms."""
+"""Checks of a stack's resources in AWS: the deployment, the functions, the queues, the circuit, the alarms."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ OUTPUTS = (
     *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName"),
 )
 ALIAS = "live"
-# What a version is made of, and a deployment changes.
+# The parts of a version that a deployment can change.
 VERSIONED = ("CodeSha256", "Layers", "Environment", "MemorySize", "Timeout", "Architectures")
 DEPLOY = "deploy again: make deploy"
 # As the alarms queue-not-worked and events-wait.
 LONG_WAIT_SECONDS = 3600
-# The waits are written by each try, of which there is one an hour.
+# Each attempt writes the wait of its event, and there is at least one attempt an hour.
 METRIC_HOURS = 1
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 def check_deployment(stack: Stack) -> Iterator[Check]:
-    """How the last deployment ended, and whether all outputs are there."""
+    """Check that the last deployment succeeded, and that all outputs exist."""
     missing = [name for name in OUTPUTS if name not in stack.outputs]
     if "ROLLBACK" in stack.status or "FAILED" in stack.status:
         yield bad(
@@ -54,7 +54,7 @@ def check_deployment(stack: Stack) -> Iterator[Check]:
 
 
 def check_functions(stack: Stack) -> Iterator[Check]:
-    """Whether the functions can run, run what was deployed last, and deliver is fed."""
+    """Check that the functions can run, that they run the last deployment, and that the queue invokes deliver."""
     client = stack.client("lambda")
     for name in ("Receive", "Deliver", "Reconcile"):
         function = stack.output(f"{name}FunctionName")
@@ -82,7 +82,7 @@ def check_functions(stack: Stack) -> Iterator[Check]:
 
 def _check_mapping(client: Any, stack: Stack) -> Check:
     name = "queue → deliver"
-    # By the alias: the mappings of the bare function are others.
+    # By the alias: the function without its alias has other mappings.
     function = f"{stack.output('DeliverFunctionName')}:{ALIAS}"
     found = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     if not found:
@@ -96,7 +96,7 @@ def _check_mapping(client: Any, stack: Stack) -> Check:
 
 
 def check_queues(stack: Stack) -> Iterator[Check]:
-    """How much waits and since when, and whether anything is dead."""
+    """Check the number and age of the events that wait, and that there are no dead letters."""
     again = " ".join(stack.options)
     waiting, under_way = _depth(stack, "EventsQueueUrl")
     oldest, tried = _ages(stack)
@@ -126,7 +126,7 @@ def _depth(stack: Stack, output: str) -> tuple[int, int]:
 
 
 def _ages(stack: Stack) -> tuple[float | None, float | None]:
-    """Seconds: the age of the oldest event hardly tried yet, and the longest wait of one that was tried in vain."""
+    """In seconds, the age of the oldest event with hardly an attempt, and the longest wait of one that was tried."""
     queue = stack.output("EventsQueueUrl").rpartition("/")[2]
     oldest = _latest(stack, "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue)
     tried = _latest(stack, "StripeToSegment", "LongestWait", "service", f"{stack.name}-deliver")
@@ -134,7 +134,7 @@ def _ages(stack: Stack) -> tuple[float | None, float | None]:
 
 
 def _latest(stack: Stack, namespace: str, metric: str, dimension: str, value: str) -> float | None:
-    """The newest value of the last hour; None where there is none."""
+    """The newest value of the last hour; None without one."""
     now = datetime.fromtimestamp(time.time(), UTC)
     points = stack.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
@@ -149,7 +149,7 @@ def _latest(stack: Stack, namespace: str, metric: str, dimension: str, value: st
 
 
 def check_circuit(stack: Stack, settings: Settings) -> Iterator[Check]:
-    """Whether deliver leaves Segment alone because it has failed, by mode."""
+    """Check that the circuit of each mode is closed."""
     modes = [circuit_name(livemode=live) for live in (True, False) if settings.accepts(livemode=live)]
     for mode, circuit in stack.store().circuits(modes).items():
         name = f"Segment, {mode} mode"
@@ -161,13 +161,13 @@ def check_circuit(stack: Stack, settings: Settings) -> Iterator[Check]:
 
 
 def check_alarms(stack: Stack) -> Iterator[Check]:
-    """Which alarms ring."""
+    """Check that no alarm rings."""
     topic = stack.outputs.get("AlarmTopicArn")
     if not topic:
         yield unknown("alarms", "there are none: DashboardAndAlarms is false", "deploy with DashboardAndAlarms=true")
         return
     pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.name}-")
-    # By their topic: another stack's name may begin with this one's.
+    # Selected by their topic, because another stack's name may begin with this one's.
     mine = [alarm for page in pages for alarm in page["MetricAlarms"] if topic in alarm.get("AlarmActions", [])]
     ringing = [alarm for alarm in mine if alarm["StateValue"] == "ALARM"]
     for alarm in ringing:

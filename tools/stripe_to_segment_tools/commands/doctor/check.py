@@ -1,4 +1,4 @@
-"""What is found out about one thing, and how to ask several without one refusal ending all."""
+"""The result of one check, and a guard that lets the other checks go on where AWS or Stripe refuses one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Check", "State", "bad", "good", "guarded", "unknown"]
 
 
 class State(StrEnum):
-    """How a thing is."""
+    """The result of a check."""
 
     GOOD = "ok"
     BAD = "failed"
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table: what was looked at, how it is, in words, and (unless it is good) what to do about it."""
+    """One line of the table: the checked part, its state in words, and (unless it is good) the fix."""
 
     name: str
     state: State
@@ -36,22 +36,22 @@ class Check:
 
 
 def good(name: str, said: str) -> Check:
-    """It is as it should be."""
+    """A check that passed."""
     return Check(name, State.GOOD, said)
 
 
 def bad(name: str, said: str, fix: str) -> Check:
-    """It is not, and this mends it."""
+    """A check that failed, with the fix."""
     return Check(name, State.BAD, said, fix)
 
 
 def unknown(name: str, said: str, fix: str = "") -> Check:
-    """Nobody knows, and this would tell."""
+    """A check that could not be made, with the way to make it possible."""
     return Check(name, State.UNKNOWN, said, fix)
 
 
 def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]:
-    """What these checks find; where AWS or Stripe lets us not look, that is one line, and the others go on."""
+    """The results of these checks; if AWS or Stripe refuses access, one line says so, and the other checks go on."""
     try:
         yield from checks()
     except ClientError as error:

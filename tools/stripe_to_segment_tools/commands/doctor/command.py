@@ -1,4 +1,4 @@
-"""The command: asks everything there is to ask, and shows one list."""
+"""The command: run all checks and print one list."""
 
 from __future__ import annotations
 
@@ -49,15 +49,16 @@ def doctor_command(
 ) -> None:
     """Verify a deployed stack, and say how to fix each problem that it finds.
 
-    The deployment, functions and the account's concurrency, queues, dead letters, the state's protection, alarms and
-    who gets them, the fields of both secrets and their shapes, the webhook endpoint in Stripe, and whether a warehouse
-    was primed; then a signed test event goes through the deployed URL and the queue. It is a product.updated that names
-    no product: deliver makes no call of it, and nothing of it is kept. A request without a signature has to be refused.
+    It checks the deployment, the functions, the account's concurrency, the queues, dead letters, the table's
+    protection, the alarms and their subscribers, the fields of both secrets, the webhook endpoint in Stripe, and the
+    priming of a warehouse. Then it sends a signed test event through the deployed URL and the queue: a product.updated
+    without a name, of which deliver makes no call and stores nothing. It also sends a request without a signature,
+    which has to be refused.
 
-    The endpoint in Stripe is checked where there is an API key, of STRIPE_API_KEY in the environment or the KeysSecret,
-    with the permission 'Webhook Endpoints: Read'. No key and no secret is ever shown.
+    To check the endpoint in Stripe it needs an API key with the permission 'Webhook Endpoints: Read', from
+    STRIPE_API_KEY in the environment or from the KeysSecret. It shows no key and no secret.
 
-    Exit status: 0 if there is no ✗ (? could not be checked, and counts as none); 1 if there is one; 2 without a stack.
+    Exit status: 0 without any ✗ (a ? could not be checked, and is not counted); 1 with a ✗; 2 without a stack.
 
     Examples
     --------
@@ -78,7 +79,7 @@ def doctor_command(
 
 
 def _checks(stack: Stack, stripe_api_base: str, *, with_event: bool) -> Iterator[Check]:
-    """From the inside to the outside."""
+    """All checks, from the stack's resources to the webhook."""
     yield from check_deployment(stack)
     yield from guarded("functions", partial(check_functions, stack))
     yield from guarded("concurrency", partial(check_concurrency, stack))
@@ -111,5 +112,5 @@ def _show(checks: list[Check]) -> None:
             line.append(
                 f"\n  {'':<{width}}  → {visible(check.fix)}", "bold" if check.state is State.BAD else "bright_black"
             )
-        # Not cut to the width: what is to be done is there to be copied.
+        # Not cut to the terminal's width, so that the fix can be copied.
         console.print(line, soft_wrap=True)

@@ -1,8 +1,8 @@
-"""A signed event through the real door: past the signature, into the queue, through deliver, and no further.
+"""Send a signed event through the deployed webhook, the queue and `deliver`, and a request without a signature.
 
-It is a `product.updated` without a name. Deliver learns the names of products from these and makes no call of them;
-from one without a name it learns nothing, so nothing is sent and nothing is kept. A request without a signature has to
-be refused. One with a forged signature would show the same, but rings the alarm signatures-refused.
+The event is a `product.updated` without a name. `deliver` makes no call of this type and only stores the product's
+name; without a name it stores nothing. `receive` has to refuse the request without a signature. A forged signature
+would test the same, but would ring the alarm signatures-refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["check_door", "harmless_event"]
 
 OK, BAD_REQUEST = 200, 400
-# Beside the time for which a batch may wait to fill up: a cold start, and the log's way to CloudWatch.
+# In addition to the time for which a batch may wait to fill up: a cold start, and the delay of CloudWatch Logs.
 PATIENCE_SECONDS = 45.0
 PAUSE_SECONDS = 1.0
 # This clock and AWS's may differ by as much as a signature may.
@@ -38,7 +38,7 @@ THROUGH = frozenset({"delivered", "ignored"})
 
 
 def harmless_event(now: float, *, livemode: bool) -> dict[str, Any]:
-    """An event that makes no call and teaches nothing, with an id that nobody has seen."""
+    """An event that makes no call and stores nothing, with a new id."""
     mark = os.urandom(8).hex()
     product = {
         "id": f"prod_doctor{mark}",
@@ -61,12 +61,12 @@ def harmless_event(now: float, *, livemode: bool) -> dict[str, Any]:
 
 
 def check_door(stack: Stack, settings: Settings) -> Iterator[Check]:
-    """Knock without a signature, then with one, then wait until deliver has said what it did."""
+    """Post the event without a signature, then with one, then wait for `deliver` to log its outcome."""
     secrets = stack.signing_secrets()
-    # A test event where it can be one: of a live event too nothing is kept, but it passes through the live queue.
+    # A test event where possible: a live one stores nothing either, but is counted as live.
     modes = [live for live in (False, True) if settings.accepts(livemode=live) and secrets.vouching(livemode=live)]
     if not modes:
-        # Any request would be answered with 503 now, which rings not-ready, or the event with 400.
+        # receive would answer now with 503, which rings not-ready, or with 400.
         yield unknown("signed event", "not sent: there is no signing secret to sign it with")
         return
     livemode = modes[0]

@@ -1,4 +1,4 @@
-"""What Stripe says of the stack's webhook endpoint."""
+"""Check the stack's webhook endpoint in Stripe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody notices until it is needed: room for webhooks, somebody who is told, a state that cannot be deleted."""
+"""Checks of what is missed only in an emergency: concurrency for webhooks, receivers of alarms, a protected table."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["check_concurrency", "check_listeners", "check_state"]
 
 # reconcile runs one at a time.
 FOR_RECONCILE = 1
-# With one execution, two webhooks in the same moment are one too many.
+# With a single execution, the second of two simultaneous webhooks would be refused.
 LEAST_FOR_RECEIVE = 2
 QUOTA = "ask AWS for more (Service Quotas, Lambda, Concurrent executions)"
 PENDING = "PendingConfirmation"
 
 
 def check_concurrency(stack: Stack) -> Iterator[Check]:
-    """Whether deliver at its busiest leaves executions of the account to receive. Not for the local stack.
+    """Check that deliver at full concurrency leaves executions of the account to receive. Not for the local stack.
 
     https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
     """
@@ -54,7 +54,7 @@ def _reserved(stack: Stack, function: str) -> int:
 
 
 def _most_batches(client: Any, stack: Stack) -> int:
-    """How many batches Lambda works on at a time, as the queue's mapping has it."""
+    """The number of batches that Lambda runs at a time, by the queue's event source mapping."""
     function = f"{stack.output('DeliverFunctionName')}:live"
     mappings = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     bounds = [int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)) for mapping in mappings]
@@ -62,7 +62,7 @@ def _most_batches(client: Any, stack: Stack) -> int:
 
 
 def check_listeners(stack: Stack) -> Iterator[Check]:
-    """Whether somebody gets the alarms. Not where there are none, nor for the local stack, whose alarms never ring."""
+    """Check that somebody gets the alarms. Not without alarms, and not for the local stack, whose alarms never ring."""
     topic = stack.outputs.get("AlarmTopicArn")
     if not topic or stack.local:
         return
@@ -79,11 +79,11 @@ def check_listeners(stack: Stack) -> Iterator[Check]:
 
 
 def check_state(stack: Stack) -> Iterator[Check]:
-    """Whether a StateTable that holds data can be deleted by mistake. Not for the local stack, which is made to go."""
+    """Check that a StateTable with data is protected from deletion. Not for the local stack, which is temporary."""
     if stack.local:
         return
     table = stack.client("dynamodb").describe_table(TableName=stack.output("StateTableName"))["Table"]
-    # Counted by DynamoDB about every six hours.
+    # DynamoDB updates this count about every six hours.
     items = table.get("ItemCount", 0)
     if table.get("DeletionProtectionEnabled"):
         yield good("state", "protected from deletion")

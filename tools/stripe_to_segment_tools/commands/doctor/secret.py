@@ -1,4 +1,4 @@
-"""The stack's secrets: whether they are filled, each with what looks like it and in its place. Nothing is shown."""
+"""Check both secrets: their fields are filled, with values of the right form, in the right secret. Shows no value."""
 
 from __future__ import annotations
 

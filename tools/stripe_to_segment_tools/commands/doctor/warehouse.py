@@ -1,4 +1,4 @@
-"""Whether a warehouse behind the sources will hold cents."""
+"""Check that the columns of a warehouse behind the sources will hold fractional amounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["check_warehouse"]
 
 
 def check_warehouse(stack: Stack, settings: Settings, keys: Keys) -> Iterator[Check]:
-    """Whether each source was primed. Not for the local stack, whose receiver is no warehouse."""
+    """Check that each source was primed. Not for the local stack, whose receiver is not a warehouse."""
     if stack.local:
         return
     store, prime = stack.store(), f"stripe-to-segment prime {' '.join(stack.options)}"

@@ -1,1 +1,1 @@
-"""`stripe-to-segment forget`: erase what a stack remembers of a person."""
+"""`stripe-to-segment forget`: delete a person's data from a stack."""

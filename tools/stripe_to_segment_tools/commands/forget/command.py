@@ -1,4 +1,4 @@
-"""`stripe-to-segment forget`: erase what a stack remembers of one person."""
+"""`stripe-to-segment forget`: delete one person's data from a stack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["forget_command"]
 
 ASKED = "-"
-# As the ids of a connected account's users go out.
+# The form in which ids of a connected account's users are sent.
 OF_ACCOUNT = re.compile(r"(?P<account>acct_\w+):(?P<user>.+)")
 
 
@@ -55,21 +55,21 @@ def forget_command(  # noqa: PLR0913 - options by name
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete what the StateTable keeps of a person, in live and in test mode.
+    """Delete a person's data from the StateTable, in live and in test mode.
 
-    That is the records of the customer, of the same user's other customers, of its guest payments, and of refunds and
-    disputes that came before their payment: the ids under which calls went out, the states of subscriptions, the sums
-    paid, which events were delivered and the calls told last; the orders of its payments; and the person behind the
-    user's id. An opt-out stays, or it would be forgotten too: of a customer its Stripe id and the opt-out, of a user a
-    digest of the id.
+    It deletes the records of the customer, of the same user's other customers, of the user's guest payments, and of
+    refunds and disputes that arrived before their payment. A record holds the ids in sent calls, the states of
+    subscriptions, the sums paid, the delivered events and the last calls. It also deletes the orders of the payments,
+    and the person's item. Opt-outs stay, so that they keep working: for a customer the Stripe id and the opt-out, for a
+    user a digest of the id.
 
-    Delete the customer in Stripe first: a later event makes a new record. What waits in the queues, what Segment holds
-    (it has deletion requests of its own) and DynamoDB's backups (35 days) are not touched; the command says what lies
-    in the queues. Orders that version 0.1.0 wrote name no customer; they hold two Stripe ids each and expire within 400
-    days.
+    Delete the customer in Stripe first, because a later event would create a new record. The command does not delete
+    waiting events, Segment's data (Segment has deletion requests of its own) and DynamoDB's backups (35 days); it
+    reports the events in the queues. Orders that version 0.1.0 wrote name no customer; they hold two Stripe ids each
+    and expire within 400 days.
 
-    Exit status: 0, also where nothing is kept; 1 if a record was written meanwhile, so that it has to be done again; 2
-    if the stack cannot be asked.
+    Exit status: 0, also if there is no data; 1 if a record was written meanwhile, so that you have to run it again; 2
+    if the stack cannot be reached.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def _agreed(found: Found) -> bool:
 
 
 def _letters(stack: Stack, found: Found) -> int:
-    """How many dead letters mention one of the person's ids."""
+    """The number of dead letters with one of the person's ids."""
     if not found.ids:
         return 0
     with Pass(stack.client("sqs"), stack.output("DeadLetterQueueUrl")) as walk:
@@ -143,14 +143,14 @@ def _letters(stack: Stack, found: Found) -> int:
 
 
 def _waiting(stack: Stack) -> int:
-    """About how many events wait in the events queue, whosever they are."""
+    """The approximate number of events in the events queue, of all customers."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.output("EventsQueueUrl"), AttributeNames=names)
     return sum(int(answer["Attributes"][name]) for name in names)
 
 
 def _kept(found: Found, key: str) -> dict[str, Any]:
-    """What a record holds, in numbers: its contents are what is to be forgotten."""
+    """The size of a record's parts; never their content, which is to be deleted."""
     record = found.records[key]
     return {
         "user_id": record.user_id is not None,

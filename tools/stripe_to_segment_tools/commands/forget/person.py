@@ -1,4 +1,4 @@
-"""What a stack remembers of one person: found in the whole StateTable, and erased. An opt-out is all that stays."""
+"""Find one person's data in the whole StateTable, and delete all of it except an opt-out."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Who", "erase", "find"]
 
 
-# A user's id is a user's within one account, in both modes: the account (or `own`) and the id.
+# A user is the account (or `own`) and the id: an id is unique within one account, and the same in both modes.
 type User = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whom to look for, by one of these.
+    """The person to find, by one of these fields.
 
-    `stripe_id` is a customer's id, or of a guest the payment's or session's. `email` is the SHA-256 of the address in
-    hex. All of them are of the connected `account`, empty for the stack's own. `platform` says that users are the
-    platform's, whatever account they are customers of (`ConnectUsers`).
+    `stripe_id` is a customer's id, or the payment's or session's of a guest. `email` is the SHA-256 of the address in
+    hex. All of them belong to the connected `account`, empty for the stack's own. `platform` says that users of all
+    accounts are the platform's (`ConnectUsers`).
     """
 
     stripe_id: str = ""
@@ -49,11 +49,11 @@ class Who:
 
     @property
     def user(self) -> User:
-        """The user that is looked for, where it is looked for by that."""
+        """The user to find, None if the person is named by another field."""
         return self._user(self.account or "own", self.user_id)
 
     def user_of(self, profile: Profile) -> User | None:
-        """Whose record it is, None where nobody knows."""
+        """The user of a record, None where it is unknown."""
         account = profile.key.split(":", 1)[0]
         return None if profile.user_id is None else self._user(account, profile.user_id)
 
@@ -63,7 +63,7 @@ class Who:
 
 @dataclass(slots=True)
 class Found:
-    """What is kept of a person, by key: records of customers and guests' payments, orders, and the persons behind."""
+    """A person's items, by key: records of customers and guests' payments, orders, and persons."""
 
     records: dict[str, Profile] = field(default_factory=dict)
     orders: set[str] = field(default_factory=set)
@@ -71,29 +71,29 @@ class Found:
 
     @property
     def ids(self) -> set[str]:
-        """Ids by which an event of this person can be told: the user's, the customers', the guest payments'."""
+        """The ids in events of this person: the user's, the customers', the guest payments'."""
         users = {record.user_id for record in self.records.values() if record.user_id}
         fallbacks = {fallback for record in self.records.values() if (fallback := _fallback_id(record))}
         return {key.split(":", 2)[2] for key in (*self.records, *self.orders)} | users | fallbacks
 
     @property
     def opted_out(self) -> int:
-        """How many opt-outs there are, which stay."""
+        """The number of opt-outs, which stay."""
         said = [each.opted_out for each in self.records.values()] + [each.opted_out for each in self.persons.values()]
         return said.count(True)
 
 
 def find(who: Who, scan: Callable[[], Iterable[Kept]], *, siblings: bool = True) -> Found:
-    """Look through all that is kept, twice: the same user's other records are known only after the first time.
+    """Scan the StateTable twice: the first scan finds the user, the second the user's other records.
 
     Parameters
     ----------
     who
-        Whom to look for.
+        The person to find.
     scan
-        Gives all that the StateTable keeps.
+        Returns all items of the StateTable.
     siblings
-        False leaves alone the other customers and guest payments of the same user.
+        False leaves out the other customers and guest payments of the same user.
     """
     records = {each.key: each.profile for each in scan() if each.profile is not None and who.is_in(each.profile)}
     found = Found(records)
@@ -111,18 +111,18 @@ def find(who: Who, scan: Callable[[], Iterable[Kept]], *, siblings: bool = True)
             found.persons[each.key] = each.person
         elif each.kind == "order":
             orders[each.key] = each.owner
-    # What a guest paid is known by the payment, and so is its order.
+    # The record of a guest and its order both have the payment's id as key.
     found.orders = {key for key, owner in orders.items() if owner in found.records or key in found.records}
-    # A refund or dispute that came before its payment has a record under the payment's id, which names nobody.
+    # A refund or dispute that arrived before its payment has a record under the payment's id, without a customer.
     found.records |= {key: nobodys[key] for key in found.orders & nobodys.keys()}
     return found
 
 
 def erase(found: Found, store: DynamoStore, now: float) -> dict[str, Exception]:
-    """Erase what was found; gives the errors by key of records that somebody else wrote meanwhile.
+    """Delete the items; returns the errors by key of records that an invocation wrote meanwhile.
 
-    What stays is the opt-out: of a record with its key, of a person under the digest of the user's id. `now` is in
-    epoch seconds. Raises StoreUnavailableError.
+    Opt-outs stay: for a record with its key, for a person under the digest of the user's id. `now` is in epoch
+    seconds. Raises StoreUnavailableError.
     """
     for order in found.orders:
         store.delete("order", order)
@@ -143,6 +143,6 @@ def erase(found: Found, store: DynamoStore, now: float) -> dict[str, Exception]:
 
 
 def _fallback_id(record: Profile) -> str:
-    """The Stripe id under which calls went out before the user was known, empty where none did."""
+    """The Stripe id that calls carried before the user was known, empty if none did."""
     account = record.key.split(":", 1)[0]
     return (record.fallback_id or "").removeprefix(f"{account}:")

@@ -1,1 +1,1 @@
-"""`stripe-to-segment prime`: each column of a warehouse in the right type before the first real call."""
+"""`stripe-to-segment prime`: create each column of a warehouse with the right type before the first real call."""

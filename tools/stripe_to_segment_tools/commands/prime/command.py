@@ -1,4 +1,4 @@
-"""The command: one call of each event and of each set of traits, to warehouses alone."""
+"""The command: send one call of each event and of each set of traits to warehouses alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CURRENCIES", "prime_command"]
 
-# Those with decimals that Stripe charges most in. A column of a currency without decimals needs no priming.
+# The most used of Stripe's currencies with decimals. A column of a currency without decimals needs no priming.
 CURRENCIES = (
     *("AUD", "BRL", "CAD", "CHF", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "INR"),
     *("MXN", "MYR", "NOK", "NZD", "PLN", "RON", "SEK", "SGD", "THB", "TRY", "USD", "ZAR"),
@@ -39,20 +39,20 @@ SECONDS = 60.0
 
 @dataclass(slots=True)
 class Report:
-    """What a run says: on the way for a person, at the end for a program."""
+    """The output of a run: lines for a person as it goes, or JSON for a program at the end."""
 
     dry_run: bool
     as_json: bool
     sources: list[dict[str, Any]] = field(default_factory=list)
 
     def about(self, source: Source, state: str, said: str, **more: Any) -> None:
-        """What was found or done."""
+        """Report the state of a source."""
         self.sources.append({"mode": source.mode, "state": state, **more})
         if not self.as_json:
             say(f"{source.mode} source: {said}")
 
     def end(self) -> None:
-        """All is said."""
+        """Finish the output."""
         if self.as_json:
             say_json({"dry_run": self.dry_run, "sources": self.sources})
 
@@ -83,21 +83,21 @@ def prime_command(  # noqa: PLR0913 - a command's options
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make each column of a warehouse in the right type, before the first real call does.
+    """Create each column of a warehouse with the right type, before the first real call does.
 
-    A warehouse takes a column's type from the first value that it sees. Where that is a price of 20, the column holds
-    whole numbers, and a later 19.99 becomes 19, for good. So this sends one call of each event and of each set of
-    traits of the tracking plan to each source, live and test, with every amount fractional: of one user, named
-    stripe-to-segment-primer, in XTS, the currency for tests. Do it before you register the webhook, once for each
-    source. It is remembered in the StateTable, and `doctor` says ✗ until it was done or declined.
+    A warehouse takes a column's type from the first value that it sees. If that is a price of 20, the column holds
+    whole numbers, and a later 19.99 becomes 19, for good. So this command sends one call of each event and of each set
+    of traits in the tracking plan to each source, live and test, with every amount fractional. The calls are of one
+    user, stripe-to-segment-primer, in XTS, the currency code for tests. Run it before you register the webhook, once
+    for each source. The StateTable keeps a note of it, and `doctor` says ✗ until a source is primed or declined.
 
-    Destinations do not hear it: `integrations` is {"All": false}, which Segment's warehouses do not heed. Those of
-    RudderStack do, so there name the warehouse with --warehouse, as RudderStack's dashboard calls its kind.
+    Other destinations do not get the calls: `integrations` is {"All": false}, which Segment's warehouses ignore. Those
+    of RudderStack obey it, so there name the warehouse with --warehouse, as RudderStack's dashboard calls its kind.
 
-    Where the source has sent amounts before, its columns stay as they are: docs/warehouse.md says how to look, and
+    If the source has sent amounts before, its columns keep their types: docs/warehouse.md says how to check them, and
     what to ask Segment's support for.
 
-    Exit status: 0 if each source is primed or declined now; 1 if a call was not taken; 2 if it could not start.
+    Exit status: 0 if each source is primed or declined now; 1 if a call was not accepted; 2 if it could not start.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def _codes(given: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _heard(stack: Stack, settings: Settings, warehouses: Sequence[str], *, decline: bool) -> dict[str, Any]:
-    """Who hears the calls, as `integrations`."""
+    """The destinations of the calls, as `integrations`."""
     if not (warehouses or decline or is_segments(stack, settings.segment_endpoint)):
         stop(
             f"SegmentEndpoint is {settings.segment_endpoint}, which is not Segment's: elsewhere calls to nobody "
@@ -153,14 +153,14 @@ def _heard(stack: Stack, settings: Settings, warehouses: Sequence[str], *, decli
 
 
 def _calls(settings: Settings, codes: Sequence[str], heard: dict[str, Any]) -> list[Call]:
-    # Imported here alone: the JSON Schema library takes longer to import than all the rest.
+    # Imported only here: the JSON Schema library takes longer to import than all the rest.
     from stripe_to_segment_tools.tracking_plan.primer import primer_calls  # noqa: PLC0415
 
     return primer_calls(settings, iso_time(int(time.time())) or "", currencies=codes, integrations=heard)
 
 
 def _prime(source: Source, store: DynamoStore, calls: Sequence[Call], report: Report) -> bool:
-    """Send it and remember that; gives whether all of it was taken."""
+    """Send the calls and note that in the StateTable; returns whether all were accepted."""
     if report.dry_run:
         bodies = [json.loads(call.encoded) for call in calls] if report.as_json else []
         report.about(source, "would be primed", f"would send {len(calls)} calls to {source.endpoint}", calls=bodies)

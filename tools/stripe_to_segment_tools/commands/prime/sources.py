@@ -1,4 +1,4 @@
-"""The sources that a stack sends to, and what is remembered of the priming of each."""
+"""The sources that a stack sends to, and the note in the StateTable about the priming of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "is_segments", "sources_of", "to_be_primed"]
 
-# What was done once stays so; else DynamoDB forgets a bookmark after 400 days.
+# Priming is never undone, so its note must not expire after 400 days like other bookmarks.
 FOR_GOOD = 100 * 365 * 86_400
 SEGMENTS = ("segment.io", "segmentapis.com")
 
@@ -35,20 +35,20 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Another key or endpoint is another source, with tables of its own; a digest names it, for keys are secret."""
+        """A digest of endpoint and write key, which are secret: another one is another source, with its own tables."""
         digest = hashlib.sha256(f"{self.endpoint}\x1f{self.write_key}".encode()).hexdigest()
         return digest[:16]
 
     def primed_at(self, store: DynamoStore) -> int | None:
-        """When it was primed, in epoch seconds. Raises StoreUnavailableError, UnreadableRecordError."""
+        """The epoch second at which it was primed. Raises StoreUnavailableError, UnreadableRecordError."""
         return store.bookmark(f"primed:{self.name}")
 
     def declined_at(self, store: DynamoStore) -> int | None:
-        """When somebody said that it needs no priming, in epoch seconds. Raises as `primed_at` does."""
+        """The epoch second at which a user declined its priming. Raises the errors of `primed_at`."""
         return store.bookmark(f"primer-declined:{self.name}")
 
     def remember(self, store: DynamoStore, *, declined: bool) -> None:
-        """Note that it was primed just now, or declined. Raises StoreUnavailableError."""
+        """Store the note that it is primed or declined. Raises StoreUnavailableError."""
         now = time.time()
         store.put_bookmark(f"{'primer-declined' if declined else 'primed'}:{self.name}", int(now), now + FOR_GOOD)
 
@@ -64,13 +64,13 @@ def sources_of(settings: Settings, keys: Keys) -> Iterator[Source]:
 
 
 def is_segments(stack: Stack, endpoint: str) -> bool:
-    """Whether calls go to Segment itself, or to what plays it on this machine."""
+    """Whether calls go to Segment itself, or to its imitation on this machine."""
     host = urlsplit(endpoint).hostname or ""
     return stack.local or any(host == own or host.endswith(f".{own}") for own in SEGMENTS)
 
 
 def to_be_primed(stack: Stack, settings: Settings, mode: str) -> bool:
-    """Whether the source of a mode was neither primed nor declined; False where nobody can look."""
+    """Whether the source of a mode was neither primed nor declined; False if that cannot be read."""
     store = stack.store()
     try:
         return not stack.local and any(

@@ -1,4 +1,4 @@
-"""`stripe-to-segment register`: Stripe's webhook endpoint of a stack, made and kept as the mapping needs it."""
+"""`stripe-to-segment register`: create and update the stack's webhook endpoint in Stripe."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DONE = {
 
 @dataclass(slots=True)
 class Report:
-    """What a run says: on the way for a person, at the end for a program."""
+    """The output of a run: lines for a person as it goes, or JSON for a program at the end."""
 
     mode: str
     url: str
@@ -50,7 +50,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def did(self, step: Step, endpoint: str) -> None:
-        """A step was done, or would be."""
+        """Report a step that was done, or would be."""
         said = {"action": str(step.action), "endpoint": endpoint or None, "events_of": str(step.role), "why": step.why}
         if step.action is Action.REPLACE and endpoint != step.endpoint:
             said["replaced"] = step.endpoint
@@ -61,13 +61,13 @@ class Report:
             say(f"{verb:<9} {named}: {step.why}")
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Print a note for the user."""
         self.notes.append(text)
         if not self.as_json:
             say(f"note: {text}", err=True)
 
     def end(self, problems: Sequence[str] = ()) -> None:
-        """All is said."""
+        """Finish the output."""
         if self.as_json:
             head = {"mode": self.mode, "url": self.url, "api_version": API_VERSION, "dry_run": self.dry_run}
             say_json(head | {"steps": self.steps, "notes": self.notes, "problems": list(problems)})
@@ -88,19 +88,19 @@ def register_command(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret.
 
-    The endpoint gets exactly the event types that are mapped, and the API version that the tests have; with
-    ConnectEvents=accept there are two, the other for connected accounts. A second run finds nothing to do, and a run
-    that was cut off is finished by the next. The signing secret is never shown; the secret's other fields stay.
+    The endpoint gets exactly the event types that are mapped, and the API version of the tests; with
+    ConnectEvents=accept there is a second one, for connected accounts. A second run changes nothing, and finishes a run
+    that was interrupted. The signing secret is never shown; the secret's other fields stay.
 
-    The API key is STRIPE_API_KEY's in the environment, else that of the KeysSecret, else it is asked for. A secret
-    key, or a restricted key with the permission 'Webhook Endpoints: Write'. It decides whether this is about live or
-    test mode, and the signing secret vouches for events of that mode alone: for both, run it with a key of each.
+    The API key is read from STRIPE_API_KEY in the environment, else from the KeysSecret, else you are asked for it. It
+    is a secret key, or a restricted key with the permission 'Webhook Endpoints: Write'. Its mode, live or test, is the
+    mode of the endpoint, and the signing secret signs only events of that mode: for both, run it with a key of each.
 
-    An endpoint's API version cannot be changed, nor its signing secret be asked for. So where the version differs, or
-    with --rotate, a new endpoint is made, its signing secret is stored, it starts to listen, and only then is the old
-    one deleted; what both got is sent once. The old signing secret stays for a day. You are asked before that.
+    Stripe can neither change an endpoint's API version nor show its signing secret again. So if the version differs, or
+    with --rotate, the command creates a new endpoint, stores its signing secret, enables it, and only then deletes the
+    old one; events that reach both are sent once. The old signing secret stays for a day. You are asked first.
 
-    Exit status: 0 if all is as it should be now; 1 if something is left to do, or you said no; 2 if it could not start.
+    Exit status: 0 if the endpoint is right now; 1 if steps are left, or you answered no; 2 if it could not start.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The SigningSecret as `register` changes it: signing secrets come and go, everything else stays as it is."""
+"""The changes of `register` to the SigningSecret: it adds and removes signing secrets and keeps all other fields."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDPOINTS", "Connected", "Connections"]
 
-# Which endpoint of Stripe's each signing secret is of, and its mode. The functions do not read it; Stripe itself does
-# not tell.
+# The field that names the endpoint and the mode of each signing secret, which Stripe's API does not tell. The functions
+# do not read it.
 ENDPOINTS = "stripe_endpoints"
-# As long as Stripe lets a rolled secret live beside the new one.
+# The time for which Stripe keeps a rolled secret valid beside the new one.
 KEPT_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Connected:
-    """What the SigningSecret says of Stripe's endpoints of one mode.
+    """The SigningSecret's content about Stripe's endpoints of one mode.
 
-    The signing secrets are those that `receive` uses; there is a note on each endpoint, of whatever mode, by its id.
+    The signing secrets are those that `receive` uses; the notes are about the endpoints of both modes, by their ids.
     """
 
     signing: SigningSecrets
@@ -41,16 +41,16 @@ class Connected:
         return self.signing.vouching(livemode=self.livemode)
 
     def has(self, endpoint: str) -> bool:
-        """Whether this endpoint's signing secret is known to be here; False also where nobody knows."""
+        """Whether this endpoint's signing secret is known to be stored; False also where that is unknown."""
         return self._is_in(endpoint, self.signing.every)
 
     def is_misplaced(self, endpoint: str) -> bool:
-        """Whether the signing secret of this endpoint of the mode is known to be here, but not among the mode's."""
+        """Whether this endpoint's signing secret is known to be stored, but not in the list of the mode."""
         placed = self.signing.live if self.livemode else self.signing.test
         return self.has(endpoint) and not self._is_in(endpoint, placed)
 
     def outdated(self, now: float) -> list[str]:
-        """The endpoints that were replaced over a day ago, whose signing secrets nobody signs with any more."""
+        """The endpoints that were replaced over a day ago; Stripe no longer signs with their secrets."""
         moments = {endpoint: note.get("replaced_at") for endpoint, note in self.endpoints.items()}
         return [endpoint for endpoint, at in moments.items() if isinstance(at, int) and at < now - KEPT_SECONDS]
 
@@ -69,20 +69,20 @@ class Connections:
         self._mode = SIGNING_FIELDS["live" if livemode else "test"]
 
     def read(self) -> Connected:
-        """What it says now. Raises ConfigurationError where it is no JSON object."""
+        """Its current content. Raises ConfigurationError if that is not a JSON object."""
         text, _ = self._secret.text()
         notes = _notes(secret_object(text, self._secret.name))
         return Connected(read_signing_secrets(text, strict=self._strict), notes, self._livemode)
 
     def keep(self, endpoint: str, secret: str) -> None:
-        """Put an endpoint's signing secret first in its mode, and note whose it is: both or, if that fails, neither."""
+        """Store an endpoint's signing secret first in the list of its mode, with its note; both in one write."""
         content = self._content()
         content[self._mode] = [secret, *(each for each in content[self._mode] if each != secret)]
         content[ENDPOINTS][endpoint] = {"secret": _digest(secret), "livemode": self._livemode}
         self._put(content)
 
     def assign(self, endpoint: str) -> None:
-        """Move an endpoint's signing secret to those of its mode, and note that mode."""
+        """Move an endpoint's signing secret into the list of its mode, and note the mode."""
         content = self._content()
         note = content[ENDPOINTS][endpoint]
         held = [secret for field in SIGNING_FIELDS.values() for secret in content[field]]
@@ -94,14 +94,14 @@ class Connections:
         self._put(content)
 
     def retire(self, endpoint: str) -> None:
-        """Note that an endpoint is replaced; its signing secret stays for what is still under way."""
+        """Note that an endpoint is replaced; its signing secret stays for requests that are still on their way."""
         content = self._content()
         if endpoint in content[ENDPOINTS]:
             content[ENDPOINTS][endpoint]["replaced_at"] = int(time.time())
             self._put(content)
 
     def forget(self, endpoints: list[str]) -> None:
-        """Take the signing secrets of these endpoints out."""
+        """Remove the signing secrets of these endpoints."""
         content = self._content()
         gone = {content[ENDPOINTS].pop(endpoint, {}).get("secret") for endpoint in endpoints}
         for field in SIGNING_FIELDS.values():
@@ -115,7 +115,7 @@ class Connections:
 
     def _put(self, content: dict[str, Any]) -> None:
         unassigned = SIGNING_FIELDS["unassigned"]
-        # Nobody fills it any more: it goes once it is empty.
+        # The field of secrets without a mode is obsolete: remove it when it is empty.
         self._secret.write({name: value for name, value in content.items() if name != unassigned or value})
 
 

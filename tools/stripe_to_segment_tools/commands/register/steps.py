@@ -1,8 +1,8 @@
-"""What `register` does with Stripe's endpoints: first planned, then done step by step, so that no event is lost.
+"""The steps of `register` in Stripe: planned first, then done one by one, so that no event is lost.
 
-A new endpoint first listens for one type that hardly ever comes, and for the others only once its signing secret is in
-the SigningSecret. An endpoint that replaces another says so in its metadata, and the other goes last. So wherever a
-run is cut off, the next one finds what is left to do.
+A new endpoint first gets one event type that hardly ever happens, and the others only after its signing secret is in
+the SigningSecret. The metadata of a replacement names the endpoint that it replaces, which is deleted last. So after an
+interrupted run, the next one finds the remaining steps.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Action", "Plan", "Registration", "Role", "Step", "plan"]
 
-# In the metadata of the endpoints that we make: which events they are for, and which endpoint they replace.
+# Metadata of the endpoints that `register` creates: the role of the endpoint, and the endpoint that it replaces.
 ROLE, REPLACES = "stripe_to_segment", "stripe_to_segment_replaces"
 QUIET_TYPE = "customer.subscription.pending_update_expired"
 
 
 class Role(StrEnum):
-    """Whose events an endpoint takes: with Connect an account needs one of each."""
+    """The accounts of an endpoint's events, own or connected: with Connect, an account needs an endpoint for each."""
 
     ACCOUNT = "account"
     CONNECT = "connect"
 
     @property
     def said(self) -> str:
-        """In words."""
+        """The role in words."""
         return "the account's own events" if self is Role.ACCOUNT else "the events of connected accounts"
 
 
 class Action(StrEnum):
-    """What is done to an endpoint."""
+    """The action of a step on an endpoint."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -54,7 +54,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, to an endpoint that exists or (without `endpoint`) to a new one; `why` is in words."""
+    """One action on an existing endpoint or (without `endpoint`) on a new one; `why` is in words."""
 
     action: Action
     role: Role
@@ -64,7 +64,7 @@ class Step:
 
 @dataclass(slots=True)
 class Plan:
-    """The steps in their order, what is right as it is, what a person should know, and what only a person can solve."""
+    """The steps in order, the endpoints that are right already, notes for the user, and problems to solve by hand."""
 
     steps: list[Step] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -73,12 +73,12 @@ class Plan:
 
     @property
     def replaced(self) -> list[str]:
-        """The endpoints that go although they may be at work."""
+        """The endpoints to delete that may still be in use."""
         return [step.endpoint for step in self.steps if step.action is Action.REPLACE]
 
 
 def plan(found: Sequence[Endpoint], connected: Connected, roles: Sequence[Role], now: float, *, rotate: bool) -> Plan:
-    """Plan what makes these endpoints of one mode with the stack's URL right; `rotate` replaces each by a new one."""
+    """Plan the steps that correct these endpoints of one mode with the stack's URL; `rotate` replaces each one."""
     made = Plan()
     unmarked = [each for each in found if not each.metadata.get(ROLE)]
     if Role.CONNECT in roles and len(unmarked) > 1:
@@ -127,7 +127,7 @@ def _plan_role(made: Plan, role: Role, mine: list[Endpoint], connected: Connecte
         return
     (endpoint,) = current
     leftovers = [each for each in mine if each.id in replaced]
-    # Where a replacement was cut off, finishing it is what was asked for.
+    # After an interrupted replacement, finishing it is enough.
     _plan_endpoint(made, role, endpoint, connected, rotate=rotate and not leftovers)
     made.steps += [Step(Action.DELETE, role, f"replaced by {endpoint.id}", each.id) for each in leftovers]
 
@@ -162,14 +162,14 @@ def _plan_endpoint(made: Plan, role: Role, endpoint: Endpoint, connected: Connec
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Does what was planned.
+    """Carries out a plan.
 
     Parameters
     ----------
     endpoints, connections
-        Stripe's side and the stack's.
+        The endpoints in Stripe, and the stack's SigningSecret.
     url, description
-        Of the endpoints that are made.
+        Those of new endpoints.
     """
 
     endpoints: WebhookEndpoints
@@ -178,7 +178,7 @@ class Registration:
     description: str
 
     def follow(self, steps: Sequence[Step]) -> Iterator[tuple[Step, str]]:
-        """Do the steps; gives each, once it is done, with the endpoint that is now at work or gone."""
+        """Do the steps; yields each after it is done, with the endpoint that was created, changed or deleted."""
         doing: dict[Action, Callable[[Step], str]] = {
             Action.CREATE: self._create,
             Action.REPLACE: self._replace,
@@ -199,7 +199,7 @@ class Registration:
         try:
             self.connections.keep(made.id, secret)
         except Exception:
-            # It has never listened. Where it cannot be deleted either, the next run does so.
+            # The new endpoint has received no event. If it cannot be deleted now, the next run deletes it.
             with suppress(StripeToSegmentError):
                 self.endpoints.delete(made.id)
             raise
@@ -208,7 +208,7 @@ class Registration:
 
     def _replace(self, step: Step) -> str:
         made = self._create(step)
-        # For a moment both listen: what comes twice is sent once.
+        # For a moment both endpoints get events; events that arrive twice are sent once.
         self._delete(step)
         return made
 
@@ -216,7 +216,7 @@ class Registration:
         return self.endpoints.update(step.endpoint, enabled_events=list(EVENT_TYPES), disabled=False).id
 
     def _delete(self, step: Step) -> str:
-        # Noted first: a signing secret of an endpoint that is gone would else stay for good.
+        # Recorded first: otherwise the signing secret of a deleted endpoint would stay for good.
         self.connections.retire(step.endpoint)
         self.endpoints.delete(step.endpoint)
         return step.endpoint

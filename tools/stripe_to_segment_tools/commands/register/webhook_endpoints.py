@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["API_VERSION", "EVENT_TYPES", "Endpoint", "EndpointRefusedError", "WebhookEndpoints"]
 
-# The version in which Stripe renders the events of an endpoint that we make: that of the sample events and the tests.
-# Fields are read wherever a version puts them, so another one does too.
+# The API version of endpoints that `register` creates, which is that of the sample events and the tests. Other versions
+# work too, because readers look for a field wherever any version puts it.
 API_VERSION = "2026-04-22.dahlia"
 EVENT_TYPES = tuple(CATALOG)
 TIMEOUT_SECONDS = 20.0
@@ -26,14 +26,14 @@ BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
 
 
 class EndpointRefusedError(StripeToSegmentError):
-    """Stripe does not do what was asked of an endpoint; the text is its own."""
+    """Stripe refused to create, change or delete an endpoint; the text is Stripe's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A webhook endpoint; `version` is None where it follows the account's.
 
-    Stripe does not tell whether it takes the events of connected accounts.
+    The API does not state whether an endpoint takes the events of connected accounts.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Endpoint:
     metadata: Mapping[str, str]
 
     def shortcomings(self) -> list[str]:
-        """In what it is not as `register` would make it, in words."""
+        """The differences from an endpoint that `register` would create, in words."""
         missing, others = (
             [kind for kind in EVENT_TYPES if kind not in self.events],
             sorted(self.events - {*EVENT_TYPES}),
@@ -60,34 +60,34 @@ class Endpoint:
 class WebhookEndpoints:
     """The endpoints of an account in the mode of the key.
 
-    Every method raises ConfigurationError where Stripe refuses the key, EndpointRefusedError where it refuses what was
-    asked, StripeUnavailableError where it does not answer.
+    Every method raises ConfigurationError where Stripe refuses the key, EndpointRefusedError where it refuses the
+    request, StripeUnavailableError where it does not answer.
     """
 
     def __init__(self, key: str, base: str) -> None:
         self._endpoints: Any = stripe_client(key, base, TIMEOUT_SECONDS, retries=RETRIES).v1.webhook_endpoints
 
     def at(self, url: str) -> list[Endpoint]:
-        """Those with this URL, oldest first."""
+        """The endpoints with this URL, oldest first."""
         with _speaking("list the webhook endpoints", "Read"):
             pages = self._endpoints.list({"limit": PAGE}).auto_paging_iter()
             found = [each for each in pages if _plain(each.url) == _plain(url)]
         return [_read(each) for each in sorted(found, key=lambda each: int(each.created))]
 
     def create(self, url: str, events: Iterable[str], *, connect: bool, **texts: Any) -> tuple[Endpoint, str]:
-        """Make one; gives it with its signing secret, which Stripe tells this once."""
+        """Create an endpoint; returns it with its signing secret, which Stripe returns only this once."""
         with _speaking("create a webhook endpoint", "Write"):
             wanted = {"url": url, "enabled_events": list(events), "api_version": API_VERSION, **texts}
             made = self._endpoints.create(wanted | ({"connect": True} if connect else {}))
         return _read(made), str(made.secret)
 
     def update(self, endpoint: str, **changes: Any) -> Endpoint:
-        """Change one: `enabled_events`, `disabled`."""
+        """Change an endpoint: `enabled_events`, `disabled`."""
         with _speaking(f"change {endpoint}", "Write"):
             return _read(self._endpoints.update(endpoint, changes))
 
     def delete(self, endpoint: str) -> None:
-        """Delete one; Stripe then no longer tries again what it could not deliver to it."""
+        """Delete an endpoint; Stripe then stops retrying the events that it could not deliver to it."""
         with _speaking(f"delete {endpoint}", "Write"):
             self._endpoints.delete(endpoint)
 
@@ -96,8 +96,8 @@ class WebhookEndpoints:
 def _speaking(purpose: str, permission: str) -> Iterator[None]:
     try:
         yield
-    # Nothing is chained: Stripe's errors carry the request's headers, the key among them.
-    except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
+    # No error is chained: Stripe's errors carry the request's headers, the key among them.
+    except Exception as error:  # noqa: BLE001 - Stripe's own errors, and any error from a proxy's broken JSON
         status, reason = getattr(error, "http_status", None), reason_of(error)
         if status == UNAUTHORIZED:
             raise ConfigurationError(f"Stripe refuses the API key ({reason}): was it revoked, or cut short?") from None

@@ -1,1 +1,1 @@
-"""The stack's two secrets in the hands of whoever runs a command: read, judged by shape, written, never shown."""
+"""The stack's two secrets for commands: read, check by form, and write them, without showing a value."""

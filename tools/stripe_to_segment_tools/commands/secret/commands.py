@@ -1,4 +1,4 @@
-"""`stripe-to-segment secret`: what the functions sign and speak with, put in, taken out and looked at unseen."""
+"""`stripe-to-segment secret`: set, remove, edit, move and check the values in both secrets without showing them."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ IN_USE = "the functions use it within five minutes"
 @app.command("show-shape")
 @on_a_stack
 def show_shape_command(stack: StackChoice, *, as_json: AsJson = False) -> None:
-    """Say for each field of both secrets whether it is filled, and whether what is in it has the shape that it should.
+    """Show for each field of both secrets whether it is filled, and whether its value has the right form.
 
-    Each value is named by its fingerprint, the first 8 digits of its SHA-256. The judgement is doctor's.
+    Each value is named by its fingerprint, the first 8 digits of its SHA-256. `doctor` makes the same checks.
 
-    Exit status: 0; 1 if a value cannot be what it should be, or stands in the wrong secret; 2 without a stack.
+    Exit status: 0; 1 if a value has a wrong form, or is in the wrong secret; 2 without a stack.
 
     Examples
     --------
@@ -82,11 +82,10 @@ def set_command(
         str, typer.Option("--remove", metavar="FINGERPRINT", help="Take out the value with this fingerprint instead.")
     ] = "",
 ) -> None:
-    """Put a value into a field: it is asked for and not shown, or read from standard input or from a variable.
+    """Store a value in a field. The command asks for it without showing it, or reads standard input or a variable.
 
-    A signing secret is added to those of its mode, before the others; a key takes the place of the one there was. What
-    cannot be one, by its shape, is refused. The value is never an argument, which the shell's history and other users
-    of the machine would see.
+    A signing secret is added to those of its mode, before the others; a key replaces the old one. A value of a wrong
+    form is refused. The value is never an argument, which the shell's history and other users of the machine would see.
 
     Exit status: 0; 1 if the value was refused; 2 if it could not start.
 
@@ -124,15 +123,14 @@ def set_command(
 @app.command("edit")
 @on_a_stack
 def edit_command(stack: StackChoice) -> None:
-    """Open both secrets in your editor (VISUAL, EDITOR), and write what you changed.
+    """Open both secrets in your editor (VISUAL, EDITOR), and write your changes.
 
-    The file is yours alone, in a folder of its own that is overwritten and removed however this ends, in memory where
-    XDG_RUNTIME_DIR is. Keep the editor from leaving copies elsewhere (vim -n, no backup folder). What is no JSON, or
-    holds a value that cannot be one by its shape, is not written; on a terminal you may go on editing. Nothing is
-    written over what somebody else wrote meanwhile.
+    Only you can read the file. It is in a folder of its own, in memory if XDG_RUNTIME_DIR is set, and is overwritten
+    and removed however this ends. Keep the editor from leaving copies elsewhere (vim -n, no backup folder). Broken JSON
+    and values of a wrong form are not written; on a terminal you may go on editing. If another user wrote the secret
+    meanwhile, it is not overwritten.
 
-    Exit status: 0, also where nothing was changed; 1 if nothing was written although something was; 2 if it could not
-    start.
+    Exit status: 0, also without changes; 1 if your changes were not written; 2 if it could not start.
 
     Examples
     --------
@@ -162,10 +160,9 @@ def edit_command(stack: StackChoice) -> None:
 def move_command(stack: StackChoice) -> None:
     """Move the keys of an earlier release out of the SigningSecret, which the function on the internet reads.
 
-    Deliver and reconcile find them all the while. First they are written into the KeysSecret, then taken out of the
-    SigningSecret and of its version before. It can be run again wherever it was cut off, and finds nothing to do after.
-    A release from before there were two secrets does not find the keys any more: go back to one only with the keys put
-    back.
+    deliver and reconcile find the keys at any moment: the command first writes them into the KeysSecret, then removes
+    them from the SigningSecret and from its previous version. You can run it again after an interruption. A release
+    from before there were two secrets does not find the keys any more: to go back to one, put the keys back first.
 
     Exit status: 0; 2 if it could not be done.
 

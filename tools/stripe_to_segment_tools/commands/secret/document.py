@@ -1,6 +1,6 @@
 """One of a stack's two secrets in Secrets Manager, as a JSON object: read, and written as a whole.
 
-Its texts stand in no repr, no error and no log.
+Its values appear in no repr, no error and no log.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["Document", "SecretChangedError", "StackSecret"]
 
 
 class SecretChangedError(StripeToSegmentError):
-    """Somebody wrote the secret since it was read; nothing was written over it."""
+    """Another user wrote the secret since it was read, so it was not overwritten."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Document:
-    """What a secret holds, and the id of that version."""
+    """The content of a secret, and the id of its version."""
 
     content: dict[str, Any]
     version: str
@@ -37,9 +37,9 @@ class StackSecret:
     client
         A low-level boto3 client of Secrets Manager.
     arn
-        The secret's.
+        The ARN.
     name
-        What to call it: SigningSecret or KeysSecret.
+        Its name in messages: SigningSecret or KeysSecret.
     """
 
     def __init__(self, client: Any, arn: str, name: str) -> None:
@@ -48,19 +48,19 @@ class StackSecret:
         self.name = name
 
     def text(self) -> tuple[str, str]:
-        """The text as it is now, whatever it is, and the id of its version.
+        """The current text, unchecked, and the id of its version.
 
-        A secret that somebody made and never filled has no version: it reads as an empty object.
+        A secret that was created and never filled has no version, and reads as an empty object.
         """
         return self._stage("AWSCURRENT") or ("{}", "")
 
     def read(self) -> Document:
-        """What it holds now. Raises ConfigurationError where that is no JSON object."""
+        """The current content. Raises ConfigurationError if that is not a JSON object."""
         text, version = self.text()
         return Document(secret_object(text, self.name), version)
 
     def previous(self) -> dict[str, Any]:
-        """What the version before holds; empty where there is none, or where it is no JSON object."""
+        """The content of the previous version; empty if there is none, or if it is not a JSON object."""
         found = self._stage("AWSPREVIOUS")
         try:
             return secret_object(found[0], self.name) if found else {}
@@ -68,9 +68,9 @@ class StackSecret:
             return {}
 
     def write(self, content: dict[str, Any], over: str = "") -> None:
-        """Make this the current version; `over` names the one that is to be current still, or nothing is written.
+        """Write this as the current version, only if `over` still names the current one.
 
-        Secrets Manager has no condition on a write, so somebody who writes in the same moment is not noticed.
+        Secrets Manager has no conditional write, so a write at the same moment is not detected.
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
         """
         if over and self.text()[1] != over:
@@ -78,7 +78,7 @@ class StackSecret:
         self._client.put_secret_value(SecretId=self.arn, SecretString=json.dumps(content, indent=2))
 
     def _stage(self, stage: str) -> tuple[str, str] | None:
-        """The text and the id of the version with this label; None where no version has it."""
+        """The text and the id of the version with this stage label; None if no version has it."""
         try:
             answer = self._client.get_secret_value(SecretId=self.arn, VersionStage=stage)
         except ClientError as error:

@@ -36,21 +36,21 @@ PAUSE_SECONDS = 0.5
 
 
 class UnreachableError(Exception):
-    """Nothing listens at the URL, even after waiting. What was sent before was answered."""
+    """No server listens at the URL, even after waiting. All events sent before were answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one posted event.
+    """The result of one posted event.
 
     Attributes
     ----------
     id, type
-        The event's own; empty if the body is no event.
+        The event's own; empty if the body is not an event.
     status
         The HTTP status, or None when there was no answer.
     body
-        The answer's text, or the reason why there is none.
+        The answer's text, or the reason why there was no answer.
     milliseconds
         From sending to the end of the answer.
     """
@@ -75,25 +75,25 @@ def send(
     patience: float = 5.0,
     client: httpx.Client | None = None,
 ) -> Iterator[Sent]:
-    """Post each body, freshly signed, one after the other; yield its result as soon as it is answered.
+    """Sign and post the bodies one after the other; yield each result as soon as its answer arrives.
 
     Parameters
     ----------
     bodies
-        Raw event bodies, sent to the byte.
+        Raw event bodies, sent byte for byte.
     url
         The webhook URL.
     secret
         The signing secret, or several while one is being rolled.
     patience
-        Seconds to keep trying while nothing listens: an endpoint may still be starting.
+        Seconds to keep trying while no server listens: the endpoint may still be starting.
     client
-        To send with; one is made when left out.
+        The HTTP client; created when left out.
 
     Raises
     ------
     UnreachableError
-        When nothing listens at the URL.
+        When no server listens at the URL.
     """
     secrets = [secret] if isinstance(secret, str) else list(secret)
     with client or httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as session:
@@ -114,7 +114,7 @@ def send_command(  # noqa: PLR0913 - a command's options
     ] = "",
     secret_from_env: SecretFromEnv = "",
     stack: Annotated[
-        # Not from the environment: events reach a deployed stack only where that is asked for.
+        # Not from the environment: send events to a deployed stack only if the user names it.
         str,
         typer.Option(metavar="NAME", help="A deployed stack: its URL, and the signing secret of each event's mode."),
     ] = "",
@@ -135,10 +135,10 @@ def send_command(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Sign events and post them to a local or deployed endpoint.
 
-    The signing secret is never an argument, which the shell's history and other users would see. It is the stack's with
-    --stack (you may read its SigningSecret, then), the one in STRIPE_SIGNING_SECRET or in the variable that
-    --secret-from-env names, the running local stack's, or asked for. It vouches for events of its mode alone: --mode
-    rewrites `livemode`, for a sample say. A live event counts as one.
+    The signing secret is never an argument, which the shell's history and other users would see. With --stack it is
+    read from the stack's SigningSecret; otherwise from STRIPE_SIGNING_SECRET, from the variable that --secret-from-env
+    names, or from the running local stack; otherwise you are asked for it. A secret signs only events of its mode;
+    --mode rewrites `livemode`, for a sample for instance. The endpoint treats a live event as a real one.
 
     Exit status: 0 if every event was accepted, 1 if one was refused or could not be read, 2 if nothing could be sent.
 
@@ -180,9 +180,9 @@ def _split(inputs: Iterable[Input]) -> tuple[list[Input], list[Input]]:
 def _bodies(inputs: list[Input], *, fresh: bool) -> list[bytes]:
     if not fresh:
         return [each.raw for each in inputs]
-    # Together, so that an id that occurs in several events stays one id.
+    # All together, so that an id in several events stays the same id.
     originals = [each.event for each in inputs if isinstance(each.event, dict)]
-    # A seed of its own for each run: within the same second two runs must not give the same ids.
+    # A random seed for each run: two runs in the same second must not create the same ids.
     events = iter(freshen(originals, int(time.time()), seed=os.urandom(8).hex()))
     return [body_of(next(events)) if isinstance(each.event, dict) else each.raw for each in inputs]
 

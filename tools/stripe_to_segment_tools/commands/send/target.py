@@ -1,4 +1,4 @@
-"""Where `send` posts to and which secret signs for that: a deployed stack, any URL, or the local stack."""
+"""The target of `send`, with its URL and signing secrets: a deployed stack, any URL, or the local stack."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Target:
-    """A webhook URL, and what signs events of each mode for it: by whether they are live."""
+    """A webhook URL, and its signing secrets by mode (the key is `livemode`)."""
 
     url: str
     secrets: Mapping[bool, tuple[str, ...]]
 
     def signers(self, body: bytes) -> tuple[str, ...]:
-        """What signs this body. Raises StackAccessError where nothing vouches for its mode."""
+        """The secrets that sign this body. Raises StackAccessError without a secret for its mode."""
         event = _object(body)
         live = bool(event) and event.get("livemode") is True
         if not self.secrets[live]:
@@ -50,7 +50,7 @@ class Target:
 
 
 def find_target(url: str, given: str, stack: Stack | None) -> Target:
-    """The target that the options name, with the signing secret given. Raises StackAccessError where they name none."""
+    """The target that the options name, with the given signing secret. Raises StackAccessError if they name none."""
     if stack is not None:
         if given:
             return Target(url or stack.webhook_url, dict.fromkeys((True, False), (given,)))
@@ -71,7 +71,7 @@ def find_target(url: str, given: str, stack: Stack | None) -> Target:
 
 
 def in_mode(body: bytes, mode: Mode | None) -> bytes:
-    """The body as an event of a mode: what says `livemode` in it says this one. None leaves it to the byte."""
+    """The body with each `livemode` in it set to this mode; None returns it unchanged."""
     event = _object(body)
     return body_of(_rewritten(event, live=mode is Mode.LIVE)) if mode and event else body
 

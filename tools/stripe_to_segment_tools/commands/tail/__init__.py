@@ -1,1 +1,1 @@
-"""`stripe-to-segment tail`: what becomes of events in a deployed stack."""
+"""`stripe-to-segment tail`: follow the outcomes of events in a deployed stack."""

@@ -1,4 +1,4 @@
-"""`stripe-to-segment tail`: what becomes of events in a deployed stack, line by line."""
+"""`stripe-to-segment tail`: follow the outcomes of events in a deployed stack, line by line."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OutcomeLog", "tail_command"]
 
-# FilterLogEvents may be asked five times a second in an account, by everybody together.
+# AWS allows five FilterLogEvents calls a second in an account, for all users together.
 PAUSE_SECONDS = 2.0
-# A network that is gone for longer does not come back by itself.
+# The failures in a row after which the command gives up.
 PATIENCE = 30
 COLOURS = {
     "delivered": "green",
@@ -51,7 +51,7 @@ class OutcomeLog:
         }
 
     def new(self) -> list[LoggedOutcome]:
-        """Those that were not there the last time, oldest first."""
+        """The outcomes that were not there the last time, oldest first."""
         lines = [(function, line) for function, log in self._logs.items() for line in log.new()]
         found = (outcome_in(said, at, function) for function, (at, said) in lines)
         return sorted((each for each in found if each is not None), key=lambda each: each.at)
@@ -77,13 +77,13 @@ def tail_command(  # noqa: PLR0913 - a command's options
     event: Annotated[str, typer.Option(metavar="evt_…", help="Only this event, from when it was queued on.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what becomes of events: one line for each try of an event, and for each request that was not taken.
+    """Follow the outcomes of events: one line for each attempt to deliver an event, and for each refused request.
 
-    Time, outcome, event type, event id, then the calls it became or the reason why not. docs/operations.md explains
-    outcomes and reasons. The lines come from the functions' logs in CloudWatch and hold no personal data; CloudWatch
-    is some seconds behind.
+    Each line shows time, outcome, event type, event id, and the calls or the reason. docs/operations.md explains
+    outcomes and reasons. The lines come from the functions' logs in CloudWatch, some seconds late, and hold no personal
+    data.
 
-    Exit status: 0, also after Ctrl-C and where there is nothing; 2 if the logs cannot be read.
+    Exit status: 0, also after Ctrl-C and without any line; 2 if the logs cannot be read.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def tail_command(  # noqa: PLR0913 - a command's options
             if wanted(outcome):
                 show(outcome)
     except KeyboardInterrupt:
-        # The way to end it, not a failure.
+        # The normal way to end the command.
         return
 
 
@@ -118,7 +118,7 @@ def _outcomes(log: OutcomeLog, *, follow: bool, pause: Callable[[float], None] =
         try:
             found = log.new()
         except BotoCoreError:
-            # A laptop that slept, say. Whatever is written meanwhile is read afterwards.
+            # A laptop was asleep, for instance. The lines written meanwhile are read afterwards.
             failures += 1
             if failures > PATIENCE:
                 raise
@@ -147,7 +147,7 @@ class _Lines:
             (visible(_why(outcome)), "" if outcome.outcome == "delivered" else colour),
         )
         line.rstrip()
-        # A line stays a line, whatever the width: it is grepped as often as it is read.
+        # One line for each outcome, at any terminal width, so that grep works.
         self._console.print(line, soft_wrap=True)
 
 

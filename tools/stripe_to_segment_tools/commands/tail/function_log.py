@@ -1,4 +1,4 @@
-"""What a deployed function writes to its log group, read as it comes. Lines are JSON objects; others are left out."""
+"""Read the JSON lines that a deployed function writes to its log group, as they arrive; other lines are left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FunctionLog", "object_in"]
 
-# A line may be filed after one that is newer: the last seconds are read again, and known lines skipped.
+# CloudWatch may store a line after a newer one: read the last seconds again, and skip known lines.
 OVERLAP_MILLISECONDS = 10_000
 
 
@@ -27,7 +27,7 @@ class FunctionLog:
     since
         Epoch seconds from which on lines are read.
     words
-        Only lines with these words, where that can be left to CloudWatch.
+        Only lines with these words, if CloudWatch can filter by them.
     """
 
     def __init__(self, functions: Any, logs: Any, function: str, since: float, words: str = "") -> None:
@@ -61,7 +61,7 @@ class FunctionLog:
 
 
 def object_in(line: str) -> dict[str, Any] | None:
-    """The JSON object that a line is; None where it is none."""
+    """The JSON object in a line; None if it is not one."""
     try:
         said = json.loads(line)
     except ValueError:
@@ -70,10 +70,10 @@ def object_in(line: str) -> dict[str, Any] | None:
 
 
 def _written_at(stamp: object) -> datetime | None:
-    """When a function wrote a line; they are filed later, several at once."""
+    """The time at which a function wrote a line; CloudWatch stores lines later, several at once."""
     try:
         written = datetime.fromisoformat(str(stamp).replace(",", "."))
     except ValueError:
-        # A team may have chosen another format for its log.
+        # A team may have set another time format.
         return None
     return written.astimezone(UTC) if written.tzinfo else None

@@ -1,4 +1,4 @@
-"""What became of events, as the deployed functions say it in their logs: one outcome for each line. Pure."""
+"""The outcomes of events, read from the log lines of the deployed functions, one for each line. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 __all__ = ["OUTCOMES", "LoggedOutcome", "Wanted", "outcome_in"]
 
 QUEUED, ERROR = "queued", "error"
-# Deliver's, receive's, and that of a function that stopped.
+# The outcomes of deliver, of receive, and of a function that stopped.
 OUTCOMES = ("delivered", "ignored", "waiting", "retry", "dead", QUEUED, "refused", "unready", ERROR)
 FAILED = frozenset({"error", "failure", "timeout"})
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedOutcome:
-    """One line: no body, no header and no trait is in it, as none is in the log.
+    """The outcome in one log line. The log holds no body, no header and no trait, so this does not either.
 
     Attributes
     ----------
     at
-        When, with time zone.
+        The time, with time zone.
     function
         `receive` or `deliver`.
     outcome, reason, detail
@@ -33,9 +33,9 @@ class LoggedOutcome:
     event_id, event_type, livemode, account
         The event's; empty or None where it could not be read.
     calls
-        The calls it became, by name.
+        The event's calls, by name.
     received
-        How often it has been tried, this time included; 0 where nobody counts.
+        The number of attempts, this one included; 0 where it is unknown.
     """
 
     at: datetime
@@ -53,25 +53,25 @@ class LoggedOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which outcomes are wanted. What was queued is heard of again, so that is shown only where it is asked for."""
+    """A selection of outcomes. A queued event has a later outcome too, so `queue` is shown only if it is selected."""
 
     outcomes: frozenset[str] = frozenset()
     types: tuple[str, ...] = ()
     event: str = ""
 
     def __call__(self, outcome: LoggedOutcome) -> bool:
-        """Whether this one is."""
+        """Whether this outcome is selected."""
         outcomes = self.outcomes or {outcome for outcome in OUTCOMES if outcome != QUEUED or self.event}
         typed = not self.types or any(fnmatchcase(outcome.event_type, kind) for kind in self.types)
         return outcome.outcome in outcomes and typed and self.event in {"", outcome.event_id}
 
 
 def outcome_in(said: Mapping[str, Any], at: datetime, function: str) -> LoggedOutcome | None:
-    """The outcome that a line of a function's log speaks of; None for every other line."""
+    """The outcome in a line of a function's log; None for every other line."""
     outcome = said.get("outcome")
     if outcome:
         outcome = QUEUED if outcome == "queue" else str(outcome)
-        # Receive says in words why it did not take an event; deliver's message only repeats the outcome.
+        # The message of receive gives the cause in words; that of deliver only repeats the outcome.
         words = said.get("message") if function == "receive" and outcome != QUEUED else said.get("detail")
         return LoggedOutcome(
             at,
@@ -84,12 +84,12 @@ def outcome_in(said: Mapping[str, Any], at: datetime, function: str) -> LoggedOu
             livemode=said.get("livemode"),
             account=said.get("account"),
             calls=tuple(str(call) for call in said.get("calls") or ()),
-            # Deliver names the second try and those after it.
+            # deliver logs the number from the second attempt on.
             received=int(said.get("received") or (function == "deliver")),
         )
     if "errorType" in said:
         return LoggedOutcome(at, function, ERROR, str(said["errorType"]), str(said.get("errorMessage") or ""))
-    # Lambda's own words: a function that ran out of time or memory says nothing itself.
+    # Lambda's own line, because a function that ran out of time or memory cannot log one.
     record = said.get("record")
     status = record.get("status") if isinstance(record, dict) else None
     if status in FAILED and said.get("type") == "platform.runtimeDone":
