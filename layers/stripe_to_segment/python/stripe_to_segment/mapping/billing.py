@@ -1,6 +1,6 @@
-"""Facts of an invoice on its way from bill to payment, or to none: what accounts receivable and dunning look at.
+"""Facts about an invoice between its creation and its payment, for accounts receivable and dunning.
 
-None of them states revenue; that is the payment's.
+None of them states revenue, which the payment does.
 https://docs.stripe.com/invoicing/overview#invoice-lifecycle
 """
 
@@ -56,7 +56,7 @@ DAY = 86_400
 
 @properties
 class Billed(Event):
-    """The invoice, and what is still to be paid of it as `value`."""
+    """The invoice, with its unpaid amount as `value`."""
 
     invoice_id: InvoiceId = always()
     subscription_id: SubscriptionId = None
@@ -119,7 +119,7 @@ def sent(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 
 def overdue(event: StripeEvent, _: Known) -> Iterator[Fact]:
-    """invoice.overdue; an automation may tell it again after some more days."""
+    """invoice.overdue; an automation may send it again after some more days."""
     due = integer(event.object.get("due_date"))
     told = _billed(InvoiceOverdue, event, days_overdue=None if due is None else max(event.created - due, 0) // DAY)
     yield Fact(told, f"{event.object.get('id')}:{event.created}")
@@ -136,7 +136,7 @@ def written_off(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 
 def upcoming(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """invoice.upcoming, once for each period: the invoice to come has no id yet, the subscription and its period have.
+    """invoice.upcoming, once for each subscription and period, because the coming invoice has no id yet.
 
     https://docs.stripe.com/api/invoices/create_preview: its `period_end` is when the subscription renews.
     """

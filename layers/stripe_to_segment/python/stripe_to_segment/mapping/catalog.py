@@ -1,4 +1,4 @@
-"""The catalog: what each Stripe event type becomes. A type that has no row here is acknowledged and not queued."""
+"""The catalog: the facts of each Stripe event type. A type without a row is acknowledged and not queued."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = ["CATALOG", "Identify", "Row"]
 
 
 class Identify(Enum):
-    """When an event type brings an identify (and, where a group is known, a group) beside its facts."""
+    """When an event type sends an identify (and, if a group is known, a group call) beside its facts."""
 
     NEVER = "never"
     IF_CHANGED = "if a trait changed"
@@ -54,11 +54,11 @@ class Identify(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One Stripe event type: the events it can become, what it teaches, and whether it shows the customer's traits.
+    """One Stripe event type: the track events it can state, what it stores for later events, and when it identifies.
 
-    `events` stand in the order in which one event states several. `rank` orders events of one second: created < updated
-    < deleted. `holds` says whether an event had better wait for others to come, because they say whose payment it is;
-    within a batch those that may wait come later, the longest waiting (`turn`) last.
+    `events` are in the order in which one Stripe event states several. `rank` orders events of one second: created <
+    updated < deleted. `holds` says whether an event should wait for others that name its payment's customer or order;
+    within a batch such events come later, by their `turn`.
     """
 
     events: tuple[type[Event], ...]
@@ -172,7 +172,7 @@ CATALOG: dict[str, Row] = {
     "invoice.voided": Row((billing.InvoiceVoided,), billing.voided),
     "invoice.marked_uncollectible": Row((billing.InvoiceWrittenOff,), billing.written_off),
     "invoice.upcoming": Row((billing.RenewalUpcoming,), billing.upcoming),
-    # First of one second: it says why what an invoice or a session tells has failed.
+    # The first within a second, because it has the cause of a failure that an invoice or a session states.
     "payment_intent.payment_failed": Row(
         (payments.PaymentFailed,), failures.intent_failed, learning.failure, rank=CREATED
     ),

@@ -1,4 +1,4 @@
-"""Facts of a Checkout Session; it states revenue only where no invoice will."""
+"""Facts about a Checkout Session, which states revenue only where no invoice does."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ __all__ = [
 
 @track("Checkout Completed", when="a Checkout Session is completed, whatever it was for")
 class CheckoutCompleted(Event):
-    """What is at stake is its `value`; it never states revenue."""
+    """The session's amount is its `value`; it never states revenue."""
 
     checkout_id: CheckoutId
     mode: Mode
@@ -69,7 +69,7 @@ class CheckoutCompleted(Event):
 
 @track("Checkout Expired", when="a Checkout Session expires unused")
 class CheckoutExpired(Event):
-    """The recovery url holds a token, so only whether there is one is said."""
+    """The recovery URL holds a token, so the event only states whether there is one."""
 
     checkout_id: CheckoutId
     mode: Mode
@@ -86,7 +86,7 @@ class PaymentInfoEntered(Event):
 
 
 def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """checkout.session.completed: always Checkout Completed; an order once it is paid without an invoice."""
+    """checkout.session.completed: always Checkout Completed, and an order if the session is paid without an invoice."""
     session = event.object
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
     checkout_id, key = text(session.get("id")), f"{session.get('id')}"
@@ -110,12 +110,12 @@ def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def async_payment_succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """checkout.session.async_payment_succeeded: the bank debit or voucher came through."""
+    """checkout.session.async_payment_succeeded: the bank debit or voucher succeeded."""
     yield from _order(event, known)
 
 
 def async_payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """checkout.session.async_payment_failed: a bank debit or a voucher; what has an invoice is told by the invoice."""
+    """checkout.session.async_payment_failed, of a bank debit or voucher; the invoice states it where there is one."""
     session = event.object
     if failures.has_invoice(session):
         return
@@ -145,13 +145,13 @@ def expired(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 
 def is_order(event: StripeEvent) -> bool:
-    """Whether this event states a paid one-time purchase that no invoice will state."""
+    """Whether this event states a paid one-time purchase, which no invoice states."""
     settled = event.type.endswith(".async_payment_succeeded") or read.is_settled(event.object)
     return settled and read.takes_the_money(event.object)
 
 
 def collected(event: StripeEvent, known: Known) -> Payment | None:
-    """The payment that this session, paid without an invoice, is; None where it is none."""
+    """The payment of a session that was paid without an invoice; None for any other session."""
     return _payment(event, counted=True) if is_order(event) and not _told_by_invoice(event, known) else None
 
 
@@ -179,7 +179,7 @@ def _payment(event: StripeEvent, *, counted: bool) -> Payment | None:
 
 
 def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """The order, under the same key whichever event states it first."""
+    """The order, with the same key for every event that states it."""
     session = event.object
     if not is_order(event) or _told_by_intent(event, known) or _told_by_invoice(event, known):
         return
@@ -197,7 +197,7 @@ def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
         discount=major(amounts.discount, currency),
         coupon=coupon_code(session),
         currency=currency and currency.upper(),
-        # The event has no line items; they are known only where a Stripe API key lets them be read.
+        # The event has no line items; they are known only if a Stripe API key allows reading them.
         **bought(map(read_line, known.line_items), currency, known),
     )
     yield Fact(told, f"{session.get('id')}")
@@ -208,7 +208,7 @@ def _revenue(amounts: read.Amounts) -> int | None:
 
 
 def _told_by_intent(event: StripeEvent, known: Known) -> bool:
-    """Whether the order was told already, by a payment intent for which nobody had spoken in time."""
+    """Whether a payment intent has stated the order already, because no session claimed it in time."""
     intent = read.payment_intent_of(event.object)
     listed = known.profile.payment(intent) if intent else None
     return listed is not None and listed.counted and listed.stated_by == intent

@@ -1,4 +1,4 @@
-"""Composing calls: the envelope that every identify, group and track of one event shares."""
+"""Compose the calls of one event, whose identify, group and track calls share ids, time and context."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Composer:
 
     def __init__(self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, person: Profile) -> None:
         self._event = event
-        # Whom an identify is about, over all of the user's customers; the rest is about this one.
+        # The person over all of the user's customers, for the identify; all other calls are about this customer.
         self._person = person
         self._plan = plan
         self._who = plan.who
@@ -49,7 +49,7 @@ class Composer:
         self._timestamp = iso_time(event.created) if event.created else None
 
     def bodies(self, facts: Iterable[Fact]) -> Iterator[CallBody]:
-        """The calls in the order in which they should arrive: who it is, what it belongs to, what happened."""
+        """The calls in the order in which they should arrive: identify, group, track."""
         plan, profile = self._plan, self._profile
         if plan.joins_apart:
             yield self.join(plan.fallback_id)
@@ -80,12 +80,12 @@ class Composer:
 
     def track(self, fact: Fact, name: str) -> CallBody:
         """A track call under this name on the wire; what is unknown is left out, never null."""
-        # Under the catalog's name: renaming an event must not send it a second time.
+        # The messageId uses the catalog's name: renaming an event must not send it a second time.
         body = self._envelope("track", f"{fact.name}|{fact.key}", self._who.anonymous_id)
         return {**body, "event": name, "properties": wire(fact.event.told())}
 
     def _stateful(self, kind: Kind, content: CallBody, anonymous_id: str | None) -> CallBody:
-        """A call that shows a state: all of it belongs to its messageId, or a return to an old one would be dropped."""
+        """A call with a state. Its messageId covers all content: Segment would drop the return to an old state otherwise."""
         event = self._event
         body: CallBody = {**self._envelope(kind, "", anonymous_id), **content}
         shown = encode({name: value for name, value in body.items() if name != "messageId"}).decode()
@@ -119,7 +119,7 @@ class Composer:
         }
         context: Context = {
             "library": LIBRARY,
-            # A server's event: it must not move the user's last-seen time.
+            # An event of a server must not change the user's last-seen time.
             "active": False,
             "stripe": {name: str(value) for name, value in stripe.items() if value is not None},
         }
@@ -137,7 +137,7 @@ class Composer:
         return own_id(identifier, self._event, self._settings)
 
     def _integrations(self, name: str) -> dict[str, object]:
-        """Where a call may go: one object for all calls, or one for each event name with `*` for the rest."""
+        """The `integrations` of a call: one object for all calls, or one for each event name with `*` for the rest."""
         chosen = self._settings.integrations
         if chosen and all(key == "*" or key in EVENTS for key in chosen):
             chosen = chosen.get(name, chosen.get("*", {}))
@@ -145,7 +145,7 @@ class Composer:
 
 
 def in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Call]:
-    """A fact that another event has told, and nobody knows to have arrived, is told in that one's words."""
+    """The calls; one whose fact another event has claimed already is replaced by that event's claimed call."""
     said = {
         dedup_key: encoded
         for claim in profile.claims.values()
@@ -157,7 +157,7 @@ def in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Ca
 
 
 def with_the_change_said_before(bodies: Iterable[CallBody], claim: Claim) -> Iterator[CallBody]:
-    """What was refused is said anew, but for the change of the mrr: the record has gone on from what was said of it."""
+    """The new calls of an event that Segment refused, with the old `mrr_change`, which the record has counted."""
     if not claim.given_up:
         yield from bodies
         return
@@ -167,12 +167,12 @@ def with_the_change_said_before(bodies: Iterable[CallBody], claim: Claim) -> Ite
         told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
         properties = {name: value for name, value in body.get("properties", {}).items() if name not in CHANGE}
         yield {**body, "properties": {**properties, **told}} if "properties" in body else body
-    # By what is known now nothing tells of it, and still it was counted.
+    # No new call carries this change any more, but the record has counted it.
     yield from (body for body in said.values() if dig(body, "properties", "mrr_change"))
 
 
 def still_claimed(claim: Claim) -> Iterator[Call]:
-    """The track calls that an event told before, in the same words."""
+    """The track calls that an event claimed before, byte for byte."""
     if not claim.given_up:
         yield from map(call_from, claim.tracks.values())
 
@@ -183,7 +183,7 @@ def finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> 
     Raises
     ------
     EnrichError
-        where `enrich` raises, or gives back what is no call of the same kind and messageId.
+        if `enrich` raises an error, or returns something that is not a call of the same kind and messageId.
     """
     for body in bodies:
         kept = (body["type"], body["messageId"])

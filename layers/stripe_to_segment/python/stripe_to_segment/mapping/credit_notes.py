@@ -1,7 +1,7 @@
-"""Facts of a credit note; what it gave back outside of Stripe lowers the lifetime value.
+"""Facts about a credit note; the amount that it gives back outside of Stripe lowers the lifetime value.
 
-A refund that a credit note makes is told by the refund, credit to the customer's balance by what the next invoice
-collects less: neither counts here. https://docs.stripe.com/api/credit_notes/object
+A credit note's refund is stated by the refund, and its credit to the customer's balance lowers the next invoice, so
+neither counts here. https://docs.stripe.com/api/credit_notes/object
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["CreditNoteIssued", "CreditNoteVoided", "after_credit_note", "credite
 
 @properties
 class Credited(Event):
-    """What every credit note tells; `value` is its total, with tax."""
+    """The properties of every credit note; `value` is its total, with tax."""
 
     order_id: OrderId
     invoice_id: InvoiceId
@@ -47,7 +47,7 @@ class Credited(Event):
 
 @track("Credit Note Issued", when="a credit note is issued for an invoice")
 class CreditNoteIssued(Credited):
-    """Before the payment it lowers what is due, after it something goes back."""
+    """Before the payment it lowers the amount due, afterwards it gives money back."""
 
 
 @track("Credit Note Voided", when="a credit note is voided")
@@ -73,7 +73,7 @@ def credited(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 
 def after_credit_note(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
-    """The invoice and its payment after the credit note; None where nothing went back outside of Stripe."""
+    """The invoice and its payment after the credit note; None if it gives nothing back outside of Stripe."""
     note = event.object
     invoice, amount = reference(note.get("invoice")), integer(note.get("out_of_band_amount"))
     note_id, currency = text(note.get("id")) or event.id, text(note.get("currency")) or ""
@@ -81,7 +81,7 @@ def after_credit_note(event: StripeEvent, known: Known) -> tuple[str, Payment] |
         return None
     payment = known.profile.payment(invoice)
     if payment is None:
-        # Counted by a former release, or too long ago to be listed: then the sum has more than what is listed.
+        # An unlisted payment, of an old release or too long ago, is counted if the sum exceeds the listed payments.
         payment = Payment(currency, counted=amount <= known.profile.unlisted(currency))
     voided = event.type == "credit_note.voided" or note.get("status") == "void"
     return invoice, payment.with_credit(note_id, 0 if voided else amount)

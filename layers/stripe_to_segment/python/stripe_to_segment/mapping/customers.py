@@ -1,4 +1,4 @@
-"""Facts of a customer; what it tells of the person goes into traits, not facts."""
+"""Facts about a customer; its data about the person goes into traits, not facts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["CustomerDeleted", "deleted", "nothing"]
 
 @track("Customer Deleted", when="a customer is deleted in Stripe")
 class CustomerDeleted(Event):
-    """It has no properties: the envelope says who it was."""
+    """It has no properties: the call's ids name the customer."""
 
 
 def deleted(event: StripeEvent, _: Known) -> Iterator[Fact]:
@@ -27,5 +27,5 @@ def deleted(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 
 def nothing(_event: StripeEvent, _known: Known) -> Iterator[Fact]:
-    """For events that only tell something about the customer or feed what is remembered."""
+    """For event types without facts, which only send traits or store data for later events."""
     yield from ()

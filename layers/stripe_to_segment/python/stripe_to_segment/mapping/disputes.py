@@ -1,4 +1,4 @@
-"""Facts of a dispute, which names the payment and not the customer; its funds move the lifetime value.
+"""Facts about a dispute, which names the payment and not the customer; its withdrawals lower the lifetime value.
 
 https://docs.stripe.com/disputes
 """
@@ -83,7 +83,7 @@ def disputed(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
-    """The order and its payment once the funds have moved; None where this event moves none."""
+    """The order and its payment after the event; None if the event withdraws or returns no funds."""
     dispute, dispute_id = event.object, text(event.object.get("id")) or event.id
     order, payment = _behind(event, known)
     seen = dispute_id in payment.disputes
@@ -93,10 +93,10 @@ def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | Non
     elif event.type == REINSTATED:
         withdrawn = withdrawn or 0
     elif withdrawn is None and event.type == "charge.dispute.closed" and not seen:
-        # An endpoint without the events of the funds: the end says where they are.
+        # For endpoints without the events of withdrawn and reinstated funds, the dispute's end tells where they are.
         withdrawn = {"lost": integer(dispute.get("amount")), "won": 0}.get(text(dispute.get("status")) or "")
     if withdrawn is None:
-        # What is not moved is remembered all the same, so that the next event finds the payment.
+        # Stored although no funds moved, so that the next event finds the payment.
         return (order, payment) if event.customer is not None else None
     moved = Dispute(withdrawn, event.created, guessed_for(event, known, order))
     return order, payment.with_dispute(dispute_id, moved)

@@ -1,4 +1,4 @@
-"""What the mapper takes and gives: a fact is one thing that happened, stated once."""
+"""The input and the output of the mapper. A fact is one thing that happened, stated once."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["Fact", "Known", "plan_name", "worked_out_once"]
 
 @dataclass(frozen=True, slots=True)
 class Fact[E: Event = Event]:
-    """One track call to be: an event of the tracking plan with its properties.
+    """One future track call: an event of the tracking plan with its properties.
 
-    `key` makes it the same fact however often and in however many events Stripe states it: an object's id and, where
-    it can happen more than once, what tells the times apart.
+    `key` identifies the fact, also when several Stripe events state it: an object's id and, if the same thing can
+    happen more than once, a value that differs each time.
     """
 
     event: E
@@ -69,13 +69,13 @@ class Known:
 
     def __replace__(self, /, **changes: object) -> Self:
         copy = copied(self, **changes, worked_out={})
-        # It may be other terms that are known now.
+        # The change may be one of the terms, so drop their cached value.
         copy.__dict__.pop("terms", None)
         return copy
 
     @cached_property
     def terms(self) -> Terms:
-        """What is known of discounts and of prices in other currencies."""
+        """The known discounts and prices in other currencies."""
         profile = self.profile
         remembered = Remembered(
             frozenset(profile.discounts.items()), frozenset(self.coupons.items()), profile.own_discounts
@@ -84,7 +84,7 @@ class Known:
 
 
 def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[[StripeEvent, Known], T]:
-    """A question to an event and what is known beside it, whose answer is kept there: several facts ask the same."""
+    """Cache a function's result on its Known for the event, because several facts call the same functions."""
 
     @wraps(question)
     def answer(event: StripeEvent, known: Known) -> T:
@@ -98,5 +98,5 @@ def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[
 
 
 def plan_name(price: Price, known: Known) -> str | None:
-    """The name people recognise a plan by: its own label, the product's remembered name, else the price id."""
+    """The plan's name: the price's own label, the product's stored name, else the price id."""
     return price.label or known.product_names.get(price.product or "") or price.id

@@ -1,12 +1,14 @@
-"""Which statements of a failed payment are about one attempt, so that it is told once.
+"""Match the events about one failed attempt at a payment, so that it is sent once.
 
-A Checkout Session, its invoice and the PaymentIntent all say that one bank debit failed, in any order and in any number
-of batches. What has an invoice is told by the invoice, and the others only say why. What has none is told by the
-intent; of a bank debit that fails days after Checkout the session tells too, and both tell it as the same fact.
+A Checkout Session, its invoice and the PaymentIntent all report that one bank debit failed, in any order and in any
+number of batches. If there is an invoice, the invoice states the attempt, and the others only add the cause. If there
+is none, the intent states it; for a bank debit that fails days after Checkout the session states it too, as the same
+fact.
 
-The intent names what it pays (`stripe_side/payment_intent.py`), but for payloads of 2025 and older ones of Checkout.
-There ids of the other objects, or customer, amount and moment tell, and whichever comes first tells the attempt. Each
-kind of object states an attempt once, so two statements of one kind are two attempts.
+The intent names the invoice or session that it pays (`stripe_side/payment_intent.py`), except in payloads of 2025 and
+older ones of Checkout. Those are matched by the ids of the other objects, or by customer, amount and time, and the
+first event states the attempt. Each kind of object reports an attempt once, so two reports of one kind are two
+attempts.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["attempt_of", "has_invoice", "intent_failed", "told"]
 
-# Statements of one attempt come within seconds. Stripe tries again after a day at the earliest, a customer may sooner.
+# The reports of one attempt come within seconds. Stripe retries after a day at the earliest, a customer maybe sooner.
 SAME_PAYMENT_SECONDS = 3600
 SAME_AMOUNT_SECONDS = 600
 
@@ -61,7 +63,7 @@ DELAYED = frozenset(
 
 
 def intent_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """payment_intent.payment_failed, once for each attempt; that of an invoice is told by the invoice."""
+    """payment_intent.payment_failed, once for each attempt; the invoice states it where there is one."""
     intent, currency = event.object, text(event.object.get("currency"))
     if read_intent.invoice_of(intent) is None:
         failed = PaymentFailed(
@@ -74,12 +76,12 @@ def intent_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def has_invoice(session: JsonObject) -> bool:
-    """Whether an invoice tells what becomes of this session's payment: that of a subscription, or one of its own."""
+    """Whether an invoice states this session's payment: that of a subscription, or one of its own."""
     return read_checkout.mode_of(session) == "subscription" or read_checkout.invoice_of(session) is not None
 
 
 def told(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
-    """The fact of this attempt, with why it failed, as far as anybody said."""
+    """The fact of this attempt, with the cause if any event has stated it."""
     attempt = attempt_of(event, known.profile)
     why = attempt.why if known.failed_intent is None else attempt.why.or_else(failure_of(known.failed_intent))
     failed = replace(
@@ -94,10 +96,10 @@ def told(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
 
 
 def attempt_of(event: StripeEvent, profile: Profile) -> FailedAttempt:
-    """The attempt that this event states, joined to what other events said of it."""
+    """The attempt that this event reports, joined with the reports of other events."""
     found = _stated(event)
     same = [attempt for attempt in profile.failed_attempts() if _same(attempt, found)]
-    # What knows this very statement comes first, then the nearest. An invoice may join a session to its intent.
+    # An attempt with the same key comes first, then the nearest in time. An invoice may join a session to its intent.
     for attempt in sorted(same, key=lambda one: (not {*one.keys} & {*found.keys}, abs(one.at - found.at))):
         if _same(attempt, found):
             found = attempt.joined(found)
@@ -117,9 +119,9 @@ def _same(attempt: FailedAttempt, stated: FailedAttempt) -> bool:
 
 
 def _may_be(intent: FailedAttempt, other: FailedAttempt) -> bool:
-    """Whether an intent that names no invoice may be that of the other, which does not name its intent.
+    """Whether an intent that names no invoice can belong to an attempt that names no intent.
 
-    One that names a session may be the first of a subscription: then the session has an invoice.
+    An intent that names a session may be a subscription's first one: then the session has an invoice.
     """
     if intent.stated_by != ("payment_intent",) or any(name.startswith("in_") for name in intent.names):
         return False
@@ -138,12 +140,12 @@ def _stated(event: StripeEvent) -> FailedAttempt:
 
 
 def _of_invoice(event: StripeEvent) -> FailedAttempt:
-    # By its time too: `attempt_count` counts Stripe's own retries, not the customer's further attempts at paying.
+    # The key includes the time, because `attempt_count` counts Stripe's own retries, not those of the customer.
     invoice = event.object
     key = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
     names = (text(invoice.get("id")), read_invoice.payment_of(invoice), read_invoice.subscription_of(invoice))
     attempt = _attempt(event, key, names, integer(invoice.get("amount_due")))
-    # Ids in what Stripe sends, whole where expanded; none of it since 2025-03-31.
+    # Ids in Stripe's payloads, objects where expanded; both fields are gone since 2025-03-31.
     intent = hash_of(invoice.get("payment_intent")) or {"latest_charge": invoice.get("charge")}
     return replace(attempt, why=failure_of(intent))
 
@@ -164,9 +166,9 @@ def _of_session(event: StripeEvent) -> FailedAttempt:
 def _of_intent(event: StripeEvent) -> FailedAttempt:
     intent, why = event.object, failure_of(event.object)
     invoice, session = read_intent.invoice_of(intent), read_intent.session_of(intent)
-    # Each attempt makes a charge of its own, but for one that fails before it.
+    # Each attempt creates a charge of its own, unless it fails earlier.
     charge = text(dig(intent, "last_payment_error", "charge")) or reference(intent.get("latest_charge"))
-    # Checkout is over once such a payment is on its way: it fails at most once, and the session says so too.
+    # Checkout ends when such a payment begins, so it fails at most once, and the session reports it too.
     once = session is not None and why.payment_method_type in DELAYED
     key = f"{session}" if once else f"{intent.get('id')}:{charge or ''}:{event.created}"
     attempt = _attempt(event, key, (text(intent.get("id")), invoice, session), integer(intent.get("amount")))

@@ -1,7 +1,7 @@
-"""What a fact should tell and does not: numbers that its plan has and that the payload left open.
+"""Find the numbers that a fact should have, by the tracking plan, and that the payload does not state.
 
-An unknown number is left out of a call, never guessed; here it is named, so that a new shape at Stripe is noticed. The
-mrr of a tiered price is no such number: no webhook has it.
+An unknown number is left out of the call, never guessed; its name is logged and counted, so that a new shape of
+Stripe's payloads is noticed. The mrr of a tiered price is not such a number, because no webhook has it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["gaps"]
 
-# Only these: the payment or subscription that a fact is about always has them, whatever Stripe's API version.
+# Only these, because a payment or subscription always has them, in every API version.
 NUMBERS = ("total", "revenue", "mrr")
 
 

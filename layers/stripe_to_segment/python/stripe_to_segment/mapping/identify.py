@@ -1,4 +1,4 @@
-"""How an event joins what was told under a fallback anonymous id to the user, and whether it shows the traits."""
+"""Decide whether an event joins the history under a fallback anonymous id to the user, and whether it sends traits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["IdentifyPlan"]
 class IdentifyPlan:
     """How this event joins the history under the fallback id to the user, once for each customer.
 
-    `shows` is the digest of the traits that its identify shows, None where it has none; `groups` says that the user
-    came into another group.
+    `shows` is the digest of the traits in its identify, None without an identify; `groups` says that the user joined
+    another group.
     """
 
     who: Identity
@@ -43,7 +43,7 @@ class IdentifyPlan:
 
     @property
     def joins_apart(self) -> bool:
-        """Whether joining takes an identify of its own: history exists, and the event's own identify cannot do it."""
+        """Whether the join needs an extra identify: there is a history, and the event's own identify cannot join it."""
         history = self.profile.fallback_id is not None
         return self._to_join and history and (not self.shows or self.who.anonymous_id not in {None, self.fallback_id})
 
@@ -58,12 +58,12 @@ class IdentifyPlan:
         return self._to_join and (self.shows is not None or self.joins_apart)
 
     def claim(self, calls: Iterable[Call]) -> Claim:
-        """What these calls of the event tell."""
+        """The claim of these calls of the event."""
         tracks = {call.dedup_key: call.encoded.decode() for call in calls if call.body["type"] == "track"}
         return Claim(tracks, self.shows is not None, self.joins, self.groups)
 
     def after(self) -> Profile:
-        """The record once the calls are out."""
+        """The record after the calls are sent."""
         changes: dict[str, Any] = {"shown": self.shows} if self.shows else {}
         if self.joins:
             changes["joined"] = True

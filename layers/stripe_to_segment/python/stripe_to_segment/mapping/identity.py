@@ -1,12 +1,12 @@
-"""Who did it: a Stripe event names a customer, the product knows a user. A ladder of sources, the surest first.
+"""Find the user of an event, for which Stripe names only a customer. The sources, the most reliable first, are these.
 
 1. Metadata of the object, of its subscription, of its customer (in the event or read through the API).
-2. What metadata said of this customer before.
-3. A Checkout Session's `client_reference_id`, as far as `CLIENT_REFERENCE_ID` trusts it.
-4. What a reference said of this customer before.
-5. Nobody: `UNKNOWN_USER_POLICY`.
+2. The user that metadata named for this customer before.
+3. A Checkout Session's `client_reference_id`, if `CLIENT_REFERENCE_ID` trusts it.
+4. The user that a reference named for this customer before.
+5. None: `UNKNOWN_USER_POLICY` decides.
 
-So a reference, which may come from a visitor, never outranks what the merchant's own code wrote into metadata.
+So a reference, which may come from a visitor, never outranks metadata, which the merchant's own code wrote.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = [
 
 
 class IdentitySource(StrEnum):
-    """Which source named the user."""
+    """The source that named the user."""
 
     METADATA = "metadata"
     CLIENT_REFERENCE = "client_reference_id"
@@ -84,7 +84,7 @@ SILENT = Stated()
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Under which ids a call goes out; at least one of the two is set."""
+    """The ids of a call; at least one of the two is set."""
 
     user_id: str | None
     anonymous_id: str | None
@@ -98,7 +98,7 @@ def owner_key(scope: str, owner: str) -> str:
 
 @asked_once
 def profile_key(event: StripeEvent) -> str:
-    """The key of the record this event belongs to: the customer, or for a guest what ties a payment together.
+    """The key of the record this event belongs to: the customer's, or for a guest that of the payment.
 
     A guest's session and a later refund of it share the payment intent and nothing else; parts that were paid of an
     invoice of nobody known share the invoice.
@@ -117,10 +117,10 @@ def fallback_anonymous_id(event: StripeEvent) -> str:
 
 
 def own_id(identifier: str, event: StripeEvent, settings: Settings) -> str:
-    """An id as it goes out: a connected account's ids are its own (`acct_…:id`).
+    """An id as it is sent: ids of a connected account get its prefix (`acct_…:id`).
 
-    What a connected account writes into metadata must not speak for the platform's users, unless the deployer says that
-    these are the same (`CONNECT_USERS=platform`).
+    An id that a connected account writes into metadata must not name a user of the platform, unless the deployer says
+    that their users are the same (`CONNECT_USERS=platform`).
     """
     if event.account is None or settings.connect_users == "platform":
         return identifier
@@ -129,12 +129,12 @@ def own_id(identifier: str, event: StripeEvent, settings: Settings) -> str:
 
 
 def names_user(event: StripeEvent, settings: Settings) -> bool:
-    """Whether the event itself says who the user is."""
+    """Whether the event itself names the user."""
     return bool(_first(_places(event), settings.user_id_keys) or _client_reference(event, settings))
 
 
 def reference_refused(event: StripeEvent, settings: Settings) -> bool:
-    """Whether a reference stands on the session that the setting does not trust."""
+    """Whether the session has a reference that the setting does not trust."""
     given = _reference_of(event) is not None and settings.client_reference_id != "ignore"
     return given and _client_reference(event, settings) is None
 
@@ -169,9 +169,9 @@ REMEMBERED = ("anonymous_id", "group_id", "opted_out")
 
 
 def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
-    """What the event says of the person outlives it: the next event of this customer may say nothing.
+    """The record with the event's statements about the person, for later events of the customer that make none.
 
-    A late old event adds what nobody said, and takes back nothing that was said since; `created` is in epoch seconds.
+    A late event only adds statements that are missing, and never replaces newer ones; `created` is in epoch seconds.
     """
     if stated == SILENT:
         return profile
@@ -200,7 +200,7 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
 
 
 def _outranks(stated: Stated, profile: Profile, created: int) -> bool:
-    """Whether what the event says of the user counts more than what is remembered: metadata first, then the newer."""
+    """Whether the event's user replaces the stored one: metadata outranks a reference, then the newer one counts."""
     by_reference, known_by_reference = stated.identity_source is IdentitySource.CLIENT_REFERENCE, bool(profile.named_by)
     if profile.user_id is not None and by_reference is not known_by_reference:
         return known_by_reference
@@ -215,7 +215,7 @@ def resolve(
     `profile` is the record after the event. Never a random id: an unknown user is the same fallback id each time.
     """
     anonymous_id = stated.anonymous_id or profile.anonymous_id
-    # A reference that is outranked by what metadata said before names nobody.
+    # A reference is ignored if metadata has named the user before.
     outranked = stated.identity_source is IdentitySource.CLIENT_REFERENCE and not profile.named_by
     user_id, identity_source = (None, IdentitySource.UNKNOWN) if outranked else (stated.user_id, stated.identity_source)
     if not user_id and profile.user_id:
@@ -248,7 +248,7 @@ def _email(event: StripeEvent) -> str | None:
 
 @asked_once
 def _places(event: StripeEvent) -> list[dict[str, str]]:
-    """Metadata, newest place first; subscription and customer are ids in what Stripe sends, whole where expanded."""
+    """Metadata, newest place first; subscription and customer are ids in Stripe's payloads, objects where expanded."""
     stripe_object = event.object
     expanded = [metadata_of(stripe_object.get(name)) for name in ("subscription", "customer")]
     return [metadata_of(stripe_object), subscription_metadata_of(stripe_object), *expanded]
@@ -259,7 +259,7 @@ def _reference_of(event: StripeEvent) -> str | None:
 
 
 def _client_reference(event: StripeEvent, settings: Settings) -> str | None:
-    """The user that the session's reference names, as far as the setting trusts it."""
+    """The user that the session's reference names, None if the setting does not trust it."""
     reference, trusted = _reference_of(event), settings.client_reference_id
     if reference is None or trusted == "ignore":
         return None

@@ -1,8 +1,8 @@
-"""Facts of a PaymentIntent that belongs to no invoice and to no Checkout Session: it is the order itself.
+"""Facts about a PaymentIntent that belongs to no invoice and to no Checkout Session: it is the order itself.
 
-Every payment has an intent, so most are not told here: the invoice or the session states the revenue. Which of them an
-intent belongs to stands on it (`payment_details.order_reference`, `invoice`), or comes with another event, or Stripe
-tells it when asked; until then it is held.
+Every payment has an intent, so most state no fact: the invoice or the session states the revenue. The intent names its
+invoice or session (`payment_details.order_reference`, `invoice`), or another event does, or the Stripe API when asked;
+until then the intent is held.
 https://docs.stripe.com/payments/payment-intents
 """
 
@@ -46,12 +46,12 @@ def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def paid_alone(event: StripeEvent, known: Known) -> Payment | None:
-    """The payment that this intent is by itself; None where something else states it."""
+    """The payment of an intent that belongs to nothing else; None where an invoice or a session states it."""
     return _payment(event) if unclaimed(event, known) and invoice_paid_then(event, known) is None else None
 
 
 def invoice_paid_then(event: StripeEvent, known: Known) -> str | None:
-    """The invoice of that amount that was paid at that moment, where nothing says whose the intent is."""
+    """The invoice with the same amount that was paid at the same time, for an intent that no object claims."""
     return paying_invoice(known.profile, _payment(event)) if unclaimed(event, known) else None
 
 
@@ -70,13 +70,13 @@ def _payment(event: StripeEvent) -> Payment:
 
 
 def waits_to_be_claimed(event: StripeEvent, known: Known) -> bool:
-    """Whether a session or an invoice may still say that the payment is theirs."""
+    """Whether a session or an invoice may still claim the payment."""
     counted = known.profile.payment(text(event.object.get("id")) or event.id)
     return (counted is None or not counted.counted) and paid_alone(event, known) is not None
 
 
 def unclaimed(event: StripeEvent, known: Known) -> bool:
-    """Whether nothing that is known says whose payment it is; one that was told as an order stays one."""
+    """Whether no known object claims the payment; an intent that was sent as an order stays one."""
     intent_id = text(event.object.get("id")) or event.id
     if invoice_behind(event, known):
         return False
@@ -87,7 +87,7 @@ def unclaimed(event: StripeEvent, known: Known) -> bool:
 
 
 def invoice_behind(event: StripeEvent, known: Known) -> str | None:
-    """The invoice that the intent pays: by itself, by what is remembered of it, or by what Stripe told."""
+    """The invoice that the intent pays, named by the intent, by the stored order, or by the Stripe API."""
     intent_id = text(event.object.get("id")) or event.id
     remembered = known.orders.get(intent_id, intent_id)
     asked = next((reference(one.get("invoice")) for one in listed(known.invoice_payments)), None)

@@ -1,7 +1,7 @@
-"""Facts of a payment of an invoice that stays open: its revenue is told when the money comes, the rest by invoice.paid.
+"""Facts about a payment of a part of an invoice: it states its share of the revenue, and invoice.paid the rest.
 
-Most invoices are paid at once, by the payment that Stripe made for them: that is told by invoice.paid. A payment that
-was attached to an invoice may be a part of it; it waits to see whether the invoice is paid with it.
+Most invoices are paid at once, by the payment that Stripe makes for them, which invoice.paid states. A payment that was
+attached to an invoice may be a part; it waits to see whether it completes the invoice.
 https://docs.stripe.com/invoicing/partial-payments
 """
 
@@ -40,7 +40,7 @@ __all__ = [
 
 @track("Invoice Payment Received", when="a part of an invoice is paid, and the rest is still to come")
 class InvoicePaymentReceived(Event):
-    """Each part is one; what follows when the invoice is paid states the rest alone."""
+    """One for each part; the event of the paid invoice states only the rest."""
 
     order_id: OrderId
     invoice_id: InvoiceId
@@ -51,7 +51,7 @@ class InvoicePaymentReceived(Event):
 
 
 class _Received(NamedTuple):
-    """A part, under which name it is listed, and its invoice's payment before it."""
+    """A part, the name under which it is listed, and its invoice's payment before it."""
 
     name: str
     part: Part
@@ -77,7 +77,7 @@ def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
-    """The invoice and its payment after this part of it; None where this is none, or was told before."""
+    """The invoice and its payment after this part; None if this is not a part, or was sent before."""
     found = _part_of(event, known)
     if found is None or found.part.told_by != event.id:
         return None
@@ -85,7 +85,7 @@ def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
 
 
 def waits_for_its_invoice(event: StripeEvent, known: Known) -> bool:
-    """Whether invoice.paid may still tell it with the whole, or the payer is still to be known."""
+    """Whether invoice.paid may still state it with the whole, or the payer is not known yet."""
     found = _part_of(event, known)
     if found is None or found.name in found.before.parts:
         return False
@@ -94,24 +94,24 @@ def waits_for_its_invoice(event: StripeEvent, known: Known) -> bool:
 
 
 def leaves_open(event: StripeEvent) -> bool:
-    """Whether this payment of an invoice may be of a part of it."""
+    """Whether this payment may be a part of its invoice."""
     return event.type == "invoice_payment.paid" and read.may_be_a_part(event.object)
 
 
 def bill_is_missing(event: StripeEvent, profile: Profile) -> bool:
-    """Whether nobody knows what the invoice asks for that this pays a part of."""
+    """Whether the amounts of the invoice that this part pays are unknown."""
     listed = profile.payment(reference(event.object.get("invoice")) or "")
     return listed is None or not (listed.complete or listed.bill)
 
 
 def bill_of(invoice: JsonObject) -> Bill:
-    """What an invoice asks for."""
+    """The amounts of an open invoice."""
     amounts = read_invoice.amounts_of(invoice)
     return Bill(read_invoice.due_of(invoice), amounts.total, amounts.total - amounts.tax - amounts.shipping)
 
 
 def _part_of(event: StripeEvent, known: Known) -> _Received | None:
-    """The part that this event states, as it was told before or is told now; None where the whole was stated."""
+    """The part that this event states, now or in an earlier attempt; None if the whole was stated before."""
     invoice_id, amount = reference(event.object.get("invoice")), read.amount_of(event.object)
     name = payment_named(event) or text(event.object.get("id")) or event.id
     if invoice_id is None or not amount or not leaves_open(event):
@@ -124,6 +124,6 @@ def _part_of(event: StripeEvent, known: Known) -> _Received | None:
         return None
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
     total, revenue = before.told_in_parts
-    # On the running sum, so that the parts of an invoice sum to its revenue.
+    # The running sum is rounded, so that the parts of an invoice sum to its revenue.
     share = None if bill is None else max(bill.revenue(total + amount) - revenue, 0)
     return _Received(name, Part(amount, share, event.id), invoice_id, before)

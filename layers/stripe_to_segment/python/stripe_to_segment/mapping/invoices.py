@@ -1,4 +1,4 @@
-"""Facts of an invoice: the one place where a payment with an invoice states its revenue."""
+"""Facts about an invoice, which states the revenue of every payment with an invoice."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ DAY = 86_400
 
 @properties
 class PaidByInvoice(Paid):
-    """What an invoice always has."""
+    """The properties of every paid invoice."""
 
     total: Total = always()
     revenue: Revenue = always()
@@ -68,7 +68,7 @@ class PaidByInvoice(Paid):
 
 @track("Subscription Renewed", when="a period's invoice is paid")
 class SubscriptionRenewed(PaidByInvoice):
-    """Also over nothing: a renewal that a balance or a coupon has paid is one."""
+    """Also with a total of 0, where a balance or a coupon has paid the renewal."""
 
     after_trial: AfterTrial = None
 
@@ -125,7 +125,7 @@ def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 @asked_once
 def collected(event: StripeEvent) -> Payment | None:
-    """The payment that this invoice is; None where it names no currency."""
+    """The payment of this invoice; None if it names no currency."""
     currency, amounts = text(event.object.get("currency")), _amounts_of(event)
     if currency is None:
         return None
@@ -134,7 +134,7 @@ def collected(event: StripeEvent) -> Payment | None:
         counted=True,
         total=amounts.collected,
         revenue=amounts.revenue,
-        # Of an old debt that came with it no tax is stated.
+        # The tax of an old debt that was paid with it is not stated.
         tax=amounts.tax if amounts.collected == amounts.total else None,
         paid_at=event.created,
         stated_by=text(event.object.get("id")) or "",
@@ -143,7 +143,7 @@ def collected(event: StripeEvent) -> Payment | None:
 
 
 def told_by_intent(event: StripeEvent, known: Known) -> str | None:
-    """The payment intent that told this payment already, because nobody had spoken for it in time."""
+    """The payment intent that has stated this payment already, because no invoice claimed it in time."""
     payment = collected(event)
     if payment is None or not payment.total:
         return None
@@ -178,7 +178,7 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
 
 
 class BilledPlan(TypedDict, total=False):
-    """What the invoice of a subscription is for, as properties."""
+    """The plan that a subscription's invoice bills, as properties."""
 
     plan: Plan
     price_id: PriceId
@@ -187,9 +187,9 @@ class BilledPlan(TypedDict, total=False):
 
 
 def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
-    """The plan of the first line that is no proration, on the invoice of a subscription; else nothing.
+    """The plan of the first line that is not a proration, on a subscription's invoice; else empty.
 
-    An invoice names its prices by id only since 2025-03-31; the subscription's record remembers what people call them.
+    Since 2025-03-31 an invoice names its prices only by id; the subscription's record has their names.
     """
     subscription = read.subscription_of(event.object)
     main = next((line for line in lines_of(event) if not line.proration and line.price.id), None)
@@ -200,14 +200,14 @@ def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
 
 
 def _not_yet_told(event: StripeEvent, known: Known) -> tuple[int, int]:
-    """What of the total and of the revenue no other call has, in minor units; it is never less than nothing."""
+    """The part of the total and of the revenue that no other call has stated, in minor units, at least 0."""
     amounts, invoice_id = _amounts_of(event), text(event.object.get("id")) or ""
     profile, by_intent = known.profile, told_by_intent(event, known)
     listed = (profile.with_paid(invoice_id, by=by_intent) if by_intent else profile).payment(invoice_id)
     if listed is None or not listed.counted:
         return amounts.collected, amounts.revenue
     if listed.stated_by not in {"", invoice_id}:
-        # By the session, or so noted by a former release.
+        # The session stated it, or an old release noted that.
         return amounts.collected, 0
     total, revenue = listed.told_in_parts
     return max(amounts.collected - total, 0), max(amounts.revenue - revenue, 0)
@@ -232,7 +232,7 @@ def _unpaid[E: Unpaid](declared: type[E], invoice: JsonObject) -> E:
 
 
 def _follows_trial(invoice: JsonObject, known: Known) -> bool | None:
-    """True where the remembered trial of the subscription ended just before Stripe made this invoice."""
+    """True if the subscription's stored trial ended just before Stripe created this invoice."""
     record = known.profile.subscriptions.get(read.subscription_of(invoice) or "")
     made = integer(invoice.get("created"))
     if record is None or record.trial_end is None or made is None:

@@ -1,4 +1,4 @@
-"""What an event teaches beside its facts: the customer's record, product names, which order a payment belongs to."""
+"""The data that an event adds to the store beside its facts: to the customer's record, product names, and orders."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A payment that counts once under all the ids by which it is known, and its order's id."""
+    """A payment that counts once under all its ids, and the id of its order."""
 
     order: str
     payment: Payment
@@ -70,10 +70,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is known after an event.
+    """The knowledge after an event.
 
-    `counted` is a payment that it states, `moved` an order with its payment after something of it came or went back;
-    `changed` says that a trait did.
+    `counted` is a payment that the event states, `moved` an order with its payment after a part payment, a refund or a
+    dispute; `changed` says that a trait changed.
     """
 
     profile: Profile
@@ -86,12 +86,12 @@ class Lesson:
 
 
 def nothing(_event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """An event that teaches nothing."""
+    """An event that changes nothing in the store."""
     return Lesson(known.profile)
 
 
 def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """The newest state of a subscription, unless a newer one is known already, and what was told of it."""
+    """The state of a subscription, unless a newer one is known, and the mrr changes that were sent."""
     subscription_id = text(event.object.get("id")) or event.id
     record, changed = record_after(event, known)
     profile = known.profile
@@ -106,7 +106,7 @@ def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def _with_terms(profile: Profile, event: StripeEvent) -> Profile:
-    """The record with the coupons that a subscription states, without amounts of prices that it states itself."""
+    """The record with the coupons that a subscription states, and without stored amounts that its prices state now."""
     body = event.object
     stated = stated_coupons(body.get("discounts"), body.get("discount"))
     for item in items_after(event):
@@ -123,19 +123,19 @@ def _with_terms(profile: Profile, event: StripeEvent) -> Profile:
 
 
 def discount(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """What a discount takes off, and whether it is the Customer's own."""
+    """The coupon of a discount, and whether the discount is the Customer's own."""
     profile, _ = corrected(event, after_discount(event, known), known)
     return Lesson(profile, changed=profile.subscriptions != known.profile.subscriptions)
 
 
 def coupon(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """What a coupon takes off, for the discounts that only name it."""
+    """The amount or percentage of a coupon, for discounts that only name it."""
     read = read_coupon(event.object)
     return Lesson(known.profile, coupons={read.id: read.written} if read is not None and read.id else {})
 
 
 def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """A payment without an invoice; which order its payment intent belongs to, and whose that is."""
+    """A payment without an invoice; the order of its payment intent, and the order's customer."""
     intent, invoice_id = read_checkout.payment_intent_of(event.object), read_checkout.invoice_of(event.object)
     order, payment = read_checkout.order_id_of(event.object), checkout.collected(event, known)
     profile, to_come = known.profile, checkout.to_be_invoiced(event)
@@ -144,7 +144,7 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         invoice_id = paid_then or paying_invoice(profile, to_come)
         listed = profile.payment(intent)
         if invoice_id is None and (listed is None or not listed.counted):
-            # Until its invoice comes, nothing else takes it for an order.
+            # Listed already, so that no other event takes it for an order before its invoice comes.
             profile = profile.with_payment(intent, to_come if listed is None else to_come.joined(listed))
     keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
     # A guest's record has the intent's own id.
@@ -157,7 +157,7 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """A payment by invoice; the payment intent, where it is named, may be all that a later refund names."""
+    """A payment by invoice; its payment intent, if named, because a later refund may name only that."""
     paid_by, invoice_id = read_invoice.payment_of(event.object), text(event.object.get("id")) or event.id
     profile, _ = by_invoice(event, known)
     changed = profile.subscriptions != known.profile.subscriptions
@@ -185,7 +185,7 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """A payment by itself, or whose it is."""
+    """A payment without invoice and session, or the customer of a payment."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
     payment = intents.paid_alone(event, known)
     if invoice_id is None and payment is None:
@@ -202,12 +202,12 @@ def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def failure(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """A failed attempt at a payment, which other events state too."""
+    """A failed attempt at a payment, which other events report too."""
     return Lesson(known.profile.with_failed_attempt(failures.attempt_of(event, known.profile)))
 
 
 def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """Money given back, and by whom it was paid: the next event of the refund may not say that."""
+    """A refund, and the customer who paid, whom the next event of the refund may not name."""
     return _moved(event, known, refunds.after_refund(event, known))
 
 
@@ -217,7 +217,7 @@ def dispute(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) -> Lesson:
-    """Money that goes back, and where that is remembered: the payment itself may come later than this event."""
+    """The payment after a refund or dispute, and its order: the payment itself may come later than this event."""
     payment = payment_named(event)
     if moved is not None:
         unknown = not moved[1].counted
@@ -229,12 +229,12 @@ def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) 
         return Lesson(known.profile, moved=moved)
     order = moved[0] if moved is not None and unknown else payment
     news = known.orders.get(payment) != order or unknown
-    # Under the payment too: its next event may name the payment alone.
+    # Stored under the payment too, because the next event may name only the payment.
     return Lesson(known.profile, moved=moved, orders={order: order, payment: order} if news else {})
 
 
 def credit_note(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """What a credit note gave back outside of Stripe."""
+    """The amount that a credit note gave back outside of Stripe."""
     return Lesson(known.profile, moved=credit_notes.after_credit_note(event, known))
 
 
@@ -270,7 +270,7 @@ def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 
 def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:
-    """When a card expires; a card that is removed expires never more."""
+    """The expiry of a card, or its removal."""
     method_id, expiry = text(event.object.get("id")), read_payment_method.card_expiry_of(event.object)
     if event.customer is None or method_id is None or expiry is None:
         return Lesson(known.profile)
@@ -280,13 +280,13 @@ def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:
 
 
 def product(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """The name people know a product by."""
+    """The name of a product."""
     product_id, name = text(event.object.get("id")), text(event.object.get("name"))
     return Lesson(known.profile, product_names={product_id: name} if product_id and name else {})
 
 
 def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """When the customer was created; an update changes a trait only where it names one."""
+    """The time at which the customer was created; an update changes a trait only if it names one."""
     stated = integer(event.object.get("created"))
     profile = replace(
         known.profile,

@@ -1,4 +1,4 @@
-"""What an event leaves open and the Stripe API could tell: pure, so that deciding to ask is not asking."""
+"""Decide which data an event lacks and the Stripe API can provide. Pure: other code makes the requests."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["failed_intent", "lookups", "payer_lookup", "payer_told", "products_n
 
 
 def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:
-    """What to read for this event, given what is known already. What is read may leave open more: ask again then."""
+    """The lookups for this event that are not answered yet. An answer may make more of them necessary: call again."""
     wanted: list[tuple[str, str]] = []
-    # Each Customer once, whoever names the user: its metadata alone may say that the person opted out.
+    # Each Customer is read once, even if the user is known: only its metadata may state an opt-out.
     unread = not profile.customer_read and event.about != "customer"
     if unread and (event.customer or "").startswith("cus_"):
         wanted.append(("customer", event.customer or ""))
@@ -45,13 +45,13 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
         wanted.append(("invoice", reference(event.object.get("invoice")) or ""))
     names = products_needed(event) if settings.sends_line_descriptions else products_named(event, memory)
     wanted += [("product", product) for product in names if f"{event.scope}:{product}" not in memory.product_names]
-    # Another question about the event may have told it.
+    # Another lookup for the event may have read it already.
     asked = dict.fromkeys(Lookup(kind, key, event.livemode, event.account) for kind, key in wanted)
     return [lookup for lookup in asked if lookup not in memory.read]
 
 
 def payer_lookup(event: StripeEvent) -> Lookup | None:
-    """What to read to learn who paid, for an event about a payment that names no customer; None where nothing tells it.
+    """The lookup for the customer who paid, for an event that names none; None if no lookup can tell.
 
     A charge without an intent is older than these, and would need one more permission.
     """
@@ -71,7 +71,7 @@ def payer_told(event: StripeEvent, memory: Memory) -> str | None:
 
 
 def products_named(event: StripeEvent, memory: Memory) -> list[str]:
-    """Ids of the products whose name is needed, those of a session's lines among them, once these are read."""
+    """Ids of the products whose name is needed, those of a session's lines included after these were read."""
     read = what_stripe_told(event, memory, "line_items", event.object.get("id"))
     prices = [read_line(line).price for line in listed(read)]
     return [*products_needed(event), *(price.product for price in prices if price.product and not price.label)]
@@ -84,7 +84,7 @@ def failed_intent(event: StripeEvent, memory: Memory) -> JsonObject | None:
 
 
 def what_stripe_told(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:
-    """What the Stripe API told of an object, None where it was not asked."""
+    """The object as read from the Stripe API, None if it was not read."""
     return memory.read.get(Lookup(kind, str(key), event.livemode, event.account)) if memory.read else None
 
 

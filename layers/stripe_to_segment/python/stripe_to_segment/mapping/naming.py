@@ -1,4 +1,4 @@
-"""Which remembered names an event needs: products whose price has no label, and coupons that it names."""
+"""The stored names that an event needs: of products whose price has no label, and of coupons."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def products_needed(event: StripeEvent) -> list[str]:
 
 @asked_once
 def coupons_needed(event: StripeEvent) -> list[str]:
-    """Ids of coupons that are named and not stated."""
+    """Ids of coupons that the event names without their content."""
     if event.type.startswith("customer.discount."):
         holders: list[object] = [event.object]
     elif event.type.startswith("customer.subscription."):

@@ -1,4 +1,4 @@
-"""Which payment an event is about, among those that the customer's record lists."""
+"""Find the payment that an event is about among those in the customer's record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "same_payment",
 ]
 
-# A bank debit's charge is made when the money is asked for, up to fourteen days before the payment succeeds.
+# Stripe creates a bank debit's charge when it requests the money, up to fourteen days before the payment succeeds.
 # https://docs.stripe.com/payments/sepa-debit
 LONGEST_DEBIT = 15 * 86_400
 # Stripe creates payment_intent.succeeded and invoice.paid within a few seconds of each other.
@@ -37,7 +37,7 @@ SAME_MOMENT = 300
 
 
 def names_no_customer(event: StripeEvent) -> bool:
-    """Whether the event is about a payment and does not say whose it is."""
+    """Whether the event is about a payment and names no customer."""
     about_a_payment = event.type.startswith(("refund.", "charge.dispute.", "invoice_payment."))
     return about_a_payment and event.customer is None
 
@@ -72,7 +72,7 @@ ABOUT_PAYMENTS = ("charge.", "checkout.session.", "payment_intent.", "refund.")
 def order_behind(
     event: StripeEvent, known: Known, amount: int, currency: str, *, charged: int | None = None
 ) -> tuple[str, Payment]:
-    """The order whose payment is given back or disputed, and that payment; a new one where none is listed.
+    """The order of a refund, dispute or credit note, and its payment; a new payment if none is listed.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def order_behind(
     known
         The customer's record, and the orders that are known by their payment.
     amount, currency
-        What goes back, in minor units and lower case.
+        The amount given back in minor units, and its currency in lower case.
     charged
-        How much was charged, in minor units, where the event says so.
+        The charged amount in minor units, if the event states it.
     """
     profile, payment = known.profile, payment_named(event) or event.id
     order = reference(event.object.get("invoice")) or known.orders.get(payment, payment)
@@ -94,34 +94,34 @@ def order_behind(
         )
         found = found and replace(found, intent=payment)
     if found is None:
-        # Counted by a former release, or too long ago to be listed: then the sum has more than what is listed.
+        # An unlisted payment, of an old release or too long ago, is counted if the sum exceeds the listed payments.
         counted = 0 < amount <= profile.unlisted(currency)
         found = Payment(currency, counted=counted, total=None if counted else charged, paid_at=_charged_at(event))
     return order, found
 
 
 def guessed_for(event: StripeEvent, known: Known, order: str) -> str:
-    """The payment that the event names, where nothing joins it and this order but its amount and time; else empty."""
+    """The payment that the event names, if only amount and time match it to this order; else empty."""
     payment = payment_named(event) or event.id
     joined = {payment, known.orders.get(payment), reference(event.object.get("invoice"))}
     return "" if order in joined else payment
 
 
 def paying_invoice(profile: Profile, paid: Payment) -> str | None:
-    """The invoice that an intent, which nobody claims, has paid: of the same amount, at the same moment."""
+    """The invoice that an unclaimed intent has paid, by the same amount and time."""
     return same_payment(profile, paid, "in_")
 
 
 def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
-    """The order of a counted payment of that amount and moment which an object with that prefix stated."""
+    """The order of a counted payment with the same amount and time, stated by an object with this prefix."""
     alike = profile.payments_like(paid, counted=True, within=SAME_MOMENT, stated_by=prefix)
     return next((order for order, payment in alike if payment.intent in {"", paid.intent or order}), None)
 
 
 def refunded_before(profile: Profile, paid: Payment) -> str | None:
-    """What was refunded before the payment was known, where nothing joins the two: by its amount and time.
+    """The entry of refunds that came before this payment and that only amount and time match to it.
 
-    What is known to be of an invoice is that one's.
+    Refunds that are known to be of an invoice are left out.
     """
     if not paid.total:
         return None
@@ -130,7 +130,7 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
 
 
 def _charged_at(event: StripeEvent) -> int:
-    """When the money was asked for, in epoch seconds, as far as the event knows."""
+    """The time at which the money was requested, in epoch seconds, as the event states it."""
     of_charge = event.type == "charge.refunded"
     return (integer(event.object.get("created")) if of_charge else None) or event.created
 
@@ -142,9 +142,9 @@ def _paid_by(payment: str, profile: Profile) -> tuple[str, Payment] | None:
 def _unlinked(
     event: StripeEvent, profile: Profile, amount: int, currency: str, charged: int | None
 ) -> tuple[str, Payment] | None:
-    """The invoice that was most likely paid so, where nothing joins invoices and payments (no invoice_payment.paid).
+    """The invoice that this payment most likely paid, for endpoints without invoice_payment.paid, which joins the two.
 
-    Since 2025-03-31 neither names the other. By the amount, then by the time; one that came after the charge is none.
+    Since 2025-03-31 neither names the other. Matched by the amount, then by the time, and never to a later invoice.
     """
     made, of_charge = _charged_at(event), charged is not None
     entries = [

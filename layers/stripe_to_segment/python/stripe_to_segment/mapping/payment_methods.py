@@ -1,4 +1,4 @@
-"""Facts of the ways in which a customer can pay: added, updated, removed."""
+"""Facts about a customer's payment methods: added, updated, removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["PaymentMethodAdded", "PaymentMethodRemoved", "PaymentMethodUpdated",
 
 @properties
 class OfPaymentMethod(Event):
-    """What it is; no number of it, not even the last digits."""
+    """The payment method without any number, not even the last digits."""
 
     payment_method_id: PaymentMethodId
     payment_method_type: PaymentMethodType = None
@@ -63,12 +63,12 @@ def updated(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 
 def removed(event: StripeEvent, _: Known) -> Iterator[Fact]:
-    """payment_method.detached; whose it was stands in the event's `previous_attributes`."""
+    """payment_method.detached; the event's `previous_attributes` name the customer."""
     yield from _fact(PaymentMethodRemoved, event)
 
 
 def _fact[E: OfPaymentMethod](declared: type[E], event: StripeEvent, **more: bool) -> Iterator[Fact]:
-    # Nobody's way to pay is no fact about anybody.
+    # A payment method without a customer is not a fact about a customer.
     if event.customer is None:
         return
     method = event.object

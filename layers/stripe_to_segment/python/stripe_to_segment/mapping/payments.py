@@ -1,4 +1,4 @@
-"""The events that a payment has in common, whichever of Stripe's objects it came with."""
+"""The events of a payment, which are the same for all of Stripe's objects that state it."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ __all__ = ["OrderCompleted", "Paid", "PaymentFailed", "Unpaid"]
 
 @properties
 class Paid(Event):
-    """What every payment tells: its amounts, and what was bought.
+    """The properties of every payment: its amounts and products.
 
-    Also the shares of refunds that were told before it, when nobody knew how much of them is revenue.
+    Also the shares of refunds that were sent before it, when their shares of revenue were unknown.
     """
 
     order_id: OrderId
@@ -91,7 +91,7 @@ class OrderCompleted(Paid):
 
 @properties
 class Unpaid(Event):
-    """What every failed attempt tells."""
+    """The properties of every failed attempt."""
 
     order_id: OrderId
     invoice_id: InvoiceId = None
@@ -104,7 +104,7 @@ class Unpaid(Event):
 
 @track("Payment Failed", when="an attempt at a payment fails, of an invoice, a Checkout or a payment of its own")
 class PaymentFailed(Unpaid):
-    """Each attempt is one, with why it failed as far as Stripe says."""
+    """One for each attempt, with the cause if Stripe states it."""
 
     checkout_id: CheckoutId = None
     next_payment_attempt: NextPaymentAttempt = None

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Bought", "bought", "products_of"]
 
-# A warehouse keeps so many characters of a text, and makes text of a list.
+# The characters of a text that a warehouse keeps; it stores a list as text.
 # https://segment.com/docs/connections/storage/warehouses/schema/#column-sizing
 COLUMN_SIZE = 512
 
 
 class Bought(TypedDict):
-    """What was bought, as properties: the lines, and what a warehouse keeps of them."""
+    """The purchase as properties: the lines, and a summary of them that fits a warehouse's columns."""
 
     products: Products
     product_ids: ProductIds
@@ -33,7 +33,7 @@ class Bought(TypedDict):
 
 
 def bought(lines: Iterable[Line], currency: str | None, known: Known, *, more: bool = False) -> Bought:
-    """What these lines say was bought; `more` says that there are others, which the event does not show."""
+    """The purchase in these lines; `more` says that the event does not hold all lines."""
     products = products_of(lines, currency, known)
     first = products[0] if products else {}
     return {
@@ -55,7 +55,7 @@ def _fitting(ids: Iterable[str]) -> list[str] | None:
 
 
 def products_of(lines: Iterable[Line], currency: str | None, known: Known) -> list[Product] | None:
-    """One product a line, or None where there are no lines to tell of."""
+    """One product for each line, or None without lines."""
     return [_product(line, currency, known) for line in lines] or None
 
 
@@ -67,7 +67,7 @@ def _product(line: Line, currency: str | None, known: Known) -> Product:
         product["name"] = name
     if (price := major(_unit_amount(line), currency)) is not None:
         product["price"] = price
-    # Where a line has no quantity, its amount is for the one thing that it names.
+    # A line without a quantity is for one unit.
     product["quantity"] = 1 if line.quantity is None else line.quantity
     if line.coupon is not None:
         product["coupon"] = line.coupon
@@ -75,16 +75,16 @@ def _product(line: Line, currency: str | None, known: Known) -> Product:
 
 
 def _unit_amount(line: Line) -> Decimal | None:
-    """What one costs on this line, in minor units, so that price times quantity is the line's amount.
+    """The cost of one unit on this line, in minor units, so that price times quantity is the line's amount.
 
-    That is not the price's own amount for a proration (often a credit), a tier or a package of units.
+    For a proration (often a credit), a tier or a package of units it differs from the price's own amount.
     """
     stated = line.price.unit_amount
     if line.amount is not None and line.quantity is None:
         return Decimal(line.amount)
     if line.amount is None or not line.quantity:
         return stated
-    # Stripe rounds a sub-cent price to a whole amount for the line: there the price knows better.
+    # Stripe rounds the line of a sub-cent price to a whole amount: then the price is more exact.
     if stated is not None and abs(stated * line.quantity - line.amount) < 1:
         return stated
     # As many digits as Stripe itself gives a unit amount.

@@ -1,7 +1,7 @@
-"""The types of properties and traits: what a value is, its unit, and what it means, each in one place.
+"""The types of properties and traits: each one's kind, unit and meaning, in one place.
 
-Every value may be None, for a payload may lack even what Stripe always sends. Lists of words are given only for words
-of our own: a word of Stripe's passes through, and may be a new one.
+Every value may be None, because a payload may lack even fields that Stripe always sends. Only values of our own have a
+closed list; Stripe's values pass through, and Stripe may add new ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Kind(StrEnum):
-    """How a value stands on the wire."""
+    """The kind of a value in a call."""
 
     STRING = "string"
     MONEY = "money"
@@ -67,7 +67,7 @@ def number(meaning: str, unit: str = "") -> Property:
 
 
 def decimal(meaning: str) -> Property:
-    """A number that may have decimals and is no amount."""
+    """A number that may have decimals and is not an amount."""
     return Property(Kind.DECIMAL, meaning)
 
 
@@ -280,7 +280,7 @@ class _SharedTraits(TypedDict, total=False):
 
 
 class UserTraits(_SharedTraits, total=False):
-    """The traits of an identify; None stands on the wire as null: the customer has it no more."""
+    """The traits of an identify; None is sent as null: the customer no longer has it."""
 
     address: Annotated[AddressTraits, Property(Kind.ADDRESS, "the customer's address")]
     billing_period: Annotated[
@@ -315,7 +315,7 @@ class UserTraits(_SharedTraits, total=False):
 
 
 class GroupTraits(_SharedTraits, total=False):
-    """The traits of a group call; None stands on the wire as null."""
+    """The traits of a group call; None is sent as null."""
 
     currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr", "ISO 4217, upper case")]
     mrr: Annotated[Decimal | None, money("monthly recurring revenue of the account, null once unknown", nullable=True)]

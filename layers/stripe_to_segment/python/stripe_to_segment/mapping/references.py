@@ -1,7 +1,7 @@
-"""Signed client references: a reference in a Payment Link's address that only the merchant can have made.
+"""Signed client references: a reference in a Payment Link's address that only the merchant can create.
 
-A visitor chooses what stands in the address of a Payment Link or in the attribute of a pricing table, so a plain user
-id there proves nothing. `<user>_<mac>` does: the mac is an HMAC of the user id with a key that visitors do not have.
+A visitor can change the address of a Payment Link and the attribute of a pricing table, so a plain user id there proves
+nothing. `<user>_<mac>` does: the mac is an HMAC of the user id with a key that visitors do not have.
 https://docs.stripe.com/payment-links/url-parameters#streamline-reconciliation-with-a-url-parameter
 """
 
@@ -20,12 +20,12 @@ __all__ = ["MAX_REFERENCE", "signed_reference", "user_of"]
 # Stripe takes up to 200 of these characters, and drops a reference with any other.
 MAX_REFERENCE = 200
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
-# 128 bits in hex: nobody guesses them, and they leave 167 characters for the user.
+# 128 bits in hex, which nobody can guess; they leave 167 characters for the user.
 _MAC_LENGTH = 32
 
 
 def signed_reference(user: str, key: str) -> str:
-    """The reference that names this user: the id, or its base64url where Stripe would not take its characters.
+    """The signed reference of a user: the id, or its base64url if Stripe would not take its characters, and the mac.
 
     Raises
     ------
@@ -42,11 +42,11 @@ def signed_reference(user: str, key: str) -> str:
 
 
 def user_of(reference: str, key: str) -> str | None:
-    """The user whom a signed reference names; None where this key did not sign it."""
+    """The user in a signed reference; None if this key did not sign it."""
     named, separator, mac = reference.rpartition("_")
     if not key or not separator or not named:
         return None
-    # The mac is over the user's id itself, so one signature never vouches for two users.
+    # The mac is over the user's id itself, so one signature is never valid for two users.
     for user in (named, _decoded(named)):
         if user and hmac.compare_digest(_mac(user, key).encode(), mac.encode()):
             return user

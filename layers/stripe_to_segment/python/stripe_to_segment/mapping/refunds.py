@@ -1,7 +1,7 @@
-"""Facts of a refund: Order Refunded with the order's own id, never negative revenue; and Refund Failed.
+"""Facts about a refund: Order Refunded with the order's own id, never negative revenue; and Refund Failed.
 
-refund.created, .updated and .failed name the refund. charge.refunded, which does not since 2022-11-15, is for endpoints
-that get nothing else: it waits for them, and both together state each refund once.
+refund.created, .updated and .failed name the refund. charge.refunded does not since 2022-11-15, and is for endpoints
+without the others: it waits for them, and both together state each refund once.
 https://docs.stripe.com/refunds
 """
 
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 
 __all__ = ["OrderRefunded", "RefundFailed", "after_refund", "refunded", "waits_for_its_payment"]
 
-# Under which a refund is listed whose id nobody knows: the charge's running total tells it from the next.
+# The prefix of the key of a refund with an unknown id; the charge's running total distinguishes it from the next.
 ANONYMOUS = "total:"
 
 
 @properties
 class OfARefund(Event):
-    """What both tell of a refund."""
+    """The properties of both events."""
 
     order_id: OrderId
     total: Total = None
@@ -76,7 +76,7 @@ class RefundFailed(OfARefund):
 
 
 def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """refund.created, .updated, .failed and charge.refunded: what this event is the first to tell."""
+    """refund.created, .updated, .failed and charge.refunded: the facts that this event states first."""
     order, payment, refund_id = _after(event, known)
     refund = payment.refunds.get(refund_id)
     if refund is None:
@@ -88,13 +88,13 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
-    """The order, and its payment after the event; None where the event gives nothing back."""
+    """The order, and its payment after the event; None if the event refunds nothing."""
     order, payment, refund_id = _after(event, known)
     return (order, payment) if refund_id else None
 
 
 def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
-    """Whether what is still to come could tell more: the payment itself, or refund.created, which names the refund."""
+    """Whether a later event may add data: the payment itself, or refund.created, which names the refund."""
     _, payment, refund_id = _after(event, known)
     refund = payment.refunds.get(refund_id)
     if refund is None or (refund.told_by and event.id not in {refund.told_by, refund.undone_by}):
@@ -165,7 +165,7 @@ def _named(payment: Payment, refund_id: str, amount: int) -> Payment:
 
 
 def _key_of(event: StripeEvent, refund_id: str) -> str:
-    """The fact's key; where no id is known, that which charge.refunded always had."""
+    """The fact's key; for an unknown id, the key that charge.refunded always had."""
     if not refund_id.startswith(ANONYMOUS):
         return refund_id
     return f"{event.object.get('id')}:{refund_id.removeprefix(ANONYMOUS)}"

@@ -1,14 +1,13 @@
-"""How an event of the tracking plan is declared: one class, which is also what the mapper makes.
+"""Declare the events of the tracking plan: one class for each, of which the mapper creates instances.
 
     @track("Order Refunded", when="money is given back, in part or in full")
     class OrderRefunded(Event):
         order_id: OrderId
         total: Total = None
 
-A property without a default is always there; one with the default None may be unknown, and what is unknown does not
-reach the wire. `properties.py` has the types of properties, each with its meaning, so that a name or a type which is
-not in the plan is an error of the type checker. The plan, its JSON Schema, the documents and the tests are read off
-these classes.
+A property without a default is always present; one with the default None may be unknown, and is then left out of the
+call. `properties.py` has the types of properties, each with its meaning, so the type checker refuses a name or a type
+that is not in the plan. The plan, its JSON Schema, the documents and the tests are derived from these classes.
 
 Names are Title Case, object and past-tense action; properties are snake_case.
 https://segment.com/docs/connections/spec/ecommerce/v2/ and /spec/b2b-saas/
@@ -33,8 +32,8 @@ _NONE_GIVEN, _ALWAYS = object(), object()
 class Event:
     """One track event with its properties; amounts are `Decimal`s in major units, None is unknown.
 
-    `names` are those of its properties in the order of their declaration, `required` those that it always has.
-    No dataclass: thirty of them would take longer to import than all the rest of the mapper.
+    `names` are the names of its properties in the order of their declaration, `required` those that it always has.
+    Not a dataclass: thirty of them would take longer to import than all the rest of the mapper.
     """
 
     event_name: ClassVar[str]
@@ -59,12 +58,12 @@ class Event:
     __hash__ = None  # type: ignore[assignment]
 
     def told(self) -> dict[str, object]:
-        """What is known of it, by property, in the order of their declaration."""
+        """The known properties, in the order of their declaration."""
         return {name: value for name in self.names if (value := getattr(self, name)) is not None}
 
 
 def always() -> Any:
-    """A property that this event always has, where those with which it has it in common may lack it, or have none."""
+    """Declare a property that this event always has, although the class that it shares it with may lack it."""
     return _ALWAYS
 
 
@@ -75,7 +74,7 @@ def properties[E: Event](declared: type[E]) -> type[E]:
     names = [name for base in bases for name in base.names]
     required = [name for base in bases for name in base.required]
     given = [name for base in bases for name in base.must_be_given]
-    # The names alone: what the annotations say is for the type checker and for the plan.
+    # Only the names: the annotations themselves are for the type checker and for the plan.
     for name in declared.__annotations__:
         default = vars(declared).get(name, _NONE_GIVEN)
         names.append(name)

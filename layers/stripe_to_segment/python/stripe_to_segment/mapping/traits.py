@@ -1,4 +1,4 @@
-"""Traits of the user and the group, over all that is remembered of a customer."""
+"""Traits of the user and the group, from everything in the record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["group_traits", "shown_digest", "user_traits"]
 
 
 def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> UserTraits:
-    """The traits of an identify. A None stands on the wire as null, so that an ended plan does not stay behind."""
+    """The traits of an identify. None is sent as null, so that an ended plan does not stay in Segment."""
     traits: UserTraits = {}
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
@@ -42,7 +42,7 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> Use
 
 
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
-    """What the remembered traits come to, to tell whether those last delivered still hold."""
+    """A digest of the traits, to find out whether the ones last delivered are still true."""
     told = {**_subscription_traits(profile), **_card_traits(profile)}
     # A guest has no lifetime value, and a first payment over nothing is no news.
     paid = {code: amount for code, amount in profile.paid.items() if amount and event.customer is not None}
@@ -84,7 +84,7 @@ def _subscription_traits(profile: Profile) -> UserTraits:
     if len(known) == len(amounts):
         traits["mrr"] = major(sum(known), leading.currency)
     elif profile.shown is not None:
-        # Unknown now (tiers), and an amount shown before must not stay behind.
+        # Unknown now (tiers): null, so that an amount sent before does not stay in Segment.
         traits["mrr"] = None
     traits["mrr_by_currency"] = _mrr_by_currency(profile)
     return traits

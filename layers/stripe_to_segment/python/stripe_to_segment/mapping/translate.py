@@ -1,4 +1,4 @@
-"""From one Stripe event and what is known of its customer to the Segment calls it becomes. Pure: no I/O, no clock."""
+"""Map one Stripe event, with the knowledge about its customer, to Segment calls. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = ["EventOutcome", "HoldAfter", "Translation", "event_dedup_key", "refus
 
 
 class EventOutcome(StrEnum):
-    """What became of an event."""
+    """The outcome of mapping an event."""
 
     MAPPED = "mapped"
     IGNORED = "ignored"
@@ -53,10 +53,10 @@ class EventOutcome(StrEnum):
 
 
 class HoldAfter(NamedTuple):
-    """Events created later than these epoch seconds are held back; None holds none.
+    """Events created after these epoch seconds are held; None holds none.
 
-    `identity` holds those whose user is unknown for the identity to arrive, `payment` those that do not say whose
-    payment it is for what does.
+    `identity` holds events with an unknown user, until one that names the user arrives. `payment` holds events with an
+    unknown payment, until one that names the payment's customer or order arrives.
     """
 
     identity: int | None = None
@@ -65,11 +65,11 @@ class HoldAfter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """The calls of one event, and what is known after it.
+    """The calls of one event, and the knowledge after it.
 
-    `calls` leaves out what the ledger says was delivered. The profile takes them for done, which is why `claim` is
-    written down with it. The event's own `dedup_key` joins the ledger once all of them are delivered; `counted`, those
-    of its payment, join it with the profile. `unknown` names the numbers that the payload left open.
+    `calls` leaves out calls that the ledger lists as delivered. The profile treats the others as sent, so `claim` is
+    written with it. The event's own `dedup_key` goes into the ledger when all calls are delivered; `counted`, the keys
+    of its payment, go into it with the profile. `unknown` names the numbers that the payload does not state.
     """
 
     outcome: EventOutcome
@@ -87,7 +87,7 @@ class Translation:
 
 
 def refusal(event: StripeEvent, settings: Settings) -> str | None:
-    """Why this event is not for this stack at all, or None where it is."""
+    """The reason why this stack does not take the event at all, or None if it does."""
     if event.type not in CATALOG:
         return f"no mapping for {event.type}"
     if event.account is not None and not settings.takes_connect:
@@ -118,13 +118,13 @@ def translate(
     event
         The event.
     known
-        Its customer's record, product names and orders, and what it says of the person.
+        Its customer's record, product names and orders, and the event's statements about the person.
     settings
-        What the user chose.
+        The settings.
     enrich
-        The team's own last word on each call.
+        The team's own function, which may change or drop each call.
     hold_after
-        Which events are young enough to be held back; by default none.
+        The time after which events are young enough to be held; by default none is held.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def translate(
         return Translation(EventOutcome.IGNORED, known.profile, dedup_key, Reason.ALREADY_DELIVERED)
     claim = known.profile.claims.get(dedup_key, Claim())
 
-    # Decide: what the event states, and what is known after it.
+    # The facts of the event, and the knowledge after it.
     facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
     # Once its calls are claimed, what it teaches was written down with them.
     lesson = Lesson(known.profile) if claim.tracks else row.learns(event, known, row.rank)
@@ -145,7 +145,7 @@ def translate(
         profile, facts = _with_late_shares(profile, facts, lesson.counted.order)
     profile = profile if claim.tracks else with_person(profile, known.stated, event.created)
 
-    # Identify: who it is about.
+    # The user of the event.
     fallback_id = own_id(profile.fallback_id or fallback_anonymous_id(event), event, settings)
     who = resolve(known.stated, profile, fallback_id, event, settings)
     source = IdentitySource.UNKNOWN if who is None else who.identity_source
@@ -164,7 +164,7 @@ def translate(
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         if waits is Reason.WAITING_FOR_IDENTITY:
             return held
-        # Who it is and whose payment it is serves the others meanwhile.
+        # Other events may already use the user and the payment's customer that a held event names.
         owned = lesson.orders if event.customer is not None else {}
         return replace(held, profile=with_person(known.profile, known.stated, event.created), orders=owned)
     if who is None:
@@ -203,7 +203,7 @@ def _waits_for(
 
 
 def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: bool) -> str | None:
-    """The digest of the traits that an identify is to show, None where the event brings none."""
+    """The digest of the traits in the event's identify, None without an identify."""
     if row.identify is Identify.NEVER:
         return None
     digest = shown_digest(event, profile)
@@ -212,7 +212,7 @@ def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: 
 
 
 def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[str, ...]]:
-    """The record with the event's payment, counted once however many events state it, and its deduplication keys."""
+    """The record with the event's payment, which counts once even if several events state it, and its keys."""
     profile = lesson.profile
     if lesson.moved is not None:
         profile = profile.with_payment(*lesson.moved)
@@ -226,7 +226,7 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     if not begun and (any(key in profile.ledger for key in keys) or (listed is not None and listed.complete)):
         return profile, keys
     if listed is None and not payment.total:
-        # Nothing that could go back: it is not worth being listed.
+        # A payment of 0 cannot be refunded, so it is not listed.
         return replace(profile, paid={payment.currency: 0, **profile.paid}), keys
     return profile.with_payment(order, payment if listed is None else payment.completing(listed)), keys
 
@@ -250,13 +250,13 @@ def _with_late_shares(profile: Profile, facts: list[Fact], order: str) -> tuple[
 
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
-    """Whether the customer's lifetime value changed; that of a guest is none."""
+    """Whether the customer's lifetime value changed; a guest has none."""
     codes = after.paid.keys() if event.customer is not None and after.paid != before.paid else ()
     return any(after.paid[code] != before.paid.get(code, 0) for code in codes)
 
 
 def _may_be_named_later(event: StripeEvent) -> bool:
-    """A Checkout Session is what names the user; there is nothing to wait for."""
+    """Whether a later event may name the user. A Checkout Session itself names the user, so it does not wait."""
     return event.customer is not None and not event.type.startswith("checkout.session.")
 
 

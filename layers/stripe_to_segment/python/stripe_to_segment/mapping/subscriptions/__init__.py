@@ -1,1 +1,1 @@
-"""Facts of a subscription's life, one file for each kind of change."""
+"""Facts about a subscription, one file for each kind of change."""

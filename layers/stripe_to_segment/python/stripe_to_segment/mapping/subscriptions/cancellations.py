@@ -1,4 +1,4 @@
-"""A cancellation that is scheduled, or taken back; why a subscription ends."""
+"""Scheduled and withdrawn cancellations, and the reasons for the end of a subscription."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CANCELLED_BY = {
 
 @properties
 class Ending(Subscribed):
-    """Reason and feedback; the comment is the customer's own words and stays here."""
+    """Reason and feedback; the comment is the customer's own text and is never sent."""
 
     reason: Reason = None
     feedback: Feedback = None
@@ -65,12 +65,12 @@ class SubscriptionReactivated(Subscribed):
 
 
 def cancellation_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """What an update says of a cancellation to come."""
+    """The facts of an update about a scheduled cancellation."""
     was, now = (cancellation_scheduled_for(state.subscription) for state in (before, after))
     if ended_at(after.subscription) is not None:
         return
     if was is not None and now is not None and (why := _why(after.subscription)) != _why(before.subscription):
-        # The form is mostly sent off a moment after the button was pressed.
+        # Customers mostly send the feedback form a moment after they cancel.
         if any(why):
             given = with_reason(told_of(CancellationFeedbackGiven, event, after, known), after.subscription)
             yield Fact(given, key_of(event, ":".join(filter(None, (str(now), *why)))))

@@ -1,4 +1,4 @@
-"""Collection of invoices, paused and resumed; the subscription's status does not tell."""
+"""Paused and resumed collection of invoices, which the subscription's status does not show."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SubscriptionCollectionResumed(Subscribed):
 
 
 def collection_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """What an update says of `pause_collection`."""
+    """The facts of an update about `pause_collection`."""
     was, now = (state.subscription.get("pause_collection") for state in (before, after))
     if bool(was) == bool(now):
         return

@@ -1,4 +1,4 @@
-"""What every fact about a subscription tells, and how one is put together."""
+"""The common properties of facts about a subscription, and functions to make such facts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["BearsMrrChange", "Subscribed", "bearing", "key_of", "told_of"]
 
 @properties
 class Subscribed(Event):
-    """The subscription and its plan, as the event leaves them."""
+    """The subscription and its plan after the event."""
 
     subscription_id: SubscriptionId
     status: Status
@@ -52,14 +52,14 @@ class Subscribed(Event):
 
 @properties
 class BearsMrrChange(Subscribed):
-    """One of the facts that an event's mrr_change may stand on; it stands on exactly one of them."""
+    """A fact that may carry the event's mrr_change; exactly one fact of an event does."""
 
     mrr_change: MrrChange = None
     mrr_movement: MrrMovement = None
 
 
 def told_of[E: Subscribed](declared: type[E], event: StripeEvent, state: State, known: Known) -> E:
-    """An event about this subscription, as far as every one of them tells the same; amounts in major units."""
+    """An event about this subscription with the common properties; amounts in major units."""
     subscription_id, main = text(event.object.get("id")) or event.id, state.main
     if main is None:
         return declared(subscription_id=subscription_id, status=state.status)
@@ -78,12 +78,12 @@ def told_of[E: Subscribed](declared: type[E], event: StripeEvent, state: State, 
 
 
 def key_of(event: StripeEvent, once: object = "") -> str:
-    """The key of a fact about this subscription; `once` tells the times apart for what can happen more than once."""
+    """The key of a fact about this subscription; `once` distinguishes the times of a thing that can happen again."""
     return f"{text(event.object.get('id')) or event.id}:{once}"
 
 
 def bearing(fact: Fact, event: StripeEvent, known: Known) -> Fact:
-    """The fact with the event's mrr_change, and what it is in the growth of the MRR."""
+    """The fact with the event's mrr_change and mrr_movement."""
     if not isinstance(fact.event, BearsMrrChange):
         return fact
     amount = major(change_of(event, known).amount, after_of(event, known).currency)

@@ -1,4 +1,4 @@
-"""A discount that is given or taken away; what it takes off is remembered for subscriptions that only name it."""
+"""Applied and removed discounts; their coupons are stored for subscriptions that only name the discount."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "changed", "removed", "with_own"]
 
-# Under which name a record says as of when the Customer's own discounts are true.
+# The name in a record's `told` for the Customer's own discounts.
 OWN = "own_discounts"
 
 
 @properties
 class Discounted(Event):
-    """The discount, as far as the payload or an earlier one says what it takes off."""
+    """The discount, with the coupon's content if this or an earlier payload states it."""
 
     discount_id: DiscountId
     coupon: Coupon = None
@@ -53,7 +53,7 @@ class Discounted(Event):
 
 @track("Discount Applied", when="a customer or a subscription is given a discount")
 class DiscountApplied(Discounted):
-    """Whether it lowers the mrr is for `MrrDiscounts` to say."""
+    """The setting `MrrDiscounts` decides whether it lowers the mrr."""
 
     discount_ends_at: DiscountEndsAt = None
 
@@ -77,18 +77,18 @@ def removed(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def changed(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """customer.discount.updated, and what every discount event may let be known of an mrr."""
+    """customer.discount.updated, and corrections of an mrr that any discount event makes possible."""
     yield from corrected(event, after_discount(event, known), known)[1]
 
 
 def after_discount(event: StripeEvent, known: Known) -> Profile:
-    """The record with what the discount takes off, and with the Customer's own discounts."""
+    """The record with the discount's coupon, and with the Customer's own discounts."""
     discount, coupon_id = ids_of(event.object)
     if discount is None:
         return known.profile
     written = stated_coupons([event.object]).get(discount) or known.coupons.get(coupon_id or "")
     if written is None and coupon_id is not None:
-        # What it takes off may become known by its id.
+        # The coupon's content may become known later, by its id.
         written = json.dumps({"id": coupon_id}, separators=(",", ":"))
     profile = known.profile
     if written is not None and (coupon_from(written) is not None or discount not in profile.discounts):
@@ -101,7 +101,7 @@ def after_discount(event: StripeEvent, known: Known) -> Profile:
 
 
 def with_own(profile: Profile, own: tuple[str, ...], as_of: int) -> Profile:
-    """The record with the Customer's own discounts, by id, as of an epoch second; what is older says nothing."""
+    """The record with the ids of the Customer's own discounts as of an epoch second, unless newer ones are known."""
     if profile.told.get(OWN, 0) > as_of or (own == profile.own_discounts and not (own or OWN in profile.told)):
         return profile
     return replace(profile, own_discounts=own, told={**profile.told, OWN: as_of})

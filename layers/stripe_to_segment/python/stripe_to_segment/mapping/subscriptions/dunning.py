@@ -1,4 +1,4 @@
-"""A payment that could not be collected, and what came of it."""
+"""A subscription's failed payment, and the status changes that follow."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = ["SubscriptionPastDue", "SubscriptionRecovered", "SubscriptionUnpaid",
 
 @track("Subscription Past Due", when="a renewal could not be collected")
 class SubscriptionPastDue(BearsMrrChange):
-    """It counts on. It bears a change only where a trial ended unpaid."""
+    """It still counts. It carries a change only if a trial ended unpaid."""
 
 
 @track("Subscription Recovered", when="an overdue subscription is paid")
 class SubscriptionRecovered(BearsMrrChange):
-    """With a change where it was given up as unpaid."""
+    """It carries a change if the subscription was unpaid before."""
 
 
 @track("Subscription Unpaid", when="all retries failed and the subscription stays open unpaid")
 class SubscriptionUnpaid(BearsMrrChange):
-    """It counts no more."""
+    """It no longer counts."""
 
 
 def dunning_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """What an update's change of status says of payments."""
+    """The facts of an update about payments, by its change of status."""
     was, now = before.status, after.status
     if was == now:
         return

@@ -1,4 +1,4 @@
-"""What other objects' events tell of a subscription: its first payment, prices, what discounts take off."""
+"""Facts about a subscription from events of other objects: its first payment, its prices, its coupons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["by_invoice", "corrected"]
 
 
 def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
-    """The record after a paid invoice, and what that tells: a trial's conversion, an mrr that is known now."""
+    """The record after a paid invoice, and the facts: a trial's conversion, an mrr that became known."""
     invoice, profile = event.object, known.profile
     subscription, made = read.subscription_of(invoice), integer(invoice.get("created"))
     if subscription is None or made is None:
@@ -47,7 +47,7 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
 
 
 def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
-    """The record with every mrr that is known by now, and the changes that nobody could tell before."""
+    """The record with every mrr that became known, and the facts with these changes."""
     now = valued(profile, known)
     facts = list(_corrections(event, profile, now.subscriptions)) if now is not profile else []
     subscriptions = {
@@ -81,7 +81,7 @@ def _corrections(event: StripeEvent, profile: Profile, now: Mapping[str, Subscri
 
 
 def _amounts(invoice: JsonObject) -> dict[str, str]:
-    """What one unit of each price costs in the invoice's currency, in minor units, as its lines state it."""
+    """The cost of one unit of each price in the invoice's currency, in minor units, from its lines."""
     currency, found = text(invoice.get("currency")), dict[str, str]()
     for entry in listed(invoice.get("lines")):
         line, stated = read_line(entry), minor_decimal(dig(entry, "pricing", "unit_amount_decimal"))

@@ -47,12 +47,12 @@ __all__ = [
 
 @track("Subscription Imported", when="a subscription is seen for the first time that is older than the stack")
 class SubscriptionImported(BearsMrrChange):
-    """Its mrr_change is the opening balance: what it counted before the first event that was seen of it."""
+    """Its mrr_change is the opening balance: the mrr before the first event seen of it."""
 
 
 @track("Subscription Created", when="a subscription is created, paid or not yet")
 class SubscriptionCreated(BearsMrrChange):
-    """What is not paid yet counts nothing."""
+    """While the first payment is missing it counts 0."""
 
 
 @track("Subscription Activated", when="the first payment of a subscription goes through")
@@ -67,19 +67,19 @@ class SubscriptionExpired(Subscribed):
 
 @properties
 class Ended(Ending):
-    """Why, and after how long."""
+    """The reason, and the days since the start."""
 
     days_active: DaysActive = None
 
 
 @track("Subscription Cancelled", when="a subscription has ended")
 class SubscriptionCancelled(BearsMrrChange, Ended):
-    """Whatever led to it."""
+    """For any reason."""
 
 
 @track("Subscription Paused", when="a subscription is paused: by a trial without a payment method, or on request")
 class SubscriptionPaused(BearsMrrChange):
-    """The status is paused; paused collection is another thing."""
+    """The status is paused, which is different from paused collection."""
 
     reason: Reason = None
 
@@ -100,7 +100,7 @@ class SubscriptionUpdateExpired(Subscribed):
 
 
 def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """The opening balance of a subscription that began before anything is remembered of it."""
+    """The opening balance of a subscription that began before its first seen event."""
     change = change_of(event, known)
     if not change.imported:
         return
@@ -125,7 +125,7 @@ def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def beginning_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """What an update says of a first payment."""
+    """The facts of an update about a first payment."""
     if before.status != "incomplete":
         return
     if after.status in {"active", "trialing"}:
@@ -135,7 +135,7 @@ def beginning_facts(event: StripeEvent, before: State, after: State, known: Know
 
 
 def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """customer.subscription.deleted: the end, whatever led to it."""
+    """customer.subscription.deleted: the end, for any reason."""
     yield from imported(event, known)
     state, record = after_of(event, known), record_in(event, known)
     end, start = ended_at(event.object) or event.created, started_at(event.object)

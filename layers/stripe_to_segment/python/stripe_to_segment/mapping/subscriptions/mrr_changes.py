@@ -1,8 +1,8 @@
-"""By how much an event changes a subscription's mrr, so that the running sum is its current mrr at any moment.
+"""The mrr_change of an event, chosen so that all changes of a subscription sum to its current mrr at any moment.
 
-The record notes how much was told. An event tells the difference between that and what the subscription counts now:
-whatever was missed, came late or was unknown until now is in it. An event that is older than the record changes
-nothing any more, for a newer one has told its change along with its own.
+The record keeps the sum of the changes sent so far. An event's change is the subscription's mrr now less that sum,
+which includes changes that were missed, came late or were unknown until now. An event older than the record has no
+change, because a newer one has carried it with its own.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "bears_change", "change_of", "ended_in_trial", "growth", "movement", "record_after", "told_after"]
 
-# Stripe retries for three days: a subscription that was made earlier and is new here began before the stack did.
+# Stripe retries for three days: a subscription that is older, and new to the stack, was created before the stack.
 # https://docs.stripe.com/webhooks#automatic-retries
 OLDER = 3 * 86_400
-# So many seconds after a trial's end Stripe may get round to ending or pausing what nobody paid for.
+# The seconds after a trial's end within which Stripe ends or pauses a subscription that is not paid for.
 LATE = 300
-# And an hour where nothing is known to have come of the trial. Daily plans may convert and end within a day.
+# An hour if the trial's outcome is unknown. Daily plans may convert and end within a day.
 VERY_LATE = 3_600
-# Statuses whose coming and going an event of its own tells, with its own mrr_change.
+# Statuses whose begin and end have events of their own, with their own mrr_change.
 TOLD_APART = frozenset({"paused", "canceled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an event does to the mrr of its subscription, in minor units.
+    """The effect of an event on the mrr of its subscription, in minor units.
 
-    `opening` is what a subscription counted before the first event that was ever seen of it, None where that is not
-    known; `imported` says that it is older than what is remembered. `told` was told before the event, the opening
-    included; `now` is what it counts after it, None where nothing tells.
+    `opening` is the mrr before the first event that was ever seen of the subscription, None if unknown; `imported` says
+    that the subscription is older than the stack's first event of it. `told` is the sum sent before the event, with the
+    opening; `now` is the mrr after the event, None if unknown.
     """
 
     told: int
@@ -52,13 +52,13 @@ class Change:
 
     @property
     def amount(self) -> int | None:
-        """By how much the mrr changed."""
+        """The mrr_change."""
         return None if self.now is None else self.now - self.told
 
 
 @worked_out_once
 def change_of(event: StripeEvent, known: Known) -> Change:
-    """What an event of a subscription does to its mrr."""
+    """The effect of a subscription's event on its mrr."""
     record, new = record_in(event, known), record_of(event, known)
     if record is not None:
         return Change(record.counted, record.mrr if record.newer_than(new) else new.mrr)
@@ -70,10 +70,10 @@ def change_of(event: StripeEvent, known: Known) -> Change:
 
 
 def _opening(event: StripeEvent, known: Known) -> int | None:
-    """What counted before the first event that is seen of a subscription.
+    """The mrr before the first event that is seen of a subscription.
 
-    An update tells; an end and a pause do not. A subscription that was not in trial is taken to have counted, and a
-    pause without a reason to have followed a trial.
+    An update states it; an end and a pause do not. Then a subscription that was not on trial is assumed to have
+    counted, and a pause without a reason to have followed a trial.
     """
     after = after_of(event, known)
     if event.type.endswith(".updated"):
@@ -88,7 +88,7 @@ def _opening(event: StripeEvent, known: Known) -> int | None:
 
 
 def bears_change(event: StripeEvent, known: Known) -> bool:
-    """Whether the change is this event's to tell: the pause, the resumption and the end tell of themselves."""
+    """Whether this event carries the change: a pause, a resumption and an end have events of their own."""
     if not event.type.endswith(".updated"):
         return True
     was, now = before_of(event, known).status, after_of(event, known).status
@@ -96,15 +96,15 @@ def bears_change(event: StripeEvent, known: Known) -> bool:
 
 
 def told_after(event: StripeEvent, known: Known) -> int:
-    """The sum of all changes that are told of a subscription once this event is out, in minor units."""
+    """The sum of all changes of a subscription after this event is sent, in minor units."""
     change = change_of(event, known)
     return change.told if change.now is None or not bears_change(event, known) else change.now
 
 
 def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, bool]:
-    """What is remembered of the subscription after an event, and whether that shows in the traits.
+    """The subscription's record after an event, and whether the traits change with it.
 
-    An older event than the newest known only tells of a trial's beginning, and of what it was first to tell.
+    An event that is older than the record only adds a trial's start, and data that no other event has stated.
     """
     remembered, new, told = record_in(event, known), record_of(event, known), told_after(event, known)
     if remembered is not None and remembered.newer_than(new):
@@ -112,15 +112,15 @@ def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, 
         if remembered.trialed is None or (ends and remembered.converted is None):
             remembered = replace(remembered, trialed=new.trialed, trial_start=new.trial_start)
         return replace(remembered, told=told), False
-    # Unknown so far, or this very event on a second attempt: the payload says what it was before.
+    # Without a record, or for the same event on a second attempt, the payload states the previous state.
     was = new.came_from if remembered is None or remembered.as_of == new.as_of else remembered.digest
     return replace(new, told=told), was != new.digest or change_of(event, known).imported
 
 
 def ended_in_trial(event: StripeEvent, record: SubscriptionRecord | None) -> bool:
-    """Whether the end came in a trial or, as where no payment method was given, with the end of it.
+    """Whether the subscription ended in its trial or, without a payment method for instance, with the trial.
 
-    A record may still be of the trial although it converted, a year ago: what tells is the trial's end.
+    The trial's end decides, because the record may still have the state of a trial that converted a year ago.
     """
     in_trial = record is not None and record.status == "trialing"
     return _with_the_trial(event, late=VERY_LATE if in_trial else LATE)
@@ -132,15 +132,15 @@ def _with_the_trial(event: StripeEvent, *, late: int = LATE) -> bool:
 
 
 def movement(event: StripeEvent, known: Known) -> str | None:
-    """What the event's change is in the growth of the MRR."""
+    """The mrr_movement of the event's change."""
     change = change_of(event, known)
     return growth(known.profile, text(event.object.get("id")) or "", change.told, change.amount or 0)
 
 
 def growth(profile: Profile, subscription: str, told: int, change: int) -> str | None:
-    """What a change of one subscription is in the growth of the MRR, by what the customer counted before.
+    """The mrr_movement of a change of one subscription, by the mrr that the customer had before.
 
-    A subscriber is new once, and is lost with the last subscription.
+    A subscriber is new once, and churns with the last subscription.
     https://docs.stripe.com/billing/subscriptions/analytics/glossary
     """
     if not change:

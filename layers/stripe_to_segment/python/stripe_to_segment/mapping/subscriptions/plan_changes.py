@@ -1,4 +1,4 @@
-"""Another plan, another quantity, another period, another discount."""
+"""Changes of plan, quantity, period or discount."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 @properties
 class PlanChange(Subscribed):
-    """What changed, and what it was before."""
+    """The changed fields, and their previous values."""
 
     previous_plan: PreviousPlan = None
     previous_mrr: PreviousMrr = None
@@ -61,15 +61,15 @@ class SubscriptionChanged(BearsMrrChange, PlanChange):
 
 
 def plan_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """What an update says of the plan. A renewal lists the same terms again, which is no change."""
+    """The facts of an update about the plan. A renewal lists the same terms again, which is not a change."""
     if (before.paid_trial is None) is not (after.paid_trial is None):
-        # The price of a paid trial gives way to the plan's own, or comes in its place.
+        # A paid trial's price is replaced by the plan's own, or replaces it, which is not a change of plan.
         return
     old, new = before.value.amount, after.value.amount
-    # A discount that nobody knows comes, goes, or is known by now.
+    # A discount with an unknown coupon was added or removed, or its coupon became known.
     differs = before.bought != after.bought or (old is None) is not (new is None)
     if old is None and new is None:
-        # Under a discount that nobody knows, the price alone says whether it went up.
+        # With an unknown discount, only the gross value tells whether the plan went up.
         old, new = before.value.gross, after.value.gross
     declared: type[PlanChange] = SubscriptionChanged
     if old is not None and new is not None and old != new:
@@ -93,12 +93,12 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
         previous_quantity=was.quantity,
         previous_billing_period=was.billing_period,
     )
-    # A script may change one subscription twice in a second: what changed tells the two apart.
+    # A script may change one subscription twice in a second: the terms distinguish the two changes.
     yield Fact(told, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))
 
 
 def changed_otherwise(event: StripeEvent, before: State, after: State, known: Known) -> Fact:
-    """An update that changes the mrr, and of which nothing else tells: why, as far as that is known."""
+    """An update that changes the mrr without any other fact, with the cause if it is known."""
     change = change_of(event, known)
     reasons = {
         "billing_date": before.on_trial is not after.on_trial,

@@ -1,4 +1,4 @@
-"""What is remembered of a subscription after an event."""
+"""The record of a subscription after an event."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["moves_billing_date", "record_in", "record_of", "valued"]
 
-# In seconds, so that a subscription and its first trial may be made one after the other.
+# Seconds after the creation of a subscription within which its first trial may begin.
 LATER = 86_400
 RANKS = {"created": 0, "deleted": 2}
 
 
 def moment_of(event: StripeEvent) -> Watermark:
-    """When an event happened, for comparison with the watermarks of a record."""
+    """The watermark of an event, to compare with those in a record."""
     return (event.created, RANKS.get(event.type.rpartition(".")[2], 1))
 
 
 def record_in(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
-    """What is remembered of the event's subscription."""
+    """The stored record of the event's subscription, None without one."""
     return known.profile.subscriptions.get(text(event.object.get("id")) or "")
 
 
 @worked_out_once
 def record_of(event: StripeEvent, known: Known) -> SubscriptionRecord:
-    """What this event says of the subscription, without what was told of it."""
+    """The record that this event alone states, without the sum of sent changes."""
     before, after, remembered = before_of(event, known), after_of(event, known), record_in(event, known)
     as_of = moment_of(event)
     return _snapshot(
@@ -71,7 +71,7 @@ def _snapshot(state: State, as_of: Watermark, known: Known, **more: Any) -> Subs
 
 
 def moves_billing_date(event: StripeEvent, before: State, after: State, remembered: SubscriptionRecord | None) -> bool:
-    """Whether a trial only moves the billing date of somebody who pays, the way that Stripe's own guide shows.
+    """Whether a trial only moves the billing date of a paying customer, as Stripe's own guide describes.
 
     https://docs.stripe.com/billing/subscriptions/billing-cycle#changing
     """
@@ -80,9 +80,9 @@ def moves_billing_date(event: StripeEvent, before: State, after: State, remember
         if end is not None and remembered is not None and end in {remembered.moved, remembered.trialed}:
             return end == remembered.moved
         if remembered is not None and remembered.converted is not None:
-            # Whoever has paid after a trial is on no second one.
+            # A customer who has paid after a trial does not get a second one.
             return before.status == "trialing"
-        # Where its beginning has not come: a first trial begins with the subscription.
+        # Without the event of its start: a first trial begins with the subscription.
         made = created_at(before.subscription)
         first = event.type.endswith(".created")
         return (
@@ -109,7 +109,7 @@ def _trials(
     return found | {"trial_start": start, "trialed": end}
 
 
-# What the monthly value is worked out from.
+# The fields from which the monthly value is calculated.
 OF_SUBSCRIPTION = ("currency", "discounts", "discount")
 OF_ITEM = ("id", "quantity", "discounts")
 OF_PRICE = ("id", "currency", "unit_amount", "unit_amount_decimal", "recurring", "transform_quantity", "billing_scheme")
@@ -117,7 +117,7 @@ OF_PLAN = ("id", "currency", "amount", "amount_decimal", "interval", "interval_c
 
 
 def _unvalued(state: State) -> JsonObject | None:
-    """What the mrr is worked out from, where it is not known and something may tell it later."""
+    """The payload to calculate the mrr from, if the mrr is unknown and may become known later."""
     body = state.subscription
     if state.mrr is not None or not items_complete(body) or any(item.price.tiered for item in state.items):
         return None
@@ -136,7 +136,7 @@ def _only(names: tuple[str, ...], body: object) -> JsonObject:
 
 
 def valued(profile: Profile, known: Known) -> Profile:
-    """The record with the mrr of subscriptions whose value is known by now."""
+    """The record with the mrr of subscriptions whose value has become known."""
     terms = replace(known, profile=profile).terms
     found: dict[str, SubscriptionRecord] = {}
     for subscription, record in profile.subscriptions.items():

@@ -1,4 +1,4 @@
-"""A subscription at one moment, as far as an event shows it: before the event, or after it."""
+"""The state of a subscription before or after an event, as the event shows it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["State", "after_of", "before_of", "items_after", "items_then"]
 
 
-# What the items and the monthly value of a subscription are read from.
+# The fields from which the items and the monthly value of a subscription are read.
 PRICED = frozenset({"items", "plan", "price", "quantity", "discounts", "discount"})
 
 
 @dataclass(frozen=True)
 class State:
-    """A subscription at one moment: before the event, or after it. No slots: what it works out once, it keeps."""
+    """The state of a subscription before or after an event. No slots, because it caches computed values."""
 
     subscription: JsonObject
     items: tuple[Item, ...]
@@ -54,7 +54,7 @@ class State:
 
     @cached_property
     def paid_trial(self) -> tuple[int | None, int | None] | None:
-        """Start and end of a trial that costs something, whose status is active; None where there is none.
+        """Start and end of a paid trial, whose status is active; None without one.
 
         https://docs.stripe.com/api/subscription_items/object
         """
@@ -74,7 +74,7 @@ class State:
 
     @property
     def mrr(self) -> int | None:
-        """Minor units; a trial counts nothing, also one that costs something."""
+        """The mrr in minor units; a trial counts 0, also a paid one."""
         return 0 if self.on_trial else self.value.counted(self.status)
 
     @cached_property
@@ -90,7 +90,7 @@ class State:
 
     @property
     def amount(self) -> Decimal | None:
-        """What the main item's billing period costs with all items of that period, in minor units; None if unknown."""
+        """The cost of the main item's billing period, all items of that period included, in minor units, or None."""
         if self.main is None or self.main.price.metered:
             return None
         amounts = [
@@ -104,28 +104,28 @@ class State:
 
     @property
     def bought(self) -> frozenset[tuple[object, ...]]:
-        """What the customer pays for, item by item."""
+        """The terms of all items."""
         return frozenset((item.id, *item.terms) for item in self.items)
 
     @property
     def worth(self) -> str:
-        """What the customer pays for and its monthly value, as a text that is the same for the same terms."""
+        """A text that is the same for the same terms and the same monthly value."""
         return f"{self.value.amount} {sorted(map(str, self.bought))}"
 
 
 @worked_out_once
 def after_of(event: StripeEvent, known: Known) -> State:
-    """The subscription as the event leaves it, its value as far as it is known."""
+    """The subscription after the event."""
     subscription, items = event.object, items_after(event)
     if event.type.endswith(".deleted"):
-        # The event is the end, even in a payload rendered a moment before the status changed.
+        # The event means the end, even if its payload was made a moment before the status changed.
         subscription = {**subscription, "status": "canceled"}
     return State(subscription, items, monthly_value(subscription, items, known.terms), known.terms)
 
 
 @worked_out_once
 def before_of(event: StripeEvent, known: Known) -> State:
-    """The subscription as it was before an update, as far as `previous_attributes` tells."""
+    """The subscription before an update, by its `previous_attributes`."""
     before, after = event.before, after_of(event, known)
     if not event.previous.keys() & PRICED:
         return State(before, after.items, after.value, known.terms)
@@ -135,13 +135,13 @@ def before_of(event: StripeEvent, known: Known) -> State:
 
 @asked_once
 def items_after(event: StripeEvent) -> tuple[Item, ...]:
-    """The items as the event leaves them."""
+    """The items after the event."""
     return items_of(event.object)
 
 
 @asked_once
 def items_then(event: StripeEvent) -> tuple[Item, ...]:
-    """The items as they were before an update; most leave alone what the customer pays for."""
+    """The items before an update, which mostly does not change them."""
     if not event.previous.keys() & PRICED:
         return items_after(event)
     return items_before(event.object, event.previous, event.before)

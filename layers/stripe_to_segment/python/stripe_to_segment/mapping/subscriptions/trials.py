@@ -1,4 +1,4 @@
-"""Trials: their beginning, their end and what came of them."""
+"""Trials: their start, their end and their conversion."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
     "trial_will_end",
 ]
 
-# What is left of a subscription that nobody paid for.
+# The statuses of a subscription that was not paid for.
 OVER = frozenset({"canceled", "paused", "incomplete_expired"})
 # Seconds.
 EARLY = 60
@@ -58,12 +58,12 @@ class OnTrial(Subscribed):
 
 @track("Trial Started", when="a trial begins, free or paid")
 class TrialStarted(BearsMrrChange, OnTrial):
-    """It bears a change only where a running subscription is put on trial."""
+    """It carries a change only if a running subscription gets a trial."""
 
 
 @track("Trial Converted", when="the first invoice after a trial is paid")
 class TrialConverted(OnTrial):
-    """Also over nothing, where a coupon or a balance pays it."""
+    """Also with a payment of 0, if a coupon or a balance covers it."""
 
 
 @track("Trial Ended", when="a trial is over; the status says what came of it")
@@ -79,7 +79,7 @@ class TrialEndingSoon(OnTrial):
 
 
 def trial_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """What an update says of a trial."""
+    """The facts of an update about a trial."""
     if before.on_trial == after.on_trial or moves_billing_date(event, before, after, record_in(event, known)):
         return
     if after.on_trial:
@@ -89,7 +89,7 @@ def trial_facts(event: StripeEvent, before: State, after: State, known: Known) -
 
 
 def conversion(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """The conversion of a trial whose first payment came before this event told of the trial's end."""
+    """The conversion of a trial whose first payment arrived before this event about the trial's end."""
     subscription_id = text(event.object.get("id")) or event.id
     record, _ = record_after(event, known)
     if converts(record, known.profile.invoiced.get(subscription_id)):
@@ -105,7 +105,7 @@ def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def trial_ended(event: StripeEvent, state: State, known: Known, *, trial: Trial) -> Fact:
-    """The end of a trial; whether it converted is known at once only where nothing goes on."""
+    """The end of a trial; `converted` is known at once only if the subscription does not go on."""
     fact = _fact(TrialEnded, event, state, known, trial)
     return replace(fact, event=replace(fact.event, converted=False if state.status in OVER else None))
 
@@ -116,15 +116,15 @@ def trial_started(event: StripeEvent, state: State, known: Known) -> Fact:
 
 
 def converts(record: SubscriptionRecord | None, invoiced: int | None) -> bool:
-    """Whether a trial has had its first payment, by when the newest paid invoice was made."""
+    """Whether a trial has had its first payment, by the time of the newest paid invoice."""
     if record is None or record.trialed is None or invoiced is None or not record.may_convert:
         return False
-    # Stripe makes the invoice in the second of the trial's end; who ends a trial early may get it a moment before.
+    # Stripe creates the invoice in the second of the trial's end, or a moment before if the trial is ended early.
     return invoiced >= record.trialed - EARLY
 
 
 def trial_converted(subscription_id: str, record: SubscriptionRecord) -> Fact[TrialConverted]:
-    """The conversion of a trial, as the record has the subscription."""
+    """The conversion of a trial, by the subscription's record."""
     active = "active" if record.status in {"trialing", None} else record.status
     mrr = None if record.on_trial or record.status not in COUNTING else record.mrr
     told = TrialConverted(
@@ -151,5 +151,5 @@ def _fact[E: OnTrial](declared: type[E], event: StripeEvent, state: State, known
         trial_end_date=iso_time(end),
         trial_plan_name=None if state.main is None else plan_name(state.main.price, known),
     )
-    # By its end too: a trial may be extended, and later ones may keep the first one's start.
+    # The key includes the end: a trial may be extended, and later ones may keep the first one's start.
     return Fact(cast("E", told), key_of(event, f"{start or ''}:{end or ''}"))

@@ -1,7 +1,7 @@
-"""customer.subscription.updated: every fact that its `previous_attributes` state, and which bears the mrr_change.
+"""customer.subscription.updated: all facts in its `previous_attributes`, one of which carries the mrr_change.
 
-All that hold are given, in one order. `mrr_change` stands on exactly one of them, so that its running sum over a
-subscription is the subscription's current mrr; where none can bear it, Subscription Changed says so.
+The facts are in a fixed order. Exactly one carries `mrr_change`, so that the sum over a subscription is its current
+mrr; if none can, a Subscription Changed is added.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MRR_BEARERS", "updated"]
 
-# The facts that may bear an update's mrr_change: the first of them that holds does. A trial that starts does so only
-# where a running subscription is put on trial.
+# The facts that may carry an update's mrr_change: the first that the update states does. The start of a trial does only
+# if a running subscription gets the trial.
 MRR_BEARERS = (
     SubscriptionActivated,
     TrialEnded,
