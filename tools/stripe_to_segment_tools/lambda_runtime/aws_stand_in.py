@@ -36,12 +36,12 @@ STATE_TABLE = "stripe-to-segment-state"
 
 
 class AwsStandIn:
-    """Queues, state table and secrets at `url`, as a context manager; after leaving, all is forgotten.
+    """Queues, StateTable and secrets at `url`, as a context manager; its data is gone afterwards.
 
     Parameters
     ----------
     secret
-        What the two secrets hold.
+        The content of the two secrets.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class AwsStandIn:
     def __enter__(self) -> Self:
         """Make the resources and start to serve."""
         self._moto.start()
-        # Addresses said out loud: a caller's AWS_ENDPOINT_URL would lead past moto.
+        # Explicit addresses, because a caller's AWS_ENDPOINT_URL would bypass moto.
         self._sqs = boto3.client("sqs", REGION, endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
         dynamodb = boto3.client("dynamodb", REGION, endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com")
         secrets = boto3.client("secretsmanager", REGION, endpoint_url=f"https://secretsmanager.{REGION}.amazonaws.com")
@@ -83,13 +83,13 @@ class AwsStandIn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop to serve and forget everything."""
+        """Stop serving and drop all data."""
         self._server.stop()
         self._moto.stop()
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that lead a function here."""
+        """The environment variables that make a function use this stand-in."""
         return {
             "AWS_ENDPOINT_URL": self._server.url,
             **self.secret_arns,
@@ -99,16 +99,16 @@ class AwsStandIn:
         }
 
     def put_secret(self, text: str) -> None:
-        """Put a text into both secrets, whatever it is."""
+        """Put any text into both secrets."""
         for arn in self.secret_arns.values():
             self._clients["secretsmanager"].put_secret_value(SecretId=arn, SecretString=text)
 
     def put_item(self, item: Mapping[str, Any]) -> None:
-        """Put an item into the state table, whatever it is."""
+        """Put any item into the StateTable."""
         self._clients["DynamoDB_20120810"].put_item(TableName=STATE_TABLE, Item=item)
 
     def hand_out(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Queue and receive an SQS batch's records, so that their receipt handles are good for changing visibility."""
+        """Queue and receive an SQS batch's records, so that their receipt handles are valid."""
         records = []
         for record in batch["Records"]:
             self._sqs.send_message(QueueUrl=self.events_queue_url, MessageBody=record["body"])
@@ -117,7 +117,7 @@ class AwsStandIn:
         return batch | {"Records": records}
 
     def settle(self, batch: dict[str, Any], answer: object) -> None:
-        """Do with a batch what Lambda does after the function: delete what was not reported as failed."""
+        """Delete the records that the function did not report as failed, as Lambda does after an invocation."""
         if not isinstance(answer, dict) or not isinstance(failures := answer.get("batchItemFailures"), list):
             return
         failed = {failure.get("itemIdentifier") for failure in failures}

@@ -1,7 +1,7 @@
-"""What /var/runtime/bootstrap.py is on Lambda: it puts code and layers on Python's path and starts AWS's client.
+"""The counterpart of /var/runtime/bootstrap.py on Lambda: put code and layers on Python's path and start AWS's client.
 
-`runtime.py` starts it in the function's environment; its arguments are the layers' folders and the handler. It sees
-nothing of this project.
+`runtime.py` starts it in the function's environment, with the layers' folders and the handler as arguments. It can
+import nothing of this project.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHANGES = frozenset(
 
 
 def keep_read_only(folders: list[str]) -> None:
-    """Refuse what the function writes outside of /tmp, and into these folders wherever they are, as Lambda's does."""
+    """Refuse writes of the function outside of /tmp, and into these folders wherever they are, as Lambda does."""
 
     def refuse(event: str, given: tuple[object, ...]) -> None:
         if event in CHANGES:
@@ -29,7 +29,7 @@ def keep_read_only(folders: list[str]) -> None:
         else:
             return
         for path in paths:
-            # Not the path to which a link leads: that is where this machine keeps the code.
+            # Without following links, which lead to this machine's folder of the code.
             if isinstance(path, (str, bytes)) and not allowed(os.path.abspath(os.fsdecode(path))):  # noqa: PTH100
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
@@ -43,15 +43,15 @@ def keep_read_only(folders: list[str]) -> None:
 
 
 def main() -> None:
-    """Run the function until the Runtime API has nothing more for it."""
+    """Run the function until the Runtime API ends."""
     *layers, handler = sys.argv[1:]
     root, runtime, trace = (os.environ[name] for name in ("LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_X_AMZN_TRACE_ID"))
-    # Later layers are unpacked over earlier ones, so they are looked into first.
+    # Lambda unpacks later layers over earlier ones, so later ones come first on the path.
     sys.path[:0] = [root, *(f"{layer}/python" for layer in reversed(layers))]
     keep_read_only([root, runtime, *layers])
     from awslambdaric import __main__, bootstrap  # noqa: PLC0415 - found on the path just made
 
-    # Lambda hands a trace header on with every event; the emulator has none.
+    # Lambda sends a trace header with every event; the emulator has none.
     update = bootstrap.update_xray_env_variable
     bootstrap.update_xray_env_variable = lambda header: update(header or trace)
     __main__.main([sys.argv[0], handler])

@@ -1,4 +1,4 @@
-"""A function as `sam build` left it: its code, its layers, and all that the template says of how Lambda runs it."""
+"""A built function: its code, its layers, and its configuration for Lambda, from the template of `sam build`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NotBuiltError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BuiltFunction:
-    """What Lambda would be given.
+    """The function as it would be deployed to Lambda.
 
     Attributes
     ----------
@@ -50,11 +50,11 @@ class BuiltFunction:
     layers
         The folders that become /opt, in the template's order: where two hold the same file, the later one wins.
     environment
-        The variables whose value the template knows without being deployed.
+        The variables whose value is in the template before a deployment.
     timeout, memory
         Seconds and MB.
     log_format, log_level, log_group
-        JSON or Text, the level from which on Lambda takes application logs (None for Text), and the group's name.
+        JSON or Text, the lowest level of application logs that Lambda keeps (None for Text), and the group's name.
     traced
         Whether Lambda traces some of its invocations by itself.
     """
@@ -100,10 +100,10 @@ def read_built_function(
     if resources.get(name, {}).get("Type") != "AWS::Serverless::Function":
         raise NotBuiltError(f"there is no function {name} in {template}")
     properties = _merged(document.get("Globals", {}).get("Function", {}), resources[name]["Properties"])
-    # A layer is named by its resource, whose folder stands there.
+    # A layer refers to its resource, which names the folder.
     layers = [resources[layer["Ref"]]["Properties"]["ContentUri"] for layer in properties.pop("Layers", [])]
     try:
-        # Events, roles and the like are not looked at: what Lambda is told of a running function is enough.
+        # Events, roles and the like are ignored: only the configuration of the running function is needed.
         given = Intrinsics(document, parameters or {}, PSEUDO).resolve({key: properties.get(key) for key in READ})
     except IntrinsicError as error:
         raise NotBuiltError(f"{template}: {error}") from error

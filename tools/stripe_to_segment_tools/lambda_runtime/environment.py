@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ON_DEMAND", "SNAP_START", "lambda_environment"]
 
-# Sampled or not, it is always there.
+# Lambda always sets it, sampled or not.
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled}"
 # Of a log group that the template names, where the function's name stands in the streams' names.
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
@@ -55,7 +55,7 @@ def lambda_environment(
     name = f"{STACK_NAME}-{function.name}-0A1B2C3D4E5F"
     reserved = {
         "_HANDLER": function.handler,
-        # Each invocation brings its own.
+        # Each invocation replaces it.
         "_X_AMZN_TRACE_ID": TRACE.format(sampled=int(function.traced)),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
@@ -66,7 +66,7 @@ def lambda_environment(
         "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": STREAM.format(name=name, version=VERSION),
-        # They open nothing.
+        # Invalid keys.
         "AWS_ACCESS_KEY": "ASIALOCALONLY0000000",
         "AWS_ACCESS_KEY_ID": "ASIALOCALONLY0000000",
         "AWS_SECRET_ACCESS_KEY": "local-only-secret-access-key",
@@ -88,13 +88,13 @@ def lambda_environment(
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
     }
-    # Not on the page: what the log's configuration becomes. The runtime client reads it, and so does Powertools.
+    # Not on AWS's page: the variables of the logging configuration, which the runtime client and Powertools read.
     # https://github.com/aws/aws-lambda-python-runtime-interface-client/blob/main/awslambdaric/bootstrap.py
     logging = {"AWS_LAMBDA_LOG_FORMAT": function.log_format}
     if function.log_level is not None:
         logging["AWS_LAMBDA_LOG_LEVEL"] = function.log_level
     if initialization == SNAP_START:
-        # A snapshot becomes many environments, with log streams of their own and credentials that they ask for.
+        # A snapshot becomes many environments, each with its own log stream and credentials that it requests.
         # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html
         for each in NOT_IN_A_SNAPSHOT:
             del reserved[each]

@@ -1,7 +1,7 @@
 """`make invoke`: run a built function with an event, without Docker and without an AWS account.
 
-`sam local invoke` needs Docker; this runs the same folders that `sam build` made under the same runtime, on stand-ins
-for AWS, Segment and Stripe that live as long as the invocation.
+`sam local invoke` needs Docker. This runs the folders of `sam build` under the same runtime, with stand-ins for AWS,
+Segment and Stripe that exist only during the invocation.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["BadEventError", "Invocation", "invoke"]
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:stripe-to-segment-events"
 # Segment's keys have 32 characters. This one opens nothing.
 WRITE_KEY = "invoke0only0write0key00000000001"
-# Reconcile leaves an hour to what Stripe may still be delivering.
+# reconcile leaves out the last hour, of which Stripe may still deliver events.
 MISSED_SECONDS = 2 * 3_600
 
 
@@ -47,20 +47,20 @@ class BadEventError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a function did, and what it left behind.
+    """The result of an invocation, with the queues and calls afterwards.
 
     Attributes
     ----------
     result
         Its answer and its log.
     queued
-        Bodies in the events queue afterwards: what `receive` queued, or what `deliver` was not done with.
+        Bodies in the events queue afterwards: those that `receive` queued, or that `deliver` did not finish.
     dead_letters
         Bodies in the dead-letter queue, each with the reason.
     calls
         The calls that Segment got.
     violations
-        How they broke Segment's contract, if they did.
+        Violations of Segment's contract by these calls.
     """
 
     result: Result
@@ -87,13 +87,13 @@ def invoke(
     content
         A file's content. For `receive` an event goes into a freshly signed request, and a request signed with the
         samples' secret is signed again. For `deliver` one or more events go into a batch; a batch stays as it is. For
-        `reconcile` they are what Stripe says it could not deliver, the newest two hours ago.
+        `reconcile` they are the events that Stripe could not deliver, the newest two hours ago.
     settings
         Environment variables over those of the template.
     parameters
         Parameters of the template over their defaults.
     log
-        Where log lines go as they come.
+        Gets each log line as it is written.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def _request(content: bytes) -> dict[str, Any]:
     given, bodies, now = _document(content), _bodies(content), int(time.time())
     if not isinstance(given, dict) or "requestContext" not in given:
         return api_gateway_request(bodies[0], SAMPLE_SECRET, now)
-    # A signature is good for five minutes, so the samples' is renewed. Any other is left alone: a forged one stays so.
+    # A signature is valid for five minutes, so that of a sample is renewed. Any other stays as it is, even if forged.
     headers = given["headers"]
     stamp = re.match(r"t=(\d+),", headers.get("stripe-signature", ""))
     if stamp and headers["stripe-signature"] == sign(bodies[0], SAMPLE_SECRET, int(stamp[1])):
@@ -206,7 +206,7 @@ def _batch(content: bytes) -> dict[str, Any]:
 
 
 def _schedule(_content: bytes) -> dict[str, Any]:
-    """What EventBridge hands over at a scheduled time. https://docs.aws.amazon.com/eventbridge/latest/ref/overview.html."""
+    """The event that EventBridge sends at a scheduled time. https://docs.aws.amazon.com/eventbridge/latest/ref/overview.html."""
     return {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
 
 
@@ -218,7 +218,7 @@ PAYLOADS: dict[str, Callable[[bytes], dict[str, Any]]] = {
 
 
 def _missed(content: bytes) -> list[dict[str, Any]]:
-    """The events, moved in time so that Stripe still lists them and no longer has them on their way."""
+    """The events, moved to a time that Stripe still lists and that `reconcile` does not leave out."""
     try:
         return freshen([json.loads(body) for body in _bodies(content)], int(time.time()) - MISSED_SECONDS)
     except (AttributeError, KeyError, TypeError) as error:
@@ -229,7 +229,7 @@ def _document(content: bytes) -> Any:
     try:
         return json.loads(content)
     except ValueError:
-        # JSON lines, or nothing at all: that is for the reader of events to tell.
+        # JSON lines or broken content, which the reader of events reports.
         return None
 
 

@@ -1,7 +1,7 @@
 """AWS's own Python runtime on this machine: the interface emulator, the interface client, a function and its layers.
 
-The function sees its code, its layers and Python's library, and nothing of this project's development environment:
-what a layer lacks is missing here too.
+The function can import its code, its layers and Python's library, and nothing of this project's development
+environment: a package that the layers lack is missing here too.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ class RuntimeMissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a function did with one event.
+    """The result of one invocation.
 
     Attributes
     ----------
     answer
-        What it returned, or Lambda's description of its error.
+        The function's return value, or Lambda's description of its error.
     failed
         Whether it raised, timed out or could not be loaded.
     init_milliseconds
         The emulator's figure for the cold start; None where there was none.
     log
-        All that the function and the emulator wrote since the invocation before.
+        The output of the function and the emulator since the previous invocation.
     peak_megabytes, processor_seconds
         The most memory that the function's process held, and its processor time, its start included.
     """
@@ -85,11 +85,11 @@ class Runtime:
     Parameters
     ----------
     function
-        What to run.
+        The function to run.
     environment
         Environment variables over those of the function.
     log
-        Where log lines go as they come; nowhere when left out.
+        Gets each log line as it is written; none if left out.
 
     Raises
     ------
@@ -148,11 +148,11 @@ class Runtime:
 
     @property
     def log(self) -> str:
-        """All that the function and the emulator wrote so far."""
+        """The output of the function and the emulator so far."""
         return "".join(self._lines)
 
     def invoke(self, payload: object) -> Result:
-        """Hand an event to the function, as JSON values, and wait for its answer."""
+        """Invoke the function with an event, as JSON values, and wait for its answer."""
         start = len(self._lines)
         answer = self._post(payload)
         # The process is still there: it waits for the next event, unless it was ended.

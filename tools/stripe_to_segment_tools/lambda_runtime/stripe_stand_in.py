@@ -1,4 +1,4 @@
-"""An imitation of Stripe's list of events, `GET /v1/events`, as far as the package can meet it. Pure, and as a server.
+"""An imitation of Stripe's list of events, `GET /v1/events`, with the features that the package uses.
 
 https://docs.stripe.com/api/events/list and https://docs.stripe.com/api/pagination
 """
@@ -30,7 +30,7 @@ KNOWN = {"types", "created[gte]", "created[lt]", "delivery_success", "starting_a
 
 @dataclass(frozen=True, slots=True)
 class EventList:
-    """What an API key sees of what happened.
+    """The events that an API key can read.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class EventList:
 
 
 class StripeEventsStandIn(ServerThread):
-    """The list as a server, as a context manager; whatever else is asked for does not exist."""
+    """The list as a server, as a context manager; any other path is not found."""
 
     def __init__(self, events: EventList) -> None:
         async def listed(request: Request) -> JSONResponse:

@@ -1,6 +1,6 @@
-"""Where the emulator differs from AWS: made up for after the deployment, so that the template is not bent for it.
+"""Corrections after the deployment for differences between the emulator and AWS, so that the template needs none.
 
-Each bridge names one difference. When the emulator learns it, the bridge goes.
+Each function is for one difference. Delete it when the emulator behaves like AWS.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _INTEGRATION_TARGET = re.compile(r"functions/\$\{(\w+)(?:\.Arn)?\}/invocations")
 VERSION_STAGE = "secretsmanager:VersionStage"
 ALIAS = "live"
 TASK_ROOT = "/var/task"
-# What the emulator sets by itself, each as it is there: credentials, names, places, and where `Tracing` is on a trace
-# header.
+# The variables that the emulator sets itself, with its own values: credentials, names, folders and, with `Tracing`, a
+# trace header.
 OF_THE_EMULATOR = frozenset(
     {
         *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
         *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION"),
         *("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT", "_X_AMZN_TRACE_ID"),
         *("PATH", "LD_LIBRARY_PATH", "PYTHONPATH"),
-        # It has no address of this kind.
+        # The emulator has no address for these.
         *("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"),
     }
 )
@@ -67,10 +67,10 @@ def add_routes(clients: Clients, deployment: Deployment) -> list[str]:
 
 
 def name_secrets_by_arn(clients: Clients, deployment: Deployment) -> None:
-    """Let policies that name a secret by Ref grant what they grant on AWS.
+    """Let policies that name a secret by Ref grant the same access as on AWS.
 
-    The Ref of a secret is its ARN; the emulator makes it the secret's name. As policies match ARNs, such a grant would
-    grant nothing.
+    The Ref of a secret is its ARN; the emulator returns the secret's name. Policies match ARNs, so such a statement
+    would grant nothing.
     """
     arns = {}
     for logical_id, _ in _resources(clients, deployment, "AWS::SecretsManager::Secret"):
@@ -80,10 +80,10 @@ def name_secrets_by_arn(clients: Clients, deployment: Deployment) -> None:
 
 
 def grant_batches(clients: Clients, deployment: Deployment) -> None:
-    """Let a right to a queue operation cover its batch form.
+    """Let the permission for a queue operation include its batch form.
 
-    On AWS `sqs:ChangeMessageVisibility` authorizes ChangeMessageVisibilityBatch, and there is no action of that name;
-    the emulator asks for one. So for SendMessage and DeleteMessage.
+    On AWS `sqs:ChangeMessageVisibility` also permits ChangeMessageVisibilityBatch, which is not an action of its own;
+    the emulator requires one. The same holds for SendMessage and DeleteMessage.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
     """
 
@@ -99,9 +99,9 @@ def grant_batches(clients: Clients, deployment: Deployment) -> None:
 
 
 def allow_any_version(clients: Clients, deployment: Deployment) -> None:
-    """Take the condition on a secret's version out of the roles' policies, as the emulator would refuse every read.
+    """Remove the condition on a secret's version from the roles' policies: the emulator would refuse every read.
 
-    It does not know `secretsmanager:VersionStage`. What the condition says is held by tests/template.
+    It does not know `secretsmanager:VersionStage`. tests/template check the condition.
     """
 
     def without(document: Any) -> Any:
@@ -115,7 +115,7 @@ def allow_any_version(clients: Clients, deployment: Deployment) -> None:
 
 
 def allow_plain_http(clients: Clients, deployment: Deployment) -> None:
-    """Take the statements that refuse plain HTTP out of the queues' policies: here, everything is plain HTTP."""
+    """Remove the statements that refuse plain HTTP from the queues' policies: the emulator has only plain HTTP."""
     for logical_id, _ in _resources(clients, deployment, "AWS::SQS::Queue"):
         url = deployment.resource(logical_id)
         attributes = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
@@ -138,10 +138,10 @@ def state_concurrency_as_number(clients: Clients, deployment: Deployment) -> Non
 
 
 def give_lambdas_variables(clients: Clients, deployment: Deployment) -> None:
-    """Give functions the variables that they have on Lambda and the emulator does not set, those of the log among them.
+    """Set the variables that Lambda sets and the emulator does not, for example those for logging.
 
-    They become variables of the function itself, in a version of its own that the alias then names: on AWS Lambda would
-    refuse most of their names, as they are its own.
+    They become variables of the function itself, in a new version that the alias then names. AWS would refuse most of
+    their names, which are reserved.
     """
     for logical_id, _ in _resources(clients, deployment, "AWS::Lambda::Function"):
         name = deployment.resource(logical_id)
@@ -155,7 +155,7 @@ def give_lambdas_variables(clients: Clients, deployment: Deployment) -> None:
 
 
 def _deployed(name: str, configuration: Mapping[str, Any]) -> BuiltFunction:
-    """What is known of a deployed function."""
+    """A deployed function, from its configuration."""
     logging = configuration["LoggingConfig"]
     return BuiltFunction(
         name=name,
@@ -197,7 +197,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _resources(clients: Clients, deployment: Deployment, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the resources of a type as they stand in the template that SAM translated, as far as they were deployed."""
+    """Yield the deployed resources of a type, as in the template that SAM translated."""
     answer = clients.cloudformation.get_template(StackName=deployment.name, TemplateStage="Processed")
     body: Any = answer["TemplateBody"]
     template = json.loads(body) if isinstance(body, str) else body

@@ -1,4 +1,4 @@
-"""What `make demo` and `make run` print."""
+"""The output of `make demo` and `make run`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Steps", "print_error", "print_table", "print_verdict"]
 
 
 class Steps:
-    """Says which step is under way and how long each took. For `LocalStack`'s `report`."""
+    """Prints the current step and the duration of each. For `LocalStack`'s `report`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -38,14 +38,14 @@ class Steps:
             self._status.start()
 
     def clear(self) -> None:
-        """Take the step under way off the terminal."""
+        """Remove the current step from the terminal."""
         if self._status is not None:
             self._status.stop()
             self._status = None
 
 
 def print_table(console: Console, played: Sequence[Played]) -> None:
-    """Print what each Stripe event became."""
+    """Print the calls of each Stripe event."""
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     table.add_column("Stripe event", overflow="fold", ratio=2)
     table.add_column("Segment calls received", overflow="fold", ratio=3)

@@ -1,7 +1,7 @@
-"""`make demo`: post every sample event once, print what it became, and stop.
+"""`make demo`: post every sample event once, print its calls, and stop.
 
-Exit status 0 only if everything that was sent arrived as `explain` says: nothing missing, nothing else, no breach of
-Segment's contract, both queues empty. 1 if anything differs, 2 if the local stack did not start.
+Exit status: 0 only if exactly the calls arrived that `explain` prints, none broke Segment's contract, and both queues
+are empty; 1 if anything differs; 2 if the local stack did not start.
 """
 
 from __future__ import annotations

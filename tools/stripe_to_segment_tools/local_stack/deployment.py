@@ -1,4 +1,4 @@
-"""`sam deploy` into the emulator, and looking at what it deployed."""
+"""Run `sam deploy` into the emulator, and read the deployed stack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEPLOY_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Where the programs and the build are: by default where the Makefile puts them."""
+    """The paths of the programs and the build, by default those of the Makefile."""
 
     ministack_python: Path = PROJECT / ".tools" / "ministack" / "bin" / "python"
     sam: Path = PROJECT / ".tools" / "sam" / "bin" / "sam"
@@ -59,20 +59,20 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What a deployed stack is made of: its outputs, and the physical id of each resource by logical id."""
+    """A deployed stack: its outputs, and the physical id of each resource by logical id."""
 
     name: str
     outputs: Mapping[str, str]
     resources: Mapping[str, str] = field(repr=False)
 
     def output(self, name: str) -> str:
-        """The value of an output that the local stack cannot do without."""
+        """The value of an output that the local stack needs. Raises DeployFailedError without it."""
         if name not in self.outputs:
             raise DeployFailedError(f"the template has no output {name!r}: it has {', '.join(sorted(self.outputs))}")
         return self.outputs[name]
 
     def resource(self, logical_id: str) -> str:
-        """The physical id of a resource that the local stack cannot do without."""
+        """The physical id of a resource that the local stack needs. Raises DeployFailedError without it."""
         if logical_id not in self.resources:
             raise DeployFailedError(f"the template has no resource {logical_id!r}: see `Resources` in template.yaml")
         return self.resources[logical_id]
@@ -106,7 +106,7 @@ def client_maker(access: Access) -> Callable[[str], Any]:
 
 
 def _come_by_https(request: Any, **_: Any) -> None:
-    """Pass as a caller whose HTTPS ended at a proxy: policies that refuse plain HTTP refuse the root user too."""
+    """Mark the request as HTTPS that ended at a proxy, because policies that refuse plain HTTP refuse root too."""
     request.headers["X-Forwarded-Proto"] = "https"
 
 
@@ -116,21 +116,21 @@ def deploy(tools: Tools, access: Access, stack_name: str, parameters: Mapping[st
     Parameters
     ----------
     tools
-        Where sam and the built template are.
+        The paths of sam and of the built template.
     access
         The emulator.
     stack_name
         The name of the CloudFormation stack.
     parameters
-        The template's parameters. Those left out have their defaults.
+        The template's parameters; the others have their defaults.
     log
-        The file for sam's output. Its folder is the working folder.
+        The file for sam's output; its folder is sam's working folder.
     """
     if not tools.sam.exists():
         raise ToolMissingError(tools.sam)
     if not tools.template.is_file():
         raise BuildMissingError(tools.template)
-    # A file, not arguments: sam's own syntax for arguments cannot carry every value.
+    # A file, because sam's argument syntax cannot express every value.
     overrides = log.with_name("parameters.yaml")
     overrides.write_text(json.dumps(dict(parameters)), "utf-8")
     command = [
@@ -143,13 +143,13 @@ def deploy(tools: Tools, access: Access, stack_name: str, parameters: Mapping[st
         "AWS_ACCESS_KEY_ID": access.key_id,
         "AWS_SECRET_ACCESS_KEY": access.secret,
         "AWS_ENDPOINT_URL": access.url,
-        # Whatever the developer has configured for a real account, nothing of it may be reached from here.
+        # The deployment must never use the developer's configuration of a real account.
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": "127.0.0.1,localhost",
         "SAM_CLI_TELEMETRY": "0",
-        # Seconds between two looks at the stack's events. The default of 5 is for a stack that takes minutes.
+        # Seconds between two reads of the stack's events. The default of 5 is for stacks that take minutes.
         "SAM_CLI_POLL_DELAY": "0.5",
     }
     process = ChildProcess(command, environment, log)

@@ -38,21 +38,21 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 RUNTIME = "3.13"
 START_SECONDS = 30.0
-# Run by the emulator's Python. What it has installed comes before what is in this project.
+# Run by the emulator's Python, whose own packages come before this project's.
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from stripe_to_segment_tools.loopback.ministack import main; main(*sys.argv[2:])"
 )
 _TOOLS = str(PROJECT / "tools")
-# As AWS writes access keys' ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+# The letters of AWS's access key ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 _KEY_LETTERS = string.ascii_uppercase + "234567"
-# Whatever proxy the developer's environment names, the emulator is here.
+# The emulator is on this machine, so ignore a proxy in the developer's environment.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the emulator is, and the access key of its root user: who has it may do everything there.
+    """The emulator's address, and the access key of its root user, which may do everything there.
 
     The developer's tools act as the root user, the functions as their own roles.
     """
@@ -63,23 +63,23 @@ class Access:
 
     @classmethod
     def new(cls, url: str) -> Self:
-        """Make a key that nobody can guess."""
+        """Create a random key."""
         letters = "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
         return cls(url, f"AKIA{letters}", secrets.token_urlsafe(30))
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message in a queue, looked at without receiving it.
+    """A message in a queue, read without receiving it.
 
     Attributes
     ----------
     body
-        As it was sent.
+        The body, byte for byte.
     attributes
         Its message attributes, as texts.
     receive_count
-        How often it was received.
+        The number of receives.
     visible_in
         Seconds until it can be received; 0 when it can be now.
     """
@@ -116,13 +116,13 @@ class Emulator:
 
     @property
     def log(self) -> Path:
-        """What the emulator wrote, the functions' output in it."""
+        """The emulator's log, with the functions' output."""
         if self._folder is None:
             raise EmulatorFailedError("is not running", Path("emulator.log"), "")
         return self._folder / "emulator.log"
 
     def start(self) -> None:
-        """Start it and wait until it answers. When this raises, nothing is left running."""
+        """Start it and wait until it answers. If this raises an error, no process is left running."""
         self._check_python()
         try:
             self._start()
@@ -140,12 +140,12 @@ class Emulator:
             self._folder = None
 
     def check_alive(self) -> None:
-        """Raise EmulatorFailedError when it has stopped by itself."""
+        """Raise EmulatorFailedError if it has stopped by itself."""
         if self._process is None or self._process.exit_status is not None:
             raise self._failed("stopped")
 
     def messages(self, queue_url: str) -> list[Message]:
-        """Look into a queue, without receiving: waiting and invisible messages, oldest first."""
+        """The messages in a queue, invisible ones included, oldest first, without receiving them."""
         try:
             with _open(self._signed("/_ministack/sqs/messages"), timeout=10) as answer:
                 accounts = json.load(answer)["messages"]
@@ -154,8 +154,8 @@ class Emulator:
         return [_message(found) for found in accounts.get(ACCOUNT, {}).get(REGION, {}).get(queue_url, [])]
 
     def _start(self) -> None:
-        # Listening before anybody else knows the port, and until the emulator has it: no other program can answer for
-        # it, be told the key's signature, and be believed.
+        # Listen on the port from the start until the emulator has it, so that no other program can answer in its place
+        # and get requests signed with the key.
         with self._listen() as listening:
             self.access = Access.new(f"http://127.0.0.1:{listening.getsockname()[1]}")
             self._folder = Path(tempfile.mkdtemp(prefix="stripe-to-segment-"))
@@ -192,14 +192,14 @@ class Emulator:
     def _environment(self, port: int) -> dict[str, str]:
         return environment_without_aws() | {
             "AUTH": "true",
-            # Never as arguments, which every user of the machine can list.
+            # Not as arguments, which every user of the machine can list.
             "AWS_ACCESS_KEY_ID": self.access.key_id,
             "AWS_SECRET_ACCESS_KEY": self.access.secret,
             "GATEWAY_PORT": str(port),
             "MINISTACK_REGION": REGION,
             "STATE_DIR": str(self._folder),
             "S3_DATA_DIR": f"{self._folder}/s3",
-            # The functions' code and layers are unpacked here.
+            # The emulator unpacks the functions' code and layers here.
             "TMPDIR": str(self._folder),
             "PYTHONUNBUFFERED": "1",
         }
@@ -231,7 +231,7 @@ class Emulator:
 
 
 def environment_without_aws() -> dict[str, str]:
-    """What a child needs of our environment. Credentials, profiles and proxies of a real account stay outside."""
+    """The environment for a child process, without the credentials, profiles and proxies of a real account."""
     names = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "SYSTEMROOT")
     return {name: os.environ[name] for name in names if name in os.environ}
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack. Each message says what to do about it."""
+"""The errors of the local stack. Each message says what to do."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = [
 
 
 class LocalStackError(Exception):
-    """Base of all errors of the local stack. When one is raised, nothing that was started is still running."""
+    """Base of all errors of the local stack. When one is raised, every started process has been stopped."""
 
 
 class ToolMissingError(LocalStackError):
-    """A program of the project's own environments is not there."""
+    """A program of the project's own environments is missing."""
 
     def __init__(self, program: Path) -> None:
         self.program = program
@@ -51,7 +51,7 @@ class BuildMissingError(LocalStackError):
 
 
 class PortInUseError(LocalStackError):
-    """A port that was asked for is taken."""
+    """The requested port is in use."""
 
     def __init__(self, port: int, purpose: str) -> None:
         self.port = port
@@ -70,4 +70,4 @@ class EmulatorFailedError(LocalStackError):
 
 
 class DeployFailedError(LocalStackError):
-    """`sam deploy` failed, or what it deployed is not what the local stack expects."""
+    """`sam deploy` failed, or the deployed stack lacks a resource that the local stack needs."""

@@ -1,4 +1,4 @@
-"""What the local stack plays: the sample events, fresh, and what `explain` says each should become."""
+"""The plan of the local stack: the sample events with fresh ids, and the calls of each by `explain`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["LOCAL_PARAMETERS", "plan_samples"]
 
 LOCAL_PARAMETERS = {
-    # As to Segment, which is not asked here.
+    # As for Segment itself; by default an address other than Segment's gets no compressed requests.
     "CompressRequests": "on",
-    # Nothing waits for an identity: `explain` does not wait either, and the two are compared.
+    # No event waits for an identity, because `explain` does not wait either, and the two are compared.
     "IdentityHoldSeconds": "0",
     "PaymentHoldSeconds": "0",
-    # A first retry after half a second on average: one wants to watch it.
+    # The first retry after half a second on average, so that a user can watch it.
     "RetryBaseSeconds": "1",
     "RetryCapSeconds": "60",
-    # Also what waits because another batch was told to: the page shows each receipt.
+    # Also log records that wait for another batch, because the page shows each receive.
     "LogLevel": "DEBUG",
     "ProtectState": "false",
 }

@@ -31,9 +31,9 @@ class ChildProcess:
     log
         The file its output goes to.
     leash
-        Give it a pipe as standard input that nobody writes to. It ends when we end, even if we are killed.
+        Give it a pipe as standard input that nobody writes to. It closes when this process ends, even if killed.
     pass_fds
-        Numbers of open files that it gets too.
+        Open file descriptors to pass to it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ChildProcess:
                 stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C goes to the foreground group only: the child is stopped by us, in order.
+                # Ctrl-C reaches only the foreground group, so that this process can stop the child in order.
                 start_new_session=True,
                 pass_fds=pass_fds,
             )
@@ -77,10 +77,10 @@ class ChildProcess:
             return None
 
     def stop(self) -> None:
-        """End the process and all of its group, politely first. Safe to call twice."""
+        """End the process and its whole group, with SIGTERM first. Safe to call twice."""
         self._signal(signal.SIGTERM)
         self.wait(STOP_SECONDS)
-        # The leader may be gone and its children not: the group is killed either way.
+        # Kill the group in any case: the children may still run after their leader has ended.
         self._signal(signal.SIGKILL)
         self.wait(STOP_SECONDS)
         if self._process.stdin is not None:
@@ -106,13 +106,13 @@ def stop_on_signals() -> Iterator[None]:
     Only the main thread can do this; elsewhere nothing changes.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
-    # Under nohup a hang-up is ignored, and stays so. A background job ignores Ctrl-C, but `kill -INT` means it.
+    # Under nohup SIGHUP stays ignored. A background job ignores Ctrl-C, but must obey `kill -INT`.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del frame
-        # A second signal must not interrupt the tidying up that the first one started.
+        # A second signal must not interrupt the cleanup that the first one started.
         for each in numbers:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(signal.Signals(number).name)

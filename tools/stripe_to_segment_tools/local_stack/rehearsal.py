@@ -1,4 +1,4 @@
-"""Play events through the local stack and compare what arrived with what `explain` says should arrive."""
+"""Play events through the local stack, and compare the calls that arrive with those of `explain`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Differences", "Planned", "Played", "differences", "play", "settle"]
 
 ARRIVE_SECONDS = 20.0
-# Where one event got stuck, the others are not waited for long: it is a failure already.
+# After one event got stuck, wait only this long for the calls of the others: the run has failed already.
 ARRIVE_SECONDS_AFTER_TROUBLE = 1.0
 PAUSE_SECONDS = 0.02
 
@@ -30,13 +30,13 @@ class Planned:
     Attributes
     ----------
     name
-        What to call it in the table.
+        Its name in the table.
     event
-        The event, fresh ids and times included.
+        The event, with fresh ids and times.
     outcome, reason
-        What `explain` says becomes of it, and why nothing comes of it where nothing does.
+        The outcome that `explain` prints, and the reason if there are no calls.
     calls
-        The calls it should become.
+        The expected calls.
     """
 
     name: str
@@ -48,20 +48,20 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of one event.
+    """The result of playing one event.
 
     Attributes
     ----------
     planned
-        What should have become of it.
+        The expected result.
     status
-        The answer's status. None when there was none.
+        The answer's status, None without an answer.
     answer
-        The answer's text, or why there was none.
+        The answer's text, or the reason why there was none.
     calls
-        Those of its calls that arrived.
+        The calls of the event that arrived.
     seconds
-        From posting it until all was done.
+        From posting the event to its end.
     """
 
     planned: Planned
@@ -72,7 +72,7 @@ class Played:
 
     @property
     def problems(self) -> list[str]:
-        """How it differs from the plan, in words; empty when it does not."""
+        """The differences from the plan, in words; empty without any."""
         found = [] if self.status == 200 else [f"answered {self.status or 'not at all'}: {self.answer}"]  # noqa: PLR2004
         arrived = {call["messageId"]: call for call in self.calls}
         for call in self.planned.calls:
@@ -85,7 +85,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """All that is not as it should be, in words."""
+    """All differences from the plan, in words."""
 
     events: Mapping[str, Sequence[str]] = field(default_factory=dict)
     extra: Sequence[str] = ()
@@ -107,8 +107,8 @@ class Differences:
 def play(plan: Sequence[Planned], url: str, secret: Secret, stack: LocalStack, receiver: Receiver) -> Iterator[Played]:
     """Post the events one after the other and yield each when its calls have arrived and the queue is empty.
 
-    One after the other because what an event becomes depends on what the events before it said of its customer.
-    An event whose calls do not arrive in time is yielded without them.
+    One after the other, because the calls of an event depend on earlier events of its customer. An event is yielded
+    without calls that do not arrive in time.
     """
     bodies = (body_of(dict(planned.event)) for planned in plan)
     answers = send(bodies, url, secret.stripe_signing_secrets)
@@ -129,12 +129,12 @@ def play(plan: Sequence[Planned], url: str, secret: Secret, stack: LocalStack, r
 
 
 def settle(played: Iterable[Played], receiver: Receiver) -> list[Played]:
-    """Add what arrived later than it was waited for."""
+    """Add the calls that arrived late."""
     return [replace(each, calls=_arrived(each.planned, receiver)) for each in played]
 
 
 def differences(played: Sequence[Played], queued: Queued, receiver: Receiver) -> Differences:
-    """Compare everything with the plan, once all has been played."""
+    """Compare all results with the plan, after all events were played."""
     planned = {call["messageId"] for each in played for call in each.planned.calls}
     arrived = [kept.call for kept in receiver.record.calls]
     held = [

@@ -64,10 +64,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--page-port", type=_port, default=0, help=f"port of the page (default: {PAGE_PORT}, or any)")
     parser.add_argument("--no-samples", action="store_true", help="do not post the sample events")
     options = parser.parse_args(arguments)
-    # A variable and no option: others see what stands on a command line.
+    # A variable and not an option, because other users can see a command line.
     options.secret = os.environ.get("STRIPE_SECRET", "").strip()
     if options.secret and not options.secret.startswith("whsec_"):
-        # Not repeated: whoever mixes them up has put a secret API key here.
+        # Not repeated: a user who mixes them up has put a secret API key here.
         parser.error(
             "STRIPE_SECRET is no signing secret: those begin with whsec_, and `stripe listen --print-secret` prints one"
         )
@@ -133,7 +133,7 @@ def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: 
 
 @contextlib.contextmanager
 def _stack_file(page: Debugger, stack: LocalStack, secret: Secret) -> Iterator[None]:
-    """Tell the command line where the stack is, as long as it is there."""
+    """Write the stack's file for the command line, as long as the stack runs."""
     content = {
         "webhook_url": page.webhook_url,
         "signing_secret": secret.stripe_signing_secrets[0],
@@ -147,7 +147,7 @@ def _stack_file(page: Debugger, stack: LocalStack, secret: Secret) -> Iterator[N
     try:
         yield
     finally:
-        # A stack that was started later has put its own there.
+        # A stack that was started later may have replaced the file.
         if read_stack_file() == content:
             STACK_FILE.unlink(missing_ok=True)
 

@@ -32,7 +32,7 @@ STACK_NAME = "stripe-to-segment"
 ALIAS = "live"
 WEBHOOK_PATH = "/webhooks/stripe"
 
-# Of this process, so that no other user of the machine can sign an event or send a call. Segment's keys have 32
+# Random in each process, so that no other user of the machine can sign an event or send a call. Segment's keys have 32
 # characters.
 LIVE_WRITE_KEY, TEST_WRITE_KEY = secrets.token_hex(16), secrets.token_hex(16)
 SIGNING_SECRET = f"whsec_{secrets.token_hex(16)}"
@@ -40,7 +40,7 @@ SIGNING_SECRET = f"whsec_{secrets.token_hex(16)}"
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What the stack's two secrets hold. The signing secrets vouch for both modes."""
+    """The content of the stack's two secrets. The signing secrets are valid for both modes."""
 
     stripe_signing_secrets: Sequence[str] = (SIGNING_SECRET,)
     segment_write_key: str = LIVE_WRITE_KEY
@@ -50,18 +50,18 @@ class Secret:
 
     @property
     def signing(self) -> dict[str, list[str]]:
-        """What stands in the SigningSecret."""
+        """The content of the SigningSecret."""
         return {SIGNING_FIELDS[mode]: list(self.stripe_signing_secrets) for mode in ("live", "test")}
 
     @property
     def keys(self) -> dict[str, str]:
-        """What stands in the KeysSecret."""
+        """The content of the KeysSecret."""
         return {name: getattr(self, name) for name in KEY_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """What is in the two queues at one moment, invisible messages included."""
+    """The messages in the two queues at one moment, invisible ones included."""
 
     events: tuple[Message, ...]
     dead_letters: tuple[Message, ...]
@@ -78,11 +78,11 @@ class LocalStack:
     Parameters
     ----------
     segment_endpoint
-        Where the calls are sent, such as the address of a `Receiver`.
+        The endpoint that gets the calls, such as the address of a `Receiver`.
     parameters
         Further parameters of the template, over its defaults.
     secret
-        What to put into the two secrets; None leaves them as the template made them.
+        The content for the two secrets; None leaves them as the template created them.
     port
         The emulator's port, 0 for any free one.
     report
@@ -158,12 +158,12 @@ class LocalStack:
 
     @property
     def access(self) -> Access:
-        """Where the emulator is, and the key of its root user."""
+        """The emulator's address, and the key of its root user."""
         return self._emulator.access
 
     @property
     def endpoint_url(self) -> str:
-        """The address of every AWS service: what AWS_ENDPOINT_URL is set to."""
+        """The address of every AWS service, for AWS_ENDPOINT_URL."""
         return self._emulator.url
 
     @property
@@ -173,7 +173,7 @@ class LocalStack:
 
     @property
     def webhook_url(self) -> str:
-        """Where Stripe posts to. It stands for https://<api-id>.execute-api.<region>.amazonaws.com/webhooks/stripe."""
+        """The webhook URL. It stands for https://<api-id>.execute-api.<region>.amazonaws.com/webhooks/stripe."""
         return f"{self.endpoint_url}/_aws/execute-api/{self.deployment.resource('WebhookApi')}{WEBHOOK_PATH}"
 
     @property
@@ -183,7 +183,7 @@ class LocalStack:
 
     @property
     def dead_letter_queue_url(self) -> str:
-        """The queue of hopeless events."""
+        """The dead-letter queue."""
         return self.deployment.output("DeadLetterQueueUrl")
 
     @property
@@ -207,13 +207,13 @@ class LocalStack:
         return dict(configuration.get("Environment", {}).get("Variables", {}))
 
     def put_secret(self, secret: Secret) -> None:
-        """Fill both secrets. Functions that have read them before know them until their cache ends."""
+        """Fill both secrets. Functions that have read them before use the old ones until their cache expires."""
         for output, content in (("SigningSecretArn", secret.signing), ("KeysSecretArn", secret.keys)):
             arn = self.deployment.output(output)
             self.clients.secretsmanager.put_secret_value(SecretId=arn, SecretString=json.dumps(content))
 
     def publish(self, function: str) -> None:
-        """Publish a new version of a function and let the alias point to it, so that all begins with a cold start."""
+        """Publish a new version of a function and point the alias to it, which forces a cold start."""
         functions = self.clients.functions
         functions.update_function_configuration(FunctionName=function, Description=f"published {time.time()}")
         version = functions.publish_version(FunctionName=function)["Version"]
@@ -224,13 +224,13 @@ class LocalStack:
         self._emulator.check_alive()
 
     def queued(self) -> Queued:
-        """Look into the two queues without receiving."""
+        """The messages in the two queues, without receiving them."""
         self.check_alive()
         events, dead = (self._emulator.messages(url) for url in (self.events_queue_url, self.dead_letter_queue_url))
         return Queued(tuple(events), tuple(dead))
 
     def output(self, function: str) -> list[str]:
-        """What a function wrote to its log group, line by line, oldest first."""
+        """The lines in a function's log group, oldest first."""
         configuration = self.clients.functions.get_function_configuration(FunctionName=function)
         group = configuration.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function}"
         pages = self.clients.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
@@ -238,7 +238,7 @@ class LocalStack:
         return [event["message"] for event in sorted(events, key=lambda event: event["timestamp"])]
 
     def empty(self) -> None:
-        """Forget all state between two tests: both queues and the table."""
+        """Empty both queues and the table between two tests."""
         for url in (self.events_queue_url, self.dead_letter_queue_url):
             self.clients.sqs.purge_queue(QueueUrl=url)
         table = self.state_table

@@ -1,6 +1,6 @@
-"""What the running local stack tells about itself: .local/stack.json, written by `make run`.
+"""The file of the running local stack, .local/stack.json, which `make run` writes for the commands.
 
-It holds the keys of the run, so nobody but its owner can read it.
+It holds the keys of the run, so only its owner can read it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ STACK_FILE = PROJECT / ".local" / "stack.json"
 
 
 def read_stack_file(path: Path = STACK_FILE) -> dict[str, Any]:
-    """Return what the stack wrote; an empty dict when none runs."""
+    """The content of the file; empty if no stack runs."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        # None runs, or somebody wrote something else there.
+        # No stack runs, or the file is not a stack's.
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def write_stack_file(content: Mapping[str, Any], path: Path = STACK_FILE) -> None:
-    """Write what a stack tells: at once, and for the owner's eyes only."""
+    """Write the file atomically, readable only by its owner."""
     path.parent.mkdir(exist_ok=True)
-    # The folder may be there already, made by an installation.
+    # An installation may have created the folder with other permissions.
     path.parent.chmod(0o700)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
         # A temporary file has mode 600.

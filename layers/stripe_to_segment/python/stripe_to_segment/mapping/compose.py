@@ -85,7 +85,7 @@ class Composer:
         return {**body, "event": name, "properties": wire(fact.event.told())}
 
     def _stateful(self, kind: Kind, content: CallBody, anonymous_id: str | None) -> CallBody:
-        """A call with a state. Its messageId covers all content: Segment would drop the return to an old state otherwise."""
+        """A call with a state. Its messageId covers all content, or Segment would drop the return to an old state."""
         event = self._event
         body: CallBody = {**self._envelope(kind, "", anonymous_id), **content}
         shown = encode({name: value for name, value in body.items() if name != "messageId"}).decode()
