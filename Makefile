@@ -21,7 +21,7 @@ export SAM_CLI_TELEMETRY := 0
 # all of it again.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate invoke bench \
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate wheel invoke bench \
 	burst deploy lock clean FORCE
 
 help: ## List the commands
@@ -86,11 +86,15 @@ format: install ## Format the code and apply safe fixes
 generate: install ## Rewrite what is derived from code and template: tracking plan, the README's tables, the template's events
 	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
 
+wheel: .local/wheel/.built ## Build the command line by itself, `stripe-to-segment` as a wheel and its sources, into dist/
+	@mkdir -p dist
+	cp .local/wheel/*.whl .local/wheel/*.tar.gz dist/
+
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver|reconcile EVENT=events/….json" >&2; exit 2; }
 	$(PYTHON) -m stripe_to_segment_tools.lambda_runtime.invoke $(FUNCTION) $(EVENT)
 
-bench: build .tools/bench/.installed .local/bench/.installed ## Measure speed and cost against limits and peers; writes benchmarks/README.md and docs/cost.md
+bench: build .tools/bench/.installed .local/bench/.installed .local/bench/cli/.installed ## Measure speed and cost against limits and peers; writes benchmarks/README.md and docs/cost.md
 	PYTHONPATH="$(CURDIR):$(CURDIR)/tools:$(CURDIR)/layers/stripe_to_segment/python" .tools/bench/bin/python -m benchmarks
 
 burst: build install ## Post events to the local stack at full speed, and check that all arrive: EVENTS=10000
@@ -100,7 +104,7 @@ deploy: build install ## Deploy into the AWS account of your credentials; asks, 
 	$(PYTHON) -m stripe_to_segment_tools.commands.deploy
 
 lock: $(UV) ## Pin the requirements again: LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,bench,dbt} benchmarks/aws_pattern/requirements; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,cli,bench,dbt} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed
@@ -143,6 +147,20 @@ endef
 	for folder in aws-pattern aws-pattern-compiled; do \
 		$(UV) pip install --quiet --require-hashes --python 3.13 --target .local/bench/$$folder -r $<; done
 	$(UV) run --quiet --no-project --python 3.13 python -m compileall -q .local/bench/aws-pattern-compiled
+	@touch $@
+
+# The command line by itself, and the same as everybody gets it: in an environment of its own, compiled.
+WHEEL_INPUTS := pyproject.toml README.md LICENSE $(shell find layers/stripe_to_segment/python tools events -type f ! -name '*.pyc')
+
+.local/wheel/.built: $(WHEEL_INPUTS) .venv/.installed
+	rm -rf .local/wheel
+	$(PYTHON) -m hatchling build -d .local/wheel
+	@touch $@
+
+.local/bench/cli/.installed: .local/wheel/.built requirements/cli.txt .local/bench/.installed
+	$(call environment,.local/bench/cli,cli)
+	$(UV) pip install --quiet --no-deps --compile-bytecode --reinstall --python .local/bench/cli .local/wheel/*.whl
+	.local/bench/cli/bin/python -m compileall -q .local/bench/cli/lib
 	@touch $@
 
 # What CloudFormation makes of the template. It would ask in which region's partition.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.cli import COMMANDS, app
+from stripe_to_segment_tools.terminal.help import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +17,23 @@ if TYPE_CHECKING:
 def commands(command: Any, *names: str) -> Iterator[tuple[str, str]]:
     """Each command by its full name, with its help."""
     for name, each in getattr(command, "commands", {}).items():
-        yield from commands(each, *names, name)
+        yield from commands(loaded(each), *names, name)
     if not hasattr(command, "commands"):
         yield " ".join(names), command.help
 
 
-HELP = dict(commands(typer.main.get_command(app)))
+GROUP: Any = typer.main.get_command(app)
+HELP = dict(commands(GROUP))
 
 
 def test_all_commands_are_found() -> None:
     assert {"explain", "register", "dlq list", "sample request"} <= set(HELP)
+
+
+@pytest.mark.parametrize(("name", "summary"), [(name, summary) for name, _, summary in COMMANDS])
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str, summary: str) -> None:
+    """The list stands in for commands that are not imported yet."""
+    assert loaded(GROUP.commands[name]).help.partition("\n\n")[0] == summary
 
 
 @pytest.mark.parametrize("command", HELP)

@@ -14,6 +14,7 @@ import yaml
 from stripe_to_segment.settings import Settings
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
+from stripe_to_segment_tools.terminal.help import loaded
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -119,7 +120,7 @@ def test_what_each_command_of_a_stack_needs_is_listed() -> None:
     # `dlq` is a group, whose commands need the same.
     of_a_stack = {
         name
-        for name, command in group.commands.items()
+        for name, command in ((name, loaded(each)) for name, each in group.commands.items())
         for each in [command, *getattr(command, "commands", {}).values()]
         if any("--stack" in option.opts for option in each.params)
     }

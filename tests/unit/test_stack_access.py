@@ -17,6 +17,7 @@ from stripe_to_segment_tools.access import stack as stack_access
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, on_a_stack
 from stripe_to_segment_tools.access.stack import StackAccessError, find_stack, reporting_errors
 from stripe_to_segment_tools.commands import cli
+from stripe_to_segment_tools.terminal.help import loaded
 from tests.unit.a_stack import deployed
 from tests.unit.edges import refusal
 
@@ -127,9 +128,9 @@ def test_a_command_is_told_its_stack_by_options_that_are_written_once(monkeypatc
 
 def test_every_command_of_a_stack_takes_the_same_options() -> None:
     group: Any = typer.main.get_command(cli.app)
-    commands = dict(group.commands)
+    commands = {name: loaded(each) for name, each in group.commands.items()}
     for of in ("dlq", "secret"):
-        commands |= {f"{of} {name}": each for name, each in group.commands[of].commands.items()}
+        commands |= {f"{of} {name}": each for name, each in commands[of].commands.items()}
     for name in (
         "register",
         "doctor",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record, Status
@@ -12,7 +15,10 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.fields import integer
-from stripe_to_segment_tools.project import PROJECT
+from stripe_to_segment_tools.commands.overrides import REFERENCE_KEY, Overrides, chosen_settings
+from stripe_to_segment_tools.project import ENRICH
+from stripe_to_segment_tools.samples.inputs import read_events
+from stripe_to_segment_tools.terminal.output import say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,9 +28,8 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment_tools.samples.inputs import Input
 
-__all__ = ["Explained", "explain", "team_enrich"]
+__all__ = ["Explained", "explain", "explain_command", "team_enrich"]
 
-ENRICH = PROJECT / "functions" / "deliver" / "enrich.py"
 OUTCOMES = {Status.DELIVERED: "mapped", Status.IGNORED: "ignored"}
 
 
@@ -47,6 +52,40 @@ class Explained:
             "reason": self.reason,
             "calls": self.calls,
         }
+
+
+def explain_command(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files or folders of events, requests or SQS batches; - reads standard input.", metavar="PATH"
+        ),
+    ],
+    *,
+    settings: Overrides = None,
+) -> None:
+    """Print the calls of each Stripe event: one JSON line for each event, in input order. Offline, nothing is sent.
+
+    `outcome` is mapped, ignored or invalid, `reason` gives the cause, and `calls` are exactly the items of Segment's
+    batch request. Later events use the knowledge from earlier ones, such as the user. Signed client references are
+    verified with the key in CLIENT_REFERENCE_KEY.
+
+    Exit status: 0, or 1 if an event was invalid, or 2 if a setting cannot be used.
+
+    Examples
+    --------
+      stripe-to-segment explain events/
+
+      stripe-to-segment explain --set UNKNOWN_USER_POLICY=customer_id event.json
+
+      pbpaste | stripe-to-segment explain - | jq .calls
+    """
+    chosen = replace(chosen_settings(settings), client_reference_key=os.environ.get(REFERENCE_KEY, "").strip())
+    invalid = False
+    for explained in explain(read_events(paths), chosen):
+        invalid = invalid or explained.outcome == "invalid"
+        say_json(explained.line())
+    raise typer.Exit(1 if invalid else 0)
 
 
 def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iterator[Explained]:
@@ -144,7 +183,9 @@ class _Player:
 
 
 def team_enrich() -> Enrich:
-    """The `enrich` of this checkout, which is also the deployed function's."""
+    """The `enrich` of this checkout, which is also the deployed function's; without a checkout, as shipped."""
+    if ENRICH is None:
+        return lambda call, _: call
     spec = importlib.util.spec_from_file_location("enrich", ENRICH)
     if spec is None or spec.loader is None:
         message = f"{ENRICH} cannot be loaded"

@@ -13,12 +13,11 @@ from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.key_shapes import reference_key_flaw
 from stripe_to_segment.mapping.references import signed_reference
 from stripe_to_segment_tools.access.options import StackChoice, on_a_stack
+from stripe_to_segment_tools.commands.overrides import REFERENCE_KEY
 from stripe_to_segment_tools.samples.inputs import STDIN
 from stripe_to_segment_tools.terminal.output import say, stop
 
-__all__ = ["VARIABLE", "sign_reference_command"]
-
-VARIABLE = "CLIENT_REFERENCE_KEY"
+__all__ = ["sign_reference_command"]
 
 
 @on_a_stack
@@ -48,11 +47,11 @@ def sign_reference_command(
     """
     if link and not _is_link(link):
         stop("--link takes the https:// address of a Payment Link, such as https://buy.stripe.com/…")
-    key = os.environ.get(VARIABLE, "").strip() or stack.find().keys().client_reference_key
+    key = os.environ.get(REFERENCE_KEY, "").strip() or stack.find().keys().client_reference_key
     if not key:
         stop(
             "the KeysSecret has no client_reference_key: put a long random text there with "
-            f"`stripe-to-segment secret set client_reference_key`, or set {VARIABLE}"
+            f"`stripe-to-segment secret set client_reference_key`, or set {REFERENCE_KEY}"
         )
     if reference_key_flaw(key):
         say(

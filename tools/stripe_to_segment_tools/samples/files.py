@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment_tools.project import PROJECT
+from stripe_to_segment_tools.project import EVENTS
 from stripe_to_segment_tools.samples.freshen import freshen
 from stripe_to_segment_tools.samples.inputs import dump
 from stripe_to_segment_tools.samples.signing import sign
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Sample", "api_gateway_request", "body_of", "freshen", "sample", "samples", "sqs_batch"]
+__all__ = ["EVENTS", "Sample", "api_gateway_request", "body_of", "freshen", "sample", "samples", "sqs_batch"]
 
-EVENTS = PROJECT / "events"
 WEBHOOK_PATH = "/webhooks/stripe"
 _ACCOUNT = "123456789012"
 _API = "a1b2c3d4e5"

@@ -1,30 +1,107 @@
-"""Commands whose help fits every terminal."""
+"""Commands whose help fits every terminal, and which are imported when they are called."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "loaded"]
 
 
 class Commands(typer.Typer):
     """A Typer app whose commands' docstrings flow into whatever width there is, up to their examples."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"cls": _Group, **options})
+
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """Register a command, as `typer.Typer.command` does."""
         return super().command(name, **{"cls": _Command, **options})
+
+    def later(self, name: str, target: str, summary: str) -> None:
+        """Register the command or the group that `target` names, `module:attribute`, and import it once it is called.
+
+        Until then `summary` stands for its help: a list of commands shows no more than that.
+        """
+        cls: Any = partial(_LaterCommand, target=target)
+        super().command(name, cls=cls, help=summary)(_nothing)
+
+
+def loaded(command: Any) -> Any:
+    """The command itself, where it is one that is imported later."""
+    return command.itself if isinstance(command, _LaterCommand) else command
+
+
+def _nothing() -> None:
+    """What a command does that was not imported yet."""
+
+
+class _LaterCommand(TyperCommand):
+    def __init__(self, *, target: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._target = target
+
+    @cached_property
+    def itself(self) -> Any:
+        module, _, attribute = self._target.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_group(found)
+        app = Commands(add_completion=False, pretty_exceptions_show_locals=False)
+        app.command(self.name)(found)
+        return typer.main.get_command(app)
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        # A group goes on with the context's own command.
+        return self.itself.make_context(*arguments, **options)
 
 
 class _Command(TyperCommand):
     def __init__(self, *arguments: Any, help: str | None = None, **options: Any) -> None:  # noqa: A002 - Typer's name
         super().__init__(*arguments, help=_flowing(help or ""), **options)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _quick(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _quick(super().get_params(ctx))
+
+
+def _quick(parameters: list[Any]) -> list[Any]:
+    """Typer has Pydantic look at each text and each flag, which takes longer to import than the rest of a command.
+
+    A Typer that keeps this elsewhere has it do so again; a test says so.
+    """
+    for parameter in parameters:
+        known = getattr(parameter, "type_descriptor", None)
+        if known is not None and known.annotation in {bool, str, list[str]} and known.parameter_info.parser is None:
+            parameter._runtime_param = _AsItIs(parameter)  # noqa: SLF001
+    return parameters
+
+
+class _AsItIs:
+    def __init__(self, parameter: Any) -> None:
+        self._parameter = parameter
+
+    def coerce(self, value: Any, **options: Any) -> Any:
+        """Give back what is no other type yet, and leave the rest to Typer."""
+        parameter = self._parameter
+        if parameter.multiple or parameter.nargs == -1:
+            return list(value or ())
+        if value is None or isinstance(value, parameter.type_descriptor.annotation):
+            return value
+        parameter._runtime_param = None  # noqa: SLF001
+        return parameter.get_runtime_param().coerce(value, **options)
 
 
 def _flowing(text: str) -> str:

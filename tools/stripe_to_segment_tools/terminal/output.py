@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["make_console", "say", "say_json", "stop", "visible"]
 
@@ -45,6 +47,9 @@ def _is_visible(character: str) -> bool:
 
 def make_console() -> Console:
     """Return a console with colours on a terminal only, and a fixed width elsewhere."""
+    # Imported here alone: what prints JSON needs none.
+    from rich.console import Console  # noqa: PLC0415
+
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
 

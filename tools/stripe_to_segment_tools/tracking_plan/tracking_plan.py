@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-
 from stripe_to_segment import __version__
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.stripe_side.customer import PERSONAL
 from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS, EventPlan
-from stripe_to_segment_tools.tracking_plan.findings import FORMATS, sentences
 from stripe_to_segment_tools.tracking_plan.schemas import MOMENT, TEXT, context_schema, object_schema, properties_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from jsonschema import Draft202012Validator
 
     from stripe_to_segment.mapping.properties import Property
     from stripe_to_segment_tools.tracking_plan.schemas import Schema
@@ -67,7 +66,7 @@ class TrackingPlan:
         cases = [_case({"type": kind}, self._demands(kind)) for kind in KINDS]
         cases += [_case({"type": "track", "event": name}, self._demands("track", name)) for name in self.events]
         return {
-            "$schema": Draft202012Validator.META_SCHEMA["$id"],
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "A call of stripe-to-segment",
             "description": f"Any item of the batch in a request to Segment, as version {__version__} sends it.",
             **self._envelope(),
@@ -82,6 +81,9 @@ class TrackingPlan:
         if kind == "track" and event not in self.events:
             return [f"track: {event!r} is no event of the tracking plan"]
         name = str(event) if kind == "track" else kind
+        # Imported here alone: to write the plan takes no JSON Schema library, and it is an extra of the wheel.
+        from stripe_to_segment_tools.tracking_plan.findings import sentences  # noqa: PLC0415
+
         errors = self._validator(kind, name).iter_errors(call)
         in_order = sorted(errors, key=lambda error: [str(step) for step in error.absolute_path])
         return [f"{name}: {sentence}" for error in in_order for sentence in sentences(error)]
@@ -90,6 +92,10 @@ class TrackingPlan:
         """Compiled once for each kind of call and each event: testing every case in turn is ten times as slow."""
         found = self._validators.get((kind, name))
         if found is None:
+            from jsonschema import Draft202012Validator  # noqa: PLC0415
+
+            from stripe_to_segment_tools.tracking_plan.findings import FORMATS  # noqa: PLC0415
+
             schema = {**self._envelope(), "allOf": [self._demands(kind, name if kind == "track" else None)]}
             found = Draft202012Validator(schema, format_checker=FORMATS)
             self._validators[kind, name] = found
