@@ -21,7 +21,7 @@ export SAM_CLI_TELEMETRY := 0
 # all of it again.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate wheel invoke bench \
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate package publish wheel invoke bench \
 	burst deploy lock clean FORCE
 
 help: ## List the commands
@@ -72,7 +72,10 @@ lint: .venv/.installed ## Check the code alone: lint, format, which folder impor
 	.venv/bin/mypy
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
 
-check: install lint .tools/checkov/.installed .local/translated.json ## Check the code and the template
+check: install lint .tools/checkov/.installed .tools/workflows/.installed .local/translated.json ## Check the code, the template and the workflows
+	.tools/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.tools/workflows/bin/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	.tools/workflows/bin/zizmor --offline --no-progress --persona pedantic .github
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml docs/deploy-role.yaml
 	@# W2001, a parameter is not used: SAM has put its value where it was (Globals in template.yaml).
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS --ignore-checks W2001 -- .local/translated.json
@@ -85,6 +88,13 @@ format: install ## Format the code and apply safe fixes
 
 generate: install ## Rewrite what is derived from code and template: tracking plan, the README's tables, the template's events
 	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
+
+package: build .venv/.installed ## Write dist/, from which a stack is deployed without building; KEY=… signs its manifest
+	$(PYTHON) -m stripe_to_segment_tools.build.package $(if $(KEY),--key "$(KEY)")
+
+publish: package ## Put dist/ into a bucket of yours and print the link that launches a stack: BUCKET=… PREFIX=…
+	@test -n "$(BUCKET)" || { echo "usage: make publish BUCKET=… [PREFIX=…] [KEY=…]" >&2; exit 2; }
+	$(PYTHON) -m stripe_to_segment_tools.build.publish "$(BUCKET)" $(if $(PREFIX),--prefix "$(PREFIX)")
 
 wheel: .local/wheel/.built ## Build the command line by itself, `stripe-to-segment` as a wheel and its sources, into dist/
 	@mkdir -p dist
@@ -104,7 +114,7 @@ deploy: build install ## Deploy into the AWS account of your credentials; asks, 
 	$(PYTHON) -m stripe_to_segment_tools.commands.deploy
 
 lock: $(UV) ## Pin the requirements again: LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,cli,bench,dbt} benchmarks/aws_pattern/requirements; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,cli,bench,dbt,workflows} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed

@@ -1,0 +1,108 @@
+"""`make publish BUCKET=…`: put what `make package` wrote into a bucket, and print the link that launches a stack.
+
+Lambda takes code from a bucket of the stack's own region alone, so a bucket serves one region.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stripe_to_segment.errors import code_of
+from stripe_to_segment_tools.build.package import DIST, MANIFEST, TEMPLATE
+from stripe_to_segment_tools.terminal.output import say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["PublishError", "Published", "main", "publish"]
+
+# us-east-1 is the one that S3 gives no name: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+NAMELESS = "us-east-1"
+
+
+class PublishError(Exception):
+    """It cannot be published; the text says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What lies in the bucket now: the template's address, and the console's page that launches a stack from it."""
+
+    template_url: str
+    launch_url: str
+    uploaded: int
+
+
+def publish(dist: Path, bucket: str, prefix: str, s3: Any) -> Published:
+    """Upload the archives that are not there yet, then the template that names them there, and what else belongs to it.
+
+    Raises PublishError where the folder is not whole; what S3 refuses is botocore's to say.
+    """
+    try:
+        manifest = json.loads((dist / MANIFEST).read_text("utf-8"))
+    except OSError as error:
+        raise PublishError(f"{dist / MANIFEST} is missing: run `make package`") from error
+    for name, digest in manifest["sha256"].items():
+        if hashlib.sha256((dist / name).read_bytes()).hexdigest() != digest:
+            raise PublishError(f"{dist / name} is not what {MANIFEST} lists: run `make package` again")
+    folder = f"{prefix.strip('/')}/{manifest['version']}".lstrip("/")
+    region = s3.get_bucket_location(Bucket=bucket).get("LocationConstraint") or NAMELESS
+    template, uploaded = (dist / TEMPLATE).read_text("utf-8"), 0
+    for path in manifest["archives"].values():
+        key = f"{folder}/{path}"
+        # The name is the content's: what is there is the same.
+        if not _is_there(s3, bucket, key):
+            s3.put_object(Bucket=bucket, Key=key, Body=(dist / path).read_bytes(), ContentType="application/zip")
+            uploaded += 1
+        template = template.replace(f"Uri: {path}\n", f"Uri: s3://{bucket}/{key}\n")
+    # The checksums stay here, for the template there is another.
+    for name in sorted(manifest["sha256"].keys() - {*manifest["archives"].values(), TEMPLATE}):
+        s3.put_object(Bucket=bucket, Key=f"{folder}/{name}", Body=(dist / name).read_bytes())
+    s3.put_object(Bucket=bucket, Key=f"{folder}/{TEMPLATE}", Body=template.encode())
+    url = f"https://{bucket}.s3.{region}.amazonaws.com/{folder}/{TEMPLATE}"
+    query = urlencode({"templateURL": url, "stackName": manifest["name"]})
+    page = f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}#/stacks/create/review?{query}"
+    return Published(url, page, uploaded)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Publish what was packaged; return the exit status."""
+    parser = argparse.ArgumentParser(prog="make publish", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("bucket", help="an S3 bucket of the region in which stacks are to be launched")
+    parser.add_argument("--prefix", default="stripe-to-segment", help="the folder in it (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    try:
+        made = publish(DIST, chosen.bucket, chosen.prefix, boto3.client("s3"))
+    except PublishError as error:
+        say(f"error: {error}", err=True)
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        why = code_of(error) if isinstance(error, ClientError) else str(error)
+        say(f"error: S3 does not take it into the bucket {chosen.bucket!r}: {why}", err=True)
+        return 1
+    say(f"uploaded {made.uploaded} archives and the template", "", "Launch a stack (whoever may read the bucket):")
+    say(made.launch_url, "", "or", f"aws cloudformation create-stack --template-url {made.template_url} …")
+    return 0
+
+
+def _is_there(s3: Any, bucket: str, key: str) -> bool:
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if code_of(error) in {"404", "NoSuchKey", "NotFound"}:
+            return False
+        raise
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
