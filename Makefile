@@ -21,7 +21,7 @@ export SAM_CLI_TELEMETRY := 0
 # all of it again.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate package publish wheel invoke bench \
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate docs docs-serve package publish wheel invoke bench \
 	burst deploy lock clean FORCE
 
 help: ## List the commands
@@ -72,7 +72,7 @@ lint: .venv/.installed ## Check the code alone: lint, format, which folder impor
 	.venv/bin/mypy
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
 
-check: install lint .tools/checkov/.installed .tools/workflows/.installed .local/translated.json ## Check the code, the template and the workflows
+check: install lint docs .tools/checkov/.installed .tools/workflows/.installed .local/translated.json ## Check the code, the docs, the workflows and the template
 	.tools/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.tools/workflows/bin/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
 	.tools/workflows/bin/zizmor --offline --no-progress --persona pedantic .github
@@ -88,6 +88,12 @@ format: install ## Format the code and apply safe fixes
 
 generate: install ## Rewrite what is derived from code and template: tracking plan, the README's tables, the template's events
 	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
+
+docs: .venv/.installed .tools/docs/.installed ## Build the pages of docs/ as a site, strictly: .local/site; REPOSITORY_URL=… links to sources
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m stripe_to_segment_tools.docs_site.build
+
+docs-serve: .venv/.installed .tools/docs/.installed ## Serve that site on this machine, until Ctrl-C
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m stripe_to_segment_tools.docs_site.build serve
 
 package: build .venv/.installed ## Write dist/, from which a stack is deployed without building; KEY=… signs its manifest
 	$(PYTHON) -m stripe_to_segment_tools.build.package $(if $(KEY),--key "$(KEY)")
@@ -114,7 +120,7 @@ deploy: build install ## Deploy into the AWS account of your credentials; asks, 
 	$(PYTHON) -m stripe_to_segment_tools.commands.deploy
 
 lock: $(UV) ## Pin the requirements again: LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,cli,bench,dbt,workflows} benchmarks/aws_pattern/requirements; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,cli,bench,dbt,workflows,docs} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["generated"]
+__all__ = ["catalog_table", "generated"]
 
 SHOWS = {
     Identify.ALWAYS: "identify, and group where one is known",
@@ -46,9 +46,7 @@ def generated(project: Path = PROJECT) -> dict[Path, str]:
     text = readme.read_text("utf-8")
     text = _between(text, r"<<'EVENTS'[^\n]*\n", r"EVENTS\n", lambda _: "".join(types))
     text = _between(text, r"<!-- settings[^>]*-->\n", r"<!-- end -->", lambda table: settings_table(parameters, table))
-    text = _between(
-        text, r"<!-- catalog, written by `make generate` -->\n", r"<!-- end -->", lambda _: "\n".join([*_table(), ""])
-    )
+    text = _between(text, r"<!-- catalog, written by `make generate` -->\n", r"<!-- end -->", lambda _: catalog_table())
     listed = "".join(f"          - {kind}" for kind in types)
     guide, permitted = project / "docs" / "operations.md", project / "docs" / "permissions.md"
     named = r"restricted key(?: \(`rk_live_…`\))? that may read ", r"(?: \(and Events|\. With it)"
@@ -65,6 +63,11 @@ def generated(project: Path = PROJECT) -> dict[Path, str]:
         project / "warehouse" / "macros" / "tracking_plan.sql": dbt_macro(),
         template: _between(parameters, r"        detail-type:\n", r"      Targets:\n", lambda _: listed),
     }
+
+
+def catalog_table() -> str:
+    """What each Stripe event becomes, as a table in Markdown."""
+    return "\n".join([*_table(), ""])
 
 
 def _table() -> Iterator[str]:

@@ -1,0 +1,92 @@
+"""The site of docs/: `make docs` builds it strictly; what MkDocs does not see is held here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.deploy.parameters import read_parameters
+from stripe_to_segment_tools.docs_site.build import PAGES, SECTIONS, llms_txt, pages
+from stripe_to_segment_tools.terminal.help import loaded
+
+PROJECT = Path(__file__).parents[2]
+TEXTS = pages()
+LINK = re.compile(r"(?<!!)\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^)\s]+)\)")
+
+
+def links(text: str) -> list[str]:
+    return LINK.findall(re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def test_every_guide_is_a_page() -> None:
+    guides = {f"docs/{path.name}" for path in (PROJECT / "docs").glob("*.md")}
+    assert guides | {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"} <= set(PAGES.values())
+    assert TEXTS.keys() == PAGES.keys()
+
+
+def test_the_navigation_of_the_site_has_every_page_in_this_order() -> None:
+    shown = re.findall(r": (\S+\.md)$", (PROJECT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    assert shown == list(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_links_to_pages_alone(page: str) -> None:
+    """A file of the repository is no page: without the repository's address its name stands there without a link."""
+    for link in links(TEXTS[page]):
+        file = link.partition("#")[0]
+        if file and "://" not in link:
+            target = (PROJECT / "site" / page).parent / file
+            assert target.resolve().relative_to(PROJECT / "site").as_posix() in PAGES, link
+
+
+def test_a_file_that_is_no_page_is_linked_in_the_repository_where_one_is_named() -> None:
+    texts = pages("https://example.com/shop/stripe-to-segment/")
+    assert "(https://example.com/shop/stripe-to-segment/blob/main/docs/deploy-role.yaml)" in texts["deploy.md"]
+    assert "blob/main" not in TEXTS["deploy.md"]
+
+
+def test_code_keeps_what_looks_like_a_link() -> None:
+    blocks = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert blocks.findall(TEXTS["index.md"]) == blocks.findall((PROJECT / "README.md").read_text("utf-8"))
+
+
+def test_the_reference_has_every_command_with_its_options() -> None:
+    group: Any = typer.main.get_command(app)
+    told = TEXTS["reference/commands.md"]
+    for name, each in group.commands.items():
+        found = loaded(each)
+        for full, command in {
+            f"{name} {sub}": under for sub, under in getattr(found, "commands", {}).items()
+        }.items() or [(name, found)]:
+            section = told.split(f"\n## {full}\n")[1].split("\n## ")[0]
+            options = {option for each in command.params for option in each.opts if option.startswith("--")}
+            assert {option for option in options if f"{option}" not in section} == set(), full
+            assert f"stripe-to-segment {full}" in section
+
+
+def test_the_reference_says_of_every_reason_what_it_means() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", TEXTS["reference/reasons.md"], re.MULTILINE)
+    assert [code for code, _ in rows] == [str(each) for each in Reason]
+    assert [code for code, told in rows if not told.strip()] == []
+
+
+def test_the_reference_has_every_parameter_and_every_event() -> None:
+    parameters = read_parameters(PROJECT / "template.yaml")
+    assert len(parameters) > 20
+    assert [name for name in parameters if f"| `{name}` |" not in TEXTS["reference/settings.md"]] == []
+    assert [kind for kind in CATALOG if f"| `{kind}` |" not in TEXTS["events.md"]] == []
+
+
+def test_llms_txt_lists_the_markdown_of_every_page_with_a_sentence() -> None:
+    listed = re.findall(r"^- \[(.+)\]\((.+)\): (.+)$", llms_txt(TEXTS), re.MULTILINE)
+    assert [(title, page) for title, page, _ in listed] == [
+        (title, page) for section in SECTIONS.values() for title, page, _ in section
+    ]
+    assert all(said for _, _, said in listed)

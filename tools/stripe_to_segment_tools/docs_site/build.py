@@ -1,0 +1,207 @@
+"""`make docs`: the pages of this project as a site, from the files that a checkout reads: README, docs/, CONTRIBUTING.
+
+`pages` gives the Markdown that MkDocs builds from: links between files become links between pages, what is no page is
+linked in the repository where one is named, and the reference is written from the code. Beside each page the site has
+the page's Markdown, and llms.txt lists them (https://llmstxt.org).
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.main import get_command
+
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment_tools.build.settings_table import settings_table
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.project import PROJECT
+from stripe_to_segment_tools.terminal.help import loaded
+from stripe_to_segment_tools.terminal.output import say
+from stripe_to_segment_tools.tracking_plan.generate import catalog_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["PAGES", "SECTIONS", "llms_txt", "main", "pages"]
+
+MKDOCS = PROJECT / ".tools" / "docs" / "bin" / "mkdocs"
+CONFIGURATION = PROJECT / "mkdocs.yml"
+SOURCE, SITE = PROJECT / ".local" / "docs", PROJECT / ".local" / "site"
+
+# What a reader looks for, in the order of mkdocs.yml: the title, the page, and the file that it is made of.
+SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    "Start": (("Start", "index.md", "README.md"),),
+    "Use": (
+        ("Events", "events.md", ""),
+        ("Identity", "identity.md", "docs/identity.md"),
+        ("Numbers", "numbers.md", "docs/numbers.md"),
+        ("Deploy", "deploy.md", "docs/deploy.md"),
+        ("Warehouse", "warehouse.md", "docs/warehouse.md"),
+        ("Operations", "operations.md", "docs/operations.md"),
+        ("Cost", "cost.md", "docs/cost.md"),
+        ("Security", "security.md", "docs/security.md"),
+        ("Permissions", "permissions.md", "docs/permissions.md"),
+    ),
+    "Reference": (
+        ("Tracking plan", "tracking-plan.md", "docs/tracking-plan.md"),
+        ("Settings", "reference/settings.md", ""),
+        ("Commands", "reference/commands.md", ""),
+        ("Reasons", "reference/reasons.md", ""),
+    ),
+    "Project": (
+        ("Architecture", "architecture.md", "docs/architecture.md"),
+        ("Design decisions", "design-decisions.md", "docs/design-decisions.md"),
+        ("Contributing", "contributing.md", "CONTRIBUTING.md"),
+        ("Benchmarks", "benchmarks.md", "benchmarks/README.md"),
+        ("Reporting a vulnerability", "reporting.md", "SECURITY.md"),
+        ("Changelog", "changelog.md", "CHANGELOG.md"),
+    ),
+}
+PAGES = {page: source for section in SECTIONS.values() for _, page, source in section}
+_PAGE_OF = {source: page for page, source in PAGES.items() if source}
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+_CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
+
+
+def pages(repository: str = "") -> dict[str, str]:
+    """Each page's Markdown, by its place in the site; `repository` is the address of what is no page, or empty."""
+    written = {
+        "events.md": f"# Events\n\nWhat each event of Stripe becomes. [Numbers](numbers.md) says what to sum, the "
+        f"[tracking plan](tracking-plan.md) what each property means.\n\n{catalog_table()}",
+        "reference/settings.md": _settings(repository),
+        "reference/commands.md": _commands(),
+        "reference/reasons.md": _reasons(repository),
+    }
+    files = {
+        page: _linked((PROJECT / source).read_text("utf-8"), source, page, repository)
+        for source, page in _PAGE_OF.items()
+    }
+    return files | written
+
+
+def llms_txt(texts: Mapping[str, str]) -> str:
+    """The list of all pages for a program that reads, with each page's first sentence."""
+    lines = [
+        "# stripe-to-segment",
+        "",
+        "> Turns verified Stripe webhooks into Segment track, identify and group calls.",
+    ]
+    for section, listed in SECTIONS.items():
+        lines += ["", f"## {section}", ""]
+        lines += [f"- [{title}]({page}): {_first_sentence(texts[page])}" for title, page, _ in listed]
+    return "\n".join([*lines, ""])
+
+
+def main() -> int:
+    """Write the pages and have MkDocs build them; return the exit status."""
+    repository = os.environ.get("REPOSITORY_URL", "")
+    texts = pages(repository)
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    for page, text in texts.items():
+        (SOURCE / page).parent.mkdir(parents=True, exist_ok=True)
+        (SOURCE / page).write_text(text, "utf-8")
+    shutil.copyfile(PROJECT / "docs" / "page.png", SOURCE / "page.png")
+    if sys.argv[1:] == ["serve"]:
+        return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
+    built = subprocess.run([MKDOCS, "build", "--strict", "--quiet", "-f", CONFIGURATION], check=False)
+    if built.returncode:
+        return built.returncode
+    for page, text in texts.items():
+        (SITE / page).parent.mkdir(parents=True, exist_ok=True)
+        (SITE / page).write_text(text, "utf-8")
+    (SITE / "llms.txt").write_text(llms_txt(texts), "utf-8")
+    say(f"wrote {len(texts)} pages to {SITE / 'index.html'}")
+    return 0
+
+
+def _linked(text: str, source: str, page: str, repository: str) -> str:
+    """The text of a file with its links as they are in the site; code stays."""
+
+    def renewed(found: re.Match[str]) -> str:
+        picture, told, target = found.groups()
+        file, hash_, heading = target.partition("#")
+        if "://" in target or target.startswith("mailto:") or not file:
+            return found[0]
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), file))
+        if path in _PAGE_OF or picture:
+            to = _PAGE_OF.get(path, posixpath.basename(path))
+            return f"{picture}[{told}]({posixpath.relpath(to, posixpath.dirname(page) or '.')}{hash_}{heading})"
+        return f"[{told}]({repository.rstrip('/')}/blob/main/{path})" if repository else told
+
+    # A link's own text may be code.
+    parts = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
+    return "".join(part if part.startswith("```") else _LINK.sub(renewed, part) for part in parts)
+
+
+def _settings(repository: str) -> str:
+    table = settings_table((PROJECT / "template.yaml").read_text("utf-8"), (PROJECT / "README.md").read_text("utf-8"))
+    head = "# Settings\n\nThe parameters of the template, and the variables of the functions that they become.\n\n"
+    return _linked(f"{head}{table}", "README.md", "reference/settings.md", repository)
+
+
+def _commands() -> str:
+    told = ["# Commands\n\nEach command of `stripe-to-segment`; `--help` says the same.\n"]
+    told += [_command(names, command) for names, command in _every_command(get_command(app))]
+    return "\n".join(told)
+
+
+def _every_command(command: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    for name, each in command.commands.items():
+        found = loaded(each)
+        if hasattr(found, "commands"):
+            yield from _every_command(found, *names, name)
+        else:
+            yield " ".join([*names, name]), found
+
+
+def _command(names: str, command: Any) -> str:
+    about, _, examples = command.help.partition("Examples\n--------\n")
+    context = typer.Context(command, info_name=f"stripe-to-segment {names}")
+    usage = " ".join(command.collect_usage_pieces(context))
+    rows = [
+        f"| `{' '.join([*each.opts, *each.secondary_opts])}` | {_cell(each.help or '')} |"
+        for each in command.params
+        if getattr(each, "help", None)
+    ]
+    options = "\n".join(["| Option or argument | |", "|---|---|", *rows, ""]) if rows else ""
+    code = "\n".join(line.strip() for line in examples.strip().splitlines() if line.strip())
+    return (
+        f"## {names}\n\n```\nstripe-to-segment {names} {usage}\n```\n\n{about.strip()}\n\n{options}\n"
+        f"```bash\n{code}\n```\n"
+    )
+
+
+def _reasons(repository: str) -> str:
+    rows = {}
+    for line in (PROJECT / "docs" / "operations.md").read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("| `") else []
+        for code in re.findall(r"`([^`]+)`", cells[0]) if len(cells) > 1 else []:
+            rows.setdefault(code, cells[1:])
+    table = "".join(f"| `{each}` | {_cell(' · '.join(rows.get(each, [])))} |\n" for each in Reason)
+    text = (
+        "# Reasons\n\nEvery reason that a log line, an answer to Stripe or a dead letter may give. An endpoint's other "
+        "statuses are `http_<status>`. [Operations](operations.md) says what to do.\n\n"
+        f"| Reason | What it means |\n|---|---|\n{table}"
+    )
+    return _linked(text, "docs/operations.md", "reference/reasons.md", repository)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _first_sentence(text: str) -> str:
+    paragraphs = [each for each in _CODE.sub("", text).split("\n\n") if re.match(r"[A-Za-z`*]", each)]
+    said = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", paragraphs[0].replace("\n", " ")) if paragraphs else ""
+    return re.split(r"(?<=[.:])\s", said)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
