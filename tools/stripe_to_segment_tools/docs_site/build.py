@@ -179,7 +179,7 @@ def _command(names: str, command: Any) -> str:
 
 
 def _reasons(repository: str) -> str:
-    rows = {}
+    rows: dict[str, list[str]] = {}
     for line in (PROJECT / "docs" / "operations.md").read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("| `") else []
         for code in re.findall(r"`([^`]+)`", cells[0]) if len(cells) > 1 else []:
