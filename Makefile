@@ -124,7 +124,7 @@ lock: $(UV) ## Pin the requirements again: LOCK=--upgrade takes newer versions
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed
-	rm -rf .aws-sam .local .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .aws-sam .local dist .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 # Universal: one file serves every platform that a developer may have. No addresses: a file names no package index.

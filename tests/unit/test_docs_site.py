@@ -52,6 +52,12 @@ def test_a_file_that_is_no_page_is_linked_in_the_repository_where_one_is_named()
     assert "blob/main" not in TEXTS["deploy.md"]
 
 
+def test_what_is_quoted_from_a_guide_links_to_the_guide() -> None:
+    """Such a link stood on the page that quoted it, where there is no such heading, and MkDocs was told to be quiet."""
+    assert "(../operations.md#signatures-refused)" in TEXTS["reference/reasons.md"]
+    assert "](#" not in TEXTS["reference/reasons.md"]
+
+
 def test_code_keeps_what_looks_like_a_link() -> None:
     blocks = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
     assert blocks.findall(TEXTS["index.md"]) == blocks.findall((PROJECT / "README.md").read_text("utf-8"))

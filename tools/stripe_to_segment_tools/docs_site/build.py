@@ -67,7 +67,7 @@ SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 PAGES = {page: source for section in SECTIONS.values() for _, page, source in section}
 _PAGE_OF = {source: page for page, source in PAGES.items() if source}
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
-_CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def pages(repository: str = "") -> dict[str, str]:
@@ -110,7 +110,8 @@ def main() -> int:
     shutil.copyfile(PROJECT / "docs" / "page.png", SOURCE / "page.png")
     if sys.argv[1:] == ["serve"]:
         return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
-    built = subprocess.run([MKDOCS, "build", "--strict", "--quiet", "-f", CONFIGURATION], check=False)
+    # Not quietly: MkDocs counts no warning that it does not print, and nothing would ever be wrong.
+    built = subprocess.run([MKDOCS, "build", "--strict", "-f", CONFIGURATION], check=False)
     if built.returncode:
         return built.returncode
     for page, text in texts.items():
@@ -127,17 +128,16 @@ def _linked(text: str, source: str, page: str, repository: str) -> str:
     def renewed(found: re.Match[str]) -> str:
         picture, told, target = found.groups()
         file, hash_, heading = target.partition("#")
-        if "://" in target or target.startswith("mailto:") or not file:
+        if "://" in target or target.startswith("mailto:") or (not file and _PAGE_OF.get(source) == page):
             return found[0]
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), file))
+        path = source if not file else posixpath.normpath(posixpath.join(posixpath.dirname(source), file))
         if path in _PAGE_OF or picture:
             to = _PAGE_OF.get(path, posixpath.basename(path))
             return f"{picture}[{told}]({posixpath.relpath(to, posixpath.dirname(page) or '.')}{hash_}{heading})"
         return f"[{told}]({repository.rstrip('/')}/blob/main/{path})" if repository else told
 
     # A link's own text may be code.
-    parts = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
-    return "".join(part if part.startswith("```") else _LINK.sub(renewed, part) for part in parts)
+    return "".join(part if part.startswith("```") else _LINK.sub(renewed, part) for part in _CODE.split(text))
 
 
 def _settings(repository: str) -> str:
