@@ -36,6 +36,7 @@ pytestmark = pytest.mark.tool
 CHECKOUT_ALONE = {
     "aws-lambda-typing",
     "awslambdaric",
+    "cryptography",
     "cyclonedx-python-lib",
     "hypercorn",
     "ministack",

@@ -23,7 +23,10 @@ COMMANDS = (
     (
         "explain",
         "explain:explain_command",
-        "Print the calls of each Stripe event: one JSON line for each event, in input order. Offline, nothing is sent.",
+        (
+            "Print the calls of each Stripe event: one JSON line for each event, in input order. Offline, "
+            "nothing is sent."
+        ),
     ),
     ("plan", "plan:plan_command", "Print the tracking plan: every event, property and trait that is sent. Offline."),
     (
@@ -35,12 +38,12 @@ COMMANDS = (
     (
         "register",
         "register.command:register_command",
-        "Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret.",
+        ("Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret."),
     ),
     (
         "prime",
         "prime.command:prime_command",
-        "Make each column of a warehouse in the right type, before the first real call does.",
+        "Create each column of a warehouse with the right type, before the first real call does.",
     ),
     (
         "secret",
@@ -51,32 +54,32 @@ COMMANDS = (
     (
         "tail",
         "tail.command:tail_command",
-        "Show what becomes of events: one line for each try of an event, and for each request that was not taken.",
+        ("Follow the outcomes of events: one line for each attempt to deliver an event, and for each refused request."),
     ),
     (
         "dlq",
         "dlq.command:app",
-        "Look at dead letters, send them to be delivered again, or delete them. On AWS (--stack) or here (--local).",
+        ("Look at dead letters, send them to be delivered again, or delete them. On AWS (--stack) or here (--local)."),
     ),
     (
         "backfill",
         "backfill:backfill_command",
         (
-            "List Stripe's events of a time, compare them with what was delivered, and queue what is missing, "
+            "List Stripe's events of a period, compare them with the delivered ones, and queue the missing ones, "
             "oldest first."
         ),
     ),
     (
         "forget",
         "forget.command:forget_command",
-        "Delete what the StateTable keeps of a person, in live and in test mode.",
+        "Delete a person's data from the StateTable, in live and in test mode.",
     ),
     (
         "sign-reference",
         "sign_reference:sign_reference_command",
         (
-            "Print a signed client reference for each user: what a Payment Link's or a pricing table's visitor cannot "
-            "forge."
+            "Print a signed client reference for each user, which no visitor of a Payment Link or a pricing "
+            "table can forge."
         ),
     ),
 )
