@@ -17,7 +17,7 @@ from tests.unit.test_persons import (
 )
 from tests.unit.test_store import (
     test_a_bookmark_is_where_the_newest_run_left_it,
-    test_a_conflict_holds_up_nobody_else,
+    test_a_conflict_delays_no_other_record,
     test_a_full_record_comes_back_as_it_was,
     test_a_record_read_at_another_version_is_not_written,
     test_a_record_that_is_gone_is_not_written_over,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "test_a_bookmark_is_where_the_newest_run_left_it",
-    "test_a_conflict_holds_up_nobody_else",
+    "test_a_conflict_delays_no_other_record",
     "test_a_full_record_comes_back_as_it_was",
     "test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_before",
     "test_a_record_read_at_another_version_is_not_written",

@@ -152,7 +152,7 @@ def test_a_200_with_an_error_and_no_word_of_success_took_nothing(error: dict[str
 @pytest.mark.parametrize(
     "said", [{"error": None}, {"errors": []}, {"error": "x", "ok": True}, {"success": True, "errors": ["x"]}]
 )
-def test_an_error_that_is_none_or_stands_beside_success_is_a_yes(said: dict[str, object]) -> None:
+def test_an_empty_error_or_one_beside_success_counts_as_accepted(said: dict[str, object]) -> None:
     assert meaning_of(200, json.dumps(said).encode()) is Meaning.ACCEPTED
 
 
@@ -232,7 +232,7 @@ def test_a_date_beyond_all_calendars_is_no_date(value: str) -> None:
         {"code": 500, "message": "internal"},
     ],
 )
-def test_an_error_is_none_the_less_one_in_another_shape(said: object) -> None:
+def test_an_error_in_another_json_shape_is_still_an_error(said: object) -> None:
     """A gateway's `status: error`, or an error in a list, was taken for a yes, and the events were gone."""
     answer = classify(200, json.dumps(said).encode(), None, NOW)
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "error_answer")

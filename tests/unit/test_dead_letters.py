@@ -97,7 +97,7 @@ def test_looking_hides_no_letter_from_anybody_else(here: Deployed) -> None:
     assert sorted(here.letters) == bodies
 
 
-def test_a_look_that_fails_in_the_middle_lets_go_of_what_it_held(here: Deployed) -> None:
+def test_a_pass_that_fails_in_the_middle_makes_its_letters_visible_again(here: Deployed) -> None:
     bodies = sorted(a_letter(here, number) for number in range(12))
     asked: list[str] = []
 

@@ -226,7 +226,7 @@ def test_while_the_endpoint_is_left_alone_nothing_is_looked_up_mapped_or_sent() 
     assert world.requests == []
 
 
-def test_a_closed_gate_for_one_mode_lets_the_other_through_and_hears_how_it_went() -> None:
+def test_a_closed_gate_for_one_mode_lets_the_other_through_and_gets_its_answers() -> None:
     world = World()
     world.gate = gate = ClosedFor(livemode=True)
     outcomes = world.batch(*(an_event("customer.created", a_customer(), livemode=mode) for mode in (True, False)))
@@ -473,7 +473,7 @@ def test_whoever_died_on_the_way_is_waited_for_no_longer_than_it_could_have_live
     assert names(world.calls)[-1] == "Order Completed"
 
 
-def test_a_batch_that_waits_for_another_keeps_nobody_waiting_for_what_it_has_sent() -> None:
+def test_a_batch_that_waits_for_another_first_releases_the_customers_it_has_sent() -> None:
     """Two batches with the same two customers, one sent by each, waited half a minute for each other."""
     world = World()
     world.lease = 60

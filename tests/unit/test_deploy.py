@@ -326,13 +326,13 @@ def test_a_stack_that_stands_is_updated(desk: Desk, status: str) -> None:
     assert desk.overrides["ProtectState"] == "true"
 
 
-def test_what_the_stack_goes_on_with_is_said(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_parameters_that_keep_their_value_are_printed(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """sam leaves a parameter that nobody names as it is, also where the template has a new default."""
     desk.aws = CloudFormation("CREATE_COMPLETE", **SET, Tracing="Active", LogLevel="INFO", Gone="x")
     desk.variables = VARIABLES
     desk.deploy()
-    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("stays")]
-    assert said == ["stays as it is in the stack: Tracing = 'Active' (the template's default: 'PassThrough')"]
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("keeps")]
+    assert said == ["keeps its value in the stack: Tracing = 'Active' (the template's default: 'PassThrough')"]
 
 
 # --- The end ---

@@ -135,7 +135,7 @@ def test_no_key_and_no_secret_is_shown(here: Deployed) -> None:
     assert not [word for word in hidden for text in said if word in text]
 
 
-def test_each_empty_field_is_said_with_what_follows_from_it(here: Deployed) -> None:
+def test_each_empty_field_is_reported_with_its_consequence(here: Deployed) -> None:
     here.functions.variables["STRIPE_MODE"] = "both"
     here.put_signing()
     here.put_keys()
@@ -175,7 +175,7 @@ def test_a_signing_secret_without_a_mode_is_told_with_both_ways_to_give_it_one(h
     assert "stripe-to-segment secret edit --stack stripe-to-segment" in fix
 
 
-def test_a_secret_that_vouches_for_both_modes_is_told_but_not_here(here: Deployed) -> None:
+def test_a_signing_secret_in_both_lists_is_reported_but_not_on_the_local_stack(here: Deployed) -> None:
     here.put_signing(**here.signing | {"stripe_live_signing_secrets": [BY_HAND]})
     assert "whoever knows it as a test secret can sign live events" in failed()["signing secrets of both modes"][0]
     here.options = ("--local",)
@@ -190,7 +190,7 @@ def test_a_secret_that_vouches_for_both_modes_is_told_but_not_here(here: Deploye
         ("rk_test_012345678", "1 is no signing secret: they begin with whsec_"),
     ],
 )
-def test_a_signing_secret_that_opens_nothing_is_told(here: Deployed, text: str, said: str) -> None:
+def test_an_unusable_signing_secret_is_reported(here: Deployed, text: str, said: str) -> None:
     here.put_signing(**here.signing | {"stripe_live_signing_secrets": [text]})
     found, fix = failed("--no-event")["signing secrets"]
     assert found.startswith(f"not used: {said}")
@@ -216,7 +216,7 @@ def test_the_test_event_is_of_a_mode_that_somebody_vouches_for(here: Deployed) -
     assert "signed event" not in failed()
 
 
-def test_a_key_that_goes_nowhere_is_told(here: Deployed) -> None:
+def test_a_key_that_may_not_go_to_the_api_address_is_reported(here: Deployed) -> None:
     del here.functions.variables["TRUST_STRIPE_API_BASE"]
     here.put_keys(**KEYS | {"stripe_api_key": "rk_test_0123456789"})
     said, fix = failed("--no-event")["stripe_api_key"]
@@ -230,7 +230,7 @@ def test_no_key_is_sent_where_the_stacks_setting_alone_leads(here: Deployed, api
     api.requests.clear()
     assert failed("--no-event") == {}
     said, fix = not_checked()["endpoint"]
-    assert said == "not looked at in Stripe"
+    assert said == "not checked in Stripe"
     assert f"--stripe-api-base {address}" in fix
     assert api.requests == []
     assert here.signing
@@ -248,7 +248,7 @@ def test_no_key_is_sent_where_the_stacks_setting_alone_leads(here: Deployed, api
         ("client_reference_key", "short", "no signed reference counts"),
     ],
 )
-def test_a_key_that_cannot_be_one_is_told(here: Deployed, field: str, value: Any, said: str) -> None:
+def test_a_key_of_a_wrong_form_is_reported(here: Deployed, field: str, value: Any, said: str) -> None:
     here.put_keys(**here.keys | {field: value})
     wrong = failed("--no-event")
     # Another key is another source, which nobody has primed.
@@ -362,7 +362,7 @@ def test_a_function_that_cannot_run_and_a_queue_that_is_not_fetched_are_told(her
     assert found["deliver function"][0] == "Failed, last update Successful: the role cannot be assumed"
     assert found["queue → deliver"][1] == "aws lambda update-event-source-mapping --uuid m-1 --enabled"
     here.functions.mapping.clear()
-    assert "no event source mapping brings the queue's events" in failed("--no-event")["queue → deliver"][0]
+    assert "no event source mapping connects the queue" in failed("--no-event")["queue → deliver"][0]
 
 
 def test_a_function_that_does_not_run_what_was_deployed_last_is_told(here: Deployed) -> None:
@@ -377,7 +377,7 @@ def test_a_function_that_does_not_run_what_was_deployed_last_is_told(here: Deplo
 def test_a_function_that_was_just_deployed_is_not_wrong(here: Deployed) -> None:
     here.functions.told = {"State": "Pending", "LastUpdateStatus": "InProgress"}
     assert failed() == {}
-    assert not_checked()["deliver function"] == ("it is being made ready", "try again in a moment")
+    assert not_checked()["deliver function"] == ("Lambda is preparing it", "try again in a moment")
 
 
 def test_dead_letters_and_long_waits_are_told_with_where_to_look(here: Deployed) -> None:
@@ -444,7 +444,7 @@ def test_what_others_have_reserved_is_not_there(here: Deployed) -> None:
     assert "1000 in this region, 4 of them not reserved" in failed("--no-event")["concurrency"][0]
 
 
-def test_alarms_that_nobody_gets_are_told(here: Deployed) -> None:
+def test_alarms_without_a_subscriber_are_reported(here: Deployed) -> None:
     """Without AlarmEmail all alarms rang, in a console at which nobody looked."""
     here.topics.subscriptions = []
     assert failed("--no-event") == {
@@ -488,7 +488,7 @@ def test_what_one_may_not_look_at_is_not_checked_and_the_rest_is(here: Deployed)
     assert failed() == {}
     assert not_checked()["queues"] == (
         "AWS refused GetQueueAttributes: AccessDenied",
-        "docs/permissions.md lists what this command may have to do",
+        "docs/permissions.md lists the permissions of this command",
     )
 
 
@@ -502,12 +502,12 @@ def test_a_network_that_is_gone_is_not_the_stacks_fault(here: Deployed) -> None:
     assert "Could not connect" in not_checked()["queues"][0]
 
 
-def test_a_door_that_lets_anything_in_is_told(here: Deployed) -> None:
+def test_a_webhook_that_accepts_unsigned_requests_is_reported(here: Deployed) -> None:
     here.door.refuses = False
     assert failed()["unsigned request"][0] == '200: {"received": true}'
 
 
-def test_a_door_that_is_gone_is_told(here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_that_does_not_answer_is_reported(here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     here.webhook_url = "http://127.0.0.1:9/webhooks/stripe"
     monkeypatch.setattr(door, "send", partial(send, patience=0))
     found = failed()
@@ -525,7 +525,7 @@ def test_a_door_that_is_gone_is_told(here: Deployed, monkeypatch: pytest.MonkeyP
         ({"outcome": "dead", "reason": "mapper_failed"}, "dead: mapper_failed"),
     ],
 )
-def test_an_event_that_does_not_get_through_is_told(here: Deployed, said: dict[str, Any] | None, told: str) -> None:
+def test_a_test_event_that_is_not_delivered_is_reported(here: Deployed, said: dict[str, Any] | None, told: str) -> None:
     here.door.said = said
     (found,) = failed().values()
     assert found[0].startswith(told)

@@ -234,7 +234,7 @@ def test_a_late_old_event_takes_back_nothing_that_was_said_since() -> None:
     assert world.deliver(late) == []
 
 
-def test_a_guest_who_goes_by_the_sessions_id_as_user_id_does_so_when_refunded() -> None:
+def test_a_guests_refund_has_the_sessions_id_as_user_id_like_the_payment() -> None:
     """Under the policy customer_id the refund went out under the charge's id, another user than the order's."""
     world = World(UNKNOWN_USER_POLICY="customer_id")
     world.deliver(an_event(COMPLETED, a_session(customer=None)))

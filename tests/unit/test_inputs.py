@@ -63,7 +63,7 @@ def test_an_eventbridge_envelope_inside_an_sqs_record_is_opened() -> None:
     assert events(read(json.dumps(batch))) == [EVENT]
 
 
-def test_an_event_is_no_envelope_whatever_it_holds() -> None:
+def test_an_event_is_never_taken_for_an_envelope() -> None:
     event = {**EVENT, "Records": [], "detail-type": "x", "detail": {}, "requestContext": {}, "body": "{}"}
     assert events(read(json.dumps(event))) == [event]
 

@@ -135,7 +135,7 @@ def test_an_intent_told_as_an_order_is_a_part_once_its_invoice_is_known() -> Non
     assert lifetime_value(world) == 120
 
 
-def test_a_part_of_nobody_known_is_the_payers_once_the_invoice_is_paid() -> None:
+def test_a_part_of_an_unknown_customer_becomes_the_payers_when_the_invoice_is_paid() -> None:
     world = World()
     deliver(world, part(1, 5000), part(2, 3000))
     assert {call["anonymousId"] for call in world.calls} == {"inpay_1"}, "one stranger for one invoice"

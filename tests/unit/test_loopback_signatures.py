@@ -152,7 +152,7 @@ def test_a_signature_is_good_for_five_minutes(request_of_boto3: SignedRequest, s
 
 
 @pytest.mark.parametrize("stamp", ["", "now", "20261128", "99999999T999999Z"])
-def test_a_moment_that_is_none_is_refused(stamp: str) -> None:
+def test_a_text_that_is_not_a_time_is_refused(stamp: str) -> None:
     refused(with_header(sent(OPERATIONS["json"]), "x-amz-date", stamp), "within 300 seconds")
 
 

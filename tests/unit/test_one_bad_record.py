@@ -281,7 +281,7 @@ def test_every_item_says_its_format(table: Any) -> None:
         assert item["format"] == {"N": str(FORMAT)}, item["pk"]
 
 
-def test_an_error_that_nobody_foresaw_ends_one_event_alone() -> None:
+def test_an_unforeseen_error_dead_letters_one_event_alone() -> None:
     """An error outside the mapper ended the whole batch, which came again and again with the same error."""
     world = World()
 

@@ -113,7 +113,7 @@ def test_a_card_that_is_removed_is_its_customers_until_then() -> None:
     assert identify["traits"]["card_expires_at"] is None
 
 
-def test_a_removal_that_names_nobody_is_told_of_nobody() -> None:
+def test_a_removed_payment_method_without_a_customer_states_no_fact() -> None:
     assert World().deliver(an_event("payment_method.detached", a_card(customer=None))) == []
 
 

@@ -497,7 +497,7 @@ def test_a_setting_that_names_no_event_is_told_of_and_changes_nothing() -> None:
     assert json.loads(result.stdout) == PLAN.segment()
     assert (
         result.stderr
-        == "note: 'Order Complete' is no event of the plan, so the setting that names it changes nothing\n"
+        == "note: 'Order Complete' is not an event of the plan, so the setting that names it has no effect\n"
     )
 
 

@@ -16,7 +16,7 @@ every_scenario = pytest.mark.parametrize("each", SCENARIOS.values(), ids=SCENARI
 
 
 @every_scenario
-def test_a_scenario_is_told_in_the_order_in_which_it_happened(each: Scenario) -> None:
+def test_a_scenario_is_played_in_the_order_in_which_it_happened(each: Scenario) -> None:
     created = [event["created"] for event in each.events(NOW, "a")]
     assert created == sorted(created)
     assert created[-1] == NOW
@@ -30,7 +30,7 @@ def test_every_event_of_a_scenario_can_be_mapped(each: Scenario) -> None:
 
 
 @every_scenario
-def test_a_scenario_can_be_told_again_with_other_ids(each: Scenario) -> None:
+def test_a_scenario_can_be_played_again_with_other_ids(each: Scenario) -> None:
     one, other = (({event["id"] for event in each.events(NOW, seed)}) for seed in "ab")
     assert not one & other
     assert len(one) == len(each.steps)

@@ -109,7 +109,7 @@ def test_a_key_is_asked_for_on_a_terminal_and_takes_the_place_of_the_one_there_w
     here.put_keys(**KEYS | {"segment_write_key": "O" * 32})
     result = run("set", "segment_write_key", given=f"{'L' * 32}\n")
     assert result.exit_code == 0, result.output
-    assert f"segment_write_key: {fingerprint('L' * 32)} is in; the functions use it within" in result.stdout
+    assert f"segment_write_key: {fingerprint('L' * 32)} is stored; the functions use it within" in result.stdout
     assert here.keys == KEYS, "and the others stay"
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_one_is_not_written(here: Deployed, field: str, value: st
     assert [here.signing, here.keys] == before
 
 
-def test_a_field_that_is_none_or_has_no_mode_is_refused() -> None:
+def test_an_unknown_field_or_one_without_a_mode_is_refused() -> None:
     assert "the fields are stripe_live_signing_secrets" in run("set", "stripe_key", given="x").stderr
     assert "say of which mode it is" in run("set", "stripe_signing_secrets", given=OTHER).stderr
 
@@ -439,7 +439,7 @@ def test_the_keys_move_and_the_signing_secrets_stay(before: Deployed) -> None:
     assert before.signing == {"stripe_signing_secrets": [OTHER], "note": "call Ann"}
     assert not any(key in previous(before, before.signing_arn) for key in KEYS.values())
     again = run("move")
-    assert (again.exit_code, again.stdout) == (0, "nothing to do: no key stands in the SigningSecret\n")
+    assert (again.exit_code, again.stdout) == (0, "nothing to do: there is no key in the SigningSecret\n")
 
 
 def test_a_key_that_is_there_already_stays_and_a_difference_is_said(before: Deployed) -> None:

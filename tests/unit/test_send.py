@@ -254,7 +254,7 @@ def test_a_refusal_for_the_mode_says_which_option_sets_it(endpoint: Endpoint) ->
     endpoint.status, endpoint.text = 400, json.dumps({"error": WRONG_MODE[True]})
     status, output = run(FILE)
     assert status == 1
-    assert "note: a signing secret vouches for events of its own mode: --mode live or --mode test" in output
+    assert "note: a signing secret signs only events of its own mode: --mode live or --mode test" in output
 
 
 def test_a_sample_request_is_signed_by_a_variables_secret_or_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:

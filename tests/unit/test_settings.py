@@ -38,7 +38,7 @@ def test_an_empty_list_of_personal_traits_means_none() -> None:
         ("INTEGRATIONS", "{", "JSON object"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_the_setting_takes(name: str, value: str, takes: str) -> None:
+def test_a_wrong_value_is_refused_with_the_allowed_values(name: str, value: str, takes: str) -> None:
     with pytest.raises(ConfigurationError, match=takes) as refused:
         settings_from({name: value})
     assert name in str(refused.value)
@@ -46,7 +46,7 @@ def test_a_wrong_value_is_refused_with_what_the_setting_takes(name: str, value: 
 
 def test_an_unknown_name_is_refused_on_a_command_line_and_passed_over_in_an_environment() -> None:
     assert settings_from({"PATH": "/usr/bin"}) == Settings()
-    with pytest.raises(ConfigurationError, match="PATH is no setting"):
+    with pytest.raises(ConfigurationError, match="PATH is not a setting"):
         settings_from({"PATH": "/usr/bin"}, strict=True)
 
 

@@ -279,7 +279,7 @@ def test_of_two_writers_of_one_version_one_wins_and_the_other_can_come_again(sto
     assert (profile_in(store).group_id, profile_in(store).user_id) == ("first", "second")
 
 
-def test_a_conflict_holds_up_nobody_else(store: AnyStore) -> None:
+def test_a_conflict_delays_no_other_record(store: AnyStore) -> None:
     saved(store, FULL)
     other = Profile("own:live:cus_2", user_id="user_2")
     errors = store.save([replace(FULL, version=7), other], [ORDER], NOW)
@@ -480,7 +480,7 @@ def test_a_network_error_is_an_unavailable_table_too(table: Any) -> None:
         store.load([KEY], [], [])
 
 
-def test_a_write_that_fails_holds_up_nobody_else(table: Any) -> None:
+def test_a_failed_write_delays_no_other_record(table: Any) -> None:
     def fault(operation: str, arguments: dict[str, Any]) -> None:
         if operation == "put_item" and arguments["Item"]["pk"]["S"].endswith("cus_1"):
             raise refusal("ThrottlingException", "PutItem")

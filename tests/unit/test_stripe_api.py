@@ -315,7 +315,7 @@ def test_a_stripe_that_does_not_answer_holds_up_a_batch_for_a_moment_only(monkey
 
 
 @pytest.mark.parametrize(("status", "refused"), [(401, 1), (403, 1), (404, 0), (429, 0), (500, 0)])
-def test_a_key_that_stripe_refuses_is_counted_apart_from_what_passes(status: int, refused: int) -> None:
+def test_a_key_that_stripe_refuses_is_counted_apart_from_temporary_failures(status: int, refused: int) -> None:
     """A revoked key was one of many reasons why something was not read, so no alarm could ring for it."""
     body = json.dumps({"error": {"type": "invalid_request_error", "message": "of rk_test_1"}}).encode()
     with speaking() as spoken, Endpoint(say(status, body)) as endpoint:

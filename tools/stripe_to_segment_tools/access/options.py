@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AsJson", "DryRun", "StackChoice", "StripeApiBase", "Yes", "on_a_stack"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for a program to read.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")]
 StripeApiBase = Annotated[
     str,
     typer.Option(metavar="URL", help="Send the API key to this address instead of Stripe's.", show_default=STRIPE_API),

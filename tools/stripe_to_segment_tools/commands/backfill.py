@@ -57,16 +57,16 @@ def backfill_command(  # noqa: PLR0913 - a command's options
     stack: StackChoice,
     *,
     since: Annotated[
-        str, typer.Option(metavar="WHEN", help="From when on: 7d, 12h, 90m, 2026-11-01 or 2026-11-01T08:30:00Z (UTC).")
+        str, typer.Option(metavar="WHEN", help="Start: 7d, 12h, 90m, 2026-11-01 or 2026-11-01T08:30:00Z (UTC).")
     ],
-    until: Annotated[str, typer.Option(metavar="WHEN", help="Until when.", show_default="now")] = "",
+    until: Annotated[str, typer.Option(metavar="WHEN", help="End of the period.", show_default="now")] = "",
     types: Annotated[
         str, typer.Option(metavar="TYPE,…", help="Only these event types.", show_default="all that are mapped")
     ] = "",
     undelivered_only: Annotated[
         bool, typer.Option("--undelivered-only", help="Only events that some endpoint has not acknowledged.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing, and queue nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the missing events, and queue none.")] = False,
     stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The command line `stripe-to-segment`: which commands there are. Each is imported when it is called."""
+"""The command line `stripe-to-segment`: the list of its commands. Each is imported when it is called."""
 
 from __future__ import annotations
 
@@ -18,15 +18,12 @@ app = Commands(
     help="Turn Stripe webhooks into Segment calls: try the mapping, register a stack in Stripe, and operate it.",
 )
 
-# Name, where it stands, and the first sentence of its help.
+# The name, the module and function, and the first sentence of its help.
 COMMANDS = (
     (
         "explain",
         "explain:explain_command",
-        (
-            "Print the calls of each Stripe event: one JSON line for each event, in input order. Offline, "
-            "nothing is sent."
-        ),
+        "Print the calls of each Stripe event: one JSON line for each event, in input order. Offline, nothing is sent.",
     ),
     ("plan", "plan:plan_command", "Print the tracking plan: every event, property and trait that is sent. Offline."),
     (
@@ -38,7 +35,7 @@ COMMANDS = (
     (
         "register",
         "register.command:register_command",
-        ("Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret."),
+        "Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret.",
     ),
     (
         "prime",
@@ -54,12 +51,12 @@ COMMANDS = (
     (
         "tail",
         "tail.command:tail_command",
-        ("Follow the outcomes of events: one line for each attempt to deliver an event, and for each refused request."),
+        "Follow the outcomes of events: one line for each attempt to deliver an event, and for each refused request.",
     ),
     (
         "dlq",
         "dlq.command:app",
-        ("Look at dead letters, send them to be delivered again, or delete them. On AWS (--stack) or here (--local)."),
+        "List, show, redrive or delete dead letters, on AWS (--stack) or in the local stack (--local).",
     ),
     (
         "backfill",
@@ -78,8 +75,8 @@ COMMANDS = (
         "sign-reference",
         "sign_reference:sign_reference_command",
         (
-            "Print a signed client reference for each user, which no visitor of a Payment Link or a pricing "
-            "table can forge."
+            "Print a signed client reference for each user, which no visitor of a Payment Link or a pricing table can "
+            "forge."
         ),
     ),
 )

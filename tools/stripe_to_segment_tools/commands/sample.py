@@ -116,7 +116,7 @@ def batch(
 
 def _chosen(names: list[str] | None, *, everything: bool, fresh: bool) -> list[dict[str, Any]]:
     if bool(names) == everything:
-        say("error: name samples (`stripe-to-segment sample list` shows them) or take --all", err=True)
+        say("error: name samples (`stripe-to-segment sample list` shows them) or use --all", err=True)
         raise typer.Exit(2)
     events = (
         [each.event for each in samples()] if everything else [each for name in names or () for each in _named(name)]

@@ -143,7 +143,7 @@ def settings_from(given: Mapping[str, str], *, strict: bool = False) -> Settings
         if name is None or reader is None:
             if strict:
                 known = ", ".join(sorted(_READERS))
-                message = f"{key} is no setting; the settings are {known}"
+                message = f"{key} is not a setting; the settings are {known}"
                 raise ConfigurationError(message)
             continue
         if not given_text.strip() and name not in _MAY_BE_EMPTY:
@@ -189,7 +189,7 @@ def _endpoint(name: str, value: str) -> str:
     if not _is_endpoint(value):
         # Not quoted: it may hold a password or a key, and a function that cannot start logs this text.
         message = (
-            f"{name.upper()} is no address that can be used; it takes an https:// address without a password and a "
+            f"{name.upper()} cannot be used as an address; it takes an https:// address without a password and a "
             "query, such as https://api.segment.io or https://events.eu1.segmentapis.com"
         )
         raise ConfigurationError(message)

@@ -122,7 +122,7 @@ def _say_what_else_is_set(found: Found | None, given: Mapping[str, str], paramet
     for name, value in found.parameters.items() if found else ():
         default = parameters[name].default if name in parameters else value
         if name not in given and value != default:
-            say(f"stays as it is in the stack: {name} = {value!r} (the template's default: {default!r})")
+            say(f"keeps its value in the stack: {name} = {value!r} (the template's default: {default!r})")
 
 
 def _run_sam(project: Project, answers: Answers, client: Any, *, confirm: bool) -> None:

@@ -25,7 +25,7 @@ __all__ = ["app"]
 
 app = Commands(
     no_args_is_help=True,
-    help="Look at dead letters, send them to be delivered again, or delete them. On AWS (--stack) or here (--local).",
+    help="List, show, redrive or delete dead letters, on AWS (--stack) or in the local stack (--local).",
 )
 
 Reason = Annotated[list[str] | None, typer.Option("--reason", metavar="CODE", help="Those with this reason.")]
@@ -84,8 +84,8 @@ def show_command(  # noqa: PLR0913 - a command's options
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of letters or of events.")] = None,
     *,
     reasons: Reason = None,
-    body: Annotated[bool, typer.Option("--body", help="The raw event too, with all personal data in it.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 10,
+    body: Annotated[bool, typer.Option("--body", help="Show the raw event too, with all its personal data.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most letters to show.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Show letters with their ids and attributes, and with --body the raw event.

@@ -73,7 +73,7 @@ def check_functions(stack: Stack) -> Iterator[Check]:
         elif state in {"Active", "Inactive"} and update == "Successful":
             yield good(label, f"version {found.get('Version')} of {found.get('LastModified', '')[:19]}Z")
         elif state == "Pending" or (state == "Active" and update == "InProgress"):
-            yield unknown(label, "it is being made ready", "try again in a moment")
+            yield unknown(label, "Lambda is preparing it", "try again in a moment")
         else:
             why = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
             yield bad(label, f"{state}, last update {update}: {why}", DEPLOY)
@@ -86,7 +86,7 @@ def _check_mapping(client: Any, stack: Stack) -> Check:
     function = f"{stack.output('DeliverFunctionName')}:{ALIAS}"
     found = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     if not found:
-        return bad(name, "no event source mapping brings the queue's events to the function", DEPLOY)
+        return bad(name, "no event source mapping connects the queue to the function", DEPLOY)
     mapping = found[0]
     if mapping["State"] in {"Enabled", "Creating", "Updating", "Enabling"}:
         return good(name, mapping["State"].lower())

@@ -58,7 +58,7 @@ def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]
         code = code_of(error)
         said = f"AWS refused {error.operation_name}: {code}"
         if "Denied" in code or "Unauthorized" in code:
-            yield unknown(name, said, "docs/permissions.md lists what this command may have to do")
+            yield unknown(name, said, "docs/permissions.md lists the permissions of this command")
         elif "NotFound" in code or "NonExistent" in code or "DoesNotExist" in code:
             yield bad(name, said, "deploy again: make deploy")
         else:

@@ -82,7 +82,7 @@ def check_door(stack: Stack, settings: Settings) -> Iterator[Check]:
         yield bad("unsigned request", f"{knocked.status}: {knocked.body}", "deploy again: make deploy")
     name = circuit_name(livemode=livemode)
     if stack.store().circuits([name])[name].tripped:
-        yield unknown("signed event", "not sent: while Segment is left alone, all events wait", "try again afterwards")
+        yield unknown("signed event", "not sent: the circuit is open, so all events wait", "try again afterwards")
         return
     log = OutcomeLog(stack, time.time() - SKEW_SECONDS, event["id"])
     sent = _post(stack, event, secrets.vouching(livemode=livemode))

@@ -27,7 +27,7 @@ __all__ = ["check_endpoints"]
 def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe_api_base: str) -> Iterator[Check]:
     """One line for each mode that the stack takes; a mode without an API key is not checked."""
     if not stripe_api_base and (refused := other_address(settings)):
-        yield unknown("endpoint", "not looked at in Stripe", refused)
+        yield unknown("endpoint", "not checked in Stripe", refused)
         return
     if stack.local and not stripe_api_base:
         said = "Stripe cannot reach a stack on this machine; the Stripe CLI brings its events"

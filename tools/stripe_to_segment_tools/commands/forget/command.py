@@ -49,7 +49,7 @@ def forget_command(  # noqa: PLR0913 - options by name
     ] = "",
     account: Annotated[str, typer.Option(metavar="acct_…", help="The connected account it belongs to.")] = "",
     alone: Annotated[
-        bool, typer.Option("--alone", help="Leave the other customers and guest payments of the same user.")
+        bool, typer.Option("--alone", help="Keep the other customers and guest payments of the same user.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,

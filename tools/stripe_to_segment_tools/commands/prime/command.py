@@ -79,7 +79,7 @@ def prime_command(  # noqa: PLR0913 - a command's options
     decline: Annotated[
         bool, typer.Option("--decline", help="Send nothing: no warehouse will ever be connected to these sources.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Send it although it was sent before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send it even if it was sent before.")] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:

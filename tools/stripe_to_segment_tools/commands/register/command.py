@@ -166,7 +166,7 @@ def _conclude(made: Plan, report: Report, stack: Stack, settings: Settings) -> N
             f"Stripe no longer tries what it could not deliver to an endpoint that is gone or was disabled: {repeat}"
         )
     if stack.parameters.get("EventBusName"):
-        report.note("events come through EventBridge (EventBusName) too: those that come both ways are sent once")
+        report.note("events also come through EventBridge (EventBusName); events that come both ways are sent once")
     if to_be_primed(stack, settings, report.mode):
         prime = " ".join(["stripe-to-segment", "prime", *stack.options])
         report.note(f"before the first payment: {prime}, or a warehouse will cut the cents off (--decline without one)")

@@ -79,7 +79,7 @@ def set_command(
     *,
     from_env: Annotated[str, typer.Option(metavar="NAME", help="Take the value from this environment variable.")] = "",
     removed: Annotated[
-        str, typer.Option("--remove", metavar="FINGERPRINT", help="Take out the value with this fingerprint instead.")
+        str, typer.Option("--remove", metavar="FINGERPRINT", help="Remove the value with this fingerprint instead.")
     ] = "",
 ) -> None:
     """Store a value in a field. The command asks for it without showing it, or reads standard input or a variable.
@@ -107,7 +107,7 @@ def set_command(
             remove(found, field, removed)
         except (SecretRefusedError, SecretChangedError) as error:
             stop(str(error), 1)
-        say(f"{field}: {removed} is taken out; {IN_USE}")
+        say(f"{field}: {removed} is removed; {IN_USE}")
         return
     settings = found.settings()
     value = from_variable(from_env) if from_env else from_terminal(field) or from_standard_input()
@@ -117,7 +117,7 @@ def set_command(
         put(found, field, value)
     except (SecretRefusedError, SecretChangedError) as error:
         stop(str(error), 1)
-    say(f"{field}: {fingerprint(value)} is in; {IN_USE}")
+    say(f"{field}: {fingerprint(value)} is stored; {IN_USE}")
 
 
 @app.command("edit")
@@ -176,7 +176,7 @@ def move_command(stack: StackChoice) -> None:
         done = True
         say(said)
     if not done:
-        say("nothing to do: no key stands in the SigningSecret")
+        say("nothing to do: there is no key in the SigningSecret")
         return
     say(
         "note: older versions of the SigningSecret may hold the keys until Secrets Manager deletes them. The function "

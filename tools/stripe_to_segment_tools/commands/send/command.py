@@ -121,7 +121,7 @@ def send_command(  # noqa: PLR0913 - a command's options
     region: Annotated[str, typer.Option(help="AWS region of --stack.")] = "",
     profile: Annotated[str, typer.Option(help="AWS profile for --stack.")] = "",
     mode: Annotated[
-        Mode | None, typer.Option(help="Make them events of this mode.", show_default="as the files say")
+        Mode | None, typer.Option(help="Set `livemode` of the events to this mode.", show_default="as the files say")
     ] = None,
     _: NoSecret = "",
     fresh: Annotated[
@@ -203,7 +203,7 @@ def _report(results: Iterable[Sent], *, as_json: bool) -> int:
     if not as_json:
         say(f"{counts[True]} accepted, {counts[False]} refused", err=True)
     if wrong_mode:
-        say("note: a signing secret vouches for events of its own mode: --mode live or --mode test", err=True)
+        say("note: a signing secret signs only events of its own mode: --mode live or --mode test", err=True)
     return counts[False]
 
 

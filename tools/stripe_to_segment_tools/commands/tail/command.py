@@ -62,9 +62,9 @@ def tail_command(  # noqa: PLR0913 - a command's options
     stack: StackChoice,
     *,
     since: Annotated[
-        str, typer.Option(metavar="WHEN", help="From when on: 30s, 10m, 2h, 7d, 2026-11-01 or 2026-11-01T08:30:00Z.")
+        str, typer.Option(metavar="WHEN", help="Start: 30s, 10m, 2h, 7d, 2026-11-01 or 2026-11-01T08:30:00Z.")
     ] = "10m",
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until Ctrl-C, or end.")] = True,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Continue until Ctrl-C, or end.")] = True,
     outcomes: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +74,7 @@ def tail_command(  # noqa: PLR0913 - a command's options
     types: Annotated[
         list[str] | None, typer.Option("--type", metavar="TYPE", help="Only these event types; * stands for anything.")
     ] = None,
-    event: Annotated[str, typer.Option(metavar="evt_…", help="Only this event, from when it was queued on.")] = "",
+    event: Annotated[str, typer.Option(metavar="evt_…", help="Only this event, from the time it was queued.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Follow the outcomes of events: one line for each attempt to deliver an event, and for each refused request.
