@@ -616,3 +616,15 @@ def test_what_was_told_of_a_stranger_is_told_again_in_the_same_words_once_the_pa
     assert "cus_basic" not in str(told_of["anonymousId"])
     assert all(len(words) == 1 for words in heard.values())
     assert lifetime_value(world) == (30 if back.type == "refund.created" else 50)
+
+
+def test_an_invoice_with_anothers_refund_is_still_the_one_that_its_own_intent_paid() -> None:
+    """Nothing joins invoices and intents here. The refund was a wrong guess, and the invoice's intent counted again."""
+    world = World()
+    world.deliver(an_event("invoice.paid", an_invoice(customer="cus_basic", total=8000)))
+    refund = a_refund(amount=1000, customer="cus_basic", payment_intent="pi_other")
+    own = an_intent(id="pi_own", amount=8000, amount_received=8000)
+    world.deliver(an_event("refund.created", refund), an_event(SUCCEEDED, own))
+    assert lifetime_value(world) == 70
+    world.deliver(an_event(SUCCEEDED, an_intent(id="pi_other")))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (130, 120)

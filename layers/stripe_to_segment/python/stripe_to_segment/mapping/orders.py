@@ -115,7 +115,15 @@ def paying_invoice(profile: Profile, paid: Payment) -> str | None:
 def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
     """The order of a counted payment with the same amount and time, stated by an object with this prefix."""
     alike = profile.payments_like(paid, counted=True, within=SAME_MOMENT, stated_by=prefix)
-    return next((order for order, payment in alike if payment.intent in {"", paid.intent or order}), None)
+    return next(
+        (
+            order
+            for order, payment in alike
+            # An intent that was only guessed keeps nobody away.
+            if payment.intent in {"", paid.intent or order} or payment.took_for_its_own(payment.intent)
+        ),
+        None,
+    )
 
 
 def refunded_before(profile: Profile, paid: Payment) -> str | None:
@@ -136,7 +144,10 @@ def _charged_at(event: StripeEvent) -> int:
 
 
 def _paid_by(payment: str, profile: Profile) -> tuple[str, Payment] | None:
-    return next((entry for entry in profile.listed_payments() if entry[1].intent == payment), None)
+    return next(
+        (each for each in profile.listed_payments() if each[1].intent == payment or each[1].took_for_its_own(payment)),
+        None,
+    )
 
 
 def _unlinked(

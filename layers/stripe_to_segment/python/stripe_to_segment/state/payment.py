@@ -123,6 +123,11 @@ class Payment:
         """Whether it is counted as a whole, with an amount of its own: not in parts, nor only among former sums."""
         return self.counted and self.total is not None and not (self.parts and not self.stated_by)
 
+    def took_for_its_own(self, payment: str) -> bool:
+        """Whether something that went back of this payment stands here by its amount and time alone."""
+        refunds, disputes = self.refunds.values(), self.disputes.values()
+        return any(one.named == payment for one in refunds) or any(one.named == payment for one in disputes)
+
     @property
     def told_in_parts(self) -> tuple[int, int]:
         """What parts of it told, in minor units: of the total and of the revenue."""
