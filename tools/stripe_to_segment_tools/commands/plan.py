@@ -60,7 +60,7 @@ def plan_command(
     chosen = chosen_settings(settings)
     for name in (*chosen.rename_events, *chosen.drop_events):
         if name not in EVENTS:
-            say(f"note: {name!r} is no event of the plan, so the setting that names it changes nothing", err=True)
+            say(f"note: {name!r} is not an event of the plan, so the setting that names it has no effect", err=True)
     plan = TrackingPlan(chosen)
     if form is Format.WAREHOUSE:
         # Imported here alone: `prime` imports AWS's client.
