@@ -1,4 +1,4 @@
-"""The settings of a command that needs no stack: the defaults, and what `--set` says."""
+"""The settings of a command that needs no stack: the defaults, and the values of `--set`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REFERENCE_KEY", "Overrides", "chosen_settings"]
 
-# Of the secret on AWS, and no setting: --set would show it to whoever lists processes.
+# From the secret on AWS, and not a setting: --set would show it to every user who lists processes.
 REFERENCE_KEY = "CLIENT_REFERENCE_KEY"
 
 Overrides = Annotated[
@@ -25,7 +25,7 @@ Overrides = Annotated[
 
 
 def chosen_settings(given: list[str] | None) -> Settings:
-    """The settings that `--set` asks for; ends the command with status 2 where one cannot be used."""
+    """The settings with the values of `--set`; ends the command with status 2 if one cannot be used."""
     overrides: dict[str, str] = {}
     for setting in given or []:
         name, separator, value = setting.partition("=")

@@ -16,7 +16,7 @@ __all__ = ["plan_command"]
 
 
 class Format(StrEnum):
-    """How `plan` writes the tracking plan."""
+    """The output format of `plan`."""
 
     SEGMENT = "segment"
     MARKDOWN = "markdown"
@@ -39,8 +39,9 @@ def plan_command(
     r"""Print the tracking plan: every event, property and trait that is sent. Offline.
 
     RENAME_EVENTS and DROP_EVENTS apply to its names, PERSONAL_TRAITS and HASH_EMAIL to its traits. The rules are the
-    body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has these rules alone) or Update Rules (PATCH,
-    beside others). The schema forbids what the plan does not name; the rules leave that to the source's own settings.
+    body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has only these rules) or Update Rules (PATCH,
+    beside others). The schema forbids properties that the plan does not name; the rules leave that to the settings of
+    the source.
 
     Exit status: 0, or 2 if a setting cannot be used.
 
