@@ -175,7 +175,7 @@ def test_what_is_new_is_said_to_who_cannot_see_it(screen: Screen) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_readable_at_every_width_in_light_and_dark(screen: Screen, scheme: Any) -> None:
     screen.tell("A guest who signs up later")
-    expect(screen.row("delivered")).to_have_count(3)
+    expect(screen.row("delivered")).to_have_count(4)
     screen.page.emulate_media(color_scheme=scheme)
     for width, height in SIZES:
         screen.page.set_viewport_size({"width": width, "height": height})
