@@ -263,6 +263,29 @@ def test_a_second_customer_is_marked_once_and_then_read() -> None:
     assert store.asked[5:] == ["persons"]
 
 
+class Overtaken(MemoryStore):
+    """Another batch delivers a payment of the first customer while this one marks its record."""
+
+    rival: World | None = None
+
+    def share(self, person: str, records: Any, now: float) -> Any:
+        if self.rival is not None:
+            rival, self.rival = self.rival, None
+            rival.deliver(paid(1, NOW + 2))
+        return super().share(person, records, now)
+
+
+def test_what_was_written_while_a_record_was_marked_is_not_overwritten() -> None:
+    """The older reading was written under the newer version, and the payment was gone from the lifetime value."""
+    store = Overtaken()
+    world = World(store)
+    world.deliver(customer(1), paid(1, NOW + 1))
+    store.rival = World(store)
+    world.batch(customer(2, NOW + 3), paid(1, NOW + 4))
+    assert store.profiles[FIRST].paid == {"usd": 6000}
+    assert store.profiles[FIRST].shared
+
+
 # --- The store's contract ---
 
 PERSON, FIRST, SECOND = "own:test:" + "a" * 32, "own:test:cus_1", "own:test:cus_2"

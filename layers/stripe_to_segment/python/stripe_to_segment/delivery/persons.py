@@ -158,7 +158,9 @@ class Persons:
             for record, version in store.share(key, records, now).items():
                 if record in memory.profiles:
                     self.records[key].add(record)
-                    memory.profiles[record] = replace(memory.profiles[record], shared=True, version=version)
+                    # A later version is one that another batch wrote meanwhile: the save fails, and is made anew.
+                    if version == memory.profiles[record].version + 1:
+                        memory.profiles[record] = replace(memory.profiles[record], shared=True, version=version)
 
     def _tell(self, person: str, memory: Memory) -> None:
         for record in self.records.get(person, ()):
