@@ -628,3 +628,13 @@ def test_an_invoice_with_anothers_refund_is_still_the_one_that_its_own_intent_pa
     assert lifetime_value(world) == 70
     world.deliver(an_event(SUCCEEDED, an_intent(id="pi_other")))
     assert (summed(world, "revenue"), lifetime_value(world)) == (130, 120)
+
+
+def test_a_refund_of_an_order_without_tax_says_that_none_was_given_back() -> None:
+    """An order's tax of 0 was forgotten, and its refund said nothing of tax."""
+    world = World()
+    session = a_session(amount_total=5000, amount_subtotal=5000, total_details={"amount_tax": 0, "amount_shipping": 0})
+    world.batch(an_event(COMPLETED, session))
+    world.batch(an_event("refund.created", a_refund(), created=NOW + 1))
+    (refunded,) = told(world, "Order Refunded")
+    assert (refunded["revenue_refunded"], refunded["tax_refunded"]) == (50, 0)

@@ -273,8 +273,9 @@ class Payment:
         return after
 
     def written(self) -> JsonObject:
-        """The payment as JSON for a record, without empty fields."""
-        given = {name: value for name, value in asdict(self).items() if value not in (None, "", False, {})}
+        """The payment as JSON for a record, without empty fields; an amount of 0 is known and kept."""
+        fields = asdict(self).items()
+        given: JsonObject = {name: value for name, value in fields if value or type(value) is int}
         for name in ("refunds", "disputes", "parts"):
             if name in given:
                 given[name] = {
