@@ -18,6 +18,7 @@ from tests.servers.played_page import PlayedPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from playwright.sync_api import Browser, Locator, Page
 
@@ -64,8 +65,13 @@ class Screen:
             self.page.get_by_text("Send events").click()
 
     def segment_is(self, mood: str) -> None:
-        """Flip Segment's switch."""
-        self.page.get_by_role("radio", name=mood, exact=True).check()
+        """Flip Segment's switch, and wait until Segment behaves so."""
+        with self.switched():
+            self.page.get_by_role("radio", name=mood, exact=True).check()
+
+    def switched(self) -> AbstractContextManager[object]:
+        """Flip the switch inside of this: the page shows the new state before Segment has it."""
+        return self.page.expect_response(lambda answer: answer.url.endswith("/segment"))
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""

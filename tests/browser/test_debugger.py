@@ -145,7 +145,8 @@ def test_everything_can_be_reached_with_the_keyboard(screen: Screen) -> None:
     expect(screen.page.locator(".detail h2")).to_have_text("customer.created")
     expect(screen.rows.nth(1)).to_have_attribute("aria-current", "true")
     screen.page.get_by_role("radio", name="Up", exact=True).focus()
-    keyboard.press("ArrowRight")
+    with screen.switched():
+        keyboard.press("ArrowRight")
     expect(screen.page.get_by_role("radio", name="Slow", exact=True)).to_be_checked()
     assert screen.segment.behaviour.seconds == 3
 
