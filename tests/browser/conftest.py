@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SECRET = Secret()
 PATIENCE_MILLISECONDS = 15_000
+LAST_SECONDS = 5.0
 # What the browser itself says where a test wants it: the line was cut, something is not there, another run refuses.
 WANTED = ("net::ERR_", "/user?id=100%", "403 (Forbidden)")
 
@@ -122,6 +124,10 @@ def debugger(stack: LocalStack, segment: Receiver) -> Iterator[Debugger]:
     with Debugger(stack, segment, SECRET.stripe_signing_secrets[0], port=0) as running:
         yield running
     segment.record.behaviour = Behaviour()
+    # What is still on its way would come into the next test's list; what waits longer is deleted there.
+    until = time.monotonic() + LAST_SECONDS
+    while stack.queued().events and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 @pytest.fixture
