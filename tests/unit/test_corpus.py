@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.mapping.properties import Kind
+from stripe_to_segment.mapping.properties import Kind, Property
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.commands.explain import explain
@@ -90,11 +90,15 @@ def _shown(call: dict[str, Any]) -> str:
     of_traits = {"identify": USER_TRAITS, "group": GROUP_TRAITS}
     described = of_traits[call["type"]] if call["type"] in of_traits else EVENT_PLANS[call["event"]].properties
     values = call.get("properties", call.get("traits", {}))
-    shown = [f"{name} {json.dumps(value)}" for name, value in values.items() if described[name].kind in COUNTED]
+    shown = [f"{name} {json.dumps(value)}" for name, value in values.items() if _counted(described.get(name))]
     if "products" in values:
         lines = [f"{product.get('quantity')} at {product.get('price')}" for product in values["products"]]
         shown.append(f"products {' and '.join(lines)}")
     return ": ".join(filter(None, (call.get("event", call["type"]), ", ".join(shown))))
+
+
+def _counted(described: Property | None) -> bool:
+    return described is not None and described.kind in COUNTED
 
 
 def compare(name: str, found: dict[str, Any]) -> None:

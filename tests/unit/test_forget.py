@@ -77,6 +77,18 @@ def test_the_key_is_the_one_under_which_events_are_remembered(here: Deployed, wo
     assert keys(here) == [f"profile#{profile_key(event)}"]
 
 
+def test_nothing_personal_is_left_of_who_was_forgotten(here: Deployed) -> None:
+    """Where personal traits are remembered, and in the calls of the last delivery."""
+    world = World(DynamoStore(here.dynamodb, TABLE), CONTEXT_TRAITS="remembered")
+    world.deliver(
+        an_event("customer.created", a_customer(id=CUSTOMER)),
+        an_event("invoice.paid", an_invoice(customer_email="jo@example.com")),
+    )
+    assert DynamoStore(here.dynamodb, TABLE).load([f"own:test:{CUSTOMER}"], (), ()).profiles.popitem()[1].personal
+    run(CUSTOMER, "--yes")
+    assert not [key for key in keys(here) if key.startswith("profile#")]
+
+
 def test_the_same_customer_of_another_account_is_left_alone(here: Deployed, world: World) -> None:
     for account in ("acct_1", "acct_2"):
         world.deliver(an_event("customer.subscription.created", a_subscription(), account=account))

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, get_args, get_origin, get
 
 from stripe_to_segment.mapping import properties as types
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.mapping.properties import AddressTraits, GroupTraits, Product, Property, UserTraits
+from stripe_to_segment.mapping.properties import (
+    AddressTraits,
+    AttributionProperties,
+    GroupTraits,
+    Product,
+    Property,
+    UserTraits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.tracking import Event
 
-__all__ = ["ADDRESS", "EVENT_PLANS", "GROUP_TRAITS", "PRODUCT", "USER_TRAITS", "EventPlan", "stated_by"]
+__all__ = ["ADDRESS", "ATTRIBUTION", "EVENT_PLANS", "GROUP_TRAITS", "PRODUCT", "USER_TRAITS", "EventPlan", "stated_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +61,5 @@ def _plan(declared: type[Event]) -> EventPlan:
 
 # In the catalog's order: EVENTS has that of the imports, which is another one in each program.
 EVENT_PLANS: dict[str, EventPlan] = {event.event_name: _plan(event) for row in CATALOG.values() for event in row.events}
-PRODUCT, ADDRESS = described(Product), described(AddressTraits)
+PRODUCT, ADDRESS, ATTRIBUTION = described(Product), described(AddressTraits), described(AttributionProperties)
 USER_TRAITS, GROUP_TRAITS = (dict(sorted(described(traits).items())) for traits in (UserTraits, GroupTraits))

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.properties import Kind, Property
 from stripe_to_segment.stripe_side.customer import PERSONAL
-from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, GROUP_TRAITS, PRODUCT, USER_TRAITS, stated_by
+from stripe_to_segment_tools.tracking_plan.declarations import (
+    ADDRESS,
+    ATTRIBUTION,
+    GROUP_TRAITS,
+    PRODUCT,
+    USER_TRAITS,
+    stated_by,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,6 +53,10 @@ CALLS = """\
 | `context.groupId` | string | the group, where known |
 | `context.externalIds` | array of objects | the Stripe customer as `stripe_customer_id` |
 | `context.consent` | object | `categoryPreferences` by category, where the metadata tells the user's consent |
+| `context.traits` | object | of a track, by `CONTEXT_TRAITS`: personal traits, `plan`, `mrr`, `currency` |
+| `context.campaign` | object | where metadata (`ATTRIBUTION_KEYS`) has it: `source`, `medium`, `name`, and so on |
+| `context.page` | object | `url`, `path`, `search`, `referrer`, where metadata has them |
+| `context.ip`, `context.userAgent`, `context.locale` | string | where metadata has them |
 | `context.stripe` | object | `event_id`, `event_type`, `account` (Connect), `identity` (what named the user) |
 | `integrations` | object | where the call may go, if the setting `INTEGRATIONS` says |
 
@@ -67,7 +78,8 @@ TYPES = {
 
 def markdown(plan: TrackingPlan) -> str:
     """The whole document."""
-    parts = [INTRODUCTION, *_overview(plan), CALLS, *_identify(), *_group(), *_events(plan), *_objects()]
+    calls = [*_identify(), *_group(), *_events(plan), *_attribution()]
+    parts = [INTRODUCTION, *_overview(plan), CALLS, *calls, *_objects()]
     return "\n".join(parts)
 
 
@@ -105,6 +117,12 @@ def _events(plan: TrackingPlan) -> Iterator[str]:
             yield from _table("property", event.properties, event.required)
         else:
             yield "No properties.\n"
+
+
+def _attribution() -> Iterator[str]:
+    yield "### Any event\n"
+    yield "Ids of clicks and visits, where metadata has them (setting `ATTRIBUTION_KEYS`).\n"
+    yield from _table("property", ATTRIBUTION)
 
 
 def _objects() -> Iterator[str]:

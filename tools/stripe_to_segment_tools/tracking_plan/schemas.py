@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.mapping.attribution import CAMPAIGN
 from stripe_to_segment.mapping.identity import IdentitySource
 from stripe_to_segment.mapping.properties import Kind, Property
-from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, PRODUCT
+from stripe_to_segment.stripe_side.customer import PERSONAL
+from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, ATTRIBUTION, PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,7 @@ __all__ = ["MOMENT", "TEXT", "Schema", "context_schema", "object_schema", "prope
 
 type Schema = dict[str, Any]
 
+PAGE = ("url", "path", "search", "referrer")
 TEXT: Schema = {"type": "string", "minLength": 1}
 # Exactly as it is sent: milliseconds and Z, which every destination reads.
 MOMENT: Schema = {
@@ -31,8 +34,8 @@ MOMENT: Schema = {
 
 
 def properties_schema(plan: EventPlan, *, closed: bool = False) -> Schema:
-    """The properties of one event."""
-    return object_schema(plan.properties, plan.required, closed=closed)
+    """The properties of one event, and those of where somebody came from, which any may have."""
+    return object_schema({**plan.properties, **ATTRIBUTION}, plan.required, closed=closed)
 
 
 def object_schema(of: Mapping[str, Property], required: tuple[str, ...] = (), *, closed: bool = False) -> Schema:
@@ -82,8 +85,12 @@ def _or_null(schema: Schema, entry: Property) -> Schema:
     return {**schema, "type": [schema["type"], "null"]} if entry.nullable else schema
 
 
-def context_schema(*, closed: bool = False) -> Schema:
-    """The context of every call: that of a server, with Stripe's event and customer in it."""
+# Those that stand in the context of a track too.
+SHOWN = frozenset({*PERSONAL, "email_sha256", "plan", "mrr", "currency"})
+
+
+def context_schema(traits: Mapping[str, Property], *, closed: bool = False) -> Schema:
+    """The context of every call: that of a server, with Stripe's event and customer in it; `traits` are the user's."""
     library = _part({"name": TEXT, "version": TEXT}, closed=closed)
     stripe = _part(
         {
@@ -112,7 +119,17 @@ def context_schema(*, closed: bool = False) -> Schema:
     )
     return _part(
         {"library": library, "active": active, "stripe": stripe},
-        {"groupId": TEXT, "externalIds": {"type": "array", "minItems": 1, "items": external}, "consent": consent},
+        {
+            "groupId": TEXT,
+            "externalIds": {"type": "array", "minItems": 1, "items": external},
+            "consent": consent,
+            "traits": object_schema({name: one for name, one in traits.items() if name in SHOWN}, closed=closed),
+            "campaign": _part({}, dict.fromkeys(CAMPAIGN.values(), TEXT), closed=closed),
+            "page": _part({}, dict.fromkeys(PAGE, TEXT), closed=closed),
+            "ip": TEXT,
+            "userAgent": TEXT,
+            "locale": TEXT,
+        },
         closed=closed,
     )
 

@@ -52,7 +52,7 @@ class TrackingPlan:
         unplanned ones is the source's own setting. https://docs.segmentapis.com/tag/Tracking-Plans
         """
         rules = [
-            _rule("COMMON", "every call", context=context_schema()),
+            _rule("COMMON", "every call", context=context_schema(self.user_traits)),
             _rule("IDENTIFY", "every identify", traits=object_schema(self.user_traits)),
             _rule("GROUP", "every group", traits=object_schema(GROUP_TRAITS)),
         ]
@@ -113,7 +113,7 @@ class TrackingPlan:
                 "anonymousId": TEXT,
                 "groupId": TEXT,
                 "event": {"enum": [*self.events]},
-                "context": context_schema(closed=True),
+                "context": context_schema(self.user_traits, closed=True),
                 "integrations": {"type": "object", "minProperties": 1},
                 "traits": {"type": "object"},
                 "properties": {"type": "object"},

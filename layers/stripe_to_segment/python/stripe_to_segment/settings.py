@@ -19,6 +19,36 @@ __all__ = ["STRIPE_API", "Settings", "on_this_machine", "settings_from", "settin
 # The consents that Checkout collects. https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent
 CHECKOUT_CONSENTS = frozenset({"promotions", "terms_of_service"})
 STRIPE_API = "https://api.stripe.com"
+# What metadata may say of where somebody came from, and under which keys: the best first.
+ATTRIBUTION: Mapping[str, tuple[str, ...]] = {
+    "utm_source": ("utm_source",),
+    "utm_medium": ("utm_medium",),
+    "utm_campaign": ("utm_campaign",),
+    "utm_term": ("utm_term",),
+    "utm_content": ("utm_content",),
+    "utm_id": ("utm_id",),
+    "page": ("page_url", "page"),
+    "referrer": ("referrer", "page_referrer"),
+    "ip": ("ip", "ip_address"),
+    "user_agent": ("user_agent", "userAgent"),
+    "locale": ("locale",),
+    "gclid": ("gclid",),
+    "gbraid": ("gbraid",),
+    "wbraid": ("wbraid",),
+    "fbc": ("fbc", "_fbc"),
+    "fbp": ("fbp", "_fbp"),
+    "fbclid": ("fbclid",),
+    "ttclid": ("ttclid",),
+    "ttp": ("ttp", "_ttp"),
+    "msclkid": ("msclkid",),
+    "li_fat_id": ("li_fat_id",),
+    "rdt_cid": ("rdt_cid",),
+    "sc_click_id": ("sc_click_id", "ScCid"),
+    "ga_client_id": ("ga_client_id",),
+    "ga_session_id": ("ga_session_id",),
+}
+# By metadata key.
+DEFAULT_ATTRIBUTION = MappingProxyType({key: name for name, keys in ATTRIBUTION.items() for key in keys})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
 
@@ -39,6 +69,7 @@ class Settings:
     user_id_keys: tuple[str, ...] = ("user_id", "userId")
     anonymous_id_keys: tuple[str, ...] = ("anonymous_id", "ajs_anonymous_id")
     group_id_keys: tuple[str, ...] = ("group_id",)
+    group_name_keys: tuple[str, ...] = ("group_name",)
     consent_prefix: str = "consent_"
     checkout_consent: Mapping[str, str] = field(default_factory=dict)
     client_reference_id: str = "server"
@@ -47,6 +78,8 @@ class Settings:
     payment_hold_seconds: int = 300
     personal_traits: tuple[str, ...] = ("email", "name")
     hash_email: bool = False
+    context_traits: str = "event"
+    attribution_keys: Mapping[str, str] = field(default_factory=lambda: DEFAULT_ATTRIBUTION)
     line_descriptions: str = "send"
     mrr_discounts: str = "forever"
     rename_events: Mapping[str, str] = field(default_factory=dict)
@@ -223,6 +256,17 @@ def _consents(name: str, value: str) -> Mapping[str, str]:
     return read
 
 
+def _attribution(name: str, value: str) -> Mapping[str, str]:
+    read = _object(name, value)
+    if not all(key in {*ATTRIBUTION, "*"} and isinstance(keys, str) for key, keys in read.items()):
+        known = ", ".join(ATTRIBUTION)
+        _refuse(name, value, f'a JSON object of metadata keys such as {{"ip": "client_ip", "fbc": ""}}, out of {known}')
+    # "*" is all that is not named; empty text is none.
+    defaults = {} if read.get("*") == "" else ATTRIBUTION
+    chosen = {**defaults, **{key: _names(name, keys) for key, keys in read.items() if key != "*"}}
+    return MappingProxyType({key: slot for slot, keys in chosen.items() for key in keys})
+
+
 def _renames(name: str, value: str) -> Mapping[str, str]:
     read = _object(name, value)
     if not all(isinstance(new, str) and new for new in read.values()):
@@ -236,7 +280,10 @@ def _refuse(name: str, value: str, takes: str) -> None:
 
 
 _MAY_BE_EMPTY = frozenset(
-    {"personal_traits", "drop_events", "group_id_keys", "anonymous_id_keys", "user_id_keys", "consent_prefix"}
+    {
+        *("personal_traits", "drop_events", "consent_prefix"),
+        *("group_id_keys", "group_name_keys", "anonymous_id_keys", "user_id_keys"),
+    }
 )
 
 _READERS: dict[str, Callable[[str, str], object]] = {
@@ -255,6 +302,9 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "user_id_keys": _names,
     "anonymous_id_keys": _names,
     "group_id_keys": _names,
+    "group_name_keys": _names,
+    "attribution_keys": _attribution,
+    "context_traits": _choice("event", "remembered", "none"),
     "unknown_user_policy": _choice("anonymous", "customer_id", "skip"),
     "identity_hold_seconds": _seconds,
     "payment_hold_seconds": _seconds,

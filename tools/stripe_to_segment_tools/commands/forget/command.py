@@ -157,6 +157,7 @@ def _kept(found: Found, key: str) -> dict[str, Any]:
         "anonymous_id": record.anonymous_id is not None,
         "group_id": record.group_id is not None,
         "email_digest": bool(record.email),
+        "personal_traits": bool(record.personal),
         "subscriptions": len(record.subscriptions),
         "currencies_paid": len(record.paid),
         "delivered": len(record.ledger),
@@ -181,9 +182,12 @@ def _lines(found: Found, letters: int, waiting: int, *, dry_run: bool) -> list[s
     return lines
 
 
+IDS = ("user_id", "anonymous_id", "group_id", "email_digest", "personal_traits")
+
+
 def _said(found: Found, key: str) -> str:
     kept = _kept(found, key)
-    ids = [name.replace("_", " ") for name in ("user_id", "anonymous_id", "group_id", "email_digest") if kept[name]]
+    ids = [name.replace("_", " ") for name in IDS if kept[name]]
     counts = (
         ("subscriptions", "subscriptions"),
         ("currencies_paid", "sums paid"),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
+from stripe_to_segment.mapping.attribution import attribution_of
 from stripe_to_segment.mapping.identity import own_id
 from stripe_to_segment.mapping.tracking import EVENTS
-from stripe_to_segment.mapping.traits import group_traits, user_traits
-from stripe_to_segment.segment_side.calls import call_from, dedup_key_of, encode, fitting, message_id, wire
+from stripe_to_segment.mapping.traits import context_traits, group_traits, user_traits
+from stripe_to_segment.segment_side.calls import dedup_key_of, encode, fitting, message_id, wire
 from stripe_to_segment.stripe_side.fields import dig, iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from stripe_to_segment.mapping.attribution import Attribution
+    from stripe_to_segment.mapping.blanks import Blanks
     from stripe_to_segment.mapping.facts import Fact
     from stripe_to_segment.mapping.identify import IdentifyPlan
     from stripe_to_segment.segment_side.calls import Call, CallBody, Context, Kind
@@ -82,7 +86,19 @@ class Composer:
         """A track call under this name on the wire; what is unknown is left out, never null."""
         # The messageId uses the catalog's name: renaming an event must not send it a second time.
         body = self._envelope("track", f"{fact.name}|{fact.key}", self._who.anonymous_id)
-        return {**body, "event": name, "properties": wire(fact.event.told())}
+        traits = wire(self._context_traits)
+        if traits:
+            body["context"]["traits"] = traits
+        properties = {**self._attribution.properties, **fact.event.told()}
+        return {**body, "event": name, "properties": wire(properties)}
+
+    @cached_property
+    def _context_traits(self) -> dict[str, Any]:
+        return context_traits(self._event, self._profile, self._person, self._settings)
+
+    @cached_property
+    def _attribution(self) -> Attribution:
+        return attribution_of(self._event, self._settings)
 
     def _stateful(self, kind: Kind, content: CallBody, anonymous_id: str | None) -> CallBody:
         """A call with a state. Its messageId covers all content, or Segment would drop the return to an old state."""
@@ -122,6 +138,7 @@ class Composer:
             # An event of a server must not change the user's last-seen time.
             "active": False,
             "stripe": {name: str(value) for name, value in stripe.items() if value is not None},
+            **self._attribution.context,
         }
         if self._profile.group_id:
             context["groupId"] = self._own(self._profile.group_id)
@@ -141,10 +158,10 @@ class Composer:
         chosen = self._settings.integrations
         if chosen and all(key == "*" or key in EVENTS for key in chosen):
             chosen = chosen.get(name, chosen.get("*", {}))
-        return dict(chosen)
+        return self._attribution.allowed(chosen) if name else dict(chosen)
 
 
-def in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Call]:
+def in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks) -> Iterator[Call]:
     """The calls; one whose fact another event has claimed already is replaced by that event's claimed call."""
     said = {
         dedup_key: encoded
@@ -153,15 +170,15 @@ def in_words_said_before(calls: Iterable[Call], profile: Profile) -> Iterator[Ca
         for dedup_key, encoded in claim.tracks.items()
     }
     for call in calls:
-        yield call_from(said[call.dedup_key]) if said and call.dedup_key in said else call
+        yield blanks.read(said[call.dedup_key]) if said and call.dedup_key in said else call
 
 
-def with_the_change_said_before(bodies: Iterable[CallBody], claim: Claim) -> Iterator[CallBody]:
+def with_the_change_said_before(bodies: Iterable[CallBody], claim: Claim, blanks: Blanks) -> Iterator[CallBody]:
     """The new calls of an event that Segment refused, with the old `mrr_change`, which the record has counted."""
     if not claim.given_up:
         yield from bodies
         return
-    said = {dedup_key: call_from(encoded).body for dedup_key, encoded in claim.tracks.items()}
+    said = {dedup_key: blanks.read(encoded).body for dedup_key, encoded in claim.tracks.items()}
     for body in bodies:
         before = said.pop(dedup_key_of(body["messageId"]), None)
         told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
@@ -171,10 +188,10 @@ def with_the_change_said_before(bodies: Iterable[CallBody], claim: Claim) -> Ite
     yield from (body for body in said.values() if dig(body, "properties", "mrr_change"))
 
 
-def still_claimed(claim: Claim) -> Iterator[Call]:
+def still_claimed(claim: Claim, blanks: Blanks) -> Iterator[Call]:
     """The track calls that an event claimed before, byte for byte."""
     if not claim.given_up:
-        yield from map(call_from, claim.tracks.values())
+        yield from map(blanks.read, claim.tracks.values())
 
 
 def finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:

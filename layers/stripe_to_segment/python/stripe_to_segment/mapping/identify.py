@@ -12,6 +12,7 @@ from stripe_to_segment.state.claim import Claim
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from stripe_to_segment.mapping.blanks import Blanks
     from stripe_to_segment.mapping.identity import Identity
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.state.profile import Profile
@@ -57,9 +58,9 @@ class IdentifyPlan:
         """Whether this event's identify is the one that joins."""
         return self._to_join and (self.shows is not None or self.joins_apart)
 
-    def claim(self, calls: Iterable[Call]) -> Claim:
+    def claim(self, calls: Iterable[Call], blanks: Blanks) -> Claim:
         """The claim of these calls of the event."""
-        tracks = {call.dedup_key: call.encoded.decode() for call in calls if call.body["type"] == "track"}
+        tracks = {call.dedup_key: blanks.written(call) for call in calls if call.body["type"] == "track"}
         return Claim(tracks, self.shows is not None, self.joins, self.groups)
 
     def after(self) -> Profile:

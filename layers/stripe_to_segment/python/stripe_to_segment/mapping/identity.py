@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.references import user_of
 from stripe_to_segment.stripe_side.checkout import consents_of, made_by_payment_link
-from stripe_to_segment.stripe_side.customer import email_of
+from stripe_to_segment.stripe_side.customer import business_name_of, email_of
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import metadata_of, text
 from stripe_to_segment.stripe_side.invoice import subscription_metadata_of
@@ -40,6 +40,7 @@ __all__ = [
     "Stated",
     "email_digest",
     "fallback_anonymous_id",
+    "metadata_places",
     "names_user",
     "own_id",
     "owner_key",
@@ -72,6 +73,7 @@ class Stated:
     identity_source: IdentitySource = IdentitySource.UNKNOWN
     anonymous_id: str | None = None
     group_id: str | None = None
+    group_name: str | None = None
     opted_out: bool | None = None
     consent: Mapping[str, bool] = field(default_factory=dict)
     email: str | None = None
@@ -130,7 +132,7 @@ def own_id(identifier: str, event: StripeEvent, settings: Settings) -> str:
 
 def names_user(event: StripeEvent, settings: Settings) -> bool:
     """Whether the event itself names the user."""
-    return bool(_first(_places(event), settings.user_id_keys) or _client_reference(event, settings))
+    return bool(_first(metadata_places(event), settings.user_id_keys) or _client_reference(event, settings))
 
 
 def reference_refused(event: StripeEvent, settings: Settings) -> bool:
@@ -144,7 +146,7 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
 
     `customer` is the Customer read from the Stripe API; its metadata is the last place of all.
     """
-    places = _places(event)
+    places = metadata_places(event)
     user_id, identity_source = _first(places, settings.user_id_keys), IdentitySource.METADATA
     if customer is not None:
         places = [*places, metadata_of(customer)]
@@ -158,6 +160,7 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
         identity_source=identity_source if user_id else IdentitySource.UNKNOWN,
         anonymous_id=_first(places, settings.anonymous_id_keys),
         group_id=_first(places, settings.group_id_keys),
+        group_name=_group_name(event, places, settings, customer),
         opted_out=None if opted is None else _says_yes(opted),
         consent=_consent(places, settings.consent_prefix) | _checkout_consent(event, settings),
         email=_email(event),
@@ -165,7 +168,7 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
     )
 
 
-REMEMBERED = ("anonymous_id", "group_id", "opted_out")
+REMEMBERED = ("anonymous_id", "group_id", "group_name", "opted_out")
 
 
 def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
@@ -246,8 +249,17 @@ def _email(event: StripeEvent) -> str | None:
     return email_digest(address) if address else None
 
 
+def _group_name(
+    event: StripeEvent, places: list[dict[str, str]], settings: Settings, customer: JsonObject | None
+) -> str | None:
+    """The name of the company or team, where there are groups at all: metadata, else the name of the business."""
+    if not settings.group_id_keys:
+        return None
+    return _first(places, settings.group_name_keys) or business_name_of(event, customer)
+
+
 @asked_once
-def _places(event: StripeEvent) -> list[dict[str, str]]:
+def metadata_places(event: StripeEvent) -> list[dict[str, str]]:
     """Metadata, newest place first; subscription and customer are ids in Stripe's payloads, objects where expanded."""
     stripe_object = event.object
     expanded = [metadata_of(stripe_object.get(name)) for name in ("subscription", "customer")]

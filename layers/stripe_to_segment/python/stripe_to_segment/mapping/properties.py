@@ -14,6 +14,7 @@ from typing import Annotated, TypedDict
 
 __all__ = [
     "AddressTraits",
+    "AttributionProperties",
     "GroupTraits",
     "Kind",
     "Product",
@@ -257,6 +258,23 @@ Products = Annotated[
 ]
 
 
+class AttributionProperties(TypedDict, total=False):
+    """What any event may have: ids of clicks and visits, where metadata has them."""
+
+    gclid: Annotated[str, text("Google's click id")]
+    gbraid: Annotated[str, text("Google's click id from an app, on iOS")]
+    wbraid: Annotated[str, text("Google's click id from the web, on iOS")]
+    fbc: Annotated[str, text("Meta's click id, as its cookie _fbc has it")]
+    fbp: Annotated[str, text("Meta's browser id, as its cookie _fbp has it")]
+    fbclid: Annotated[str, text("Meta's click id, as its address has it")]
+    ttclid: Annotated[str, text("TikTok's click id")]
+    ttp: Annotated[str, text("TikTok's browser id, as its cookie _ttp has it")]
+    msclkid: Annotated[str, text("Microsoft's click id")]
+    li_fat_id: Annotated[str, text("LinkedIn's click id")]
+    ga_client_id: Annotated[str, text("Google Analytics' client id")]
+    ga_session_id: Annotated[str, text("Google Analytics' session id")]
+
+
 class AddressTraits(TypedDict, total=False):
     """The trait `address`, in Segment's reserved names."""
 
@@ -318,5 +336,6 @@ class GroupTraits(_SharedTraits, total=False):
     """The traits of a group call; None is sent as null."""
 
     currency: Annotated[str, Property(Kind.CURRENCY, "currency of mrr", "ISO 4217, upper case")]
+    name: Annotated[str, text("the company's or team's name, from metadata, else the business name in Stripe")]
     mrr: Annotated[Decimal | None, money("monthly recurring revenue of the account, null once unknown", nullable=True)]
     seats: Annotated[int, number("quantity over all live subscriptions")]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from copy import replace
 from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.identity import own_id
-from stripe_to_segment.stripe_side.customer import PERSONAL, personal_traits
+from stripe_to_segment.stripe_side.customer import PERSONAL, carried_traits, personal_traits
 from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment.stripe_side.money import major
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["group_traits", "shown_digest", "user_traits"]
+__all__ = ["carried_personal", "context_traits", "group_traits", "shown_digest", "user_traits", "with_personal"]
 
 
 def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> UserTraits:
@@ -37,8 +38,45 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> Use
     # A guest's record holds one payment only: no lifetime, and the same user may have many.
     if event.customer is not None:
         traits.update(_paid_traits(profile))
-    traits.update(_personal(event, settings))
+    traits.update(_allowed(personal_traits(event), settings))
     return traits
+
+
+def context_traits(event: StripeEvent, profile: Profile, person: Profile, settings: Settings) -> dict[str, object]:
+    """The traits beside what happened, for destinations that look for them there: who it is, plan and mrr.
+
+    `CONTEXT_TRAITS` says whether the personal ones are those that the event itself carries, or what is remembered of
+    the customer too. What is unknown or no more is absent: it is the identify that takes a trait back.
+    """
+    if settings.context_traits == "none":
+        return {}
+    every: Mapping[str, object] = _subscription_traits(person)
+    traits: dict[str, object] = {name: every[name] for name in ("plan", "mrr") if every.get(name) is not None}
+    currency = _currency(person)
+    if "mrr" in traits and currency is not None:
+        traits["currency"] = currency.upper()
+    return {**traits, **profile.personal, **carried_personal(event, settings)}
+
+
+def carried_personal(event: StripeEvent, settings: Settings) -> UserTraits:
+    """The personal traits that the event itself carries, as far as they may be sent."""
+    return _allowed(carried_traits(event), settings)
+
+
+def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> Profile:
+    """The record with the personal traits that the event carries, if they are to be remembered, else without any.
+
+    A late old event adds what nobody said.
+    """
+    if settings.context_traits != "remembered":
+        return replace(profile, personal={}) if profile.personal else profile
+    carried = carried_personal(event, settings)
+    if not carried:
+        return profile
+    late = event.created < profile.told.get("personal", 0)
+    personal = {**carried, **profile.personal} if late else {**profile.personal, **carried}
+    as_of = max(event.created, profile.told.get("personal", 0))
+    return replace(profile, personal=personal, told={**profile.told, "personal": as_of})
 
 
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
@@ -56,6 +94,8 @@ def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> Gr
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
     every: Mapping[str, object] = _subscription_traits(profile)
+    if profile.group_name is not None:
+        traits["name"] = profile.group_name
     names = ("plan", "mrr", "mrr_by_currency", "subscription_status")
     traits.update(cast("GroupTraits", {name: every[name] for name in names if name in every}))
     if profile.subscriptions:
@@ -126,11 +166,10 @@ def _currency(profile: Profile) -> str | None:
     return max(profile.paid, key=lambda code: (profile.paid[code], code), default=None)
 
 
-def _personal(event: StripeEvent, settings: Settings) -> UserTraits:
-    """The personal traits this event carries, as far as they are on the allow-list."""
-    carried = personal_traits(event)
+def _allowed(carried: Mapping[str, object], settings: Settings) -> UserTraits:
+    """Those of these personal traits that are on the allow-list."""
     allowed = {name: carried[name] for name in PERSONAL if name in carried and name in settings.personal_traits}
     if settings.hash_email and "email" in allowed:
-        email = allowed.pop("email").strip().lower()
+        email = str(allowed.pop("email")).strip().lower()
         allowed["email_sha256"] = hashlib.sha256(email.encode()).hexdigest()
     return cast("UserTraits", allowed)

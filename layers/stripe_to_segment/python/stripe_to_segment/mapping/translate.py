@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from stripe_to_segment.mapping.blanks import Blanks
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.compose import (
     Composer,
@@ -21,7 +22,7 @@ from stripe_to_segment.mapping.identify import IdentifyPlan
 from stripe_to_segment.mapping.identity import IdentitySource, fallback_anonymous_id, own_id, resolve, with_person
 from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.payments import Paid
-from stripe_to_segment.mapping.traits import shown_digest
+from stripe_to_segment.mapping.traits import shown_digest, with_personal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
 from stripe_to_segment.state.claim import Claim
@@ -143,7 +144,8 @@ def translate(
     profile, counted = _with_payment(event, lesson)
     if counted and lesson.counted is not None:
         profile, facts = _with_late_shares(profile, facts, lesson.counted.order)
-    profile = profile if claim.tracks else with_person(profile, known.stated, event.created)
+    if not claim.tracks:
+        profile = with_personal(with_person(profile, known.stated, event.created), event, settings)
 
     # The user of the event.
     fallback_id = own_id(profile.fallback_id or fallback_anonymous_id(event), event, settings)
@@ -171,19 +173,22 @@ def translate(
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.UNKNOWN_USER)
 
     # Compose: the calls that say so.
-    joined_group = profile.group_id != known.profile.group_id or claim.groups
+    before = known.profile
+    joined_group = (profile.group_id, profile.group_name) != (before.group_id, before.group_name) or claim.groups
     person = over_all(profile, known.siblings) if known.siblings else profile
     moved = lesson.changed or _moved_money(event, known.profile, profile)
     digest = _digest_to_show(row, event, person, changed=moved)
     plan = IdentifyPlan(who, profile, fallback_id, shows=digest, groups=joined_group)
-    bodies = with_the_change_said_before(Composer(event, plan, settings, person).bodies(facts), claim)
-    calls = (*in_words_said_before(finished(bodies, event, enrich), known.profile), *still_claimed(claim))
+    blanks = Blanks(event, settings)
+    bodies = with_the_change_said_before(Composer(event, plan, settings, person).bodies(facts), claim, blanks)
+    told = in_words_said_before(finished(bodies, event, enrich), known.profile, blanks)
+    calls = (*told, *still_claimed(claim, blanks))
     fresh = tuple(call for call in calls if call.dedup_key not in known.profile.ledger)
     return learnt(
         EventOutcome.MAPPED,
         plan.after() if calls else profile,
         calls=fresh,
-        claim=plan.claim(fresh) if fresh else None,
+        claim=plan.claim(fresh, blanks) if fresh else None,
         unknown=gaps(facts, event),
         reason=_why_nothing(calls, fresh),
     )

@@ -42,6 +42,12 @@ if TYPE_CHECKING:
         groupId: str
         consent: dict[str, dict[str, bool]]
         externalIds: list[dict[str, str]]
+        traits: dict[str, object]
+        campaign: dict[str, str]
+        page: dict[str, str]
+        ip: str
+        userAgent: str
+        locale: str
 
 
 __all__ = [

@@ -63,9 +63,10 @@ class Profile:
     Who it is: `named_by` is "client_reference_id" where nothing better has named the user, else empty. `customer_read`
     says that the Customer's own metadata has been read, `email` is the short digest of its last address. `tied` says
     that the user's person lists this record, `shared` that the person lists others too. `told` holds, for the ids, the
-    opt-out and the consent, the epoch second as of which each is true. `fallback_id` is the anonymousId that calls
-    carried before the user was known; `joined` says that an identify has joined it to the user. `shown` is the digest
-    of the traits last delivered, or UNSURE.
+    opt-out and the consent, the epoch second as of which each is true. `personal` holds the personal traits that later
+    calls show, where the deployer wants them remembered. `fallback_id` is the anonymousId that calls carried before the
+    user was known; `joined` says that an identify has joined it to the user. `shown` is the digest of the traits last
+    delivered, or UNSURE.
 
     Money: `paid` is the amount collected less given back, in minor units by lower-case currency. `payments` lists the
     newest payments by their orders' ids, each as `Payment.written` gives it, and `failed` the newest failed attempts,
@@ -86,6 +87,7 @@ class Profile:
     named_by: str = ""
     anonymous_id: str | None = None
     group_id: str | None = None
+    group_name: str | None = None
     opted_out: bool = False
     consent: Mapping[str, bool] = field(default_factory=dict)
     customer_read: bool = False
@@ -110,6 +112,7 @@ class Profile:
     amounts: Mapping[str, str] = field(default_factory=dict)
     invoiced: Mapping[str, int] = field(default_factory=dict)
     subscribed: bool = False
+    personal: Mapping[str, Any] = field(default_factory=dict)
     delivery: str = ""
     lease_until: int = 0
     version: int = 0

@@ -7,22 +7,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, text
+from stripe_to_segment.stripe_side.event import asked_once
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, text
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["PERSONAL", "email_of", "personal_traits"]
+__all__ = ["PERSONAL", "business_name_of", "carried_traits", "email_of", "personal_traits"]
 
 PERSONAL = ("email", "name", "phone", "address")
 
 
+@asked_once
 def personal_traits(event: StripeEvent) -> JsonObject:
     """email, name, phone and address under Segment's names, from a Customer or a session's `customer_details`.
 
     https://segment.com/docs/connections/spec/identify/#traits
     """
-    source = _source_of(event)
+    return _traits(_source_of(event))
+
+
+@asked_once
+def carried_traits(event: StripeEvent) -> JsonObject:
+    """The same of every object that names its customer: an invoice copies them, a payment has an address for receipts.
+
+    What is written on a card is the payer's, and not taken.
+    """
+    body = event.object
+    if "customer_email" in body and not event.type.startswith("checkout.session."):
+        return _traits({name: body.get(f"customer_{name}") for name in PERSONAL})
+    found = personal_traits(event)
+    receipts = text(body.get("receipt_email"))
+    return {"email": receipts} if receipts and not found else found
+
+
+def business_name_of(event: StripeEvent, customer: JsonObject | None = None) -> str | None:
+    """The name of the customer's business, as a Customer or a Checkout Session states it, since 2025-10-29.
+
+    `customer` is the Customer read from the Stripe API.
+    """
+    body = event.object
+    holders = (body, body.get("customer_details"), body.get("collected_information"), body.get("customer"), customer)
+    return next(filter(None, (text(dig(holder, "business_name")) for holder in holders)), None)
+
+
+def _traits(source: JsonObject) -> JsonObject:
+    if not source:
+        return {}
     found: JsonObject = {name: text(source.get(name)) for name in ("email", "name", "phone")}
     found["address"] = _address(hash_of(source.get("address")))
     return {name: value for name, value in found.items() if value}

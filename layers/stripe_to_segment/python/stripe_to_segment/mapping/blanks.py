@@ -1,0 +1,75 @@
+"""Calls as they are written down: without what the event itself says of the person.
+
+The event is there again whenever its claimed calls are told again, and fills the blanks. So the StateTable holds
+nobody's address because of a call that was on its way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from stripe_to_segment.mapping.attribution import attribution_of
+from stripe_to_segment.mapping.traits import carried_personal
+from stripe_to_segment.segment_side.calls import Call, call_from, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from stripe_to_segment.mapping.properties import UserTraits
+    from stripe_to_segment.segment_side.calls import CallBody
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["Blanks"]
+
+# In place of what the event has.
+BLANK = {"$of": "event"}
+OF_A_VISIT = ("ip", "userAgent")
+
+
+class Blanks:
+    """What one event says of the person in the context of its calls."""
+
+    def __init__(self, event: StripeEvent, settings: Settings) -> None:
+        visit: Mapping[str, object] = attribution_of(event, settings).context
+        self._of_context = {name: visit[name] for name in OF_A_VISIT if name in visit}
+        self._of_traits: UserTraits = carried_personal(event, settings) if settings.context_traits != "none" else {}
+
+    def written(self, call: Call) -> str:
+        """The call with blanks; what a team's own code made of a value stays as it is."""
+        if not (self._of_context or self._of_traits):
+            return call.encoded.decode()
+        return encode(_each(call.body, self._leave_out)).decode()
+
+    def read(self, encoded: str) -> Call:
+        """The call in the same words as before; what this event does not say, for another left it out, is absent."""
+        if '{"$of":"event"}' not in encoded:
+            return call_from(encoded)
+        body = _each(call_from(encoded).body, self._fill_in)
+        return Call(cast("CallBody", body), encode(body))
+
+    def _leave_out(self, part: Mapping[str, Any], *, traits: bool) -> dict[str, Any]:
+        own: Mapping[str, object] = self._of_traits if traits else self._of_context
+        return {name: BLANK if name in own and own[name] == value else value for name, value in part.items()}
+
+    def _fill_in(self, part: Mapping[str, Any], *, traits: bool) -> dict[str, Any]:
+        own: Mapping[str, object] = self._of_traits if traits else self._of_context
+        return {
+            name: own[name] if value == BLANK else value
+            for name, value in part.items()
+            if value != BLANK or name in own
+        }
+
+
+def _each(body: Mapping[str, Any], change: Any) -> dict[str, Any]:
+    """The call with a change made to its context and to the traits in it."""
+    context = body.get("context")
+    if not isinstance(context, dict):
+        return dict(body)
+    context = change(context, traits=False)
+    if isinstance(context.get("traits"), dict):
+        context["traits"] = change(context["traits"], traits=True)
+        if not context["traits"]:
+            del context["traits"]
+    return {**body, "context": context}

@@ -1,0 +1,316 @@
+"""What Segment's destinations look for: who it is, where somebody came from, what the group is called."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.mapping.attribution import CAMPAIGN, DESTINATION_OPTIONS, VISIT
+from stripe_to_segment.mapping.properties import AttributionProperties
+from stripe_to_segment.segment_side.answers import Answer, Meaning
+from stripe_to_segment.settings import ATTRIBUTION, settings_from
+from stripe_to_segment.state.store import MemoryStore
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_charge,
+    a_customer,
+    a_session,
+    a_subscription,
+    an_event,
+    an_intent,
+    an_invoice,
+)
+from tests.unit.worlds import ACCEPTED, World, unchanged
+
+if TYPE_CHECKING:
+    from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+COMPLETED = "checkout.session.completed"
+BILLED = {"customer_email": "jo@example.com", "customer_name": "Jo Example", "customer_phone": "+441225000000"}
+
+
+def track(world: World, event: StripeEvent, name: str | None = None) -> dict[str, Any]:
+    calls = [call for call in world.deliver(event) if call["type"] == "track"]
+    return next(call for call in calls if name in {None, call["event"]})
+
+
+# --- Traits ---
+
+
+def test_a_track_carries_the_personal_traits_of_its_own_event() -> None:
+    """Destinations that match people by email address, as those of ads do, look for it in `context.traits`."""
+    world = World()
+    invoice = track(world, an_event("invoice.paid", an_invoice(**BILLED)))
+    assert invoice["context"]["traits"] == {"email": "jo@example.com", "name": "Jo Example"}
+    session = track(world, an_event(COMPLETED, a_session(customer=None)), "Order Completed")
+    assert session["context"]["traits"]["email"] == "jo@example.com"
+    intent = track(world, an_event("payment_intent.succeeded", an_intent(id="pi_2", receipt_email="jo@example.com")))
+    assert intent["context"]["traits"]["email"] == "jo@example.com"
+
+
+def test_only_allowed_personal_traits_stand_in_the_context_and_an_email_is_hashed_there_too() -> None:
+    paid = an_event("invoice.paid", an_invoice(**BILLED))
+    hashed = track(World(PERSONAL_TRAITS="email", HASH_EMAIL="true"), paid)["context"]["traits"]
+    assert [*hashed] == ["email_sha256"]
+    assert "traits" not in track(World(PERSONAL_TRAITS=""), paid)["context"]
+    assert track(World(PERSONAL_TRAITS="phone"), paid)["context"]["traits"] == {"phone": "+441225000000"}
+
+
+def test_plan_and_mrr_stand_beside_them_as_the_event_leaves_them() -> None:
+    world = World()
+    made = track(world, an_event("customer.subscription.created", a_subscription(), created=NOW))
+    assert made["context"]["traits"] == {"plan": "price_basic", "mrr": 20, "currency": "USD"}
+    ended = a_subscription(status="canceled", ended_at=NOW + DAY)
+    gone = track(world, an_event("customer.subscription.deleted", ended, created=NOW + DAY))
+    assert gone["context"]["traits"] == {"mrr": 0, "currency": "USD"}, "the identify takes the plan back"
+
+
+def test_the_name_on_a_card_is_not_the_customers() -> None:
+    refunded = a_charge(billing_details={"email": "payer@example.com", "name": "Somebody Else"})
+    event = an_event("charge.refunded", refunded, previous={"amount_refunded": 0})
+    assert "traits" not in track(World(), event)["context"]
+
+
+def test_no_traits_at_all_where_none_are_wanted() -> None:
+    world = World(CONTEXT_TRAITS="none")
+    world.deliver(an_event("customer.subscription.created", a_subscription()))
+    assert "traits" not in track(world, an_event("invoice.paid", an_invoice(**BILLED)))["context"]
+
+
+def test_what_is_remembered_is_shown_only_where_the_deployer_wants_it() -> None:
+    known = an_event("customer.created", a_customer(), created=NOW)
+    later = an_event("customer.subscription.created", a_subscription(), created=NOW + 1)
+    forgetful, remembering = World(), World(CONTEXT_TRAITS="remembered")
+    for world in (forgetful, remembering):
+        world.deliver(known)
+    assert "email" not in track(forgetful, later)["context"]["traits"]
+    assert track(remembering, later)["context"]["traits"]["email"] == "jo@example.com"
+
+
+def test_nothing_personal_is_kept_unless_it_is_to_be_remembered_and_nothing_once_it_is_not() -> None:
+    store = MemoryStore()
+    World(store, CONTEXT_TRAITS="remembered").deliver(an_event("customer.created", a_customer(), created=NOW))
+    (kept,) = store.profiles.values()
+    assert kept.personal == {"email": "jo@example.com", "name": "Jo Example"}
+    World(store).deliver(an_event("customer.subscription.created", a_subscription(), created=NOW + 1))
+    (kept,) = store.profiles.values()
+    assert kept.personal == {}
+
+
+def test_a_late_old_event_does_not_bring_an_old_address_back() -> None:
+    world = World(CONTEXT_TRAITS="remembered")
+    world.deliver(an_event("customer.updated", a_customer(email="new@example.com"), created=NOW + 10))
+    world.deliver(an_event("customer.created", a_customer(email="old@example.com", phone="+441"), created=NOW))
+    later = track(world, an_event("customer.subscription.created", a_subscription(), created=NOW + 20))
+    assert later["context"]["traits"]["email"] == "new@example.com"
+
+
+# --- Where somebody came from ---
+
+VISITED = {
+    "utm_source": "google",
+    "utm_medium": "cpc",
+    "utm_campaign": "spring",
+    "utm_term": "billing",
+    "utm_content": "blue",
+    "page_url": "https://www.example.com/pricing?plan=team",
+    "referrer": "https://www.google.com/",
+    "ip": "203.0.113.7",
+    "user_agent": "Mozilla/5.0",
+    "locale": "en-GB",
+    "gclid": "Cj0KCQ",
+    "fbc": "fb.1.1795000000000.AbC",
+    "fbp": "fb.1.1795000000000.123",
+    "ga_client_id": "123.456",
+    "ga_session_id": "1795000000",
+}
+
+
+def test_metadata_of_the_checkout_goes_where_destinations_read_it() -> None:
+    """https://github.com/segmentio/action-destinations: `$.context.campaign.name`, `$.properties.fbc`, and so on."""
+    session = a_session(metadata=VISITED, created=NOW - 60)
+    call = track(World(), an_event(COMPLETED, session), "Order Completed")
+    context, properties = call["context"], call["properties"]
+    assert context["campaign"] == {
+        "source": "google",
+        "medium": "cpc",
+        "name": "spring",
+        "term": "billing",
+        "content": "blue",
+    }
+    assert context["page"] == {
+        "url": "https://www.example.com/pricing?plan=team",
+        "path": "/pricing",
+        "search": "?plan=team",
+        "referrer": "https://www.google.com/",
+    }
+    assert (context["ip"], context["userAgent"], context["locale"]) == ("203.0.113.7", "Mozilla/5.0", "en-GB")
+    ids = ("gclid", "fbc", "fbp", "ga_client_id", "ga_session_id")
+    assert {name: properties[name] for name in ids} == {name: VISITED[name] for name in ids}
+
+
+def test_nothing_of_it_stands_where_the_metadata_has_none() -> None:
+    call = track(World(), an_event(COMPLETED, a_session(metadata={"cart_id": "1"})), "Order Completed")
+    assert not call["context"].keys() & {"campaign", "page", "ip", "userAgent", "locale"}
+    assert not call["properties"].keys() & {*AttributionProperties.__annotations__}
+    assert "integrations" not in call
+
+
+def test_a_renewal_is_no_visit_but_still_knows_its_campaign() -> None:
+    """A subscription hands its metadata to every invoice; the address of a year ago is nobody's today."""
+    parent = {"subscription_details": {"subscription": "sub_basic", "metadata": VISITED}}
+    first = track(World(), an_event("invoice.paid", an_invoice(parent=parent)))
+    renewal = an_invoice(parent=parent, billing_reason="subscription_cycle", id="in_2")
+    later = track(World(), an_event("invoice.paid", renewal))
+    assert first["context"]["ip"] == "203.0.113.7"
+    assert not later["context"].keys() & {"ip", "userAgent", "page"}
+    assert later["context"]["campaign"]["name"] == "spring"
+    assert later["properties"]["gclid"] == "Cj0KCQ"
+    assert "ga_session_id" not in later["properties"]
+
+
+def test_what_is_no_address_is_left_out() -> None:
+    session = a_session(metadata={"ip": "unknown", "page_url": "https://[broken/"})
+    context = track(World(), an_event(COMPLETED, session), "Order Completed")["context"]
+    assert not context.keys() & {"ip", "page"}
+
+
+def test_a_click_id_that_a_destination_reads_in_its_options_goes_there() -> None:
+    session = a_session(metadata={"rdt_cid": "r1", "sc_click_id": "s1"})
+    call = track(World(), an_event(COMPLETED, session), "Order Completed")
+    assert call["integrations"] == {
+        "Reddit Conversions Api": {"click_id": "r1"},
+        "Snap Conversions Api": {"click_id": "s1"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sent"),
+    [
+        ({"All": False}, {"All": False}),
+        ({"Reddit Conversions Api": False}, {"Reddit Conversions Api": False}),
+        (
+            {"All": False, "Reddit Conversions Api": True},
+            {"All": False, "Reddit Conversions Api": {"click_id": "r1"}},
+        ),
+    ],
+    ids=["all off", "it off", "only it on"],
+)
+def test_a_click_id_never_switches_a_destination_on(chosen: dict[str, Any], sent: dict[str, Any]) -> None:
+    """Options in `integrations` let a destination in that `All: false` keeps out."""
+    world = World(INTEGRATIONS=json.dumps(chosen))
+    call = track(world, an_event(COMPLETED, a_session(metadata={"rdt_cid": "r1"})), "Order Completed")
+    assert call["integrations"] == sent
+
+
+def test_the_keys_are_a_setting() -> None:
+    world = World(ATTRIBUTION_KEYS='{"ip": "client_ip", "fbc": ""}')
+    session = a_session(metadata={**VISITED, "client_ip": "198.51.100.1"})
+    call = track(world, an_event(COMPLETED, session), "Order Completed")
+    assert call["context"]["ip"] == "198.51.100.1"
+    assert "fbc" not in call["properties"]
+    assert call["properties"]["gclid"] == "Cj0KCQ"
+
+
+def test_all_of_it_can_be_switched_off() -> None:
+    world = World(ATTRIBUTION_KEYS='{"*": "", "gclid": "google_click"}')
+    session = a_session(metadata={**VISITED, "google_click": "g1"})
+    call = track(world, an_event(COMPLETED, session), "Order Completed")
+    assert not call["context"].keys() & {"campaign", "page", "ip"}
+    assert call["properties"]["gclid"] == "g1"
+
+
+def test_a_name_that_is_no_attribution_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"ATTRIBUTION_KEYS.*utm_source"):
+        settings_from({"ATTRIBUTION_KEYS": '{"utm_sauce": "x"}'})
+
+
+def test_everything_that_metadata_may_say_has_one_place() -> None:
+    context = {*CAMPAIGN, "page", "referrer", "ip", "user_agent", "locale"}
+    places = [context, {*AttributionProperties.__annotations__}, {*DESTINATION_OPTIONS}]
+    assert sorted(name for place in places for name in place) == sorted(ATTRIBUTION)
+    assert {*ATTRIBUTION} >= VISIT
+
+
+# --- What the group is called ---
+
+
+def group(world: World, *events: StripeEvent) -> list[dict[str, Any]]:
+    return [call["traits"] for call in world.deliver(*events) if call["type"] == "group"]
+
+
+def test_a_group_has_the_name_that_metadata_gives_it() -> None:
+    """Several destinations refuse a group without a name, or show its id for one."""
+    metadata = {"group_id": "team_1", "group_name": "Example Ltd"}
+    (traits,) = group(World(), an_event("customer.subscription.created", a_subscription(metadata=metadata)))
+    assert traits["name"] == "Example Ltd"
+
+
+def test_without_one_it_has_the_business_name_that_stripe_knows() -> None:
+    customer = a_customer(business_name="Example Ltd", metadata={"group_id": "team_1"})
+    world = World()
+    assert [one["name"] for one in group(world, an_event("customer.created", customer))] == ["Example Ltd"]
+    (traits,) = group(world, an_event("customer.subscription.created", a_subscription(), created=NOW + 1))
+    assert traits["name"] == "Example Ltd", "it is remembered"
+
+
+def test_a_name_that_comes_later_is_told_in_a_group_call_of_its_own() -> None:
+    world = World()
+    made = a_subscription(metadata={"group_id": "team_1"})
+    assert "name" not in group(world, an_event("customer.subscription.created", made, created=NOW))[0]
+    renamed = a_customer(business_name="Example Ltd")
+    event = an_event("customer.updated", renamed, created=NOW + 1, previous={"business_name": None})
+    assert [one["name"] for one in group(world, event)] == ["Example Ltd"]
+
+
+def test_a_group_is_never_called_by_its_id_or_by_a_person() -> None:
+    """The product's own group call may have named it."""
+    customer = a_customer(name="Jo Example", metadata={"group_id": "team_1"})
+    assert "name" not in group(World(), an_event("customer.created", customer))[0]
+
+
+# --- What is written down ---
+
+
+def test_a_claimed_call_is_kept_without_what_its_event_says_of_the_person_and_told_again_in_the_same_words() -> None:
+    """The StateTable held email addresses in the calls of each customer's last delivery."""
+    store, said = MemoryStore(), list[bytes]()
+    metadata = {"user_id": "u1", "ip": "203.0.113.7", "user_agent": "Mozilla/5.0"}
+    paid = an_event("invoice.paid", an_invoice(metadata=metadata, **BILLED))
+    world = World(store)
+
+    def unlucky(call: Call) -> Answer:
+        said.append(call.encoded)
+        return Answer(Meaning.RETRY)
+
+    world.answer = unlucky
+    world.batch(paid)
+    (kept,) = store.profiles.values()
+    claimed = [encoded for claim in kept.claims.values() for encoded in claim.tracks.values()]
+    assert claimed
+    assert not [each for each in claimed if "jo@example.com" in each or "203.0.113.7" in each or "Mozilla" in each]
+    first = [each for each in said if b'"type":"track"' in each]
+    said.clear()
+    world.batch(paid)
+    assert [each for each in said if b'"type":"track"' in each] == first
+    assert b"jo@example.com" in first[0]
+
+
+def test_what_a_teams_own_code_took_out_stays_out_when_it_is_told_again() -> None:
+    def without_address(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
+        call["context"].get("traits", {}).pop("email", None)
+        return call
+
+    world = World()
+    world.enrich = without_address
+    world.answer = lambda _: Answer(Meaning.RETRY)
+    paid = an_event("invoice.paid", an_invoice(**BILLED))
+    world.batch(paid)
+    world.enrich, world.answer = unchanged, lambda _: ACCEPTED
+    (call,) = [call for call in world.deliver(paid) if call["type"] == "track"]
+    assert call["context"]["traits"] == {"name": "Jo Example"}
