@@ -21,7 +21,8 @@ from tests.chaos.poison import KINDS, poisons
 from tests.chaos.proxy import FaultyProxy, aws_place, segment_place
 from tests.chaos.sabotage import Saboteur
 from tests.chaos.traffic import COPIES, Sending, Stripe, mixed, nameless
-from tests.chaos.verdict import Violation, of_customers, of_dead_letters, of_message_ids, of_tills
+from tests.chaos.verdict import Violation, of_circles, of_customers, of_dead_letters, of_message_ids, of_tills
+from tests.simulator.circles import a_circle
 from tests.simulator.history import a_history
 from tests.simulator.till import a_till
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.faults import Fault
     from tests.chaos.poison import Poison
+    from tests.simulator.circles import Circle
     from tests.simulator.history import History
     from tests.simulator.till import Till
 
@@ -45,6 +47,8 @@ VISIBILITY_SECONDS = 15
 POISONOUS = 60
 # One shop's till, of some forty events, for so many events.
 A_TILL = 500
+# One circle of users with several customers for so many customers by themselves.
+CIRCLES = 10
 # So many events are sent once more when all is over.
 REPLAYED = 200
 PATIENCE_SECONDS = 240.0
@@ -142,10 +146,12 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
         a_till(Random(f"till {seed} {number}"), start=start, name=f"_{seed}_{number}")  # noqa: S311 - to be reproducible
         for number in range(-(-events // A_TILL))
     ]
+    circles = [a_circle(1000 * seed + number, start=start) for number in range(max(4, len(histories) // CIRCLES))]
     sent = sum(len(history.events) for history in histories) + sum(len(till.events) for till in tills)
+    sent += sum(len(circle.events) for circle in circles)
     evil = poisons(max(len(KINDS), sent // POISONOUS), int(time.time()))
     rng = Random(f"traffic {seed}")  # noqa: S311 - a run has to be reproducible
-    storm, later = mixed(histories, tills, evil, rng), nameless(tills, rng)
+    storm, later = mixed([*histories, *circles], tills, evil, rng), nameless(tills, rng)
     final = [*(history.last for history in histories), *(event.body for till in tills for event in till.last)]
     last = [Sending(body_of(event), door=True) for event in final] * COPIES
     outcome = Result(events=sent + len(final), customers=len(final), copies=len(storm) + len(later) + len(last))
@@ -158,7 +164,7 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
             world.send("send each customer's last event", last)
         outcome.seconds = time.monotonic() - started
         outcome.violations += _unfinished(world)
-        outcome.violations += _judged(world, histories, tills, evil)
+        outcome.violations += _judged(world, histories, tills, circles, evil)
         outcome.violations += _replayed(world, rng.sample([*storm, *later], min(REPLAYED, len(storm) + len(later))))
         _count(outcome, world, histories)
     return outcome
@@ -215,14 +221,20 @@ def _unfinished(world: _World) -> Iterator[Violation]:
 
 
 def _judged(
-    world: _World, histories: Sequence[History], tills: Sequence[Till], evil: Sequence[Poison]
+    world: _World,
+    histories: Sequence[History],
+    tills: Sequence[Till],
+    circles: Sequence[Circle],
+    evil: Sequence[Poison],
 ) -> Iterator[Violation]:
     settings = settings_from(world.stack.environment(world.stack.deliver_function))
     calls = [kept.call for kept in world.segment.record.calls]
-    at_a_till = {event.id for till in tills for event in (*till.events, *till.last)}
-    of_histories = [call for call in calls if call["context"]["stripe"]["event_id"] not in at_a_till]
+    elsewhere = {event.id for till in tills for event in (*till.events, *till.last)}
+    elsewhere |= {event["id"] for circle in circles for event in circle.events}
+    of_histories = [call for call in calls if call["context"]["stripe"]["event_id"] not in elsewhere]
     yield from of_customers(histories, of_histories, settings)
     yield from of_tills(tills, calls)
+    yield from of_circles(circles, calls)
     yield from of_message_ids(world.segment.record.rivals)
     yield from of_dead_letters(evil, world.stack.queued().dead_letters)
     for key in world.saboteur.written_over:

@@ -13,8 +13,9 @@ from stripe_to_segment_tools.local_stack.emulator import Message
 from tests.chaos.campaign import run
 from tests.chaos.faults import AWS, FAULTS, Act, Dice, When
 from tests.chaos.poison import KINDS, poisons
-from tests.chaos.verdict import of_customers, of_dead_letters, of_message_ids, of_tills
+from tests.chaos.verdict import of_circles, of_customers, of_dead_letters, of_message_ids, of_tills
 from tests.simulator import laws
+from tests.simulator.circles import a_circle
 from tests.simulator.history import a_history
 from tests.simulator.till import a_till
 from tests.simulator.tills import in_order
@@ -117,6 +118,17 @@ def test_the_verdict_sees_what_is_lost_doubled_wrong_or_stale(
     assert found(calls) == set()
     spoil(calls)
     assert kind in found(calls)
+
+
+def test_the_verdict_sees_what_is_stale_of_a_user_with_several_customers() -> None:
+    circle = a_circle(3)
+    ours = laws.Ours(circle.at)
+    for event in circle.events:
+        ours.deliver([event])
+    assert list(of_circles([circle], ours.calls)) == []
+    shown = [call for call in ours.calls if call["type"] == "identify" and "userId" in call]
+    old = shown[-1] | {"traits": {"lifetime_value": 1}}
+    assert {each.kind for each in of_circles([circle], [*ours.calls, old])} == {"stale"}
 
 
 @pytest.mark.parametrize("other", [{"userId": "another"}, {"properties": {}}, {"context": {}}, {"timestamp": "later"}])

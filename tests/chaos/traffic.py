@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment_tools.local_stack import LocalStack, Secret
     from tests.chaos.poison import Poison
+    from tests.simulator.circles import Circle
     from tests.simulator.history import History
     from tests.simulator.till import Till
 
@@ -59,7 +60,9 @@ def is_orderly(seed: int) -> bool:
     return seed % 2 == 0
 
 
-def mixed(histories: Iterable[History], tills: Iterable[Till], evil: Sequence[Poison], rng: Random) -> list[Sending]:
+def mixed(
+    histories: Iterable[History | Circle], tills: Iterable[Till], evil: Sequence[Poison], rng: Random
+) -> list[Sending]:
     """All copies of all events in the order in which they are sent; every other customer's in no order at all.
 
     Of a till those that name their customer; `nameless` has the others.

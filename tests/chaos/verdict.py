@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.simulator import laws
+from tests.simulator import circles, laws
 from tests.simulator.tills import at_the_end
 
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment_tools.local_stack.emulator import Message
     from tests.chaos.poison import Poison
+    from tests.simulator.circles import Circle
     from tests.simulator.history import History
     from tests.simulator.till import Till
 
-__all__ = ["Violation", "of_customers", "of_dead_letters", "of_message_ids", "of_tills"]
+__all__ = ["Violation", "of_circles", "of_customers", "of_dead_letters", "of_message_ids", "of_tills"]
 
 Json = dict[str, Any]
 
@@ -69,6 +70,14 @@ class Violation:
     kind: str
     text: str
     customer: str = ""
+
+
+def of_circles(found: Sequence[Circle], calls: Iterable[Json]) -> Iterator[Violation]:
+    """Hold the last identify of each user and the last group call of each group against a recount."""
+    every = [_with_decimals(call) for call in calls if call["type"] != "track"]
+    for circle in found:
+        for fault in circles.faults_of(circle, every):
+            yield Violation("stale", fault)
 
 
 def of_customers(histories: Sequence[History], calls: Iterable[Json], settings: Settings) -> Iterator[Violation]:

@@ -16,13 +16,15 @@ from tests.chaos.verdict import of_customers
 from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours, replayed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.state.claim import Receipt
+    from stripe_to_segment.state.person import Person
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Learnt
+    from tests.simulator.circles import Circle
     from tests.simulator.history import History
 
 __all__ = ["DOWN", "faults_of_one_wording", "through_lost_records", "through_outages", "through_refusals"]
@@ -36,12 +38,12 @@ REDRIVEN = 0.1
 LEASE = 60
 
 
-def through_outages(history: History, seed: int, *, mixed: bool = False) -> Ours:
+def through_outages(history: History | Circle, seed: int, *, mixed: bool = False) -> Ours:
     """Every fifth request is refused and of every tenth the answer is lost; what waits comes back later."""
     return _Weather(history, Random(f"outage {seed}"), mixed, refused=0.2, unanswered=0.1).pass_through()  # noqa: S311 - a simulation has to be reproducible
 
 
-def through_lost_records(history: History, seed: int, *, mixed: bool = False) -> Ours:
+def through_lost_records(history: History | Circle, seed: int, *, mixed: bool = False) -> Ours:
     """What Segment heard is often not written down.
 
     The table refuses every tenth write, every twentieth batch dies once Segment has heard it, and twice in a batch,
@@ -53,7 +55,7 @@ def through_lost_records(history: History, seed: int, *, mixed: bool = False) ->
     ).pass_through()
 
 
-def through_refusals(history: History, seed: int, *, mixed: bool = False) -> Ours:
+def through_refusals(history: History | Circle, seed: int, *, mixed: bool = False) -> Ours:
     """Of a request Segment takes some calls and others not, for now or for good; dead letters are redriven.
 
     What it refuses for good it has never heard before. Functions die and others come by as well.
@@ -76,13 +78,13 @@ class _KilledError(Exception):
 
 @dataclass
 class _Weather:
-    """One customer's events on their way: in order, or `mixed`, every event three times in any order.
+    """One history's events on their way: in order, or `mixed`, every event three times in any order.
 
     Segment keeps the first call of a messageId and drops its repeats; one that says something else is a fault. The rest
     are probabilities.
     """
 
-    history: History
+    history: History | Circle
     rng: Random
     mixed: bool
     refused: float
@@ -98,7 +100,7 @@ class _Weather:
     under_way: bool = False
 
     def __post_init__(self) -> None:
-        self.ours = Ours(self.history.happenings[0].body["created"], store=_Table(self._before_writing))
+        self.ours = Ours(self.history.events[0]["created"], store=_Table(self._before_writing))
         events = [*self.history.events] * 3 if self.mixed else [*self.history.events]
         if self.mixed:
             self.rng.shuffle(events)
@@ -112,7 +114,7 @@ class _Weather:
                 self.letters = []
             self._deliver(self._next_batch())
         self.picked = 0.0
-        last = [Record("last", json.dumps(self.history.last))]
+        last = [Record("last", json.dumps(event)) for event in [self.history.last] if event is not None]
         while last:
             self._deliver(last)
             last, self.waiting = self.waiting, []
@@ -198,6 +200,25 @@ class _Table(MemoryStore):
         }
         written = [profile for profile in profiles if profile.key not in failed]
         return {**super().save(written, learnt, now), **failed}
+
+    def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
+        """Tie, while others come by before and after."""
+        self._fails()
+        tied = super().tie(pairs)
+        self._fails()
+        return tied
+
+    def persons(self, keys: Collection[str]) -> dict[str, Person]:
+        """Read, while others come by."""
+        found = super().persons(keys)
+        self._fails()
+        return found
+
+    def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
+        """Write what does not fail."""
+        failed: dict[str, Exception] = {key: StoreUnavailableError("throttled") for key in persons if self._fails()}
+        written = {key: person for key, person in persons.items() if key not in failed}
+        return {**super().claim(written, delivery, lease_until), **failed}
 
     def put_receipt(self, delivery: str, receipt: Receipt, now: float) -> None:
         """Write it down, unless that fails."""

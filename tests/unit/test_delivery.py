@@ -588,12 +588,16 @@ def test_an_mrr_that_became_unknown_does_not_stay_behind() -> None:
     assert [traits["mrr"] for traits in shown] == [20, None]
 
 
-def test_a_guests_order_leaves_a_users_lifetime_value_alone() -> None:
-    world = World()
-    guest = a_session(customer=None, client_reference_id="u1")
-    (identify, *_) = world.deliver(an_event("checkout.session.completed", guest))
-    assert identify["userId"] == "u1"
+def test_an_order_of_a_guest_whom_nobody_knows_has_no_lifetime_value() -> None:
+    (identify, *_) = World().deliver(an_event("checkout.session.completed", a_session(customer=None)))
     assert "lifetime_value" not in identify["traits"]
+
+
+def test_an_order_of_a_known_guest_counts_in_the_users_lifetime_value() -> None:
+    guest = a_session(customer=None, client_reference_id="u1")
+    (identify, *_) = World().deliver(an_event("checkout.session.completed", guest))
+    assert identify["userId"] == "u1"
+    assert identify["traits"]["lifetime_value"] == 50
 
 
 def test_product_names_learnt_from_events_name_the_plan() -> None:

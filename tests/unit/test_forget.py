@@ -89,6 +89,24 @@ def test_nothing_personal_is_left_of_who_was_forgotten(here: Deployed) -> None:
     assert not [key for key in keys(here) if key.startswith("profile#")]
 
 
+def test_groups_and_the_users_sum_forget_it_too(here: Deployed, world: World) -> None:
+    """The item of a group listed customers who were forgotten; the user's kept what was paid as a guest."""
+    metadata = {"user_id": "user_1", "group_id": "team_1"}
+    for number in (1, 2):
+        body = a_customer(id=f"cus_{number}", metadata=metadata | {"user_id": f"user_{number}"})
+        world.deliver(an_event("customer.created", body, created=NOW + number))
+    guest = a_session(id="cs_guest", customer=None, client_reference_id="user_2", payment_intent="pi_guest")
+    world.deliver(an_event("checkout.session.completed", guest, created=NOW + 3))
+    run("cus_1", "--yes")
+    assert "cus_1" not in str(here.dynamodb.scan(TableName=TABLE)["Items"])
+    run("pi_guest", "--alone", "--yes")
+    left = str([item for item in here.dynamodb.scan(TableName=TABLE)["Items"] if "receipt" not in str(item["pk"])])
+    assert "pi_guest" not in left
+    assert "cus_2" in left
+    run("cus_2", "--yes")
+    assert keys(here) == []
+
+
 def test_the_same_customer_of_another_account_is_left_alone(here: Deployed, world: World) -> None:
     for account in ("acct_1", "acct_2"):
         world.deliver(an_event("customer.subscription.created", a_subscription(), account=account))

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripe_to_segment.delivery.record import RecordOutcome, Status
+from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.state.person import Person
+from stripe_to_segment.state.person import MOST_GUESTS, MOST_SIBLINGS, Person
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.state.store import OPT_OUT, Learnt, MemoryStore
 from stripe_to_segment.stripe_side.event import StripeEvent
@@ -26,10 +29,12 @@ from tests.unit.shapes import (
     an_invoice,
     an_item,
 )
-from tests.unit.worlds import World
+from tests.unit.worlds import ACCEPTED, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from stripe_to_segment.segment_side.answers import Answer
 
     type AnyStore = MemoryStore | DynamoStore
 
@@ -469,3 +474,195 @@ def test_mrr_in_several_currencies_is_shown_in_each_also_when_one_is_gone() -> N
     )
     shown = [call["traits"].get("mrr_by_currency") for call in world.calls if call["type"] == "identify"]
     assert shown == [{"USD": 20}, {"EUR": 50, "USD": 20}, {"EUR": 50, "USD": 0}]
+
+
+def subscribed(number: int, at: int, user: str = "user_1", **more: Any) -> StripeEvent:
+    body = a_subscription(id=f"sub_{number}", customer=f"cus_{number}", metadata={"user_id": user, **more})
+    return an_event("customer.subscription.created", body, created=at)
+
+
+def shown_to(world: World, who: str, kind: str = "identify") -> dict[str, Any]:
+    """The traits of a user or a group as the calls leave them."""
+    name = {"identify": "userId", "group": "groupId"}[kind]
+    return {
+        key: value
+        for call in world.calls
+        if call["type"] == kind and call.get(name) == who
+        for key, value in call["traits"].items()
+    }
+
+
+def test_a_guests_payment_and_its_refund_count_in_the_users_lifetime_value(store: AnyStore) -> None:
+    world = World(store)
+    world.deliver(customer(1), paid(1, NOW + 1), guest(1, NOW + 2))
+    assert shown_to(world, "user_1")["lifetime_value"] == 70
+    refund = a_charge(customer=None, payment_intent="pi_guest_1", amount_refunded=1000, refunded=False)
+    world.deliver(an_event("charge.refunded", refund, created=NOW + 3, previous={"amount_refunded": 0}))
+    assert shown_to(world, "user_1")["lifetime_value"] == 60
+    world.deliver(paid(1, NOW + 4))
+    assert shown_to(world, "user_1")["lifetime_value"] == 80, "the customer's next event knows of the guest"
+
+
+def test_a_group_is_all_of_its_customers(store: AnyStore) -> None:
+    """The group call of one customer said the account had what that one has."""
+    world = World(store)
+    world.deliver(*(subscribed(number, NOW + number, f"user_{number}", group_id="team_1") for number in (1, 2)))
+    assert (shown_to(world, "team_1", "group")["mrr"], shown_to(world, "team_1", "group")["seats"]) == (40, 2)
+
+
+def test_whom_a_customer_leaves_is_told_what_is_left(store: AnyStore) -> None:
+    world = World(store)
+    world.deliver(*(subscribed(number, NOW + number, group_id="team_1") for number in (1, 2)))
+    moved = a_customer(id="cus_2", metadata={"user_id": "user_2", "group_id": "team_2"})
+    before = {"metadata": {"user_id": "user_1", "group_id": "team_1"}}
+    world.deliver(an_event("customer.updated", moved, created=NOW + 5, previous=before))
+    assert [shown_to(world, who)["mrr"] for who in ("user_1", "user_2")] == [20, 20]
+    assert [shown_to(world, who, "group")["mrr"] for who in ("team_1", "team_2")] == [20, 20]
+
+
+def test_the_user_whom_the_only_customer_leaves_has_nothing_left(store: AnyStore) -> None:
+    world = World(store)
+    world.deliver(subscribed(1, NOW), paid(1, NOW + 1), update(1, NOW + 2, user="user_2"))
+    left = shown_to(world, "user_1")
+    assert {name: left[name] for name in ("plan", "plans", "mrr", "subscription_count", "lifetime_value")} == {
+        "plan": None,
+        "plans": [],
+        "mrr": 0,
+        "subscription_count": 0,
+        "lifetime_value": 0,
+    }
+    assert (left["mrr_by_currency"], left["lifetime_value_by_currency"]) == ({"USD": 0}, {"USD": 0})
+    farewell = [call for call in world.calls if call.get("userId") == "user_1"][-1]
+    assert "externalIds" not in farewell["context"], "the customer is somebody else's now"
+
+
+def test_who_leaves_and_comes_back_in_one_batch_is_still_tied(store: AnyStore) -> None:
+    """The tie to the user whom a customer left was taken away after it had come back."""
+    world = World(store)
+    world.deliver(subscribed(1, NOW), subscribed(2, NOW + 1))
+    world.batch(update(2, NOW + 2, user="user_2"), update(2, NOW + 3))
+    world.deliver(paid(1, NOW + 4))
+    assert shown_to(world, "user_1")["mrr"] == 40
+
+
+def test_what_was_written_while_a_record_was_marked_is_not_overwritten() -> None:
+    """A guest's payment marked the user's customer, and wrote an older reading of it under the newer version."""
+
+    class Overtaken(MemoryStore):
+        overtaken: World | None = None
+
+        def persons(self, keys: Any) -> Any:
+            if self.overtaken is not None:
+                world, self.overtaken = self.overtaken, None
+                world.deliver(paid(1, NOW + 2))
+            return super().persons(keys)
+
+    store = Overtaken()
+    world = World(store)
+    world.deliver(customer(1), paid(1, NOW + 1))
+    store.overtaken = World(store)
+    world.batch(guest(1, NOW + 3), paid(1, NOW + 4))
+    (profile,) = [one for one in store.profiles.values() if one.key.endswith("cus_1")]
+    assert profile.paid == {"usd": 6000}
+    assert shown_to(world, "user_1")["lifetime_value"] == 110
+
+
+def test_a_sibling_whose_record_was_not_written_speaks_through_nobody() -> None:
+    """A batch with two customers of one user could write one record, and told the sum over both."""
+
+    class Throttled(MemoryStore):
+        failing = True
+
+        def save(self, profiles: Any, learnt: Any, now: float) -> dict[str, Exception]:
+            failed = [one for one in profiles if self.failing and one.key.endswith("cus_2")]
+            written = [one for one in profiles if one not in failed]
+            errors: dict[str, Exception] = {one.key: StoreUnavailableError("throttled") for one in failed}
+            return {**super().save(written, learnt, now), **errors}
+
+    store = Throttled()
+    world = World(store)
+    world.batch(subscribed(1, NOW), subscribed(2, NOW + 1))
+    assert world.calls == []
+    store.failing = False
+    world.batch(subscribed(1, NOW), subscribed(2, NOW + 1))
+    assert shown_to(world, "user_1")["mrr"] == 40
+
+
+def test_another_batch_that_tells_of_a_sibling_is_waited_for() -> None:
+    store = MemoryStore()
+    first, second = World(store), World(store)
+    first.deliver(subscribed(1, NOW), subscribed(2, NOW + 1))
+    first.lease = second.lease = 60
+    outcomes = list[RecordOutcome]()
+
+    def meanwhile(_call: Any) -> Answer:
+        if not outcomes:
+            outcomes.extend(second.batch(paid(2, NOW + 3)))
+        return ACCEPTED
+
+    first.answer = meanwhile
+    first.batch(paid(1, NOW + 2))
+    assert [(one.status, one.reason) for one in outcomes] == [(Status.RETRY, Reason.UNDER_WAY)]
+    second.deliver(paid(2, NOW + 3))
+    assert shown_to(second, "user_1")["lifetime_value"] == 40
+
+
+# --- The limits ---
+
+
+class Requests(Counted):
+    """Counts the records that are read, too."""
+
+    def load(self, profiles: Any, *more: Any) -> Any:
+        wanted = [*profiles]
+        self.asked.append(f"load {len(wanted)}")
+        return super().load(wanted, *more)
+
+    def claim(self, persons: Any, delivery: str, lease_until: int) -> Any:
+        self.asked.append("claim")
+        return super().claim(persons, delivery, lease_until)
+
+
+def test_twenty_customers_of_one_user_cost_two_reads_and_one_write_more() -> None:
+    store = Requests()
+    world = World(store)
+    world.deliver(*(subscribed(number, NOW + number) for number in range(20)))
+    store.asked.clear()
+    world.deliver(paid(7, NOW + 99))
+    assert store.asked == ["load 1", "persons", "load 20", "claim"]
+    assert shown_to(world, "user_1")["mrr"] == 400
+
+
+def test_a_user_with_one_customer_costs_none_of_that() -> None:
+    store = Requests()
+    world = World(store)
+    world.deliver(subscribed(1, NOW, group_id="team_1"))
+    store.asked.clear()
+    world.deliver(paid(1, NOW + 1))
+    assert store.asked == ["load 1"]
+
+
+def test_of_more_customers_than_are_summed_up_each_tells_of_itself() -> None:
+    world = World()
+    world.deliver(*(subscribed(number, NOW + number) for number in range(MOST_SIBLINGS + 1)))
+    assert shown_to(world, "user_1")["mrr"] == 20
+
+
+def test_payments_as_a_guest_beyond_those_listed_stay_in_the_sum() -> None:
+    person = Person()
+    for number in range(MOST_GUESTS + 5):
+        person = person.with_guest(f"pi_{number}", {"usd": 100})
+    assert person.paid_as_guest() == {"usd": 100 * (MOST_GUESTS + 5)}
+    assert len(person.guests) == MOST_GUESTS + 1
+    assert person.paid_as_guest(without="pi_504") == {"usd": 100 * (MOST_GUESTS + 4)}
+
+
+def test_a_person_is_claimed_once_for_each_version(store: AnyStore) -> None:
+    store.tie([(PERSON, FIRST)])
+    read = store.persons([PERSON])[PERSON]
+    assert store.claim({PERSON: read.with_guest("pi_1", {"usd": 5})}, "d1", NOW) == {}
+    assert [type(error) for error in store.claim({PERSON: read}, "d2", NOW).values()] == [StoreConflictError]
+    now = store.persons([PERSON])[PERSON]
+    assert (now.delivery, now.lease_until, now.version, now.guests) == ("d1", NOW, 1, {"pi_1": {"usd": 5}})
+    assert store.claim({PERSON: now}, "d2", NOW) == {}
+    assert now.records == {FIRST}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import keys_of, known_to, owned, recall, take_over, unreadable
-from stripe_to_segment.delivery.persons import Persons
+from stripe_to_segment.delivery.persons import NO_TURN, Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import profile_key, stated_by
@@ -169,7 +169,7 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
     unmarked = [event for event in wanted if not _under_way(event, memory.profiles[profile_key(event)])]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Read the persons for their opt-outs; without a time, nothing is written.
-    Persons(settings).meet([(event, stated[event.id]) for event in unmarked], memory, store)
+    Persons(settings, NO_TURN).meet([(event, stated[event.id]) for event in unmarked], memory, store)
     told = [_told(event, stated[event.id], memory, settings) for event in unmarked]
     names = store.load(
         (),
@@ -213,7 +213,7 @@ def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings
     """The translation that `deliver` would make of the event now; None where the mapper fails on it."""
     known = known_to(event, memory, stated, settings)
     # Some events change traits without sending an identify. The next event sends them; they are no news of this one.
-    known = replace(known, profile=replace(known.profile, shown=None))
+    known = replace(known, profile=replace(known.profile, shown=None, shown_group=None))
     try:
         return translate(event, known, settings, enrich=_as_it_is)
     except Exception:  # noqa: BLE001 - deliver dead-letters it, with the reason
@@ -233,7 +233,14 @@ def _taught(events: list[StripeEvent], told: list[Translation | None], what: str
 def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory) -> bool:
     profile = memory.profiles[profile_key(event)]
     # A deleted customer stays deleted; an event from before is no news about that.
-    after = replace(told.profile, shown=profile.shown, deleted=profile.deleted or told.profile.deleted)
+    after = replace(
+        told.profile,
+        shown=profile.shown,
+        shown_group=profile.shown_group,
+        # What is remembered of them is for deliver's settings to say.
+        personal=profile.personal,
+        deleted=profile.deleted or told.profile.deleted,
+    )
     return (
         bool(told.calls)
         or after != profile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,11 +64,15 @@ class Who:
 
 @dataclass(slots=True)
 class Found:
-    """A person's items, by key: records of customers and guests' payments, orders, and persons."""
+    """What is kept of a person, by key: records of customers and guests' payments, orders, and the persons behind.
+
+    `lists` are groups, and persons of whom some records stay, that list any of the records.
+    """
 
     records: dict[str, Profile] = field(default_factory=dict)
     orders: set[str] = field(default_factory=set)
     persons: dict[str, Person] = field(default_factory=dict)
+    lists: dict[str, Person] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[str]:
@@ -102,6 +107,7 @@ def find(who: Who, scan: Callable[[], Iterable[Kept]], *, siblings: bool = True)
     digests = {(account, user_digest(user)) for account, user in persons}
     orders: dict[str, str] = {}
     nobodys: dict[str, Profile] = {}
+    lists: dict[str, Person] = {}
     for each in scan():
         if each.profile is not None and who.user_of(each.profile) in users:
             found.records[each.key] = each.profile
@@ -109,12 +115,20 @@ def find(who: Who, scan: Callable[[], Iterable[Kept]], *, siblings: bool = True)
             nobodys[each.key] = each.profile
         elif each.person is not None and (each.key.split(":", 1)[0], each.key.rpartition(":")[2]) in digests:
             found.persons[each.key] = each.person
+        elif each.person is not None:
+            lists[each.key] = each.person
         elif each.kind == "order":
             orders[each.key] = each.owner
     # The record of a guest and its order both have the payment's id as key.
     found.orders = {key for key, owner in orders.items() if owner in found.records or key in found.records}
     # A refund or dispute that arrived before its payment has a record under the payment's id, without a customer.
     found.records |= {key: nobodys[key] for key in found.orders & nobodys.keys()}
+    payments = {key.rpartition(":")[2] for key in found.records}
+    found.lists = {
+        key: person
+        for key, person in (lists | found.persons).items()
+        if person.records & found.records.keys() or person.guests.keys() & payments
+    }
     return found
 
 
@@ -126,16 +140,22 @@ def erase(found: Found, store: DynamoStore, now: float) -> dict[str, Exception]:
     """
     for order in found.orders:
         store.delete("order", order)
-    for key, person in found.persons.items():
+    payments = {key.rpartition(":")[2] for key in found.records}
+    errors: dict[str, Exception] = {}
+    for key, person in (found.lists | found.persons).items():
         store.untie([(key, record) for record in person.records & found.records.keys()])
-        if person.opted_out is not True and person.records <= found.records.keys():
+        guests = {name: left for name, left in person.guests.items() if name not in payments}
+        gone = person.records <= found.records.keys() and not guests
+        if person.opted_out is not True and gone and (key in found.persons or person.records):
             store.delete("person", key)
+        elif guests != person.guests:
+            errors |= store.claim({key: replace(person, guests=guests)}, "", 0)
     silent = [
         Profile(key, opted_out=True, told={"opted_out": record.told.get("opted_out", 0)}, version=record.version)
         for key, record in found.records.items()
         if record.opted_out
     ]
-    errors = store.save(silent, [], now)
+    errors |= store.save(silent, [], now)
     for key, record in found.records.items():
         if not record.opted_out:
             store.delete("profile", key)

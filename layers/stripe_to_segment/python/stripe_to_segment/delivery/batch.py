@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from stripe_to_segment.delivery.outcome import (
     unmappable,
     unwritten,
 )
-from stripe_to_segment.delivery.persons import Persons
+from stripe_to_segment.delivery.persons import Persons, Turn
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import (
     EnrichError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.circuit import Circuit
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.objects import Lookup
@@ -90,7 +92,7 @@ class _Batch:
     """The progress of a batch: outcomes by record, answers by messageId, and the records whose calls were claimed.
 
     `now` and `until` (the end of its lease) are in epoch seconds. `delivery` is the id under which it claims; once that
-    has a receipt, later claims of the batch get a new id.
+    has a receipt, later claims of the batch get a new id. `leased` says that it claimed a person under that id.
     """
 
     now: float
@@ -99,6 +101,7 @@ class _Batch:
     outcomes: dict[str, RecordOutcome] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     claimed: list[Work] = field(default_factory=list)
+    leased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +251,8 @@ class Delivery:
         work = self._readable(work, lambda one: unreadable(one.event, memory), batch)
         work = self._let_through(work, memory.circuits, batch)
         free, others = self._by_turn(work, memory, batch)
-        ready, again = self._write_down(free, memory, batch)
-        return _Prepared(ready, again, others, {one.event.livemode for one in work})
+        ready, again, also = self._write_down(free, memory, batch)
+        return _Prepared(ready, again, others + also, {one.event.livemode for one in work})
 
     def _let_through(self, work: list[Work], circuits: Mapping[str, Circuit], batch: _Batch) -> list[Work]:
         """The work that these circuits let through; the rest waits for the circuit's pause and is not mapped."""
@@ -291,42 +294,42 @@ class Delivery:
             profile = memory.profiles[one.key]
             # The claim may be this batch's own: DynamoDB wrote it, and the answer was lost.
             if profile.delivery not in {"", batch.delivery} and profile.lease_until > batch.now:
-                # Where the same delivery holds the customer each time, its function may be dead: wait out its lease.
-                died = one.waits_for == profile.delivery
-                rest = math.ceil(profile.lease_until - batch.now) if died else None
-                one.waits_for = one.waits_for or profile.delivery
-                batch.outcomes[one.record.id] = RecordOutcome(
-                    one.record, Status.RETRY, Reason.UNDER_WAY, wait=rest, event=one.event
-                )
+                _wait_for(one, profile.delivery, profile.lease_until, batch)
                 others.append(one)
             else:
                 free.append(one)
         return free, others
 
-    def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work]]:
-        """Map, and write claims and learnt facts; returns the work to send, and the work that met a newer record."""
+    def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work], list[Work]]:
+        """Map, and write the claims and what was learnt.
+
+        Returns the work to send, what met a newer record, and what waits for another batch to tell of its user.
+        """
         before = dict(memory.profiles)
-        learnt, persons = self._look_up(work, memory), Persons(self.settings)
+        learnt = self._look_up(work, memory)
+        persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, writes=self.remembers))
         for one in work:
             customer = what_stripe_told(one.event, memory, "customer", one.event.customer)
             one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
         try:
             learnt += take_over([one.event for one in work], memory, self.store)
-            persons.meet(
-                [(one.event, one.stated) for one in work], memory, self.store, batch.now if self.remembers else None
-            )
+            persons.meet([(one.event, one.stated) for one in work], memory, self.store)
         except StoreUnavailableError as unavailable:
             batch.outcomes.update((one.record.id, unwritten(one, unavailable)) for one in work)
-            return [], []
+            return [], [], []
         work = self._readable(work, lambda one: persons.unreadable(one.key), batch)
+        others = [one for one in work if one.key in persons.busy]
+        for one in others:
+            _wait_for(one, *persons.busy[one.key], batch)
+        again = [one for one in work if one.key in persons.stale - persons.busy.keys()]
+        work = [one for one in work if one.key not in persons.busy.keys() | persons.stale]
         learnt += self._translate(work, memory, persons, batch)
         errors: Mapping[str, Exception] = {}
         if self.remembers:
-            changed = [profile for key, profile in memory.profiles.items() if profile != before[key]]
-            errors = self.store.save(changed, learnt, batch.now)
+            errors = self._save(work, learnt, memory, before, persons)
+            batch.leased = batch.leased or persons.leased
         ready: list[Work] = []
-        again: list[Work] = []
         for one in work:
             if one.translation is None:
                 continue
@@ -338,7 +341,31 @@ class Delivery:
                 again.append(one)
             else:
                 batch.outcomes[one.record.id] = unwritten(one, error)
-        return ready, again
+        return ready, again, others
+
+    def _save(
+        self,
+        work: list[Work],
+        learnt: Sequence[Learnt],
+        memory: Memory,
+        before: Mapping[str, Profile],
+        persons: Persons,
+    ) -> dict[str, Exception]:
+        """Claim the persons that are told as a whole, then write the records and what was learnt; the errors by key."""
+        told = {one.key for one in work if one.translation is not None}
+        changed = [memory.profiles[key] for key in sorted(told) if memory.profiles[key] != before[key]]
+        telling = {one.key for one in work if one.translation is not None and one.translation.calls}
+        errors = persons.claim({profile.key for profile in changed} | telling, self.store)
+        if errors:
+            changed = [profile for profile in changed if profile.key not in errors]
+            learnt = [fact for fact in learnt if fact.owner not in errors]
+        errors = persons.with_siblings(errors | self.store.save(changed, learnt, persons.turn.now))
+        moved = {(person, record) for person, record in persons.left() if record not in errors}
+        if moved:
+            # Who is listed although he moved is left out by what his record says.
+            with suppress(StoreUnavailableError):
+                self.store.untie(moved)
+        return errors
 
     def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
         """Read from the Stripe API what the events do not state; returns the product names, to be stored."""
@@ -377,10 +404,9 @@ class Delivery:
             one.translation = None
             try:
                 known = known_to(one.event, memory, one.stated, self.settings)
-                known = replace(known, siblings=persons.siblings(one.event, known.profile, one.stated, memory))
                 translation = translate(
                     one.event,
-                    known,
+                    persons.known_of(known, one.event, memory),
                     self.settings,
                     enrich=self.enrich,
                     hold_after=hold_after,
@@ -429,14 +455,14 @@ class Delivery:
 
     def _confirm(self, batch: _Batch) -> None:
         """Write the receipt for the claims. If that fails, the records come again and send the same calls."""
-        if not batch.claimed or not self.remembers:
+        if not (batch.claimed or batch.leased) or not self.remembers:
             return
         receipt = receipt_of(batch.claimed, batch.answers, batch.outcomes)
         try:
             self.store.put_receipt(batch.delivery, receipt, batch.now)
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, unwritten(one, error)) for one in batch.claimed)
-        batch.claimed, batch.delivery = [], _delivery_id()
+        batch.claimed, batch.leased, batch.delivery = [], False, _delivery_id()
 
     def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """Report the answers to the circuit breaker; if they open the circuit, the answers carry the number of tries.
@@ -450,6 +476,17 @@ class Delivery:
             message: replace(answer, tries=pause.tries) if answer.meaning is Meaning.RETRY else answer
             for message, answer in answers.items()
         }
+
+
+def _wait_for(one: Work, delivery: str, until: int, batch: _Batch) -> None:
+    """The record waits for the delivery of another batch."""
+    # Where the same delivery holds the customer each time, its function may be dead: wait out its lease.
+    died = one.waits_for == delivery
+    rest = math.ceil(until - batch.now) if died else None
+    one.waits_for = one.waits_for or delivery
+    batch.outcomes[one.record.id] = RecordOutcome(
+        one.record, Status.RETRY, Reason.UNDER_WAY, wait=rest, event=one.event
+    )
 
 
 def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:

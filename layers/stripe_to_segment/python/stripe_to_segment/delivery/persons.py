@@ -1,112 +1,158 @@
-"""The persons of a batch: each customer's record is tied to its user, and learns the user's opt-out from the others.
+"""The persons and groups of a batch: each customer is tied to its user and its group, and they are told as a whole.
 
-A user with one customer, the usual case, costs one write when the two are tied, and no request afterwards. Only the
-records of customers who share a user, and those of guests' payments, need the person to be read. When a guest's
-payment states an opt-out, the records of the user's customers are marked as shared, so that they read it too.
+A user or a group with one customer, the usual case, costs one write when the two are tied, and no request afterwards.
+Only the records of customers who share one, and those of guests' payments, need it to be read. Of what is shared one
+batch tells at a time: it reads the person, then the other records, and claims the person before it writes and sends, on
+the condition that nobody claimed it since. A person whose claim has no receipt yet is waited for.
 """
 
 from __future__ import annotations
 
 from copy import replace
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.identity import profile_key, with_person
-from stripe_to_segment.state.person import MOST_SIBLINGS, Person, heard, person_key
+from stripe_to_segment.mapping.translate import event_dedup_key
+from stripe_to_segment.state.claim import Claim
+from stripe_to_segment.state.person import MOST_SIBLINGS, NOBODY, Others, Person, group_key, heard, person_key
 from stripe_to_segment.state.store import OPT_OUT, Learnt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Persons"]
+__all__ = ["NO_TURN", "Persons", "Turn"]
+
+# Events by which a guest may have paid.
+PAYS = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded"})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which batch this is, by the delivery under which it claims; `now` and `until` are in epoch seconds.
+
+    `writes` is False where nothing may be written.
+    """
+
+    delivery: str
+    now: float
+    until: int
+    writes: bool = True
+
+
+# For whoever only looks.
+NO_TURN = Turn("", 0, 0, writes=False)
 
 
 @dataclass(slots=True)
 class Persons:
-    """The persons of one batch, by key.
+    """The persons and groups of one batch, by key.
 
-    `records` are the keys of the records in the batch for which a person is known. `ties` and `moves` are pairs of
-    person and record: those tied by this batch, and those untied. `told_by_guests` are the persons for whom a guest's
-    payment states an opt-out or its end.
+    `records` are the keys of the records in the batch for which one is known. `ties` and `moves` are pairs of person
+    and record: tied to each other just now, and no longer; `current` are those of a record in the end. `guests` are the
+    persons who pay, or say something of an opt-out, as a guest. `busy` says for which delivery a record waits, `stale`
+    are records that were read before another batch wrote them, and `leased` says that a person was claimed.
     """
 
     settings: Settings
+    turn: Turn
     known: dict[str, Person] = field(default_factory=dict)
     records: dict[str, set[str]] = field(default_factory=dict)
     ties: set[tuple[str, str]] = field(default_factory=set)
     moves: set[tuple[str, str]] = field(default_factory=set)
-    told_by_guests: set[str] = field(default_factory=set)
+    current: dict[str, set[str]] = field(default_factory=dict)
+    guests: set[str] = field(default_factory=set)
+    busy: dict[str, tuple[str, int]] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
+    leased: bool = False
 
-    def meet(
-        self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store, now: float | None = None
-    ) -> None:
-        """Read the persons that these events are about, and tie customers that are not tied yet to them.
+    def meet(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store) -> None:
+        """Read the persons whom these events are about, and tie customers to them who are not yet tied.
 
-        The records in the memory then have their persons' opt-outs. Raises StoreUnavailableError.
+        The records in the memory then know what their persons said. Raises StoreUnavailableError.
 
         Parameters
         ----------
         said
-            The events in their order, each with its statements about the person.
+            The events in their order, and what each says of the person.
         memory, store
-            The loaded records of the events' customers, and the store.
-        now
-            Epoch seconds; None where nothing may be written.
+            What is remembered of the events' customers, and where.
         """
         self._survey(said, memory)
-        if now is None:
+        if not self.records:
+            return
+        if not self.turn.writes:
             self.ties.clear()
         elif self.ties:
-            store.untie(self.moves)
             self.known |= store.tie(self.ties)
         unread = self.records.keys() - self.known.keys()
         if unread:
             self.known |= store.persons(unread)
-        if now is not None:
-            self._mark(memory, store, now)
-        for person in self.records:
-            self._tell(person, memory)
+        for key, person in self.known.items():
+            # Also those of the batch that were read before they were marked.
+            self.records.setdefault(key, set()).update(person.records & memory.profiles.keys())
+        if self.turn.writes:
+            self._mark(memory, store, self.turn.now)
+        for key in self.records:
+            self._tell(key, memory)
         self._read_siblings(memory, store)
 
-    def siblings(self, event: StripeEvent, profile: Profile, stated: Stated, memory: Memory) -> tuple[Profile, ...]:
-        """The other records of the event's user, with the changes that this batch has made so far."""
-        user_id = stated.user_id or profile.user_id
-        if user_id is None or not self.known:
-            return ()
-        person = self.known.get(person_key(event, user_id, self.settings), Person())
-        if not 1 < len(person.records) <= MOST_SIBLINGS:
-            return ()
-        others = sorted(person.records - {profile.key})
-        found = (memory.profiles.get(key) or memory.siblings.get(key) for key in others)
-        return tuple(one for one in found if one is not None and one.user_id == user_id)
+    def known_of(self, known: Known, event: StripeEvent, memory: Memory) -> Known:
+        """What is known beside an event, with the rest of its user and its group, as this batch leaves them so far."""
+        if not self.records:
+            return known
+        before = known.profile
+        after = with_person(before, known.stated, event.created)
+        left_user, left_group = _left(event, before, after)
+        own = before.key
+        found: dict[str, Any] = {}
+        if after.user_id is not None:
+            key, user = person_key(event, after.user_id, self.settings), after.user_id
+            found["others"] = self._others(key, own, user, lambda one: one.user_id == user, memory)
+        if after.group_id is not None and event.customer is not None:
+            key, group = group_key(event, after.group_id, self.settings), after.group_id
+            found["group_others"] = self._others(key, own, group, lambda one: one.group_id == group, memory)
+        if left_user:
+            key = person_key(event, left_user, self.settings)
+            if not self.known.get(key, Person()).opted_out:
+                found["left_user"] = self._others(key, own, left_user, lambda one: one.user_id == left_user, memory)
+        if left_group:
+            key = group_key(event, left_group, self.settings)
+            found["left_group"] = self._others(key, own, left_group, lambda one: one.group_id == left_group, memory)
+        return replace(known, **{name: others for name, others in found.items() if others != NOBODY})
+
+    def left(self) -> set[tuple[str, str]]:
+        """Pairs of person and record that are tied no longer: not who left and came back."""
+        return {(key, one) for key, one in self.moves if one in self.current and key not in self.current[one]}
 
     def unreadable(self, record: str) -> str:
-        """The reason why a record's person cannot be read; empty where it can be, or where it is not needed."""
+        """Why the person behind a record cannot be read; empty where it can, or where nobody has to know it."""
         persons = (self.known.get(key, Person()) for key, records in self.records.items() if record in records)
         return next((person.unreadable for person in persons if person.unreadable), "")
 
     def after(
         self, event: StripeEvent, before: Profile, profile: Profile, memory: Memory
     ) -> tuple[Profile, Learnt | None]:
-        """The record after an event, with its tie; an opt-out goes into the person and the person's other records.
+        """The record after an event, with its ties; an opt-out is learnt by the person, and heard by its other records.
 
         `before` is the record before the event.
         """
-        if profile.user_id is None or not (self.ties or "opted_out" in profile.told):
+        if not (self.records or "opted_out" in profile.told):
+            return profile, None
+        profile = self._tied(event, before, profile)
+        if profile.user_id is None:
             return profile, None
         key = person_key(event, profile.user_id, self.settings)
         person = self.known.get(key, Person(opted_out=before.opted_out))
-        if (key, profile.key) in self.ties:
-            profile = replace(profile, tied=True, shared=len(person.records) > 1 or key in self.told_by_guests)
         as_of = profile.told.get("opted_out")
-        # An opt-out of this event, or an earlier one of the customer from before its user was known. A customer that
-        # moves to another user takes none along.
+        # Said by this event or, by the customer, before anybody knew who it is. Who moves on takes nothing along.
         said = as_of is not None and (before.user_id is None or as_of != before.told.get("opted_out"))
         if as_of is None or not said or person.opted_out is profile.opted_out is False:
             return profile, None
@@ -114,43 +160,161 @@ class Persons:
         self._tell(key, memory)
         return profile, Learnt(OPT_OUT, key, str(profile.opted_out).lower(), as_of, profile.key)
 
+    def claim(self, records: set[str], store: Store) -> dict[str, Exception]:
+        """Claim the persons and groups of these records that no record tells as a whole; the errors by record."""
+        wanted = {
+            key: self.known.get(key, Person())
+            for key, members in self.records.items()
+            if members & records and self._is_told_as_a_whole(key)
+        }
+        if not wanted:
+            return {}
+        errors = store.claim(wanted, self.turn.delivery, self.turn.until)
+        self.leased = len(errors) < len(wanted)
+        return {record: error for key, error in errors.items() for record in self.records[key] & records}
+
+    def with_siblings[T](self, found: Mapping[str, T]) -> dict[str, T]:
+        """What was found of some records, for the other records too that are told with them.
+
+        The calls of a sibling show what was not written, or was read too early.
+        """
+        spread = dict(found)
+        while True:
+            members = [
+                records
+                for key, records in self.records.items()
+                if self._is_told_as_a_whole(key) and records & spread.keys() and not records <= spread.keys()
+            ]
+            if not members:
+                return spread
+            for records in members:
+                one = next(spread[record] for record in sorted(records) if record in spread)
+                spread |= {record: one for record in records if record not in spread}
+
+    def _is_told_as_a_whole(self, key: str) -> bool:
+        person = self.known.get(key, Person())
+        # A guest beside the only customer, or whoever leaves it.
+        return (
+            bool(person.guests)
+            or len(person.records | self.records[key]) > 1
+            or any(key == left for left, _ in self.moves)
+        )
+
+    def _tied(self, event: StripeEvent, before: Profile, profile: Profile) -> Profile:
+        """The record with what ties it to its user and its group."""
+        keys = dict[str, str]()
+        if profile.user_id is not None:
+            keys["tied"] = person_key(event, profile.user_id, self.settings)
+        if profile.group_id is not None:
+            keys["grouped"] = group_key(event, profile.group_id, self.settings)
+        self.current[profile.key] = {*keys.values()}
+        new: dict[str, Any] = {name: True for name, key in keys.items() if (key, profile.key) in self.ties}
+        if new:
+            shared = any(self.known[key].several or key in self.guests for key in keys.values() if key in self.known)
+            profile = replace(profile, **new, shared=profile.shared or shared)
+        if event.customer is None and profile.paid and keys.get("tied") in self.records:
+            profile = self._with_guest(event, before, profile, keys["tied"])
+        return profile
+
+    def _with_guest(self, event: StripeEvent, before: Profile, profile: Profile, key: str) -> Profile:
+        """The guest's record, once its person lists what is left of the payment."""
+        payment, person = profile.key.rpartition(":")[2], self.known.get(key, Person())
+        if before.user_id not in {None, profile.user_id}:
+            former = person_key(event, before.user_id or "", self.settings)
+            self.known[former] = self.known.get(former, Person()).without_guest(payment)
+        if profile.tied and payment not in person.guests:
+            # So many were listed since that it stays in the sum as it was.
+            return profile
+        self.known[key] = person.with_guest(payment, profile.paid)
+        return replace(profile, tied=True)
+
     def _survey(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:
-        """Find the person of each event; an event may be found by what an earlier one of the batch states."""
+        """Find out which persons each event is about, the later ones knowing what the earlier ones say."""
         profiles = dict(memory.profiles)
         for event, stated in said:
             record = profile_key(event)
-            before = profiles[record]
-            profile = before
-            if stated.user_id is not None and stated.user_id != before.user_id:
+            before = profile = profiles[record]
+            if stated.user_id not in {None, before.user_id} or stated.group_id not in {None, before.group_id}:
                 profile = profiles[record] = with_person(before, stated, event.created)
-            if profile.user_id is None:
-                continue
-            guest = event.customer is None
-            if guest or profile.shared or not profile.tied:
-                key = person_key(event, profile.user_id, self.settings)
+            if profile.user_id is not None:
+                self._survey_user(event, stated, profile)
+            if profile.group_id is not None and event.customer is not None and (profile.shared or not profile.grouped):
+                key = group_key(event, profile.group_id, self.settings)
                 self.records.setdefault(key, set()).add(record)
-                if not guest and not profile.tied:
+                if not profile.grouped:
                     self.ties.add((key, record))
-                if guest and (stated.opted_out is not None or "opted_out" in profile.told):
-                    self.told_by_guests.add(key)
-            if before.tied and not profile.tied and before.user_id is not None:
-                self.moves.add((person_key(event, before.user_id, self.settings), record))
+            for key in self._left_keys(event, before, profile):
+                self.records.setdefault(key, set()).add(record)
+                self.moves.add((key, record))
+
+    def _survey_user(self, event: StripeEvent, stated: Stated, profile: Profile) -> None:
+        guest, record = event.customer is None, profile.key
+        if not (guest or profile.shared or not profile.tied):
+            return
+        key = person_key(event, profile.user_id or "", self.settings)
+        self.records.setdefault(key, set()).add(record)
+        if not guest and not profile.tied:
+            self.ties.add((key, record))
+        says = stated.opted_out is not None or "opted_out" in profile.told
+        if guest and (says or event.type in PAYS or profile.paid):
+            self.guests.add(key)
+
+    def _left_keys(self, event: StripeEvent, before: Profile, after: Profile) -> Iterator[str]:
+        user, group = _left(event, before, after)
+        if user:
+            yield person_key(event, user, self.settings)
+        if group:
+            yield group_key(event, group, self.settings)
+
+    def _others(
+        self, key: str, own: str, identifier: str, belongs: Callable[[Profile], bool], memory: Memory
+    ) -> Others:
+        person = self.known.get(key, Person())
+        records = sorted(person.records - {own}) if len(person.records) <= MOST_SIBLINGS else []
+        found = (memory.profiles.get(record) or memory.siblings.get(record) for record in records)
+        siblings = tuple(one for one in found if one is not None and belongs(one))
+        guests = person.paid_as_guest(without=own.rpartition(":")[2]) if person.guests else {}
+        return Others(identifier, siblings, guests)
 
     def _read_siblings(self, memory: Memory, store: Store) -> None:
-        """Read the other records of users who have several, because their traits are over all of them."""
-        persons = (self.known.get(key, Person()).records for key in self.records)
-        keys = {record for records in persons if 1 < len(records) <= MOST_SIBLINGS for record in records}
-        unread = keys - memory.profiles.keys()
-        if unread:
-            memory.siblings |= store.load(unread, (), ()).profiles
+        """Read the other records of those who have several: their traits are over all of them.
+
+        After their persons, and those of the batch itself once more: whoever wrote one since had to claim the person.
+        """
+        persons = {key: self.known.get(key, Person()) for key in self.records}
+        members = {key: person.records for key, person in persons.items() if len(person.records) <= MOST_SIBLINGS}
+        wanted = {
+            record
+            for key, records in members.items()
+            if self._is_told_as_a_whole(key)
+            for record in records | self.records[key]
+        }
+        read = store.load(wanted, (), ()).profiles if wanted else {}
+        memory.siblings |= {record: profile for record, profile in read.items() if record not in memory.profiles}
+        self.stale |= {
+            record
+            for record, profile in read.items()
+            if record in memory.profiles and profile.version != memory.profiles[record].version
+        }
+        self.stale |= self.with_siblings(dict.fromkeys(self.stale, True)).keys()
+        pending = {
+            key: found
+            for key, person in persons.items()
+            if (found := _pending(self.turn, [person, *(read[one] for one in members.get(key, ()) if one in read)]))
+        }
+        over = store.receipts({name for found in pending.values() for name in found}) if pending else {}
+        for key, found in pending.items():
+            waits = {name: until for name, until in found.items() if name not in over}
+            for record in self.records[key] if waits else ():
+                self.busy[record] = next(iter(waits.items()))
 
     def _mark(self, memory: Memory, store: Store, now: float) -> None:
-        """Mark the records of customers who share a user; records tied by this batch are written with the batch."""
+        """Have every customer who shares a user know that it does; those tied just now are written with the batch."""
         tied = {record for _, record in self.ties}
         several = {key for key, _ in self.ties if len(self.known[key].records) > 1}
         unmarked = {
             key: self.known[key].records - self.known[key].marked - tied
-            for key in sorted(several | (self.told_by_guests & self.known.keys()))
+            for key in sorted(several | (self.guests & self.known.keys()))
         }
         for key, records in unmarked.items():
             if not records:
@@ -158,10 +322,28 @@ class Persons:
             for record, version in store.share(key, records, now).items():
                 if record in memory.profiles:
                     self.records[key].add(record)
-                    # A later version is one that another batch wrote meanwhile: the save fails, and is made anew.
                     if version == memory.profiles[record].version + 1:
                         memory.profiles[record] = replace(memory.profiles[record], shared=True, version=version)
+                    else:
+                        self.stale.add(record)
 
     def _tell(self, person: str, memory: Memory) -> None:
         for record in self.records.get(person, ()):
             memory.profiles[record] = heard(memory.profiles[record], self.known.get(person, Person()))
+
+
+def _left(event: StripeEvent, before: Profile, after: Profile) -> tuple[str, str]:
+    """The user and the group that the record leaves with this event, now or at an earlier try; empty for none."""
+    claim = before.claims.get(event_dedup_key(event), Claim()) if before.claims else Claim()
+    user = before.user_id if before.tied and before.user_id not in {None, after.user_id} else claim.left_user
+    group = before.group_id if before.grouped and before.group_id not in {None, after.group_id} else claim.left_group
+    return ("" if user == after.user_id else user or "", "" if group == after.group_id else group or "")
+
+
+def _pending(turn: Turn, known: Iterable[Person | Profile]) -> dict[str, int]:
+    """The deliveries of other batches that may be telling of these still, and until when at most."""
+    return {
+        one.delivery: one.lease_until
+        for one in known
+        if one.delivery not in {"", turn.delivery} and one.lease_until > turn.now
+    }

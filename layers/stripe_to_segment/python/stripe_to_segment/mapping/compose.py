@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
 from stripe_to_segment.mapping.attribution import attribution_of
-from stripe_to_segment.mapping.identity import own_id
+from stripe_to_segment.mapping.identity import Identity, own_id
 from stripe_to_segment.mapping.tracking import EVENTS
-from stripe_to_segment.mapping.traits import context_traits, group_traits, user_traits
+from stripe_to_segment.mapping.traits import context_traits, group_left_behind, group_traits, left_behind, user_traits
 from stripe_to_segment.segment_side.calls import dedup_key_of, encode, fitting, message_id, wire
 from stripe_to_segment.stripe_side.fields import dig, iso_time
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call, CallBody, Context, Kind
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.claim import Claim
+    from stripe_to_segment.state.person import Others
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     # A team's own, which may take and give any dict.
     type Enrich = Callable[[Any, JsonObject], object]
 
-__all__ = ["Composer", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
+__all__ = ["Composer", "Farewells", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
 
 CHANGE = ("mrr_change", "mrr_movement")
 LIBRARY = {"name": "stripe-to-segment", "version": __version__}
@@ -41,10 +42,12 @@ LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 class Composer:
     """Makes the calls of one event, all under the same ids, time and context."""
 
-    def __init__(self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, person: Profile) -> None:
+    def __init__(
+        self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, person: Profile, group: Profile
+    ) -> None:
         self._event = event
-        # The person over all of the user's customers, for the identify; all other calls are about this customer.
-        self._person = person
+        # Whom an identify and a group call are about, over all of their customers; the rest is about this one.
+        self._person, self._group = person, group
         self._plan = plan
         self._who = plan.who
         self._profile = plan.profile
@@ -59,8 +62,7 @@ class Composer:
             yield self.join(plan.fallback_id)
         if plan.shows:
             yield self.identify(plan.anonymous_id)
-        shows_plan = plan.shows and self._event.type.startswith("customer.subscription.")
-        if profile.group_id and (plan.groups or shows_plan):
+        if profile.group_id and plan.groups:
             yield self.group(profile.group_id)
         for fact in facts:
             if (name := self._settings.wire_name(fact.name)) is not None:
@@ -79,13 +81,14 @@ class Composer:
 
     def group(self, group_id: str) -> CallBody:
         """A group call with the account's traits."""
-        traits = group_traits(self._event, self._profile, self._settings)
+        traits = group_traits(self._event, self._group, self._settings)
         return self._stateful("group", {"groupId": self._own(group_id), "traits": wire(traits)}, self._who.anonymous_id)
 
     def track(self, fact: Fact, name: str) -> CallBody:
         """A track call under this name on the wire; what is unknown is left out, never null."""
         # The messageId uses the catalog's name: renaming an event must not send it a second time.
-        body = self._envelope("track", f"{fact.name}|{fact.key}", self._who.anonymous_id)
+        who = self._plan.tracks_as
+        body = self._envelope("track", f"{fact.name}|{fact.key}", who.anonymous_id, who)
         traits = wire(self._context_traits)
         if traits:
             body["context"]["traits"] = traits
@@ -110,8 +113,8 @@ class Composer:
     def _message_id(self, kind: Kind, fact: str) -> str:
         return message_id(self._settings.source_name, self._event.scope, kind, fact)
 
-    def _envelope(self, kind: Kind, fact: str, anonymous_id: str | None) -> CallBody:
-        who = self._who
+    def _envelope(self, kind: Kind, fact: str, anonymous_id: str | None, who: Identity | None = None) -> CallBody:
+        who = who or self._who
         body: CallBody = {"type": kind, "messageId": self._message_id(kind, fact)}
         if self._timestamp:
             body["timestamp"] = self._timestamp
@@ -119,19 +122,19 @@ class Composer:
             body["userId"] = who.user_id
         if anonymous_id:
             body["anonymousId"] = anonymous_id
-        body["context"] = self._context()
+        body["context"] = self._context(who)
         integrations = self._integrations(fact.partition("|")[0] if kind == "track" else "")
         if integrations:
             body["integrations"] = integrations
         return body
 
-    def _context(self) -> Context:
+    def _context(self, who: Identity) -> Context:
         event = self._event
         stripe = {
             "event_id": event.id,
             "event_type": event.type,
             "account": event.account,
-            "identity": self._who.identity_source,
+            "identity": who.identity_source,
         }
         context: Context = {
             "library": LIBRARY,
@@ -159,6 +162,24 @@ class Composer:
         if chosen and all(key == "*" or key in EVENTS for key in chosen):
             chosen = chosen.get(name, chosen.get("*", {}))
         return self._attribution.allowed(chosen) if name else dict(chosen)
+
+
+class Farewells(Composer):
+    """Makes the calls that tell what is left of a user and of a group whom the customer has left."""
+
+    def left(self, moved: Profile, user: Others | None, group: Others | None) -> Iterator[CallBody]:
+        """An identify of the user and a group call; `moved` is the record as it was."""
+        if group is not None:
+            traits = wire(group_left_behind(self._event, moved, group, self._settings))
+            yield self._stateful("group", {"groupId": self._own(group.id), "traits": traits}, self._who.anonymous_id)
+        if user is not None:
+            self._who = Identity(self._own(user.id), None, self._who.identity_source)
+            yield self._stateful("identify", {"traits": wire(left_behind(moved, user))}, None)
+
+    def _context(self, who: Identity) -> Context:
+        """The context without the customer, who is somebody else's now."""
+        context = super()._context(who)
+        return {"library": context["library"], "active": context["active"], "stripe": context["stripe"]}
 
 
 def in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks) -> Iterator[Call]:

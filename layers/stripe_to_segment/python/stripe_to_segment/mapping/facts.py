@@ -7,6 +7,7 @@ from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Self
 
 from stripe_to_segment.mapping.identity import SILENT
+from stripe_to_segment.state.person import NOBODY, Others
 from stripe_to_segment.state.profile import copied
 from stripe_to_segment.stripe_side.discount import Remembered
 from stripe_to_segment.stripe_side.mrr import Terms
@@ -49,7 +50,8 @@ class Known:
     key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, the invoice
     that a part was paid of, and the PaymentIntent behind an invoice whose payment failed. `stated` is what the event
     says of the person, `describes` whether the free text of lines may be told, `coupons` are coupons as written, by id,
-    and `mrr_discounts` says which of them lower the mrr. `siblings` are the records of the same user's other customers.
+    and `mrr_discounts` says which of them lower the mrr. `others` is the rest of the user, `group_others` that of the
+    group; `left_user` and `left_group` are what is left of the user and group that the record leaves.
     """
 
     profile: Profile
@@ -64,7 +66,10 @@ class Known:
     describes: bool = True
     coupons: Mapping[str, str] = field(default_factory=dict)
     mrr_discounts: str = "forever"
-    siblings: Sequence[Profile] = ()
+    others: Others = NOBODY
+    group_others: Others = NOBODY
+    left_user: Others | None = None
+    left_group: Others | None = None
     worked_out: dict[Any, tuple[StripeEvent, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __replace__(self, /, **changes: object) -> Self:

@@ -24,15 +24,16 @@ __all__ = ["IdentifyPlan"]
 class IdentifyPlan:
     """How this event joins the history under the fallback id to the user, once for each customer.
 
-    `shows` is the digest of the traits in its identify, None without an identify; `groups` says that the user joined
-    another group.
+    `shows` is the digest of the traits that its identify shows, None where it has none; `groups` is that of what its
+    group call shows. `tracks_as` is who did it by the event itself, `who` is the user of now.
     """
 
     who: Identity
     profile: Profile
     fallback_id: str
     shows: str | None
-    groups: bool
+    groups: str | None
+    tracks_as: Identity
 
     @property
     def _known(self) -> bool:
@@ -61,11 +62,13 @@ class IdentifyPlan:
     def claim(self, calls: Iterable[Call], blanks: Blanks) -> Claim:
         """The claim of these calls of the event."""
         tracks = {call.dedup_key: blanks.written(call) for call in calls if call.body["type"] == "track"}
-        return Claim(tracks, self.shows is not None, self.joins, self.groups)
+        return Claim(tracks, self.shows is not None, self.joins, self.groups is not None)
 
     def after(self) -> Profile:
         """The record after the calls are sent."""
         changes: dict[str, Any] = {"shown": self.shows} if self.shows else {}
+        if self.groups:
+            changes["shown_group"] = self.groups
         if self.joins:
             changes["joined"] = True
         if not self._known and self.fallback_id in {self.who.anonymous_id, self.who.user_id}:

@@ -190,7 +190,9 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
             str(IdentitySource.CLIENT_REFERENCE) if stated.identity_source is IdentitySource.CLIENT_REFERENCE else ""
         )
         if stated.user_id != profile.user_id:
-            changes |= {"tied": False, "shared": False}
+            changes["tied"] = False
+    if newest.get("group_id") not in {None, profile.group_id}:
+        changes["grouped"] = False
     if stated.consent:
         late = created < profile.told.get("consent", 0)
         newest["consent"] = {**stated.consent, **profile.consent} if late else {**profile.consent, **stated.consent}

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from copy import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.identity import own_id
+from stripe_to_segment.state.person import over_all
+from stripe_to_segment.state.profile import UNSURE, Profile
 from stripe_to_segment.stripe_side.customer import PERSONAL, carried_traits, personal_traits
 from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from stripe_to_segment.mapping.properties import GroupTraits, UserTraits
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.person import Others
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["carried_personal", "context_traits", "group_traits", "shown_digest", "user_traits", "with_personal"]
+__all__ = [
+    "carried_personal",
+    "context_traits",
+    "group_digest",
+    "group_left_behind",
+    "group_traits",
+    "left_behind",
+    "shown_digest",
+    "user_traits",
+    "with_personal",
+]
 
 
 def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> UserTraits:
@@ -35,8 +47,7 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> Use
     currency = _currency(profile)
     if currency is not None:
         traits["currency"] = currency.upper()
-    # A guest's record holds one payment only: no lifetime, and the same user may have many.
-    if event.customer is not None:
+    if _has_lifetime(event, profile):
         traits.update(_paid_traits(profile))
     traits.update(_allowed(personal_traits(event), settings))
     return traits
@@ -82,10 +93,63 @@ def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> P
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
     """A digest of the traits, to find out whether the ones last delivered are still true."""
     told = {**_subscription_traits(profile), **_card_traits(profile)}
-    # A guest has no lifetime value, and a first payment over nothing is no news.
-    paid = {code: amount for code, amount in profile.paid.items() if amount and event.customer is not None}
-    shown = [*((name, told[name]) for name in sorted(told)), *sorted(paid.items())]
-    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+    # A first payment over nothing is no news.
+    paid = {code: amount for code, amount in profile.paid.items() if amount and _has_lifetime(event, profile)}
+    return _digest([*((name, told[name]) for name in sorted(told)), *sorted(paid.items())])
+
+
+def group_digest(event: StripeEvent, group: Profile, settings: Settings) -> str:
+    """What the group's traits come to; whose customer the event is about is none of them."""
+    traits = {**group_traits(event, group, settings)}
+    traits.pop("stripe_customer_id", None)
+    return _digest(sorted(traits.items()))
+
+
+def _digest(traits: object) -> str:
+    return hashlib.sha256(repr(traits).encode()).hexdigest()[:16]
+
+
+def _has_lifetime(event: StripeEvent, profile: Profile) -> bool:
+    """A guest whom nobody knows has paid once, and that is no lifetime."""
+    return event.customer is not None or profile.user_id is not None
+
+
+def left_behind(moved: Profile, left: Others) -> dict[str, object]:
+    """The traits of a user whom a customer or a guest's payment belongs to no more: those of what is left."""
+    rest = over_all(Profile("", user_id=left.id, shown=UNSURE), left)
+    gone, kept = ({**_subscription_traits(of), **_card_traits(of), **_paid_traits(of)} for of in (moved, rest))
+    return _less(gone, kept)
+
+
+def group_left_behind(event: StripeEvent, moved: Profile, left: Others, settings: Settings) -> dict[str, object]:
+    """The traits of a group that a customer belongs to no more: those of what is left."""
+    rest = over_all(Profile("", shown=UNSURE), left)
+    kept = group_traits(event, rest, settings)
+    gone = {name: value for name, value in group_traits(event, moved, settings).items() if name != "name"}
+    traits = _less(gone, kept)
+    traits.pop("stripe_customer_id", None)
+    return traits
+
+
+def _less(gone: Mapping[str, object], kept: Mapping[str, object]) -> dict[str, object]:
+    """What is kept, and nothing of what else there was."""
+    traits = {name: _nothing_of(value) for name, value in gone.items()}
+    for name, value in kept.items():
+        before = traits.get(name)
+        traits[name] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+    return traits
+
+
+def _nothing_of(value: object) -> object:
+    match value:
+        case Decimal() | int():
+            return type(value)(0)
+        case list():
+            return []
+        case dict():
+            return {name: _nothing_of(entry) for name, entry in value.items()}
+        case _:
+            return None
 
 
 def group_traits(event: StripeEvent, profile: Profile, settings: Settings) -> GroupTraits:

@@ -6,12 +6,14 @@ from copy import replace
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.mapping.blanks import Blanks
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.compose import (
     Composer,
+    Farewells,
     finished,
     in_words_said_before,
     still_claimed,
@@ -19,15 +21,23 @@ from stripe_to_segment.mapping.compose import (
 )
 from stripe_to_segment.mapping.gaps import gaps
 from stripe_to_segment.mapping.identify import IdentifyPlan
-from stripe_to_segment.mapping.identity import IdentitySource, fallback_anonymous_id, own_id, resolve, with_person
+from stripe_to_segment.mapping.identity import (
+    SILENT,
+    IdentitySource,
+    fallback_anonymous_id,
+    own_id,
+    resolve,
+    with_person,
+)
 from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.payments import Paid
-from stripe_to_segment.mapping.traits import shown_digest, with_personal
+from stripe_to_segment.mapping.traits import group_digest, shown_digest, with_personal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
 from stripe_to_segment.state.claim import Claim
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.person import over_all
+from stripe_to_segment.state.profile import UNSURE
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.money import major
 
@@ -164,23 +174,27 @@ def translate(
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
     if not claim.tracks and (waits := _waits_for(row, event, known, source, hold_after)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
-        if waits is Reason.WAITING_FOR_IDENTITY:
-            return held
-        # Other events may already use the user and the payment's customer that a held event names.
-        owned = lesson.orders if event.customer is not None else {}
-        return replace(held, profile=with_person(known.profile, known.stated, event.created), orders=owned)
+        return _held(event, known, lesson, held)
     if who is None:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.UNKNOWN_USER)
 
     # Compose: the calls that say so.
-    before = known.profile
-    joined_group = (profile.group_id, profile.group_name) != (before.group_id, before.group_name) or claim.groups
-    person = over_all(profile, known.siblings) if known.siblings else profile
-    moved = lesson.changed or _moved_money(event, known.profile, profile)
-    digest = _digest_to_show(row, event, person, changed=moved)
-    plan = IdentifyPlan(who, profile, fallback_id, shows=digest, groups=joined_group)
+    # An old event that comes late speaks of the user of its time; the traits are those of the user of now.
+    outdated = known.stated.user_id not in {None, profile.user_id}
+    now = (resolve(SILENT, profile, fallback_id, event, settings) or who) if outdated else who
+    person, group = over_all(profile, known.others), over_all(profile, known.group_others)
+    changed = lesson.changed or _moved_money(event, known.profile, profile)
+    digest = _digest_to_show(row, event, person, changed=changed)
+    if digest is None and _must_show(known.profile, profile, retried=dedup_key in known.profile.claims):
+        digest = shown_digest(event, person)
+    beside = digest is not None and event.type.startswith("customer.subscription.")
+    groups = _group_to_show(event, known.profile, group, settings, anyway=claim.groups or beside)
+    plan = IdentifyPlan(now, profile, fallback_id, shows=digest, groups=groups, tracks_as=who)
     blanks = Blanks(event, settings)
-    bodies = with_the_change_said_before(Composer(event, plan, settings, person).bodies(facts), claim, blanks)
+    bodies = with_the_change_said_before(Composer(event, plan, settings, person, group).bodies(facts), claim, blanks)
+    if known.left_user or known.left_group:
+        farewells = Farewells(event, plan, settings, person, group)
+        bodies = chain(bodies, farewells.left(known.profile, known.left_user, known.left_group))
     told = in_words_said_before(finished(bodies, event, enrich), known.profile, blanks)
     calls = (*told, *still_claimed(claim, blanks))
     fresh = tuple(call for call in calls if call.dedup_key not in known.profile.ledger)
@@ -188,10 +202,50 @@ def translate(
         EventOutcome.MAPPED,
         plan.after() if calls else profile,
         calls=fresh,
-        claim=plan.claim(fresh, blanks) if fresh else None,
+        claim=_leaving(plan.claim(fresh, blanks), known) if fresh else None,
         unknown=gaps(facts, event),
         reason=_why_nothing(calls, fresh),
     )
+
+
+def _held(event: StripeEvent, known: Known, lesson: Lesson, held: Translation) -> Translation:
+    """An event that waits for others: who it is and whose payment it is serves those meanwhile."""
+    if held.reason is Reason.WAITING_FOR_IDENTITY:
+        return held
+    held = replace(held, orders=lesson.orders if event.customer is not None else {})
+    if known.left_user or known.left_group:
+        # Whom the customer leaves is told with the event.
+        return held
+    return replace(held, profile=with_person(known.profile, known.stated, event.created))
+
+
+def _leaving(claim: Claim, known: Known) -> Claim:
+    """The claim with those whom the customer leaves: told again, they are told again what is left of them."""
+    left = {name: one.id for name in ("left_user", "left_group") if (one := getattr(known, name)) is not None}
+    return replace(claim, **left) if left else claim
+
+
+def _must_show(before: Profile, after: Profile, *, retried: bool) -> bool:
+    """Whether the event shows the traits although its type brings no identify, or changed none of them.
+
+    The user is another one than before, of whom this customer's part was not told yet; or a try that did so failed.
+    """
+    part = bool(after.subscriptions or any(after.paid.values()) or after.cards)
+    return (after.user_id != before.user_id and part) or (retried and before.shown == UNSURE)
+
+
+def _group_to_show(
+    event: StripeEvent, before: Profile, group: Profile, settings: Settings, *, anyway: bool
+) -> str | None:
+    """The digest of the traits that a group call is to show, None where the event brings none.
+
+    It brings one where the group is new or its traits are, and `anyway` beside the identify of a subscription's event.
+    """
+    if not group.group_id:
+        return None
+    digest = group_digest(event, group, settings)
+    news = before.shown_group not in {None, digest} or before.group_id != group.group_id
+    return digest if news or anyway else None
 
 
 def _waits_for(
@@ -255,8 +309,9 @@ def _with_late_shares(profile: Profile, facts: list[Fact], order: str) -> tuple[
 
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
-    """Whether the customer's lifetime value changed; a guest has none."""
-    codes = after.paid.keys() if event.customer is not None and after.paid != before.paid else ()
+    """Whether the lifetime value changed; a guest whom nobody knows has none."""
+    has_one = event.customer is not None or after.user_id is not None
+    codes = after.paid.keys() if has_one and after.paid != before.paid else ()
     return any(after.paid[code] != before.paid.get(code, 0) for code in codes)
 
 

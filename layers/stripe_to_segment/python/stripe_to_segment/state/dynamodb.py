@@ -6,6 +6,7 @@ The only module that knows DynamoDB. Keys carry account and mode, so no two of t
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -208,6 +209,37 @@ class DynamoStore:
                     {":record": {"SS": [record]}, **SET},
                     *SETS.values(),
                 )
+
+    def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
+        """Write down that a delivery tells of these persons, whose version is still the one read; errors by key.
+
+        What is written too are the payments as a guest.
+        """
+        jobs = [
+            (key, self._pool.submit(self._claim, key, person, delivery, lease_until)) for key, person in persons.items()
+        ]
+        return _errors(jobs)
+
+    def _claim(self, key: str, person: Person, delivery: str, lease_until: int) -> None:
+        values: Attributes = {
+            ":delivery": {"S": delivery},
+            ":lease_until": {"N": str(lease_until)},
+            ":guests": {"S": json.dumps(person.guests, separators=(",", ":"))},
+            ":one": {"N": "1"},
+        }
+        unchanged = "attribute_not_exists(#version)"
+        if person.version:
+            unchanged, values[":read"] = "#version = :read", {"N": str(person.version)}
+        try:
+            self._update(
+                pk("person", key),
+                "SET #format = :format, #delivery = :delivery, #lease_until = :lease_until, #guests = :guests "
+                "ADD #version :one",
+                values,
+                unchanged,
+            )
+        except _ConditionFailedError:
+            raise StoreConflictError(key) from None
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
         """Mark records as sharing their person, also those not written yet; returns the new version of each marked one.

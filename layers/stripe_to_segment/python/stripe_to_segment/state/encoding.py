@@ -184,13 +184,17 @@ def receipt_from(item: Attributes) -> Receipt:
 
 @_guarded
 def person_from(item: Attributes) -> Person:
-    """A person."""
+    """A person or a group."""
     return Person(
         # DynamoDB has no empty set: it drops the attribute with its last entry.
         frozenset(item["records"]["SS"] if "records" in item else ()),
         frozenset(item["marked"]["SS"] if "marked" in item else ()),
         item["opted_out"]["BOOL"] if "opted_out" in item else None,
         int(item["as_of"]["N"]) if "as_of" in item else 0,
+        guests=json.loads(item["guests"]["S"]) if "guests" in item else {},
+        delivery=item["delivery"]["S"] if "delivery" in item else "",
+        lease_until=int(item["lease_until"]["N"]) if "lease_until" in item else 0,
+        version=int(item["version"]["N"]) if "version" in item else 0,
     )
 
 
@@ -261,6 +265,7 @@ def _written(profile: Profile) -> bytes:
         for claim in [*claims.values()][:dropped]:
             record |= {"shown": UNSURE} if claim["shows"] else {}
             record |= {"joined": False} if claim["joins"] else {}
+            record |= {"shown_group": UNSURE} if claim["groups"] else {}
         claims = dict([*claims.items()][dropped:])
 
 

@@ -1,4 +1,4 @@
-"""The person: one user, who may be several Stripe customers and also pay as a guest.
+"""What is remembered of users and groups: one may be several Stripe customers, and a user pays as a guest too.
 
 https://docs.stripe.com/payments/checkout/guest-customers
 """
@@ -8,19 +8,32 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from copy import replace
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.state.profile import UNSURE
 from stripe_to_segment.stripe_side.event import scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["MOST_RECORDS", "MOST_SIBLINGS", "Person", "heard", "over_all", "person_key", "user_digest"]
+__all__ = [
+    "MOST_GUESTS",
+    "MOST_RECORDS",
+    "MOST_SIBLINGS",
+    "NOBODY",
+    "Others",
+    "Person",
+    "group_key",
+    "heard",
+    "over_all",
+    "person_key",
+    "user_digest",
+]
 
 # A person lists at most this many records. No real user has so many customers, but a placeholder id such as "admin" or
 # "n/a" soon has.
@@ -28,15 +41,21 @@ MOST_RECORDS = 500
 # The traits of a user sum up at most this many other records, read with one more BatchGetItem. Where there are more,
 # each customer's calls show that customer alone.
 MOST_SIBLINGS = 100
+# So many payments as a guest are listed by what is left of each; what older ones came to stays in the sum.
+MOST_GUESTS = 500
+OLDER = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One user across all of the user's customers.
+    """What is remembered of one user, or of one group.
 
-    `records` are the keys of the user's customer records, at most MOST_RECORDS; `marked` are those that carry the mark
-    `shared`. Neither holds payments of guests. `opted_out` is None where no event stated it; `as_of` is the epoch
-    second as of which it is true. `unreadable` is the reason why a stored person cannot be read, empty where it can be.
+    `records` are the keys of the customers' records that are tied to the user, at most MOST_RECORDS; `marked` are those
+    of them that know that they share the user. `guests` says what is left of each payment that the user made as a
+    guest, in minor units by currency, by the payment. The opt-out is None where nobody said anything of it; `as_of` is
+    the epoch second as of which it is true. `delivery` is the one that told of several records last, which is over once
+    it has a receipt or, without one, at the epoch second `lease_until`; `version` rises with each. `unreadable` says
+    why a person that is there cannot be read, empty where it can.
     """
 
     records: frozenset[str] = frozenset()
@@ -44,6 +63,49 @@ class Person:
     opted_out: bool | None = None
     as_of: int = 0
     unreadable: str = ""
+    guests: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    delivery: str = ""
+    lease_until: int = 0
+    version: int = 0
+
+    @property
+    def several(self) -> bool:
+        """Whether no record of it tells the whole."""
+        return len(self.records) > 1 or bool(self.guests)
+
+    def with_guest(self, payment: str, left: Mapping[str, int]) -> Person:
+        """With what is left of a payment as a guest."""
+        guests = {**self.guests, payment: dict(left)}
+        listed = [name for name in guests if name != OLDER]
+        if len(listed) > MOST_GUESTS:
+            older = Counter(guests.get(OLDER, {}))
+            older.update(guests.pop(listed[0]))
+            guests[OLDER] = dict(older)
+        return replace(self, guests=guests)
+
+    def without_guest(self, payment: str) -> Person:
+        """Without a payment that was another user's."""
+        return replace(self, guests={name: left for name, left in self.guests.items() if name != payment})
+
+    def paid_as_guest(self, *, without: str = "") -> dict[str, int]:
+        """The sum of what is left of the payments as a guest, but for one of them."""
+        total: Counter[str] = Counter()
+        for name, left in self.guests.items():
+            if name != without or not name:
+                total.update(left)
+        return dict(total)
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What a user or a group is beside one record: the other records, and what was paid as a guest, by currency."""
+
+    id: str = ""
+    siblings: tuple[Profile, ...] = ()
+    guests: Mapping[str, int] = field(default_factory=dict)
+
+
+NOBODY = Others()
 
 
 def person_key(event: StripeEvent, user_id: str, settings: Settings) -> str:
@@ -58,18 +120,43 @@ def person_key(event: StripeEvent, user_id: str, settings: Settings) -> str:
     return f"{scope_of(account, livemode=event.livemode)}:{user_digest(user)}"
 
 
+def group_key(event: StripeEvent, group_id: str, settings: Settings) -> str:
+    """The key of a group, as that of a user."""
+    scope, _, digest = person_key(event, group_id, settings).rpartition(":")
+    return f"{scope}:group-{digest}"
+
+
 def user_digest(user_id: str) -> str:
     """The first 32 hex digits of the SHA-256 of a user's id."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:32]
 
 
-def over_all(profile: Profile, siblings: Iterable[Profile]) -> Profile:
-    """The record with the subscriptions and payments of the same user's other records, for the traits of the person."""
-    subscriptions, paid = dict(profile.subscriptions), Counter(profile.paid)
-    for sibling in siblings:
+def over_all(profile: Profile, others: Others) -> Profile:
+    """The record with the subscriptions, payments and cards of the others, for the traits of the user or the group."""
+    if not (others.siblings or others.guests):
+        return profile
+    subscriptions, cards, paid = dict(profile.subscriptions), dict(profile.cards), Counter(profile.paid)
+    paid.update(others.guests)
+    made = [profile.customer_created]
+    shown = profile.shown
+    named = (profile.told.get("group_name", 0), profile.group_name)
+    for sibling in others.siblings:
         subscriptions |= sibling.subscriptions
+        cards |= sibling.cards
         paid.update(sibling.paid)
-    return replace(profile, subscriptions=subscriptions, paid=dict(paid))
+        made.append(sibling.customer_created)
+        shown = shown or (sibling.shown and UNSURE)
+        if sibling.group_name is not None:
+            named = max(named, (sibling.told.get("group_name", 0), sibling.group_name), key=lambda name: name[0])
+    return replace(
+        profile,
+        subscriptions=subscriptions,
+        cards=cards,
+        paid=dict(paid),
+        customer_created=min((moment for moment in made if moment is not None), default=None),
+        shown=shown,
+        group_name=named[1],
+    )
 
 
 def heard(profile: Profile, person: Person) -> Profile:

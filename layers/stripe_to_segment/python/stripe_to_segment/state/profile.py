@@ -62,11 +62,12 @@ class Profile:
 
     Who it is: `named_by` is "client_reference_id" where nothing better has named the user, else empty. `customer_read`
     says that the Customer's own metadata has been read, `email` is the short digest of its last address. `tied` says
-    that the user's person lists this record, `shared` that the person lists others too. `told` holds, for the ids, the
-    opt-out and the consent, the epoch second as of which each is true. `personal` holds the personal traits that later
-    calls show, where the deployer wants them remembered. `fallback_id` is the anonymousId that calls carried before the
-    user was known; `joined` says that an identify has joined it to the user. `shown` is the digest of the traits last
-    delivered, or UNSURE.
+    that the user's person lists this record (or a guest's payment), `grouped` that the group does, `shared` that one of
+    them lists others too. `told` holds, for the ids, the opt-out and the consent, the epoch second as of which each is
+    true. `personal` holds the personal traits that later calls show, where the deployer wants them remembered.
+    `fallback_id` is the anonymousId that calls carried before the user was known; `joined` says that an identify has
+    joined it to the user. `shown` is the digest of the traits last delivered, or UNSURE, `shown_group` that of the
+    group's traits.
 
     Money: `paid` is the amount collected less given back, in minor units by lower-case currency. `payments` lists the
     newest payments by their orders' ids, each as `Payment.written` gives it, and `failed` the newest failed attempts,
@@ -93,12 +94,14 @@ class Profile:
     customer_read: bool = False
     email: str = ""
     tied: bool = False
+    grouped: bool = False
     shared: bool = False
     told: Mapping[str, int] = field(default_factory=dict)
     customer_created: int | None = None
     fallback_id: str | None = None
     joined: bool = False
     shown: str | None = None
+    shown_group: str | None = None
     deleted: bool = False
     subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
     paid: Mapping[str, int] = field(default_factory=dict)
@@ -270,6 +273,8 @@ class Profile:
             shows=known.shows or claim.shows,
             joins=known.joins or claim.joins,
             groups=known.groups or claim.groups,
+            left_user=known.left_user or claim.left_user,
+            left_group=known.left_group or claim.left_group,
             day=known.day or day,
             tries=known.tries + 1,
         )
@@ -304,6 +309,7 @@ class Profile:
                 if dedup_key not in over
             },
             shown=UNSURE if any(claim.shows for claim in doubtful) else self.shown,
+            shown_group=UNSURE if any(claim.groups for claim in doubtful) else self.shown_group,
             joined=self.joined and not any(claim.joins for claim in doubtful),
             delivery="" if receipt else self.delivery,
         )

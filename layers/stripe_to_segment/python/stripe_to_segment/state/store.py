@@ -12,7 +12,7 @@ from stripe_to_segment.state.person import MOST_RECORDS, Person
 from stripe_to_segment.state.profile import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from stripe_to_segment.state.claim import Receipt
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -126,6 +126,12 @@ class Store(Protocol):
     def untie(self, pairs: Collection[tuple[str, str]]) -> None:
         """Remove records from their persons. Raises StoreUnavailableError."""
 
+    def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
+        """Write down that a delivery tells of these persons, whose version is still the one read; errors by key.
+
+        What is written too are the payments as a guest.
+        """
+
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
         """Mark records as sharing their person, also those not written yet; returns the new version of each marked one.
 
@@ -224,6 +230,23 @@ class MemoryStore:
             if (person := self.known_persons.get(key)) is not None:
                 left = replace(person, records=person.records - {record}, marked=person.marked - {record})
                 self.known_persons[key] = left
+
+    def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
+        """Write down that a delivery tells of these persons, whose version is still the one read."""
+        errors: dict[str, Exception] = {}
+        for key, person in persons.items():
+            known = self.known_persons.get(key, Person())
+            if known.version != person.version:
+                errors[key] = StoreConflictError(key)
+                continue
+            self.known_persons[key] = replace(
+                known,
+                guests=person.guests,
+                delivery=delivery,
+                lease_until=lease_until,
+                version=known.version + 1,
+            )
+        return errors
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:  # noqa: ARG002 - nothing expires here
         """Mark records as sharing their person, also those not written yet; returns their new versions."""
