@@ -55,7 +55,8 @@ class Shopper:
             self.market.currency,
             bill,
             intent=f"pi_{number}",
-            reference=f"user of {self.customer}" if rng.random() < 0.3 else None,
+            # Another user: one who is a customer and a guest has a law of his own, in `circles`.
+            reference=f"{'guest' if guest else 'user'} of {self.customer}" if rng.random() < 0.3 else None,
         )
 
     def _buy(self, at: int, session: Session) -> None:
