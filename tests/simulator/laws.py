@@ -36,6 +36,7 @@ __all__ = [
     "changes_of",
     "in_order",
     "judged",
+    "movements_of",
     "payments_of",
     "replayed",
     "shuffled_and_tripled",
@@ -262,6 +263,47 @@ def changes_of(history: History, ours: Ours) -> Iterator[str]:
     for subscription, (currency, minor) in history.truth.mrr.items():
         if subscription not in left_out and minor is not None and sums[subscription] != in_major(minor, currency):
             yield f"the changes of {subscription} sum to {sums[subscription]}, not {in_major(minor, currency)}"
+
+
+def movements_of(history: History, ours: Ours) -> Iterator[str]:
+    """Month by month the movements sum to the growth of the MRR, and each is what the customer's total says.
+
+    Of a run in order: an event that overtakes another tells the change of both, at its own time.
+    """
+    worth: dict[str, int] = {}
+    currency = next(currency for currency, _ in history.truth.mrr.values())
+    growth: dict[str, Decimal] = defaultdict(Decimal)
+    kinds: dict[str, set[str]] = {}
+    subscribed = False
+    for one in history.happenings:
+        if one.subscription is None or one.mrr is None or not one.closes:
+            continue
+        before = sum(worth.values())
+        worth[one.subscription] = one.mrr
+        after = sum(worth.values())
+        growth[month_of(one.body["created"])] += in_major(after - before, currency)
+        if after != before:
+            kinds.setdefault(moment_of(one.body["created"]), set()).add(_kind(before, after, subscribed=subscribed))
+        subscribed = subscribed or after > 0
+    told: dict[str, Decimal] = defaultdict(Decimal)
+    for call, each in ours.tracks():
+        change, movement = each.get("mrr_change", 0), each.get("mrr_movement")
+        told[call["timestamp"][:7]] += change
+        if bool(change) is (movement is None):
+            yield f"{call['event']} with mrr_change {change} is {movement}"
+        elif movement is not None and movement not in kinds.get(call["timestamp"], set()):
+            yield f"{call['event']} at {call['timestamp']} is {movement}, not {kinds.get(call['timestamp'])}"
+    for month in {*growth, *told}:
+        if growth[month] != told[month]:
+            yield f"the movements of {month} sum to {told[month]}, not {growth[month]}"
+
+
+def _kind(before: int, after: int, *, subscribed: bool) -> str:
+    if before == 0:
+        return "reactivation" if subscribed else "new"
+    if after == 0:
+        return "churn"
+    return "expansion" if after > before else "contraction"
 
 
 def traits_of(history: History, ours: Ours) -> Iterator[str]:

@@ -81,6 +81,25 @@ def test_any_customer_in_any_order_sums_up_to_the_truth(seed: int, order: int) -
     assert [*faults_in_order(history), *faults_shuffled(history, order)] == []
 
 
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=60)
+def test_month_by_month_movements_sum_to_the_growth_of_the_mrr(seed: int) -> None:
+    history = a_history(seed)
+    known = all(one.mrr is not None for one in history.happenings if one.subscription)
+    assert not known or [*laws.movements_of(history, laws.in_order(history))] == []
+
+
+def test_the_law_of_movements_notices_what_is_missing_or_called_by_another_name() -> None:
+    def changed(ours: laws.Ours) -> list[dict[str, Any]]:
+        return [each for _, each in ours.tracks() if each.get("mrr_movement") not in {None, "new"}]
+
+    history = next(one for one in map(a_history, range(50)) if changed(laws.in_order(one)))
+    for spoiled in ({"mrr_movement": "new"}, {"mrr_change": 1}, {"mrr_movement": None}):
+        ours = laws.in_order(history)
+        changed(ours)[-1].update(spoiled)
+        assert [*laws.movements_of(history, ours)]
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_no_payload_tells_is_absent_and_never_zero(shape: str) -> None:
     histories = [a_history(seed, shape=shape, unknown=True) for seed in range(100, 100 + len(SEEDS))]

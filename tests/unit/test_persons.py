@@ -666,3 +666,22 @@ def test_a_person_is_claimed_once_for_each_version(store: AnyStore) -> None:
     assert (now.delivery, now.lease_until, now.version, now.guests) == ("d1", NOW, 1, {"pi_1": {"usd": 5}})
     assert store.claim({PERSON: now}, "d2", NOW) == {}
     assert now.records == {FIRST}
+
+
+def test_a_second_customer_of_a_subscriber_is_expansion_and_no_new_subscriber() -> None:
+    """Movements were those of the customer: a user who moved to a second one was new twice, and lost while paying."""
+    world = World()
+    gone = a_subscription(
+        id="sub_1", customer="cus_1", metadata={"user_id": "user_1"}, status="canceled", ended_at=NOW + DAY
+    )
+    again = subscribed(3, NOW + 3 * DAY)
+    end = {**gone, "id": "sub_2", "customer": "cus_2", "ended_at": NOW + 2 * DAY}
+    world.deliver(
+        subscribed(1, NOW),
+        subscribed(2, NOW + 1),
+        an_event("customer.subscription.deleted", gone, created=NOW + DAY),
+        an_event("customer.subscription.deleted", end, created=NOW + 2 * DAY),
+        again,
+    )
+    told = [call["properties"]["mrr_movement"] for call in world.calls if "mrr_movement" in call.get("properties", {})]
+    assert told == ["new", "expansion", "contraction", "churn", "reactivation"]

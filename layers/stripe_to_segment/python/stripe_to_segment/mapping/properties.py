@@ -117,7 +117,7 @@ MrrChange = Annotated[
 MrrMovement = Annotated[
     str | None,
     text(
-        "what mrr_change is in the growth of the MRR, by what the customer's subscriptions counted before; opening: "
+        "what mrr_change is in the growth of the MRR, by what the person's subscriptions counted before; opening: "
         "what a subscription counted that is older than the stack; absent where mrr_change is 0",
         values=("new", "expansion", "contraction", "churn", "reactivation", "opening"),
     ),

@@ -138,7 +138,7 @@ def over_all(profile: Profile, others: Others) -> Profile:
     subscriptions, cards, paid = dict(profile.subscriptions), dict(profile.cards), Counter(profile.paid)
     paid.update(others.guests)
     made = [profile.customer_created]
-    shown = profile.shown
+    shown, subscribed = profile.shown, profile.subscribed
     named = (profile.told.get("group_name", 0), profile.group_name)
     for sibling in others.siblings:
         subscriptions |= sibling.subscriptions
@@ -146,6 +146,7 @@ def over_all(profile: Profile, others: Others) -> Profile:
         paid.update(sibling.paid)
         made.append(sibling.customer_created)
         shown = shown or (sibling.shown and UNSURE)
+        subscribed = subscribed or sibling.subscribed
         if sibling.group_name is not None:
             named = max(named, (sibling.told.get("group_name", 0), sibling.group_name), key=lambda name: name[0])
     return replace(
@@ -155,6 +156,7 @@ def over_all(profile: Profile, others: Others) -> Profile:
         paid=dict(paid),
         customer_created=min((moment for moment in made if moment is not None), default=None),
         shown=shown,
+        subscribed=subscribed,
         group_name=named[1],
     )
 

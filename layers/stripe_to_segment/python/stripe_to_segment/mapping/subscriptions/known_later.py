@@ -10,6 +10,7 @@ from stripe_to_segment.mapping.subscriptions.mrr_changes import growth
 from stripe_to_segment.mapping.subscriptions.plan_changes import SubscriptionChanged
 from stripe_to_segment.mapping.subscriptions.records import valued
 from stripe_to_segment.mapping.subscriptions.trials import converts, trial_converted
+from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.fields import dig, integer, listed, text
 from stripe_to_segment.stripe_side.lines import read_line
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.state.person import Others
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -49,7 +51,7 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
 def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
     """The record with every mrr that became known, and the facts with these changes."""
     now = valued(profile, known)
-    facts = list(_corrections(event, profile, now.subscriptions)) if now is not profile else []
+    facts = list(_corrections(event, profile, now.subscriptions, known.others)) if now is not profile else []
     subscriptions = {
         name: record if record is profile.subscriptions[name] else replace(record, told=record.mrr)
         for name, record in now.subscriptions.items()
@@ -57,7 +59,10 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
     return (replace(now, subscriptions=subscriptions) if facts else now), facts
 
 
-def _corrections(event: StripeEvent, profile: Profile, now: Mapping[str, SubscriptionRecord]) -> Iterator[Fact]:
+def _corrections(
+    event: StripeEvent, profile: Profile, now: Mapping[str, SubscriptionRecord], others: Others
+) -> Iterator[Fact]:
+    person = over_all(profile, others)
     for subscription, before in profile.subscriptions.items():
         record = now[subscription]
         change = 0 if record is before or record.mrr is None else record.mrr - before.counted
@@ -75,7 +80,7 @@ def _corrections(event: StripeEvent, profile: Profile, now: Mapping[str, Subscri
             previous_mrr=major(before.counted, record.currency),
             changed=["mrr"],
             mrr_change=major(change, record.currency),
-            mrr_movement=growth(profile, subscription, before.counted, change),
+            mrr_movement=growth(person, subscription, before.counted, change),
         )
         yield Fact(told, f"{subscription}:{event.created}:{before.counted}>{record.mrr}")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
+from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side.fields import dig, text
 from stripe_to_segment.stripe_side.subscription import created_at, ended_at, trial_of
 
@@ -134,11 +135,13 @@ def _with_the_trial(event: StripeEvent, *, late: int = LATE) -> bool:
 def movement(event: StripeEvent, known: Known) -> str | None:
     """The mrr_movement of the event's change."""
     change = change_of(event, known)
-    return growth(known.profile, text(event.object.get("id")) or "", change.told, change.amount or 0)
+    return growth(
+        over_all(known.profile, known.others), text(event.object.get("id")) or "", change.told, change.amount or 0
+    )
 
 
 def growth(profile: Profile, subscription: str, told: int, change: int) -> str | None:
-    """The mrr_movement of a change of one subscription, by the mrr that the customer had before.
+    """The mrr_movement of a change of one subscription, by the mrr that the person had before.
 
     A subscriber is new once, and churns with the last subscription.
     https://docs.stripe.com/billing/subscriptions/analytics/glossary
