@@ -393,6 +393,13 @@ def test_dead_letters_and_long_waits_are_told_with_where_to_look(here: Deployed)
     assert list(failed("--no-event")) == ["dead letters"]
 
 
+def test_subscriptions_whose_discount_nobody_knows_are_counted(here: Deployed) -> None:
+    here.cloudwatch.sums = {"UnknownDiscounts": 12}
+    said, fix = failed()["discounts"]
+    assert said == "in 31 days 12 events without mrr, because only the discount's id is known"
+    assert "discounts-that-nobody-knows" in fix
+
+
 def test_alarms_that_ring_are_told_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:
     here.cloudwatch.alarm("stripe-to-segment-write-key", "ALARM", TOPIC)
     here.cloudwatch.alarm("stripe-to-segment-staging-quiet", "ALARM", "arn:aws:sns:eu-central-1:1:another")

@@ -169,6 +169,15 @@ def test_a_tiered_price_is_no_unknown_shape(spoken: Spoken) -> None:
     assert all("unknown" not in line for line in spoken.lines)
 
 
+def test_a_discount_of_which_only_the_id_is_known_is_counted_apart(spoken: Spoken) -> None:
+    """It rang as an unknown shape, month by month, and nothing was wrong with the shape."""
+    subscription = a_subscription(discounts=["di_older_than_the_stack"])
+    delivered(an_event("customer.subscription.created", subscription).body)
+    assert spoken.metrics["UnknownDiscounts"] == 1
+    assert "UnknownShapes" not in spoken.metrics
+    assert spoken.lines[0]["unknown"] == ["discount"]
+
+
 def test_an_event_that_tells_all_its_numbers_is_no_unknown_shape(spoken: Spoken) -> None:
     delivered(an_event("customer.subscription.created", a_subscription()).body, EVENT.body)
     assert "UnknownShapes" not in spoken.metrics

@@ -286,6 +286,30 @@ def test_a_pause_on_request_says_so_and_takes_the_mrr_away_until_it_is_resumed()
     assert told(world, "mrr_movement") == ["new", "churn", "reactivation"]
 
 
+def test_a_scheduled_pause_that_resumes_into_past_due_counts_again() -> None:
+    """https://docs.stripe.com/billing/subscriptions/pause/schedules: a resumption succeeds as active or past_due."""
+    world = World()
+    why = {"paused": {"type": "subscription", "subscription": {"type": "pause_requested"}}}
+    scheduled = {"schedule": "sub_sched_1", "status_details": why}
+    paused, due = (
+        a_subscription(status="paused", **scheduled),
+        a_subscription(status="past_due", schedule="sub_sched_1"),
+    )
+    world.deliver(
+        an_event(CREATED, a_subscription(schedule="sub_sched_1"), created=NOW),
+        an_event(PAUSED, paused, created=NOW + DAY),
+        an_event(UPDATED, due, previous={"status": "paused", "status_details": why}, created=NOW + 2 * DAY),
+        an_event(RESUMED, due, created=NOW + 2 * DAY),
+    )
+    assert names(world) == [
+        "Subscription Created",
+        "Subscription Paused",
+        "Subscription Past Due",
+        "Subscription Resumed",
+    ]
+    assert sum(told(world)) == shown(world) == 20
+
+
 def test_feedback_that_arrives_a_second_after_the_cancellation_is_not_lost() -> None:
     """The customer portal cancels first and asks then; the update with the answer told nothing."""
     world, at = World(), {"cancel_at": NOW + 30 * DAY, "cancel_at_period_end": True}

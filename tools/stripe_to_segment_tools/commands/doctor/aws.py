@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.access.stack import Stack
     from stripe_to_segment_tools.commands.doctor.check import Check
 
-__all__ = ["check_alarms", "check_circuit", "check_deployment", "check_functions", "check_queues"]
+__all__ = [
+    "check_alarms",
+    "check_circuit",
+    "check_deployment",
+    "check_discounts",
+    "check_functions",
+    "check_queues",
+]
 
 OUTPUTS = (
     *("SigningSecretArn", "KeysSecretArn", "EventsQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
@@ -30,6 +37,8 @@ DEPLOY = "deploy again: make deploy"
 # As the alarms queue-not-worked and events-wait.
 LONG_WAIT_SECONDS = 3600
 # Each attempt writes the wait of its event, and there is at least one attempt an hour.
+# Events of a subscription come once a month at least.
+DISCOUNT_DAYS = 31
 METRIC_HOURS = 1
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -158,6 +167,27 @@ def check_circuit(stack: Stack, settings: Settings) -> Iterator[Check]:
             yield bad(name, said, "docs/operations.md, When Segment is down")
         else:
             yield good(name, "no outage")
+
+
+def check_discounts(stack: Stack) -> Iterator[Check]:
+    """Check that no subscription lacks its mrr because of a discount that is only named."""
+    dimensions = [{"Name": "service", "Value": f"{stack.name}-deliver"}]
+    now = datetime.fromtimestamp(time.time(), UTC)
+    points = stack.client("cloudwatch").get_metric_statistics(
+        Namespace="StripeToSegment",
+        MetricName="UnknownDiscounts",
+        Dimensions=dimensions,
+        StartTime=now - timedelta(days=DISCOUNT_DAYS),
+        EndTime=now,
+        Period=86_400,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    number = int(sum(point["Sum"] for point in points))
+    if number:
+        said = f"in {DISCOUNT_DAYS} days {number} events without mrr, because only the discount's id is known"
+        yield bad("discounts", said, "docs/operations.md, discounts-that-nobody-knows")
+    else:
+        yield good("discounts", f"every mrr of the last {DISCOUNT_DAYS} days was known")
 
 
 def check_alarms(stack: Stack) -> Iterator[Check]:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.mapping.gaps import UNKNOWN_DISCOUNT
 from stripe_to_segment.observability import about, count, logger, measure
 from stripe_to_segment.reasons import Reason
 
@@ -52,8 +53,10 @@ def report(outcomes: Sequence[RecordOutcome], now: float) -> None:
         count("WriteKeyRejected", rejected)
     if refused := sum(outcome.reference_refused for outcome in delivered):
         count("ReferencesRefused", refused)
-    if unknown := sum(bool(outcome.unknown) for outcome in delivered):
+    if unknown := sum(bool({*outcome.unknown} - {UNKNOWN_DISCOUNT}) for outcome in delivered):
         count("UnknownShapes", unknown)
+    if unknown := sum(UNKNOWN_DISCOUNT in outcome.unknown for outcome in delivered):
+        count("UnknownDiscounts", unknown)
 
 
 def summary(outcomes: Sequence[RecordOutcome]) -> dict[str, object]:

@@ -8,27 +8,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.subscriptions.state import items_after
+from stripe_to_segment.mapping.subscriptions.state import after_of, items_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stripe_to_segment.mapping.facts import Fact
+    from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.mapping.tracking import Event
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["gaps"]
+__all__ = ["UNKNOWN_DISCOUNT", "gaps"]
+
+UNKNOWN_DISCOUNT = "discount"
 
 # Only these, because a payment or subscription always has them, in every API version.
 NUMBERS = ("total", "revenue", "mrr")
 
 
-def gaps(facts: Iterable[Fact], event: StripeEvent) -> tuple[str, ...]:
-    """The names of missing numbers, and of a missing currency beside them, each once and in alphabetical order."""
+def gaps(facts: Iterable[Fact], event: StripeEvent, known: Known) -> tuple[str, ...]:
+    """The names of missing numbers, and of a missing currency beside them, each once and in alphabetical order.
+
+    An mrr that misses nothing but the amount of a discount is named UNKNOWN_DISCOUNT: its shape is known.
+    """
     told = [fact.event for fact in facts]
     missing = {name for one in told for name in _expected(type(one)) if getattr(one, name) is None}
-    if "mrr" in missing and any(item.price.tiered for item in items_after(event)):
-        missing.discard("mrr")
+    if "mrr" in missing:
+        if any(item.price.tiered for item in items_after(event)):
+            missing.discard("mrr")
+        elif after_of(event, known).value.discount_unknown:
+            missing = missing - {"mrr"} | {UNKNOWN_DISCOUNT}
     return tuple(sorted(missing))
 
 

@@ -203,7 +203,7 @@ def translate(
         plan.after() if calls else profile,
         calls=fresh,
         claim=_leaving(plan.claim(fresh, blanks), known) if fresh else None,
-        unknown=gaps(facts, event),
+        unknown=gaps(facts, event, known),
         reason=_why_nothing(calls, fresh),
     )
 

@@ -67,11 +67,12 @@ STRIPES_RULE = Terms()
 class MonthlyValue:
     """The value of a plan for a month in whole minor units, independent of the status; None where it is unknown.
 
-    `gross` is before discounts.
+    `gross` is before discounts. `discount_unknown` says that only the amount of a discount is missing.
     """
 
     amount: int | None
     gross: int | None = None
+    discount_unknown: bool = False
 
     def counted(self, status: str | None) -> int | None:
         """The MRR in minor units at a status: the amount while active or past due, else 0."""
@@ -106,7 +107,8 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms 
     if gross == 0:
         # Nothing can be discounted, so an unknown discount does no harm.
         return MonthlyValue(0, 0)
-    return MonthlyValue(None if unstated else round(_less(total, overall, most_invoices)), round(gross))
+    amount = None if unstated else round(_less(total, overall, most_invoices))
+    return MonthlyValue(amount, round(gross), discount_unknown=unstated)
 
 
 def _overall(subscription: JsonObject, items: Iterable[Item], terms: Terms) -> Discounts:
