@@ -29,6 +29,12 @@ def _requests() -> Iterator[tuple[str, float, list[str]]]:
     for each in OBJECTS.values():
         for rest, seconds in each.lookups.values():
             # What is expanded has to be permitted too. https://docs.stripe.com/stripe-apps/reference/permissions
-            expanded = [field.rpartition(".")[2] for field in parse_qs(urlsplit(rest).query).get("expand[]", [])]
+            expanded = map(_object_of, parse_qs(urlsplit(rest).query).get("expand[]", []))
             needed = [each.permission, *(OBJECTS[name].permission for name in expanded)]
-            yield f"{each.path}{rest}", seconds, needed
+            yield f"{each.path}{rest}", seconds, [*filter(None, dict.fromkeys(needed))]
+
+
+def _object_of(expanded: str) -> str:
+    """The kind of object that an expanded field is, or is a field of: a price for its tiers."""
+    names = (part.removesuffix("s") for part in reversed(expanded.split(".")))
+    return next(name for name in names if name in OBJECTS)

@@ -41,7 +41,9 @@ SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "Use": (
         ("Events", "events.md", ""),
         ("Identity", "identity.md", "docs/identity.md"),
+        ("What destinations read", "context.md", "docs/context.md"),
         ("Numbers", "numbers.md", "docs/numbers.md"),
+        ("For analysts", "analysts.md", "docs/analysts.md"),
         ("Deploy", "deploy.md", "docs/deploy.md"),
         ("Warehouse", "warehouse.md", "docs/warehouse.md"),
         ("Operations", "operations.md", "docs/operations.md"),

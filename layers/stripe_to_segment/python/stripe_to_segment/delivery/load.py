@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.invoice_payments import leaves_open
-from stripe_to_segment.mapping.lookups import failed_intent, payer_lookup, payer_told, products_named, what_stripe_told
+from stripe_to_segment.mapping.lookups import (
+    coupons_known,
+    failed_intent,
+    payer_lookup,
+    payer_told,
+    products_named,
+    terms_told,
+    what_stripe_told,
+)
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import UNSURE, Profile
@@ -256,10 +264,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         failed_intent(event, memory),
         stated,
         settings.sends_line_descriptions,
-        {
-            coupon: memory.coupons[prefix + coupon]
-            for coupon in coupons_needed(event)
-            if prefix + coupon in memory.coupons
-        },
+        coupons_known(event, memory),
         settings.mrr_discounts,
+        terms_told(event, memory),
     )

@@ -11,6 +11,7 @@ from stripe_to_segment.state.person import NOBODY, Others
 from stripe_to_segment.state.profile import copied
 from stripe_to_segment.stripe_side.discount import Remembered
 from stripe_to_segment.stripe_side.mrr import Terms
+from stripe_to_segment.stripe_side.told_terms import NOT_TOLD, ToldTerms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,8 @@ class Known:
 
     Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
     key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, the invoice
-    that a part was paid of, and the PaymentIntent behind an invoice whose payment failed. `stated` is what the event
+    that a part was paid of, the PaymentIntent behind an invoice whose payment failed, and with `told_terms` the
+    coupons and prices of a subscription. `stated` is what the event
     says of the person, `describes` whether the free text of lines may be told, `coupons` are coupons as written, by id,
     and `mrr_discounts` says which of them lower the mrr. `others` is the rest of the user, `group_others` that of the
     group; `left_user` and `left_group` are what is left of the user and group that the record leaves.
@@ -66,6 +68,7 @@ class Known:
     describes: bool = True
     coupons: Mapping[str, str] = field(default_factory=dict)
     mrr_discounts: str = "forever"
+    told_terms: ToldTerms = NOT_TOLD
     others: Others = NOBODY
     group_others: Others = NOBODY
     left_user: Others | None = None
@@ -82,10 +85,11 @@ class Known:
     def terms(self) -> Terms:
         """The known discounts and prices in other currencies."""
         profile = self.profile
-        remembered = Remembered(
-            frozenset(profile.discounts.items()), frozenset(self.coupons.items()), profile.own_discounts
-        )
-        return Terms(self.mrr_discounts, remembered, frozenset(profile.amounts.items()))
+        told = self.told_terms
+        discounts = profile.discounts if told is NOT_TOLD else {**told.discounts, **profile.discounts}
+        amounts = profile.amounts if told is NOT_TOLD else {**profile.amounts, **told.amounts}
+        remembered = Remembered(frozenset(discounts.items()), frozenset(self.coupons.items()), profile.own_discounts)
+        return Terms(self.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(told.tiers.items()))
 
 
 def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[[StripeEvent, Known], T]:

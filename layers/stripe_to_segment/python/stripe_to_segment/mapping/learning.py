@@ -102,17 +102,19 @@ def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         profile = replace(profile, invoiced={k: v for k, v in profile.invoiced.items() if k != subscription_id})
     if not profile.subscribed and max(record.counted, change_of(event, known).told) > 0:
         profile = replace(profile, subscribed=True)
-    return Lesson(_with_terms(profile, event), changed)
+    return Lesson(_with_terms(profile, event, known), changed)
 
 
-def _with_terms(profile: Profile, event: StripeEvent) -> Profile:
+def _with_terms(profile: Profile, event: StripeEvent, known: Known) -> Profile:
     """The record with the coupons that a subscription states, and without stored amounts that its prices state now."""
     body = event.object
-    stated = stated_coupons(body.get("discounts"), body.get("discount"))
+    stated = {**known.told_terms.discounts, **stated_coupons(body.get("discounts"), body.get("discount"))}
     for item in items_after(event):
         stated |= stated_coupons(item.discounts)
     if stated.items() - profile.discounts.items():
         profile = profile.with_discounts(stated)
+    if known.told_terms.amounts.items() - profile.amounts.items():
+        profile = replace(profile, amounts={**profile.amounts, **known.told_terms.amounts})
     if profile.amounts:
         currency = currency_of(body)
         plain = {f"{item.price.id}:{currency}" for item in items_after(event) if item.price.currency == currency}

@@ -9,11 +9,15 @@ from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.failures import attempt_of
 from stripe_to_segment.mapping.intents import waits_to_be_claimed
 from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_open
-from stripe_to_segment.mapping.naming import products_needed
+from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import payment_named
+from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.stripe_side.discount import read_coupon
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
+from stripe_to_segment.stripe_side.subscription import items_complete
+from stripe_to_segment.stripe_side.told_terms import told_terms
 
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
@@ -21,8 +25,18 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.store import Memory
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.told_terms import ToldTerms
 
-__all__ = ["failed_intent", "lookups", "payer_lookup", "payer_told", "products_named", "what_stripe_told"]
+__all__ = [
+    "coupons_known",
+    "failed_intent",
+    "lookups",
+    "payer_lookup",
+    "payer_told",
+    "products_named",
+    "terms_told",
+    "what_stripe_told",
+]
 
 
 def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:
@@ -43,11 +57,36 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
             wanted.append(("invoice_payments", object_id))
     if leaves_open(event) and bill_is_missing(event, profile):
         wanted.append(("invoice", reference(event.object.get("invoice")) or ""))
+    if object_id and event.about == "customer.subscription" and _mrr_is_unknown(event, profile, memory, settings):
+        wanted.append(("subscription_terms", object_id))
+        unknown = terms_told(event, memory).named_coupons
+        wanted += [("coupon", coupon) for coupon in unknown if f"{event.scope}:{coupon}" not in memory.coupons]
     names = products_needed(event) if settings.sends_line_descriptions else products_named(event, memory)
     wanted += [("product", product) for product in names if f"{event.scope}:{product}" not in memory.product_names]
     # Another lookup for the event may have read it already.
     asked = dict.fromkeys(Lookup(kind, key, event.livemode, event.account) for kind, key in wanted)
     return [lookup for lookup in asked if lookup not in memory.read]
+
+
+def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> bool:
+    """Whether the value of the subscription lacks a coupon, tiers, or an amount in a currency."""
+    coupons = coupons_known(event, memory)
+    known = Known(profile, coupons=coupons, mrr_discounts=settings.mrr_discounts)
+    return items_complete(event.object) and after_of(event, known).value.amount is None
+
+
+def terms_told(event: StripeEvent, memory: Memory) -> ToldTerms:
+    """The coupons and prices of the event's subscription, as the Stripe API told them."""
+    return told_terms(what_stripe_told(event, memory, "subscription_terms", event.object.get("id")))
+
+
+def coupons_known(event: StripeEvent, memory: Memory) -> dict[str, str]:
+    """The coupons that the event names, as written, by id: those stored, and those read from the Stripe API."""
+    named = [*coupons_needed(event), *terms_told(event, memory).named_coupons]
+    stored = {coupon: memory.coupons.get(f"{event.scope}:{coupon}") for coupon in named}
+    read = {coupon: read_coupon(what_stripe_told(event, memory, "coupon", coupon) or {}) for coupon in named}
+    told = {coupon: one.written for coupon, one in read.items() if one is not None}
+    return told | {coupon: written for coupon, written in stored.items() if written is not None}
 
 
 def payer_lookup(event: StripeEvent) -> Lookup | None:

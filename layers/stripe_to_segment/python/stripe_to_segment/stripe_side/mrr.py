@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stripe_to_segment.stripe_side.discount import NOTHING, Discounts, Remembered, read_discounts
 from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
+from stripe_to_segment.stripe_side.tiers import cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,17 @@ class Terms(NamedTuple):
     policy: str = "forever"
     remembered: Remembered = NOTHING
     amounts: frozenset[tuple[str, str]] = frozenset()
+    tiers: frozenset[tuple[str, str]] = frozenset()
+
+    def cost(self, price: Price, quantity: int, currency: str | None) -> Decimal | None:
+        """The cost of a billing period in minor units of the billed currency; None where it is unknown."""
+        if price.tiered:
+            written = next((written for name, written in self.tiers if name == price.id), None)
+            # The tiers of a price are in its base currency.
+            known = written is not None and price.currency in {None, currency}
+            return cost_of(written, quantity) if written is not None and known else None
+        unit_amount = self.unit_amount(price, currency)
+        return None if unit_amount is None else unit_amount * price.units(quantity)
 
     def unit_amount(self, price: Price, currency: str | None) -> Decimal | None:
         """The cost of one unit in the billed currency, in minor units; None where it is unknown.
@@ -95,10 +107,10 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms 
         price = item.price
         if price.metered:
             continue
-        unit_amount = terms.unit_amount(price, currency)
-        if price.interval not in PERIODS_A_MONTH or price.interval_count < 1 or unit_amount is None:
+        cost = terms.cost(price, item.quantity, currency)
+        if price.interval not in PERIODS_A_MONTH or price.interval_count < 1 or cost is None:
             return MonthlyValue(None)
-        value, invoices = _a_month(unit_amount * price.units(item.quantity), price.interval, price.interval_count)
+        value, invoices = _a_month(cost, price.interval, price.interval_count)
         discounts = read_discounts(item.discounts, remembered=terms.remembered).counting(terms.policy, currency)
         unstated = unstated or discounts.unstated
         gross += value

@@ -33,16 +33,35 @@ class StripeObject:
         return f"/v1/{self.name.replace('.', '/')}s"
 
 
+# All that an event of a subscription leaves out; Stripe expands four levels at most.
+_EXPANDED = "&".join(
+    f"expand[]={field}"
+    for field in (
+        "discounts.source.coupon",
+        "items.data.discounts",
+        "items.data.price.tiers",
+        "items.data.price.currency_options",
+    )
+)
+
 # In the order of an import: objects that others refer to come first, and objects that claim a payment come before it.
 _ROWS = (
     StripeObject("product", "product", "Products", "", {"product": ("/{id}", 600)}),
     # Tiers are in no event, and in a list only where they are expanded.
     StripeObject("price", "price", "Prices", "expand[]=data.tiers"),
-    StripeObject("coupon", "coupon", "Coupons", ""),
+    # What a coupon takes off never changes.
+    StripeObject("coupon", "coupon", "Coupons", "", {"coupon": ("/{id}", 3600)}),
     # A merchant may set a customer's metadata a moment after the lookup.
     StripeObject("customer", "customer", "Customers", "", {"customer": ("/{id}", 10)}),
     StripeObject("payment_method", "payment_method", "Payment Methods"),
-    StripeObject("subscription", "customer.subscription", "Subscriptions", "status=all"),
+    # For its prices and coupons, which never change; which of them it has does.
+    StripeObject(
+        "subscription",
+        "customer.subscription",
+        "Subscriptions",
+        "status=all",
+        {"subscription_terms": (f"/{{id}}?{_EXPANDED}", 60)},
+    ),
     # The API has no list of discounts: it returns each with the object that it is a discount on.
     StripeObject("discount", "customer.discount", ""),
     # Whose it is and what it asks for do not change.

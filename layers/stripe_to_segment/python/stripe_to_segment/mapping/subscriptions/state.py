@@ -93,12 +93,11 @@ class State:
         """The cost of the main item's billing period, all items of that period included, in minor units, or None."""
         if self.main is None or self.main.price.metered:
             return None
-        amounts = [
-            (self.terms.unit_amount(item.price, self.currency), item.price.units(item.quantity))
+        costs = [
+            self.terms.cost(item.price, item.quantity, self.currency)
             for item in self.items
             if not item.price.metered and item.price.period == self.main.price.period
         ]
-        costs = [None if amount is None else amount * units for amount, units in amounts]
         known = [cost for cost in costs if cost is not None]
         return sum(known, Decimal()) if len(known) == len(costs) and items_complete(self.subscription) else None
 

@@ -1,0 +1,71 @@
+"""The cost of a tiered price, whose tiers no webhook has and the Stripe API returns.
+
+https://docs.stripe.com/products-prices/pricing-models#tiered-pricing
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from stripe_to_segment.stripe_side.fields import integer, listed, text
+from stripe_to_segment.stripe_side.money import minor_decimal
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["cost_of", "tiers_of"]
+
+
+class _Tier(NamedTuple):
+    """One tier: its last unit, None without end; and in minor units the cost of a unit and of the tier itself."""
+
+    up_to: int | None
+    unit: Decimal
+    flat: Decimal
+
+
+def tiers_of(price: JsonObject) -> str | None:
+    """A price's tiers as text, None where they are not stated."""
+    mode, tiers = text(price.get("tiers_mode")), listed(price.get("tiers"))
+    return json.dumps({"mode": mode, "tiers": tiers}, separators=(",", ":")) if mode and tiers else None
+
+
+def cost_of(written: str, quantity: int) -> Decimal | None:
+    """The cost of a billing period in minor units; None where the tiers do not say.
+
+    Graduated: each unit has the price of its tier. Volume: all units have the price of the tier of the last one.
+    """
+    mode, tiers = _read(written)
+    if quantity < 1 or not tiers:
+        return None
+    total, first = Decimal(), 1
+    for tier in tiers:
+        last = tier.up_to is None or quantity <= tier.up_to
+        if mode == "volume":
+            if last:
+                return tier.unit * quantity + tier.flat
+        elif mode == "graduated":
+            end = quantity if last else tier.up_to or quantity
+            total += tier.unit * (end - first + 1) + tier.flat
+            if last:
+                return total
+            first = end + 1
+    return None
+
+
+@lru_cache(maxsize=256)
+def _read(written: str) -> tuple[str, tuple[_Tier, ...]]:
+    read = json.loads(written)
+    return read["mode"], tuple(
+        _Tier(integer(tier.get("up_to")), _amount(tier, "unit_amount"), _amount(tier, "flat_amount"))
+        for tier in read["tiers"]
+    )
+
+
+def _amount(tier: JsonObject, name: str) -> Decimal:
+    """A tier without one of the amounts costs nothing by it."""
+    found = (minor_decimal(tier.get(field)) for field in (name, f"{name}_decimal"))
+    return next((amount for amount in found if amount is not None), Decimal())

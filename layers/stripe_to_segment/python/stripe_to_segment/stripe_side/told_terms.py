@@ -1,0 +1,66 @@
+"""The terms of a subscription as the Stripe API returns them: coupons, tiers, and amounts in other currencies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_side.discount import coupon_from, ids_of, stated_coupons
+from stripe_to_segment.stripe_side.fields import hash_of, listed, text
+from stripe_to_segment.stripe_side.money import minor_decimal
+from stripe_to_segment.stripe_side.tiers import tiers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["NOT_TOLD", "ToldTerms", "told_terms"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldTerms:
+    """Coupons, as written, by the id of their discount; amounts by price and currency; tiers, as written, by price."""
+
+    discounts: Mapping[str, str] = field(default_factory=dict)
+    amounts: Mapping[str, str] = field(default_factory=dict)
+    tiers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def named_coupons(self) -> list[str]:
+        """Ids of coupons that are named and not stated."""
+        named = (json.loads(written).get("id") for written in self.discounts.values() if not coupon_from(written))
+        return [coupon for coupon in named if coupon]
+
+
+NOT_TOLD = ToldTerms()
+
+
+def told_terms(subscription: JsonObject | None) -> ToldTerms:
+    """The terms in a subscription that was read with its prices and discounts expanded."""
+    if subscription is None:
+        return NOT_TOLD
+    items = listed(subscription.get("items"))
+    prices = [hash_of(item.get("price")) for item in items]
+    holders = [subscription, *items]
+    entries = [entry for holder in holders for entry in listed(holder.get("discounts"))]
+    named = (ids_of(entry) for entry in entries)
+    written = {
+        discount: json.dumps({"id": coupon}, separators=(",", ":")) for discount, coupon in named if discount and coupon
+    }
+    return ToldTerms(
+        written | stated_coupons(entries),
+        {
+            f"{price.get('id')}:{currency}": str(amount)
+            for price in prices
+            for currency, option in hash_of(price.get("currency_options")).items()
+            if currency != text(price.get("currency")) and (amount := _amount(hash_of(option))) is not None
+        },
+        {str(price.get("id")): tiers for price in prices if (tiers := tiers_of(price)) is not None},
+    )
+
+
+def _amount(option: JsonObject) -> object:
+    found = (minor_decimal(option.get(name)) for name in ("unit_amount_decimal", "unit_amount"))
+    return next((amount for amount in found if amount is not None), None)

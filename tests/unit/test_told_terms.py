@@ -1,0 +1,150 @@
+"""With an API key, the Stripe API tells the terms that no webhook has: tiers, coupons, amounts in other currencies."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stripe_to_segment.stripe_side.objects import Lookup
+from stripe_to_segment.stripe_side.tiers import cost_of, tiers_of
+from tests.unit.shapes import DAY, NOW, a_price, a_subscription, an_event, an_item
+from tests.unit.worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+CREATED, UPDATED = "customer.subscription.created", "customer.subscription.updated"
+TIERS = [
+    {"up_to": 10, "unit_amount": 500, "unit_amount_decimal": "500", "flat_amount": 1000, "flat_amount_decimal": "1000"},
+    {"up_to": None, "unit_amount": None, "unit_amount_decimal": "250.5", "flat_amount": None},
+]
+
+
+class Api:
+    """The Stripe API, which knows these objects."""
+
+    def __init__(self, **bodies: dict[str, Any]) -> None:
+        self.bodies = bodies
+        self.asked: list[tuple[str, str]] = []
+
+    def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, dict[str, Any]]:
+        lookups = list(wanted)
+        self.asked += [(lookup.kind, lookup.id) for lookup in lookups]
+        return {lookup: self.bodies[lookup.id] for lookup in lookups if lookup.id in self.bodies}
+
+    @property
+    def about_terms(self) -> list[tuple[str, str]]:
+        return [(kind, key) for kind, key in self.asked if kind in {"subscription_terms", "coupon"}]
+
+
+def tiered(mode: str, **more: Any) -> dict[str, Any]:
+    return a_price(None, billing_scheme="tiered", tiers_mode=mode, id="price_tiers", **more)
+
+
+def mrrs(world: World) -> list[Any]:
+    calls = [call for call in world.calls if call["type"] == "track" and call["event"] != "Subscription Imported"]
+    return [call["properties"].get("mrr") for call in calls]
+
+
+@pytest.mark.parametrize(
+    ("mode", "quantity", "cost"),
+    [
+        ("graduated", 1, "1500"),
+        ("graduated", 10, "6000"),
+        ("graduated", 12, "6501"),
+        ("volume", 10, "6000"),
+        ("volume", 12, "3006"),
+        ("volume", 1, "1500"),
+    ],
+)
+def test_a_period_of_a_tiered_price_costs_what_its_tiers_say(mode: str, quantity: int, cost: str) -> None:
+    """https://docs.stripe.com/products-prices/pricing-models#tiered-pricing."""
+    written = tiers_of({"tiers_mode": mode, "tiers": TIERS})
+    assert written is not None
+    assert cost_of(written, quantity) == Decimal(cost)
+
+
+def test_without_tiers_or_units_nothing_tells_the_cost() -> None:
+    assert tiers_of({"tiers_mode": "graduated"}) is None
+    written = tiers_of({"tiers_mode": "graduated", "tiers": TIERS[:1]})
+    assert written is not None
+    assert [cost_of(written, quantity) for quantity in (0, 11)] == [None, None]
+
+
+@given(quantity=st.integers(1, 500), bounds=st.lists(st.integers(1, 400), unique=True, max_size=4))
+def test_tiers_of_one_amount_are_a_flat_price(quantity: int, bounds: list[int]) -> None:
+    ends: list[int | None] = [*sorted(bounds), None]
+    tiers = [{"up_to": end, "unit_amount": 700, "flat_amount": None} for end in ends]
+    for mode in ("graduated", "volume"):
+        written = tiers_of({"tiers_mode": mode, "tiers": tiers})
+        assert written is not None
+        assert cost_of(written, quantity) == 700 * quantity
+
+
+def test_tiers_are_read_once_for_an_event_and_give_the_mrr_before_and_after() -> None:
+    price = tiered("graduated")
+    api = Api(sub_basic=a_subscription(an_item({**price, "tiers": TIERS}, 12)))
+    world = World(reader=api)
+    world.deliver(an_event(CREATED, a_subscription(an_item(price, 12)), created=NOW))
+    before = a_subscription(an_item(price, 12))["items"]
+    changed = a_subscription(an_item(price, 10))
+    world.deliver(an_event(UPDATED, changed, previous={"items": before}, created=NOW + DAY))
+    assert api.about_terms == [("subscription_terms", "sub_basic")] * 2
+    assert mrrs(world) == [65.01, 60]
+    changes = [call["properties"]["mrr_change"] for call in world.calls if "mrr_change" in call.get("properties", {})]
+    assert changes == [65.01, -5.01]
+    assert [call["event"] for call in world.calls if call["type"] == "track"][1] == "Subscription Downgraded"
+
+
+def test_without_a_key_a_tiered_price_has_no_mrr() -> None:
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription(an_item(tiered("volume"), 12))))
+    assert mrrs(world) == [None]
+
+
+def test_a_coupon_of_which_only_the_discounts_id_is_known_is_read_and_remembered() -> None:
+    """A coupon that is older than the stack left the mrr absent for good."""
+    coupon = {"id": "co_half", "object": "coupon", "percent_off": 50.0, "duration": "forever"}
+    discount = {"id": "di_old", "object": "discount", "source": {"type": "coupon", "coupon": coupon}}
+    api = Api(sub_basic=a_subscription(discounts=[discount]))
+    world = World(reader=api)
+    world.deliver(an_event(CREATED, a_subscription(discounts=["di_old"]), created=NOW))
+    renewed = a_subscription(discounts=["di_old"], metadata={"note": "1"})
+    world.deliver(an_event(UPDATED, renewed, previous={"metadata": {"note": None}}, created=NOW + DAY))
+    assert mrrs(world) == [10]
+    assert api.about_terms == [("subscription_terms", "sub_basic")], "it is remembered"
+
+
+def test_an_items_coupon_that_the_answer_only_names_is_read_too() -> None:
+    coupon = {"id": "co_half", "object": "coupon", "percent_off": 50.0, "duration": "forever"}
+    discount = {"id": "di_item", "object": "discount", "source": {"type": "coupon", "coupon": "co_half"}}
+    api = Api(sub_basic=a_subscription(an_item(discounts=[discount])), co_half=coupon)
+    world = World(reader=api)
+    world.deliver(an_event(CREATED, a_subscription(an_item(discounts=["di_item"]))))
+    assert mrrs(world) == [10]
+    assert api.about_terms == [("subscription_terms", "sub_basic"), ("coupon", "co_half")]
+
+
+def test_a_price_in_another_currency_than_its_base_costs_what_the_api_says() -> None:
+    options = {"usd": {"unit_amount": 2000}, "eur": {"unit_amount": 1800, "unit_amount_decimal": "1800"}}
+    api = Api(sub_basic=a_subscription(an_item(a_price(currency_options=options)), currency="eur"))
+    world = World(reader=api)
+    world.deliver(an_event(CREATED, a_subscription(currency="eur")))
+    assert mrrs(world) == [18]
+
+
+def test_a_subscription_whose_payload_tells_all_is_not_asked_about() -> None:
+    api = Api()
+    World(reader=api).deliver(an_event(CREATED, a_subscription()))
+    assert api.about_terms == []
+
+
+def test_one_request_tells_all_terms() -> None:
+    assert Lookup("subscription_terms", "sub_1", livemode=False, account=None).path == (
+        "/v1/subscriptions/sub_1?expand[]=discounts.source.coupon&expand[]=items.data.discounts"
+        "&expand[]=items.data.price.tiers&expand[]=items.data.price.currency_options"
+    )
