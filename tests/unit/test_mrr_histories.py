@@ -323,3 +323,27 @@ def test_feedback_that_arrives_a_second_after_the_cancellation_is_not_lost() -> 
     )
     assert names(world)[1:] == ["Subscription Cancellation Scheduled", "Cancellation Feedback Given"]
     assert told(world, "feedback") == ["too_expensive"]
+
+
+def test_a_price_teaches_its_name_to_events_that_name_it_by_id() -> None:
+    """Since 2025-03-31 an invoice's line has the id of its price alone, and was called by the product, or by the id."""
+    world = World()
+    named = a_price(nickname="Basic, monthly")
+    world.deliver(
+        an_event("price.updated", named, created=NOW),
+        an_event("price.created", a_price(nickname="Draft"), created=NOW - DAY),
+        an_event("product.created", {"id": "prod_basic", "object": "product", "name": "Basic"}, created=NOW - DAY),
+    )
+    bare = {"id": "price_basic", "product": "prod_basic", "recurring": {"interval": "month"}, "unit_amount": 2000}
+    world.deliver(an_event(CREATED, a_subscription(an_item({**bare, "currency": "usd"})), created=NOW + 1))
+    assert [call["properties"]["plan"] for call in world.calls if call["type"] == "track"] == ["Basic, monthly"]
+
+
+def test_a_price_without_a_name_of_its_own_leaves_the_products() -> None:
+    world = World()
+    world.deliver(
+        an_event("price.created", a_price(), created=NOW),
+        an_event("product.created", {"id": "prod_basic", "object": "product", "name": "Basic"}, created=NOW),
+        an_event(CREATED, a_subscription(), created=NOW + 1),
+    )
+    assert [call["properties"]["plan"] for call in world.calls if call["type"] == "track"] == ["Basic"]

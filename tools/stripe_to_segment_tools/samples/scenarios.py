@@ -128,6 +128,8 @@ _TOLD = (
         " where seats, amount and MRR are marked as changed. Group calls carry the company. Of the two invoices sent by"
         " mail, one is revenue as it is paid, first a part and then the rest; the other is overdue, then void.",
         _of(
+            "price.created",
+            "price.updated",
             "coupon.created",
             "customer.discount.created",
             "customer.subscription.created.active",

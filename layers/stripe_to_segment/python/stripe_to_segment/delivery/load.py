@@ -18,7 +18,7 @@ from stripe_to_segment.mapping.lookups import (
     terms_told,
     what_stripe_told,
 )
-from stripe_to_segment.mapping.naming import coupons_needed, products_needed
+from stripe_to_segment.mapping.naming import coupons_needed, names_needed
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import UNSURE, Profile
 from stripe_to_segment.state.store import Learnt
@@ -80,7 +80,7 @@ def keys_of(event: StripeEvent) -> Keys:
     return Keys(
         profile_key(event),
         tuple(prefix + order for order in orders_needed(event)),
-        tuple(prefix + product for product in products_needed(event)),
+        tuple(prefix + name for name in names_needed(event)),
         tuple(prefix + coupon for coupon in coupons_needed(event)),
     )
 
@@ -253,7 +253,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         memory.profiles[profile_key(event)],
         {
             product: memory.product_names[prefix + product]
-            for product in products_named(event, memory)
+            for product in (*products_named(event, memory), *names_needed(event))
             if prefix + product in memory.product_names
         },
         {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},

@@ -309,7 +309,7 @@ class Persons:
                 self.busy[record] = next(iter(waits.items()))
 
     def _mark(self, memory: Memory, store: Store, now: float) -> None:
-        """Have every customer who shares a user know that it does; those tied just now are written with the batch."""
+        """Mark the records of customers who share a user; records tied by this batch are written with the batch."""
         tied = {record for _, record in self.ties}
         several = {key for key, _ in self.ties if len(self.known[key].records) > 1}
         unmarked = {

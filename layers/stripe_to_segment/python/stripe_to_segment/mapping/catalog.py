@@ -239,6 +239,8 @@ CATALOG: dict[str, Row] = {
     ),
     "coupon.created": Row((), customers.nothing, learning.coupon, rank=CREATED),
     "coupon.updated": Row((), customers.nothing, learning.coupon),
+    "price.created": Row((), customers.nothing, learning.price, rank=CREATED),
+    "price.updated": Row((), customers.nothing, learning.price),
     "product.created": Row((), customers.nothing, learning.product, rank=CREATED),
     "product.updated": Row((), customers.nothing, learning.product),
 }

@@ -107,5 +107,6 @@ def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[
 
 
 def plan_name(price: Price, known: Known) -> str | None:
-    """The plan's name: the price's own label, the product's stored name, else the price id."""
-    return price.label or known.product_names.get(price.product or "") or price.id
+    """The plan's name: the label of the price, here or in its events, the product's stored name, else the price id."""
+    names = known.product_names
+    return price.label or names.get(price.id or "") or names.get(price.product or "") or price.id

@@ -28,6 +28,7 @@ from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_method as read_payment_method
 from stripe_to_segment.stripe_side.discount import read_coupon, stated_coupons
 from stripe_to_segment.stripe_side.fields import integer, reference, text
+from stripe_to_segment.stripe_side.price import read_price
 from stripe_to_segment.stripe_side.subscription import currency_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ __all__ = [
     "nothing",
     "payment_intent",
     "payment_method",
+    "price",
     "product",
     "refund",
     "session",
@@ -285,6 +287,12 @@ def product(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """The name of a product."""
     product_id, name = text(event.object.get("id")), text(event.object.get("name"))
     return Lesson(known.profile, product_names={product_id: name} if product_id and name else {})
+
+
+def price(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """The name of a price, which an invoice names by its id alone."""
+    read = read_price(event.object, {})
+    return Lesson(known.profile, product_names={read.id: read.label} if read.id and read.label else {})
 
 
 def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:

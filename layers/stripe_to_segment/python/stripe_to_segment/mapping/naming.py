@@ -11,13 +11,24 @@ from stripe_to_segment.stripe_side.event import asked_once
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.price import Price
 
-__all__ = ["coupons_needed", "products_needed"]
+__all__ = ["coupons_needed", "names_needed", "products_needed"]
 
 
 @asked_once
 def products_needed(event: StripeEvent) -> list[str]:
     """Ids of products whose name is needed because the price has none of its own."""
+    return [price.product for price in _nameless(event) if price.product]
+
+
+@asked_once
+def names_needed(event: StripeEvent) -> list[str]:
+    """Ids of these prices, whose own events tell a name, and of their products."""
+    return [*(price.id for price in _nameless(event) if price.id), *products_needed(event)]
+
+
+def _nameless(event: StripeEvent) -> list[Price]:
     if event.type.startswith("customer.subscription."):
         items = (*items_after(event), *items_then(event))
         prices = [item.price for item in items]
@@ -25,7 +36,7 @@ def products_needed(event: StripeEvent) -> list[str]:
         prices = [line.price for line in lines_of(event)]
     else:
         return []
-    return [price.product for price in prices if price.product and not price.label]
+    return [price for price in prices if not price.label]
 
 
 @asked_once
