@@ -397,7 +397,7 @@ def test_subscriptions_whose_discount_nobody_knows_are_counted(here: Deployed) -
     here.cloudwatch.sums = {"UnknownDiscounts": 12}
     said, fix = failed()["discounts"]
     assert said == "in 31 days 12 events without mrr, because only the discount's id is known"
-    assert "discounts-that-nobody-knows" in fix
+    assert "Discounts that nobody knows" in fix
 
 
 def test_alarms_that_ring_are_told_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:

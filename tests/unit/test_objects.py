@@ -20,6 +20,7 @@ from stripe_to_segment.stripe_side.event import event_from
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
 from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.samples.files import samples
+from tests.unit.shapes import a_subscription, an_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.objects import StripeObject
 
 LISTED = [each for each in OBJECTS.values() if each.listing is not None]
+TERMS = OBJECTS["subscription"].lookups.keys()
 ASKED = [(each, kind, rest) for each in OBJECTS.values() for kind, (rest, _) in each.lookups.items()]
 
 
@@ -125,8 +127,14 @@ def test_a_lookup_asks_for_what_stripe_knows(each: StripeObject, kind: str, rest
     assert Lookup(kind, "a/../b", livemode=True, account=None).path == each.path + rest.replace("{id}", "a%2F..%2Fb")
 
 
-def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_sample() -> None:
+def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_event() -> None:
     asked: set[str] = set()
+    # No sample leaves its mrr unknown: this one names a discount, whose coupon the first answer only names too.
+    untold = an_event("customer.subscription.created", a_subscription(discounts=["di_1"]))
+    discount = {"id": "di_1", "source": {"type": "coupon", "coupon": "co_1"}}
+    (terms,) = [each for each in lookups(untold, Profile("key"), Memory(), Settings()) if each.kind in TERMS]
+    told = Memory(read={terms: a_subscription(discounts=[discount])})
+    asked |= {terms.kind} | {each.kind for each in lookups(untold, Profile("key"), told, Settings())}
     for sample in samples():
         event = event_from(sample.event)
         wanted = [*lookups(event, Profile("key"), Memory(), Settings()), payer_lookup(event)]
@@ -159,7 +167,9 @@ def test_what_an_object_names_is_listed_before_it() -> None:
 
 
 def test_permissions_are_those_of_what_is_read_and_of_what_is_expanded_in_it() -> None:
-    assert permissions() == "Checkout Sessions, Customers, Invoices, Payment Intents and Products"
+    assert permissions() == (
+        "Checkout Sessions, Coupons, Customers, Invoices, Payment Intents, Prices, Products and Subscriptions"
+    )
 
 
 def test_every_permission_that_a_text_names_is_one_of_an_objects(project: Path) -> None:

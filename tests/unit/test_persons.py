@@ -545,7 +545,7 @@ def test_who_leaves_and_comes_back_in_one_batch_is_still_tied(store: AnyStore) -
     assert shown_to(world, "user_1")["mrr"] == 40
 
 
-def test_what_was_written_while_a_record_was_marked_is_not_overwritten() -> None:
+def test_what_was_written_while_a_guest_had_a_record_marked_is_not_overwritten() -> None:
     """A guest's payment marked the user's customer, and wrote an older reading of it under the newer version."""
 
     class Overtaken(MemoryStore):

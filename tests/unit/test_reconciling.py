@@ -103,7 +103,8 @@ def test_everything_is_missing_from_an_empty_ledger_but_what_tells_and_teaches_n
     world = World()
     lacking = missing(bodies(SAMPLES), world.store, world.settings)
     silent = [event.type for event in SAMPLES if event.id not in ids(lacking)]
-    assert set(silent) <= {"customer.subscription.updated", "customer.updated"}
+    # The sample of a new price has no name yet.
+    assert set(silent) <= {"customer.subscription.updated", "customer.updated", "price.created"}
 
 
 def happen(world: World, events: Sequence[StripeEvent]) -> None:

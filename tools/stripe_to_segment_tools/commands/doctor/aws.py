@@ -185,7 +185,7 @@ def check_discounts(stack: Stack) -> Iterator[Check]:
     number = int(sum(point["Sum"] for point in points))
     if number:
         said = f"in {DISCOUNT_DAYS} days {number} events without mrr, because only the discount's id is known"
-        yield bad("discounts", said, "docs/operations.md, discounts-that-nobody-knows")
+        yield bad("discounts", said, "docs/operations.md, Discounts that nobody knows")
     else:
         yield good("discounts", f"every mrr of the last {DISCOUNT_DAYS} days was known")
 
