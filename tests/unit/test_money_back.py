@@ -638,3 +638,58 @@ def test_a_refund_of_an_order_without_tax_says_that_none_was_given_back() -> Non
     world.batch(an_event("refund.created", a_refund(), created=NOW + 1))
     (refunded,) = told(world, "Order Refunded")
     assert (refunded["revenue_refunded"], refunded["tax_refunded"]) == (50, 0)
+
+
+def renewed(number: int, at: int) -> StripeEvent:
+    return an_event("invoice.paid", an_invoice(id=f"in_{number}", total=5000, created=at), created=at)
+
+
+def test_a_charge_that_was_made_after_an_invoice_was_paid_is_not_taken_for_its_payment() -> None:
+    """The refund of a later week's renewal came first, and was told as that of an earlier week with the same amount."""
+    world, later = World(), NOW + 14 * DAY
+    early = an_event("charge.refunded", a_charge(created=later), previous={"amount_refunded": 0}, created=later + DAY)
+    world.deliver(early, renewed(1, NOW))
+    assert lifetime_value(world) == 50
+    world.deliver(renewed(2, later))
+    assert (summed(world, "revenue"), summed(world, "revenue_refunded"), lifetime_value(world)) == (100, 50, 50)
+
+
+def test_a_refund_that_was_taken_for_another_renewals_goes_back_to_its_own() -> None:
+    """A bank debit's charge is days older than its payment, so the week before it could have been its payment too.
+
+    Its refunds then stood among those of the other week, and one of these was taken for one that was told already.
+    """
+    world, second = World(), NOW + 7 * DAY
+    charge = a_charge(id="ch_2", payment_intent="pi_2", created=NOW)
+    joined = [
+        an_invoice_payment(invoice=f"in_{one}", payment={"type": "payment_intent", "payment_intent": f"pi_{one}"})
+        for one in (1, 2)
+    ]
+    world.deliver(
+        an_event("charge.refunded", charge, previous={"amount_refunded": 0}, created=second + DAY),
+        renewed(1, NOW),
+        an_event("invoice_payment.paid", joined[0] | {"customer": "cus_basic"}),
+    )
+    assert lifetime_value(world) == 50
+    first = a_charge(id="ch_1", payment_intent="pi_1", created=NOW)
+    for before, total in ((0, 3000), (3000, 5000)):
+        part = first | {"amount_refunded": total, "refunded": total == 5000}
+        world.deliver(an_event("charge.refunded", part, previous={"amount_refunded": before}, created=second + total))
+    assert lifetime_value(world) == 0
+    world.deliver(renewed(2, second), an_event("invoice_payment.paid", joined[1] | {"customer": "cus_basic"}))
+    assert [each["total"] for each in told(world, "Order Refunded")] == [50, 30, 20]
+    assert lifetime_value(world) == 0
+
+
+def test_a_session_of_an_invoice_to_come_takes_back_the_refunds_of_its_payment() -> None:
+    """One was told twice: under the invoice that it had been taken for, and under the session's payment."""
+    world = World()
+    world.deliver(renewed(1, NOW - DAY))
+    refund = a_refund(amount=1000, customer="cus_basic")
+    world.deliver(an_event("refund.created", refund, created=NOW + DAY))
+    session = a_session(invoice_creation={"enabled": True}, invoice=None)
+    world.deliver(an_event(COMPLETED, session))
+    charge = a_charge(amount_refunded=1000, refunded=False)
+    world.deliver(an_event("charge.refunded", charge, previous={"amount_refunded": 0}, created=NOW + DAY))
+    assert len(told(world, "Order Refunded")) == 1
+    assert lifetime_value(world) == 50

@@ -150,6 +150,7 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         if invoice_id is None and (listed is None or not listed.counted):
             # Listed already, so that no other event takes it for an order before its invoice comes.
             profile = profile.with_payment(intent, to_come if listed is None else to_come.joined(listed))
+            profile = profile.regained(intent, intent)
     keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)
@@ -170,7 +171,9 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     heard = listed is not None and (listed.counted or listed.refunds or listed.disputes)
     unheard = payment is not None and not (paid_by or told or heard)
     early = refunded_before(profile, payment) if unheard and payment is not None else None
-    paid_by = told or early or paid_by
+    if early:
+        profile = profile.with_guess(invoice_id, early)
+    paid_by = told or paid_by
     if paid_by:
         # From now on what is known of it is the invoice's.
         profile = profile.with_paid(invoice_id, by=paid_by)
@@ -250,7 +253,9 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     paid_by, invoice_id = payment_named(event), reference(event.object.get("invoice"))
     if not invoice_id:
         return Lesson(known.profile)
-    profile = known.profile.with_paid(invoice_id, by=paid_by) if paid_by else known.profile
+    profile = known.profile
+    if paid_by:
+        profile = profile.with_paid(invoice_id, by=paid_by).alone_paid(invoice_id, by=paid_by)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
     if moved is not None and event.customer is None:

@@ -134,7 +134,9 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
     if not paid.total:
         return None
     alike = profile.payments_like(paid, counted=False, within=LONGEST_DEBIT)
-    return next((order for order, _ in alike if not order.startswith("in_")), None)
+    # A charge that was made after the invoice was paid has not paid it.
+    made_before = paid.paid_at + SAME_MOMENT
+    return next((order for order, one in alike if not order.startswith("in_") and one.paid_at <= made_before), None)
 
 
 def _charged_at(event: StripeEvent) -> int:
@@ -155,7 +157,8 @@ def _unlinked(
 ) -> tuple[str, Payment] | None:
     """The invoice that this payment most likely paid, for endpoints without invoice_payment.paid, which joins the two.
 
-    Since 2025-03-31 neither names the other. Matched by the amount, then by the time, and never to a later invoice.
+    Since 2025-03-31 neither names the other. Matched by the amount, then by the time: a charge pays no invoice that was
+    paid before it was made, and a refund gives back of none that was paid after it.
     """
     made, of_charge = _charged_at(event), charged is not None
     entries = [
@@ -166,7 +169,11 @@ def _unlinked(
         and payment.stated_by.startswith("in_")
         and not payment.intent
         and (payment.total == charged if charged is not None else (payment.total or 0) - payment.gone_back >= amount)
-        and payment.paid_at <= (made + LONGEST_DEBIT if of_charge else event.created)
+        and (
+            made - SAME_MOMENT <= payment.paid_at <= made + LONGEST_DEBIT
+            if of_charge
+            else payment.paid_at <= event.created
+        )
     ]
     if not entries:
         return None

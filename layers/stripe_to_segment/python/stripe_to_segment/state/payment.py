@@ -125,8 +125,21 @@ class Payment:
 
     def took_for_its_own(self, payment: str) -> bool:
         """Whether something that went back of this payment stands here by its amount and time alone."""
-        refunds, disputes = self.refunds.values(), self.disputes.values()
-        return any(one.named == payment for one in refunds) or any(one.named == payment for one in disputes)
+        return payment in self.taken_for_its_own
+
+    @property
+    def taken_for_its_own(self) -> set[str]:
+        """The payments of which something that went back stands here by its amount and time alone."""
+        named = {one.named for one in self.refunds.values()} | {one.named for one in self.disputes.values()}
+        return named - {""}
+
+    def guessed(self, payment: str) -> Payment:
+        """With a mark on all that went back, as of a payment that only amount and time match to this order."""
+        return replace(
+            self,
+            refunds={key: replace(one, named=payment) for key, one in self.refunds.items()},
+            disputes={key: replace(one, named=payment) for key, one in self.disputes.items()},
+        )
 
     @property
     def told_in_parts(self) -> tuple[int, int]:

@@ -182,17 +182,45 @@ class Profile:
         one = paid if stated is None else replace(stated, intent=by).joined(paid)
         return self.without_payment(by).with_payment(order, one).regained(order, by)
 
+    def with_guess(self, order: str, payment: str) -> Profile:
+        """With what went back of a payment under the order that it seems to have paid, by its amount and time."""
+        gone = self.payment(payment)
+        if gone is None:
+            return self
+        return self.with_payment(payment, gone.guessed(payment)).with_paid(order, by=payment)
+
     def regained(self, order: str, payment: str) -> Profile:
         """With what went back of a payment under the order that it paid, where it was taken for another's before."""
         after = self
-        for other, written in self.payments.items():
-            gone = (*written.get("refunds", {}).values(), *written.get("disputes", {}).values())
-            if other != order and any(one.get("named") == payment for one in gone):
-                left, theirs = Payment.read(written).parted(payment)
-                listed = after.payment(order)
-                after = after.with_payment(other, left)
-                after = after.with_payment(order, theirs if listed is None else listed.joined(theirs))
+        for other in [one for one in self.payments if one != order]:
+            if payment in self._guesses(other):
+                after = after.parted(other, payment, order)
         return after
+
+    def alone_paid(self, order: str, *, by: str) -> Profile:
+        """With what went back of other payments by itself again, where amount and time alone took it for this order's.
+
+        For a payment that is known to be the order's, not guessed to be.
+        """
+        after = self
+        for stranger in sorted(self._guesses(order) - {by}):
+            after = after.parted(order, stranger, stranger)
+        return after
+
+    def _guesses(self, order: str) -> set[str]:
+        """The payments of which something stands under the order by its amount and time alone."""
+        written = self.payments.get(order, {})
+        gone = (*written.get("refunds", {}).values(), *written.get("disputes", {}).values())
+        return {one["named"] for one in gone if one.get("named")}
+
+    def parted(self, order: str, payment: str, theirs: str) -> Profile:
+        """With what went back of a payment no longer under this order, but under `theirs`."""
+        listed = self.payment(order)
+        if listed is None:
+            return self
+        left, gone = listed.parted(payment)
+        after, there = self.with_payment(order, left), self.payment(theirs)
+        return after.with_payment(theirs, gone if there is None else there.joined(gone))
 
     def without_payment(self, order: str) -> Profile:
         """The record without a payment, and `paid` without its amount."""
