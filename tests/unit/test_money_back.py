@@ -693,3 +693,38 @@ def test_a_session_of_an_invoice_to_come_takes_back_the_refunds_of_its_payment()
     world.deliver(an_event("charge.refunded", charge, previous={"amount_refunded": 0}, created=NOW + DAY))
     assert len(told(world, "Order Refunded")) == 1
     assert lifetime_value(world) == 50
+
+
+class Overtaken(MemoryStore):
+    """Another batch delivers an event after this one has read, and before it writes."""
+
+    overtaking: StripeEvent | None = None
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        if self.overtaking is not None:
+            event, self.overtaking = self.overtaking, None
+            World(self).deliver(event)
+        return super().save(profiles, learnt, now)
+
+
+@pytest.mark.parametrize("first", ["the link", "the refund", "the link is overtaken", "the refund is overtaken"])
+def test_a_refund_and_the_link_to_its_invoice_find_each_other_in_two_batches(first: str) -> None:
+    """The link names no customer, so it was written without the record, and the refund stayed the payment's alone.
+
+    The next refund was the invoice's, which then knew of one of the two.
+    """
+    store = Overtaken()
+    world = World(store)
+    link = an_event("invoice_payment.paid", an_invoice_payment())
+    refunds = [
+        an_event("charge.refunded", a_charge(amount_refunded=total, refunded=False), previous={"amount_refunded": old})
+        for old, total in ((0, 1000), (1000, 3000))
+    ]
+    begun = [link, refunds[0]] if first.startswith("the link") else [refunds[0], link]
+    if first.endswith("overtaken"):
+        store.overtaking = begun.pop()
+    world.deliver(*begun)
+    world.deliver(refunds[1], an_event("invoice.paid", an_invoice(amount_paid=5000, total=5000)))
+    assert lifetime_value(world) == 20
+    listed = world.store.profiles["own:test:cus_basic"].payments  # type: ignore[attr-defined]
+    assert [*listed] == ["in_basic"]

@@ -289,6 +289,20 @@ def test_a_conflict_delays_no_other_record(store: AnyStore) -> None:
     assert memory.orders == {ORDER.key: "in_1"}
 
 
+def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invoice(store: AnyStore) -> None:
+    """It would list the payment by itself, for good: what joins the two had been delivered before."""
+    itself = replace(ORDER, value="pi_1", as_of=NOW + 9, owner=KEY)
+    saved(store, Profile(KEY))
+    assert store.save([], [ORDER], NOW) == {}
+    errors = store.save([profile_in(store)], [itself], NOW)
+    assert {key: type(error) for key, error in errors.items()} == dict.fromkeys((KEY, ORDER.key), StoreConflictError)
+    assert profile_in(store).version == 1
+    memory = store.load([], [ORDER.key], [])
+    assert memory.agreed(itself) == replace(itself, value="in_1", as_of=NOW)
+    assert store.save([profile_in(store)], [memory.agreed(itself)], NOW) == {}
+    assert store.load([], [ORDER.key], []).owners == {ORDER.key: KEY}
+
+
 def test_what_was_learnt_is_found_under_its_kind(store: AnyStore) -> None:
     name = Learnt("product", "own:live:prod_1", "Pro", NOW)
     assert store.save([], [ORDER, name], NOW) == {}

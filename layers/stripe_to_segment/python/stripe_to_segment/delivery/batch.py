@@ -313,7 +313,7 @@ class Delivery:
             one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
         try:
-            learnt += take_over([one.event for one in work], memory, self.store)
+            learnt += map(memory.agreed, take_over([one.event for one in work], memory, self.store))
             persons.meet([(one.event, one.stated) for one in work], memory, self.store)
         except StoreUnavailableError as unavailable:
             batch.outcomes.update((one.record.id, unwritten(one, unavailable)) for one in work)
@@ -417,7 +417,7 @@ class Delivery:
             except Exception as error:  # noqa: BLE001 - one event that the mapper cannot take must not stop the others
                 batch.outcomes[one.record.id] = unmappable(one, error)
                 continue
-            taught = learnt_from(one.event, translation, memory.owners)
+            taught = [*map(memory.agreed, learnt_from(one.event, translation, memory.owners))]
             if not all(fits(lesson.key) and fits(lesson.value) for lesson in taught):
                 batch.outcomes[one.record.id] = dead(one, Reason.OVERSIZE_ID, OVERSIZE)
                 continue

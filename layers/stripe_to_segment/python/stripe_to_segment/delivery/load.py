@@ -248,9 +248,14 @@ def unreadable(event: StripeEvent, memory: Memory) -> str:
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:
     """The part of the memory that the mapping of one event needs, with the event's statements about the person."""
-    prefix = f"{event.scope}:"
+    prefix, profile = f"{event.scope}:", memory.profiles[profile_key(event)]
+    for payment in orders_needed(event):
+        order = memory.orders.get(prefix + payment, payment)
+        if payment in profile.payments and order != payment:
+            # The order is written first, by an event that names no customer, and the record may not know it yet.
+            profile = profile.with_paid(order, by=payment)
     return Known(
-        memory.profiles[profile_key(event)],
+        profile,
         {
             product: memory.product_names[prefix + product]
             for product in (*products_named(event, memory), *names_needed(event))

@@ -383,7 +383,10 @@ class DynamoStore:
         self._put(fact_item(fact, now), newer)
 
     def _put_order(self, fact: Learnt, now: float) -> None:
-        """Merge a learnt order into its item, as `Learnt.over` does."""
+        """Merge a learnt order into its item, as `Learnt.over` does.
+
+        Raises StoreConflictError where the batch did not know of the invoice that is stored.
+        """
         item = fact_item(fact, now)
         values = {f":{name}": value for name, value in item.items() if name != "pk"}
         sets = [f"#{name} = :{name}" for name in ("format", "owner", "expires_at") if name in item]
@@ -393,9 +396,13 @@ class DynamoStore:
             values |= {":itself": {"S": fact.key.rpartition(":")[2]}}
             which = ["#value = :value", "#as_of = :as_of"]
             conditions = ["attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself"]
-        with suppress(_ConditionFailedError):
-            # Where the condition fails, a newer invoice is stored already.
-            self._update(pk("order", fact.key), f"SET {', '.join([*which, *sets])}", values, *conditions)
+        try:
+            stored = self._update(pk("order", fact.key), f"SET {', '.join([*which, *sets])}", values, *conditions)
+        except _ConditionFailedError:
+            # A newer invoice is stored already.
+            return
+        if fact.missed(stored["value"]["S"]):
+            raise StoreConflictError(fact.key)
 
     def _put_opt_out(self, fact: Learnt) -> None:
         said: Attributes = {":said": {"BOOL": fact.value == "true"}, ":as_of": {"N": str(fact.as_of)}}

@@ -53,6 +53,13 @@ class Memory:
         if fact.kind == "order" and fact.owner:
             self.owners[fact.key] = fact.owner
 
+    def agreed(self, fact: Learnt) -> Learnt:
+        """The fact as it is stored: the invoice that a payment is known to have paid, not the payment itself."""
+        known = self.orders.get(fact.key)
+        if fact.kind != "order" or fact.names_another or known is None or known == fact.value:
+            return fact
+        return replace(fact, value=known, as_of=self.as_of.get((fact.kind, fact.key), fact.as_of))
+
     def learnt(self, kind: str) -> dict[str, str]:
         """The values of a kind: order, product or coupon."""
         return {"order": self.orders, "product": self.product_names, "coupon": self.coupons}[kind]
@@ -76,6 +83,10 @@ class Learnt:
     def names_another(self) -> bool:
         """Whether the order is the invoice that the payment paid, and not the payment itself."""
         return not self.key.endswith(f":{self.value}")
+
+    def missed(self, stored: str) -> bool:
+        """Whether it names the payment itself and another batch has stored the invoice that the payment paid."""
+        return not self.names_another and stored != self.value
 
     def over(self, known: Learnt | None) -> Learnt:
         """The better of two statements about an order: an invoice before the payment itself, then the newer one.
@@ -175,13 +186,6 @@ class MemoryStore:
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write records whose version is still the one read."""
         errors: dict[str, Exception] = {}
-        for profile in profiles:
-            stored = self.profiles.get(profile.key)
-            if (stored.version if stored else 0) != profile.version:
-                errors[profile.key] = StoreConflictError(profile.key)
-            else:
-                kept = profile.pruned(int(now) // DAY)
-                self.profiles[profile.key] = replace(kept, version=profile.version + 1)
         for fact in learnt:
             if fact.kind == OPT_OUT:
                 self._learn_opt_out(fact)
@@ -189,8 +193,17 @@ class MemoryStore:
             known = self.learnt.get((fact.kind, fact.key))
             if fact.kind == "order":
                 self.learnt[fact.kind, fact.key] = fact.over(known)
+                if fact.missed(self.learnt[fact.kind, fact.key].value):
+                    errors |= dict.fromkeys(filter(None, (fact.key, fact.owner)), StoreConflictError(fact.key))
             elif known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact
+        for profile in profiles:
+            stored = self.profiles.get(profile.key)
+            if (stored.version if stored else 0) != profile.version:
+                errors[profile.key] = StoreConflictError(profile.key)
+            elif profile.key not in errors:
+                kept = profile.pruned(int(now) // DAY)
+                self.profiles[profile.key] = replace(kept, version=profile.version + 1)
         return errors
 
     def receipts(self, deliveries: Collection[str]) -> dict[str, Receipt]:
