@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from stripe_to_segment.segment_side.answers import Answer, Meaning
 from tests.unit.shapes import DAY, NOW, a_price, a_subscription, an_event, an_invoice, an_item
-from tests.unit.worlds import World
+from tests.unit.worlds import ACCEPTED, World
 
 CREATED, UPDATED, DELETED, PAUSED, RESUMED = (
     f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted", "paused", "resumed")
@@ -347,3 +348,32 @@ def test_a_price_without_a_name_of_its_own_leaves_the_products() -> None:
         an_event(CREATED, a_subscription(), created=NOW + 1),
     )
     assert [call["properties"]["plan"] for call in world.calls if call["type"] == "track"] == ["Basic"]
+
+
+def test_a_change_that_stripe_tells_twice_keeps_its_amount_where_segment_refused_the_first() -> None:
+    """The second event of one change took the refused one's place, with an mrr_change of 0: the record had moved on."""
+    world = World()
+    price, next_price = a_price(2000), a_price(2000, id="price_2")
+    world.deliver(an_event(CREATED, a_subscription(an_item(price, 3)), created=NOW))
+    before = a_subscription(an_item(price, 1))["items"]
+    twins = [
+        an_event(
+            UPDATED,
+            a_subscription(an_item(next_price, 1)),
+            previous={"items": before},
+            created=NOW + DAY,
+            id=f"evt_{one}",
+        )
+        for one in ("first", "second")
+    ]
+    world.answer = lambda call: Answer(Meaning.REFUSED, "http_400") if call.body["type"] == "track" else ACCEPTED
+    world.batch(twins[0])
+    world.answer = lambda _: ACCEPTED
+    more = a_subscription(an_item(next_price, 5))
+    world.deliver(
+        an_event(UPDATED, more, previous={"items": twins[0].object["items"]}, created=NOW + 2 * DAY),
+        twins[1],
+        twins[0],
+    )
+    assert told(world) == [60, 80, -40]
+    assert shown(world) == 100

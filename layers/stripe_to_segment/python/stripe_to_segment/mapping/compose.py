@@ -194,19 +194,36 @@ def in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks
         yield blanks.read(said[call.dedup_key]) if said and call.dedup_key in said else call
 
 
-def with_the_change_said_before(bodies: Iterable[CallBody], claim: Claim, blanks: Blanks) -> Iterator[CallBody]:
-    """The new calls of an event that Segment refused, with the old `mrr_change`, which the record has counted."""
-    if not claim.given_up:
+def with_the_change_said_before(
+    bodies: Iterable[CallBody], claim: Claim, profile: Profile, blanks: Blanks
+) -> Iterator[CallBody]:
+    """The calls, with the old `mrr_change` where Segment refused the fact before: the record has counted that one.
+
+    Another event may have claimed the refused fact: Stripe tells some changes twice.
+    """
+    refused = {
+        dedup_key: encoded
+        for each in profile.claims.values()
+        if each.given_up
+        for dedup_key, encoded in each.tracks.items()
+    }
+    if not refused:
         yield from bodies
         return
-    said = {dedup_key: blanks.read(encoded).body for dedup_key, encoded in claim.tracks.items()}
+    left = set(claim.tracks) if claim.given_up else set()
     for body in bodies:
-        before = said.pop(dedup_key_of(body["messageId"]), None)
-        told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
-        properties = {name: value for name, value in body.get("properties", {}).items() if name not in CHANGE}
-        yield {**body, "properties": {**properties, **told}} if "properties" in body else body
-    # No new call carries this change any more, but the record has counted it.
-    yield from (body for body in said.values() if dig(body, "properties", "mrr_change"))
+        dedup_key = dedup_key_of(body["messageId"])
+        left.discard(dedup_key)
+        if dedup_key in refused and "properties" in body:
+            before = blanks.read(refused[dedup_key]).body
+            told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
+            properties = {name: value for name, value in body["properties"].items() if name not in CHANGE}
+            yield {**body, "properties": {**properties, **told}}
+        else:
+            yield body
+    # No new call carries these changes any more, but the record has counted them.
+    unsaid = (blanks.read(refused[dedup_key]).body for dedup_key in claim.tracks if dedup_key in left)
+    yield from (body for body in unsaid if dig(body, "properties", "mrr_change"))
 
 
 def still_claimed(claim: Claim, blanks: Blanks) -> Iterator[Call]:

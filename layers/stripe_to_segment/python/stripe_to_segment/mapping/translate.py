@@ -191,7 +191,8 @@ def translate(
     groups = _group_to_show(event, known.profile, group, settings, anyway=claim.groups or beside)
     plan = IdentifyPlan(now, profile, fallback_id, shows=digest, groups=groups, tracks_as=who)
     blanks = Blanks(event, settings)
-    bodies = with_the_change_said_before(Composer(event, plan, settings, person, group).bodies(facts), claim, blanks)
+    bodies = Composer(event, plan, settings, person, group).bodies(facts)
+    bodies = with_the_change_said_before(bodies, claim, known.profile, blanks)
     if known.left_user or known.left_group:
         farewells = Farewells(event, plan, settings, person, group)
         bodies = chain(bodies, farewells.left(known.profile, known.left_user, known.left_group))
