@@ -23,7 +23,7 @@ def sums(screen: Screen, label: str) -> Any:
 
 
 def test_a_sample_event_appears_by_itself_with_its_calls(screen: Screen) -> None:
-    expect(screen.page.locator("#empty")).to_contain_text("Nothing has come yet")
+    expect(screen.page.locator("#empty")).to_contain_text("No events yet")
     screen.send("customer.subscription.created.trialing")
     row = screen.row("customer.subscription.created")
     expect(row).to_contain_text("delivered")

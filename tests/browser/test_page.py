@@ -109,7 +109,7 @@ def test_an_address_that_is_none_shows_that_there_is_nothing(played: PlayedPage,
     deliver(played, "evt_1")
     alone.page.goto(f"{alone.url}/?outcome=delivered#/users/100%")
     alone.page.reload()
-    expect(alone.page.locator("#detail")).to_have_text("It is not here any more.")
+    expect(alone.page.locator("#detail")).to_have_text("This is no longer here.")
     expect(alone.rows).to_have_count(1)
 
 
@@ -207,7 +207,9 @@ def test_the_page_of_an_earlier_run_says_that_there_is_another(browser: Browser,
         first.desk.stopping.set()
         first.server.stop()
         with PlayedPage(port=first.server.port):
-            expect(page.locator("#connection")).to_have_text("another run: open the address that `make run` printed")
+            expect(page.locator("#connection")).to_have_text(
+                "another run is active: open the address that `make run` printed"
+            )
 
 
 def test_a_page_that_nobody_looks_at_hangs_up_and_is_up_to_date_when_it_is_seen(

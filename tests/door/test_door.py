@@ -36,7 +36,7 @@ def test_no_case_of_any_kind_breaks_a_law() -> None:
 
 def test_every_reason_that_the_door_gives_stands_in_the_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
-    told = guide.split("\n### Requests at the door")[1].split("\n## ")[0]
+    told = guide.split("\n### Requests that `receive` answers")[1].split("\n## ")[0]
     given = set()
     with open_door() as door:
         for number in NUMBERS:

@@ -72,7 +72,7 @@ def test_an_event_that_came_another_way_is_there_with_what_the_log_says(page: Pl
     assert (detail["type"], detail["outcome"], detail["reason"]) == ("customer.created", "dead letter", "http_400")
     assert [step["name"] for step in detail["way"]] == [
         "In the queue",
-        "Attempt 1: to be tried again",
+        "Attempt 1: deliver will try again",
         "Attempt 2: dead-lettered",
     ]
 
@@ -303,7 +303,7 @@ def test_each_run_has_another_address() -> None:
         assert min(len(one.desk.token), len(other.desk.token)) >= 20
 
 
-@pytest.mark.parametrize(("reason", "words"), [("circuit_open", "left alone"), ("under_way", "of this customer")])
+@pytest.mark.parametrize(("reason", "words"), [("circuit_open", "pauses"), ("under_way", "of this customer")])
 def test_an_event_that_was_put_back_untried_says_so_and_keeps_its_calls(
     page: PlayedPage, reason: str, words: str
 ) -> None:

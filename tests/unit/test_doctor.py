@@ -49,7 +49,7 @@ class Door(Endpoint):
         super().__init__()
         self.here, self.logs = here, logs
         self.refuses = True
-        self.said: dict[str, Any] | None = {"outcome": "delivered", "reason": "nothing to tell"}
+        self.said: dict[str, Any] | None = {"outcome": "delivered", "reason": "nothing to send"}
 
     def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
         secrets = self.here.stack.signing_secrets()
@@ -455,10 +455,13 @@ def test_alarms_without_a_subscriber_are_reported(here: Deployed) -> None:
     """Without AlarmEmail all alarms rang, in a console at which nobody looked."""
     here.topics.subscriptions = []
     assert failed("--no-event") == {
-        "who is told": ("no address is subscribed: alarms reach nobody", "ALARM_EMAIL=you@example.com make deploy")
+        "alarm subscribers": (
+            "no address is subscribed: alarms reach nobody",
+            "ALARM_EMAIL=you@example.com make deploy",
+        )
     }
     here.topics.subscriptions = ["PendingConfirmation"]
-    said, fix = failed("--no-event")["who is told"]
+    said, fix = failed("--no-event")["alarm subscribers"]
     assert said == "the subscription is not confirmed: alarms reach nobody yet"
     assert fix == "follow the link in AWS's mail"
     here.topics.subscriptions = ["PendingConfirmation", "arn:aws:sns:eu-central-1:1:alarms:1", "PendingConfirmation"]
@@ -483,7 +486,7 @@ def test_the_local_stack_is_asked_nothing_that_only_an_account_can_answer(here: 
     here.options, here.topics.subscriptions, here.functions.concurrency = ("--local",), [], 1
     here.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
     here.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "customer#cus_1"}})
-    assert not {"concurrency", "who is told", "state"} & set(failed("--no-event"))
+    assert not {"concurrency", "alarm subscribers", "state"} & set(failed("--no-event"))
 
 
 def test_what_one_may_not_look_at_is_not_checked_and_the_rest_is(here: Deployed) -> None:

@@ -1,4 +1,4 @@
-"""The local source debugger of `make run`: what came from Stripe, what went to Segment, and everything between."""
+"""The local source debugger of `make run`: the events from Stripe, the calls to Segment, and each step between them."""
 
 from __future__ import annotations
 

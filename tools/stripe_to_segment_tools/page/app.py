@@ -4,18 +4,14 @@
 |---|---|
 | `POST /webhooks/stripe` | the webhook address of the local stack |
 
-All others begin with `/TOKEN`, which only its owner knows:
+All others begin with `/TOKEN`, which only the user who started `make run` knows:
 
-| request | meaning |
-|---|---|
-| `GET /` | the page |
-| `GET /stream` | what changes, as server-sent events: `hello` first, then `entries` and `state` |
-| `GET /events/KEY` | all about one event |
-| `GET /users`, `GET /user?id=ID` | the users as Segment would hold them |
-| `GET /menu` | the samples, scenarios and moods that there are |
-| `POST /send` | `{"sample": NAME}` or `{"scenario": NAME}` |
-| `POST /segment` | `{"mood": NAME}`: how Segment's stand-in behaves |
-| `POST /redrive` | move the dead letters back into the queue |
+| request | meaning | |---|---| | `GET /` | the page | | `GET /stream` | the changes, as server-sent events: `hello`
+first, then `entries` and `state` | | `GET /events/KEY` | everything that is known about one event | | `GET /users`,
+`GET /user?id=ID` | the users as Segment would hold them | | `GET /menu` | the samples, the scenarios, and the
+behaviours of Segment's stand-in | | `POST /send` | `{"sample": NAME}` or `{"scenario": NAME}` | | `POST /segment` |
+`{"mood": NAME}`: sets the behaviour of Segment's stand-in | | `POST /redrive` | move the dead letters back into the
+queue |
 """
 
 from __future__ import annotations
@@ -49,7 +45,7 @@ STATIC = Path(__file__).with_name("static")
 
 
 def create_page(desk: Desk) -> Starlette:
-    """Make the application over everything that the page shows and does."""
+    """Make the web application of the page."""
     page = _Page(desk)
     return Starlette(
         routes=[
@@ -91,7 +87,7 @@ class _Page:
         return JSONResponse(self._desk.journal.people())
 
     def user(self, request: Request) -> Response:
-        # No part of the path: an id may be `..`, or have a slash in it.
+        # A query parameter, not a part of the path: an id may be `..` or contain a slash.
         return _found(self._desk.journal.person(request.query_params.get("id", "")))
 
     def menu(self, _: Request) -> Response:
@@ -130,7 +126,7 @@ class _Page:
         try:
             return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive)})
         except (BotoCoreError, ClientError) as error:
-            return JSONResponse({"error": f"the local stack did not redrive: {error}"}, status_code=502)
+            return JSONResponse({"error": f"the local stack could not redrive: {error}"}, status_code=502)
 
 
 async def _asked(request: Request) -> dict[str, Any]:

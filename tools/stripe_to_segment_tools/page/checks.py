@@ -1,4 +1,4 @@
-"""Each call held against Segment's limits and against the tracking plan. Pure."""
+"""Check each call against Segment's limits and against the tracking plan. Pure."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _HEADERS = {
 
 
 def checks(call: Mapping[str, Any], settings: Settings) -> dict[str, list[str]]:
-    """What is wrong with a call, in words: `limits` are Segment's, `plan` is the tracking plan under the settings."""
+    """The errors in a call, as sentences: `limits` are Segment's, `plan` is the tracking plan under the settings."""
     now = datetime.now(UTC)
-    # In a request that is itself without fault, so that whatever is found is the call's.
+    # The request around the call is valid, so every violation is one of the call.
     sent_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = json.dumps({"writeKey": _KEY, "sentAt": sent_at, "batch": [call]}, ensure_ascii=False)
     verdict = check(Request(_HEADERS, body.encode("utf-8", "surrogatepass"), now))

@@ -6,7 +6,7 @@ import shutil
 
 __all__ = ["FLAGS", "find_chromium"]
 
-# With these it talks to this machine and to nobody else, and runs as root in a container too.
+# With these Chromium connects to this machine only, and also runs as root in a container.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -22,6 +22,6 @@ FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """The path of a Chromium or Chrome; None where there is none. It is never downloaded."""
+    """The path of an installed Chromium or Chrome, or None. Nothing is downloaded."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)

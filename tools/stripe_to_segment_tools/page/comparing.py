@@ -1,4 +1,4 @@
-"""What a call says that is new: its values beside those that earlier events of the same subscription told. Pure."""
+"""Compare the values of a call with those that earlier events of the same subscription sent. Pure."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Told:
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def learn(self, calls: Iterable[Mapping[str, Any]]) -> None:
-        """Take in the calls of one event."""
+        """Remember the values in the calls of one event."""
         for call in calls:
             self.values.setdefault(str(call.get("type")), {}).update(bucket_of(call))
 
     def compare(self, call: Mapping[str, Any]) -> list[dict[str, Any]]:
         """One row for each property of a call: `name`, `value`, `mark` (changed, new or empty), and `was` if changed.
 
-        Where nothing was told before, nothing is marked: it would all be new.
+        If no earlier event sent a value, nothing is marked, because all of it would be new.
         """
         before = self.values.get(str(call.get("type")))
         rows: list[dict[str, Any]] = []
@@ -40,6 +40,6 @@ class Told:
 
 
 def bucket_of(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A track's properties; the traits of any other call."""
+    """The properties of a track, or the traits of another call."""
     bucket = call.get("properties" if call.get("type") == "track" else "traits")
     return dict(bucket) if isinstance(bucket, dict) else {}

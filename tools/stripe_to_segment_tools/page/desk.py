@@ -1,4 +1,4 @@
-"""The source debugger of one local stack: everything the page shows and does, started and stopped as one."""
+"""The source debugger of one local stack: starts and stops all its parts together."""
 
 from __future__ import annotations
 
@@ -35,22 +35,23 @@ PAGE_PORT = 4242
 
 @dataclass(slots=True)
 class Desk:
-    """What the page's application works with.
+    """The parts that the page's application uses.
 
     Attributes
     ----------
     gate, journal, sender, record
-        The door, what is known, who sends samples, and what Segment's stand-in has kept.
+        The proxy in front of the webhook, the collected data, the sender of samples, and the calls that Segment's
+        stand-in kept.
     redrive
-        Moves the dead letters back; gives their number.
+        Moves the dead letters back into the events queue and returns their number.
     own_secret
-        Whether the stack accepts a signing secret of the user's, such as that of `stripe listen`.
+        Whether the stack accepts a signing secret of the user, for example the one of `stripe listen`.
     origin
-        Where the page's server is, once it serves.
+        The address of the page's server, once it runs.
     token
-        What the page's address holds, so that nobody else on this machine can open it.
+        The token in the page's address, so that no other user of this machine can open it.
     stopping
-        Set when the page is going: streams end.
+        Set when the page stops, to end the streams.
     """
 
     gate: Gate
@@ -70,23 +71,23 @@ class Desk:
 
     @property
     def webhook_url(self) -> str:
-        """Where the local stack takes Stripe's events."""
+        """The address to which Stripe's events are posted."""
         return f"{self.origin}{WEBHOOK_PATH}"
 
 
 class Debugger:
-    """The page of a running local stack, as a context manager.
+    """Serves the page of a running local stack, as a context manager.
 
     Parameters
     ----------
     stack, receiver
-        The stack, and the stand-in for Segment that it delivers to.
+        The stack, and the stand-in for Segment to which it delivers.
     secret
-        A signing secret that the stack accepts: samples are signed with it.
+        A signing secret that the stack accepts; it signs the samples.
     port
-        The page's port; None for `PAGE_PORT` or, where that is taken, any free one; 0 for any free one.
+        The page's port. None means `PAGE_PORT`, or any free port if that one is in use; 0 means any free port.
     own_secret
-        Whether the stack accepts a signing secret of the user's too.
+        Whether the stack also accepts a signing secret of the user.
     """
 
     def __init__(
@@ -102,17 +103,17 @@ class Debugger:
 
     @property
     def url(self) -> str:
-        """The page's address. Who has it sees everything and may send."""
+        """The page's address. Whoever knows it sees all events and can send events."""
         return self._desk.url
 
     @property
     def webhook_url(self) -> str:
-        """Where to post Stripe's events."""
+        """The address to which to post Stripe's events."""
         return self._desk.webhook_url
 
     @property
     def has_its_port(self) -> bool:
-        """Whether the page is where it was asked to be, or at `PAGE_PORT`."""
+        """Whether the page has the requested port, or `PAGE_PORT` if none was requested."""
         return self._port is not None or self._desk.origin.endswith(f":{PAGE_PORT}")
 
     def __enter__(self) -> Self:

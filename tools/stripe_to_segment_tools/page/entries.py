@@ -1,4 +1,4 @@
-"""The entries of the latest events. What has been forgotten stays so, until Stripe sends it again."""
+"""The entries of the latest events. A dropped entry comes back only when Stripe sends its event again."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["KEPT_ENTRIES", "Entries", "key_of"]
 
 KEPT_ENTRIES = 5000
-# What stands in an address as it is. Stripe's ids do.
+# Characters that need no escaping in an address. Stripe's ids have no others.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 def key_of(event_id: str, otherwise: str) -> str:
-    """An entry's key: the event's id; `otherwise` where there is none; a short stand-in for what fits no address."""
+    """An entry's key: the event's id, `otherwise` if it has none, and a digest if the id cannot stand in an address."""
     if not event_id or _PLAIN.fullmatch(event_id):
         return event_id or otherwise
     return f"odd-{hashlib.sha256(event_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 class Entries:
-    """The entries by key, oldest first. `count` is how many events there were, those that are forgotten included."""
+    """The entries by key, oldest first. `count` is the number of events so far, dropped ones included."""
 
     def __init__(self, limit: int = KEPT_ENTRIES) -> None:
         self._limit = limit
@@ -41,11 +41,11 @@ class Entries:
         return iter(self._entries.values())
 
     def get(self, key: str) -> Entry | None:
-        """The entry of this key; None where there is none."""
+        """The entry with this key, or None."""
         return self._entries.get(key)
 
     def arrived(self, key: str, at: datetime) -> Entry:
-        """The entry of an event that came from Stripe; a new one where there is none."""
+        """The entry of an event that came from Stripe; makes one if there is none."""
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = Entry(key, self._orders, at)
@@ -59,5 +59,5 @@ class Entries:
         return entry
 
     def heard_of(self, key: str, at: datetime) -> Entry | None:
-        """The entry of an event that something is told of; None for one that has been forgotten."""
+        """The entry of an event that a log line, a queue or a call names; None if it was dropped."""
         return None if key in self._forgotten else self.arrived(key, at)

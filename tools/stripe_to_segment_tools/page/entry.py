@@ -1,4 +1,4 @@
-"""One Stripe event on the page: what is known of its way, and what became of it. Pure."""
+"""One Stripe event on the page: its path through the stack so far, and its outcome. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Attempt", "Entry", "Stage", "read_event"]
 
 
 class Stage(StrEnum):
-    """What became of an event, as far as is known."""
+    """The outcome of an event, as far as it is known."""
 
     DELIVERED = "delivered"
     QUIET = "no calls"
@@ -34,31 +34,31 @@ class Stage(StrEnum):
     REFUSED = "refused"
 
 
-# Why an event goes back without an attempt.
+# Reasons for which deliver puts an event back without trying to send it.
 PUT_BACK = {
-    "circuit_open": "Segment has failed others just now, and is left alone for a moment",
-    "under_way": "another event of this customer is on its way just now",
+    "circuit_open": "Segment failed for other events just now, so deliver pauses before it sends again",
+    "under_way": "another batch is sending an event of this customer",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One line of the deliver function's log: what it did with one record.
+    """One line of the deliver function's log: the outcome of one record.
 
     Attributes
     ----------
     at
         When, with time zone.
     message_id
-        The queue message's.
+        The id of the queue message.
     event_id, event_type
-        The event's; empty where it could not be read.
+        The event's id and type; empty if the event could not be read.
     number
-        How often the message had been received, this time included.
+        How many times the message was received, including this time.
     outcome, reason, detail
-        The function's own words.
+        As the function logged them.
     calls
-        The calls it made of the event, by name.
+        The names of the calls that the event became.
     """
 
     at: datetime
@@ -73,12 +73,12 @@ class Attempt:
 
     @property
     def tried(self) -> bool:
-        """Whether anything was sent, or could have been."""
+        """Whether the function tried to deliver the event."""
         return self.reason not in PUT_BACK
 
     @property
     def why(self) -> str:
-        """The reason, in few words."""
+        """The reason, in a few words."""
         if not self.tried:
             return PUT_BACK[self.reason]
         return ": ".join(filter(None, (self.reason, self.detail)))
@@ -86,24 +86,24 @@ class Attempt:
 
 @dataclass(slots=True)
 class Entry:
-    """One event, by its id (`key`); a request that holds no event has a key of its own.
+    """One event, by its id (`key`); a request without an event has a key made from its number.
 
     Attributes
     ----------
     order
         Newer entries have higher ones.
     first_at
-        When the page first heard of it.
+        When the page first noticed it.
     seen
-        The requests that brought it, oldest first: Stripe may send an event several times.
+        The requests that contained it, oldest first: Stripe may send an event several times.
     attempts
-        What the deliver function said of it, oldest first.
+        The deliver function's log lines about it, oldest first.
     calls, checks
-        Its calls that Segment has kept, and what is wrong with each, by messageId.
+        Its calls that Segment kept, and the errors in each, by messageId.
     queued, dead
-        Its messages that are in the two queues now, and when each can be received.
+        Its messages in the two queues now, and when each can be received.
     version
-        Of the last change.
+        The version of the last change.
     """
 
     key: str
@@ -128,23 +128,23 @@ class Entry:
 
     @property
     def created(self) -> int:
-        """When it happened at Stripe, in epoch seconds."""
+        """When the event happened at Stripe, in epoch seconds."""
         return self.event.created if self.event is not None else int(self.first_at.timestamp())
 
     @property
     def subscription(self) -> str | None:
-        """The subscription it is about."""
+        """The subscription that the event is about."""
         return None if self.event is None else _subscription_of(self.event)
 
     @property
     def under_way(self) -> bool:
-        """Whether more is to be heard of it soon."""
+        """Whether it will change again soon."""
         return self.outcome is Stage.WAITING
 
     @property
     def outcome(self) -> Stage:
-        """What became of it."""
-        # A message nobody has touched: it was just queued, or has been put back by a redrive.
+        """The outcome of the event."""
+        # A message that was not received yet: it was just queued, or a redrive put it back.
         if any(message.message_id not in self._handled for message in self.queued):
             return Stage.WAITING
         if self.attempts:
@@ -157,15 +157,15 @@ class Entry:
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """The names of the calls that it became and Segment has not taken, as far as the log tells."""
+        """The names of its calls that Segment has not accepted yet, according to the log."""
         if self.calls or not self.attempts or self.attempts[-1].outcome not in {"retry", "dead"}:
             return ()
-        # What was put back untried was not mapped again.
+        # An event that was put back without an attempt was not mapped again.
         return next((attempt.calls for attempt in reversed(self.attempts) if attempt.calls), ())
 
     @property
     def reason(self) -> str:
-        """Why, in few words; empty where there is nothing to say."""
+        """The reason of the outcome, in a few words, or an empty text."""
         if self.outcome is Stage.REFUSED:
             last = self.seen[-1]
             return f"{last.status}: {_said(last.answer, 'error') or last.answer}"
@@ -175,7 +175,7 @@ class Entry:
 
     @property
     def ignored_because(self) -> str:
-        """Why the receive function did not queue it; empty where it did."""
+        """Why the receive function did not queue it, or an empty text."""
         return next((said for seen in self.seen if (said := _said(seen.answer, "ignored"))), "")
 
     @property
@@ -184,7 +184,7 @@ class Entry:
 
     @property
     def _telling(self) -> Attempt:
-        """The attempt that says what became of it: the last, but a repeat that was ignored takes nothing back."""
+        """The attempt that decides the outcome: the last one, but an ignored repeat changes nothing."""
         last = self.attempts[-1]
         if last.outcome == "ignored":
             return next((attempt for attempt in self.attempts if attempt.outcome == "delivered"), last)
@@ -207,7 +207,7 @@ class Entry:
 
 
 def read_event(body: bytes | str) -> tuple[str, StripeEvent | None]:
-    """The id and the event in a body; no event, and an id if there is one, where it cannot be read."""
+    """The event's id and the event in a body. For a body that is no event: the id, if there is one, and None."""
     try:
         event = parse_event(body)
     except StripeToSegmentError:

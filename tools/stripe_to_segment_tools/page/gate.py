@@ -1,4 +1,4 @@
-"""The webhook address of the local stack: notes each event and passes it on, to the byte."""
+"""The webhook address of the local stack: records each request and forwards it, byte for byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate", "SeenRequest"]
 
-# What only concerns one connection is not passed on: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
+# Headers of a single connection are not forwarded: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
 HOP_BY_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"})
 TIMEOUT_SECONDS = 35.0
 KEPT_REQUESTS = 1000
@@ -28,20 +28,20 @@ KEPT_REQUESTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """One request that came to the webhook address.
+    """One request to the webhook address.
 
     Attributes
     ----------
     number
         Counted from 1.
     received_at
-        When it came, with time zone.
+        When it arrived, with time zone.
     body
-        What it held.
+        The request's body.
     status, answer
-        What the receive function answered.
+        The receive function's answer.
     milliseconds
-        How long that took.
+        How long the answer took.
     """
 
     number: int
@@ -53,23 +53,23 @@ class SeenRequest:
 
 
 class Gate:
-    """Passes requests on to the webhook, and remembers the latest.
+    """Forwards requests to the webhook, and remembers the latest.
 
     Parameters
     ----------
     webhook_url
-        Gives the address to pass them to. Asked each time: the stack may start later.
+        Returns the address to forward them to. Called for each request, because the stack may start later.
     """
 
     def __init__(self, webhook_url: Callable[[], str]) -> None:
         self._webhook_url = webhook_url
-        # Made once: reading the certificates anew for each request would hold up the page.
+        # Made once, because reading the certificates for each request would delay the page.
         self._tls = ssl.create_default_context()
         self._lock = threading.Lock()
         self._count = 0
         self._seen: deque[SeenRequest] = deque(maxlen=KEPT_REQUESTS)
         self.came = threading.Event()
-        """Set whenever a request was answered; whoever waits for it clears it."""
+        """Set when a request was answered; the waiting thread clears it."""
 
     def since(self, number: int) -> list[SeenRequest]:
         """The requests after this number, oldest first."""
@@ -77,9 +77,9 @@ class Gate:
             return [seen for seen in self._seen if seen.number > number]
 
     async def webhook(self, request: Request) -> Response:
-        """Answer as the receive function does."""
+        """Return the answer of the receive function."""
         body = await request.body()
-        # As bytes: a header may be no ASCII, or come twice.
+        # As bytes, because a header may contain other characters than ASCII, or occur twice.
         headers = [(name, value) for name, value in request.headers.raw if name.decode("latin-1") not in HOP_BY_HOP]
         received_at, started = datetime.now(UTC), time.perf_counter()
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, verify=self._tls) as client:

@@ -1,4 +1,4 @@
-"""Keeps other users of the machine and other web sites out of a page that shows customers' data and sends events."""
+"""Refuses other users of the machine and other web sites: the page shows customers' data and sends events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # It is developed and restarted all the time: what was cached would be of yesterday.
+    # The page is often changed and restarted, so the browser must not use an old copy.
     "Cache-Control": "no-store",
 }
 
@@ -31,8 +31,8 @@ HEADERS = {
 class Guard:
     """Refuses requests without the page's token or from another site's page, and adds the headers that the page needs.
 
-    The token is the first part of each path. A cookie would be sent to the other ports of this machine too, where
-    another user may listen. The webhook is for every program: its signature is its guard.
+    The token is the first part of each path. A browser would send a cookie to the other ports of this machine too,
+    where another user may listen. The webhook needs no token, because the receive function checks the signature.
     """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
@@ -40,7 +40,7 @@ class Guard:
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on to the page."""
+        """Refuse the request, or pass it on to the page."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -57,20 +57,21 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> str | None:
         if scope["path"].startswith(WEBHOOK):
-            # Stripe is no browser: a page that posts here only wants to fill the list. A tunnel's Host is welcome.
+            # Stripe is no browser, so a request of a browser is an abuse. The Host header may be that of a tunnel.
             name = browser_header(scope["headers"])
-            return f"no browser posts webhooks, and this has the header {name}" if name else None
+            return f"this is a request of a browser, because it has the header {name}" if name else None
         if foreign_host(scope["headers"]):
             return "open this page as localhost or 127.0.0.1"
         given = scope["path"].split("/")[1]
         if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._token.encode()):
-            return "open the whole address that `make run` printed: it holds a token of this run"
+            return "open the whole address that `make run` printed: it contains the token of this run"
         if scope["method"] == "POST" and not _is_our_own(Headers(scope=scope)):
-            return "only the page itself may ask for this, in JSON"
+            return "only the page itself may send this request, with a body in JSON"
         return None
 
 
 def _is_our_own(headers: Headers) -> bool:
-    # JSON alone makes a browser ask first, and nobody here says yes; programs such as curl send no Sec-Fetch-Site.
+    # For JSON a browser sends a preflight request first, which this server refuses. Programs such as curl send no
+    # Sec-Fetch-Site.
     in_json = headers.get("content-type", "").partition(";")[0].strip() == "application/json"
     return in_json and headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}

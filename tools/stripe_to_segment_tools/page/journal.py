@@ -1,4 +1,4 @@
-"""Everything the page knows, put together from what was seen at the door, in the log, in the queues and at Segment."""
+"""Everything that the page shows, collected from the webhook, the log, the queues and Segment's stand-in."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Journal"]
 
-# What is shown of a body that is no event, and kept of one that is.
+# The length shown of a body that is no event, and kept of one that is.
 KEPT_BYTES = 2000
-# Of a refused body that is larger, nothing is read: anybody may have sent it.
+# A refused body that is larger is not read, because anybody may have sent it.
 READ_BYTES = 256_000
 OK = range(200, 300)
 REFUSED = range(400, 500)
 
 
 class Journal:
-    """The entries by key, the calls, and a version that rises with every change. Safe to use from any thread.
+    """The entries by key, the calls, and a version that each change increases. Thread-safe.
 
     Parameters
     ----------
     settings
-        Those of the deliver function: its names of events, and its tracking plan.
+        The settings of the deliver function, for the names of events and the tracking plan.
     kept
-        Of so many events all is known; of older ones only what they add to the totals and the users.
+        The number of events that are kept. Of older ones only the totals and the users keep the data.
     """
 
     def __init__(self, settings: Settings, kept: int = KEPT_ENTRIES) -> None:
@@ -60,15 +60,15 @@ class Journal:
 
     @property
     def under_way(self) -> bool:
-        """Whether more is to be heard soon of any event."""
+        """Whether any event will change again soon."""
         with self._lock:
             return any(entry.under_way for entry in self._entries)
 
     def note_request(self, seen: SeenRequest) -> None:
-        """Take in a request that came to the webhook address."""
+        """Record a request to the webhook address."""
         refused = seen.status in REFUSED
         event_id, event = ("", None) if refused and len(seen.body) > READ_BYTES else read_event(seen.body)
-        # Whoever has no good signature may name any event: it stays a request of its own.
+        # Without a valid signature the body may name any event, so the request gets an entry of its own.
         key = f"request-{seen.number}"
         with self._lock:
             entry = self._entries.arrived(key if refused else key_of(event_id, key), seen.received_at)
@@ -78,7 +78,7 @@ class Journal:
             self._touch(entry)
 
     def note_attempt(self, attempt: Attempt) -> None:
-        """Take in what the deliver function said of one record."""
+        """Record a log line of the deliver function about one record."""
         with self._lock:
             key = key_of(attempt.event_id, f"message-{attempt.message_id}")
             if (entry := self._entries.heard_of(key, attempt.at)) is not None:
@@ -86,7 +86,7 @@ class Journal:
                 self._touch(entry)
 
     def note_call(self, kept: AcceptedCall) -> None:
-        """Take in a call that Segment has kept."""
+        """Record a call that Segment kept."""
         call = kept.call
         found = checks(call, self._settings)
         with self._lock:
@@ -99,7 +99,7 @@ class Journal:
                 self._touch(entry)
 
     def note_queues(self, queued: Queued, now: datetime) -> None:
-        """Take in what is in the two queues."""
+        """Record the messages in the two queues."""
         with self._lock:
             waiting, dead = self._by_key(queued.events, now), self._by_key(queued.dead_letters, now)
             there = waiting.keys() | dead.keys()
@@ -120,7 +120,7 @@ class Journal:
                 self.version += 1
 
     def forget_calls(self) -> None:
-        """Segment's stand-in has been emptied: so are the totals and the users."""
+        """Empty the totals and the users, because Segment's stand-in was emptied."""
         with self._lock:
             self._calls.clear()
             self._totals = Totals(self._settings)
@@ -149,7 +149,7 @@ class Journal:
             }
 
     def detail(self, key: str) -> dict[str, Any] | None:
-        """All about one entry; None when there is none of that key."""
+        """Everything about one entry, or None."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -163,14 +163,14 @@ class Journal:
             return [person.as_json() for person in people(self._calls)]
 
     def person(self, key: str) -> dict[str, Any] | None:
-        """The user who has this id, whichever kind it is; None when nobody has."""
+        """The user with this id of any kind, or None."""
         with self._lock:
             found = (one for one in people(self._calls) if any(value == key for _, value in one.ids))
             person = next(found, None)
             return None if person is None else show_person(person)
 
     def _told_before(self, entry: Entry) -> tuple[Told, Entry | None]:
-        """What earlier events of the same subscription said, and the last of them that said anything."""
+        """The values that earlier events of the same subscription sent, and the last of these events."""
         told, last = Told(), None
         if entry.subscription is not None:
             place = (entry.created, entry.order)
@@ -191,12 +191,12 @@ class Journal:
         return found
 
     def _key_of(self, message: Message, now: datetime) -> str:
-        """The key of a message's event; each message is read once, however often it is looked at."""
+        """The key of a message's event; each message is parsed only once."""
         key = self._keys.get(message.message_id)
         if key is None:
             event_id, event = read_event(message.body)
             key = self._keys[message.message_id] = key_of(event_id, f"message-{message.message_id}")
-            # It may have come another way than through the door: from an event bus, or by hand.
+            # It may not have come through the webhook, but from an event bus, or by hand.
             entry = self._entries.heard_of(key, now)
             if entry is not None and entry.event is None and event is not None:
                 entry.event = event
@@ -217,10 +217,10 @@ def _next_at(messages: tuple[Message, ...], now: datetime) -> datetime | None:
 
 
 def _moved(one: datetime | None, other: datetime | None) -> bool:
-    """Whether these are different times; looked at twice, one time is never quite the same."""
+    """Whether these are different times; two readings of the same time differ a little."""
     if one is None or other is None:
         return one is not other
-    # What may come now is due, since whenever.
+    # A message that can be received now is due; since when does not matter.
     now = datetime.now(UTC)
     return abs(max(one, now) - max(other, now)) > timedelta(seconds=0.3)
 

@@ -1,4 +1,4 @@
-"""What a call says, in one sentence for people: the tracking plan's own. Pure."""
+"""The meaning of a call in one sentence, from the tracking plan. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_OTHERS = {
 
 
 def meaning_of(call: Mapping[str, Any], settings: Settings) -> str:
-    """When a track is sent, what another call is for; empty for an event that is not in the plan."""
+    """When a track is sent, or what another call is for; empty for an event that is not in the plan."""
     if call.get("type") != "track":
         return _OF_OTHERS.get(str(call.get("type")), "")
     planned = {settings.wire_name(name): plan for name, plan in EVENT_PLANS.items()}

@@ -1,4 +1,4 @@
-"""How Segment's stand-in can be told to behave from the page."""
+"""The behaviours of Segment's stand-in that the page offers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["MOODS", "Mood", "mood_of"]
 
 @dataclass(frozen=True, slots=True)
 class Mood:
-    """A way to behave, and what to call it."""
+    """A behaviour with its name, its title and its description."""
 
     name: str
     title: str
@@ -24,18 +24,18 @@ class Mood:
 
 
 _EVERY = (
-    Mood("up", "Up", Behaviour(), "takes every call at once"),
+    Mood("up", "Up", Behaviour(), "accepts every call at once"),
     Mood(
         "slow",
         "Slow",
         Behaviour(Mode.SLOW, seconds=3),
-        "takes every call, but answers only after three seconds. What the queue holds is sent in bulk, so it keeps up",
+        "accepts every call, but answers only after three seconds. deliver sends in bulk, so the queue does not grow",
     ),
     Mood(
         "limited",
         "429",
         Behaviour(Mode.STATUS, 429, retry_after=3),
-        "answers 429, too many requests, with Retry-After: 3. Events wait as long as it says and are tried again",
+        "answers 429, too many requests, with Retry-After: 3. Events wait that long, and deliver tries them again",
     ),
     Mood(
         "down",
@@ -48,13 +48,13 @@ _EVERY = (
         "refuses",
         "400",
         Behaviour(Mode.STATUS, 400),
-        "refuses every call for good. Such events become dead letters with the reason; back in Up, redrive them",
+        "refuses every call for good. These events become dead letters with the reason; switch to Up and redrive them",
     ),
 )
 MOODS: Mapping[str, Mood] = {mood.name: mood for mood in _EVERY}
 
 
 def mood_of(behaviour: Behaviour) -> str:
-    """The name of the mood that a behaviour is; `other` where it was set elsewhere."""
+    """The name of a behaviour; `other` for one that the page does not offer."""
     plain = replace(behaviour, times=None)
     return next((mood.name for mood in _EVERY if mood.behaviour == plain), "other")

@@ -1,4 +1,4 @@
-"""What the deliver function says in its structured log, read as it comes."""
+"""Read the outcomes of records from the deliver function's structured log."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class DeliverLog:
         self._log = FunctionLog(clients.functions, clients.logs, stack.deliver_function, time.time())
 
     def new(self) -> list[Attempt]:
-        """The attempts that were not there the last time, oldest first."""
+        """The attempts logged since the last call, oldest first."""
         found = (attempt_in(said, at) for at, said in self._log.new())
         return [attempt for attempt in found if attempt is not None]
 
 
 def attempt_in(said: Mapping[str, Any], at: datetime) -> Attempt | None:
-    """The attempt that a line of the log speaks of; None for every other line."""
+    """The attempt in a log line, or None if the line is about something else."""
     if "outcome" not in said:
         return None
     return Attempt(

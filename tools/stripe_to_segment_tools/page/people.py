@@ -1,4 +1,4 @@
-"""The users as Segment would hold them now: ids joined, traits and groups by the last word. Pure."""
+"""The users as Segment would store them now: with joined ids and the last value of each trait and group. Pure."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Person:
 
     @property
     def name(self) -> str:
-        """The id to call the user by: a userId where one is known."""
+        """The id to show: a userId if one is known."""
         return next((value for kind, value in self.ids if kind == "userId"), next(iter(self.ids))[1])
 
     def as_json(self) -> dict[str, Any]:
-        """For the list: who, and how much is known."""
+        """The user as the list shows it."""
         return {
             "key": self.name,
             "known": any(kind == "userId" for kind, _ in self.ids),

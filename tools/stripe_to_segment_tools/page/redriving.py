@@ -14,7 +14,7 @@ __all__ = ["redrive"]
 
 
 def redrive(stack: LocalStack) -> int:
-    """Move every dead letter; return how many went."""
+    """Move every dead letter, and return their number."""
     sqs, moved = stack.clients.sqs, 0
     with Pass(sqs, stack.dead_letter_queue_url) as walk:
         for result in redrive_letters(walk, lambda _: True, sqs, stack.events_queue_url):

@@ -1,4 +1,4 @@
-"""`make screenshot`: play two scenarios on the page of a local stack, and write what it looks like to docs/page.png.
+"""`make screenshot`: play two scenarios on the page of a local stack, and write a picture of it to docs/page.png.
 
 Exit status 2 without a Chromium, or if the local stack did not start.
 """
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def _play(page: Page) -> None:
-    """Two customers, one after the other; then Segment goes down and an event waits."""
+    """Play two customers one after the other, then switch Segment to Down and send an event, which waits."""
     for name in ("subscription", "company"):
         page.get_by_role("button", name=SCENARIOS[name].title).click()
     count = sum(len(SCENARIOS[name].steps) for name in ("subscription", "company"))
@@ -74,7 +74,7 @@ def _play(page: Page) -> None:
     page.get_by_text("attempt 2 failed").wait_for()
     page.locator(".row", has_text="Subscription Upgraded").first.click()
     page.locator(".call").first.wait_for()
-    page.wait_for_timeout(1_800)  # What is new shines for a moment.
+    page.wait_for_timeout(1_800)  # A new row is highlighted for a moment.
 
 
 if __name__ == "__main__":

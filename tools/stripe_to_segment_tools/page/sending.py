@@ -1,4 +1,4 @@
-"""Sends sample events and scenarios to the webhook, one event after the other, from a thread of its own."""
+"""Sends sample events and scenarios to the webhook, one event after the other, in a separate thread."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender", "Sending"]
 
-# Slow enough to watch, quick enough for twenty events.
+# Slow enough to watch, and fast enough for twenty events.
 PAUSE_SECONDS = 0.3
 STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is being sent: `done` of `count` events, and how many scenarios and samples come after it."""
+    """What is being sent: `done` of `count` events; `after` is the number of scenarios and samples that follow."""
 
     title: str
     done: int
@@ -35,12 +35,12 @@ class Sending:
 
 
 class Sender:
-    """Sends in the order in which it was asked to, as a context manager.
+    """Sends scenarios and samples in the order of the requests, as a context manager.
 
     Parameters
     ----------
     url
-        Gives the webhook's address.
+        Returns the webhook's address.
     secret
         The signing secret.
     pause
@@ -57,11 +57,11 @@ class Sender:
         self.sending: Sending | None = None
 
     def send_sample(self, name: str) -> int:
-        """Send a sample event, fresh; LookupError where there is none of that name. Gives the number of events."""
+        """Send a sample event with new ids and times; return the number of events. Raises LookupError."""
         return self._ask(name, freshen([sample(name).event], int(time.time()), seed=_seed()))
 
     def send_scenario(self, name: str) -> int:
-        """Send the events of a scenario, fresh; LookupError where there is none of that name."""
+        """Send the events of a scenario with new ids and times. Raises LookupError for an unknown name."""
         chosen = scenario(name)
         return self._ask(chosen.title, chosen.events(int(time.time()), _seed()))
 

@@ -1,4 +1,4 @@
-"""What the browser gets: entries, details and users as JSON values. Pure."""
+"""The answers to the browser: entries, details and users as JSON values. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.page.totals import Totals
     from stripe_to_segment_tools.receiver import AcceptedCall
 
-# Of a name that somebody has made up, more is not needed to know it.
+# A longer name was made up by somebody, and its beginning is enough to recognise it.
 LONGEST = 200
-# So many calls of a user are shown one by one.
+# The number of calls of a user that are listed.
 LATEST = 200
 
 __all__ = ["call_name", "show_detail", "show_entry", "show_person"]
@@ -62,7 +62,7 @@ def show_entry(entry: Entry, totals: Totals) -> dict[str, Any]:
 
 
 def show_detail(entry: Entry, totals: Totals, settings: Settings, told: Told, last: Entry | None) -> dict[str, Any]:
-    """All about an entry: its way, the raw event, and each call with its checks and what is new in it."""
+    """Everything about an entry: its path, the raw event, and each call with its checks and its changed values."""
     body = entry.seen[-1].body.decode(errors="replace") if entry.seen else ""
     return {
         **show_entry(entry, totals),
@@ -87,7 +87,7 @@ def show_detail(entry: Entry, totals: Totals, settings: Settings, told: Told, la
 
 
 def show_person(person: Person) -> dict[str, Any]:
-    """All about a user; the timeline is newest first, `earlier` how many calls are left out of it."""
+    """Everything about a user. The timeline is newest first; `earlier` is the number of calls left out of it."""
     return {
         **person.as_json(),
         "traits": [{"name": name, "value": value} for name, value in sorted(person.traits.items())],
@@ -101,7 +101,7 @@ def show_person(person: Person) -> dict[str, Any]:
                 "anonymous": not kept.call.get("userId"),
                 "as": kept.call.get("userId") or kept.call.get("anonymousId"),
             }
-            # The newest first, in a second of many calls too.
+            # The newest first, also among calls of the same second.
             for kept in sorted(person.calls, key=_when)[: -LATEST - 1 : -1]
         ],
         "earlier": max(len(person.calls) - LATEST, 0),
@@ -109,7 +109,7 @@ def show_person(person: Person) -> dict[str, Any]:
 
 
 def call_name(call: Mapping[str, Any]) -> str:
-    """The event's name of a track, the type of any other."""
+    """The event's name of a track, or the type of another call."""
     return str(call.get("event") if call.get("type") == "track" else call.get("type"))
 
 
@@ -131,7 +131,7 @@ def _is_json(body: Any) -> bool:
     try:
         json.dumps(body, allow_nan=False)
     except ValueError:
-        # 1e999 is infinite once it is read.
+        # 1e999 is parsed as infinity.
         return False
     return True
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["stream"]
 
 LOOK_SECONDS = 0.1
-# A line now and then: whoever has gone is noticed only when something is sent.
+# Send a comment now and then, because a closed connection is noticed only when something is sent.
 PULSE_SECONDS = 10.0
 
 
 async def stream(desk: Desk) -> AsyncIterator[str]:
-    """All there is in `hello`, then what changes in `entries` (with what they change) and `state`."""
+    """Everything in `hello`, then each change in `entries` (with the changed values) and `state`."""
     version = desk.journal.version
     state = _state(desk)
     yield _event("hello", {"entries": desk.journal.changed_since(-1), "state": state})
@@ -57,5 +57,5 @@ def _state(desk: Desk) -> dict[str, Any]:
 
 
 def _event(name: str, data: Any) -> str:
-    # json.dumps writes no line breaks, which would end the field, and with its escapes half an emoji passes too.
+    # json.dumps writes no line breaks, which would end the field, and it escapes lone surrogates.
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"

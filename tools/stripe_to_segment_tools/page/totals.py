@@ -1,4 +1,4 @@
-"""Sums over the calls that Segment has kept, by currency. Pure."""
+"""Sums over the calls that Segment kept, by currency. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Totals"]
 class Totals:
     """Revenue, MRR and refunds in major units, by currency.
 
-    MRR is the sum of `mrr_change`, which is on one event for each change: what a dashboard would add up too.
+    MRR is the sum of `mrr_change`, as on a dashboard: each change is on one event.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -32,7 +32,7 @@ class Totals:
             sums[currency] = sums.get(currency, Decimal(0)) + amount
 
     def of(self, call: Mapping[str, Any]) -> dict[str, tuple[Decimal, str]]:
-        """What one call adds to which sum, with the currency."""
+        """The amounts that one call adds, each with its sum and currency."""
         properties = call.get("properties")
         if call.get("type") != "track" or not isinstance(properties, dict):
             return {}

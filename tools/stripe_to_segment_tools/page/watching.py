@@ -1,4 +1,4 @@
-"""Keeps the journal up to date: looks at the door, the log, the queues and Segment's stand-in, as often as it pays."""
+"""Keeps the journal up to date: polls the webhook, the log, the queues and Segment's stand-in."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where to look.
+    """The sources of the journal.
 
     Attributes
     ----------
     gate, record
-        What came from Stripe, and what Segment has kept.
+        The requests from Stripe, and the calls that Segment kept.
     attempts
-        Gives what the deliver function has logged since it was last asked.
+        Returns what the deliver function logged since the last call.
     queued
-        Looks into the two queues without receiving.
+        Reads the two queues without receiving.
     """
 
     gate: Gate
@@ -50,7 +50,7 @@ class Sources:
 
 
 class Watcher:
-    """Looks in a thread of its own, as a context manager; `look` looks once."""
+    """Polls the sources in a separate thread, as a context manager; `look` polls once."""
 
     def __init__(self, sources: Sources, journal: Journal) -> None:
         self._sources = sources
@@ -61,11 +61,11 @@ class Watcher:
         self._thread = threading.Thread(target=self._watch, name="page-watcher", daemon=True)
 
     def look(self) -> None:
-        """Look everywhere once."""
+        """Poll each source once."""
         for seen in self._sources.gate.since(self._requests):
             self._journal.note_request(seen)
             self._requests = seen.number
-        # Before the log: a call arrives before the function says so, and an event is never shown without its calls.
+        # Before the log: a call arrives before the function logs it, so an event is never shown without its calls.
         attempts = self._sources.attempts()
         self._look_at_calls()
         for attempt in attempts:
@@ -89,9 +89,9 @@ class Watcher:
             try:
                 self.look()
             except (LocalStackError, ClientError, BotoCoreError):
-                # The stack is going or gone, which `make run` itself notices and says.
+                # The stack stops or stopped, which `make run` itself notices and reports.
                 self._stopping.wait(IDLE_SECONDS)
-            # With thousands of events in the queues a look takes long: then most of the time is the page's own.
+            # With thousands of events in the queues a poll takes long; the pause leaves most of the time to the page.
             took = time.monotonic() - started
             if self._stopping.wait(took if took > BUSY_SECONDS else 0):
                 return

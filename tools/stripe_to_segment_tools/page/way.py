@@ -1,4 +1,4 @@
-"""The way of an event in steps: received, queued, each attempt, and where it is now. Pure."""
+"""The path of an event in steps: received, queued, each attempt, and where it is now. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["way_of"]
 
 GOOD, BAD, SLOW, PLAIN = "good", "bad", "slow", "plain"
 OK = range(200, 300)
-# Of a way of many attempts, its beginning and its end are of interest.
+# If there are many attempts, only the first and the last ones are shown.
 FIRST, LAST = 4, 6
 
 
 def way_of(entry: Entry) -> list[dict[str, Any]]:
-    """The steps, each with `name`, `text`, `tone` (good, bad, slow or plain) and `at`, or `next_at` for what is due."""
+    """The steps, each with `name`, `text`, `tone` (good, bad, slow or plain) and `at`, or `next_at` for the next one."""
     steps = [*_happened(entry), *_now(entry)]
     if (left_out := len(steps) - FIRST - LAST) > 1:
         steps[FIRST:-LAST] = [_step(f"{left_out} steps more", "", PLAIN, None)]
@@ -31,7 +31,7 @@ def way_of(entry: Entry) -> list[dict[str, Any]]:
 
 def _happened(entry: Entry) -> Iterator[dict[str, Any]]:
     if not entry.seen:
-        yield _step("In the queue", "it did not come through this address", PLAIN, entry.first_at)
+        yield _step("In the queue", "it did not come through this webhook address", PLAIN, entry.first_at)
     before: Attempt | None = None
     happened: list[SeenRequest | Attempt] = [*entry.seen, *entry.attempts]
     for each in sorted(happened, key=_when):
@@ -43,7 +43,7 @@ def _happened(entry: Entry) -> Iterator[dict[str, Any]]:
         else:
             yield _received(each)
             if each.status in OK and not entry.ignored_because:
-                yield _step("Queued", "in SQS: Stripe has its answer", PLAIN, None)
+                yield _step("Queued", "in SQS, and Stripe has its answer", PLAIN, None)
 
 
 def _when(each: SeenRequest | Attempt) -> datetime:
@@ -62,15 +62,15 @@ def _tried(attempt: Attempt) -> dict[str, Any]:
     match attempt.outcome:
         case "delivered":
             done = f"{len(attempt.calls)} call{'' if len(attempt.calls) == 1 else 's'} accepted by Segment"
-            return _step(f"{name}: delivered", done if attempt.calls else why or "nothing to tell", GOOD, attempt.at)
+            return _step(f"{name}: delivered", done if attempt.calls else why or "nothing to send", GOOD, attempt.at)
         case "ignored":
             return _step(f"{name}: ignored", why, PLAIN, attempt.at)
         case "dead":
             return _step(f"{name}: dead-lettered", why, BAD, attempt.at)
         case "waiting":
-            return _step(f"{name}: held back", why or "waits for the identity", SLOW, attempt.at)
+            return _step(f"{name}: held back", why or "waits until the user is known", SLOW, attempt.at)
         case _:
-            done = "to be tried again" if attempt.tried else "put back"
+            done = "deliver will try again" if attempt.tried else "put back"
             return _step(f"{name}: {done}", why, SLOW, attempt.at)
 
 
@@ -80,10 +80,10 @@ def _now(entry: Entry) -> Iterator[dict[str, Any]]:
     elif entry.outcome is Stage.IGNORED and not entry.attempts:
         yield _step("Ignored", entry.ignored_because, PLAIN, None)
     elif entry.outcome is Stage.WAITING and entry.next_at is not None:
-        # Received again and again without a word: the function runs on it now, or has died over it.
+        # Received again without a log line: the function is working on it now, or it died.
         received = max((message.receive_count for message in entry.queued), default=0)
         known = max((attempt.number for attempt in entry.attempts), default=0)
-        text = "" if received <= known or not entry.attempts else f"attempt {received} is under way"
+        text = "" if received <= known or not entry.attempts else f"attempt {received} is running"
         yield {**_step("Next attempt", text, SLOW, None), "next_at": entry.next_at.isoformat()}
 
 

@@ -56,9 +56,9 @@ class Reason(StrEnum):
     BROKEN_RECORD = "broken_record"
     # Nothing to send, or not yet
     ALREADY_DELIVERED = "already delivered"
-    NOTHING_TO_TELL = "nothing to tell: no fact and no trait changed"
+    NOTHING_TO_SEND = "nothing to send: no fact and no trait changed"
     WAITING_FOR_IDENTITY = "waiting for the user's identity"
-    WAITING_FOR_PAYMENT = "waiting for what says whose payment it is"
+    WAITING_FOR_PAYMENT = "waiting for the event that names the customer of this payment"
     OPTED_OUT = "analytics_opt_out"
     UNKNOWN_USER = "unknown user; UNKNOWN_USER_POLICY is skip"
 

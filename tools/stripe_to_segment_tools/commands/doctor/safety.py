@@ -66,7 +66,7 @@ def check_listeners(stack: Stack) -> Iterator[Check]:
     topic = stack.outputs.get("AlarmTopicArn")
     if not topic or stack.local:
         return
-    name = "who is told"
+    name = "alarm subscribers"
     pages = stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     found = [each["SubscriptionArn"] for page in pages for each in page["Subscriptions"]]
     confirmed = len(found) - found.count(PENDING)

@@ -1,11 +1,11 @@
-// The totals, Segment's switch, what sends events, and the notes on what that does.
+// The totals, the switch of Segment's behaviour, the controls that send events, and their notes.
 
 import { $, h, patch } from "./dom.js";
 import { money, plural } from "./format.js";
 import { ask, order, state } from "./store.js";
 
 let menu = null;
-// The scenario that was told last, until its note is closed.
+// The scenario that was played last, until its note is closed.
 let scenario = null;
 let over = false;
 const wide = matchMedia("(min-width: 88rem)");
@@ -46,15 +46,15 @@ async function send(what) {
   const told = menu.scenarios.find((each) => each.name === what.scenario) ?? null;
   scenario = told;
   over = false;
-  // Where the sender covers the list, it makes way for what comes.
+  // If the form for sending covers the list, close it, so that the new events can be seen.
   if (!wide.matches) $("send").open = false;
   if (location.hash === "#/about") location.hash = "#/";
   const { error } = await ordered("send", what);
-  // By then the stream tells how far it is; what it does not tell is over.
+  // By then the stream shows the progress; if it shows none, everything was sent.
   setTimeout(() => { over = scenario === told && !error; showState(); }, 500);
 }
 
-// What was chosen holds until it has come back: the stream may still tell of the time before.
+// The chosen behaviour is shown until the stream confirms it, because the stream may still send the old one.
 let chosen = null;
 async function flip(mood) {
   chosen = mood;
@@ -64,10 +64,10 @@ async function flip(mood) {
 
 async function redrive() {
   const { moved } = await ordered("redrive");
-  if (moved !== undefined) $("said").textContent = `${plural(moved, "dead letter")} went back into the queue.`;
+  if (moved !== undefined) $("said").textContent = `${plural(moved, "dead letter")} moved back into the queue.`;
 }
 
-// What was not done is said, and the switch shows how things are.
+// Show an error, and let the switch show the current behaviour.
 async function ordered(path, body) {
   const answer = await order(path, body);
   $("said").textContent = answer.error ?? "";
@@ -127,7 +127,7 @@ function total(label, values, tone = "") {
   return h("div", { class: "total" }, h("span", { class: "label" }, label), h("span", { class: `sums ${tone}` }, shown));
 }
 
-// Beside the list there is room to show the sender all the time.
+// If there is room beside the list, the form for sending is always open.
 export function openSenderWhereThereIsRoom() {
   const fit = () => { $("send").open = wide.matches || $("send").open; };
   wide.addEventListener("change", fit);

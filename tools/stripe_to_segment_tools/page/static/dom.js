@@ -1,16 +1,16 @@
-// Elements from data. Text only ever becomes text: what came from outside cannot become markup, hide itself, or turn the
-// line around.
+// Elements from data. Text always stays text: a value from outside cannot become markup, hide itself, or reverse the
+// line's direction.
 
 export const $ = (id) => document.getElementById(id);
 
-// Control characters, bidirectional controls and what else cannot be seen. The joiners stay: names and emoji need them.
+// Control characters, bidirectional controls and other invisible characters. Joiners stay: names and emoji need them.
 const HIDDEN = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const escaped = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 // As JSON would write it, so that JSON stays the same value.
 export const visible = (text) => text.replace(HIDDEN, (hidden) => hidden.split("").map(escaped).join(""));
 
-// Attributes that are shown or read out.
+// Attributes that are shown or read aloud.
 const READ = new Set(["title", "aria-label"]);
 
 export function h(tag, attributes = {}, ...children) {
@@ -24,11 +24,11 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-// A name that may be broken at its dots and underscores, and nowhere else.
+// A name that a line may break only at its dots and underscores.
 export const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, h("wbr")]);
 
-// Makes what is there look like what is wanted, and leaves alone what does already: there somebody may be reading,
-// scrolling, selecting, or be with the keyboard.
+// Change an element into the wanted one, and leave its unchanged parts alone: somebody may be reading there,
+// scrolling, selecting, or have the keyboard's focus.
 export function patch(there, wanted) {
   if (there.isEqualNode(wanted)) return;
   const nodes = [...there.childNodes, ...wanted.childNodes];
@@ -42,7 +42,7 @@ export function patch(there, wanted) {
   before.slice(after.length).forEach((child) => child.remove());
 }
 
-// Replaces the choices of a select, keeping the one that is chosen, even where it is none of them.
+// Replace the choices of a select, and keep the chosen one, even if it is not among them.
 export function fillSelect(select, values, first) {
   const chosen = select.value;
   const wanted = chosen && !values.includes(chosen) ? [...values, chosen] : values;

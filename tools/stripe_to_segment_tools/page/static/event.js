@@ -1,4 +1,4 @@
-// All about one event: its way, what came from Stripe, and what went to Segment.
+// Everything about one event: its path, the event from Stripe, and the calls to Segment.
 
 import { breakable, h } from "./dom.js";
 import { TONES, clockTime, dayAndTime, plural, untilText, shortText, valueText } from "./format.js";
@@ -16,7 +16,7 @@ export function eventView(detail) {
       h("div", { class: "title" }, h("h2", {}, breakable(detail.type || "no Stripe event")), h("span", { class: `badge ${TONES[detail.outcome]}` }, detail.outcome)),
       facts(detail),
     ),
-    h("ol", { class: "way", "aria-label": "Its way" }, detail.way.map(step)),
+    h("ol", { class: "way", "aria-label": "Path" }, detail.way.map(step)),
     h("div", { class: "beside" }, sent(detail), raw(detail)),
   );
 }
@@ -43,15 +43,15 @@ function step({ name, text, tone, at, next_at: next }) {
 function sent(detail) {
   const title = detail.sent.length ? `To Segment: ${detail.sent.length}` : "To Segment: nothing";
   const last = detail.last && detail.sent.length
-    ? h("p", { class: "soft" }, "Marked: what differs from what this subscription's earlier events told, the last of them ", h("a", { href: eventLink(detail.last.key) }, detail.last.type), ".")
+    ? h("p", { class: "soft" }, "Marked: values that differ from those that earlier events of this subscription sent. The last of these events: ", h("a", { href: eventLink(detail.last.key) }, detail.last.type), ".")
     : null;
-  const why = detail.sent.length ? null : h("p", { class: "soft" }, detail.reason || (detail.outcome === "waiting" ? "Not yet: it is on its way." : ""));
-  const pending = detail.pending.length ? h("p", { class: "chips" }, "Not taken yet: ", detail.pending.map((each) => h("span", { class: "chip pending" }, each))) : null;
+  const why = detail.sent.length ? null : h("p", { class: "soft" }, detail.reason || (detail.outcome === "waiting" ? "Not yet: the event is waiting." : ""));
+  const pending = detail.pending.length ? h("p", { class: "chips" }, "Not accepted yet: ", detail.pending.map((each) => h("span", { class: "chip pending" }, each))) : null;
   return h("section", { "aria-label": "To Segment" }, h("h3", {}, title), last, pending, why, detail.outcome === "refused" ? remedy() : null, detail.sent.map(card));
 }
 
 const remedy = () =>
-  h("p", { class: "soft" }, "Does it come from ", h("code", {}, "stripe listen"), "? That signs with a secret of its own: start this stack with ", h("code", {}, "STRIPE_SECRET=$(stripe listen --print-secret) make run"));
+  h("p", { class: "soft" }, "If it comes from ", h("code", {}, "stripe listen"), ", it is signed with another secret. Start this stack with ", h("code", {}, "STRIPE_SECRET=$(stripe listen --print-secret) make run"));
 
 // What named the user.
 const KNOWN_FROM = {
@@ -100,7 +100,7 @@ function raw(detail) {
     section.append(h("div", { class: "card" }, h("header", {}, h("h4", {}, "What changed at Stripe"), more(changed.length - rows.length)), table(rows)));
   }
   if (body === null) {
-    section.append(h("pre", { class: "json", tabindex: "0" }, detail.text || "It did not come through this page's address, and has left the queue."));
+    section.append(h("pre", { class: "json", tabindex: "0" }, detail.text || "It did not come through this page's webhook address, and it is no longer in the queue."));
   } else {
     const paths = new Set(changed.map(({ path }) => ["data", "object", ...path].join("\n")));
     section.append(copied(jsonView(body, (path) => paths.has(path.join("\n")))));
@@ -111,19 +111,19 @@ function raw(detail) {
 const SHOWN_CHANGES = 8;
 const more = (count) => count > 0 ? h("span", { class: "soft" }, `and ${plural(count, "field")} more, marked below`) : null;
 
-// A subscription item tells its price twice: `plan` is the older name of it.
+// A subscription item holds its price twice: `plan` is the older field.
 function worthTelling(changed) {
   const priced = changed.some(({ path }) => path.includes("price"));
   return changed.filter(({ path }) => !(priced && path.includes("plan"))).slice(0, SHOWN_CHANGES);
 }
 
-// Where two values differ. previous_attributes gives a list whole, with all that is the same in it too.
+// The places where two values differ. previous_attributes holds a list as a whole, with its unchanged parts.
 function differences(was, is, path = []) {
   const inside = (value) => value !== null && typeof value === "object";
   if (!inside(was) || !inside(is) || Array.isArray(was) !== Array.isArray(is)) {
     return JSON.stringify(was) === JSON.stringify(is) ? [] : [{ path, was: was ?? null, is: is ?? null }];
   }
-  // What a hash left out was the same; a list that was shorter has grown.
+  // A key that is missing in a hash did not change; a list that was shorter has grown.
   const keys = Array.isArray(was) ? Object.keys(was.length > is.length ? was : is) : Object.keys(was);
   return keys.flatMap((key) => differences(was[key], is[key], [...path, key]));
 }

@@ -1,4 +1,4 @@
-// Which entries are shown. What is chosen stands in the address, so that a reload and a copied link keep it.
+// The filters of the list. Their values are in the address, so that a reload and a copied link keep them.
 
 import { $, fillSelect } from "./dom.js";
 import { entries, people } from "./store.js";
@@ -10,7 +10,7 @@ const fields = { user: $("filter-user"), type: $("filter-type"), call: $("filter
 export function matcher() {
   const sought = fields.user.value.trim().toLowerCase();
   const [type, call, outcome] = [fields.type.value, fields.call.value, fields.outcome.value];
-  // Whoever was found by a name or by one id is meant with all ids that were joined.
+  // A user who is found by a name or by one id is found under all joined ids.
   const joined = new Set(sought ? people.filter(matchesPerson).flatMap((person) => person.ids.map((id) => id.value)) : []);
   const concerns = (id) => id.toLowerCase().includes(sought) || joined.has(id);
   return (entry) =>

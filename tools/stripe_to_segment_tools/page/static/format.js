@@ -6,8 +6,8 @@ const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short",
 export const clockTime = (iso) => clock.format(new Date(iso));
 export const dayAndTime = (iso) => `${day.format(new Date(iso))}, ${clock.format(new Date(iso))}`;
 
-// Amounts are in major units. A currency that the browser does not know is named after the number. Some that Stripe
-// bills in hundredths the browser would round to whole units.
+// Amounts are in major units. A currency that the browser does not know is written after the number. Stripe bills some
+// currencies in hundredths that the browser would round to whole units.
 export function money(amount, currency, sign = false) {
   try {
     const options = { style: "currency", currency, signDisplay: sign ? "exceptZero" : "auto" };
@@ -33,7 +33,7 @@ export function valueText(value) {
   return JSON.stringify(value);
 }
 
-// The same where only the difference counts: what is long is told by its size.
+// The same, where only the difference matters: a long value is shown by its size.
 export function shortText(value) {
   const text = valueText(value);
   if (value === null || typeof value !== "object" || text.length <= 60) return text;

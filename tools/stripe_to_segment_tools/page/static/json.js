@@ -1,4 +1,4 @@
-// JSON as text in colours, with some places marked.
+// JSON as coloured text, with some values marked.
 
 import { h } from "./dom.js";
 

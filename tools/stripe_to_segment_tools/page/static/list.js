@@ -7,7 +7,7 @@ import { eventLink } from "./route.js";
 import { entries } from "./store.js";
 
 const rows = new Map();
-// So many rows at a time: more would only make the page slow.
+// The number of rows shown at a time: more would make the page slow.
 const STEP = 200;
 let limit = STEP;
 
@@ -33,7 +33,7 @@ function content(entry) {
   return [
     h("span", { class: "type" }, breakable(entry.type || "no Stripe event"), entry.times > 1 ? ` ×${entry.times}` : ""),
     h("span", { class: "end" }, h("span", { class: `badge ${tone}` }, entry.outcome), h("time", { datetime: entry.at }, clockTime(entry.at))),
-    h("span", { class: "chips" }, entry.calls.map(chip), entry.pending.map((name) => h("span", { class: "chip pending", title: "not accepted by Segment" }, name)), entry.calls.length || entry.outcome !== "no calls" ? null : h("span", { class: "soft" }, "nothing to tell"), entry.money.map(moneyChip)),
+    h("span", { class: "chips" }, entry.calls.map(chip), entry.pending.map((name) => h("span", { class: "chip pending", title: "not accepted by Segment" }, name)), entry.calls.length || entry.outcome !== "no calls" ? null : h("span", { class: "soft" }, "nothing to send"), entry.money.map(moneyChip)),
     h("span", { class: "who", title: who }, who),
     why ? h("span", { class: "why" }, why) : null,
   ];
@@ -67,7 +67,7 @@ export function renderList(opened) {
   return { shown: matching.length, all: entries.size };
 }
 
-// What there is room for; a button shows the rest.
+// The first rows; a button shows more.
 export function firstOf(matching) {
   const left = Math.max(matching.length - limit, 0);
   $("more").hidden = left === 0;
@@ -78,7 +78,7 @@ export function firstOf(matching) {
 export const showMore = () => { limit += STEP; };
 export const showFirst = () => { limit = STEP; };
 
-// Moves only what is not in its place already.
+// Move only the items that are not in their place.
 export function place(list, wanted) {
   const keep = new Set(wanted);
   for (const item of [...list.children]) if (!keep.has(item)) item.remove();
@@ -95,7 +95,7 @@ export function flash(keys) {
   }
 }
 
-// Up and down, Home and End go through the rows; Tab leaves them.
+// Up, Down, Home and End move between the rows; Tab leaves the list.
 export function arrowKeys() {
   $("list").addEventListener("keydown", (event) => {
     const links = [...$("list").querySelectorAll(".row")];

@@ -1,4 +1,4 @@
-// Puts the parts together: what the stream tells and what is chosen decides what is shown.
+// Puts the parts together: shows what the stream sends and the user chooses.
 
 import { fillMenu, openSenderWhereThereIsRoom, showState } from "./controls.js";
 import { $, h, patch, visible } from "./dom.js";
@@ -16,7 +16,7 @@ function render() {
   const { view, key } = route();
   const count = view === "users" ? renderPeople(key) : renderList(key);
   showFilters(view, count.shown, count.all);
-  const empty = view === "users" ? "No user yet: play a scenario." : "Nothing has come yet. Play a scenario, or point Stripe here.";
+  const empty = view === "users" ? "No user yet: play a scenario." : "No events yet. Play a scenario, or send Stripe's events to this stack.";
   $("empty").hidden = count.shown > 0;
   $("empty").textContent = count.all ? "Nothing matches these filters." : empty;
   for (const tab of ["events", "users"]) {
@@ -26,7 +26,7 @@ function render() {
   document.body.classList.toggle("open", Boolean(key));
 }
 
-// The users are asked for where they are shown, and where their names and joined ids are sought.
+// The users are loaded when they are shown, and when their names or joined ids are searched.
 async function refreshPeople() {
   if (route().view !== "users" && !seeksUser()) return;
   await loadPeople();
@@ -43,11 +43,11 @@ async function loadDetail() {
   const same = shownDetail.startsWith(JSON.stringify([view, key]).slice(0, -1));
   shownDetail = text;
   if (found) show(view === "users" ? personView(found) : eventView(found), same);
-  else if (key && view !== "about") show(h("p", { class: "empty" }, "It is not here any more."), false);
+  else if (key && view !== "about") show(h("p", { class: "empty" }, "This is no longer here."), false);
   else show($("welcome").content.firstElementChild.cloneNode(true), false);
 }
 
-// What was unfolded stays so while the same thing changes, and what did not change stays as it is.
+// While the same event changes, opened details stay open, and unchanged parts stay as they are.
 function show(content, same) {
   const pane = $("detail");
   if (!same || !pane.firstElementChild) {
@@ -60,7 +60,7 @@ function show(content, same) {
   patch(pane.firstElementChild, content);
 }
 
-// What came within a second is said in one sentence.
+// Announce all events of one second in one sentence.
 const unsaid = new Map();
 function announce(changed) {
   if (unsaid.size === 0 && changed.length) setTimeout(sayNews, 1000);
@@ -119,7 +119,7 @@ addEventListener("hashchange", ({ oldURL }) => {
   render();
   refreshPeople();
   loadDetail();
-  // On a phone the detail takes the list's place, and the reader with it; Back leads to the row one came from.
+  // On a phone the detail replaces the list; Back returns to the row that was opened.
   if (narrow.matches && key) {
     scrollTo(0, 0);
     $("detail").focus({ preventScroll: true });

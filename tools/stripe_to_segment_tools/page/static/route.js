@@ -1,4 +1,4 @@
-// What is open stands in the address after #, so that Back, reload and a copied link do what one expects.
+// What is open is in the address after #, so that Back, a reload and a copied link work.
 
 export function route() {
   const [, view = "", ...rest] = location.hash.split("/");
@@ -6,7 +6,7 @@ export function route() {
   return { view: view === "users" ? "users" : "events", key: decoded(rest.join("/")) };
 }
 
-// An address that somebody has typed may be anything.
+// A typed address may be invalid.
 function decoded(text) {
   try {
     return decodeURIComponent(text);
@@ -15,7 +15,7 @@ function decoded(text) {
   }
 }
 
-// Half an emoji would be no part of any address.
+// An address cannot contain a lone surrogate.
 const encoded = (text) => encodeURIComponent(text.toWellFormed());
 
 export const eventLink = (key) => `#/events/${encoded(key)}`;

@@ -1,4 +1,4 @@
-// What the server has told, kept up to date by its stream.
+// The data from the server, kept up to date by its stream.
 
 export const entries = new Map();
 export const state = {};
@@ -22,7 +22,7 @@ function take(changed) {
 let source = null;
 
 export function connect() {
-  // A page that nobody looks at needs no line, of which a browser has few; whoever comes back is told everything anew.
+  // A hidden page closes its connection, because a browser has few of them; when it is shown again it loads everything.
   addEventListener("visibilitychange", () => (document.hidden ? hangUp() : listen()));
   addEventListener("pagehide", hangUp);
   addEventListener("pageshow", listen);
@@ -40,9 +40,9 @@ function listen() {
   source.addEventListener("open", () => tell("connection", "live"));
   source.addEventListener("error", ({ target }) => {
     const closed = target.readyState === EventSource.CLOSED;
-    tell("connection", closed ? "another run: open the address that `make run` printed" : "the local stack does not answer");
-    // The browser itself connects again when the line is cut, but not when something else answered: a run whose
-    // address holds another token.
+    tell("connection", closed ? "another run is active: open the address that `make run` printed" : "the local stack does not answer");
+    // The browser connects again by itself after a lost connection, but not after an error status: that of a run whose
+    // address contains another token.
     if (closed && target === source) {
       source = null;
       setTimeout(listen, AGAIN_MILLISECONDS);
@@ -50,7 +50,7 @@ function listen() {
   });
   source.addEventListener("hello", ({ data }) => {
     const hello = JSON.parse(data);
-    // A new hello is a new beginning: the stack may have been started anew.
+    // Each hello replaces all data, because the stack may have been restarted.
     entries.clear();
     take(hello.entries);
     Object.assign(state, hello.state);
@@ -73,7 +73,7 @@ export async function loadPeople() {
   people.splice(0, people.length, ...found);
 }
 
-// Null where there is nothing, or nobody answers.
+// The answer, or null if there is none.
 export async function ask(path) {
   try {
     const answer = await fetch(path);
@@ -83,7 +83,7 @@ export async function ask(path) {
   }
 }
 
-// Gives the answer; in `error`, why it was not done.
+// The answer; its `error` says why the request failed.
 export async function order(path, body = {}) {
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   try {

@@ -1,4 +1,4 @@
-// The users as Segment would hold them now.
+// The users as Segment would store them now.
 
 import { $, breakable, h } from "./dom.js";
 import { clockTime, dayAndTime, plural } from "./format.js";
@@ -38,7 +38,7 @@ export function personView(person) {
   return h(
     "article",
     { class: "detail" },
-    h("header", {}, h("a", { class: "back", href: "#/users" }, "← All users"), h("div", { class: "title" }, h("h2", {}, person.title || person.key)), h("p", { class: "facts" }, plural(person.calls, "call"), h("button", { type: "button", "data-seek": person.key }, "Show the events"), person.known ? "" : ", nobody known yet: Segment keeps the history under the anonymous id")),
+    h("header", {}, h("a", { class: "back", href: "#/users" }, "← All users"), h("div", { class: "title" }, h("h2", {}, person.title || person.key)), h("p", { class: "facts" }, plural(person.calls, "call"), h("button", { type: "button", "data-seek": person.key }, "Show the events"), person.known ? "" : ", the user is not known yet: Segment keeps the history under the anonymous id")),
     h(
       "div",
       { class: "beside" },

@@ -324,4 +324,4 @@ def _may_be_named_later(event: StripeEvent) -> bool:
 def _why_nothing(calls: tuple[Call, ...], fresh: tuple[Call, ...]) -> str | None:
     if fresh:
         return None
-    return Reason.ALREADY_DELIVERED if calls else Reason.NOTHING_TO_TELL
+    return Reason.ALREADY_DELIVERED if calls else Reason.NOTHING_TO_SEND
