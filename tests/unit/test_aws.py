@@ -43,4 +43,4 @@ def test_a_table_that_hangs_is_a_table_that_does_not_answer(silent: str, monkeyp
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr("stripe_to_segment.aws.PATIENCE", PATIENCE.merge(Config(read_timeout=0.1)))
     with pytest.raises(StoreUnavailableError, match="ReadTimeoutError"):
-        DynamoStore(client("dynamodb"), TABLE).load(["own:live:cus_1"], [], [])
+        DynamoStore(client("dynamodb"), TABLE).load([("profile", "own:live:cus_1")])

@@ -59,7 +59,11 @@ def pause_of(breaker: Breaker, *, livemode: bool = True) -> Pause | None:
     """The pause that events have to make, once what has to be looked up was looked up."""
     known = breaker.waits([livemode], {})[livemode]
     names = breaker.asks([livemode])
-    return breaker.waits([livemode], breaker._store.load([], [], [], names).circuits)[livemode] if names else known
+    return (
+        breaker.waits([livemode], breaker._store.load([("circuit", name) for name in names]).circuits)[livemode]
+        if names
+        else known
+    )
 
 
 def waited(breaker: Breaker, *, livemode: bool = True) -> int | None:

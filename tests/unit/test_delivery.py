@@ -18,7 +18,7 @@ from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscriptio
 from tests.unit.worlds import ACCEPTED, World, names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Learnt, Memory
@@ -184,7 +184,7 @@ def test_an_enrich_may_change_or_drop_a_call() -> None:
 class BrokenStore(MemoryStore):
     """A StateTable that does not answer."""
 
-    def load(self, *_: Iterable[str]) -> Memory:
+    def load(self, keys: Collection[tuple[str, str]]) -> Memory:
         raise StoreUnavailableError("down")
 
 
@@ -197,7 +197,7 @@ def test_a_statetable_that_does_not_answer_means_waiting_and_nothing_is_sent() -
 class UnreadStore(MemoryStore):
     """A StateTable in which nobody may look anybody up."""
 
-    def load(self, *keys: Iterable[str]) -> Memory:
+    def load(self, keys: Collection[tuple[str, str]]) -> Memory:
         raise AssertionError(keys)
 
 
@@ -489,7 +489,7 @@ def test_a_batch_that_waits_for_another_first_releases_the_customers_it_has_sent
 
     waited: list[str] = []
     world.batch(theirs)
-    (profile,) = world.store.load(["own:test:cus_theirs"], [], []).profiles.values()
+    (profile,) = world.store.load([("profile", "own:test:cus_theirs")]).profiles.values()
     other = "another batch's"
     world.store.save([replace(profile, delivery=other, lease_until=world.now + 60)], [], world.now)
     world.wait = meanwhile
@@ -520,7 +520,7 @@ def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
     assert statuses(world.batch(an_event(CREATED, a_subscription(id="sub_first")))) == ["delivered"]
     assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [70]
     assert names(world.calls).count("Subscription Created") == 1
-    (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
+    (profile,) = world.store.load([("profile", "own:test:cus_basic")]).profiles.values()
     assert set(profile.subscriptions) == {"sub_first", "sub_second"}
 
 

@@ -84,7 +84,7 @@ def test_nothing_personal_is_left_of_who_was_forgotten(here: Deployed) -> None:
         an_event("customer.created", a_customer(id=CUSTOMER)),
         an_event("invoice.paid", an_invoice(customer_email="jo@example.com")),
     )
-    assert DynamoStore(here.dynamodb, TABLE).load([f"own:test:{CUSTOMER}"], (), ()).profiles.popitem()[1].personal
+    assert DynamoStore(here.dynamodb, TABLE).load([("profile", f"own:test:{CUSTOMER}")]).profiles.popitem()[1].personal
     run(CUSTOMER, "--yes")
     assert not [key for key in keys(here) if key.startswith("profile#")]
 

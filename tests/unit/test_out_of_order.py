@@ -144,7 +144,7 @@ def test_a_claim_is_forgotten_when_it_is_settled_or_when_nobody_can_ask_for_it_a
     world.answer = lambda _: weather.DOWN
     upgrade = seats(3, 1, NOW)
     world.batch(upgrade)
-    (profile,) = world.store.load([profile_key(upgrade)], [], []).profiles.values()
+    (profile,) = world.store.load([("profile", profile_key(upgrade))]).profiles.values()
     (claim,) = profile.claims.values()
     assert ['"mrr_change":40' in encoded for encoded in claim.tracks.values()] == [False, True]
     assert profile.pruned(NOW // DAY + LEDGER_DAYS + 1).claims == {}

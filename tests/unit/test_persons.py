@@ -322,13 +322,13 @@ def test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_befor
     assert store.save([Profile(FIRST, user_id="user_1")], [], NOW) == {}
     store.tie([(PERSON, FIRST), (PERSON, SECOND)])
     versions = store.share(PERSON, [FIRST], NOW)
-    (profile,) = store.load([FIRST], [], []).profiles.values()
+    (profile,) = store.load([("profile", FIRST)]).profiles.values()
     assert (profile.user_id, profile.shared, profile.version) == ("user_1", True, versions[FIRST])
     assert store.persons([PERSON])[PERSON].marked == {FIRST}
     stale = Profile(FIRST, user_id="user_9", version=1)
     assert set(store.save([stale], [], NOW)) == {FIRST}, "an older reading is not written"
     assert store.save([profile], [], NOW) == {}
-    assert store.load([FIRST], [], []).profiles[FIRST].shared, "the mark stays"
+    assert store.load([("profile", FIRST)]).profiles[FIRST].shared, "the mark stays"
 
 
 def test_a_record_that_is_about_to_be_written_is_marked_too(store: AnyStore) -> None:
@@ -336,7 +336,7 @@ def test_a_record_that_is_about_to_be_written_is_marked_too(store: AnyStore) -> 
     store.tie([(PERSON, FIRST), (PERSON, SECOND)])
     store.share(PERSON, [FIRST], NOW)
     assert set(store.save([Profile(FIRST, user_id="user_1")], [], NOW)) == {FIRST}
-    begun = store.load([FIRST], [], []).profiles[FIRST]
+    begun = store.load([("profile", FIRST)]).profiles[FIRST]
     assert (begun.shared, begun.user_id) == (True, None)
 
 
@@ -613,10 +613,9 @@ def test_another_batch_that_tells_of_a_sibling_is_waited_for() -> None:
 class Requests(Counted):
     """Counts the records that are read, too."""
 
-    def load(self, profiles: Any, *more: Any) -> Any:
-        wanted = [*profiles]
-        self.asked.append(f"load {len(wanted)}")
-        return super().load(wanted, *more)
+    def load(self, keys: Any) -> Any:
+        self.asked.append(f"load {sum(kind == 'profile' for kind, _ in keys)}")
+        return super().load(keys)
 
     def claim(self, persons: Any, delivery: str, lease_until: int) -> Any:
         self.asked.append("claim")

@@ -178,7 +178,7 @@ def test_a_record_of_an_earlier_release_is_taken_for_named_by_metadata() -> None
     """Records did not say who had named the user; taken for a reference's, any link could have moved the customer."""
     here = world()
     here.deliver(an_event("customer.created", a_customer(metadata={"user_id": "user_1"})))
-    (profile,) = here.store.load(["own:test:cus_basic"], [], []).profiles.values()
+    (profile,) = here.store.load([("profile", "own:test:cus_basic")]).profiles.values()
     assert (profile.user_id, profile.named_by) == ("user_1", "")
     here.deliver(an_event(COMPLETED, a_session(client_reference_id="user_2"), created=NOW + 1))
     assert here.calls[-1]["userId"] == "user_1"

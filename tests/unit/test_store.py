@@ -125,7 +125,7 @@ def saved(store: AnyStore, *profiles: Profile, now: float = NOW) -> None:
 
 
 def profile_in(store: AnyStore, key: str = KEY) -> Profile:
-    return store.load([key], [], []).profiles[key]
+    return store.load([("profile", key)]).profiles[key]
 
 
 def item_in(table: Any, key: str) -> dict[str, Any]:
@@ -137,12 +137,14 @@ def item_in(table: Any, key: str) -> dict[str, Any]:
 
 
 def test_what_is_not_known_is_absent(store: AnyStore) -> None:
-    memory = store.load([KEY, "own:live:cus_2"], ["own:live:pi_1"], ["own:live:prod_1"])
+    memory = store.load(
+        [("profile", KEY), ("profile", "own:live:cus_2"), ("order", "own:live:pi_1"), ("product", "own:live:prod_1")]
+    )
     assert (memory.profiles, memory.orders, memory.product_names) == ({}, {}, {})
 
 
 def test_asking_for_nothing_gives_nothing(store: AnyStore) -> None:
-    assert store.load([], [], []).profiles == {}
+    assert store.load([]).profiles == {}
 
 
 def test_a_full_record_comes_back_as_it_was(store: AnyStore) -> None:
@@ -206,7 +208,7 @@ def test_circuits_are_read_along_with_the_records(table: Any) -> None:
     """Read in a request of their own, a batch of a hundred customers took one request more than it may."""
     store, client, _ = faulty(table, lambda *_: None)
     assert store.put_circuit("live", Circuit(4, NOW + 30), Circuit(), NOW)
-    memory = store.load([KEY], [], [], ["live", "test"])
+    memory = store.load([("profile", KEY), ("circuit", "live"), ("circuit", "test")])
     assert memory.circuits == {"live": Circuit(4, NOW + 30), "test": Circuit()}
     assert client.operations == ["put_item", "batch_get_item"]
 
@@ -260,7 +262,7 @@ def test_a_record_read_at_another_version_is_not_written(store: AnyStore, versio
 def test_a_record_that_is_gone_is_not_written_over(store: AnyStore) -> None:
     errors = store.save([replace(FULL, version=4)], [], NOW)
     assert isinstance(errors[KEY], StoreConflictError)
-    assert store.load([KEY], [], []).profiles == {}
+    assert store.load([("profile", KEY)]).profiles == {}
 
 
 def test_of_two_first_writers_one_wins(store: AnyStore) -> None:
@@ -284,7 +286,7 @@ def test_a_conflict_delays_no_other_record(store: AnyStore) -> None:
     other = Profile("own:live:cus_2", user_id="user_2")
     errors = store.save([replace(FULL, version=7), other], [ORDER], NOW)
     assert list(errors) == [KEY]
-    memory = store.load([other.key], [ORDER.key], [])
+    memory = store.load([("profile", other.key), ("order", ORDER.key)])
     assert memory.profiles[other.key].user_id == "user_2"
     assert memory.orders == {ORDER.key: "in_1"}
 
@@ -306,7 +308,7 @@ def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invo
 def test_what_was_learnt_is_found_under_its_kind(store: AnyStore) -> None:
     name = Learnt("product", "own:live:prod_1", "Pro", NOW)
     assert store.save([], [ORDER, name], NOW) == {}
-    memory = store.load([], [ORDER.key, name.key], [ORDER.key, name.key])
+    memory = store.load([(kind, key) for kind in ("order", "product") for key in (ORDER.key, name.key)])
     assert memory.orders == {ORDER.key: "in_1"}
     assert memory.product_names == {name.key: "Pro"}
     assert memory.as_of == {("order", ORDER.key): NOW, ("product", name.key): NOW}
@@ -318,13 +320,13 @@ def test_the_newest_name_wins_in_whatever_order_it_comes(store: AnyStore, order:
     names = [Learnt("product", "own:live:prod_1", f"name {number}", NOW + number) for number in order]
     for batch in [names] if together else [[name] for name in names]:
         assert store.save([], batch, NOW) == {}
-    assert store.load([], [], ["own:live:prod_1"]).product_names == {"own:live:prod_1": "name 3"}
+    assert store.load([("product", "own:live:prod_1")]).product_names == {"own:live:prod_1": "name 3"}
 
 
 def test_of_two_names_of_one_second_the_later_wins(store: AnyStore) -> None:
     for name in ("first", "second"):
         store.save([], [Learnt("product", "own:live:prod_1", name, NOW)], NOW)
-    assert store.load([], [], ["own:live:prod_1"]).product_names == {"own:live:prod_1": "second"}
+    assert store.load([("product", "own:live:prod_1")]).product_names == {"own:live:prod_1": "second"}
 
 
 def test_a_bookmark_is_where_the_newest_run_left_it(store: AnyStore) -> None:
@@ -404,7 +406,7 @@ def test_accounts_and_modes_never_mix(store: AnyStore) -> None:
         ]
         assert store.save([Profile(f"{scope}:cus_1", user_id=f"user {number}")], learnt, NOW) == {}
     for number, scope in enumerate(scopes):
-        memory = store.load([f"{scope}:cus_1"], [f"{scope}:pi_1"], [f"{scope}:prod_1"])
+        memory = store.load([("profile", f"{scope}:cus_1"), ("order", f"{scope}:pi_1"), ("product", f"{scope}:prod_1")])
         assert memory.profiles[f"{scope}:cus_1"].user_id == f"user {number}"
         assert memory.orders == {f"{scope}:pi_1": f"order {number}"}
         assert memory.product_names == {f"{scope}:prod_1": f"name {number}"}
@@ -413,7 +415,7 @@ def test_accounts_and_modes_never_mix(store: AnyStore) -> None:
 def test_more_than_a_hundred_records_are_read_and_written_at_once(store: AnyStore) -> None:
     profiles = [Profile(f"own:live:cus_{number}", user_id=str(number)) for number in range(230)]
     saved(store, *profiles)
-    found = store.load([profile.key for profile in profiles], [], []).profiles
+    found = store.load([("profile", profile.key) for profile in profiles]).profiles
     assert {key: profile.user_id for key, profile in found.items()} == {p.key: p.user_id for p in profiles}
 
 
@@ -422,15 +424,16 @@ def test_more_than_a_hundred_records_are_read_and_written_at_once(store: AnyStor
 
 def test_a_hundred_keys_cost_one_request(table: Any) -> None:
     store, client, _ = faulty(table, lambda *_: None)
-    store.load((f"own:live:cus_{number}" for number in range(60)), ["own:live:pi_1"] * 100, ["own:live:prod_1"])
-    store.load((f"own:live:cus_{number}" for number in range(50)), map(str, range(50)), map(str, range(50)))
+    repeated = [("order", "own:live:pi_1")] * 100
+    store.load([*(("profile", f"own:live:cus_{number}") for number in range(60)), *repeated])
+    store.load([(kind, str(number)) for kind in ("profile", "order", "product") for number in range(50)])
     assert client.operations == ["batch_get_item"] * 3
 
 
 def test_reads_are_consistent(table: Any) -> None:
     seen: list[dict[str, Any]] = []
     store, _, _ = faulty(table, lambda _, arguments: seen.append(arguments))
-    store.load([KEY], [], [])
+    store.load([("profile", KEY)])
     assert seen[0]["RequestItems"][TABLE]["ConsistentRead"] is True
 
 
@@ -451,7 +454,7 @@ def test_keys_left_unprocessed_are_asked_for_again_with_growing_pauses(table: An
     store, _, pauses = faulty(table, halving)
     profiles = [Profile(f"own:live:cus_{number}") for number in range(80)]
     saved(store, *profiles)
-    assert len(store.load([profile.key for profile in profiles], [], []).profiles) == 80
+    assert len(store.load([("profile", profile.key) for profile in profiles]).profiles) == 80
     assert asked == [80, 40, 20, 10]
     assert pauses == sorted(pauses) == [0.05, 0.1, 0.2]
 
@@ -462,7 +465,7 @@ def test_keys_that_stay_unprocessed_mean_waiting_never_not_known(table: Any) -> 
 
     store, client, pauses = faulty(table, nothing)
     with pytest.raises(StoreUnavailableError, match="throttled"):
-        store.load([KEY], [], [])
+        store.load([("profile", KEY)])
     assert len(client.operations) == 5
     assert sum(pauses) < 2
 
@@ -473,7 +476,7 @@ def test_keys_that_stay_unprocessed_mean_waiting_never_not_known(table: Any) -> 
 def test_a_table_that_does_not_answer_is_unavailable_for_reading(table: Any, code: str) -> None:
     store, _, _ = faulty(table, failing("batch_get_item", code))
     with pytest.raises(StoreUnavailableError, match=code):
-        store.load([KEY], [], [])
+        store.load([("profile", KEY)])
 
 
 @pytest.mark.parametrize("code", [*THROTTLED, "InternalServerError", "ValidationException"])
@@ -491,7 +494,7 @@ def test_a_network_error_is_an_unavailable_table_too(table: Any) -> None:
     store, _, _ = faulty(table, fault)
     assert isinstance(store.save([FULL], [], NOW)[KEY], StoreUnavailableError)
     with pytest.raises(StoreUnavailableError, match="ConnectionError"):
-        store.load([KEY], [], [])
+        store.load([("profile", KEY)])
 
 
 def test_a_failed_write_delays_no_other_record(table: Any) -> None:
@@ -516,7 +519,9 @@ def test_a_record_is_not_written_before_what_its_event_taught(table: Any) -> Non
     errors = store.save([FULL, other], [replace(ORDER, owner=KEY)], NOW)
     assert set(errors) == {KEY, ORDER.key}
     assert all(isinstance(error, StoreUnavailableError) for error in errors.values())
-    assert store.load([KEY, other.key], [], []).profiles.keys() == {other.key}, "the others are not held up"
+    assert store.load([("profile", KEY), ("profile", other.key)]).profiles.keys() == {other.key}, (
+        "the others are not held up"
+    )
 
 
 @pytest.mark.parametrize(
@@ -598,7 +603,7 @@ def test_a_record_with_what_it_claims_costs_one_write_unit(table: Any) -> None:
     world = World(DynamoStore(table, TABLE))
     event = an_event("customer.subscription.created", a_subscription())
     world.batch(event, an_event("invoice.paid", an_invoice()))
-    (profile,) = world.store.load([profile_key(event)], [], []).profiles.values()
+    (profile,) = world.store.load([("profile", profile_key(event))]).profiles.values()
     assert sum(len(claim.tracks) for claim in profile.claims.values()) == 2
     item = item_in(table, f"profile#{profile_key(event)}")
     assert sum(len(name) + len(next(iter(value.values()))) for name, value in item.items()) < 1024
@@ -664,5 +669,5 @@ def test_a_record_of_another_release_is_read_as_far_as_it_is_known(table: Any) -
         "ledger": {"B": b""},
     }
     table.put_item(TableName=TABLE, Item=item)
-    profile = DynamoStore(table, TABLE).load([KEY], [], []).profiles[KEY]
+    profile = DynamoStore(table, TABLE).load([("profile", KEY)]).profiles[KEY]
     assert (profile.user_id, profile.version, profile.subscriptions["sub_1"].as_of) == ("u1", 7, (5, 1))

@@ -318,7 +318,7 @@ def test_a_late_old_update_tells_its_fact_and_leaves_newer_traits_alone() -> Non
     world.deliver(an_event(UPDATED, a_subscription(an_item(PRO)), previous=items(an_item()), created=NOW + 10))
     late = an_event(UPDATED, a_subscription(an_item(quantity=2)), previous=items(an_item()), created=NOW)
     assert names(world.deliver(late)) == ["Subscription Upgraded"]
-    (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
+    (profile,) = world.store.load([("profile", "own:test:cus_basic")]).profiles.values()
     assert profile.subscriptions["sub_basic"].mrr == 5000
 
 
@@ -339,7 +339,7 @@ def test_two_updates_of_one_second_are_told_apart_by_what_led_to_them(*, late: b
     second = an_event(UPDATED, a_subscription(an_item(quantity=3)), previous=items(an_item(quantity=2)))
     world = World()
     world.deliver(*((second, first) if late else (first, second)))
-    (profile,) = world.store.load(["own:test:cus_basic"], [], []).profiles.values()
+    (profile,) = world.store.load([("profile", "own:test:cus_basic")]).profiles.values()
     assert profile.subscriptions["sub_basic"].quantity == 3
 
 

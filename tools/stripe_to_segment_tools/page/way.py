@@ -22,7 +22,7 @@ FIRST, LAST = 4, 6
 
 
 def way_of(entry: Entry) -> list[dict[str, Any]]:
-    """The steps, each with `name`, `text`, `tone` (good, bad, slow or plain) and `at`, or `next_at` for the next one."""
+    """The steps, each with `name`, `text`, `tone` (good, bad, slow, plain) and `at`, or `next_at` for the next one."""
     steps = [*_happened(entry), *_now(entry)]
     if (left_out := len(steps) - FIRST - LAST) > 1:
         steps[FIRST:-LAST] = [_step(f"{left_out} steps more", "", PLAIN, None)]

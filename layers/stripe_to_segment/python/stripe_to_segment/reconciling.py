@@ -10,7 +10,7 @@ from copy import replace
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.load import keys_of, known_to, owned, recall, take_over, unreadable
+from stripe_to_segment.delivery.load import known_to, owned, recall, storable, take_over, unreadable
 from stripe_to_segment.delivery.persons import NO_TURN, Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
@@ -159,7 +159,7 @@ def _isolated(events: list[StripeEvent], store: Store, settings: Settings) -> li
 
 
 def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> list[StripeEvent]:
-    wanted = [event for event in wanted if keys_of(event).fit]
+    wanted = [event for event in wanted if storable(event)]
     memory = recall(wanted, store)
     wanted = [*owned(wanted, memory, store)]
     # A record that cannot be read does not tell whether the event is missing. Queued, the event waits until it can be.
@@ -171,13 +171,7 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
     # Read the persons for their opt-outs; without a time, nothing is written.
     Persons(settings, NO_TURN).meet([(event, stated[event.id]) for event in unmarked], memory, store)
     told = [_told(event, stated[event.id], memory, settings) for event in unmarked]
-    names = store.load(
-        (),
-        _taught(unmarked, told, "orders"),
-        _taught(unmarked, told, "product_names"),
-        (),
-        _taught(unmarked, told, "coupons"),
-    )
+    names = store.load(_taught(unmarked, told))
     lacking = [
         event
         for event, translation in zip(unmarked, told, strict=True)
@@ -220,13 +214,14 @@ def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings
         return None
 
 
-def _taught(events: list[StripeEvent], told: list[Translation | None], what: str) -> list[str]:
-    """The keys of the orders, product names or coupons that these events teach."""
+def _taught(events: list[StripeEvent], told: list[Translation | None]) -> list[tuple[str, str]]:
+    """The kinds and keys of the orders, product names and coupons that these events teach."""
     return [
-        f"{event.scope}:{key}"
-        for event, translation in zip(events, told, strict=True)
-        if translation is not None
-        for key in getattr(translation, what)
+        (kind, f"{event.scope}:{key}")
+        for event, taught in zip(events, told, strict=True)
+        if taught is not None
+        for kind, ids in (("order", taught.orders), ("product", taught.product_names), ("coupon", taught.coupons))
+        for key in ids
     ]
 
 

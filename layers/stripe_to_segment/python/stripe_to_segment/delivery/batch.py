@@ -12,7 +12,7 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.load import fits, keys_of, known_to, owned, recall, take_over, unreadable
+from stripe_to_segment.delivery.load import fits, known_to, owned, recall, storable, take_over, unreadable
 from stripe_to_segment.delivery.outcome import (
     Work,
     dead,
@@ -197,7 +197,7 @@ class Delivery:
         try:
             work.key = profile_key(event)
             # Computed here, where an error ends only this record; the event caches the results.
-            fit, _ = keys_of(event).fit, names_user(event, self.settings)
+            fit, _ = storable(event), names_user(event, self.settings)
         except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
             return unmappable(work, error)
         return work if fit else dead(work, Reason.OVERSIZE_ID, OVERSIZE)

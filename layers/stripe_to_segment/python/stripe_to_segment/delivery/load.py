@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Known
@@ -43,22 +42,7 @@ if TYPE_CHECKING:
             """What could be read of this; it never raises."""
 
 
-__all__ = ["Reader", "fits", "keys_of", "known_to", "owned", "recall", "take_over", "unreadable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The keys under which the data that one event needs is stored: its customer's record, orders, and so on."""
-
-    record: str
-    orders: tuple[str, ...]
-    products: tuple[str, ...]
-    coupons: tuple[str, ...]
-
-    @property
-    def fit(self) -> bool:
-        """Whether DynamoDB takes all of them."""
-        return all(fits(key) for key in (self.record, *self.orders, *self.products, *self.coupons))
+__all__ = ["Reader", "fits", "keys_of", "known_to", "owned", "recall", "storable", "take_over", "unreadable"]
 
 
 def fits(text: str) -> bool:
@@ -74,15 +58,15 @@ MAX_KEY_BYTES = 2_000
 
 
 @asked_once
-def keys_of(event: StripeEvent) -> Keys:
-    """The keys that one event needs."""
-    prefix = f"{event.scope}:"
-    return Keys(
-        profile_key(event),
-        tuple(prefix + order for order in orders_needed(event)),
-        tuple(prefix + name for name in names_needed(event)),
-        tuple(prefix + coupon for coupon in coupons_needed(event)),
-    )
+def keys_of(event: StripeEvent) -> Collection[tuple[str, str]]:
+    """The kinds and keys of the stored items that one event needs: its customer's record, orders, and so on."""
+    needed = (("order", orders_needed(event)), ("product", names_needed(event)), ("coupon", coupons_needed(event)))
+    return [("profile", profile_key(event)), *((kind, f"{event.scope}:{id_}") for kind, ids in needed for id_ in ids)]
+
+
+def storable(event: StripeEvent) -> bool:
+    """Whether DynamoDB takes all keys that the event needs."""
+    return all(fits(key) for _, key in keys_of(event))
 
 
 def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[str] = ()) -> Memory:
@@ -94,12 +78,9 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
 
     Raises StoreUnavailableError.
     """
-    needed = [keys_of(event) for event in events]
-    keys = {each.record for each in needed}
-    orders = {order for each in needed for order in each.orders}
-    products = {product for each in needed for product in each.products}
-    memory = store.load(keys, orders, products, circuits, {coupon for each in needed for coupon in each.coupons})
-    _settle(keys, memory, store)
+    needed = {key for event in events for key in keys_of(event)}
+    memory = store.load([*needed, *(("circuit", name) for name in circuits)])
+    _settle({profile_key(event) for event in events}, memory, store)
     return memory
 
 
@@ -142,7 +123,7 @@ def owned(
     }
     unread = {invoice for key, invoice in invoices.items() if not _customer(memory.owners.get(key)) and invoice != key}
     if unread:
-        read = store.load((), unread, ())
+        read = store.load([("order", key) for key in unread])
         memory.owners |= read.owners
         memory.orders |= read.orders
 
@@ -198,7 +179,7 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> li
     if not kept:
         return learnt
     every = {owner for owners in kept.values() for owner in owners}
-    found = store.load(every, (), ())
+    found = store.load([("profile", key) for key in every])
     _settle(every, found, store)
     for record, owners in kept.items():
         scope, _, _ = record.rpartition(":")
@@ -240,10 +221,7 @@ def unreadable(event: StripeEvent, memory: Memory) -> str:
     """The reason why an item that this event needs cannot be read; empty if all of them can."""
     if not memory.unreadable:
         return ""
-    keys = keys_of(event)
-    kinds = (("profile", (keys.record,)), ("order", keys.orders), ("product", keys.products), ("coupon", keys.coupons))
-    needed = ((kind, key) for kind, found in kinds for key in found)
-    return next((memory.unreadable[each] for each in needed if each in memory.unreadable), "")
+    return next((memory.unreadable[key] for key in keys_of(event) if key in memory.unreadable), "")
 
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:

@@ -289,7 +289,7 @@ class Persons:
             if self._is_told_as_a_whole(key)
             for record in records | self.records[key]
         }
-        read = store.load(wanted, (), ()).profiles if wanted else {}
+        read = store.load([("profile", key) for key in wanted]).profiles if wanted else {}
         memory.siblings |= {record: profile for record, profile in read.items() if record not in memory.profiles}
         self.stale |= {
             record

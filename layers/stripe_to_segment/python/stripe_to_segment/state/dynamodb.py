@@ -90,25 +90,10 @@ class DynamoStore:
         self._pool = ThreadPoolExecutor(max_workers=8)
         self._receipts: dict[str, Receipt] = {}
 
-    def load(
-        self,
-        profiles: Iterable[str],
-        orders: Iterable[str],
-        product_names: Iterable[str],
-        circuits: Collection[str] = (),
-        coupons: Iterable[str] = (),
-    ) -> Memory:
-        """Load the items with these keys and these circuits, with one BatchGetItem for each hundred of them."""
-        kinds = (
-            ("profile", profiles),
-            ("order", orders),
-            ("product", product_names),
-            ("coupon", coupons),
-            ("circuit", circuits),
-        )
-        wanted = {pk(kind, key) for kind, keys in kinds for key in keys}
-        memory = Memory(circuits=dict.fromkeys(circuits, Circuit()))
-        for item in self._get(sorted(wanted)):
+    def load(self, keys: Collection[tuple[str, str]]) -> Memory:
+        """Load the items with these kinds and keys, with one BatchGetItem for each hundred of them."""
+        memory = Memory(circuits={name: Circuit() for kind, name in keys if kind == "circuit"})
+        for item in self._get(sorted({pk(kind, key) for kind, key in keys})):
             kind, key = key_of(item)
             try:
                 if kind == "profile":
@@ -305,7 +290,7 @@ class DynamoStore:
 
     def circuits(self, names: Collection[str]) -> dict[str, Circuit]:
         """The stored state of these circuits. Raises StoreUnavailableError."""
-        return self.load((), (), (), names).circuits
+        return self.load([("circuit", name) for name in names]).circuits
 
     def put_circuit(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> bool:
         """Write a circuit if the stored one is still `seen`; returns whether it was. Raises StoreUnavailableError."""

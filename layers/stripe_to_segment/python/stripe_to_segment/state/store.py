@@ -12,7 +12,7 @@ from stripe_to_segment.state.person import MOST_RECORDS, Person
 from stripe_to_segment.state.profile import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from stripe_to_segment.state.claim import Receipt
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -103,15 +103,11 @@ class Learnt:
 class Store(Protocol):
     """The store between invocations."""
 
-    def load(
-        self,
-        profiles: Iterable[str],
-        orders: Iterable[str],
-        product_names: Iterable[str],
-        circuits: Collection[str] = (),
-        coupons: Iterable[str] = (),
-    ) -> Memory:
-        """Load the items with these keys and these circuits. Raises StoreUnavailableError."""
+    def load(self, keys: Collection[tuple[str, str]]) -> Memory:
+        """Load the items with these kinds and keys: profile, order, product, coupon or circuit.
+
+        Raises StoreUnavailableError.
+        """
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write learnt facts, then records whose version is still the one read; returns the errors by key."""
@@ -160,22 +156,13 @@ class MemoryStore:
         self.known_receipts: dict[str, Receipt] = {}
         self.known_persons: dict[str, Person] = {}
 
-    def load(
-        self,
-        profiles: Iterable[str],
-        orders: Iterable[str],
-        product_names: Iterable[str],
-        circuits: Collection[str] = (),
-        coupons: Iterable[str] = (),
-    ) -> Memory:
-        """Load the items with these keys and these circuits."""
-        kinds = (("order", orders), ("product", product_names), ("coupon", coupons))
-        wanted = [(kind, key) for kind, keys in kinds for key in keys]
-        known = [self.learnt[entry] for entry in wanted if entry in self.learnt]
+    def load(self, keys: Collection[tuple[str, str]]) -> Memory:
+        """Load the items with these kinds and keys."""
+        known = [self.learnt[each] for each in keys if each in self.learnt]
         memory = Memory(
-            {key: self.profiles[key] for key in profiles if key in self.profiles},
+            {key: self.profiles[key] for kind, key in keys if kind == "profile" and key in self.profiles},
             as_of={(fact.kind, fact.key): fact.as_of for fact in known},
-            circuits=self.circuits(circuits),
+            circuits=self.circuits([name for kind, name in keys if kind == "circuit"]),
         )
         for fact in known:
             memory.learnt(fact.kind)[fact.key] = fact.value
