@@ -82,7 +82,7 @@ def test_a_call_that_breaks_limits_or_plan_is_shown_with_the_words_for_it(page: 
     page.look()
     (sent,) = page.get("/events/e")["sent"]
     assert any("neither 'userId' nor 'anonymousId'" in flaw for flaw in sent["checks"]["limits"])
-    assert sent["checks"]["plan"] == ["track: 'Ordr Completed' is no event of the tracking plan"]
+    assert sent["checks"]["plan"] == ["track: 'Ordr Completed' is not an event of the tracking plan"]
     assert page.hello()["state"]["flawed"] == 1
 
 

@@ -75,7 +75,7 @@ def test_a_good_request_has_no_violation() -> None:
         (track(properties=[]), "'properties' is not an object", Consequence.DROPPED_CALL),
         (
             track(integrations={"all": True}),
-            "'integrations' has no 'All' but a look-alike: the name is case-sensitive",
+            "'integrations' has no 'All', but a name that differs in case: names are case-sensitive",
             Consequence.TOLERATED,
         ),
         ("call", "not a JSON object", Consequence.DROPPED_CALL),
@@ -167,7 +167,7 @@ def test_more_than_2500_calls_are_dropped_with_status_200() -> None:
 def test_a_message_id_twice_in_a_request_is_kept_once() -> None:
     verdict = check(request(track(), track()))
     assert len(verdict.kept) == 1
-    assert violations(request(track(), track())) == ["batch[1]: 'messageId' m is there twice in one request"]
+    assert violations(request(track(), track())) == ["batch[1]: 'messageId' m occurs twice in one request"]
 
 
 def test_a_clock_may_be_a_minute_off() -> None:

@@ -184,7 +184,7 @@ def test_an_enrich_may_change_or_drop_a_call() -> None:
 class BrokenStore(MemoryStore):
     """A StateTable that does not answer."""
 
-    def load(self, keys: Collection[tuple[str, str]]) -> Memory:
+    def load(self, keys: Collection[tuple[str, str]]) -> Memory:  # noqa: ARG002 - it never answers
         raise StoreUnavailableError("down")
 
 

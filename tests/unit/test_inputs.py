@@ -121,7 +121,7 @@ def test_folders_are_read_in_sorted_order_and_go_on_after_a_broken_file(tmp_path
 
 def test_a_folder_without_events_is_an_error(tmp_path: Path) -> None:
     (found,) = read_events([tmp_path])
-    assert found.error == "the folder holds no *.json or *.jsonl file"
+    assert found.error == "the folder has no *.json or *.jsonl file"
 
 
 def test_standard_input_may_be_an_empty_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,20 +282,20 @@ def test_an_event_type_states_no_event_that_its_row_does_not_name(calls: list[Bo
     ("call", "sentence"),
     [
         (a_call(type="page"), "type is 'page'; it is one of identify, group, track"),
-        (a_call(event="Order Returned"), "track: 'Order Returned' is no event of the tracking plan"),
-        (a_call(event=None), "track: None is no event of the tracking plan"),
-        (a_call(messageId="1"), "Order Refunded: messageId is '1', which does not keep to the format uuid"),
+        (a_call(event="Order Returned"), "track: 'Order Returned' is not an event of the tracking plan"),
+        (a_call(event=None), "track: None is not an event of the tracking plan"),
+        (a_call(messageId="1"), "Order Refunded: messageId is '1', which does not match the format uuid"),
         (
             {key: value for key, value in a_call().items() if key != "userId"},
             "Order Refunded: neither userId nor anonymousId is there",
         ),
         (a_call(anonymousId=""), "Order Refunded: anonymousId is empty"),
         (a_call(userId=7), "Order Refunded: userId is an integer, not string"),
-        (a_call(traits={}), "Order Refunded: traits does not belong into this kind of call"),
+        (a_call(traits={}), "Order Refunded: traits does not belong in this kind of call"),
         (a_call(sentAt="now"), "Order Refunded: sentAt is not in the tracking plan"),
         (
             a_call(timestamp="2026-13-18T11:06:40.000Z"),
-            "Order Refunded: timestamp is '2026-13-18T11:06:40.000Z', which does not keep to the format date-time",
+            "Order Refunded: timestamp is '2026-13-18T11:06:40.000Z', which does not match the format date-time",
         ),
         (a_call(context={**a_call()["context"], "active": True}), "Order Refunded: context.active is True, not False"),
         (
@@ -309,7 +309,7 @@ def test_an_event_type_states_no_event_that_its_row_does_not_name(calls: list[Bo
         (refunded(fully_refunded=1), "Order Refunded: properties.fully_refunded is an integer, not boolean"),
         (
             refunded(currency="usd"),
-            "Order Refunded: properties.currency is 'usd', which does not keep to the pattern ^[A-Z]{3}$",
+            "Order Refunded: properties.currency is 'usd', which does not match the pattern ^[A-Z]{3}$",
         ),
         (
             a_call(properties={"order_id": "1", "charge_id": "2"}),
@@ -322,7 +322,7 @@ def test_an_event_type_states_no_event_that_its_row_does_not_name(calls: list[Bo
         (identified(plans=[None]), "identify: traits.plans[0] is null, not string"),
         (identified(currency=None), "identify: traits.currency is null, not string"),
         (identified(phone="1"), "identify: traits.phone is not in the tracking plan"),
-        (identified() | {"groupId": "g"}, "identify: groupId does not belong into this kind of call"),
+        (identified() | {"groupId": "g"}, "identify: groupId does not belong in this kind of call"),
         (identified() | {"type": "group"}, "group: groupId is missing"),
         (
             a_call(event="Trial Ended", properties={"subscription_id": "1", "status": "2", "converted": "no"}),

@@ -1,1 +1,1 @@
-"""Where a command finds its stack and the Stripe API, and what it may use there."""
+"""Find the stack and the Stripe API for a command, with their credentials."""

@@ -1,4 +1,4 @@
-"""The options by which a command is told its stack, written once: `on_a_stack` adds them to a command."""
+"""The options that select a stack, defined once: `on_a_stack` adds them to a command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 @dataclass(frozen=True, slots=True)
 class StackChoice:
-    """The stack that the options name; looking for it takes a moment, so a command first checks what it was told."""
+    """The stack that the options name. Finding it takes a moment, so a command first checks its other options."""
 
     name: str
     local: bool
@@ -69,10 +69,10 @@ def _stack_options(
 
 
 def on_a_stack(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options. It takes what they say as its first argument, and its errors are reported."""
+    """Add these options to a command, pass their values as its first argument, and report its errors."""
     names = list(inspect.signature(_stack_options).parameters)
     own = _parameters(command)[1:]
-    # By name, as Typer calls it: an argument may then follow an option.
+    # Keyword arguments, as Typer calls it, so that an argument may follow an option.
     parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*own, *_parameters(_stack_options)]]
 
     def run(**given: Any) -> None:

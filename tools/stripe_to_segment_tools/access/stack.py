@@ -1,4 +1,4 @@
-"""How a command finds a stack: by name on AWS, with the caller's own credentials, or the one of `make run`."""
+"""Find a stack: by name on AWS with the caller's credentials, or the local one of `make run`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class StackAccessError(Exception):
-    """The stack cannot be found or asked; the text says what to do about it."""
+    """The stack cannot be found or read; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,17 @@ class Stack:
     Attributes
     ----------
     name
-        As CloudFormation has it.
+        The name in CloudFormation.
     options
-        The options that choose it, for a command to be repeated.
+        The options that select it, for repeating a command.
     outputs, parameters
-        The template's outputs, and what its parameters are set to.
+        The template's outputs, and the values of its parameters.
     status
-        CloudFormation's word for how the last deployment ended.
+        CloudFormation's status of the last deployment.
     webhook_url
-        Where it takes Stripe's events.
+        The address for Stripe's events.
     client
-        Gives a low-level boto3 client of a service.
+        Returns a low-level boto3 client of a service.
     """
 
     name: str
@@ -68,11 +68,11 @@ class Stack:
 
     @property
     def local(self) -> bool:
-        """Whether it is the one of `make run`, which Stripe cannot reach."""
+        """Whether it is the local stack, which Stripe cannot reach."""
         return self.options == ("--local",)
 
     def output(self, name: str) -> str:
-        """One of the outputs. Raises StackAccessError where the stack has none of that name."""
+        """The output of this name. Raises StackAccessError if the stack does not have it."""
         if name not in self.outputs:
             raise StackAccessError(f"the stack {self.name!r} has no output {name}: is it of this template, up to date?")
         return self.outputs[name]
@@ -82,7 +82,7 @@ class Stack:
         return DynamoStore(self.client("dynamodb"), self.output("StateTableName"))
 
     def settings(self) -> Settings:
-        """The settings with which it delivers."""
+        """The settings of its deliver function."""
         function = self.output("DeliverFunctionName")
         found = self.client("lambda").get_function_configuration(FunctionName=function)
         return settings_from(found.get("Environment", {}).get("Variables", {}))
@@ -92,12 +92,12 @@ class Stack:
         return StackSecret(self.client("secretsmanager"), self.output(f"{name}Arn"), name)
 
     def signing_secrets(self) -> SigningSecrets:
-        """The signing secrets as `receive` reads them."""
+        """The signing secrets, as `receive` reads them."""
         text, _ = self.secret("SigningSecret").text()
         return read_signing_secrets(text, strict=not self.local)
 
     def keys(self) -> Keys:
-        """The keys as they stand in the secrets: what was not moved yet included, and what `deliver` would not use."""
+        """The keys in the secrets, including those that were not moved yet and those that `deliver` would not use."""
         texts = {secret.arn: secret.text()[0] for secret in map(self.secret, ("SigningSecret", "KeysSecret"))}
         former = "" if self.parameters.get("SigningSecretArn") else self.output("SigningSecretArn")
         return KeysReader(texts.__getitem__, self.output("KeysSecretArn"), former, strict=False)()
@@ -105,7 +105,7 @@ class Stack:
 
 def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -> Stack:
     """Find the stack that the options name. Raises StackAccessError."""
-    # Asked for in so many words: --stack may come from the environment.
+    # --local was given, while --stack may come from the environment.
     if local:
         return _local_stack()
     if not name:
@@ -132,7 +132,7 @@ def _aws_stack(name: str, region: str, profile: str) -> Stack:
     given = {"--stack": name, "--region": region, "--profile": profile}
     options = tuple(word for option, value in given.items() if value for word in (option, value))
     try:
-        # By name: boto3's types know a client for each service, and none for any.
+        # By name, because boto3's types have no client for an arbitrary service.
         make: Any = boto3.Session(profile_name=profile or None, region_name=region or None).client
         return _described(name, options, cache(make))
     except ClientError as error:
@@ -140,7 +140,7 @@ def _aws_stack(name: str, region: str, profile: str) -> Stack:
             raise StackAccessError(f"there is no stack {name!r}: is it in another --region or --profile?") from error
         raise StackAccessError(f"AWS does not describe the stack {name!r}: {error}") from error
     except BotoCoreError as error:
-        # No credentials, no region, no such profile: botocore says which.
+        # No credentials, no region or no such profile: botocore's text names the cause.
         raise StackAccessError(f"AWS cannot be reached: {error}") from error
 
 
@@ -154,13 +154,13 @@ def _described(name: str, options: tuple[str, ...], client: Callable[[str], Any]
 
 @contextmanager
 def reporting_errors() -> Iterator[None]:
-    """End the command with status 2 and a sentence where the stack, AWS or Stripe cannot be used."""
+    """End the command with status 2 and a message if the stack, AWS or Stripe cannot be used."""
     try:
         yield
     except (StackAccessError, StripeToSegmentError, ConfigurationError) as error:
         stop(str(error))
     except ParamValidationError:
-        # Its text quotes what was to be sent, a secret for instance.
+        # Its text quotes the value to send, for example a secret.
         stop("AWS's client does not send this: what was given has a shape that AWS does not take")
     except (BotoCoreError, ClientError) as error:
         operation = getattr(error, "operation_name", "")

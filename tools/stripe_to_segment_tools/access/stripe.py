@@ -1,7 +1,8 @@
-"""The Stripe API key of a command, and where it may go.
+"""The Stripe API key of a command, and the address to which it may be sent.
 
-The key is never an option, which other users of the machine and the shell's history see. It goes to Stripe; to another
-address only if whoever runs the command names that address, for the stack's own setting may be somebody else's.
+The key is never an option, because other users of the machine and the shell's history would see it. It is sent to
+Stripe, and to another address only if the user of the command names that address, because somebody else may have
+changed the stack's setting.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ VARIABLE = "STRIPE_API_KEY"
 
 
 def stripe_address(settings: Settings, given: str) -> str:
-    """Where the Stripe API is asked. Ends the command where that is not clear."""
+    """The address of the Stripe API. Ends the command if it is not clear."""
     if not given and (refused := other_address(settings)):
         stop(refused)
     try:
@@ -37,7 +38,7 @@ def stripe_address(settings: Settings, given: str) -> str:
 
 
 def other_address(settings: Settings) -> str:
-    """Why the API key is not sent: the stack asks at another address than Stripe's. Empty where it does not."""
+    """The reason why the API key is not sent: the stack uses another address than Stripe's. Empty if it does not."""
     if settings.stripe_api_base == STRIPE_API:
         return ""
     return (
@@ -47,7 +48,7 @@ def other_address(settings: Settings) -> str:
 
 
 def stripe_key(stack: Stack, needed: str) -> tuple[str, str]:
-    """The API key, and where it was found; on a terminal it is asked for in the end. Ends the command without one."""
+    """The API key and the place where it was found; a terminal is asked last. Ends the command without one."""
     key = os.environ.get(VARIABLE, "").strip()
     if key:
         return key, VARIABLE
@@ -64,11 +65,11 @@ def stripe_key(stack: Stack, needed: str) -> tuple[str, str]:
 
 
 def check_mode(key: str, settings: Settings) -> None:
-    """End the command where the stack takes no events of the key's mode."""
+    """End the command if the stack does not accept events of the key's mode."""
     if not settings.accepts(livemode=is_live(key)):
         stop(f"the API key is of {mode_of(key)} mode, which this stack's StripeMode refuses")
 
 
 def mode_of(key: str) -> str:
-    """The mode that an API key sees; it sees nothing of the other."""
+    """The mode of an API key, which reads no data of the other mode."""
     return "live" if is_live(key) else "test"

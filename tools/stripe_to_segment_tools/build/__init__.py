@@ -1,1 +1,1 @@
-"""What the build writes beside what `sam build` does."""
+"""The files that the build writes in addition to those of `sam build`."""

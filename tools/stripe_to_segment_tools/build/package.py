@@ -1,8 +1,8 @@
-"""`make package`: what is built, as files from which a stack can be deployed without building: dist/.
+"""`make package`: write the build into dist/, from which a stack can be deployed without building.
 
-The template names its archives beside it, so `sam deploy` and `aws cloudformation package` take the folder as it is. An
-archive's name is the SHA-256 of its content, and its content is that of the build alone: names in order, no dates, no
-owners. The same build gives the same bytes.
+The template names the archives in the same folder, so `sam deploy` and `aws cloudformation package` accept the folder
+as it is. An archive's name is the SHA-256 of its content, and its content depends only on the build: sorted names, no
+dates, no owners. The same build gives the same bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BUILD = PROJECT / ".aws-sam" / "build"
 DIST = PROJECT / "dist"
 TEMPLATE, ARCHIVES, BILL = "template.yaml", "artifacts", "sbom.cdx.json"
 MANIFEST, SIGNATURE, CHECKSUMS = "manifest.json", "manifest.json.sig", "SHA256SUMS"
-# What the template names for the Serverless Application Repository.
+# The files that the template names for the Serverless Application Repository.
 TEXTS = ("LICENSE", "README.md")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _ARCHIVED = re.compile(r"^(\s+(?:Code|Content)Uri: )(\w+)$", re.MULTILINE)
@@ -41,7 +41,7 @@ _TEXT = re.compile(r"^(\s+(?:License|Readme)Url: )\S*?([^/\s]+)$", re.MULTILINE)
 
 
 class PackageError(Exception):
-    """What was built cannot be packaged; the text says what to do about it."""
+    """The build cannot be packaged; the text says what to do."""
 
 
 def package(build: Path, to: Path, key: Path | None = None) -> Path:
@@ -50,13 +50,13 @@ def package(build: Path, to: Path, key: Path | None = None) -> Path:
     Parameters
     ----------
     build
-        What `make build` wrote: template, folders of functions and layers, bill of materials.
+        The output of `make build`: template, folders of functions and layers, bill of materials.
     to
-        The folder. What an earlier run wrote there is replaced; wheels stay.
+        The folder. Files of an earlier run are replaced; wheels stay.
     key
         A PEM file with an Ed25519 private key, which signs the manifest.
 
-    Raises PackageError where the build is incomplete or the key is no such key.
+    Raises PackageError if the build is incomplete or the key is not an Ed25519 key.
     """
     if not (build / TEMPLATE).is_file() or not (build / BILL).is_file():
         raise PackageError(f"{build} lacks {TEMPLATE} or {BILL}: run `make build`")
@@ -86,12 +86,12 @@ def package(build: Path, to: Path, key: Path | None = None) -> Path:
 
 
 def with_archives(template: str, places: Mapping[str, str]) -> str:
-    """The template with the place of its archive for each function and layer, by what the template names it."""
+    """The template with the place of the archive for each function and layer."""
     return _ARCHIVED.sub(lambda found: f"{found[1]}{places[found[2]]}", template)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Package what was built; return the exit status."""
+    """Package the build; return the exit status."""
     parser = argparse.ArgumentParser(prog="make package", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--key", type=Path, help="PEM file with an Ed25519 private key: signs the manifest")
     chosen = parser.parse_args(arguments)
@@ -114,7 +114,7 @@ def _archive(folder: Path, to: Path) -> str:
             entry = zipfile.ZipInfo(name, _EARLIEST)
             entry.create_system = 3
             entry.compress_type = zipfile.ZIP_DEFLATED
-            # Lambda runs it as another user, so everybody may read it.
+            # Lambda runs the code as another user, so everybody may read it.
             entry.external_attr = (0o100755 if path.stat().st_mode & 0o100 else 0o100644) << 16
             archive.writestr(entry, path.read_bytes())
     name = f"{_sha256(waiting.read_bytes())}.zip"

@@ -1,6 +1,6 @@
-"""`make publish BUCKET=…`: put what `make package` wrote into a bucket, and print the link that launches a stack.
+"""`make publish BUCKET=…`: upload the output of `make package` to a bucket, and print the link that launches a stack.
 
-Lambda takes code from a bucket of the stack's own region alone, so a bucket serves one region.
+Lambda accepts code only from a bucket in the stack's own region, so a bucket serves one region.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PublishError", "Published", "main", "publish"]
 
-# us-east-1 is the one that S3 gives no name: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+# For us-east-1 S3 returns no region: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
 NAMELESS = "us-east-1"
 
 
 class PublishError(Exception):
-    """It cannot be published; the text says what to do about it."""
+    """The package cannot be published; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What lies in the bucket now: the template's address, and the console's page that launches a stack from it."""
+    """The template's address in the bucket, and the console's page that launches a stack from it."""
 
     template_url: str
     launch_url: str
@@ -43,9 +43,9 @@ class Published:
 
 
 def publish(dist: Path, bucket: str, prefix: str, s3: Any) -> Published:
-    """Upload the archives that are not there yet, then the template that names them there, and what else belongs to it.
+    """Upload the archives that are not in the bucket yet, then the template that names them, and the other files.
 
-    Raises PublishError where the folder is not whole; what S3 refuses is botocore's to say.
+    Raises PublishError if the folder is incomplete, and botocore's errors if S3 refuses.
     """
     try:
         manifest = json.loads((dist / MANIFEST).read_text("utf-8"))
@@ -59,12 +59,12 @@ def publish(dist: Path, bucket: str, prefix: str, s3: Any) -> Published:
     template, uploaded = (dist / TEMPLATE).read_text("utf-8"), 0
     for path in manifest["archives"].values():
         key = f"{folder}/{path}"
-        # The name is the content's: what is there is the same.
+        # The name is a digest of the content, so an existing object is the same.
         if not _is_there(s3, bucket, key):
             s3.put_object(Bucket=bucket, Key=key, Body=(dist / path).read_bytes(), ContentType="application/zip")
             uploaded += 1
         template = template.replace(f"Uri: {path}\n", f"Uri: s3://{bucket}/{key}\n")
-    # The checksums stay here, for the template there is another.
+    # The checksums are not uploaded, because the uploaded template differs.
     for name in sorted(manifest["sha256"].keys() - {*manifest["archives"].values(), TEMPLATE}):
         s3.put_object(Bucket=bucket, Key=f"{folder}/{name}", Body=(dist / name).read_bytes())
     s3.put_object(Bucket=bucket, Key=f"{folder}/{TEMPLATE}", Body=template.encode())
@@ -75,7 +75,7 @@ def publish(dist: Path, bucket: str, prefix: str, s3: Any) -> Published:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Publish what was packaged; return the exit status."""
+    """Publish the package; return the exit status."""
     parser = argparse.ArgumentParser(prog="make publish", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("bucket", help="an S3 bucket of the region in which stacks are to be launched")
     parser.add_argument("--prefix", default="stripe-to-segment", help="the folder in it (default: %(default)s)")
@@ -87,9 +87,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (BotoCoreError, ClientError) as error:
         why = code_of(error) if isinstance(error, ClientError) else str(error)
-        say(f"error: S3 does not take it into the bucket {chosen.bucket!r}: {why}", err=True)
+        say(f"error: S3 refused the upload to the bucket {chosen.bucket!r}: {why}", err=True)
         return 1
-    say(f"uploaded {made.uploaded} archives and the template", "", "Launch a stack (whoever may read the bucket):")
+    say(
+        f"uploaded {made.uploaded} archives and the template",
+        "",
+        "Launch a stack (for everybody who may read the bucket):",
+    )
     say(made.launch_url, "", "or", f"aws cloudformation create-stack --template-url {made.template_url} …")
     return 0
 

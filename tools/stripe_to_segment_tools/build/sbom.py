@@ -1,8 +1,8 @@
-"""The software bill of materials of what is built: `make build` writes it to .aws-sam/build/sbom.cdx.json.
+"""The software bill of materials of the build: `make build` writes it to .aws-sam/build/sbom.cdx.json.
 
 CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/): the functions and layers with each of our own files, and every
 distribution in the dependencies layer with its licence and the hashes that its files may have. The same build gives the
-same bytes: the serial number is made of the content, and there is a time only where SOURCE_DATE_EPOCH says one
+same bytes: the serial number is derived from the content, and there is a time only if SOURCE_DATE_EPOCH gives one
 (https://reproducible-builds.org/specs/source-date-epoch/).
 """
 
@@ -43,7 +43,7 @@ __all__ = ["bill_of", "main", "pinned_hashes"]
 BUILD = PROJECT / ".aws-sam" / "build"
 PINNED = PROJECT / "layers" / "dependencies" / "requirements.txt"
 NAME, LICENCE = "stripe-to-segment", "MIT"
-# Where Lambda runs it, whatever machine builds, in the words of
+# The platform of Lambda, whatever machine builds, in the terms of
 # https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers
 RUNTIME = {
     "os_name": "posix",
@@ -52,7 +52,7 @@ RUNTIME = {
     "platform_machine": "aarch64",
     "extra": "",
 }
-# What distributions call the licences that SPDX calls so: https://spdx.org/licenses/
+# The names of licences in distributions, with their SPDX ids: https://spdx.org/licenses/
 SPDX = {
     "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def pinned_hashes(requirements: str) -> dict[str, list[str]]:
-    """The SHA-256 of each file that may be installed, in hex, by the name and version as in `boto3==1.44.5`."""
+    """The SHA-256 in hex of each file that may be installed, by name and version as in `boto3==1.44.5`."""
     found = _PIN.findall(requirements.replace("\\\n", ""))
     return {
         f"{canonicalize_name(name)}=={version}": re.findall(r"--hash=sha256:([0-9a-f]{64})", rest)
@@ -80,9 +80,9 @@ def pinned_hashes(requirements: str) -> dict[str, list[str]]:
 
 
 def bill_of(build: Path, pinned: Mapping[str, list[str]]) -> str:
-    """The bill of a folder that `sam build` has filled, as JSON.
+    """The bill of a folder of `sam build`, as JSON.
 
-    Raises KeyError where a layer holds a distribution that is not pinned.
+    Raises KeyError if a layer has a distribution that is not pinned.
     """
     root = Component(
         name=NAME,
@@ -114,7 +114,7 @@ def bill_of(build: Path, pinned: Mapping[str, list[str]]) -> str:
 
 
 def _unit(path: Path, *, is_layer: bool) -> Component:
-    """A function or layer, with our own files in it; third parties' are told by their distributions."""
+    """A function or layer with our own files; third-party files are listed by their distributions."""
     is_own = not any(path.rglob("*.dist-info"))
     files = [each for each in sorted(path.rglob("*")) if is_own and each.is_file() and each.suffix != ".pyc"]
     return Component(
@@ -162,7 +162,7 @@ def _library(name: str, found: Distribution, pinned: Mapping[str, list[str]]) ->
 
 
 def _declared(found: Distribution) -> list[str]:
-    """The licences of a distribution: as SPDX expression, by a field that SPDX knows, or else by its classifiers."""
+    """The licences of a distribution: an SPDX expression, a licence field that SPDX knows, or its classifiers."""
     expression, field = found.metadata.get("License-Expression"), found.metadata.get("License", "")
     if expression:
         return [expression]
@@ -179,7 +179,7 @@ def _licences(*names: str) -> list[License]:
 
 
 def _needed_by(found: Distribution) -> set[str]:
-    """The names of what a distribution requires where Lambda runs it."""
+    """The names of the distributions that a distribution requires on Lambda."""
     required = [Requirement(text) for text in found.metadata.get_all("Requires-Dist", [])]
     needed: Iterable[Requirement] = (each for each in required if not each.marker or each.marker.evaluate(RUNTIME))
     return {canonicalize_name(each.name) for each in needed}

@@ -1,7 +1,7 @@
 """The README's table of settings, from the template's parameters. Pure.
 
-The template knows the parameters, their defaults and the variables that they become. What each does is told in the
-README, where it may hold links; a parameter that nobody has told of yet gets its description from the template.
+The template has the parameters, their defaults and their variables. The README describes each parameter, and its text
+may have links; a parameter without a row gets its description from the template.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["settings_table"]
 
 HEAD = "| Parameter | Variable | Default | What it does |\n|---|---|---|---|\n"
 ROW = re.compile(r"^\| `(\w+)` \|[^|]*\|[^|]*\| (.+) \|$", re.MULTILINE)
-# How the description of a parameter ends: tests/template/test_parameters.py.
+# The end of a parameter's description: tests/template/test_parameters.py.
 EMPTY = re.compile(r"\.? Empty: .*$", re.DOTALL)
 
 
 def settings_table(template: str, table: str) -> str:
-    """The table as it should be; rows that `table` already has keep their order and what they say."""
+    """The current table; rows that `table` already has keep their order and their description."""
     body: Any = yaml.load(template, _Loader)  # noqa: S506 - a SafeLoader
     parameters: dict[str, Any] = body["Parameters"]
     groups = body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -42,11 +42,11 @@ def settings_table(template: str, table: str) -> str:
 
 
 def _variables(body: Any) -> Iterator[tuple[str, str]]:
-    """Each parameter that a variable of a function takes its value from, with that variable."""
+    """Each parameter that gives a variable of a function its value, with that variable."""
     sections = [body["Globals"]["Function"], *(resource["Properties"] for resource in body["Resources"].values())]
     for section in sections:
         for name, value in section.get("Environment", {}).get("Variables", {}).items():
-            # An !If takes a parameter where it is given, and else a default of the stack's.
+            # An !If uses a parameter if it is given, and otherwise a default of the stack.
             source = value[1] if isinstance(value, list) else value
             if isinstance(source, _Ref):
                 yield source, name
@@ -57,13 +57,13 @@ def _code(text: str, otherwise: str) -> str:
 
 
 class _Ref(str):
-    """A name that stands behind `!Ref`."""
+    """The name after `!Ref`."""
 
     __slots__ = ()
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's tags, of which `!Ref` matters here."""
+    """YAML with CloudFormation's tags, of which only `!Ref` matters here."""
 
 
 def _tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> object:

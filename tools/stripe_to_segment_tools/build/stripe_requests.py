@@ -1,4 +1,4 @@
-"""What `deliver` asks the Stripe API, and what a restricted key has to be permitted for that."""
+"""The requests of `deliver` to the Stripe API, and the permissions that a restricted key needs for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["permissions", "requests_table"]
 
 
 def permissions() -> str:
-    """All of them, in words."""
+    """All permissions, as a list in a sentence."""
     *others, last = sorted({permission for _, _, needed in _requests() for permission in needed})
     return f"{', '.join(others)} and {last}"
 
@@ -28,13 +28,13 @@ def requests_table() -> str:
 def _requests() -> Iterator[tuple[str, float, list[str]]]:
     for each in OBJECTS.values():
         for rest, seconds in each.lookups.values():
-            # What is expanded has to be permitted too. https://docs.stripe.com/stripe-apps/reference/permissions
+            # Expanded objects need a permission too. https://docs.stripe.com/stripe-apps/reference/permissions
             expanded = map(_object_of, parse_qs(urlsplit(rest).query).get("expand[]", []))
             needed = [each.permission, *(OBJECTS[name].permission for name in expanded)]
             yield f"{each.path}{rest}", seconds, [*filter(None, dict.fromkeys(needed))]
 
 
 def _object_of(expanded: str) -> str:
-    """The kind of object that an expanded field is, or is a field of: a price for its tiers."""
+    """The kind of object in an expanded field; for a field of an object, such as a price's tiers, that object."""
     names = (part.removesuffix("s") for part in reversed(expanded.split(".")))
     return next(name for name in names if name in OBJECTS)

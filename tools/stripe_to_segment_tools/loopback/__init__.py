@@ -1,1 +1,1 @@
-"""Who may talk to a server that listens on this machine: its owner's programs, and no other user's and no web page."""
+"""Access control for servers on this machine: only their owner's programs may use them, and no web page."""

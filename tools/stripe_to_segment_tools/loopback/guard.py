@@ -1,6 +1,6 @@
-"""The emulator's door: nobody comes in without this run's access key, except Stripe's events to the webhook.
+"""Access control for the emulator: each request needs this run's access key, except Stripe's events to the webhook.
 
-The emulator itself takes anybody for its root user who names the key `test`, an account number or no key at all.
+The emulator itself accepts the key `test`, an account number or no key at all as its root user.
 
 | request | who may send it |
 |---|---|
@@ -28,9 +28,9 @@ __all__ = ["EmulatorGuard"]
 
 HEALTH = "/_ministack/health"
 OWN = "/_ministack/"
-# With an API's name and a path: anything shorter is no route to the emulator, which then takes it for another service.
+# With an API's name and a path: the emulator treats anything shorter as a request to another service.
 _ROUTE = re.compile(r"/_aws/execute-api/[a-z0-9]+/(?!.*@connections).+")
-# What the emulator's owner can do about a refusal.
+# What the emulator's owner can do after a refusal.
 HINT = "only the owner of this emulator may use it, with the access key of this run: see .local/stack.json"
 
 type Message = dict[str, Any]
@@ -38,7 +38,7 @@ type Scope = dict[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-# Answers a request that is refused; gets its scope, and why.
+# Answers a refused request, given its scope and the reason.
 type Refuse = Callable[[Scope, str], tuple[dict[str, str], bytes]]
 
 
@@ -50,7 +50,7 @@ class EmulatorGuard:
     application
         The emulator.
     key_of
-        Finds what belongs to an access key's id; None where there is no such key.
+        Finds the secret of an access key by its id; None if there is no such key.
     own
         The id of this run's access key.
     refuse
@@ -64,11 +64,11 @@ class EmulatorGuard:
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with 403."""
+        """Forward the request, or answer it with 403."""
         if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
         elif scope["type"] == "websocket":
-            # No part of this project speaks it.
+            # No part of this project uses WebSockets.
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -80,7 +80,7 @@ class EmulatorGuard:
                 await self._application(scope, receive, send)
 
     async def _admit(self, scope: Scope, receive: Receive) -> Receive:
-        """Give what the emulator receives from. Raises RefusedError."""
+        """Return the emulator's `receive` for an allowed request. Raises RefusedError."""
         if name := browser_header(scope["headers"]):
             raise RefusedError(f"a web page sent this, as its header {name} shows")
         if foreign_host(scope["headers"]):
@@ -112,7 +112,7 @@ def _as_signed(scope: Scope, body: bytes) -> SignedRequest:
 
 
 async def _read(receive: Receive) -> bytes:
-    """The whole body; what came of it where the client has gone."""
+    """The whole body, or its first part if the client disconnected."""
     body = bytearray()
     while True:
         message = await receive()
@@ -122,7 +122,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """What gives the body that was read, and then waits for what comes after it."""
+    """A `receive` that returns the body that was read, and then waits for the next message."""
     left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def read_first() -> Message:

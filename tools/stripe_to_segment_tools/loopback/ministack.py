@@ -1,8 +1,8 @@
-"""Runs ministack behind its guard. Started by the emulator's own Python, in the emulator's own environment.
+"""Run ministack behind its guard. Started by the emulator's own Python, in the emulator's own environment.
 
-`main(folder, descriptor)` serves on a socket that is open already, so that no other program can take its port, and on a
-leash: standard input ends when the starting program does, however that happens. Then the emulator goes too, with its
-functions and its folder.
+`main(folder, descriptor)` serves on a socket that is open already, so that no other program can take its port, and ends
+with the program that started it: standard input is closed then, however that program ends. The emulator stops, with its
+functions, and deletes its folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-# As ministack's own start sets it.
+# As in ministack's own start.
 KEEP_ALIVE_SECONDS = 75
 
 
@@ -35,7 +35,7 @@ def main(folder: str, descriptor: str) -> None:
     Parameters
     ----------
     folder
-        Removed where the leash ends.
+        The folder to delete when standard input ends.
     descriptor
         The number of the listening socket.
     """
@@ -73,19 +73,19 @@ def _key_of(key: str, own: str, sts: Any) -> Key | None:
 
 
 def _unguessable(issue: Callable[[dict[str, Any]], dict[str, str]], secret: str) -> Callable[..., dict[str, str]]:
-    """Let the credentials of functions depend on a secret: ministack makes them of the names of function and role."""
+    """Add a secret to the credentials of functions: ministack derives them from the function's and the role's name."""
 
     def credentials(config: Mapping[str, Any]) -> dict[str, str]:
         role = str(config.get("Role", ""))
         mark = hmac.new(secret.encode(), role.encode(), hashlib.sha256).hexdigest()
-        # The digest is of the whole role, the role's name of what comes after the last slash.
+        # The digest covers the whole role; the role's name is the part after the last slash.
         return issue({**config, "Role": f"{mark}/{role}"})
 
     return credentials
 
 
 def _refusal(scope: Mapping[str, Any], why: str) -> Any:
-    """AccessDenied, as the called service writes it, so that an SDK reads it."""
+    """AccessDenied in the format of the called service, so that an SDK can read it."""
     from ministack.core.iam_actions import access_denied_response  # noqa: PLC0415 - as above
     from ministack.core.router import detect_service  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Verifies AWS Signature Version 4: signs a request again, and compares.
+"""Verify AWS Signature Version 4: sign the request again, and compare.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
@@ -32,12 +32,12 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class RefusedError(Exception):
-    """A request is not signed as it has to be; the text says in what, and holds nothing of the request."""
+    """A request is not signed correctly; the text says why, and quotes nothing of the request."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Key:
-    """What belongs to an access key's id: the secret, and of temporary credentials the session token."""
+    """The secret of an access key, and the session token of temporary credentials."""
 
     secret: str
     token: str = ""
@@ -45,14 +45,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SignedRequest:
-    """A request as it came.
+    """A received request.
 
     Attributes
     ----------
     path, query
-        As they stood in the request line, nothing decoded.
+        As in the request line, not decoded.
     headers
-        Names in lower case; the values of a header that came twice are joined by a comma.
+        Names in lower case; the values of a repeated header are joined by a comma.
     """
 
     method: str
@@ -77,7 +77,7 @@ def verify(request: SignedRequest, key_of: Callable[[str], Key | None], now: flo
     Raises
     ------
     RefusedError
-        It has no signature, or not one of these keys, or one that does not fit.
+        It has no signature, an unknown key, or a signature that does not match.
     """
     stated = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     if stated is None:
@@ -111,12 +111,12 @@ def _is_current(stamp: str, now: float) -> bool:
 
 
 def _signature(request: SignedRequest, names: list[str], stamp: str, stated: re.Match[str], key: Key) -> str:
-    """What the signature must be, in hex."""
+    """The expected signature, in hex."""
     query = f"?{request.query}" if request.query else ""
     url = f"http://{request.headers['host']}{request.path}{query}"
     again = AWSRequest(request.method, url, {name: request.headers[name] for name in names}, request.body)
     again.context["timestamp"] = stamp
-    # S3 signs the path as it is sent, all others sign it encoded once more.
+    # S3 signs the path as it is sent; the other services encode it once more.
     kind = S3SigV4Auth if stated["service"] == "s3" else SigV4Auth
     signer = kind(Credentials(stated["key"], key.secret), stated["service"], stated["region"])
     return signer.signature(signer.string_to_sign(again, signer.canonical_request(again)), again)

@@ -1,4 +1,4 @@
-"""An imitation of Segment's HTTP Tracking API that checks what it is sent and misbehaves on demand."""
+"""An imitation of Segment's HTTP Tracking API that checks the requests and fails on demand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The receiver as a web application: `POST /v1/batch`, Segment's HTTP Tracking API.
 
-What came, and how it behaves, is not on the network: see `Record`.
+The received calls and the behaviour have no address on the network: see `Record`.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 __all__ = ["WrongKey", "create_app"]
 
-# Cuts the connection of a request, given its (host, port) on the client's side.
+# Closes the connection of a request, given the client's (host, port).
 type Cut = Callable[[tuple[str, int]], None]
 
 
 class WrongKey(StrEnum):
-    """What happens to a request whose write key no source has."""
+    """The answer to a request whose write key belongs to no source."""
 
     DROP = "drop"
-    """Segment's way: 200, and nothing is kept."""
+    """As Segment: 200, and nothing is kept."""
     REFUSE = "refuse"
-    """RudderStack's way: 401."""
+    """As RudderStack: 401."""
 
 
 def create_app(
@@ -58,13 +58,13 @@ def create_app(
     Parameters
     ----------
     record
-        Where what comes is written down; a new one by default.
+        Stores the requests; a new one by default.
     sources
-        The write key of each source, by the source's name. Without sources every key is good.
+        The write key of each source, by the source's name. Without sources every key is valid.
     wrong_key
-        What a write key of no source leads to.
+        The answer to a write key that belongs to no source.
     cut
-        How to cut a connection; without it mode `down` breaks off its answer instead.
+        Closes a connection; without it, mode `down` sends half an answer instead.
     """
     receiver = _Application(record or Record(), dict(sources or {}), wrong_key, cut)
     return Starlette(routes=[Route("/v1/batch", receiver.batch, methods=["POST"])])
@@ -129,7 +129,7 @@ class _Application:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What is answered, and the calls that are kept. Status None: there is no answer."""
+    """The answer, and the calls that are kept. Status None means no answer."""
 
     status: int | None
     body: dict[str, Any]
@@ -163,7 +163,7 @@ def _auth(verdict: Validation) -> str:
 
 
 class _HalfResponse(Response):
-    """An answer that promises more than it sends: the server then closes the connection in its middle."""
+    """An answer with a longer Content-Length than its body: the server closes the connection in its middle."""
 
     def __init__(self, content: Any, status: int) -> None:
         text = json.dumps(content).encode()

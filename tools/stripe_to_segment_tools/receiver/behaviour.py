@@ -1,4 +1,4 @@
-"""How the receiver answers: well, or as badly as it was told to."""
+"""How the receiver answers: as Segment does, or with a chosen failure."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Mode(StrEnum):
     OK = "ok"
     """200 `{"success": true}`: the calls are kept."""
     STATUS = "status"
-    """A status of choice, with `Retry-After` on demand: nothing is kept unless it is a 2xx."""
+    """The chosen status, with `Retry-After` if one is set: calls are kept only for a 2xx."""
     SLOW = "slow"
-    """The calls are kept, the answer comes after `seconds`."""
+    """The calls are kept, and the answer is sent after `seconds`."""
     DOWN = "down"
-    """The connection is cut without an answer: nothing is kept."""
+    """The connection is closed without an answer, and nothing is kept."""
     OK_FALSE = "ok_false"
-    """200 `{"ok": false}` as Jitsu says it: calls named `event` are not kept (all of them without a name)."""
+    """200 `{"ok": false}` as Jitsu answers: calls named `event` are not kept, or no calls if `event` is None."""
     PARTIAL = "partial"
-    """The calls are kept, the answer breaks off half-way: the sender cannot know."""
+    """The calls are kept, but the answer ends in the middle, so the sender does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What to do with requests until told otherwise.
+    """How requests are answered until another behaviour is set.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Behaviour:
     seconds
         How long mode `slow` waits before it answers.
     times
-        How many requests are answered so; then all is well again. None means all of them.
+        The number of requests that are answered so, before mode `ok` returns. None means all of them.
     event
-        Only requests holding a call with this `event` name are answered so. None means every request.
+        Only requests with a call of this `event` name are answered so. None means every request.
     """
 
     mode: Mode = Mode.OK
@@ -58,7 +58,7 @@ class Behaviour:
     event: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be answered."""
+        """Refuse values that make no answer."""
         if not 200 <= self.status <= 599:  # noqa: PLR2004 - HTTP's final statuses
             raise ValueError(f"status must be a number from 200 to 599, not {self.status!r}")
         if not 0 <= self.seconds < math.inf:
@@ -71,5 +71,5 @@ class Behaviour:
         return self.event is None or any(self.names(call) for call in calls)
 
     def names(self, call: Any) -> bool:
-        """Whether this call is the one meant."""
+        """Whether the behaviour concerns this call."""
         return self.event is None or (isinstance(call, dict) and call.get("event") == self.event)

@@ -1,7 +1,7 @@
-"""What Segment's HTTP Tracking API demands of a batch request, as pure checks.
+"""Checks of a batch request against the rules of Segment's HTTP Tracking API. Pure.
 
-Source of the rules: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/ and, where
-Segment is silent, the stricter of RudderStack and Jitsu. Limits are in bytes, not characters.
+The rules are from https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/ and, where Segment
+states no rule, from the stricter of RudderStack and Jitsu. Limits are in bytes, not characters.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class Consequence(StrEnum):
-    """What Segment does about a violation. Only the first is visible to the sender."""
+    """The consequence of a violation at Segment. Only the first is visible to the sender."""
 
     REFUSED = "refused"
     """The request is answered with status 400."""
@@ -63,7 +63,7 @@ class Consequence(StrEnum):
     DROPPED_CALL = "dropped call"
     """The request is answered with status 200, and this call is not kept."""
     TOLERATED = "tolerated"
-    """Segment keeps it; it is wrong all the same: another receiver refuses it, or the data is off."""
+    """Segment keeps it, but another receiver refuses it, or the data is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The write keys a request carries, each where it was found."""
+    """The write keys in a request, by their place."""
 
     basic: str | None
     body: str | None
 
     @property
     def write_key(self) -> str | None:
-        """The key that counts: the header's, as RudderStack reads no other."""
+        """The key that decides: the header's, because RudderStack reads no other."""
         return self.basic if self.basic is not None else self.body
 
 
@@ -97,13 +97,13 @@ class Violation:
     index: int | None = None
 
     def __str__(self) -> str:
-        """Name the call by its place in the batch."""
+        """The violation as text, with the call's place in the batch."""
         return self.message if self.index is None else f"batch[{self.index}]: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """The outcome of checking one request: what it said, where it could be read, and what is wrong with it."""
+    """The result of checking one request: its content, if it could be read, and its violations."""
 
     violations: tuple[Violation, ...]
     batch: tuple[Any, ...] = ()
@@ -116,7 +116,7 @@ class Validation:
 
     @property
     def kept(self) -> tuple[dict[str, Any], ...]:
-        """The calls that are kept, in order."""
+        """The calls that Segment keeps, in order."""
         if any(v.consequence in {Consequence.REFUSED, Consequence.DROPPED_REQUEST} for v in self.violations):
             return ()
         dropped = {v.index for v in self.violations if v.consequence is Consequence.DROPPED_CALL}
@@ -124,7 +124,7 @@ class Validation:
 
 
 def violations(request: Request) -> list[str]:
-    """List in words what the request breaks; empty when it keeps the contract."""
+    """The violations of a request as texts; empty if there are none."""
     return [str(violation) for violation in check(request).violations]
 
 
@@ -165,7 +165,7 @@ def unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
     Raises
     ------
     ValueError
-        where it is no gzip, though the headers say so, or compressed in a way that Segment does not read.
+        where it is not gzip although the headers say so, or it is compressed in a way that Segment does not read.
     """
     coding = headers.get("content-encoding", "identity").lower()
     if coding == "identity":
@@ -191,7 +191,7 @@ def keys_of(request: Request, message: Any) -> Keys:
             user, colon, _ = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
         except ValueError:
             user, colon = "", ""
-        # Without the colon it is no Basic credential, and receivers read nothing from it.
+        # Without the colon it is no Basic credential, and receivers do not read it.
         basic = user if colon else ""
     key = message.get("writeKey") if isinstance(message, dict) else None
     return Keys(basic, key if isinstance(key, str) else None)
@@ -203,7 +203,7 @@ def _header_violations(request: Request) -> Iterator[Violation]:
         text = f"Content-Type is {headers.get('content-type')!r}, not application/json"
         yield Violation(text, Consequence.TOLERATED)
     if "x-retry-count" in headers:
-        # Past a limit Segment answers 422 to it, and the data is lost.
+        # Above a limit Segment answers 422, and the data is lost.
         yield Violation("X-Retry-Count is sent", Consequence.TOLERATED)
 
 
@@ -225,7 +225,8 @@ def _sent_at_violations(message: dict[str, Any], received_at: datetime) -> Itera
     if problem := _timestamp_problem("sentAt", message.get("sentAt")):
         yield Violation(problem, Consequence.TOLERATED)
         return
-    # Segment corrects every timestamp by receivedAt - sentAt: a sentAt of another attempt moves the whole batch.
+    # Segment corrects every timestamp by receivedAt - sentAt: the sentAt of an earlier attempt would shift the whole
+    # batch.
     offset = received_at - datetime.fromisoformat(message["sentAt"])
     if abs(offset) > CLOCK_TOLERANCE:
         text = f"'sentAt' is {offset.total_seconds():.0f} s before its arrival: it is not this attempt's time"
@@ -255,7 +256,10 @@ def _call_violations(call: Any, seen: set[str]) -> Iterator[tuple[str, Consequen
             yield f"{name!r} is not an object", Consequence.DROPPED_CALL
     integrations = call.get("integrations")
     if isinstance(integrations, dict) and any(key != "All" and key.lower() == "all" for key in integrations):
-        yield "'integrations' has no 'All' but a look-alike: the name is case-sensitive", Consequence.TOLERATED
+        yield (
+            "'integrations' has no 'All', but a name that differs in case: names are case-sensitive",
+            Consequence.TOLERATED,
+        )
 
 
 def _identity_violations(call: dict[str, Any]) -> Iterator[tuple[str, Consequence]]:
@@ -275,7 +279,7 @@ def _message_id_violations(call: dict[str, Any], seen: set[str]) -> Iterator[tup
         text = f"'messageId' has {len(message_id)} characters, the limit is {MAX_MESSAGE_ID}"
         yield text, Consequence.DROPPED_CALL
     if message_id in seen:
-        yield f"'messageId' {message_id} is there twice in one request", Consequence.DROPPED_CALL
+        yield f"'messageId' {message_id} occurs twice in one request", Consequence.DROPPED_CALL
     seen.add(message_id)
 
 
@@ -303,5 +307,5 @@ def _parse(body: bytes) -> Any:
 
 
 def _no_constant(name: str) -> NoReturn:
-    # Python writes and reads NaN and Infinity; JSON has neither.
+    # Python writes and reads NaN and Infinity, which are not JSON.
     raise ValueError(f"{name} is not a JSON value")

@@ -1,4 +1,4 @@
-"""What the receiver received: every request, and every call it kept."""
+"""The requests that the receiver got, and the calls that it kept."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class ReceivedRequest:
     number
         Counted from 1 since the start.
     received_at
-        When its body had come, with time zone.
+        When its body had arrived, with time zone.
     size
         The body in bytes.
     calls
-        How many calls stood in it.
+        The number of calls in it.
     auth
-        Where the write key was: `both`, `basic`, `body` or `none`.
+        The places of the write key: `both`, `basic`, `body` or `none`.
     source
-        The name of the source the key belongs to. None when no source has it.
+        The name of the source to which the key belongs, or None.
     status
-        The status it was answered with. None when the connection was cut.
+        The status of the answer. None if the connection was closed.
     kept
-        How many of the calls were kept, repeats not counted.
+        The number of calls that were kept, without repeats.
     repeated
-        The messageIds that had been kept before: Segment drops such calls without a word.
+        The messageIds that had been kept before: Segment drops such calls and does not say so.
     violations
-        What broke the contract, in words.
+        The violations of the contract, as texts.
     """
 
     number: int
@@ -61,7 +61,7 @@ class ReceivedRequest:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedCall:
-    """One call that was kept, the number of the request that brought it and the source it was for."""
+    """One call that was kept, with the number and the source of its request."""
 
     call: dict[str, Any]
     request: int
@@ -74,7 +74,7 @@ class AcceptedCall:
 
 
 class Record:
-    """All that came, and the behaviour in force. Safe to use from any thread."""
+    """All requests and calls, and the current behaviour. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -99,18 +99,18 @@ class Record:
 
     @property
     def rivals(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Pairs of calls with one messageId and different content: the one that was kept, and the later one."""
+        """Pairs of calls with the same messageId and different content: the kept one, and the later one."""
         with self._changed:
             return list(self._rivals)
 
     @property
     def violations(self) -> list[str]:
-        """Every breach of the contract, with the number of its request."""
+        """Every violation of the contract, with the number of its request."""
         return [f"request {request.number}: {text}" for request in self.requests for text in request.violations]
 
     @property
     def behaviour(self) -> Behaviour:
-        """The behaviour in force. `times` counts down."""
+        """The current behaviour. `times` counts down."""
         with self._changed:
             return self._behaviour
 
@@ -120,7 +120,7 @@ class Record:
             self._behaviour = behaviour
 
     def next_behaviour(self, calls: Sequence[Any]) -> Behaviour:
-        """Say how to answer a request with these calls, and count it."""
+        """The behaviour for a request with these calls; counts the request."""
         with self._changed:
             current = self._behaviour
             if current.mode is Mode.OK or not current.concerns(calls):
@@ -130,7 +130,7 @@ class Record:
             return current
 
     def add(self, request: ReceivedRequest, kept: Iterable[dict[str, Any]]) -> ReceivedRequest:
-        """Write down a request and the calls of it that are to be kept; return it with its number."""
+        """Store a request and its calls that are to be kept, and return the request with its number."""
         with self._changed:
             self._count += 1
             repeated: list[str] = []
@@ -156,7 +156,7 @@ class Record:
             return numbered
 
     def clear(self) -> None:
-        """Forget all that came, messageIds included. The behaviour stays."""
+        """Delete all requests, calls and messageIds. The behaviour stays."""
         with self._changed:
             self._requests.clear()
             self._calls.clear()
@@ -164,6 +164,6 @@ class Record:
             self._rivals.clear()
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until the condition, looked at after each request, holds. False when `timeout` seconds did not do."""
+        """Wait until the condition holds, checked after each request. Returns False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)

@@ -1,4 +1,4 @@
-"""The receiver as a running server, in a thread of its own."""
+"""Run the receiver as a server in a separate thread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STOP_SECONDS = 5.0
 
 
 class _CuttableProtocol(H11Protocol):
-    """HTTP/1.1 whose connections can be cut from inside the application, as a dying server cuts them."""
+    """HTTP/1.1 whose connections the application can close without an answer, as a server that dies does."""
 
     _open: ClassVar[dict[tuple[str, int], asyncio.Transport]] = {}
 
@@ -57,8 +57,8 @@ class ServerThread:
     """
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
-        # Bound here and handed over: nobody can take the port between finding it and listening on it.
-        # Of the protocol by its name, or asyncio leaves Nagle's algorithm on, and each answer takes 40 ms.
+        # Bound here and passed on, so that no other program can take the port in between. Without the
+        # protocol's number asyncio does not switch off Nagle's algorithm, and each answer takes 40 ms.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -73,7 +73,7 @@ class ServerThread:
             http=_CuttableProtocol,
             ws="none",
             lifespan="off",
-            # It is told to be broken: what the server says about broken answers is not news.
+            # Broken answers are intended here, so the server's log lines about them are not wanted.
             log_level="critical",
             access_log=False,
             timeout_graceful_shutdown=1,
@@ -84,7 +84,7 @@ class ServerThread:
         )
 
     def start(self) -> Self:
-        """Start to serve; return when the first request may come."""
+        """Start the server, and return when it accepts requests."""
         self._thread.start()
         for _ in range(int(START_SECONDS / 0.01)):
             if self._server.started:
@@ -96,7 +96,7 @@ class ServerThread:
         raise RuntimeError(f"the server on port {self.port} did not start")
 
     def stop(self) -> None:
-        """Stop to serve and free the port. Safe to call twice."""
+        """Stop the server and free the port. Safe to call twice."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
@@ -113,7 +113,7 @@ class ServerThread:
 
 
 class Receiver(ServerThread):
-    """The Segment imitation, running. `record` is what came; its `behaviour` may be set from any thread.
+    """The running imitation of Segment. Its `record` may be read, and `record.behaviour` set, from any thread.
 
     Parameters
     ----------

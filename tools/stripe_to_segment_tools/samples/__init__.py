@@ -1,1 +1,1 @@
-"""Sample events: read, refreshed, signed, and played as scenarios."""
+"""Read the sample events, give them new ids and times, sign them, and combine them into scenarios."""

@@ -1,4 +1,4 @@
-"""The sample events in events/, and the envelopes in which the two functions receive an event."""
+"""The sample events in events/, and the requests and batches in which the two functions receive an event."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Sample:
     Attributes
     ----------
     name
-        The file's name without `.json`: the event type, and what it is an example of.
+        The file's name without `.json`: the event type and the variant.
     path
         The file.
     body
-        Its exact bytes: what Stripe would post.
+        The exact bytes that Stripe would post.
     event
-        The same, parsed.
+        The parsed body.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Sample:
 
     @property
     def variant(self) -> str:
-        """What distinguishes it from other samples of its type; empty for the plain one."""
+        """The part of the name that distinguishes it from other samples of its type, or an empty text."""
         return self.name.removeprefix(self.type).removeprefix(".")
 
 
 def samples(folder: Path = EVENTS) -> list[Sample]:
-    """Return the sample events in the order in which they happened, which tells the scenarios of events/README.md."""
+    """Return the sample events in the order in which they happened, as in the scenarios of events/README.md."""
     found = [_read(path) for path in folder.glob("*.json")]
     return sorted(found, key=lambda each: (each.event["created"], each.name))
 
@@ -73,7 +73,7 @@ def sample(name: str, folder: Path = EVENTS) -> Sample:
     Raises
     ------
     LookupError
-        When there is none of that name. The message names the nearest.
+        If there is no sample of that name. The message suggests similar names.
     """
     path = folder / f"{name.removesuffix('.json')}.json"
     if path.is_file():
@@ -95,11 +95,11 @@ def api_gateway_request(body: bytes, secret: str | Iterable[str], now: int, *, b
     body
         What Stripe posts, to the byte.
     secret
-        The signing secret, or several while one is being rolled.
+        The signing secret, or several while Stripe replaces one.
     now
         Seconds since the epoch: the time of the request and of the signature.
     base64
-        Encode the body, as API Gateway does with what it takes for binary.
+        Encode the body, as API Gateway does with a binary body.
     """
     domain = f"{_API}.execute-api.us-east-1.amazonaws.com"
     moment = datetime.fromtimestamp(now, UTC)
@@ -174,7 +174,7 @@ def _record(body: bytes, queue_arn: str, now: int, place: int) -> dict[str, Any]
             "ApproximateFirstReceiveTimestamp": str(now * 1000 + 40),
         },
         "messageAttributes": {},
-        # The field is SQS's own checksum, no protection of anything.
+        # SQS's own checksum, which protects nothing.
         "md5OfBody": hashlib.md5(body, usedforsecurity=False).hexdigest(),
         "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn,

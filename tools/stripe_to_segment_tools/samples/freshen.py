@@ -1,4 +1,4 @@
-"""Make sample events look as if they had just happened: new ids and new times, the scenario unchanged."""
+"""Give sample events new ids and times, as if they had just happened; the scenario stays the same."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 __all__ = ["freshen"]
 
-# The form of Stripe's ids: lower-case words that name the kind, and 14 or more letters and digits. A capital or a digit
-# among these tells an id from a word such as `card_present`.
+# The form of Stripe's ids: lower-case words that name the kind, and 14 or more letters and digits. A capital letter or
+# a digit among these distinguishes an id from a word such as `card_present`.
 _ID = re.compile(r"(?<![A-Za-z0-9_])([a-z]+(?:_[a-z]+)*)_(?=[a-z]*[A-Z0-9])([A-Za-z0-9]{14,})")
-# What the shop sells and who it is stays, since the same shop sells again: account, application, price, plan, product,
-# promotion code, shipping rate, tax code and tax rate. Everything else that has an id happens anew.
+# The ids of the shop and of what it sells stay, because the same shop sells again: account, application, price, plan,
+# product, promotion code, shipping rate, tax code and tax rate. Every other object is a new one.
 _KEPT_KINDS = frozenset({"acct", "ca", "plan", "price", "prod", "promo", "shr", "txcd", "txr"})
-# The product's own words stay too: the same user comes back. But they may name an object of the events.
+# The merchant's own values stay too, because the same user comes back. But they may name an object of the events.
 _PRODUCTS_OWN = frozenset({"client_reference_id", "lookup_key", "metadata"})
 _TIME_KEY = re.compile(
     r"(?:^|_)(?:created|updated|at|start|end|anchor|date|attempt|timestamp|by|until|on)$|^next_pending_invoice_item_invoice$",
@@ -27,16 +27,16 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def freshen(events: Iterable[dict[str, Any]], now: int, *, seed: str | None = None) -> list[dict[str, Any]]:
-    """Return copies of the events with times up to `now` and ids nobody has seen.
+    """Return copies of the events with new ids, and times up to `now`.
 
     Parameters
     ----------
     events
-        Events that belong together: an id that occurs in several is replaced by the same new id everywhere.
+        Events that belong together: an id that occurs in several of them gets the same new id in all.
     now
-        Seconds since the epoch. The newest event happens now, the others keep their distance to it.
+        Seconds since the epoch. The newest event happens now; the others keep their distance to it.
     seed
-        Same events and seed, same ids. Derived from `now` when left out.
+        The same events and seed give the same ids. Derived from `now` if left out.
     """
     events = list(events)
     created = [event["created"] for event in events if isinstance(event.get("created"), int)]
@@ -47,7 +47,7 @@ def freshen(events: Iterable[dict[str, Any]], now: int, *, seed: str | None = No
 
 
 def _ids(value: Any) -> Iterator[re.Match[str]]:
-    """Every id in what Stripe wrote."""
+    """Every id in Stripe's own fields."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name not in _PRODUCTS_OWN:
@@ -72,7 +72,7 @@ def _walk(value: Any, key: str, shift: int, new_ids: Mapping[str, str]) -> Any:
 
 
 def _fresh(kind: str, old: str, seed: str) -> str:
-    """An id as long as the old one. Its first two characters stay: they may tell the kind (a payment intent's `3`)."""
+    """A new id of the same length. The first two characters stay: they may encode a kind (a payment intent's `3`)."""
     letters: list[str] = []
     while len(letters) < len(old):
         digest = hashlib.sha256(f"{seed}/{kind}/{old}/{len(letters)}".encode()).digest()

@@ -1,8 +1,8 @@
-"""Read Stripe events from files, folders or standard input, whatever envelope they travel in.
+"""Read Stripe events from files, folders or standard input, in any known envelope.
 
-A file may hold one event, a JSON array, JSON lines, or documents one after the other (`cat events/*.json`).
-Stripe's own lists of events (`stripe events list`), SQS batches, `aws sqs receive-message` output, API Gateway requests
-and EventBridge envelopes are opened, so a sample request, a dead letter or a delivered record is as good an input as
+A file may hold one event, a JSON array, JSON lines, or documents one after the other (`cat events/*.json`). Stripe's
+own lists of events (`stripe events list`), SQS batches, `aws sqs receive-message` output, API Gateway requests and
+EventBridge envelopes are unpacked, so a sample request, a dead letter or a delivered record can be given in place of
 the event itself.
 """
 
@@ -29,18 +29,18 @@ EVENT_OBJECTS = frozenset({"event", "v2.core.event"})
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One event as it was found, or the reason why there is none.
+    """One event as it was read, or an error.
 
     Attributes
     ----------
     source
-        Where it came from, for people: a path or `-`, with `#n` (counted from 1) when the source held several.
+        The source, for people: a path or `-`, with `#n` (counted from 1) if the source has several events.
     raw
-        The exact bytes of the body where the source had them, else Stripe's formatting of the same value.
+        The exact bytes of the body if the source has them, else the same value formatted as Stripe does.
     event
-        The parsed JSON value. It may be anything JSON allows: whether it is a Stripe event is for the reader to say.
+        The parsed JSON value. It may be any JSON value: the caller decides whether it is a Stripe event.
     error
-        One line saying why it could not be read. `event` is then None.
+        Why it could not be read, in one line. `event` is then None.
     """
 
     source: str
@@ -60,7 +60,7 @@ def read_events(paths: Iterable[str | Path]) -> Iterator[Input]:
     Yields
     ------
     Input
-        An unreadable file or a broken line yields an Input with `error`, and reading goes on after it.
+        A file or line that cannot be read yields an Input with `error`, and reading continues after it.
     """
     for path in paths:
         if str(path) == STDIN:
@@ -79,7 +79,7 @@ def read_text(content: bytes, source: str, *, lines: bool = False) -> Iterator[I
     source
         The label of the file.
     lines
-        Whether this is a stream of JSON lines: then it may be empty, and a broken line spoils only itself.
+        Whether this is a stream of JSON lines: it may be empty, and an invalid line affects no other line.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -99,7 +99,7 @@ def read_text(content: bytes, source: str, *, lines: bool = False) -> Iterator[I
 def dump(value: object) -> str:
     """Format a JSON value the way Stripe writes the body of a webhook: two spaces and raw UTF-8."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    # An escaped half of a surrogate pair is legal JSON and illegal UTF-8: only then are escapes kept.
+    # A lone surrogate is valid in JSON as an escape, but not in UTF-8: only then are escapes kept.
     return text if _encodes(text) else json.dumps(value, indent=2)
 
 
@@ -107,7 +107,7 @@ def _read_path(path: Path) -> Iterator[Input]:
     if path.is_dir():
         files = sorted(_json_files(path))
         if not files:
-            yield Input(str(path), b"", error="the folder holds no *.json or *.jsonl file")
+            yield Input(str(path), b"", error="the folder has no *.json or *.jsonl file")
         for file in files:
             yield from _read_path(file)
         return
@@ -124,16 +124,16 @@ def _json_files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in names if Path(name).suffix in JSON_SUFFIXES)
 
 
-# A piece is (its exact text, its value, None) or (its exact text, None, what is wrong with it).
+# A piece is (its exact text, its value, None) or (its exact text, None, the error).
 type _Piece = tuple[str, Any, str | None]
 
 
 def _pieces(text: str, *, lines: bool) -> list[_Piece]:
-    """Cut a text into JSON documents: one, one a line, or one after the other."""
+    """Split a text into JSON documents: a single one, one on each line, or one after the other."""
     documents = _documents(text)
     if all(problem is None for _, _, problem in documents):
         return documents
-    # Not split by str.splitlines: U+2028 may stand unescaped inside a JSON string.
+    # Not str.splitlines, because U+2028 may occur unescaped in a JSON string.
     by_line = [_parse(line.strip()) for line in text.split("\n") if line.strip()]
     if lines or (len(by_line) > 1 and any(isinstance(value, dict) and value for _, value, _ in by_line)):
         return by_line
@@ -141,7 +141,7 @@ def _pieces(text: str, *, lines: bool) -> list[_Piece]:
 
 
 def _documents(text: str) -> list[_Piece]:
-    """Read documents one after the other; after a broken one, go on where a line begins with a bracket."""
+    """Read documents one after the other; after an invalid one, continue at the next line with a bracket first."""
     documents: list[_Piece] = []
     position = 0
     while (position := _skip_space(text, position)) < len(text):
@@ -164,7 +164,7 @@ def _skip_space(text: str, position: int) -> int:
 
 
 def _open(piece: _Piece) -> Iterator[_Piece]:
-    """Take the events out of an array or an envelope, envelopes in envelopes included."""
+    """Unpack the events of an array or an envelope, also of nested envelopes."""
     _, value, _ = piece
     if isinstance(value, list):
         for element in value:
@@ -203,7 +203,7 @@ def _body(envelope: object, key: str) -> _Piece:
     try:
         return _parse(base64.b64decode(body, validate=True).decode("utf-8"))
     except ValueError as error:
-        return body, None, f"a body that is no base64 of UTF-8 text: {error}"
+        return body, None, f"a body that is not base64 of UTF-8 text: {error}"
 
 
 def _parse(text: str) -> _Piece:
@@ -228,7 +228,7 @@ def _encodes(text: str) -> bool:
 
 
 def _no_constant(name: str) -> NoReturn:
-    # Python reads and writes NaN and Infinity, JSON has neither: Segment would refuse the whole batch.
+    # Python reads and writes NaN and Infinity, which are not JSON: Segment would refuse the whole batch.
     raise ValueError(f"{name} is not a JSON value")
 
 

@@ -1,4 +1,4 @@
-"""Scenarios made of sample events: what happens to one customer, from the first event to the last."""
+"""Scenarios made of sample events: the history of one customer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What happens to one customer, in order; `tells` is one line for people, `look` says what is worth watching."""
+    """The history of one customer; `tells` describes it in one line, `look` says what to watch."""
 
     name: str
     title: str
@@ -46,12 +46,12 @@ class Scenario:
     steps: tuple[Step, ...]
 
     def events(self, now: int, seed: str) -> list[dict[str, Any]]:
-        """The events as if the last of them happened at `now` (epoch seconds); same seed, same ids."""
+        """The events as if the last of them happened at `now` (epoch seconds); the same seed gives the same ids."""
         return freshen([step.event() for step in self.steps], now, seed=seed)
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario of that name; LookupError when there is none."""
+    """The scenario of that name. Raises LookupError."""
     try:
         return SCENARIOS[name]
     except KeyError:
@@ -68,7 +68,7 @@ _TOLD = (
         "subscription",
         "A subscription's life",
         "trial → conversion → upgrade → failed payment → recovery → cancellation → refund",
-        "Nothing is earned in the trial. After it each payment's revenue is on one call only; MRR rises with the"
+        "There is no revenue in the trial. After it, each payment's revenue is on one call only; MRR rises with the"
         " conversion and the upgrade and is gone with the cancellation. What is mere bookkeeping becomes no call.",
         _of(
             "customer.created",
@@ -100,7 +100,7 @@ _TOLD = (
         "guest",
         "A guest who signs up later",
         "card declined → guest checkout → account with a user id → refund under that id: one user, both ids joined",
-        "Her order comes before anybody knows her: its calls carry an anonymous id. Once she has an account, one"
+        "Her order comes before she has a user id, so its calls carry an anonymous id. Once she has an account, one"
         " identify with both ids joins the history. Open Users, Noor Haddad. Payment Failed says why.",
         (
             Step("payment_intent.payment_failed", {"customer": _GUEST}),
@@ -123,10 +123,11 @@ _TOLD = (
     Scenario(
         "company",
         "A company on a yearly plan",
-        "payment before anybody is known → the checkout names the user → seats with 3-D Secure → invoices by mail",
-        "Stripe tells of the payment before it tells whose it is. Three more seats: open the Subscription Upgraded,"
-        " where seats, amount and MRR are marked as changed. Group calls carry the company. Of the two invoices sent by"
-        " mail, one is revenue as it is paid, first a part and then the rest; the other is overdue, then void.",
+        "payment of an unknown customer → the checkout names the user → seats with 3-D Secure → invoices by mail",
+        "Stripe sends the payment before the event that names its user. Three more seats: open the Subscription"
+        " Upgraded, where seats, amount and MRR are marked as changed. Group calls carry the company. Of the two"
+        " invoices sent by mail, one is revenue as it is paid, first a part and then the rest; the other is overdue,"
+        " then void.",
         _of(
             "price.created",
             "price.updated",
@@ -151,7 +152,7 @@ _TOLD = (
         "yen",
         "Paying later, in yen",
         "konbini paid in time → subscription → downgrade → over to yearly (no decimals in JPY)",
-        "The checkout alone is no revenue: the Order Completed comes when the money does. Yen have no decimals,"
+        "The checkout alone is no revenue: Order Completed comes with the payment. Yen have no decimals,"
         " revenue is without tax, and a yearly plan counts with a twelfth in MRR.",
         _of(
             "customer.created.jpy",
@@ -168,7 +169,7 @@ _TOLD = (
         "A trial without a card",
         "trial ends and pauses → card added → resumed → collection paused for a month",
         "No MRR before the first paid day: it comes with Subscription Resumed. A pause of the subscription and a"
-        " pause of the collection have names of their own.",
+        " pause of the collection are different events.",
         _of(
             "customer.subscription.updated.trial_paused",
             "customer.subscription.paused",
@@ -183,8 +184,8 @@ _TOLD = (
         "element",
         "A sale without Checkout, and money that goes back",
         "Payment Element → refund → the refund fails → dispute → won → off-session payment → dispute → lost",
-        "The payment intent is the order, for nothing else claims it. The lifetime value follows each movement of the"
-        " money: a failed refund and a won dispute give back what was taken, a lost dispute does not.",
+        "The payment intent is the order, because no invoice or session has it. The lifetime value follows each"
+        " movement of the money: a failed refund and a won dispute give back what was taken, a lost dispute does not.",
         _of(
             "payment_intent.succeeded",
             "refund.created",
@@ -204,7 +205,7 @@ _TOLD = (
         "Involuntary churn",
         "first payment incomplete → active → every retry fails → unpaid → written off → cancelled",
         "MRR comes with the activation and goes when the subscription is unpaid, so its cancellation takes nothing"
-        " more. The reason of the cancellation is on the call: payment_failed.",
+        " more. The call has the reason of the cancellation: payment_failed.",
         _of(
             "customer.subscription.created.incomplete",
             "customer.subscription.updated.activated",

@@ -14,7 +14,7 @@ from stripe_to_segment.key_shapes import SAMPLE_SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The sample secret signs the sample requests in events/, and is what `make invoke` configures.
+# The sample secret signs the sample requests in events/, and `make invoke` configures it.
 __all__ = ["SAMPLE_SECRET", "sign"]
 
 
@@ -26,10 +26,10 @@ def sign(body: bytes, secret: str | Iterable[str], timestamp: int) -> str:
     body
         The exact bytes that will be sent.
     secret
-        The whole `whsec_…` text, prefix included. With several, one signature each, as Stripe does while a rolled
-        secret is still valid beside the new one.
+        The whole `whsec_…` text, prefix included. With several, one signature each, as Stripe does while it replaces a
+        secret and both are valid.
     timestamp
-        Seconds since the epoch. Receivers refuse what is older than five minutes.
+        Seconds since the epoch. Receivers refuse a signature older than five minutes.
     """
     secrets = [secret] if isinstance(secret, str) else list(secret)
     signed = b"%d.%b" % (timestamp, body)

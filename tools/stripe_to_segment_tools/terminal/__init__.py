@@ -1,1 +1,1 @@
-"""What the command line prints and takes."""
+"""Output and options of the command line."""

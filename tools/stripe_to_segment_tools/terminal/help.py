@@ -1,4 +1,4 @@
-"""Commands whose help fits every terminal, and which are imported when they are called."""
+"""Commands whose help fits every terminal, and which are imported only when they are called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Commands", "loaded"]
 
 
 class Commands(typer.Typer):
-    """A Typer app whose commands' docstrings flow into whatever width there is, up to their examples."""
+    """A Typer app that wraps the docstrings of its commands to the terminal's width, up to their examples."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"cls": _Group, **options})
@@ -27,21 +27,21 @@ class Commands(typer.Typer):
         return super().command(name, **{"cls": _Command, **options})
 
     def later(self, name: str, target: str, summary: str) -> None:
-        """Register the command or the group that `target` names, `module:attribute`, and import it once it is called.
+        """Register the command or the group that `target` names, `module:attribute`, and import it when it is called.
 
-        Until then `summary` stands for its help: a list of commands shows no more than that.
+        Until then `summary` is its help, which is all that a list of commands shows.
         """
         cls: Any = partial(_LaterCommand, target=target)
         super().command(name, cls=cls, help=summary)(_nothing)
 
 
 def loaded(command: Any) -> Any:
-    """The command itself, where it is one that is imported later."""
+    """Import the command, if it is one that is imported later."""
     return command.itself if isinstance(command, _LaterCommand) else command
 
 
 def _nothing() -> None:
-    """What a command does that was not imported yet."""
+    """The placeholder for a command that was not imported yet."""
 
 
 class _LaterCommand(TyperCommand):
@@ -60,7 +60,7 @@ class _LaterCommand(TyperCommand):
         return typer.main.get_command(app)
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        # A group goes on with the context's own command.
+        # A group continues with the command of the context.
         return self.itself.make_context(*arguments, **options)
 
 
@@ -78,9 +78,9 @@ class _Group(TyperGroup):
 
 
 def _quick(parameters: list[Any]) -> list[Any]:
-    """Typer has Pydantic look at each text and each flag, which takes longer to import than the rest of a command.
+    """Keep Typer from importing Pydantic to check texts and flags, which takes longer than the rest of a command.
 
-    A Typer that keeps this elsewhere has it do so again; a test says so.
+    If a new Typer moves this code, a test fails.
     """
     for parameter in parameters:
         known = getattr(parameter, "type_descriptor", None)
@@ -94,7 +94,7 @@ class _AsItIs:
         self._parameter = parameter
 
     def coerce(self, value: Any, **options: Any) -> Any:
-        """Give back what is no other type yet, and leave the rest to Typer."""
+        """Return texts and flags unchanged, and leave other types to Typer."""
         parameter = self._parameter
         if parameter.multiple or parameter.nargs == -1:
             return list(value or ())
@@ -105,7 +105,10 @@ class _AsItIs:
 
 
 def _flowing(text: str) -> str:
-    """Typer keeps single line breaks, which a narrow terminal then breaks again."""
+    """Join the lines of each paragraph.
+
+    Typer keeps single line breaks, and a narrow terminal would break the lines again.
+    """
     paragraphs, heading, examples = inspect.cleandoc(text).partition("Examples\n")
     joined = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs.split("\n\n"))
     return joined + heading + examples

@@ -1,4 +1,4 @@
-"""Moments as a command takes and prints them."""
+"""Points in time, as commands read and print them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def moment(text: str, now: int, option: str) -> int:
-    """Epoch seconds of `7d` (ago), a date or a time, UTC where it has no offset; ends the command on anything else."""
+    """The epoch seconds of `7d` (ago), a date or a time, in UTC if it has no offset.
+
+    Ends the command on anything else.
+    """
     ago = re.fullmatch(r"(\d+)([smhd])", text.strip())
     if ago:
         return now - int(ago[1]) * UNITS[ago[2]]
@@ -25,5 +28,5 @@ def moment(text: str, now: int, option: str) -> int:
 
 
 def iso(seconds: float) -> str:
-    """Epoch seconds as an ISO text in UTC."""
+    """Epoch seconds as an ISO 8601 text in UTC."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

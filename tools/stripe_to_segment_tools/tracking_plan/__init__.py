@@ -1,4 +1,4 @@
-"""The tracking plan for people and other programs: Segment's rules, a JSON Schema, a document, and a check of calls."""
+"""The tracking plan as Segment's rules, a JSON Schema, a document, and a check of calls."""
 
 from stripe_to_segment_tools.tracking_plan.document import markdown
 from stripe_to_segment_tools.tracking_plan.tracking_plan import TrackingPlan, violations

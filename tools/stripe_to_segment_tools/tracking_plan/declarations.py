@@ -1,4 +1,4 @@
-"""What the mapper's declarations say of events, properties and traits: for plan, schema, document and tests."""
+"""Read the mapper's declarations of events, properties and traits, for plan, schema, document and tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["ADDRESS", "ATTRIBUTION", "EVENT_PLANS", "GROUP_TRAITS", "PRODUCT", "
 
 @dataclass(frozen=True, slots=True)
 class EventPlan:
-    """One track event: when it is sent, its properties by name, and those of them that it always has."""
+    """One track event: when it is sent, its properties by name, and the properties that it always has."""
 
     when: str
     properties: Mapping[str, Property]
@@ -35,7 +35,7 @@ class EventPlan:
 
 def described(declared: type) -> dict[str, Property]:
     """The properties of a declared event or the entries of a declared object, in the order of declaration."""
-    # The mapper imports the types of properties for the type checker alone.
+    # The mapper imports the types of properties only for the type checker.
     hints = get_type_hints(declared, globalns={"ClassVar": ClassVar, **vars(types)}, include_extras=True)
     found: dict[str, Property] = {}
     for name, hint in hints.items():
@@ -54,12 +54,12 @@ def stated_by(name: str) -> list[str]:
 
 def _plan(declared: type[Event]) -> EventPlan:
     every = described(declared)
-    # What is always there comes first.
+    # Properties that are always present come first.
     ordered = {name: every[name] for name in sorted(declared.names, key=lambda name: name not in declared.required)}
     return EventPlan(declared.sent_when, ordered, declared.required)
 
 
-# In the catalog's order: EVENTS has that of the imports, which is another one in each program.
+# In the catalog's order: the order of EVENTS is that of the imports, which differs between programs.
 EVENT_PLANS: dict[str, EventPlan] = {event.event_name: _plan(event) for row in CATALOG.values() for event in row.events}
 PRODUCT, ADDRESS, ATTRIBUTION = described(Product), described(AddressTraits), described(AttributionProperties)
 USER_TRAITS, GROUP_TRAITS = (dict(sorted(described(traits).items())) for traits in (UserTraits, GroupTraits))

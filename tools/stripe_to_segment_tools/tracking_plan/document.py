@@ -44,12 +44,12 @@ CALLS = """\
 | field | type | meaning |
 |---|---|---|
 | `type` | string | identify, group or track |
-| `messageId` | string, a UUID | the same for the same fact, however often Stripe tells it |
+| `messageId` | string, a UUID | the same for the same fact, however often Stripe sends it |
 | `timestamp` | string, date-time | when Stripe made the event |
 | `userId` | string | the product's user, where known |
 | `anonymousId` | string | the browser's id where metadata has it; the Stripe customer where the user is unknown |
 | `context.library` | object | name and version of this pack |
-| `context.active` | boolean | false: a server's event leaves the user's last-seen time alone |
+| `context.active` | boolean | false: an event of a server does not change the user's last-seen time |
 | `context.groupId` | string | the group, where known |
 | `context.externalIds` | array of objects | the Stripe customer as `stripe_customer_id` |
 | `context.consent` | object | `categoryPreferences` by category, where the metadata tells the user's consent |
@@ -57,7 +57,7 @@ CALLS = """\
 | `context.campaign` | object | where metadata (`ATTRIBUTION_KEYS`) has it: `source`, `medium`, `name`, and so on |
 | `context.page` | object | `url`, `path`, `search`, `referrer`, where metadata has them |
 | `context.ip`, `context.userAgent`, `context.locale` | string | where metadata has them |
-| `context.stripe` | object | `event_id`, `event_type`, `account` (Connect), `identity` (what named the user) |
+| `context.stripe` | object | `event_id`, `event_type`, `account` (Connect), `identity` (the source of the user's id) |
 | `integrations` | object | where the call may go, if the setting `INTEGRATIONS` says |
 
 At least one of `userId` and `anonymousId` is there.
@@ -121,7 +121,7 @@ def _events(plan: TrackingPlan) -> Iterator[str]:
 
 def _attribution() -> Iterator[str]:
     yield "### Any event\n"
-    yield "Ids of clicks and visits, where metadata has them (setting `ATTRIBUTION_KEYS`).\n"
+    yield "Ids of clicks and visits, if the metadata has them (setting `ATTRIBUTION_KEYS`).\n"
     yield from _table("property", ATTRIBUTION)
 
 

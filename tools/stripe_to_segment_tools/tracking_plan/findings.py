@@ -1,4 +1,4 @@
-"""What a JSON Schema validator finds, in sentences that a person can act on."""
+"""Turn the errors of a JSON Schema validator into sentences for people."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def _is_moment(value: object) -> bool:
 
 
 def sentences(error: ValidationError) -> Iterator[str]:
-    """One error in words, without the call's name; what is not in the plan is a sentence each."""
+    """The sentences for one error, without the call's name; one sentence for each name that is not in the plan."""
     path, found = _path(error), error.instance
     if error.validator == "not":
-        yield f"{path} does not belong into this kind of call"
+        yield f"{path} does not belong in this kind of call"
     elif error.validator == "required":
         missing = re.match(r"'(.*)' is a required property$", error.message, re.DOTALL)
         yield f"{_under(path, missing[1] if missing else '?')} is missing"
@@ -51,7 +51,7 @@ def sentences(error: ValidationError) -> Iterator[str]:
 
 
 def _wrong(rule: str, wanted: Any, found: object) -> str:
-    """A value that breaks a rule of its own."""
+    """The sentence for a value that breaks the rule for it."""
     match rule:
         case "type":
             expected = wanted if isinstance(wanted, list) else [wanted]
@@ -65,7 +65,7 @@ def _wrong(rule: str, wanted: Any, found: object) -> str:
         case "minLength" | "minItems" | "minProperties":
             return "empty"
         case _:
-            return f"{_shown(found)}, which does not keep to the {rule} {wanted}"
+            return f"{_shown(found)}, which does not match the {rule} {wanted}"
 
 
 def _path(error: ValidationError) -> str:

@@ -1,15 +1,12 @@
-"""`make generate`: what stands in the repository and is derived from the code or the template, written anew.
+"""`make generate`: write the parts of files that are derived from the code or the template.
 
-| file | what |
-|---|---|
-| `docs/tracking-plan.md` | every event, property and trait |
-| `README.md` | the event types to register, what each event becomes, and the table of settings |
-| `docs/permissions.md` | what is asked of the Stripe API, and what a restricted key has to be permitted for that |
-| `docs/operations.md` | the same permissions, in words |
-| `template.yaml` | the event types that the way in through EventBridge lets in |
-| `warehouse/macros/tracking_plan.sql` | each event's properties, for the dbt package |
+| file | what | |---|---| | `docs/tracking-plan.md` | every event, property and trait | | `README.md` | the event types
+to register, what each event becomes, and the table of settings | | `docs/permissions.md` | the requests to the Stripe
+API, and the permissions that a restricted key needs for them | | `docs/operations.md` | the same permissions, in a
+sentence | | `template.yaml` | the event types in the rule for EventBridge | | `warehouse/macros/tracking_plan.sql` |
+each event's properties, for the dbt package |
 
-A file's other text stays as it is. `tests/unit/test_generated.py` fails while anything differs.
+The other text of a file stays. `tests/unit/test_generated.py` fails if anything differs.
 """
 
 from __future__ import annotations
@@ -40,7 +37,7 @@ SHOWS = {
 
 
 def generated(project: Path = PROJECT) -> dict[Path, str]:
-    """Each file's text as it should be."""
+    """The current text of each file."""
     readme, template = project / "README.md", project / "template.yaml"
     parameters, types = template.read_text("utf-8"), [f"{kind}\n" for kind in CATALOG]
     text = readme.read_text("utf-8")
@@ -66,7 +63,7 @@ def generated(project: Path = PROJECT) -> dict[Path, str]:
 
 
 def catalog_table() -> str:
-    """What each Stripe event becomes, as a table in Markdown."""
+    """The calls for each Stripe event, as a table in Markdown."""
     return "\n".join([*_table(), ""])
 
 
@@ -75,11 +72,11 @@ def _table() -> Iterator[str]:
     for kind, row in CATALOG.items():
         calls = [SHOWS[row.identify], *(f"**{event.event_name}**: {event.sent_when}" for event in row.events)]
         told = "<br>".join(filter(None, calls))
-        yield f"| `{kind}` | {told or 'none: it teaches what later calls tell'} |"
+        yield f"| `{kind}` | {told or 'none: later calls use its data'} |"
 
 
 def _between(text: str, start: str, end: str, renewed: Callable[[str], str]) -> str:
-    """The text with what stands between two patterns renewed."""
+    """The text with a new part between two patterns."""
     replaced, count = re.subn(
         rf"({start})(.*?)({end})",
         lambda found: found[1] + renewed(found[2]) + found[3],

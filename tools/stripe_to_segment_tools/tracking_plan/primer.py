@@ -1,8 +1,8 @@
-"""Calls that make each column of a warehouse in the right type, before the first real one does.
+"""Calls that create each column of a warehouse with the right type, before the first real call does.
 
 A warehouse takes a column's type from the first value that it sees: after a price of 20 the column holds whole numbers,
-and a later 19.99 becomes 19. So each event and each set of traits is told once with every amount fractional, of a user
-who does not exist and in XTS, ISO 4217's currency for tests.
+and a later 19.99 becomes 19. So each event and each set of traits is sent once with every amount fractional, for a user
+who does not exist, and in XTS, ISO 4217's currency for tests.
 https://segment.com/docs/connections/storage/warehouses/schema/#data-types
 """
 
@@ -29,7 +29,7 @@ __all__ = ["PRIMER_CURRENCY", "PRIMER_USER", "TO_WAREHOUSES", "primer_calls"]
 
 PRIMER_USER, PRIMER_CURRENCY = "stripe-to-segment-primer", "XTS"
 
-# Segment passes every call on to warehouses, whatever stands here: they cannot be named, nor left out.
+# Segment passes every call on to warehouses, whatever this says: they can be neither named nor left out.
 # https://segment.com/docs/guides/filtering-data/#filtering-with-the-integrations-object
 TO_WAREHOUSES = {"All": False}
 
@@ -40,7 +40,7 @@ CONTEXT: Context = {
     "groupId": PRIMER_USER,
 }
 FRACTION = Decimal("0.25")
-# Of the kinds whose values need nothing else to be known.
+# The kinds with a fixed example value.
 SIMPLE: dict[Kind, object] = {
     Kind.INTEGER: 1,
     Kind.BOOLEAN: False,
@@ -59,18 +59,18 @@ def primer_calls(
 ) -> list[Call]:
     """One identify, one group and one track of each event, with every property and trait of the tracking plan.
 
-    Their messageIds are always the same for one source, so that a repeat within a day is none.
+    Their messageIds are always the same for one source, so that Segment drops a repeat within a day.
 
     Parameters
     ----------
     settings
-        Whose names of events, personal traits and source they have.
+        The settings for names of events, personal traits and the source.
     timestamp
-        The time that they tell, as ISO 8601 in UTC.
+        The timestamp of the calls, as ISO 8601 in UTC.
     currencies
-        ISO 4217 codes of which objects by currency get a column each, beside XTS.
+        The ISO 4217 codes that get a column each in objects by currency, beside XTS.
     integrations
-        Who hears them.
+        The `integrations` of the calls.
     """
     plan = TrackingPlan(settings)
     codes = (PRIMER_CURRENCY, *currencies)
@@ -99,7 +99,7 @@ def _values(of: Mapping[str, Property], currencies: Sequence[str]) -> dict[str, 
 
 
 def _value(entry: Property, currencies: Sequence[str]) -> object:
-    """A value of this kind that nobody takes for one of another."""
+    """A value that only this kind can have."""
     word = entry.values[0] if entry.values else "primer"
     match entry.kind:
         case Kind.MONEY | Kind.DECIMAL:

@@ -1,7 +1,7 @@
 """JSON Schemas of values, of buckets (properties, traits) and of the context.
 
-`closed` schemas forbid whatever they do not name. Both drafts in use, 07 (Segment's) and 2020-12, read these keywords
-alike.
+`closed` schemas forbid everything that they do not name. Both drafts in use, 07 (Segment's) and 2020-12, read these
+keywords alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ type Schema = dict[str, Any]
 
 PAGE = ("url", "path", "search", "referrer")
 TEXT: Schema = {"type": "string", "minLength": 1}
-# Exactly as it is sent: milliseconds and Z, which every destination reads.
+# Exactly the format that is sent, with milliseconds and Z, which every destination reads.
 MOMENT: Schema = {
     "type": "string",
     "format": "date-time",
@@ -34,7 +34,7 @@ MOMENT: Schema = {
 
 
 def properties_schema(plan: EventPlan, *, closed: bool = False) -> Schema:
-    """The properties of one event, and those of where somebody came from, which any may have."""
+    """The properties of one event, with the attribution properties that any event may have."""
     return object_schema({**plan.properties, **ATTRIBUTION}, plan.required, closed=closed)
 
 
@@ -85,7 +85,7 @@ def _or_null(schema: Schema, entry: Property) -> Schema:
     return {**schema, "type": [schema["type"], "null"]} if entry.nullable else schema
 
 
-# Those that stand in the context of a track too.
+# The traits that are in the context of a track too.
 SHOWN = frozenset({*PERSONAL, "email_sha256", "plan", "mrr", "currency"})
 
 
@@ -98,7 +98,7 @@ def context_schema(traits: Mapping[str, Property], *, closed: bool = False) -> S
             "event_type": TEXT,
             "identity": {
                 "enum": [str(identity_source) for identity_source in IdentitySource],
-                "description": "what named the user",
+                "description": "the source of the user's id",
             },
         },
         {"account": {**TEXT, "description": "the connected account, on a Connect platform"}},
@@ -113,7 +113,7 @@ def context_schema(traits: Mapping[str, Property], *, closed: bool = False) -> S
         },
         closed=closed,
     )
-    active = {"const": False, "description": "a server's event leaves the user's last-seen time alone"}
+    active = {"const": False, "description": "an event of a server does not change the user's last-seen time"}
     consent = _part(
         {"categoryPreferences": {"type": "object", "additionalProperties": {"type": "boolean"}}}, closed=closed
     )

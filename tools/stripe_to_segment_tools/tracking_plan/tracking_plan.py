@@ -1,4 +1,4 @@
-"""The tracking plan under a team's settings, as Segment's rules, as one JSON Schema, and held against a call."""
+"""The tracking plan under a team's settings: as Segment's rules, as one JSON Schema, and as a check of a call."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["TrackingPlan", "violations"]
 
 KINDS = ("identify", "group", "track")
-# What each kind of call must have beside the envelope; every other bucket is forbidden to it.
+# The buckets that each kind of call must have; every other bucket is forbidden.
 BUCKETS = {"identify": ("traits",), "group": ("groupId", "traits"), "track": ("event", "properties")}
 EVERY_BUCKET = ("event", "groupId", "properties", "traits")
-# Not simply `false`: the errors of that do not say where.
+# Not simply `false`, because its errors do not name the place.
 FORBIDDEN: Schema = {"not": {}}
 
 
 class TrackingPlan:
-    """The plan under one team's settings: its names of events, and the personal traits that it lets out.
+    """The plan under one team's settings: its names of events, and its allowed personal traits.
 
-    `events` are by the name on the wire; two events that a team gave one name are one.
+    `events` are by the name that is sent; two events with the same name are one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,8 +48,8 @@ class TrackingPlan:
     def segment(self) -> Schema:
         """The body for Segment's Public API, Replace (PUT) or Update (PATCH) Rules in Tracking Plan.
 
-        Further properties and traits are not forbidden here: `enrich` may add them, and what Segment does about
-        unplanned ones is the source's own setting. https://docs.segmentapis.com/tag/Tracking-Plans
+        Other properties and traits are not forbidden here: `enrich` may add them, and the source's settings in Segment
+        decide about unplanned ones. https://docs.segmentapis.com/tag/Tracking-Plans
         """
         rules = [
             _rule("COMMON", "every call", context=context_schema(self.user_traits)),
@@ -74,14 +74,14 @@ class TrackingPlan:
         }
 
     def violations(self, call: Mapping[str, Any]) -> list[str]:
-        """What is wrong with a call, one sentence for each flaw; with a call as the mapper makes it, nothing."""
+        """The violations in a call, one sentence for each; a call of the mapper has none."""
         kind, event = call.get("type"), call.get("event")
         if kind not in KINDS:
             return [f"type is {kind!r}; it is one of {', '.join(KINDS)}"]
         if kind == "track" and event not in self.events:
-            return [f"track: {event!r} is no event of the tracking plan"]
+            return [f"track: {event!r} is not an event of the tracking plan"]
         name = str(event) if kind == "track" else kind
-        # Imported here alone: to write the plan takes no JSON Schema library, and it is an extra of the wheel.
+        # Imported here, because writing the plan needs no JSON Schema library, which is an extra of the wheel.
         from stripe_to_segment_tools.tracking_plan.findings import sentences  # noqa: PLC0415
 
         errors = self._validator(kind, name).iter_errors(call)
@@ -89,7 +89,7 @@ class TrackingPlan:
         return [f"{name}: {sentence}" for error in in_order for sentence in sentences(error)]
 
     def _validator(self, kind: str, name: str) -> Draft202012Validator:
-        """Compiled once for each kind of call and each event: testing every case in turn is ten times as slow."""
+        """The validator of one kind of call or event, compiled once: trying all of them in turn is ten times slower."""
         found = self._validators.get((kind, name))
         if found is None:
             from jsonschema import Draft202012Validator  # noqa: PLC0415
@@ -102,7 +102,7 @@ class TrackingPlan:
         return found
 
     def _envelope(self) -> Schema:
-        """What every call has or may have."""
+        """The fields that every call has or may have."""
         return {
             "type": "object",
             "properties": {
@@ -124,7 +124,7 @@ class TrackingPlan:
         }
 
     def _demands(self, kind: str, event: str | None = None) -> Schema:
-        """What tells a call of this kind (and, of a track, this event) from the others."""
+        """The fields that identify a call of this kind and, for a track, of this event."""
         buckets: Schema = {name: FORBIDDEN for name in EVERY_BUCKET if name not in BUCKETS[kind]}
         if kind == "identify":
             buckets["traits"] = object_schema(self.user_traits, closed=True)
@@ -136,7 +136,7 @@ class TrackingPlan:
 
 
 def violations(call: Mapping[str, Any], settings: Settings | None = None) -> list[str]:
-    """What is wrong with a call against the plan under these settings, one readable sentence for each flaw."""
+    """The violations of the plan under these settings in a call, one readable sentence for each."""
     chosen = settings or Settings()
     renames = tuple(chosen.rename_events.items())
     return _plan_for(renames, chosen.drop_events, chosen.personal_traits, chosen.hash_email).violations(call)
@@ -151,13 +151,13 @@ def _plan_for(
 
 
 def _together(one: EventPlan, other: EventPlan) -> EventPlan:
-    """Two events under one name: it always has what both always have."""
+    """Two events with one name: the properties that both always have are always present."""
     required = tuple(name for name in one.required if name in other.required)
     return EventPlan(f"{one.when}; or {other.when}", {**one.properties, **other.properties}, required)
 
 
 def _let_out(settings: Settings) -> dict[str, Property]:
-    """The user traits less the personal ones that the settings keep in."""
+    """The user traits without the personal ones that the settings do not send."""
     kept = {*PERSONAL} & {*settings.personal_traits}
     if settings.hash_email and "email" in kept:
         kept = kept - {"email"} | {"email_sha256"}
@@ -166,7 +166,7 @@ def _let_out(settings: Settings) -> dict[str, Property]:
 
 
 def _rule(kind: str, about: str, **buckets: Schema) -> Schema:
-    """A rule of Segment's; `version` is the rule's own and rises only to stand beside an older one."""
+    """A rule of Segment; a higher `version` lets a rule exist beside an older one."""
     every: Schema = {name: {"type": "object"} for name in ("context", "traits", "properties")}
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",

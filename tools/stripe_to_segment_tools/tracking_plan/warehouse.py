@@ -1,6 +1,6 @@
-"""The tracking plan as a warehouse holds it: a table for each event, a column for each property.
+"""The tracking plan as tables of a warehouse: a table for each event, a column for each property.
 
-Segment and RudderStack name both in snake case, make a column of each entry of an object, and text of a list.
+Segment and RudderStack name both in snake case, make one column for each entry of an object, and turn a list into text.
 https://segment.com/docs/connections/storage/warehouses/schema/ and
 https://www.rudderstack.com/docs/destinations/warehouse-destinations/warehouse-schema/
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMN_TYPES", "dbt_macro", "snake_case", "warehouse_guide", "warehouse_tables"]
 
-# Segment's words for the types of columns, by the kind of a value.
+# Segment's names of column types, by the kind of a value.
 COLUMN_TYPES = {
     Kind.MONEY: "float",
     Kind.DECIMAL: "float",
@@ -35,7 +35,7 @@ TEXT = "varchar"
 
 
 def snake_case(name: str) -> str:
-    """A name as a table or a column has it: "Order Completed" is order_completed, createdAt created_at."""
+    """The name of a table or column: "Order Completed" is order_completed, createdAt created_at."""
     apart = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
 
@@ -64,11 +64,11 @@ def _columns(properties: Mapping[str, Property], currencies: tuple[str, ...]) ->
 
 
 def warehouse_guide(plan: TrackingPlan, currencies: tuple[str, ...]) -> Iterator[str]:
-    """The lines of a document: the expected tables with the types of their columns, and a letter for who comes late."""
+    """The lines of a document: the expected tables with their column types, and a letter to Segment's support."""
     tables = warehouse_tables(plan, currencies)
     yield "# Columns as a warehouse should have them"
     yield ""
-    yield "In Segment's words for types. A column is there once a call had a value for it. Beside these every table has"
+    yield "In Segment's words for types. A column exists once a call had a value for it. Beside these every table has"
     yield "id, received_at, sent_at, timestamp, original_timestamp and the context_ columns."
     yield ""
     for table, columns in tables.items():
@@ -76,7 +76,7 @@ def warehouse_guide(plan: TrackingPlan, currencies: tuple[str, ...]) -> Iterator
     yield ""
     yield "# A letter to Segment's support, where amounts came before the primer"
     yield ""
-    yield "Leave out the lines of columns that are float already; docs/warehouse.md says how to look."
+    yield "Leave out the lines of columns that are float already; docs/warehouse.md says how to see the types."
     yield ""
     yield "Hello, in the schema of our source <schema_name> these columns were made as integer, because the first"
     yield "amount happened to be a whole number. They hold money. Please change their data types as follows, so that"
@@ -89,7 +89,7 @@ def warehouse_guide(plan: TrackingPlan, currencies: tuple[str, ...]) -> Iterator
 
 
 def dbt_macro() -> str:
-    """The macro of the dbt package that knows each event's properties, with the kind of each."""
+    """The macro of the dbt package with each event's properties and their kinds."""
     lines = [
         "{#- Written by `make generate` from the events that mapping/ declares: change those, not this. -#}",
         "",

@@ -1,9 +1,10 @@
-"""The persons and groups of a batch: each customer is tied to its user and its group, and they are told as a whole.
+"""The persons (users and groups) of a batch: ties each customer to its user and group, whose traits cover all of them.
 
 A user or a group with one customer, the usual case, costs one write when the two are tied, and no request afterwards.
-Only the records of customers who share one, and those of guests' payments, need it to be read. Of what is shared one
-batch tells at a time: it reads the person, then the other records, and claims the person before it writes and sends, on
-the condition that nobody claimed it since. A person whose claim has no receipt yet is waited for.
+The person is read only for records of customers that share it, and for guests' payments. Only one batch at a time sends
+calls of a shared person: it reads the person, then the other records, and claims the person before it writes and sends,
+on the condition that no other batch claimed it since. A batch waits while the claim of another batch on the person has
+no receipt.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_TURN", "Persons", "Turn"]
 
-# Events by which a guest may have paid.
+# The events of guests' payments.
 PAYS = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Which batch this is, by the delivery under which it claims; `now` and `until` are in epoch seconds.
+    """The batch, by the delivery id of its claims; `now` and `until` are in epoch seconds.
 
-    `writes` is False where nothing may be written.
+    `writes` is False if nothing may be written.
     """
 
     delivery: str
@@ -47,7 +48,7 @@ class Turn:
     writes: bool = True
 
 
-# For whoever only looks.
+# For callers that only read.
 NO_TURN = Turn("", 0, 0, writes=False)
 
 
@@ -55,10 +56,10 @@ NO_TURN = Turn("", 0, 0, writes=False)
 class Persons:
     """The persons and groups of one batch, by key.
 
-    `records` are the keys of the records in the batch for which one is known. `ties` and `moves` are pairs of person
-    and record: tied to each other just now, and no longer; `current` are those of a record in the end. `guests` are the
-    persons who pay, or say something of an opt-out, as a guest. `busy` says for which delivery a record waits, `stale`
-    are records that were read before another batch wrote them, and `leased` says that a person was claimed.
+    `records` are the keys of the batch's records by person. `ties` and `moves` are pairs of person and record: newly
+    tied, and no longer tied; `current` are the persons of each record after the batch. `guests` are the persons with a
+    payment or an opt-out as a guest. `busy` is the delivery for which a record waits, `stale` are records that another
+    batch wrote after they were read, and `leased` says that a person was claimed.
     """
 
     settings: Settings
@@ -74,16 +75,16 @@ class Persons:
     leased: bool = False
 
     def meet(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store) -> None:
-        """Read the persons whom these events are about, and tie customers to them who are not yet tied.
+        """Read the persons of these events, and tie their customers that are not tied yet.
 
-        The records in the memory then know what their persons said. Raises StoreUnavailableError.
+        Afterwards the records in the memory have the opt-outs of their persons. Raises StoreUnavailableError.
 
         Parameters
         ----------
         said
-            The events in their order, and what each says of the person.
+            The events in their order, each with its statements about the person.
         memory, store
-            What is remembered of the events' customers, and where.
+            The stored data of the events' customers, and the store.
         """
         self._survey(said, memory)
         if not self.records:
@@ -96,7 +97,7 @@ class Persons:
         if unread:
             self.known |= store.persons(unread)
         for key, person in self.known.items():
-            # Also those of the batch that were read before they were marked.
+            # Also records of the batch that were read before they were marked.
             self.records.setdefault(key, set()).update(person.records & memory.profiles.keys())
         if self.turn.writes:
             self._mark(memory, store, self.turn.now)
@@ -105,7 +106,7 @@ class Persons:
         self._read_siblings(memory, store)
 
     def known_of(self, known: Known, event: StripeEvent, memory: Memory) -> Known:
-        """What is known beside an event, with the rest of its user and its group, as this batch leaves them so far."""
+        """The stored data for an event, with the other records of its user and group as this batch changed them."""
         if not self.records:
             return known
         before = known.profile
@@ -129,20 +130,20 @@ class Persons:
         return replace(known, **{name: others for name, others in found.items() if others != NOBODY})
 
     def left(self) -> set[tuple[str, str]]:
-        """Pairs of person and record that are tied no longer: not who left and came back."""
+        """The pairs of person and record that are no longer tied, without those that were tied again."""
         return {(key, one) for key, one in self.moves if one in self.current and key not in self.current[one]}
 
     def unreadable(self, record: str) -> str:
-        """Why the person behind a record cannot be read; empty where it can, or where nobody has to know it."""
+        """The reason why the person of a record cannot be read; empty if it can be, or if it is not needed."""
         persons = (self.known.get(key, Person()) for key, records in self.records.items() if record in records)
         return next((person.unreadable for person in persons if person.unreadable), "")
 
     def after(
         self, event: StripeEvent, before: Profile, profile: Profile, memory: Memory
     ) -> tuple[Profile, Learnt | None]:
-        """The record after an event, with its ties; an opt-out is learnt by the person, and heard by its other records.
+        """The record after an event, with its ties, and the opt-out to store for the person.
 
-        `before` is the record before the event.
+        The person's other records in the batch get the opt-out too. `before` is the record before the event.
         """
         if not (self.records or "opted_out" in profile.told):
             return profile, None
@@ -152,7 +153,8 @@ class Persons:
         key = person_key(event, profile.user_id, self.settings)
         person = self.known.get(key, Person(opted_out=before.opted_out))
         as_of = profile.told.get("opted_out")
-        # Said by this event or, by the customer, before anybody knew who it is. Who moves on takes nothing along.
+        # Stated by this event, or by the customer before its user was known. A customer that moves to another user
+        # leaves the opt-out behind.
         said = as_of is not None and (before.user_id is None or as_of != before.told.get("opted_out"))
         if as_of is None or not said or person.opted_out is profile.opted_out is False:
             return profile, None
@@ -161,7 +163,7 @@ class Persons:
         return profile, Learnt(OPT_OUT, key, str(profile.opted_out).lower(), as_of, profile.key)
 
     def claim(self, records: set[str], store: Store) -> dict[str, Exception]:
-        """Claim the persons and groups of these records that no record tells as a whole; the errors by record."""
+        """Claim the persons of these records that have several records; returns the errors by record."""
         wanted = {
             key: self.known.get(key, Person())
             for key, members in self.records.items()
@@ -174,9 +176,9 @@ class Persons:
         return {record: error for key, error in errors.items() for record in self.records[key] & records}
 
     def with_siblings[T](self, found: Mapping[str, T]) -> dict[str, T]:
-        """What was found of some records, for the other records too that are told with them.
+        """The findings about records, extended to the other records of the same persons.
 
-        The calls of a sibling show what was not written, or was read too early.
+        Their calls show the same traits, so they must wait or fail together.
         """
         spread = dict(found)
         while True:
@@ -193,7 +195,7 @@ class Persons:
 
     def _is_told_as_a_whole(self, key: str) -> bool:
         person = self.known.get(key, Person())
-        # A guest beside the only customer, or whoever leaves it.
+        # A guest beside the only customer, or a customer that leaves the person.
         return (
             bool(person.guests)
             or len(person.records | self.records[key]) > 1
@@ -201,7 +203,7 @@ class Persons:
         )
 
     def _tied(self, event: StripeEvent, before: Profile, profile: Profile) -> Profile:
-        """The record with what ties it to its user and its group."""
+        """The record with the keys of its user and its group."""
         keys = dict[str, str]()
         if profile.user_id is not None:
             keys["tied"] = person_key(event, profile.user_id, self.settings)
@@ -217,19 +219,19 @@ class Persons:
         return profile
 
     def _with_guest(self, event: StripeEvent, before: Profile, profile: Profile, key: str) -> Profile:
-        """The guest's record, once its person lists what is left of the payment."""
+        """The guest's record, after the rest of its payment was listed in the person."""
         payment, person = profile.key.rpartition(":")[2], self.known.get(key, Person())
         if before.user_id not in {None, profile.user_id}:
             former = person_key(event, before.user_id or "", self.settings)
             self.known[former] = self.known.get(former, Person()).without_guest(payment)
         if profile.tied and payment not in person.guests:
-            # So many were listed since that it stays in the sum as it was.
+            # It is no longer listed, because newer payments replaced it, so its part of the sum stays unchanged.
             return profile
         self.known[key] = person.with_guest(payment, profile.paid)
         return replace(profile, tied=True)
 
     def _survey(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:
-        """Find out which persons each event is about, the later ones knowing what the earlier ones say."""
+        """Find the persons of each event; later events use the statements of earlier ones."""
         profiles = dict(memory.profiles)
         for event, stated in said:
             record = profile_key(event)
@@ -277,9 +279,10 @@ class Persons:
         return Others(identifier, siblings, guests)
 
     def _read_siblings(self, memory: Memory, store: Store) -> None:
-        """Read the other records of those who have several: their traits are over all of them.
+        """Read the other records of persons with several: their traits cover all of them.
 
-        After their persons, and those of the batch itself once more: whoever wrote one since had to claim the person.
+        Read after the persons, and with the batch's own records once more: a batch that wrote one since had to claim
+        the person.
         """
         persons = {key: self.known.get(key, Person()) for key in self.records}
         members = {key: person.records for key, person in persons.items() if len(person.records) <= MOST_SIBLINGS}
@@ -333,7 +336,7 @@ class Persons:
 
 
 def _left(event: StripeEvent, before: Profile, after: Profile) -> tuple[str, str]:
-    """The user and the group that the record leaves with this event, now or at an earlier try; empty for none."""
+    """The user and the group that the record leaves with this event, now or in an earlier attempt; empty for none."""
     claim = before.claims.get(event_dedup_key(event), Claim()) if before.claims else Claim()
     user = before.user_id if before.tied and before.user_id not in {None, after.user_id} else claim.left_user
     group = before.group_id if before.grouped and before.group_id not in {None, after.group_id} else claim.left_group
@@ -341,7 +344,7 @@ def _left(event: StripeEvent, before: Profile, after: Profile) -> tuple[str, str
 
 
 def _pending(turn: Turn, known: Iterable[Person | Profile]) -> dict[str, int]:
-    """The deliveries of other batches that may be telling of these still, and until when at most."""
+    """The deliveries of other batches that may still be sending calls of these, each with the end of its lease."""
     return {
         one.delivery: one.lease_until
         for one in known

@@ -1,7 +1,7 @@
-"""Where somebody came from: metadata that the merchant's checkout code sets, put where Segment's destinations read it.
+"""Attribution: metadata that the merchant's checkout code sets, put where Segment's destinations read it.
 
 The places are those of https://github.com/segmentio/action-destinations: campaign, page, ip, user agent and locale in
-the context, click ids mostly among the properties, some as options of one destination. None of it is remembered.
+the context, click ids mostly among the properties, some as options of one destination. Nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ CAMPAIGN = {
     "utm_content": "content",
     "utm_id": "id",
 }
-# True of one visit alone: a renewal a year later is no visit.
+# Valid for one visit only: a renewal a year later is not a visit.
 VISIT = frozenset({"page", "referrer", "ip", "user_agent", "ga_session_id"})
-# Destinations that read a click id in their own options and nowhere else that is theirs alone.
+# Destinations that read a click id only from their own options.
 DESTINATION_OPTIONS = {
     "rdt_cid": ("Reddit Conversions Api", "click_id"),
     "sc_click_id": ("Snap Conversions Api", "click_id"),
@@ -49,14 +49,14 @@ _EMPTY: Context = {}
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What goes into the context of each call, the properties of tracks, and the options of single destinations."""
+    """The attribution in the context of calls, in the properties of tracks, and in the options of destinations."""
 
     context: Context = field(default_factory=lambda: _EMPTY)
     properties: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def allowed(self, integrations: Mapping[str, Any]) -> dict[str, Any]:
-        """These integrations with the options of destinations that they let in: options would switch one on."""
+        """The integrations with the options of enabled destinations; options for another one would enable it."""
         chosen = dict(integrations)
         for name, options in self.options.items():
             here = chosen.get(name, chosen.get("All", True))
@@ -69,7 +69,7 @@ NOTHING = Attribution()
 
 
 def attribution_of(event: StripeEvent, settings: Settings) -> Attribution:
-    """What the metadata of the event's object, its subscription or its customer says; the newest place counts."""
+    """The attribution in the metadata of the object, else of its subscription, else of its customer."""
     metadata: dict[str, str] = {}
     for place in reversed(metadata_places(event)):
         metadata |= place
@@ -105,12 +105,12 @@ def _context(said: Mapping[str, str]) -> Context:
 
 
 def _page(url: str | None, referrer: str | None) -> dict[str, str]:
-    """The page in the words of analytics.js. https://segment.com/docs/connections/spec/common/#context."""
+    """The page with the field names of analytics.js. https://segment.com/docs/connections/spec/common/#context."""
     page = {"url": url, "referrer": referrer}
     try:
         parts = urlsplit(url or "")
     except ValueError:
-        # What is no address is nobody's page.
+        # A text that is no address is no page.
         page["url"] = None
     else:
         page |= {"path": parts.path or None, "search": f"?{parts.query}" if parts.query else None}
@@ -125,9 +125,9 @@ def _address(written: str | None) -> str | None:
 
 
 def _is_visit(event: StripeEvent) -> bool:
-    """Whether the customer did it at the visit of which the metadata speaks.
+    """Whether the event belongs to the visit that the metadata describes.
 
-    A subscription hands its metadata on to each of its invoices, of which the first alone is of the visit.
+    A subscription copies its metadata to each of its invoices, and only the first one belongs to the visit.
     """
     reason = text(event.object.get("billing_reason"))
     if reason is not None and reason.startswith("subscription"):

@@ -1,7 +1,7 @@
-"""Calls as they are written down: without what the event itself says of the person.
+"""Claimed calls are stored without the personal data of their event.
 
-The event is there again whenever its claimed calls are told again, and fills the blanks. So the StateTable holds
-nobody's address because of a call that was on its way.
+Whenever claimed calls are sent again, their event is there again and fills the blanks. So a claim puts no personal data
+into the StateTable.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Blanks"]
 
-# In place of what the event has.
+# Stands for a value of the event.
 BLANK = {"$of": "event"}
 OF_A_VISIT = ("ip", "userAgent")
 
 
 class Blanks:
-    """What one event says of the person in the context of its calls."""
+    """The personal data of one event in the context of its calls."""
 
     def __init__(self, event: StripeEvent, settings: Settings) -> None:
         visit: Mapping[str, object] = attribution_of(event, settings).context
@@ -37,13 +37,13 @@ class Blanks:
         self._of_traits: UserTraits = carried_personal(event, settings) if settings.context_traits != "none" else {}
 
     def written(self, call: Call) -> str:
-        """The call with blanks; what a team's own code made of a value stays as it is."""
+        """The call with blanks; a value that the team's `enrich` changed stays."""
         if not (self._of_context or self._of_traits):
             return call.encoded.decode()
         return encode(_each(call.body, self._leave_out)).decode()
 
     def read(self, encoded: str) -> Call:
-        """The call in the same words as before; what this event does not say, for another left it out, is absent."""
+        """The call with its blanks filled; a value that this event does not have is absent."""
         if '{"$of":"event"}' not in encoded:
             return call_from(encoded)
         body = _each(call_from(encoded).body, self._fill_in)
@@ -63,7 +63,7 @@ class Blanks:
 
 
 def _each(body: Mapping[str, Any], change: Any) -> dict[str, Any]:
-    """The call with a change made to its context and to the traits in it."""
+    """The call with a change applied to its context and to the traits in it."""
     context = body.get("context")
     if not isinstance(context, dict):
         return dict(body)

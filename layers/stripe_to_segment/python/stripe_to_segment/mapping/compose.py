@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-    # A team's own, which may take and give any dict.
+    # The team's own code, which may take and return any dict.
     type Enrich = Callable[[Any, JsonObject], object]
 
 __all__ = ["Composer", "Farewells", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
@@ -46,13 +46,14 @@ class Composer:
         self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, person: Profile, group: Profile
     ) -> None:
         self._event = event
-        # Whom an identify and a group call are about, over all of their customers; the rest is about this one.
+        # The user of the identify and the group of the group call, over all their customers; the rest is about this
+        # customer.
         self._person, self._group = person, group
         self._plan = plan
         self._who = plan.who
         self._profile = plan.profile
         self._settings = settings
-        # Without one (an event that tells no time at all) Segment takes the time of arrival.
+        # Without a timestamp (the event has no time) Segment uses the time of arrival.
         self._timestamp = iso_time(event.created) if event.created else None
 
     def bodies(self, facts: Iterable[Fact]) -> Iterator[CallBody]:
@@ -85,7 +86,7 @@ class Composer:
         return self._stateful("group", {"groupId": self._own(group_id), "traits": wire(traits)}, self._who.anonymous_id)
 
     def track(self, fact: Fact, name: str) -> CallBody:
-        """A track call under this name on the wire; what is unknown is left out, never null."""
+        """A track call under this name on the wire; unknown values are left out, never null."""
         # The messageId uses the catalog's name: renaming an event must not send it a second time.
         who = self._plan.tracks_as
         body = self._envelope("track", f"{fact.name}|{fact.key}", who.anonymous_id, who)
@@ -165,10 +166,10 @@ class Composer:
 
 
 class Farewells(Composer):
-    """Makes the calls that tell what is left of a user and of a group whom the customer has left."""
+    """Makes the calls with the remaining traits of a user and a group that a customer has left."""
 
     def left(self, moved: Profile, user: Others | None, group: Others | None) -> Iterator[CallBody]:
-        """An identify of the user and a group call; `moved` is the record as it was."""
+        """An identify of the user and a group call; `moved` is the record before the move."""
         if group is not None:
             traits = wire(group_left_behind(self._event, moved, group, self._settings))
             yield self._stateful("group", {"groupId": self._own(group.id), "traits": traits}, self._who.anonymous_id)
@@ -177,7 +178,7 @@ class Farewells(Composer):
             yield self._stateful("identify", {"traits": wire(left_behind(moved, user))}, None)
 
     def _context(self, who: Identity) -> Context:
-        """The context without the customer, who is somebody else's now."""
+        """The context without the customer, which now belongs to another user."""
         context = super()._context(who)
         return {"library": context["library"], "active": context["active"], "stripe": context["stripe"]}
 
@@ -214,14 +215,14 @@ def with_the_change_said_before(
     for body in bodies:
         dedup_key = dedup_key_of(body["messageId"])
         left.discard(dedup_key)
-        if dedup_key in refused and "properties" in body:
-            before = blanks.read(refused[dedup_key]).body
+        if "properties" in body and (claim.given_up or dedup_key in refused):
+            before = blanks.read(refused[dedup_key]).body if dedup_key in refused else None
             told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
             properties = {name: value for name, value in body["properties"].items() if name not in CHANGE}
             yield {**body, "properties": {**properties, **told}}
         else:
             yield body
-    # No new call carries these changes any more, but the record has counted them.
+    # No new call has these changes, but the record has counted them.
     unsaid = (blanks.read(refused[dedup_key]).body for dedup_key in claim.tracks if dedup_key in left)
     yield from (body for body in unsaid if dig(body, "properties", "mrr_change"))
 
@@ -233,7 +234,7 @@ def still_claimed(claim: Claim, blanks: Blanks) -> Iterator[Call]:
 
 
 def finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
-    """Each call after the team's own `enrich`, encoded.
+    """Each call after the team's `enrich`, encoded.
 
     Raises
     ------

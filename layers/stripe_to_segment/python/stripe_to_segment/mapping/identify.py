@@ -24,8 +24,8 @@ __all__ = ["IdentifyPlan"]
 class IdentifyPlan:
     """How this event joins the history under the fallback id to the user, once for each customer.
 
-    `shows` is the digest of the traits that its identify shows, None where it has none; `groups` is that of what its
-    group call shows. `tracks_as` is who did it by the event itself, `who` is the user of now.
+    `shows` is the digest of the traits in its identify, None without an identify; `groups` is the digest of its group
+    call. `tracks_as` is the identity that the event itself states, `who` is the current user.
     """
 
     who: Identity

@@ -1,4 +1,4 @@
-"""Traits of the user and the group, from everything in the record."""
+"""The traits of the user and of the group, from the whole record."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> UserTraits:
-    """The traits of an identify. None is sent as null, so that an ended plan does not stay in Segment."""
+    """The traits of an identify. None is sent as null, so that Segment does not keep an ended plan."""
     traits: UserTraits = {}
     if event.customer is not None:
         traits["stripe_customer_id"] = own_id(event.customer, event, settings)
@@ -54,10 +54,10 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> Use
 
 
 def context_traits(event: StripeEvent, profile: Profile, person: Profile, settings: Settings) -> dict[str, object]:
-    """The traits beside what happened, for destinations that look for them there: who it is, plan and mrr.
+    """The traits in the context of a track, for destinations that read them there: personal traits, plan and mrr.
 
-    `CONTEXT_TRAITS` says whether the personal ones are those that the event itself carries, or what is remembered of
-    the customer too. What is unknown or no more is absent: it is the identify that takes a trait back.
+    `CONTEXT_TRAITS` decides whether the personal ones come from the event alone, or also from the stored record.
+    Unknown and ended traits are absent: the identify sends null for an ended trait.
     """
     if settings.context_traits == "none":
         return {}
@@ -70,14 +70,14 @@ def context_traits(event: StripeEvent, profile: Profile, person: Profile, settin
 
 
 def carried_personal(event: StripeEvent, settings: Settings) -> UserTraits:
-    """The personal traits that the event itself carries, as far as they may be sent."""
+    """The personal traits in the event itself that the settings allow."""
     return _allowed(carried_traits(event), settings)
 
 
 def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> Profile:
-    """The record with the personal traits that the event carries, if they are to be remembered, else without any.
+    """The record with the personal traits of the event, if the settings store them, else without any.
 
-    A late old event adds what nobody said.
+    A late old event only adds traits that the record lacks.
     """
     if settings.context_traits != "remembered":
         return replace(profile, personal={}) if profile.personal else profile
@@ -91,15 +91,15 @@ def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> P
 
 
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
-    """A digest of the traits, to find out whether the ones last delivered are still true."""
+    """A digest of the traits, to find out whether the traits that were sent last are still true."""
     told = {**_subscription_traits(profile), **_card_traits(profile)}
-    # A first payment over nothing is no news.
+    # A first payment of 0 changes nothing.
     paid = {code: amount for code, amount in profile.paid.items() if amount and _has_lifetime(event, profile)}
     return _digest([*((name, told[name]) for name in sorted(told)), *sorted(paid.items())])
 
 
 def group_digest(event: StripeEvent, group: Profile, settings: Settings) -> str:
-    """What the group's traits come to; whose customer the event is about is none of them."""
+    """A digest of the group's traits, without the customer of the event."""
     traits = {**group_traits(event, group, settings)}
     traits.pop("stripe_customer_id", None)
     return _digest(sorted(traits.items()))
@@ -110,19 +110,19 @@ def _digest(traits: object) -> str:
 
 
 def _has_lifetime(event: StripeEvent, profile: Profile) -> bool:
-    """A guest whom nobody knows has paid once, and that is no lifetime."""
+    """Whether there is a lifetime value: an unknown guest has only one payment."""
     return event.customer is not None or profile.user_id is not None
 
 
 def left_behind(moved: Profile, left: Others) -> dict[str, object]:
-    """The traits of a user whom a customer or a guest's payment belongs to no more: those of what is left."""
+    """The remaining traits of a user after a customer or a guest's payment moved to another user."""
     rest = over_all(Profile("", user_id=left.id, shown=UNSURE), left)
     gone, kept = ({**_subscription_traits(of), **_card_traits(of), **_paid_traits(of)} for of in (moved, rest))
     return _less(gone, kept)
 
 
 def group_left_behind(event: StripeEvent, moved: Profile, left: Others, settings: Settings) -> dict[str, object]:
-    """The traits of a group that a customer belongs to no more: those of what is left."""
+    """The remaining traits of a group after a customer left it."""
     rest = over_all(Profile("", shown=UNSURE), left)
     kept = group_traits(event, rest, settings)
     gone = {name: value for name, value in group_traits(event, moved, settings).items() if name != "name"}
@@ -132,7 +132,7 @@ def group_left_behind(event: StripeEvent, moved: Profile, left: Others, settings
 
 
 def _less(gone: Mapping[str, object], kept: Mapping[str, object]) -> dict[str, object]:
-    """What is kept, and nothing of what else there was."""
+    """The remaining traits, with null for each trait that ended."""
     traits = {name: _nothing_of(value) for name, value in gone.items()}
     for name, value in kept.items():
         before = traits.get(name)
@@ -188,14 +188,14 @@ def _subscription_traits(profile: Profile) -> UserTraits:
     if len(known) == len(amounts):
         traits["mrr"] = major(sum(known), leading.currency)
     elif profile.shown is not None:
-        # Unknown now (tiers): null, so that an amount sent before does not stay in Segment.
+        # Unknown now (tiers): null, so that Segment does not keep an amount sent before.
         traits["mrr"] = None
     traits["mrr_by_currency"] = _mrr_by_currency(profile)
     return traits
 
 
 def _mrr_by_currency(profile: Profile) -> dict[str, Decimal]:
-    """Also of currencies in which nothing is left (0); without those of which an amount is unknown."""
+    """The MRR by currency, with 0 for currencies that ended, and without currencies that have an unknown amount."""
     remembered = sorted({record.currency for record in profile.subscriptions.values() if record.currency})
     amounts = {code: [record.mrr for record in profile.live if record.currency == code] for code in remembered}
     return {
@@ -218,12 +218,12 @@ def _paid_traits(profile: Profile) -> UserTraits:
 
 
 def _card_traits(profile: Profile) -> UserTraits:
-    """Nothing of a customer whose cards were never seen: there may be some."""
+    """The card traits; none for a customer whose cards were never seen, because there may be some."""
     return {"card_expires_at": iso_time(profile.card_expires_at)} if profile.knows_cards else {}
 
 
 def _currency(profile: Profile) -> str | None:
-    """The customer's currency: that of the leading subscription, else the one most was paid in."""
+    """The customer's currency: that of the leading subscription, else the one with the most payments."""
     leading = profile.leading
     if leading is not None and leading.currency is not None:
         return leading.currency
@@ -231,7 +231,7 @@ def _currency(profile: Profile) -> str | None:
 
 
 def _allowed(carried: Mapping[str, object], settings: Settings) -> UserTraits:
-    """Those of these personal traits that are on the allow-list."""
+    """The personal traits that are on the allow-list."""
     allowed = {name: carried[name] for name in PERSONAL if name in carried and name in settings.personal_traits}
     if settings.hash_email and "email" in allowed:
         email = str(allowed.pop("email")).strip().lower()

@@ -1,4 +1,4 @@
-"""What is remembered of users and groups: one may be several Stripe customers, and a user pays as a guest too.
+"""The stored record of a user or a group, which may have several Stripe customers; a user may also pay as a guest.
 
 https://docs.stripe.com/payments/checkout/guest-customers
 """
@@ -41,21 +41,21 @@ MOST_RECORDS = 500
 # The traits of a user sum up at most this many other records, read with one more BatchGetItem. Where there are more,
 # each customer's calls show that customer alone.
 MOST_SIBLINGS = 100
-# So many payments as a guest are listed by what is left of each; what older ones came to stays in the sum.
+# The most payments as a guest that are listed with the rest of each; older ones stay in the sum only.
 MOST_GUESTS = 500
 OLDER = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is remembered of one user, or of one group.
+    """The stored record of one user or one group.
 
     `records` are the keys of the customers' records that are tied to the user, at most MOST_RECORDS; `marked` are those
-    of them that know that they share the user. `guests` says what is left of each payment that the user made as a
-    guest, in minor units by currency, by the payment. The opt-out is None where nobody said anything of it; `as_of` is
-    the epoch second as of which it is true. `delivery` is the one that told of several records last, which is over once
-    it has a receipt or, without one, at the epoch second `lease_until`; `version` rises with each. `unreadable` says
-    why a person that is there cannot be read, empty where it can.
+    that are marked as sharing the user. `guests` has the rest of each payment that the user made as a guest, by
+    payment, in minor units by currency. The opt-out is None if no event stated it; `as_of` is the epoch second as of
+    which it is true. `delivery` is the last claim on the person, which ends with its receipt or, without one, at the
+    epoch second `lease_until`; each claim increases `version`. `unreadable` is the reason why a stored person cannot be
+    read, empty if it can.
     """
 
     records: frozenset[str] = frozenset()
@@ -70,11 +70,11 @@ class Person:
 
     @property
     def several(self) -> bool:
-        """Whether no record of it tells the whole."""
+        """Whether no single record has all its data."""
         return len(self.records) > 1 or bool(self.guests)
 
     def with_guest(self, payment: str, left: Mapping[str, int]) -> Person:
-        """With what is left of a payment as a guest."""
+        """With the rest of a payment as a guest."""
         guests = {**self.guests, payment: dict(left)}
         listed = [name for name in guests if name != OLDER]
         if len(listed) > MOST_GUESTS:
@@ -84,11 +84,11 @@ class Person:
         return replace(self, guests=guests)
 
     def without_guest(self, payment: str) -> Person:
-        """Without a payment that was another user's."""
+        """Without a payment that belongs to another user."""
         return replace(self, guests={name: left for name, left in self.guests.items() if name != payment})
 
     def paid_as_guest(self, *, without: str = "") -> dict[str, int]:
-        """The sum of what is left of the payments as a guest, but for one of them."""
+        """The sum of the rests of the payments as a guest, without one of them."""
         total: Counter[str] = Counter()
         for name, left in self.guests.items():
             if name != without or not name:
@@ -98,7 +98,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What a user or a group is beside one record: the other records, and what was paid as a guest, by currency."""
+    """A person's data beside one record: the other records, and the amounts paid as a guest, by currency."""
 
     id: str = ""
     siblings: tuple[Profile, ...] = ()
@@ -111,8 +111,8 @@ NOBODY = Others()
 def person_key(event: StripeEvent, user_id: str, settings: Settings) -> str:
     """The key of a user's person: the scope and a digest of the user's id.
 
-    An opt-out outlives everything else that is stored about a user, so its key must not reveal the id. By the setting
-    ConnectUsers, a connected account's users are its own or the platform's.
+    An opt-out outlives everything else that is stored about a user, so its key must not reveal the id. The setting
+    ConnectUsers decides whether a connected account's users are its own or the platform's.
     """
     account = event.account if settings.connect_users == "own" else None
     # An id that already has the account's prefix is the same user: the calls carry the prefix only once.
@@ -162,7 +162,7 @@ def over_all(profile: Profile, others: Others) -> Profile:
 
 
 def heard(profile: Profile, person: Person) -> Profile:
-    """The record with the person's opt-out, unless the record has a newer statement about it."""
+    """The record with the person's opt-out, unless the record has a newer one."""
     told = profile.told.get("opted_out")
     if person.opted_out is None or (told is not None and told >= person.as_of):
         return profile
