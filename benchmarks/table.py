@@ -58,18 +58,25 @@ class CountingTable:
         ExpressionAttributeValues: dict[str, Any],  # noqa: N803
         **_: Any,
     ) -> dict[str, Any]:
-        """Set attributes of an item and add to its sets: what delivering to simulated customers updates."""
+        """Set attributes of an item and add to its sets and numbers: what delivering to simulated customers updates."""
         item = self._items.setdefault(Key["pk"]["S"], dict(Key))
         for name, kept, value in SETS.findall(UpdateExpression):
             attribute = ExpressionAttributeNames[name]
             if not kept or attribute not in item:
                 item[attribute] = ExpressionAttributeValues[value]
         for name, value in ADDS.findall(UpdateExpression):
-            attribute, added = ExpressionAttributeNames[name], ExpressionAttributeValues[value]["SS"]
-            item[attribute] = {"SS": sorted({*added, *item.get(attribute, {"SS": ()})["SS"]})}
+            attribute, added = ExpressionAttributeNames[name], ExpressionAttributeValues[value]
+            item[attribute] = _sum(item[attribute], added) if attribute in item else added
         self.requests["update" if Key["pk"]["S"].startswith("order#") else "tie"] += 1
         self.units["written"] += -(-_size(item) // WRITE_UNIT)
         return {"Attributes": item}
+
+
+def _sum(known: dict[str, Any], added: dict[str, Any]) -> dict[str, Any]:
+    """What DynamoDB's ADD makes of a set or of a number that is there."""
+    if "N" in added:
+        return {"N": str(int(known["N"]) + int(added["N"]))}
+    return {"SS": sorted({*known["SS"], *added["SS"]})}
 
 
 def _size(item: dict[str, dict[str, Any]]) -> int:

@@ -17,7 +17,10 @@ __all__ = ["BIGGEST", "SAMPLES", "customers_events", "event_texts", "large_event
 
 ROOT = Path(__file__).resolve().parents[1]
 # What makes an event, a customer, a subscription, … another one. Products and prices are few in every account.
-IDS = re.compile(r'"(evt|cus|sub|si|in|il|cs|ch|pi|py|re)_([A-Za-z0-9_]+)"')
+STRIPES = "evt|cus|sub|si|in|il|cs|ch|pi|py|re"
+IDS = re.compile(rf'"({STRIPES})_([A-Za-z0-9_]+)"')
+# The merchant's own too, and not the name `user_id`: each customer is a user and a group by itself, as most are.
+IDS_AND_PERSONS = re.compile(rf'"({STRIPES}|user|team)_([A-Za-z0-9_]+)"(?!:)')
 LARGE = 10_000
 DAY = 86_400
 
@@ -33,7 +36,8 @@ SAMPLES = _samples()
 def event_texts(first: int, count: int) -> list[str]:
     """So many raw events from a number on; no two are of one customer, so a batch has as much to remember as it can."""
     return [
-        IDS.sub(rf'"\1_\g<2>{number}"', SAMPLES[number % len(SAMPLES)][1]) for number in range(first, first + count)
+        IDS_AND_PERSONS.sub(rf'"\1_\g<2>{number}"', SAMPLES[number % len(SAMPLES)][1])
+        for number in range(first, first + count)
     ]
 
 

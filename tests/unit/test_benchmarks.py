@@ -23,7 +23,14 @@ from benchmarks.cost import (
     costs,
     monthly,
 )
+from benchmarks.table import CountingTable
 from benchmarks.targets import Target, exit_status
+from benchmarks.workload import event_texts
+from stripe_to_segment.mapping.identity import stated_by
+from stripe_to_segment.settings import Settings
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.person import Person
+from stripe_to_segment.stripe_side.event import parse_event
 
 TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
 PAGE = (Path(__file__).parents[2] / "docs/cost.md").read_text(encoding="utf-8")
@@ -147,3 +154,23 @@ def test_the_empty_function_beside_a_burst_starts_with_all_that_receive_starts_w
     _add_empty_function(stack)
     made = stack.clients.functions.create_function.call_args.kwargs
     assert (made["Layers"], made["MemorySize"]) == (["dependencies:1", "package:1"], 512)
+
+
+def test_the_counting_table_keeps_the_claims_of_persons() -> None:
+    """It took each thing that is added for a set, so a batch that claimed a person failed and the bench with it."""
+    client: Any = CountingTable()
+    store = DynamoStore(client, "state")
+    for version in range(3):
+        person = Person(guests={"pi_1": {"usd": version}}, version=version)
+        assert store.claim({"own:live:1": person}, "delivery", 17) == {}
+        assert store.persons(["own:live:1"])["own:live:1"].version == version + 1
+    store.tie([("own:live:1", "own:live:cus_1")])
+    assert store.tie([("own:live:1", "own:live:cus_2")])["own:live:1"].records == {"own:live:cus_1", "own:live:cus_2"}
+
+
+def test_no_two_events_of_a_benchs_batch_are_of_one_user() -> None:
+    """Their customers were many and their users five, so the bench measured what customers who share a user cost."""
+    events = [parse_event(text) for text in event_texts(0, 200)]
+    users = [user for event in events if (user := stated_by(event, Settings(), None).user_id)]
+    assert len(users) > 50
+    assert len({*users}) == len(users)
