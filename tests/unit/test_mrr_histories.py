@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stripe_to_segment.delivery.load import keys_of
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from tests.unit.shapes import DAY, NOW, a_price, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import ACCEPTED, World
@@ -338,6 +339,13 @@ def test_a_price_teaches_its_name_to_events_that_name_it_by_id() -> None:
     bare = {"id": "price_basic", "product": "prod_basic", "recurring": {"interval": "month"}, "unit_amount": 2000}
     world.deliver(an_event(CREATED, a_subscription(an_item({**bare, "currency": "usd"})), created=NOW + 1))
     assert [call["properties"]["plan"] for call in world.calls if call["type"] == "track"] == ["Basic, monthly"]
+
+
+def test_only_the_name_of_a_price_that_an_event_names_by_id_alone_is_looked_up() -> None:
+    """Each event of a subscription read an item for a price whose object stood in the event and had no name."""
+    whole, by_id = an_event(CREATED, a_subscription()), an_event("invoice.paid", an_invoice())
+    assert {*keys_of(whole).products} == {"own:test:prod_basic"}
+    assert {*keys_of(by_id).products} == {"own:test:price_basic", "own:test:prod_basic"}
 
 
 def test_a_price_without_a_name_of_its_own_leaves_the_products() -> None:

@@ -24,8 +24,8 @@ def products_needed(event: StripeEvent) -> list[str]:
 
 @asked_once
 def names_needed(event: StripeEvent) -> list[str]:
-    """Ids of these prices, whose own events tell a name, and of their products."""
-    return [*(price.id for price in _nameless(event) if price.id), *products_needed(event)]
+    """Ids of these products, and of the prices that are named by their id alone: their own events tell their names."""
+    return [*(price.id for price in _nameless(event) if price.id and price.by_id), *products_needed(event)]
 
 
 def _nameless(event: StripeEvent) -> list[Price]:

@@ -15,7 +15,8 @@ __all__ = ["Price", "read_price"]
 class Price:
     """The parts of a price that matter here. `unit_amount` is in minor units, None where the payload states none.
 
-    A `tiered` price never has one: its amounts are in the tiers, which no webhook carries.
+    A `tiered` price never has one: its amounts are in the tiers, which no webhook carries. `by_id` says that the price
+    is not stated as a whole, so it may have a label that is not stated here.
 
     https://docs.stripe.com/api/prices/object and https://docs.stripe.com/api/plans/object
     """
@@ -23,6 +24,7 @@ class Price:
     id: str | None
     product: str | None
     label: str | None
+    by_id: bool
     currency: str | None
     unit_amount: Decimal | None
     interval: str | None
@@ -61,6 +63,8 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
         id=text(stated.get("id")),
         product=reference(stated.get("product")),
         label=_label(stated),
+        # Whole prices and plans have the field, mostly as null, which `stated` leaves out.
+        by_id="nickname" not in price and "nickname" not in plan,
         currency=text(stated.get("currency")),
         unit_amount=_unit_amount(stated),
         interval=text(recurring.get("interval")),
