@@ -329,6 +329,30 @@ def test_of_two_names_of_one_second_the_later_wins(store: AnyStore) -> None:
     assert store.load([("product", "own:live:prod_1")]).product_names == {"own:live:prod_1": "second"}
 
 
+@pytest.mark.parametrize("stored", ["pi_1", "in_1"])
+@pytest.mark.parametrize(("value", "owner"), [*itertools.product(("pi_1", "in_1", "in_2"), ("", "cus_1", "cus_2"))])
+def test_an_order_that_would_stay_as_it_is_is_not_written_again(
+    store: AnyStore, stored: str, value: str, owner: str
+) -> None:
+    """A refund wrote the order of its payment again, as it was, and paid for it."""
+    key = "own:live:pi_1"
+    store.save([], [Learnt("order", key, stored, NOW, "cus_1")], NOW)
+    known, fact = store.load((), [key], ()), Learnt("order", key, value, NOW + DAY, owner)
+    needed = known.needs(fact)
+    store.save([], [fact], NOW)
+    after = store.load((), [key], ())
+    assert needed is ((after.orders, after.owners) != (known.orders, known.owners))
+    # It is kept for a year from when it was written last.
+    assert known.needs(replace(fact, as_of=NOW + 31 * DAY))
+
+
+def test_what_nobody_stored_has_to_be_written(store: AnyStore) -> None:
+    assert store.load((), ["own:live:pi_1"], ()).needs(Learnt("order", "own:live:pi_1", "pi_1", NOW))
+    store.save([], [Learnt("product", "own:live:prod_1", "Basic", NOW)], NOW)
+    # Its time decides which of two names is the newer one.
+    assert store.load((), (), ["own:live:prod_1"]).needs(Learnt("product", "own:live:prod_1", "Basic", NOW + 1))
+
+
 def test_a_bookmark_is_where_the_newest_run_left_it(store: AnyStore) -> None:
     assert store.bookmark("reconcile") is None
     for reached in (NOW, NOW + 60, NOW - 60):

@@ -437,8 +437,8 @@ class Delivery:
             memory.profiles[one.key] = profile
             learnt += [opt_out] if opt_out is not None else []
             for lesson in taught:
+                learnt += [lesson] if memory.needs(lesson) else []
                 memory.learn(lesson)
-                learnt.append(lesson)
         return learnt
 
     def _send(self, work: list[Work], modes: Collection[bool], batch: _Batch) -> None:

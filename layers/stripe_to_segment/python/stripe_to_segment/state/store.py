@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store"]
 
 DAY = 86_400
+# An order is kept for a year from when it was written last: later than this it is written again.
+LATELY = 30 * DAY
 # The kind of a Learnt about a person, whose value is "true" or "false".
 OPT_OUT = "opt_out"
 
@@ -59,6 +61,14 @@ class Memory:
         if fact.kind != "order" or fact.names_another or known is None or known == fact.value:
             return fact
         return replace(fact, value=known, as_of=self.as_of.get((fact.kind, fact.key), fact.as_of))
+
+    def needs(self, fact: Learnt) -> bool:
+        """Whether a fact has to be written: not an order that was stored lately and stays as it is."""
+        stored = self.as_of.get((fact.kind, fact.key))
+        if fact.kind != "order" or stored is None or fact.as_of - stored >= LATELY:
+            return True
+        known = Learnt("order", fact.key, self.orders[fact.key], stored, self.owners.get(fact.key, ""))
+        return replace(fact.over(known), as_of=stored) != known
 
     def learnt(self, kind: str) -> dict[str, str]:
         """The values of a kind: order, product or coupon."""
