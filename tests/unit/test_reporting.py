@@ -55,7 +55,6 @@ def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken
     assert said == {
         "level": "INFO",
         "message": "event delivered",
-        "message_id": "record-1",
         "received": 3,
         "outcome": "delivered",
         "detail": "words",
@@ -87,6 +86,14 @@ def test_every_outcome_has_its_level_and_its_counter(
     reported(outcome(status), outcome(status))
     assert [line["level"] for line in spoken.lines] == ([level] * 2 if level else [])
     assert spoken.metrics[metric] == 2
+
+
+def test_only_a_record_that_somebody_may_look_for_in_a_queue_is_named(spoken: Spoken) -> None:
+    """Every line had the queue's id of its record, also where the record had left the queue for good."""
+    unread = RecordOutcome(Record("record-2", "no JSON", 1), Status.IGNORED, "not_json")
+    reported(*(outcome(status) for status in (Status.DELIVERED, Status.IGNORED, Status.RETRY, Status.DEAD)), unread)
+    named = [line.get("message_id") for line in spoken.lines]
+    assert named == [None, None, "record-1", "record-1", "record-2"]
 
 
 def test_what_was_not_even_tried_is_counted_but_speaks_up_only_when_debugging(spoken: Spoken) -> None:

@@ -299,10 +299,10 @@ def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invo
     errors = store.save([profile_in(store)], [itself], NOW)
     assert {key: type(error) for key, error in errors.items()} == dict.fromkeys((KEY, ORDER.key), StoreConflictError)
     assert profile_in(store).version == 1
-    memory = store.load([], [ORDER.key], [])
+    memory = store.load([("order", ORDER.key)])
     assert memory.agreed(itself) == replace(itself, value="in_1", as_of=NOW)
     assert store.save([profile_in(store)], [memory.agreed(itself)], NOW) == {}
-    assert store.load([], [ORDER.key], []).owners == {ORDER.key: KEY}
+    assert store.load([("order", ORDER.key)]).owners == {ORDER.key: KEY}
 
 
 def test_what_was_learnt_is_found_under_its_kind(store: AnyStore) -> None:
@@ -337,20 +337,20 @@ def test_an_order_that_would_stay_as_it_is_is_not_written_again(
     """A refund wrote the order of its payment again, as it was, and paid for it."""
     key = "own:live:pi_1"
     store.save([], [Learnt("order", key, stored, NOW, "cus_1")], NOW)
-    known, fact = store.load((), [key], ()), Learnt("order", key, value, NOW + DAY, owner)
+    known, fact = store.load([("order", key)]), Learnt("order", key, value, NOW + DAY, owner)
     needed = known.needs(fact)
     store.save([], [fact], NOW)
-    after = store.load((), [key], ())
+    after = store.load([("order", key)])
     assert needed is ((after.orders, after.owners) != (known.orders, known.owners))
     # It is kept for a year from when it was written last.
     assert known.needs(replace(fact, as_of=NOW + 31 * DAY))
 
 
 def test_what_nobody_stored_has_to_be_written(store: AnyStore) -> None:
-    assert store.load((), ["own:live:pi_1"], ()).needs(Learnt("order", "own:live:pi_1", "pi_1", NOW))
+    assert store.load([("order", "own:live:pi_1")]).needs(Learnt("order", "own:live:pi_1", "pi_1", NOW))
     store.save([], [Learnt("product", "own:live:prod_1", "Basic", NOW)], NOW)
     # Its time decides which of two names is the newer one.
-    assert store.load((), (), ["own:live:prod_1"]).needs(Learnt("product", "own:live:prod_1", "Basic", NOW + 1))
+    assert store.load([("product", "own:live:prod_1")]).needs(Learnt("product", "own:live:prod_1", "Basic", NOW + 1))
 
 
 def test_a_bookmark_is_where_the_newest_run_left_it(store: AnyStore) -> None:

@@ -26,6 +26,8 @@ METRIC_OF = {
 }
 # The reasons of records that were not tried, because another batch has to finish or probe first.
 WAITS_FOR_OTHERS = frozenset({Reason.CIRCUIT_OPEN, Reason.UNDER_WAY})
+# With these the record leaves the queue for good, so nobody looks for it there by its id.
+DONE = frozenset({Status.DELIVERED, Status.IGNORED})
 KEY_REASONS = frozenset(
     {Reason.HTTP_401, Reason.HTTP_403, Reason.NO_WRITE_KEY, Reason.BAD_WRITE_KEY, Reason.BAD_SECRET}
 )
@@ -78,7 +80,9 @@ def _level(outcome: RecordOutcome) -> Callable[..., None]:
 
 
 def _fields(outcome: RecordOutcome) -> dict[str, object]:
-    fields: dict[str, object] = {"message_id": outcome.record.id, "outcome": outcome.status}
+    fields: dict[str, object] = {"outcome": outcome.status}
+    if outcome.event is None or outcome.status not in DONE:
+        fields["message_id"] = outcome.record.id
     if outcome.record.received > 1:
         fields["received"] = outcome.record.received
     fields |= {name: said for name, said in (("reason", outcome.reason), ("detail", outcome.detail)) if said}
