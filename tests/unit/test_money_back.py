@@ -728,3 +728,45 @@ def test_a_refund_and_the_link_to_its_invoice_find_each_other_in_two_batches(fir
     assert lifetime_value(world) == 20
     listed = world.store.profiles["own:test:cus_basic"].payments  # type: ignore[attr-defined]
     assert [*listed] == ["in_basic"]
+
+
+def owner_of(store: MemoryStore) -> str:
+    return store.load([("order", "own:test:pi_basic")]).owners["own:test:pi_basic"]
+
+
+@pytest.mark.parametrize("first", ["the payment", "the refund"])
+def test_a_strangers_refund_and_its_payment_find_each_other_in_two_batches(first: str) -> None:
+    """The refund names no customer, and was kept by itself where nobody looked for it any more."""
+    store = Overtaken()
+    world = World(store)
+    events = [an_event(SUCCEEDED, an_intent()), an_event("refund.created", a_refund(amount=2000))]
+    begun, store.overtaking = events if first == "the payment" else events[::-1]
+    world.deliver(begun)
+    assert owner_of(store) == "own:test:cus_basic"
+    world.deliver(an_event("refund.created", a_refund(id="re_2", amount=500)))
+    assert lifetime_value(world) == 25
+
+
+def test_a_strangers_refunds_are_taken_over_again_where_the_customers_record_was_not_written() -> None:
+    """The payment's owner had been written first, and the refund before it was lost."""
+
+    class Failing(MemoryStore):
+        fails = False
+
+        def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+            failed: dict[str, Exception] = {
+                each.key: StoreUnavailableError() for each in profiles if self.fails and each.key.endswith("cus_basic")
+            }
+            return super().save([each for each in profiles if each.key not in failed], learnt, now) | failed
+
+    store = Failing()
+    world = World(store)
+    world.deliver(an_event("refund.created", a_refund(amount=2000)))
+    paid = an_event(SUCCEEDED, an_intent())
+    store.fails = True
+    assert [done.status for done in world.batch(paid)] == ["retry"]
+    store.fails = False
+    # It names no customer, and the stranger's record says who took it over.
+    world.deliver(an_event("refund.created", a_refund(id="re_2", amount=500)), paid)
+    assert lifetime_value(world) == 25
+    assert owner_of(store) == "own:test:cus_basic"

@@ -305,6 +305,18 @@ def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invo
     assert store.load([("order", ORDER.key)]).owners == {ORDER.key: KEY}
 
 
+def test_the_owner_of_an_order_is_not_written_over_by_a_batch_that_did_not_know_of_it(store: AnyStore) -> None:
+    """A refund that named nobody made itself the owner again, after its customer had been found."""
+    owned = [replace(ORDER, value="pi_1", owner=owner) for owner in ("own:live:pi_1", KEY)]
+    assert store.save([], owned[1:], NOW) == {}
+    errors = store.save([Profile("own:live:pi_1")], owned[:1], NOW)
+    assert errors.keys() == {"own:live:pi_1", ORDER.key}
+    assert {type(error) for error in errors.values()} == {StoreConflictError}
+    memory = store.load([("order", ORDER.key), ("profile", "own:live:pi_1")])
+    assert (memory.owners, memory.profiles) == ({ORDER.key: KEY}, {})
+    assert store.save([], [memory.agreed(owned[0])], NOW) == {}, "who knows of the owner may name another"
+
+
 def test_what_was_learnt_is_found_under_its_kind(store: AnyStore) -> None:
     name = Learnt("product", "own:live:prod_1", "Pro", NOW)
     assert store.save([], [ORDER, name], NOW) == {}
@@ -337,7 +349,7 @@ def test_an_order_that_would_stay_as_it_is_is_not_written_again(
     """A refund wrote the order of its payment again, as it was, and paid for it."""
     key = "own:live:pi_1"
     store.save([], [Learnt("order", key, stored, NOW, "cus_1")], NOW)
-    known, fact = store.load([("order", key)]), Learnt("order", key, value, NOW + DAY, owner)
+    known, fact = store.load([("order", key)]), Learnt("order", key, value, NOW + DAY, owner, "cus_1")
     needed = known.needs(fact)
     store.save([], [fact], NOW)
     after = store.load([("order", key)])

@@ -12,7 +12,7 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.load import fits, known_to, owned, recall, storable, take_over, unreadable
+from stripe_to_segment.delivery.load import Taken, fits, known_to, owned, recall, storable, take_over, unreadable
 from stripe_to_segment.delivery.outcome import (
     Work,
     dead,
@@ -313,7 +313,7 @@ class Delivery:
             one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
         try:
-            learnt += map(memory.agreed, take_over([one.event for one in work], memory, self.store))
+            taken = take_over([one.event for one in work], memory, self.store)
             persons.meet([(one.event, one.stated) for one in work], memory, self.store)
         except StoreUnavailableError as unavailable:
             batch.outcomes.update((one.record.id, unwritten(one, unavailable)) for one in work)
@@ -327,7 +327,9 @@ class Delivery:
         learnt += self._translate(work, memory, persons, batch)
         errors: Mapping[str, Exception] = {}
         if self.remembers:
-            errors = self._save(work, learnt, memory, before, persons)
+            told = {one.key for one in work if one.translation is not None}
+            changed = [memory.profiles[key] for key in sorted(told) if memory.profiles[key] != before[key]]
+            errors = self._save(work, changed, learnt, persons, taken.by(told))
             batch.leased = batch.leased or persons.leased
         ready: list[Work] = []
         for one in work:
@@ -346,20 +348,25 @@ class Delivery:
     def _save(
         self,
         work: list[Work],
+        changed: Sequence[Profile],
         learnt: Sequence[Learnt],
-        memory: Memory,
-        before: Mapping[str, Profile],
         persons: Persons,
+        taken: Taken,
     ) -> dict[str, Exception]:
         """Claim the persons that are told as a whole, then write the records and what was learnt; the errors by key."""
-        told = {one.key for one in work if one.translation is not None}
-        changed = [memory.profiles[key] for key in sorted(told) if memory.profiles[key] != before[key]]
+        now = persons.turn.now
+        unmarked = self.store.save(taken.marked, [], now) if taken.marked else {}
+        errors = {mark.moved_to: unmarked[mark.key] for mark in taken.marked if mark.key in unmarked}
         telling = {one.key for one in work if one.translation is not None and one.translation.calls}
-        errors = persons.claim({profile.key for profile in changed} | telling, self.store)
+        errors |= persons.claim({profile.key for profile in changed} | telling, self.store)
         if errors:
             changed = [profile for profile in changed if profile.key not in errors]
             learnt = [fact for fact in learnt if fact.owner not in errors]
-        errors = persons.with_siblings(errors | self.store.save(changed, learnt, persons.turn.now))
+        learnt, last = taken.parted(learnt)
+        errors = persons.with_siblings(errors | self.store.save(changed, learnt, now))
+        if last:
+            # Where this fails, the next event of the payment takes over again.
+            self.store.save([], [fact for fact in last if fact.owner not in errors], now)
         moved = {(person, record) for person, record in persons.left() if record not in errors}
         if moved:
             # Who is listed although he moved is left out by what his record says.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Known
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
             """What could be read of this; it never raises."""
 
 
-__all__ = ["Reader", "fits", "keys_of", "known_to", "owned", "recall", "storable", "take_over", "unreadable"]
+__all__ = ["Reader", "Taken", "fits", "keys_of", "known_to", "owned", "recall", "storable", "take_over", "unreadable"]
 
 
 def fits(text: str) -> bool:
@@ -125,12 +126,16 @@ def owned(
     if unread:
         read = store.load([("order", key) for key in unread])
         memory.owners |= read.owners
+        memory.stored_owners |= read.stored_owners
         memory.orders |= read.orders
 
     def paid_by(event: StripeEvent) -> str:
         key = _key(event)
         named = f"{event.scope}:{reference(event.object.get('invoice'))}"
-        owners = (memory.owners.get(each, "") for each in (key, invoices.get(key, named), named))
+        owners = (
+            memory.profiles.get(profile_key(event), Profile("")).moved_to,
+            *(memory.owners.get(each, "") for each in (key, invoices.get(key, named), named)),
+        )
         return next(filter(None, map(_customer, (*owners, payers.get(key, ""), payers.get(named, "")))), "")
 
     if reader is not None:
@@ -159,32 +164,59 @@ def _is_a_guests(event: StripeEvent, memory: Memory) -> bool:
     return payment is not None and payment.counted
 
 
-def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> list[Learnt]:
+@dataclass(slots=True)
+class Taken:
+    """What customers' records take over in a batch.
+
+    `marked` are the records that were taken over, to be written before these: a batch that met the same payment at the
+    same time then fails, and finds the customer. `owned` are the payments with their owners, to be written after them,
+    so that a record that could not be written takes over again.
+    """
+
+    marked: list[Profile] = field(default_factory=list)
+    owned: list[Learnt] = field(default_factory=list)
+
+    def by(self, records: Collection[str]) -> Taken:
+        """What these records take over."""
+        return Taken(
+            [mark for mark in self.marked if mark.moved_to in records],
+            [fact for fact in self.owned if fact.owner in records],
+        )
+
+    def parted(self, learnt: Iterable[Learnt]) -> tuple[list[Learnt], list[Learnt]]:
+        """What is written before the records, and what after them."""
+        after = {(fact.kind, fact.key) for fact in self.owned}
+        first = [fact for fact in learnt if (fact.kind, fact.key) not in after]
+        return first, [*self.owned, *(fact for fact in learnt if (fact.kind, fact.key) in after)]
+
+
+def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Taken:
     """Move refunds and disputes that arrived before their payment's customer was known into that customer's record.
 
-    Returns the payments with their owners, to be stored. Where there are none, nothing is read. Raises
-    StoreUnavailableError.
+    Where there are none, nothing is read. Raises StoreUnavailableError.
     """
-    kept: dict[str, set[str]] = {}
-    learnt: list[Learnt] = []
+    kept: dict[str, dict[str, list[Learnt]]] = {}
     for event in events:
         record = profile_key(event)
         for key in (f"{event.scope}:{order}" for order in orders_needed(event)) if event.customer else ():
             owner = memory.owners.get(key, record)
             if owner != record and not _customer(owner):
-                kept.setdefault(record, set()).add(owner)
-                memory.owners[key] = record
                 # The order is the payment itself, until another event names its invoice.
-                learnt.append(Learnt("order", key, key.rpartition(":")[2], event.created, record))
+                itself = Learnt("order", key, key.rpartition(":")[2], event.created, record)
+                kept.setdefault(record, {}).setdefault(owner, []).append(memory.agreed(itself))
+    taken = Taken()
     if not kept:
-        return learnt
+        return taken
     every = {owner for owners in kept.values() for owner in owners}
     found = store.load([("profile", key) for key in every])
     _settle(every, found, store)
     for record, owners in kept.items():
         scope, _, _ = record.rpartition(":")
         profile = memory.profiles[record]
-        for owner in sorted(owners & found.profiles.keys()):
+        for owner in sorted(owners.keys() & found.profiles.keys()):
+            taken.marked.append(replace(found.profiles[owner], moved_to=record))
+            taken.owned += owners[owner]
+            memory.owners |= {fact.key: record for fact in owners[owner]}
             profile = profile.with_payments_of(found.profiles[owner])
             for payment in found.profiles[owner].payments:
                 # The order that it paid may have become known since.
@@ -192,7 +224,7 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> li
         # The last traits sent are out of date when the sum changes.
         moved = profile.paid != memory.profiles[record].paid
         memory.profiles[record] = replace(profile, shown=UNSURE) if moved else profile
-    return learnt
+    return taken
 
 
 def _customer(record: str | None) -> str:

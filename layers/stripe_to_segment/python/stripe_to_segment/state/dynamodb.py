@@ -103,7 +103,7 @@ class DynamoStore:
                 else:
                     memory.learnt(kind)[key], memory.as_of[kind, key] = fact_from(item)
                     if owner := item.get("owner", {}).get("S"):
-                        memory.owners[key] = owner
+                        memory.owners[key] = memory.stored_owners[key] = owner
             except UnreadableRecordError as error:
                 # A circuit that cannot be read stays closed: batches go on sending.
                 memory.unreadable[kind, key] = error.reason
@@ -370,7 +370,7 @@ class DynamoStore:
     def _put_order(self, fact: Learnt, now: float) -> None:
         """Merge a learnt order into its item, as `Learnt.over` does.
 
-        Raises StoreConflictError where the batch did not know of the invoice that is stored.
+        Raises StoreConflictError where the batch did not know of the invoice or the owner that is stored.
         """
         item = fact_item(fact, now)
         values = {f":{name}": value for name, value in item.items() if name != "pk"}
@@ -381,11 +381,16 @@ class DynamoStore:
             values |= {":itself": {"S": fact.key.rpartition(":")[2]}}
             which = ["#value = :value", "#as_of = :as_of"]
             conditions = ["attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself"]
+        if fact.owner:
+            values |= {":instead_of": {"S": fact.instead_of}}
+            conditions.append("attribute_not_exists(#owner) OR #owner = :owner OR #owner = :instead_of")
         try:
             stored = self._update(pk("order", fact.key), f"SET {', '.join([*which, *sets])}", values, *conditions)
         except _ConditionFailedError:
-            # A newer invoice is stored already.
-            return
+            if fact.may_own_after(self.load([("order", fact.key)]).owners.get(fact.key, "")):
+                # A newer invoice is stored already.
+                return
+            raise StoreConflictError(fact.key) from None
         if fact.missed(stored["value"]["S"]):
             raise StoreConflictError(fact.key)
 

@@ -32,14 +32,16 @@ class Memory:
     """The items loaded for a batch, by full key; a missing key is not known.
 
     `orders` maps a payment (or invoice) to its order, which is the payment itself until an invoice is known; `owners`
-    maps it to the record of the customer who paid. `siblings` are other records of the same users, read only. `read`
-    holds answers of the Stripe API. `unreadable` is the reason, by kind and key, why a stored item cannot be read.
-    `as_of` is the epoch second, by kind and key, as of which an order, a product's name or a coupon is true.
+    maps it to the record of the customer who paid, `stored_owners` to the one that was read. `siblings` are other
+    records of the same users, read only. `read` holds answers of the Stripe API. `unreadable` is the reason, by kind
+    and key, why a stored item cannot be read. `as_of` is the epoch second, by kind and key, as of which an order, a
+    product's name or a coupon is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    stored_owners: dict[str, str] = field(default_factory=dict)
     product_names: dict[str, str] = field(default_factory=dict)
     coupons: dict[str, str] = field(default_factory=dict)
     siblings: dict[str, Profile] = field(default_factory=dict)
@@ -57,8 +59,10 @@ class Memory:
 
     def agreed(self, fact: Learnt) -> Learnt:
         """The fact as it is stored: the invoice that a payment is known to have paid, not the payment itself."""
-        known = self.orders.get(fact.key)
-        if fact.kind != "order" or fact.names_another or known is None or known == fact.value:
+        if fact.kind != "order":
+            return fact
+        fact, known = replace(fact, instead_of=self.stored_owners.get(fact.key, "")), self.orders.get(fact.key)
+        if fact.names_another or known is None or known == fact.value:
             return fact
         return replace(fact, value=known, as_of=self.as_of.get((fact.kind, fact.key), fact.as_of))
 
@@ -80,7 +84,7 @@ class Learnt:
     """A product name, a coupon, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 
     `owner` is the key of the record that must not be written before this fact, empty where there is none. For an order
-    it is the record of the customer who paid.
+    it is the record of the customer who paid, `instead_of` the owner that was read: nobody else's is overwritten.
     """
 
     kind: str
@@ -88,6 +92,7 @@ class Learnt:
     value: str
     as_of: int
     owner: str = ""
+    instead_of: str = field(default="", compare=False)
 
     @property
     def names_another(self) -> bool:
@@ -97,6 +102,10 @@ class Learnt:
     def missed(self, stored: str) -> bool:
         """Whether it names the payment itself and another batch has stored the invoice that the payment paid."""
         return not self.names_another and stored != self.value
+
+    def may_own_after(self, stored: str) -> bool:
+        """Whether its owner may take the place of the stored one: where none is, or the batch knew of it."""
+        return not self.owner or stored in {"", self.owner, self.instead_of}
 
     def over(self, known: Learnt | None) -> Learnt:
         """The better of two statements about an order: an invoice before the payment itself, then the newer one.
@@ -177,7 +186,7 @@ class MemoryStore:
         for fact in known:
             memory.learnt(fact.kind)[fact.key] = fact.value
             if fact.kind == "order" and fact.owner:
-                memory.owners[fact.key] = fact.owner
+                memory.owners[fact.key] = memory.stored_owners[fact.key] = fact.owner
         return memory
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
@@ -189,8 +198,9 @@ class MemoryStore:
                 continue
             known = self.learnt.get((fact.kind, fact.key))
             if fact.kind == "order":
-                self.learnt[fact.kind, fact.key] = fact.over(known)
-                if fact.missed(self.learnt[fact.kind, fact.key].value):
+                mine = fact.may_own_after("" if known is None else known.owner)
+                self.learnt[fact.kind, fact.key] = fact.over(known) if mine or known is None else known
+                if not mine or fact.missed(self.learnt[fact.kind, fact.key].value):
                     errors |= dict.fromkeys(filter(None, (fact.key, fact.owner)), StoreConflictError(fact.key))
             elif known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact
