@@ -20,7 +20,7 @@ from tests.chaos.faults import AWS, FAULTS, SEGMENT, Dice
 from tests.chaos.poison import KINDS, poisons
 from tests.chaos.proxy import FaultyProxy, aws_place, segment_place
 from tests.chaos.sabotage import Saboteur
-from tests.chaos.traffic import COPIES, Sending, Stripe, mixed, nameless
+from tests.chaos.traffic import COPIES, Sending, Stripe, mixed
 from tests.chaos.verdict import Violation, of_circles, of_customers, of_dead_letters, of_message_ids, of_tills
 from tests.simulator.circles import a_circle
 from tests.simulator.history import a_history
@@ -151,21 +151,20 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
     sent += sum(len(circle.events) for circle in circles)
     evil = poisons(max(len(KINDS), sent // POISONOUS), int(time.time()))
     rng = Random(f"traffic {seed}")  # noqa: S311 - a run has to be reproducible
-    storm, later = mixed([*histories, *circles], tills, evil, rng), nameless(tills, rng)
+    storm = mixed([*histories, *circles], tills, evil, rng)
     final = [*(history.last for history in histories), *(event.body for till in tills for event in till.last)]
     last = [Sending(body_of(event), door=True) for event in final] * COPIES
-    outcome = Result(events=sent + len(final), customers=len(final), copies=len(storm) + len(later) + len(last))
+    outcome = Result(events=sent + len(final), customers=len(final), copies=len(storm) + len(last))
     outcome.poisons = len(evil)
     with _world(histories, seed, reporting) as world:
         started = time.monotonic()
         with world.raging():
             world.send("send every event three times", storm)
-            world.send("send what names no customer three times", later)
             world.send("send each customer's last event", last)
         outcome.seconds = time.monotonic() - started
         outcome.violations += _unfinished(world)
         outcome.violations += _judged(world, histories, tills, circles, evil)
-        outcome.violations += _replayed(world, rng.sample([*storm, *later], min(REPLAYED, len(storm) + len(later))))
+        outcome.violations += _replayed(world, rng.sample(storm, min(REPLAYED, len(storm))))
         _count(outcome, world, histories)
     return outcome
 

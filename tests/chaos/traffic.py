@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulator.history import History
     from tests.simulator.till import Till
 
-__all__ = ["Sending", "Stripe", "mixed", "nameless"]
+__all__ = ["Sending", "Stripe", "mixed"]
 
 COPIES = 3
 # How far an event of an orderly customer is from its place, in events of the whole stream, which has to be longer.
@@ -63,17 +63,9 @@ def is_orderly(seed: int) -> bool:
 def mixed(
     histories: Iterable[History | Circle], tills: Iterable[Till], evil: Sequence[Poison], rng: Random
 ) -> list[Sending]:
-    """All copies of all events in the order in which they are sent; every other customer's in no order at all.
-
-    Of a till those that name their customer; `nameless` has the others.
-    """
+    """All copies of all events in the order in which they are sent; every other customer's in no order at all."""
     stream = [(event["created"], history.seed, event) for history in histories for event in history.events]
-    stream += [
-        (event.created, number, event.body)
-        for number, till in enumerate(tills)
-        for event in till.events
-        if event.customer is not None
-    ]
+    stream += [(event.created, number, event.body) for number, till in enumerate(tills) for event in till.events]
     stream.sort(key=lambda entry: entry[:2])
     placed: list[tuple[float, int, Sending]] = []
     bounded = min(BOUNDED, len(stream) / SHARE)
@@ -93,17 +85,6 @@ def mixed(
         for _ in range(COPIES):
             place(rng.uniform(0, len(stream)), Sending(each.body, each.door, wanted=each.reason is not None))
     return [sending for _, _, sending in sorted(placed, key=lambda entry: entry[:2])]
-
-
-def nameless(tills: Iterable[Till], rng: Random) -> list[Sending]:
-    """All copies of a till's events that name no customer, in no order at all.
-
-    They come once the payments are told, as in life they come days later: nothing here has a hold. While a batch tells
-    a stranger's refund another may learn who paid, and then the same call is told of the payer too.
-    """
-    events = [event for till in tills for event in till.events if event.customer is None] * COPIES
-    rng.shuffle(events)
-    return [Sending(body_of(event.body), rng.random() < 1 / COPIES) for event in events]
 
 
 @dataclass(slots=True)
