@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import statistics
 import sys
 import time
-from itertools import batched
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from benchmarks.cost import LOADS
 from benchmarks.functions import Context, deliver_function, delivered, receive_function
 from benchmarks.measured import interleaved
 from benchmarks.peers import naive_handler, queue_and_flush, signature, sync_calls, sync_mode
@@ -31,6 +32,7 @@ from stripe_to_segment.state.store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from benchmarks.cost import Load
     from benchmarks.receiver import Receiver
     from stripe_to_segment.segment_side.calls import Call
 
@@ -38,8 +40,6 @@ BATCH = 100
 DOOR_REQUESTS = 50
 PASSES = 5
 NOW = 2_000_000_000.0
-# How many events come in a batch: a trickle, usual traffic, a burst.
-LOADS = (2, 10, 100)
 CUSTOMERS = 200
 # From an event to its delivery: longer than any is held for an identity, with as many digits as one in the log.
 LATENCY_SECONDS = 45.2468013
@@ -80,7 +80,7 @@ def main() -> None:
         }
         values = interleaved(subjects, rounds)
         values["deliver wall"] = tuple(wall[-rounds:])
-        facts = _one_batch(receiver, batch) | {"loads": {size: _load(receiver, size) for size in LOADS}}
+        facts = _one_batch(receiver, batch) | {"loads": {load.batch: _load(receiver, load) for load in LOADS}}
         result.write_text(json.dumps({"values": values, **facts}), "utf-8")
 
 
@@ -173,15 +173,17 @@ def _one_batch(receiver: Receiver, batch: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _load(receiver: Receiver, size: int) -> dict[str, float]:
-    """What an event of simulated customers asks of everything behind the door, so many to a batch."""
+def _load(receiver: Receiver, load: Load) -> dict[str, float]:
+    """What an event of simulated customers asks of everything behind the door, in steady traffic."""
     table, texts = CountingTable(), customers_events(CUSTOMERS)
-    store = DynamoStore(table, "state")
+    # One environment has what it caches for a minute of this traffic, not of the customers' years.
+    begun = itertools.count(step=load.batch / load.rate)
+    store = DynamoStore(table, "state", clock=lambda: next(begun))
     app = deliver_function(receiver.url, lambda: store)
     before = receiver.bytes
 
     def deliver() -> None:
-        for batch in batched(texts, size, strict=False):
+        for batch in itertools.batched(texts, load.batch, strict=False):
             # Years pass: what a record has no use for any more leaves it, as it would in time.
             now = json.loads(batch[-1])["created"] + LATENCY_SECONDS
             app.time = SimpleNamespace(time=lambda now=now: now)

@@ -21,6 +21,7 @@ STRIPES = "evt|cus|sub|si|in|il|cs|ch|pi|py|re"
 IDS = re.compile(rf'"({STRIPES})_([A-Za-z0-9_]+)"')
 # The merchant's own too, and not the name `user_id`: each customer is a user and a group by itself, as most are.
 IDS_AND_PERSONS = re.compile(rf'"({STRIPES}|user|team)_([A-Za-z0-9_]+)"(?!:)')
+PRODUCTS = re.compile(r'"(prod_\w+)"')
 LARGE = 10_000
 DAY = 86_400
 
@@ -50,7 +51,15 @@ def customers_events(customers: int) -> tuple[str, ...]:
     histories = [a_history(seed, start=START + seed * DAY).events for seed in range(customers)]
     told = [event for events in histories for event in events if event["type"] in CATALOG]
     told.sort(key=lambda event: event["created"])
-    return tuple(IDS.sub(_as_long_as_stripes, json.dumps(event)) for event in told)
+    texts = [IDS.sub(_as_long_as_stripes, json.dumps(event)) for event in told]
+    return (*map(_product, sorted({found for text in texts for found in PRODUCTS.findall(text)})), *texts)
+
+
+def _product(product_id: str) -> str:
+    """The event of a product, which is older than its first customer."""
+    made = {"id": product_id, "object": "product", "name": f"Plan {product_id[-1].upper()}"}
+    event = {"id": f"evt_{product_id}", "type": "product.created", "created": START, "livemode": False}
+    return json.dumps(event | {"data": {"object": made}})
 
 
 def _as_long_as_stripes(found: re.Match[str]) -> str:

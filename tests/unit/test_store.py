@@ -204,6 +204,28 @@ def test_of_the_receipts_of_a_busy_day_only_the_latest_are_kept_in_memory(
     assert [*store._receipts] == [f"delivery_{number}" for number in range(1, 6)]
 
 
+def test_a_name_once_read_is_not_read_again_for_a_minute(table: Any) -> None:
+    """Nearly each event of a subscription reads the names of the same few products and prices."""
+    seconds, name = iter((0.0, 59.0, 61.0, 62.0)), Learnt("product", "own:live:prod_1", "Basic", NOW)
+    client: Any = Faulty(table, lambda *_: None)
+    store = DynamoStore(client, TABLE, clock=lambda: next(seconds))
+    DynamoStore(table, TABLE).save([], [name], NOW)
+    for _ in range(4):
+        memory = store.load([], [], [name.key])
+        assert (memory.product_names, memory.as_of) == ({name.key: "Basic"}, {("product", name.key): NOW})
+    assert client.operations == ["batch_get_item"] * 2
+
+
+def test_a_name_that_this_environment_learns_or_does_not_know_is_read(table: Any) -> None:
+    name = Learnt("product", "own:live:prod_1", "Basic", NOW)
+    store = DynamoStore(table, TABLE, clock=lambda: 0.0)
+    assert store.load([], [], [name.key]).product_names == {}
+    DynamoStore(table, TABLE).save([], [name], NOW)
+    assert store.load([], [], [name.key]).product_names == {name.key: "Basic"}
+    store.save([], [replace(name, value="Pro", as_of=NOW + 1)], NOW)
+    assert store.load([], [], [name.key]).product_names == {name.key: "Pro"}
+
+
 def test_circuits_are_read_along_with_the_records(table: Any) -> None:
     """Read in a request of their own, a batch of a hundred customers took one request more than it may."""
     store, client, _ = faulty(table, lambda *_: None)

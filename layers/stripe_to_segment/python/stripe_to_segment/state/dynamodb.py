@@ -70,6 +70,8 @@ BATCH_GET_LIMIT = 100
 ATTEMPTS = 5
 # The number of receipts that are cached in memory.
 RECEIPTS = 500
+# The names of products and prices that are cached in memory, and for how many seconds: few change, and most events ask.
+NAMES, NAME_SECONDS = 500, 60
 
 
 class DynamoStore:
@@ -81,19 +83,35 @@ class DynamoStore:
         A low-level boto3 DynamoDB client.
     table
         The table's name; its key is `pk`, its time-to-live attribute `expires_at`.
+    pause, clock
+        Wait for some seconds; the time in epoch seconds, by which cached names grow old.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
         self._table = table
         self._pause = pause
+        self._clock = clock
         self._pool = ThreadPoolExecutor(max_workers=8)
         self._receipts: dict[str, Receipt] = {}
+        # Each with the second as of which it is true, and the one at which it was read.
+        self._names: dict[str, tuple[str, int, float]] = {}
 
     def load(self, keys: Collection[tuple[str, str]]) -> Memory:
-        """Load the items with these kinds and keys, with one BatchGetItem for each hundred of them."""
-        memory = Memory(circuits={name: Circuit() for kind, name in keys if kind == "circuit"})
-        for item in self._get(sorted({pk(kind, key) for kind, key in keys})):
+        """Load the items with these kinds and keys, with one BatchGetItem for each hundred of them.
+
+        A name that was read less than NAME_SECONDS ago is not read again.
+        """
+        memory, now = Memory(circuits={name: Circuit() for kind, name in keys if kind == "circuit"}), self._clock()
+        wanted = {pk(kind, key) for kind, key in keys if kind != "product" or not self._recall_name(key, memory, now)}
+        for item in self._get(sorted(wanted)):
             kind, key = key_of(item)
             try:
                 if kind == "profile":
@@ -101,13 +119,25 @@ class DynamoStore:
                 elif kind == "circuit":
                     memory.circuits[key] = circuit_from(item)
                 else:
-                    memory.learnt(kind)[key], memory.as_of[kind, key] = fact_from(item)
+                    memory.learnt(kind)[key], memory.as_of[kind, key] = value, as_of = fact_from(item)
+                    if kind == "product":
+                        _keep(self._names, key, (value, as_of, now), NAMES)
                     if owner := item.get("owner", {}).get("S"):
                         memory.owners[key] = memory.stored_owners[key] = owner
             except UnreadableRecordError as error:
                 # A circuit that cannot be read stays closed: batches go on sending.
                 memory.unreadable[kind, key] = error.reason
         return memory
+
+    def _recall_name(self, key: str, memory: Memory, now: float) -> bool:
+        """Whether the name of a product or a price was read lately; it then is in the memory."""
+        if key not in self._names:
+            return False
+        name, as_of, read = self._names[key]
+        if not read <= now < read + NAME_SECONDS:
+            return False
+        memory.product_names[key], memory.as_of["product", key] = name, as_of
+        return True
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write each record if its version is still the one read, and each learnt fact unless a newer one is stored."""
@@ -147,7 +177,7 @@ class DynamoStore:
             _, name = key_of(item)
             try:
                 found[name] = receipt_from(item)
-                self._know(name, found[name])
+                _keep(self._receipts, name, found[name], RECEIPTS)
             except UnreadableRecordError as error:
                 # A broken receipt counts as none: the next batch sends the claimed calls again, and Segment drops the
                 # repeats. Where a newer release wrote it, the events wait for a release that can read it.
@@ -159,13 +189,8 @@ class DynamoStore:
         """Write the receipt of a delivery. Raises StoreUnavailableError."""
         # No condition: only the batch that sent the delivery writes its receipt.
         self._put(receipt_item(delivery, receipt, now), {})
-        self._know(delivery, receipt)
-
-    def _know(self, delivery: str, receipt: Receipt) -> None:
-        """Cache a receipt: it never changes, and mostly the environment that wrote it reads it."""
-        self._receipts[delivery] = receipt
-        if len(self._receipts) > RECEIPTS:
-            del self._receipts[next(iter(self._receipts))]
+        # It never changes, and mostly the environment that wrote it reads it.
+        _keep(self._receipts, delivery, receipt, RECEIPTS)
 
     def persons(self, keys: Collection[str]) -> dict[str, Person]:
         """The stored persons with these keys. Raises StoreUnavailableError."""
@@ -364,6 +389,7 @@ class DynamoStore:
             "ExpressionAttributeNames": {f"#{name}": name for name in NO_NEWER},
             "ExpressionAttributeValues": {":as_of": {"N": str(fact.as_of)}, **OURS},
         }
+        self._names.pop(fact.key, None)
         # Where the condition fails, something newer is stored already.
         self._put(fact_item(fact, now), newer)
 
@@ -434,6 +460,13 @@ class DynamoStore:
         except _ConditionFailedError:
             return False
         return True
+
+
+def _keep[T](cache: dict[str, T], key: str, value: T, most: int) -> None:
+    """Put a value into a cache, which keeps the latest."""
+    cache[key] = value
+    if len(cache) > most:
+        del cache[next(iter(cache))]
 
 
 class _ConditionFailedError(Exception):
