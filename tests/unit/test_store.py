@@ -211,7 +211,7 @@ def test_a_name_once_read_is_not_read_again_for_a_minute(table: Any) -> None:
     store = DynamoStore(client, TABLE, clock=lambda: next(seconds))
     DynamoStore(table, TABLE).save([], [name], NOW)
     for _ in range(4):
-        memory = store.load([], [], [name.key])
+        memory = store.load([("product", name.key)])
         assert (memory.product_names, memory.as_of) == ({name.key: "Basic"}, {("product", name.key): NOW})
     assert client.operations == ["batch_get_item"] * 2
 
@@ -219,11 +219,11 @@ def test_a_name_once_read_is_not_read_again_for_a_minute(table: Any) -> None:
 def test_a_name_that_this_environment_learns_or_does_not_know_is_read(table: Any) -> None:
     name = Learnt("product", "own:live:prod_1", "Basic", NOW)
     store = DynamoStore(table, TABLE, clock=lambda: 0.0)
-    assert store.load([], [], [name.key]).product_names == {}
+    assert store.load([("product", name.key)]).product_names == {}
     DynamoStore(table, TABLE).save([], [name], NOW)
-    assert store.load([], [], [name.key]).product_names == {name.key: "Basic"}
+    assert store.load([("product", name.key)]).product_names == {name.key: "Basic"}
     store.save([], [replace(name, value="Pro", as_of=NOW + 1)], NOW)
-    assert store.load([], [], [name.key]).product_names == {name.key: "Pro"}
+    assert store.load([("product", name.key)]).product_names == {name.key: "Pro"}
 
 
 def test_circuits_are_read_along_with_the_records(table: Any) -> None:

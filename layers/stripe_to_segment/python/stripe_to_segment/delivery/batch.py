@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.delivery.load import Reader
     from stripe_to_segment.delivery.record import Record
     from stripe_to_segment.mapping.compose import Enrich
+    from stripe_to_segment.mapping.translate import Translation
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
@@ -163,7 +164,7 @@ class Delivery:
             else:
                 batch.outcomes[record.id] = read
         # In the order in which they are mapped and sent, identity first.
-        work.sort(key=lambda one: _order(one.event, self.settings))
+        work.sort(key=lambda one: one.order)
         conflicts = 0
         while work:
             again, others = self._round(work, batch)
@@ -179,7 +180,7 @@ class Delivery:
                 self._confirm(batch)
                 if not self._await_turn(batch):
                     break
-            work = sorted([*again, *others], key=lambda one: _order(one.event, self.settings))
+            work = sorted([*again, *others], key=lambda one: one.order)
         self._confirm(batch)
         return [batch.outcomes[record.id] for record in records]
 
@@ -196,8 +197,8 @@ class Delivery:
         work = Work(record, event, "")
         try:
             work.key = profile_key(event)
-            # Computed here, where an error ends only this record; the event caches the results.
-            fit, _ = storable(event), names_user(event, self.settings)
+            # Computed here, where an error ends only this record; the event caches the keys.
+            fit, work.order = storable(event), _order(event, self.settings)
         except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
             return unmappable(work, error)
         return work if fit else dead(work, Reason.OVERSIZE_ID, OVERSIZE)
@@ -335,8 +336,7 @@ class Delivery:
         for one in work:
             if one.translation is None:
                 continue
-            keys = (one.key, *(lesson.key for lesson in learnt_from(one.event, one.translation, memory.owners)))
-            error = next((errors[key] for key in keys if key in errors), None) if errors else None
+            error = _error_of(one, one.translation, errors, memory) if errors else None
             if error is None:
                 ready.append(one)
             elif isinstance(error, StoreConflictError):
@@ -483,6 +483,12 @@ class Delivery:
             message: replace(answer, tries=pause.tries) if answer.meaning is Meaning.RETRY else answer
             for message, answer in answers.items()
         }
+
+
+def _error_of(one: Work, translation: Translation, errors: Mapping[str, Exception], memory: Memory) -> Exception | None:
+    """Why the record of an event's customer was not written, or what the event taught."""
+    keys = (one.key, *(lesson.key for lesson in learnt_from(one.event, translation, memory.owners)))
+    return next((errors[key] for key in keys if key in errors), None)
 
 
 def _wait_for(one: Work, delivery: str, until: int, batch: _Batch) -> None:

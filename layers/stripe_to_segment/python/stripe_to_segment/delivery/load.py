@@ -6,7 +6,7 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import Known
+from stripe_to_segment.mapping.facts import NOTHING_KNOWN
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.invoice_payments import leaves_open
 from stripe_to_segment.mapping.lookups import (
@@ -20,17 +20,19 @@ from stripe_to_segment.mapping.lookups import (
 )
 from stripe_to_segment.mapping.naming import coupons_needed, names_needed
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
-from stripe_to_segment.state.profile import UNSURE, Profile
+from stripe_to_segment.state.profile import UNSURE, new_profile
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed, reference, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from typing import Protocol
+    from typing import Any, Protocol
 
+    from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -90,7 +92,7 @@ def _settle(keys: Collection[str], memory: Memory, store: Store) -> None:
     deliveries = {profile.delivery for profile in memory.profiles.values() if profile.delivery}
     receipts = store.receipts(deliveries) if deliveries else {}
     for key in keys:
-        profile = memory.profiles.get(key, Profile(key))
+        profile = memory.profiles.get(key) or new_profile(key)
         receipt = receipts.get(profile.delivery)
         if receipt is not None and receipt.unreadable:
             memory.unreadable["profile", key] = receipt.unreadable
@@ -133,7 +135,7 @@ def owned(
         key = _key(event)
         named = f"{event.scope}:{reference(event.object.get('invoice'))}"
         owners = (
-            memory.profiles.get(profile_key(event), Profile("")).moved_to,
+            record.moved_to if (record := memory.profiles.get(profile_key(event))) is not None else "",
             *(memory.owners.get(each, "") for each in (key, invoices.get(key, named), named)),
         )
         return next(filter(None, map(_customer, (*owners, payers.get(key, ""), payers.get(named, "")))), "")
@@ -264,22 +266,35 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         if payment in profile.payments and order != payment:
             # The order is written first, by an event that names no customer, and the record may not know it yet.
             profile = profile.with_paid(order, by=payment)
-    return Known(
-        profile,
-        {
+    return replace(
+        NOTHING_KNOWN,
+        profile=profile,
+        product_names={
             product: memory.product_names[prefix + product]
             for product in (*products_named(event, memory), *names_needed(event))
             if prefix + product in memory.product_names
         },
-        {intent: memory.orders[prefix + intent] for intent in orders_needed(event) if prefix + intent in memory.orders},
-        what_stripe_told(event, memory, "customer", event.customer),
-        listed(what_stripe_told(event, memory, "line_items", event.object.get("id"))),
-        listed(what_stripe_told(event, memory, "invoice_payments", event.object.get("id"))),
-        what_stripe_told(event, memory, "invoice", reference(event.object.get("invoice"))),
-        failed_intent(event, memory),
-        stated,
-        settings.sends_line_descriptions,
-        coupons_known(event, memory),
-        settings.mrr_discounts,
-        terms_told(event, memory),
+        orders={
+            intent: memory.orders[prefix + intent]
+            for intent in orders_needed(event)
+            if prefix + intent in memory.orders
+        },
+        stated=stated,
+        describes=settings.sends_line_descriptions,
+        coupons=coupons_known(event, memory),
+        mrr_discounts=settings.mrr_discounts,
+        **(_told_by_stripe(event, memory) if memory.read else {}),
     )
+
+
+def _told_by_stripe(event: StripeEvent, memory: Memory) -> dict[str, Any]:
+    """What was read from the Stripe API for the event, by the fields of Known."""
+    object_id = event.object.get("id")
+    return {
+        "customer": what_stripe_told(event, memory, "customer", event.customer),
+        "line_items": listed(what_stripe_told(event, memory, "line_items", object_id)),
+        "invoice_payments": listed(what_stripe_told(event, memory, "invoice_payments", object_id)),
+        "invoice": what_stripe_told(event, memory, "invoice", reference(event.object.get("invoice"))),
+        "failed_intent": failed_intent(event, memory),
+        "told_terms": terms_told(event, memory),
+    }

@@ -34,12 +34,13 @@ __all__ = ["Work", "dead", "learnt_from", "outcome_of", "receipt_of", "unmappabl
 class Work:
     """One record in delivery: its event, the key of its customer's record, and its statements about the person.
 
-    `waits_for` is the delivery of the other batch that has leased its customer.
+    `order` is its place in the batch. `waits_for` is the delivery of the other batch that has leased its customer.
     """
 
     record: Record
     event: StripeEvent
     key: str
+    order: tuple[bool, int, int, int] = (False, 0, 0, 0)
     stated: Stated = SILENT
     reference_refused: bool = False
     waits_for: str = ""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.identity import profile_key, with_person
 from stripe_to_segment.mapping.translate import event_dedup_key
-from stripe_to_segment.state.claim import Claim
-from stripe_to_segment.state.person import MOST_SIBLINGS, NOBODY, Others, Person, group_key, heard, person_key
+from stripe_to_segment.state.claim import NO_CLAIM
+from stripe_to_segment.state.person import MOST_SIBLINGS, STRANGER, Others, Person, group_key, heard, person_key
 from stripe_to_segment.state.store import OPT_OUT, Learnt
 
 if TYPE_CHECKING:
@@ -122,12 +122,14 @@ class Persons:
             found["group_others"] = self._others(key, own, group, lambda one: one.group_id == group, memory)
         if left_user:
             key = person_key(event, left_user, self.settings)
-            if not self.known.get(key, Person()).opted_out:
+            if not self._person(key).opted_out:
                 found["left_user"] = self._others(key, own, left_user, lambda one: one.user_id == left_user, memory)
         if left_group:
             key = group_key(event, left_group, self.settings)
             found["left_group"] = self._others(key, own, left_group, lambda one: one.group_id == left_group, memory)
-        return replace(known, **{name: others for name, others in found.items() if others != NOBODY})
+        # Who is alone is told as the record is.
+        found = {name: rest for name, rest in found.items() if rest.siblings or rest.guests or name.startswith("left")}
+        return replace(known, **found) if found else known
 
     def left(self) -> set[tuple[str, str]]:
         """The pairs of person and record that are no longer tied, without those that were tied again."""
@@ -135,7 +137,7 @@ class Persons:
 
     def unreadable(self, record: str) -> str:
         """The reason why the person of a record cannot be read; empty if it can be, or if it is not needed."""
-        persons = (self.known.get(key, Person()) for key, records in self.records.items() if record in records)
+        persons = (self._person(key) for key, records in self.records.items() if record in records)
         return next((person.unreadable for person in persons if person.unreadable), "")
 
     def after(
@@ -150,13 +152,14 @@ class Persons:
         profile = self._tied(event, before, profile)
         if profile.user_id is None:
             return profile, None
-        key = person_key(event, profile.user_id, self.settings)
-        person = self.known.get(key, Person(opted_out=before.opted_out))
         as_of = profile.told.get("opted_out")
         # Stated by this event, or by the customer before its user was known. A customer that moves to another user
         # leaves the opt-out behind.
-        said = as_of is not None and (before.user_id is None or as_of != before.told.get("opted_out"))
-        if as_of is None or not said or person.opted_out is profile.opted_out is False:
+        if as_of is None or (before.user_id is not None and as_of == before.told.get("opted_out")):
+            return profile, None
+        key = person_key(event, profile.user_id, self.settings)
+        person = self.known.get(key) or Person(opted_out=before.opted_out)
+        if person.opted_out is profile.opted_out is False:
             return profile, None
         self.known[key] = replace(person, opted_out=profile.opted_out, as_of=as_of)
         self._tell(key, memory)
@@ -165,7 +168,7 @@ class Persons:
     def claim(self, records: set[str], store: Store) -> dict[str, Exception]:
         """Claim the persons of these records that have several records; returns the errors by record."""
         wanted = {
-            key: self.known.get(key, Person())
+            key: self._person(key)
             for key, members in self.records.items()
             if members & records and self._is_told_as_a_whole(key)
         }
@@ -185,7 +188,7 @@ class Persons:
             members = [
                 records
                 for key, records in self.records.items()
-                if self._is_told_as_a_whole(key) and records & spread.keys() and not records <= spread.keys()
+                if records & spread.keys() and not records <= spread.keys() and self._is_told_as_a_whole(key)
             ]
             if not members:
                 return spread
@@ -193,8 +196,11 @@ class Persons:
                 one = next(spread[record] for record in sorted(records) if record in spread)
                 spread |= {record: one for record in records if record not in spread}
 
+    def _person(self, key: str) -> Person:
+        return self.known.get(key, STRANGER)
+
     def _is_told_as_a_whole(self, key: str) -> bool:
-        person = self.known.get(key, Person())
+        person = self._person(key)
         # A guest beside the only customer, or a customer that leaves the person.
         return (
             bool(person.guests)
@@ -220,10 +226,10 @@ class Persons:
 
     def _with_guest(self, event: StripeEvent, before: Profile, profile: Profile, key: str) -> Profile:
         """The guest's record, after the rest of its payment was listed in the person."""
-        payment, person = profile.key.rpartition(":")[2], self.known.get(key, Person())
+        payment, person = profile.key.rpartition(":")[2], self._person(key)
         if before.user_id not in {None, profile.user_id}:
             former = person_key(event, before.user_id or "", self.settings)
-            self.known[former] = self.known.get(former, Person()).without_guest(payment)
+            self.known[former] = self._person(former).without_guest(payment)
         if profile.tied and payment not in person.guests:
             # It is no longer listed, because newer payments replaced it, so its part of the sum stays unchanged.
             return profile
@@ -271,7 +277,7 @@ class Persons:
     def _others(
         self, key: str, own: str, identifier: str, belongs: Callable[[Profile], bool], memory: Memory
     ) -> Others:
-        person = self.known.get(key, Person())
+        person = self._person(key)
         records = sorted(person.records - {own}) if len(person.records) <= MOST_SIBLINGS else []
         found = (memory.profiles.get(record) or memory.siblings.get(record) for record in records)
         siblings = tuple(one for one in found if one is not None and belongs(one))
@@ -284,7 +290,7 @@ class Persons:
         Read after the persons, and with the batch's own records once more: a batch that wrote one since had to claim
         the person.
         """
-        persons = {key: self.known.get(key, Person()) for key in self.records}
+        persons = {key: self._person(key) for key in self.records}
         members = {key: person.records for key, person in persons.items() if len(person.records) <= MOST_SIBLINGS}
         wanted = {
             record
@@ -332,12 +338,12 @@ class Persons:
 
     def _tell(self, person: str, memory: Memory) -> None:
         for record in self.records.get(person, ()):
-            memory.profiles[record] = heard(memory.profiles[record], self.known.get(person, Person()))
+            memory.profiles[record] = heard(memory.profiles[record], self._person(person))
 
 
 def _left(event: StripeEvent, before: Profile, after: Profile) -> tuple[str, str]:
     """The user and the group that the record leaves with this event, now or in an earlier attempt; empty for none."""
-    claim = before.claims.get(event_dedup_key(event), Claim()) if before.claims else Claim()
+    claim = before.claims.get(event_dedup_key(event), NO_CLAIM) if before.claims else NO_CLAIM
     user = before.user_id if before.tied and before.user_id not in {None, after.user_id} else claim.left_user
     group = before.group_id if before.grouped and before.group_id not in {None, after.group_id} else claim.left_group
     return ("" if user == after.user_id else user or "", "" if group == after.group_id else group or "")

@@ -89,12 +89,13 @@ class Composer:
         """A track call under this name on the wire; unknown values are left out, never null."""
         # The messageId uses the catalog's name: renaming an event must not send it a second time.
         who = self._plan.tracks_as
-        body = self._envelope("track", f"{fact.name}|{fact.key}", who.anonymous_id, who)
+        body = self._envelope("track", who.anonymous_id, who, fact.name)
         traits = wire(self._context_traits)
         if traits:
             body["context"]["traits"] = traits
         properties = {**self._attribution.properties, **fact.event.told()}
-        return {**body, "event": name, "properties": wire(properties)}
+        told: CallBody = {**body, "event": name, "properties": wire(properties)}
+        return self._identified(told, f"{fact.name}|{fact.key}")
 
     @cached_property
     def _context_traits(self) -> dict[str, Any]:
@@ -107,16 +108,19 @@ class Composer:
     def _stateful(self, kind: Kind, content: CallBody, anonymous_id: str | None) -> CallBody:
         """A call with a state. Its messageId covers all content, or Segment would drop the return to an old state."""
         event = self._event
-        body: CallBody = {**self._envelope(kind, "", anonymous_id), **content}
-        shown = encode({name: value for name, value in body.items() if name != "messageId"}).decode()
-        return {**body, "messageId": self._message_id(kind, f"{event.id}|{event.created}|{shown}")}
+        body: CallBody = {**self._envelope(kind, anonymous_id, self._who), **content}
+        shown = encode(body).decode()
+        return self._identified(body, f"{event.id}|{event.created}|{shown}")
 
-    def _message_id(self, kind: Kind, fact: str) -> str:
-        return message_id(self._settings.source_name, self._event.scope, kind, fact)
+    def _identified(self, body: CallBody, fact: str) -> CallBody:
+        """The call with the messageId of what it tells."""
+        kind = body["type"]
+        told = message_id(self._settings.source_name, self._event.scope, kind, fact)
+        return {"type": kind, "messageId": told, **body}
 
-    def _envelope(self, kind: Kind, fact: str, anonymous_id: str | None, who: Identity | None = None) -> CallBody:
-        who = who or self._who
-        body: CallBody = {"type": kind, "messageId": self._message_id(kind, fact)}
+    def _envelope(self, kind: Kind, anonymous_id: str | None, who: Identity, name: str = "") -> CallBody:
+        """What all calls of the event have; `name` is that of a track in the catalog."""
+        body: CallBody = {"type": kind}
         if self._timestamp:
             body["timestamp"] = self._timestamp
         if who.user_id:
@@ -124,7 +128,7 @@ class Composer:
         if anonymous_id:
             body["anonymousId"] = anonymous_id
         body["context"] = self._context(who)
-        integrations = self._integrations(fact.partition("|")[0] if kind == "track" else "")
+        integrations = self._integrations(name)
         if integrations:
             body["integrations"] = integrations
         return body

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from stripe_to_segment.mapping.identity import SILENT
 from stripe_to_segment.state.person import NOBODY, Others
-from stripe_to_segment.state.profile import copied
+from stripe_to_segment.state.profile import copied, new_profile
 from stripe_to_segment.stripe_side.discount import Remembered
 from stripe_to_segment.stripe_side.mrr import Terms
 from stripe_to_segment.stripe_side.told_terms import NOT_TOLD, ToldTerms
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.price import Price
 
-__all__ = ["Fact", "Known", "plan_name", "worked_out_once"]
+__all__ = ["NOTHING_KNOWN", "Fact", "Known", "plan_name", "worked_out_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,10 @@ class Known:
         amounts = profile.amounts if told is NOT_TOLD else {**profile.amounts, **told.amounts}
         remembered = Remembered(frozenset(discounts.items()), frozenset(self.coupons.items()), profile.own_discounts)
         return Terms(self.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(told.tiers.items()))
+
+
+# What is known of a customer is a copy of this: see `copied`.
+NOTHING_KNOWN = Known(new_profile(""))
 
 
 def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[[StripeEvent, Known], T]:

@@ -34,7 +34,7 @@ from stripe_to_segment.mapping.payments import Paid
 from stripe_to_segment.mapping.traits import group_digest, shown_digest, with_personal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
-from stripe_to_segment.state.claim import Claim
+from stripe_to_segment.state.claim import NO_CLAIM
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.state.profile import UNSURE
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.claim import Claim
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -145,7 +146,7 @@ def translate(
     row, dedup_key = CATALOG[event.type], event_dedup_key(event)
     if dedup_key in known.profile.ledger:
         return Translation(EventOutcome.IGNORED, known.profile, dedup_key, Reason.ALREADY_DELIVERED)
-    claim = known.profile.claims.get(dedup_key, Claim())
+    claim = known.profile.claims.get(dedup_key, NO_CLAIM)
 
     # The facts of the event, and the knowledge after it.
     facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))

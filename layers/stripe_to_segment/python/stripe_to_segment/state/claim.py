@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Claim", "Receipt"]
+__all__ = ["NO_CLAIM", "Claim", "Receipt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Claim:
     given_up: bool = False
     day: int = 0
     tries: int = 0
+
+
+# In place of the claim of an event that has none.
+NO_CLAIM = Claim()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ __all__ = [
     "MOST_RECORDS",
     "MOST_SIBLINGS",
     "NOBODY",
+    "STRANGER",
     "Others",
     "Person",
     "group_key",
@@ -94,6 +95,10 @@ class Person:
             if name != without or not name:
                 total.update(left)
         return dict(total)
+
+
+# In place of a person of whom nothing is stored.
+STRANGER = Person()
 
 
 @dataclass(frozen=True, slots=True)
