@@ -87,7 +87,7 @@ def test_a_scenario_ends_in_one_user_with_both_ids_and_in_the_totals(screen: Scr
     expect(screen.page.locator(".detail h2")).to_have_text("charge.refunded")
 
 
-def test_what_differs_from_the_last_event_of_the_subscription_is_marked(screen: Screen) -> None:
+def test_values_that_differ_from_the_subscriptions_last_event_are_marked(screen: Screen) -> None:
     screen.tell("A company on a yearly plan")
     expect(screen.row("Subscription Upgraded")).to_contain_text("delivered")
     screen.row("Subscription Upgraded").click()
@@ -152,7 +152,7 @@ def test_everything_can_be_reached_with_the_keyboard(screen: Screen) -> None:
 
 
 @pytest.mark.parametrize("window", [{"viewport": {"width": 400, "height": 800}}], ids=["phone"])
-def test_on_a_phone_the_detail_takes_the_place_of_the_list_and_gives_it_back(screen: Screen) -> None:
+def test_on_a_phone_the_detail_replaces_the_list_until_it_is_closed(screen: Screen) -> None:
     screen.send("customer.created")
     row = screen.row("customer.created")
     row.click()
@@ -166,7 +166,7 @@ def test_on_a_phone_the_detail_takes_the_place_of_the_list_and_gives_it_back(scr
     expect(row).to_be_focused()
 
 
-def test_what_is_new_is_said_to_who_cannot_see_it(screen: Screen) -> None:
+def test_new_events_are_announced_to_screen_readers(screen: Screen) -> None:
     screen.send("customer.created")
     news = screen.page.locator("#news")
     expect(news).to_have_attribute("aria-live", "polite")

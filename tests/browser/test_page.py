@@ -62,7 +62,7 @@ def test_no_request_from_outside_can_blank_the_page(played: PlayedPage, alone: S
     expect(alone.page.locator(".detail h2")).to_have_text(MARKUP)
 
 
-def test_no_text_from_outside_hides_itself_or_turns_a_line_around(played: PlayedPage, alone: Screen) -> None:
+def test_no_text_from_outside_is_invisible_or_reverses_a_line(played: PlayedPage, alone: Screen) -> None:
     """An id with a right-to-left override read other than it was, and took the words after it along."""
     evil = "x\u202e\u2066\u200f\u0007\u001b[31m\u009b\u007f\ufeff\u2028y\U000e0041"
     shown = evil.translate({ord(each): json.dumps(each)[1:-1] for each in evil if not each.isprintable()})
@@ -105,7 +105,7 @@ def test_a_user_can_be_opened_whatever_the_id(played: PlayedPage, alone: Screen)
     expect(alone.rows).to_have_count(1)
 
 
-def test_an_address_that_is_none_shows_that_there_is_nothing(played: PlayedPage, alone: Screen) -> None:
+def test_an_unknown_address_shows_that_nothing_is_there(played: PlayedPage, alone: Screen) -> None:
     deliver(played, "evt_1")
     alone.page.goto(f"{alone.url}/?outcome=delivered#/users/100%")
     alone.page.reload()
@@ -113,7 +113,7 @@ def test_an_address_that_is_none_shows_that_there_is_nothing(played: PlayedPage,
     expect(alone.rows).to_have_count(1)
 
 
-def test_filters_work_together_and_stand_in_the_address(played: PlayedPage, alone: Screen) -> None:
+def test_filters_combine_and_are_in_the_address(played: PlayedPage, alone: Screen) -> None:
     deliver(played, "evt_1", "evt_2", userId="ada", traits={"email": "ada@example.com"}, anonymousId="cus_1")
     deliver(played, "evt_3", userId=None, anonymousId="cus_1")
     deliver(played, "evt_4", userId="noor", traits={"email": "noor@example.com"})
@@ -183,7 +183,7 @@ def test_the_raw_event_can_be_copied(played: PlayedPage, alone: Screen) -> None:
     assert json.loads(alone.page.evaluate("navigator.clipboard.readText()")) == event("evt_1", name=MARKUP)
 
 
-def test_when_the_line_was_cut_the_page_finds_the_stack_again(browser: Browser, window: dict[str, Any]) -> None:
+def test_after_a_lost_connection_the_page_connects_again(browser: Browser, window: dict[str, Any]) -> None:
     with PlayedPage() as first:
         deliver(first, "evt_1", "evt_2")
         with opened(browser, first.url, window) as page:
@@ -212,9 +212,7 @@ def test_the_page_of_an_earlier_run_says_that_there_is_another(browser: Browser,
             )
 
 
-def test_a_page_that_nobody_looks_at_hangs_up_and_is_up_to_date_when_it_is_seen(
-    played: PlayedPage, alone: Screen
-) -> None:
+def test_a_hidden_page_disconnects_and_is_current_when_it_is_shown_again(played: PlayedPage, alone: Screen) -> None:
     """A browser has six lines to a server: the seventh open tab waited for ever."""
     hide = """(hidden) => {
         Object.defineProperty(document, "hidden", { value: hidden === "hidden", configurable: true });
@@ -228,7 +226,7 @@ def test_a_page_that_nobody_looks_at_hangs_up_and_is_up_to_date_when_it_is_seen(
     expect(alone.rows).to_have_count(1)
 
 
-def test_who_reads_an_event_is_not_disturbed_by_its_next_attempt(played: PlayedPage, alone: Screen) -> None:
+def test_the_next_attempt_of_an_event_does_not_disturb_its_reader(played: PlayedPage, alone: Screen) -> None:
     """Each attempt drew the whole event anew: keyboard, scrolling and selected text were lost every few seconds."""
     alone.page.set_viewport_size({"width": 1600, "height": 300})
     let_wait(played, "evt_1", 1)
@@ -243,7 +241,7 @@ def test_who_reads_an_event_is_not_disturbed_by_its_next_attempt(played: PlayedP
     assert body.evaluate("(element) => element.scrollTop") == scrolled
 
 
-def test_the_next_attempt_is_told_with_its_time_and_counts_down(played: PlayedPage, alone: Screen) -> None:
+def test_the_next_attempt_is_shown_with_its_time_and_a_countdown(played: PlayedPage, alone: Screen) -> None:
     let_wait(played, "evt_1", 1)
     until = alone.row("customer.created").locator("[data-until]")
     expect(until).to_have_text(re.compile(r"^in (3\d|4\d) s, at \d\d:\d\d:\d\d$"))
@@ -270,7 +268,7 @@ def test_on_a_phone_a_newcomer_learns_what_it_is_and_sees_events_arrive(played: 
     expect(alone.rows.first).to_be_in_viewport()
 
 
-def test_what_segment_does_now_is_explained_for_as_long_as_it_does_it(alone: Screen) -> None:
+def test_segments_behaviour_is_explained_while_it_lasts(alone: Screen) -> None:
     note = alone.page.locator("#mood-note")
     expect(note).to_be_hidden()
     for mood, words in (("429", "Retry-After: 3"), ("400", "dead letters"), ("Slow", "three seconds")):
@@ -280,7 +278,7 @@ def test_what_segment_does_now_is_explained_for_as_long_as_it_does_it(alone: Scr
     expect(note).to_be_hidden()
 
 
-def test_amounts_have_the_decimals_that_they_are_billed_in(played: PlayedPage, alone: Screen) -> None:
+def test_amounts_have_the_decimals_of_their_billing(played: PlayedPage, alone: Screen) -> None:
     """Browsers round dinars and some other currencies to whole units."""
     amounts = {"JPY": 4980, "KWD": 1.235, "RSD": 10.5, "USD": 1200.1, "XTS9": 3}
     for number, (currency, amount) in enumerate(amounts.items()):
@@ -291,7 +289,7 @@ def test_amounts_have_the_decimals_that_they_are_billed_in(played: PlayedPage, a
     expect(revenue).to_have_text(["¥4,980", "KWD 1.235", "RSD 10.50", "$1,200.10", "3 XTS9"])
 
 
-def test_what_is_wrong_with_a_call_is_named_and_counted(played: PlayedPage, alone: Screen) -> None:
+def test_violations_of_a_call_are_named_and_counted(played: PlayedPage, alone: Screen) -> None:
     played.came(event("evt_1"))
     made = call("evt_1", type="track", event="Ordr Completed", properties={})
     del made["userId"]
@@ -313,7 +311,7 @@ def test_a_refused_event_says_what_stripe_listen_needs(played: PlayedPage, alone
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_whatever_became_of_an_event_can_be_read(played: PlayedPage, alone: Screen, scheme: Any) -> None:
+def test_every_outcome_of_an_event_is_readable(played: PlayedPage, alone: Screen, scheme: Any) -> None:
     alone.page.emulate_media(color_scheme=scheme)
     played.came(event("evt_0"), *REFUSED)
     played.came(event("evt_1"), 200, '{"ignored": "nothing is made of customer.created"}')
@@ -334,7 +332,7 @@ def test_whatever_became_of_an_event_can_be_read(played: PlayedPage, alone: Scre
 
 
 @pytest.mark.parametrize("window", [PHONE | {"reduced_motion": "reduce"}], ids=["still"])
-def test_nothing_moves_for_who_wants_it_still(played: PlayedPage, alone: Screen) -> None:
+def test_with_reduced_motion_nothing_is_animated(played: PlayedPage, alone: Screen) -> None:
     deliver(played, "evt_1")
     expect(alone.rows).to_have_count(1)
     assert alone.page.evaluate("document.getAnimations().length") == 0

@@ -36,7 +36,7 @@ def outcome() -> Result:
 
 
 @pytest.mark.stack
-def test_nothing_is_lost_doubled_or_stale_whatever_fails(outcome: Result) -> None:
+def test_no_failure_loses_repeats_or_outdates_a_call(outcome: Result) -> None:
     assert outcome.events >= EVENTS
     assert outcome.copies >= 3 * outcome.events
     assert outcome.calls
@@ -44,7 +44,7 @@ def test_nothing_is_lost_doubled_or_stale_whatever_fails(outcome: Result) -> Non
 
 
 @pytest.mark.stack
-def test_every_fault_was_really_there(outcome: Result) -> None:
+def test_every_fault_was_injected(outcome: Result) -> None:
     assert outcome.missing == []
     assert outcome.kills
     assert outcome.answers[503], "Stripe was turned away, and came again"
@@ -67,7 +67,7 @@ def found(calls: list[dict[str, Any]]) -> set[str]:
     return {violation.kind for violation in of_customers([HISTORY], calls, laws.SETTINGS)}
 
 
-def test_the_verdict_notices_a_lifetime_value_that_is_not_the_balance() -> None:
+def test_the_verdict_detects_a_lifetime_value_that_differs_from_the_balance() -> None:
     till = a_till(Random(1))  # noqa: S311 - a simulation has to be reproducible
     world, _ = in_order(till)
     assert [*of_tills([till], world.calls)] == []
@@ -111,7 +111,7 @@ def with_a_call_of_nobodys_event(calls: list[dict[str, Any]]) -> None:
         (list.clear, "lost"),
     ],
 )
-def test_the_verdict_sees_what_is_lost_doubled_wrong_or_stale(
+def test_the_verdict_detects_lost_repeated_wrong_and_outdated_calls(
     spoil: Callable[[list[dict[str, Any]]], None], kind: str
 ) -> None:
     calls = calls_of_a_customer()
@@ -120,7 +120,7 @@ def test_the_verdict_sees_what_is_lost_doubled_wrong_or_stale(
     assert kind in found(calls)
 
 
-def test_the_verdict_sees_what_is_stale_of_a_user_with_several_customers() -> None:
+def test_the_verdict_detects_outdated_traits_of_a_user_with_several_customers() -> None:
     circle = a_circle(3)
     ours = laws.Ours(circle.at)
     for event in circle.events:
@@ -132,12 +132,12 @@ def test_the_verdict_sees_what_is_stale_of_a_user_with_several_customers() -> No
 
 
 @pytest.mark.parametrize("other", [{"userId": "another"}, {"properties": {}}, {"context": {}}, {"timestamp": "later"}])
-def test_the_verdict_sees_a_message_id_that_came_again_with_another_content(other: dict[str, Any]) -> None:
+def test_the_verdict_detects_a_message_id_with_two_contents(other: dict[str, Any]) -> None:
     call = first_track(calls_of_a_customer())
     assert [violation.kind for violation in of_message_ids([(call, call | other)])] == ["doubled"]
 
 
-def test_the_verdict_sees_a_dead_letter_that_is_missing_too_many_or_for_another_reason() -> None:
+def test_the_verdict_detects_missing_extra_and_wrong_dead_letters() -> None:
     evil = poisons(len(KINDS), at=1)
     good = [
         Message(f"{number}", each.body.decode(), {"reason": each.reason}, 1, 0.0)
@@ -151,7 +151,7 @@ def test_the_verdict_sees_a_dead_letter_that_is_missing_too_many_or_for_another_
         assert len(list(of_dead_letters(evil, letters))) == 1
 
 
-def test_the_dice_fall_the_same_way_for_the_same_seed() -> None:
+def test_the_same_seed_gives_the_same_faults() -> None:
     def drawn(seed: int) -> list[object]:
         dice = Dice(FAULTS, seed)
         return [dice.draw("PutItem") for _ in range(400)]
@@ -160,7 +160,7 @@ def test_the_dice_fall_the_same_way_for_the_same_seed() -> None:
     assert {*drawn(1)} - {None} == {fault for fault in AWS if fault.place == "PutItem"}
 
 
-def test_a_fault_that_does_not_fit_a_request_befalls_a_later_one() -> None:
+def test_a_fault_that_does_not_fit_a_request_is_kept_for_a_later_one() -> None:
     """The fault for two keys was drawn for a request with one, and never seen again: a run in twenty went without."""
     lone, several = Dice(FAULTS, 1), {fault for fault in AWS if fault.place == "BatchGetItem"}
     drawn = {lone.draw("BatchGetItem", {When.KEPT}) for _ in range(400)} - {None}

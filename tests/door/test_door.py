@@ -34,7 +34,7 @@ def test_no_case_of_any_kind_breaks_a_law() -> None:
     assert {kind for kind, _ in answers} == {*NAMES}
 
 
-def test_every_reason_that_the_door_gives_stands_in_the_guide() -> None:
+def test_every_reason_of_receive_is_in_the_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
     told = guide.split("\n### Requests that `receive` answers")[1].split("\n## ")[0]
     given = set()
@@ -60,26 +60,26 @@ def faults(kind: str, spoil: Callable[[Door], None]) -> set[str]:
     return found
 
 
-def test_a_door_that_lets_in_the_unsigned_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_laws_detect_that_unsigned_requests_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripe_to_segment.receiving.verify", lambda _body, _header, secrets, _now: {*secrets})
     for kind in ("forged", "changed", "replayed", "moved in time", "other scheme"):
         told = faults(kind, lambda _: None)
         assert "queued without a signature over these bytes by a live secret at this time" in told, kind
 
 
-def test_a_door_that_takes_any_time_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_laws_detect_that_old_requests_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signature, "TOLERANCE_SECONDS", 10**9)
     assert "queued" in faults("from the future", lambda _: None)
 
 
-def test_a_door_that_shuts_out_stripe_is_found_out() -> None:
+def test_the_laws_detect_that_stripes_requests_are_refused() -> None:
     def spoil(door: Door) -> None:
         door.app.header_of = lambda request, name: request["headers"].get(name)
 
     assert "not queued" in faults("header in any case", spoil)
 
 
-def test_a_door_that_tidies_up_what_it_queues_is_found_out() -> None:
+def test_the_laws_detect_that_queued_bodies_are_changed() -> None:
     def spoil(door: Door) -> None:
         door.app.queueable = lambda body: body.decode().strip().replace("  ", " ")
 
@@ -87,7 +87,7 @@ def test_a_door_that_tidies_up_what_it_queues_is_found_out() -> None:
 
 
 @pytest.mark.parametrize("talks_of", ["user-agent", "stripe-signature"])
-def test_a_door_that_talks_is_found_out(talks_of: str) -> None:
+def test_the_laws_detect_private_data_in_logs_and_answers(talks_of: str) -> None:
     def spoil(door: Door) -> None:
         examined = door.app._examined
 
@@ -100,7 +100,7 @@ def test_a_door_that_talks_is_found_out(talks_of: str) -> None:
     assert any("holds a s" in fault for fault in faults("forged", spoil))
 
 
-def test_a_door_that_falls_over_is_found_out() -> None:
+def test_the_laws_detect_an_error_of_the_function() -> None:
     def spoil(door: Door) -> None:
         door.app.body_of = lambda request: request["body"].encode()
 

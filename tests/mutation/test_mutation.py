@@ -46,7 +46,7 @@ def changes(source: str) -> list[str]:
     return [f"{each.line}: {each.before} → {each.after}" for each in mutants(source)]
 
 
-def test_mistakes_are_made_where_something_is_decided_and_not_in_words() -> None:
+def test_mutants_change_decisions_and_not_texts() -> None:
     assert changes(SOURCE) == [
         "6: 300 → 301",
         "10: 1 → 2",
@@ -67,7 +67,7 @@ def test_mistakes_are_made_where_something_is_decided_and_not_in_words() -> None
     ]
 
 
-def test_a_mistake_knows_its_function_by_the_line_that_python_gives_it() -> None:
+def test_a_mutant_names_its_function_by_pythons_first_line() -> None:
     """A function's first line is that of its first decorator; https://docs.python.org/3/reference/datamodel.html."""
     assert {each.line: each.function for each in mutants(SOURCE)} == {6: MODULE_LEVEL} | dict.fromkeys(
         (10, 13, 14, 16, 18), 9
@@ -96,22 +96,22 @@ def the_mutant(path: Path, before: str, after: str) -> Mutant:
         (INVOICES, "0 <= made - record.trial_end < DAY", "0 <= made - record.trial_end <= DAY"),
     ],
 )
-def test_what_belongs_to_a_trial_is_held_to_the_second(path: Path, before: str, after: str) -> None:
+def test_the_limits_of_a_trial_are_tested_to_the_second(path: Path, before: str, after: str) -> None:
     """These mistakes lived on: no test had a trial's end and what followed it a second too far apart."""
     assert killed(path, the_mutant(path, before, after), TRIALS, seconds=30)
 
 
-def test_a_mistake_that_no_test_looks_at_survives() -> None:
+def test_a_mutant_that_no_test_covers_survives() -> None:
     assert not killed(CHANGES, the_mutant(CHANGES, "300", "301"), ["tests/unit/test_calls.py"], seconds=30)
 
 
-def test_a_mistake_that_never_ends_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mutant_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.mutation.running.STARTING_SECONDS", 3)
     endless = Mutant(1, 0, MODULE_LEVEL, "", "", "import time\nwhile True:\n    time.sleep(1)\n")
     assert killed(CHANGES, endless, TRIALS, seconds=0)
 
 
-def test_the_tests_that_matter_come_first() -> None:
+def test_the_closest_and_fastest_tests_run_first() -> None:
     called = {
         ("a.py", 9): ("tests/unit/test_b.py::wide", "tests/unit/test_b.py::narrow", "tests/unit/test_a.py::own"),
         ("a.py", 20): ("tests/unit/test_b.py::other",),
@@ -147,7 +147,7 @@ def test_survivors_are_listed_with_their_place_and_are_no_success(
 
 
 @pytest.mark.parametrize(("name", "value"), [("MODULE", "mapping.nothing"), ("MUTANTS", "-1")])
-def test_a_question_that_makes_no_sense_is_refused(
+def test_invalid_options_of_the_command_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)

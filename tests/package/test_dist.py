@@ -151,7 +151,7 @@ def test_a_key_that_cannot_sign_is_refused_before_anything_is_written(tmp_path: 
     assert not (tmp_path / "dist").exists()
 
 
-def test_what_is_not_built_is_not_packaged(tmp_path: Path) -> None:
+def test_an_incomplete_build_is_not_packaged(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="make build"):
         package(tmp_path, tmp_path / "dist")
 
@@ -172,7 +172,7 @@ def test_published_the_template_names_the_archives_in_the_bucket(dist: Path) -> 
     assert "templateURL=https%3A%2F%2Fshop-artifacts.s3.eu-central-1" in made.launch_url
 
 
-def test_what_is_in_the_bucket_is_not_uploaded_again(dist: Path) -> None:
+def test_an_archive_in_the_bucket_is_not_uploaded_again(dist: Path) -> None:
     bucket = Bucket(region=None)
     assert publish(dist, "shop-artifacts", "", bucket).uploaded == 5
     again = publish(dist, "shop-artifacts", "", bucket)
@@ -180,7 +180,7 @@ def test_what_is_in_the_bucket_is_not_uploaded_again(dist: Path) -> None:
     assert again.template_url.startswith("https://shop-artifacts.s3.us-east-1.amazonaws.com/")
 
 
-def test_what_was_changed_after_packaging_is_not_published(dist: Path, tmp_path: Path) -> None:
+def test_a_package_changed_after_packaging_is_not_published(dist: Path, tmp_path: Path) -> None:
     shutil.copytree(dist, tmp_path / "dist")
     (tmp_path / "dist/template.yaml").write_text("Resources: {}\n", "utf-8")
     bucket = Bucket()

@@ -56,7 +56,7 @@ def test_explain_says_what_it_says_in_the_checkout(installed: Installed) -> None
     assert json.loads(result.stdout) == expected.line()
 
 
-def test_it_is_no_checkout_that_runs(installed: Installed) -> None:
+def test_the_wheel_runs_and_not_the_checkout(installed: Installed) -> None:
     """What is tested here would be tested in vain if it came from the checkout."""
     result = installed.run_python(
         "import stripe_to_segment, stripe_to_segment_tools as t; print(t.__file__, stripe_to_segment.__file__)"
@@ -99,7 +99,7 @@ def test_a_command_of_a_stack_says_that_it_finds_none(installed: Installed) -> N
         )
 
 
-def test_no_code_of_the_folder_is_run(installed: Installed) -> None:
+def test_no_code_of_the_current_folder_is_run(installed: Installed) -> None:
     """A checkout's `enrich` is the user's own; a folder that a command happens to be called in is not."""
     (installed.folder / "functions/deliver").mkdir(parents=True)
     (installed.folder / "functions/deliver/enrich.py").write_text("raise SystemExit(9)\n", "utf-8")
@@ -122,7 +122,7 @@ def test_a_shell_completes_commands_and_their_options(installed: Installed) -> N
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["explain", str(EVENT)]], ids=lambda each: each[0])
-def test_what_needs_no_network_imports_no_client(installed: Installed, command: list[str]) -> None:
+def test_commands_without_network_import_no_client(installed: Installed, command: list[str]) -> None:
     """They took 0.8 s to start, as every command imported what any of them needs. `make bench` holds the time."""
     code = (
         f"import sys; sys.argv = ['stripe-to-segment', *{command!r}]\n"
@@ -135,7 +135,7 @@ def test_what_needs_no_network_imports_no_client(installed: Installed, command: 
     assert imported.isdisjoint({"boto3", "botocore", "httpx", "pydantic", "requests", "stripe", "urllib3", "yaml"})
 
 
-def test_what_is_imported_is_required() -> None:
+def test_every_imported_package_is_required() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["local"]]
     required = {canonicalize_name(Requirement(each).name) for each in asked}
@@ -151,7 +151,7 @@ def test_what_is_imported_is_required() -> None:
     assert needed - {"botocore", "urllib3"} - CHECKOUT_ALONE == required
 
 
-def test_what_is_required_is_what_is_tested_with() -> None:
+def test_the_tests_run_with_the_required_versions() -> None:
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", (PROJECT / "requirements/dev.txt").read_text("utf-8"), re.MULTILINE))
     pinned = {canonicalize_name(name): version for name, version in pinned.items()}
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]

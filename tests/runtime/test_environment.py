@@ -63,7 +63,7 @@ def test_every_invocation_has_a_trace_header(runtime: Runtime) -> None:
         assert seen(runtime)["environment"]["_X_AMZN_TRACE_ID"].startswith("Root=1-")
 
 
-def test_awss_client_sets_the_root_logger_to_lambdas_level(runtime: Runtime) -> None:
+def test_the_runtime_client_sets_the_root_logger_to_lambdas_level(runtime: Runtime) -> None:
     assert seen(runtime)["root"] == "INFO"
 
 
@@ -81,7 +81,7 @@ def test_a_layer_is_found_and_the_development_environment_is_not(runtime: Runtim
     assert not [each for each in path if "site-packages" in each]
 
 
-def test_nothing_can_be_written_but_to_tmp(runtime: Runtime, function: BuiltFunction) -> None:
+def test_only_tmp_can_be_written_to(runtime: Runtime, function: BuiltFunction) -> None:
     places = [f"{function.code}/x", f"{function.layers[0]}/python/x.pyc", "/var/x", "relative"]
     refused = seen(runtime, write=[*places, "/tmp/of-a-function"])["refused"]  # noqa: S108 - Lambda's own
     assert refused == dict.fromkeys(places, "Read-only file system") | {"/tmp/of-a-function": ""}  # noqa: S108

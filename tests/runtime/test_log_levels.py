@@ -58,7 +58,7 @@ FROM = [
 
 
 @pytest.mark.parametrize(("level", "expected"), FROM)
-def test_deliver_logs_from_the_chosen_level_on_and_counts_at_any(level: str, expected: set[str]) -> None:
+def test_deliver_logs_from_the_chosen_level_and_writes_metrics_at_any(level: str, expected: set[str]) -> None:
     """At INFO, Powertools logged whatever Lambda's own level was; at WARN that one would have dropped every metric."""
     with World("deliver", level) as world:
         world.deliver(*world.happened("customer.deleted"))
@@ -72,7 +72,7 @@ def test_deliver_logs_from_the_chosen_level_on_and_counts_at_any(level: str, exp
 
 
 @pytest.mark.parametrize(("level", "expected"), FROM)
-def test_receive_logs_from_the_chosen_level_on_and_counts_at_any(level: str, expected: set[str]) -> None:
+def test_receive_logs_from_the_chosen_level_and_writes_metrics_at_any(level: str, expected: set[str]) -> None:
     with World("receive", level) as world:
         (event,) = world.happened("customer.created")
         request = world.request(json.dumps(event).encode())

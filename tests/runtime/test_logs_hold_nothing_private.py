@@ -366,7 +366,7 @@ def handler(event, context):
 
 
 @pytest.mark.parametrize(("level", "leaks"), [("DEBUG", True), ("INFO", False)])
-def test_a_function_that_does_not_hold_back_its_libraries_is_found_out(level: str, leaks: bool, tmp_path: Path) -> None:
+def test_the_marks_detect_a_function_whose_libraries_log(level: str, leaks: bool, tmp_path: Path) -> None:
     """This is how the secret came into the log: AWS's client sets the root logger to the template's level."""
     (tmp_path / "app.py").write_text(LEAKY, "utf-8")
     with World("receive", level, code=tmp_path) as world:

@@ -119,7 +119,9 @@ def restored(service: Lambda, name: str, scratch: Path, initialization: str = SN
 
 
 @pytest.mark.parametrize("name", ["receive", "deliver"])
-def test_a_copy_of_a_snapshot_renews_what_it_must_not_share(service: Lambda, tmp_path: Path, name: str) -> None:
+def test_an_environment_from_a_snapshot_renews_values_that_it_must_not_share(
+    service: Lambda, tmp_path: Path, name: str
+) -> None:
     found = restored(service, name, tmp_path)
     assert service.steps == ["restore/next", "invocation/next", "invocation/1/response", "invocation/next"]
     assert found["in the snapshot"] == {"secret": True, "connections": 1 if name == "deliver" else 0}

@@ -43,7 +43,7 @@ def test_a_webhook_is_passed_on_to_the_byte_and_its_answer_comes_back(page: Play
     assert headers["host"] not in page.url
 
 
-def test_the_stream_begins_with_all_there_is(page: PlayedPage) -> None:
+def test_the_stream_begins_with_all_entries(page: PlayedPage) -> None:
     post(page)
     post(page, b"no event")
     page.look()
@@ -65,7 +65,7 @@ def test_a_stack_that_is_gone_is_answered_with_502() -> None:
         assert page.hello()["entries"][0]["outcome"] == "refused"
 
 
-def test_an_event_that_came_another_way_is_there_with_what_the_log_says(page: PlayedPage) -> None:
+def test_an_event_that_did_not_come_through_the_webhook_is_shown_from_the_log(page: PlayedPage) -> None:
     page.attempts = [said("retry", reason="http_503"), said("dead", reason="http_400", received=2)]
     page.look()
     detail = page.get("/events/evt_1")
@@ -77,7 +77,7 @@ def test_an_event_that_came_another_way_is_there_with_what_the_log_says(page: Pl
     ]
 
 
-def test_a_call_that_breaks_limits_or_plan_is_shown_with_the_words_for_it(page: PlayedPage) -> None:
+def test_a_call_that_violates_limits_or_plan_is_shown_with_the_violation(page: PlayedPage) -> None:
     page.keep({"type": "track", "event": "Ordr Completed", "messageId": "1", "context": {"stripe": {"event_id": "e"}}})
     page.look()
     (sent,) = page.get("/events/e")["sent"]
@@ -97,7 +97,7 @@ def test_a_user_is_found_by_any_of_the_joined_ids(page: PlayedPage) -> None:
     assert requests.get(f"{page.url}/user?id=nobody", timeout=5).status_code == 404
 
 
-def test_totals_begin_anew_when_the_stand_in_for_segment_is_emptied(page: PlayedPage) -> None:
+def test_totals_are_reset_when_the_stand_in_for_segment_is_emptied(page: PlayedPage) -> None:
     properties = {"revenue": 10.5, "mrr_change": -2, "currency": "USD"}
     page.keep({"type": "track", "event": "Invoice Paid", "messageId": "1", "userId": "u", "properties": properties})
     page.look()
@@ -119,14 +119,14 @@ def test_samples_are_sent_fresh_and_signed(page: PlayedPage, webhook: Webhook) -
     assert all(headers["stripe-signature"].startswith("t=") for _, headers in webhook.seen)
 
 
-def test_what_is_not_there_is_not_sent(page: PlayedPage) -> None:
+def test_an_unknown_sample_or_scenario_is_not_sent(page: PlayedPage) -> None:
     bodies: list[Any] = [{"sample": "no.such"}, {"scenario": "no such"}, {}, []]
     for body in bodies:
         assert page.order("/send", body).status_code == 404
     assert page.order("/segment", {"mood": "sad"}).status_code == 404
 
 
-def test_segment_is_told_how_to_behave(page: PlayedPage) -> None:
+def test_the_page_sets_the_behaviour_of_segment(page: PlayedPage) -> None:
     assert page.order("/segment", {"mood": "limited"}).json() == {"mood": "limited"}
     assert (page.record.behaviour.mode, page.record.behaviour.status) == (Mode.STATUS, 429)
     assert page.hello()["state"]["mood"] == "limited"
@@ -136,14 +136,14 @@ def test_dead_letters_are_moved_back_on_demand(page: PlayedPage) -> None:
     assert page.order("/redrive", {}).json() == {"moved": 3}
 
 
-def test_another_web_site_can_neither_send_nor_switch(page: PlayedPage) -> None:
+def test_another_web_site_can_neither_send_events_nor_change_segments_behaviour(page: PlayedPage) -> None:
     assert page.order("/segment", {"mood": "down"}, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
     form = requests.post(f"{page.url}/segment", data='{"mood": "down"}', timeout=5)
     assert form.status_code == 403
     assert page.record.behaviour.mode is Mode.OK
 
 
-def test_a_foreign_name_that_points_here_shows_nothing(page: PlayedPage) -> None:
+def test_a_request_with_a_foreign_host_name_is_refused(page: PlayedPage) -> None:
     for path in ("/", "/stream", "/users"):
         answer = requests.get(f"{page.url}{path}", headers={"Host": "evil.example:4242"}, timeout=5)
         assert answer.status_code == 403
@@ -161,7 +161,7 @@ def test_the_page_needs_no_other_server_and_no_inline_code(page: PlayedPage, pat
     assert "'unsafe" not in answer.headers["content-security-policy"]
 
 
-def test_whoever_has_no_signature_cannot_take_an_events_place(page: PlayedPage) -> None:
+def test_a_request_without_a_signature_cannot_replace_an_event(page: PlayedPage) -> None:
     """A forged body with the id of an event to come was shown as that event."""
     page.came(event("evt_1", name="Forged"), 400, '{"error": "no signature"}')
     page.came(event("evt_1", name="Ada"))
@@ -202,7 +202,7 @@ def test_a_repeat_that_was_ignored_leaves_the_event_delivered(page: PlayedPage) 
     assert "already delivered" in [step["text"] for step in detail["way"]]
 
 
-def test_only_the_latest_events_are_kept_and_what_waits_of_older_ones_does_not_come_back() -> None:
+def test_only_the_latest_events_are_kept_and_dropped_ones_in_the_queue_do_not_come_back() -> None:
     """With more events waiting than were kept, each look brought the forgotten ones back as new, for ever."""
     with PlayedPage(kept=3) as page:
         for number in range(5):
@@ -243,7 +243,7 @@ def test_the_timeline_is_newest_first_within_a_second_too(page: PlayedPage) -> N
     assert [entry["name"] for entry in page.get("/user?id=u")["timeline"]] == ["Trial Started", "identify"]
 
 
-def test_each_call_says_what_it_means(page: PlayedPage) -> None:
+def test_each_call_is_shown_with_its_meaning(page: PlayedPage) -> None:
     page.keep(call("evt_1", 1))
     page.keep(call("evt_1", 2, type="track", event="Trial Started"))
     page.keep(call("evt_1", 3, type="track", event="Own Event"))
@@ -263,7 +263,7 @@ def test_a_header_that_is_no_ascii_is_passed_on(page: PlayedPage, webhook: Webho
     assert webhook.seen[0][1]["stripe-signature"].encode("latin-1") == headers["Stripe-Signature"]
 
 
-def test_a_web_site_cannot_fill_the_list_through_its_visitors_browser(page: PlayedPage) -> None:
+def test_a_web_site_cannot_post_events_through_its_visitors_browser(page: PlayedPage) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}
     answer = requests.post(page.desk.webhook_url, data="{}", headers=headers, timeout=5)
     assert answer.status_code == 403
@@ -278,7 +278,7 @@ def test_this_machine_may_be_called_by_each_of_its_names(page: PlayedPage) -> No
 
 
 @pytest.mark.parametrize("path", ["/", "/stream", "/events/evt_1", "/users", "/menu", "/static/page.js"])
-def test_who_has_not_the_address_sees_nothing(page: PlayedPage, path: str) -> None:
+def test_without_the_token_nothing_is_shown(page: PlayedPage, path: str) -> None:
     """Every user of the machine could open 127.0.0.1:4242 and read the events that had come."""
     page.came(event("evt_1", name="Ada"))
     page.look()
@@ -290,7 +290,7 @@ def test_who_has_not_the_address_sees_nothing(page: PlayedPage, path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/send", "/segment", "/redrive"])
-def test_who_has_not_the_address_can_do_nothing(page: PlayedPage, path: str) -> None:
+def test_without_the_token_nothing_can_be_changed(page: PlayedPage, path: str) -> None:
     body = {"sample": "customer.created", "mood": "down"}
     assert requests.post(f"{page.desk.origin}{path}", json=body, timeout=5).status_code == 403
     assert page.record.behaviour.mode is Mode.OK

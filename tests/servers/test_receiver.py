@@ -87,7 +87,7 @@ def test_a_wrong_key_is_refused_where_the_receiver_is_like_rudderstack() -> None
         assert send(segment, track("a"), key="x" * 32).status_code == 401
 
 
-def test_a_status_comes_as_often_as_told_and_then_all_is_well(segment: Receiver) -> None:
+def test_a_status_is_answered_the_chosen_number_of_times(segment: Receiver) -> None:
     segment.record.behaviour = Behaviour(Mode.STATUS, status=429, retry_after=2, times=2)
     answers = [send(segment, track("a")) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [429, 429, 200]
@@ -117,7 +117,7 @@ def test_half_an_answer_keeps_the_calls(segment: Receiver) -> None:
     assert len(segment.record.calls) == 1
 
 
-def test_a_slow_answer_comes_in_its_time(segment: Receiver) -> None:
+def test_a_slow_answer_comes_after_its_seconds(segment: Receiver) -> None:
     segment.record.behaviour = Behaviour(Mode.SLOW, seconds=0.3)
     started = time.monotonic()
     with pytest.raises(requests.ReadTimeout):
@@ -139,7 +139,7 @@ def test_jitsu_says_ok_false_for_the_calls_it_refuses(segment: Receiver) -> None
 
 
 @pytest.mark.parametrize("wrong", [{"status": 99}, {"status": 600}, {"times": 0}, {"seconds": -1}])
-def test_a_behaviour_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_behaviour_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be a number"):
         Behaviour(Mode.STATUS, **wrong)
 
@@ -162,7 +162,7 @@ def test_a_web_page_can_send_it_nothing(segment: Receiver, headers: dict[str, st
 
 
 @pytest.mark.parametrize("path", ["/_calls", "/_requests", "/_violations", "/_behaviour"])
-def test_what_came_is_not_on_the_network(segment: Receiver, path: str) -> None:
+def test_the_received_calls_have_no_address_on_the_network(segment: Receiver, path: str) -> None:
     """Every user of the machine could read the calls, and switch Segment off."""
     send(segment, track("a"))
     for method in ("GET", "PUT", "DELETE"):

@@ -93,7 +93,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Making]:
     logger.setLevel(level)
 
 
-def test_three_days_without_segment_lose_nothing_and_bury_nothing(made: Making) -> None:
+def test_three_days_without_segment_lose_and_dead_letter_nothing(made: Making) -> None:
     back = NOW + 3 * DAY
     moods = [Says(None, 10.0), Says(503), Says(429, retry_after=2)]
     pack = made(lambda now: FINE if now >= back else moods[int((now - NOW) // DAY)])
@@ -119,7 +119,7 @@ def test_three_days_of_waiting_cost_little(made: Making) -> None:
     assert pack.queue.busy < 10.5 * len(pack.segment.asked), "only who asks Segment is paid for waiting"
 
 
-def test_a_short_outage_is_over_for_everybody_within_minutes(made: Making) -> None:
+def test_after_a_short_outage_all_events_are_delivered_within_minutes(made: Making) -> None:
     back = NOW + 2 * MINUTE
     pack = made(lambda now: FINE if now >= back else Says(503))
     pack.arrive(500, every=0.2)
@@ -129,7 +129,7 @@ def test_a_short_outage_is_over_for_everybody_within_minutes(made: Making) -> No
     assert pack.queue.last_delivered < back + 15 * MINUTE
 
 
-def test_a_backlog_drains_past_a_rate_limit_without_a_storm(made: Making) -> None:
+def test_a_backlog_drains_under_a_rate_limit_without_bursts(made: Making) -> None:
     taken: list[float] = []
 
     def twenty_a_second(now: float) -> Says:

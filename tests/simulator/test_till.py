@@ -15,25 +15,25 @@ from tests.simulator.weather import DOWN
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_in_order_it_is_so_after_every_moment(seed: int) -> None:
+def test_in_order_lifetime_values_equal_the_balance_after_every_moment(seed: int) -> None:
     """Within a moment the events come in any order, and what waits for others comes again."""
     assert in_order(a_till(Random(seed)))[1] == []  # noqa: S311 - a simulation has to be reproducible
 
 
 @given(seed=st.integers(0, 10**9), order=st.randoms(use_true_random=False))
-def test_shuffled_tripled_and_through_outages_it_is_so_at_the_end(seed: int, order: Random) -> None:
+def test_out_of_order_repeated_and_after_outages_lifetime_values_equal_the_balance(seed: int, order: Random) -> None:
     till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
     assert mixed_up(till, order, DOWN)[1] == []
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_without_a_hold_it_is_so_at_the_end(seed: int) -> None:
+def test_without_a_hold_lifetime_values_equal_the_balance_in_the_end(seed: int) -> None:
     """What was told too early is put right once the rest is known."""
     order = Random(f"order {seed}")  # noqa: S311 - a simulation has to be reproducible
     assert mixed_up(a_till(Random(seed), payments=4), order, hold=0)[1] == []  # noqa: S311 - likewise
 
 
-def test_the_till_has_seen_everything() -> None:
+def test_the_simulated_shops_contain_every_case() -> None:
     """A truth over a dull shop proves little."""
     tills = [a_till(Random(seed)) for seed in range(40)]  # noqa: S311 - a simulation has to be reproducible
     events = [event for till in tills for event in till.events]
@@ -52,7 +52,7 @@ def test_the_till_has_seen_everything() -> None:
     assert any(event.object.get("is_default") is False for event in events), "parts of invoices"
 
 
-def test_the_report_tells_what_does_not_hold_of_a_till() -> None:
+def test_the_report_names_a_shop_whose_numbers_differ() -> None:
     result = truth_report.examine_till(3)
     assert result.faults == []
     assert "lifetime_value" in "\n".join(truth_report.report_of_tills([result]))

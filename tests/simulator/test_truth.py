@@ -36,17 +36,17 @@ def faults_shuffled(history: History, seed: int) -> list[str]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_in_order_every_number_is_the_truth_after_every_event_and_a_replay_sends_nothing(shape: str) -> None:
+def test_in_order_every_number_is_right_after_every_event_and_a_replay_sends_nothing(shape: str) -> None:
     assert {seed: faults for seed in SEEDS if (faults := faults_in_order(a_history(seed, shape=shape)))} == {}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shuffled_and_tripled_every_sum_is_the_truth(shape: str) -> None:
+def test_out_of_order_and_repeated_every_sum_is_right(shape: str) -> None:
     assert {seed: faults for seed in SEEDS if (faults := faults_shuffled(a_history(seed, shape=shape), seed))} == {}
 
 
 @pytest.mark.parametrize("mixed", [False, True], ids=["in order", "shuffled and tripled"])
-def test_outages_lose_nothing_and_double_nothing(*, mixed: bool) -> None:
+def test_outages_lose_and_repeat_nothing(*, mixed: bool) -> None:
     """Requests refused, answers lost after Segment took the calls, records that come back late."""
     runs = {seed: a_history(seed) for seed in CUSTOMERS}
     faults = {
@@ -58,7 +58,7 @@ def test_outages_lose_nothing_and_double_nothing(*, mixed: bool) -> None:
 
 @pytest.mark.parametrize("mixed", [False, True], ids=["in order", "shuffled and tripled"])
 @pytest.mark.parametrize("through", [weather.through_lost_records, weather.through_refusals])
-def test_each_fact_is_told_once_and_in_one_wording(through: Callable[..., laws.Ours], *, mixed: bool) -> None:
+def test_each_fact_is_sent_once_with_one_content(through: Callable[..., laws.Ours], *, mixed: bool) -> None:
     """Writes fail, functions die after sending, others come by; calls are picked out, refused and redriven."""
     faults = {}
     for seed in CUSTOMERS:
@@ -68,7 +68,7 @@ def test_each_fact_is_told_once_and_in_one_wording(through: Callable[..., laws.O
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_is_forgotten_in_time_is_not_missed(shape: str) -> None:
+def test_expired_items_are_not_needed(shape: str) -> None:
     histories = [a_history(seed, shape=shape) for seed in SEEDS]
     faults = {one.seed: laws.judged(one, laws.with_the_clock(one), ordered=True) for one in histories}
     assert {seed: found for seed, found in faults.items() if found} == {}
@@ -76,7 +76,7 @@ def test_what_is_forgotten_in_time_is_not_missed(shape: str) -> None:
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9))
 @settings(max_examples=settings().max_examples // 4)
-def test_any_customer_in_any_order_sums_up_to_the_truth(seed: int, order: int) -> None:
+def test_any_customer_in_any_order_has_the_right_sums(seed: int, order: int) -> None:
     history = a_history(seed)
     assert [*faults_in_order(history), *faults_shuffled(history, order)] == []
 
@@ -89,7 +89,7 @@ def test_month_by_month_movements_sum_to_the_growth_of_the_mrr(seed: int) -> Non
     assert not known or [*laws.movements_of(history, laws.in_order(history))] == []
 
 
-def test_the_law_of_movements_notices_what_is_missing_or_called_by_another_name() -> None:
+def test_the_law_of_movements_detects_missing_and_misnamed_movements() -> None:
     def changed(ours: laws.Ours) -> list[dict[str, Any]]:
         return [each for _, each in ours.tracks() if each.get("mrr_movement") not in {None, "new"}]
 
@@ -101,7 +101,7 @@ def test_the_law_of_movements_notices_what_is_missing_or_called_by_another_name(
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_no_payload_tells_is_absent_and_never_zero(shape: str) -> None:
+def test_a_number_in_no_payload_is_absent_and_never_zero(shape: str) -> None:
     histories = [a_history(seed, shape=shape, unknown=True) for seed in range(100, 100 + len(SEEDS))]
     faults = {one.seed: [*faults_in_order(one), *faults_shuffled(one, one.seed)] for one in histories}
     assert {seed: found for seed, found in faults.items() if found} == {}
@@ -124,7 +124,7 @@ def test_many_customers_in_one_table_do_not_mix() -> None:
     assert ours.faults == []
 
 
-def test_the_simulation_has_lived_through_everything() -> None:
+def test_the_simulation_contains_every_case() -> None:
     """A truth over dull customers proves little."""
     histories = [a_history(seed) for seed in range(150)]
     events = [event for history in histories for event in history.events]
@@ -154,7 +154,7 @@ def test_the_simulation_has_lived_through_everything() -> None:
     assert any(refund.order is None for history in histories for refund in history.truth.refunds.values())
 
 
-def test_the_laws_notice_what_is_missing_doubled_or_wrong() -> None:
+def test_the_laws_detect_missing_repeated_and_wrong_calls() -> None:
     history = a_history(7)
     assert history.truth.payments, "a customer who pays"
     for spoil in (list.pop, lambda calls: calls.append(calls[-1]), _one_cent_more):
@@ -170,7 +170,7 @@ def _one_cent_more(calls: list[dict[str, Any]]) -> None:
     calls[0]["properties"]["revenue"] += in_major(1, calls[0]["properties"]["currency"].lower())
 
 
-def test_the_truth_borrows_nothing_from_the_code_it_judges(project: Path) -> None:
+def test_the_truth_imports_nothing_from_the_package(project: Path) -> None:
     borrowers = set()
     for file in {*(project / "tests" / "simulator").glob("*.py")} - {*Path(__file__).parent.glob("test_*.py")}:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -189,7 +189,7 @@ def test_the_report_names_the_customer_whose_numbers_differ() -> None:
 
 
 @pytest.mark.parametrize("weather_of", ["through_outages", "through_lost_records", "through_refusals"])
-def test_the_report_tells_what_does_not_hold_in_bad_weather(
+def test_the_report_names_the_laws_that_fail_under_faults(
     weather_of: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def losing(history: History, _seed: int, *, mixed: bool) -> laws.Ours:

@@ -43,7 +43,7 @@ def in_any_order(circle: Circle, seed: int) -> laws.Ours:
 
 @settings(max_examples=60)
 @given(seed=st.integers(0, 10**9), steps=st.integers(1, 25), order=st.integers(0, 10**9))
-def test_merged_and_moved_in_any_order_traits_are_those_of_a_recount(seed: int, steps: int, order: int) -> None:
+def test_after_merges_and_moves_in_any_order_traits_equal_a_recount(seed: int, steps: int, order: int) -> None:
     """Users with one to five customers and guests' payments, groups with several customers."""
     circle = a_circle(seed, steps)
     assert faults(circle, one_by_one(circle)) == []
@@ -56,7 +56,7 @@ def test_merged_and_moved_in_any_order_traits_are_those_of_a_recount(seed: int, 
     [weather.through_outages, weather.through_lost_records, weather.through_refusals],
     ids=lambda it: it.__name__,
 )
-def test_the_same_through_outages_kills_and_batches_that_meet(
+def test_traits_equal_a_recount_after_outages_kills_and_concurrent_batches(
     through: Callable[..., laws.Ours], *, mixed: bool
 ) -> None:
     """Two batches with two customers of one user each missed what the other learnt, and the last identify was wrong."""
@@ -65,7 +65,7 @@ def test_the_same_through_outages_kills_and_batches_that_meet(
     assert {seed: said for seed, said in found.items() if said} == {}
 
 
-def test_the_simulation_has_merged_moved_and_refunded() -> None:
+def test_the_simulation_contains_merges_moves_and_refunds() -> None:
     circles = [a_circle(seed) for seed in SEEDS]
     kinds = {event["type"] for circle in circles for event in circle.events}
     assert kinds >= {
@@ -81,7 +81,7 @@ def test_the_simulation_has_merged_moved_and_refunded() -> None:
     assert any(guest.user == each.user for one in circles for guest in one.guests for each in one.customers)
 
 
-def test_the_recount_notices_an_old_identify_at_the_end() -> None:
+def test_the_recount_detects_an_outdated_identify() -> None:
     circle = next(one for one in map(a_circle, SEEDS) if any(each["mrr"] for each in one.of_users().values()))
     ours = one_by_one(circle)
     shown = [

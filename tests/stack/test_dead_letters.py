@@ -30,7 +30,7 @@ def counted() -> Any:
     return json.loads(result.stdout)
 
 
-def test_a_poison_event_is_listed_with_its_reason_and_delivered_once_it_is_none(local: Local) -> None:
+def test_an_undeliverable_event_is_listed_with_its_reason_and_delivered_once_the_cause_is_gone(local: Local) -> None:
     local.segment.record.behaviour = REFUSING
     poison = local.post("checkout.session.completed.payment")
     local.wait(lambda: local.stack.queued().dead_letters, "the event becomes a dead letter")
@@ -54,7 +54,7 @@ def test_a_poison_event_is_listed_with_its_reason_and_delivered_once_it_is_none(
     assert counted()["count"] == 0
 
 
-def test_what_is_still_poison_comes_back_once(local: Local) -> None:
+def test_a_redriven_event_that_fails_again_is_a_dead_letter_again(local: Local) -> None:
     local.segment.record.behaviour = REFUSING
     local.post("checkout.session.completed.payment")
     local.wait(lambda: local.stack.queued().dead_letters, "the event becomes a dead letter")
@@ -65,7 +65,7 @@ def test_what_is_still_poison_comes_back_once(local: Local) -> None:
     assert sorted(local.calls()) == ["Checkout Completed", "identify"]
 
 
-def test_purged_letters_are_gone_and_the_others_are_not(local: Local) -> None:
+def test_purged_dead_letters_are_gone_and_the_others_stay(local: Local) -> None:
     local.segment.record.behaviour = REFUSING
     local.post("checkout.session.completed.payment")
     local.stack.clients.sqs.send_message(QueueUrl=local.stack.events_queue_url, MessageBody="no event")

@@ -71,7 +71,7 @@ def test_a_registered_stack_is_in_order_and_the_test_event_leaves_nothing_behind
     assert refused["reason"] == "malformed", "what rings no alarm"
 
 
-def test_what_is_wrong_is_said_with_what_mends_it(registered: Local, stripe_list: StripeList) -> None:
+def test_each_problem_is_reported_with_its_solution(registered: Local, stripe_list: StripeList) -> None:
     stack = registered.stack
     (endpoint,) = stripe_list.webhooks.endpoints.values()
     endpoint["enabled_events"] = ["invoice.paid"]

@@ -54,9 +54,7 @@ def put(events: Any, event: dict[str, Any], kind: str | None = None) -> None:
     assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
 
-def test_an_event_on_the_bus_becomes_the_calls_that_explain_foretells(
-    local: Local, events: Any, rule: dict[str, Any]
-) -> None:
+def test_an_event_on_the_bus_becomes_the_calls_of_explain(local: Local, events: Any, rule: dict[str, Any]) -> None:
     assert rule["State"] == "ENABLED"
     event = a_sample("checkout.session.completed.payment")
     put(events, event)
@@ -78,7 +76,7 @@ def test_an_event_that_comes_both_ways_is_delivered_once(local: Local, events: A
 
 
 @pytest.mark.usefixtures("rule")
-def test_an_event_type_that_nobody_maps_is_not_queued(local: Local, events: Any) -> None:
+def test_an_unmapped_event_type_on_the_bus_is_not_queued(local: Local, events: Any) -> None:
     put(events, a_sample("customer.created"), kind="radar.early_fraud_warning.created")
     assert local.stack.queued().nothing
 

@@ -96,7 +96,7 @@ def refused(attempt: Any) -> None:
     assert "access key of this run" in caught.value.response["Error"]["Message"]
 
 
-def test_another_user_can_do_nothing_with_a_key_that_everybody_knows(stack: LocalStack, stranger: Any) -> None:
+def test_another_user_can_do_nothing_with_a_public_key(stack: LocalStack, stranger: Any) -> None:
     for name, attempt in attempts(stack, stranger):
         try:
             refused(attempt)
@@ -106,7 +106,7 @@ def test_another_user_can_do_nothing_with_a_key_that_everybody_knows(stack: Loca
     assert "evil" not in {function["FunctionName"] for function in functions}
 
 
-def test_the_right_key_with_a_wrong_secret_opens_nothing(stack: LocalStack) -> None:
+def test_the_right_key_with_a_wrong_secret_is_refused(stack: LocalStack) -> None:
     for _, attempt in attempts(stack, _clients(stack, stack.access.key_id, "test")):
         refused(attempt)
 
@@ -146,13 +146,13 @@ def test_the_credentials_of_a_functions_role_cannot_be_computed(local: Local) ->
         ("GET", "/bucket?AWSAccessKeyId=test&Signature=x&Expires=9999999999"),
     ],
 )
-def test_the_emulators_own_interface_is_closed_to_who_signs_nothing(stack: LocalStack, method: str, path: str) -> None:
+def test_the_emulators_own_interface_refuses_unsigned_requests(stack: LocalStack, method: str, path: str) -> None:
     url = f"{stack.endpoint_url}{path.replace('RECEIVE', stack.receive_function)}"
     assert requests.request(method, url, timeout=5).status_code == 403
     assert stack.queued().nothing, "nothing was reset, and the owner may look"
 
 
-def test_the_webhooks_address_is_no_way_around_the_key(stack: LocalStack) -> None:
+def test_the_webhooks_address_gives_no_access_without_the_key(stack: LocalStack) -> None:
     """Who left the route's path out was taken for the root user of whatever service the headers named."""
     headers = {"X-Amz-Target": "secretsmanager.GetSecretValue", "Content-Type": "application/x-amz-json-1.1"}
     body = json.dumps({"SecretId": stack.deployment.output("SigningSecretArn")})
@@ -165,7 +165,7 @@ def test_the_webhooks_address_is_no_way_around_the_key(stack: LocalStack) -> Non
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
-def test_a_web_page_reaches_nothing_whatever_it_signs(stack: LocalStack, page: dict[str, str]) -> None:
+def test_a_web_page_is_refused_whatever_its_signature(stack: LocalStack, page: dict[str, str]) -> None:
     for key in ("test", stack.access.key_id):
         for method in ("GET", "POST", "OPTIONS"):
             answer = requests.request(method, f"{stack.endpoint_url}/", headers=page | signed(stack, key), timeout=5)
@@ -196,7 +196,7 @@ def post(local: Local, **headers: str) -> requests.Response:
 
 
 @pytest.mark.parametrize("host", [EVIL, f"{EVIL}:4242", f"127.0.0.1.{EVIL}", "3941a735.execute-api.localhost"])
-def test_a_name_that_points_to_this_machine_reaches_nothing(local: Local, host: str) -> None:
+def test_a_foreign_host_name_of_this_machine_is_refused(local: Local, host: str) -> None:
     """A page whose name server answers 127.0.0.1 at its second request is of the same origin as the emulator."""
     url, own = local.stack.endpoint_url, signed(local.stack, local.stack.access.key_id)
     assert requests.post(f"{url}/", data="{}", headers=own | {"Host": host}, timeout=5).status_code == 403
@@ -205,19 +205,19 @@ def test_a_name_that_points_to_this_machine_reaches_nothing(local: Local, host: 
     assert local.stack.queued().nothing
 
 
-def test_who_knows_the_signing_secret_of_another_run_is_refused_as_by_aws(local: Local) -> None:
+def test_the_signing_secret_of_another_run_is_refused(local: Local) -> None:
     """The signing secret of every local stack was the same, and stood in the README."""
     assert local.post("customer.created", secret="whsec_local0stack0signing0secret0").status == 400
 
 
-def test_stripes_command_line_and_curl_are_let_in(local: Local) -> None:
+def test_stripes_command_line_and_curl_are_accepted(local: Local) -> None:
     assert post(local, **{"User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}).status_code == 200
     assert post(local, **{"User-Agent": "curl/8.5.0", "Host": "localhost:1"}).status_code == 200
     local.wait_until_idle()
     assert local.calls() == ["identify", "identify"]
 
 
-def test_no_secret_of_the_run_is_in_sight_of_other_users(stack: LocalStack) -> None:
+def test_other_users_cannot_see_the_secrets_of_the_run(stack: LocalStack) -> None:
     """The arguments of a process can be read by everybody, and files by whoever may enter their folder."""
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     for secret in (stack.access.secret, *SECRET.stripe_signing_secrets, SECRET.segment_write_key):

@@ -96,7 +96,7 @@ def test_a_backfill_over_a_gap_delivers_exactly_what_is_missing(local: Local, st
     assert local.calls() == told
 
 
-def test_the_scheduled_function_queues_what_never_came(local: Local, stripe: StripeList) -> None:
+def test_the_scheduled_function_queues_missing_events(local: Local, stripe: StripeList) -> None:
     """Under its own role, with IAM enforced."""
     stripe.happened(*scenario(hours_ago=90))
     fresh = reconcile(local)
@@ -120,7 +120,7 @@ def test_the_scheduled_function_queues_what_never_came(local: Local, stripe: Str
     assert again["since"] == first["until"]
 
 
-def test_the_scheduled_function_says_what_it_lacks(local: Local) -> None:
+def test_the_scheduled_function_names_the_missing_key(local: Local) -> None:
     function = local.stack.deployment.output("ReconcileFunctionName")
     local.stack.publish(function)
     assert reconcile(local) == {"outcome": "not_ready"}

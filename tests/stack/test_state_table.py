@@ -8,12 +8,12 @@ import pytest
 
 from stripe_to_segment.state.dynamodb import DynamoStore
 from tests.unit.test_persons import (
-    test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_before,
     test_a_record_that_is_about_to_be_written_is_marked_too,
-    test_an_id_that_stands_for_everybody_does_not_outgrow_the_table,
-    test_an_opt_out_of_one_customer_silences_the_others_and_the_guest,
-    test_the_newest_opt_out_is_kept_and_nothing_of_the_ties_lost,
-    test_ties_come_together_and_go_again,
+    test_an_id_shared_by_all_customers_does_not_exceed_the_item_size,
+    test_an_opt_out_of_one_customer_applies_to_the_others_and_the_guest,
+    test_marking_a_record_keeps_its_data_and_raises_its_version,
+    test_the_newest_opt_out_and_all_ties_are_kept,
+    test_ties_are_added_and_removed,
 )
 from tests.unit.test_store import (
     test_a_bookmark_is_where_the_newest_run_left_it,
@@ -23,16 +23,16 @@ from tests.unit.test_store import (
     test_a_record_that_is_gone_is_not_written_over,
     test_accounts_and_modes_never_mix,
     test_an_empty_record_comes_back_as_it_was,
+    test_an_unknown_item_is_absent,
     test_asking_for_nothing_gives_nothing,
     test_each_write_is_a_version,
+    test_learnt_facts_are_found_under_their_kind,
     test_more_than_a_hundred_records_are_read_and_written_at_once,
     test_of_two_first_writers_one_wins,
     test_of_two_names_of_one_second_the_later_wins,
     test_of_two_writers_of_one_version_one_wins_and_the_other_can_come_again,
     test_the_ledger_remembers_forty_days,
     test_the_newest_name_wins_in_whatever_order_it_comes,
-    test_what_is_not_known_is_absent,
-    test_what_was_learnt_is_found_under_its_kind,
 )
 
 if TYPE_CHECKING:
@@ -42,26 +42,26 @@ __all__ = [
     "test_a_bookmark_is_where_the_newest_run_left_it",
     "test_a_conflict_delays_no_other_record",
     "test_a_full_record_comes_back_as_it_was",
-    "test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_before",
     "test_a_record_read_at_another_version_is_not_written",
     "test_a_record_that_is_about_to_be_written_is_marked_too",
     "test_a_record_that_is_gone_is_not_written_over",
     "test_accounts_and_modes_never_mix",
     "test_an_empty_record_comes_back_as_it_was",
-    "test_an_id_that_stands_for_everybody_does_not_outgrow_the_table",
-    "test_an_opt_out_of_one_customer_silences_the_others_and_the_guest",
+    "test_an_id_shared_by_all_customers_does_not_exceed_the_item_size",
+    "test_an_opt_out_of_one_customer_applies_to_the_others_and_the_guest",
+    "test_an_unknown_item_is_absent",
     "test_asking_for_nothing_gives_nothing",
     "test_each_write_is_a_version",
+    "test_learnt_facts_are_found_under_their_kind",
+    "test_marking_a_record_keeps_its_data_and_raises_its_version",
     "test_more_than_a_hundred_records_are_read_and_written_at_once",
     "test_of_two_first_writers_one_wins",
     "test_of_two_names_of_one_second_the_later_wins",
     "test_of_two_writers_of_one_version_one_wins_and_the_other_can_come_again",
     "test_the_ledger_remembers_forty_days",
     "test_the_newest_name_wins_in_whatever_order_it_comes",
-    "test_the_newest_opt_out_is_kept_and_nothing_of_the_ties_lost",
-    "test_ties_come_together_and_go_again",
-    "test_what_is_not_known_is_absent",
-    "test_what_was_learnt_is_found_under_its_kind",
+    "test_the_newest_opt_out_and_all_ties_are_kept",
+    "test_ties_are_added_and_removed",
 ]
 
 pytestmark = pytest.mark.stack

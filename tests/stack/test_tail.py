@@ -23,7 +23,7 @@ def tail(*words: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_an_events_way_can_be_read_from_the_logs_and_nothing_personal(local: Local) -> None:
+def test_the_path_of_an_event_is_in_the_logs_and_nothing_personal(local: Local) -> None:
     posted = local.post("checkout.session.completed.payment")
     local.wait_until_idle()
     local.wait(lambda: len(tail("--event", posted.event["id"])) == 2, "both functions have said what they did")
@@ -37,7 +37,7 @@ def test_an_events_way_can_be_read_from_the_logs_and_nothing_personal(local: Loc
     assert email not in json.dumps(tail())
 
 
-def test_what_is_refused_and_what_dies_is_told_apart(local: Local) -> None:
+def test_refused_requests_and_dead_letters_are_distinguished(local: Local) -> None:
     local.segment.record.behaviour = Behaviour(Mode.STATUS, status=400, event="Order Completed")
     poison = local.post("checkout.session.completed.payment")
     local.post("customer.created", "whsec_forged")

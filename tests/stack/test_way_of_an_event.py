@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 
-def test_a_signed_event_becomes_exactly_the_calls_that_explain_foretells(local: Local) -> None:
+def test_a_signed_event_becomes_exactly_the_calls_of_explain(local: Local) -> None:
     posted = local.post("checkout.session.completed.payment")
     assert (posted.status, posted.answer) == (200, {"received": True})
     settings = settings_from(local.stack.environment(local.stack.deliver_function))
@@ -52,7 +52,7 @@ def test_a_forged_event_is_refused_and_nothing_is_queued(local: Local) -> None:
     assert forged.event["data"]["object"]["id"] not in said, "what nobody signed is not logged"
 
 
-def test_a_retired_signing_secret_is_valid_beside_the_new_one(local: Local) -> None:
+def test_an_old_signing_secret_is_valid_beside_the_new_one(local: Local) -> None:
     old, new = "whsec_old", "whsec_new"
     local.stack.put_secret(Secret(stripe_signing_secrets=(new, old)))
     local.stack.publish(local.stack.receive_function)
@@ -64,7 +64,7 @@ def test_a_retired_signing_secret_is_valid_beside_the_new_one(local: Local) -> N
     local.wait(lambda: local.calls() == ["identify", "identify"], "both events arrive")
 
 
-def test_an_event_type_that_nobody_maps_is_acknowledged_and_not_queued(local: Local) -> None:
+def test_an_unmapped_event_type_is_acknowledged_and_not_queued(local: Local) -> None:
     posted = local.post("customer.created", type="radar.early_fraud_warning.created")
     assert posted.status == 200
     assert "ignored" in posted.answer
@@ -91,7 +91,7 @@ def test_an_event_is_delivered_once_when_segment_fails_once(local: Local) -> Non
     assert local.stack.queued().nothing
 
 
-def test_an_event_is_delivered_once_when_segment_answers_only_by_half(local: Local) -> None:
+def test_an_event_is_delivered_once_when_segment_sends_half_an_answer(local: Local) -> None:
     local.segment.record.behaviour = Behaviour(Mode.PARTIAL, times=1)
     local.post("customer.created")
     local.wait(lambda: len(local.statuses()) == 2, "it is sent again")
@@ -159,7 +159,7 @@ def test_events_wait_while_there_is_no_write_key(local: Local) -> None:
 
 
 @pytest.mark.parametrize("apply_on", ["PublishedVersions", "None"])
-def test_an_event_goes_its_way_with_snapshots_and_without(
+def test_an_event_is_delivered_with_snapshots_and_without(
     local: Local, apply_on: Literal["PublishedVersions", "None"]
 ) -> None:
     functions = local.stack.clients.functions

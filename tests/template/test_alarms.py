@@ -116,12 +116,12 @@ def _beside(given: list[str], before: list[str]) -> list[tuple[str, str]]:
     return [(part, before[place] if before else part) for place, part in enumerate(given)]
 
 
-def test_every_trouble_that_somebody_must_act_on_has_its_alarm(template: Template) -> None:
+def test_every_alarm_is_listed(template: Template) -> None:
     assert sorted(alarms(template)) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(template: Template, name: str) -> None:
+def test_an_alarm_notifies_the_topic_when_it_begins_and_ends(template: Template, name: str) -> None:
     alarm = alarms(template)[name]
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert alarm.get("OKActions") == (None if name in SILENT_WHEN_OVER else [{"Ref": "AlarmTopic"}])
@@ -138,7 +138,7 @@ def test_an_emptied_dead_letter_queue_is_not_called_ok(template: Template) -> No
     assert "No mail is sent when the queue is empty again" in alarms(template)["dead-letters"]["AlarmDescription"]
 
 
-def test_dead_letters_are_told_of_again_two_days_before_the_first_is_deleted(template: Template) -> None:
+def test_an_alarm_comes_two_days_before_the_first_dead_letter_is_deleted(template: Template) -> None:
     """SQS counts 14 days from when an event was sent, for what it moved itself: after 1,000 visibility timeouts."""
     alarm = alarms(template)["dead-letters-expire"]
     assert alarm["EvaluationPeriods"] == {
@@ -154,7 +154,7 @@ def test_dead_letters_are_told_of_again_two_days_before_the_first_is_deleted(tem
 
 
 @pytest.mark.parametrize("name", ["unknown-shapes", "stripe-key"])
-def test_an_alarm_on_what_happens_once_in_a_while_lasts_for_a_day(template: Template, name: str) -> None:
+def test_an_alarm_on_a_rare_event_lasts_for_a_day(template: Template, name: str) -> None:
     alarm = alarms(template)[name]
     assert (alarm["Period"] * alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (86_400, 1)
 
@@ -176,7 +176,7 @@ def test_an_alarm_says_what_it_means_and_where_to_read_on(template: Template, na
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_alarm_has_decided_what_silence_means(template: Template, name: str) -> None:
+def test_an_alarm_says_how_it_treats_missing_data(template: Template, name: str) -> None:
     """A queue reports nothing for hours while letters lie in it: taking that for good would call the alarm off."""
     expected = {
         "dead-letters": "ignore",
@@ -228,14 +228,14 @@ def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(template: Templat
 
 
 @pytest.mark.parametrize("name", ["events-wait", "write-key"])
-def test_an_alarm_on_what_waits_lasts_from_one_try_to_the_next(template: Template, name: str) -> None:
+def test_an_alarm_on_waiting_events_lasts_from_one_attempt_to_the_next(template: Template, name: str) -> None:
     """An event that waits is tried once an hour at least; an alarm that ends in between would ring every hour."""
     alarm = alarms(template)[name]
     assert alarm["Period"] * alarm["EvaluationPeriods"] > 3600
     assert alarm["DatapointsToAlarm"] == 1
 
 
-def test_silence_is_watched_only_where_hours_are_given(template: Template) -> None:
+def test_missing_webhooks_trigger_an_alarm_only_if_hours_are_set(template: Template) -> None:
     assert template.resources["QuietAlarm"]["Condition"] == "SilenceIsWatched"
     assert template.body["Conditions"]["SilenceIsWatched"] == {
         "Fn::And": [{"Condition": "IsWatched"}, {"Fn::Not": [{"Fn::Equals": [{"Ref": "QuietHours"}, 0]}]}]

@@ -46,7 +46,7 @@ def test_lambda_itself_filters_no_line_that_the_log_level_lets_through(template:
     assert template.variables(function)["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
 
 
-def test_govcloud_is_asked_for_no_log_format_that_it_lacks(template: Template) -> None:
+def test_in_govcloud_no_unsupported_log_format_is_set(template: Template) -> None:
     """Lambda refuses a log level together with plain text, so the levels go where the format goes.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
@@ -60,7 +60,7 @@ def test_govcloud_is_asked_for_no_log_format_that_it_lacks(template: Template) -
         assert conditions == dict.fromkeys(["LogFormat", "ApplicationLogLevel", "SystemLogLevel"], "LogsAreFormatted")
 
 
-def test_every_log_group_forgets(template: Template) -> None:
+def test_every_log_group_has_a_retention(template: Template) -> None:
     groups = template.of_type("AWS::Logs::LogGroup")
     assert set(groups) == {"ApiLogGroup", *(name.replace("Function", "LogGroup") for name in FUNCTIONS)}
     for group in groups.values():
@@ -118,7 +118,7 @@ def test_the_api_has_one_route_and_bounds_its_rate(template: Template) -> None:
     }
 
 
-def test_receive_answers_before_the_api_gives_up(template: Template) -> None:
+def test_receive_answers_before_the_apis_timeout(template: Template) -> None:
     assert template.body["Parameters"]["ReceiveTimeout"]["MaxValue"] < 30
 
 

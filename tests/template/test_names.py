@@ -81,12 +81,12 @@ def test_every_name_fits_for_the_longest_stack_name(template: Template) -> None:
         assert len(value) <= LONGEST[kind, place], logical_id
 
 
-def test_one_character_more_would_not_fit(template: Template) -> None:
+def test_a_stack_name_with_one_more_character_would_not_fit(template: Template) -> None:
     lengths = {(kind, place): len(value) for _, kind, place, value in named(template)}
     assert any(lengths[where] == LONGEST[where] for where in lengths), "the limit is as high as it can be"
 
 
-def test_a_second_try_is_not_in_the_way_of_the_first(template: Template) -> None:
+def test_names_of_a_failed_deployment_do_not_block_the_next_one(template: Template) -> None:
     """SQS keeps the name of a deleted queue for a minute: the same command again failed after a failed deployment."""
     queue = template.properties("EventsQueue")["QueueName"]
     assert resolved(queue) == f"{'s' * LONGEST_NAME}-events-c8d1a4a0"

@@ -151,7 +151,7 @@ def test_every_code_that_is_kept_of_an_endpoints_answer_stands_in_the_guide() ->
     assert [code for code in sorted(KNOWN.values()) if f"`{code}`" not in told] == []
 
 
-def test_the_write_keys_section_names_every_reason_that_rings() -> None:
+def test_the_write_keys_section_names_every_reason_that_triggers_its_alarm() -> None:
     said = section("write-key")
     assert all(f"`{reason}`" in said for reason in KEY_REASONS)
     assert all(f'"{reason}"' in said for reason in KEY_REASONS)

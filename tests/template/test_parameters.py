@@ -154,7 +154,7 @@ def test_the_parameters_name_the_functions_secrets(template: Template) -> None:
     assert given.body["Outputs"]["KeysSecretArn"]["Value"] == {"Ref": "KeysSecretArn"}
 
 
-def test_a_key_that_would_go_elsewhere_is_asked_about_before_anything_is_deployed(template: Template) -> None:
+def test_sending_keys_to_another_address_must_be_confirmed_before_a_deployment(template: Template) -> None:
     (assertion,) = template.body["Rules"]["ApiKeyGoesToStripe"]["Assertions"]
     trusted, stripes = assertion["Assert"]["Fn::Or"]
     assert trusted == {"Fn::Equals": [{"Ref": "TrustStripeApiBase"}, "true"]}

@@ -68,11 +68,11 @@ def test_receive_may_queue_read_the_signing_secrets_log_and_trace(template: Temp
     assert allowed(template.given(), "ReceiveRole") == RECEIVE
 
 
-def test_deliver_may_work_its_queue_put_aside_remember_read_the_keys_log_and_trace(template: Template) -> None:
+def test_deliver_may_use_its_queue_the_dead_letter_queue_the_table_the_keys_logs_and_traces(template: Template) -> None:
     assert allowed(template.given(), "DeliverRole") == DELIVER
 
 
-def test_reconcile_may_queue_look_up_note_how_far_it_is_read_the_keys_log_and_trace(template: Template) -> None:
+def test_reconcile_may_queue_read_the_table_write_its_bookmark_read_the_keys_log_and_trace(template: Template) -> None:
     assert allowed(template.given(), "ReconcileRole") == RECONCILE
 
 
@@ -80,9 +80,7 @@ def test_reconcile_may_queue_look_up_note_how_far_it_is_read_the_keys_log_and_tr
 
 
 @pytest.mark.parametrize("values", [{}, {"SigningSecretArn": "a"}, {"KeysSecretArn": "b"}, {"KmsKeyArn": "c"}])
-def test_the_function_on_the_internet_has_nothing_to_do_with_the_keys(
-    template: Template, values: dict[str, str]
-) -> None:
+def test_the_function_on_the_internet_has_no_access_to_the_keys(template: Template, values: dict[str, str]) -> None:
     """Whoever got into it could send to Segment, and read from Stripe, in the company's name."""
     found = template.given(**values)
     told = json.dumps([found.properties("ReceiveRole"), found.variables("ReceiveFunction")])
@@ -135,7 +133,7 @@ def kms(template: Template, role: str) -> list[tuple[str, set[str], dict[str, An
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_without_a_key_of_ones_own_no_role_may_use_any(template: Template, role: str) -> None:
+def test_without_a_customers_kms_key_no_role_may_use_one(template: Template, role: str) -> None:
     assert kms(template.given(), role) == []
 
 
@@ -147,7 +145,7 @@ def test_without_a_key_of_ones_own_no_role_may_use_any(template: Template, role:
         ("ReconcileRole", {"secretsmanager", "sqs", "dynamodb"}),
     ],
 )
-def test_a_key_of_ones_own_is_used_by_way_of_the_services_that_need_it(
+def test_a_customers_kms_key_is_used_only_through_the_services_that_need_it(
     template: Template, role: str, decrypts: set[str]
 ) -> None:
     """SQS asks who sends for both: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html."""
@@ -160,7 +158,7 @@ def test_a_key_of_ones_own_is_used_by_way_of_the_services_that_need_it(
     ("role", "parameter"),
     [("ReceiveRole", "SigningSecretArn"), ("DeliverRole", "KeysSecretArn"), ("ReconcileRole", "KeysSecretArn")],
 )
-def test_a_given_secrets_own_key_decrypts_that_secret_alone(template: Template, role: str, parameter: str) -> None:
+def test_a_given_secrets_kms_key_decrypts_only_that_secret(template: Template, role: str, parameter: str) -> None:
     ((action, via, asked),) = kms(template.given(**{parameter: "arn"}), role)
     assert (action, via) == ("kms:Decrypt", {"secretsmanager"})
     assert asked["kms:EncryptionContext:SecretARN"] == {"Ref": parameter}

@@ -66,7 +66,7 @@ def test_worn_out_records_go_to_the_dead_letter_queue(template: Template) -> Non
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
 
-def test_the_dead_letter_queue_serves_the_events_queue_alone(template: Template) -> None:
+def test_only_the_events_queue_may_use_the_dead_letter_queue(template: Template) -> None:
     name, given = template.properties("EventsQueue")["QueueName"]["Fn::Sub"]
     allow = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]
     assert allow["redrivePermission"] == "byQueue"

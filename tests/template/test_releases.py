@@ -83,7 +83,7 @@ def test_a_functions_own_code_publishes_that_function_alone(published: dict[str,
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
-def test_a_function_is_traced_as_the_setting_says_whatever_stands_behind_it(template: Template, function: str) -> None:
+def test_a_function_is_traced_as_the_setting_says(template: Template, function: str) -> None:
     index, choices = template.properties(function)["TracingConfig"]["Mode"]["Fn::Select"]
     assert choices[index] == template.default("Tracing") == "PassThrough"
     assert template.body["Parameters"]["Tracing"]["AllowedValues"] == ["PassThrough", "Active"]

@@ -94,7 +94,7 @@ def test_each_promise_is_held_by_tests_that_exist(promise: str, held_by: list[st
 
 
 @pytest.mark.parametrize("title", AGAINST)
-def test_something_is_promised_against_everybody_who_may_want_in(title: str) -> None:
+def test_each_attacker_of_the_guide_has_a_promise(title: str) -> None:
     assert rows(section(title))
 
 
@@ -113,7 +113,7 @@ def items() -> dict[str, str]:
     return {row[0].strip("`"): row[2] for row in found}
 
 
-def test_whatever_in_the_template_keeps_something_is_named(template: Template) -> None:
+def test_every_resource_that_stores_data_is_in_the_guide(template: Template) -> None:
     keeping = {"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"}
     kept = {name for name, found in template.resources.items() if found["Type"] in keeping}
     assert kept <= in_aws().keys()
@@ -122,7 +122,7 @@ def test_whatever_in_the_template_keeps_something_is_named(template: Template) -
     assert not others
 
 
-def test_queues_and_logs_forget_when_the_guide_says_so(template: Template) -> None:
+def test_queues_and_logs_keep_data_as_long_as_the_guide_says(template: Template) -> None:
     for name, found in template.of_type("AWS::SQS::Queue").items():
         assert f"{found['MessageRetentionPeriod'] // DAY} days" in in_aws()[name][3], name
     for name, found in template.of_type("AWS::Logs::LogGroup").items():

@@ -27,7 +27,7 @@ def detail_of(answer: object, status: int = 400) -> str:
     return classify(status, json.dumps(answer).encode(), None, NOW).detail
 
 
-def test_every_status_has_its_place() -> None:
+def test_every_status_has_a_meaning() -> None:
     for status in range(200, 600):
         if status < 300:
             expected = Meaning.ACCEPTED
@@ -43,7 +43,7 @@ def test_every_status_has_its_place() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 501, 505])
-def test_what_will_never_be_taken_is_refused(status: int) -> None:
+def test_a_call_that_is_never_accepted_is_refused(status: int) -> None:
     assert meaning_of(status, b'{"success":true}') is Meaning.REFUSED
 
 
@@ -64,7 +64,7 @@ def test_what_will_never_be_taken_is_refused(status: int) -> None:
     ],
     ids=["Segment", "Jitsu", "RudderStack", "a word", "empty", "null", "list", "bytes", "odd", "deep", "half"],
 )
-def test_a_2xx_that_does_not_say_no_is_a_yes(body: bytes) -> None:
+def test_a_2xx_without_an_error_means_accepted(body: bytes) -> None:
     assert meaning_of(200, body) is Meaning.ACCEPTED
 
 
@@ -77,7 +77,7 @@ def test_a_2xx_that_does_not_say_no_is_a_yes(body: bytes) -> None:
         (b'{"success":false}', "the answer says it is not ok"),
     ],
 )
-def test_a_200_that_says_it_is_not_ok_is_a_refusal(status: int, body: bytes, detail: str) -> None:
+def test_a_200_that_says_not_ok_means_refused(status: int, body: bytes, detail: str) -> None:
     answer = classify(status, body, None, NOW)
     assert (answer.meaning, answer.reason, answer.detail) == (Meaning.REFUSED, "not_ok", detail)
 
@@ -103,7 +103,7 @@ def of_jitsu(*errors: str) -> bytes:
         ("something new", Meaning.REFUSED, "not_ok", "the answer says it is not ok"),
     ],
 )
-def test_a_partial_answer_names_who_was_not_taken_and_why(
+def test_a_partial_answer_names_the_refused_calls_and_the_reasons(
     said: str, meaning: Meaning, reason: str, detail: str
 ) -> None:
     """An outage of Jitsu's queue, answered with 200, sent events to the dead-letter queue, and halving the batch sent
@@ -125,7 +125,7 @@ def test_a_partial_answer_names_who_was_not_taken_and_why(
     ],
     ids=["another's", "half of them", "no such words", "none", "no text"],
 )
-def test_an_answer_that_does_not_name_our_calls_is_about_all_of_them(errors: list[object]) -> None:
+def test_an_answer_that_names_none_of_our_calls_applies_to_all_of_them(errors: list[object]) -> None:
     body = json.dumps({"ok": False, "errors": errors}).encode()
     answer = classify(200, body, None, NOW, ["a", "b", "c"])
     assert (answer.meaning, answer.reason, answer.named) == (Meaning.REFUSED, "not_ok", {})
@@ -135,7 +135,7 @@ def test_an_answer_that_does_not_name_our_calls_is_about_all_of_them(errors: lis
     "body",
     [b"<html>thanks</html>", b"\xef\xbb\xbf\r\n  <!DOCTYPE html><title>Wi-Fi</title>", b"<?xml version='1.0'?><no/>"],
 )
-def test_a_page_in_the_place_of_the_endpoint_took_nothing(body: bytes) -> None:
+def test_an_html_page_in_place_of_the_endpoint_accepted_nothing(body: bytes) -> None:
     """A captive portal's 200 counted as delivered, and what was sent meanwhile was lost."""
     answer = classify(200, body, None, NOW)
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "html_answer")
@@ -143,7 +143,7 @@ def test_a_page_in_the_place_of_the_endpoint_took_nothing(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("error", [{"error": "internal"}, {"errors": [{"message": "x"}]}, {"error": {"code": 7}}])
-def test_a_200_with_an_error_and_no_word_of_success_took_nothing(error: dict[str, object]) -> None:
+def test_a_200_with_an_error_and_without_success_accepted_nothing(error: dict[str, object]) -> None:
     """It counted as delivered, and was lost."""
     answer = classify(200, json.dumps(error).encode(), None, NOW)
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "error_answer")
@@ -156,7 +156,7 @@ def test_an_empty_error_or_one_beside_success_counts_as_accepted(said: dict[str,
     assert meaning_of(200, json.dumps(said).encode()) is Meaning.ACCEPTED
 
 
-def test_a_rejected_key_waits_and_says_so() -> None:
+def test_a_rejected_key_makes_calls_wait_with_that_reason() -> None:
     answer = classify(401, b'{"message":"Invalid write key"}', None, NOW)
     assert (answer.reason, answer.detail) == ("http_401", "the write key was rejected")
 
@@ -164,13 +164,13 @@ def test_a_rejected_key_waits_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("status", "meaning"), [(402, Meaning.MISCONFIGURED), (421, Meaning.RETRY), (425, Meaning.RETRY)]
 )
-def test_a_plan_used_up_and_a_connection_that_asks_for_another_try_lose_nothing(status: int, meaning: Meaning) -> None:
+def test_a_used_up_plan_and_a_request_for_another_attempt_lose_nothing(status: int, meaning: Meaning) -> None:
     """These were dead letters, although the same call is taken later."""
     assert meaning_of(status) is meaning
 
 
 @pytest.mark.parametrize(("status", "body"), [(415, b""), (400, b"Invalid JSON")])
-def test_what_a_compressed_request_is_told_says_which_setting_is_wrong(status: int, body: bytes) -> None:
+def test_the_refusal_of_a_compressed_request_names_the_setting(status: int, body: bytes) -> None:
     answer = classify(status, body, None, NOW, compressed=True)
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, f"http_{status}")
     assert "COMPRESS_REQUESTS" in answer.detail
@@ -180,7 +180,7 @@ def test_what_a_compressed_request_is_told_says_which_setting_is_wrong(status: i
 
 
 @pytest.mark.parametrize("body", [b"", b'{"message":"malformed"}', b"Request neither has anonymousId nor userId"])
-def test_a_compressed_request_that_was_read_may_be_refused_all_the_same(body: bytes) -> None:
+def test_a_compressed_request_that_was_read_may_still_be_refused(body: bytes) -> None:
     assert classify(400, body, None, NOW, compressed=True).meaning is Meaning.REFUSED
 
 
@@ -216,7 +216,7 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_five_minutes(value: str | 
 @pytest.mark.parametrize(
     "value", ["Wed, 18 Nov 99999999999999999999 12:00:00 GMT", "Wed, 18 Nov 2026 12:00:00 +99999999999999999999"]
 )
-def test_a_date_beyond_all_calendars_is_no_date(value: str) -> None:
+def test_a_date_out_of_range_is_no_date(value: str) -> None:
     """The parser's OverflowError, which is no ValueError, went through and failed the whole batch."""
     assert retry_after_seconds(value, NOW) is None
 
@@ -239,7 +239,7 @@ def test_an_error_in_another_json_shape_is_still_an_error(said: object) -> None:
 
 
 @pytest.mark.parametrize("said", [{"success": "false"}, {"OK": False}, [{"Success": False}]])
-def test_a_no_is_one_however_it_is_written(said: object) -> None:
+def test_an_error_counts_however_it_is_written(said: object) -> None:
     assert classify(200, json.dumps(said).encode(), None, NOW).reason == "not_ok"
 
 
@@ -257,12 +257,12 @@ def test_a_no_is_one_however_it_is_written(said: object) -> None:
         {"ok": [[[]]]},
     ],
 )
-def test_what_says_nothing_of_an_error_is_a_yes(said: object) -> None:
+def test_an_answer_without_an_error_means_accepted(said: object) -> None:
     assert classify(200, json.dumps(said).encode(), None, NOW).meaning is Meaning.ACCEPTED
 
 
 @pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
-def test_retry_after_is_heard_on_every_status_that_waits(status: int) -> None:
+def test_retry_after_counts_for_every_status_that_waits(status: int) -> None:
     assert classify(status, b"", "12", NOW).retry_after == 12
 
 
@@ -281,7 +281,7 @@ def test_retry_after_is_heard_on_every_status_that_waits(status: int) -> None:
         (200, b'{"ok":false,"errors":["Message ID: 1: no destinations found for stream: s"]}', "no_destinations"),
     ],
 )
-def test_of_a_message_that_is_known_its_code_is_kept(status: int, body: bytes, code: str) -> None:
+def test_a_known_message_is_kept_as_its_code(status: int, body: bytes, code: str) -> None:
     assert classify(status, body, None, NOW).detail == code
 
 
@@ -296,12 +296,12 @@ def test_of_a_message_that_is_known_its_code_is_kept(status: int, body: bytes, c
     ],
 )
 @pytest.mark.parametrize("status", [400, 422, 429, 500])
-def test_nothing_of_an_endpoints_own_text_is_kept(status: int, said: object) -> None:
+def test_no_text_of_an_endpoint_is_kept(status: int, said: object) -> None:
     """An endpoint quotes the event that it refuses, and what is kept stands in logs and on dead letters."""
     assert detail_of(said, status) == ""
 
 
-def test_a_long_answer_is_looked_through_at_once() -> None:
+def test_a_long_answer_is_searched_quickly() -> None:
     """The pattern that looked for addresses took seven seconds over 60,000 letters in a row, and longer over more."""
     before = time.monotonic()
     assert detail_of({"message": "a" * 1_000_000}) == ""
@@ -313,7 +313,7 @@ def test_a_long_answer_is_looked_through_at_once() -> None:
     st.binary() | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()),
     st.none() | st.text() | st.integers().map(str) | st.datetimes().map(format_datetime),
 )
-def test_whatever_is_answered_it_is_classified(status: int, body: bytes, retry_after: str | None) -> None:
+def test_every_answer_is_classified(status: int, body: bytes, retry_after: str | None) -> None:
     answer = classify(status, body, retry_after, NOW)
     assert (answer.meaning is Meaning.ACCEPTED) <= (200 <= status < 300)
     assert answer.retry_after is None or 0 <= answer.retry_after <= 300
@@ -323,6 +323,6 @@ def test_whatever_is_answered_it_is_classified(status: int, body: bytes, retry_a
     st.binary() | st.dictionaries(st.text(), st.text() | st.lists(st.text())).map(lambda v: json.dumps(v).encode()),
     st.sampled_from(range(200, 600)),
 )
-def test_whatever_is_answered_only_words_of_this_package_are_kept(body: bytes, status: int) -> None:
+def test_only_words_of_this_package_are_kept_of_any_answer(body: bytes, status: int) -> None:
     nothing_said = classify(status, b"", None, NOW).detail
     assert classify(status, body, None, NOW).detail in {nothing_said, NOT_OK, PAGE, ERROR, *KNOWN.values()}

@@ -30,7 +30,7 @@ def somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_a_call_that_hangs_is_given_up_before_receive_has_to_answer() -> None:
+def test_a_call_to_aws_that_hangs_ends_before_receive_must_answer() -> None:
     """By default the SDK waits a minute each time, so a queue that hung would have ended every invocation midway."""
     tries, pauses = 3, 1 + 2
     config: Any = client("sqs").meta.config
@@ -38,7 +38,7 @@ def test_a_call_that_hangs_is_given_up_before_receive_has_to_answer() -> None:
     assert tries * config.read_timeout + pauses < 10, "ReceiveTimeout"
 
 
-def test_a_table_that_hangs_is_a_table_that_does_not_answer(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_hangs_counts_as_unavailable(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr("stripe_to_segment.aws.PATIENCE", PATIENCE.merge(Config(read_timeout=0.1)))

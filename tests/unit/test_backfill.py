@@ -115,7 +115,7 @@ def test_a_date_is_utc_and_a_time_may_carry_its_offset(stripe: StripeList) -> No
     assert (max(asked) - min(asked), min(asked) % DAY) == (3 * 3600, 0)
 
 
-def test_more_than_stripe_remembers_is_refused_and_said(stripe: StripeList) -> None:
+def test_a_window_older_than_stripes_list_is_refused_with_the_reason(stripe: StripeList) -> None:
     result = run("--since", "45d")
     assert result.exit_code == 2
     assert "the last 30 days" in result.stderr
@@ -123,7 +123,7 @@ def test_more_than_stripe_remembers_is_refused_and_said(stripe: StripeList) -> N
     assert stripe.asked == []
 
 
-def test_all_that_stripe_remembers_can_be_asked_for(here: Deployed, stripe: StripeList) -> None:
+def test_the_whole_of_stripes_list_can_be_asked_for(here: Deployed, stripe: StripeList) -> None:
     events = customers(29.9, 0.1)
     stripe.happened(*events, *customers(31))
     assert run("--since", "30d").exit_code == 0
@@ -138,13 +138,13 @@ def test_all_that_stripe_remembers_can_be_asked_for(here: Deployed, stripe: Stri
         (["--since", "2d", "--types", "charge.succeeded"], "nothing is mapped from charge.succeeded"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_what_would(words: list[str], complaint: str) -> None:
+def test_invalid_options_are_refused_with_valid_ones(words: list[str], complaint: str) -> None:
     result = run(*words)
     assert result.exit_code == 2
     assert complaint in result.stderr
 
 
-def test_without_a_key_it_is_said_where_to_put_one(here: Deployed) -> None:
+def test_without_a_key_the_error_says_where_to_put_one(here: Deployed) -> None:
     here.put_keys(stripe_api_key="")
     result = run("--since", "1d")
     assert result.exit_code == 2
@@ -165,7 +165,7 @@ def test_the_environments_key_comes_before_the_secrets(
     assert stripe.key not in result.output
 
 
-def test_the_stacks_setting_alone_leads_no_key_away_from_stripe(stripe: StripeList) -> None:
+def test_the_stacks_setting_alone_never_sends_a_key_to_another_address(stripe: StripeList) -> None:
     """Whoever may change the stack's parameter got the key of whoever ran a command, whatever account that was of."""
     address = AT.pop()
     AT.clear()
@@ -191,14 +191,14 @@ def test_a_key_of_a_mode_that_the_stack_refuses_is_refused(here: Deployed) -> No
     assert "test mode" in result.stderr
 
 
-def test_a_key_that_stripe_refuses_is_a_matter_of_configuration(stripe: StripeList) -> None:
+def test_a_key_that_stripe_refuses_is_a_configuration_error(stripe: StripeList) -> None:
     stripe.key = "rk_test_another"
     result = run("--since", "2d")
     assert result.exit_code == 2
     assert "Stripe refuses the API key" in result.stderr
 
 
-def test_who_is_stopped_is_told_how_to_go_on_and_nothing_is_missed(here: Deployed, stripe: StripeList) -> None:
+def test_an_interrupted_run_says_how_to_continue_and_misses_nothing(here: Deployed, stripe: StripeList) -> None:
     events = customers(*(day + 0.5 for day in range(9)))
     stripe.happened(*events, delivered=False)
     sent = 0

@@ -59,15 +59,15 @@ def test_a_missed_limit_fails_and_is_named(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == "missed: writes is 1.20, the limit is 1\n"
 
 
-def test_a_limit_is_met_up_to_itself() -> None:
+def test_a_value_equal_to_the_limit_meets_it() -> None:
     assert exit_status([Target("writes", 1.0, 1)]) == 0
 
 
-def test_what_could_not_be_measured_is_no_success() -> None:
+def test_a_missing_measurement_is_no_success() -> None:
     assert exit_status([Target("writes", math.nan, 1)]) == 1
 
 
-def test_the_aim_for_the_cost_can_be_met_and_missed() -> None:
+def test_the_cost_target_can_be_met_and_missed() -> None:
     assert exit_status(cost_targets(FIGURES)) == 0
     assert exit_status(cost_targets(FIGURES | {"sqs": 0.1})) == 1
     talkative = {size: asked | {"log receive": 400.0} for size, asked in FIGURES["loads"].items()}
@@ -116,7 +116,7 @@ def test_the_total_is_the_one_of_the_templates_defaults_and_traces_stand_below_i
     assert re.findall(r"^\| (.*?) \|", PAGE.split("### By the month")[0], re.MULTILINE).count(XRAY) == 2
 
 
-def test_one_trace_a_second_is_most_of_a_trickles_bill_and_little_of_a_bursts() -> None:
+def test_one_trace_a_second_is_most_of_the_cost_at_low_load_and_little_of_it_in_a_burst() -> None:
     trickle, _, burst = (costs(FIGURES, load, direct=True) for load in LOADS)
     assert trickle[XRAY] == pytest.approx(5 + 2.5)
     assert burst[XRAY] == pytest.approx(5 * (1 + 99 * 0.05) / 100 + 5 / 100)
@@ -146,7 +146,7 @@ def test_a_burst_fails_where_an_event_is_not_acknowledged_or_not_delivered(
     assert not [*problems([Answer("/webhooks/stripe", 200, 0.1)], ARRIVED)]
 
 
-def test_the_empty_function_beside_a_burst_starts_with_all_that_receive_starts_with() -> None:
+def test_the_empty_function_in_the_burst_benchmark_has_the_layers_of_receive() -> None:
     """The emulator unpacks the layers for each environment: without them a slow start looked like receive's own."""
     stack = MagicMock()
     layers = [{"Arn": "dependencies:1"}, {"Arn": "package:1"}]

@@ -44,7 +44,7 @@ def bent(draw: Random) -> str:
     return json.dumps(event)
 
 
-def test_whatever_stands_in_an_event_its_batch_is_delivered() -> None:
+def test_any_value_in_an_event_leaves_its_batch_deliverable() -> None:
     """A Checkout Session whose payment_status was a list failed its batch a thousand times, the good events with it."""
     draw = Random(5)  # noqa: S311 - no secret comes of it
     for _ in range(40):
@@ -57,7 +57,7 @@ def test_whatever_stands_in_an_event_its_batch_is_delivered() -> None:
             assert verdict.status == "delivered"
 
 
-def test_a_payment_status_that_is_no_text_is_not_settled() -> None:
+def test_a_payment_status_that_is_no_text_does_not_count_as_paid() -> None:
     strange = an_event("checkout.session.completed", a_session(payment_status=["paid"]))
     good = an_event("customer.created", a_customer(id="cus_good"))
     world = World(reader=Nobody())

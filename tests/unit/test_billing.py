@@ -43,7 +43,7 @@ def an_upcoming_invoice(**more: Any) -> dict[str, Any]:
         ("invoice.marked_uncollectible", "Invoice Written Off"),
     ],
 )
-def test_each_step_of_an_invoice_is_told_with_what_is_at_stake(kind: str, name: str) -> None:
+def test_each_step_of_an_invoice_is_sent_with_its_open_amount(kind: str, name: str) -> None:
     facts = World().tracks(an_event(kind, an_open_invoice()))
     assert list(facts) == [name]
     told = facts[name]
@@ -52,12 +52,12 @@ def test_each_step_of_an_invoice_is_told_with_what_is_at_stake(kind: str, name: 
     assert "revenue" not in told
 
 
-def test_what_was_paid_of_an_invoice_is_not_written_off() -> None:
+def test_a_paid_part_of_an_invoice_is_not_written_off() -> None:
     invoice = an_open_invoice(amount_paid=500, amount_remaining=1500)
     assert World().tracks(an_event("invoice.marked_uncollectible", invoice))["Invoice Written Off"]["value"] == 15
 
 
-def test_what_is_at_stake_is_absent_where_the_payload_does_not_say() -> None:
+def test_the_open_amount_is_absent_if_the_payload_does_not_state_it() -> None:
     invoice = {name: value for name, value in an_open_invoice().items() if name != "amount_due"}
     assert "value" not in World().tracks(an_event("invoice.voided", invoice))["Invoice Voided"]
 
@@ -67,7 +67,7 @@ def test_an_overdue_invoice_says_for_how_many_days() -> None:
     assert World().tracks(event)["Invoice Overdue"]["days_overdue"] == 3
 
 
-def test_an_invoice_is_final_once_and_sent_as_often_as_it_is_sent() -> None:
+def test_an_invoice_is_finalised_once_and_may_be_sent_several_times() -> None:
     world = World()
     for later in (0, 0, 5 * DAY):
         world.deliver(an_event("invoice.finalized", an_open_invoice(), created=NOW + later))
@@ -75,7 +75,7 @@ def test_an_invoice_is_final_once_and_sent_as_often_as_it_is_sent() -> None:
     assert sorted(names(world.calls)) == ["Invoice Finalized", "Invoice Sent", "Invoice Sent"]
 
 
-def test_an_invoice_on_its_way_changes_no_sums() -> None:
+def test_an_open_invoice_changes_no_sums() -> None:
     """Lifetime value is what was collected; an invoice that was finalised, then written off, collected nothing."""
     world = World()
     world.deliver(
@@ -88,7 +88,7 @@ def test_an_invoice_on_its_way_changes_no_sums() -> None:
 # --- Renewals to come ---
 
 
-def test_a_renewal_is_told_before_its_invoice_has_an_id() -> None:
+def test_a_renewal_is_announced_before_its_invoice_has_an_id() -> None:
     facts = World().tracks(an_event("invoice.upcoming", an_upcoming_invoice()))
     assert facts == {
         "Renewal Upcoming": {
@@ -104,7 +104,7 @@ def test_a_renewal_is_told_before_its_invoice_has_an_id() -> None:
     }
 
 
-def test_a_renewal_is_told_once_for_each_period() -> None:
+def test_a_renewal_is_announced_once_for_each_period() -> None:
     world = World()
     for created, renews in ((NOW, 7), (NOW + DAY, 7), (NOW + 30 * DAY, 37)):
         invoice = an_upcoming_invoice(period_end=NOW + renews * DAY)
@@ -123,7 +123,7 @@ def test_renewals_of_two_subscriptions_at_the_same_moment_are_two() -> None:
     assert [call["properties"]["subscription_id"] for call in world.calls] == ["sub_basic", "sub_other"]
 
 
-def test_a_renewal_calls_the_plan_as_its_subscription_does() -> None:
+def test_a_renewal_names_the_plan_as_its_subscription_does() -> None:
     world = World()
     price = a_price(lookup_key="basic_monthly")
     world.deliver(an_event("customer.subscription.created", a_subscription(an_item(price))))

@@ -77,7 +77,7 @@ def fail(breaker: Breaker, answer: Answer = DOWN) -> None:
     breaker.told([answer], livemode=True)
 
 
-def test_what_was_not_looked_up_lets_everybody_through_and_nobody_probe() -> None:
+def test_a_circuit_that_was_not_looked_up_lets_all_through_and_nobody_probes() -> None:
     stack = Stack()
     breaker = stack.opened()
     stack.now += BASE
@@ -86,7 +86,7 @@ def test_what_was_not_looked_up_lets_everybody_through_and_nobody_probe() -> Non
     assert not stack.store.last_circuits["live"].probing
 
 
-def test_while_all_goes_well_nothing_is_written() -> None:
+def test_without_failures_no_circuit_is_written() -> None:
     stack = Stack()
     breaker = stack.environment()
     for _ in range(5):
@@ -95,14 +95,14 @@ def test_while_all_goes_well_nothing_is_written() -> None:
     assert stack.store.last_circuits == {}, "the healthy path must not write to the store"
 
 
-def test_one_failure_is_nobody_elses_concern() -> None:
+def test_one_failure_pauses_no_other_batch() -> None:
     stack = Stack()
     fail(stack.environment())
     assert waited(stack.environment()) is None
 
 
 @pytest.mark.parametrize("answer", [DOWN, SILENT])
-def test_failures_in_a_row_open_the_circuit_for_everybody(answer: Answer) -> None:
+def test_failures_in_a_row_open_the_circuit_for_all_batches(answer: Answer) -> None:
     stack = Stack()
     for _ in range(FAILURES):
         fail(stack.environment(), answer)
@@ -117,7 +117,7 @@ def test_a_success_between_failures_keeps_the_circuit_closed() -> None:
     assert waited(stack.environment()) is None
 
 
-def test_a_refused_call_is_a_sign_of_life() -> None:
+def test_a_refused_call_shows_that_the_endpoint_works() -> None:
     stack = Stack()
     for _ in range(10):
         fail(stack.environment(), Answer(Meaning.REFUSED, "http_400"))
@@ -132,7 +132,7 @@ def test_a_refused_call_is_a_sign_of_life() -> None:
         Answer(Meaning.RETRY, "out_of_time"),
     ],
 )
-def test_what_says_nothing_of_segment_changes_nothing(answer: Answer) -> None:
+def test_a_configuration_error_or_a_lack_of_time_changes_no_circuit(answer: Answer) -> None:
     stack = Stack()
     for _ in range(10):
         fail(stack.environment(), answer)
@@ -167,7 +167,7 @@ def test_the_retry_after_of_a_503_counts_as_well() -> None:
     assert waited(stack.environment()) == 120
 
 
-def test_told_two_seconds_again_and_again_nobody_asks_every_two_seconds() -> None:
+def test_a_short_retry_after_again_and_again_still_lengthens_the_pause() -> None:
     stack = Stack()
     pauses = []
     for _ in range(8):
@@ -183,7 +183,7 @@ def test_live_and_test_events_have_a_circuit_each() -> None:
     assert waited(stack.environment(), livemode=False) is None
 
 
-def test_when_the_pause_is_over_exactly_one_probes() -> None:
+def test_after_the_pause_exactly_one_batch_probes() -> None:
     stack = Stack()
     stack.opened()
     stack.now += BASE
@@ -191,7 +191,7 @@ def test_when_the_pause_is_over_exactly_one_probes() -> None:
     assert waits == [None] + [0] * 9
 
 
-def test_two_that_saw_the_same_do_not_both_probe() -> None:
+def test_of_two_batches_that_read_the_same_circuit_only_one_probes() -> None:
     stack = Stack()
     one, other = stack.opened(), stack.environment()
     waited(other)
@@ -202,7 +202,7 @@ def test_two_that_saw_the_same_do_not_both_probe() -> None:
     assert [waited(one), waited(other)] == [None, 0]
 
 
-def test_a_probe_that_succeeds_lets_everybody_through() -> None:
+def test_a_probe_that_succeeds_closes_the_circuit() -> None:
     stack = Stack()
     stack.opened()
     stack.now += BASE
@@ -221,7 +221,7 @@ def test_a_probe_that_fails_doubles_the_pause_up_to_five_minutes() -> None:
     assert pauses == [30, 60, 120, 240, 300, 300]
 
 
-def test_a_pause_tells_how_often_segment_failed_since_it_began() -> None:
+def test_a_pause_counts_the_failures_of_segment_since_it_began() -> None:
     stack = Stack()
     stack.opened()
     tries = []
@@ -234,7 +234,7 @@ def test_a_pause_tells_how_often_segment_failed_since_it_began() -> None:
     assert tries == [1, 2, 3]
 
 
-def test_a_probe_that_never_comes_back_is_followed_by_another() -> None:
+def test_a_probe_without_an_answer_is_followed_by_another() -> None:
     stack = Stack()
     stack.opened()
     stack.now += BASE
@@ -246,7 +246,7 @@ def test_a_probe_that_never_comes_back_is_followed_by_another() -> None:
 
 
 @pytest.mark.parametrize("answers", [[], [Answer(Meaning.MISCONFIGURED, "http_401")]], ids=["nothing to send", "401"])
-def test_a_probe_that_learns_nothing_leaves_it_to_the_next(answers: list[Answer]) -> None:
+def test_a_probe_that_sent_nothing_lets_the_next_batch_probe(answers: list[Answer]) -> None:
     """A batch of duplicates was let through alone, sent nothing, and all others waited a minute for its answer."""
     stack = Stack()
     stack.opened()
@@ -266,7 +266,7 @@ def test_an_answer_from_before_the_circuit_opened_does_not_close_it() -> None:
     assert waited(stack.environment()) == BASE
 
 
-def test_while_it_is_open_an_environment_that_knows_does_not_even_read() -> None:
+def test_an_environment_that_knows_that_the_circuit_is_open_does_not_read_it() -> None:
     stack = Stack()
     breaker = stack.opened()
     assert list(breaker.asks([True, False])) == ["test"]
@@ -287,7 +287,7 @@ def test_a_store_that_fails_breaks_nothing_and_is_named(spoken: Spoken) -> None:
     assert reasons == ["throttled"] * (FAILURES + 1)
 
 
-def test_opening_and_closing_are_told_and_counted(spoken: Spoken) -> None:
+def test_opening_and_closing_are_logged_and_counted(spoken: Spoken) -> None:
     stack = Stack()
     stack.opened()
     stack.now += BASE
@@ -305,7 +305,7 @@ def test_opening_and_closing_are_told_and_counted(spoken: Spoken) -> None:
         st.tuples(st.integers(0, 3), st.sampled_from([TAKEN, DOWN, SILENT, SLOWER]), st.floats(0, 40)), max_size=60
     )
 )
-def test_nobody_sends_while_it_is_open_and_no_pause_outlasts_the_cap(steps: list[tuple[int, Answer, float]]) -> None:
+def test_no_batch_sends_while_it_is_open_and_no_pause_exceeds_the_cap(steps: list[tuple[int, Answer, float]]) -> None:
     stack = Stack()
     environments = [stack.environment() for _ in range(4)]
     for which, answer, passed in steps:
@@ -319,7 +319,7 @@ def test_nobody_sends_while_it_is_open_and_no_pause_outlasts_the_cap(steps: list
         stack.now += passed
 
 
-def test_ten_pollers_on_a_dead_endpoint_ask_it_no_more_than_one_would() -> None:
+def test_ten_pollers_send_no_more_requests_to_a_dead_endpoint_than_one() -> None:
     stack, random = Stack(), Random(1)  # noqa: S311 - no secret depends on it
     environments = [stack.environment() for _ in range(10)]
     asked: list[float] = []

@@ -99,9 +99,7 @@ def test_the_request_is_what_segment_reads(endpoint: Endpoint, client: SegmentCl
     assert request.headers["user-agent"].startswith("stripe-to-segment/")
 
 
-def test_the_key_goes_out_twice_because_each_receiver_reads_another_one(
-    endpoint: Endpoint, client: SegmentClient
-) -> None:
+def test_the_key_is_in_header_and_body_because_receivers_differ(endpoint: Endpoint, client: SegmentClient) -> None:
     one(client)
     (request,) = endpoint.requests
     scheme, _, credentials = request.headers["authorization"].partition(" ")
@@ -109,7 +107,7 @@ def test_the_key_goes_out_twice_because_each_receiver_reads_another_one(
     assert request.body["writeKey"] == KEY
 
 
-def test_nothing_is_compressed_unless_told(endpoint: Endpoint, client: SegmentClient) -> None:
+def test_nothing_is_compressed_by_default(endpoint: Endpoint, client: SegmentClient) -> None:
     send(client, *(a_call(number) for number in range(100)))
     (request,) = endpoint.requests
     assert "content-encoding" not in request.headers
@@ -182,13 +180,13 @@ def test_an_endpoint_that_cuts_every_connection_is_down(endpoint: Endpoint, clie
     assert len(endpoint.requests) == 2, "once again, no more"
 
 
-def test_an_answer_that_broke_off_is_not_asked_for_again_at_once(endpoint: Endpoint, client: SegmentClient) -> None:
+def test_a_request_with_half_an_answer_is_not_repeated_at_once(endpoint: Endpoint, client: SegmentClient) -> None:
     endpoint.answering = write(HEAD + b'{"succ', reset)
     assert one(client).meaning is Meaning.RETRY
     assert len(endpoint.requests) == 1
 
 
-def test_a_connection_that_was_idle_for_a_minute_is_not_trusted(
+def test_a_connection_that_was_idle_for_a_minute_is_not_used_again(
     endpoint: Endpoint, client: SegmentClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A NAT drops it without a word, and the request waited ten seconds for an answer that could not come."""
@@ -218,7 +216,7 @@ def test_no_calls_make_no_request(endpoint: Endpoint, client: SegmentClient) -> 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_what_is_no_json_number_cannot_become_a_call(value: float) -> None:
+def test_a_value_that_is_no_json_number_makes_no_call(value: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
         encode({"properties": {"revenue": value}})
 
@@ -232,7 +230,7 @@ def test_a_request_holds_at_most_500_calls(endpoint: Endpoint, client: SegmentCl
 
 
 @pytest.mark.parametrize("kind", ["client", "packing"])
-def test_a_request_holds_at_most_475000_bytes_whatever_becomes_of_them(
+def test_a_request_holds_at_most_475000_bytes_whatever_the_answer(
     endpoint: Endpoint, request: pytest.FixtureRequest, kind: str
 ) -> None:
     send(request.getfixturevalue(kind), *(a_call(number, size=MAX_CALL_BYTES) for number in range(30)))
@@ -377,9 +375,7 @@ def test_a_rejected_key_makes_the_calls_wait(endpoint: Endpoint, client: Segment
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_where_nobody_takes_batches_the_calls_wait_after_one_request(
-    endpoint: Endpoint, client: SegmentClient, status: int
-) -> None:
+def test_a_404_makes_every_call_wait_after_one_request(endpoint: Endpoint, client: SegmentClient, status: int) -> None:
     """A proxy whose backend was away for a minute answered 404, and every event of that minute became a dead letter."""
     endpoint.answering = say(status, b"404 page not found")
     answers = send(client, *(a_call(number, 31_000) for number in range(20)))
@@ -389,7 +385,7 @@ def test_where_nobody_takes_batches_the_calls_wait_after_one_request(
 
 
 @pytest.mark.parametrize("no", [say(415), say(400, b"Invalid JSON"), say(400, b'{"error":"error parsing message"}')])
-def test_where_nobody_unpacks_the_calls_wait_after_one_request(
+def test_an_endpoint_that_does_not_decompress_makes_every_call_wait_after_one_request(
     endpoint: Endpoint, packing: SegmentClient, no: Answering
 ) -> None:
     """In the words of a server that follows the RFC, of RudderStack before 1.4, and of Jitsu before 2024."""
@@ -427,7 +423,7 @@ def test_a_key_left_from_an_example_waits_for_the_real_one(endpoint: Endpoint, s
     assert endpoint.requests == []
 
 
-def test_nobody_listening_is_an_outage(session: requests.Session) -> None:
+def test_a_refused_connection_is_an_outage(session: requests.Session) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
     answer = one(SegmentClient(session, url, KEY))
@@ -481,7 +477,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         "too long a header",
     ],
 )
-def test_half_an_answer_is_none(endpoint: Endpoint, client: SegmentClient, answering: Answering) -> None:
+def test_half_an_answer_counts_as_no_answer(endpoint: Endpoint, client: SegmentClient, answering: Answering) -> None:
     endpoint.answering = answering
     answers = send(client, a_call(1), a_call(2))
     assert [(answer.meaning, answer.reason) for answer in answers] == [(Meaning.RETRY, "no_answer")] * 2
@@ -504,7 +500,7 @@ def test_a_whole_answer_may_come_in_any_form(endpoint: Endpoint, client: Segment
     assert one(client).meaning is Meaning.ACCEPTED
 
 
-def test_of_a_batch_that_was_taken_in_part_nothing_is_sent_twice(session: requests.Session) -> None:
+def test_a_partly_accepted_batch_sends_nothing_twice(session: requests.Session) -> None:
     """Halving the batch sent its good calls again, up to seven times, and Jitsu drops no repeats by itself."""
     calls = [a_call(number) for number in range(100)]
     bad, away = calls[7].message_id, calls[50].message_id
@@ -520,7 +516,7 @@ def test_of_a_batch_that_was_taken_in_part_nothing_is_sent_twice(session: reques
     assert {answer.meaning for answer in others} == {Meaning.ACCEPTED}
 
 
-def test_an_answer_without_end_is_given_up(endpoint: Endpoint, client: SegmentClient) -> None:
+def test_reading_an_endless_answer_stops(endpoint: Endpoint, client: SegmentClient) -> None:
     def gush(connection: socket.socket) -> None:
         while True:
             connection.sendall(b"x" * 100_000)
@@ -579,7 +575,7 @@ def dripping(head: bytes, drop: bytes) -> Answering:
         "silent",
     ],
 )
-def test_an_answer_that_drips_in_is_given_up(
+def test_reading_a_slow_answer_stops_at_the_time_limit(
     endpoint: Endpoint, client: SegmentClient, answering: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time limit held for each piece that came, not for the answer: a slow head or body outlasted the function."""
@@ -591,7 +587,7 @@ def test_an_answer_that_drips_in_is_given_up(
     assert time.monotonic() - before < 2.0
 
 
-def test_all_of_a_silent_answer_fits_into_the_time_left(endpoint: Endpoint, client: SegmentClient) -> None:
+def test_waiting_for_an_answer_ends_within_the_time_left(endpoint: Endpoint, client: SegmentClient) -> None:
     endpoint.answering = dripping(CHUNKED, b"1\r\nx\r\n")
     before = time.monotonic()
     assert one(client, seconds=3.0).meaning is Meaning.RETRY
@@ -599,7 +595,7 @@ def test_all_of_a_silent_answer_fits_into_the_time_left(endpoint: Endpoint, clie
 
 
 @pytest.mark.parametrize("seconds", [2.9, 0.0, -5.0])
-def test_without_time_nothing_is_begun(endpoint: Endpoint, client: SegmentClient, seconds: float) -> None:
+def test_without_time_no_request_is_sent(endpoint: Endpoint, client: SegmentClient, seconds: float) -> None:
     answer = one(client, seconds=seconds)
     assert (answer.meaning, answer.reason) == (Meaning.RETRY, "out_of_time")
     assert endpoint.requests == []
@@ -634,7 +630,7 @@ def test_an_answer_of_the_receiver_that_breaks_off_waits_and_the_repeat_is_the_s
         st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40),
     ),
 )
-def test_no_answer_makes_it_raise(status: int, body: bytes, headers: dict[str, str]) -> None:
+def test_no_answer_raises_an_error(status: int, body: bytes, headers: dict[str, str]) -> None:
     with responses.RequestsMock() as mocked, patient_session() as session:
         mocked.post("https://segment.test/v1/batch", body, status=status, headers=headers)
         answer = one(SegmentClient(session, "https://segment.test", KEY))
@@ -643,7 +639,7 @@ def test_no_answer_makes_it_raise(status: int, body: bytes, headers: dict[str, s
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest))
-def test_no_bytes_make_it_raise(raw: bytes) -> None:
+def test_no_bytes_raise_an_error(raw: bytes) -> None:
     with patient_session() as session, Endpoint(write(raw)) as endpoint:
         assert one(SegmentClient(session, endpoint.url, KEY), seconds=3.0).meaning in set(Meaning)
 
@@ -658,7 +654,7 @@ def test_no_bytes_make_it_raise(raw: bytes) -> None:
         RuntimeError(KEY),
     ],
 )
-def test_no_error_makes_it_raise_and_none_is_quoted(error: Exception) -> None:
+def test_no_error_of_the_connection_is_raised_or_quoted(error: Exception) -> None:
     with responses.RequestsMock() as mocked, patient_session() as session:
         mocked.post("https://segment.test/v1/batch", body=error)
         answer = one(SegmentClient(session, "https://segment.test", KEY))
@@ -669,7 +665,7 @@ def test_the_clients_text_does_not_show_the_key(client: SegmentClient) -> None:
     assert KEY not in repr(client)
 
 
-def test_after_a_429_the_other_requests_do_not_knock(endpoint: Endpoint, client: SegmentClient) -> None:
+def test_after_a_429_the_other_requests_of_a_batch_are_not_sent(endpoint: Endpoint, client: SegmentClient) -> None:
     endpoint.answering = say(429)
     answers = send(client, *(a_call(number, 31_000) for number in range(20)))
     assert {answer.reason for answer in answers} == {"http_429"}

@@ -26,7 +26,7 @@ def test_an_old_debt_collected_with_an_invoice_is_revenue(total: int, tax: int, 
     assert (fact["total"], fact["revenue"]) == (collected / 100, revenue)
 
 
-def test_the_smallest_payment_is_one() -> None:
+def test_a_payment_of_one_cent_is_revenue() -> None:
     """No test had an invoice over one cent, so a limit of one would have gone unnoticed."""
     fact = paid(total=1, amount_due=1, amount_paid=1, total_taxes=[])
     assert (fact["total"], fact["revenue"]) == (0.01, 0.01)
@@ -98,7 +98,7 @@ def test_a_checkout_whose_invoice_is_still_to_come_leaves_the_revenue_to_it() ->
     assert call["traits"]["lifetime_value"] == 50
 
 
-def test_each_attempt_of_the_customer_to_pay_is_told() -> None:
+def test_each_attempt_of_the_customer_to_pay_is_sent() -> None:
     """Stripe counts its own retries only: a second card that failed on the payment page was taken for the first."""
     world = World()
     invoice = an_invoice(attempt_count=1, amount_paid=0, status="open")
@@ -106,7 +106,7 @@ def test_each_attempt_of_the_customer_to_pay_is_told() -> None:
     assert names(world.deliver(first, second, first)) == ["Payment Failed", "Payment Failed"]
 
 
-def test_an_authorisation_that_is_given_up_is_no_refund() -> None:
+def test_a_cancelled_authorisation_is_no_refund() -> None:
     """A cancelled hold comes as charge.refunded: money that never came in was taken off the lifetime value."""
     world = World()
     held = an_event("charge.refunded", a_charge(captured=False, amount_captured=0), previous={"amount_refunded": 0})
@@ -115,7 +115,7 @@ def test_an_authorisation_that_is_given_up_is_no_refund() -> None:
     assert "lifetime_value" not in call["traits"]
 
 
-def test_a_refund_that_failed_is_no_refund_of_less_than_nothing() -> None:
+def test_a_failed_refund_is_no_refund_with_a_negative_amount() -> None:
     """The running total goes down again where a refund fails; that came out as a refund of a negative amount."""
     charge = a_charge(amount_refunded=500, refunded=False)
     assert World().deliver(an_event("charge.refunded", charge, previous={"amount_refunded": 1500})) == []

@@ -154,14 +154,14 @@ def test_metadata_of_the_checkout_goes_where_destinations_read_it() -> None:
     assert {name: properties[name] for name in ids} == {name: VISITED[name] for name in ids}
 
 
-def test_nothing_of_it_stands_where_the_metadata_has_none() -> None:
+def test_without_metadata_nothing_is_added() -> None:
     call = track(World(), an_event(COMPLETED, a_session(metadata={"cart_id": "1"})), "Order Completed")
     assert not call["context"].keys() & {"campaign", "page", "ip", "userAgent", "locale"}
     assert not call["properties"].keys() & {*AttributionProperties.__annotations__}
     assert "integrations" not in call
 
 
-def test_a_renewal_is_no_visit_but_still_knows_its_campaign() -> None:
+def test_a_renewal_has_the_campaign_but_no_visit() -> None:
     """A subscription hands its metadata to every invoice; the address of a year ago is nobody's today."""
     parent = {"subscription_details": {"subscription": "sub_basic", "metadata": VISITED}}
     first = track(World(), an_event("invoice.paid", an_invoice(parent=parent)))
@@ -174,7 +174,7 @@ def test_a_renewal_is_no_visit_but_still_knows_its_campaign() -> None:
     assert "ga_session_id" not in later["properties"]
 
 
-def test_what_is_no_address_is_left_out() -> None:
+def test_an_invalid_address_is_left_out() -> None:
     session = a_session(metadata={"ip": "unknown", "page_url": "https://[broken/"})
     context = track(World(), an_event(COMPLETED, session), "Order Completed")["context"]
     assert not context.keys() & {"ip", "page"}
@@ -201,7 +201,7 @@ def test_a_click_id_that_a_destination_reads_in_its_options_goes_there() -> None
     ],
     ids=["all off", "it off", "only it on"],
 )
-def test_a_click_id_never_switches_a_destination_on(chosen: dict[str, Any], sent: dict[str, Any]) -> None:
+def test_a_click_id_never_enables_a_destination(chosen: dict[str, Any], sent: dict[str, Any]) -> None:
     """Options in `integrations` let a destination in that `All: false` keeps out."""
     world = World(INTEGRATIONS=json.dumps(chosen))
     call = track(world, an_event(COMPLETED, a_session(metadata={"rdt_cid": "r1"})), "Order Completed")
@@ -259,7 +259,7 @@ def test_without_one_it_has_the_business_name_that_stripe_knows() -> None:
     assert traits["name"] == "Example Ltd", "it is remembered"
 
 
-def test_a_name_that_comes_later_is_told_in_a_group_call_of_its_own() -> None:
+def test_a_name_that_comes_later_is_sent_in_its_own_group_call() -> None:
     world = World()
     made = a_subscription(metadata={"group_id": "team_1"})
     assert "name" not in group(world, an_event("customer.subscription.created", made, created=NOW))[0]
@@ -268,7 +268,7 @@ def test_a_name_that_comes_later_is_told_in_a_group_call_of_its_own() -> None:
     assert [one["name"] for one in group(world, event)] == ["Example Ltd"]
 
 
-def test_a_group_is_never_called_by_its_id_or_by_a_person() -> None:
+def test_a_group_is_never_named_after_its_id_or_a_person() -> None:
     """The product's own group call may have named it."""
     customer = a_customer(name="Jo Example", metadata={"group_id": "team_1"})
     assert "name" not in group(World(), an_event("customer.created", customer))[0]
@@ -277,7 +277,7 @@ def test_a_group_is_never_called_by_its_id_or_by_a_person() -> None:
 # --- What is written down ---
 
 
-def test_a_claimed_call_is_kept_without_what_its_event_says_of_the_person_and_told_again_in_the_same_words() -> None:
+def test_a_claimed_call_is_stored_without_personal_data_and_sent_again_unchanged() -> None:
     """The StateTable held email addresses in the calls of each customer's last delivery."""
     store, said = MemoryStore(), list[bytes]()
     metadata = {"user_id": "u1", "ip": "203.0.113.7", "user_agent": "Mozilla/5.0"}
@@ -301,7 +301,7 @@ def test_a_claimed_call_is_kept_without_what_its_event_says_of_the_person_and_to
     assert b"jo@example.com" in first[0]
 
 
-def test_what_a_teams_own_code_took_out_stays_out_when_it_is_told_again() -> None:
+def test_a_value_that_enrich_removed_stays_removed_when_the_call_is_sent_again() -> None:
     def without_address(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
         call["context"].get("traits", {}).pop("email", None)
         return call

@@ -126,7 +126,7 @@ def test_a_report_of_a_bug_names_version_and_event_type_and_holds_nothing_privat
 # --- docs/architecture.md, docs/design-decisions.md ---
 
 
-def test_the_folders_are_told_in_the_order_that_is_held() -> None:
+def test_the_architecture_page_lists_the_folders_in_the_order_of_the_contracts() -> None:
     text = ARCHITECTURE.split("| From the top |")[1]
     told = [re.findall(r"`([\w/]+)`", row[0]) for row in rows(f"| From the top |{text}")]
     flat = [name.rstrip("/") for name in chain.from_iterable(told)]
@@ -136,7 +136,7 @@ def test_the_folders_are_told_in_the_order_that_is_held() -> None:
     assert [rank[name] for name in flat] == sorted(rank.values())
 
 
-def test_every_layer_of_the_tools_is_told_of() -> None:
+def test_the_architecture_page_names_every_layer_of_the_tools() -> None:
     text = ARCHITECTURE.split("## Folders")[1].split("## Glossary")[0]
     layers = [re.split(r" [|:] ", layer) for layer in contracts()["stripe_to_segment_tools"]["layers"]]
     for name in {part.split(".")[0] for part in chain.from_iterable(layers)} - {"project"}:

@@ -114,7 +114,7 @@ def test_a_pass_that_fails_in_the_middle_makes_its_letters_visible_again(here: D
     assert sorted(here.letters) == bodies
 
 
-def test_letters_that_somebody_else_holds_are_not_passed_over_in_silence(here: Deployed) -> None:
+def test_dead_letters_that_another_command_holds_are_reported(here: Deployed) -> None:
     """While one command read the letters, or for minutes after it was killed, another said that there are none."""
     for number in range(12):
         a_letter(here, number)
@@ -128,7 +128,7 @@ def test_letters_that_somebody_else_holds_are_not_passed_over_in_silence(here: D
     assert len(here.letters) == 12
 
 
-def test_a_pass_that_letters_overtake_says_that_there_may_be_more(here: Deployed) -> None:
+def test_a_slow_pass_says_that_there_may_be_more_dead_letters(here: Deployed) -> None:
     """Read more slowly than letters come back, the list was short by two thousand and did not say so."""
     again = {"MessageId": "letter", "ReceiptHandle": "handle", "Body": "{}"}
     here.fault = lambda operation, _: {"Messages": [again]} if operation == "receive_message" else None
@@ -150,7 +150,7 @@ def test_show_gives_ids_and_attributes_and_no_body(here: Deployed) -> None:
     assert PRIVATE not in result.output + dlq("show").output
 
 
-def test_show_gives_the_raw_event_to_who_asks_for_it(here: Deployed) -> None:
+def test_show_prints_the_raw_event_on_request(here: Deployed) -> None:
     body = a_letter(here)
     assert json.loads(dlq("show", "--body", "--json").stdout)["body"] == body
     assert PRIVATE in dlq("show", "evt_1", "--body").stdout
@@ -205,7 +205,7 @@ def test_a_dry_run_says_how_many_and_moves_none(here: Deployed) -> None:
 
 
 @pytest.mark.parametrize(("answer", "moved"), [("y\n", 1), ("n\n", 0), ("", 0)])
-def test_without_yes_one_is_asked(here: Deployed, answer: str, moved: int) -> None:
+def test_without_yes_the_command_asks(here: Deployed, answer: str, moved: int) -> None:
     a_letter(here)
     result = dlq("redrive", "--all", answer=answer)
     assert len(here.events) == moved
@@ -233,7 +233,7 @@ def test_a_letter_that_sqs_does_not_take_back_stays(here: Deployed) -> None:
 
 @settings(max_examples=settings().max_examples * 3 // 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["", "send_message_batch", "delete_message_batch", "receive_message"]), max_size=12))
-def test_whatever_fails_on_the_way_no_letter_is_lost(here: Deployed, troubles: list[str]) -> None:
+def test_no_failure_loses_a_dead_letter(here: Deployed, troubles: list[str]) -> None:
     here.renew_queues()
     bodies = {a_letter(here, number) for number in range(25)}
     queue = list(troubles)

@@ -196,7 +196,7 @@ def test_a_batch_becomes_one_request_and_nothing_fails(stack: Stack) -> None:
     assert stack.spoken.metrics["EventsDelivered"] == 20
 
 
-def test_the_way_through_eventbridge_brings_the_same(stack: Stack) -> None:
+def test_an_event_through_eventbridge_gives_the_same_calls(stack: Stack) -> None:
     """A rule puts the event's detail into the queue, written without spaces."""
     assert stack.deliver(json.dumps(json.loads(deleted()), separators=(",", ":"))) == []
     assert stack.arrived == ["test Customer Deleted"]
@@ -214,7 +214,7 @@ def test_what_was_delivered_is_not_sent_again(stack: Stack) -> None:
     assert stack.spoken.metrics["EventsSkipped"] == 1
 
 
-def test_what_one_event_teaches_serves_a_later_batch(stack: Stack) -> None:
+def test_data_from_one_event_is_used_in_a_later_batch(stack: Stack) -> None:
     session = a_session(client_reference_id="user_1", customer="cus_1")
     stack.deliver(body("checkout.session.completed", session))
     stack.deliver(deleted(1))
@@ -247,7 +247,7 @@ def test_the_time_that_segment_names_is_kept(stack: Stack) -> None:
     assert 201 <= stack.delay(0) <= 230
 
 
-def test_after_a_429_the_next_batches_do_not_even_ask(stack: Stack) -> None:
+def test_after_a_429_the_next_batches_send_no_request(stack: Stack) -> None:
     stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=429, retry_after=200)
     assert [stack.deliver(deleted(number)) for number in range(3)] == [[0]] * 3
     assert len(stack.receiver.record.requests) == 1
@@ -317,7 +317,7 @@ def test_a_secret_that_cannot_be_read_makes_events_wait(stack: Stack, text: str 
     assert PRIVATE not in stack.spoken.text
 
 
-def test_a_key_that_was_not_moved_yet_serves(build: Build) -> None:
+def test_a_key_that_was_not_moved_yet_is_used(build: Build) -> None:
     """After the update that made two secrets of one, the new one is empty: nothing would have been sent."""
     stack = build(FORMER_SECRET_ARN="arn:former")
     former = json.dumps({"segment_write_key": LIVE, "stripe_signing_secrets": []})
@@ -363,7 +363,7 @@ def test_a_table_that_cannot_be_written_brings_the_records_back_with_the_same_ca
     assert stack.receiver.record.violations == []
 
 
-def test_what_an_event_taught_and_could_not_be_written_is_learnt_by_the_next_try(stack: Stack) -> None:
+def test_data_of_an_event_that_could_not_be_stored_is_stored_in_the_next_attempt(stack: Stack) -> None:
     """Only the customer's record was looked at: the event counted as done, and the refund after it named no order."""
     paid = {"id": "inpay_1", "object": "invoice_payment", "invoice": "in_1", "customer": "cus_1"}
     event = body("invoice_payment.paid", paid | {"payment": {"type": "payment_intent", "payment_intent": "pi_basic"}})
@@ -419,7 +419,7 @@ def test_a_refused_event_goes_there_with_the_status_and_the_others_arrive(stack:
     assert stack.arrived == ["test Customer Deleted"] * 6
 
 
-def test_a_200_that_is_not_ok_buries_only_the_bad_event(stack: Stack) -> None:
+def test_a_200_that_is_not_ok_dead_letters_only_the_bad_event(stack: Stack) -> None:
     stack.receiver.record.behaviour = Behaviour(Mode.OK_FALSE, event="Checkout Expired")
     assert stack.deliver(deleted(1), poison(), deleted(2)) == []
     assert [attributes["reason"] for _, attributes in stack.dead] == ["not_ok"]
@@ -433,7 +433,7 @@ def test_what_cannot_be_put_there_is_tried_again(stack: Stack) -> None:
     assert stack.spoken.metrics["DeadLetterFailed"] == 2
 
 
-def test_an_enrich_that_raises_buries_its_event_without_its_words(
+def test_an_enrich_that_raises_dead_letters_its_event_without_the_errors_text(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def enrich(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
@@ -451,7 +451,7 @@ def test_an_enrich_that_raises_buries_its_event_without_its_words(
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, object()])
-def test_an_enrich_that_gives_what_json_cannot_hold_buries_its_event(
+def test_an_enrich_that_returns_no_json_dead_letters_its_event(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, value: object
 ) -> None:
     monkeypatch.setattr(stack.app, "enrich", lambda call, _: {**call, "properties": {"revenue": value}})
@@ -459,7 +459,9 @@ def test_an_enrich_that_gives_what_json_cannot_hold_buries_its_event(
     assert [attributes["reason"] for _, attributes in stack.dead] == ["enrich_failed"]
 
 
-def test_a_call_that_no_request_holds_is_buried_with_its_size(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_too_large_for_a_request_is_dead_lettered_with_its_size(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stack.app, "enrich", lambda call, _: {**call, "properties": {"filling": "x" * 40_000}})
     assert stack.deliver(deleted()) == []
     ((_, attributes),) = stack.dead
@@ -477,7 +479,7 @@ def test_the_shipped_enrich_changes_nothing(stack: Stack) -> None:
 # --- Log mode ---
 
 
-def test_log_mode_sends_nothing_and_remembers_nothing(build: Build) -> None:
+def test_log_mode_sends_nothing_and_stores_nothing(build: Build) -> None:
     stack = build(DELIVERY_MODE="log")
     assert stack.deliver(deleted(1), deleted(2, livemode=True)) == []
     assert stack.receiver.record.requests == []

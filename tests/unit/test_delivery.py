@@ -108,7 +108,7 @@ def test_only_what_did_not_arrive_is_sent_again() -> None:
     assert names(world.calls) == ["Subscription Created", "identify"]
 
 
-def test_a_refused_call_buries_its_event_and_no_other() -> None:
+def test_a_refused_call_dead_letters_only_its_own_event() -> None:
     world = World()
     world.answer = lambda call: REFUSED if call.body.get("event") == "Checkout Completed" else ACCEPTED
     bad, good = world.batch(
@@ -118,13 +118,13 @@ def test_a_refused_call_buries_its_event_and_no_other() -> None:
     assert good.status == "delivered"
 
 
-def test_a_call_that_may_still_arrive_is_waited_for_before_its_event_is_buried() -> None:
+def test_an_event_is_dead_lettered_only_when_none_of_its_calls_may_still_arrive() -> None:
     world = World()
     world.answer = lambda call: REFUSED if call.body["type"] == "identify" else DOWN
     assert statuses(world.batch(an_event(CREATED, a_subscription()))) == ["retry"]
 
 
-def test_retry_after_is_handed_on() -> None:
+def test_retry_after_reaches_the_outcome() -> None:
     world = World()
     world.answer = lambda _: Answer(Meaning.RETRY, "http_429", retry_after=120)
     (outcome,) = world.batch(an_event(CREATED, a_subscription()))
@@ -135,7 +135,7 @@ def test_retry_after_is_handed_on() -> None:
     ("body", "reason"),
     [("{", "not_json"), ("[]", "not_an_event"), ("null", "not_an_event"), ('{"a": NaN}', "not_json")],
 )
-def test_what_is_no_event_is_buried_with_the_reason(body: str, reason: str) -> None:
+def test_a_record_that_is_no_event_is_dead_lettered_with_the_reason(body: str, reason: str) -> None:
     bad, good = World().batch(body, an_event("customer.created", a_customer()))
     assert {(outcome.status, outcome.reason) for outcome in (bad, good)} == {("dead", reason), ("delivered", "")}
 
@@ -152,7 +152,7 @@ def test_an_event_of_another_mode_or_account_is_ignored() -> None:
     assert statuses(World(STRIPE_MODE="test").batch(live, connected)) == ["ignored", "ignored"]
 
 
-def test_an_enrich_that_raises_buries_the_event_without_its_words() -> None:
+def test_an_error_in_enrich_dead_letters_the_event_without_the_errors_text() -> None:
     world = World()
 
     def broken(_call: dict[str, Any], _event: dict[str, Any]) -> None:
@@ -166,7 +166,7 @@ def test_an_enrich_that_raises_buries_the_event_without_its_words() -> None:
 
 
 @pytest.mark.parametrize("result", ["text", {}, {"type": "track"}, {"type": "identify", "messageId": "mine"}])
-def test_an_enrich_that_gives_back_no_call_buries_the_event(result: object) -> None:
+def test_an_enrich_that_returns_no_call_dead_letters_the_event(result: object) -> None:
     world = World()
     world.enrich = lambda *_: result
     assert statuses(world.batch(an_event("customer.created", a_customer()))) == ["dead"]
@@ -218,7 +218,7 @@ class ClosedFor:
         self.heard.append((livemode, [answer.meaning.value for answer in answers]))
 
 
-def test_while_the_endpoint_is_left_alone_nothing_is_looked_up_mapped_or_sent() -> None:
+def test_while_the_circuit_is_open_nothing_is_looked_up_mapped_or_sent() -> None:
     world = World(UnreadStore())
     world.gate = ClosedFor(livemode=True)
     (outcome,) = world.batch(an_event("customer.created", a_customer(), livemode=True))
@@ -235,7 +235,7 @@ def test_a_closed_gate_for_one_mode_lets_the_other_through_and_gets_its_answers(
     assert gate.heard == [(False, ["accepted"])]
 
 
-def test_the_gate_hears_too_that_there_was_nothing_to_send() -> None:
+def test_the_circuit_breaker_is_also_called_when_nothing_was_sent() -> None:
     world, event = World(), an_event("customer.created", a_customer(), livemode=False)
     world.deliver(event)
     world.gate = gate = ClosedFor(livemode=True)
@@ -250,7 +250,7 @@ class UnwritableStore(MemoryStore):
         return {profile.key: StoreUnavailableError("down") for profile in profiles}
 
 
-def test_what_cannot_be_written_down_is_not_told() -> None:
+def test_calls_whose_claim_cannot_be_written_are_not_sent() -> None:
     """Told first and written down later, it was told in other words again when the function died in between."""
     world = World(UnwritableStore())
     (outcome,) = world.batch(an_event(CREATED, a_subscription()))
@@ -265,7 +265,7 @@ class UnreceiptedStore(MemoryStore):
         raise StoreUnavailableError("down")
 
 
-def test_what_could_not_be_confirmed_comes_again_with_the_same_message_ids() -> None:
+def test_calls_without_a_receipt_are_sent_again_with_the_same_message_ids() -> None:
     world = World(UnreceiptedStore())
     event = an_event(CREATED, a_subscription())
     for _ in range(2):
@@ -274,7 +274,7 @@ def test_what_could_not_be_confirmed_comes_again_with_the_same_message_ids() -> 
     assert world.requests[0] == world.requests[1]
 
 
-def test_what_segment_heard_before_the_function_died_is_told_again_in_the_same_words() -> None:
+def test_calls_sent_before_the_function_died_are_sent_again_unchanged() -> None:
     """By then the user was known, and Segment was told one messageId with two contents."""
     world = World(UnreceiptedStore())
     paid, session = an_event("invoice.paid", an_invoice()), an_event("checkout.session.completed", a_session())
@@ -287,7 +287,7 @@ def test_what_segment_heard_before_the_function_died_is_told_again_in_the_same_w
     assert others == [first]
 
 
-def test_what_two_events_state_is_told_in_the_words_of_the_one_that_came_first() -> None:
+def test_a_fact_of_two_events_is_sent_as_the_first_one_stated_it() -> None:
     world = World(UnreceiptedStore())
     world.batch(an_event("invoice.paid", an_invoice()))
     world.batch(an_event("customer.updated", a_customer(metadata={"user_id": "u1"})))
@@ -297,7 +297,7 @@ def test_what_two_events_state_is_told_in_the_words_of_the_one_that_came_first()
     assert said[0] == said[1]
 
 
-def test_an_identify_that_is_made_again_shows_what_is_known_by_then() -> None:
+def test_an_identify_that_is_mapped_again_has_the_current_traits() -> None:
     world = World()
     world.answer = lambda _: DOWN
     first = an_event(CREATED, a_subscription())
@@ -308,7 +308,7 @@ def test_an_identify_that_is_made_again_shows_what_is_known_by_then() -> None:
     assert [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"] == [70, 70]
 
 
-def test_a_group_that_did_not_arrive_is_told_by_the_next_try() -> None:
+def test_a_group_call_that_did_not_arrive_is_sent_in_the_next_attempt() -> None:
     """The record already had the group id, so the second try took it for told."""
     world = World()
     event = an_event("customer.updated", a_customer(metadata={"user_id": "u1", "group_id": "g1"}))
@@ -319,7 +319,7 @@ def test_a_group_that_did_not_arrive_is_told_by_the_next_try() -> None:
     assert [call["groupId"] for call in world.calls if call["type"] == "group"] == ["g1"]
 
 
-def test_an_event_that_was_given_up_is_mapped_anew_when_it_is_redriven() -> None:
+def test_a_dead_lettered_event_is_mapped_again_when_it_is_redriven() -> None:
     """What Segment refused is not told in the same words again: somebody has mended something meanwhile."""
     world, event = World(), an_event("invoice.paid", an_invoice())
     world.answer = lambda _: REFUSED
@@ -330,7 +330,7 @@ def test_an_event_that_was_given_up_is_mapped_anew_when_it_is_redriven() -> None
     assert [call["properties"] for call in world.calls if call["type"] == "track"] == [{"mended": True}]
 
 
-def test_of_two_copies_in_a_batch_neither_takes_the_others_missing_call_for_arrived() -> None:
+def test_of_two_copies_in_a_batch_neither_counts_the_others_failed_call_as_sent() -> None:
     """The second had the track alone, which arrived; so the event was taken for done, and nobody was identified."""
     world = World()
     world.batch(an_event(CREATED, a_subscription()))
@@ -351,7 +351,7 @@ class UnansweredStore(MemoryStore):
         return {profile.key: StoreConflictError(profile.key) for profile in profiles} if first else errors
 
 
-def test_a_claim_whose_answer_got_lost_is_not_taken_for_somebody_elses() -> None:
+def test_a_claim_whose_answer_was_lost_counts_as_this_batchs_own() -> None:
     """It would have been waited for until it could not be alive any more."""
     world = World(UnansweredStore())
     world.lease = 60
@@ -364,7 +364,7 @@ def changes(world: World) -> list[Any]:
     return [each["mrr_change"] for each in tracks if "mrr_change" in each]
 
 
-def test_an_event_that_was_given_up_says_what_it_said_of_the_mrr() -> None:
+def test_a_redriven_event_states_the_same_mrr_change() -> None:
     """The record knew of it by then: a late upgrade counted once more, an end took away what came after it."""
     world = World()
     world.batch(an_event(CREATED, a_subscription()))
@@ -380,7 +380,7 @@ def test_an_event_that_was_given_up_says_what_it_said_of_the_mrr() -> None:
     assert [call.get("mended") for call in world.calls if call.get("event") == "Subscription Upgraded"] == [True]
 
 
-def test_an_end_that_was_given_up_takes_away_what_it_would_have_taken_away() -> None:
+def test_a_redriven_cancellation_takes_away_the_same_mrr() -> None:
     world = World()
     world.batch(an_event(CREATED, a_subscription()))
     end = an_event(DELETED, a_subscription(status="canceled", ended_at=NOW + 9), created=NOW + 9)
@@ -395,7 +395,7 @@ def test_an_end_that_was_given_up_takes_away_what_it_would_have_taken_away() -> 
 
 
 @pytest.mark.parametrize("answer", [DOWN, REFUSED], ids=["tried again", "redriven"])
-def test_what_a_customer_says_beside_a_group_is_not_lost_with_a_failure(answer: Answer) -> None:
+def test_a_trait_beside_a_group_call_is_not_lost_with_a_failure(answer: Answer) -> None:
     """Another event's identify came in between, which knew everything but the new address."""
     world = World()
     world.batch(an_event(CREATED, a_subscription()))
@@ -440,7 +440,7 @@ class WatchedStore(MemoryStore):
         super().put_receipt(*arguments)
 
 
-def test_while_one_event_of_a_customer_is_on_its_way_the_others_wait() -> None:
+def test_while_one_batch_sends_calls_of_a_customer_the_others_wait() -> None:
     """Two identifies crossed on the way, and the one that arrived last showed less."""
     seen: list[str] = []
     second = an_event(CREATED, a_subscription(an_item(a_price(5000)), id="sub_second"), created=NOW + 1)
@@ -460,7 +460,7 @@ def test_while_one_event_of_a_customer_is_on_its_way_the_others_wait() -> None:
     assert [traits["mrr"] for traits in shown if "mrr" in traits] == [20, 70]
 
 
-def test_whoever_died_on_the_way_is_waited_for_no_longer_than_it_could_have_lived() -> None:
+def test_a_batch_waits_for_a_dead_one_only_until_its_lease_ends() -> None:
     world = World(UnreceiptedStore())
     world.lease = 60
     world.batch(an_event(CREATED, a_subscription()))
@@ -524,7 +524,7 @@ def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
     assert set(profile.subscriptions) == {"sub_first", "sub_second"}
 
 
-def test_a_429_in_a_round_that_has_to_be_done_again_pauses_the_mode_at_once() -> None:
+def test_a_429_pauses_the_mode_also_for_records_that_are_mapped_again() -> None:
     """Two invocations met on one customer of a batch, so that one is mapped again: it must not ask again as well."""
     met = a_subscription(customer="cus_met")
     world = World(RacedStore(World(), an_event(CREATED, a_subscription(customer="cus_met", id="sub_second"))))
@@ -579,7 +579,7 @@ def test_a_history_whose_joining_failed_is_joined_by_the_next_try() -> None:
     assert [call["type"] for call in joins] == ["identify"]
 
 
-def test_an_mrr_that_became_unknown_does_not_stay_behind() -> None:
+def test_an_mrr_that_became_unknown_is_sent_as_null() -> None:
     world = World()
     world.batch(an_event(CREATED, a_subscription()))
     tiered = an_item(a_price(None, billing_scheme="tiered", id="price_tiers"))
@@ -607,7 +607,7 @@ def test_product_names_learnt_from_events_name_the_plan() -> None:
     assert facts["Subscription Created"]["plan"] == "Basic Plan"
 
 
-def test_an_older_product_event_does_not_bring_an_old_name_back() -> None:
+def test_an_older_product_event_does_not_restore_an_old_name() -> None:
     world = World()
     for name, created in (("New", NOW), ("Old", NOW - 60)):
         product = {"id": "prod_basic", "object": "product", "name": name}

@@ -162,7 +162,7 @@ def test_an_answer_that_the_template_refuses_is_asked_for_again_with_the_templat
     assert desk.overrides == {"SegmentEndpoint": "https://api.segment.io", "AlarmEmail": "", "DeliveryMode": "log"}
 
 
-def test_enter_does_not_move_a_stack_from_one_region_of_segment_to_the_other(desk: Desk) -> None:
+def test_enter_keeps_the_stacks_region_of_segment(desk: Desk) -> None:
     """On a second laptop, where no file answers, the template's default would have been offered: Segment in the US."""
     desk.aws = CloudFormation("CREATE_COMPLETE", **SET, LogLevel="DEBUG")
     desk.answers = ["shop", "", "", "", ""]
@@ -211,7 +211,7 @@ def test_other_parameters_come_from_the_file_and_stay_there(desk: Desk) -> None:
         ({"STACK": "s" * (LONGEST_NAME + 1)}, "STACK must have at most 64 characters"),
     ],
 )
-def test_what_cannot_work_is_told_before_aws_is_asked(desk: Desk, given: dict[str, str], told: str) -> None:
+def test_invalid_answers_are_reported_before_aws_is_called(desk: Desk, given: dict[str, str], told: str) -> None:
     desk.variables = VARIABLES | given
     with pytest.raises(DeployError) as refused:
         desk.deploy()
@@ -225,7 +225,7 @@ def test_every_default_of_the_template_is_one_that_it_takes() -> None:
     check({name: parameter.default for name, parameter in parameters.items()}, parameters)
 
 
-def test_settings_that_stand_where_they_stood_before_are_not_passed_over(desk: Desk) -> None:
+def test_settings_in_their_former_place_are_not_ignored(desk: Desk) -> None:
     samconfig = desk.folder / "samconfig.toml"
     samconfig.write_text(samconfig.read_text("utf-8") + 'parameter_overrides = ["DeliveryMode=log"]\n', "utf-8")
     desk.variables = VARIABLES
@@ -242,7 +242,7 @@ def test_a_file_that_is_no_toml_is_named(desk: Desk) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["DropEvents", "RenameEvents"]), st.text()))
-def test_whatever_is_kept_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]) -> None:
+def test_saved_answers_are_read_back_unchanged(tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]) -> None:
     path = tmp_path_factory.mktemp("kept") / "shop.toml"
     write_answers(path, Answers("shop", "eu-central-1", texts))
     assert read_answers(path) == Answers("shop", "eu-central-1", texts)

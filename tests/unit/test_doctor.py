@@ -155,7 +155,7 @@ def test_each_empty_field_is_reported_with_its_consequence(here: Deployed) -> No
 # --- Each secret in its place ---
 
 
-def test_keys_where_an_earlier_release_kept_them_are_told_with_the_command_that_moves_them(here: Deployed) -> None:
+def test_keys_in_their_former_place_are_reported_with_the_command_that_moves_them(here: Deployed) -> None:
     here.put_signing(**here.signing | KEYS)
     here.put_keys()
     found = failed()
@@ -167,7 +167,7 @@ def test_keys_where_an_earlier_release_kept_them_are_told_with_the_command_that_
     assert fix == "stripe-to-segment secret move --stack stripe-to-segment"
 
 
-def test_a_signing_secret_without_a_mode_is_told_with_both_ways_to_give_it_one(here: Deployed) -> None:
+def test_a_signing_secret_without_a_mode_is_reported_with_both_ways_to_give_it_one(here: Deployed) -> None:
     here.put_signing(stripe_signing_secrets=[BY_HAND, OTHER])
     said, fix = failed()["signing secrets without a mode"]
     assert said == "2 in stripe_signing_secrets, of a mode that nobody has noted: they vouch for both"
@@ -197,7 +197,7 @@ def test_an_unusable_signing_secret_is_reported(here: Deployed, text: str, said:
     assert "stripe-to-segment secret show-shape --stack stripe-to-segment names it" in fix
 
 
-def test_an_endpoint_whose_secret_vouches_for_the_other_mode_too_is_registers_business(here: Deployed) -> None:
+def test_an_endpoint_whose_secret_is_valid_for_both_modes_is_left_to_register(here: Deployed) -> None:
     here.put_signing(
         **{"stripe_live_signing_secrets": here.signing["stripe_test_signing_secrets"]}
         | {"stripe_endpoints": here.signing["stripe_endpoints"]}
@@ -207,7 +207,7 @@ def test_an_endpoint_whose_secret_vouches_for_the_other_mode_too_is_registers_bu
     assert fix == "stripe-to-segment register --stack stripe-to-segment"
 
 
-def test_the_test_event_is_of_a_mode_that_somebody_vouches_for(here: Deployed) -> None:
+def test_the_test_event_is_of_a_mode_with_a_signing_secret(here: Deployed) -> None:
     here.functions.variables["STRIPE_MODE"] = "both"
     here.put_signing(stripe_live_signing_secrets=[OTHER])
     run()
@@ -224,7 +224,7 @@ def test_a_key_that_may_not_go_to_the_api_address_is_reported(here: Deployed) ->
     assert fix.startswith("deploy with TrustStripeApiBase=true")
 
 
-def test_no_key_is_sent_where_the_stacks_setting_alone_leads(here: Deployed, api: StripeList) -> None:
+def test_no_key_is_sent_to_an_address_that_only_the_stacks_setting_names(here: Deployed, api: StripeList) -> None:
     address = AT[1]
     AT.clear()
     api.requests.clear()
@@ -257,20 +257,20 @@ def test_a_key_of_a_wrong_form_is_reported(here: Deployed, field: str, value: An
     assert said in found[0]
 
 
-def test_of_a_key_that_may_do_anything_is_told_which_permissions_would_do(here: Deployed) -> None:
+def test_a_key_with_all_permissions_is_reported_with_those_it_needs(here: Deployed) -> None:
     here.put_keys(**here.keys | {"stripe_api_key": "sk_test_0123456789"})
     checks = json.loads(run("--json", "--no-event").stdout)["checks"]
     (said,) = [check["said"] for check in checks if check["name"] == "stripe_api_key"]
     assert said == f"test mode, secret: a restricted one that may read {permissions()} would do"
 
 
-def test_other_services_keys_are_of_other_shapes(here: Deployed) -> None:
+def test_keys_of_other_services_have_other_shapes(here: Deployed) -> None:
     here.functions.variables["SEGMENT_ENDPOINT"] = "https://ingest.jitsu.example.com"
     here.put_keys(**here.keys | {"segment_test_write_key": "keyId:keySecret"})
     assert {*failed()} == {"warehouse, test source"}, "another source, which nobody has primed"
 
 
-def test_a_secret_that_is_no_json_is_said_and_the_rest_is_checked(here: Deployed) -> None:
+def test_a_secret_that_is_no_json_is_reported_and_the_rest_is_checked(here: Deployed) -> None:
     here.secrets.put_secret_value(SecretId=here.signing_arn, SecretString=OTHER)
     found = failed()
     assert list(found) == ["secrets"]
@@ -288,7 +288,7 @@ def test_a_secret_that_is_no_json_is_said_and_the_rest_is_checked(here: Deployed
         ({"url": "https://example.com/"}, "none has the URL"),
     ],
 )
-def test_an_endpoint_that_is_not_as_it_should_be_is_registers_business(
+def test_an_endpoint_with_wrong_settings_is_left_to_register(
     api: StripeList, change: dict[str, Any], said: str
 ) -> None:
     (endpoint,) = api.webhooks.endpoints.values()
@@ -298,7 +298,7 @@ def test_an_endpoint_that_is_not_as_it_should_be_is_registers_business(
     assert found[1] == "stripe-to-segment register --stack stripe-to-segment"
 
 
-def test_two_endpoints_bring_each_event_twice(here: Deployed, api: StripeList) -> None:
+def test_two_endpoints_are_reported_because_each_event_arrives_twice(here: Deployed, api: StripeList) -> None:
     api.webhooks.add(here.webhook_url, list(CATALOG), api_version=API_VERSION)
     assert failed()["endpoint, test mode"][0] == "2 have this URL, so each event comes 2 times"
     here.functions.variables["CONNECT_EVENTS"] = "accept"
@@ -312,7 +312,7 @@ def test_connected_accounts_need_an_endpoint_too(here: Deployed) -> None:
     )
 
 
-def test_without_a_key_the_endpoint_is_not_checked_and_one_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_the_endpoint_is_not_checked_and_doctor_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STRIPE_API_KEY")
     assert failed() == {}
     said, fix = not_checked()["endpoint, test mode"]
@@ -329,7 +329,7 @@ def test_the_local_stack_has_no_endpoint_in_stripe(here: Deployed) -> None:
     assert fix == f"stripe listen --forward-to {here.webhook_url}"
 
 
-def test_a_key_that_may_not_look_names_the_permission(api: StripeList) -> None:
+def test_a_key_without_the_permission_names_it(api: StripeList) -> None:
     api.webhooks.permission = "none"
     assert "the permission 'Webhook Endpoints: Read'" in failed()["endpoint, test mode"][0]
 
@@ -350,12 +350,12 @@ def test_with_an_event_bus_neither_endpoint_nor_signing_secret_is_missed(here: D
         ("ROLLBACK_FAILED", True),
     ],
 )
-def test_a_deployment_that_did_not_succeed_is_told(here: Deployed, status: str, wrong: bool) -> None:
+def test_a_failed_deployment_is_reported(here: Deployed, status: str, wrong: bool) -> None:
     here.status = status
     assert ("stack" in failed("--no-event")) is wrong
 
 
-def test_a_function_that_cannot_run_and_a_queue_that_is_not_fetched_are_told(here: Deployed) -> None:
+def test_a_function_that_cannot_run_and_a_queue_that_is_not_polled_are_reported(here: Deployed) -> None:
     here.functions.told = {"State": "Failed", "StateReason": "the role cannot be assumed"}
     here.functions.mapping["State"] = "Disabled"
     found = failed("--no-event")
@@ -365,7 +365,7 @@ def test_a_function_that_cannot_run_and_a_queue_that_is_not_fetched_are_told(her
     assert "no event source mapping connects the queue" in failed("--no-event")["queue → deliver"][0]
 
 
-def test_a_function_that_does_not_run_what_was_deployed_last_is_told(here: Deployed) -> None:
+def test_a_function_that_does_not_run_the_last_deployment_is_reported(here: Deployed) -> None:
     here.functions.not_published = {"MemorySize": 1024, "Layers": [{"Arn": "arn:aws:lambda:::layer:package:8"}]}
     said, fix = failed()["deliver function"]
     assert said == "version 3 runs, not what was deployed last: other Layers, MemorySize"
@@ -380,7 +380,7 @@ def test_a_function_that_was_just_deployed_is_not_wrong(here: Deployed) -> None:
     assert not_checked()["deliver function"] == ("Lambda is preparing it", "try again in a moment")
 
 
-def test_dead_letters_and_long_waits_are_told_with_where_to_look(here: Deployed) -> None:
+def test_dead_letters_and_long_waits_are_reported_with_the_next_command(here: Deployed) -> None:
     here.dead_letter("{}", reason="http_400")
     here.sqs.send_message(QueueUrl=here.events_url, MessageBody="{}")
     here.cloudwatch.values = {"ApproximateAgeOfOldestMessage": 120, "LongestWait": 7260}
@@ -393,14 +393,14 @@ def test_dead_letters_and_long_waits_are_told_with_where_to_look(here: Deployed)
     assert list(failed("--no-event")) == ["dead letters"]
 
 
-def test_subscriptions_whose_discount_nobody_knows_are_counted(here: Deployed) -> None:
+def test_subscriptions_with_an_unknown_discount_are_counted(here: Deployed) -> None:
     here.cloudwatch.sums = {"UnknownDiscounts": 12}
     said, fix = failed()["discounts"]
     assert said == "in 31 days 12 events without mrr, because only the discount's id is known"
     assert "Discounts that nobody knows" in fix
 
 
-def test_alarms_that_ring_are_told_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:
+def test_alarms_in_state_alarm_are_reported_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:
     here.cloudwatch.alarm("stripe-to-segment-write-key", "ALARM", TOPIC)
     here.cloudwatch.alarm("stripe-to-segment-staging-quiet", "ALARM", "arn:aws:sns:eu-central-1:1:another")
     assert failed() == {"alarm write-key": ("rings since 2026-11-18T11:06Z", "docs/operations.md, write-key")}
@@ -414,7 +414,7 @@ def said_of(name: str) -> str:
     return str(next(check["said"] for check in checks if check["name"] == name))
 
 
-def test_an_account_says_what_it_has_and_what_is_left_for_webhooks() -> None:
+def test_the_concurrency_of_the_account_and_the_rest_for_webhooks_are_reported() -> None:
     assert said_of("concurrency") == (
         "the account has 10 in this region, 10 of them not reserved; "
         "deliver takes up to 5, so 4 are left for webhooks and the account's other functions"
@@ -446,7 +446,7 @@ def test_deliver_must_not_take_all_executions_of_the_account(
         assert fix.endswith("or deploy with MaximumConcurrency=7")
 
 
-def test_what_others_have_reserved_is_not_there(here: Deployed) -> None:
+def test_concurrency_reserved_by_other_functions_is_subtracted(here: Deployed) -> None:
     here.functions.concurrency, here.functions.reserved = 1000, 996
     assert "1000 in this region, 4 of them not reserved" in failed("--no-event")["concurrency"][0]
 
@@ -482,14 +482,14 @@ def test_a_state_that_holds_data_must_be_protected(here: Deployed) -> None:
     assert "ProtectState=true" in fix
 
 
-def test_the_local_stack_is_asked_nothing_that_only_an_account_can_answer(here: Deployed) -> None:
+def test_the_local_stack_is_not_asked_for_data_of_an_account(here: Deployed) -> None:
     here.options, here.topics.subscriptions, here.functions.concurrency = ("--local",), [], 1
     here.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
     here.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "customer#cus_1"}})
     assert not {"concurrency", "alarm subscribers", "state"} & set(failed("--no-event"))
 
 
-def test_what_one_may_not_look_at_is_not_checked_and_the_rest_is(here: Deployed) -> None:
+def test_checks_without_permission_are_skipped_and_the_others_run(here: Deployed) -> None:
     def refuse(operation: str, _: dict[str, Any]) -> None:
         if operation == "get_queue_attributes":
             raise refusal("AccessDenied", "GetQueueAttributes")
@@ -502,7 +502,7 @@ def test_what_one_may_not_look_at_is_not_checked_and_the_rest_is(here: Deployed)
     )
 
 
-def test_a_network_that_is_gone_is_not_the_stacks_fault(here: Deployed) -> None:
+def test_a_lost_network_is_not_reported_as_a_fault_of_the_stack(here: Deployed) -> None:
     def fail(operation: str, _: dict[str, Any]) -> None:
         if operation == "get_queue_attributes":
             raise EndpointConnectionError(endpoint_url="https://sqs")
@@ -541,7 +541,7 @@ def test_a_test_event_that_is_not_delivered_is_reported(here: Deployed, said: di
     assert found[0].startswith(told)
 
 
-def test_while_segment_is_left_alone_it_is_said_and_no_event_is_sent(here: Deployed) -> None:
+def test_an_open_circuit_is_reported_and_no_event_is_sent(here: Deployed) -> None:
     """It would wait with all the others, or be taken for the one that tries whether Segment is back."""
     until = int(time.time()) + 120
     store, name = here.stack.store(), circuit_name(livemode=False)
@@ -559,13 +559,13 @@ def test_while_segment_is_left_alone_it_is_said_and_no_event_is_sent(here: Deplo
     assert len(here.door.requests) == 1
 
 
-def test_nothing_signed_is_sent_where_it_is_not_wanted(here: Deployed) -> None:
+def test_the_option_no_event_sends_no_signed_event(here: Deployed) -> None:
     checks = json.loads(run("--no-event", "--json").stdout)["checks"]
     assert here.door.requests == []
     assert [check["name"] for check in checks if check["state"] == "not checked"] == ["signed event"]
 
 
-def test_what_is_sent_rings_no_alarm(here: Deployed) -> None:
+def test_the_requests_of_doctor_trigger_no_alarm(here: Deployed) -> None:
     """A wrong signature would count as one that could have been Stripe's."""
     run()
     unsigned, signed = here.door.requests
@@ -578,7 +578,7 @@ def test_what_is_sent_rings_no_alarm(here: Deployed) -> None:
 
 @pytest.mark.parametrize("policy", ["anonymous", "customer_id", "skip"])
 @pytest.mark.parametrize("livemode", [True, False])
-def test_the_test_event_makes_no_call_and_teaches_nothing(policy: str, livemode: bool) -> None:
+def test_the_test_event_makes_no_call_and_stores_nothing(policy: str, livemode: bool) -> None:
     world = World(UNKNOWN_USER_POLICY=policy, IDENTITY_HOLD_SECONDS="30")
     world.now = int(time.time())
     before = json.dumps(vars(world.store), default=str)
@@ -588,7 +588,7 @@ def test_the_test_event_makes_no_call_and_teaches_nothing(policy: str, livemode:
     assert json.dumps(vars(world.store), default=str) == before
 
 
-def test_a_source_that_was_not_primed_is_wrong_until_it_is_or_somebody_declines(here: Deployed) -> None:
+def test_an_unprimed_source_is_reported_until_it_is_primed_or_declined(here: Deployed) -> None:
     """A warehouse cuts the cents off for good, and nobody notices before the first closing."""
     here.put_keys(**KEYS | {"segment_test_write_key": "U" * 32})
     said, fix = failed()["warehouse, test source"]

@@ -45,7 +45,7 @@ def test_an_event_an_array_and_json_lines_are_read(given: str, count: int) -> No
     assert len(explain("-", given=given.replace("{}", event))[1]) == count
 
 
-def test_identity_learnt_from_one_event_serves_the_next() -> None:
+def test_identity_from_one_event_is_used_for_the_next() -> None:
     session = a_session(mode="subscription", subscription="sub_basic", client_reference_id="u1")
     _, (created, completed, paid) = explain(
         "-",
@@ -60,7 +60,7 @@ def test_identity_learnt_from_one_event_serves_the_next() -> None:
     assert [call["userId"] for call in paid["calls"]] == ["u1", "u1"]
 
 
-def test_an_invalid_event_is_told_in_its_place_and_makes_the_exit_status_1() -> None:
+def test_an_invalid_event_is_reported_in_its_place_with_exit_status_1() -> None:
     event = json.dumps(an_event("invoice.paid", an_invoice()).body)
     code, found = explain("-", given=f'{event}\n{{"object": "charge"}}\nnonsense\n{event}')
     assert code == 1

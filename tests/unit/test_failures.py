@@ -79,7 +79,7 @@ def test_a_failed_payment_without_an_invoice_says_why() -> None:
     assert facts == {"Payment Failed": {"order_id": "pi_basic", "value": 20, "currency": "USD", **WHY}}
 
 
-def test_each_attempt_at_a_payment_is_told() -> None:
+def test_each_attempt_at_a_payment_is_sent() -> None:
     world = World()
     for number in range(3):
         error = {**INSUFFICIENT, "charge": f"ch_{number}"}
@@ -88,7 +88,7 @@ def test_each_attempt_at_a_payment_is_told() -> None:
     assert names(world.calls) == ["Payment Failed"] * 3
 
 
-def test_a_guests_failed_payment_is_the_sessions_stranger() -> None:
+def test_a_guests_failed_payment_has_the_anonymous_id_of_its_session() -> None:
     """A guest whose card was declined first, and who paid then, would have been two visitors."""
     reference: dict[str, Any] = {"payment_details": {"order_reference": "cs_test_basic"}}
     world = World()
@@ -152,25 +152,25 @@ def test_a_reference_of_the_merchants_own_is_no_session() -> None:
     ],
     ids=["today", "sepa", "no method", "before 2022-11-15", "expanded charge", "unknown", "no code words"],
 )
-def test_why_is_read_from_wherever_it_stands(intent: dict[str, Any], why: Failure) -> None:
+def test_the_failure_code_is_read_from_each_place(intent: dict[str, Any], why: Failure) -> None:
     assert failure_of(intent) == why
 
 
-def test_no_sentence_of_stripes_is_told() -> None:
+def test_no_message_of_stripe_is_sent() -> None:
     """What Stripe says to the customer may name the customer; code words cannot."""
     world = World()
     world.deliver(of_intent())
     assert "Jo." not in str(world.calls)
 
 
-def test_the_invoice_tells_and_its_intent_says_why() -> None:
+def test_the_invoice_states_the_failure_and_its_intent_the_code() -> None:
     world = World()
     assert world.deliver(of_intent(**ORDERED)) == []
     told = world.tracks(of_invoice())["Payment Failed"]
     assert told.items() >= {"invoice_id": "in_basic", "attempt_count": 1, **WHY}.items()
 
 
-def test_the_intent_says_why_within_a_batch_whatever_the_order() -> None:
+def test_within_a_batch_the_intent_gives_the_code_in_any_order() -> None:
     world = World()
     world.batch(of_invoice(), of_intent(**ORDERED))
     (call,) = world.calls
@@ -256,7 +256,7 @@ def test_two_invoices_that_fail_at_once_for_the_same_amount_are_two(order: list[
 
 
 @given(data=st.data())
-def test_every_retry_of_an_invoice_is_told(data: st.DataObject) -> None:
+def test_every_retry_of_an_invoice_is_sent(data: st.DataObject) -> None:
     """Each attempt is stated twice, by the invoice and by its intent; with ids and without them."""
     named = data.draw(st.booleans())
     events = [
@@ -296,7 +296,7 @@ def test_a_payment_of_another_amount_is_another_failure() -> None:
     assert names(world.calls) == ["Payment Failed"] * 2
 
 
-def test_what_is_told_again_after_an_outage_is_told_in_the_same_words() -> None:
+def test_calls_sent_again_after_an_outage_are_unchanged() -> None:
     """Nobody knows whether the session's call arrived; the intent knows more, and must not tell it otherwise."""
     world = World()
     world.batch(of_session())
@@ -310,7 +310,7 @@ def test_what_is_told_again_after_an_outage_is_told_in_the_same_words() -> None:
 # --- What is remembered ---
 
 
-def test_an_attempt_outlives_its_record() -> None:
+def test_an_attempt_is_stored_and_read_back() -> None:
     attempt = FailedAttempt(
         "in_1", ("in_1",), ("invoice",), ("in_1", "sub_1"), NOW, 2000, "usd", Failure("expired_card")
     )
@@ -349,7 +349,7 @@ def test_an_invoice_alone_is_asked_about_where_there_is_a_key() -> None:
     assert "failed_payment in_basic" in reader.asked
 
 
-def test_nobody_asks_for_what_the_intent_has_said() -> None:
+def test_a_code_that_the_intent_stated_is_not_looked_up() -> None:
     reader = Reader()
     World(reader=reader).deliver(of_intent(**ORDERED), of_invoice())
     assert "failed_payment in_basic" not in reader.asked

@@ -71,13 +71,13 @@ def test_the_record_is_deleted_in_both_modes(here: Deployed, world: World) -> No
     assert keys(here) == []
 
 
-def test_the_key_is_the_one_under_which_events_are_remembered(here: Deployed, world: World) -> None:
+def test_the_key_is_that_of_the_events_record(here: Deployed, world: World) -> None:
     event = an_event("customer.subscription.created", a_subscription())
     world.deliver(event)
     assert keys(here) == [f"profile#{profile_key(event)}"]
 
 
-def test_nothing_personal_is_left_of_who_was_forgotten(here: Deployed) -> None:
+def test_no_personal_data_of_a_forgotten_customer_is_left(here: Deployed) -> None:
     """Where personal traits are remembered, and in the calls of the last delivery."""
     world = World(DynamoStore(here.dynamodb, TABLE), CONTEXT_TRAITS="remembered")
     world.deliver(
@@ -89,7 +89,7 @@ def test_nothing_personal_is_left_of_who_was_forgotten(here: Deployed) -> None:
     assert not [key for key in keys(here) if key.startswith("profile#")]
 
 
-def test_groups_and_the_users_sum_forget_it_too(here: Deployed, world: World) -> None:
+def test_the_items_of_groups_and_users_forget_the_customer_too(here: Deployed, world: World) -> None:
     """The item of a group listed customers who were forgotten; the user's kept what was paid as a guest."""
     metadata = {"user_id": "user_1", "group_id": "team_1"}
     for number in (1, 2):
@@ -207,9 +207,7 @@ OTHERS = {"profile#own:test:cus_9", "profile#own:test:pi_g9", "order#own:test:pi
     ],
     ids=["customer", "sibling", "guest", "user", "email"],
 )
-def test_all_of_the_person_is_forgotten_whatever_it_is_named_by(
-    here: Deployed, world: World, words: tuple[str, ...]
-) -> None:
+def test_a_whole_person_is_forgotten_by_any_of_its_ids(here: Deployed, world: World, words: tuple[str, ...]) -> None:
     """Only the one customer's record was deleted: the user's other customers, guest payments and orders stayed."""
     everything_of_one_user(world)
     result = run(*words, "--yes")
@@ -226,7 +224,7 @@ def test_a_person_without_a_user_is_found_by_the_address(here: Deployed, world: 
     assert {"profile#own:test:cus_1", "profile#own:test:pi_g1"} <= set(keys(here))
 
 
-def test_a_guest_is_found_by_the_session_as_which_calls_went_out(here: Deployed, world: World) -> None:
+def test_a_guest_is_found_by_the_session_id_in_the_calls(here: Deployed, world: World) -> None:
     """Segment shows an unknown guest as `cs_…`, and under that nothing was found: the record is the payment's."""
     world.deliver(as_guest(1))
     assert {call["anonymousId"] for call in world.calls} == {"cs_g1"}
@@ -238,7 +236,7 @@ def test_a_guest_is_found_by_the_session_as_which_calls_went_out(here: Deployed,
 
 
 @pytest.mark.parametrize("words", [(CUSTOMER, "--alone", "--yes"), (CUSTOMER, "--yes"), ("--user", "user_1", "--yes")])
-def test_what_came_before_anybody_knew_whose_payment_it_is_is_forgotten_too(
+def test_records_from_before_the_payments_customer_was_known_are_forgotten_too(
     here: Deployed, world: World, words: tuple[str, ...]
 ) -> None:
     """A dispute names no customer: what was told of it stayed, with the claim, under the payment's id."""
@@ -252,7 +250,7 @@ def test_what_came_before_anybody_knew_whose_payment_it_is_is_forgotten_too(
     assert left == ["order#own:test:pi_9", "profile#own:test:cus_9", "profile#own:test:pi_9"]
 
 
-def test_a_user_of_a_connected_account_is_found_as_its_calls_went_out(here: Deployed, world: World) -> None:
+def test_a_user_of_a_connected_account_is_found_by_the_id_in_the_calls(here: Deployed, world: World) -> None:
     """Segment shows the user as `acct_1:user_1`, and under that nothing was found."""
     world.deliver(as_customer(1, account="acct_1"), as_customer(2, account="acct_2"), as_customer(3))
     assert "acct_1:user_1" in {call.get("userId") for call in world.calls}
@@ -264,7 +262,7 @@ def test_a_user_of_a_connected_account_is_found_as_its_calls_went_out(here: Depl
     assert len(keys(here)) == 4
 
 
-def test_a_user_of_the_same_id_in_another_account_is_somebody_else(here: Deployed, world: World) -> None:
+def test_the_same_user_id_in_another_account_is_another_user(here: Deployed, world: World) -> None:
     """Persons were compared by the digest of the id alone: the opt-out of another account's user was counted too."""
     world.deliver(as_customer(1), as_customer(2, account="acct_2", metadata={"analytics_opt_out": "true"}))
     said = json.loads(run("--user", "user_1", "--json").stdout)
@@ -290,7 +288,7 @@ def test_the_address_itself_is_asked_for_and_never_shown(here: Deployed, world: 
     assert "work" not in result.stdout.lower()
 
 
-def test_the_others_of_the_user_may_be_left_alone(here: Deployed, world: World) -> None:
+def test_the_other_customers_of_the_user_may_be_kept(here: Deployed, world: World) -> None:
     everything_of_one_user(world)
     assert run("cus_1", "--alone").exit_code == 0
     left = keys(here)
@@ -298,7 +296,7 @@ def test_the_others_of_the_user_may_be_left_alone(here: Deployed, world: World) 
     assert {"profile#own:test:cus_2", "profile#own:test:pi_g1"} <= set(left)
 
 
-def test_several_records_are_not_deleted_unasked(here: Deployed, world: World) -> None:
+def test_several_records_are_deleted_only_after_a_question(here: Deployed, world: World) -> None:
     """A user id that stands for everybody would have taken all customers along."""
     everything_of_one_user(world)
     before = keys(here)
@@ -319,7 +317,7 @@ def test_an_opt_out_outlives_forgetting(here: Deployed, world: World) -> None:
     assert world.calls == []
 
 
-def test_what_lies_in_the_queues_is_said(here: Deployed, world: World) -> None:
+def test_events_in_the_queues_are_reported(here: Deployed, world: World) -> None:
     world.deliver(as_customer(1))
     here.dead_letter(json.dumps({"id": "evt_1", "data": {"object": {"customer": "cus_1"}}}), reason="http_400")
     here.dead_letter(json.dumps({"id": "evt_2", "data": {"object": {"customer": "cus_10"}}}), reason="http_400")
@@ -330,7 +328,7 @@ def test_what_lies_in_the_queues_is_said(here: Deployed, world: World) -> None:
     assert len(here.letters) == 2, "they stay where they are"
 
 
-def test_a_record_that_is_written_meanwhile_is_said_to_be_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_is_written_meanwhile_is_reported_as_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deliver(as_customer(1, metadata={"analytics_opt_out": "true"}))
     monkeypatch.setattr(DynamoStore, "save", lambda *_: {"own:test:cus_1": StoreConflictError("own:test:cus_1")})
     result = run("cus_1")
@@ -343,12 +341,12 @@ def test_a_record_that_is_written_meanwhile_is_said_to_be_left(world: World, mon
     [[], ["cus_1", "--user", "u"], ["--email-hash", "jo@example.com"], ["--email-hash", "abc"]],
     ids=["nobody", "two ways", "an address", "no hash"],
 )
-def test_who_is_meant_is_said_in_one_way(words: list[str]) -> None:
+def test_exactly_one_option_names_the_person(words: list[str]) -> None:
     assert run(*words).exit_code == 2
 
 
 @pytest.mark.parametrize("kind", ["memory", "table"])
-def test_a_bookmark_never_goes_back(here: Deployed, kind: str) -> None:
+def test_a_bookmark_never_moves_back(here: Deployed, kind: str) -> None:
     store = MemoryStore() if kind == "memory" else DynamoStore(here.dynamodb, TABLE)
     assert store.bookmark("own:live") is None
     for second in (10, 30, 20):

@@ -57,7 +57,7 @@ def test_the_event_names_the_user(event: Any, identity_source: str) -> None:
         assert call["context"]["stripe"]["identity"] == identity_source
 
 
-def test_what_one_event_tells_of_the_user_serves_the_next() -> None:
+def test_the_user_that_one_event_names_is_used_for_the_next() -> None:
     world = World()
     world.deliver(an_event(COMPLETED, a_session(client_reference_id="u1")))
     *_, refund = world.deliver(an_event("charge.refunded", a_charge()))
@@ -65,7 +65,7 @@ def test_what_one_event_tells_of_the_user_serves_the_next() -> None:
     assert refund["context"]["stripe"]["identity"] == "remembered"
 
 
-def test_an_unknown_user_is_the_stripe_customer_as_a_stranger() -> None:
+def test_an_unknown_user_has_the_stripe_customer_as_anonymous_id() -> None:
     for call in World().deliver(an_event(CREATED, a_subscription())):
         assert ids(call) == (None, "cus_basic")
 
@@ -75,7 +75,7 @@ def test_a_customer_account_stands_in_for_a_missing_customer() -> None:
     assert ids(World().deliver(an_event(CREATED, subscription))[0]) == (None, "acct_customer")
 
 
-def test_a_guest_is_a_stranger_by_the_session() -> None:
+def test_a_guest_has_the_session_as_anonymous_id() -> None:
     assert ids(World().deliver(an_event(COMPLETED, a_session(customer=None)))[0]) == (None, "cs_test_basic")
 
 
@@ -89,7 +89,7 @@ def test_the_policy_may_skip_unknown_users() -> None:
     assert world.deliver(an_event(CREATED, a_subscription())) == []
 
 
-def test_a_strangers_history_is_joined_once_when_the_user_becomes_known() -> None:
+def test_an_anonymous_history_is_joined_once_when_the_user_becomes_known() -> None:
     world = World()
     world.deliver(an_event(CREATED, a_subscription()))
     session = a_session(mode="subscription", subscription="sub_basic", client_reference_id="u1")
@@ -102,7 +102,7 @@ def test_a_strangers_history_is_joined_once_when_the_user_becomes_known() -> Non
     assert ids(later[0]) == ("u1", None)
 
 
-def test_a_browsers_id_goes_with_the_call_and_the_strangers_is_joined_apart() -> None:
+def test_a_browsers_id_is_on_the_call_and_the_fallback_id_is_joined_separately() -> None:
     world = World()
     world.deliver(an_event(CREATED, a_subscription()))
     session = a_session(client_reference_id="u1", metadata={"anonymous_id": "browser-1"})
@@ -110,7 +110,7 @@ def test_a_browsers_id_goes_with_the_call_and_the_strangers_is_joined_apart() ->
     assert [ids(call) for call in identifies] == [("u1", "cus_basic"), ("u1", "browser-1")]
 
 
-def test_a_browsers_id_alone_makes_the_stranger_that_browser() -> None:
+def test_a_browsers_id_is_the_anonymous_id_of_an_unknown_user() -> None:
     session = a_session(metadata={"ajs_anonymous_id": "browser-1"})
     assert {ids(call) for call in World().deliver(an_event(COMPLETED, session))} == {(None, "browser-1")}
 
@@ -123,7 +123,7 @@ def test_in_one_batch_the_event_that_names_the_user_goes_first() -> None:
     assert [ids(call) for call in world.calls if call["type"] == "identify"] == [("u1", "cus_basic"), ("u1", None)]
 
 
-def test_an_event_of_an_unknown_user_waits_for_its_identity_and_then_goes_as_a_stranger() -> None:
+def test_an_event_of_an_unknown_user_waits_and_is_then_sent_with_the_fallback_id() -> None:
     world = World(IDENTITY_HOLD_SECONDS="30")
     event = an_event(CREATED, a_subscription())
     world.now = NOW + 10
@@ -142,13 +142,13 @@ def test_a_checkout_session_never_waits_because_it_is_what_names_the_user() -> N
     assert verdict.status == "delivered"
 
 
-def test_the_keys_that_name_the_user_are_a_setting_tried_in_order() -> None:
+def test_the_metadata_keys_of_the_user_are_a_setting_and_tried_in_order() -> None:
     world = World(USER_ID_KEYS="account, uid")
     session = a_session(metadata={"uid": "second", "account": "first", "user_id": "not asked for"})
     assert world.deliver(an_event(COMPLETED, session))[0]["userId"] == "first"
 
 
-def test_a_known_group_gets_a_group_call_and_stands_on_every_track() -> None:
+def test_a_known_group_gets_a_group_call_and_is_on_every_track() -> None:
     subscription = a_subscription(metadata={"user_id": "u1", "group_id": "g1"})
     calls = World().deliver(an_event(CREATED, subscription))
     assert names(calls) == ["identify", "group", "Subscription Created"]
@@ -157,14 +157,14 @@ def test_a_known_group_gets_a_group_call_and_stands_on_every_track() -> None:
     assert {call["context"]["groupId"] for call in calls} == {"g1"}
 
 
-def test_the_stripe_customer_goes_along_as_an_external_id() -> None:
+def test_the_stripe_customer_is_sent_as_an_external_id() -> None:
     (call,) = World().deliver(an_event("charge.refunded", a_charge()))
     assert call["context"]["externalIds"] == [
         {"id": "cus_basic", "type": "stripe_customer_id", "collection": "users", "encoding": "none"}
     ]
 
 
-def test_who_opted_out_is_not_talked_about_and_that_is_remembered() -> None:
+def test_nothing_is_sent_of_a_customer_who_opted_out_and_the_opt_out_is_stored() -> None:
     world = World()
     world.deliver(an_event(CREATED, a_subscription(metadata={"analytics_opt_out": "true"})))
     world.deliver(an_event("charge.refunded", a_charge()))
@@ -182,7 +182,7 @@ def test_who_opted_out_is_not_talked_about_and_that_is_remembered() -> None:
     ],
     ids=["session", "subscription", "customer"],
 )
-def test_an_opt_out_counts_wherever_it_is_said(event: Any) -> None:
+def test_an_opt_out_counts_in_every_place(event: Any) -> None:
     world = World()
     world.deliver(event, an_event("charge.refunded", a_charge()))
     assert world.calls == []
@@ -211,7 +211,7 @@ def test_an_invoice_of_before_2023_names_the_user_on_its_subscriptions_line() ->
     assert call["userId"] == "u1"
 
 
-def test_space_around_an_id_is_not_part_of_it_and_space_alone_is_none() -> None:
+def test_space_around_an_id_is_removed_and_space_alone_is_no_id() -> None:
     """A client_reference_id of spaces became a user of that name."""
     blank = an_event(COMPLETED, a_session(client_reference_id="  ", metadata={"user_id": " "}))
     assert ids(World().deliver(blank)[0]) == (None, "cus_basic")
@@ -219,7 +219,7 @@ def test_space_around_an_id_is_not_part_of_it_and_space_alone_is_none() -> None:
         assert World().deliver(an_event(COMPLETED, a_session(**named)))[0]["userId"] == "u1"
 
 
-def test_a_late_old_event_takes_back_nothing_that_was_said_since() -> None:
+def test_a_late_old_event_overrides_no_newer_statement() -> None:
     """An event from before the user's id was corrected, or before the opt-out, had the last word when it came late."""
     old = {"user_id": "u_old", "group_id": "g_old", "consent_Ads": "true"}
     new = {"user_id": "u_new", "group_id": "g_new", "consent_Ads": "false"}
@@ -242,7 +242,7 @@ def test_a_guests_refund_has_the_sessions_id_as_user_id_like_the_payment() -> No
     assert call["userId"] == "cs_test_basic"
 
 
-def test_consent_in_metadata_goes_along_by_category_and_is_remembered() -> None:
+def test_consent_in_metadata_is_sent_by_category_and_stored() -> None:
     world = World()
     session = a_session(metadata={"consent_Analytics": "true", "consent_Advertising": "false"})
     world.deliver(an_event(COMPLETED, session), an_event("charge.refunded", a_charge()))
@@ -278,7 +278,7 @@ def test_an_email_may_be_hashed() -> None:
     assert call["traits"]["email_sha256"] == hashlib.sha256(b"jo@example.com").hexdigest()
 
 
-def test_an_update_of_a_customer_is_told_only_if_a_trait_changed() -> None:
+def test_an_update_of_a_customer_is_sent_only_if_a_trait_changed() -> None:
     world = World()
     world.deliver(an_event("customer.updated", a_customer(), previous={"invoice_prefix": "ABC"}))
     assert world.calls == []
@@ -286,14 +286,14 @@ def test_an_update_of_a_customer_is_told_only_if_a_trait_changed() -> None:
     assert names(world.calls) == ["identify"]
 
 
-def test_a_deleted_customer_is_told() -> None:
+def test_a_deleted_customer_is_sent() -> None:
     assert names(World().deliver(an_event("customer.deleted", a_customer()))) == ["Customer Deleted"]
 
 
 # --- Connected accounts ---
 
 
-def test_a_connected_account_cannot_speak_for_the_platforms_users() -> None:
+def test_a_connected_account_cannot_name_the_platforms_users() -> None:
     """An account that put the platform's user id into its own metadata spoke as that user."""
     world = World(CONNECT_EVENTS="accept")
     named = {"user_id": "u1", "group_id": "g1", "anonymous_id": "browser-1"}
@@ -307,7 +307,7 @@ def test_a_connected_account_cannot_speak_for_the_platforms_users() -> None:
     assert {call["context"]["externalIds"][0]["id"] for call in world.calls} == {"acct_1:cus_basic"}
 
 
-def test_a_connected_accounts_customer_stands_under_one_id_in_the_traits_too() -> None:
+def test_a_connected_accounts_customer_has_one_id_also_in_the_traits() -> None:
     """The trait `stripe_customer_id` went out without the account, beside an external id of that type which had it."""
     world = World(CONNECT_EVENTS="accept")
     world.deliver(
@@ -322,7 +322,7 @@ def test_a_connected_accounts_customer_stands_under_one_id_in_the_traits_too() -
         assert '"cus_basic"' not in json.dumps(call), "nowhere without its account"
 
 
-def test_a_strangers_history_is_joined_within_its_account() -> None:
+def test_an_anonymous_history_is_joined_within_its_account() -> None:
     world = World(CONNECT_EVENTS="accept")
     world.deliver(
         an_event(CREATED, a_subscription(), account="acct_1"),
@@ -340,7 +340,7 @@ def test_ids_of_a_record_of_an_earlier_release_are_the_accounts_own_too() -> Non
     assert ids(refund) == ("acct_1:u1", None)
 
 
-def test_the_platform_may_say_that_the_accounts_users_are_its_own() -> None:
+def test_a_setting_makes_the_accounts_users_the_platforms_own() -> None:
     world = World(CONNECT_EVENTS="accept", CONNECT_USERS="platform")
     (call,) = world.deliver(an_event("customer.created", a_customer(metadata={"user_id": "u1"}), account="acct_1"))
     assert ids(call) == ("u1", "cus_basic")
@@ -363,7 +363,7 @@ def test_the_platform_may_say_that_the_accounts_users_are_its_own() -> None:
     ],
     ids=["both", "no promotions", "not asked", "required to complete", "not completed"],
 )
-def test_checkouts_consents_go_under_the_categories_of_the_setting(session: Any, given: dict[str, bool]) -> None:
+def test_checkouts_consents_are_sent_under_the_categories_of_the_setting(session: Any, given: dict[str, bool]) -> None:
     world = World(CHECKOUT_CONSENT='{"promotions": "Ads", "terms_of_service": "Terms"}')
     for call in world.deliver(an_event(COMPLETED, a_session(**session))):
         assert call["context"].get("consent", {}).get("categoryPreferences", {}) == given

@@ -51,13 +51,13 @@ def test_several_events_are_read_in_order_and_numbered(content: str) -> None:
 
 
 @pytest.mark.parametrize("base64", [False, True])
-def test_a_request_is_opened_to_the_byte(base64: bool) -> None:
+def test_a_request_is_unpacked_byte_for_byte(base64: bool) -> None:
     body = '{ "id": "evt_1", "name": "森" }'.encode()
     (found,) = read(dump(api_gateway_request(body, "whsec_x", 1_800_000_000, base64=base64)))
     assert found.raw == body
 
 
-def test_an_eventbridge_envelope_inside_an_sqs_record_is_opened() -> None:
+def test_an_eventbridge_envelope_inside_an_sqs_record_is_unpacked() -> None:
     envelope = {"detail-type": "invoice.paid", "source": "aws.partner/stripe.com/ed_1", "detail": EVENT}
     batch = sqs_batch([json.dumps(envelope).encode()], "arn:aws:sqs:us-east-1:123456789012:q", 1_800_000_000)
     assert events(read(json.dumps(batch))) == [EVENT]
@@ -68,7 +68,7 @@ def test_an_event_is_never_taken_for_an_envelope() -> None:
     assert events(read(json.dumps(event))) == [event]
 
 
-def test_a_broken_line_spoils_only_itself() -> None:
+def test_a_broken_line_affects_no_other_line() -> None:
     found = read(f'{json.dumps(EVENT)}\n{{"id": "evt_\nnonsense\n{json.dumps(OTHER)}\n')
     assert events(found) == [EVENT, None, None, OTHER]
     assert [each.error is not None for each in found] == [False, True, True, False]
@@ -80,7 +80,7 @@ def test_a_broken_file_is_one_error_however_many_lines_it_has() -> None:
     assert "line 3" in found.error
 
 
-def test_a_list_of_stripes_is_opened() -> None:
+def test_a_list_of_stripes_events_is_unpacked() -> None:
     """What `stripe events list` prints was taken for one event without an id."""
     assert events(read(json.dumps({"object": "list", "data": [EVENT, OTHER], "has_more": False}))) == [EVENT, OTHER]
 

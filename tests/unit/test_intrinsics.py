@@ -97,7 +97,7 @@ def test_a_number_is_compared_as_the_text_that_a_parameter_is() -> None:
         {"Fn::Sub": "${Nobody}"},
     ],
 )
-def test_what_cannot_be_worked_out_is_an_error_and_no_guess(value: object) -> None:
+def test_an_unknown_value_is_an_error_and_no_guess(value: object) -> None:
     with pytest.raises(IntrinsicError):
         intrinsics().resolve(value)
 

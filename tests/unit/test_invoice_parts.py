@@ -92,19 +92,19 @@ def test_a_part_is_revenue_when_it_comes_and_the_paid_invoice_states_the_rest() 
     assert call["properties"]["invoice_payment_id"] == "inpay_1"
 
 
-def test_a_payment_that_pays_all_is_told_by_the_invoice_alone() -> None:
+def test_a_payment_of_the_whole_invoice_is_stated_only_by_the_invoice() -> None:
     world = holding()
     deliver(world, finalized(), succeeded(1, DUE), part(1, DUE), paid(), succeeded(1, DUE), part(1, DUE))
     assert told(world) == [("Invoice Paid", 120, 100)]
 
 
-def test_a_part_is_told_at_once_where_the_invoice_is_known_to_stay_open() -> None:
+def test_a_part_is_sent_at_once_if_the_invoice_is_known_to_stay_open() -> None:
     world = holding()
     deliver(world, finalized(), succeeded(1, 5000), part(1, 5000))
     assert names(world.calls)[-2:] == ["identify", "Invoice Payment Received"]
 
 
-def test_a_part_of_an_invoice_that_nobody_knows_waits_and_then_says_no_revenue() -> None:
+def test_a_part_of_an_unknown_invoice_waits_and_is_then_sent_without_revenue() -> None:
     """How much of it is tax, invoice.paid says: there is the revenue of all of it."""
     world = holding()
     deliver(world, succeeded(1, 5000), part(1, 5000))
@@ -124,7 +124,7 @@ def test_a_part_whose_event_is_lost_is_in_the_rest() -> None:
     assert told(world) == [("Invoice Payment Received", 30, 25), ("Invoice Paid", 90, 75)]
 
 
-def test_an_intent_told_as_an_order_is_a_part_once_its_invoice_is_known() -> None:
+def test_an_intent_sent_as_an_order_counts_as_a_part_once_its_invoice_is_known() -> None:
     """The rest of the invoice was no revenue: its whole counted as told."""
     world = World()
     deliver(world, finalized(), succeeded(1, 5000), part(1, 5000), succeeded(2, 7000), part(2, 7000, default=True))

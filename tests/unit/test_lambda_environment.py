@@ -86,7 +86,7 @@ def test_a_variable_that_lambda_reserves_is_lambdas() -> None:
     assert lambda_environment(a_function())["AWS_REGION"] == "us-east-1"
 
 
-def test_the_variables_tell_what_the_template_says() -> None:
+def test_the_variables_have_the_values_of_the_template() -> None:
     told = lambda_environment(a_function(memory=256, log_level="DEBUG", traced=False))
     assert told["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
     assert told["AWS_LAMBDA_LOG_GROUP_NAME"] == "/aws/lambda/shop-receive"
@@ -101,5 +101,5 @@ def test_a_function_that_logs_text_has_no_level() -> None:
 
 
 @pytest.mark.parametrize("name", ["AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_SESSION_TOKEN"])
-def test_a_snapshot_holds_nothing_that_its_copies_do_not_share(name: str) -> None:
+def test_a_snapshot_holds_no_value_that_differs_between_its_copies(name: str) -> None:
     assert name not in lambda_environment(a_function(), initialization=SNAP_START)

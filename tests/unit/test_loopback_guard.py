@@ -87,7 +87,7 @@ def test_a_function_may_use_the_services_but_not_the_emulators_own_interface(emu
     assert (status, "a function's role" in said) == (403, True)
 
 
-def test_whether_it_is_up_anybody_may_ask(emulator: Emulator) -> None:
+def test_any_program_may_read_the_health_check(emulator: Emulator) -> None:
     assert emulator.ask("GET", "/_ministack/health")[0] == 200
     for path in ("/health", "/_localstack/health", "/_ministack/ready", "/_ministack/health/../reset"):
         assert emulator.ask("GET", path)[0] == 403
@@ -113,7 +113,7 @@ def test_stripes_events_need_no_access_key(emulator: Emulator) -> None:
         "/",
     ],
 )
-def test_what_only_looks_like_a_route_of_an_api_needs_one(emulator: Emulator, path: str) -> None:
+def test_a_path_that_only_resembles_a_route_needs_an_access_key(emulator: Emulator, path: str) -> None:
     """Where the emulator finds no route it asks which service is meant, and takes whoever has no key for its owner."""
     headers = {"x_amz_target": "secretsmanager.GetSecretValue"}
     assert emulator.ask("POST", path, json.dumps({"SecretId": "s"}).encode(), **headers)[0] == 403
@@ -134,7 +134,9 @@ BROWSERS = [
 
 @pytest.mark.parametrize("headers", BROWSERS)
 @pytest.mark.parametrize("path", [WEBHOOK, "/_ministack/health", "/"])
-def test_a_browser_gets_nothing_whatever_it_has_signed(emulator: Emulator, path: str, headers: dict[str, str]) -> None:
+def test_a_request_of_a_browser_is_refused_whatever_its_signature(
+    emulator: Emulator, path: str, headers: dict[str, str]
+) -> None:
     for method in ("GET", "POST", "OPTIONS"):
         status, said = emulator.ask(method, path, b"{}", "OWN", **headers)
         assert (status, "web page" in said) == (403, True)
@@ -145,7 +147,7 @@ def test_a_browser_gets_nothing_whatever_it_has_signed(emulator: Emulator, path:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:4566", "127.0.0.1.evil.example", "localhost@evil.example", "[::1]:80", ""]
 )
-def test_a_name_that_an_attacker_lets_point_here_is_refused(emulator: Emulator, path: str, host: str) -> None:
+def test_a_host_name_of_an_attacker_is_refused(emulator: Emulator, path: str, host: str) -> None:
     status, said = emulator.ask("POST", path, b"{}", "OWN", host=host)
     assert (status, "names another machine" in said) == (403, True)
     assert emulator.reached == []
@@ -161,7 +163,7 @@ def test_the_servers_own_start_and_end_pass(emulator: Emulator) -> None:
     assert emulator.reached == [("lifespan", b"")]
 
 
-def test_a_refusal_says_where_the_key_is(emulator: Emulator) -> None:
+def test_a_refusal_names_the_file_with_the_key(emulator: Emulator) -> None:
     assert ".local/stack.json" in emulator.ask("GET", "/")[1]
 
 
@@ -173,5 +175,5 @@ def test_a_request_names_one_machine() -> None:
     assert foreign_host([(b"host", b"localhost:80\n")])
 
 
-def test_a_program_shows_no_browser() -> None:
+def test_a_program_sends_no_header_of_a_browser() -> None:
     assert browser_header([(b"user-agent", b"Stripe/1.0"), (b"accept", b"*/*"), (b"stripe-signature", b"t=1")]) is None

@@ -87,7 +87,7 @@ def with_header(request: SignedRequest, name: str, value: str | None) -> SignedR
     return replace(request, headers=headers)
 
 
-def test_what_boto3_sends_is_let_in(request_of_boto3: SignedRequest) -> None:
+def test_requests_of_boto3_are_accepted(request_of_boto3: SignedRequest) -> None:
     assert checked(request_of_boto3) == OWN
 
 
@@ -98,7 +98,7 @@ def test_an_emulator_refuses_what_is_not_signed(request_of_boto3: SignedRequest)
 
 
 @pytest.mark.parametrize("key", ["test", "000000000000", "AKIAOTHER"])
-def test_a_key_that_everybody_knows_is_unknown(key: str) -> None:
+def test_the_emulators_default_keys_are_refused(key: str) -> None:
     for secret in ("test", SECRET):
         refused(sent(OPERATIONS["json"], key, secret), "unknown access key")
 
@@ -132,7 +132,7 @@ def test_the_operation_is_signed() -> None:
     refused(with_header(request, "x-amz-target", "AmazonSQS.PurgeQueue"), "does not fit")
 
 
-def test_a_header_that_counts_has_to_be_signed() -> None:
+def test_a_header_that_decides_must_be_signed() -> None:
     """Without the host in it, a signature that was meant for AWS would be one for here."""
     request = sent(OPERATIONS["json"])
     for name in ("host", "x-amz-date"):
@@ -169,7 +169,7 @@ QUERIES = st.text("abc=&%+ é", max_size=20)
 
 
 @given(PATHS, QUERIES, st.binary(max_size=50), st.sampled_from(["s3", "sqs"]), st.sampled_from(["GET", "POST"]))
-def test_whatever_is_signed_is_let_in_and_with_another_secret_it_is_not(
+def test_any_signed_request_is_accepted_and_refused_with_another_secret(
     path: str, query: str, body: bytes, service: str, method: str
 ) -> None:
     request = AWSRequest(method, f"{ENDPOINT}/{path}?{query}", data=body)

@@ -104,7 +104,7 @@ def test_a_signature_that_could_be_stripes_is_counted_for_the_alarm(
 @pytest.mark.parametrize(
     "noise", [{"headers": {}}, {"headers": {"stripe-signature": "v0=1"}}, {"isBase64Encoded": True}]
 )
-def test_what_is_no_signature_at_all_rings_no_alarm(
+def test_a_request_without_a_signature_triggers_no_alarm(
     spoken: Spoken, monkeypatch: pytest.MonkeyPatch, noise: dict[str, Any]
 ) -> None:
     knock(monkeypatch, {**request(), **noise})
@@ -131,7 +131,7 @@ def test_only_what_is_tried_again_waits(spoken: Spoken, status: Status) -> None:
     assert "LongestWait" not in spoken.metrics
 
 
-def test_a_secret_that_deliver_cannot_read_rings_the_write_keys_alarm(spoken: Spoken) -> None:
+def test_a_secret_that_deliver_cannot_read_triggers_the_write_keys_alarm(spoken: Spoken) -> None:
     reported(waiting(1, reason="bad_secret"))
     assert spoken.metrics["WriteKeyRejected"] == 1
 
@@ -151,7 +151,7 @@ def delivered(*bodies: dict[str, Any]) -> None:
     reported(*delivery.deliver(records, NOW))
 
 
-def test_an_event_sent_without_a_number_that_it_should_tell_is_counted_and_named(spoken: Spoken) -> None:
+def test_an_event_that_lacks_an_expected_number_is_counted_and_named(spoken: Spoken) -> None:
     subscription = a_subscription()
     price = subscription["items"]["data"][0]["price"]
     price.update(unit_amount=None, unit_amount_decimal=None)
@@ -169,7 +169,7 @@ def test_a_tiered_price_is_no_unknown_shape(spoken: Spoken) -> None:
     assert all("unknown" not in line for line in spoken.lines)
 
 
-def test_a_discount_of_which_only_the_id_is_known_is_counted_apart(spoken: Spoken) -> None:
+def test_a_discount_with_only_an_id_is_counted_separately(spoken: Spoken) -> None:
     """It rang as an unknown shape, month by month, and nothing was wrong with the shape."""
     subscription = a_subscription(discounts=["di_older_than_the_stack"])
     delivered(an_event("customer.subscription.created", subscription).body)
@@ -178,7 +178,7 @@ def test_a_discount_of_which_only_the_id_is_known_is_counted_apart(spoken: Spoke
     assert spoken.lines[0]["unknown"] == ["discount"]
 
 
-def test_an_event_that_tells_all_its_numbers_is_no_unknown_shape(spoken: Spoken) -> None:
+def test_an_event_with_all_its_numbers_is_no_unknown_shape(spoken: Spoken) -> None:
     delivered(an_event("customer.subscription.created", a_subscription()).body, EVENT.body)
     assert "UnknownShapes" not in spoken.metrics
     assert all("unknown" not in line for line in spoken.lines)

@@ -55,16 +55,16 @@ def test_halves_round_to_even(exact: str, whole: int) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", "abc", "NaN", "Infinity", True, 1.5, {}])
-def test_what_is_no_decimal_is_unknown(value: object) -> None:
+def test_a_text_that_is_no_decimal_is_unknown(value: object) -> None:
     assert minor_decimal(value) is None
 
 
 @pytest.mark.parametrize("value", ["1e999999", "-1e999999", "1e-999999", "9" * 400])
-def test_a_number_of_a_million_digits_is_unknown_before_anybody_reckons_with_it(value: str) -> None:
+def test_a_number_of_a_million_digits_is_unknown_and_never_computed(value: str) -> None:
     """Eight letters kept deliver busy for half a minute, and with it a batch of good events, again and again."""
     assert minor_decimal(value) is None
 
 
 @pytest.mark.parametrize("value", ["0.000000000001", "999999999999.999999999999"])
-def test_whatever_stripe_can_say_is_known(value: str) -> None:
+def test_every_amount_that_stripe_sends_is_known(value: str) -> None:
     assert minor_decimal(value) == Decimal(value)

@@ -63,7 +63,7 @@ def played(*events: StripeEvent) -> list[list[str]]:
 # --- Payment intents ---
 
 
-def test_a_payment_intent_that_nothing_claims_is_an_order() -> None:
+def test_a_payment_intent_without_invoice_and_session_is_an_order() -> None:
     """The Payment Element's sales were no revenue at all, and their refunds made the lifetime value negative."""
     world = World()
     world.deliver(an_event(SUCCEEDED, an_intent(application_fee_amount=150)))
@@ -72,7 +72,7 @@ def test_a_payment_intent_that_nothing_claims_is_an_order() -> None:
     assert lifetime_value(world) == 50
 
 
-def test_what_is_received_counts_tips_and_partial_captures_as_they_came() -> None:
+def test_the_received_amount_counts_with_tips_and_partial_captures() -> None:
     tip = an_intent(amount=5000, amount_received=6000, amount_details={"tip": {"amount": 1000}})
     assert World().tracks(an_event(SUCCEEDED, tip))["Order Completed"]["revenue"] == 60
     taxed = an_intent(amount_details={"tax": {"total_tax_amount": 800}, "shipping": {"amount": 200}})
@@ -90,11 +90,11 @@ def test_what_is_received_counts_tips_and_partial_captures_as_they_came() -> Non
         {"payment_details": {"order_reference": "cs_test_basic"}},
     ],
 )
-def test_a_payment_intent_that_names_its_invoice_or_session_is_told_by_that(claim: dict[str, Any]) -> None:
+def test_a_payment_intent_of_an_invoice_or_session_is_stated_by_that(claim: dict[str, Any]) -> None:
     assert World().deliver(an_event(SUCCEEDED, an_intent(**claim))) == []
 
 
-def test_a_reference_of_the_merchants_own_claims_nothing() -> None:
+def test_a_merchants_own_reference_is_no_invoice_or_session() -> None:
     event = an_event(SUCCEEDED, an_intent(payment_details={"order_reference": "order-17"}))
     assert names(World().deliver(event)) == ["identify", "Order Completed"]
 
@@ -110,7 +110,7 @@ def test_a_session_and_its_intent_are_one_order_whichever_comes_first(first: str
 
 
 @pytest.mark.parametrize("joined", ["before", "after", "never"])
-def test_an_intent_told_as_an_order_and_its_late_invoice_are_one_payment(joined: str) -> None:
+def test_an_intent_sent_as_an_order_and_its_late_invoice_are_one_payment(joined: str) -> None:
     world = World()
     join = an_event("invoice_payment.paid", an_invoice_payment())
     world.deliver(an_event(SUCCEEDED, an_intent()))
@@ -120,7 +120,7 @@ def test_an_intent_told_as_an_order_and_its_late_invoice_are_one_payment(joined:
     assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)
 
 
-def test_a_session_captured_later_is_told_by_its_intent() -> None:
+def test_a_session_captured_later_is_stated_by_its_intent() -> None:
     """Checkout completes such a session unpaid and never speaks of it again: the sale was lost."""
     world = World()
     world.deliver(an_event(COMPLETED, a_session(payment_status="unpaid")))
@@ -129,7 +129,7 @@ def test_a_session_captured_later_is_told_by_its_intent() -> None:
     assert (summed(world, "revenue"), lifetime_value(world)) == (30, 30)
 
 
-def test_an_unclaimed_intent_waits_for_what_may_claim_it() -> None:
+def test_an_intent_without_an_order_waits_for_an_invoice_or_session() -> None:
     world = World(PAYMENT_HOLD_SECONDS="300")
     intent = an_event(SUCCEEDED, an_intent(), created=NOW)
     world.now = NOW + 10
@@ -141,7 +141,7 @@ def test_an_unclaimed_intent_waits_for_what_may_claim_it() -> None:
     assert names(world.deliver(alone)) == ["identify", "Order Completed"]
 
 
-def test_an_intent_is_claimed_by_an_invoice_of_the_same_amount_and_moment() -> None:
+def test_an_intent_belongs_to_an_invoice_of_the_same_amount_and_time() -> None:
     """An endpoint without invoice_payment.paid: neither names the other, and the payment counted twice."""
     world = World()
     world.deliver(an_event("invoice.paid", an_invoice(total=5000, amount_paid=5000, amount_due=5000)))
@@ -174,7 +174,7 @@ def test_a_refund_without_a_customer_is_its_payers() -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
-def test_one_refund_is_told_once_by_whichever_of_its_events(order: tuple[int, ...]) -> None:
+def test_a_refund_is_sent_once_for_all_its_events(order: tuple[int, ...]) -> None:
     events = [
         an_event("refund.created", a_refund(amount=2000)),
         an_event("refund.updated", a_refund(amount=2000), previous={"status": "pending"}),
@@ -207,7 +207,7 @@ def test_charge_refunded_waits_for_the_refund_that_names_itself() -> None:
 
 
 @pytest.mark.parametrize("first", ["refund.created", "charge.refunded"])
-def test_a_refund_that_fails_gives_back_what_it_took(first: str) -> None:
+def test_a_failed_refund_restores_the_lifetime_value(first: str) -> None:
     """The money was still here, and the lifetime value without it."""
     body = a_refund() if first == "refund.created" else a_charge()
     failed = a_refund(status="failed", failure_reason="lost_or_stolen_card")
@@ -228,13 +228,13 @@ def test_a_refund_that_fails_gives_back_what_it_took(first: str) -> None:
     assert (lifetime_value(world), summed(world, "revenue_refunded")) == (50, 0)
 
 
-def test_a_refund_that_failed_before_it_was_told_is_never_told() -> None:
+def test_a_refund_that_failed_before_it_was_sent_is_never_sent() -> None:
     world = paid_and(an_event("refund.failed", a_refund(status="failed")), an_event("refund.created", a_refund()))
     assert (told(world, "Order Refunded"), told(world, "Refund Failed")) == ([], [])
     assert lifetime_value(world) == 50
 
 
-def test_a_refund_of_a_payment_never_counted_is_told_and_not_taken_off() -> None:
+def test_a_refund_of_an_uncounted_payment_is_sent_but_lowers_no_sum() -> None:
     world = World()
     world.deliver(an_event("charge.refunded", a_charge(payment_intent="pi_old"), previous={"amount_refunded": 0}))
     (refund,) = told(world, "Order Refunded")
@@ -242,7 +242,7 @@ def test_a_refund_of_a_payment_never_counted_is_told_and_not_taken_off() -> None
     assert all("lifetime_value" not in call.get("traits", {}) for call in world.calls)
 
 
-def test_a_payment_that_comes_after_its_refund_takes_it_over() -> None:
+def test_a_payment_that_arrives_after_its_refund_gets_the_refund() -> None:
     """A refund without a customer was kept under the payment's id, where the customer's payment never found it."""
     world = World()
     world.deliver(an_event("refund.created", a_refund(amount=2000)), an_event(SUCCEEDED, an_intent()))
@@ -251,7 +251,7 @@ def test_a_payment_that_comes_after_its_refund_takes_it_over() -> None:
     assert lifetime_value(world) == 50
 
 
-def test_a_record_of_the_former_release_gives_back_what_it_counted() -> None:
+def test_refunds_lower_the_sum_of_a_record_of_the_former_release() -> None:
     """It has sums and no list of payments; a refund of what it counted is taken off."""
     world = World()
     key = "own:test:cus_basic"
@@ -276,7 +276,7 @@ def test_the_shares_of_a_full_refund_are_what_the_payment_stated(revenue: int, t
     assert sum(refund.tax or 0 for refund in payment.refunds.values()) == tax
 
 
-def test_what_is_not_listed_any_more_stays_in_the_sum() -> None:
+def test_payments_that_are_no_longer_listed_stay_in_the_sum() -> None:
     profile = Profile("own:test:cus_basic")
     for number in range(PAYMENTS + 3):
         profile = profile.with_payment(f"in_{number}", Payment("usd", counted=True, total=100))
@@ -287,7 +287,7 @@ def test_what_is_not_listed_any_more_stays_in_the_sum() -> None:
 # --- Disputes ---
 
 
-def test_a_lost_dispute_takes_the_money_back() -> None:
+def test_a_lost_dispute_lowers_the_lifetime_value() -> None:
     """It stayed in the lifetime value."""
     world = paid_and(
         an_event("charge.dispute.created", a_dispute()),
@@ -302,7 +302,7 @@ def test_a_lost_dispute_takes_the_money_back() -> None:
 
 
 @pytest.mark.parametrize("mixed", [False, True])
-def test_a_dispute_that_is_won_gives_it_back(*, mixed: bool) -> None:
+def test_a_won_dispute_restores_the_lifetime_value(*, mixed: bool) -> None:
     events = [
         an_event("charge.dispute.funds_withdrawn", a_dispute(), created=NOW),
         an_event("charge.dispute.funds_reinstated", a_dispute(status="won"), created=NOW + 9),
@@ -312,7 +312,7 @@ def test_a_dispute_that_is_won_gives_it_back(*, mixed: bool) -> None:
     assert (len(told(world, "Dispute Won")), lifetime_value(world)) == (1, 50)
 
 
-def test_an_inquiry_moves_nothing() -> None:
+def test_an_inquiry_changes_no_sum() -> None:
     inquiry = a_dispute(status="warning_needs_response")
     closed = an_event("charge.dispute.closed", a_dispute(status="warning_closed"))
     world = paid_and(an_event("charge.dispute.created", inquiry), closed)
@@ -320,7 +320,7 @@ def test_an_inquiry_moves_nothing() -> None:
     assert lifetime_value(world) == 50
 
 
-def test_a_dispute_of_an_invoice_is_found_by_way_of_the_invoice() -> None:
+def test_a_dispute_finds_its_customer_through_the_invoice() -> None:
     """Neither the dispute nor what joins payment and invoice names the customer."""
     world = World()
     world.deliver(
@@ -367,7 +367,7 @@ def test_credit_outside_of_stripe_lowers_the_lifetime_value_until_it_is_voided()
     assert (len(told(world, "Credit Note Voided")), lifetime_value(world)) == (1, 20)
 
 
-def test_a_credit_note_that_refunds_is_the_refunds_once() -> None:
+def test_a_credit_note_with_a_refund_counts_once() -> None:
     world = World()
     note = a_credit_note(out_of_band_amount=None, refunds=[{"amount_refunded": 800, "refund": "re_1"}])
     world.deliver(
@@ -381,7 +381,7 @@ def test_a_credit_note_that_refunds_is_the_refunds_once() -> None:
 # --- Currencies ---
 
 
-def test_no_currency_vanishes() -> None:
+def test_the_lifetime_value_has_every_currency() -> None:
     """The trait showed the leading currency alone: what was paid in another was nowhere."""
     world = paid_and(an_event("invoice.paid", an_invoice(currency="eur", total=3000, amount_paid=3000)))
     shown = [call["traits"] for call in world.calls if call["type"] == "identify"][-1]
@@ -394,7 +394,7 @@ def test_no_currency_vanishes() -> None:
 # --- In any order, twice, and through failed writes ---
 
 
-def test_a_refund_that_both_its_events_tell_before_the_payment_goes_back_once() -> None:
+def test_a_refund_in_two_events_before_its_payment_is_subtracted_once() -> None:
     """The one that names no customer was kept under the payment's id, the other under the invoice's: minus 50 for a
     customer who paid 50 and got it back.
     """
@@ -449,7 +449,7 @@ def test_a_refund_of_another_invoice_of_the_same_amount_is_left_to_that_one() ->
     assert lifetime_value(world) == 50
 
 
-def test_funds_that_moved_before_anybody_knew_the_customer_are_shown_with_the_payment() -> None:
+def test_funds_that_moved_before_the_customer_was_known_are_sent_with_the_payment() -> None:
     """The sum was right in the end and no identify said so: it had changed while the record was read."""
     world = World()
     won = a_dispute(status="won")
@@ -534,7 +534,7 @@ def test_a_dispute_of_an_unknown_payment_is_not_that_of_whoever_paid_in_the_same
 
 
 @pytest.mark.parametrize("failed", [False, True])
-def test_a_refund_taken_for_an_invoices_is_its_sessions_once_that_comes(*, failed: bool) -> None:
+def test_a_refund_assigned_to_an_invoice_moves_to_its_session_when_that_arrives(*, failed: bool) -> None:
     """A shuffle after the hold: the refund of a session's intent was guessed to be an invoice's, and stayed there.
 
     The failure of that refund and the dispute of the session were the invoice's too, and charge.refunded counted twice.
@@ -567,7 +567,7 @@ PAID_WITH_TAX = [
 
 @pytest.mark.parametrize("paid", PAID_WITH_TAX, ids=lambda event: event.type)
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_payment_tells_the_shares_of_the_refunds_that_came_before_it(paid: StripeEvent, *, fails: bool) -> None:
+def test_a_payment_sends_the_shares_of_the_refunds_that_arrived_before_it(paid: StripeEvent, *, fails: bool) -> None:
     """They were told without, and net revenue stayed too high for ever: only a further refund made up for it."""
     world = World()
     first, second = (an_event("refund.created", a_refund(id=f"re_{one}", amount=2500)) for one in (1, 2))
@@ -595,7 +595,7 @@ NAMELESS = [
 
 
 @pytest.mark.parametrize("back", NAMELESS, ids=lambda event: event.type)
-def test_what_was_told_of_a_stranger_is_told_again_in_the_same_words_once_the_payer_is_known(
+def test_claimed_calls_of_an_unknown_payer_are_sent_again_unchanged_once_the_payer_is_known(
     back: StripeEvent,
 ) -> None:
     """The answer was lost, the payment came, and Segment heard one messageId with two contents."""
@@ -618,7 +618,7 @@ def test_what_was_told_of_a_stranger_is_told_again_in_the_same_words_once_the_pa
     assert lifetime_value(world) == (30 if back.type == "refund.created" else 50)
 
 
-def test_an_invoice_with_anothers_refund_is_still_the_one_that_its_own_intent_paid() -> None:
+def test_an_invoice_with_a_wrongly_assigned_refund_still_matches_its_own_intent() -> None:
     """Nothing joins invoices and intents here. The refund was a wrong guess, and the invoice's intent counted again."""
     world = World()
     world.deliver(an_event("invoice.paid", an_invoice(customer="cus_basic", total=8000)))
@@ -630,7 +630,7 @@ def test_an_invoice_with_anothers_refund_is_still_the_one_that_its_own_intent_pa
     assert (summed(world, "revenue"), lifetime_value(world)) == (130, 120)
 
 
-def test_a_refund_of_an_order_without_tax_says_that_none_was_given_back() -> None:
+def test_a_refund_of_an_order_without_tax_has_a_tax_refunded_of_0() -> None:
     """An order's tax of 0 was forgotten, and its refund said nothing of tax."""
     world = World()
     session = a_session(amount_total=5000, amount_subtotal=5000, total_details={"amount_tax": 0, "amount_shipping": 0})

@@ -62,7 +62,7 @@ def test_a_metered_subscription_has_no_recurring_revenue() -> None:
     assert amount_of(an_item(a_price(None, recurring={"usage_type": "metered"}), None)) == 0
 
 
-def test_tiers_make_the_value_unknown_and_never_zero() -> None:
+def test_tiers_make_the_mrr_unknown_and_never_zero() -> None:
     tiered = a_price(None, billing_scheme="tiered", tiers_mode="graduated")
     assert amount_of(an_item(tiered, 5), an_item(a_price(1000))) is None
 
@@ -71,7 +71,7 @@ def test_a_tiered_price_with_a_stray_amount_is_still_unknown() -> None:
     assert amount_of(an_item(a_price(0, billing_scheme="tiered"))) is None
 
 
-def test_a_price_has_the_last_word_over_a_plan_beside_it() -> None:
+def test_a_price_outranks_a_plan_beside_it() -> None:
     item = an_item(a_price(2000)) | {"plan": a_plan(None, billing_scheme="tiered", interval="year", interval_count=7)}
     assert amount_of(item) == 2000
 
@@ -159,7 +159,7 @@ HALF = Coupon("SAVE", Decimal(50), None, duration="forever").written
     ],
     ids=["its discount", "its coupon", "the coupon of its discount", "the Customer's own discount"],
 )
-def test_what_another_payload_said_of_a_discount_is_taken_off(named: list[Any], remembered: Remembered) -> None:
+def test_a_discount_that_another_payload_stated_is_subtracted(named: list[Any], remembered: Remembered) -> None:
     subscription = a_subscription(discounts=named)
     assert monthly_value(subscription, items_of(subscription), Terms(remembered=remembered)).amount == 1000
 
@@ -192,7 +192,7 @@ def test_the_duration_of_a_coupon_says_whether_it_lowers_the_mrr(
     assert monthly_value(subscription, items_of(subscription), Terms(policy)).amount == amount
 
 
-def test_a_price_in_another_currency_has_the_amount_that_an_invoice_told() -> None:
+def test_a_price_in_another_currency_has_the_amount_from_an_invoice() -> None:
     """A price shows its base currency, and 30 dollars were taken for 30 euros where 25 were billed."""
     subscription = a_subscription(an_item(a_price(3000, currency="usd", id="price_1")), currency="eur")
     told = Terms(amounts=frozenset({("price_1:eur", "2500")}))

@@ -60,7 +60,7 @@ def test_a_coupon_for_one_invoice_is_no_downgrade() -> None:
     assert shown(world) == 20
 
 
-def test_a_discount_that_is_only_named_makes_the_mrr_unknown_until_it_is_told() -> None:
+def test_a_discount_with_only_an_id_makes_the_mrr_unknown_until_an_event_states_it() -> None:
     """The mrr was gross for as long as nobody knew, and the correction was lost."""
     world = World()
     world.deliver(an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW))
@@ -97,7 +97,7 @@ def test_a_customers_own_discount_lowers_the_mrr_of_a_subscription_without_one()
     assert told(world, "changed") == [["mrr"]]
 
 
-def test_what_an_older_api_version_said_of_a_discount_holds_when_a_newer_one_only_names_it() -> None:
+def test_a_discount_from_an_older_api_version_is_used_when_a_newer_one_has_only_its_id() -> None:
     """The endpoint's API version changed in mid-life, and with it the mrr, of which no call told."""
     world = World()
     stated = {"discounts": ["di_1"], "discount": {"id": "di_1", "coupon": HALF}}
@@ -122,7 +122,7 @@ def test_a_setting_says_which_discounts_lower_the_mrr(policy: str, mrr: int) -> 
 
 
 @pytest.mark.parametrize("status", ["active", "past_due"])
-def test_the_first_thing_heard_of_an_old_subscription_may_be_its_end(status: str) -> None:
+def test_the_first_event_of_an_old_subscription_may_be_its_end(status: str) -> None:
     """Its mrr was taken away and had never been given."""
     world = World()
     world.deliver(ended(NOW, cancellation_details={"reason": status}))
@@ -158,7 +158,7 @@ def test_a_new_subscription_whose_update_came_first_is_not_imported() -> None:
     assert told(world) == [20, 0]
 
 
-def test_who_comes_back_is_a_reactivation_and_a_second_subscription_an_expansion() -> None:
+def test_a_returning_customer_is_a_reactivation_and_a_second_subscription_an_expansion() -> None:
     """https://docs.stripe.com/billing/subscriptions/analytics/glossary counts subscribers, not subscriptions."""
     world = World()
     world.deliver(
@@ -174,7 +174,7 @@ def test_who_comes_back_is_a_reactivation_and_a_second_subscription_an_expansion
 # --- Prices ---
 
 
-def test_a_price_in_another_currency_is_known_once_an_invoice_told() -> None:
+def test_a_price_in_another_currency_is_known_after_an_invoice() -> None:
     """30 dollars were taken for 30 euros, where the currency option said 25."""
     world = World()
     foreign = a_subscription(an_item(a_price(3000, currency="usd", id="price_1")), currency="eur")
@@ -327,7 +327,7 @@ def test_feedback_that_arrives_a_second_after_the_cancellation_is_not_lost() -> 
     assert told(world, "feedback") == ["too_expensive"]
 
 
-def test_a_price_teaches_its_name_to_events_that_name_it_by_id() -> None:
+def test_the_name_of_a_price_is_used_for_events_that_have_only_its_id() -> None:
     """Since 2025-03-31 an invoice's line has the id of its price alone, and was called by the product, or by the id."""
     world = World()
     named = a_price(nickname="Basic, monthly")

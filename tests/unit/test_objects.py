@@ -155,7 +155,7 @@ LATER = {
 }
 
 
-def test_what_an_object_names_is_listed_before_it() -> None:
+def test_an_object_is_listed_after_the_objects_that_it_names() -> None:
     order = [each.name for each in LISTED]
     later = {
         (name, field): other

@@ -56,14 +56,14 @@ def say_all(name: str, folder: Path | str) -> None:
 @pytest.mark.parametrize(
     "name", ["botocore.endpoint", "urllib3.connectionpool", "stripe", "made.later", "root", "enrich"]
 )
-def test_a_library_says_nothing_below_a_warning(root: io.StringIO, name: str) -> None:
+def test_a_library_logs_nothing_below_a_warning(root: io.StringIO, name: str) -> None:
     """At DEBUG, botocore wrote the whole secret and every event into the log."""
     hold_back_libraries("/var/task")
     say_all(name, "/opt/python/library")
     assert root.getvalue() == "WARNING from 30\nERROR from 40\n"
 
 
-def test_a_team_that_sets_the_root_logger_to_debug_hears_itself_and_no_library(root: io.StringIO) -> None:
+def test_with_the_root_logger_at_debug_only_the_teams_own_lines_are_logged(root: io.StringIO) -> None:
     hold_back_libraries("/var/task")
     logging.getLogger().setLevel(logging.DEBUG)
     logging.getLogger("library").setLevel(logging.DEBUG)
@@ -75,7 +75,7 @@ def test_a_team_that_sets_the_root_logger_to_debug_hears_itself_and_no_library(r
     assert "DEBUG from 10\nINFO from 20\n" in root.getvalue()
 
 
-def test_a_handler_that_a_team_adds_hears_no_library_either(root: io.StringIO) -> None:
+def test_a_handler_that_a_team_adds_gets_no_lines_of_libraries(root: io.StringIO) -> None:
     hold_back_libraries("/var/task")
     own = io.StringIO()
     library = logging.getLogger("library.of.its.own")
@@ -104,7 +104,7 @@ def test_the_log_level_decides_whatever_lambdas_own_level_is(
     assert len(spoken.lines) == heard
 
 
-def test_a_line_tells_its_time_as_lambda_reads_it(spoken: Spoken) -> None:
+def test_a_line_has_its_time_in_the_format_of_lambda(spoken: Spoken) -> None:
     """Lambda reads RFC 3339; of a line with another timestamp it takes the level for INFO."""
     logger.info("said")
     stamp = spoken.lines[0]["timestamp"]
@@ -121,7 +121,7 @@ def test_no_character_of_an_id_forges_a_line_or_reaches_a_terminal(spoken: Spoke
     assert spoken.lines[0]["event_id"] == event.id
 
 
-def test_an_id_without_end_is_cut(spoken: Spoken) -> None:
+def test_a_very_long_id_is_shortened(spoken: Spoken) -> None:
     event = an_event("customer.updated", a_customer(), id="evt_" + "1" * 500_000, account="acct_" + "1" * 500_000)
     logger.info("event delivered", extra=about(event))
     assert len(spoken.text) < 1_000
@@ -150,7 +150,7 @@ def failing(error: BaseException) -> Callable[[], Any]:
         (refusal(f"{PRIVATE}\n", "PutItem"), "ClientError"),
     ],
 )
-def test_an_unforeseen_error_tells_its_kind_and_its_place_and_nothing_else(error: BaseException, kind: str) -> None:
+def test_an_unforeseen_error_is_logged_with_its_type_and_place_only(error: BaseException, kind: str) -> None:
     """Lambda logs the text of an error that leaves a handler, and botocore's quotes the event that it was given."""
     with pytest.raises(UnexpectedError) as raised:
         failing(error)()
@@ -160,12 +160,12 @@ def test_an_unforeseen_error_tells_its_kind_and_its_place_and_nothing_else(error
     assert PRIVATE not in told
 
 
-def test_an_error_in_the_packages_own_words_stays_as_it_is() -> None:
+def test_an_error_of_the_package_keeps_its_text() -> None:
     with pytest.raises(ConfigurationError, match="segment_write_key is empty"):
         failing(ConfigurationError("segment_write_key is empty"))()
 
 
-def test_what_a_handler_counts_is_written_when_it_ends_however_it_ends(spoken: Spoken) -> None:
+def test_the_metrics_of_a_handler_are_written_however_it_ends(spoken: Spoken) -> None:
     @observed
     def handler(*, fails: bool) -> None:
         count("EventsDelivered")
@@ -178,6 +178,6 @@ def test_what_a_handler_counts_is_written_when_it_ends_however_it_ends(spoken: S
     assert spoken.metrics == {"EventsDelivered": 2}
 
 
-def test_a_handler_that_counts_nothing_writes_and_warns_of_nothing(spoken: Spoken) -> None:
+def test_a_handler_without_metrics_writes_and_warns_of_nothing(spoken: Spoken) -> None:
     observed(lambda: None)()
     assert spoken.text == ""

@@ -160,7 +160,7 @@ def test_once_the_newer_release_is_back_the_event_is_delivered(table: Any) -> No
     assert world.batch(event)[0].status is Status.DELIVERED
 
 
-def test_a_receipt_or_circuit_that_cannot_be_read_holds_up_nobody(table: Any) -> None:
+def test_a_receipt_or_circuit_that_cannot_be_read_delays_no_event(table: Any) -> None:
     store = DynamoStore(table, TABLE)
     table.put_item(TableName=TABLE, Item={"pk": {"S": "circuit#test"}, "failures": {"S": "many"}})
     table.put_item(TableName=TABLE, Item={"pk": {"S": "receipt#1"}, "arrived": {"S": "all"}})
@@ -217,7 +217,7 @@ def changed_while_it_is_gone() -> list[StripeEvent]:
     ]
 
 
-def test_garbage_in_any_attribute_of_any_item_harms_only_what_needs_it(table: Any) -> None:
+def test_an_invalid_attribute_of_an_item_affects_only_the_events_that_need_it(table: Any) -> None:
     """A person or an order that could not be read ended every batch with an event of theirs; of persons and receipts
     nobody noticed that a newer release had written them.
     """
@@ -247,7 +247,9 @@ def test_garbage_in_any_attribute_of_any_item_harms_only_what_needs_it(table: An
 
 
 @pytest.mark.parametrize("kind", ["profile", "person", "order", "product", "receipt"])
-def test_what_needs_an_item_of_a_newer_release_waits_and_changes_nothing_of_it(table: Any, kind: str) -> None:
+def test_an_event_that_needs_an_item_of_a_newer_release_waits_and_leaves_the_item_unchanged(
+    table: Any, kind: str
+) -> None:
     lived(World(DynamoStore(table, TABLE)))
     newer = [
         {**item, "format": {"N": str(FORMAT + 1)}} for key, item in items(table).items() if key.startswith(f"{kind}#")
@@ -262,7 +264,7 @@ def test_what_needs_an_item_of_a_newer_release_waits_and_changes_nothing_of_it(t
 
 
 @pytest.mark.parametrize("kind", ["profile", "person", "order"])
-def test_what_was_missed_while_an_item_cannot_be_read_is_queued_to_wait(table: Any, kind: str) -> None:
+def test_a_missed_event_whose_item_cannot_be_read_is_queued(table: Any, kind: str) -> None:
     """Nobody can say whether such a record knows of an event, so reconcile passed it over, and never came back."""
     lived(World(DynamoStore(table, TABLE)))
     for key, item in items(table).items():
@@ -300,7 +302,7 @@ def test_an_unforeseen_error_dead_letters_one_event_alone() -> None:
 
 
 @pytest.mark.parametrize("ends", [SystemExit, RecursionError, MemoryError])
-def test_an_enrich_that_ends_the_program_ends_its_own_event_alone(ends: type[BaseException]) -> None:
+def test_an_enrich_that_exits_affects_only_its_own_event(ends: type[BaseException]) -> None:
     world = World()
 
     def enrich(call: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:

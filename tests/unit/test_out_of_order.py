@@ -77,7 +77,7 @@ def test_a_pause_that_arrives_late_takes_nothing_away() -> None:
     assert changes(world) == [0, 20, 0], "the resumed subscription is imported first"
 
 
-def test_a_pause_that_overtakes_the_trial_before_it_takes_away_what_was_told() -> None:
+def test_a_pause_that_arrives_before_its_trial_subtracts_only_what_was_sent() -> None:
     """The subscription had run before that trial, whose beginning was still to come and took it away once more."""
     world, trial = World(), {"trial_start": NOW, "trial_end": NOW + DAY}
     world.deliver(
@@ -89,7 +89,7 @@ def test_a_pause_that_overtakes_the_trial_before_it_takes_away_what_was_told() -
 
 
 @pytest.mark.parametrize("late", [{"metadata": {"note": None}}, {"default_payment_method": None}])
-def test_a_late_update_that_tells_nothing_corrects_nothing(late: dict[str, Any]) -> None:
+def test_a_late_update_without_a_fact_sends_no_correction(late: dict[str, Any]) -> None:
     """An end that came first was corrected by an update without a fact, so that no call ever told the correction."""
     world = World()
     world.deliver(
@@ -101,7 +101,7 @@ def test_a_late_update_that_tells_nothing_corrects_nothing(late: dict[str, Any])
     assert changes(world) == [20, -20, 0], "the end took 20 away, so three seats of 20 add nothing any more"
 
 
-def test_an_end_that_is_seen_twice_in_a_batch_knows_no_more_than_once() -> None:
+def test_an_end_that_is_twice_in_a_batch_counts_as_one() -> None:
     """The second time it took its own record for what was known before it, and late upgrades were not corrected."""
     world = World()
     world.deliver(an_event(CREATED, a_subscription(), created=NOW))
@@ -111,7 +111,7 @@ def test_an_end_that_is_seen_twice_in_a_batch_knows_no_more_than_once() -> None:
     assert changes(world) == [20, -20, 0]
 
 
-def test_an_end_that_has_to_be_sent_again_says_what_it_said_first() -> None:
+def test_an_end_that_is_sent_again_has_the_same_mrr_change() -> None:
     """What came late corrected an end that was refused, and the end then told the corrected sum as well."""
     world, end = World(), ended(NOW + 9)
     world.answer = lambda _: weather.DOWN
@@ -121,7 +121,7 @@ def test_an_end_that_has_to_be_sent_again_says_what_it_said_first() -> None:
     assert sum(changes(world)) == 0
 
 
-def test_a_correction_without_an_answer_is_said_again_whatever_is_known_by_then() -> None:
+def test_a_correction_without_an_answer_is_sent_again_unchanged() -> None:
     """It was taken back with the failed attempt; if it had arrived, the next correction told it a second time."""
     world, heard = World(), []
     world.deliver(an_event(CREATED, a_subscription(), created=NOW), ended(NOW + 9))
@@ -139,7 +139,7 @@ def test_a_correction_without_an_answer_is_said_again_whatever_is_known_by_then(
     assert changes(world) == [20, -20, 0, 0]
 
 
-def test_a_claim_is_forgotten_when_it_is_settled_or_when_nobody_can_ask_for_it_any_more() -> None:
+def test_a_claim_is_deleted_when_it_is_settled_or_its_event_can_no_longer_arrive() -> None:
     world = World()
     world.answer = lambda _: weather.DOWN
     upgrade = seats(3, 1, NOW)
@@ -155,7 +155,7 @@ def test_a_claim_is_forgotten_when_it_is_settled_or_when_nobody_can_ask_for_it_a
 
 
 @pytest.mark.parametrize("after", [365, 2], ids=["a year", "a day"])
-def test_a_trial_that_converted_did_not_end_with_the_subscription_long_after(after: int) -> None:
+def test_a_converted_trial_does_not_end_with_the_subscription_later(after: int) -> None:
     """The update that converted it came late, so the record was still of the trial, and the end told of its loss."""
     world, trial = World(), {"trial_start": NOW, "trial_end": NOW + DAY}
     world.deliver(
@@ -169,7 +169,7 @@ def test_a_trial_that_converted_did_not_end_with_the_subscription_long_after(aft
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])
 @pytest.mark.parametrize("lag", [0, 4])
-def test_a_trial_that_is_lost_at_its_end_was_a_trial(lag: int, *, late: bool) -> None:
+def test_a_subscription_that_ends_with_its_trial_was_a_trial(lag: int, *, late: bool) -> None:
     """Only an end before the trial's end was one in trial; without a payment method both are the same second."""
     world, trial = World(), {"trial_start": NOW, "trial_end": NOW + DAY}
     events = [

@@ -52,7 +52,7 @@ def strangers(world: World) -> set[object]:
 
 
 @pytest.mark.parametrize("event", GONE_BACK, ids=lambda event: event.type)
-def test_stripe_says_whose_payment_it_was(event: StripeEvent) -> None:
+def test_the_stripe_api_names_the_customer_of_a_payment(event: StripeEvent) -> None:
     """It was told of a stranger, named after the refund, for ever."""
     api = Api()
     world = World(reader=api, PAYMENT_HOLD_SECONDS="300")
@@ -65,7 +65,7 @@ def test_stripe_says_whose_payment_it_was(event: StripeEvent) -> None:
     assert api.times("payment_intent") == 1, "and is not asked again for what was held"
 
 
-def test_without_a_key_it_waits_and_is_told_as_a_strangers() -> None:
+def test_without_a_key_a_refund_waits_and_is_sent_with_an_anonymous_id() -> None:
     world = World(PAYMENT_HOLD_SECONDS="300")
     world.now = NOW + 10
     assert [done.status for done in world.batch(*GONE_BACK)] == [Status.WAITING] * 2
@@ -76,14 +76,14 @@ def test_without_a_key_it_waits_and_is_told_as_a_strangers() -> None:
 
 
 @pytest.mark.parametrize("payment", ["pi_guest", "pi_unheard"])
-def test_where_stripe_does_not_know_either_it_is_a_strangers(payment: str) -> None:
+def test_without_a_customer_at_stripe_a_refund_is_sent_with_an_anonymous_id(payment: str) -> None:
     world = World(reader=Api())
     world.deliver(an_event("refund.created", a_refund(payment_intent=payment)))
     assert len(strangers(world)) == 1
     assert not str(*strangers(world)).startswith("cus_")
 
 
-def test_nobody_asks_for_a_payer_who_is_remembered_nor_for_a_guest() -> None:
+def test_a_stored_payer_or_a_guest_is_not_looked_up() -> None:
     api = Api()
     world = World(reader=api)
     world.deliver(an_event("checkout.session.completed", a_session()), *GONE_BACK)
@@ -93,13 +93,13 @@ def test_nobody_asks_for_a_payer_who_is_remembered_nor_for_a_guest() -> None:
     assert api.times("payment_intent") == 0
 
 
-def test_events_about_one_payment_in_one_batch_are_one_question() -> None:
+def test_events_of_one_payment_in_one_batch_cost_one_request() -> None:
     api = Api()
     World(reader=api).batch(*GONE_BACK)
     assert api.times("payment_intent") == 1
 
 
-def test_stripe_says_whose_invoice_a_part_is_of_and_how_much_of_it_is_tax() -> None:
+def test_the_stripe_api_gives_the_customer_and_the_tax_of_a_partly_paid_invoice() -> None:
     api = Api()
     world = World(reader=api)
     world.deliver(part(1, 6000), part(2, 3000))
@@ -108,7 +108,7 @@ def test_stripe_says_whose_invoice_a_part_is_of_and_how_much_of_it_is_tax() -> N
     assert {asked for asked in api.asked if asked[0] != "customer"} == {("invoice", "in_basic")}
 
 
-def test_nobody_asks_for_an_invoice_that_is_remembered_nor_for_one_that_is_paid_at_once() -> None:
+def test_a_stored_or_fully_paid_invoice_is_not_looked_up() -> None:
     api = Api()
     world = World(reader=api)
     world.deliver(finalized(), part(1, 6000), part(2, 6000, default=True))

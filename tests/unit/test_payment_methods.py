@@ -47,7 +47,7 @@ def shown(world: World) -> Any:
     return [each["card_expires_at"] for each in traits if "card_expires_at" in each][-1]
 
 
-def test_a_card_that_is_added_is_told_and_shown() -> None:
+def test_an_added_card_is_sent_as_event_and_trait() -> None:
     identify, track = World().deliver(attached())
     assert identify["traits"]["card_expires_at"] == JUNE
     assert track["event"] == "Payment Method Added"
@@ -59,7 +59,7 @@ def test_a_card_that_is_added_is_told_and_shown() -> None:
     }
 
 
-def test_nothing_of_a_cards_number_is_told() -> None:
+def test_no_digit_of_a_cards_number_is_sent() -> None:
     world = World()
     world.deliver(attached())
     assert "4242" not in str(world.calls)
@@ -75,7 +75,7 @@ def test_a_card_is_good_until_its_month_ends(expires: tuple[int, int], told: str
 
 
 @pytest.mark.parametrize("expires", [(0, 0), (10_000, 1), (2029, 13), (10**9, 1), (2029, -1)])
-def test_what_is_no_month_is_no_expiry(expires: tuple[int, int]) -> None:
+def test_an_invalid_month_is_no_expiry(expires: tuple[int, int]) -> None:
     (call,) = World().deliver(attached(expires=expires))
     assert "card_expires_at" not in call["properties"]
 
@@ -88,7 +88,7 @@ def test_a_bank_account_has_no_expiry() -> None:
 @pytest.mark.parametrize(
     ("kind", "automatic"), [("payment_method.updated", False), ("payment_method.automatically_updated", True)]
 )
-def test_a_new_expiry_is_told_and_shown(kind: str, automatic: bool) -> None:
+def test_a_new_expiry_is_sent_as_event_and_trait(kind: str, automatic: bool) -> None:
     world = World()
     world.deliver(attached(expires=(2026, 12)))
     renewed = an_event(kind, a_card(), created=NOW + DAY, previous={"card": {"exp_year": 2026, "exp_month": 12}})
@@ -97,14 +97,14 @@ def test_a_new_expiry_is_told_and_shown(kind: str, automatic: bool) -> None:
     assert identify["traits"]["card_expires_at"] == JUNE
 
 
-def test_a_new_postal_code_shows_no_trait_anew() -> None:
+def test_a_new_postal_code_changes_no_trait() -> None:
     world = World()
     world.deliver(attached())
     update = an_event("payment_method.updated", a_card(), created=NOW + DAY, previous={"billing_details": {}})
     assert names(world.deliver(update)) == ["Payment Method Updated"]
 
 
-def test_a_card_that_is_removed_is_its_customers_until_then() -> None:
+def test_a_removed_card_belongs_to_its_former_customer() -> None:
     """The object names no customer any more, so the removal was nobody's."""
     world = World()
     world.deliver(an_event("customer.created", a_customer(metadata={"user_id": "u1"})), attached())
@@ -117,13 +117,13 @@ def test_a_removed_payment_method_without_a_customer_states_no_fact() -> None:
     assert World().deliver(an_event("payment_method.detached", a_card(customer=None))) == []
 
 
-def test_a_card_never_seen_that_is_removed_leaves_the_trait_unknown() -> None:
+def test_removing_an_unknown_card_leaves_the_trait_unknown() -> None:
     """The customer may have other cards from before the stack: null would say that there is none."""
     (call,) = World().deliver(detached())
     assert call["event"] == "Payment Method Removed"
 
 
-def test_the_card_before_counts_again() -> None:
+def test_after_a_removal_the_card_before_counts_again() -> None:
     world = World()
     new = {"id": "pm_new", "expires": (2031, 1)}
     world.deliver(attached(), attached(NOW + DAY, **new))

@@ -73,7 +73,7 @@ def test_a_paid_one_time_checkout_is_an_order_with_its_revenue() -> None:
         "setup",
     ],
 )
-def test_a_session_is_an_order_only_where_it_took_the_money_itself(
+def test_a_session_is_an_order_only_if_no_invoice_or_later_payment_is(
     session: dict[str, Any], expected: list[str]
 ) -> None:
     assert list(World().tracks(an_event(COMPLETED, a_session(**session)))) == expected
@@ -164,13 +164,13 @@ def test_tax_is_read_once_from_wherever_it_stands(tax: dict[str, Any]) -> None:
     assert (fact["total"], fact["tax"], fact["revenue"]) == (23.8, 3.8, 20)
 
 
-def test_what_a_balance_covered_is_not_collected_and_revenue_is_its_share() -> None:
+def test_an_amount_covered_by_the_balance_is_not_collected_and_revenue_is_proportional() -> None:
     invoice = an_invoice(total=2380, amount_paid=1190, total_taxes=[{"amount": 380}])
     fact = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]
     assert (fact["total"], fact["revenue"]) == (11.9, 10)
 
 
-def test_what_was_paid_outside_stripe_is_collected_too() -> None:
+def test_a_payment_outside_stripe_counts_as_collected() -> None:
     invoice = an_invoice(amount_paid=0, amount_remaining=2000, paid_out_of_band=True)
     fact = World().tracks(an_event("invoice.paid", invoice))["Order Completed"]
     assert (fact["total"], fact["revenue"]) == (20, 20)
@@ -252,7 +252,7 @@ def test_an_order_too_large_for_segment_leaves_out_its_last_products_and_says_ho
     assert order["total"] == 20
 
 
-def test_what_was_bought_stands_beside_the_products_in_columns_that_a_warehouse_keeps_whole() -> None:
+def test_bought_products_are_also_in_properties_that_a_warehouse_does_not_cut() -> None:
     """A warehouse makes text of `products` and cuts it at 512 characters, in the middle of the third line."""
     lines = [
         {
@@ -269,21 +269,21 @@ def test_what_was_bought_stands_beside_the_products_in_columns_that_a_warehouse_
     assert len(json.dumps(order["product_ids"])) <= 512 < len(json.dumps([*order["product_ids"], "prod_" + "0" * 14]))
 
 
-def test_of_lines_that_the_event_does_not_show_nobody_knows_the_number() -> None:
+def test_the_line_count_is_absent_if_the_event_does_not_have_all_lines() -> None:
     lines = an_invoice()["lines"] | {"has_more": True}
     order = World().tracks(an_event("invoice.paid", an_invoice(lines=lines)))["Order Completed"]
     assert "line_count" not in order
     assert order["product_ids"] == ["prod_basic"]
 
 
-def test_an_invoice_calls_the_plan_as_its_subscription_does() -> None:
+def test_an_invoice_names_the_plan_as_its_subscription_does() -> None:
     world = World()
     price = a_price(lookup_key="basic_monthly")
     world.deliver(an_event("customer.subscription.created", a_subscription(an_item(price))))
     assert world.tracks(an_event("invoice.paid", an_invoice()))["Order Completed"]["plan"] == "basic_monthly"
 
 
-def test_each_failed_attempt_is_told_once() -> None:
+def test_each_failed_attempt_is_sent_once() -> None:
     world = World()
     for attempt in (1, 1, 2):
         invoice = an_invoice(attempt_count=attempt, amount_paid=0, next_payment_attempt=NOW + DAY, status="open")
@@ -293,7 +293,7 @@ def test_each_failed_attempt_is_told_once() -> None:
     assert world.calls[0]["properties"]["next_payment_attempt"] == "2026-11-19T11:06:40.000Z"
 
 
-def test_a_payment_that_needs_the_customer_is_told() -> None:
+def test_a_payment_that_needs_the_customer_is_sent() -> None:
     facts = World().tracks(an_event("invoice.payment_action_required", an_invoice(status="open")))
     assert facts["Payment Action Required"]["invoice_id"] == "in_basic"
 
@@ -348,7 +348,7 @@ def test_a_refund_before_2025_names_its_invoice_itself() -> None:
     assert facts["Order Refunded"]["order_id"] == "in_basic"
 
 
-def test_a_guest_is_the_same_stranger_when_refunded() -> None:
+def test_a_refund_of_a_guest_has_the_payments_anonymous_id() -> None:
     world = World()
     world.deliver(an_event(COMPLETED, a_session(customer=None)))
     (refund,) = world.deliver(an_event("charge.refunded", a_charge(customer=None)))
@@ -388,7 +388,7 @@ PAYMENT = {
 
 @pytest.mark.parametrize("events", PAYMENT.values(), ids=PAYMENT)
 @given(data=st.data())
-def test_revenue_is_stated_once_in_whatever_order_and_however_often(events: list[Any], data: st.DataObject) -> None:
+def test_revenue_is_stated_once_in_any_order_and_with_repeats(events: list[Any], data: st.DataObject) -> None:
     order = data.draw(st.lists(st.sampled_from(events), max_size=6).map(lambda more: [*events, *more]))
     shuffled = data.draw(st.permutations(order))
     cuts = data.draw(st.integers(1, len(shuffled)))
@@ -425,7 +425,7 @@ def described(value: Any, within: str = "") -> Any:
     return "pr1vat3" if within in DESCRIBING else value
 
 
-def test_no_description_of_any_sample_leaves_where_they_are_kept_back() -> None:
+def test_no_description_of_any_sample_is_sent_if_they_are_switched_off() -> None:
     events = [event_from(described(each.event)) for each in samples()]
     omitting, sending = World(LINE_DESCRIPTIONS="omit"), World()
     omitting.deliver(*events)

@@ -90,7 +90,7 @@ def paid(number: int, created: int) -> StripeEvent:
 # --- Silence ---
 
 
-def test_an_opt_out_of_one_customer_silences_the_others_and_the_guest(store: AnyStore) -> None:
+def test_an_opt_out_of_one_customer_applies_to_the_others_and_the_guest(store: AnyStore) -> None:
     world = World(store)
     world.deliver(customer(1), customer(2, NOW + 1))
     told = len(world.calls)
@@ -99,13 +99,13 @@ def test_an_opt_out_of_one_customer_silences_the_others_and_the_guest(store: Any
     assert len(world.calls) == told
 
 
-def test_a_guest_who_opts_out_silences_the_customers(store: AnyStore) -> None:
+def test_an_opt_out_as_a_guest_applies_to_the_users_customers(store: AnyStore) -> None:
     world = World(store)
     world.deliver(guest(1, metadata={"analytics_opt_out": "true"}), customer(1, NOW + 1), paid(1, NOW + 2))
     assert world.calls == []
 
 
-def test_a_guest_who_opts_out_silences_a_customer_that_is_known_already(store: AnyStore) -> None:
+def test_an_opt_out_as_a_guest_applies_to_a_customer_that_is_already_known(store: AnyStore) -> None:
     """A user's only customer did not look at the person again, and went on after the user opted out as a guest."""
     world = World(store)
     world.deliver(customer(1), paid(1, NOW + 1))
@@ -116,7 +116,7 @@ def test_a_guest_who_opts_out_silences_a_customer_that_is_known_already(store: A
     assert len(world.calls) > told, "and hears when a guest takes it back"
 
 
-def test_what_a_guest_says_in_the_customers_first_batch_is_heard_later_too(store: AnyStore) -> None:
+def test_an_opt_out_as_a_guest_in_the_customers_first_batch_applies_later_too(store: AnyStore) -> None:
     world = World(store)
     world.batch(customer(1), guest(1, NOW + 1, metadata=OUT))
     told = len(world.calls)
@@ -126,7 +126,7 @@ def test_what_a_guest_says_in_the_customers_first_batch_is_heard_later_too(store
     assert len(world.calls) > told
 
 
-def test_a_guests_refund_is_silenced_by_what_came_after_the_payment(store: AnyStore) -> None:
+def test_an_opt_out_after_a_guests_payment_applies_to_its_refund(store: AnyStore) -> None:
     world = World(store)
     world.deliver(guest(1), customer(1, NOW + 1, **OUT))
     told = len(world.calls)
@@ -135,13 +135,13 @@ def test_a_guests_refund_is_silenced_by_what_came_after_the_payment(store: AnySt
     assert len(world.calls) == told
 
 
-def test_in_one_batch_what_follows_an_opt_out_is_silent(store: AnyStore) -> None:
+def test_in_one_batch_no_event_after_an_opt_out_is_sent(store: AnyStore) -> None:
     world = World(store)
     world.batch(customer(1, NOW, **OUT), customer(2, NOW + 1), guest(1, NOW + 2), paid(2, NOW + 3))
     assert world.calls == []
 
 
-def test_a_customer_known_before_its_user_brings_its_opt_out_along(store: AnyStore) -> None:
+def test_an_opt_out_from_before_the_user_was_known_applies_to_the_user(store: AnyStore) -> None:
     """What only the customer's record knew was forgotten as soon as the user was another record's too."""
     world = World(store)
     world.deliver(customer(1, user=None, **OUT))
@@ -150,7 +150,7 @@ def test_a_customer_known_before_its_user_brings_its_opt_out_along(store: AnySto
     assert world.calls == []
 
 
-def test_the_newest_word_counts_whoever_says_it(store: AnyStore) -> None:
+def test_the_newest_opt_out_statement_counts_from_any_customer(store: AnyStore) -> None:
     world = World(store)
     world.deliver(customer(1, **OUT), customer(2, NOW + 1))
     assert world.calls == []
@@ -162,7 +162,7 @@ def test_the_newest_word_counts_whoever_says_it(store: AnyStore) -> None:
     assert len(world.calls) > heard, "an older word takes nothing back"
 
 
-def test_an_opt_out_is_one_users_in_one_mode_and_account() -> None:
+def test_an_opt_out_applies_to_one_user_in_one_mode_and_account() -> None:
     world = World(CONNECT_EVENTS="accept")
     world.deliver(customer(1, **OUT))
     world.deliver(customer(2, NOW + 1, user="user_2"))
@@ -172,7 +172,7 @@ def test_an_opt_out_is_one_users_in_one_mode_and_account() -> None:
     assert {call["userId"] for call in world.calls} == {"user_2", "user_1", "acct_1:user_1"}
 
 
-def test_who_writes_the_accounts_prefix_himself_is_the_same_user(store: AnyStore) -> None:
+def test_a_user_id_that_already_has_the_accounts_prefix_is_the_same_user(store: AnyStore) -> None:
     """The calls of both go out under one userId, and an opt-out of one left the other talking."""
     world = World(store, CONNECT_EVENTS="accept")
     for number, user in enumerate(("u1", "acct_1:u1"), 1):
@@ -182,7 +182,7 @@ def test_who_writes_the_accounts_prefix_himself_is_the_same_user(store: AnyStore
     assert world.calls == []
 
 
-def test_with_the_platforms_users_an_opt_out_holds_for_every_account() -> None:
+def test_with_the_platforms_users_an_opt_out_applies_to_every_account() -> None:
     world = World(CONNECT_EVENTS="accept", CONNECT_USERS="platform")
     world.deliver(customer(1, **OUT))
     other = an_event("customer.created", a_customer(id="cus_4", metadata={"user_id": "user_1"}), account="acct_1")
@@ -190,7 +190,7 @@ def test_with_the_platforms_users_an_opt_out_holds_for_every_account() -> None:
     assert world.calls == []
 
 
-def test_who_moves_to_another_user_takes_no_opt_out_along(store: AnyStore) -> None:
+def test_a_customer_that_moves_to_another_user_leaves_the_opt_out_behind(store: AnyStore) -> None:
     world = World(store)
     world.deliver(customer(1, **OUT), update(1, NOW + 1, user="user_2"), customer(2, NOW + 2, user="user_2"))
     assert {call["userId"] for call in world.calls} == {"user_2"}
@@ -199,7 +199,7 @@ def test_who_moves_to_another_user_takes_no_opt_out_along(store: AnyStore) -> No
     assert len(world.calls) == told, "the user who opted out stays silent"
 
 
-def test_an_opt_out_outlives_the_record(table: Any) -> None:
+def test_an_opt_out_stays_when_the_record_is_deleted(table: Any) -> None:
     world = World(DynamoStore(table, TABLE))
     world.deliver(customer(1, **OUT))
     for item in table.scan(TableName=TABLE)["Items"]:
@@ -211,7 +211,7 @@ def test_an_opt_out_outlives_the_record(table: Any) -> None:
     assert world.calls == []
 
 
-def test_no_key_of_a_person_tells_the_user(table: Any) -> None:
+def test_no_key_of_a_person_reveals_the_user(table: Any) -> None:
     World(DynamoStore(table, TABLE)).deliver(customer(1, **OUT))
     (person,) = [item for item in table.scan(TableName=TABLE)["Items"] if item["pk"]["S"].startswith("person#")]
     assert "user_1" not in str(person)
@@ -280,7 +280,7 @@ class Overtaken(MemoryStore):
         return super().share(person, records, now)
 
 
-def test_what_was_written_while_a_record_was_marked_is_not_overwritten() -> None:
+def test_a_write_during_the_marking_of_a_record_is_not_overwritten() -> None:
     """The older reading was written under the newer version, and the payment was gone from the lifetime value."""
     store = Overtaken()
     world = World(store)
@@ -296,14 +296,14 @@ def test_what_was_written_while_a_record_was_marked_is_not_overwritten() -> None
 PERSON, FIRST, SECOND = "own:test:" + "a" * 32, "own:test:cus_1", "own:test:cus_2"
 
 
-def test_ties_come_together_and_go_again(store: AnyStore) -> None:
+def test_ties_are_added_and_removed(store: AnyStore) -> None:
     assert store.tie([(PERSON, FIRST), (PERSON, SECOND)])[PERSON].records == {FIRST, SECOND}
     assert store.tie([(PERSON, FIRST)])[PERSON].records == {FIRST, SECOND}, "tied twice is tied once"
     store.untie([(PERSON, FIRST), (PERSON, "own:test:cus_9"), ("own:test:nobody", FIRST)])
     assert store.persons([PERSON, "own:test:nobody"])[PERSON] == Person(frozenset({SECOND}))
 
 
-def test_an_id_that_stands_for_everybody_does_not_outgrow_the_table(
+def test_an_id_shared_by_all_customers_does_not_exceed_the_item_size(
     store: AnyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person's item would have grown with every customer, and once it was full refused all their events."""
@@ -318,7 +318,7 @@ def test_an_id_that_stands_for_everybody_does_not_outgrow_the_table(
     assert store.tie([(PERSON, "own:test:cus_late")])[PERSON].records == known.records
 
 
-def test_a_marked_record_keeps_what_it_holds_and_is_new_to_whoever_read_it_before(store: AnyStore) -> None:
+def test_marking_a_record_keeps_its_data_and_raises_its_version(store: AnyStore) -> None:
     assert store.save([Profile(FIRST, user_id="user_1")], [], NOW) == {}
     store.tie([(PERSON, FIRST), (PERSON, SECOND)])
     versions = store.share(PERSON, [FIRST], NOW)
@@ -340,7 +340,7 @@ def test_a_record_that_is_about_to_be_written_is_marked_too(store: AnyStore) -> 
     assert (begun.shared, begun.user_id) == (True, None)
 
 
-def test_the_newest_opt_out_is_kept_and_nothing_of_the_ties_lost(store: AnyStore) -> None:
+def test_the_newest_opt_out_and_all_ties_are_kept(store: AnyStore) -> None:
     store.tie([(PERSON, FIRST)])
     for said, as_of in (("true", NOW), ("false", NOW - 5)):
         assert store.save([], [Learnt(OPT_OUT, PERSON, said, as_of)], NOW) == {}
@@ -389,7 +389,7 @@ def silent_in(world: World, events: list[tuple[StripeEvent, bool]]) -> None:
 
 @settings(max_examples=settings().max_examples * 3 // 2)
 @given(steps)
-def test_after_an_opt_out_nothing_goes_out_under_the_user_until_it_is_taken_back(
+def test_after_an_opt_out_nothing_is_sent_of_the_user_until_it_is_withdrawn(
     history: list[tuple[str, int, bool]],
 ) -> None:
     world, events = World(), told_of([(kind, number) for kind, number, _ in history])
@@ -399,7 +399,7 @@ def test_after_an_opt_out_nothing_goes_out_under_the_user_until_it_is_taken_back
 
 @settings(max_examples=settings().max_examples * 3 // 2)
 @given(steps)
-def test_after_an_opt_out_nothing_goes_out_however_the_events_are_batched(history: list[tuple[str, int, bool]]) -> None:
+def test_after_an_opt_out_nothing_is_sent_however_the_events_are_batched(history: list[tuple[str, int, bool]]) -> None:
     world = World()
     events = told_of([(kind, number) for kind, number, _ in history if not kind.endswith("in")])
     batch = list[StripeEvent]()
@@ -416,7 +416,7 @@ def test_after_an_opt_out_nothing_goes_out_however_the_events_are_batched(histor
 # --- Traits of the person ---
 
 
-def test_the_end_of_one_customer_does_not_speak_for_the_others_of_its_user() -> None:
+def test_the_end_of_one_customers_subscription_leaves_those_of_the_users_other_customers() -> None:
     """A user who moved from monthly to yearly on a second Stripe customer was shown as cancelled while paying."""
     world = World()
     who = {"metadata": {"user_id": "user_1"}}
@@ -443,7 +443,7 @@ def test_the_end_of_one_customer_does_not_speak_for_the_others_of_its_user() -> 
     assert traits["lifetime_value"] == 330
 
 
-def test_customers_of_one_user_that_come_in_one_batch_are_summed_up_too() -> None:
+def test_customers_of_one_user_in_one_batch_are_added_up() -> None:
     world = World()
     world.batch(
         *(
@@ -459,7 +459,7 @@ def test_customers_of_one_user_that_come_in_one_batch_are_summed_up_too() -> Non
     assert shown == [20, 40, 60]
 
 
-def test_mrr_in_several_currencies_is_shown_in_each_also_when_one_is_gone() -> None:
+def test_mrr_is_sent_in_each_currency_also_after_one_ended() -> None:
     """Of 30 dollars and 50 euros only one was in the traits."""
     world = World()
     euros = an_item(a_price(5000, currency="eur"))
@@ -503,14 +503,14 @@ def test_a_guests_payment_and_its_refund_count_in_the_users_lifetime_value(store
     assert shown_to(world, "user_1")["lifetime_value"] == 80, "the customer's next event knows of the guest"
 
 
-def test_a_group_is_all_of_its_customers(store: AnyStore) -> None:
+def test_the_traits_of_a_group_cover_all_its_customers(store: AnyStore) -> None:
     """The group call of one customer said the account had what that one has."""
     world = World(store)
     world.deliver(*(subscribed(number, NOW + number, f"user_{number}", group_id="team_1") for number in (1, 2)))
     assert (shown_to(world, "team_1", "group")["mrr"], shown_to(world, "team_1", "group")["seats"]) == (40, 2)
 
 
-def test_whom_a_customer_leaves_is_told_what_is_left(store: AnyStore) -> None:
+def test_a_user_whom_a_customer_leaves_gets_the_remaining_traits(store: AnyStore) -> None:
     world = World(store)
     world.deliver(*(subscribed(number, NOW + number, group_id="team_1") for number in (1, 2)))
     moved = a_customer(id="cus_2", metadata={"user_id": "user_2", "group_id": "team_2"})
@@ -520,7 +520,7 @@ def test_whom_a_customer_leaves_is_told_what_is_left(store: AnyStore) -> None:
     assert [shown_to(world, who, "group")["mrr"] for who in ("team_1", "team_2")] == [20, 20]
 
 
-def test_the_user_whom_the_only_customer_leaves_has_nothing_left(store: AnyStore) -> None:
+def test_a_user_whom_the_only_customer_leaves_has_no_traits_left(store: AnyStore) -> None:
     world = World(store)
     world.deliver(subscribed(1, NOW), paid(1, NOW + 1), update(1, NOW + 2, user="user_2"))
     left = shown_to(world, "user_1")
@@ -536,7 +536,7 @@ def test_the_user_whom_the_only_customer_leaves_has_nothing_left(store: AnyStore
     assert "externalIds" not in farewell["context"], "the customer is somebody else's now"
 
 
-def test_who_leaves_and_comes_back_in_one_batch_is_still_tied(store: AnyStore) -> None:
+def test_a_customer_that_leaves_and_returns_in_one_batch_is_still_tied(store: AnyStore) -> None:
     """The tie to the user whom a customer left was taken away after it had come back."""
     world = World(store)
     world.deliver(subscribed(1, NOW), subscribed(2, NOW + 1))
@@ -545,7 +545,7 @@ def test_who_leaves_and_comes_back_in_one_batch_is_still_tied(store: AnyStore) -
     assert shown_to(world, "user_1")["mrr"] == 40
 
 
-def test_what_was_written_while_a_guest_had_a_record_marked_is_not_overwritten() -> None:
+def test_a_write_during_the_marking_by_a_guests_payment_is_not_overwritten() -> None:
     """A guest's payment marked the user's customer, and wrote an older reading of it under the newer version."""
 
     class Overtaken(MemoryStore):
@@ -567,7 +567,7 @@ def test_what_was_written_while_a_guest_had_a_record_marked_is_not_overwritten()
     assert shown_to(world, "user_1")["lifetime_value"] == 110
 
 
-def test_a_sibling_whose_record_was_not_written_speaks_through_nobody() -> None:
+def test_a_record_that_was_not_written_counts_in_no_other_record_of_the_user() -> None:
     """A batch with two customers of one user could write one record, and told the sum over both."""
 
     class Throttled(MemoryStore):
@@ -588,7 +588,7 @@ def test_a_sibling_whose_record_was_not_written_speaks_through_nobody() -> None:
     assert shown_to(world, "user_1")["mrr"] == 40
 
 
-def test_another_batch_that_tells_of_a_sibling_is_waited_for() -> None:
+def test_a_batch_waits_for_another_that_sends_calls_of_the_same_user() -> None:
     store = MemoryStore()
     first, second = World(store), World(store)
     first.deliver(subscribed(1, NOW), subscribed(2, NOW + 1))
@@ -632,7 +632,7 @@ def test_twenty_customers_of_one_user_cost_two_reads_and_one_write_more() -> Non
     assert shown_to(world, "user_1")["mrr"] == 400
 
 
-def test_a_user_with_one_customer_costs_none_of_that() -> None:
+def test_a_user_with_one_customer_costs_no_further_request() -> None:
     store = Requests()
     world = World(store)
     world.deliver(subscribed(1, NOW, group_id="team_1"))
@@ -641,7 +641,7 @@ def test_a_user_with_one_customer_costs_none_of_that() -> None:
     assert store.asked == ["load 1"]
 
 
-def test_of_more_customers_than_are_summed_up_each_tells_of_itself() -> None:
+def test_beyond_the_limit_each_customer_has_its_own_traits() -> None:
     world = World()
     world.deliver(*(subscribed(number, NOW + number) for number in range(MOST_SIBLINGS + 1)))
     assert shown_to(world, "user_1")["mrr"] == 20

@@ -331,12 +331,12 @@ def test_an_event_type_states_no_event_that_its_row_does_not_name(calls: list[Bo
     ],
     ids=lambda value: value if isinstance(value, str) else "call",
 )
-def test_a_violation_is_a_sentence_that_says_where_and_what(call: Body, sentence: str) -> None:
+def test_a_violation_is_a_sentence_with_its_place(call: Body, sentence: str) -> None:
     assert violations(call) == [sentence]
     assert not Draft202012Validator(PLAN.jsonschema(), format_checker=FORMATS).is_valid(call), "the schema takes it"
 
 
-def test_each_flaw_has_its_own_sentence() -> None:
+def test_each_violation_has_its_own_sentence() -> None:
     assert violations(refunded(total="5", colour="red", size=1)) == [
         "Order Refunded: properties.colour is not in the tracking plan",
         "Order Refunded: properties.size is not in the tracking plan",
@@ -344,7 +344,7 @@ def test_each_flaw_has_its_own_sentence() -> None:
     ]
 
 
-def test_the_tests_world_lets_no_call_pass_that_breaks_the_plan() -> None:
+def test_the_world_of_the_tests_checks_each_call_against_the_plan() -> None:
     def send(body: Any) -> None:
         World()._send([Call(body, encode(body))], livemode=False)
 
@@ -381,7 +381,7 @@ def test_the_rules_are_a_body_that_segments_public_api_takes() -> None:
         assert list(schema["properties"]) == ["context", "traits", "properties"]
 
 
-def test_the_rules_find_no_fault_with_the_samples_calls(calls: list[Body]) -> None:
+def test_the_rules_accept_the_samples_calls(calls: list[Body]) -> None:
     by_key = {rule.get("key", rule["type"]): Draft7Validator(rule["jsonSchema"]) for rule in PLAN.segment()["rules"]}
     for call in calls:
         for rule in ("COMMON", call.get("event", call["type"].upper())):
@@ -406,7 +406,7 @@ def test_the_rules_mark_what_is_required_and_which_traits_may_be_null() -> None:
     assert traits["properties"]["trial_ends_at"]["type"] == ["string", "null"]
 
 
-def test_a_word_of_stripes_own_is_never_a_closed_list() -> None:
+def test_a_property_with_stripes_own_values_has_no_closed_list() -> None:
     """Stripe adds statuses and reasons: under a closed list Segment would block the first event with a new one."""
     rules = {rule.get("key"): rule["jsonSchema"]["properties"]["properties"] for rule in PLAN.segment()["rules"]}
     closed = {
@@ -468,7 +468,7 @@ def test_renamed_and_dropped_events_stand_in_the_plan_as_they_are_sent() -> None
     assert "Purchase" in schema["properties"]["event"]["enum"]
 
 
-def test_two_events_under_one_name_are_one_rule_that_both_keep_to() -> None:
+def test_two_events_with_one_name_are_one_rule_that_both_satisfy() -> None:
     chosen = settings_from({"RENAME_EVENTS": '{"Subscription Renewed": "Payment", "Invoice Paid": "Payment"}'})
     rules = [rule for rule in TrackingPlan(chosen).segment()["rules"] if rule.get("key") == "Payment"]
     (properties,) = (rule["jsonSchema"]["properties"]["properties"] for rule in rules)
@@ -478,7 +478,7 @@ def test_two_events_under_one_name_are_one_rule_that_both_keep_to() -> None:
     assert "Payment" in world.tracks(an_event("checkout.session.completed", a_session()))
 
 
-def test_personal_traits_are_in_the_plan_as_far_as_the_settings_let_them_out() -> None:
+def test_personal_traits_are_in_the_plan_if_the_settings_send_them() -> None:
     def personal(**given: str) -> set[str]:
         return set(TrackingPlan(settings_from(given)).user_traits) & {
             "email", "email_sha256", "name", "phone", "address"
@@ -491,7 +491,7 @@ def test_personal_traits_are_in_the_plan_as_far_as_the_settings_let_them_out() -
     assert personal(HASH_EMAIL="true", PERSONAL_TRAITS="name") == {"name"}
 
 
-def test_a_setting_that_names_no_event_is_told_of_and_changes_nothing() -> None:
+def test_a_setting_that_names_no_event_is_reported_and_changes_nothing() -> None:
     result = CliRunner().invoke(app, ["plan", "--set", "DROP_EVENTS=Order Complete"])
     assert result.exit_code == 0
     assert json.loads(result.stdout) == PLAN.segment()
@@ -504,7 +504,7 @@ def test_a_setting_that_names_no_event_is_told_of_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "arguments", [("--format", "xml"), ("--set", "COLOUR=red"), ("--set", "DROP_EVENTS"), ("--set", "RENAME_EVENTS=no")]
 )
-def test_what_cannot_be_used_is_refused_with_status_2(arguments: tuple[str, ...]) -> None:
+def test_an_invalid_option_is_refused_with_status_2(arguments: tuple[str, ...]) -> None:
     assert "error" in printed(*arguments, code=2).lower()
 
 
@@ -513,7 +513,7 @@ def test_the_plan_is_the_same_each_time() -> None:
         assert printed("--format", form) == printed("--format", form)
 
 
-def test_the_type_checker_sees_a_slip_in_a_property(tmp_path: Path, project: Path) -> None:
+def test_the_type_checker_finds_a_misspelt_property(tmp_path: Path, project: Path) -> None:
     """A property's name stood in the mapper and in the plan, and only a test of that very event saw them differ."""
     slips = tmp_path / "slips.py"
     slips.write_text(

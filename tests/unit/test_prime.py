@@ -41,7 +41,7 @@ def told_in(call: dict[str, Any]) -> dict[str, Any]:
 # --- The calls ---
 
 
-def test_each_event_and_each_set_of_traits_is_told_once_with_everything_that_it_may_have() -> None:
+def test_the_primer_has_each_event_and_each_set_of_traits_once_with_all_properties() -> None:
     told = bodies()
     assert [call["type"] for call in told[:2]] == ["identify", "group"]
     assert [call["event"] for call in told[2:]] == list(EVENT_PLANS)
@@ -71,7 +71,7 @@ def test_every_number_that_may_have_a_fraction_has_one() -> None:
                 assert not [number for number in numbers(value) if number == int(number)], f"{name} of {call}"
 
 
-def test_nobody_but_warehouses_hears_of_a_user_who_is_nobody_and_of_no_currency() -> None:
+def test_the_primer_goes_only_to_warehouses_with_an_invented_user_and_currency() -> None:
     for call in bodies():
         assert call["integrations"] == {"All": False}
         assert call["userId"] == PRIMER_USER
@@ -189,7 +189,7 @@ def test_another_write_key_is_another_source_with_tables_of_its_own(here: Deploy
     assert {key for key, _ in segment.took} == {"N" * 32}
 
 
-def test_what_was_not_taken_is_not_remembered(segment: Segment) -> None:
+def test_a_refused_primer_is_not_stored_as_done(segment: Segment) -> None:
     segment.status = 401
     result = run("--json")
     assert result.exit_code == 1
@@ -208,7 +208,7 @@ def test_a_dry_run_sends_nothing_and_shows_the_calls(segment: Segment) -> None:
     assert "nothing to do" not in run("--dry-run").output
 
 
-def test_who_declines_is_not_primed(segment: Segment) -> None:
+def test_a_declined_source_is_not_primed(segment: Segment) -> None:
     result = run("--decline")
     assert result.exit_code == 0
     assert "declined" in result.output

@@ -48,14 +48,14 @@ def test_delays_are_set_ten_at_a_time(sqs: Sqs, queues: Queues, records: int, re
     assert sqs.calls == requests
 
 
-def test_a_delay_that_cannot_be_set_costs_a_wait_and_no_more(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
+def test_a_delay_that_cannot_be_set_only_lengthens_the_wait(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
     sqs.broken.add("change_message_visibility_batch")
     queues.change_visibility({f"handle_{number}": 5 for number in range(11)})
     assert [line["records"] for line in spoken.lines] == [10, 1]
     assert {line["reason"] for line in spoken.lines} == {"ServiceUnavailable"}
 
 
-def test_one_record_that_is_gone_does_not_hold_up_the_others(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
+def test_a_record_that_is_gone_does_not_delay_the_others(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
     queues.change_visibility({"handle_1": 5, "expired": 5, "handle_2": 5})
     assert sqs.visibility == {"handle_1": 5, "handle_2": 5}
     assert [line["records"] for line in spoken.lines] == [1]
@@ -78,23 +78,23 @@ def test_a_dead_letter_is_the_raw_event_with_the_reason_on_it(sqs: Sqs, queues: 
     }
 
 
-def test_what_could_not_be_read_has_no_event_to_name(sqs: Sqs, queues: Queues) -> None:
+def test_a_record_that_could_not_be_read_has_no_event_attributes(sqs: Sqs, queues: Queues) -> None:
     queues.dead_letter([dead(reason="not_json")])
     assert set(sqs.sent[0]["MessageAttributes"]) == {"reason", "source_message_id"}
 
 
-def test_what_cannot_be_put_away_is_not_said_to_be(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
+def test_a_failed_dead_letter_is_not_reported_as_dead_lettered(sqs: Sqs, queues: Queues, spoken: Spoken) -> None:
     sqs.broken.add("send_message")
     assert queues.dead_letter([dead(1), dead(2)]) == set()
     assert [(line["level"], line["message_id"]) for line in spoken.lines] == [("ERROR", "1"), ("ERROR", "2")]
 
 
-def test_one_that_cannot_be_put_away_does_not_hold_up_the_others(sqs: Sqs, queues: Queues) -> None:
+def test_a_failed_dead_letter_does_not_delay_the_others(sqs: Sqs, queues: Queues) -> None:
     assert queues.dead_letter([dead(1), dead(2, "\0"), dead(3)]) == {"1", "3"}
     assert sqs.bodies(DEAD_LETTERS) == ["{}", "{}"]
 
 
-def test_the_largest_event_that_gets_in_can_be_put_away(sqs: Sqs, queues: Queues) -> None:
+def test_the_largest_accepted_event_can_be_dead_lettered(sqs: Sqs, queues: Queues) -> None:
     """Attributes count as part of a message: with them an event of just 1 MiB was refused, and tried for ever."""
     letters = "🦊" * 1000
     event = an_event(letters, a_customer(), id=letters, account=letters)
@@ -104,7 +104,7 @@ def test_the_largest_event_that_gets_in_can_be_put_away(sqs: Sqs, queues: Queues
 
 
 @given(st.text(), st.text())
-def test_whatever_an_endpoint_says_the_record_can_be_put_away(reason: str, detail: str) -> None:
+def test_any_answer_of_an_endpoint_allows_dead_lettering(reason: str, detail: str) -> None:
     """A control character in the endpoint's words made SQS refuse the dead letter: its record came back for ever."""
     sqs: Any = Sqs()
     outcome = dead(reason=reason, detail=detail)

@@ -60,7 +60,7 @@ def test_the_header_may_come_in_any_case(door: Door, name: str) -> None:
     assert door.knock(request)[0] == 200
 
 
-def test_letters_that_no_queue_takes_do_not_keep_an_event_out(door: Door) -> None:
+def test_an_event_with_characters_that_sqs_refuses_is_queued(door: Door) -> None:
     body = body_of(note="\uffff\ufffe")
     assert door.post(body) == 200
     assert json.loads(door.queued[0]) == json.loads(body)
@@ -71,7 +71,7 @@ def test_two_events_make_two_messages(door: Door) -> None:
     assert len(door.queued) == 2
 
 
-def test_where_the_queue_refuses_stripe_is_asked_to_come_again(door: Door) -> None:
+def test_if_the_queue_refuses_stripe_is_asked_to_retry(door: Door) -> None:
     door.sqs.broken.add("send_message")
     status, answer = door.knock(api_gateway_request(body_of(id="evt_1"), SECRET, int(time.time())))
     assert (status, answer) == (503, {"error": "the event was not queued: ServiceUnavailable"})
@@ -100,7 +100,7 @@ def test_where_the_queue_refuses_stripe_is_asked_to_come_again(door: Door) -> No
     ],
     ids=["type", "connected account", "mode", "thin"],
 )
-def test_what_is_not_wanted_is_acknowledged_counted_and_not_queued(
+def test_an_unwanted_event_is_acknowledged_counted_and_not_queued(
     body: bytes, environment: dict[str, str], told: str
 ) -> None:
     with open_door(**environment) as door:
@@ -135,7 +135,7 @@ def test_a_forged_request_is_refused_and_nothing_queued(door: Door, spoil: dict[
     ("secret", "age", "counted"),
     [(OTHER, 0, True), (SECRET, 400, True), (SECRET, -400, True), (None, 0, False)],
 )
-def test_only_what_a_wrong_secret_or_clock_of_ours_could_explain_is_counted_for_the_alarm(
+def test_only_refusals_that_a_wrong_secret_or_clock_explains_count_for_the_alarm(
     door: Door, secret: str | None, age: int, *, counted: bool
 ) -> None:
     request = api_gateway_request(body_of(), secret or SECRET, int(time.time()) - age)
@@ -146,7 +146,7 @@ def test_only_what_a_wrong_secret_or_clock_of_ours_could_explain_is_counted_for_
 
 
 @pytest.mark.parametrize("age", [310, -310])
-def test_an_old_recording_is_refused(door: Door, age: int) -> None:
+def test_an_old_request_is_refused(door: Door, age: int) -> None:
     assert door.knock(api_gateway_request(body_of(), SECRET, int(time.time()) - age))[0] == 400
     assert door.queued == []
 
@@ -157,7 +157,7 @@ def test_an_event_too_large_for_the_queue_is_refused_with_its_id_in_the_log(door
 
 
 @pytest.mark.parametrize("text", ["{}", '{"stripe_signing_secrets": []}', "no JSON", None])
-def test_without_a_secret_nothing_is_accepted_and_stripe_asked_to_come_again(door: Door, text: str | None) -> None:
+def test_without_a_secret_nothing_is_accepted_and_stripe_is_asked_to_retry(door: Door, text: str | None) -> None:
     door.secrets.text = text
     assert door.post(body_of()) == 503
     assert door.queued == []
@@ -220,7 +220,7 @@ def test_a_correctly_signed_event_is_taken_while_the_secret_cannot_be_read_again
     assert door.secrets.calls == 2, "nor does a forged request ask again at once"
 
 
-def test_a_signature_of_ours_that_came_too_late_costs_no_event(door: Door) -> None:
+def test_an_expired_signature_of_a_request_to_aws_loses_no_event(door: Door) -> None:
     door.secrets.failures = ["InvalidSignatureException"]
     assert door.post(body_of()) == 200
 
@@ -254,7 +254,7 @@ def test_a_secret_that_was_moved_to_its_mode_is_found_soon(by_mode: Door) -> Non
 
 
 @pytest.mark.parametrize("text", [SAMPLE_SECRET, LOCAL_SECRET, "whsec_…", "whsec_test"])
-def test_on_aws_a_signing_secret_that_everybody_knows_opens_nothing(door: Door, text: str) -> None:
+def test_on_aws_a_public_signing_secret_is_not_accepted(door: Door, text: str) -> None:
     door.hold(stripe_live_signing_secrets=[text])
     status, answer = door.knock(api_gateway_request(body_of(livemode=True), text, int(time.time())))
     assert status == 503, "Stripe comes again, and finds the real one"
@@ -269,14 +269,14 @@ def test_on_aws_a_signing_secret_that_everybody_knows_opens_nothing(door: Door, 
     assert door.post(body_of()) == 200
 
 
-def test_beside_a_real_one_a_sample_is_only_left_out(door: Door) -> None:
+def test_a_sample_secret_beside_a_real_one_is_ignored(door: Door) -> None:
     door.rotate(SECRET, SAMPLE_SECRET)
     assert [door.post(body_of()), door.post(body_of(), SAMPLE_SECRET)] == [200, 400]
     assert door.spoken.lines[0]["refused"] == {"sample": 1}
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566"])
-def test_on_this_machine_the_sample_secret_serves(address: str) -> None:
+def test_on_the_local_stack_the_sample_secret_is_accepted(address: str) -> None:
     with open_door(AWS_ENDPOINT_URL=address) as door:
         door.rotate(SAMPLE_SECRET)
         assert door.post(body_of(), SAMPLE_SECRET) == 200
@@ -291,7 +291,7 @@ def test_an_endpoint_elsewhere_is_not_this_machine() -> None:
 # --- What is said ---
 
 
-def test_the_log_tells_ids_and_outcome() -> None:
+def test_the_log_has_ids_and_the_outcome() -> None:
     with open_door(CONNECT_EVENTS="accept") as door:
         door.post(body_of(id="evt_1", account="acct_1"))
     (line,) = door.spoken.lines
@@ -366,7 +366,7 @@ EVENTS = st.builds(
 
 @MANY
 @given(REQUESTS)
-def test_no_request_gets_in_unsigned_and_none_makes_it_fall_over(request_: dict[str, Any]) -> None:
+def test_no_unsigned_request_is_queued_and_none_raises_an_error(request_: dict[str, Any]) -> None:
     with open_door() as door:
         status, answer = door.knock(request_)
     assert (status, list(answer), door.queued) == (400, ["error"], [])
@@ -374,7 +374,7 @@ def test_no_request_gets_in_unsigned_and_none_makes_it_fall_over(request_: dict[
 
 @MANY
 @given(st.binary() | st.text().map(str.encode) | (JSON | EVENTS).map(lambda value: json.dumps(value).encode()))
-def test_no_signed_body_makes_it_fall_over(body: bytes) -> None:
+def test_no_signed_body_raises_an_error(body: bytes) -> None:
     now = int(time.time())
     request = {
         "headers": {"stripe-signature": sign(body, SECRET, now)},

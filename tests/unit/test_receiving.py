@@ -100,7 +100,7 @@ def test_a_missing_body_is_an_empty_one(request_: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [7, {"id": "evt_1"}, ["x"], "\ud800"])
-def test_what_is_no_text_is_no_body(body: object) -> None:
+def test_a_value_that_is_no_text_is_no_body(body: object) -> None:
     assert body_of({"body": body}) is None
 
 
@@ -113,7 +113,7 @@ def test_a_signed_event_is_queued() -> None:
     assert reply.event == EVENT
 
 
-def test_without_a_signing_secret_stripe_is_asked_to_come_again() -> None:
+def test_without_a_signing_secret_stripe_is_asked_to_retry() -> None:
     reply = examine(BODY, sign(BODY, SECRET, NOW), SigningSecrets(), settings_from({}), NOW)
     assert (reply.status, reply.outcome, reply.reason) == (503, "unready", "no_secret")
 
@@ -129,7 +129,7 @@ def test_without_a_signing_secret_stripe_is_asked_to_come_again() -> None:
         ),
     ],
 )
-def test_a_signing_secret_that_is_none_counts_as_missing_and_is_named(flaw: str, said: str) -> None:
+def test_an_unusable_signing_secret_counts_as_missing_and_is_named(flaw: str, said: str) -> None:
     reply = examine(BODY, sign(BODY, SECRET, NOW), SigningSecrets(refused={flaw: 1}), settings_from({}), NOW)
     assert (reply.status, reply.outcome, reply.reason) == (503, "unready", "unusable_secret")
     assert reply.body == {"error": said}
@@ -169,7 +169,7 @@ def test_a_secret_signs_events_of_its_own_mode(
         )
 
 
-def test_while_a_secret_is_rolled_either_of_both_signatures_vouches() -> None:
+def test_while_a_secret_is_replaced_either_signature_is_accepted() -> None:
     body = event_body(livemode=True)
     for signers in ([LIVE, "whsec_old"], ["whsec_old", LIVE], [TEST, LIVE]):
         assert examine(body, sign(body, signers, NOW), BY_MODE, settings_from({}), NOW).status == 200
@@ -184,7 +184,7 @@ def test_the_live_endpoint_of_a_platform_gets_test_events_of_its_accounts_too() 
     assert examine(live, sign(live, TEST, NOW), BY_MODE, accepted, NOW).status == 400
 
 
-def test_only_who_can_sign_hears_of_modes() -> None:
+def test_only_a_valid_signature_gets_an_answer_about_modes() -> None:
     body = event_body(livemode=True)
     said = {
         examine(body, sign(body, signer, NOW), secrets, settings_from({}), NOW).message
@@ -211,7 +211,7 @@ def test_a_request_that_stripe_did_not_sign_now_is_refused_with_a_line_of_json(h
     assert "\n" not in json.dumps(reply.body)
 
 
-def test_a_body_that_its_encoding_does_not_fit_is_refused() -> None:
+def test_a_body_that_does_not_match_its_encoding_is_refused() -> None:
     assert (reply_to(None).status, reply_to(None).reason) == (400, "not_base64")
 
 
@@ -249,14 +249,14 @@ def test_a_signed_body_that_is_no_event_is_refused(body: bytes, reason: str) -> 
     assert "evt_1" not in json.dumps(reply.body)
 
 
-def test_of_duplicate_keys_the_last_one_holds_here_as_in_deliver() -> None:
+def test_of_duplicate_keys_the_last_one_counts_as_in_deliver() -> None:
     body = event_body(id="evt_first").replace(b'"type"', b'"id": "evt_last", "type"')
     reply = reply_to(body)
     assert reply.event is not None
     assert reply.event.id == parse_event(queueable(body)).id == "evt_last"
 
 
-def test_half_an_emoji_in_an_event_stops_nothing() -> None:
+def test_a_lone_surrogate_in_an_event_stops_nothing() -> None:
     """A text cut in the middle of a surrogate pair could be neither logged nor sent, for UTF-8 cannot hold it."""
     body = event_body(id="evt_\ud83d", note="half \ud83d, whole \ud83e\udd8a", path="C:\\ud83d")
     reply = reply_to(body)
@@ -278,7 +278,7 @@ def test_half_an_emoji_in_an_event_stops_nothing() -> None:
     ],
     ids=["type", "connected account", "test in live", "live in test", "thin", "thinnest"],
 )
-def test_what_is_not_wanted_is_acknowledged_and_the_reason_says_what_to_change(
+def test_an_unwanted_event_is_acknowledged_and_the_reason_names_the_setting(
     body: bytes, given: dict[str, str], told: str
 ) -> None:
     reply = reply_to(body, **given)
@@ -294,7 +294,7 @@ def test_what_is_not_wanted_is_acknowledged_and_the_reason_says_what_to_change(
         (event_body(), {"STRIPE_MODE": "test"}),
     ],
 )
-def test_what_the_settings_ask_for_is_queued(body: bytes, given: dict[str, str]) -> None:
+def test_an_event_that_the_settings_include_is_queued(body: bytes, given: dict[str, str]) -> None:
     assert reply_to(body, **given).outcome == "queue"
 
 
@@ -309,7 +309,7 @@ def test_an_event_that_no_queue_message_holds_is_refused() -> None:
     assert reply_to(padded(6_000_000)).status == 413
 
 
-def test_a_forged_request_is_not_measured_first() -> None:
+def test_the_signature_is_checked_before_the_size() -> None:
     assert examine(b"x" * 6_000_000, "t=1,v1=0", SECRETS, settings_from({}), NOW).status == 400
 
 
@@ -332,7 +332,7 @@ def test_the_queued_text_reads_the_same(text: str, letter: str) -> None:
 
 @MANY
 @given(BODIES)
-def test_no_signed_body_makes_it_fall_over(body: bytes) -> None:
+def test_no_signed_body_raises_an_error(body: bytes) -> None:
     reply = reply_to(body)
     assert reply.status in {200, 400, 413}
     assert json.dumps(reply.body, ensure_ascii=False).encode()
@@ -342,6 +342,6 @@ def test_no_signed_body_makes_it_fall_over(body: bytes) -> None:
 
 @MANY
 @given(BODIES, st.none() | st.text() | st.just(sign(BODY, SECRET, NOW)))
-def test_nothing_gets_in_with_a_signature_that_is_not_its_own(body: bytes, header: str | None) -> None:
+def test_no_body_is_accepted_with_another_bodys_signature(body: bytes, header: str | None) -> None:
     reply = examine(body, header, SECRETS, settings_from({}), NOW)
     assert (reply.status, reply.outcome, reply.event) == (400, "refused", None)

@@ -85,7 +85,7 @@ def queued(here: Deployed) -> list[str]:
     return sorted(json.loads(body)["id"] for body in here.events)
 
 
-def test_a_bookmark_that_cannot_be_read_stops_the_run_and_rings(
+def test_a_bookmark_that_cannot_be_read_stops_the_run_and_triggers_the_alarm(
     app: Any, here: Deployed, stripe: StripeList, spoken: Spoken
 ) -> None:
     """It ended the function with an error, and a newer release's was read as if it were ours."""
@@ -141,7 +141,7 @@ def test_when_the_stack_began_is_when_its_table_was_made(here: Deployed) -> None
     assert abs(DynamoStore(here.dynamodb, TABLE).began() - time.time()) < 3600
 
 
-def test_what_deliver_has_in_hand_is_not_missing(app: Any, here: Deployed, stripe: StripeList) -> None:
+def test_an_event_in_the_queues_is_not_missing(app: Any, here: Deployed, stripe: StripeList) -> None:
     """It waits in the queue, or is a dead letter: queued once more it would be delivered, or dead-lettered, twice."""
     waits, refused, missed = customers(3, 2, 1)
     world = World(DynamoStore(here.dynamodb, TABLE))
@@ -161,7 +161,9 @@ def test_while_the_endpoint_is_down_nothing_is_compared(app: Any, here: Deployed
     assert (stripe.asked, queued(here)) == ([], [])
 
 
-def test_a_run_asks_stripe_so_often_and_no_more(app: Any, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_requests_of_a_run_to_stripe_are_limited(
+    app: Any, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stripe.happened(*customers(*(days / 2 for days in range(2, 20))))
     monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 10 * DAY)
     monkeypatch.setattr(app, "MOST_REQUESTS", 6)
@@ -182,7 +184,7 @@ def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, s
     assert len(queued(here)) == 3
 
 
-def test_a_run_whose_time_is_up_leaves_the_rest_to_the_next(app: Any, here: Deployed, stripe: StripeList) -> None:
+def test_a_run_without_time_left_leaves_the_rest_to_the_next(app: Any, here: Deployed, stripe: StripeList) -> None:
     events = customers(20, 10, 1)
     stripe.happened(*events, delivered=False)
     outcomes = [app.handler({}, Context(seconds=30))["outcome"] for _ in range(5)]
@@ -201,7 +203,7 @@ def test_without_a_key_it_says_what_is_missing(app: Any, here: Deployed, stripe:
     assert stripe.asked == []
 
 
-def test_no_key_goes_to_an_address_that_nobody_trusts(
+def test_no_key_is_sent_to_an_untrusted_address(
     here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch, app: Any
 ) -> None:
     """Whoever could change one parameter of the stack got its Stripe API key."""
@@ -216,7 +218,7 @@ def test_no_key_goes_to_an_address_that_nobody_trusts(
     assert here.events == []
 
 
-def test_a_key_that_was_not_moved_yet_serves(
+def test_a_key_that_was_not_moved_yet_is_used(
     app: Any, here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here.put_keys(stripe_api_key="")
@@ -227,7 +229,7 @@ def test_a_key_that_was_not_moved_yet_serves(
     assert load_function("reconcile").handler({}, Context())["queued"] == 1
 
 
-def test_a_key_that_stripe_refuses_fails_the_run_without_telling_the_key(app: Any, stripe: StripeList) -> None:
+def test_a_key_that_stripe_refuses_fails_the_run_without_showing_the_key(app: Any, stripe: StripeList) -> None:
     stripe.key = "rk_test_another"
     with pytest.raises(ConfigurationError) as caught:
         app.handler({}, Context())

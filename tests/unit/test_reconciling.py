@@ -99,7 +99,7 @@ def bodies(events: Sequence[StripeEvent]) -> list[dict[str, Any]]:
     return [event.body for event in events]
 
 
-def test_everything_is_missing_from_an_empty_ledger_but_what_tells_and_teaches_nothing() -> None:
+def test_with_an_empty_ledger_every_event_with_calls_or_data_is_missing() -> None:
     world = World()
     lacking = missing(bodies(SAMPLES), world.store, world.settings)
     silent = [event.type for event in SAMPLES if event.id not in ids(lacking)]
@@ -166,7 +166,7 @@ def refunded_and_failed(world: World) -> int:
     return sum(map(of_failed_refund, world.calls))
 
 
-def test_what_was_skipped_for_its_unknown_user_is_missing_once_the_user_is_known() -> None:
+def test_an_event_skipped_for_its_unknown_user_is_missing_once_the_user_is_known() -> None:
     world = World(UNKNOWN_USER_POLICY="skip")
     skipped = an_event("customer.subscription.created", a_subscription())
     world.deliver(skipped)
@@ -205,7 +205,7 @@ def test_a_name_is_missing_only_where_no_newer_one_is_known(kind: str) -> None:
             assert ids(missing(bodies([old, new]), store, world.settings)) == lacking
 
 
-def test_an_event_that_the_mapper_cannot_take_is_delivers_to_bury(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_on_which_the_mapper_fails_is_left_to_deliver(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
@@ -214,7 +214,7 @@ def test_an_event_that_the_mapper_cannot_take_is_delivers_to_bury(monkeypatch: p
     assert ids(missing([event.body], World().store, World().settings)) == [event.id]
 
 
-def test_what_is_no_event_has_nothing_to_be_missed() -> None:
+def test_a_body_that_is_no_event_is_not_missing() -> None:
     assert missing([{"object": "event", "id": "evt_1"}], World().store, World().settings) == []
 
 
@@ -241,7 +241,7 @@ def test_what_is_missing_is_queued_and_a_second_run_finds_it_delivered(stripe: S
     assert again.bodies == []
 
 
-def test_looking_queues_nothing(stripe: StripeList) -> None:
+def test_reading_a_step_queues_nothing(stripe: StripeList) -> None:
     stripe.happened(*customers(1))
     (step,) = reconciliation(stripe, World(), None).between(NOW, NOW + 60)
     assert len(step.missing) == 1
@@ -270,7 +270,7 @@ def test_a_second_that_holds_more_than_a_slice_is_taken_whole(stripe: StripeList
     assert sorted(queue.ids) == sorted(event["id"] for event in stripe.events)
 
 
-def test_who_stopped_goes_on_at_the_end_of_the_last_slice(stripe: StripeList) -> None:
+def test_an_interrupted_run_continues_after_its_last_slice(stripe: StripeList) -> None:
     stripe.happened(*customers(48, spacing=3600))
     queue = Queue()
     first = next(reconciliation(stripe, World(), queue).between(NOW, NOW + 3 * DAY))
@@ -278,7 +278,7 @@ def test_who_stopped_goes_on_at_the_end_of_the_last_slice(stripe: StripeList) ->
     assert queue.ids == [event["id"] for event in stripe.events]
 
 
-def test_a_slice_that_sqs_did_not_take_is_not_done(stripe: StripeList) -> None:
+def test_a_slice_that_sqs_did_not_accept_is_not_done(stripe: StripeList) -> None:
     stripe.happened(*customers(2))
     queue = Queue()
     queue.refusing = 1
@@ -293,7 +293,7 @@ def test_thirty_days_and_no_more_are_asked_for_and_not_the_last_hour() -> None:
     assert window(None, now - 7_200, now) == (now - 7_200, now - 3_600)
 
 
-def test_an_event_that_no_queue_takes_is_named_and_holds_up_nobody(stripe: StripeList) -> None:
+def test_an_event_that_sqs_does_not_accept_is_named_and_delays_no_other(stripe: StripeList) -> None:
     large = an_event("customer.created", a_customer(id="cus_large", description="x" * 1_100_000))
     small = an_event("customer.created", a_customer(id="cus_small"))
     stripe.happened(large, small)
@@ -303,7 +303,7 @@ def test_an_event_that_no_queue_takes_is_named_and_holds_up_nobody(stripe: Strip
     assert ids(step.oversize) == [large.id]
 
 
-def test_a_scheduled_run_starts_where_the_last_one_stopped_but_not_before_stripes_memory() -> None:
+def test_a_scheduled_run_starts_where_the_last_one_stopped_but_within_stripes_list() -> None:
     began = NOW - 60 * DAY
     assert window(None, began, NOW) == (NOW - STRIPE_KEEPS_SECONDS, NOW - 3600)
     assert window(NOW - 7200, began, NOW) == (NOW - 7200, NOW - 3600)
@@ -351,7 +351,7 @@ def test_stripe_is_asked_again_where_that_may_help(stripe: StripeList, pauses: l
     assert pauses == [0.5, 1]
 
 
-def test_stripe_is_not_asked_for_ever(stripe: StripeList, pauses: list[float]) -> None:
+def test_requests_to_stripe_stop_after_some_attempts(stripe: StripeList, pauses: list[float]) -> None:
     stripe.failures = [500] * 99
     with pytest.raises(StripeUnavailableError, match="in 6 attempts: APIError, HTTP 500"):
         StripeEvents(KEY, stripe.url, ["customer.created"], pause=pauses.append).between(NOW, NOW + 60)
@@ -365,7 +365,7 @@ def test_a_server_that_is_not_there_is_asked_again_too(pauses: list[float]) -> N
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_stripe_refuses_is_a_matter_of_configuration(stripe: StripeList, status: int) -> None:
+def test_a_key_that_stripe_refuses_is_a_configuration_error(stripe: StripeList, status: int) -> None:
     stripe.failures = [status]
     with pytest.raises(ConfigurationError, match="needs read access to Events") as caught:
         listing(stripe).between(NOW, NOW + 60)
@@ -415,7 +415,7 @@ def test_bodies_go_in_order_as_many_at_once_as_sqs_takes(sizes: list[int]) -> No
     assert [body for batch in sqs.batches for body in batch] == texts
 
 
-def test_what_sqs_did_not_take_is_told_from_what_it_took() -> None:
+def test_refused_messages_are_distinguished_from_accepted_ones() -> None:
     refusing, broken = cast("Any", Sqs("b")), cast("Any", Sqs("everything"))
     results = enqueue(refusing, "url", ["a", "b", "c"])
     assert results == [Enqueued("a"), Enqueued(failure="InternalError"), Enqueued("c")]

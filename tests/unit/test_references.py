@@ -64,13 +64,13 @@ def test_no_other_key_signs(user: str, other: str) -> None:
 
 
 @given(users, users)
-def test_a_signature_vouches_for_no_other_user(user: str, victim: str) -> None:
+def test_a_signature_is_valid_for_one_user_only(user: str, victim: str) -> None:
     _, _, mac = signed_reference(user[:30], KEY).rpartition("_")
     assert user_of(f"{victim}_{mac}", KEY) in {None, user[:30]}
 
 
 @pytest.mark.parametrize("reference", ["", "_", "user_1", "user_1_", f"_{'0' * 32}", "user_1_ä", "a_" + "0" * 500])
-def test_what_is_no_signed_reference_names_nobody(reference: str) -> None:
+def test_an_unsigned_reference_names_no_user(reference: str) -> None:
     assert user_of(reference, KEY) is None
 
 
@@ -116,7 +116,7 @@ def test_a_signed_reference_on_a_servers_session_is_the_user_alone() -> None:
         ("ignore", None, None, None),
     ],
 )
-def test_the_setting_says_whose_references_count(
+def test_the_setting_decides_which_references_count(
     trusted: str, server: str | None, link: str | None, signed: str | None
 ) -> None:
     sessions = [
@@ -139,7 +139,7 @@ def test_a_reference_that_does_not_count_lets_the_next_source_answer_and_is_coun
     assert not trusted.reference_refused
 
 
-def test_a_shop_that_ignores_references_hears_nothing_of_refused_ones() -> None:
+def test_a_stack_that_ignores_references_counts_no_refused_ones() -> None:
     (verdict,) = world(CLIENT_REFERENCE_ID="ignore").batch(an_event(COMPLETED, by_link(client_reference_id="P2036-1")))
     assert not verdict.reference_refused
 
@@ -216,7 +216,7 @@ def test_the_command_refuses_with_the_reason(words: list[str], says: str) -> Non
     assert says in result.stderr
 
 
-def test_the_guides_python_makes_what_counts() -> None:
+def test_the_guides_python_makes_a_valid_reference() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(code, "docs/identity.md", "exec"), names)  # noqa: S102 - the guide's own code
@@ -225,7 +225,7 @@ def test_the_guides_python_makes_what_counts() -> None:
 
 
 @pytest.mark.skipif(not NODE, reason="runs the guide's JavaScript with Node.js, which is not here")
-def test_the_guides_javascript_makes_what_counts() -> None:
+def test_the_guides_javascript_makes_a_valid_reference() -> None:
     (code,) = re.findall(r"```javascript\n(.*?)```", GUIDE, re.DOTALL)
     named = ["user_4821", "jo@example.com", "müller", "auth0|5f7c"]
     script = f"{code}\nfor (const user of {json.dumps(named)}) console.log(signedReference(user, '{KEY}'));"

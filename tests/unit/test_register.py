@@ -132,7 +132,7 @@ def test_stripe_knows_the_version_and_every_mapped_type() -> None:
     assert {API_VERSION, *CATALOG} <= known
 
 
-def test_it_listens_only_once_its_secret_is_kept(here: Deployed, stripe: StripeWebhooks) -> None:
+def test_an_endpoint_is_enabled_only_after_its_secret_is_stored(here: Deployed, stripe: StripeWebhooks) -> None:
     kept: list[bool] = []
 
     def before(method: str, path: str) -> None:
@@ -190,7 +190,7 @@ def test_no_secret_and_no_key_is_ever_shown(here: Deployed, stripe: StripeWebhoo
     assert signing(here)
 
 
-def test_a_list_of_events_that_differs_is_put_right_and_a_disabled_endpoint_enabled(
+def test_a_wrong_list_of_events_is_corrected_and_a_disabled_endpoint_enabled(
     here: Deployed, stripe: StripeWebhooks
 ) -> None:
     name = registered(here, stripe)
@@ -210,9 +210,7 @@ def test_all_events_are_more_than_the_mapped_ones(here: Deployed, stripe: Stripe
     assert stripe.endpoints[name]["enabled_events"] == list(CATALOG)
 
 
-def test_it_is_found_on_whatever_page_and_other_endpoints_are_left_alone(
-    here: Deployed, stripe: StripeWebhooks
-) -> None:
+def test_the_endpoint_is_found_on_any_page_and_others_are_left_alone(here: Deployed, stripe: StripeWebhooks) -> None:
     stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
     for number in range(120):
         stripe.add(f"https://example.com/{number}", ["*"])
@@ -236,7 +234,7 @@ def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeWebhooks]:
         yield api.webhooks
 
 
-def test_a_keys_mode_is_the_one_that_its_secret_vouches_for(here: Deployed, live: StripeWebhooks) -> None:
+def test_a_keys_mode_is_the_mode_of_its_endpoints_secret(here: Deployed, live: StripeWebhooks) -> None:
     (step,) = done()["steps"]
     assert here.signing["stripe_live_signing_secrets"] == [live.secrets[step["endpoint"]]]
     assert signing(here) == []
@@ -292,13 +290,13 @@ def test_the_other_modes_secret_does_not_make_an_endpoint_complete(here: Deploye
 
 
 @pytest.mark.parametrize("text", ["whsec_…", SAMPLE_SECRET])
-def test_a_placeholder_does_not_either(here: Deployed, stripe: StripeWebhooks, text: str) -> None:
+def test_a_placeholder_does_not_make_an_endpoint_complete(here: Deployed, stripe: StripeWebhooks, text: str) -> None:
     here.put_signing(stripe_test_signing_secrets=[text])
     stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
     assert "no signing secret of its mode" in run().stderr
 
 
-def test_the_stacks_setting_alone_leads_no_key_away_from_stripe(api: StripeList) -> None:
+def test_the_stacks_setting_alone_never_sends_a_key_to_another_address(api: StripeList) -> None:
     """Whoever may change the stack's parameter got a key that may write webhook endpoints."""
     AT.clear()
     result = run()
@@ -310,7 +308,7 @@ def test_the_stacks_setting_alone_leads_no_key_away_from_stripe(api: StripeList)
 # --- An endpoint that is to be another ---
 
 
-def test_another_version_takes_another_endpoint_and_the_old_one_goes_last(
+def test_another_version_needs_another_endpoint_and_the_old_one_is_deleted_last(
     here: Deployed, stripe: StripeWebhooks
 ) -> None:
     name = registered(here, stripe)
@@ -413,7 +411,7 @@ def test_an_endpoint_whose_secret_cannot_be_kept_is_not_left_behind(
     assert stripe.endpoints == {}
 
 
-def test_a_registered_endpoint_without_any_signing_secret_is_a_persons_to_solve(
+def test_a_registered_endpoint_without_any_signing_secret_is_left_to_the_user(
     here: Deployed, stripe: StripeWebhooks
 ) -> None:
     stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
@@ -427,7 +425,7 @@ def test_a_registered_endpoint_without_any_signing_secret_is_a_persons_to_solve(
     assert signing(here) == [stripe.secrets["we_2"]]
 
 
-def test_two_endpoints_with_the_url_are_a_persons_to_solve(here: Deployed, stripe: StripeWebhooks) -> None:
+def test_two_endpoints_with_the_same_url_are_left_to_the_user(here: Deployed, stripe: StripeWebhooks) -> None:
     here.put_signing(stripe_test_signing_secrets=[BY_HAND])
     for _ in range(2):
         stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
@@ -439,7 +437,7 @@ def test_two_endpoints_with_the_url_are_a_persons_to_solve(here: Deployed, strip
     assert run().stdout.startswith("nothing to do: we_2")
 
 
-def test_connected_accounts_take_an_endpoint_of_their_own(here: Deployed, stripe: StripeWebhooks) -> None:
+def test_connected_accounts_need_their_own_endpoint(here: Deployed, stripe: StripeWebhooks) -> None:
     here.functions.variables["CONNECT_EVENTS"] = "accept"
     assert [step["events_of"] for step in done()["steps"]] == ["account", "connect"]
     assert {each["metadata"][ROLE]: each["id"] in stripe.connect for each in stripe.endpoints.values()} == {
@@ -452,7 +450,7 @@ def test_connected_accounts_take_an_endpoint_of_their_own(here: Deployed, stripe
     assert len(stripe.endpoints) == len(stripe.connect & set(stripe.endpoints)) + 1 == 2
 
 
-def test_with_connect_two_unmarked_endpoints_cannot_be_told_apart(here: Deployed, stripe: StripeWebhooks) -> None:
+def test_with_connect_two_unmarked_endpoints_cannot_be_distinguished(here: Deployed, stripe: StripeWebhooks) -> None:
     here.functions.variables["CONNECT_EVENTS"] = "accept"
     for _ in range(2):
         stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
@@ -464,7 +462,7 @@ def test_with_connect_two_unmarked_endpoints_cannot_be_told_apart(here: Deployed
 @pytest.mark.parametrize(
     ("permission", "named"), [("none", "Webhook Endpoints: Read"), ("read", "Webhook Endpoints: Write")]
 )
-def test_a_restricted_key_is_told_which_permission_it_lacks(
+def test_a_restricted_key_without_a_permission_names_it(
     here: Deployed, stripe: StripeWebhooks, permission: str, named: str
 ) -> None:
     stripe.permission = permission
@@ -474,7 +472,7 @@ def test_a_restricted_key_is_told_which_permission_it_lacks(
     assert signing(here) == []
 
 
-def test_the_limit_of_stripe_is_said_in_its_own_words(stripe: StripeWebhooks) -> None:
+def test_stripes_limit_is_reported_with_stripes_text(stripe: StripeWebhooks) -> None:
     for number in range(16):
         stripe.add(f"https://example.com/{number}", ["*"])
     result = run()
@@ -489,7 +487,7 @@ def test_a_key_that_stripe_does_not_know_is_refused(monkeypatch: pytest.MonkeyPa
     assert "Stripe refuses the API key (AuthenticationError, HTTP 401)" in result.stderr
 
 
-def test_the_key_may_be_the_secrets_and_without_any_one_is_told(
+def test_the_key_may_be_in_the_secret_and_a_missing_one_is_reported(
     here: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STRIPE_API_KEY")
@@ -511,7 +509,7 @@ def test_on_a_terminal_the_key_is_asked_for_and_not_shown(here: Deployed, monkey
     assert len(signing(here)) == 1
 
 
-def test_the_key_decides_the_mode_and_the_other_one_is_mentioned(here: Deployed) -> None:
+def test_the_key_decides_the_mode_and_the_other_mode_is_mentioned(here: Deployed) -> None:
     assert "for live mode run this with a key of that mode in STRIPE_API_KEY" in run().stderr
     here.functions.variables["STRIPE_MODE"] = "live"
     result = run()
@@ -519,7 +517,9 @@ def test_the_key_decides_the_mode_and_the_other_one_is_mentioned(here: Deployed)
     assert "test mode, which this stack's StripeMode refuses" in result.stderr
 
 
-def test_a_secret_that_is_no_json_is_said_before_anything_is_made(here: Deployed, stripe: StripeWebhooks) -> None:
+def test_a_secret_that_is_no_json_is_reported_before_anything_is_created(
+    here: Deployed, stripe: StripeWebhooks
+) -> None:
     here.secrets.put_secret_value(SecretId=here.signing_arn, SecretString="whsec_pasted")
     result = run()
     assert result.exit_code == 2
@@ -528,7 +528,7 @@ def test_a_secret_that_is_no_json_is_said_before_anything_is_made(here: Deployed
     assert stripe.log == []
 
 
-def test_an_answer_that_was_lost_makes_no_second_endpoint(stripe: StripeWebhooks) -> None:
+def test_a_lost_answer_creates_no_second_endpoint(stripe: StripeWebhooks) -> None:
     """The client asks again with the same idempotency key; here Stripe had not got so far."""
     lost = iter([True])
 
@@ -542,7 +542,7 @@ def test_an_answer_that_was_lost_makes_no_second_endpoint(stripe: StripeWebhooks
     assert len(stripe.endpoints) == 1
 
 
-def test_the_local_stack_is_told_how_stripe_reaches_it(here: Deployed, stripe: StripeWebhooks) -> None:
+def test_for_the_local_stack_register_explains_how_stripe_reaches_it(here: Deployed, stripe: StripeWebhooks) -> None:
     del here.functions.variables["STRIPE_API_BASE"]
     AT.clear()
     here.options = ("--local",)
@@ -553,7 +553,7 @@ def test_the_local_stack_is_told_how_stripe_reaches_it(here: Deployed, stripe: S
     assert stripe.log == []
 
 
-def test_a_replacement_says_whom_it_replaces(here: Deployed, stripe: StripeWebhooks) -> None:
+def test_a_replacement_names_the_endpoint_that_it_replaces(here: Deployed, stripe: StripeWebhooks) -> None:
     old = registered(here, stripe)
     steps = done("--rotate", "--yes")["steps"]
     (new,) = stripe.endpoints.values()
@@ -561,7 +561,7 @@ def test_a_replacement_says_whom_it_replaces(here: Deployed, stripe: StripeWebho
     assert [(step["action"], step["endpoint"], step["replaced"]) for step in steps] == [("replace", new["id"], old)]
 
 
-def test_it_reminds_of_the_warehouse_until_its_source_is_primed_or_declined(here: Deployed) -> None:
+def test_register_mentions_prime_until_the_source_is_primed_or_declined(here: Deployed) -> None:
     """The first payment decides the type of a column, and it comes once the endpoint is there."""
     here.put_keys(segment_test_write_key="t" * 32)
     assert any("stripe-to-segment prime --stack stripe-to-segment" in note for note in done()["notes"])

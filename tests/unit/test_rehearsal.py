@@ -35,7 +35,7 @@ def receive(segment: Receiver, *calls: dict[str, Any], violations: tuple[str, ..
     segment.record.add(request, calls)
 
 
-def test_what_arrived_as_planned_has_no_problem(segment: Receiver) -> None:
+def test_calls_as_planned_have_no_problem(segment: Receiver) -> None:
     receive(segment, track("a", total=1))
     found = differences([played(track("a", total=1), expected=(track("a", total=1),))], NOTHING, segment)
     assert not found
@@ -66,7 +66,7 @@ def test_a_difference_is_named(segment: Receiver, each: Played, problem: str) ->
     assert list(differences([each], NOTHING, segment)) == [f"invoice.paid: {problem}"]
 
 
-def test_a_breach_of_the_contract_is_a_difference(segment: Receiver) -> None:
+def test_a_violation_of_the_contract_is_a_difference(segment: Receiver) -> None:
     receive(segment, violations=("no 'sentAt'",))
     assert list(differences([], NOTHING, segment)) == ["contract: request 1: no 'sentAt'"]
 

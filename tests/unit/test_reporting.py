@@ -48,7 +48,7 @@ def outcome(status: Status, reason: str = "", identity_source: str | None = "met
     )
 
 
-def test_a_line_says_what_became_of_a_record_and_nothing_personal(spoken: Spoken) -> None:
+def test_a_line_has_the_outcome_of_a_record_and_nothing_personal(spoken: Spoken) -> None:
     reported(outcome(Status.DELIVERED))
     (line,) = spoken.lines
     said = {name: line[name] for name in line if name != "timestamp"}
@@ -96,14 +96,14 @@ def test_only_a_record_that_somebody_may_look_for_in_a_queue_is_named(spoken: Sp
     assert named == [None, None, "record-1", "record-1", "record-2"]
 
 
-def test_what_was_not_even_tried_is_counted_but_speaks_up_only_when_debugging(spoken: Spoken) -> None:
+def test_a_record_that_was_not_tried_is_counted_and_logged_only_at_debug(spoken: Spoken) -> None:
     waits = [outcome(Status.RETRY, reason) for reason in ("circuit_open", "under_way", "http_503")]
     reported(*waits, outcome(Status.WAITING, "held"))
     assert [line["reason"] for line in spoken.lines if line["level"] != "DEBUG"] == ["http_503"]
     assert spoken.metrics["EventsRetried"] == 3
 
 
-def test_the_batchs_own_line_counts_what_only_waits() -> None:
+def test_the_line_of_the_batch_counts_waiting_records() -> None:
     outcomes = [outcome(Status.RETRY, reason) for reason in ("circuit_open", "under_way", "under_way", "http_503")]
     assert summary([*outcomes, outcome(Status.WAITING, "held"), outcome(Status.DELIVERED)]) == {
         "records": 6,
@@ -113,7 +113,7 @@ def test_the_batchs_own_line_counts_what_only_waits() -> None:
     assert summary([outcome(Status.DELIVERED)]) == {"records": 1, "again": 0}
 
 
-def test_a_first_try_that_tells_nothing_has_a_short_line(spoken: Spoken) -> None:
+def test_a_first_attempt_without_calls_has_a_short_line(spoken: Spoken) -> None:
     """Every byte is paid for: what is as it mostly is goes without saying."""
     reported(RecordOutcome(Record("record-1", "{}"), Status.DELIVERED, event=EVENT))
     assert not {"received", "calls", "identity", "service", "xray_trace_id", "location"} & set(spoken.lines[0])
@@ -123,7 +123,7 @@ def test_every_outcome_is_counted() -> None:
     assert set(Status) == {Status.DELIVERED, Status.IGNORED, Status.WAITING, Status.RETRY, Status.DEAD}
 
 
-def test_the_rung_that_named_the_user_and_the_way_since_stripe_are_measured_where_delivered(spoken: Spoken) -> None:
+def test_the_identity_source_and_the_latency_are_measured_for_delivered_events(spoken: Spoken) -> None:
     reported(
         outcome(Status.DELIVERED),
         outcome(Status.DELIVERED, identity_source="unknown"),
@@ -134,12 +134,12 @@ def test_the_rung_that_named_the_user_and_the_way_since_stripe_are_measured_wher
     assert spoken.metrics["DeliveryLatency"] == 15
 
 
-def test_what_was_not_delivered_measures_nothing(spoken: Spoken) -> None:
+def test_an_undelivered_event_has_no_latency(spoken: Spoken) -> None:
     reported(outcome(Status.RETRY), outcome(Status.WAITING), outcome(Status.DEAD))
     assert set(spoken.metrics) == {"EventsRetried", "EventsHeld", "EventsDeadLettered"}
 
 
-def test_a_shape_that_nobody_here_knows_is_counted(spoken: Spoken) -> None:
+def test_an_unknown_shape_is_counted(spoken: Spoken) -> None:
     reported(outcome(Status.DELIVERED), replace(outcome(Status.DELIVERED), unknown=()))
     assert spoken.metrics["UnknownShapes"] == 1
 
@@ -175,6 +175,6 @@ def test_a_large_batch_is_counted_in_full(spoken: Spoken) -> None:
     assert max(map(len, spoken.values("DeliveryLatency"))) == 100, "CloudWatch takes no more values in one line"
 
 
-def test_a_latency_is_told_to_a_tenth_of_a_second(spoken: Spoken) -> None:
+def test_a_latency_is_rounded_to_a_tenth_of_a_second(spoken: Spoken) -> None:
     reported(outcome(Status.DELIVERED), now=NOW + 1.23456789)
     assert spoken.values("DeliveryLatency") == [[1.2]]

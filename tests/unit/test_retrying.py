@@ -40,7 +40,7 @@ def test_the_span_doubles_with_every_try_up_to_an_hour(tries: int, span: int) ->
 
 
 @pytest.mark.parametrize(("age", "span"), [(0, 30), (29, 30), (60, 60), (600, 600), (DAY, HOUR)])
-def test_where_nobody_counted_the_span_is_as_long_as_it_has_waited(age: int, span: int) -> None:
+def test_without_a_count_the_span_is_as_long_as_the_record_has_waited(age: int, span: int) -> None:
     assert longest(outcome(reason="store_unavailable", age=age)) == span
 
 
@@ -58,7 +58,7 @@ def test_the_time_that_segment_named_is_kept_and_spread(wait: int, expected: int
     assert delay(outcome(tries=1, wait=wait), Settings(), NOW, lambda: 0.5) == expected
 
 
-def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() -> None:
+def test_repeated_short_retry_afters_still_lengthen_the_pause() -> None:
     """Two seconds and a bit each time would use up the queue's 1000 receives within hours, and bury good events."""
     assert [longest(outcome(tries=tries, wait=2)) for tries in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
 
@@ -66,17 +66,17 @@ def test_what_is_told_to_wait_again_and_again_comes_back_more_and_more_rarely() 
 @pytest.mark.parametrize(
     ("tries", "age", "span"), [(1, 0, 30), (1, 100, 100), (1, DAY, 240), (6, 0, 960), (99, 0, HOUR)]
 )
-def test_what_waits_for_others_to_try_counts_their_tries_and_a_little_of_its_age(
+def test_a_pause_at_an_open_circuit_counts_the_circuits_tries_and_part_of_the_records_age(
     tries: int, age: int, span: int
 ) -> None:
     assert longest(outcome(reason="circuit_open", tries=tries, age=age)) == span
 
 
-def test_what_waits_for_another_batch_is_back_within_seconds_however_often_it_was_received() -> None:
+def test_a_record_that_waits_for_another_batch_returns_within_seconds() -> None:
     assert [longest(outcome(reason="under_way", received=received)) for received in (1, 50)] == [5, 5]
 
 
-def test_what_waits_for_a_batch_that_may_be_dead_is_back_when_its_lease_is_over() -> None:
+def test_a_record_that_waits_for_a_dead_batch_returns_when_its_lease_ends() -> None:
     assert longest(outcome(reason="under_way", wait=40)) == 45
 
 
@@ -90,14 +90,16 @@ def test_the_longest_wait_is_a_setting() -> None:
     assert longest(outcome(tries=50), retry_cap_seconds=900) == 900
 
 
-def test_nobody_comes_back_before_the_time_that_segment_named() -> None:
+def test_no_record_returns_before_the_retry_after() -> None:
     assert delay(outcome(wait=120), Settings(), NOW, lambda: 0.0) == 121
 
 
 @pytest.mark.parametrize(
     ("age", "hold", "expected"), [(0, 30, 5), (5, 30, 5), (11, 30, 11), (40, 30, 30), (0, 3, 3), (0, 0, 1)]
 )
-def test_what_waits_for_an_identity_looks_again_soon_and_then_more_rarely(age: int, hold: int, expected: int) -> None:
+def test_a_record_that_waits_for_an_identity_returns_soon_and_then_less_often(
+    age: int, hold: int, expected: int
+) -> None:
     assert longest(outcome(Status.WAITING, age=age, received=50), identity_hold_seconds=hold) == expected
 
 
@@ -134,14 +136,16 @@ def test_fourteen_days_of_outage_stay_below_the_receive_count_of_the_queue(*, co
 
 @pytest.mark.parametrize("status", [Status.RETRY, Status.WAITING])
 @pytest.mark.parametrize("reason", ["http_503", "circuit_open", "under_way", "newer_record", "no_write_key"])
-def test_what_the_queue_would_soon_let_go_of_is_a_dead_letter_with_its_reason(status: Status, reason: str) -> None:
+def test_a_record_near_the_end_of_the_queues_retention_is_dead_lettered_with_its_reason(
+    status: Status, reason: str
+) -> None:
     """After fourteen days SQS deletes a record without a word, and nobody ever learnt that it was not delivered."""
     letter = given_up(outcome(status, reason, age=GIVE_UP_SECONDS), NOW)
     assert (letter.status, letter.reason) == (Status.DEAD, reason)
     assert letter.detail == "not delivered in 13 days."
 
 
-def test_until_then_it_waits_and_what_is_done_is_done() -> None:
+def test_before_that_it_waits_and_a_finished_record_stays_finished() -> None:
     young = outcome(age=GIVE_UP_SECONDS - 1)
     assert given_up(young, NOW) is young
     for status in (Status.DELIVERED, Status.IGNORED, Status.DEAD):
@@ -149,5 +153,5 @@ def test_until_then_it_waits_and_what_is_done_is_done() -> None:
         assert given_up(done, NOW) is done
 
 
-def test_the_last_look_comes_before_the_queue_lets_go() -> None:
+def test_the_last_attempt_comes_before_the_queues_retention_ends() -> None:
     assert GIVE_UP_SECONDS + HOUR + 420 < 14 * DAY, "the longest pause, and the longest that a batch may be under way"

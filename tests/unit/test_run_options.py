@@ -30,7 +30,7 @@ def test_a_signing_secret_is_a_variable_and_no_option(capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])
 @pytest.mark.parametrize("option", ["--port", "--page-port"])
-def test_what_is_no_port_is_refused_in_words(option: str, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_port_is_refused_with_a_message(option: str, port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([f"{option}={port}"])
     assert stopped.value.code == 2

@@ -134,7 +134,7 @@ def test_the_file_is_formatted_as_stripe_formats_a_body(each: Any) -> None:
 
 
 @every_sample
-def test_nothing_identifies_anybody(each: Any) -> None:
+def test_the_samples_identify_no_real_person(each: Any) -> None:
     text = each.body.decode()
     assert set(re.findall(r"[\w.+-]+@([\w.-]+)", text)) <= {"example.com"}
     assert set(re.findall(r"https?://([\w.-]+)", text)) <= {
@@ -357,7 +357,7 @@ def test_an_id_of_any_kind_is_freshened(identifier: str) -> None:
     assert fresh["object"]["url"] == f"/v1/them/{new}/lines"
 
 
-def test_a_word_of_stripes_is_no_id() -> None:
+def test_a_value_of_stripe_with_an_underscore_is_no_id() -> None:
     """All words that Stripe's library knows as values: `card_present`, `payment_method_provider_decline`, …"""
     folder = Path(stripe.__file__).parent
     texts = (path.read_text("utf-8") for path in folder.glob("_*.py"))
@@ -370,7 +370,7 @@ _LITERALS = re.compile(r"Literal\[([^\]]+)\]")
 _WORD = re.compile(r'"([^"]+)"')
 
 
-def test_what_the_product_wrote_itself_stays() -> None:
+def test_the_merchants_own_values_stay() -> None:
     user = "user_1Hm86MFz0jfFqjGsc5iEdZee"
     (fresh,) = freshen(
         [
@@ -408,7 +408,7 @@ def test_each_object_of_a_recorded_event_gets_a_new_id() -> None:
 SHOPS = {"account", "plan", "price", "product", "promotion_code", "shipping_rate", "tax_code", "tax_rate"}
 
 
-def test_freshening_leaves_who_the_user_is_and_what_is_paid() -> None:
+def test_freshening_keeps_the_user_and_the_amounts() -> None:
     (fresh,) = freshen([sample("checkout.session.completed.subscription.trial").event], NOW)
     session = fresh["data"]["object"]
     assert session["metadata"]["user_id"] == "user_4821"

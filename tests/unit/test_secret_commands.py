@@ -69,7 +69,7 @@ def previous(here: Deployed, arn: str) -> str:
 # --- show-shape ---
 
 
-def test_each_value_is_named_by_its_fingerprint_and_judged_by_its_shape(here: Deployed) -> None:
+def test_each_value_is_shown_by_its_fingerprint_and_checked_by_its_shape(here: Deployed) -> None:
     here.put_signing(
         **here.signing | {"stripe_endpoints": {"we_7": {"secret": fingerprint(TEST) + "00000000", "livemode": False}}}
     )
@@ -83,7 +83,7 @@ def test_each_value_is_named_by_its_fingerprint_and_judged_by_its_shape(here: De
     assert len(lines) == 6
 
 
-def test_what_cannot_be_what_it_should_be_is_an_exit_status_of_one(here: Deployed) -> None:
+def test_a_value_of_a_wrong_shape_gives_exit_status_1(here: Deployed) -> None:
     here.put_signing(stripe_live_signing_secrets=[SAMPLE_SECRET], **KEYS)
     here.put_keys(segment_write_key="L" * 31)
     result = run("show-shape", "--json")
@@ -151,7 +151,7 @@ def test_a_signing_secret_that_gets_a_mode_leaves_the_list_of_those_without(here
     assert here.signing == {"stripe_live_signing_secrets": [LIVE], "stripe_test_signing_secrets": [OTHER]}
 
 
-def test_a_secret_is_not_to_vouch_for_both_modes(here: Deployed) -> None:
+def test_a_secret_is_not_accepted_for_both_modes(here: Deployed) -> None:
     result = run("set", "stripe_live_signing_secrets", given=TEST)
     assert result.exit_code == 1
     assert "would vouch for both modes: take it out there first" in result.stderr
@@ -174,7 +174,7 @@ def test_a_secret_is_not_to_vouch_for_both_modes(here: Deployed) -> None:
         ("client_reference_key", "your_client_reference_key", "easy to guess"),
     ],
 )
-def test_what_cannot_be_one_is_not_written(here: Deployed, field: str, value: str, said: str) -> None:
+def test_an_invalid_value_is_not_written(here: Deployed, field: str, value: str, said: str) -> None:
     before = [here.signing, here.keys]
     result = run("set", field, given=value)
     assert result.exit_code == 1
@@ -251,7 +251,7 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Path:
 CHANGE = "document = json.loads(path.read_text()); document{place} = {value}; path.write_text(json.dumps(document))"
 
 
-def test_what_is_changed_in_the_editor_is_written_and_named(
+def test_changes_in_the_editor_are_written_and_named(
     here: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = "print(oct(path.stat().st_mode), oct(path.parent.stat().st_mode), path, file=said)\n"
@@ -303,7 +303,7 @@ def test_nothing_changed_writes_nothing(here: Deployed, tmp_path: Path, monkeypa
         ("sys.exit(3)", "ended with status 3: nothing was written"),
     ],
 )
-def test_what_cannot_be_written_is_said_and_nothing_is(
+def test_an_invalid_edit_is_reported_and_nothing_is_written(
     here: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
 ) -> None:
     editor(tmp_path, monkeypatch, code)
@@ -315,7 +315,7 @@ def test_what_cannot_be_written_is_said_and_nothing_is(
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
-def test_on_a_terminal_one_may_go_on_with_what_was_wrong(
+def test_on_a_terminal_an_invalid_edit_may_be_continued(
     here: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commands, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
@@ -349,7 +349,7 @@ def test_a_secret_that_is_no_json_can_be_mended(
     assert here.signing == {"stripe_live_signing_secrets": [LIVE]}
 
 
-def test_what_somebody_else_wrote_while_the_editor_was_open_stays(
+def test_a_change_by_somebody_else_while_the_editor_is_open_stays(
     here: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     editor(tmp_path, monkeypatch, CHANGE.format(place='["KeysSecret"]["segment_write_key"]', value=repr("N" * 32)))
@@ -452,7 +452,7 @@ def test_a_key_that_is_there_already_stays_and_a_difference_is_said(before: Depl
 
 
 @pytest.mark.parametrize("cut_off_at", range(12))
-def test_wherever_it_is_cut_off_deliver_finds_the_keys_and_the_next_run_ends_it(
+def test_an_interrupted_move_leaves_the_keys_readable_and_the_next_run_finishes(
     before: Deployed, monkeypatch: pytest.MonkeyPatch, cut_off_at: int
 ) -> None:
     operations = iter(range(100))
@@ -487,7 +487,7 @@ def test_one_secret_for_both_is_left_alone(before: Deployed) -> None:
 
 
 @pytest.mark.parametrize("operation", ["get_secret_value", "put_secret_value"])
-def test_what_aws_refuses_is_said_in_its_word(
+def test_a_refusal_of_aws_is_reported_with_its_code(
     before: Deployed, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     def fail(asked: str, _: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def read(**content: Any) -> SigningSecrets:
 # --- What they hold ---
 
 
-def test_each_list_vouches_for_its_mode_and_the_one_without_a_mode_for_both() -> None:
+def test_each_list_is_valid_for_its_mode_and_the_one_without_a_mode_for_both() -> None:
     found = read(stripe_live_signing_secrets=[ONE], stripe_test_signing_secrets=[TWO], stripe_signing_secrets=[THREE])
     assert found.vouching(livemode=True) == (ONE, THREE)
     assert found.vouching(livemode=False) == (TWO, THREE)
@@ -120,7 +120,7 @@ def test_signing_secrets_are_a_list_or_one_text(field: str, value: object, expec
         ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", "malformed"),
     ],
 )
-def test_on_aws_what_is_no_signing_secret_opens_nothing_and_is_counted_by_its_flaw(text: str, flaw: str) -> None:
+def test_on_aws_an_invalid_signing_secret_is_not_accepted_and_counted_by_its_error(text: str, flaw: str) -> None:
     """A secret of two letters, or the one of the sample requests, opened the door to everybody."""
     found = read(stripe_live_signing_secrets=[text, ONE], stripe_test_signing_secrets=[text])
     assert found.every == (ONE,)
@@ -132,7 +132,7 @@ def test_on_aws_what_is_no_signing_secret_opens_nothing_and_is_counted_by_its_fl
 @pytest.mark.parametrize(
     ("letters", "length"), [(ascii_letters + digits, 24), (ascii_letters + digits, 32), (hexdigits[:16], 64)]
 )
-def test_no_secret_that_stripe_draws_is_refused(letters: str, length: int) -> None:
+def test_no_signing_secret_of_stripe_is_refused(letters: str, length: int) -> None:
     """As the Dashboard and `stripe listen` have them, and shorter ones than there are."""
     draw = Random(length)  # noqa: S311 - opens nothing
     for _ in range(5_000):
@@ -269,7 +269,7 @@ def test_a_secret_that_could_not_be_read_is_read_soon_after() -> None:
 @pytest.mark.parametrize(
     "trouble", [refusal("InternalServiceError", "GetSecretValue"), ConnectionError(HIDDEN), HIDDEN]
 )
-def test_what_is_known_outlives_a_refresh_that_fails(trouble: object, spoken: Spoken) -> None:
+def test_the_known_secret_is_used_after_a_failed_refresh(trouble: object, spoken: Spoken) -> None:
     """When Secrets Manager failed once, a correctly signed event was answered with 503 though the secret was known."""
     vault = Vault(signing(ONE), trouble)
     source = vault.source()
@@ -287,7 +287,7 @@ def test_what_is_known_outlives_a_refresh_that_fails(trouble: object, spoken: Sp
     assert HIDDEN not in spoken.text
 
 
-def test_the_first_that_can_be_read_again_takes_the_place_of_the_one_known(spoken: Spoken) -> None:
+def test_the_next_successful_refresh_replaces_the_known_secret(spoken: Spoken) -> None:
     vault = Vault(signing(ONE), ConnectionError("refused"), signing(TWO))
     source = vault.source()
     source.get()
@@ -311,7 +311,7 @@ def test_a_refresh_that_fails_found_nothing_new() -> None:
 
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestExpired"])
-def test_a_signature_that_came_too_late_is_made_anew_at_once(code: str) -> None:
+def test_an_expired_request_to_aws_is_signed_again_at_once(code: str) -> None:
     """Lambda may freeze an environment between signing and sending; the first event of a cold start then got 503."""
     client: Any = SecretsManager('{"a": 1}')
     client.failures = [code]
@@ -362,7 +362,7 @@ def test_a_stack_with_a_given_signing_secret_has_no_former_one() -> None:
 
 
 @pytest.mark.parametrize("broken", ["keys", "former"])
-def test_a_half_of_the_keys_is_none(broken: str) -> None:
+def test_keys_that_were_read_only_in_part_are_not_used(broken: str) -> None:
     """With the live key alone, test events would be taken for unwanted and dropped."""
     two = Two({"segment_write_key": "new"}, FULL)
     two.held[broken] = ConnectionError("refused")
@@ -371,7 +371,7 @@ def test_a_half_of_the_keys_is_none(broken: str) -> None:
 
 
 @pytest.mark.parametrize("moment", range(4))
-def test_keys_that_are_just_moved_are_found_whenever_one_looks(moment: int) -> None:
+def test_keys_are_found_at_any_moment_of_a_move(moment: int) -> None:
     """As `secret move` writes: first there, then not here any more; each write may fall between the two reads."""
     two = Two({}, FULL)
     steps = iter([("keys", FULL), ("former", {})])
@@ -412,7 +412,7 @@ API_KEY, REFERENCE_KEY = "rk_live_51Hq8ZtKfLhV2TnWp", "0f9d3c5e7a1b2d4c6e8f0a1b3
         ("client_reference_key", "your_client_reference_key", "placeholder"),
     ],
 )
-def test_on_aws_a_key_that_is_none_is_neither_sent_nor_trusted(name: str, text: str, flaw: str) -> None:
+def test_on_aws_an_invalid_key_is_neither_sent_nor_trusted(name: str, text: str, flaw: str) -> None:
     """A write key in the wrong field went to Stripe, and who guessed `hunter2` could sign references as anybody."""
     good = {"segment_write_key": "w", "stripe_api_key": API_KEY, "client_reference_key": REFERENCE_KEY}
     with speaking() as spoken:
@@ -424,7 +424,7 @@ def test_on_aws_a_key_that_is_none_is_neither_sent_nor_trusted(name: str, text: 
     assert "secret set" in line["message"]
 
 
-def test_on_this_machine_and_for_who_judges_them_keys_are_what_they_are() -> None:
+def test_on_the_local_stack_and_for_checks_invalid_keys_are_returned() -> None:
     odd = {"stripe_api_key": "rk_1", "client_reference_key": "short"}
     assert KeysReader(Two(odd, {}), "keys", "former", strict=False)() == Keys("", "", "rk_1", "short")
 

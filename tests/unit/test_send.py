@@ -196,7 +196,7 @@ def test_the_secret_comes_from_a_variable(endpoint: Endpoint, monkeypatch: pytes
     assert "the variable NOT_SET is not set, or not exported" in output
 
 
-def test_another_endpoint_is_not_told_the_local_stacks_secret(
+def test_another_endpoint_gets_no_signature_of_the_local_stacks_secret(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, output = run(FILE, "--url", "https://elsewhere.example.com/webhooks/stripe")
@@ -232,7 +232,7 @@ def test_a_deployed_stack_is_sent_each_event_under_its_modes_secret(
     assert (first["livemode"], second["livemode"], second["data"]["object"]["livemode"]) == (False, True, True)
 
 
-def test_a_mode_that_nobody_vouches_for_is_said_before_anything_is_sent(
+def test_a_mode_without_a_signing_secret_is_reported_before_anything_is_sent(
     endpoint: Endpoint, deployed_stack: Deployed
 ) -> None:
     deployed_stack.put_signing(stripe_live_signing_secrets=[LIVE])
@@ -250,7 +250,7 @@ def test_a_stack_named_for_other_commands_is_sent_nothing(endpoint: Endpoint, mo
     assert endpoint.urls == [URL]
 
 
-def test_a_refusal_for_the_mode_says_which_option_sets_it(endpoint: Endpoint) -> None:
+def test_a_refusal_because_of_the_mode_names_the_option(endpoint: Endpoint) -> None:
     endpoint.status, endpoint.text = 400, json.dumps({"error": WRONG_MODE[True]})
     status, output = run(FILE)
     assert status == 1

@@ -113,7 +113,7 @@ def test_without_a_key_events_wait_with_a_clear_error(
         (a_signing_secret("pasted"), "segment_write_key is a key of something else"),
     ],
 )
-def test_what_is_no_write_key_is_shown_to_nobody_and_events_wait(endpoint: Endpoint, key: str, said: str) -> None:
+def test_an_invalid_write_key_is_not_sent_and_events_wait(endpoint: Endpoint, key: str, said: str) -> None:
     """Segment answers 200 to a placeholder and drops the event; and it would have been told Stripe's own keys."""
     out = Out(endpoint, segment_write_key=key)
     answer = out.send(livemode=True)
@@ -127,7 +127,7 @@ def test_what_is_no_write_key_is_shown_to_nobody_and_events_wait(endpoint: Endpo
 
 
 @pytest.mark.parametrize("key", ["keyId:keySecret", "1aBcDeFgHiJkLmNoPqRsTuVwXyZ", "s2s.abc.def", "k" * 32])
-def test_other_services_keys_are_of_other_shapes(endpoint: Endpoint, key: str) -> None:
+def test_keys_of_other_services_have_other_shapes(endpoint: Endpoint, key: str) -> None:
     assert Out(endpoint, segment_write_key=key).send(livemode=True).meaning is Meaning.ACCEPTED
 
 
@@ -140,7 +140,7 @@ def test_a_key_that_was_just_filled_in_is_found(endpoint: Endpoint, livemode: bo
     assert out.send(livemode=livemode).meaning is Meaning.ACCEPTED
 
 
-def test_a_missing_key_does_not_hammer_secrets_manager(endpoint: Endpoint) -> None:
+def test_a_missing_key_causes_few_reads_of_secrets_manager(endpoint: Endpoint) -> None:
     out = Out(endpoint)
     for _ in range(20):
         out.send(livemode=True)

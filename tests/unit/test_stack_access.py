@@ -65,7 +65,7 @@ def test_an_output_that_is_not_there_is_a_stack_of_another_template(monkeypatch:
         (NoCredentialsError(), "AWS cannot be reached: Unable to locate credentials"),
     ],
 )
-def test_a_stack_that_cannot_be_described_is_said_why(
+def test_the_reason_is_reported_if_a_stack_cannot_be_described(
     monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     def fail(**_: Any) -> None:
@@ -81,13 +81,13 @@ def test_a_stack_has_to_be_named() -> None:
         find_stack("", local=False)
 
 
-def test_without_a_local_stack_one_is_told_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_local_stack_the_error_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack_access, "read_stack_file", dict)
     with pytest.raises(StackAccessError, match="make run"):
         find_stack("", local=True)
 
 
-def test_a_local_stack_that_is_gone_is_told_from_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_local_stack_is_distinguished_from_a_running_one(monkeypatch: pytest.MonkeyPatch) -> None:
     left = {
         "endpoint_url": "http://127.0.0.1:1",
         "access_key_id": "AKIA",
@@ -107,7 +107,7 @@ def test_settings_and_secrets_are_the_deployed_ones() -> None:
         assert here.stack.keys().stripe_api_key == "rk_test_1"
 
 
-def test_a_command_is_told_its_stack_by_options_that_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_options_for_a_stack_are_defined_once(monkeypatch: pytest.MonkeyPatch) -> None:
     app, found = typer.Typer(), []
     monkeypatch.setattr(stack_options, "find_stack", lambda *given, **more: found.append((given, more)))
 

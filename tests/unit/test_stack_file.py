@@ -33,7 +33,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     assert read_stack_file(path) == {"secret_access_key": "s"}
 
 
-def test_without_a_stack_nothing_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_invalid_file_means_that_no_stack_runs(tmp_path: Path) -> None:
     assert read_stack_file(tmp_path / "stack.json") == {}
     for text in ("", "{", "[]"):
         (tmp_path / "stack.json").write_text(text)

@@ -136,7 +136,7 @@ def item_in(table: Any, key: str) -> dict[str, Any]:
 # --- The contract of both ---
 
 
-def test_what_is_not_known_is_absent(store: AnyStore) -> None:
+def test_an_unknown_item_is_absent(store: AnyStore) -> None:
     memory = store.load(
         [("profile", KEY), ("profile", "own:live:cus_2"), ("order", "own:live:pi_1"), ("product", "own:live:prod_1")]
     )
@@ -173,7 +173,7 @@ def test_a_receipt_is_kept_as_long_as_the_ledger(table: Any) -> None:
     assert item_in(table, "receipt#delivery_1")["expires_at"] == {"N": str(NOW + 40 * DAY)}
 
 
-def test_a_receipt_once_known_is_not_asked_for_again(table: Any) -> None:
+def test_a_known_receipt_is_not_read_again(table: Any) -> None:
     """An environment mostly meets its own deliveries, and a receipt never changes."""
     store, client, _ = faulty(table, lambda *_: None)
     store.put_receipt("delivery_1", Receipt(), NOW)
@@ -183,7 +183,7 @@ def test_a_receipt_once_known_is_not_asked_for_again(table: Any) -> None:
     assert client.operations == ["put_item", "batch_get_item"]
 
 
-def test_more_receipts_than_are_kept_in_memory_are_all_told(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_receipts_than_the_cache_holds_are_all_returned(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read one after the other, each drove out one that had been asked for, whose events were then sent again."""
     monkeypatch.setattr("stripe_to_segment.state.dynamodb.RECEIPTS", 5)
     names = [f"delivery_{number}" for number in range(8)]
@@ -339,7 +339,7 @@ def test_the_owner_of_an_order_is_not_written_over_by_a_batch_that_did_not_know_
     assert store.save([], [memory.agreed(owned[0])], NOW) == {}, "who knows of the owner may name another"
 
 
-def test_what_was_learnt_is_found_under_its_kind(store: AnyStore) -> None:
+def test_learnt_facts_are_found_under_their_kind(store: AnyStore) -> None:
     name = Learnt("product", "own:live:prod_1", "Pro", NOW)
     assert store.save([], [ORDER, name], NOW) == {}
     memory = store.load([(kind, key) for kind in ("order", "product") for key in (ORDER.key, name.key)])
@@ -401,7 +401,7 @@ def test_the_ledger_remembers_forty_days(store: AnyStore) -> None:
     assert sorted(TODAY - day for day in profile_in(store).ledger.values()) == [0, 1, 39, 40]
 
 
-def test_whoever_has_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_takes(table: Any) -> None:
+def test_a_customer_with_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_accepts(table: Any) -> None:
     """Beyond 400 KB no write was taken: the customer's events came again and again, and after a day counted twice."""
     marks = {f"{number:016x}": TODAY - number // 1_200 for number in range(48_000)}
     store = DynamoStore(table, TABLE)
@@ -413,7 +413,7 @@ def test_whoever_has_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_takes
     assert profile_in(store).ledger["f" * 16] == TODAY
 
 
-def test_whoever_has_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_takes(table: Any) -> None:
+def test_a_customer_with_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_accepts(table: Any) -> None:
     """A full ledger was bounded alone: beside Stripe's 500 subscriptions it was over 400 KB, and no write was taken."""
     live = {f"sub_1{number:023}": replace(SUBSCRIPTION, plan="A plan with a name" * 2) for number in range(500)}
     gone = replace(SUBSCRIPTION, status="canceled")
@@ -444,7 +444,7 @@ def test_whoever_has_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_
     assert profile_in(store).ledger["f" * 16] == TODAY
 
 
-def test_a_subscription_that_ended_is_forgotten_with_the_ledger_but_a_live_one_never(store: AnyStore) -> None:
+def test_an_ended_subscription_expires_with_the_ledger_but_a_live_one_never(store: AnyStore) -> None:
     ended = replace(SUBSCRIPTION, status="canceled")
     subscriptions = {
         "old and live": replace(SUBSCRIPTION, as_of=(NOW - 500 * DAY, 1)),
@@ -517,7 +517,7 @@ def test_keys_left_unprocessed_are_asked_for_again_with_growing_pauses(table: An
     assert pauses == sorted(pauses) == [0.05, 0.1, 0.2]
 
 
-def test_keys_that_stay_unprocessed_mean_waiting_never_not_known(table: Any) -> None:
+def test_keys_that_stay_unprocessed_make_events_wait(table: Any) -> None:
     def nothing(_: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"Responses": {TABLE: []}, "UnprocessedKeys": arguments["RequestItems"]}
 
@@ -565,7 +565,7 @@ def test_a_failed_write_delays_no_other_record(table: Any) -> None:
     assert profile_in(store, "own:live:cus_2").version == 1
 
 
-def test_a_record_is_not_written_before_what_its_event_taught(table: Any) -> None:
+def test_a_record_is_written_after_the_facts_of_its_event(table: Any) -> None:
     """Both were written at once: with the record in place the event counted as done, and its order was never learnt."""
 
     def fault(operation: str, arguments: dict[str, Any]) -> None:
@@ -592,14 +592,14 @@ def test_a_record_is_not_written_before_what_its_event_taught(table: Any) -> Non
     ],
     ids=["no subscription", "ended", "deleted customer", "never paid"],
 )
-def test_who_has_nothing_now_is_forgotten_in_the_end(table: Any, profile: Profile, days: int) -> None:
+def test_a_customer_without_subscriptions_expires(table: Any, profile: Profile, days: int) -> None:
     saved(DynamoStore(table, TABLE), profile)
     assert item_in(table, f"profile#{KEY}")["expires_at"] == {"N": str(NOW + days * DAY)}
 
 
 @pytest.mark.parametrize("status", ["active", "trialing", "past_due", "unpaid", "paused"])
 @pytest.mark.parametrize("deleted", [True, False])
-def test_who_has_a_subscription_is_never_forgotten(table: Any, status: str, deleted: bool) -> None:
+def test_a_customer_with_a_subscription_never_expires(table: Any, status: str, deleted: bool) -> None:
     store = DynamoStore(table, TABLE)
     saved(store, Profile(KEY))
     live = {"sub_1": replace(SUBSCRIPTION, status=status)}
@@ -607,7 +607,7 @@ def test_who_has_a_subscription_is_never_forgotten(table: Any, status: str, dele
     assert "expires_at" not in item_in(table, f"profile#{KEY}")
 
 
-def test_what_was_learnt_is_kept_for_a_year_and_a_month(table: Any) -> None:
+def test_learnt_facts_are_kept_for_a_year_and_a_month(table: Any) -> None:
     DynamoStore(table, TABLE).save([], [ORDER], NOW + 0.5)
     assert item_in(table, f"order#{ORDER.key}")["expires_at"] == {"N": str(NOW + 400 * DAY)}
 
@@ -616,7 +616,7 @@ def test_a_month_of_one_customers_facts_fits_the_first_kilobyte() -> None:
     assert len(packed_ledger({f"{number:016x}": TODAY for number in range(60)})) == 600
 
 
-def test_the_words_that_compression_starts_from_never_change() -> None:
+def test_the_compression_dictionary_never_changes() -> None:
     """Nobody could read a record that was written with others; new words need an attribute of their own."""
     digests = [
         "fbc9c20422db071dc9757723dc74e7345d90ba710d624db5604f36f6b7730797",
@@ -626,13 +626,13 @@ def test_the_words_that_compression_starts_from_never_change() -> None:
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_what_was_compressed_with_any_words_is_read(words: bytes) -> None:
+def test_records_compressed_with_any_dictionary_are_read(words: bytes) -> None:
     packer = zlib.compressobj(zdict=words)
     text = '{"user_id":"user_1"}\n{"type":"track"}'
     assert decompressed(packer.compress(text.encode()) + packer.flush()) == text.split("\n")
 
 
-def test_an_mrr_of_nothing_is_no_unknown_mrr(table: Any) -> None:
+def test_an_mrr_of_0_is_not_an_unknown_mrr(table: Any) -> None:
     """What is unknown of a subscription is left out of the item."""
     store = DynamoStore(table, TABLE)
     subscriptions = {
@@ -656,7 +656,7 @@ def test_a_record_of_the_first_release_is_read(table: Any) -> None:
     assert profile_in(DynamoStore(table, TABLE)) == expected
 
 
-def test_a_record_with_what_it_claims_costs_one_write_unit(table: Any) -> None:
+def test_a_record_with_a_claim_costs_one_write_unit(table: Any) -> None:
     """DynamoDB charges for each kilobyte: uncompressed, a record with two calls took three."""
     world = World(DynamoStore(table, TABLE))
     event = an_event("customer.subscription.created", a_subscription())
@@ -698,7 +698,7 @@ def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
     assert (unknown.shown, unknown.joined) == (UNSURE, False)
 
 
-def test_of_a_claim_that_only_showed_something_no_more_is_kept_than_that_it_was_tried() -> None:
+def test_of_a_claim_with_only_an_identify_just_the_attempt_is_kept() -> None:
     profile = Profile(KEY, claims={"e" * 16: Claim(shows=True, day=TODAY)}, delivery="delivery_1")
     assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE, claims={"e" * 16: Claim(day=TODAY)})
 
@@ -717,7 +717,7 @@ def test_a_ledger_is_packed_without_loss(ledger: dict[str, int]) -> None:
     assert len(packed) == 10 * len(ledger)
 
 
-def test_a_record_of_another_release_is_read_as_far_as_it_is_known(table: Any) -> None:
+def test_unknown_fields_in_a_record_of_another_release_are_ignored(table: Any) -> None:
     """A field that the release before did not write, or the one after does, failed every batch with that customer."""
     record = {"user_id": "u1", "favourite": "blue", "subscriptions": {"sub_1": {"as_of": [5, 1], "colour": 3}}}
     item = {

@@ -117,14 +117,14 @@ def test_without_descriptions_the_lines_of_a_checkout_are_named_after_their_prod
     assert api.paths.count("/v1/products/prod_mug") == 1
 
 
-def test_what_stripe_does_not_tell_is_asked_for_once_in_a_batch(api: Api) -> None:
+def test_a_missing_object_is_looked_up_once_in_a_batch(api: Api) -> None:
     world = World(reader=api.reader(), LINE_DESCRIPTIONS="omit")
     order = world.tracks(an_event("checkout.session.completed", a_session()))["Order Completed"]
     assert [product["name"] for product in order["products"]] == ["price_mug"]
     assert api.paths.count("/v1/products/prod_mug") == 1
 
 
-def test_an_opt_out_that_only_the_customer_states_is_heard_though_a_reference_names_the_user(
+def test_an_opt_out_in_the_customer_counts_also_if_a_reference_names_the_user(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Customer was read only where nobody else named the user, so its opt-out was never seen."""
@@ -200,7 +200,7 @@ def test_a_connected_accounts_objects_are_read_in_its_name(api: Api) -> None:
 
 
 @pytest.mark.parametrize("product", ["../customers/cus_basic", "prod_basic?expand[]=x", "shirt/red", "a#b", "ø %2e"])
-def test_an_id_that_somebody_chose_leads_to_no_other_path(api: Api, product: str) -> None:
+def test_a_chosen_id_with_special_characters_leads_to_no_other_path(api: Api, product: str) -> None:
     """A product's id may be chosen: one with a slash or a question mark asked Stripe for something else.
 
     https://docs.stripe.com/api/products/create#create_product-id
@@ -218,7 +218,7 @@ def test_without_a_key_of_the_events_mode_nothing_is_asked(api: Api, key: str) -
     assert api.asked == []
 
 
-def test_a_failure_costs_the_products_and_never_the_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_lookup_loses_the_products_but_not_the_event(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(reader=StripeReader(lambda: "rk_test_1", "http://127.0.0.1:1"))
     facts = world.tracks(an_event("checkout.session.completed", a_session()))
     assert facts["Order Completed"]["total"] == 50
@@ -236,12 +236,12 @@ def test_stripes_client_prints_nothing_even_where_its_own_variable_asks_for_it(
     assert capsys.readouterr().err == ""
 
 
-def test_an_object_that_is_gone_is_a_miss(api: Api) -> None:
+def test_a_deleted_object_counts_as_not_found(api: Api) -> None:
     lookup = Lookup("customer", "cus_gone", livemode=False, account=None)
     assert api.reader().read([lookup]) == {}
 
 
-def test_a_secret_that_cannot_be_read_is_a_miss() -> None:
+def test_a_secret_that_cannot_be_read_counts_as_not_found() -> None:
     def unreadable() -> str:
         raise ConfigurationError("the secret cannot be read")
 
@@ -251,7 +251,7 @@ def test_a_secret_that_cannot_be_read_is_a_miss() -> None:
     assert spoken.lines[0]["message"] == "not read from Stripe: the secret cannot be read"
 
 
-def test_no_key_goes_to_an_address_that_nobody_trusts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_sent_to_an_untrusted_address(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever could change one parameter of the stack got its Stripe API key."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     keys = Keys(stripe_api_key="rk_test_1")
@@ -271,7 +271,7 @@ def test_no_key_goes_to_an_address_that_nobody_trusts(api: Api, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'["x"]', b"7", b'"ok"', b"<html>"])
-def test_an_answer_that_is_no_object_is_no_answer(body: bytes) -> None:
+def test_an_answer_that_is_no_object_counts_as_not_found(body: bytes) -> None:
     """It failed the whole batch, as long as the proxy that gave it stood between."""
     with speaking(), Endpoint(say(200, body)) as endpoint:
         world = World(reader=StripeReader(lambda: "rk_test_1", endpoint.url))
@@ -279,7 +279,7 @@ def test_an_answer_that_is_no_object_is_no_answer(body: bytes) -> None:
     assert order["event"] == "Order Completed"
 
 
-def test_half_an_emoji_in_a_products_name_does_not_keep_its_order_from_being_sent() -> None:
+def test_a_lone_surrogate_in_a_products_name_does_not_stop_its_order() -> None:
     """No UTF-8 holds it, so the call could not be written and its event became a dead letter."""
     lines = json.dumps(LINES).replace("Blue Mug", r"Blue Mug \ud83e")
     with Endpoint(say(200, lines.encode())) as endpoint:
@@ -288,7 +288,7 @@ def test_half_an_emoji_in_a_products_name_does_not_keep_its_order_from_being_sen
     assert order["products"][0]["name"] == "Blue Mug ?"
 
 
-def test_a_stripe_that_does_not_answer_holds_up_a_batch_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unresponsive_stripe_api_delays_a_batch_only_a_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a hundred things to look up, each waited for in its turn, deliver ran out of time as long as that lasted.
 
     What was left out was counted once more when its request failed at last.
@@ -315,7 +315,7 @@ def test_a_stripe_that_does_not_answer_holds_up_a_batch_for_a_moment_only(monkey
 
 
 @pytest.mark.parametrize(("status", "refused"), [(401, 1), (403, 1), (404, 0), (429, 0), (500, 0)])
-def test_a_key_that_stripe_refuses_is_counted_apart_from_temporary_failures(status: int, refused: int) -> None:
+def test_a_key_that_stripe_refuses_is_counted_separately_from_temporary_failures(status: int, refused: int) -> None:
     """A revoked key was one of many reasons why something was not read, so no alarm could ring for it."""
     body = json.dumps({"error": {"type": "invalid_request_error", "message": "of rk_test_1"}}).encode()
     with speaking() as spoken, Endpoint(say(status, body)) as endpoint:

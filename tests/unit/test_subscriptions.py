@@ -62,7 +62,7 @@ def test_a_subscription_created_in_trial_starts_the_trial_and_counts_nothing_yet
     assert "mrr_change" not in facts["Trial Started"]
 
 
-def test_a_dearer_plan_is_an_upgrade() -> None:
+def test_a_more_expensive_plan_is_an_upgrade() -> None:
     facts = update(a_subscription(an_item(PRO)), items(an_item()))
     assert list(facts) == ["Subscription Upgraded"]
     upgrade = facts["Subscription Upgraded"]
@@ -83,7 +83,7 @@ def test_more_seats_are_an_upgrade() -> None:
     assert (upgrade["previous_quantity"], upgrade["quantity"], upgrade["changed"]) == (3, 5, ["quantity"])
 
 
-def test_another_price_of_the_same_worth_is_a_change() -> None:
+def test_another_price_of_the_same_amount_is_a_change() -> None:
     yearly = a_price(24000, "year", id="price_yearly")
     facts = update(a_subscription(an_item(yearly)), items(an_item()))
     change = facts["Subscription Changed"]
@@ -142,7 +142,7 @@ def test_a_second_item_beside_an_old_plan_is_an_upgrade() -> None:
     ],
     ids=["renewal since 2025, the whole item listed again", "renewal before 2025", "metadata", "payment method"],
 )
-def test_a_renewal_is_not_an_upgrade_and_bookkeeping_says_nothing(
+def test_a_renewal_is_not_an_upgrade_and_other_updates_state_no_fact(
     subscription: dict[str, Any], previous: dict[str, Any]
 ) -> None:
     world = World()
@@ -150,14 +150,14 @@ def test_a_renewal_is_not_an_upgrade_and_bookkeeping_says_nothing(
     assert world.deliver(an_event(UPDATED, subscription, previous=previous)) == []
 
 
-def test_an_upgrade_inside_a_trial_is_one_and_changes_no_mrr() -> None:
+def test_an_upgrade_in_a_trial_is_an_upgrade_but_changes_no_mrr() -> None:
     trial = {"status": "trialing", "trial_start": NOW, "trial_end": NOW + DAY}
     facts = update(a_subscription(an_item(PRO), **trial), items(an_item()))
     assert list(facts) == ["Subscription Upgraded"]
     assert facts["Subscription Upgraded"]["mrr_change"] == 0
 
 
-def test_an_upgrade_to_tiers_is_a_change_of_unknown_worth() -> None:
+def test_an_upgrade_to_tiers_is_a_change_with_an_unknown_mrr() -> None:
     tiered = a_price(None, billing_scheme="tiered", id="price_tiered")
     change = update(a_subscription(an_item(tiered)), items(an_item()))["Subscription Changed"]
     assert "mrr" not in change
@@ -180,14 +180,14 @@ def test_an_upgrade_to_tiers_is_a_change_of_unknown_worth() -> None:
         ("unpaid", "active", {"Subscription Recovered": 20}),
     ],
 )
-def test_a_change_of_status_is_told_and_its_mrr_change_stands_on_one_fact(
+def test_a_change_of_status_is_sent_with_its_mrr_change_on_one_fact(
     was: str, now: str, expected: dict[str, int | None]
 ) -> None:
     facts = update(a_subscription(status=now), {"status": was})
     assert {name: properties.get("mrr_change") for name, properties in facts.items()} == expected
 
 
-def test_the_end_of_a_trial_says_what_came_of_it_only_where_nothing_goes_on() -> None:
+def test_trial_ended_states_its_result_only_if_the_subscription_stops() -> None:
     """It said that a trial with a card had converted, an hour before the card was declined."""
     active = update(a_subscription(status="active"), {"status": "trialing"})
     lost = update(a_subscription(status="paused"), {"status": "trialing"})
@@ -211,7 +211,7 @@ def test_several_facts_of_one_update_come_in_the_catalogs_order() -> None:
     assert [name for name, properties in facts.items() if "mrr_change" in properties] == ["Subscription Upgraded"]
 
 
-def test_a_cancellation_is_scheduled_and_taken_back() -> None:
+def test_a_cancellation_is_scheduled_and_withdrawn() -> None:
     scheduled = a_subscription(
         **SCHEDULED, cancellation_details={"reason": "cancellation_requested", "feedback": "too_expensive"}
     )
@@ -221,7 +221,7 @@ def test_a_cancellation_is_scheduled_and_taken_back() -> None:
     assert list(update(a_subscription(), SCHEDULED)) == ["Subscription Reactivated"]
 
 
-def test_an_old_cancellation_at_period_end_tells_when_from_the_period() -> None:
+def test_an_old_cancellation_at_period_end_takes_its_time_from_the_period() -> None:
     fact = update(an_old_subscription(cancel_at_period_end=True), {"cancel_at_period_end": False})
     assert fact["Subscription Cancellation Scheduled"]["cancels_at"] == "2026-12-18T11:06:40.000Z"
 
@@ -289,7 +289,7 @@ def test_the_sum_of_changes_is_zero_after_an_end_even_if_it_arrives_first(*, lat
 
 
 @pytest.mark.parametrize("pause_first", [True, False])
-def test_a_pause_out_of_running_counts_once_in_either_order(*, pause_first: bool) -> None:
+def test_a_pause_of_an_active_subscription_counts_once_in_either_order(*, pause_first: bool) -> None:
     world = World()
     world.deliver(an_event("customer.subscription.created", a_subscription()))
     pause = an_event("customer.subscription.paused", a_subscription(status="paused"), created=NOW + 9)
@@ -309,11 +309,11 @@ def test_a_pause_out_of_running_counts_once_in_either_order(*, pause_first: bool
         ("customer.subscription.pending_update_expired", "Subscription Update Expired"),
     ],
 )
-def test_events_of_their_own_have_a_fact_of_their_own(kind: str, name: str) -> None:
+def test_an_event_type_of_a_single_fact_states_it(kind: str, name: str) -> None:
     assert list(World().tracks(an_event(kind, a_subscription()))) == [name]
 
 
-def test_a_late_old_update_tells_its_fact_and_leaves_newer_traits_alone() -> None:
+def test_a_late_old_update_sends_its_fact_and_keeps_newer_traits() -> None:
     world = World()
     world.deliver(an_event(UPDATED, a_subscription(an_item(PRO)), previous=items(an_item()), created=NOW + 10))
     late = an_event(UPDATED, a_subscription(an_item(quantity=2)), previous=items(an_item()), created=NOW)
@@ -334,7 +334,7 @@ def test_within_one_second_deleted_is_newer_than_updated_and_updated_than_create
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "reversed"])
-def test_two_updates_of_one_second_are_told_apart_by_what_led_to_them(*, late: bool) -> None:
+def test_two_updates_of_one_second_are_distinguished_by_their_previous_values(*, late: bool) -> None:
     first = an_event(UPDATED, a_subscription(an_item(quantity=2)), previous=items(an_item(quantity=1)))
     second = an_event(UPDATED, a_subscription(an_item(quantity=3)), previous=items(an_item(quantity=2)))
     world = World()
@@ -343,7 +343,7 @@ def test_two_updates_of_one_second_are_told_apart_by_what_led_to_them(*, late: b
     assert profile.subscriptions["sub_basic"].quantity == 3
 
 
-def test_a_renewal_after_a_trial_is_told_apart() -> None:
+def test_the_first_renewal_after_a_trial_is_distinguished() -> None:
     world = World()
     trial = a_subscription(status="trialing", trial_start=NOW - 14 * DAY, trial_end=NOW)
     world.deliver(an_event("customer.subscription.created", trial, created=NOW - 14 * DAY))

@@ -80,7 +80,7 @@ def test_what_failed_says_why_and_how_often(logs: Logs) -> None:
     assert second.endswith("evt_2  http_400: bad event")
 
 
-def test_what_receive_did_not_take_is_a_line_too(logs: Logs) -> None:
+def test_a_request_that_receive_refused_is_a_line_too(logs: Logs) -> None:
     logs.write("receive", message="the signature matches no active signing secret", outcome="refused", reason="wrong")
     logs.write("receive", message="no mapping for x", outcome="ignored", reason="not_wanted", event_id="evt_2", ago=59)
     first, second = run().stdout.splitlines()
@@ -99,7 +99,7 @@ def test_a_function_that_stops_is_a_line_too(logs: Logs) -> None:
     assert lines[1].endswith("timeout")
 
 
-def test_both_functions_lines_stand_in_the_order_in_which_they_were_written(logs: Logs) -> None:
+def test_the_lines_of_both_functions_are_in_the_order_of_writing(logs: Logs) -> None:
     for number in range(5):
         an_event(logs, number)
     logs.write("receive", message="no", outcome="refused", reason="wrong", ago=48.5)
@@ -143,7 +143,7 @@ def test_an_outcome_that_does_not_exist_is_refused_with_those_that_do() -> None:
     assert {str(outcome) for outcome in Status} < set(OUTCOMES)
 
 
-def test_what_comes_later_is_shown_once_and_a_gap_in_the_network_is_survived(here: Deployed, logs: Logs) -> None:
+def test_later_lines_are_shown_once_and_a_network_failure_is_tolerated(here: Deployed, logs: Logs) -> None:
     an_event(logs, 1)
     log = OutcomeLog(here.stack, logs.now - 600)
     rounds = 0
@@ -182,7 +182,7 @@ def test_ctrl_c_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch, logs: Lo
     assert "evt_1" in result.stdout
 
 
-def test_a_lines_length_is_no_matter_where_it_is_not_a_terminal(logs: Logs) -> None:
+def test_long_lines_are_kept_whole_without_a_terminal(logs: Logs) -> None:
     an_event(logs, 1, "dead", detail="x" * 500)
     (line,) = run().stdout.splitlines()
     assert line.endswith("x" * 500)

@@ -50,7 +50,7 @@ def unseen(text: str) -> set[str]:
 
 
 @given(st.text())
-def test_everything_that_is_left_can_be_seen(text: str) -> None:
+def test_every_remaining_character_is_visible(text: str) -> None:
     assert unseen(visible(text)) == set()
     assert "\n" not in visible(text)
 
@@ -73,7 +73,7 @@ def test_names_and_prices_stay_as_they_are(text: str) -> None:
     assert visible(text) == text
 
 
-def test_it_is_shown_what_stood_there() -> None:
+def test_an_escape_shows_the_original_character() -> None:
     assert visible("a\u202eb\x1b[0m\n\x7f") == "a\\u202eb\\u001b[0m\\n\\u007f"
 
 

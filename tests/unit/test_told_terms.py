@@ -68,7 +68,7 @@ def test_a_period_of_a_tiered_price_costs_what_its_tiers_say(mode: str, quantity
     assert cost_of(written, quantity) == Decimal(cost)
 
 
-def test_without_tiers_or_units_nothing_tells_the_cost() -> None:
+def test_without_tiers_or_units_the_cost_is_unknown() -> None:
     assert tiers_of({"tiers_mode": "graduated"}) is None
     written = tiers_of({"tiers_mode": "graduated", "tiers": TIERS[:1]})
     assert written is not None
@@ -106,7 +106,7 @@ def test_without_a_key_a_tiered_price_has_no_mrr() -> None:
     assert mrrs(world) == [None]
 
 
-def test_a_coupon_of_which_only_the_discounts_id_is_known_is_read_and_remembered() -> None:
+def test_a_coupon_with_only_its_discounts_id_is_looked_up_and_stored() -> None:
     """A coupon that is older than the stack left the mrr absent for good."""
     coupon = {"id": "co_half", "object": "coupon", "percent_off": 50.0, "duration": "forever"}
     discount = {"id": "di_old", "object": "discount", "source": {"type": "coupon", "coupon": coupon}}
@@ -119,7 +119,7 @@ def test_a_coupon_of_which_only_the_discounts_id_is_known_is_read_and_remembered
     assert api.about_terms == [("subscription_terms", "sub_basic")], "it is remembered"
 
 
-def test_an_items_coupon_that_the_answer_only_names_is_read_too() -> None:
+def test_an_items_coupon_with_only_an_id_in_the_answer_is_looked_up_too() -> None:
     coupon = {"id": "co_half", "object": "coupon", "percent_off": 50.0, "duration": "forever"}
     discount = {"id": "di_item", "object": "discount", "source": {"type": "coupon", "coupon": "co_half"}}
     api = Api(sub_basic=a_subscription(an_item(discounts=[discount])), co_half=coupon)
@@ -129,7 +129,7 @@ def test_an_items_coupon_that_the_answer_only_names_is_read_too() -> None:
     assert api.about_terms == [("subscription_terms", "sub_basic"), ("coupon", "co_half")]
 
 
-def test_a_price_in_another_currency_than_its_base_costs_what_the_api_says() -> None:
+def test_a_price_in_another_currency_has_the_amount_from_the_api() -> None:
     options = {"usd": {"unit_amount": 2000}, "eur": {"unit_amount": 1800, "unit_amount_decimal": "1800"}}
     api = Api(sub_basic=a_subscription(an_item(a_price(currency_options=options)), currency="eur"))
     world = World(reader=api)
@@ -137,13 +137,13 @@ def test_a_price_in_another_currency_than_its_base_costs_what_the_api_says() -> 
     assert mrrs(world) == [18]
 
 
-def test_a_subscription_whose_payload_tells_all_is_not_asked_about() -> None:
+def test_a_subscription_with_all_terms_in_its_payload_is_not_looked_up() -> None:
     api = Api()
     World(reader=api).deliver(an_event(CREATED, a_subscription()))
     assert api.about_terms == []
 
 
-def test_one_request_tells_all_terms() -> None:
+def test_one_request_gives_all_terms() -> None:
     assert Lookup("subscription_terms", "sub_1", livemode=False, account=None).path == (
         "/v1/subscriptions/sub_1?expand[]=discounts.source.coupon&expand[]=items.data.discounts"
         "&expand[]=items.data.price.tiers&expand[]=items.data.price.currency_options"

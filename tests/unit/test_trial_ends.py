@@ -41,19 +41,19 @@ def lost_its_trial(world: World, end: Any) -> bool:
 
 
 @pytest.mark.parametrize(("after", "lost"), [(-1, True), (0, True), (300, True), (301, False)])
-def test_of_a_subscription_nobody_knew_an_end_within_five_minutes_of_the_trials_is_a_lost_trial(
+def test_for_an_unknown_subscription_an_end_within_five_minutes_of_the_trials_end_is_a_lost_trial(
     after: int, *, lost: bool
 ) -> None:
     assert lost_its_trial(World(), ended(after)) is lost
 
 
 @pytest.mark.parametrize(("after", "change"), [(300, 0), (301, -20)])
-def test_what_was_lost_with_its_trial_had_no_mrr_and_what_ended_later_had(after: int, change: int) -> None:
+def test_a_subscription_lost_with_its_trial_had_no_mrr_and_one_that_ended_later_had(after: int, change: int) -> None:
     assert World().tracks(ended(after))["Subscription Cancelled"]["mrr_change"] == change
 
 
 @pytest.mark.parametrize(("after", "lost"), [(301, True), (3_600, True), (3_601, False)])
-def test_where_the_trial_was_the_last_thing_known_an_end_within_the_hour_is_a_lost_trial(
+def test_if_the_trial_was_the_last_known_state_an_end_within_the_hour_is_a_lost_trial(
     after: int, *, lost: bool
 ) -> None:
     world = World()
@@ -62,7 +62,7 @@ def test_where_the_trial_was_the_last_thing_known_an_end_within_the_hour_is_a_lo
 
 
 @pytest.mark.parametrize(("after", "lost"), [(300, True), (301, False)])
-def test_where_a_trial_is_known_to_have_turned_into_something_it_is_five_minutes(after: int, *, lost: bool) -> None:
+def test_if_the_trial_is_known_to_have_ended_the_limit_is_five_minutes(after: int, *, lost: bool) -> None:
     world = World()
     world.deliver(begun("active"))
     assert lost_its_trial(world, ended(after)) is lost
@@ -78,19 +78,19 @@ def test_without_a_time_of_its_own_an_end_counts_by_its_event() -> None:
     assert not lost_its_trial(World(), ended(301, ended_at=None))
 
 
-def test_a_subscription_that_had_no_trial_lost_none() -> None:
+def test_a_subscription_without_a_trial_has_no_lost_trial() -> None:
     assert not lost_its_trial(World(), ended(0, trial_start=None, trial_end=None))
 
 
 @pytest.mark.parametrize("after", [0, 300, 301])
-def test_a_pause_takes_away_what_was_told(after: int) -> None:
+def test_a_pause_subtracts_the_mrr_that_was_sent(after: int) -> None:
     world = World()
     world.deliver(begun("active"))
     assert world.tracks(paused(after))["Subscription Paused"]["mrr_change"] == -20
 
 
 @pytest.mark.parametrize("after", [0, 300, 301])
-def test_a_pause_of_a_subscription_nobody_knew_takes_nothing_away(after: int) -> None:
+def test_a_pause_of_an_unknown_subscription_subtracts_nothing(after: int) -> None:
     assert World().tracks(paused(after))["Subscription Paused"]["mrr_change"] == 0
 
 
@@ -110,7 +110,7 @@ def test_the_renewal_made_within_a_day_of_the_trials_end_is_the_first_after_it(a
     ],
     ids=["nothing known", "no trial", "an invoice without a time", "of no subscription", "another one's trial"],
 )
-def test_where_it_is_not_known_nothing_is_said(known: list[Any], invoice: dict[str, Any]) -> None:
+def test_if_the_trial_is_unknown_the_property_is_absent(known: list[Any], invoice: dict[str, Any]) -> None:
     assert after_trial(*known, **{"created": NOW, **invoice}) is None
 
 

@@ -78,7 +78,7 @@ def test_each_payment_is_one_row_with_its_day_and_its_amounts(warehouses: Wareho
 
 
 @pytest.mark.parametrize("way", PRIMED)
-def test_revenue_and_what_goes_back_are_right_on_each_day(
+def test_revenue_and_returned_money_are_right_on_each_day(
     warehouses: Warehouses, truth: Truth, till: Till, way: str
 ) -> None:
     rows = {(day(row["day"]), row["currency"]): row for row in warehouses[way].models["revenue_daily"]}
@@ -95,7 +95,7 @@ def test_revenue_and_what_goes_back_are_right_on_each_day(
 
 
 @pytest.mark.parametrize("way", PRIMED)
-def test_an_invoice_paid_in_parts_is_all_revenue_and_what_goes_back_of_it_goes_back_once(
+def test_an_invoice_paid_in_parts_is_all_revenue_and_its_refunds_count_once(
     warehouses: Warehouses, truth: Truth, till: Till, way: str
 ) -> None:
     models = warehouses[way].models
@@ -125,7 +125,7 @@ def test_the_changes_of_each_subscription_sum_to_its_mrr(warehouses: Warehouses,
 
 
 @pytest.mark.parametrize("way", PRIMED)
-def test_each_month_of_the_waterfall_is_the_truth(warehouses: Warehouses, truth: Truth, way: str) -> None:
+def test_each_month_of_the_mrr_waterfall_is_right(warehouses: Warehouses, truth: Truth, way: str) -> None:
     rows, waterfall = warehouses[way].models["mrr_monthly"], truth.waterfall()
     for row in rows:
         month = day(row["month"])
@@ -140,7 +140,7 @@ def test_each_month_of_the_waterfall_is_the_truth(warehouses: Warehouses, truth:
 
 
 @pytest.mark.parametrize("way", PRIMED)
-def test_churn_counts_customers_who_count_nothing_any_more(warehouses: Warehouses, truth: Truth, way: str) -> None:
+def test_churn_counts_customers_without_mrr(warehouses: Warehouses, truth: Truth, way: str) -> None:
     for row in warehouses[way].models["churn_monthly"]:
         month = day(row["month"])
         before = truth.customers_at(month)[row["currency"]]
@@ -153,7 +153,7 @@ def test_churn_counts_customers_who_count_nothing_any_more(warehouses: Warehouse
 
 
 @pytest.mark.parametrize("way", PRIMED)
-def test_lifetime_values_are_what_came_less_what_went_back(
+def test_lifetime_values_are_payments_less_money_returned(
     warehouses: Warehouses, truth: Truth, histories: list[History], way: str
 ) -> None:
     worth = worth_in(warehouses[way], "lifetime_value")
@@ -168,7 +168,7 @@ def test_lifetime_values_are_what_came_less_what_went_back(
 
 
 @pytest.mark.parametrize("way", ENDED)
-def test_lifetime_values_that_were_told_last_are_right_whatever_came_first(
+def test_the_lifetime_values_sent_last_are_right_in_any_order(
     warehouses: Warehouses, truth: Truth, histories: list[History], way: str
 ) -> None:
     """A refund that was told before its payment may name another order, so no recount finds it; the trait knows."""
@@ -234,7 +234,7 @@ def test_the_primer_is_in_no_model(warehouses: Warehouses) -> None:
             assert not {"XTS", "stripe-to-segment-primer", "primer"} & {*map(str, told)}, model
 
 
-def test_what_nobody_told_yet_is_empty_and_not_an_error(warehouses: Warehouses) -> None:
+def test_an_event_that_was_never_sent_is_an_empty_model_and_not_an_error(warehouses: Warehouses) -> None:
     models = warehouses["new"].models
     assert {name for name, rows in models.items() if rows} == {"stg_stripe__identifies", "customers"}
 
