@@ -45,15 +45,15 @@ class Fact[E: Event = Event]:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known beside the event. No slots: see `copied`.
+    """The data beside the event that the mapping uses. No slots: see `copied`.
 
-    Remembered: its customer's record, product names, and orders by payment intent. Read from the Stripe API, where a
-    key allows it: the Customer, a Checkout Session's line items, the invoices that a payment intent paid, the invoice
-    that a part was paid of, the PaymentIntent behind an invoice whose payment failed, and with `told_terms` the
-    coupons and prices of a subscription. `stated` is what the event
-    says of the person, `describes` whether the free text of lines may be told, `coupons` are coupons as written, by id,
-    and `mrr_discounts` says which of them lower the mrr. `others` is the rest of the user, `group_others` that of the
-    group; `left_user` and `left_group` are what is left of the user and group that the record leaves.
+    Stored: the customer's record, product names, orders by payment intent, and `coupons` by id, as written. Read from
+    the Stripe API, if a key allows it: the Customer, a Checkout Session's line items, the invoices that a payment
+    intent paid, the partly paid invoice, the PaymentIntent of an invoice whose payment failed, and in `told_terms` the
+    coupons and prices of a subscription. `stated` is what the event states about the person. From the settings:
+    `describes` allows the free text of lines, and `mrr_discounts` selects the discounts that lower the mrr. `others`
+    and `group_others` are the other data of the user and the group; `left_user` and `left_group` are the remaining data
+    of the user and the group that the record leaves.
     """
 
     profile: Profile
