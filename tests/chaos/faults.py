@@ -1,4 +1,4 @@
-"""What can go wrong on the way of an event, and when: by the seed and by the request's number, never by the clock."""
+"""The faults on the path of an event. The seed and the request's number select them, never the clock."""
 
 from __future__ import annotations
 

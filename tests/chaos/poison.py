@@ -1,4 +1,4 @@
-"""Events that can never be delivered, each of a customer of its own, and the reason on which each must be put away."""
+"""Events that can never be delivered, each with its own customer, and the reason for its dead letter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold when the storm is over: nothing lost, nothing doubled, nothing stale, every poison put away."""
+"""What must hold after the faults: nothing is lost, repeated or outdated, and every bad event is a dead letter."""
 
 from __future__ import annotations
 

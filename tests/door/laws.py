@@ -1,4 +1,4 @@
-"""What holds at the door whatever knocks, judged without the package's own code."""
+"""The laws for every request to `receive`, checked without the package's own code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOLERANCE = 300
 
 
 def knocked(door: Door, case: Case) -> tuple[str, list[str]]:
-    """Let a case knock: what it was answered, and every law that was broken."""
+    """Send the request of a case; returns the answer and every broken law."""
     door.sqs.sent.clear()
     door.sqs.broken = set() if case.queue_works else {"send_message"}
     door.spoken.out.seek(0)

@@ -1,4 +1,4 @@
-"""What every request at the door is made of: an event, a way to write it, a signature, an envelope of API Gateway."""
+"""The parts of a request to `receive`: an event, a way to write it, a signature, an envelope of API Gateway."""
 
 from __future__ import annotations
 

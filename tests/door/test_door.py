@@ -1,4 +1,4 @@
-"""The door's laws over some cases of each kind, as many thousands of which `make fuzz` tries; and that they bite."""
+"""The laws of `receive` over some cases of each kind (`make fuzz` tries thousands), and that they detect violations."""
 
 from __future__ import annotations
 

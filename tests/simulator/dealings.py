@@ -1,4 +1,4 @@
-"""What every step of a subscription's life is made of: the clock, the stream, and the bills."""
+"""The parts of every step of a simulated subscription: the clock, the stream, and the bills."""
 
 from __future__ import annotations
 

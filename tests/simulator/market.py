@@ -1,4 +1,4 @@
-"""What is for sale: prices, coupons and bills, drawn with all that makes amounts awkward."""
+"""Prices, coupons and bills, drawn at random with all difficult kinds of amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around the package in tests: AWS services that keep their own conditions, and an endpoint that need not.
+"""The surroundings of the package in tests: AWS services with their real conditions, and an endpoint without any.
 
 The services' conditions are those of the SQS and Secrets Manager API references, as far as the package can meet them.
 """
@@ -226,7 +226,7 @@ class Faulty:
 def moto_client(service: str) -> Any:
     """A low-level client for moto, made once: making one takes longer than most tests that need it."""
     make: Any = boto3.client
-    # Said out loud: a caller's AWS_ENDPOINT_URL would lead past moto.
+    # An explicit address, because a caller's AWS_ENDPOINT_URL would bypass moto.
     return make(service, REGION, endpoint_url=f"https://{service}.{REGION}.amazonaws.com")
 
 
@@ -302,7 +302,7 @@ class HttpRequest:
 
 
 class Endpoint:
-    """A real server on a local port, without manners: it answers as told, and keeps every request."""
+    """A real server on a local port that gives any chosen answer, also an invalid one, and keeps every request."""
 
     def __init__(self, answering: Answering | None = None) -> None:
         self.answering = answering or say(200, b'{"success":true}')

@@ -1,4 +1,4 @@
-"""What an answer to a batch means: the whole table, and nothing personal in what is kept of it."""
+"""The meaning of every answer to a batch, and that no personal data of an answer is kept."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_a_date_out_of_range_is_no_date(value: str) -> None:
     ],
 )
 def test_an_error_in_another_json_shape_is_still_an_error(said: object) -> None:
-    """A gateway's `status: error`, or an error in a list, was taken for a yes, and the events were gone."""
+    """A gateway's `status: error`, or an error in a list, counted as accepted, and the events were lost."""
     answer = classify(200, json.dumps(said).encode(), None, NOW)
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "error_answer")
 

@@ -1,4 +1,4 @@
-"""Events as Stripe has never sent them: whatever stands in one, the others of its batch are delivered."""
+"""Events with values that Stripe has never sent: the other events of their batch are still delivered."""
 
 from __future__ import annotations
 

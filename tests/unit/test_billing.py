@@ -1,4 +1,4 @@
-"""An invoice tells its way: finalised, sent, overdue, void or written off, and a renewal before there is an invoice."""
+"""The steps of an invoice: finalised, sent, overdue, void or written off; and a renewal before its invoice exists."""
 
 from __future__ import annotations
 

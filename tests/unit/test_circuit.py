@@ -56,7 +56,7 @@ def spoken() -> Iterator[Spoken]:
 
 
 def pause_of(breaker: Breaker, *, livemode: bool = True) -> Pause | None:
-    """The pause that events have to make, once what has to be looked up was looked up."""
+    """The pause for events, after the circuits that must be looked up were read."""
     known = breaker.waits([livemode], {})[livemode]
     names = breaker.asks([livemode])
     return (
@@ -247,7 +247,7 @@ def test_a_probe_without_an_answer_is_followed_by_another() -> None:
 
 @pytest.mark.parametrize("answers", [[], [Answer(Meaning.MISCONFIGURED, "http_401")]], ids=["nothing to send", "401"])
 def test_a_probe_that_sent_nothing_lets_the_next_batch_probe(answers: list[Answer]) -> None:
-    """A batch of duplicates was let through alone, sent nothing, and all others waited a minute for its answer."""
+    """A batch of duplicates was chosen to probe and sent nothing, so all others waited a minute for its answer."""
     stack = Stack()
     stack.opened()
     stack.now += BASE

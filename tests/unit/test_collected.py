@@ -1,4 +1,4 @@
-"""What was really collected and given back, and its order's id, in payloads that one does not think of first."""
+"""The collected and refunded amounts, and the order's id, in unusual payloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Segment's destinations look for: who it is, where somebody came from, what the group is called."""
+"""The context that Segment's destinations read: the user's traits, the attribution, and the group's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Dead letters are counted, shown, sent again and deleted; none is lost, hidden or shown to who did not ask."""
+"""Dead letters are counted, shown, redriven and deleted; none is lost or hidden, and bodies are shown only on
+request."""
 
 from __future__ import annotations
 

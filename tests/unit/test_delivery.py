@@ -251,7 +251,8 @@ class UnwritableStore(MemoryStore):
 
 
 def test_calls_whose_claim_cannot_be_written_are_not_sent() -> None:
-    """Told first and written down later, it was told in other words again when the function died in between."""
+    """Calls were sent before the claim was written, so after a crash in between they were sent again with other
+    content."""
     world = World(UnwritableStore())
     (outcome,) = world.batch(an_event(CREATED, a_subscription()))
     assert (outcome.status, outcome.reason) == ("retry", "store_unavailable")
@@ -275,7 +276,7 @@ def test_calls_without_a_receipt_are_sent_again_with_the_same_message_ids() -> N
 
 
 def test_calls_sent_before_the_function_died_are_sent_again_unchanged() -> None:
-    """By then the user was known, and Segment was told one messageId with two contents."""
+    """Meanwhile the user had become known, so Segment got one messageId with two contents."""
     world = World(UnreceiptedStore())
     paid, session = an_event("invoice.paid", an_invoice()), an_event("checkout.session.completed", a_session())
     world.batch(paid)
@@ -309,7 +310,7 @@ def test_an_identify_that_is_mapped_again_has_the_current_traits() -> None:
 
 
 def test_a_group_call_that_did_not_arrive_is_sent_in_the_next_attempt() -> None:
-    """The record already had the group id, so the second try took it for told."""
+    """The record already had the group id, so the second attempt did not send the group call."""
     world = World()
     event = an_event("customer.updated", a_customer(metadata={"user_id": "u1", "group_id": "g1"}))
     world.answer = lambda _: DOWN
@@ -320,7 +321,7 @@ def test_a_group_call_that_did_not_arrive_is_sent_in_the_next_attempt() -> None:
 
 
 def test_a_dead_lettered_event_is_mapped_again_when_it_is_redriven() -> None:
-    """What Segment refused is not told in the same words again: somebody has mended something meanwhile."""
+    """A call that Segment refused is not sent again unchanged, because its cause was fixed before the redrive."""
     world, event = World(), an_event("invoice.paid", an_invoice())
     world.answer = lambda _: REFUSED
     assert statuses(world.batch(event)) == ["dead"]
@@ -331,7 +332,8 @@ def test_a_dead_lettered_event_is_mapped_again_when_it_is_redriven() -> None:
 
 
 def test_of_two_copies_in_a_batch_neither_counts_the_others_failed_call_as_sent() -> None:
-    """The second had the track alone, which arrived; so the event was taken for done, and nobody was identified."""
+    """The second copy had only the track, which arrived, so the event counted as delivered and the identify was
+    lost."""
     world = World()
     world.batch(an_event(CREATED, a_subscription()))
     more = an_event(UPDATED, a_subscription(an_item(quantity=3)), previous={"quantity": 1}, created=NOW + 1)
@@ -352,7 +354,7 @@ class UnansweredStore(MemoryStore):
 
 
 def test_a_claim_whose_answer_was_lost_counts_as_this_batchs_own() -> None:
-    """It would have been waited for until it could not be alive any more."""
+    """The batch waited for its own claim until the lease ended."""
     world = World(UnansweredStore())
     world.lease = 60
     assert statuses(world.batch(an_event(CREATED, a_subscription()))) == ["delivered"]
@@ -441,7 +443,7 @@ class WatchedStore(MemoryStore):
 
 
 def test_while_one_batch_sends_calls_of_a_customer_the_others_wait() -> None:
-    """Two identifies crossed on the way, and the one that arrived last showed less."""
+    """Two identifies overtook each other, and the one that arrived last had fewer traits."""
     seen: list[str] = []
     second = an_event(CREATED, a_subscription(an_item(a_price(5000)), id="sub_second"), created=NOW + 1)
     somebody_else = an_event("customer.created", a_customer(id="cus_else"))
@@ -537,7 +539,7 @@ def test_a_429_pauses_the_mode_also_for_records_that_are_mapped_again() -> None:
 
 
 def test_traits_that_never_arrived_are_shown_by_a_later_try_even_of_an_older_event() -> None:
-    """An upgrade failed at Segment, a renewal after it succeeded: the renewal shows no trait of its own."""
+    """An upgrade failed at Segment, and a renewal after it succeeded: the renewal itself changes no trait."""
     world = World()
     pro = an_item(a_price(5000, id="price_pro"))
     world.batch(an_event(CREATED, a_subscription()))

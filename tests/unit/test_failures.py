@@ -1,4 +1,4 @@
-"""A failed payment is told once for each attempt, with why it failed, whichever of Stripe's objects say so."""
+"""A failed payment is sent once for each attempt, with its failure code, whichever of Stripe's objects state it."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ def test_a_payment_of_another_amount_is_another_failure() -> None:
 
 
 def test_calls_sent_again_after_an_outage_are_unchanged() -> None:
-    """Nobody knows whether the session's call arrived; the intent knows more, and must not tell it otherwise."""
+    """The session's call may have arrived; the intent has more data, but must not send the call with other content."""
     world = World()
     world.batch(of_session())
     (first,) = world.calls

@@ -1,4 +1,4 @@
-"""A customer is forgotten: in both modes, in its own account alone, and as often as one asks."""
+"""`forget` deletes a customer in both modes and in its own account only, and can be repeated."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(*words: str) -> Result:
 
 
 def keys(here: Deployed) -> list[str]:
-    """What is kept, but for receipts, which know nobody."""
+    """The stored items without receipts, which name no person."""
     found = sorted(item["pk"]["S"] for item in here.dynamodb.scan(TableName=TABLE)["Items"])
     return [key for key in found if not key.startswith("receipt#")]
 

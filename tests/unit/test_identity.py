@@ -1,4 +1,4 @@
-"""Calls go out under the right ids, and a stranger's history is joined to the user once."""
+"""Calls have the right ids, and an anonymous history is joined to the user once."""
 
 from __future__ import annotations
 
@@ -220,7 +220,8 @@ def test_space_around_an_id_is_removed_and_space_alone_is_no_id() -> None:
 
 
 def test_a_late_old_event_overrides_no_newer_statement() -> None:
-    """An event from before the user's id was corrected, or before the opt-out, had the last word when it came late."""
+    """A late event from before a correction of the user's id, or from before the opt-out, overrode the newer
+    statement."""
     old = {"user_id": "u_old", "group_id": "g_old", "consent_Ads": "true"}
     new = {"user_id": "u_new", "group_id": "g_new", "consent_Ads": "false"}
     world = World()
@@ -294,7 +295,7 @@ def test_a_deleted_customer_is_sent() -> None:
 
 
 def test_a_connected_account_cannot_name_the_platforms_users() -> None:
-    """An account that put the platform's user id into its own metadata spoke as that user."""
+    """The calls of an account with the platform's user id in its own metadata had that user id."""
     world = World(CONNECT_EVENTS="accept")
     named = {"user_id": "u1", "group_id": "g1", "anonymous_id": "browser-1"}
     world.deliver(

@@ -1,4 +1,5 @@
-"""Payments that nothing else states, and money that goes back: each once, with the customer who paid, to the cent."""
+"""Payments without invoice or session, refunds and disputes: each is sent once, for the paying customer, to the
+cent."""
 
 from __future__ import annotations
 
@@ -121,7 +122,7 @@ def test_an_intent_sent_as_an_order_and_its_late_invoice_are_one_payment(joined:
 
 
 def test_a_session_captured_later_is_stated_by_its_intent() -> None:
-    """Checkout completes such a session unpaid and never speaks of it again: the sale was lost."""
+    """Checkout completes such a session unpaid and sends no later event, so the sale was lost."""
     world = World()
     world.deliver(an_event(COMPLETED, a_session(payment_status="unpaid")))
     captured = an_intent(capture_method="manual", payment_details={"order_reference": "cs_test_basic"})
@@ -208,7 +209,7 @@ def test_charge_refunded_waits_for_the_refund_that_names_itself() -> None:
 
 @pytest.mark.parametrize("first", ["refund.created", "charge.refunded"])
 def test_a_failed_refund_restores_the_lifetime_value(first: str) -> None:
-    """The money was still here, and the lifetime value without it."""
+    """The money was not returned, but the lifetime value stayed lower."""
     body = a_refund() if first == "refund.created" else a_charge()
     failed = a_refund(status="failed", failure_reason="lost_or_stolen_card")
     tax = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 800}
@@ -525,7 +526,7 @@ def test_a_refund_of_a_known_payment_writes_no_order() -> None:
 
 
 def test_a_dispute_of_an_unknown_payment_is_not_that_of_whoever_paid_in_the_same_batch() -> None:
-    """An invoice names no payment, and neither does a dispute name an invoice: the two nothings met."""
+    """An invoice names no payment, and a dispute names no invoice, so two absent ids counted as equal."""
     world = World()
     dispute = an_event("charge.dispute.created", a_dispute(payment_intent="pi_unheard", charge="ch_unheard"))
     world.batch(an_event("invoice.paid", an_invoice(customer="cus_other")), dispute)
@@ -568,7 +569,7 @@ PAID_WITH_TAX = [
 @pytest.mark.parametrize("paid", PAID_WITH_TAX, ids=lambda event: event.type)
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_payment_sends_the_shares_of_the_refunds_that_arrived_before_it(paid: StripeEvent, *, fails: bool) -> None:
-    """They were told without, and net revenue stayed too high for ever: only a further refund made up for it."""
+    """They were sent without shares, and net revenue stayed too high until another refund."""
     world = World()
     first, second = (an_event("refund.created", a_refund(id=f"re_{one}", amount=2500)) for one in (1, 2))
     world.deliver(first, second)

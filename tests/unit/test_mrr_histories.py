@@ -61,7 +61,7 @@ def test_a_coupon_for_one_invoice_is_no_downgrade() -> None:
 
 
 def test_a_discount_with_only_an_id_makes_the_mrr_unknown_until_an_event_states_it() -> None:
-    """The mrr was gross for as long as nobody knew, and the correction was lost."""
+    """The mrr was gross until the discount was known, and the correction was lost."""
     world = World()
     world.deliver(an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW))
     assert shown(world) is None
@@ -123,7 +123,7 @@ def test_a_setting_says_which_discounts_lower_the_mrr(policy: str, mrr: int) -> 
 
 @pytest.mark.parametrize("status", ["active", "past_due"])
 def test_the_first_event_of_an_old_subscription_may_be_its_end(status: str) -> None:
-    """Its mrr was taken away and had never been given."""
+    """Its mrr was subtracted although it had never been added."""
     world = World()
     world.deliver(ended(NOW, cancellation_details={"reason": status}))
     assert names(world) == ["Subscription Imported", "Subscription Cancelled"]

@@ -1,4 +1,4 @@
-"""What may reach a log: this package's lines, a team's own, and of everybody else only warnings and errors."""
+"""The lines that may be logged: those of this package and the team, and only warnings and errors of libraries."""
 
 from __future__ import annotations
 

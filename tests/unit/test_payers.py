@@ -1,4 +1,5 @@
-"""What goes back, or comes in part, names no customer: where nobody remembers the payer, Stripe is asked once."""
+"""Refunds, disputes and partial payments name no customer: if the store does not know the payer, Stripe is asked
+once."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ def strangers(world: World) -> set[object]:
 
 @pytest.mark.parametrize("event", GONE_BACK, ids=lambda event: event.type)
 def test_the_stripe_api_names_the_customer_of_a_payment(event: StripeEvent) -> None:
-    """It was told of a stranger, named after the refund, for ever."""
+    """It was sent for an anonymous id, that of the refund, and never corrected."""
     api = Api()
     world = World(reader=api, PAYMENT_HOLD_SECONDS="300")
     world.now = NOW + 10

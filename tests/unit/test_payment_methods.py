@@ -1,4 +1,4 @@
-"""A way to pay is added, updated, removed; when the newest card expires is a trait."""
+"""A payment method is added, updated or removed; the expiry of the newest card is a trait."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_new_postal_code_changes_no_trait() -> None:
 
 
 def test_a_removed_card_belongs_to_its_former_customer() -> None:
-    """The object names no customer any more, so the removal was nobody's."""
+    """The object no longer names its customer, so the removal had no customer."""
     world = World()
     world.deliver(an_event("customer.created", a_customer(metadata={"user_id": "u1"})), attached())
     identify, track = world.deliver(detached(NOW + DAY))

@@ -1,4 +1,4 @@
-"""A user may be several customers and guests: an opt-out of one silences all of them, for good."""
+"""A user may have several customers and guest payments: an opt-out of one applies to all of them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def test_an_opt_out_as_a_guest_applies_to_the_users_customers(store: AnyStore) -
 
 
 def test_an_opt_out_as_a_guest_applies_to_a_customer_that_is_already_known(store: AnyStore) -> None:
-    """A user's only customer did not look at the person again, and went on after the user opted out as a guest."""
+    """A user's only customer did not read the person again, and its calls were sent after the user opted out as a
+    guest."""
     world = World(store)
     world.deliver(customer(1), paid(1, NOW + 1))
     told = len(world.calls)
@@ -142,7 +143,7 @@ def test_in_one_batch_no_event_after_an_opt_out_is_sent(store: AnyStore) -> None
 
 
 def test_an_opt_out_from_before_the_user_was_known_applies_to_the_user(store: AnyStore) -> None:
-    """What only the customer's record knew was forgotten as soon as the user was another record's too."""
+    """An opt-out in the customer's record was lost as soon as the user had another record too."""
     world = World(store)
     world.deliver(customer(1, user=None, **OUT))
     session = a_session(customer="cus_1", client_reference_id="user_1", mode="subscription", subscription="sub_basic")
@@ -173,7 +174,7 @@ def test_an_opt_out_applies_to_one_user_in_one_mode_and_account() -> None:
 
 
 def test_a_user_id_that_already_has_the_accounts_prefix_is_the_same_user(store: AnyStore) -> None:
-    """The calls of both go out under one userId, and an opt-out of one left the other talking."""
+    """The calls of both have one userId, but an opt-out of one did not apply to the other."""
     world = World(store, CONNECT_EVENTS="accept")
     for number, user in enumerate(("u1", "acct_1:u1"), 1):
         metadata = {"user_id": user, **(OUT if number == 1 else {})}
@@ -568,7 +569,7 @@ def test_a_write_during_the_marking_by_a_guests_payment_is_not_overwritten() -> 
 
 
 def test_a_record_that_was_not_written_counts_in_no_other_record_of_the_user() -> None:
-    """A batch with two customers of one user could write one record, and told the sum over both."""
+    """A batch with two customers of one user could write only one record, but sent the sum over both."""
 
     class Throttled(MemoryStore):
         failing = True

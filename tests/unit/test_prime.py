@@ -1,4 +1,4 @@
-"""`prime` makes every column of a warehouse in its right type, tells nobody else, and does it once for each source."""
+"""`prime` creates every column of a warehouse with the right type, for warehouses only, once for each source."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_a_declined_source_is_not_primed(segment: Segment) -> None:
 
 
 def test_elsewhere_the_warehouse_has_to_be_named(here: Deployed, segment: Segment) -> None:
-    """RudderStack's warehouses heed `All: false`: nothing would arrive, and be remembered as done."""
+    """RudderStack's warehouses follow `All: false`: nothing would arrive, although it is stored as done."""
     here.options = ("--stack", "stripe-to-segment")
     refused = run()
     assert refused.exit_code == 2

@@ -1,4 +1,4 @@
-"""The queues behind the door: delays set ten at a time, hopeless records put away with their reason."""
+"""The queues: delays are set ten at a time, and undeliverable records are dead-lettered with their reason."""
 
 from __future__ import annotations
 

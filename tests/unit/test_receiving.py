@@ -1,4 +1,4 @@
-"""What the door answers: 200, 400, 413 or 503, and why; never anything else."""
+"""The answers of `receive`: 200, 400, 413 or 503 with a reason, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What Stripe lists and the ledger lacks is queued, and nothing else; whoever stops goes on where it was."""
+"""Events in Stripe's list that the ledger lacks are queued, and no others; an interrupted run continues where it
+stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under which key calls leave, and what happens where there is none."""
+"""The write key of calls, and what happens without one."""
 
 from __future__ import annotations
 

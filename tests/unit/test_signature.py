@@ -1,4 +1,5 @@
-"""Nobody gets in without one of the signing secrets, and nothing in a header or a body can make the check fall over."""
+"""No request is accepted without a signature of a signing secret, and no header or body raises an error in the
+check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With an API key, the Stripe API tells the terms that no webhook has: tiers, coupons, amounts in other currencies."""
+"""With an API key, the Stripe API gives the terms that no webhook has: tiers, coupons, amounts in other currencies."""
 
 from __future__ import annotations
 
