@@ -45,7 +45,7 @@ def test_an_event_waits_while_segment_is_down_and_is_delivered_when_it_returns(s
     expect(row).to_contain_text(re.compile(r"attempt \d failed: .* · next (now|in \d+ s)"))
     expect(sums(screen, "Waiting")).to_have_text("1")
     row.click()
-    expect(screen.page.locator(".way")).to_contain_text(re.compile("Attempt 2: to be tried again"))
+    expect(screen.page.locator(".way")).to_contain_text(re.compile("Attempt 2: deliver will try again"))
     expect(screen.page.locator(".way")).to_contain_text("Next attempt")
     screen.segment_is("Up")
     expect(row).to_contain_text("delivered")

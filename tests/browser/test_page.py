@@ -258,7 +258,7 @@ def test_on_a_phone_a_newcomer_learns_what_it_is_and_sees_events_arrive(played: 
     assert alone.overflow() == 0
     welcome.get_by_role("button", name="Play a scenario").click()
     expect(alone.page.locator("#note")).to_contain_text("A subscription's life")
-    expect(alone.page.locator("#note")).to_contain_text("Watch: Nothing is earned in the trial.")
+    expect(alone.page.locator("#note")).to_contain_text("Watch: There is no revenue in the trial.")
     for _ in range(50):
         played.look()
         if alone.rows.count() == len(SCENARIOS["subscription"].steps):
@@ -299,7 +299,7 @@ def test_violations_of_a_call_are_named_and_counted(played: PlayedPage, alone: S
     alone.rows.first.click()
     flaws = alone.page.locator(".checks .bad")
     expect(flaws.filter(has_text="limits")).to_contain_text("neither 'userId' nor 'anonymousId'")
-    expect(flaws.filter(has_text="tracking plan")).to_contain_text("'Ordr Completed' is no event")
+    expect(flaws.filter(has_text="tracking plan")).to_contain_text("'Ordr Completed' is not an event")
 
 
 def test_a_refused_event_says_what_stripe_listen_needs(played: PlayedPage, alone: Screen) -> None:
