@@ -81,8 +81,9 @@ class Shopper:
             self._took(session, at)
 
     def _buy_with_invoice(self, at: int, session: Session) -> None:
-        """Invoice creation is on, which makes the guest a customer."""
-        session = replace(session, customer=self.customer, invoice=f"in_{self.stream.number()}")
+        """Invoice creation is on, which makes the guest a customer, with the customer's user."""
+        reference = session.reference and f"user of {self.customer}"
+        session = replace(session, customer=self.customer, reference=reference, invoice=f"in_{self.stream.number()}")
         bill, lines = self._bill(session), (Line("A thing", 1, 1),)
         invoice = Invoice(
             f"{session.invoice}",
