@@ -68,7 +68,7 @@ SHAPES = {
         Shape("before basil", "2024-06-20", top_periods=True, old_invoices=True, one_discount=True),
         Shape("basil", "2025-04-30.basil", item_periods=True, new_invoices=True),
         Shape("clover", "2025-10-29.clover", item_periods=True, new_invoices=True, coupon_in_source=True),
-        Shape("dahlia", "2026-04-22.dahlia", item_periods=True, new_invoices=True, coupon_in_source=True),
+        Shape("endive", "2026-10-28.endive", item_periods=True, new_invoices=True, coupon_in_source=True),
         Shape(
             "both at once",
             None,

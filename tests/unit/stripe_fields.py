@@ -1,8 +1,9 @@
-"""The fields of Stripe's objects in events of API version 2026-04-22.dahlia, null or not.
+"""The fields of Stripe's objects in events of API version 2026-10-28.endive, null or not.
 
-From Stripe's own sample objects (github.com/stripe/openapi) and from what Stripe delivers. A name in parentheses may be
-absent. For an object that is not listed, Stripe's library says which fields there are; of a field that may be null it
-does not say whether it may also be absent. An invoice that is still to come has no id and no page.
+From Stripe's own sample objects (github.com/stripe/openapi), from what Stripe delivers, and for the newest fields from
+Stripe's library. A name in parentheses may be absent. For an object that is not listed, Stripe's library says which
+fields there are; of a field that may be null it does not say whether it may also be absent. An invoice that is still to
+come has no id and no page.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ FIELDS = {
         receipt_email receipt_number receipt_url refunded review shipping source source_transfer
         statement_descriptor statement_descriptor_suffix status transfer_data transfer_group""",
     "checkout.session": """
-        id object adaptive_pricing after_expiration allow_promotion_codes amount_subtotal amount_total
+        id object adaptive_pricing after_expiration allow_promotion_codes (allowed_payment_method_types)
+        amount_subtotal amount_total
         automatic_tax billing_address_collection branding_settings cancel_url client_reference_id client_secret
         collected_information consent consent_collection created currency currency_conversion custom_fields
         custom_text customer customer_account customer_creation customer_details customer_email discounts
@@ -63,7 +65,8 @@ FIELDS = {
         subscription subscription_item""",
     "invoice": """
         (id) object account_country account_name account_tax_ids amount_due amount_overpaid amount_paid
-        amount_remaining amount_shipping application attempt_count attempted (auto_advance) automatic_tax
+        (amount_paid_off_stripe) amount_remaining amount_shipping application attempt_count attempted
+        (auto_advance) automatic_tax
         automatically_finalizes_at billing_reason collection_method created currency custom_fields customer
         customer_account customer_address customer_email customer_name customer_phone customer_shipping
         customer_tax_exempt customer_tax_ids default_payment_method default_source default_tax_rates description
@@ -71,7 +74,7 @@ FIELDS = {
         last_finalization_error latest_revision lines livemode metadata next_payment_attempt number on_behalf_of
         parent payment_settings period_end period_start post_payment_credit_notes_amount
         pre_payment_credit_notes_amount receipt_number rendering shipping_cost shipping_details starting_balance
-        statement_descriptor status status_transitions subtotal subtotal_excluding_tax test_clock total
+        statement_descriptor status (status_details) status_transitions subtotal subtotal_excluding_tax test_clock total
         total_discount_amounts total_excluding_tax total_pretax_credit_amounts total_taxes webhooks_delivered_at""",
     "invoice_payment": """
         id object amount_paid amount_requested created currency invoice is_default livemode payment status
@@ -81,10 +84,12 @@ FIELDS = {
         parent period pretax_credit_amounts pricing quantity quantity_decimal subtotal taxes""",
     "list": "object data has_more total_count url",
     "payment_intent": """
-        id object amount amount_capturable amount_details amount_received application application_fee_amount
+        id object (allowed_payment_method_types) amount amount_capturable amount_details amount_received application
+        application_fee_amount
         automatic_payment_methods canceled_at cancellation_reason capture_method client_secret confirmation_method
         created currency customer customer_account description excluded_payment_method_types last_payment_error
         latest_charge livemode managed_payments metadata next_action on_behalf_of payment_details payment_method
+        (payment_record)
         payment_method_configuration_details payment_method_options payment_method_types processing receipt_email
         review setup_future_usage shipping source statement_descriptor statement_descriptor_suffix status
         transfer_data transfer_group""",
@@ -99,7 +104,7 @@ FIELDS = {
         product recurring tax_behavior tiers_mode transform_quantity type unit_amount unit_amount_decimal""",
     "product": """
         id object active created default_price description images livemode marketing_features metadata name
-        package_dimensions shippable statement_descriptor tax_code type unit_label updated url""",
+        package_dimensions shippable statement_descriptor tax_code (tax_details) type unit_label updated url""",
     "subscription": """
         id object application application_fee_percent automatic_tax billing_cycle_anchor
         billing_cycle_anchor_config billing_mode billing_schedules billing_thresholds cancel_at
@@ -108,21 +113,22 @@ FIELDS = {
         discounts ended_at invoice_settings items latest_invoice livemode managed_payments metadata
         next_pending_invoice_item_invoice on_behalf_of pause_collection payment_settings
         pending_invoice_item_interval pending_setup_intent pending_update plan quantity schedule start_date status
-        test_clock transfer_data trial_end trial_settings trial_start""",
+        (status_details) test_clock transfer_data trial_end trial_settings trial_start""",
     "subscription_item": """
-        id object billing_thresholds created (current_period_end) (current_period_start) discounts metadata plan
+        id object (billed_until) billing_thresholds created (current_period_end) (current_period_start) (current_trial)
+        discounts metadata plan
         price quantity subscription tax_rates""",
     "tax_rate": """
         id object active country created description display_name effective_percentage flat_amount inclusive
         jurisdiction jurisdiction_level livemode metadata percentage rate_type state tax_type""",
     "refund": """
         id object (failure_balance_transaction) (failure_reason) amount balance_transaction charge created
-        currency destination_details metadata payment_intent reason receipt_number source_transfer_reversal
-        status transfer_reversal""",
+        currency customer customer_account destination_details metadata payment_intent payment_method reason
+        receipt_number source_transfer_reversal status transfer_reversal""",
     "dispute": """
         id object amount balance_transactions charge created currency enhanced_eligibility_types evidence
-        evidence_details is_charge_refundable livemode metadata payment_intent payment_method_details reason
-        status""",
+        evidence_details (intended_submission_method) is_charge_refundable livemode metadata payment_intent
+        payment_method_details reason status""",
     "balance_transaction": """
         id object amount available_on balance_type created currency description exchange_rate fee
         fee_details net reporting_category source status type""",

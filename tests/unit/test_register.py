@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stripe import HTTPClient
+from stripe import HTTPClient, api_version
 from stripe.params import WebhookEndpointCreateParams
 from typer.testing import CliRunner, Result
 
@@ -130,6 +130,11 @@ def test_stripe_knows_the_version_and_every_mapped_type() -> None:
     known = set(re.findall(r'"([^"\s]+)"', inspect.getsource(WebhookEndpointCreateParams)))
     assert len(known) > 200
     assert {API_VERSION, *CATALOG} <= known
+
+
+def test_the_api_version_is_the_newest_that_stripes_library_knows() -> None:
+    """Endpoints, samples and tests stayed at a version that was half a year older than the library's."""
+    assert api_version == API_VERSION
 
 
 def test_an_endpoint_is_enabled_only_after_its_secret_is_stored(here: Deployed, stripe: StripeWebhooks) -> None:

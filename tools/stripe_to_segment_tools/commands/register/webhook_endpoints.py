@@ -17,7 +17,7 @@ __all__ = ["API_VERSION", "EVENT_TYPES", "Endpoint", "EndpointRefusedError", "We
 
 # The API version of endpoints that `register` creates, which is that of the sample events and the tests. Other versions
 # work too, because readers look for a field wherever any version puts it.
-API_VERSION = "2026-04-22.dahlia"
+API_VERSION = "2026-10-28.endive"
 EVENT_TYPES = tuple(CATALOG)
 TIMEOUT_SECONDS = 20.0
 RETRIES = 2
