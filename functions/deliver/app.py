@@ -26,6 +26,7 @@ from stripe_to_segment.settings import on_this_machine, settings_from_environmen
 from stripe_to_segment.snapshots import snapshot_hooks
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader, usable_key
+from stripe_to_segment.thin_events import ThinEventReader
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -60,7 +61,15 @@ secret = SecretSource(
         strict=not on_this_machine(),
     )
 )
-reader = StripeReader(lambda: usable_key(secret.get(), settings), settings.stripe_api_base)
+
+
+def api_key() -> str:
+    """The key with which Stripe is read."""
+    return usable_key(secret.get(), settings)
+
+
+reader = StripeReader(api_key, settings.stripe_api_base)
+thin_reader = ThinEventReader(api_key, settings.stripe_api_base)
 
 
 @cache
@@ -111,6 +120,7 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
         sender(chosen, secret, session, seconds_left),
         enrich,
         reader,
+        thin_reader,
         breaker() if really else None,
         remembers=really,
         lease=context.get_remaining_time_in_millis() // 1000 + CLOCKS_DIFFER,

@@ -154,8 +154,15 @@ def large(draw: Random) -> Case:
 
 
 def thin(draw: Random) -> Case:
-    event = {"id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found", "data": {PRIVATE: 1}}
-    return Case(signed_request(written(event, draw), draw), OK, queues=False)
+    mapped = draw.random() < 0.5
+    event = {
+        "id": "evt_1",
+        "object": "v2.core.event",
+        "type": "v1.invoice.paid" if mapped else "v1.billing.meter.no_meter_found",
+        "created": "2026-11-18T11:06:40.123Z",
+        "data": {PRIVATE: 1},
+    }
+    return Case(signed_request(written(event, draw), draw), OK, queues=mapped)
 
 
 def bent(draw: Random) -> Case:

@@ -42,7 +42,7 @@ def test_every_reason_of_receive_is_in_the_guide() -> None:
         for number in NUMBERS:
             knocked(door, a_case(number))
             given |= {line.get("reason", "") for line in door.spoken.lines}
-    assert given - {""} >= {"wrong", "too_large", "thin_event", "no_secret", "bad_secret", "queue_refused"}
+    assert given - {""} >= {"wrong", "too_large", "not_wanted", "no_secret", "bad_secret", "queue_refused"}
     assert [reason for reason in sorted(given - {""}) if f"`{reason}`" not in told] == []
 
 

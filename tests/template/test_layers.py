@@ -64,6 +64,7 @@ for service, operations in calls.items():
         refused(EndpointConnectionError, getattr(aws.client(service), name), **given)
 answers = stripe_client("rk_test_none", "http://127.0.0.1:1", 1)
 refused(stripe.APIConnectionError, answers.raw_request, "get", "/v1/events", types=["invoice.paid"], limit=1)
+refused(stripe.APIConnectionError, answers.raw_request, "get", "/v2/core/events/evt_1", stripe_context="acct_1")
 refused(stripe.SignatureVerificationError, stripe.WebhookSignature.verify_header, "{}", "t=1,v1=0", "whsec_none")
 refused(requests.ConnectionError, requests.Session().post, "https://127.0.0.1:1/v1/batch", json={}, timeout=1)
 try:

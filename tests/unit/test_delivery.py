@@ -140,12 +140,6 @@ def test_a_record_that_is_no_event_is_dead_lettered_with_the_reason(body: str, r
     assert {(outcome.status, outcome.reason) for outcome in (bad, good)} == {("dead", reason), ("delivered", "")}
 
 
-def test_a_thin_event_is_ignored_with_what_to_change() -> None:
-    (outcome,) = World().batch('{"object": "v2.core.event", "id": "evt_1", "type": "v1.customer.created"}')
-    assert outcome.status == "ignored"
-    assert "Snapshot" in outcome.detail
-
-
 def test_an_event_of_another_mode_or_account_is_ignored() -> None:
     live = an_event(CREATED, a_subscription(), livemode=True)
     connected = an_event(CREATED, a_subscription(), account="acct_other")

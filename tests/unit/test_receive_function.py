@@ -96,9 +96,8 @@ def test_if_the_queue_refuses_stripe_is_asked_to_retry(door: Door) -> None:
         (body_of("account.updated"), {}, "no mapping for account.updated"),
         (body_of(account="acct_1"), {}, "CONNECT_EVENTS is refuse"),
         (body_of(livemode=True), {"STRIPE_MODE": "test"}, "STRIPE_MODE is test"),
-        (b'{"id":"evt_1","object":"v2.core.event"}', {}, "payload style to Snapshot"),
     ],
-    ids=["type", "connected account", "mode", "thin"],
+    ids=["type", "connected account", "mode"],
 )
 def test_an_unwanted_event_is_acknowledged_counted_and_not_queued(
     body: bytes, environment: dict[str, str], told: str

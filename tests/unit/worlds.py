@@ -15,7 +15,7 @@ from stripe_to_segment.state.store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stripe_to_segment.delivery.batch import Gate
+    from stripe_to_segment.delivery.batch import Gate, ThinReader
     from stripe_to_segment.delivery.load import Reader
     from stripe_to_segment.delivery.record import RecordOutcome
     from stripe_to_segment.segment_side.calls import Call
@@ -48,6 +48,7 @@ class World:
         self.reader = reader
         self.calls: list[dict[str, Any]] = []
         self.requests: list[list[str]] = []
+        self.thin_reader: ThinReader | None = None
         self.gate: Gate | None = None
         self.answer: Callable[[Call], Answer] = lambda _: ACCEPTED
         self.enrich: Callable[[dict[str, Any], dict[str, Any]], object] = unchanged
@@ -78,6 +79,7 @@ class World:
             self._send,
             self.enrich,
             self.reader,
+            self.thin_reader,
             self.gate,
             remembers=self.remembers,
             lease=self.lease,

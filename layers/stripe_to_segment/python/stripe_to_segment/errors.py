@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from stripe_to_segment.reasons import Reason
-
 __all__ = [
     "ConfigurationError",
     "EnrichError",
@@ -16,7 +14,6 @@ __all__ = [
     "StoreUnavailableError",
     "StripeToSegmentError",
     "StripeUnavailableError",
-    "ThinEventError",
     "UnexpectedError",
     "UnreadableRecordError",
     "code_of",
@@ -47,18 +44,6 @@ class MalformedEventError(StripeToSegmentError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class ThinEventError(MalformedEventError):
-    """The text is a thin event (`v2.core.event`), which carries no `data.object` to map."""
-
-    def __init__(self, event_id: str | None, event_type: str | None) -> None:
-        super().__init__(
-            Reason.THIN_EVENT,
-            "thin events carry no object: in Stripe, set the event destination's payload style to Snapshot",
-        )
-        self.event_id = event_id
-        self.event_type = event_type
 
 
 class SignatureRefusedError(StripeToSegmentError):

@@ -20,7 +20,7 @@ from stripe_to_segment.errors import StripeToSegmentError, UnexpectedError, code
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.event import EventHead
 
 __all__ = ["about", "count", "hold_back_libraries", "logger", "measure", "metrics", "observed", "set_level"]
 
@@ -111,7 +111,7 @@ def observed[**P, T](handler: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def about(event: StripeEvent) -> dict[str, object]:
+def about(event: EventHead) -> dict[str, object]:
     """The fields of a log line that identify an event."""
     return {
         "event_id": event.id[:LONGEST],

@@ -29,10 +29,14 @@ class Reason(StrEnum):
     NOT_AN_EVENT = "not_an_event"
     NESTED_TOO_DEEP = "nested_too_deep"
     OVERSIZE_ID = "oversize_id"
-    THIN_EVENT = "thin_event"
     MAPPER_FAILED = "mapper_failed"
     ENRICH_FAILED = "enrich_failed"
     TOO_LARGE = "too_large"
+    # A thin event, whose object has to be read from the Stripe API
+    NO_STRIPE_API_KEY = "no_stripe_api_key"
+    STRIPE_KEY_REFUSED = "stripe_key_refused"
+    STRIPE_UNAVAILABLE = "stripe_unavailable"
+    NOT_IN_STRIPE = "not_in_stripe"
     # The endpoint's answer
     NOT_OK = "not_ok"
     HTML_ANSWER = "html_answer"

@@ -7,19 +7,19 @@ import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError, ThinEventError
+from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError
 from stripe_to_segment.mapping.translate import refusal
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.stripe_side.event import parse_event
 from stripe_to_segment.stripe_side.fields import hash_of
 from stripe_to_segment.stripe_side.signature import verify
+from stripe_to_segment.stripe_side.thin import read_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.secrets import SigningSecrets
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.event import EventHead
 
 __all__ = ["WRONG_MODE", "Reply", "body_of", "examine", "header_of", "queueable"]
 
@@ -50,7 +50,7 @@ class Reply:
     outcome: str
     reason: str = ""
     message: str = ""
-    event: StripeEvent | None = None
+    event: EventHead | None = None
 
     @property
     def body(self) -> dict[str, object]:
@@ -87,9 +87,7 @@ def examine(  # noqa: PLR0911 - one return for each kind of answer
         return Reply(400, "refused", Reason.NOT_BASE64, "the body is not what its encoding says")
     try:
         signers = verify(body, signature, secrets.every, now)
-        event = parse_event(body)
-    except ThinEventError as error:
-        return Reply(200, "ignored", error.reason, str(error))
+        event = read_event(body)
     except (SignatureRefusedError, MalformedEventError) as error:
         return Reply(400, "refused", error.reason, str(error))
     if not _vouched(event, signers, secrets):
@@ -112,7 +110,7 @@ def _unready(secrets: SigningSecrets) -> Reply:
     return Reply(503, "unready", Reason.UNUSABLE_SECRET, f"the configured Stripe signing secret is {said}")
 
 
-def _vouched(event: StripeEvent, signers: frozenset[str], secrets: SigningSecrets) -> bool:
+def _vouched(event: EventHead, signers: frozenset[str], secrets: SigningSecrets) -> bool:
     """Whether one of the secrets that signed the event may sign events of its mode."""
     vouching = {*secrets.vouching(livemode=event.livemode)}
     if event.account and not event.livemode:

@@ -231,7 +231,7 @@ def _passes(error: Exception) -> bool:
     return status is None or status in {CONFLICT, TOO_MANY_REQUESTS} or status >= INTERNAL
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The kind of a Stripe error, safe to log; its text would quote the request."""
     status = getattr(error, "http_status", None)
     return type(error).__name__ if status is None else f"{type(error).__name__}, HTTP {status}"

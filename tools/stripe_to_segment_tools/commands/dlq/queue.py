@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.errors import MalformedEventError
-from stripe_to_segment.stripe_side.event import parse_event
+from stripe_to_segment.stripe_side.thin import read_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,7 +78,7 @@ class DeadLetter:
 
     def _told(self, name: str) -> str:
         try:
-            return str(getattr(parse_event(self.event), name))
+            return str(getattr(read_event(self.event), name))
         except MalformedEventError:
             return ""
 

@@ -29,7 +29,6 @@ from stripe_to_segment.errors import (
     MalformedEventError,
     StoreConflictError,
     StoreUnavailableError,
-    ThinEventError,
 )
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
@@ -38,7 +37,9 @@ from stripe_to_segment.mapping.translate import HoldAfter, refusal, translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.store import DAY, Learnt
-from stripe_to_segment.stripe_side.event import parse_event, scope_of
+from stripe_to_segment.stripe_side.event import scope_of
+from stripe_to_segment.stripe_side.thin import ThinEvent, read_event
+from stripe_to_segment.thin_events import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.circuit import Circuit
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory, Store
-    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.event import EventHead, StripeEvent
     from stripe_to_segment.stripe_side.objects import Lookup
 
     class Sender(Protocol):
@@ -70,6 +71,11 @@ if TYPE_CHECKING:
         def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> Mapping[bool, Pause | None]: ...
         def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None: ...
 
+    class ThinReader(Protocol):
+        """Reads the snapshots of thin events. It must not raise."""
+
+        def read(self, wanted: Iterable[ThinEvent]) -> Mapping[ThinEvent, StripeEvent | Unread]: ...
+
 
 __all__ = ["Delivery"]
 
@@ -82,6 +88,9 @@ LONGEST_WAIT = 30
 OVERSIZE = "an id in the event is longer than any of Stripe's"
 # The second lookup reads the names of the products in a session's lines, which the first one read.
 LOOKS = 2
+
+
+NO_READER = Unread(Reason.NO_STRIPE_API_KEY, "thin events are read from the Stripe API")
 
 
 def _delivery_id() -> str:
@@ -132,6 +141,8 @@ class Delivery:
         Sends calls of one mode; it must not raise.
     reader
         Reads from the Stripe API; None where no API key is wanted.
+    thin_reader
+        Reads thin events from the Stripe API; without it they wait.
     gate
         Holds events back while the circuit is open; None in log mode.
     remembers
@@ -148,6 +159,7 @@ class Delivery:
     send: Sender
     enrich: Enrich
     reader: Reader | None = None
+    thin_reader: ThinReader | None = None
     gate: Gate | None = None
     remembers: bool = True
     lease: int = 0
@@ -157,8 +169,8 @@ class Delivery:
         """Deliver a batch; `now` is in epoch seconds. Returns one outcome for each record, in their order."""
         batch, work = _Batch(now, int(now) + self.lease), list[Work]()
         records = list(records)
-        for record in records:
-            read = self._read(record)
+        for record, event in self._whole([(record, self._read(record)) for record in records]):
+            read = event if isinstance(event, RecordOutcome) else self._work(record, event)
             if isinstance(read, Work):
                 work.append(read)
             else:
@@ -184,16 +196,41 @@ class Delivery:
         self._confirm(batch)
         return [batch.outcomes[record.id] for record in records]
 
-    def _read(self, record: Record) -> Work | RecordOutcome:
+    def _read(self, record: Record) -> StripeEvent | ThinEvent | RecordOutcome:
         try:
-            event = parse_event(record.body)
-        except ThinEventError as error:
-            return RecordOutcome(record, Status.IGNORED, error.reason, str(error))
+            event = read_event(record.body)
         except MalformedEventError as error:
             return RecordOutcome(record, Status.DEAD, error.reason, str(error))
         refused = refusal(event, self.settings)
-        if refused:
-            return RecordOutcome(record, Status.IGNORED, refused, event=event)
+        return RecordOutcome(record, Status.IGNORED, refused, event=event) if refused else event
+
+    def _whole(
+        self, read: list[tuple[Record, StripeEvent | ThinEvent | RecordOutcome]]
+    ) -> list[tuple[Record, StripeEvent | RecordOutcome]]:
+        """The same with the snapshots of thin events in their places, or their outcomes."""
+        thin = [event for _, event in read if isinstance(event, ThinEvent)]
+        # What could not be sent now need not be read now.
+        waits = self.gate.waits({event.livemode for event in thin}, {}) if self.gate and thin else {}
+        wanted = [event for event in thin if waits.get(event.livemode) is None]
+        told = self.thin_reader.read(wanted) if self.thin_reader and wanted else dict.fromkeys(wanted, NO_READER)
+        whole: list[tuple[Record, StripeEvent | RecordOutcome]] = []
+        for record, event in read:
+            if not isinstance(event, ThinEvent):
+                whole.append((record, event))
+            elif (pause := waits.get(event.livemode)) is not None:
+                whole.append((record, _circuit_open(record, event, pause)))
+            else:
+                whole.append((record, self._snapshot(record, event, told[event])))
+        return whole
+
+    def _snapshot(self, record: Record, thin: ThinEvent, told: StripeEvent | Unread) -> StripeEvent | RecordOutcome:
+        if isinstance(told, Unread):
+            status = Status.DEAD if told.hopeless else Status.RETRY
+            return RecordOutcome(record, status, told.reason, told.detail, event=thin)
+        refused = refusal(told, self.settings)
+        return RecordOutcome(record, Status.IGNORED, refused, event=told) if refused else told
+
+    def _work(self, record: Record, event: StripeEvent) -> Work | RecordOutcome:
         work = Work(record, event, "")
         try:
             work.key = profile_key(event)
@@ -263,14 +300,7 @@ class Delivery:
         for one in work:
             pause = waits[one.event.livemode]
             if pause is not None:
-                batch.outcomes[one.record.id] = RecordOutcome(
-                    one.record,
-                    Status.RETRY,
-                    Reason.CIRCUIT_OPEN,
-                    wait=pause.seconds,
-                    tries=pause.tries,
-                    event=one.event,
-                )
+                batch.outcomes[one.record.id] = _circuit_open(one.record, one.event, pause)
         return [one for one in work if waits[one.event.livemode] is None]
 
     @staticmethod
@@ -489,6 +519,11 @@ def _error_of(one: Work, translation: Translation, errors: Mapping[str, Exceptio
     """Why the record of an event's customer was not written, or what the event taught."""
     keys = (one.key, *(lesson.key for lesson in learnt_from(one.event, translation, memory.owners)))
     return next((errors[key] for key in keys if key in errors), None)
+
+
+def _circuit_open(record: Record, event: EventHead, pause: Pause) -> RecordOutcome:
+    """The record waits for the circuit's pause."""
+    return RecordOutcome(record, Status.RETRY, Reason.CIRCUIT_OPEN, wait=pause.seconds, tries=pause.tries, event=event)
 
 
 def _wait_for(one: Work, delivery: str, until: int, batch: _Batch) -> None:

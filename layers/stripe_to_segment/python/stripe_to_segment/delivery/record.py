@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.event import EventHead
 
 __all__ = ["Record", "RecordOutcome", "Status"]
 
@@ -50,7 +50,7 @@ class RecordOutcome:
     detail: str = ""
     wait: int | None = None
     tries: int | None = None
-    event: StripeEvent | None = None
+    event: EventHead | None = None
     calls: tuple[str, ...] = ()
     identity_source: str | None = None
     unknown: tuple[str, ...] = ()

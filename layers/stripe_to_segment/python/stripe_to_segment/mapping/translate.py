@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.claim import Claim
     from stripe_to_segment.state.profile import Profile
-    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.event import EventHead, StripeEvent
 
 __all__ = ["EventOutcome", "HoldAfter", "Translation", "event_dedup_key", "refusal", "translate"]
 
@@ -98,7 +98,7 @@ class Translation:
     coupons: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(event: StripeEvent, settings: Settings) -> str | None:
+def refusal(event: EventHead, settings: Settings) -> str | None:
     """The reason why this stack does not take the event at all, or None if it does."""
     if event.type not in CATALOG:
         return f"no mapping for {event.type}"

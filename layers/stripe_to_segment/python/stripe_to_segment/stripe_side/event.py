@@ -9,14 +9,24 @@ from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from stripe_to_segment.errors import MalformedEventError, ThinEventError
+from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["StripeEvent", "asked_once", "decoded", "event_from", "parse_event", "scope_of"]
+__all__ = [
+    "THIN",
+    "EventHead",
+    "StripeEvent",
+    "asked_once",
+    "decoded",
+    "event_from",
+    "parse_event",
+    "read_json",
+    "scope_of",
+]
 
 
 def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent], T]:
@@ -34,19 +44,24 @@ def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent
 
 
 @dataclass(frozen=True)
-class StripeEvent:
-    """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
-
-    `payer` is the customer, found elsewhere, where the object names none. `created` is in epoch seconds, 0 where
-    neither event nor object has one. No slots, because `asked_once` caches results on the event.
-    https://docs.stripe.com/api/events/object
-    """
+class EventHead:
+    """What an event states whether or not it carries its object; `created` is in epoch seconds."""
 
     id: str
     type: str
     created: int
     livemode: bool
     account: str | None
+
+
+@dataclass(frozen=True)
+class StripeEvent(EventHead):
+    """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
+
+    `payer` is the customer, found elsewhere, where the object names none. `created` is 0 where neither event nor object
+    has one. No slots, because `asked_once` caches results on the event. https://docs.stripe.com/api/events/object
+    """
+
     object: JsonObject
     previous: JsonObject
     body: JsonObject
@@ -84,6 +99,8 @@ class StripeEvent:
         return replace(self, payer=customer)
 
 
+# The `object` of a thin event.
+THIN = "v2.core.event"
 _CUSTOMER_FIELDS = ("customer", "customer_account")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # The year 10000: Python's dates, and the ISO form that Segment reads, end before it.
@@ -98,18 +115,15 @@ def scope_of(account: str | None, *, livemode: bool) -> str:
 
 
 def parse_event(raw: str | bytes) -> StripeEvent:
-    """Parse an event from its JSON text.
+    """Parse a snapshot event from its JSON text; raises MalformedEventError for anything else, with the reason."""
+    return event_from(read_json(raw))
 
-    Raises
-    ------
-    ThinEventError
-        for `v2.core.event`, which has no object to map.
-    MalformedEventError
-        for anything else that is not a Stripe event, with the reason.
-    """
+
+def read_json(raw: str | bytes) -> object:
+    """The value in a JSON text from Stripe; raises MalformedEventError, with the reason."""
     try:
         # Decoded as UTF-8 here, because the JSON decoder would also accept UTF-16, which the queue refuses.
-        data = decoded(raw if isinstance(raw, str) else raw.decode())
+        return decoded(raw if isinstance(raw, str) else raw.decode())
     except UnicodeDecodeError:
         raise MalformedEventError(Reason.NOT_UTF8, "the body is not UTF-8") from None
     except RecursionError:
@@ -117,7 +131,6 @@ def parse_event(raw: str | bytes) -> StripeEvent:
     except ValueError:
         # Not chained: the decoder's error carries the whole document, which may hold personal data.
         raise MalformedEventError(Reason.NOT_JSON, "the body is not JSON") from None
-    return event_from(data)
 
 
 def decoded(document: str) -> Any:
@@ -134,8 +147,8 @@ def event_from(data: object) -> StripeEvent:
     """The event from a decoded JSON value; raises the errors of `parse_event`."""
     if not isinstance(data, dict):
         raise MalformedEventError(Reason.NOT_AN_EVENT, "the body is JSON but no Stripe event: not an object")
-    if data.get("object") == "v2.core.event":
-        raise ThinEventError(text(data.get("id")), text(data.get("type")))
+    if data.get("object") == THIN:
+        raise MalformedEventError(Reason.NOT_AN_EVENT, "a thin event carries no object, and has to be read from Stripe")
     body: Any = hash_of(data.get("data")).get("object")
     created = data.get("created")
     if created is None:

@@ -1,0 +1,156 @@
+"""Read the whole of thin events from the Stripe API, which is the only place that has it.
+
+The event waits where Stripe cannot be asked, for unlike a lookup nothing else tells what happened.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from stripe_to_segment.errors import ConfigurationError, MalformedEventError
+from stripe_to_segment.observability import count
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.stripe_api import (
+    PATIENCE_SECONDS,
+    REFUSED,
+    THREADS,
+    TIMEOUT_SECONDS,
+    is_live,
+    reason_of,
+    stripe_client,
+)
+from stripe_to_segment.stripe_side.event import decoded
+from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.stripe_side.thin import at_the_time, object_path, of_account
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+
+    from stripe import StripeClient
+
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side.thin import ThinEvent
+
+__all__ = ["ThinEventReader", "Unread"]
+
+NOT_FOUND = 404
+# While Segment is down the same events come again and again; what happened does not change.
+CACHED = 500
+CACHE_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a thin event could not be read; `hopeless` says that it never will be."""
+
+    reason: str
+    detail: str
+    hopeless: bool = False
+
+
+class ThinEventReader:
+    """Reads what thin events are about, several at once.
+
+    Parameters
+    ----------
+    key
+        Returns the API key, empty where none is configured; it needs the permission to read Events.
+    base
+        The API's address.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._key = key
+        self._base = base
+        self._clock = clock
+        self._cache: OrderedDict[ThinEvent, tuple[float, StripeEvent]] = OrderedDict()
+        self._pool = ThreadPoolExecutor(max_workers=THREADS)
+
+    def read(self, wanted: Iterable[ThinEvent]) -> dict[ThinEvent, StripeEvent | Unread]:
+        """The snapshot of each event, or the reason why it could not be read; it never raises."""
+        now = self._clock()
+        found: dict[ThinEvent, StripeEvent | Unread] = {}
+        asked: list[ThinEvent] = []
+        for thin in dict.fromkeys(wanted):
+            kept = self._cache.get(thin)
+            if kept is not None and now - kept[0] < CACHE_SECONDS:
+                found[thin] = kept[1]
+            else:
+                asked.append(thin)
+        return found | self._ask(asked) if asked else found
+
+    def _ask(self, wanted: list[ThinEvent]) -> dict[ThinEvent, StripeEvent | Unread]:
+        try:
+            key = self._key()
+        except ConfigurationError as error:
+            return dict.fromkeys(wanted, _without_key(str(error)))
+        if not key:
+            return dict.fromkeys(wanted, _without_key("put a stripe_api_key into the KeysSecret: `secret set`"))
+        told: dict[ThinEvent, StripeEvent | Unread] = {}
+        mine = [thin for thin in wanted if thin.livemode is is_live(key)]
+        for thin in wanted:
+            if thin.livemode is not is_live(key):
+                mode = "live" if is_live(key) else "test"
+                told[thin] = _without_key(f"the stripe_api_key in the KeysSecret is of {mode} mode")
+        client = stripe_client(key, self._base, TIMEOUT_SECONDS)
+        jobs = {thin: self._pool.submit(_whole, client, thin) for thin in mine}
+        done, late = wait(jobs.values(), PATIENCE_SECONDS)
+        for job in late:
+            job.cancel()
+        told |= {thin: _told(job, in_time=job in done) for thin, job in jobs.items()}
+        self._keep(told)
+        return told
+
+    def _keep(self, told: dict[ThinEvent, StripeEvent | Unread]) -> None:
+        now = self._clock()
+        self._cache.update({thin: (now, one) for thin, one in told.items() if not isinstance(one, Unread)})
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
+
+
+def _without_key(detail: str) -> Unread:
+    count("StripeKeyRefused")
+    return Unread(Reason.NO_STRIPE_API_KEY, f"thin events are read from the Stripe API: {detail}")
+
+
+def _whole(client: StripeClient, thin: ThinEvent) -> StripeEvent:
+    told = _get(client, thin, f"/v2/core/events/{quote(thin.id, safe='')}")
+    if snapshot := text(told.get("snapshot_event")):
+        return of_account(thin, _get(client, thin, f"/v1/events/{quote(snapshot, safe='')}"))
+    return at_the_time(thin, told, _get(client, thin, object_path(thin, told)))
+
+
+def _get(client: StripeClient, thin: ThinEvent, path: str) -> JsonObject:
+    # As Stripe's own client asks. https://github.com/stripe/stripe-python, stripe/v2/core/_event.py
+    options = {"stripe_context": thin.context} if thin.context else {}
+    # An object or a TypeError: a proxy in between may answer with JSON of its own.
+    return {**decoded(client.raw_request("get", path, **options).body)}
+
+
+def _told(job: Future[StripeEvent], *, in_time: bool) -> StripeEvent | Unread:
+    if not in_time:
+        count("StripeReadFailed")
+        return Unread(Reason.STRIPE_UNAVAILABLE, "Stripe is too slow to be waited for")
+    error = job.exception()
+    if error is None:
+        return job.result()
+    count("StripeReadFailed")
+    if isinstance(error, MalformedEventError):
+        return Unread(error.reason, str(error), hopeless=True)
+    status, reason = getattr(error, "http_status", None), reason_of(error)
+    if status in REFUSED:
+        count("StripeKeyRefused")
+        return Unread(Reason.STRIPE_KEY_REFUSED, f"{reason}: the stripe_api_key needs read access to Events")
+    if status == NOT_FOUND:
+        known = "Stripe keeps events for 30 days, and the stripe_api_key has to be the account's"
+        return Unread(Reason.NOT_IN_STRIPE, f"{reason}: {known}", hopeless=True)
+    return Unread(Reason.STRIPE_UNAVAILABLE, reason)
