@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, error, query_of
 from tests.unit.edges import Endpoint, say
+from tests.unit.stripe_destinations import StripeDestinations
 from tests.unit.stripe_webhooks import StripeWebhooks, parse_form
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class StripeList(Endpoint):
         self.asked: list[dict[str, list[str]]] = []
         self.key = key
         self.webhooks = StripeWebhooks(livemode="_live_" in key)
+        self.destinations = StripeDestinations(livemode="_live_" in key)
         self._clock = clock
 
     def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
@@ -80,4 +82,6 @@ class StripeList(Endpoint):
         if parts.path == "/v1/events":
             events = EventList(self.events, self.undelivered, livemode="_live_" in self.key)
             return events.answer(query, self._clock())
+        if parts.path.startswith("/v2/"):
+            return self.destinations.answer(request.method, parts.path, query, request.raw)
         return self.webhooks.answer(request.method, parts.path, query, parse_form(request.raw))

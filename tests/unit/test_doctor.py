@@ -312,6 +312,30 @@ def test_connected_accounts_need_an_endpoint_too(here: Deployed) -> None:
     )
 
 
+def test_an_endpoint_of_thin_events_is_checked_with_the_key_that_reads_them(here: Deployed, api: StripeList) -> None:
+    api.webhooks.clear()
+    register = [*["register", "--thin", "--stack", "stripe-to-segment"], *AT]
+    assert CliRunner().invoke(app, register).exit_code == 0
+    name, (made,) = "endpoint, test mode", api.destinations.destinations.values()
+    waits = "thin events wait: the KeysSecret has no stripe_api_key of this mode"
+    assert failed()[name] == (waits, "stripe-to-segment secret set stripe_api_key --stack stripe-to-segment")
+    here.put_keys(**KEYS | {"stripe_api_key": KEY})
+    assert name not in failed()
+    made["enabled_events"] = made["enabled_events"][1:]
+    said, fix = failed()[name]
+    assert fix == "stripe-to-segment register --thin --stack stripe-to-segment"
+    assert f"lacks {next(iter(CATALOG))}" in said
+
+
+def test_snapshots_and_thin_events_of_the_same_things_come_twice(api: StripeList) -> None:
+    """It needs no right to see event destinations: most stacks have none."""
+    assert CliRunner().invoke(app, ["register", "--thin", *AT]).exit_code == 0
+    both = "we_1 and ed_test_1 send the same events, as snapshots and thin"
+    assert failed()["endpoint, test mode"][0] == both
+    api.destinations.allowed = False
+    assert "endpoint, test mode" not in failed()
+
+
 def test_without_a_key_the_endpoint_is_not_checked_and_doctor_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STRIPE_API_KEY")
     assert failed() == {}

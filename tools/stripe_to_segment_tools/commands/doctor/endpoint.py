@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.errors import StripeToSegmentError
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment_tools.access.stripe import VARIABLE, other_address, stripe_address
 from stripe_to_segment_tools.commands.doctor.check import bad, good, guarded, unknown
 from stripe_to_segment_tools.commands.register.signing_secrets import Connections
 from stripe_to_segment_tools.commands.register.steps import ROLE, Role
-from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
+from stripe_to_segment_tools.commands.register.thin_destinations import ThinDestinations
+from stripe_to_segment_tools.commands.register.webhook_endpoints import (
+    API_VERSION,
+    EVENT_TYPES,
+    Endpoint,
+    WebhookEndpoints,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +27,6 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment_tools.access.stack import Stack
     from stripe_to_segment_tools.commands.doctor.check import Check
-    from stripe_to_segment_tools.commands.register.webhook_endpoints import Endpoint
 
 __all__ = ["check_endpoints"]
 
@@ -43,16 +50,40 @@ def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe
             said = f"there is no Stripe API key of {mode} mode"
             yield unknown(name, said, f"{VARIABLE}=rk_{mode}_… with the permission 'Webhook Endpoints: Read'")
             continue
-        endpoints = WebhookEndpoints(keys[live], stripe_address(settings, stripe_api_base))
+        base = stripe_address(settings, stripe_api_base)
+        reads_thin = bool(key_of_secret) and is_live(key_of_secret) is live
         connections = Connections(stack, livemode=live)
-        yield from guarded(name, partial(_check, stack, settings, endpoints, connections, name))
+        yield from guarded(
+            name,
+            partial(_check_mode, stack, settings, connections, name, key=keys[live], base=base, reads_thin=reads_thin),
+        )
 
 
-def _check(
-    stack: Stack, settings: Settings, endpoints: WebhookEndpoints, connections: Connections, name: str
+def _check_mode(  # noqa: PLR0913 - all that is known of a mode
+    stack: Stack, settings: Settings, connections: Connections, name: str, *, key: str, base: str, reads_thin: bool
 ) -> Iterator[Check]:
-    register = f"stripe-to-segment register {' '.join(stack.options)}"
-    found = endpoints.at(stack.webhook_url)
+    """Check the endpoints of snapshots, or those of thin events where there are only such."""
+    found, thin = WebhookEndpoints(key, base).at(stack.webhook_url), list[Endpoint]()
+    # Most stacks have none of these, and their key need not be allowed to list them.
+    with suppress(StripeToSegmentError):
+        thin = ThinDestinations(key, base).at(stack.webhook_url)
+    snapshots_from, thin_from = ([each.id for each in kind if each.enabled] for kind in (found, thin))
+    if snapshots_from and thin_from:
+        said = f"{' and '.join(snapshots_from + thin_from)} send the same events, as snapshots and thin"
+        yield bad(name, said, "each is told once, but comes twice: delete in Stripe what you do not want")
+    if found or not thin:
+        yield from _check(stack, settings, found, connections, name)
+        return
+    yield from _check(stack, settings, thin, connections, name, option=" --thin")
+    if not reads_thin:
+        fix = f"stripe-to-segment secret set stripe_api_key {' '.join(stack.options)}"
+        yield bad(name, "thin events wait: the KeysSecret has no stripe_api_key of this mode", fix)
+
+
+def _check(  # noqa: PLR0913 - all that is known of the endpoints of a mode
+    stack: Stack, settings: Settings, found: list[Endpoint], connections: Connections, name: str, *, option: str = ""
+) -> Iterator[Check]:
+    register = f"stripe-to-segment register{option} {' '.join(stack.options)}"
     awake = [each for each in found if each.enabled]
     roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
     if not found and stack.parameters.get("EventBusName"):
@@ -63,13 +94,14 @@ def _check(
         yield bad(name, f"{len(awake)} have this URL, so each event comes {len(awake)} times", f"{register} says which")
     else:
         for endpoint in awake or found:
-            yield _check_one(endpoint, connections, name, register)
+            sends = f"{len(EVENT_TYPES)} event types, {'thin' if option else API_VERSION}, enabled"
+            yield _check_one(endpoint, connections, name, register, sends)
         if settings.takes_connect and len(awake) == 1:
             other = Role.ACCOUNT if awake[0].metadata.get(ROLE) == Role.CONNECT else Role.CONNECT
             yield bad(name, f"none for {other.said}, and ConnectEvents is accept", register)
 
 
-def _check_one(endpoint: Endpoint, connections: Connections, name: str, register: str) -> Check:
+def _check_one(endpoint: Endpoint, connections: Connections, name: str, register: str, sends: str) -> Check:
     wrong = endpoint.shortcomings()
     if wrong:
         return bad(name, f"{endpoint.id} {', '.join(wrong)}", register)
@@ -77,4 +109,4 @@ def _check_one(endpoint: Endpoint, connections: Connections, name: str, register
     if connected.is_misplaced(endpoint.id):
         return bad(name, f"the signing secret of {endpoint.id} is not among those of its mode alone", register)
     kept = "" if connected.has(endpoint.id) else "; that its signing secret is in the SigningSecret cannot be told"
-    return good(name, f"{endpoint.id}: {len(EVENT_TYPES)} event types, {API_VERSION}, enabled{kept}")
+    return good(name, f"{endpoint.id}: {sends}{kept}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from stripe_to_segment_tools.access.stripe import VARIABLE, check_mode, mode_of,
 from stripe_to_segment_tools.commands.prime.sources import to_be_primed
 from stripe_to_segment_tools.commands.register.signing_secrets import Connections
 from stripe_to_segment_tools.commands.register.steps import Action, Registration, Role, plan
+from stripe_to_segment_tools.commands.register.thin_destinations import ThinDestinations
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION, EVENT_TYPES, WebhookEndpoints
 from stripe_to_segment_tools.terminal.output import say, say_json, stop, visible
 
@@ -44,6 +46,7 @@ class Report:
 
     mode: str
     url: str
+    thin: bool
     dry_run: bool
     as_json: bool
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -69,7 +72,8 @@ class Report:
     def end(self, problems: Sequence[str] = ()) -> None:
         """Finish the output."""
         if self.as_json:
-            head = {"mode": self.mode, "url": self.url, "api_version": API_VERSION, "dry_run": self.dry_run}
+            version = None if self.thin else API_VERSION
+            head = {"mode": self.mode, "url": self.url, "api_version": version, "dry_run": self.dry_run}
             say_json(head | {"steps": self.steps, "notes": self.notes, "problems": list(problems)})
 
 
@@ -80,6 +84,10 @@ def register_command(  # noqa: PLR0913 - a command's options
     rotate: Annotated[
         bool,
         typer.Option("--rotate", help="Replace the endpoint by a new one, with a new signing secret."),
+    ] = False,
+    thin: Annotated[
+        bool,
+        typer.Option("--thin", help="An endpoint of thin events, which deliver reads with the stripe_api_key."),
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -92,9 +100,14 @@ def register_command(  # noqa: PLR0913 - a command's options
     ConnectEvents=accept there is a second one, for connected accounts. A second run changes nothing, and finishes a run
     that was interrupted. The signing secret is never shown; the secret's other fields stay.
 
+    With --thin the endpoint posts thin events, which have no API version: deliver reads their snapshots from Stripe
+    with the stripe_api_key of the KeysSecret. An endpoint of snapshots beside it is left alone. Without a reason for
+    thin events stay with snapshots, which need no key and no request.
+
     The API key is read from STRIPE_API_KEY in the environment, else from the KeysSecret, else you are asked for it. It
-    is a secret key, or a restricted key with the permission 'Webhook Endpoints: Write'. Its mode, live or test, is the
-    mode of the endpoint, and the signing secret signs only events of that mode: for both, run it with a key of each.
+    is a secret key, or a restricted key with the permission 'Webhook Endpoints: Write' (with --thin, write access to
+    event destinations). Its mode, live or test, is the mode of the endpoint, and the signing secret signs only events
+    of that mode: for both, run it with a key of each.
 
     Stripe can neither change an endpoint's API version nor show its signing secret again. So if the version differs, or
     with --rotate, the command creates a new endpoint, stores its signing secret, enables it, and only then deletes the
@@ -121,9 +134,9 @@ def register_command(  # noqa: PLR0913 - a command's options
     base = stripe_address(settings, stripe_api_base)
     key, whose = stripe_key(found, "the permission 'Webhook Endpoints: Write'")
     check_mode(key, settings)
-    report = Report(mode_of(key), found.webhook_url, dry_run, as_json)
+    report = Report(mode_of(key), found.webhook_url, thin, dry_run, as_json)
     say(f"{report.url}, {report.mode} mode, API key from {whose}", err=True)
-    endpoints = WebhookEndpoints(key, base)
+    endpoints = ThinDestinations(key, base) if thin else WebhookEndpoints(key, base)
     connections = Connections(found, livemode=is_live(key))
     roles = [Role.ACCOUNT, *([Role.CONNECT] if settings.takes_connect else [])]
     made = plan(endpoints.at(report.url), connections.read(), roles, time.time(), rotate=rotate)
@@ -139,7 +152,25 @@ def register_command(  # noqa: PLR0913 - a command's options
             report.did(step, step.endpoint)
     else:
         _follow(Registration(endpoints, connections, report.url, f"stripe-to-segment: {found.name}"), made, report)
+    if thin:
+        _note_of_thin(report, found, WebhookEndpoints(key, base))
     _conclude(made, report, found, settings)
+
+
+def _note_of_thin(report: Report, stack: Stack, snapshots: WebhookEndpoints) -> None:
+    key = stack.keys().stripe_api_key
+    if not key or mode_of(key) != report.mode:
+        report.note(
+            f"thin events wait until the KeysSecret has a stripe_api_key of {report.mode} mode that may read Events: "
+            f"{' '.join(['stripe-to-segment', 'secret', 'set', 'stripe_api_key', *stack.options])}"
+        )
+    # A key that may not list them may register all the same.
+    with suppress(StripeToSegmentError):
+        for endpoint in (each for each in snapshots.at(report.url) if each.enabled):
+            report.note(
+                f"{endpoint.id} sends snapshots of the same events to this URL; each is told once. When thin events "
+                f"are delivered, it can be deleted in Stripe"
+            )
 
 
 def _follow(registration: Registration, made: Plan, report: Report) -> None:
@@ -154,10 +185,8 @@ def _follow(registration: Registration, made: Plan, report: Report) -> None:
 
 def _conclude(made: Plan, report: Report, stack: Stack, settings: Settings) -> None:
     if not made.steps and not report.as_json:
-        say(
-            f"nothing to do: {' and '.join(made.kept)} sends the {len(EVENT_TYPES)} mapped event types in API version "
-            f"{API_VERSION}"
-        )
+        how = "as thin events" if report.thin else f"in API version {API_VERSION}"
+        say(f"nothing to do: {' and '.join(made.kept)} sends the {len(EVENT_TYPES)} mapped event types {how}")
     for note in made.notes:
         report.note(note)
     if made.replaced or any(step.action is Action.UPDATE and "disabled" in step.why for step in made.steps):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from stripe_to_segment_tools.commands.register.signing_secrets import Connected, Connections
+    from stripe_to_segment_tools.commands.register.thin_destinations import ThinDestinations
     from stripe_to_segment_tools.commands.register.webhook_endpoints import WebhookEndpoints
 
 __all__ = ["Action", "Plan", "Registration", "Role", "Step", "plan"]
@@ -172,7 +173,7 @@ class Registration:
         Those of new endpoints.
     """
 
-    endpoints: WebhookEndpoints
+    endpoints: WebhookEndpoints | ThinDestinations
     connections: Connections
     url: str
     description: str

@@ -13,7 +13,15 @@ from stripe_to_segment.stripe_api import reason_of, stripe_client
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["API_VERSION", "EVENT_TYPES", "Endpoint", "EndpointRefusedError", "WebhookEndpoints"]
+__all__ = [
+    "API_VERSION",
+    "EVENT_TYPES",
+    "Endpoint",
+    "EndpointRefusedError",
+    "WebhookEndpoints",
+    "plain_url",
+    "speaking",
+]
 
 # The API version of endpoints that `register` creates, which is that of the sample events and the tests. Other versions
 # work too, because readers look for a field wherever any version puts it.
@@ -22,6 +30,7 @@ EVENT_TYPES = tuple(CATALOG)
 TIMEOUT_SECONDS = 20.0
 RETRIES = 2
 PAGE = 100
+READ, WRITE = (f"the permission 'Webhook Endpoints: {name}'" for name in ("Read", "Write"))
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
 
 
@@ -33,7 +42,8 @@ class EndpointRefusedError(StripeToSegmentError):
 class Endpoint:
     """A webhook endpoint; `version` is None where it follows the account's.
 
-    The API does not state whether an endpoint takes the events of connected accounts.
+    An endpoint of thin events has no version of its own, and counts as one of ours. The API does not state whether an
+    endpoint takes the events of connected accounts.
     """
 
     id: str
@@ -69,31 +79,32 @@ class WebhookEndpoints:
 
     def at(self, url: str) -> list[Endpoint]:
         """The endpoints with this URL, oldest first."""
-        with _speaking("list the webhook endpoints", "Read"):
+        with speaking("list the webhook endpoints", READ):
             pages = self._endpoints.list({"limit": PAGE}).auto_paging_iter()
-            found = [each for each in pages if _plain(each.url) == _plain(url)]
+            found = [each for each in pages if plain_url(each.url) == plain_url(url)]
         return [_read(each) for each in sorted(found, key=lambda each: int(each.created))]
 
     def create(self, url: str, events: Iterable[str], *, connect: bool, **texts: Any) -> tuple[Endpoint, str]:
         """Create an endpoint; returns it with its signing secret, which Stripe returns only this once."""
-        with _speaking("create a webhook endpoint", "Write"):
+        with speaking("create a webhook endpoint", WRITE):
             wanted = {"url": url, "enabled_events": list(events), "api_version": API_VERSION, **texts}
             made = self._endpoints.create(wanted | ({"connect": True} if connect else {}))
         return _read(made), str(made.secret)
 
     def update(self, endpoint: str, **changes: Any) -> Endpoint:
         """Change an endpoint: `enabled_events`, `disabled`."""
-        with _speaking(f"change {endpoint}", "Write"):
+        with speaking(f"change {endpoint}", WRITE):
             return _read(self._endpoints.update(endpoint, changes))
 
     def delete(self, endpoint: str) -> None:
         """Delete an endpoint; Stripe then stops retrying the events that it could not deliver to it."""
-        with _speaking(f"delete {endpoint}", "Write"):
+        with speaking(f"delete {endpoint}", WRITE):
             self._endpoints.delete(endpoint)
 
 
 @contextmanager
-def _speaking(purpose: str, permission: str) -> Iterator[None]:
+def speaking(purpose: str, permission: str) -> Iterator[None]:
+    """Raise the errors of `WebhookEndpoints` in the place of Stripe's; `permission` is what a restricted key needs."""
     try:
         yield
     # No error is chained: Stripe's errors carry the request's headers, the key among them.
@@ -103,8 +114,8 @@ def _speaking(purpose: str, permission: str) -> Iterator[None]:
             raise ConfigurationError(f"Stripe refuses the API key ({reason}): was it revoked, or cut short?") from None
         if status == FORBIDDEN:
             raise ConfigurationError(
-                f"the Stripe API key may not {purpose} ({reason}): a restricted key needs the permission "
-                f"'Webhook Endpoints: {permission}'. Give it to this key, or set STRIPE_API_KEY to one that has it"
+                f"the Stripe API key may not {purpose} ({reason}): a restricted key needs {permission}. "
+                f"Give it to this key, or set STRIPE_API_KEY to one that has it"
             ) from None
         if status in {BAD_REQUEST, NOT_FOUND}:
             said = getattr(error, "user_message", None) or reason
@@ -124,5 +135,6 @@ def _read(found: Any) -> Endpoint:
     )
 
 
-def _plain(url: str) -> str:
+def plain_url(url: object) -> str:
+    """A URL to compare with another."""
     return str(url).rstrip("/")

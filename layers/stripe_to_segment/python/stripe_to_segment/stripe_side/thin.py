@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["ThinEvent", "at_the_time", "object_path", "of_account", "read_event"]
+__all__ = ["V1", "ThinEvent", "at_the_time", "object_path", "of_account", "read_event"]
 
 # Events of API v1 are named after their snapshots: v1.invoice.paid.
 V1 = "v1."
