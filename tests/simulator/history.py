@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from tests.simulator.wallet import carry
 from tests.simulator.worth import Truth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.simulator.stream import Moment
 
 __all__ = ["Happening", "History", "a_history"]
@@ -53,16 +55,30 @@ class History:
         return [happening.body for happening in self.happenings]
 
 
-def a_history(seed: int, *, shape: str | None = None, unknown: bool = False, start: int = START) -> History:
+def a_history(
+    seed: int,
+    *,
+    shape: str | None = None,
+    unknown: bool = False,
+    start: int = START,
+    then: Sequence[str] = (),
+    after: int = 60 * DAY,
+) -> History:
     """The customer of this seed, who comes within 300 days of `start`, in epoch seconds.
 
-    `unknown` lets in contracts whose worth no payload tells.
+    `unknown` lets in contracts whose worth no payload tells. `then` are shapes to which the endpoint changes in the
+    middle of the customer's life, the first so many seconds `after` its beginning, each as long after the one before.
     """
     rng = Random(f"customer {seed}")  # noqa: S311 - a simulation has to be reproducible
     rendering = _rendering(rng, shape or rng.choice([*SHAPES]))
+    if then:
+        # What a coupon takes off is stated by each of them, so that the truth is the same in each.
+        rendering = replace(rendering, expands=True)
+    later = [replace(rendering, shape=SHAPES[name], keeps_plans=True) for name in then]
     stream, truth, customer = Stream(rng, rendering, f"{seed}"), Truth(), f"cus_{seed}"
     cashier, currency = Cashier(rng, stream, truth), rng.choice(CURRENCIES)
     at = start + rng.randrange(300 * DAY)
+    stream.upgrades = tuple((at + after * number, one) for number, one in enumerate(later, 1))
     body = _customer(customer, at)
     stream.moment()
     stream.emit("customer.created", at, body)

@@ -41,10 +41,12 @@ __all__ = [
     "replayed",
     "shuffled_and_tripled",
     "traits_of",
+    "with_late_retries",
     "with_the_clock",
 ]
 
 Json = dict[str, Any]
+RETRIED = 0.5
 FINE = {Status.DELIVERED, Status.IGNORED}
 ACCEPTED = Answer(Meaning.ACCEPTED)
 SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0", "PAYMENT_HOLD_SECONDS": "0"})
@@ -165,6 +167,32 @@ def shuffled_and_tripled(history: History, seed: int) -> Ours:
         del events[:size]
     ours.deliver([history.last])
     return ours
+
+
+def with_late_retries(history: History, seed: int) -> Ours:
+    """In order; and events come again between the others, some of them long after, in the shape of their own time.
+
+    A retry states nothing: the most that it may send is an identify with the traits of now.
+    """
+    rng = Random(f"retries {seed}")  # noqa: S311 - a simulation has to be reproducible
+    ours = Ours(history.happenings[0].body["created"])
+    waiting: list[tuple[int, Json]] = []
+    for number, happening in enumerate(history.happenings):
+        ours.deliver([happening.body])
+        if rng.random() < RETRIED:
+            waiting.append((number + rng.choice((1, 2, 5, 20, 100)), happening.body))
+        if happening.closes:
+            _retry([body for due, body in waiting if due <= number], ours)
+            waiting = [(due, body) for due, body in waiting if due > number]
+    _retry([body for _, body in waiting], ours)
+    ours.deliver([history.last])
+    return ours
+
+
+def _retry(bodies: Iterable[Json], ours: Ours) -> None:
+    for body in bodies:
+        told = [call["event"] for call in ours.deliver([body]) if call["type"] == "track"]
+        ours.faults += [f"the retry of {body['id']} told {name}" for name in told]
 
 
 def with_the_clock(history: History) -> Ours:

@@ -39,16 +39,17 @@ class Cashier:
     def paid(self, invoice: Invoice, at: int) -> None:
         """The events of a paid invoice, in the present moment, and the payment."""
         outside, number = self.rng.random() < 0.08, self.stream.number()
+        rendering = self.stream.rendering_at(at)
         charged = invoice.bill.due > 0 and not outside
         invoice = replace(
             invoice,
             paid=True,
             outside=outside,
-            counts_outside=not self.stream.rendering.shape.old_invoices and self.rng.random() < 0.5,
+            counts_outside=not rendering.shape.old_invoices and self.rng.random() < 0.5,
             charge=f"ch_{number}" if charged else None,
-            intent=(invoice.intent or f"pi_{number}") if charged else None,
+            # Invoices were paid without payment intents until 2019.
+            intent=(invoice.intent or f"pi_{number}") if charged and not rendering.shape.historic else None,
         )
-        rendering = self.stream.rendering
         body = render_invoice(invoice, rendering)
         kinds = ["invoice.paid", "invoice.payment_succeeded"]
         self.rng.shuffle(kinds)
@@ -69,16 +70,16 @@ class Cashier:
 
     def failed(self, invoice: Invoice, at: int) -> None:
         """The events of a failed attempt, in the present moment."""
+        body = render_invoice(invoice, self.stream.rendering_at(at))
         if self.rng.random() < 0.2:
-            self.stream.emit("invoice.payment_action_required", at, render_invoice(invoice, self.stream.rendering))
-        body = render_invoice(invoice, self.stream.rendering)
+            self.stream.emit("invoice.payment_action_required", at, body)
         failure = Failure(invoice.currency, at, invoice.bill.due, invoice.customer, invoice.id)
         self.declined(failure, lambda: self.stream.emit("invoice.payment_failed", at, body))
 
     def declined(self, failure: Failure, tell: Callable[[], object]) -> None:
         """The events of a failed attempt: what it was to pay tells it, and so does the intent, before or after."""
         self.truth.failures.append(failure)
-        rendering, before = self.stream.rendering, len(self.truth.failures) % 3 == 0
+        rendering, before = self.stream.rendering_at(failure.at), len(self.truth.failures) % 3 == 0
         told = [tell]
         # There are no intents before 2019, and long ago they did not name their session.
         if rendering.shape.prices and (failure.intent is None or not rendering.shape.old_invoices):
@@ -102,7 +103,7 @@ class Cashier:
             amount = left if self.rng.random() < 0.4 else self.rng.randrange(1, left + 1)
             before, left = charge, left - amount
             charge = replace(charge, refunds=(*charge.refunds, (at, amount)))
-            was, now = (render_charge(one, self.stream.rendering) for one in (before, charge))
+            was, now = (render_charge(one, self.stream.rendering_at(at)) for one in (before, charge))
             self.stream.moment()
             self.stream.emit("charge.refunded", at, now, previous_attributes(was, now))
             guest = charge.customer is None

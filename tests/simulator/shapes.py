@@ -38,6 +38,7 @@ class Shape:
     refund_lists: bool = False
     historic: bool = False
     pauses: bool = True
+    status_details: bool = False
 
 
 SHAPES = {
@@ -68,7 +69,14 @@ SHAPES = {
         Shape("before basil", "2024-06-20", top_periods=True, old_invoices=True, one_discount=True),
         Shape("basil", "2025-04-30.basil", item_periods=True, new_invoices=True),
         Shape("clover", "2025-10-29.clover", item_periods=True, new_invoices=True, coupon_in_source=True),
-        Shape("endive", "2026-10-28.endive", item_periods=True, new_invoices=True, coupon_in_source=True),
+        Shape(
+            "endive",
+            "2026-10-28.endive",
+            item_periods=True,
+            new_invoices=True,
+            coupon_in_source=True,
+            status_details=True,
+        ),
         Shape(
             "both at once",
             None,
@@ -154,6 +162,8 @@ class Rendering:
             body["discounts"] = self._discounts(state.coupons, state)
         if shape.historic:
             return body | {"start": state.start}
+        if shape.status_details:
+            body["status_details"] = _paused(state) if state.status == "paused" else None
         collection = state.collection and {"behavior": state.collection, "resumes_at": None}
         return body | {
             "billing_mode": {"type": "flexible" if state.flexible else "classic"},
@@ -250,6 +260,10 @@ class Rendering:
         if self.shape.coupon_in_source:
             return body | {"source": {"type": "coupon", "coupon": stated}}
         return body | {"coupon": stated}
+
+
+def _paused(state: Subscription) -> Json:
+    return {"paused": {"type": "subscription", "subscription": {"type": state.pause}, "transitioned_at": state.start}}
 
 
 def _amount(name: str, price: Price) -> Json:

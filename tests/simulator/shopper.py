@@ -124,7 +124,7 @@ class Shopper:
         self.cashier.took(charge, intent, bill.revenue, at)
 
     def _tell(self, kind: str, at: int, session: Session) -> None:
-        self.stream.emit(kind, at, session.render(self.stream.rendering))
+        self.stream.emit(kind, at, session.render(self.stream.rendering_at(at)))
 
     @staticmethod
     def _bill(session: Session) -> Bill:

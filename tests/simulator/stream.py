@@ -38,11 +38,16 @@ class Moment:
 
 @dataclass(slots=True)
 class Stream:
-    """Collects moments and makes their events, each with an id of its own; some changes come in two Event objects."""
+    """Collects moments and makes their events, each with an id of its own; some changes come in two Event objects.
+
+    `upgrades` are the later renderings of an endpoint whose API version changes, each with the epoch second of its
+    first event, in order.
+    """
 
     rng: Random
     rendering: Rendering
     label: str
+    upgrades: tuple[tuple[int, Rendering], ...] = ()
     moments: list[Moment] = field(default_factory=list)
     _numbers: int = 0
 
@@ -50,6 +55,10 @@ class Stream:
         """The next number for an id, unique in the whole simulation."""
         self._numbers += 1
         return f"{self.label}n{self._numbers}"
+
+    def rendering_at(self, at: int) -> Rendering:
+        """How events of this time are rendered."""
+        return next((one for since, one in reversed(self.upgrades) if since <= at), self.rendering)
 
     def moment(self) -> Moment:
         """Something happens."""
@@ -66,50 +75,52 @@ class Stream:
                 {
                     "id": f"evt_{self.number()}",
                     "object": "event",
-                    "api_version": self.rendering.shape.version,
+                    "api_version": self.rendering_at(at).shape.version,
                     "created": at,
                     "data": data,
                     "livemode": False,
                     "pending_webhooks": 1,
-                    "request": self._request(),
+                    "request": self._request(at),
                     "type": kind,
                 }
             )
 
-    def _request(self) -> object:
-        if self.rendering.shape.historic:
+    def _request(self, at: int) -> object:
+        if self.rendering_at(at).shape.historic:
             return "req_1" if self.rng.random() < 0.5 else None
         return {"id": None, "idempotency_key": None}
 
     def created(self, state: Subscription, at: int) -> None:
         """customer.subscription.created, in the present moment."""
-        self.emit("customer.subscription.created", at, self.rendering.subscription(state))
-        self._settle(None, state)
+        self.emit("customer.subscription.created", at, self.rendering_at(at).subscription(state))
+        self._settle(None, state, at)
 
     def updated(self, old: Subscription, new: Subscription, at: int) -> None:
         """customer.subscription.updated, in the present moment."""
-        was, now = self.rendering.subscription(old), self.rendering.subscription(new)
-        previous = self._previous(was, now)
+        rendering = self.rendering_at(at)
+        was, now = rendering.subscription(old), rendering.subscription(new)
+        previous = self._previous(was, now, rendering)
         if previous:
             self.emit("customer.subscription.updated", at, now, previous)
-            self._settle(old, new)
+            self._settle(old, new, at)
 
     def about(self, kind: str, old: Subscription | None, new: Subscription, at: int) -> None:
         """Another event of a subscription, in the present moment: its end, its pause, a warning."""
-        self.emit(kind, at, self.rendering.subscription(new))
-        self._settle(old, new)
+        self.emit(kind, at, self.rendering_at(at).subscription(new))
+        self._settle(old, new, at)
 
-    def _previous(self, was: Json, now: Json) -> Json:
+    @staticmethod
+    def _previous(was: Json, now: Json, rendering: Rendering) -> Json:
         found = previous_attributes(was, now)
-        if self.rendering.whole_plans and was.get("plan") and "plan" in found:
+        if rendering.whole_plans and was.get("plan") and "plan" in found:
             found["plan"] = was["plan"]
         alone = was.get("plan") and now.get("plan") and found.keys() & {"plan", "quantity"}
-        if alone and not self.rendering.names_items:
+        if alone and not rendering.names_items:
             found.pop("items", None)
         return found
 
-    def _settle(self, old: Subscription | None, new: Subscription) -> None:
-        stated, moment = self.rendering.stated, self.moments[-1]
+    def _settle(self, old: Subscription | None, new: Subscription, at: int) -> None:
+        stated, moment = self.rendering_at(at).stated, self.moments[-1]
         moment.subscription = new.id
         moment.mrr = true_mrr(new, stated)
         if old is not None:

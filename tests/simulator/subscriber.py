@@ -69,6 +69,7 @@ class Subscriber(Dealings):
             self._fail: 2,
             self._put_on_trial: 0.3,
             self._keep_books: 1,
+            self._pause_on_schedule: 0.7 if self._has_schedules() else 0,
         }
 
     def _when_past_due(self) -> dict[Callable[[], None], float]:
@@ -133,11 +134,11 @@ class Subscriber(Dealings):
         )
         self.stream.moment()
         soon = self.at + self.rng.randrange(2)
-        self.stream.emit("checkout.session.completed", soon, session.render(self.stream.rendering))
+        self.stream.emit("checkout.session.completed", soon, session.render(self.stream.rendering_at(soon)))
         if late:
             paid = replace(session, payment_status="paid")
             kind = "checkout.session.async_payment_succeeded"
-            self.stream.emit(kind, soon + HOUR, paid.render(self.stream.rendering))
+            self.stream.emit(kind, soon + HOUR, paid.render(self.stream.rendering_at(soon + HOUR)))
 
     def _activate(self, *, at_once: bool = False) -> None:
         self.at += 0 if at_once else self.rng.choice((0, 1, HOUR))
@@ -216,6 +217,15 @@ class Subscriber(Dealings):
         """No payment method at the end of the trial, and the setting is to pause; Stripe states it twice."""
         self._wait_until(self._trial_end())
         self._twice("customer.subscription.paused", replace(self.state, status="paused"))
+
+    def _has_schedules(self) -> bool:
+        """Pauses by request or schedule are as new as `status_details`; only who upgrades to them lives to see them."""
+        return bool(self.stream.upgrades) and self.stream.rendering_at(self.at).shape.status_details
+
+    def _pause_on_schedule(self) -> None:
+        """https://docs.stripe.com/billing/subscriptions/pause/schedules."""
+        self._wait()
+        self._twice("customer.subscription.paused", replace(self.state, status="paused", pause="pause_requested"))
 
     def _resume(self) -> None:
         self._wait()

@@ -80,6 +80,7 @@ class Subscription:
     reason: str | None = None
     feedback: str | None = None
     collection: str | None = None
+    pause: str = "trial_end_without_payment_method"
     latest_invoice: str | None = None
     payment_method: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)

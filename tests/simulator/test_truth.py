@@ -89,6 +89,48 @@ def test_month_by_month_movements_sum_to_the_growth_of_the_mrr(seed: int) -> Non
     assert not known or [*laws.movements_of(history, laws.in_order(history))] == []
 
 
+UPGRADES = st.lists(st.sampled_from([*SHAPES]), min_size=2, max_size=4, unique=True).map(
+    lambda names: sorted(names, key=[*SHAPES].index)
+)
+
+
+@given(seed=st.integers(0, 10**9), shapes=UPGRADES, days=st.integers(5, 120))
+@settings(max_examples=settings().max_examples // 2)
+def test_across_api_versions_in_the_middle_of_a_life_every_sum_is_the_truth(
+    seed: int, shapes: list[str], days: int
+) -> None:
+    """Old shapes, then newer ones, and retries of the old ones among them."""
+    history = a_history(seed, shape=shapes[0], then=shapes[1:], after=days * 86_400)
+    retried = laws.judged(history, laws.with_late_retries(history, seed), ordered=True)
+    ours = laws.in_order(history)
+    known = all(one.mrr is not None for one in history.happenings if one.subscription)
+    movements = [*laws.movements_of(history, ours)] if known else []
+    assert [*laws.judged(history, ours, ordered=True), *movements, *retried, *faults_shuffled(history, seed)] == []
+
+
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=settings().max_examples // 4)
+def test_an_event_that_two_endpoints_send_in_two_versions_is_told_once(seed: int) -> None:
+    """While `register` replaces an endpoint both send: in the overlap each event comes in the old and the new shape."""
+    early, late = (a_history(seed, shape="basil", then=["clover"], after=days * 86_400) for days in (10, 60))
+    assert [each["id"] for each in early.events] == [each["id"] for each in late.events]
+    both = [body for pair in zip(early.events, late.events, strict=True) for body in pair]
+    ours = laws.Ours(both[0]["created"])
+    for body in both:
+        ours.deliver([body])
+    ours.deliver([early.last])
+    assert laws.judged(early, ours, ordered=True) == []
+
+
+def test_those_who_upgrade_see_scheduled_pauses_and_both_shapes() -> None:
+    histories = [a_history(seed, shape="before basil", then=["endive"]) for seed in range(60)]
+    events = [event for history in histories for event in history.events]
+    assert {event["api_version"] for event in events} == {SHAPES[name].version for name in ("before basil", "endive")}
+    paused = [event["data"]["object"] for event in events if event["type"] == "customer.subscription.paused"]
+    reasons = {each["status_details"]["paused"]["subscription"]["type"] for each in paused if "status_details" in each}
+    assert reasons == {"pause_requested", "trial_end_without_payment_method"}
+
+
 def test_the_law_of_movements_detects_missing_and_misnamed_movements() -> None:
     def changed(ours: laws.Ours) -> list[dict[str, Any]]:
         return [each for _, each in ours.tracks() if each.get("mrr_movement") not in {None, "new"}]
