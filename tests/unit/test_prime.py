@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,8 @@ from stripe_to_segment_tools.tracking_plan.primer import PRIMER_CURRENCY, PRIMER
 from stripe_to_segment_tools.tracking_plan.warehouse import COLUMN_TYPES, snake_case, warehouse_tables
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import Endpoint, HttpRequest, say
+from tests.unit.shapes import a_subscription, an_event, an_invoice
+from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +74,19 @@ def test_every_number_that_may_have_a_fraction_has_one() -> None:
                 assert not [number for number in numbers(value) if number == int(number)], f"{name} of {call}"
 
 
+@pytest.mark.parametrize("shows", ["event", "remembered", "none"])
+def test_each_track_shows_the_traits_that_a_real_one_may_show_with_a_fraction_too(shows: str) -> None:
+    """`context_traits_mrr` became a column of whole numbers with the first customer who paid 20 a month."""
+    world = World(CONTEXT_TRAITS="event", PERSONAL_TRAITS="email,name,phone,address")
+    world.deliver(an_event("customer.subscription.created", a_subscription()), an_event("invoice.paid", an_invoice()))
+    real = {name for call in world.calls if call["type"] == "track" for name in call["context"]["traits"]}
+    for call in bodies(replace(world.settings, context_traits=shows)):
+        told = call["context"].get("traits", {})
+        assert real <= told.keys() if call["type"] == "track" else not told
+        assert not [number for number in numbers(told) if number == int(number)], call
+    assert "mrr" in real
+
+
 def test_the_primer_goes_only_to_warehouses_with_an_invented_user_and_currency() -> None:
     for call in bodies():
         assert call["integrations"] == {"All": False}
@@ -112,7 +128,8 @@ def test_the_plan_names_each_table_with_the_type_of_each_column() -> None:
     assert tables["identifies"]["created_at"] == "timestamp"
     assert tables["users"]["lifetime_value_by_currency_eur"] == "float"
     assert tables["groups"]["seats"] == "integer"
-    assert len(tables) == len(EVENTS) + 3
+    assert tables["order_completed"]["context_traits_mrr"] == tables["tracks"]["context_traits_mrr"] == "float"
+    assert len(tables) == len(EVENTS) + 4
 
 
 def test_every_amount_is_a_float_column() -> None:

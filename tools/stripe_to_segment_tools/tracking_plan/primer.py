@@ -16,6 +16,7 @@ from stripe_to_segment.mapping.identity import IdentitySource
 from stripe_to_segment.mapping.properties import Kind
 from stripe_to_segment.segment_side.calls import Call, encode, message_id, wire
 from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, GROUP_TRAITS, PRODUCT
+from stripe_to_segment_tools.tracking_plan.schemas import SHOWN
 from stripe_to_segment_tools.tracking_plan.tracking_plan import TrackingPlan
 
 if TYPE_CHECKING:
@@ -80,13 +81,15 @@ def primer_calls(
     ]
     for name, event in plan.events.items():
         told.append((name, {"type": "track", "event": name, "properties": _values(event.properties, codes)}))
+    # Whatever ContextTraits says now, for the setting may change: a track shows some traits in columns of its own.
+    shown = _values({name: trait for name, trait in plan.user_traits.items() if name in SHOWN}, codes)
     calls = []
     for fact, content in told:
         body: CallBody = {
             "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{','.join(codes)}"),
             "timestamp": timestamp,
             "userId": PRIMER_USER,
-            "context": CONTEXT,
+            "context": {**CONTEXT, "traits": shown} if content["type"] == "track" else CONTEXT,
             "integrations": {**integrations},
             **content,
         }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment_tools.tracking_plan.declarations import EventPlan
 
-__all__ = ["MOMENT", "TEXT", "Schema", "context_schema", "object_schema", "properties_schema"]
+__all__ = ["MOMENT", "SHOWN", "TEXT", "Schema", "context_schema", "object_schema", "properties_schema"]
 
 type Schema = dict[str, Any]
 

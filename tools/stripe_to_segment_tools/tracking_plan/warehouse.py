@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.properties import Kind
 from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, EVENT_PLANS, GROUP_TRAITS
+from stripe_to_segment_tools.tracking_plan.schemas import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,11 +43,13 @@ def snake_case(name: str) -> str:
 
 def warehouse_tables(plan: TrackingPlan, currencies: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """Segment's type of each column of each table that holds properties or traits, by table and column."""
+    shown = {f"context_traits_{name}": trait for name, trait in plan.user_traits.items() if name in SHOWN}
     tables = {
         "identifies": plan.user_traits,
         "users": plan.user_traits,
         "groups": GROUP_TRAITS,
-        **{snake_case(name): event.properties for name, event in plan.events.items()},
+        "tracks": shown,
+        **{snake_case(name): {**event.properties, **shown} for name, event in plan.events.items()},
     }
     return {name: dict(_columns(properties, currencies)) for name, properties in tables.items()}
 
@@ -69,7 +72,7 @@ def warehouse_guide(plan: TrackingPlan, currencies: tuple[str, ...]) -> Iterator
     yield "# Columns as a warehouse should have them"
     yield ""
     yield "In Segment's words for types. A column exists once a call had a value for it. Beside these every table has"
-    yield "id, received_at, sent_at, timestamp, original_timestamp and the context_ columns."
+    yield "id, received_at, sent_at, timestamp, original_timestamp and further context_ columns."
     yield ""
     for table, columns in tables.items():
         yield from (f"{table}.{column} {kind}" for column, kind in columns.items())
