@@ -40,6 +40,7 @@ __all__ = [
     "payments_of",
     "replayed",
     "shuffled_and_tripled",
+    "since",
     "traits_of",
     "with_late_retries",
     "with_the_clock",
@@ -167,6 +168,40 @@ def shuffled_and_tripled(history: History, seed: int) -> Ours:
         del events[:size]
     ours.deliver([history.last])
     return ours
+
+
+def since(history: History, first: int) -> list[str]:
+    """The faults of a stack that hears of the customer only from this event on, in order.
+
+    From the first event of a subscription its changes sum to its mrr: what it counted before is its opening balance,
+    told once and as such.
+    """
+    ours = Ours(history.happenings[0].body["created"])
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    left_out: set[str] = set()
+    for happening in history.happenings[first:]:
+        about = f"from {first}, after {happening.body['type']} {happening.body['id']}"
+        for call in ours.deliver([happening.body]):
+            each = call.get("properties", {})
+            sums[each.get("subscription_id", "")] += each.get("mrr_change", 0)
+            movement, is_imported = each.get("mrr_movement"), call.get("event") == "Subscription Imported"
+            if movement is not None and is_imported is not (movement == "opening"):
+                ours.faults.append(f"{about}: {call['event']} is {movement}")
+        subscription = happening.subscription
+        if subscription is not None and happening.mrr is None:
+            left_out.add(subscription)
+        if subscription is None or happening.mrr is None or not happening.closes or subscription in left_out:
+            continue
+        truth = in_major(happening.mrr, history.truth.mrr[subscription][0])
+        if sums[subscription] != truth:
+            ours.faults.append(f"{about}: the changes of {subscription} sum to {sums[subscription]}, not {truth}")
+    imported = Counter(
+        each["subscription_id"] for call, each in ours.tracks() if call["event"] == "Subscription Imported"
+    )
+    ours.faults += [
+        f"{subscription} is imported {times} times" for subscription, times in imported.items() if times > 1
+    ]
+    return ours.faults
 
 
 def with_late_retries(history: History, seed: int) -> Ours:

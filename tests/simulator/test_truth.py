@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -18,8 +20,10 @@ from tests.simulator.shapes import SHAPES
 from tests.simulator.worth import in_major
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from decimal import Decimal
+    from collections.abc import Callable, Mapping, Sequence
+
+    from stripe_to_segment.segment_side.answers import Answer
+    from stripe_to_segment.segment_side.calls import Call
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
 # A sample; `make truth` takes 500 customers through the same, or as many as one has time for. The fast profile takes 7.
@@ -87,6 +91,24 @@ def test_month_by_month_movements_sum_to_the_growth_of_the_mrr(seed: int) -> Non
     history = a_history(seed)
     known = all(one.mrr is not None for one in history.happenings if one.subscription)
     assert not known or [*laws.movements_of(history, laws.in_order(history))] == []
+
+
+@given(seed=st.integers(0, 10**9), data=st.data())
+def test_whenever_the_stack_begins_the_changes_of_a_subscription_sum_to_its_mrr(seed: int, data: st.DataObject) -> None:
+    """Also where the first thing that it hears of a subscription is a change, a pause, or its end."""
+    history = a_history(seed)
+    assert laws.since(history, data.draw(st.integers(0, len(history.happenings) - 1))) == []
+
+
+def test_the_law_of_beginnings_notices_an_opening_balance_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unimported(ours: laws.Ours, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
+        assert not livemode
+        taken = [call for call in calls if call.body.get("event") != "Subscription Imported"]
+        ours.calls += [json.loads(call.encoded, parse_float=Decimal, parse_int=Decimal) for call in taken]
+        return {call.message_id: laws.ACCEPTED for call in calls}
+
+    monkeypatch.setattr(laws.Ours, "take", unimported)
+    assert any(laws.since(history, len(history.happenings) // 2) for history in map(a_history, range(10)))
 
 
 UPGRADES = st.lists(st.sampled_from([*SHAPES]), min_size=2, max_size=4, unique=True).map(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.load import keys_of
 from stripe_to_segment.segment_side.answers import Answer, Meaning
@@ -116,6 +118,47 @@ def test_a_setting_says_which_discounts_lower_the_mrr(policy: str, mrr: int) -> 
     coupon = {"id": "di_1", "coupon": HALF | {"duration": "repeating"}}
     world.deliver(an_event(CREATED, a_subscription(discount=coupon)))
     assert told(world) == [mrr]
+
+
+STEPS = st.lists(st.integers(1, 9) | st.sampled_from(["discount", "tell", "end of discount"]), max_size=12)
+
+
+@given(steps=STEPS, first=st.sampled_from([[], ["di_0"]]), seen=st.booleans())
+def test_the_changes_sum_to_the_mrr_whenever_it_becomes_known_or_unknown(
+    steps: list[int | str], first: list[str], *, seen: bool
+) -> None:
+    """A discount is only named until its own event tells what it takes off, early, late or never; or it goes first."""
+    world, at, quantity, discounts, told_of = World(), NOW, 1, first, set[str]()
+
+    def subscription() -> dict[str, Any]:
+        return a_subscription(an_item(quantity=quantity), discounts=discounts)
+
+    def is_true() -> None:
+        if told_of.issuperset(discounts):
+            assert sum(told(world)) == quantity * (10 if discounts else 20) == shown(world)
+        else:
+            assert shown(world) is None
+
+    kind, more = (CREATED, {}) if seen else (UPDATED, {"previous": {"metadata": {"note": None}}})
+    world.deliver(an_event(kind, subscription(), created=at, **more))
+    is_true()
+    for number, step in enumerate(steps, 1):
+        at += DAY
+        previous: dict[str, Any] = {}
+        if isinstance(step, int) and step != quantity:
+            previous = {"items": {"data": [an_item(quantity=quantity)]}, "quantity": quantity}
+            quantity = step
+        elif step == "tell" and discounts:
+            told_of |= {*discounts}
+            world.deliver(an_event("customer.discount.created", a_discount(coupon=HALF, id=discounts[0]), created=at))
+        elif (step == "discount" and not discounts) or (step == "end of discount" and discounts):
+            previous = {"discounts": discounts}
+            discounts = [f"di_{number}"] if step == "discount" else []
+        if previous:
+            world.deliver(an_event(UPDATED, subscription(), previous=previous, created=at))
+        is_true()
+    world.deliver(ended(at + DAY, **{key: subscription()[key] for key in ("items", "discounts")}))
+    assert sum(told(world)) == 0
 
 
 # --- Older than the stack ---
