@@ -102,6 +102,80 @@ def test_nothing_personal_is_kept_unless_it_is_to_be_remembered_and_nothing_once
     assert kept.personal == {}
 
 
+GONE = {"email": "jo@example.com"}
+OPTED_OUT = {"metadata": {"analytics_opt_out": "true"}}
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        an_event("customer.updated", a_customer(**OPTED_OUT), previous={"metadata": {}}, created=NOW + 1),
+        an_event("customer.deleted", a_customer(), created=NOW + 1),
+    ],
+    ids=["opted out", "deleted in Stripe"],
+)
+def test_nothing_is_remembered_of_who_opted_out_or_was_deleted_in_stripe(last: StripeEvent) -> None:
+    """Name and address stayed in the StateTable, for 400 days or for good, and later events brought them back."""
+    store = MemoryStore()
+    world = World(store, CONTEXT_TRAITS="remembered")
+    world.deliver(an_event("customer.created", a_customer(), created=NOW), last)
+    world.deliver(an_event("invoice.paid", an_invoice(**BILLED), created=NOW + 2))
+    (kept,) = store.profiles.values()
+    assert kept.personal == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"PERSONAL_TRAITS": "name"}, {"name"}),
+        ({"PERSONAL_TRAITS": ""}, set()),
+        ({"HASH_EMAIL": "true"}, {"name", "email_sha256"}),
+        ({"HASH_EMAIL": "true", "PERSONAL_TRAITS": "name"}, {"name"}),
+    ],
+)
+def test_what_the_settings_keep_in_since_is_neither_shown_nor_kept(settings: dict[str, str], shown: set[str]) -> None:
+    """An address that was remembered went on being sent after `PersonalTraits` or `HashEmail` was to keep it in."""
+    store = MemoryStore()
+    World(store, CONTEXT_TRAITS="remembered").deliver(an_event("customer.created", a_customer(), created=NOW))
+    world = World(store, None, "", CONTEXT_TRAITS="remembered", **settings)
+    told = track(world, an_event("customer.subscription.created", a_subscription(), created=NOW + 1))
+    assert told["context"]["traits"].keys() - {"plan", "mrr", "currency"} == shown
+    (kept,) = store.profiles.values()
+    assert kept.personal.keys() == shown
+
+
+def test_a_trait_that_was_taken_away_in_stripe_is_no_longer_remembered() -> None:
+    store = MemoryStore()
+    world = World(store, CONTEXT_TRAITS="remembered")
+    known = an_event("customer.created", a_customer(), created=NOW)
+    world.deliver(known, an_event("customer.updated", a_customer(email=None), previous=GONE, created=NOW + 10))
+    world.deliver(an_event("customer.updated", a_customer(name=None), previous={"name": "Jo Example"}, created=NOW + 5))
+    (kept,) = store.profiles.values()
+    assert kept.personal["name"] == "Jo Example", "a late event takes nothing away"
+    assert not kept.personal["email"], "nor does it bring anything back"
+    told = track(world, an_event("customer.subscription.created", a_subscription(), created=NOW + 20))
+    assert "email" not in told["context"]["traits"]
+    back = an_event("customer.updated", a_customer(email="new@example.com"), previous={"email": None}, created=NOW + 30)
+    world.deliver(back)
+    (kept,) = store.profiles.values()
+    assert kept.personal["email"] == "new@example.com"
+
+
+@pytest.mark.parametrize("shows", ["event", "remembered"])
+def test_a_late_event_does_not_show_the_user_of_its_time_as_the_user_of_now(shows: str) -> None:
+    """It stood under the former user, with the email address, the plan and the mrr of who has the customer now."""
+    world = World(CONTEXT_TRAITS=shows)
+    moved = a_customer(metadata={"user_id": "bert"}, email="bert@example.com")
+    world.deliver(
+        an_event("customer.updated", moved, previous={"email": "jo@example.com"}, created=NOW + DAY),
+        an_event("customer.subscription.created", a_subscription(), created=NOW + DAY),
+    )
+    late = an_event("invoice.paid", an_invoice(metadata={"user_id": "anna"}, **BILLED), created=NOW)
+    told = track(world, late)
+    assert told["userId"] == "anna"
+    assert told["context"]["traits"] == {"email": "jo@example.com", "name": "Jo Example"}, "what the event itself says"
+
+
 def test_a_late_old_event_does_not_bring_an_old_address_back() -> None:
     world = World(CONTEXT_TRAITS="remembered")
     world.deliver(an_event("customer.updated", a_customer(email="new@example.com"), created=NOW + 10))
@@ -266,6 +340,20 @@ def test_a_name_that_comes_later_is_sent_in_its_own_group_call() -> None:
     renamed = a_customer(business_name="Example Ltd")
     event = an_event("customer.updated", renamed, created=NOW + 1, previous={"business_name": None})
     assert [one["name"] for one in group(world, event)] == ["Example Ltd"]
+
+
+def test_a_group_that_its_customer_leaves_keeps_its_name_and_its_amounts_their_currency() -> None:
+    """Its last call had no name, and a currency of null, which the tracking plan forbids."""
+    world = World()
+    one, two = ({"group_id": f"team_{name}", "group_name": name} for name in ("One", "Two"))
+    world.deliver(
+        an_event("customer.created", a_customer(metadata=one), created=NOW),
+        an_event("customer.subscription.created", a_subscription(), created=NOW + 1),
+    )
+    moved = an_event("customer.updated", a_customer(metadata=two), previous={"metadata": one}, created=NOW + DAY)
+    told = {call["groupId"]: call["traits"] for call in world.deliver(moved) if call["type"] == "group"}
+    assert {group: traits["name"] for group, traits in told.items()} == {"team_One": "One", "team_Two": "Two"}
+    assert (told["team_One"]["mrr"], told["team_One"]["currency"], told["team_Two"]["mrr"]) == (0, "USD", 20)
 
 
 def test_a_group_is_never_named_after_its_id_or_a_person() -> None:

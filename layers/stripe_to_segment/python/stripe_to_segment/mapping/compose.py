@@ -10,7 +10,14 @@ from stripe_to_segment.errors import EnrichError
 from stripe_to_segment.mapping.attribution import attribution_of
 from stripe_to_segment.mapping.identity import Identity, own_id
 from stripe_to_segment.mapping.tracking import EVENTS
-from stripe_to_segment.mapping.traits import context_traits, group_left_behind, group_traits, left_behind, user_traits
+from stripe_to_segment.mapping.traits import (
+    carried_personal,
+    context_traits,
+    group_left_behind,
+    group_traits,
+    left_behind,
+    user_traits,
+)
 from stripe_to_segment.segment_side.calls import dedup_key_of, encode, fitting, message_id, wire
 from stripe_to_segment.stripe_side.fields import dig, iso_time
 
@@ -99,6 +106,9 @@ class Composer:
 
     @cached_property
     def _context_traits(self) -> dict[str, Any]:
+        if self._plan.tracks_as != self._plan.who:
+            # A late event speaks of the user of its time: what is known of the customer is true of the user of now.
+            return {**carried_personal(self._event, self._settings)} if self._settings.context_traits != "none" else {}
         return context_traits(self._event, self._profile, self._person, self._settings)
 
     @cached_property

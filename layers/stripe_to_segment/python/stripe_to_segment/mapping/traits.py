@@ -66,7 +66,7 @@ def context_traits(event: StripeEvent, profile: Profile, person: Profile, settin
     currency = _currency(person)
     if "mrr" in traits and currency is not None:
         traits["currency"] = currency.upper()
-    return {**traits, **profile.personal, **carried_personal(event, settings)}
+    return {**traits, **_allowed(profile.personal, settings), **carried_personal(event, settings)}
 
 
 def carried_personal(event: StripeEvent, settings: Settings) -> UserTraits:
@@ -77,17 +77,30 @@ def carried_personal(event: StripeEvent, settings: Settings) -> UserTraits:
 def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> Profile:
     """The record with the personal traits of the event, if the settings store them, else without any.
 
-    A late old event only adds traits that the record lacks.
+    Nothing is stored of a customer that opted out or was deleted in Stripe, and no trait that the present settings
+    exclude. A late old event only adds traits that the record lacks; of a trait that was removed an empty text stays, so
+    that no late event brings it back.
     """
-    if settings.context_traits != "remembered":
+    if settings.context_traits != "remembered" or profile.opted_out or profile.deleted:
         return replace(profile, personal={}) if profile.personal else profile
-    carried = carried_personal(event, settings)
-    if not carried:
-        return profile
+    marks = {name: "" for name, value in profile.personal.items() if not value}
+    known: Mapping[str, object] = {**_allowed(profile.personal, settings), **marks}
+    carried: Mapping[str, object] = carried_personal(event, settings)
     late = event.created < profile.told.get("personal", 0)
-    personal = {**carried, **profile.personal} if late else {**profile.personal, **carried}
+    if not late:
+        known = {**known, **dict.fromkeys(_taken_away(event), "")}
+    personal = {**carried, **known} if late else {**known, **carried}
+    if personal == profile.personal and not carried:
+        return profile
     as_of = max(event.created, profile.told.get("personal", 0))
     return replace(profile, personal=personal, told={**profile.told, "personal": as_of})
+
+
+def _taken_away(event: StripeEvent) -> set[str]:
+    """The personal traits that the Customer had before this event, and has no more."""
+    gone = {name for name in PERSONAL if event.about == "customer" and event.previous.get(name)}
+    gone -= personal_traits(event).keys()
+    return gone | {"email_sha256"} if "email" in gone else gone
 
 
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
@@ -122,11 +135,15 @@ def left_behind(moved: Profile, left: Others) -> dict[str, object]:
 
 
 def group_left_behind(event: StripeEvent, moved: Profile, left: Others, settings: Settings) -> dict[str, object]:
-    """The remaining traits of a group after a customer left it."""
+    """The remaining traits of a group after a customer left it, with its name."""
     rest = over_all(Profile("", shown=UNSURE), left)
-    kept = group_traits(event, rest, settings)
-    gone = {name: value for name, value in group_traits(event, moved, settings).items() if name != "name"}
-    traits = _less(gone, kept)
+    gone: Mapping[str, object] = group_traits(event, moved, settings)
+    # Several destinations refuse a group without a name, and an amount of 0 is one of its currency.
+    stays = {name: gone[name] for name in ("name", "currency") if name in gone}
+    less = _less(
+        {name: value for name, value in gone.items() if name not in stays}, group_traits(event, rest, settings)
+    )
+    traits = {**stays, **less}
     traits.pop("stripe_customer_id", None)
     return traits
 
@@ -231,9 +248,12 @@ def _currency(profile: Profile) -> str | None:
 
 
 def _allowed(carried: Mapping[str, object], settings: Settings) -> UserTraits:
-    """The personal traits that are on the allow-list."""
-    allowed = {name: carried[name] for name in PERSONAL if name in carried and name in settings.personal_traits}
+    """The personal traits among these that are on the allow-list."""
+    allowed = {name: carried[name] for name in PERSONAL if carried.get(name) and name in settings.personal_traits}
     if settings.hash_email and "email" in allowed:
         email = str(allowed.pop("email")).strip().lower()
         allowed["email_sha256"] = hashlib.sha256(email.encode()).hexdigest()
+    elif settings.hash_email and "email" in settings.personal_traits and carried.get("email_sha256"):
+        # Remembered as a hash already.
+        allowed["email_sha256"] = carried["email_sha256"]
     return cast("UserTraits", allowed)
