@@ -78,8 +78,8 @@ def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> P
     """The record with the personal traits of the event, if the settings store them, else without any.
 
     Nothing is stored of a customer that opted out or was deleted in Stripe, and no trait that the present settings
-    exclude. A late old event only adds traits that the record lacks; of a trait that was removed an empty text stays, so
-    that no late event brings it back.
+    exclude. A late old event only adds traits that the record lacks. Of a removed trait an empty text stays, so that no
+    late event brings it back.
     """
     if settings.context_traits != "remembered" or profile.opted_out or profile.deleted:
         return replace(profile, personal={}) if profile.personal else profile
