@@ -50,6 +50,17 @@ def test_one_upgrade_in_two_event_objects_is_one() -> None:
     assert changes(world) == [20, 40]
 
 
+def test_a_twin_of_a_sent_event_leaves_no_change_out() -> None:
+    """The update left its change to the pause; the twin, whose fact had been sent, booked it and sent nothing."""
+    world, subscription = World(), a_subscription()
+    paused = {**subscription, "status": "paused"}
+    for _ in range(2):
+        world.deliver(an_event(CREATED, subscription, created=NOW))
+        world.deliver(an_event(UPDATED, paused, created=NOW + DAY, previous={"status": "active"}))
+    world.deliver(an_event("customer.subscription.paused", paused, created=NOW + DAY))
+    assert changes(world) == [20, -20, 0]
+
+
 def test_up_and_down_again_within_a_second_ends_where_it_began() -> None:
     """Each of the two states leads to the other, and the first one was taken for the newer."""
     world = World()

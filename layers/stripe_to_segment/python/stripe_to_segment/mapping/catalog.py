@@ -125,7 +125,12 @@ CATALOG: dict[str, Row] = {
     ),
     "checkout.session.expired": Row((checkout.CheckoutExpired,), checkout.expired),
     "customer.subscription.created": Row(
-        (lifecycle.SubscriptionCreated, trials.TrialStarted, trials.TrialConverted),
+        (
+            plan_changes.SubscriptionChanged,
+            lifecycle.SubscriptionCreated,
+            trials.TrialStarted,
+            trials.TrialConverted,
+        ),
         lifecycle.created,
         learning.subscription,
         Identify.ALWAYS,
@@ -133,17 +138,26 @@ CATALOG: dict[str, Row] = {
     ),
     "customer.subscription.updated": Row(UPDATES, updates.updated, learning.subscription, Identify.IF_CHANGED),
     "customer.subscription.deleted": Row(
-        (lifecycle.SubscriptionImported, lifecycle.SubscriptionCancelled, trials.TrialEnded),
+        (
+            plan_changes.SubscriptionChanged,
+            lifecycle.SubscriptionImported,
+            lifecycle.SubscriptionCancelled,
+            trials.TrialEnded,
+        ),
         lifecycle.deleted,
         learning.subscription,
         Identify.ALWAYS,
         DELETED,
     ),
     "customer.subscription.paused": Row(
-        (lifecycle.SubscriptionImported, lifecycle.SubscriptionPaused), lifecycle.paused, learning.subscription
+        (plan_changes.SubscriptionChanged, lifecycle.SubscriptionImported, lifecycle.SubscriptionPaused),
+        lifecycle.paused,
+        learning.subscription,
     ),
     "customer.subscription.resumed": Row(
-        (lifecycle.SubscriptionImported, lifecycle.SubscriptionResumed), lifecycle.resumed, learning.subscription
+        (plan_changes.SubscriptionChanged, lifecycle.SubscriptionImported, lifecycle.SubscriptionResumed),
+        lifecycle.resumed,
+        learning.subscription,
     ),
     "customer.subscription.trial_will_end": Row((trials.TrialEndingSoon,), trials.trial_will_end),
     "customer.subscription.pending_update_applied": Row(

@@ -6,15 +6,14 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.subscriptions.mrr_changes import growth
-from stripe_to_segment.mapping.subscriptions.plan_changes import SubscriptionChanged
+from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
 from stripe_to_segment.mapping.subscriptions.records import valued
 from stripe_to_segment.mapping.subscriptions.trials import converts, trial_converted
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.fields import dig, integer, listed, text
 from stripe_to_segment.stripe_side.lines import read_line
-from stripe_to_segment.stripe_side.money import major, minor_decimal
+from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,21 +67,7 @@ def _corrections(
         change = 0 if record is before or record.mrr is None else record.mrr - before.counted
         if change == 0:
             continue
-        told = SubscriptionChanged(
-            subscription_id=subscription,
-            status=record.status,
-            plan=record.plan,
-            price_id=record.price_id,
-            quantity=record.quantity,
-            billing_period=record.period,
-            currency=record.currency and record.currency.upper(),
-            mrr=major(record.mrr, record.currency),
-            previous_mrr=major(before.counted, record.currency),
-            changed=["mrr"],
-            mrr_change=major(change, record.currency),
-            mrr_movement=growth(person, subscription, before.counted, change),
-        )
-        yield Fact(told, f"{subscription}:{event.created}:{before.counted}>{record.mrr}")
+        yield corrected_mrr(person, subscription, record, before.counted, event.created)
 
 
 def _amounts(invoice: JsonObject) -> dict[str, str]:

@@ -9,10 +9,12 @@ from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.cancellations import Ending, with_reason
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, bearing, key_of, told_of
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, ended_in_trial
+from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
 from stripe_to_segment.mapping.subscriptions.records import record_in
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.mapping.subscriptions.trials import conversion, trial_ended, trial_started
 from stripe_to_segment.mapping.tracking import properties, track
+from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side.fields import dig, text
 from stripe_to_segment.stripe_side.money import major
 from stripe_to_segment.stripe_side.subscription import ended_at, started_at
@@ -100,8 +102,12 @@ class SubscriptionUpdateExpired(Subscribed):
 
 
 def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """The opening balance of a subscription that began before its first seen event."""
-    change = change_of(event, known)
+    """The facts before those of the event itself: an opening balance, or a change that no call has told yet."""
+    change, record = change_of(event, known), record_in(event, known)
+    if change.missed and record is not None:
+        subscription = text(event.object.get("id")) or event.id
+        person = over_all(known.profile, known.others)
+        yield corrected_mrr(person, subscription, record, record.counted, event.created)
     if not change.imported:
         return
     before = before_of(event, known)
@@ -117,6 +123,7 @@ def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.created."""
+    yield from imported(event, known)
     state = after_of(event, known)
     yield bearing(Fact(told_of(SubscriptionCreated, event, state, known), key_of(event)), event, known)
     if state.on_trial:

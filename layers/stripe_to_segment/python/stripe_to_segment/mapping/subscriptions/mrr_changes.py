@@ -43,13 +43,15 @@ class Change:
 
     `opening` is the mrr before the first event that was ever seen of the subscription, None if unknown; `imported` says
     that the subscription is older than the stack's first event of it. `told` is the sum sent before the event, with the
-    opening; `now` is the mrr after the event, None if unknown.
+    opening; `now` is the mrr after the event, None if unknown. `missed` is what a newer event or an import found
+    to have changed and no call has told yet; a fact of its own tells it.
     """
 
     told: int
     now: int | None
     imported: bool = False
     opening: int | None = None
+    missed: int = 0
 
     @property
     def amount(self) -> int | None:
@@ -61,6 +63,9 @@ class Change:
 def change_of(event: StripeEvent, known: Known) -> Change:
     """The effect of a subscription's event on its mrr."""
     record, new = record_in(event, known), record_of(event, known)
+    if record is not None and record.newer_than(new) and record.mrr is not None:
+        # Not by the event's own facts: they may have been sent before, for another event of the same change.
+        return Change(record.mrr, record.mrr, missed=record.mrr - record.counted)
     if record is not None:
         return Change(record.counted, record.mrr if record.newer_than(new) else new.mrr)
     made = created_at(event.object)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, key_of, told_of
-from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of
+from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, growth
 from stripe_to_segment.mapping.tracking import always, properties, track
 from stripe_to_segment.stripe_side.money import major
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         PreviousQuantity,
     )
     from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "SubscriptionDowngraded",
     "SubscriptionUpgraded",
     "changed_otherwise",
+    "corrected_mrr",
     "plan_facts",
 ]
 
@@ -95,6 +98,26 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
     )
     # A script may change one subscription twice in a second: the terms distinguish the two changes.
     yield Fact(told, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))
+
+
+def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecord, told: int, created: int) -> Fact:
+    """A change that no event of the subscription told, from what was told in minor units to what its record counts."""
+    change = (record.mrr or 0) - told
+    fact = SubscriptionChanged(
+        subscription_id=subscription,
+        status=record.status,
+        plan=record.plan,
+        price_id=record.price_id,
+        quantity=record.quantity,
+        billing_period=record.period,
+        currency=record.currency and record.currency.upper(),
+        mrr=major(record.mrr, record.currency),
+        previous_mrr=major(told, record.currency),
+        changed=["mrr"],
+        mrr_change=major(change, record.currency),
+        mrr_movement=growth(profile, subscription, told, change),
+    )
+    return Fact(fact, f"{subscription}:{created}:{told}>{record.mrr}")
 
 
 def changed_otherwise(event: StripeEvent, before: State, after: State, known: Known) -> Fact:
