@@ -100,6 +100,17 @@ def test_events_of_one_payment_in_one_batch_cost_one_request() -> None:
     assert api.times("payment_intent") == 1
 
 
+def test_a_dispute_in_one_batch_with_the_invoice_that_was_paid_is_its_customers() -> None:
+    """The payment's invoice was known, and its customer only from the batch: the dispute stayed a stranger's."""
+    world = World()
+    intent = an_intent(payment_details={"order_reference": "in_basic"})
+    joined = {"id": "inpay_1", "object": "invoice_payment", "invoice": "in_basic", "is_default": True}
+    joined |= {"payment": {"type": "payment_intent", "payment_intent": "pi_basic"}}
+    world.batch(an_event("payment_intent.succeeded", intent), an_event("invoice_payment.paid", joined))
+    world.batch(an_event("invoice.paid", an_invoice()), an_event("charge.dispute.created", a_dispute()))
+    assert strangers(world) == {"cus_basic"}
+
+
 def test_the_stripe_api_gives_the_customer_and_the_tax_of_a_partly_paid_invoice() -> None:
     api = Api()
     world = World(reader=api)

@@ -134,11 +134,10 @@ def owned(
     def paid_by(event: StripeEvent) -> str:
         key = _key(event)
         named = f"{event.scope}:{reference(event.object.get('invoice'))}"
-        owners = (
-            record.moved_to if (record := memory.profiles.get(profile_key(event))) is not None else "",
-            *(memory.owners.get(each, "") for each in (key, invoices.get(key, named), named)),
-        )
-        return next(filter(None, map(_customer, (*owners, payers.get(key, ""), payers.get(named, "")))), "")
+        record = memory.profiles.get(profile_key(event))
+        names = (key, invoices.get(key, named), named)
+        owners = (found.get(each, "") for found in (memory.owners, payers) for each in names)
+        return next(filter(None, map(_customer, (record.moved_to if record is not None else "", *owners))), "")
 
     if reader is not None:
         strangers = (event for event in nameless if not paid_by(event) and not _is_a_guests(event, memory))
