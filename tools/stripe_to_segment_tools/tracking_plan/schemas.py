@@ -12,6 +12,7 @@ from stripe_to_segment.mapping.attribution import CAMPAIGN
 from stripe_to_segment.mapping.identity import IdentitySource
 from stripe_to_segment.mapping.properties import Kind, Property
 from stripe_to_segment.stripe_side.customer import PERSONAL
+from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, ATTRIBUTION, PRODUCT
 
 if TYPE_CHECKING:
@@ -94,14 +95,20 @@ def context_schema(traits: Mapping[str, Property], *, closed: bool = False) -> S
     library = _part({"name": TEXT, "version": TEXT}, closed=closed)
     stripe = _part(
         {
-            "event_id": TEXT,
-            "event_type": TEXT,
             "identity": {
                 "enum": [str(identity_source) for identity_source in IdentitySource],
                 "description": "the source of the user's id",
             },
         },
-        {"account": {**TEXT, "description": "the connected account, on a Connect platform"}},
+        {
+            "event_id": TEXT,
+            "event_type": TEXT,
+            "import": {
+                "enum": [str(level) for level in Level],
+                "description": "the level of the import that told it, where no event did",
+            },
+            "account": {**TEXT, "description": "the connected account, on a Connect platform"},
+        },
         closed=closed,
     )
     external = _part(

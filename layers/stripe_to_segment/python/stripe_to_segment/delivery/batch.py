@@ -30,15 +30,16 @@ from stripe_to_segment.errors import (
     StoreConflictError,
     StoreUnavailableError,
 )
-from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
+from stripe_to_segment.mapping.imports import row_of
 from stripe_to_segment.mapping.lookups import lookups, what_stripe_told
 from stripe_to_segment.mapping.translate import HoldAfter, refusal, translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.store import DAY, Learnt
-from stripe_to_segment.stripe_side.event import scope_of
-from stripe_to_segment.stripe_side.thin import ThinEvent, read_event
+from stripe_to_segment.stripe_side.event import read_json, scope_of
+from stripe_to_segment.stripe_side.listing import is_listed, listed_event
+from stripe_to_segment.stripe_side.thin import ThinEvent, sent_event
 from stripe_to_segment.thin_events import Unread
 
 if TYPE_CHECKING:
@@ -198,9 +199,12 @@ class Delivery:
 
     def _read(self, record: Record) -> StripeEvent | ThinEvent | RecordOutcome:
         try:
-            event = read_event(record.body)
+            data = read_json(record.body)
+            event = listed_event(data) if is_listed(data) else sent_event(data)
         except MalformedEventError as error:
             return RecordOutcome(record, Status.DEAD, error.reason, str(error))
+        if event is None:
+            return RecordOutcome(record, Status.IGNORED, Reason.LISTED)
         refused = refusal(event, self.settings)
         return RecordOutcome(record, Status.IGNORED, refused, event=event) if refused else event
 
@@ -277,7 +281,7 @@ class Delivery:
 
     def _prepare(self, work: list[Work], batch: _Batch) -> _Prepared:
         """Map the work and write its claims."""
-        circuits = self.gate.asks({one.event.livemode for one in work}) if self.gate else ()
+        circuits = self.gate.asks({one.event.livemode for one in work if not one.event.silent}) if self.gate else ()
         try:
             memory = recall([one.event for one in work], self.store, circuits)
             events = owned([one.event for one in work], memory, self.store, self.reader)
@@ -290,18 +294,21 @@ class Delivery:
         work = self._let_through(work, memory.circuits, batch)
         free, others = self._by_turn(work, memory, batch)
         ready, again, also = self._write_down(free, memory, batch)
-        return _Prepared(ready, again, others + also, {one.event.livemode for one in work})
+        return _Prepared(ready, again, others + also, {one.event.livemode for one in work if not one.event.silent})
 
     def _let_through(self, work: list[Work], circuits: Mapping[str, Circuit], batch: _Batch) -> list[Work]:
-        """The work that these circuits let through; the rest waits for the circuit's pause and is not mapped."""
+        """The work that these circuits let through; the rest waits for the circuit's pause and is not mapped.
+
+        What sends nothing waits for nobody.
+        """
         if self.gate is None:
             return work
-        waits = self.gate.waits({one.event.livemode for one in work}, circuits)
+        waits = self.gate.waits({one.event.livemode for one in work if not one.event.silent}, circuits)
         for one in work:
-            pause = waits[one.event.livemode]
+            pause = None if one.event.silent else waits[one.event.livemode]
             if pause is not None:
                 batch.outcomes[one.record.id] = _circuit_open(one.record, one.event, pause)
-        return [one for one in work if waits[one.event.livemode] is None]
+        return [one for one in work if one.event.silent or waits[one.event.livemode] is None]
 
     @staticmethod
     def _readable(work: list[Work], why_not: Callable[[Work], str], batch: _Batch) -> list[Work]:
@@ -426,6 +433,9 @@ class Delivery:
         return learnt
 
     def _lookups(self, one: Work, memory: Memory) -> list[Lookup]:
+        if one.event.listing is not None:
+            # All of it is being listed.
+            return []
         try:
             return lookups(one.event, memory.profiles[one.key], memory, self.settings)
         except Exception:  # noqa: BLE001 - mapping meets the same and says so, for this event alone
@@ -554,5 +564,5 @@ def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int, int]
 
     Within one second created < updated < deleted.
     """
-    row = CATALOG[event.type]
+    row = row_of(event)
     return not names_user(event, settings), row.turn, event.created, row.rank

@@ -9,6 +9,7 @@ from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.mapping.gaps import UNKNOWN_DISCOUNT
 from stripe_to_segment.observability import about, count, logger, measure
 from stripe_to_segment.reasons import Reason
+from stripe_to_segment.stripe_side.event import StripeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ METRIC_OF = {
     Status.RETRY: "EventsRetried",
     Status.DEAD: "EventsDeadLettered",
 }
+DONE = frozenset({Status.DELIVERED, Status.IGNORED})
 # The reasons of records that were not tried, because another batch has to finish or probe first.
 WAITS_FOR_OTHERS = frozenset({Reason.CIRCUIT_OPEN, Reason.UNDER_WAY})
 # With these the record leaves the queue for good, so nobody looks for it there by its id.
@@ -35,6 +37,7 @@ KEY_REASONS = frozenset(
 
 def report(outcomes: Sequence[RecordOutcome], now: float) -> None:
     """Log one line for each record that was tried, and count the batch; `now` is in epoch seconds."""
+    outcomes = _without_imported(outcomes)
     for outcome in outcomes:
         _level(outcome)(f"event {outcome.status}", extra=_fields(outcome))
     delivered = [outcome for outcome in outcomes if outcome.status is Status.DELIVERED]
@@ -66,6 +69,20 @@ def summary(outcomes: Sequence[RecordOutcome]) -> dict[str, object]:
     waiting = Counter(outcome.reason for outcome in outcomes if _only_waits(outcome))
     again = sum(outcome.status in {Status.RETRY, Status.WAITING} for outcome in outcomes)
     return {"records": len(outcomes), "again": again, **({"waiting": dict(waiting)} if waiting else {})}
+
+
+def _without_imported(outcomes: Sequence[RecordOutcome]) -> list[RecordOutcome]:
+    """The outcomes without the objects of an import that are done, which only a metric counts: they may be millions."""
+    left = [outcome for outcome in outcomes if outcome.status not in DONE or not _is_listed(outcome)]
+    if imported := len(outcomes) - len(left):
+        count("ObjectsImported", imported)
+    return left
+
+
+def _is_listed(outcome: RecordOutcome) -> bool:
+    """Whether an import brought it; an object that states nothing has no event."""
+    event = outcome.event
+    return outcome.reason == Reason.LISTED or (isinstance(event, StripeEvent) and event.listing is not None)
 
 
 def _only_waits(outcome: RecordOutcome) -> bool:

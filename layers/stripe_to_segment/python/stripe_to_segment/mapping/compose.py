@@ -144,10 +144,10 @@ class Composer:
         return body
 
     def _context(self, who: Identity) -> Context:
-        event = self._event
+        event, listing = self._event, self._event.listing
+        brought = {"event_id": event.id, "event_type": event.type}
         stripe = {
-            "event_id": event.id,
-            "event_type": event.type,
+            **(brought if listing is None else {"import": listing.level}),
             "account": event.account,
             "identity": who.identity_source,
         }
@@ -173,6 +173,8 @@ class Composer:
 
     def _integrations(self, name: str) -> dict[str, object]:
         """The `integrations` of a call: one object for all calls, or one for each event name with `*` for the rest."""
+        if self._event.listing is not None:
+            return dict(self._event.listing.integrations)
         chosen = self._settings.integrations
         if chosen and all(key == "*" or key in EVENTS for key in chosen):
             chosen = chosen.get(name, chosen.get("*", {}))

@@ -98,8 +98,8 @@ def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | Non
     if withdrawn is None:
         # Stored although no funds moved, so that the next event finds the payment.
         return (order, payment) if event.customer is not None else None
-    moved = Dispute(withdrawn, event.created, guessed_for(event, known, order))
-    return order, payment.with_dispute(dispute_id, moved)
+    as_of = event.created if event.listing is None else event.listing.moment
+    return order, payment.with_dispute(dispute_id, Dispute(withdrawn, as_of, guessed_for(event, known, order)))
 
 
 def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:

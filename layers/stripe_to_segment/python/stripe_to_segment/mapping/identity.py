@@ -67,6 +67,8 @@ class Stated:
     """What the event itself says about the person; None where it says nothing.
 
     `email` is the short digest of the address, `customer_read` says that the Customer's own metadata is among it.
+    `moves` is false where nothing may be sent: then it names a user and a group only where nobody did before, because
+    those whom the customer leaves have to be told.
     """
 
     user_id: str | None = None
@@ -78,6 +80,7 @@ class Stated:
     consent: Mapping[str, bool] = field(default_factory=dict)
     email: str | None = None
     customer_read: bool = False
+    moves: bool = True
 
 
 # An event that says nothing of the person, as most do.
@@ -165,6 +168,7 @@ def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | Non
         consent=_consent(places, settings.consent_prefix) | _checkout_consent(event, settings),
         email=_email(event),
         customer_read=customer is not None or event.about == "customer",
+        moves=not event.silent,
     )
 
 
@@ -178,6 +182,12 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     """
     if stated == SILENT:
         return profile
+    if not stated.moves:
+        stated = replace(
+            stated,
+            user_id=stated.user_id if profile.user_id is None else None,
+            group_id=stated.group_id if profile.group_id is None else None,
+        )
     newest: dict[str, Any] = {
         name: value
         for name in REMEMBERED

@@ -7,12 +7,13 @@ https://docs.stripe.com/invoicing/partial-payments
 
 from __future__ import annotations
 
+from copy import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.tracking import Event, track
-from stripe_to_segment.state.payment import Bill, Part, Payment
+from stripe_to_segment.state.payment import UNTOLD, Bill, Part, Payment
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import invoice_payment as read
 from stripe_to_segment.stripe_side.fields import reference, text
@@ -79,7 +80,7 @@ def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
 def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
     """The invoice and its payment after this part; None if this is not a part, or was sent before."""
     found = _part_of(event, known)
-    if found is None or found.part.told_by != event.id:
+    if found is None or found.part.told_by not in {event.id, UNTOLD}:
         return None
     return found.order, found.before.with_part(found.name, found.part)
 
@@ -118,12 +119,15 @@ def _part_of(event: StripeEvent, known: Known) -> _Received | None:
         return None
     profile = known.profile.with_paid(invoice_id, by=name)
     before = profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "", paid_at=event.created)
+    teller = UNTOLD if event.silent else event.id
     if name in before.parts:
-        return _Received(name, before.parts[name], invoice_id, before)
+        part = before.parts[name]
+        part = replace(part, told_by=teller) if part.told_by == UNTOLD else part
+        return _Received(name, part, invoice_id, before)
     if before.complete or (before.counted and before.total is None):
         return None
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
     total, revenue = before.told_in_parts
     # The running sum is rounded, so that the parts of an invoice sum to its revenue.
     share = None if bill is None else max(bill.revenue(total + amount) - revenue, 0)
-    return _Received(name, Part(amount, share, event.id), invoice_id, before)
+    return _Received(name, Part(amount, share, teller), invoice_id, before)

@@ -17,6 +17,7 @@ from stripe_to_segment.mapping import (
     refunds,
 )
 from stripe_to_segment.mapping.orders import paying_invoice, payment_named, refunded_before
+from stripe_to_segment.mapping.subscriptions import listed
 from stripe_to_segment.mapping.subscriptions.discounts import after_discount, with_own
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
@@ -50,6 +51,7 @@ __all__ = [
     "failure",
     "invoice",
     "invoice_payment",
+    "listed_subscription",
     "nothing",
     "payment_intent",
     "payment_method",
@@ -105,6 +107,15 @@ def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     if not profile.subscribed and max(record.counted, change_of(event, known).told) > 0:
         profile = replace(profile, subscribed=True)
     return Lesson(_with_terms(profile, event, known), changed)
+
+
+def listed_subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """A subscription that an import has listed."""
+    subscription_id = text(event.object.get("id")) or event.id
+    profile = known.profile.with_subscription(subscription_id, listed.opened(event, known))
+    if not profile.subscribed and listed.has_counted(event, known):
+        profile = replace(profile, subscribed=True)
+    return Lesson(_with_terms(profile, event, known))
 
 
 def _with_terms(profile: Profile, event: StripeEvent, known: Known) -> Profile:
@@ -174,9 +185,10 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     if early:
         profile = profile.with_guess(invoice_id, early)
     paid_by = told or paid_by
-    if paid_by:
-        # From now on what is known of it is the invoice's.
-        profile = profile.with_paid(invoice_id, by=paid_by)
+    # From now on what is known of it is the invoice's.
+    intents_paid = dict.fromkeys(each for each in (paid_by, *read_invoice.payments_of(event.object)) if each)
+    for intent in intents_paid:
+        profile = profile.with_paid(invoice_id, by=intent)
     keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
     # Where it does not name what paid it, invoice_payment.paid will, which does not say whose it is.
     unnamed = read_invoice.payment_of(event.object) is None and payment is not None and payment.total
@@ -187,7 +199,7 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         profile,
         changed=changed,
         counted=None if payment is None else Counted(invoice_id, payment, keys),
-        orders=owned | ({paid_by: invoice_id} if paid_by else {}),
+        orders=owned | dict.fromkeys(intents_paid, invoice_id),
     )
 
 
@@ -269,13 +281,14 @@ def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     invoice_id, found = text(event.object.get("id")), invoice_payments.bill_of(event.object)
     if invoice_id is None or text(event.object.get("status")) != "open" or not found.due:
         return Lesson(known.profile)
+    parts = dict.fromkeys(read_invoice.payments_of(event.object), invoice_id)
     listed = known.profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "")
     if listed.complete or listed.bill is not None:
-        return Lesson(known.profile)
+        return Lesson(known.profile, orders=parts)
     # Who is to pay it, too, where nothing names both: what pays a part of it does not say so.
     unnamed = event.customer is not None and read_invoice.payment_of(event.object) is None
     owned = {invoice_id: invoice_id} if unnamed else {}
-    return Lesson(known.profile.with_payment(invoice_id, replace(listed, bill=found)), orders=owned)
+    return Lesson(known.profile.with_payment(invoice_id, replace(listed, bill=found)), orders=owned | parts)
 
 
 def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:

@@ -116,12 +116,25 @@ def _after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     if listed is None:
         revenue, tax = (None, None) if failed else payment.shares(amount)
         # One that failed before anybody heard of it: nothing is told, and nothing of it comes back later.
-        told_by = "" if failed else event.id
-        new = Refund(amount, not failed, revenue, tax, told_by=told_by, named=guessed_for(event, known, order))
+        told_by, guessed = "" if failed or event.silent else event.id, guessed_for(event, known, order)
+        new = Refund(amount, not failed, revenue, tax, told_by=told_by, named=guessed, listed_at=_listed_at(event))
         return order, payment.with_refund(refund_id, new), refund_id
-    if failed and listed.stands:
-        return order, payment.with_refund(refund_id, replace(listed, stands=False, undone_by=event.id)), refund_id
-    return order, payment, refund_id
+    return order, payment.with_refund(refund_id, _heard_again(listed, event, failed=failed)), refund_id
+
+
+def _heard_again(listed: Refund, event: StripeEvent, *, failed: bool) -> Refund:
+    """A refund that is listed already, once another event or an import speaks of it; what was silent tells nothing."""
+    speaker = "" if event.silent else event.id
+    if failed:
+        untold = listed.stands or (listed.told_by and not listed.undone_by)
+        return replace(listed, stands=False, undone_by=speaker) if untold else listed
+    # Only the first event of a refund tells what an import has listed; a later one comes months afterwards.
+    first = event.type == "refund.created" and listed.stands and not listed.told_by
+    return replace(listed, told_by=speaker) if first else listed
+
+
+def _listed_at(event: StripeEvent) -> int:
+    return 0 if event.listing is None else event.listing.moment
 
 
 def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
@@ -139,9 +152,11 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
         if event.id in {listed.told_by, listed.totalled_by} or listed_id == refund_id or of_this_total:
             return order, payment, listed_id
     for listed_id, listed in payment.refunds.items():
-        # refund.created told this one; the next of the same amount is another.
-        if refund_id is None and listed.amount == amount and not listed.running_total:
-            named = replace(listed, running_total=total or 0, totalled_by=event.id)
+        # refund.created told this one; the next of the same amount is another, and so is what came after an import.
+        later = listed.listed_at and event.created > listed.listed_at
+        if refund_id is None and listed.amount == amount and not listed.running_total and not later:
+            told_by = listed.told_by or (event.id if listed.stands else "")
+            named = replace(listed, told_by=told_by, running_total=total or 0, totalled_by=event.id)
             return order, payment.with_refund(listed_id, named), listed_id
     revenue, tax = payment.shares(amount or 0)
     new = Refund(amount or 0, revenue=revenue, tax=tax, told_by=event.id, running_total=total or 0)
@@ -175,7 +190,8 @@ def _order_refunded(event: StripeEvent, order: str, payment: Payment, refund_id:
     of_charge = event.type.startswith("charge.")
     about, currency = event.object, payment.currency
     source = read_charge.newest_refund(about) or {} if of_charge else about
-    whole = payment.counted and payment.total
+    # Of several that are listed at once nobody knows what the sum was then.
+    whole = payment.counted and payment.total and (event.listing is None or len(payment.refunds) == 1)
     return OrderRefunded(
         order_id=order,
         charge_id=text(about.get("id")) if of_charge else read.charge_of(about),

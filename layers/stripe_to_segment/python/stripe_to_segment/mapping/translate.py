@@ -29,6 +29,7 @@ from stripe_to_segment.mapping.identity import (
     resolve,
     with_person,
 )
+from stripe_to_segment.mapping.imports import enrich_for, row_of
 from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.payments import Paid
 from stripe_to_segment.mapping.traits import group_digest, shown_digest, with_personal
@@ -38,6 +39,7 @@ from stripe_to_segment.state.claim import NO_CLAIM
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.state.profile import UNSURE
+from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.money import major
 
@@ -143,7 +145,7 @@ def translate(
     EnrichError
         where `enrich` fails on one of the calls.
     """
-    row, dedup_key = CATALOG[event.type], event_dedup_key(event)
+    row, dedup_key = row_of(event), event_dedup_key(event)
     if dedup_key in known.profile.ledger:
         return Translation(EventOutcome.IGNORED, known.profile, dedup_key, Reason.ALREADY_DELIVERED)
     claim = known.profile.claims.get(dedup_key, NO_CLAIM)
@@ -171,8 +173,9 @@ def translate(
         product_names=lesson.product_names,
         coupons=lesson.coupons,
     )
-    if profile.opted_out:
-        return learnt(EventOutcome.IGNORED, profile, reason=Reason.OPTED_OUT)
+    if profile.opted_out or event.silent:
+        why = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
+        return learnt(EventOutcome.IGNORED, profile, reason=why)
     if not claim.tracks and (waits := _waits_for(row, event, known, source, hold_after)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         return _held(event, known, lesson, held)
@@ -190,14 +193,16 @@ def translate(
         digest = shown_digest(event, person)
     beside = digest is not None and event.type.startswith("customer.subscription.")
     groups = _group_to_show(event, known.profile, group, settings, anyway=claim.groups or beside)
-    plan = IdentifyPlan(now, profile, fallback_id, shows=digest, groups=groups, tracks_as=who)
+    plan = IdentifyPlan(
+        now, profile, fallback_id, shows=digest, groups=groups, tracks_as=who, everywhere=event.listing is None
+    )
     blanks = Blanks(event, settings)
     bodies = Composer(event, plan, settings, person, group).bodies(facts)
     bodies = with_the_change_said_before(bodies, claim, known.profile, blanks)
     if known.left_user or known.left_group:
         farewells = Farewells(event, plan, settings, person, group)
         bodies = chain(bodies, farewells.left(known.profile, known.left_user, known.left_group))
-    told = in_words_said_before(finished(bodies, event, enrich), known.profile, blanks)
+    told = in_words_said_before(finished(bodies, event, enrich_for(event, enrich)), known.profile, blanks)
     calls = (*told, *still_claimed(claim, blanks))
     fresh = tuple(call for call in calls if call.dedup_key not in known.profile.ledger)
     return learnt(
@@ -242,12 +247,16 @@ def _group_to_show(
     """The digest of the traits that a group call is to show, None where the event brings none.
 
     It brings one where the group is new or its traits are, and `anyway` beside the identify of a subscription's event.
+    An object of an import brings one where the group is new, or where it is listed for its traits.
     """
     if not group.group_id:
         return None
     digest = group_digest(event, group, settings)
-    news = before.shown_group not in {None, digest} or before.group_id != group.group_id
-    return digest if news or anyway else None
+    if event.listing is None:
+        changed = before.shown_group not in {None, digest}
+    else:
+        changed = event.listing.level is Level.TRAITS and event.customer is not None and before.shown_group != digest
+    return digest if changed or before.group_id != group.group_id or anyway else None
 
 
 def _waits_for(
@@ -257,7 +266,7 @@ def _waits_for(
     young = hold_after.payment is not None and event.created > hold_after.payment
     if young and row.holds is not None and row.holds(event, known):
         return Reason.WAITING_FOR_PAYMENT
-    young = hold_after.identity is not None and event.created > hold_after.identity
+    young = event.listing is None and hold_after.identity is not None and event.created > hold_after.identity
     if young and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
         return Reason.WAITING_FOR_IDENTITY
     return None
@@ -268,6 +277,11 @@ def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: 
     if row.identify is Identify.NEVER:
         return None
     digest = shown_digest(event, profile)
+    if event.listing is not None:
+        if event.customer is None and profile.user_id is None:
+            return None
+        shown_to_another = profile.user_id is not None and profile.fallback_id is not None and not profile.joined
+        return None if profile.shown == digest and not shown_to_another else digest
     changed = changed or profile.shown not in {None, digest}
     return digest if row.identify is Identify.ALWAYS or changed else None
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
+__all__ = ["UNTOLD", "Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
+
+# In place of the event that told a part: an import has listed it, and no call has told it yet.
+UNTOLD = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Refund:
     `told_by` and `undone_by` are the ids of the events that stated the refund and its failure, empty until one did.
     `running_total` is the charge's sum of refunds after this one, 0 until a charge.refunded (`totalled_by`) states it.
     `named` is the payment that the refund names, kept where only amount and time say which order that payment paid.
+    `listed_at` is the epoch second as of which an import has listed it, 0 where an event came first.
     """
 
     amount: int
@@ -38,6 +42,7 @@ class Refund:
     running_total: int = 0
     totalled_by: str = ""
     named: str = ""
+    listed_at: int = 0
 
     def joined(self, other: Refund) -> Refund:
         """The refund as two records together know it; a refund that has failed stays failed."""
@@ -51,6 +56,7 @@ class Refund:
             running_total=max(self.running_total, other.running_total),
             totalled_by=self.totalled_by or other.totalled_by,
             named=self.named and other.named,
+            listed_at=min(self.listed_at, other.listed_at),
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
+from stripe_to_segment.stripe_side.fields import integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -368,7 +369,9 @@ class Profile:
             }
             changes["subscriptions"] = _most(remembered, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
         if len(self.payments) > PAYMENTS:
-            changes["payments"] = dict([*self.payments.items()][-PAYMENTS:])
+            # An import lists old ones after new ones.
+            newest = sorted(self.payments.items(), key=lambda entry: integer(entry[1].get("paid_at")) or 0)[-PAYMENTS:]
+            changes["payments"] = dict(newest)
         return replace(self, **changes) if changes else self
 
     @cached_property

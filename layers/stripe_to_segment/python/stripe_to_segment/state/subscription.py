@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["SubscriptionRecord", "Watermark"]
+__all__ = ["LISTED", "SubscriptionRecord", "Watermark"]
 
-# The epoch second of an event, and its rank within that second: created < updated < deleted.
+# The epoch second of an event, and its rank within that second: listed by an import < created < updated < deleted.
 type Watermark = tuple[int, int]
+LISTED = -1
 
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
@@ -22,7 +23,8 @@ class SubscriptionRecord:
     """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
 
     `came_from` is the digest of the traits before the event, which orders two updates of one second. `told` is the sum
-    of the `mrr_change` sent so far, None in a record of a release that did not keep it. `trialed` is the end of the
+    of the `mrr_change` sent so far, None in a record of a release that did not keep it. `untold` says that it is the
+    opening balance of a subscription that an import has listed, which no call has told yet. `trialed` is the end of the
     last trial seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only
     moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active.
     `unvalued` is the payload to work out the mrr from, kept while a price or a discount of it is unknown.
@@ -40,6 +42,7 @@ class SubscriptionRecord:
     cancels_at: int | None = None
     came_from: str = ""
     told: int | None = None
+    untold: bool = False
     trial_start: int | None = None
     trialed: int | None = None
     converted: int | None = None
@@ -59,7 +62,7 @@ class SubscriptionRecord:
 
     @property
     def counted(self) -> int:
-        """The sum of the `mrr_change` sent so far, in minor units."""
+        """The sum of the `mrr_change` sent so far, or sent with the next event, in minor units."""
         return (self.mrr or 0) if self.told is None else self.told
 
     @property

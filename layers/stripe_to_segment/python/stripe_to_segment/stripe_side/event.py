@@ -6,6 +6,7 @@ import json
 import re
 from copy import replace
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "THIN",
     "EventHead",
+    "Level",
+    "Listing",
     "StripeEvent",
     "asked_once",
     "decoded",
@@ -43,6 +46,28 @@ def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent
     return answer
 
 
+class Level(StrEnum):
+    """What an import lists an object for."""
+
+    STATE = "state"
+    TRAITS = "traits"
+    OPENING = "opening"
+    HISTORY = "history"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How an object came that no event brought: an import listed it for a level, as it was at an epoch second.
+
+    `integrations` stand on its calls in place of the setting's; `enriched` says that `enrich` sees them.
+    """
+
+    level: Level
+    moment: int
+    integrations: JsonObject
+    enriched: bool = False
+
+
 @dataclass(frozen=True)
 class EventHead:
     """What an event states whether or not it carries its object; `created` is in epoch seconds."""
@@ -58,20 +83,27 @@ class EventHead:
 class StripeEvent(EventHead):
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
-    `payer` is the customer, found elsewhere, where the object names none. `created` is 0 where neither event nor object
-    has one. No slots, because `asked_once` caches results on the event. https://docs.stripe.com/api/events/object
+    `payer` is the customer, found elsewhere, where the object names none. `listing` says that an import brought the
+    object, and no event. `created` is 0 where neither event nor object has one. No slots, because `asked_once` caches
+    results on the event. https://docs.stripe.com/api/events/object
     """
 
     object: JsonObject
     previous: JsonObject
     body: JsonObject
     payer: str | None = None
+    listing: Listing | None = None
     answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def scope(self) -> str:
         """Account and mode, the prefix of every key and messageId, so that two of them never mix."""
         return scope_of(self.account, livemode=self.livemode)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it only teaches: nothing is sent for it."""
+        return self.listing is not None and self.listing.level is Level.STATE
 
     @cached_property
     def about(self) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "due_of",
     "lines_of",
     "payment_of",
+    "payments_of",
     "subscription_metadata_of",
     "subscription_of",
     "unpaid_of",
@@ -132,7 +133,17 @@ def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
 
 def payment_of(invoice: JsonObject) -> str | None:
     """The payment intent, or in old payloads the charge. Gone since 2025-03-31: `invoice_payment.paid` names it."""
-    return reference(invoice.get("payment_intent")) or reference(invoice.get("charge"))
+    named = reference(invoice.get("payment_intent")) or reference(invoice.get("charge"))
+    return named or next(iter(payments_of(invoice)), None)
+
+
+def payments_of(invoice: JsonObject) -> tuple[str, ...]:
+    """The payment intents that have paid it. Lists have them if expanded, events never.
+
+    https://docs.stripe.com/api/invoices/object#invoice_object-payments
+    """
+    paid = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
+    return tuple(found for one in paid if (found := reference(dig(one, "payment", "payment_intent"))))
 
 
 def lines_of(invoice: JsonObject) -> tuple[Line, ...]:

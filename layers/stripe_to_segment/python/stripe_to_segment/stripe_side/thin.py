@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["V1", "ThinEvent", "at_the_time", "object_path", "of_account", "read_event"]
+__all__ = ["V1", "ThinEvent", "at_the_time", "object_path", "of_account", "read_event", "sent_event"]
 
 # Events of API v1 are named after their snapshots: v1.invoice.paid.
 V1 = "v1."
@@ -40,7 +40,11 @@ class ThinEvent(EventHead):
 
 def read_event(raw: str | bytes) -> StripeEvent | ThinEvent:
     """The event in a JSON text, a snapshot or a thin one; raises MalformedEventError, with the reason."""
-    data = read_json(raw)
+    return sent_event(read_json(raw))
+
+
+def sent_event(data: object) -> StripeEvent | ThinEvent:
+    """The event of a decoded JSON value, a snapshot or a thin one; raises MalformedEventError, with the reason."""
     return _thin_from(data) if isinstance(data, dict) and data.get("object") == THIN else event_from(data)
 
 

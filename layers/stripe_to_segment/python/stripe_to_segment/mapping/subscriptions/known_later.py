@@ -38,7 +38,8 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
     if record is None or record.awaits_payment:
         newest = max(made, profile.invoiced.get(subscription, 0))
         profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})
-        if record is not None and converts(record, newest):
+        # The conversion is for an event to tell, that of this payment or the subscription's next.
+        if record is not None and event.listing is None and converts(record, newest):
             facts.append(trial_converted(subscription, record))
             profile = profile.converted(subscription)
     if record is None or record.unvalued is not None:
@@ -48,14 +49,29 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
 
 
 def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
-    """The record with every mrr that became known, and the facts with these changes."""
+    """The record with every mrr that became known, and the facts with these changes.
+
+    What was only listed states no fact: the change is part of the next event of the subscription.
+    """
     now = valued(profile, known)
+    if event.listing is not None:
+        return _listed(profile, now), []
     facts = list(_corrections(event, profile, now.subscriptions, known.others)) if now is not profile else []
     subscriptions = {
-        name: record if record is profile.subscriptions[name] else replace(record, told=record.mrr)
+        name: record if record is profile.subscriptions[name] else replace(record, told=record.mrr, untold=False)
         for name, record in now.subscriptions.items()
     }
     return (replace(now, subscriptions=subscriptions) if facts else now), facts
+
+
+def _listed(before: Profile, now: Profile) -> Profile:
+    """The record with opening balances that are known now, and with what was told of the others as it was."""
+    subscriptions = {
+        name: replace(record, told=record.mrr if record.untold else before.subscriptions[name].counted)
+        for name, record in now.subscriptions.items()
+        if record is not before.subscriptions[name]
+    }
+    return replace(now, subscriptions={**now.subscriptions, **subscriptions}) if subscriptions else now
 
 
 def _corrections(

@@ -40,6 +40,7 @@ __all__ = [
     "beginning_facts",
     "created",
     "deleted",
+    "ended",
     "imported",
     "paused",
     "resumed",
@@ -145,12 +146,17 @@ def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.deleted: the end, for any reason."""
     yield from imported(event, known)
     state, record = after_of(event, known), record_in(event, known)
-    end, start = ended_at(event.object) or event.created, started_at(event.object)
-    told = with_reason(told_of(SubscriptionCancelled, event, state, known), event.object)
-    days = None if start is None else max(end - start, 0) // 86_400
-    yield bearing(Fact(replace(told, days_active=days), key_of(event)), event, known)
+    yield bearing(ended(event, known), event, known)
     if ended_in_trial(event, record):
         yield trial_ended(event, state, known, trial=state.trial)
+
+
+def ended(event: StripeEvent, known: Known) -> Fact:
+    """The end, without what it changes."""
+    end, start = ended_at(event.object) or event.created, started_at(event.object)
+    told = with_reason(told_of(SubscriptionCancelled, event, after_of(event, known), known), event.object)
+    days = None if start is None else max(end - start, 0) // 86_400
+    return Fact(replace(told, days_active=days), key_of(event))
 
 
 def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:

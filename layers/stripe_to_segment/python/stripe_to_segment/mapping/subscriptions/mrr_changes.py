@@ -63,6 +63,11 @@ class Change:
 def change_of(event: StripeEvent, known: Known) -> Change:
     """The effect of a subscription's event on its mrr."""
     record, new = record_in(event, known), record_of(event, known)
+    if record is not None and record.untold:
+        now = record.mrr if record.newer_than(new) else new.mrr
+        # The first event tells all of it; another one tells the opening balance apart.
+        told = 0 if event.type.endswith(".created") else record.counted
+        return Change(told, now, imported=not event.type.endswith(".created"), opening=record.mrr)
     if record is not None and record.newer_than(new) and record.mrr is not None:
         # Not by the event's own facts: they may have been sent before, for another event of the same change.
         return Change(record.mrr, record.mrr, missed=record.mrr - record.counted)
@@ -117,7 +122,7 @@ def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, 
         ends = before_of(event, known).on_trial and not after_of(event, known).on_trial
         if remembered.trialed is None or (ends and remembered.converted is None):
             remembered = replace(remembered, trialed=new.trialed, trial_start=new.trial_start)
-        return replace(remembered, told=told), False
+        return replace(remembered, told=told, untold=False), False
     # Without a record, or for the same event on a second attempt, the payload states the previous state.
     was = new.came_from if remembered is None or remembered.as_of == new.as_of else remembered.digest
     return replace(new, told=told), was != new.digest or change_of(event, known).imported

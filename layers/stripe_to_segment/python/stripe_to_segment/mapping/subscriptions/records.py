@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name, worked_out_once
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
-from stripe_to_segment.state.subscription import SubscriptionRecord
+from stripe_to_segment.state.subscription import LISTED, SubscriptionRecord
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.mrr import COUNTING, monthly_value
 from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, created_at, items_complete, items_of
@@ -28,7 +28,12 @@ RANKS = {"created": 0, "deleted": 2}
 
 
 def moment_of(event: StripeEvent) -> Watermark:
-    """The watermark of an event, to compare with those in a record."""
+    """The watermark of an event, to compare with those in a record.
+
+    An object that was listed at a moment is older than what happened in the same second.
+    """
+    if event.listing is not None and event.type.endswith(".updated"):
+        return (event.listing.moment, LISTED)
     return (event.created, RANKS.get(event.type.rpartition(".")[2], 1))
 
 

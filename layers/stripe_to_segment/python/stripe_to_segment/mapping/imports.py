@@ -1,0 +1,61 @@
+"""What becomes of an object that an import has listed, by what it is listed for.
+
+First everything is learnt, in silence (`state`); what tells comes when all is known: of each customer one identify
+(`traits`), of each subscription its opening balance (`opening`), of each payment and of what went back the event with
+the messageId that the live one has (`history`).
+"""
+
+from __future__ import annotations
+
+from copy import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.catalog import CATALOG, Identify, Row
+from stripe_to_segment.mapping.learning import listed_subscription
+from stripe_to_segment.mapping.subscriptions import lifecycle, listed
+from stripe_to_segment.stripe_side.event import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.compose import Enrich
+    from stripe_to_segment.mapping.facts import Fact, Known
+    from stripe_to_segment.segment_side.calls import CallBody
+    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["enrich_for", "row_of"]
+
+SUBSCRIPTION = Row((lifecycle.SubscriptionImported, lifecycle.SubscriptionCancelled), listed.told, listed_subscription)
+SUBSCRIPTIONS = frozenset({"customer.subscription.updated", "customer.subscription.deleted"})
+# A user may be no customer at all, and known by payments as a guest.
+SHOW = frozenset({"customer.updated", "checkout.session.completed", "payment_intent.succeeded"})
+# An open invoice: its live event has told that it was finalized, or is older than the stack.
+ONLY_TEACH = frozenset({"invoice.finalized"})
+
+
+def row_of(event: StripeEvent) -> Row:
+    """What becomes of an event; a listed object waits for nobody, and shows traits only where it is listed for them."""
+    return CATALOG[event.type] if event.listing is None else _listed(event.type, event.listing.level)
+
+
+@cache
+def _listed(kind: str, level: Level) -> Row:
+    row = SUBSCRIPTION if kind in SUBSCRIPTIONS else CATALOG[kind]
+    shows = Identify.ALWAYS if level is Level.TRAITS and kind in SHOW else Identify.NEVER
+    tells = (level is Level.HISTORY and kind not in ONLY_TEACH) or row is SUBSCRIPTION
+    return replace(row, facts=row.facts if tells else _nothing, identify=shows, holds=None)
+
+
+def enrich_for(event: StripeEvent, enrich: Enrich) -> Enrich:
+    """The team's own `enrich`, which sees what was listed only where somebody asked for that."""
+    return enrich if event.listing is None or event.listing.enriched else _as_it_is
+
+
+def _nothing(_event: StripeEvent, _known: Known) -> Iterator[Fact]:
+    return iter(())
+
+
+def _as_it_is(call: CallBody, _event: JsonObject) -> CallBody:
+    return call

@@ -1,0 +1,77 @@
+"""A subscription that an import has listed: what is remembered of it, its opening balance, and its end."""
+
+from __future__ import annotations
+
+from copy import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.subscriptions.common import key_of, told_of
+from stripe_to_segment.mapping.subscriptions.lifecycle import SubscriptionImported, ended
+from stripe_to_segment.mapping.subscriptions.mrr_changes import ended_in_trial
+from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
+from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.state.subscription import SubscriptionRecord
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["has_counted", "opened", "record_after_listing", "told"]
+
+
+def told(event: StripeEvent, known: Known) -> Iterator[Fact]:
+    """Subscription Imported with the opening balance; in the history an end, whose change nobody ever had to hear."""
+    level = event.listing and event.listing.level
+    if level is Level.HISTORY and event.type.endswith(".deleted"):
+        # Of what events have told the end takes something away, and that is for its own event to tell.
+        if not record_after_listing(event, known).counted:
+            yield ended(event, known)
+    elif level is Level.OPENING and (record := _to_open(event, known)) is not None:
+        state, opening = after_of(event, known), major(record.mrr, record.currency)
+        fact = replace(
+            told_of(SubscriptionImported, event, state, known),
+            mrr=opening,
+            mrr_change=opening,
+            mrr_movement="opening" if opening else None,
+        )
+        yield Fact(fact, key_of(event))
+
+
+def record_after_listing(event: StripeEvent, known: Known) -> SubscriptionRecord:
+    """What is remembered of the subscription once it was listed; a newer event counts more, and so does what it told.
+
+    What was told stays, so that the next event tells the difference; where nothing was, the opening balance is to be.
+    """
+    remembered, new = record_in(event, known), record_of(event, known)
+    if remembered is not None and remembered.newer_than(new):
+        return remembered
+    if remembered is None or remembered.untold:
+        return replace(new, told=new.mrr or 0, untold=new.live)
+    return replace(new, told=remembered.counted, converted=remembered.converted)
+
+
+def opened(event: StripeEvent, known: Known) -> SubscriptionRecord:
+    """The same, with its opening balance told where this event tells it."""
+    record = _to_open(event, known)
+    return record_after_listing(event, known) if record is None else replace(record, untold=False)
+
+
+def has_counted(event: StripeEvent, known: Known) -> bool:
+    """Whether the subscription has had an mrr, now or before it ended."""
+    state, record = after_of(event, known), record_in(event, known)
+    if event.type.endswith(".deleted"):
+        return bool(state.value.amount) and not ended_in_trial(event, record)
+    return bool(state.mrr)
+
+
+def _to_open(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
+    """The record whose opening balance is to be told, as this event has it; of what is newer an event tells it."""
+    if event.listing is None or event.listing.level is not Level.OPENING:
+        return None
+    remembered, record = record_in(event, known), record_after_listing(event, known)
+    return record if record.untold and record is not remembered else None

@@ -1,0 +1,144 @@
+"""An object that an import listed, read as the event that its kind stands for: what is true now did happen once.
+
+The record of an import holds one object, what it is listed for, and as of when it is true:
+
+    {"object": "stripe_to_segment.import", "level": "state", "moment": 1767225600, "livemode": true, "data": {…}}
+
+Its event has the type that says the most of the object, and the time at which that happened, as far as the object
+tells. So a fact of it has the key, and with that the messageId, that the live event gives it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeIs
+
+from stripe_to_segment.errors import MalformedEventError
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.stripe_side.event import Level, Listing, StripeEvent
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["IMPORT", "LISTED", "is_listed", "listed_event", "record_of"]
+
+IMPORT = "stripe_to_segment.import"
+"""The field `object` of a record of an import."""
+
+CREATED = "created"
+DISPUTE_ENDS = frozenset({"won", "lost"})
+
+
+def record_of(listed: JsonObject, level: Level, moment: int, *, livemode: bool, **more: object) -> JsonObject:
+    """The record of one listed object, as it is queued.
+
+    Parameters
+    ----------
+    listed
+        The object, as Stripe's list has it.
+    level
+        What it is listed for.
+    moment
+        As of which epoch second it is true; what happened later counts more.
+    livemode
+        The mode of the list.
+    more
+        `integrations`, an object, and `enrich`, true where `enrich` is to see the calls.
+    """
+    return {"object": IMPORT, "level": level, "moment": moment, "livemode": livemode, **more, "data": listed}
+
+
+def is_listed(data: object) -> TypeIs[JsonObject]:
+    """Whether a decoded JSON value is the record of an import."""
+    return isinstance(data, dict) and data.get("object") == IMPORT
+
+
+def listed_event(data: JsonObject) -> StripeEvent | None:
+    """The event that a record of an import stands for; None for an object that says nothing, as an unpaid invoice.
+
+    Raises MalformedEventError where it is no such record.
+    """
+    listed, moment = hash_of(data.get("data")), integer(data.get("moment"))
+    name, listed_id = text(listed.get("object")), text(listed.get("id"))
+    levels = {str(level): level for level in Level}
+    level = levels.get(text(data.get("level")) or "")
+    if name not in LISTED or listed_id is None or moment is None or moment < 0 or level is None:
+        raise MalformedEventError(Reason.NOT_AN_EVENT, "the body is no record of an import that this release knows")
+    told = LISTED[name](listed, moment)
+    if told is None:
+        return None
+    kind, created = told
+    return StripeEvent(
+        # The same for a record that comes again; another one for another level, and for another import.
+        id=f"{listed_id}@{moment}:{level}",
+        type=kind,
+        created=created,
+        livemode=data.get("livemode") is True,
+        account=None,
+        object=listed,
+        previous={},
+        body=data,
+        listing=Listing(level, moment, hash_of(data.get("integrations")), enriched=data.get("enrich") is True),
+    )
+
+
+def _now(kind: str) -> Callable[[JsonObject, int], tuple[str, int]]:
+    """Objects that change: what is listed is true as of the import."""
+    return lambda _, moment: (kind, moment)
+
+
+def _once(kind: str, field: str = "", value: str = "", at: str = CREATED) -> Callable[..., tuple[str, int] | None]:
+    """Objects that say that something happened, where the field has this value."""
+
+    def read(listed: JsonObject, moment: int) -> tuple[str, int] | None:
+        if field and listed.get(field) != value:
+            return None
+        found = integer(dig(listed, *at.split(".")))
+        return kind, (integer(listed.get(CREATED)) or moment) if found is None else found
+
+    return read
+
+
+def _subscription(listed: JsonObject, moment: int) -> tuple[str, int]:
+    ended = integer(listed.get("ended_at")) if listed.get("status") == "canceled" else None
+    return ("customer.subscription.updated", moment) if ended is None else ("customer.subscription.deleted", ended)
+
+
+def _invoice(listed: JsonObject, moment: int) -> tuple[str, int] | None:
+    """A paid invoice is a payment; an open one may become one, and has parts that are paid already.
+
+    https://docs.stripe.com/api/invoices/object#invoice_object-status_transitions
+    """
+    kinds = {"paid": ("invoice.paid", "paid_at"), "open": ("invoice.finalized", "finalized_at")}
+    kind, field = kinds.get(text(listed.get("status")) or "", ("", ""))
+    at = integer(dig(listed, "status_transitions", field)) or integer(listed.get(CREATED)) or moment
+    return (kind, at) if kind else None
+
+
+def _dispute(listed: JsonObject, moment: int) -> tuple[str, int]:
+    # Nothing says when it was closed.
+    closed = text(listed.get("status")) in DISPUTE_ENDS
+    return "charge.dispute.closed" if closed else "charge.dispute.created", integer(listed.get(CREATED)) or moment
+
+
+def _credit_note(listed: JsonObject, moment: int) -> tuple[str, int]:
+    voided = integer(listed.get("voided_at"))
+    if voided is not None or listed.get("status") == "void":
+        return "credit_note.voided", moment if voided is None else voided
+    return "credit_note.created", integer(listed.get(CREATED)) or moment
+
+
+LISTED: dict[str, Callable[[JsonObject, int], tuple[str, int] | None]] = {
+    "product": _now("product.updated"),
+    "coupon": _now("coupon.updated"),
+    "customer": _now("customer.updated"),
+    "subscription": _subscription,
+    "invoice": _invoice,
+    "invoice_payment": _once("invoice_payment.paid", "status", "paid", "status_transitions.paid_at"),
+    "checkout.session": _once("checkout.session.completed", "status", "complete"),
+    "payment_intent": _once("payment_intent.succeeded", "status", "succeeded"),
+    "refund": _once("refund.created"),
+    "dispute": _dispute,
+    "credit_note": _credit_note,
+}
+"""By the name of an object the type and the time of the event that it stands for."""

@@ -1,0 +1,200 @@
+"""A history that is cut: the stack comes in the middle of it, an import lists what is there, and live events go on.
+
+What the lists show at a moment is made of the events until then: each object as its last event left it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from random import Random
+
+__all__ = ["Cut", "cut", "dealt", "listed", "listing"]
+
+Json = dict[str, Any]
+
+SILENT: tuple[frozenset[str], ...] = (
+    frozenset({"product", "coupon"}),
+    frozenset({"customer"}),
+    frozenset({"subscription", "invoice", "checkout.session"}),
+    frozenset({"invoice_payment", "payment_intent", "refund", "dispute", "credit_note"}),
+)
+"""The kinds that are learnt one after the other; within a step they come in any order."""
+TELLING = {
+    "traits": frozenset({"customer", "checkout.session", "payment_intent"}),
+    "opening": frozenset({"subscription"}),
+    "history": frozenset(
+        {"subscription", "invoice", "invoice_payment", "checkout.session", "payment_intent", "refund", "dispute"}
+    ),
+}
+EMPTY: Json = {}
+"""In place of a record: before the next step, the import waits until the queue is empty."""
+LEVELS = ("state", "traits", "opening", "history")
+OF_A_SUBSCRIPTION = frozenset(
+    f"customer.subscription.{what}" for what in ("created", "updated", "deleted", "paused", "resumed")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is delivered of a history, in batches: raw events and records of imports.
+
+    `moment` is when it was imported first, `seen` are the subscriptions of which an event came.
+    """
+
+    moment: int
+    batches: list[list[Json]]
+    seen: set[str]
+
+
+def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
+    """Cut a history at two moments: the stack hears what comes after the first, the import comes at the second.
+
+    Some of the events from before the import come while it runs or after it, some come twice. The import may be killed
+    and resumed, which lists some things again, and may be run a second time later. Without a level there is none.
+    """
+    since, moment = sorted(rng.choice(events)["created"] for _ in range(2))
+    moment = since if level is None else moment
+    early = [event for event in events if since <= event["created"] <= moment] if level is not None else []
+    late = [event for event in events if event["created"] > moment]
+    under_way = [event for event in early if rng.random() < 0.3]
+    # What happens while it runs may come while it runs.
+    at_once = late[: len(late) // 3] if rng.random() < 0.5 else []
+    after = late[len(at_once) :]
+    every = [event for event in early if event not in under_way]
+    every += _mixed([] if level is None else _records(events, moment, level, rng), [*under_way, *at_once], rng)
+    if level is not None and after and rng.random() < 0.3:
+        again = rng.choice(after)["created"]
+        every += [event for event in after if event["created"] <= again]
+        every += _records(events, again, level, rng)
+        after = [event for event in after if event["created"] > again]
+    every += after
+    for place in reversed(range(len(every))):
+        if every[place].get("object") == "event" and rng.random() < 0.1:
+            every.insert(rng.randrange(place, len(every)) + 1, every[place])
+    seen = {event["data"]["object"]["id"] for event in every if event.get("type") in OF_A_SUBSCRIPTION}
+    return Cut(moment, [*dealt(every, rng)], seen)
+
+
+def dealt(bodies: list[Json], rng: Random) -> Iterator[list[Json]]:
+    """In batches of any size, none of which goes beyond a step of an import."""
+    batch, size = list[Json](), 1
+    for body in [*bodies, EMPTY]:
+        if batch and (body is EMPTY or len(batch) >= size):
+            yield batch
+            batch, size = [], rng.choice((1, 1, 2, 5, 20))
+        batch += [body] if body is not EMPTY else []
+
+
+def _records(events: Sequence[Json], moment: int, level: str, rng: Random) -> list[Json]:
+    """The records of an import that may be killed: what it did last is listed again by who goes on."""
+    found = [*listing(listed(events, moment), moment, level, rng)]
+    if rng.random() < 0.3 and found:
+        killed = rng.randrange(len(found))
+        resumed = rng.randrange(killed + 1)
+        found = [*found[:killed], *found[resumed:]]
+    return found
+
+
+def listing(objects: Iterable[Json], moment: int, level: str, rng: Random) -> Iterator[Json]:
+    """The records in which an import puts these objects into the queue: first what is learnt, then what is told."""
+    objects = [*objects]
+    # What has paid parts of an invoice that is still open.
+    objects += [part for one in objects if one.get("status") == "open" for part in payments_in(one)]
+    for kinds in SILENT:
+        yield from _step(objects, kinds, "state", moment, rng)
+    for told in LEVELS[1 : LEVELS.index(level) + 1]:
+        yield from _step(objects, TELLING[told], told, moment, rng)
+
+
+def _step(objects: list[Json], kinds: frozenset[str], level: str, moment: int, rng: Random) -> Iterator[Json]:
+    chosen = [one for one in objects if one["object"] in kinds]
+    if level == "traits":
+        chosen = [one for one in chosen if one["object"] == "customer" or not one.get("customer")]
+    rng.shuffle(chosen)
+    yield EMPTY
+    for one in chosen:
+        yield {
+            "object": "stripe_to_segment.import",
+            "level": level,
+            "moment": moment,
+            "livemode": False,
+            "integrations": {"All": False},
+            "data": one,
+        }
+
+
+def _mixed(records: list[Json], events: list[Json], rng: Random) -> list[Json]:
+    """Live events anywhere among the records, in whatever order; the records keep theirs."""
+    mixed = [*records]
+    for event in events:
+        mixed.insert(rng.randrange(len(mixed) + 1), event)
+    return mixed
+
+
+def listed(events: Sequence[Json], moment: int) -> list[Json]:
+    """What Stripe's lists show at an epoch second."""
+    objects: dict[str, Json] = {}
+    told = {event["type"] for event in events}
+    for event in events:
+        if event["type"] == "charge.refunded" and "refund.created" in told:
+            continue
+        if event["created"] <= moment and (found := _shown(event, objects)) is not None:
+            objects[found["id"]] = found
+    return [*objects.values()]
+
+
+def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
+    """The object that an event changes, as a list shows it after that; None where it is not listed."""
+    one: Json = event["data"]["object"]
+    at, kind = event["created"], event["type"]
+    if kind == "charge.refunded":
+        return _refund(event, objects)
+    if kind == "invoice_payment.paid":
+        invoice = objects.get(one["invoice"], {"id": one["invoice"], "object": "invoice", "status": "open"})
+        paid = {**one, "status": "paid", "status_transitions": {"paid_at": at}}
+        return {**invoice, "payments": {"object": "list", "data": [*payments_in(invoice), paid]}}
+    more: Json = {}
+    if kind == "invoice.finalized":
+        more = {"payments": objects.get(one["id"], {}).get("payments")}
+    elif kind == "invoice.paid":
+        payments = objects.get(one["id"], {}).get("payments")
+        more = {"status": "paid", "status_transitions": {"paid_at": at}, "payments": payments}
+    elif kind == "payment_intent.succeeded":
+        more = {"status": "succeeded", "created": at}
+    elif kind.startswith("charge.dispute."):
+        moved = [{"amount": -one["amount"], "currency": one["currency"]}]
+        back = [{"amount": one["amount"], "currency": one["currency"]}] if one.get("status") == "won" else []
+        more = {"created": at, "balance_transactions": [*moved, *back]}
+    elif kind.startswith("checkout.session."):
+        more = {"status": "complete"} if kind.endswith(".completed") else {}
+        more |= {"created": objects.get(one["id"], {"created": at})["created"]}
+    elif not kind.startswith(("customer.", "refund.", "credit_note.")):
+        return None
+    return {**one, **more}
+
+
+def payments_in(invoice: Json) -> list[Json]:
+    found: list[Json] = (invoice.get("payments") or {}).get("data", [])
+    return found
+
+
+def _refund(event: Json, objects: dict[str, Json]) -> Json:
+    """The refund behind a charge.refunded, where no other event tells of it; a twin of the event tells of the same."""
+    charge, at = event["data"]["object"], event["created"]
+    total = charge["amount_refunded"]
+    named = (charge.get("refunds") or {}).get("data") or [{"id": f"re_{total}_{charge['id']}"}]
+    return objects.get(named[0]["id"]) or {
+        "id": named[0]["id"],
+        "object": "refund",
+        "amount": total - event["data"].get("previous_attributes", {}).get("amount_refunded", 0),
+        "charge": charge["id"],
+        "created": at,
+        "currency": charge["currency"],
+        "customer": charge.get("customer"),
+        "payment_intent": charge.get("payment_intent"),
+        "status": "succeeded",
+    }

@@ -1,0 +1,362 @@
+"""What an import has listed: told apart from what happened, learnt in silence, told once all of it is known."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stripe_to_segment.delivery.circuit_breaker import Pause
+from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.errors import MalformedEventError
+from stripe_to_segment.reasons import Reason
+from stripe_to_segment.stripe_side.event import Level, parse_event
+from stripe_to_segment.stripe_side.listing import LISTED, listed_event, record_of
+from stripe_to_segment.stripe_side.objects import OBJECTS
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_customer,
+    a_price,
+    a_refund,
+    a_session,
+    a_subscription,
+    an_event,
+    an_invoice,
+    an_item,
+)
+from tests.unit.worlds import World, names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from stripe_to_segment.segment_side.answers import Answer
+    from stripe_to_segment.state.circuit import Circuit
+
+WAREHOUSES = {"All": False}
+PAID_AT = NOW - 40 * DAY
+CUSTOMER = a_customer(metadata={"user_id": "u_1"})
+SUBSCRIPTION = a_subscription(customer=CUSTOMER["id"])
+INVOICE = an_invoice(
+    id="in_1",
+    customer=CUSTOMER["id"],
+    status="paid",
+    total=2000,
+    amount_paid=2000,
+    amount_due=2000,
+    currency="usd",
+    total_taxes=[],
+    billing_reason="subscription_cycle",
+    status_transitions={"paid_at": PAID_AT},
+    payments={"data": [{"status": "paid", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}]},
+)
+EVERYTHING = (CUSTOMER, SUBSCRIPTION, INVOICE)
+UPDATED = "customer.subscription.updated"
+
+
+class Importing(World):
+    """A world into which objects can be imported."""
+
+    def import_(self, *objects: dict[str, Any], level: Level = Level.STATE, moment: int = NOW) -> list[dict[str, Any]]:
+        """Import objects one after the other; gives the calls that arrived for them."""
+        before = len(self.calls)
+        for one in objects:
+            record = record_of(one, level, moment, livemode=False, integrations=WAREHOUSES)
+            (done,) = self.batch(json.dumps(record))
+            assert done.status in {Status.DELIVERED, Status.IGNORED}, done
+        return self.calls[before:]
+
+
+def cheaper() -> dict[str, Any]:
+    return a_subscription(an_item(a_price(1000)), customer=CUSTOMER["id"])
+
+
+def test_a_state_sends_nothing_and_remembers_everything() -> None:
+    world = Importing()
+    assert world.import_(*EVERYTHING) == []
+    (customer,) = (profile for profile in world.store.profiles.values() if profile.user_id)  # type: ignore[attr-defined]
+    assert customer.user_id == "u_1"
+    assert customer.paid == {"usd": 2000}
+    assert [record.mrr for record in customer.live] == [2000]
+    assert customer.claims == {}, "nothing is claimed where nothing is told"
+
+
+def test_the_first_event_after_a_state_tells_the_opening_balance() -> None:
+    world = Importing()
+    world.import_(*EVERYTHING)
+    event = an_event(UPDATED, cheaper(), created=NOW + DAY, previous={"items": SUBSCRIPTION["items"]})
+    told = {call["event"]: call["properties"] for call in world.deliver(event) if call["type"] == "track"}
+    assert told["Subscription Imported"]["mrr_change"] == 20
+    assert told["Subscription Imported"]["mrr_movement"] == "opening"
+    assert told["Subscription Downgraded"]["mrr_change"] == -10
+
+
+def test_an_opening_is_told_once_with_the_mrr_as_its_change() -> None:
+    world = Importing()
+    world.import_(*EVERYTHING)
+    (call,) = world.import_(SUBSCRIPTION, level=Level.OPENING)
+    assert call["event"] == "Subscription Imported"
+    assert (call["properties"]["mrr"], call["properties"]["mrr_change"]) == (20, 20)
+    assert call["userId"] == "u_1"
+    assert call["integrations"] == WAREHOUSES
+    assert call["context"]["stripe"]["import"] == "opening"
+    assert world.import_(SUBSCRIPTION, level=Level.OPENING) == []
+    assert world.import_(SUBSCRIPTION, level=Level.OPENING, moment=NOW + DAY) == []
+    event = an_event(UPDATED, cheaper(), created=NOW + 2 * DAY, previous={"items": SUBSCRIPTION["items"]})
+    assert "Subscription Imported" not in names(world.deliver(event))
+
+
+def test_traits_are_one_identify_for_each_customer_over_all_that_is_known() -> None:
+    world = Importing()
+    world.import_(*EVERYTHING)
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert (call["type"], call["userId"], call["integrations"]) == ("identify", "u_1", WAREHOUSES)
+    assert (call["traits"]["mrr"], call["traits"]["lifetime_value"]) == (20, 20)
+    assert world.import_(CUSTOMER, level=Level.TRAITS, moment=NOW + DAY) == [], "it is shown already"
+
+
+def test_traits_of_a_customer_in_a_group_are_a_group_call_too() -> None:
+    world = Importing()
+    member = a_customer(metadata={"user_id": "u_1", "group_id": "g_1"})
+    world.import_(member, SUBSCRIPTION)
+    calls = world.import_(member, level=Level.TRAITS)
+    assert names(calls) == ["identify", "group"]
+    assert calls[1]["traits"]["mrr"] == 20
+
+
+def test_history_has_its_own_times_and_the_ids_of_the_live_events() -> None:
+    world, live = Importing(), Importing()
+    world.import_(*EVERYTHING)
+    (told,) = world.import_(INVOICE, level=Level.HISTORY)
+    live.deliver(an_event("customer.created", CUSTOMER))
+    (heard,) = (call for call in live.deliver(an_event("invoice.paid", INVOICE)) if call["type"] == "track")
+    assert told["messageId"] == heard["messageId"]
+    assert told["event"] == "Subscription Renewed"
+    assert told["properties"]["revenue"] == 20
+    assert told["timestamp"] == "2026-10-09T11:06:40.000Z", "when it was paid"
+    assert told["integrations"] == WAREHOUSES
+    assert world.deliver(an_event("invoice.paid", INVOICE)) == [], "what was told is not told again"
+
+
+def test_a_live_payment_that_a_state_has_listed_is_told_and_counts_once() -> None:
+    world = Importing()
+    world.import_(*EVERYTHING)
+    calls = world.deliver(an_event("invoice.paid", INVOICE, created=PAID_AT))
+    (told,) = (call["properties"] for call in calls if call["type"] == "track")
+    assert told["revenue"] == 20
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert call["traits"]["lifetime_value"] == 20
+
+
+def test_the_intent_of_a_listed_invoice_is_no_payment_of_its_own() -> None:
+    world = Importing()
+    intent = {"id": "pi_1", "object": "payment_intent", "status": "succeeded", "customer": CUSTOMER["id"]}
+    intent |= {"amount": 2000, "amount_received": 2000, "currency": "usd", "created": PAID_AT}
+    world.import_(CUSTOMER, INVOICE, intent)
+    assert world.import_(intent, level=Level.HISTORY) == []
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert call["traits"]["lifetime_value"] == 20
+
+
+def test_live_events_win_over_what_was_listed_before_them() -> None:
+    world = Importing()
+    world.deliver(an_event("customer.subscription.created", cheaper(), created=NOW))
+    world.import_(CUSTOMER, SUBSCRIPTION, moment=NOW)
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert (call["userId"], call["traits"]["mrr"]) == ("u_1", 10)
+
+
+def test_what_events_have_told_stays_and_the_next_one_tells_the_difference() -> None:
+    """An event that never came: the list knows the dearer plan, and no call may say so yet."""
+    world = Importing()
+    world.deliver(an_event("customer.subscription.created", cheaper(), created=NOW - 5 * DAY))
+    world.import_(CUSTOMER, SUBSCRIPTION)
+    dull = an_event(UPDATED, SUBSCRIPTION, created=NOW + DAY, previous={"metadata": {"note": "x"}})
+    (told,) = (call for call in world.deliver(dull) if call["type"] == "track")
+    assert (told["event"], told["properties"]["mrr_change"]) == ("Subscription Changed", 10)
+
+
+def test_the_twin_of_an_event_that_was_told_does_not_swallow_the_difference() -> None:
+    """Stripe may state one change in two events; the second's own facts are in the ledger, and with them any change."""
+    world = Importing()
+    for _ in range(2):
+        world.deliver(an_event("customer.subscription.created", cheaper(), created=NOW - 5 * DAY))
+        world.import_(SUBSCRIPTION)
+    changes = [call["properties"]["mrr_change"] for call in world.calls if "mrr_change" in call.get("properties", {})]
+    assert changes == [10, 10]
+
+
+def test_a_refund_that_a_state_has_listed_is_told_by_its_live_event_and_no_later_one() -> None:
+    refund = a_refund(id="re_1", amount=500, payment_intent="pi_1", currency="usd", customer=CUSTOMER["id"])
+    for kind, told in (("refund.created", ["Order Refunded"]), ("refund.updated", [])):
+        world = Importing()
+        world.import_(*EVERYTHING, refund)
+        calls = world.deliver(an_event(kind, refund, created=NOW - DAY))
+        assert [name for name in names(calls) if name != "identify"] == told
+        (call,) = world.import_(CUSTOMER, level=Level.TRAITS, moment=NOW + DAY)
+        assert call["traits"]["lifetime_value"] == 15
+
+
+def test_a_subscription_that_has_ended_has_no_opening_and_tells_its_end_in_the_history() -> None:
+    ended = {**SUBSCRIPTION, "status": "canceled", "ended_at": NOW - 10 * DAY, "start_date": NOW - 20 * DAY}
+    world = Importing()
+    world.import_(CUSTOMER, ended)
+    assert world.import_(ended, level=Level.OPENING) == []
+    (call,) = world.import_(ended, level=Level.HISTORY)
+    assert call["event"] == "Subscription Cancelled"
+    assert call["properties"]["days_active"] == 10
+    assert "mrr_change" not in call["properties"]
+
+
+def test_who_opted_out_is_not_spoken_of() -> None:
+    world = Importing()
+    silent = a_customer(metadata={"user_id": "u_1", "analytics_opt_out": "true"})
+    world.import_(silent, SUBSCRIPTION, INVOICE)
+    assert world.import_(silent, level=Level.TRAITS) == []
+    assert world.import_(SUBSCRIPTION, level=Level.OPENING) == []
+    assert world.import_(INVOICE, level=Level.HISTORY) == []
+
+
+def test_a_session_names_the_user_of_its_customer() -> None:
+    world = Importing()
+    session = a_session(customer=CUSTOMER["id"], client_reference_id="u_9", status="complete", created=PAID_AT)
+    world.import_(a_customer(), session)
+    (call,) = world.import_(a_customer(), level=Level.TRAITS)
+    assert call["userId"] == "u_9"
+
+
+def test_a_user_who_pays_as_a_guest_is_shown_too() -> None:
+    world = Importing()
+    guest = a_session(customer=None, client_reference_id="u_9", status="complete", created=PAID_AT)
+    assert world.import_(guest) == []
+    (call,) = world.import_(guest, level=Level.TRAITS)
+    assert (call["type"], call["userId"]) == ("identify", "u_9")
+    assert call["traits"]["lifetime_value"] == 50
+    stranger = a_session(id="cs_2", payment_intent="pi_2", customer=None, status="complete", created=PAID_AT)
+    world.import_(stranger)
+    assert world.import_(stranger, level=Level.TRAITS) == [], "who is not known has no traits"
+
+
+def test_a_customer_is_moved_to_another_user_only_where_the_former_can_be_told() -> None:
+    """In silence the traits of the former would have stayed as they were for ever."""
+    world = Importing()
+    world.deliver(an_event("customer.created", CUSTOMER, created=NOW - DAY))
+    world.deliver(an_event("customer.subscription.created", SUBSCRIPTION, created=NOW - DAY))
+    moved = a_customer(metadata={"user_id": "u_2"})
+    world.import_(moved)
+    (profile,) = (one for one in world.store.profiles.values() if one.user_id)  # type: ignore[attr-defined]
+    assert profile.user_id == "u_1"
+    calls = world.import_(moved, level=Level.TRAITS)
+    assert [(call["userId"], call["traits"]["mrr"]) for call in calls] == [("u_2", 20), ("u_1", 0)]
+
+
+def test_traits_that_only_warehouses_heard_are_told_to_all_by_the_next_event() -> None:
+    """The record said that they were shown, and other destinations kept the old ones."""
+    world = Importing()
+    world.deliver(an_event("customer.subscription.created", cheaper(), created=NOW - 5 * DAY))
+    world.import_(CUSTOMER, SUBSCRIPTION)
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert (call["traits"]["mrr"], call["integrations"]) == (20, WAREHOUSES)
+    dull = an_event("customer.updated", CUSTOMER, created=NOW + DAY, previous={"balance": 1})
+    (call,) = (call for call in world.deliver(dull) if call["type"] == "identify")
+    assert (call["traits"]["mrr"], call.get("integrations")) == (20, None)
+
+
+def test_what_was_paid_of_an_open_invoice_is_a_part_of_it() -> None:
+    world = Importing()
+    bill = {"status": "open", "amount_due": 2000, "total": 2000, "amount_paid": 0, "currency": "usd", "total_taxes": []}
+    part = {"id": "inpay_1", "object": "invoice_payment", "invoice": "in_open", "is_default": False, "status": "paid"}
+    part |= {"amount_paid": 500, "amount_requested": 500, "currency": "usd", "payment": {"payment_intent": "pi_5"}}
+    part |= {"status_transitions": {"paid_at": PAID_AT}}
+    open_invoice = an_invoice(id="in_open", customer=CUSTOMER["id"], payments={"data": [part]}, **bill)
+    intent = {"id": "pi_5", "object": "payment_intent", "status": "succeeded", "customer": CUSTOMER["id"]}
+    intent |= {"amount": 500, "amount_received": 500, "currency": "usd", "created": PAID_AT}
+    assert world.import_(CUSTOMER, open_invoice, intent, part) == []
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert call["traits"]["lifetime_value"] == 5
+    assert world.import_(open_invoice, intent, level=Level.HISTORY) == []
+    (told,) = world.import_(part, level=Level.HISTORY)
+    assert (told["event"], told["properties"]["revenue"]) == ("Invoice Payment Received", 5)
+    paid = an_invoice(**{**open_invoice, **bill, "status": "paid", "amount_paid": 2000})
+    (rest,) = (call for call in world.deliver(an_event("invoice.paid", paid)) if call["type"] == "track")
+    assert rest["properties"]["revenue"] == 15
+
+
+def test_enrich_sees_no_import_unless_somebody_asks_for_it() -> None:
+    seen: list[dict[str, Any]] = []
+    world = Importing()
+
+    def enrich(call: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        seen.append(body)
+        return call
+
+    world.enrich = enrich
+    world.import_(*EVERYTHING)
+    world.import_(SUBSCRIPTION, level=Level.OPENING)
+    assert seen == []
+    record = record_of(CUSTOMER, Level.TRAITS, NOW, livemode=False, integrations=WAREHOUSES, enrich=True)
+    world.batch(json.dumps(record))
+    assert [body["object"] for body in seen] == ["stripe_to_segment.import"], "and knows it from an event"
+
+
+def test_what_is_only_learnt_does_not_wait_for_segment_and_asks_stripe_nothing() -> None:
+    class Open:
+        def asks(self, modes: Iterable[bool]) -> Collection[str]:
+            assert not [*modes]
+            return ()
+
+        def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> Mapping[bool, Pause | None]:
+            assert not looked_up
+            return dict.fromkeys(modes, Pause(60, 1))
+
+        def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
+            raise AssertionError(answers, livemode)
+
+    class NoReader:
+        def read(self, wanted: Iterable[object]) -> dict[Any, Any]:
+            raise AssertionError([*wanted])
+
+    world = Importing(reader=NoReader())
+    world.gate = Open()
+    assert world.import_(*EVERYTHING) == []
+    record = record_of(SUBSCRIPTION, Level.OPENING, NOW, livemode=False)
+    (told,) = world.batch(json.dumps(record))
+    assert (told.status, told.reason) == (Status.RETRY, Reason.CIRCUIT_OPEN)
+
+
+def test_an_object_that_says_nothing_is_left_out() -> None:
+    for one in (
+        an_invoice(status="draft"),
+        a_session(status="expired"),
+        {"id": "pi_9", "object": "payment_intent", "status": "canceled"},
+    ):
+        assert listed_event(record_of(one, Level.STATE, NOW, livemode=False)) is None
+        (done,) = World().batch(json.dumps(record_of(one, Level.STATE, NOW, livemode=False)))
+        assert (done.status, done.reason) == (Status.IGNORED, Reason.LISTED)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"level": "everything"},
+        {"moment": None},
+        {"moment": -1},
+        {"data": None},
+        {"data": {"object": "customer"}},
+        {"data": {"object": "payout", "id": "po_1"}},
+    ],
+)
+def test_a_record_that_this_release_does_not_know_is_a_dead_letter(change: dict[str, Any]) -> None:
+    record = {**record_of(CUSTOMER, Level.STATE, NOW, livemode=False), **change}
+    (done,) = World().batch(json.dumps(record))
+    assert (done.status, done.reason) == (Status.DEAD, Reason.NOT_AN_EVENT)
+
+
+def test_no_door_takes_the_record_of_an_import_for_an_event() -> None:
+    with pytest.raises(MalformedEventError):
+        parse_event(json.dumps(record_of(CUSTOMER, Level.STATE, NOW, livemode=False)))
+
+
+def test_every_kind_of_object_that_is_read_is_one_that_stripe_has() -> None:
+    assert LISTED.keys() <= OBJECTS.keys()
