@@ -1,4 +1,4 @@
-"""An imitation of Stripe's `GET /v1/events`, and of its webhook endpoints, for the real client to talk to.
+"""An imitation of Stripe's lists, of events and of objects, and of its webhook endpoints, for the real client.
 
 https://docs.stripe.com/api/events/list and https://docs.stripe.com/api/pagination, as far as the package can meet them.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, error, query_of
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, ObjectLists, error, query_of
 from tests.unit.edges import Endpoint, say
 from tests.unit.stripe_destinations import StripeDestinations
 from tests.unit.stripe_webhooks import StripeWebhooks, parse_form
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from tests.unit.edges import HttpRequest
 
 KEY = "rk_test_listing1"
+TOO_MANY_REQUESTS = 429
 
 
 class StripeList(Endpoint):
-    """A server that lists events newest first; `failures` are answered first, one status for each request.
+    """A server that lists events and objects newest first; `failures` are answered first, one for each request.
+
+    `failures_after` are answered after so many requests; `retry_after` is the header of a 429. `objects` is what there
+    is, `forbidden` are the addresses that the key may not read.
 
     Parameters
     ----------
@@ -41,6 +45,10 @@ class StripeList(Endpoint):
         super().__init__()
         self.events: list[dict[str, Any]] = []
         self.undelivered: set[str] = set()
+        self.objects: list[dict[str, Any]] = []
+        self.forbidden: set[str] = set()
+        self.failures_after: dict[int, list[int]] = {}
+        self.retry_after = ""
         self.failures: list[int] = []
         self.asked: list[dict[str, list[str]]] = []
         self.key = key
@@ -51,7 +59,8 @@ class StripeList(Endpoint):
     def respond(self, handler: BaseHTTPRequestHandler, request: HttpRequest) -> None:
         """Answer as Stripe does."""
         status, body = self.answer(request)
-        say(status, json.dumps(body, ensure_ascii=False, indent=2).encode())(handler)
+        headers = {"Retry_After": self.retry_after} if self.retry_after and status == TOO_MANY_REQUESTS else {}
+        say(status, json.dumps(body, ensure_ascii=False, indent=2).encode(), **headers)(handler)
 
     def happened(self, *events: StripeEvent | Mapping[str, Any], delivered: bool = True) -> None:
         """Something happened; Stripe could tell an endpoint of it, or not."""
@@ -65,6 +74,10 @@ class StripeList(Endpoint):
         """Nothing ever happened."""
         self.events.clear()
         self.undelivered.clear()
+        self.objects.clear()
+        self.forbidden.clear()
+        self.failures_after.clear()
+        self.retry_after = ""
         self.failures.clear()
         self.asked.clear()
         self.webhooks.clear()
@@ -77,8 +90,13 @@ class StripeList(Endpoint):
         self.asked.append(query)
         if authorization != f"Bearer {self.key}":
             return 401, error("invalid_request_error", f"Invalid API Key provided: {authorization[-4:]}")
-        if self.failures:
-            return self.failures.pop(0), error("api_error", "told to fail")
+        later = next((statuses for after, statuses in self.failures_after.items() if len(self.asked) > after), [])
+        if failures := self.failures or later:
+            return failures.pop(0), error("api_error", "told to fail")
+        if parts.path in self.forbidden:
+            return 403, error("invalid_request_error", "The provided key does not have the required permissions")
+        if (listed := ObjectLists(self.objects).answer(parts.path, query)) is not None:
+            return listed
         if parts.path == "/v1/events":
             events = EventList(self.events, self.undelivered, livemode="_live_" in self.key)
             return events.answer(query, self._clock())

@@ -1,4 +1,4 @@
-"""An imitation of Stripe's list of events, `GET /v1/events`, with the features that the package uses.
+"""An imitation of Stripe's lists of events and of objects, with the features that the package uses.
 
 https://docs.stripe.com/api/events/list and https://docs.stripe.com/api/pagination
 """
@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-__all__ = ["EventList", "StripeEventsStandIn", "error", "query_of"]
+__all__ = ["EventList", "ObjectLists", "StripeEventsStandIn", "error", "query_of"]
 
 THIRTY_DAYS = 30 * 86_400
+# So many items of a subscription a list shows.
+ITEMS = 10
 KNOWN = {"types", "created[gte]", "created[lt]", "delivery_success", "starting_after", "limit"}
 
 
@@ -70,6 +73,67 @@ class EventList:
             found = found[[event["id"] for event in found].index(after[0]) + 1 :]
         page = found[:limit]
         return 200, {"object": "list", "url": "/v1/events", "has_more": len(found) > limit, "data": page}
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLists:
+    """Stripe's lists of objects, by their addresses; `objects` are those of the key's mode, in any order.
+
+    https://docs.stripe.com/api/pagination. `created` is a parameter of each list, and `status` of those with an OBJECTS
+    row that needs it.
+    """
+
+    objects: Collection[dict[str, Any]]
+
+    def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]] | None:
+        """The status and body for a query: one page, the newest object first; None where no list has this address."""
+        if path == "/v1/subscription_items":
+            return self._page(path, query, self._items(query.get("subscription", [""])[0]), {"subscription"})
+        each = next((one for one in OBJECTS.values() if one.path == path and one.listing is not None), None)
+        if each is None:
+            return None
+        found = [_cut(one) for one in self.objects if one["object"] == each.name and _has_status(one, query)]
+        found.sort(key=lambda one: (one["created"], one["id"]), reverse=True)
+        return self._page(path, query, found, {"created[gte]", "created[lt]", "status"})
+
+    @staticmethod
+    def _page(
+        path: str, query: dict[str, list[str]], found: list[dict[str, Any]], filters: set[str]
+    ) -> tuple[int, dict[str, Any]]:
+        if unknown := query.keys() - {"starting_after", "limit", "expand", *filters}:
+            return 400, error("invalid_request_error", f"Received unknown parameters: {unknown}")
+        limit = int(query.get("limit", ["10"])[0])
+        if not 1 <= limit <= 100:  # noqa: PLR2004 - Stripe's limit
+            return 400, error("invalid_request_error", "too many")
+        if after := query.get("starting_after"):
+            ids = [one["id"] for one in found]
+            if after[0] not in ids:
+                return 404, error("invalid_request_error", f"No such object: {after[0]}")
+            found = found[ids.index(after[0]) + 1 :]
+        earliest, before = (int(query.get(f"created[{name}]", ["-1"])[0]) for name in ("gte", "lt"))
+        found = [one for one in found if one.get("created", 0) >= earliest and (before < 0 or one["created"] < before)]
+        return 200, {"object": "list", "url": path, "has_more": len(found) > limit, "data": found[:limit]}
+
+    def _items(self, subscription: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = next(
+            (one["items"]["data"] for one in self.objects if one["id"] == subscription), []
+        )
+        return found
+
+
+def _has_status(one: dict[str, Any], query: dict[str, list[str]]) -> bool:
+    """Without a status Stripe leaves out subscriptions that were cancelled."""
+    if (wanted := query.get("status", [""])[0]) and wanted != "all":
+        return bool(one.get("status") == wanted)
+    return bool(wanted) or one["object"] != "subscription" or one.get("status") != "canceled"
+
+
+def _cut(one: dict[str, Any]) -> dict[str, Any]:
+    """A subscription as a list shows it, with the first of its items."""
+    items = one["items"]["data"] if one["object"] == "subscription" else []
+    if len(items) <= ITEMS:
+        return one
+    return {**one, "items": {**one["items"], "data": items[:ITEMS], "has_more": True}}
 
 
 class StripeEventsStandIn(ServerThread):

@@ -17,7 +17,7 @@ from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
 from stripe_to_segment.stripe_side.subscription import items_complete
-from stripe_to_segment.stripe_side.told_terms import told_terms
+from stripe_to_segment.stripe_side.told_terms import NOT_TOLD, told_terms
 
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
@@ -76,7 +76,9 @@ def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settin
 
 
 def terms_told(event: StripeEvent, memory: Memory) -> ToldTerms:
-    """The coupons and prices of the event's subscription, as the Stripe API told them."""
+    """The coupons and prices of the event's subscription, as the Stripe API told them; an import lists them with it."""
+    if event.listing is not None:
+        return told_terms(event.object) if event.about == "customer.subscription" else NOT_TOLD
     return told_terms(what_stripe_told(event, memory, "subscription_terms", event.object.get("id")))
 
 

@@ -130,6 +130,7 @@ def _credit_note(listed: JsonObject, moment: int) -> tuple[str, int]:
 
 LISTED: dict[str, Callable[[JsonObject, int], tuple[str, int] | None]] = {
     "product": _now("product.updated"),
+    "price": _now("price.updated"),
     "coupon": _now("coupon.updated"),
     "customer": _now("customer.updated"),
     "subscription": _subscription,

@@ -47,25 +47,34 @@ _EXPANDED = "&".join(
 # In the order of an import: objects that others refer to come first, and objects that claim a payment come before it.
 _ROWS = (
     StripeObject("product", "product", "Products", "", {"product": ("/{id}", 600)}),
-    # Tiers are in no event, and in a list only where they are expanded.
-    StripeObject("price", "price", "Prices", "expand[]=data.tiers"),
+    # Tiers and amounts in other currencies are in no event, and in a list only where they are expanded.
+    StripeObject("price", "price", "Prices", "expand[]=data.tiers&expand[]=data.currency_options"),
     # What a coupon takes off never changes.
     StripeObject("coupon", "coupon", "Coupons", "", {"coupon": ("/{id}", 3600)}),
     # A merchant may set a customer's metadata a moment after the lookup.
     StripeObject("customer", "customer", "Customers", "", {"customer": ("/{id}", 10)}),
     StripeObject("payment_method", "payment_method", "Payment Methods"),
-    # For its prices and coupons, which never change; which of them it has does.
     StripeObject(
         "subscription",
         "customer.subscription",
         "Subscriptions",
-        "status=all",
+        # An id does not say what a discount takes off, and a deleted coupon is on no list.
+        "status=all&expand[]=data.discounts.source.coupon&expand[]=data.items.data.discounts",
+        # For its prices and coupons, which never change; which of them it has does.
         {"subscription_terms": (f"/{{id}}?{_EXPANDED}", 60)},
     ),
     # The API has no list of discounts: it returns each with the object that it is a discount on.
     StripeObject("discount", "customer.discount", ""),
-    # Whose it is and what it asks for do not change.
-    StripeObject("invoice", "invoice", "Invoices", "", {"invoice": ("/{id}", 3600)}),
+    # No event says what paid it. Whose it is and what it asks for do not change.
+    StripeObject("invoice", "invoice", "Invoices", "expand[]=data.payments", {"invoice": ("/{id}", 3600)}),
+    # A session's lines never change.
+    StripeObject(
+        "checkout.session",
+        "checkout.session",
+        "Checkout Sessions",
+        "",
+        {"line_items": ("/{id}/line_items?limit=100", 3600)},
+    ),
     StripeObject(
         "invoice_payment",
         "invoice_payment",
@@ -76,14 +85,6 @@ _ROWS = (
             # By its intent.
             "invoice_payments": ("?payment[type]=payment_intent&payment[payment_intent]={id}&status=paid&limit=1", 60),
         },
-    ),
-    # A session's lines never change.
-    StripeObject(
-        "checkout.session",
-        "checkout.session",
-        "Checkout Sessions",
-        "",
-        {"line_items": ("/{id}/line_items?limit=100", 3600)},
     ),
     # Who pays does not change.
     StripeObject("payment_intent", "payment_intent", "Payment Intents", "", {"payment_intent": ("/{id}", 3600)}),
