@@ -55,12 +55,14 @@ MONTH_SECONDS = 30 * 86_400
 ONE_PROCESSOR_MB = 1_769
 # The template's defaults, and the alarms that every stack has; a test compares.
 RECEIVE_MB, DELIVER_MB = 512, 256
-ALARMS = 14
+ALARMS = 15
 # Those of docs/operations.md that are written while nothing is wrong.
 METRICS = 14
 # Lambda asks an idle queue from five places, and each waits twenty seconds for an answer.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 POLLERS, POLL_SECONDS = 5, 20
+# That of the events, and that of imports.
+QUEUES = 2
 # secrets.py fetches its secret as often, in each environment of a function; in quiet times each function has one.
 SECRET_SECONDS, ENVIRONMENTS = 300, 2
 
@@ -228,12 +230,12 @@ def _table(figures: dict[str, Any], *, direct: bool) -> str:
 def monthly() -> dict[str, tuple[float, float]]:
     """Dollars a month by what is paid for: in a stack to which nothing comes, and in one that always has something."""
     reads = ENVIRONMENTS * MONTH_SECONDS / SECRET_SECONDS * SECRET_READ
-    polls = POLLERS * MONTH_SECONDS / POLL_SECONDS * SQS_REQUEST
+    polls = QUEUES * POLLERS * MONTH_SECONDS / POLL_SECONDS * SQS_REQUEST
     watch = ALARMS * ALARM_MONTH + KEY_MONTH
     return {
         "the two secrets": (2 * SECRET_MONTH, 2 * SECRET_MONTH),
         "reading them": (0, reads),
-        "asking the queue": (polls, polls),
+        "asking the two queues": (polls, polls),
         f"{ALARMS} alarms, and the key of their topic": (watch, watch),
         f"{METRICS} metrics": (0, METRICS * METRIC_MONTH),
     }

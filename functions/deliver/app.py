@@ -84,6 +84,14 @@ def queues() -> Queues:
     return Queues(aws.client("sqs"), settings.events_queue_url, settings.dead_letter_queue_url)
 
 
+def queues_of(batch: SQSEvent) -> Queues:
+    """The queues of a batch: it came from that of an import, or else from that of the events."""
+    source = batch["Records"][0]["eventSourceARN"].rpartition(":")[2]
+    if source != settings.import_queue_url.rpartition("/")[2]:
+        return queues()
+    return replace(queues(), events_url=settings.import_queue_url)
+
+
 @cache
 def breaker() -> Breaker:
     """The circuit breaker, which keeps the last state that it saw across invocations."""
@@ -101,7 +109,8 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
         # Without the reference key a user's id may be missed, so nothing is mapped before the secret is read.
         chosen = replace(settings, client_reference_key=secret.get().client_reference_key)
     except ConfigurationError as error:
-        return answered([RecordOutcome(record, Status.RETRY, Reason.BAD_SECRET, str(error)) for record in records])
+        outcomes = [RecordOutcome(record, Status.RETRY, Reason.BAD_SECRET, str(error)) for record in records]
+        return answered(outcomes, queues_of(batch))
 
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE
@@ -126,20 +135,18 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
         lease=context.get_remaining_time_in_millis() // 1000 + CLOCKS_DIFFER,
         wait=wait,
     )
-    return answered(delivery.deliver(records, time.time()))
+    return answered(delivery.deliver(records, time.time()), queues_of(batch))
 
 
-def answered(outcomes: list[RecordOutcome]) -> PartialItemFailureResponse:
+def answered(outcomes: list[RecordOutcome], queues: Queues) -> PartialItemFailureResponse:
     """Carry out the outcomes of the records, and tell Lambda which records SQS must deliver again."""
     now = time.time()
     outcomes = [given_up(outcome, now) for outcome in outcomes]
-    dead_lettered = queues().dead_letter(outcome for outcome in outcomes if outcome.status is Status.DEAD)
+    dead_lettered = queues.dead_letter(outcome for outcome in outcomes if outcome.status is Status.DEAD)
     again = [
         outcome for outcome in outcomes if outcome.status in COMES_AGAIN and outcome.record.id not in dead_lettered
     ]
-    queues().change_visibility(
-        {outcome.record.handle: delay(outcome, settings, now, random.random) for outcome in again}
-    )
+    queues.change_visibility({outcome.record.handle: delay(outcome, settings, now, random.random) for outcome in again})
     report(outcomes, now)
     # Where no record comes again, the records' own lines tell everything.
     if (told := summary(outcomes))["again"]:

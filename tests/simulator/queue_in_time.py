@@ -244,6 +244,7 @@ class Queue:
             "body": message.body,
             "receiptHandle": message.handle,
             "attributes": attributes,
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:1:events",
         }
 
 

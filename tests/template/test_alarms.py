@@ -24,6 +24,7 @@ NAMES = [
     "dead-letters",
     "dead-letters-expire",
     "queue-not-worked",
+    "import-not-worked",
     "events-wait",
     "deliver-errors",
     "deliver-throttles",
@@ -181,6 +182,7 @@ def test_an_alarm_says_how_it_treats_missing_data(template: Template, name: str)
     expected = {
         "dead-letters": "ignore",
         "queue-not-worked": "ignore",
+        "import-not-worked": "ignore",
         "quiet": "breaching",
         "reconcile-stopped": "breaching",
     }

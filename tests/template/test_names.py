@@ -88,12 +88,13 @@ def test_a_stack_name_with_one_more_character_would_not_fit(template: Template) 
 
 def test_names_of_a_failed_deployment_do_not_block_the_next_one(template: Template) -> None:
     """SQS keeps the name of a deleted queue for a minute: the same command again failed after a failed deployment."""
-    queue = template.properties("EventsQueue")["QueueName"]
-    assert resolved(queue) == f"{'s' * LONGEST_NAME}-events-c8d1a4a0"
-    (source,) = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]["sourceQueueArns"]
-    text, given = source["Fn::Sub"]
-    assert text.endswith(":" + queue["Fn::Sub"][0])
-    assert given == queue["Fn::Sub"][1]
+    sources = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]["sourceQueueArns"]
+    for kind, source in zip(("Events", "Import"), sources, strict=True):
+        queue = template.properties(f"{kind}Queue")["QueueName"]
+        assert resolved(queue) == f"{'s' * LONGEST_NAME}-{kind.lower()}-c8d1a4a0"
+        text, given = source["Fn::Sub"]
+        assert text.endswith(":" + queue["Fn::Sub"][0])
+        assert given == queue["Fn::Sub"][1]
 
 
 def test_no_two_resources_of_a_kind_have_one_name(template: Template) -> None:

@@ -19,7 +19,7 @@ POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOL
 # Settings whose value is a resource of the stack, or its name.
 OF_THE_STACK = {
     *("SIGNING_SECRET_ARN", "KEYS_SECRET_ARN", "FORMER_SECRET_ARN"),
-    *("EVENTS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "SOURCE_NAME"),
+    *("EVENTS_QUEUE_URL", "IMPORT_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "SOURCE_NAME"),
 }
 
 
@@ -181,6 +181,7 @@ def test_the_outputs_are_what_the_next_steps_need(template: Template) -> None:
     assert set(template.body["Outputs"]) == {
         "WebhookUrl",
         "EventsQueueUrl",
+        "ImportQueueUrl",
         "DeadLetterQueueUrl",
         "SigningSecretArn",
         "KeysSecretArn",

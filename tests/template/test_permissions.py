@@ -23,13 +23,10 @@ RECEIVE = {
     "ReceiveLogGroup.Arn": LOG,
     "*": TRACES,
 }
+TAKE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"}
 DELIVER = {
-    "EventsQueue.Arn": {
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ChangeMessageVisibility",
-    },
+    "EventsQueue.Arn": TAKE,
+    "ImportQueue.Arn": TAKE,
     "DeadLetterQueue.Arn": {"sqs:SendMessage"},
     "StateTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
     "KeysSecret.Id": READ,

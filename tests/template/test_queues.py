@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from tests.template.conftest import Template
 
+QUEUES = ("EventsQueue", "ImportQueue", "DeadLetterQueue")
 FOURTEEN_DAYS = 14 * 24 * 3600
 LONGEST_BACKOFF = 3600
 # Deliver's full jitter waits for anything up to the longest backoff, so for half of it on average.
@@ -27,9 +28,10 @@ def receives_within(seconds: float) -> float:
 
 
 def test_a_record_stays_invisible_for_six_timeouts_and_the_longest_window(template: Template) -> None:
-    assert template.properties("EventsQueue")["VisibilityTimeout"] == {
-        "Fn::FindInMap": ["ByDeliverTimeout", {"Ref": "DeliverTimeout"}, "VisibilitySeconds"]
-    }
+    for queue in ("EventsQueue", "ImportQueue"):
+        assert template.properties(queue)["VisibilityTimeout"] == {
+            "Fn::FindInMap": ["ByDeliverTimeout", {"Ref": "DeliverTimeout"}, "VisibilitySeconds"]
+        }
     assert template.properties("DeliverFunction")["Timeout"] == {"Ref": "DeliverTimeout"}
     window = template.body["Parameters"]["BatchWindowSeconds"]["MaxValue"]
     mapping = template.body["Mappings"]["ByDeliverTimeout"]
@@ -50,34 +52,36 @@ def test_a_record_can_wait_for_a_missing_write_key_as_long_as_the_queue_keeps_it
     assert receives_within(FOURTEEN_DAYS) < allowed
 
 
-def test_both_queues_keep_records_for_the_longest_time_there_is(template: Template) -> None:
-    for queue in ("EventsQueue", "DeadLetterQueue"):
+def test_the_queues_keep_records_for_the_longest_time_there_is(template: Template) -> None:
+    for queue in QUEUES:
         assert template.properties(queue)["MessageRetentionPeriod"] == FOURTEEN_DAYS
 
 
-def test_both_queues_take_the_largest_event_that_receive_lets_in(template: Template) -> None:
+def test_the_queues_take_the_largest_event_that_receive_lets_in(template: Template) -> None:
     """Said, because what a new queue takes by itself has been 256 KiB and is 1 MiB, depending on whom one asks."""
-    for queue in ("EventsQueue", "DeadLetterQueue"):
+    for queue in QUEUES:
         assert template.properties(queue)["MaximumMessageSize"] == MAX_MESSAGE_BYTES
 
 
 def test_worn_out_records_go_to_the_dead_letter_queue(template: Template) -> None:
-    redrive = template.properties("EventsQueue")["RedrivePolicy"]
-    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    for queue in ("EventsQueue", "ImportQueue"):
+        redrive = template.properties(queue)["RedrivePolicy"]
+        assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
 
-def test_only_the_events_queue_may_use_the_dead_letter_queue(template: Template) -> None:
-    name, given = template.properties("EventsQueue")["QueueName"]["Fn::Sub"]
+def test_only_the_queues_of_deliver_may_use_the_dead_letter_queue(template: Template) -> None:
+    names = [template.properties(queue)["QueueName"]["Fn::Sub"] for queue in ("EventsQueue", "ImportQueue")]
     allow = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]
     assert allow["redrivePermission"] == "byQueue"
     assert allow["sourceQueueArns"] == [
         {"Fn::Sub": [f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}", given]}
+        for name, given in names
     ]
 
 
 def test_queues_are_encrypted_and_refuse_clear_text(template: Template) -> None:
     policies = template.of_type("AWS::SQS::QueuePolicy")
-    for queue in ("EventsQueue", "DeadLetterQueue"):
+    for queue in QUEUES:
         plain = template.given().properties(queue)
         assert plain["SqsManagedSseEnabled"] is True
         assert not {"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"} & set(plain)
@@ -89,22 +93,34 @@ def test_queues_are_encrypted_and_refuse_clear_text(template: Template) -> None:
         assert (first["Effect"], first["Principal"], first["Action"]) == ("Deny", "*", "sqs:*")
         assert first["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
         assert first["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        assert [list(each) for each in others] == [["Fn::If"]], "nothing is let in without a condition of the template"
+        # Nothing is let in without a condition of the template.
+        assert [list(each) for each in others] == ([] if queue == "ImportQueue" else [["Fn::If"]])
+
+
+def mappings(template: Template) -> dict[str, dict[str, Any]]:
+    """What brings records to deliver, by the queue they come from."""
+    found = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    return {mapping["EventSourceArn"]["Fn::GetAtt"][0]: mapping for mapping in found}
 
 
 def test_one_failed_record_does_not_hold_up_its_batch(template: Template) -> None:
-    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    for mapping in mappings(template).values():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_deliver_reads_the_queue_in_bounded_batches_through_its_alias(template: Template) -> None:
-    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["EventsQueue", "Arn"]}
-    assert mapping["FunctionName"] == {"Ref": "DeliverFunctionAliaslive"}
-    assert mapping["BatchSize"] == {"Ref": "BatchSize"}
-    assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "BatchWindowSeconds"}
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+def test_deliver_reads_its_queues_in_bounded_batches_through_its_alias(template: Template) -> None:
+    assert set(mappings(template)) == {"EventsQueue", "ImportQueue"}
+    for mapping in mappings(template).values():
+        assert mapping["FunctionName"] == {"Ref": "DeliverFunctionAliaslive"}
+        assert mapping["BatchSize"] == {"Ref": "BatchSize"}
+        assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "BatchWindowSeconds"}
+    assert mappings(template)["EventsQueue"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
     assert template.default("BatchSize") == "100"
+
+
+def test_an_import_leaves_the_accounts_concurrency_to_the_events(template: Template) -> None:
+    """Two is the least that Lambda takes; https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html."""
+    assert mappings(template)["ImportQueue"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 def test_every_batch_size_that_can_be_chosen_has_the_window_it_needs(template: Template) -> None:

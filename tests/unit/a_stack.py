@@ -88,6 +88,7 @@ class Deployed:
     dynamodb: Any
     secrets: Any
     events_url: str
+    import_url: str
     letters_url: str
     signing_arn: str
     keys_arn: str
@@ -116,6 +117,7 @@ class Deployed:
         }
         outputs = {
             "EventsQueueUrl": self.events_url,
+            "ImportQueueUrl": self.import_url,
             "DeadLetterQueueUrl": self.letters_url,
             "StateTableName": TABLE,
             "SigningSecretArn": self.signing_arn,
@@ -204,6 +206,7 @@ def deployed() -> Iterator[Deployed]:
             dynamodb,
             secrets,
             sqs.create_queue(QueueName="events")["QueueUrl"],
+            sqs.create_queue(QueueName="import")["QueueUrl"],
             sqs.create_queue(QueueName="dead-letters")["QueueUrl"],
             secrets.create_secret(Name="connections", SecretString="{}")["ARN"],
             secrets.create_secret(Name="keys", SecretString="{}")["ARN"],

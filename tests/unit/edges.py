@@ -125,6 +125,7 @@ class Sqs:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.visibility: dict[str, int] = {}
+        self.hidden_in: set[str] = set()
         self.calls = 0
         self.broken: set[str] = set()
 
@@ -154,6 +155,7 @@ class Sqs:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html."""
         self._check("change_message_visibility_batch")
         assert QueueUrl
+        self.hidden_in.add(QueueUrl)
         assert 1 <= len(Entries) <= 10, "SQS takes one to ten entries"
         assert len({entry["Id"] for entry in Entries}) == len(Entries), "the ids of a batch are distinct"
         failed = []

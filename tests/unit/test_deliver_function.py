@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment_tools.receiver.behaviour import Behaviour, Mode
 from stripe_to_segment_tools.receiver.runner import Receiver
 from stripe_to_segment_tools.samples.files import sqs_batch
@@ -69,9 +71,11 @@ class Stack:
     def client(self, service: str) -> Any:
         return {"sqs": self.sqs, "secretsmanager": self.secrets, "dynamodb": self.table}[service]
 
-    def deliver(self, *bodies: str, received: int = 1, context: Context | None = None) -> list[int]:
+    def deliver(
+        self, *bodies: str, received: int = 1, context: Context | None = None, queue: str = "events"
+    ) -> list[int]:
         """The places of the records that the function reports as failed."""
-        batch = sqs_batch([body.encode() for body in bodies], f"arn:aws:sqs:{REGION}:1:events", int(time.time()))
+        batch = sqs_batch([body.encode() for body in bodies], f"arn:aws:sqs:{REGION}:1:{queue}", int(time.time()))
         for record in batch["Records"]:
             record["attributes"]["ApproximateReceiveCount"] = str(received)
         self.ids = [record["messageId"] for record in batch["Records"]]
@@ -379,6 +383,19 @@ def test_a_delay_that_cannot_be_set_still_reports_the_record(stack: Stack) -> No
     stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=500)
     stack.sqs.broken = {"change_message_visibility_batch"}
     assert stack.deliver(deleted()) == [0]
+
+
+def test_what_an_import_listed_goes_back_into_its_own_queue(build: Build) -> None:
+    """A receipt handle is its queue's: with the other queue's address nothing would have been hidden."""
+    imports = "https://sqs.eu-central-1.amazonaws.com/1/import"
+    stack = build(IMPORT_QUEUE_URL=imports)
+    stack.receiver.record.behaviour = Behaviour(Mode.STATUS, status=500)
+    record = record_of(a_customer(), Level.TRAITS, 1_700_000_000, livemode=False)
+    assert stack.deliver(json.dumps(record), queue="import") == [0]
+    assert stack.delay(0) > 0
+    assert stack.sqs.hidden_in == {imports}
+    assert stack.deliver(deleted()) == [0]
+    assert stack.sqs.hidden_in == {imports, EVENTS}
 
 
 # --- Hopeless ---

@@ -94,6 +94,7 @@ class Settings:
     keys_secret_arn: str = ""
     former_secret_arn: str = ""
     events_queue_url: str = ""
+    import_queue_url: str = ""
     dead_letter_queue_url: str = ""
     state_table: str = ""
     client_reference_key: str = field(default="", repr=False)

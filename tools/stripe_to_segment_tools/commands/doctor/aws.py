@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 OUTPUTS = (
-    *("SigningSecretArn", "KeysSecretArn", "EventsQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
+    *("SigningSecretArn", "KeysSecretArn", "EventsQueueUrl", "ImportQueueUrl", "DeadLetterQueueUrl", "StateTableName"),
     *("ReceiveFunctionName", "DeliverFunctionName", "ReconcileFunctionName"),
 )
 ALIAS = "live"
@@ -96,8 +96,9 @@ def _check_mapping(client: Any, stack: Stack) -> Check:
     found = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     if not found:
         return bad(name, "no event source mapping connects the queue to the function", DEPLOY)
-    mapping = found[0]
-    if mapping["State"] in {"Enabled", "Creating", "Updating", "Enabling"}:
+    fetching = {"Enabled", "Creating", "Updating", "Enabling"}
+    mapping = next((one for one in found if one["State"] not in fetching), found[0])
+    if mapping["State"] in fetching:
         return good(name, mapping["State"].lower())
     reason = mapping.get("StateTransitionReason", "")
     enable = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled"

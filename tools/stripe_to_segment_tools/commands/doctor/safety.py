@@ -36,7 +36,8 @@ def check_concurrency(stack: Stack) -> Iterator[Check]:
     if receive := _reserved(stack, "Receive"):
         yield good(name, f"{account}; receive has {receive} of its own")
         return
-    most = _most_batches(client, stack)
+    events, imports = _most_batches(client, stack)
+    most = events + imports
     if _reserved(stack, "Deliver"):
         left, taken = free - FOR_RECONCILE, "deliver has its own"
     else:
@@ -45,7 +46,7 @@ def check_concurrency(stack: Stack) -> Iterator[Check]:
         yield good(name, f"{account}; {taken}, so {left} are left for webhooks and the account's other functions")
     else:
         said = f"{account}; {taken}, so webhooks can be answered with 503"
-        lower = max(free - FOR_RECONCILE - LEAST_FOR_RECEIVE, 2)
+        lower = max(free - FOR_RECONCILE - LEAST_FOR_RECEIVE - imports, 2)
         yield bad(name, said, f"{QUOTA}, or deploy with MaximumConcurrency={lower}")
 
 
@@ -53,12 +54,16 @@ def _reserved(stack: Stack, function: str) -> int:
     return int(stack.parameters.get(f"{function}ReservedConcurrency") or 0)
 
 
-def _most_batches(client: Any, stack: Stack) -> int:
-    """The number of batches that Lambda runs at a time, by the queue's event source mapping."""
+def _most_batches(client: Any, stack: Stack) -> tuple[int, int]:
+    """The numbers of batches of events, and of an import, that Lambda runs at a time, by the event source mappings."""
     function = f"{stack.output('DeliverFunctionName')}:live"
     mappings = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
-    bounds = [int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)) for mapping in mappings]
-    return max(bounds, default=0)
+    queue = stack.output("ImportQueueUrl").rpartition("/")[2]
+    found = [0, 0]
+    for mapping in mappings:
+        of_import = str(mapping.get("EventSourceArn", "")).endswith(f":{queue}")
+        found[of_import] = int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0))
+    return found[0], found[1]
 
 
 def check_listeners(stack: Stack) -> Iterator[Check]:

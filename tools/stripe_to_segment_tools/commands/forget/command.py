@@ -143,10 +143,11 @@ def _letters(stack: Stack, found: Found) -> int:
 
 
 def _waiting(stack: Stack) -> int:
-    """The approximate number of events in the events queue, of all customers."""
+    """The approximate number of events and objects of an import in the queues, of all customers."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.output("EventsQueueUrl"), AttributeNames=names)
-    return sum(int(answer["Attributes"][name]) for name in names)
+    urls = (stack.output("EventsQueueUrl"), stack.output("ImportQueueUrl"))
+    answers = [stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names) for url in urls]
+    return sum(int(answer["Attributes"][name]) for answer in answers for name in names)
 
 
 def _kept(found: Found, key: str) -> dict[str, Any]:
