@@ -67,6 +67,11 @@ COMMANDS = (
         ),
     ),
     (
+        "import",
+        "importing.command:import_command",
+        "Bring what is in Stripe already into a stack, so that its numbers are right from the first event on.",
+    ),
+    (
         "forget",
         "forget.command:forget_command",
         "Delete a person's data from the StateTable, in live and in test mode.",

@@ -41,6 +41,7 @@ SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "Use": (
         ("Events", "events.md", ""),
         ("Identity", "identity.md", "docs/identity.md"),
+        ("Import", "import.md", "docs/import.md"),
         ("What destinations read", "context.md", "docs/context.md"),
         ("Numbers", "numbers.md", "docs/numbers.md"),
         ("For analysts", "analysts.md", "docs/analysts.md"),

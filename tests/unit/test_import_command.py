@@ -1,0 +1,396 @@
+"""`import` brings a business that is there already into the stack, whatever gets in its way."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stripe_to_segment.enqueuing import Enqueued
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.objects import OBJECTS
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.importing import command, walk
+from stripe_to_segment_tools.commands.importing.lists import Lists, Pace
+from stripe_to_segment_tools.commands.importing.progress import Part, Progress
+from stripe_to_segment_tools.commands.importing.steps import KINDS
+from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
+from tests.unit.edges import TABLE
+from tests.unit.shapes import (
+    DAY,
+    a_customer,
+    a_price,
+    a_refund,
+    a_session,
+    a_subscription,
+    an_invoice,
+    an_item,
+)
+from tests.unit.stripe_list import KEY, StripeList
+from tests.unit.worlds import World, names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+NOW = int(time.time())
+
+
+class Business:
+    """A stack whose `deliver` takes what is in the import queue whenever somebody looks into it."""
+
+    def __init__(self, here: Deployed, stripe: StripeList, folder: Path) -> None:
+        self.here, self.stripe, self.folder = here, stripe, folder
+        self.world = World(DynamoStore(here.dynamodb, TABLE))
+        self.world.now = NOW
+        self.bodies: list[str] = []
+        self.interrupt_at = -1
+
+    def left(self, sqs: Any, url: str) -> int:
+        """Deliver what waits; gives how much that was."""
+        taken = 0
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                self.bodies.append(message["Body"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            self.world.batch(*(message["Body"] for message in messages))
+            taken += len(messages)
+        self.interrupt_at -= 1
+        if self.interrupt_at == 0:
+            raise KeyboardInterrupt
+        return taken
+
+    def run(self, *words: str) -> Result:
+        """Run the command."""
+        return CliRunner().invoke(app, ["import", *words, "--stripe-api-base", self.stripe.url])
+
+    @property
+    def listed(self) -> list[tuple[str, str]]:
+        """Level and id of each record that came through the queue."""
+        read = [json.loads(body) for body in self.bodies]
+        return [(record["level"], record["data"]["id"]) for record in read]
+
+
+@pytest.fixture
+def business(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Business]:
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+    with StripeList() as stripe, deployed() as stack:
+        stack.functions.variables = {"STRIPE_API_BASE": stripe.url}
+        stack.put_keys(stripe_api_key=KEY)
+        stripe.webhooks.add(WEBHOOK_URL, ["*"])
+        found = Business(stack, stripe, tmp_path)
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
+        monkeypatch.setattr(command, "FOLDER", tmp_path)
+        monkeypatch.setattr(command, "waiting", found.left)
+        monkeypatch.setattr(command, "Lists", lambda key, base: Lists(key, base, Pace(0, pause=lambda _: None)))
+        monkeypatch.setattr(command, "PAUSE_SECONDS", 0)
+        yield found
+
+
+def a_shop(customers: int) -> list[dict[str, Any]]:
+    """So many customers, each with a subscription, a paid and an open invoice, and the first one with a refund."""
+    found: list[dict[str, Any]] = []
+    for number in range(customers):
+        customer, at = f"cus_{number}", NOW - number * 3600 - 60 * DAY
+        paid = {"status": "paid", "status_transitions": {"paid_at": at}, "total": 2000, "amount_paid": 2000}
+        paid |= {"amount_due": 2000, "currency": "usd", "total_taxes": []}
+        intent = {"status": "paid", "payment": {"payment_intent": f"pi_{number}"}}
+        found += [
+            a_customer(id=customer, created=at, metadata={"user_id": f"u_{number}"}),
+            a_subscription(id=f"sub_{number}", customer=customer, created=at),
+            an_invoice(id=f"in_{number}", customer=customer, created=at, payments={"data": [intent]}, **paid),
+            an_invoice(id=f"in_open_{number}", customer=customer, created=at, status="open"),
+        ]
+    refund = a_refund(id="re_0", amount=500, payment_intent="pi_0", currency="usd", created=NOW - 30 * DAY)
+    return [*found, refund, {"id": "prod_basic", "object": "product", "name": "Basic", "created": NOW - 90 * DAY}]
+
+
+def test_a_state_is_remembered_and_nothing_is_sent(business: Business) -> None:
+    business.stripe.objects = a_shop(3)
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    assert "nothing is sent to Segment" in result.stderr
+    assert "14 objects listed, 14 records queued" in result.stdout
+    assert business.world.calls == []
+    store = DynamoStore(business.here.dynamodb, TABLE)
+    profiles = store.load([f"own:test:cus_{number}" for number in range(3)], (), ()).profiles
+    assert {key[-5:]: (one.user_id, one.paid) for key, one in profiles.items()} == {
+        "cus_0": ("u_0", {"usd": 1500}),
+        "cus_1": ("u_1", {"usd": 2000}),
+        "cus_2": ("u_2", {"usd": 2000}),
+    }
+    assert all(record.mrr == 2000 for one in profiles.values() for record in one.live)
+    assert not list(business.folder.iterdir()), "what is done leaves no progress behind"
+
+
+def test_the_levels_tell_more_and_more_and_each_thing_once(business: Business) -> None:
+    business.stripe.objects = a_shop(2)
+    expected = {
+        "traits": ["identify"] * 2,
+        "opening": ["Subscription Imported"] * 2,
+        "history": ["Order Completed", "Order Completed", "Order Refunded"],
+    }
+    for level, told in expected.items():
+        before = len(business.world.calls)
+        result = business.run("--level", level)
+        assert result.exit_code == 0, result.output
+        assert 'warehouses only: integrations are {"All": false}' in result.stderr
+        assert sorted(names(business.world.calls[before:])) == told, level
+    assert {json.dumps(call["integrations"]) for call in business.world.calls} == {'{"All": false}'}
+    business.run("--level", "history")
+    assert len(business.world.calls) == 7, "a second time nothing is told"
+
+
+def test_what_others_are_about_is_learnt_first_and_what_tells_comes_last(business: Business) -> None:
+    business.stripe.objects = a_shop(2)
+    business.run("--level", "history")
+    order = [level for level, _ in business.listed]
+    assert order == sorted(order, key=["state", "traits", "opening", "history"].index)
+    learnt = [name.partition("_")[0] for level, name in business.listed if level == "state"]
+    assert learnt[:3] == ["prod", "cus", "cus"]
+    assert learnt[-1] == "re"
+
+
+def test_a_dry_run_counts_and_queues_nothing(business: Business) -> None:
+    business.stripe.objects = a_shop(3)
+    result = business.run("--dry-run", "--level", "history")
+    assert result.exit_code == 0, result.output
+    assert "would send: up to 3 identify calls, one for each tracked user" in result.stdout
+    assert "would send: up to 3 Subscription Imported" in result.stdout
+    assert "would take about" in result.stdout
+    assert business.bodies == []
+    assert not list(business.folder.iterdir())
+
+
+def test_json_is_one_line_for_a_program(business: Business) -> None:
+    business.stripe.objects = a_shop(1)
+    said = json.loads(business.run("--json").stdout)
+    assert said["listed"] == {"product": 1, "price": 0, "coupon": 0, "customer": 1, "subscription": 1} | {
+        "invoice": 2,
+        "checkout.session": 0,
+        "invoice_payment": 0,
+        "payment_intent": 0,
+        "refund": 1,
+        "dispute": 0,
+        "credit_note": 0,
+    }
+    assert said["queued"]["state invoice"] == 2
+
+
+def test_lists_of_many_pages_are_read_in_parts_and_each_object_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Many in one second, which no part of time can cut, and as many over a long time."""
+    monkeypatch.setattr(walk, "PAGES", 2)
+    at_once = [a_customer(id=f"cus_a{number}", created=NOW - 400 * DAY) for number in range(500)]
+    spread = [a_customer(id=f"cus_b{number}", created=NOW - 10_000 * number) for number in range(1000)]
+    queued: list[str] = []
+
+    def queue(bodies: Sequence[str]) -> list[Enqueued]:
+        queued.extend(json.loads(body)["data"]["id"] for body in bodies)
+        return [Enqueued("m")] * len(bodies)
+
+    with StripeList() as stripe:
+        stripe.objects = [*at_once, *spread]
+        progress = Progress(tmp_path / "p.json", {}, NOW, NOW + 1, 0)
+        progress.begin([Part("customer", 0, NOW + 1)])
+        lists = Lists(KEY, stripe.url, Pace(0, pause=lambda _: None))
+        walk.Walk(lists, progress, Level.STATE, livemode=False, queue=queue, more={}).run()
+        assert len(stripe.asked) < 15 + 20, "little more than its pages"
+    assert len(queued) == len(set(queued)) == 1500
+    assert progress.parts == []
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 7, 12])
+def test_ctrl_c_costs_nothing_and_the_same_command_goes_on(business: Business, stop_at: int) -> None:
+    business.stripe.objects = a_shop(3)
+    business.interrupt_at = stop_at
+    result = business.run("--level", "history")
+    assert result.exit_code == 1
+    assert "continue with: stripe-to-segment import --level history --stack stripe-to-segment" in result.stderr
+    done = len(business.listed)
+    result = business.run("--level", "history")
+    assert result.exit_code == 0, result.output
+    assert "continuing with step" in result.stderr
+    assert sorted(names(business.world.calls)) == [
+        *["Order Completed"] * 3,
+        "Order Refunded",
+        *["Subscription Imported"] * 3,
+        *["identify"] * 3,
+    ]
+    assert len(business.listed) == len({*business.listed}), f"nothing is listed twice after {done}"
+
+
+def test_a_failure_of_stripe_in_the_middle_is_gone_on_from(business: Business) -> None:
+    business.stripe.objects = a_shop(3)
+    preflight = len(KINDS) + 1
+    business.stripe.failures_after = {preflight + 4: [503] * 40}
+    result = business.run()
+    assert result.exit_code == 1
+    assert "Stripe does not list" in result.stderr
+    assert KEY not in result.output
+    business.stripe.failures_after = {}
+    assert business.run().exit_code == 0
+    assert len({*business.listed}) == 14
+
+
+def test_too_many_requests_is_slower_and_nothing_is_lost(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than the other failures are put up with: a limit is no trouble, only a matter of time."""
+    paused: list[float] = []
+    pace = Pace(0, clock=lambda: sum(paused), pause=paused.append)
+    monkeypatch.setattr(command, "Lists", lambda key, base: Lists(key, base, pace))
+    business.stripe.objects = a_shop(2)
+    business.stripe.failures_after = {len(KINDS) + 3: [429] * 30}
+    business.stripe.retry_after = "7"
+    said = json.loads(business.run("--json").stdout)
+    assert said["slowed_down"] == 30
+    assert len({*business.listed}) == 10
+    assert sum(paused) >= 7 * 30 / walk.WORKERS, "as long as Stripe asked for"
+
+
+def test_a_key_that_may_not_read_a_list_is_told_before_anything_starts(business: Business) -> None:
+    business.stripe.forbidden = {OBJECTS["invoice"].path, OBJECTS["dispute"].path}
+    result = business.run()
+    assert result.exit_code == 2
+    assert "may not read Invoices, Disputes" in result.stderr
+    assert "nothing was started" in result.stderr
+    assert business.bodies == []
+
+
+def test_another_mode_is_refused(business: Business) -> None:
+    result = business.run("--mode", "live")
+    assert result.exit_code == 2
+    assert "--mode is live, and the API key is of test mode" in result.stderr
+    business.here.functions.variables |= {"STRIPE_MODE": "live"}
+    assert "which this stack's StripeMode refuses" in business.run().stderr
+
+
+def test_another_account_is_refused(business: Business) -> None:
+    business.stripe.webhooks.clear()
+    business.stripe.objects = a_shop(1)
+    result = business.run()
+    assert result.exit_code == 2
+    assert "is it another account?" in result.stderr
+    assert business.run("--unregistered").exit_code == 0
+
+
+def test_another_import_does_not_go_on_with_this_ones_progress(business: Business) -> None:
+    business.stripe.objects = a_shop(1)
+    business.interrupt_at = 2
+    business.run("--level", "history")
+    result = business.run("--level", "opening")
+    assert result.exit_code == 2
+    assert "had another --level" in result.stderr
+    assert business.run("--level", "opening", "--restart").exit_code == 0
+
+
+def test_progress_that_cannot_be_read_is_told(business: Business) -> None:
+    (business.folder / "import-stripe-to-segment-test.json").write_text('{"format": 9}', encoding="utf-8")
+    result = business.run()
+    assert result.exit_code == 2
+    assert "--restart starts over" in result.stderr
+
+
+def test_since_leaves_out_old_payments_and_no_customer(business: Business) -> None:
+    business.stripe.objects = a_shop(1)
+    said = json.loads(business.run("--since", "40d", "--json").stdout)
+    assert (said["listed"]["customer"], said["listed"]["subscription"]) == (1, 1)
+    assert (said["listed"]["invoice"], said["listed"]["refund"]) == (0, 1)
+
+
+def test_users_name_customers_whom_metadata_does_not(business: Business, tmp_path: Path) -> None:
+    plain, named = a_customer(id="cus_plain", created=NOW), a_customer(id="cus_named", created=NOW)
+    business.stripe.objects = [plain, {**named, "metadata": {"user_id": "u_stripe"}}]
+    file = tmp_path / "users.csv"
+    file.write_text("customer,user,group\ncus_plain,u_1,g_1\ncus_named,u_2,\ncus_gone,u_3,\n", encoding="utf-8")
+    result = business.run("--level", "traits", "--users", str(file))
+    assert result.exit_code == 0, result.output
+    told = {call["traits"]["stripe_customer_id"]: call["userId"] for call in business.world.calls if "traits" in call}
+    assert told == {"cus_plain": "u_1", "cus_named": "u_stripe"}
+    assert [call["groupId"] for call in business.world.calls if call["type"] == "group"] == ["g_1"]
+    assert "cus_gone of --users is not in Stripe" in result.stderr
+    assert "the metadata of cus_named names another user" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"email,user\na@example.com,u\n", "line 1: 'email,user'; expected is a first line customer,user"),
+        (b"customer,user\ncus_1\n", "line 2: 1 columns; expected are 2"),
+        (b"customer,user\ncus_1,\n", "line 2: cus_1 has no user"),
+        (b"customer,user\nada,u_1\n", "line 2: 'ada' is not the id of a Stripe customer"),
+        (b"customer,user\ncus_1,u_1\n\ncus_1,u_2\n", "line 4: cus_1 is in line 2 already"),
+        (b"customer,user\ncus_1,u_1\ncus_2,J\xf6\n", "line 3: not UTF-8"),
+        (b"", "line 1: ''; expected is"),
+    ],
+)
+def test_a_bad_row_is_told_with_its_line_and_what_is_expected(
+    business: Business, tmp_path: Path, content: bytes, said: str
+) -> None:
+    file = tmp_path / "users.csv"
+    file.write_bytes(content)
+    result = business.run("--users", str(file))
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert business.bodies == []
+
+
+def test_integrations_are_said_and_stand_on_every_call(business: Business) -> None:
+    business.stripe.objects = a_shop(1)
+    chosen = '{"All": false, "Mixpanel": true}'
+    result = business.run("--level", "traits", "--integrations", chosen)
+    assert f"the calls go to destinations too: integrations are {chosen}" in result.stderr
+    assert [call["integrations"] for call in business.world.calls] == [json.loads(chosen)]
+    assert business.run("--integrations", "none").exit_code == 2
+
+
+def test_an_object_too_large_for_the_queue_is_told(business: Business) -> None:
+    business.stripe.objects = [a_customer(id="cus_huge", created=NOW, description="x" * 1_100_000)]
+    result = business.run()
+    assert "cus_huge is too large for the queue" in result.stderr
+    assert business.bodies == []
+
+
+def test_a_stack_that_remembers_nothing_is_refused(business: Business) -> None:
+    business.here.functions.variables |= {"DELIVERY_MODE": "log"}
+    result = business.run()
+    assert result.exit_code == 2
+    assert "DeliveryMode is log" in result.stderr
+
+
+def test_a_group_column_needs_a_stack_that_knows_groups(business: Business, tmp_path: Path) -> None:
+    """The groups were left out without a word."""
+    business.here.functions.variables |= {"GROUP_ID_KEYS": ""}
+    file = tmp_path / "users.csv"
+    file.write_text("customer,user,group\ncus_1,u_1,g_1\n", encoding="utf-8")
+    result = business.run("--users", str(file))
+    assert result.exit_code == 2
+    assert "GroupIdKeys is empty" in result.stderr
+
+
+def test_a_subscription_comes_with_all_its_items_and_the_tiers_of_their_prices(business: Business) -> None:
+    """A list cuts the items, and tells no tiers: the mrr of both stayed unknown."""
+    tiers = [{"up_to": 10, "unit_amount": 300}, {"up_to": None, "unit_amount": 200}]
+    tiered = a_price(None, id="price_tiered", billing_scheme="tiered", tiers_mode="volume")
+    seats = a_subscription(an_item(tiered, quantity=20), id="sub_seats", customer="cus_1", created=NOW)
+    items = [an_item(a_price(100), id=f"si_{number}") for number in range(25)]
+    many = a_subscription(*items, id="sub_many", customer="cus_1", created=NOW)
+    price = {**tiered, "tiers": tiers, "created": NOW - DAY}
+    business.stripe.objects = [a_customer(id="cus_1", created=NOW), price, seats, many]
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    profile = DynamoStore(business.here.dynamodb, TABLE).load(["own:test:cus_1"], (), ()).profiles["own:test:cus_1"]
+    assert {name: one.mrr for name, one in profile.subscriptions.items()} == {"sub_seats": 4000, "sub_many": 2500}
+
+
+def test_guests_whom_a_session_names_are_users_too(business: Business) -> None:
+    guest = a_session(id="cs_1", customer=None, client_reference_id="u_9", status="complete", created=NOW)
+    business.stripe.objects = [guest, a_session(id="cs_2", customer="cus_1", status="complete", created=NOW)]
+    business.run("--level", "traits")
+    assert [(call["type"], call["userId"]) for call in business.world.calls] == [("identify", "u_9")]
+    assert [name for level, name in business.listed if level == "traits"] == ["cs_1"]

@@ -1,0 +1,1 @@
+"""`stripe-to-segment import`: what was there before the stack was."""

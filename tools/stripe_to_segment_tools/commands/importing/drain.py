@@ -1,0 +1,37 @@
+"""Wait until `deliver` is done with the queued records: the next step needs what they teach."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["wait_until_empty", "waiting"]
+
+# SQS counts approximately, and late: so many looks in a row have to find an empty queue.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-resources-required-process-messages.html
+LOOKS = 3
+NAMES = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
+
+def waiting(sqs: Any, url: str) -> int:
+    """The approximate number of records in the queue, with those under way and those to be tried again."""
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*NAMES])["Attributes"]
+    return sum(int(found.get(name, 0)) for name in NAMES)
+
+
+def wait_until_empty(count: Callable[[], int], report: Callable[[int], None], pause_seconds: float) -> None:
+    """Wait until the queue is empty and stays so; after each look `report` gets the number of records."""
+    empty = 0
+    while empty < LOOKS:
+        left = count()
+        report(left)
+        empty = 0 if left else empty + 1
+        if empty < LOOKS:
+            time.sleep(pause_seconds)

@@ -1,0 +1,79 @@
+"""The steps of an import: the kinds of objects that each lists, and which of these objects are worth a record.
+
+A queue keeps no order. So objects that others refer to are learnt in an earlier step, and a step begins when `deliver`
+is done with the one before. Calls are sent in the last steps, when everything is learnt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.state.subscription import LIVE
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.listing import LISTED
+from stripe_to_segment_tools.commands.importing.lists import LISTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["KINDS", "LEVELS", "PAST", "Step", "says_something", "steps"]
+
+LEVELS = (Level.STATE, Level.TRAITS, Level.OPENING, Level.HISTORY)
+"""Each does what the ones before it do, and more."""
+
+KINDS = tuple(name for name, each in LISTS.items() if each.listing is not None and name in LISTED)
+PAST = KINDS[KINDS.index("invoice") :]
+"""Things that happened once, left out if they are older than `--since`; what exists now is listed in any case."""
+
+# Each begins a step: customers name the users of subscriptions, and objects that claim a payment come before it.
+FIRST_OF_A_STEP = frozenset({"customer", "subscription", "invoice_payment"})
+TELLING = {
+    Level.TRAITS: ("customer", "checkout.session", "payment_intent"),
+    Level.OPENING: ("subscription",),
+    Level.HISTORY: ("subscription", *PAST),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The kinds of objects that are listed for one level."""
+
+    level: Level
+    kinds: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The step in words."""
+        what = ", ".join(f"{kind.replace('.', ' ').replace('_', ' ')}s" for kind in self.kinds)
+        return f"remember {what}" if self.level is Level.STATE else f"send {self.level} of {what}"
+
+
+def steps(level: Level) -> Iterator[Step]:
+    """The steps of an import at this level."""
+    yield from (Step(Level.STATE, kinds) for kinds in _parted(KINDS))
+    yield from (Step(each, TELLING[each]) for each in LEVELS[1 : LEVELS.index(level) + 1])
+
+
+def _parted(kinds: Iterable[str]) -> list[tuple[str, ...]]:
+    parts: list[tuple[str, ...]] = [()]
+    for kind in kinds:
+        if kind in FIRST_OF_A_STEP:
+            parts.append(())
+        parts[-1] += (kind,)
+    return parts
+
+
+def says_something(listed: JsonObject, level: Level) -> bool:
+    """Whether an object is worth a record: drafts of invoices, expired sessions and the like state nothing."""
+    name = listed.get("object")
+    read = LISTED.get(str(name))
+    if read is None or read(listed, 0) is None:
+        return False
+    if name == "subscription" and level is not Level.STATE:
+        # A live subscription has an opening balance; the history tells the end of one that has ended.
+        return (listed.get("status") in LIVE) is (level is Level.OPENING)
+    # A user who is no customer is known by payments as a guest.
+    return level is not Level.TRAITS or name == "customer" or not listed.get("customer")

@@ -1,0 +1,110 @@
+"""`--users`: a file of the merchant that names the user, and the group, of each Stripe customer."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from stripe_to_segment.stripe_side.fields import metadata_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.fields import JsonObject
+
+__all__ = ["BadUsersError", "Users", "read_users"]
+
+HEADERS = (["customer", "user"], ["customer", "user", "group"])
+EXPECTED = "a first line customer,user or customer,user,group, and below it one line for each Stripe customer"
+SHOWN = 20
+
+
+class BadUsersError(Exception):
+    """The file cannot be used; each line of the message names a line of the file, and what is expected there."""
+
+
+class Row(NamedTuple):
+    """The user and the group of a customer; an empty group is none."""
+
+    user: str
+    group: str
+
+
+@dataclass(slots=True)
+class Users:
+    """The rows by customer.
+
+    `unseen` are the customers that were not listed yet, `others` those whose metadata names another user, which counts.
+    """
+
+    rows: dict[str, Row]
+    digest: str
+    user_key: str
+    group_key: str
+    unseen: set[str] = field(default_factory=set)
+    others: list[str] = field(default_factory=list)
+
+    def named(self, customer: JsonObject) -> JsonObject:
+        """The customer, with the user and the group in its metadata unless the metadata names some."""
+        row = self.rows.get(str(customer.get("id")))
+        if row is None:
+            return customer
+        self.unseen.discard(str(customer["id"]))
+        stated = metadata_of(customer)
+        given = {key: value for key, value in ((self.user_key, row.user), (self.group_key, row.group)) if key and value}
+        if stated.get(self.user_key, row.user) != row.user:
+            self.others.append(str(customer["id"]))
+        return {**customer, "metadata": {**given, **stated}}
+
+
+def read_users(path: Path, settings: Settings) -> Users:
+    """Read the file. Raises BadUsersError with every line that cannot be used."""
+    if not settings.user_id_keys:
+        raise BadUsersError("this stack's UserIdKeys is empty, so no customer can have a user")
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadUsersError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise BadUsersError(f"line {line}: not UTF-8; save the file as CSV in UTF-8") from None
+    rows, wrong = _rows(text)
+    if wrong:
+        more = [f"and {len(wrong) - SHOWN} more lines"] if len(wrong) > SHOWN else []
+        raise BadUsersError("\n".join([*wrong[:SHOWN], *more]))
+    group_key = settings.group_id_keys[0] if settings.group_id_keys else ""
+    if not group_key and any(row.group for row in rows.values()):
+        raise BadUsersError("this stack's GroupIdKeys is empty, so it knows no groups: leave the column out")
+    digest = hashlib.sha256(raw).hexdigest()[:16]
+    return Users(rows, digest, settings.user_id_keys[0], group_key, {*rows})
+
+
+def _rows(text: str) -> tuple[dict[str, Row], list[str]]:
+    reader = csv.reader(text.splitlines())
+    header = [name.strip().lower() for name in next(reader, [])]
+    if header not in HEADERS:
+        return {}, [f"line 1: {','.join(header)!r}; expected is {EXPECTED}"]
+    rows: dict[str, Row] = {}
+    first: dict[str, int] = {}
+    wrong: list[str] = []
+    for cells in reader:
+        line, values = reader.line_num, [cell.strip() for cell in cells]
+        if not any(values):
+            continue
+        customer, user, group = (*values, "", "", "")[:3]
+        if len(values) != len(header):
+            wrong.append(f"line {line}: {len(values)} columns; expected are {len(header)}: {','.join(header)}")
+        elif not customer.startswith("cus_"):
+            wrong.append(f"line {line}: {customer!r} is not the id of a Stripe customer; expected is cus_…")
+        elif not user:
+            wrong.append(f"line {line}: {customer} has no user; expected is an id, or no line")
+        elif customer in rows:
+            wrong.append(f"line {line}: {customer} is in line {first[customer]} already; expected is one line for each")
+        else:
+            rows[customer], first[customer] = Row(user, group), line
+    return rows, wrong
