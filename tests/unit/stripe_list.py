@@ -95,11 +95,13 @@ class StripeList(Endpoint):
             return failures.pop(0), error("api_error", "told to fail")
         if parts.path in self.forbidden:
             return 403, error("invalid_request_error", "The provided key does not have the required permissions")
-        if (listed := ObjectLists(self.objects).answer(parts.path, query)) is not None:
-            return listed
-        if parts.path == "/v1/events":
+        listed = ObjectLists(self.objects).answer(parts.path, query)
+        return self._answer(request, parts.path, query) if listed is None else listed
+
+    def _answer(self, request: HttpRequest, path: str, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
+        if path == "/v1/events":
             events = EventList(self.events, self.undelivered, livemode="_live_" in self.key)
             return events.answer(query, self._clock())
-        if parts.path.startswith("/v2/"):
-            return self.destinations.answer(request.method, parts.path, query, request.raw)
-        return self.webhooks.answer(request.method, parts.path, query, parse_form(request.raw))
+        if path.startswith("/v2/"):
+            return self.destinations.answer(request.method, path, query, request.raw)
+        return self.webhooks.answer(request.method, path, query, parse_form(request.raw))

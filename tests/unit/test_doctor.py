@@ -16,6 +16,8 @@ from stripe_to_segment.receiving import examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.state.circuit import Circuit, circuit_name
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.commands.cli import app
@@ -28,6 +30,7 @@ from stripe_to_segment_tools.terminal.moments import iso
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, Endpoint, HttpRequest, a_signing_secret, refusal, say
 from tests.unit.log_groups import CloudWatch, Logs
+from tests.unit.shapes import DAY, a_subscription, an_event
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
 
@@ -150,6 +153,31 @@ def test_each_empty_field_is_reported_with_its_consequence(here: Deployed) -> No
     assert here.door.requests == [], "a request would be answered with 503, which rings"
     here.put_keys(**KEYS | {"segment_test_write_key": ""})
     assert "segment_test_write_key" not in failed()
+
+
+# --- What was there before ---
+
+
+def test_subscriptions_that_nobody_imported_are_counted(here: Deployed, api: StripeList) -> None:
+    old = int(time.time()) - 90 * DAY
+    api.objects = [a_subscription(id=f"sub_{number}", customer="cus_1", created=old) for number in range(3)]
+    api.objects += [a_subscription(id="sub_new", customer="cus_1", created=int(time.time()))]
+    api.objects += [a_subscription(id="sub_ended", customer="cus_1", created=old, status="canceled")]
+    World(DynamoStore(here.dynamodb, TABLE)).deliver(an_event("customer.subscription.updated", api.objects[0]))
+    said, fix = failed()["import, test mode"]
+    assert said == "3 subscriptions in Stripe, 1 known here"
+    assert fix.startswith("stripe-to-segment import --stack stripe-to-segment")
+    World(DynamoStore(here.dynamodb, TABLE)).deliver(
+        *(an_event("customer.subscription.updated", one) for one in api.objects[1:3])
+    )
+    assert "import, test mode" not in failed()
+
+
+def test_a_key_that_may_not_read_subscriptions_leaves_the_import_unchecked(api: StripeList) -> None:
+    api.forbidden = {OBJECTS["subscription"].path}
+    said, fix = not_checked()["import, test mode"]
+    assert "may not read Subscriptions" in said
+    assert fix == "a key with the permission 'Subscriptions: Read'"
 
 
 # --- Each secret in its place ---

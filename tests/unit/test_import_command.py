@@ -118,7 +118,7 @@ def test_a_state_is_remembered_and_nothing_is_sent(business: Business) -> None:
     assert "14 objects listed, 14 records queued" in result.stdout
     assert business.world.calls == []
     store = DynamoStore(business.here.dynamodb, TABLE)
-    profiles = store.load([f"own:test:cus_{number}" for number in range(3)], (), ()).profiles
+    profiles = store.load([("profile", f"own:test:cus_{number}") for number in range(3)]).profiles
     assert {key[-5:]: (one.user_id, one.paid) for key, one in profiles.items()} == {
         "cus_0": ("u_0", {"usd": 1500}),
         "cus_1": ("u_1", {"usd": 2000}),
@@ -384,7 +384,9 @@ def test_a_subscription_comes_with_all_its_items_and_the_tiers_of_their_prices(b
     business.stripe.objects = [a_customer(id="cus_1", created=NOW), price, seats, many]
     result = business.run()
     assert result.exit_code == 0, result.output
-    profile = DynamoStore(business.here.dynamodb, TABLE).load(["own:test:cus_1"], (), ()).profiles["own:test:cus_1"]
+    profile = (
+        DynamoStore(business.here.dynamodb, TABLE).load([("profile", "own:test:cus_1")]).profiles["own:test:cus_1"]
+    )
     assert {name: one.mrr for name, one in profile.subscriptions.items()} == {"sub_seats": 4000, "sub_many": 2500}
 
 

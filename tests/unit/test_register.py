@@ -15,6 +15,7 @@ from stripe.params import WebhookEndpointCreateParams
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.access import stripe as stripe_access
 from stripe_to_segment_tools.commands.cli import app
@@ -25,6 +26,7 @@ from stripe_to_segment_tools.samples.files import samples
 from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
 from tests.unit.edges import Faulty, a_signing_secret, refusal
+from tests.unit.shapes import a_subscription
 from tests.unit.stripe_list import KEY, StripeList
 
 if TYPE_CHECKING:
@@ -572,3 +574,11 @@ def test_register_mentions_prime_until_the_source_is_primed_or_declined(here: De
     assert any("stripe-to-segment prime --stack stripe-to-segment" in note for note in done()["notes"])
     assert CliRunner().invoke(app, ["prime", "--decline"]).exit_code == 0
     assert not [note for note in done()["notes"] if "stripe-to-segment prime" in note]
+
+
+def test_it_says_that_what_is_in_stripe_already_was_not_imported(api: StripeList) -> None:
+    api.objects = [a_subscription(id=f"sub_{number}", created=1_700_000_000) for number in range(3)]
+    (note,) = (note for note in done()["notes"] if "stripe-to-segment import" in note)
+    assert note.startswith("3 subscriptions in Stripe, 0 known here: run stripe-to-segment import --stack ")
+    api.forbidden = {OBJECTS["subscription"].path}
+    assert not [note for note in done()["notes"] if "import" in note], "only a new endpoint is reason to guess"

@@ -51,13 +51,14 @@ def doctor_command(
     """Verify a deployed stack, and say how to fix each problem that it finds.
 
     It checks the deployment, the functions, the account's concurrency, the queues, dead letters, the table's
-    protection, the alarms and their subscribers, the fields of both secrets, the webhook endpoint in Stripe, and the
-    priming of a warehouse. Then it sends a signed test event through the deployed URL and the queue: a product.updated
-    without a name, of which deliver makes no call and stores nothing. It also sends a request without a signature,
-    which has to be refused.
+    protection, the alarms and their subscribers, the fields of both secrets, the webhook endpoint in Stripe, whether
+    the subscriptions in Stripe were imported, and the priming of a warehouse. Then it sends a signed test event through
+    the deployed URL and the queue: a product.updated without a name, of which deliver makes no call and stores nothing.
+    It also sends a request without a signature, which has to be refused.
 
-    To check the endpoint in Stripe it needs an API key with the permission 'Webhook Endpoints: Read', from
-    STRIPE_API_KEY in the environment or from the KeysSecret. It shows no key and no secret.
+    To check the endpoint and the subscriptions in Stripe it needs an API key with the permissions 'Webhook Endpoints:
+    Read' and 'Subscriptions: Read', from STRIPE_API_KEY in the environment or from the KeysSecret. It shows no key and
+    no secret.
 
     Exit status: 0 without any ✗ (a ? could not be checked, and is not counted); 1 with a ✗; 2 without a stack.
 

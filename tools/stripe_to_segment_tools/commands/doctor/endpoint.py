@@ -1,4 +1,4 @@
-"""Check the stack's webhook endpoint in Stripe."""
+"""Check the stack's webhook endpoint in Stripe, and whether what is in Stripe was imported."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from stripe_to_segment.errors import StripeToSegmentError
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment_tools.access.stripe import VARIABLE, other_address, stripe_address
 from stripe_to_segment_tools.commands.doctor.check import bad, good, guarded, unknown
+from stripe_to_segment_tools.commands.importing.lists import Lists, NotPermittedError
+from stripe_to_segment_tools.commands.importing.missing import subscriptions_known
 from stripe_to_segment_tools.commands.register.signing_secrets import Connections
 from stripe_to_segment_tools.commands.register.steps import ROLE, Role
 from stripe_to_segment_tools.commands.register.thin_destinations import ThinDestinations
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.commands.doctor.check import Check
 
 __all__ = ["check_endpoints"]
+
+READ_SUBSCRIPTIONS = "a key with the permission 'Subscriptions: Read'"
 
 
 def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe_api_base: str) -> Iterator[Check]:
@@ -57,6 +61,22 @@ def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe
             name,
             partial(_check_mode, stack, settings, connections, name, key=keys[live], base=base, reads_thin=reads_thin),
         )
+        lists = Lists(keys[live], base)
+        yield from guarded(f"import, {mode} mode", partial(_check_import, stack, lists, mode, livemode=live))
+
+
+def _check_import(stack: Stack, lists: Lists, mode: str, *, livemode: bool) -> Iterator[Check]:
+    name = f"import, {mode} mode"
+    try:
+        subscriptions = subscriptions_known(lists, stack.store(), livemode=livemode)
+    except NotPermittedError as error:
+        yield unknown(name, str(error), READ_SUBSCRIPTIONS)
+        return
+    if subscriptions.known == subscriptions.found:
+        yield good(name, subscriptions.said)
+    else:
+        command = " ".join(["stripe-to-segment", "import", *stack.options])
+        yield bad(name, subscriptions.said, f"{command}, which sends nothing unless you say so")
 
 
 def _check_mode(  # noqa: PLR0913 - all that is known of a mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from copy import replace
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment_tools.commands.importing.progress import Part
 
-__all__ = ["LISTS", "Lists", "Pace"]
+__all__ = ["LISTS", "Lists", "NotPermittedError", "Pace"]
 
 # The list of each kind. Parts of invoices come with the open invoices: all others were paid as a whole.
 _OPEN = replace(OBJECTS["invoice"], listing=f"status=open&{OBJECTS['invoice'].listing}")
@@ -115,6 +116,10 @@ class Lists:
         answer = self._get(LISTS[part.kind], query)
         return answer["data"], bool(answer.get("has_more"))
 
+    def current_subscriptions(self, most: int) -> list[JsonObject]:
+        """The newest subscriptions that have not ended, at most so many. Raises as `page` does."""
+        return self._all(replace(OBJECTS["subscription"], listing=""), most)
+
     def whole(self, subscription: JsonObject) -> JsonObject:
         """A subscription with all its items, and with the tiers and other currencies of its prices.
 
@@ -132,10 +137,10 @@ class Lists:
         items = [_with_terms(item, self._terms) for item in items]
         return {**subscription, "items": {"object": "list", "data": items, "has_more": False}}
 
-    def _all(self, each: StripeObject) -> list[JsonObject]:
+    def _all(self, each: StripeObject, most: float = math.inf) -> list[JsonObject]:
         found: list[JsonObject] = []
         more = True
-        while more:
+        while more and len(found) < most:
             answer = self._get(each, {"limit": PAGE, **({"starting_after": found[-1]["id"]} if found else {})})
             found += answer["data"]
             more = bool(answer["data"] and answer.get("has_more"))
@@ -147,7 +152,7 @@ class Lists:
         for kind in kinds:
             try:
                 self._get(LISTS[kind], {"limit": 1})
-            except _ForbiddenError:
+            except NotPermittedError:
                 lacking.append(LISTS[kind].permission)
         return list(dict.fromkeys(lacking))
 
@@ -179,7 +184,7 @@ class Lists:
         if status == UNAUTHORIZED:
             raise ConfigurationError(f"Stripe refuses the API key ({reason}): was it revoked, or cut short?") from None
         if status == FORBIDDEN:
-            raise _ForbiddenError(f"the Stripe API key may not read {permission} ({reason})") from None
+            raise NotPermittedError(f"the Stripe API key may not read {permission} ({reason})") from None
         if (status is not None and status < INTERNAL) or attempt + 1 >= ATTEMPTS:
             raise StripeUnavailableError(f"Stripe does not list {permission}: {reason}") from None
         self.pace.pause(min(2.0**attempt, LONGEST_PAUSE))
@@ -192,7 +197,7 @@ def _with_terms(item: JsonObject, terms: Mapping[str, JsonObject]) -> JsonObject
     return item if found is None else {**item, "price": {**price, **found}}
 
 
-class _ForbiddenError(ConfigurationError):
+class NotPermittedError(ConfigurationError):
     """The key is valid, and may not read this list."""
 
 

@@ -14,6 +14,8 @@ from stripe_to_segment.settings import STRIPE_API
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
 from stripe_to_segment_tools.access.stripe import VARIABLE, check_mode, mode_of, stripe_address, stripe_key
+from stripe_to_segment_tools.commands.importing.lists import Lists
+from stripe_to_segment_tools.commands.importing.missing import subscriptions_known
 from stripe_to_segment_tools.commands.prime.sources import to_be_primed
 from stripe_to_segment_tools.commands.register.signing_secrets import Connections
 from stripe_to_segment_tools.commands.register.steps import Action, Registration, Role, plan
@@ -154,6 +156,8 @@ def register_command(  # noqa: PLR0913 - a command's options
         _follow(Registration(endpoints, connections, report.url, f"stripe-to-segment: {found.name}"), made, report)
     if thin:
         _note_of_thin(report, found, WebhookEndpoints(key, base))
+    if not dry_run:
+        _note_import(report, found, Lists(key, base), made)
     _conclude(made, report, found, settings)
 
 
@@ -171,6 +175,21 @@ def _note_of_thin(report: Report, stack: Stack, snapshots: WebhookEndpoints) -> 
                 f"{endpoint.id} sends snapshots of the same events to this URL; each is told once. When thin events "
                 f"are delivered, it can be deleted in Stripe"
             )
+
+
+def _note_import(report: Report, stack: Stack, lists: Lists, made: Plan) -> None:
+    """A note if Stripe has subscriptions from before the stack; a key for endpoints may not be able to tell."""
+    command = " ".join(["stripe-to-segment", "import", *stack.options])
+    try:
+        subscriptions = subscriptions_known(lists, stack.store(), livemode=report.mode == "live")
+    except StripeToSegmentError:
+        if any(step.action is Action.CREATE for step in made.steps):
+            report.note(
+                f"if the Stripe account has customers already: {command}, which sends nothing unless you say so"
+            )
+        return
+    if subscriptions.known < subscriptions.found:
+        report.note(f"{subscriptions.said}: run {command}, which sends nothing unless you say so")
 
 
 def _follow(registration: Registration, made: Plan, report: Report) -> None:

@@ -282,7 +282,8 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         describes=settings.sends_line_descriptions,
         coupons=coupons_known(event, memory),
         mrr_discounts=settings.mrr_discounts,
-        **(_told_by_stripe(event, memory) if memory.read else {}),
+        # An import lists an object with what the API tells of it.
+        **(_told_by_stripe(event, memory) if memory.read or event.listing is not None else {}),
     )
 
 
