@@ -210,11 +210,12 @@ def test_lists_of_many_pages_are_read_in_parts_and_each_object_once(
 def test_ctrl_c_costs_nothing_and_the_same_command_goes_on(business: Business, stop_at: int) -> None:
     business.stripe.objects = a_shop(3)
     business.interrupt_at = stop_at
-    result = business.run("--level", "history")
+    result = business.run("--level", "history", "--enrich")
     assert result.exit_code == 1
-    assert "continue with: stripe-to-segment import --level history --stack stripe-to-segment" in result.stderr
+    again = f"--level history --stripe-api-base {business.stripe.url} --enrich --stack stripe-to-segment"
+    assert f"continue with: stripe-to-segment import {again}" in result.stderr
     done = len(business.listed)
-    result = business.run("--level", "history")
+    result = business.run("--level", "history", "--enrich")
     assert result.exit_code == 0, result.output
     assert "continuing with step" in result.stderr
     assert sorted(names(business.world.calls)) == [

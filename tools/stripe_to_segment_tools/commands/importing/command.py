@@ -187,8 +187,10 @@ def import_command(  # noqa: PLR0913 - a command's options
         if dry_run:
             progress.remove()
             stop(f"stopped: {problem}", 1)
-        again = shlex.join(["stripe-to-segment", "import", *_given(level, since, mode, integrations, users)])
-        stop(f"stopped: {problem}\ncontinue with: {again} {shlex.join(found.options)}", 1)
+        given = {"level": level, "since": since, "mode": mode, "integrations": integrations, "users": users}
+        flags = {"enrich": enrich, "unregistered": unregistered}
+        again = _repeat(found, {**given, "stripe-api-base": stripe_api_base}, **flags)
+        stop(f"stopped: {problem}\ncontinue with: {again}", 1)
 
 
 @dataclass(slots=True)
@@ -411,6 +413,8 @@ def _calls(progress: Progress, level: Level) -> Iterator[str]:
         yield f"up to {past + counts.get('subscription', 0):,} tracks of payments, refunds, disputes and ends"
 
 
-def _given(level: Level, since: str, mode: Mode | None, integrations: str, users: Path | None) -> list[str]:
-    options = {"level": level, "since": since, "mode": mode, "integrations": integrations, "users": users}
-    return [word for name, value in options.items() if value for word in (f"--{name}", str(value))]
+def _repeat(stack: Stack, given: dict[str, object], **flags: bool) -> str:
+    words = ["stripe-to-segment", "import"]
+    words += [word for name, value in given.items() if value for word in (f"--{name}", str(value))]
+    words += [f"--{name}" for name, value in flags.items() if value]
+    return shlex.join([*words, *stack.options])
