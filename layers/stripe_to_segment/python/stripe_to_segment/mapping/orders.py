@@ -61,6 +61,9 @@ def orders_needed(event: StripeEvent) -> list[str]:
         needed = [payment_named(event), reference(event.object.get("invoice"))]
     elif event.type == "invoice.paid":
         needed = [read_invoice.payment_of(event.object) or text(event.object.get("id"))]
+    elif event.type == "invoice.finalized" and event.listing is not None:
+        # An event of a part may have come before anybody knew whose invoice it is.
+        needed = [text(event.object.get("id")), *read_invoice.payments_of(event.object)]
     else:
         needed = [payment_named(event)] if event.type.startswith(ABOUT_PAYMENTS) else []
     return [each for each in needed if each]

@@ -276,7 +276,9 @@ class Payment:
         further = (other.complete, other.counted) > (self.complete, self.counted)
         stated, second = (other, self) if further else (self, other)
         for name, part in second.parts.items():
-            stated = stated if name in stated.parts else stated.with_part(name, part)
+            # What was told of a part counts more than that an import has listed it.
+            known = stated.parts.get(name)
+            stated = stated.with_part(name, part) if known is None or known.told_by == UNTOLD else stated
         both = self.refunds.keys() & other.refunds.keys()
         after = replace(
             stated,
