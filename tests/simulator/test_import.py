@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.simulator import laws
@@ -95,6 +95,8 @@ def test_any_customer_cut_at_any_moment(seed: int, order: int, level: str | None
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
 @settings(max_examples=50)
+# The owner of a listed invoice's payment was not read: its batch conflicted with the stored one for good.
+@example(seed=54024339, order=0, level="state")
 def test_any_till_cut_at_any_moment_has_the_balance_of_stripe(seed: int, order: int, level: str) -> None:
     """Sessions, invoices and intents of their own, with refunds that fail, disputes and credit notes."""
     till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible

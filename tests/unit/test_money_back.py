@@ -771,3 +771,16 @@ def test_a_strangers_refunds_are_taken_over_again_where_the_customers_record_was
     world.deliver(an_event("refund.created", a_refund(id="re_2", amount=500)), paid)
     assert lifetime_value(world) == 25
     assert owner_of(store) == "own:test:cus_basic"
+
+
+@pytest.mark.parametrize("kind", ["finalized", "sent", "overdue"])
+def test_an_invoice_takes_over_the_part_that_was_paid_before_its_customer_was_known(kind: str) -> None:
+    """The part had made itself the owner of the invoice, and the invoice waited for good: it did not know of that."""
+    world = World()
+    part = an_invoice_payment(amount_paid=2000, amount_requested=2000, currency="usd", status="paid")
+    world.deliver(an_event("invoice_payment.paid", part))
+    bill = an_invoice(total=5000, status="open", amount_paid=0, amount_remaining=5000)
+    (billed,) = world.batch(an_event(f"invoice.{kind}", bill))
+    (paid,) = world.batch(an_event("invoice.paid", an_invoice(total=5000)))
+    assert (billed.status, paid.status) == ("delivered", "delivered")
+    assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)

@@ -60,8 +60,9 @@ def orders_needed(event: StripeEvent) -> list[str]:
     if event.type == "invoice_payment.paid":
         needed = [payment_named(event), reference(event.object.get("invoice"))]
     elif event.type == "invoice.paid":
-        needed = [read_invoice.payment_of(event.object) or text(event.object.get("id"))]
-    elif event.type == "invoice.finalized" and event.listing is not None:
+        paid_by = read_invoice.payment_of(event.object) or text(event.object.get("id"))
+        needed = [paid_by, *read_invoice.payments_of(event.object)]
+    elif event.type in BILLED:
         # An event of a part may have come before anybody knew whose invoice it is.
         needed = [text(event.object.get("id")), *read_invoice.payments_of(event.object)]
     else:
@@ -69,6 +70,7 @@ def orders_needed(event: StripeEvent) -> list[str]:
     return [each for each in needed if each]
 
 
+BILLED = frozenset({"invoice.finalized", "invoice.sent", "invoice.overdue"})
 ABOUT_PAYMENTS = ("charge.", "checkout.session.", "payment_intent.", "refund.")
 
 
