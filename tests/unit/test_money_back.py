@@ -777,7 +777,7 @@ def test_a_strangers_refunds_are_taken_over_again_where_the_customers_record_was
 def test_an_invoice_takes_over_the_part_that_was_paid_before_its_customer_was_known(kind: str) -> None:
     """The part had made itself the owner of the invoice, and the invoice waited for good: it did not know of that."""
     world = World()
-    part = an_invoice_payment(amount_paid=2000, amount_requested=2000, currency="usd", status="paid")
+    part = an_invoice_payment(amount_paid=2000, currency="usd", is_default=False, status="paid")
     world.deliver(an_event("invoice_payment.paid", part))
     bill = an_invoice(total=5000, status="open", amount_paid=0, amount_remaining=5000)
     (billed,) = world.batch(an_event(f"invoice.{kind}", bill))

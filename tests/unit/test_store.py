@@ -315,7 +315,7 @@ def test_a_conflict_delays_no_other_record(store: AnyStore) -> None:
 
 def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invoice(store: AnyStore) -> None:
     """It would list the payment by itself, for good: what joins the two had been delivered before."""
-    itself = replace(ORDER, value="pi_1", as_of=NOW + 9, owner=KEY)
+    itself = replace(ORDER, value="pi_1", as_of=NOW + 9, owner=KEY, instead_of="")
     saved(store, Profile(KEY))
     assert store.save([], [ORDER], NOW) == {}
     errors = store.save([profile_in(store)], [itself], NOW)
@@ -329,7 +329,7 @@ def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invo
 
 def test_the_owner_of_an_order_is_not_written_over_by_a_batch_that_did_not_know_of_it(store: AnyStore) -> None:
     """A refund that named nobody made itself the owner again, after its customer had been found."""
-    owned = [replace(ORDER, value="pi_1", owner=owner) for owner in ("own:live:pi_1", KEY)]
+    owned = [replace(ORDER, value="pi_1", owner=owner, instead_of="") for owner in ("own:live:pi_1", KEY)]
     assert store.save([], owned[1:], NOW) == {}
     errors = store.save([Profile("own:live:pi_1")], owned[:1], NOW)
     assert errors.keys() == {"own:live:pi_1", ORDER.key}

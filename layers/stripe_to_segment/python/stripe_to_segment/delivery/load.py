@@ -129,6 +129,7 @@ def owned(
         read = store.load([("order", key) for key in unread])
         memory.owners |= read.owners
         memory.stored_owners |= read.stored_owners
+        memory.asked |= read.asked
         memory.orders |= read.orders
 
     def paid_by(event: StripeEvent) -> str:

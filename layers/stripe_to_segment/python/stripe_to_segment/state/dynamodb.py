@@ -109,7 +109,8 @@ class DynamoStore:
 
         A name that was read less than NAME_SECONDS ago is not read again.
         """
-        memory, now = Memory(circuits={name: Circuit() for kind, name in keys if kind == "circuit"}), self._clock()
+        memory, now = Memory(asked={key for kind, key in keys if kind == "order"}), self._clock()
+        memory.circuits |= {name: Circuit() for kind, name in keys if kind == "circuit"}
         wanted = {pk(kind, key) for kind, key in keys if kind != "product" or not self._recall_name(key, memory, now)}
         for item in self._get(sorted(wanted)):
             kind, key = key_of(item)
@@ -407,7 +408,7 @@ class DynamoStore:
             values |= {":itself": {"S": fact.key.rpartition(":")[2]}}
             which = ["#value = :value", "#as_of = :as_of"]
             conditions = ["attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself"]
-        if fact.owner:
+        if fact.owner and fact.instead_of is not None:
             values |= {":instead_of": {"S": fact.instead_of}}
             conditions.append("attribute_not_exists(#owner) OR #owner = :owner OR #owner = :instead_of")
         try:

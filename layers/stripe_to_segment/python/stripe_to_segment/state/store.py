@@ -32,16 +32,17 @@ class Memory:
     """The items loaded for a batch, by full key; a missing key is not known.
 
     `orders` maps a payment (or invoice) to its order, which is the payment itself until an invoice is known; `owners`
-    maps it to the record of the customer who paid, `stored_owners` to the one that was read. `siblings` are other
-    records of the same users, read only. `read` holds answers of the Stripe API. `unreadable` is the reason, by kind
-    and key, why a stored item cannot be read. `as_of` is the epoch second, by kind and key, as of which an order, a
-    product's name or a coupon is true.
+    maps it to the record of the customer who paid, `stored_owners` to the one that was read; `asked` are the payments
+    of which these were read, stored or not. `siblings` are other records of the same users, read only. `read` holds
+    answers of the Stripe API. `unreadable` is the reason, by kind and key, why a stored item cannot be read. `as_of` is
+    the epoch second, by kind and key, as of which an order, a product's name or a coupon is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     stored_owners: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
     product_names: dict[str, str] = field(default_factory=dict)
     coupons: dict[str, str] = field(default_factory=dict)
     siblings: dict[str, Profile] = field(default_factory=dict)
@@ -61,7 +62,9 @@ class Memory:
         """The fact as it is stored: the invoice that a payment is known to have paid, not the payment itself."""
         if fact.kind != "order":
             return fact
-        fact, known = replace(fact, instead_of=self.stored_owners.get(fact.key, "")), self.orders.get(fact.key)
+        known = self.orders.get(fact.key)
+        if fact.key in self.asked:
+            fact = replace(fact, instead_of=self.stored_owners.get(fact.key, ""))
         if fact.names_another or known is None or known == fact.value:
             return fact
         return replace(fact, value=known, as_of=self.as_of.get((fact.kind, fact.key), fact.as_of))
@@ -84,7 +87,8 @@ class Learnt:
     """A product name, a coupon, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 
     `owner` is the key of the record that must not be written before this fact, empty where there is none. For an order
-    it is the record of the customer who paid, `instead_of` the owner that was read: nobody else's is overwritten.
+    it is the record of the customer who paid, `instead_of` the owner that was read: nobody else is replaced. None where
+    none was read, so that anybody is.
     """
 
     kind: str
@@ -92,7 +96,7 @@ class Learnt:
     value: str
     as_of: int
     owner: str = ""
-    instead_of: str = field(default="", compare=False)
+    instead_of: str | None = field(default=None, compare=False)
 
     @property
     def names_another(self) -> bool:
@@ -101,11 +105,11 @@ class Learnt:
 
     def missed(self, stored: str) -> bool:
         """Whether it names the payment itself and another batch has stored the invoice that the payment paid."""
-        return not self.names_another and stored != self.value
+        return self.instead_of is not None and not self.names_another and stored != self.value
 
     def may_own_after(self, stored: str) -> bool:
         """Whether its owner may take the place of the stored one: where none is, or the batch knew of it."""
-        return not self.owner or stored in {"", self.owner, self.instead_of}
+        return not self.owner or self.instead_of is None or stored in {"", self.owner, self.instead_of}
 
     def over(self, known: Learnt | None) -> Learnt:
         """The better of two statements about an order: an invoice before the payment itself, then the newer one.
@@ -182,6 +186,7 @@ class MemoryStore:
             {key: self.profiles[key] for kind, key in keys if kind == "profile" and key in self.profiles},
             as_of={(fact.kind, fact.key): fact.as_of for fact in known},
             circuits=self.circuits([name for kind, name in keys if kind == "circuit"]),
+            asked={key for kind, key in keys if kind == "order"},
         )
         for fact in known:
             memory.learnt(fact.kind)[fact.key] = fact.value
