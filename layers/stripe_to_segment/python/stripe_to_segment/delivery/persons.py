@@ -58,7 +58,8 @@ class Persons:
 
     `records` are the keys of the batch's records by person. `ties` and `moves` are pairs of person and record: newly
     tied, and no longer tied; `current` are the persons of each record after the batch. `guests` are the persons with a
-    payment or an opt-out as a guest. `busy` is the delivery for which a record waits, `stale` are records that another
+    payment or an opt-out as a guest. `alone` says that no record shares a person with another record, a guest's payment
+    or another batch, as is usual. `busy` is the delivery for which a record waits, `stale` are records that another
     batch wrote after they were read, and `leased` says that a person was claimed.
     """
 
@@ -70,6 +71,7 @@ class Persons:
     moves: set[tuple[str, str]] = field(default_factory=set)
     current: dict[str, set[str]] = field(default_factory=dict)
     guests: set[str] = field(default_factory=set)
+    alone: bool = True
     busy: dict[str, tuple[str, int]] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)
     leased: bool = False
@@ -99,17 +101,20 @@ class Persons:
         for key, person in self.known.items():
             # Also records of the batch that were read before they were marked.
             self.records.setdefault(key, set()).update(person.records & memory.profiles.keys())
-        if self.turn.writes:
+        shares = (self._is_told_as_a_whole(key) or self._person(key).delivery for key in self.records)
+        self.alone = not (self.guests or self.moves or any(shares))
+        if self.turn.writes and not self.alone:
             self._mark(memory, store, self.turn.now)
         for key in self.records:
             self._tell(key, memory)
-        self._read_siblings(memory, store)
+        if not self.alone:
+            self._read_siblings(memory, store)
 
     def known_of(self, known: Known, event: StripeEvent, memory: Memory) -> Known:
         """The stored data for an event, with the other records of its user and group as this batch changed them."""
-        if not self.records:
-            return known
         before = known.profile
+        if not self.records or (self.alone and not (before.tied or before.grouped)):
+            return known
         after = with_person(before, known.stated, event.created)
         left_user, left_group = _left(event, before, after)
         own = before.key
@@ -233,7 +238,7 @@ class Persons:
         if profile.tied and payment not in person.guests:
             # It is no longer listed, because newer payments replaced it, so its part of the sum stays unchanged.
             return profile
-        self.known[key] = person.with_guest(payment, profile.paid)
+        self.known[key], self.alone = person.with_guest(payment, profile.paid), False
         return replace(profile, tied=True)
 
     def _survey(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:

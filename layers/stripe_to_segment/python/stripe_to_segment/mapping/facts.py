@@ -76,7 +76,7 @@ class Known:
     worked_out: dict[Any, tuple[StripeEvent, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __replace__(self, /, **changes: object) -> Self:
-        copy = copied(self, **changes, worked_out={})
+        copy = copied(self, {**changes, "worked_out": {}})
         # The change may be one of the terms, so drop their cached value.
         copy.__dict__.pop("terms", None)
         return copy

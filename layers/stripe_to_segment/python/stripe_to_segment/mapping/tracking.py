@@ -41,9 +41,10 @@ class Event:
     names: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str, ...]] = ()
     must_be_given: ClassVar[frozenset[str]] = frozenset()
+    may_be_given: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **given: object) -> None:
-        if not self.must_be_given <= given.keys() or not given.keys() <= {*self.names}:
+        if not self.must_be_given <= given.keys() or not given.keys() <= self.may_be_given:
             raise TypeError(f"{type(self).__name__} takes {self.names}, not {tuple(given)}")
         self.__dict__.update(given)
 
@@ -85,7 +86,7 @@ def properties[E: Event](declared: type[E]) -> type[E]:
         if default is _ALWAYS:
             setattr(declared, name, None)
     declared.names, declared.required = tuple(dict.fromkeys(names)), tuple(dict.fromkeys(required))
-    declared.must_be_given = frozenset(given)
+    declared.must_be_given, declared.may_be_given = frozenset(given), frozenset(names)
     return declared
 
 

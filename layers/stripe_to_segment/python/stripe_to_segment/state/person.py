@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from copy import replace
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.state.profile import UNSURE
@@ -131,6 +132,7 @@ def group_key(event: StripeEvent, group_id: str, settings: Settings) -> str:
     return f"{scope}:group-{digest}"
 
 
+@lru_cache(maxsize=500)
 def user_digest(user_id: str) -> str:
     """The first 32 hex digits of the SHA-256 of a user's id."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:32]
