@@ -191,6 +191,7 @@ class Delivery:
             if others and not again:
                 # First release the customers that are done: otherwise two batches could wait for each other in vain.
                 self._confirm(batch)
+                batch.claimed, batch.leased, batch.delivery = [], False, _delivery_id()
                 if not self._await_turn(batch):
                     break
             work = sorted([*again, *others], key=lambda one: one.order)
@@ -509,7 +510,6 @@ class Delivery:
             self.store.put_receipt(batch.delivery, receipt, batch.now)
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, unwritten(one, error)) for one in batch.claimed)
-        batch.claimed, batch.leased, batch.delivery = [], False, _delivery_id()
 
     def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """Report the answers to the circuit breaker; if they open the circuit, the answers carry the number of tries.

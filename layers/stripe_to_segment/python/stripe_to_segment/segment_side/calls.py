@@ -141,7 +141,8 @@ def encode(value: object) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+# What holds itself ends in a RecursionError, as what is nested too deep does.
+_ENCODER = json.JSONEncoder(check_circular=False, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def fitting(body: CallBody) -> Call:
