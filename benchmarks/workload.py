@@ -93,6 +93,7 @@ def sqs_batch(texts: list[str]) -> dict[str, list[dict[str, object]]]:
                 "receiptHandle": f"handle-{number}",
                 "body": text,
                 "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"},
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:events",
             }
             for number, text in enumerate(texts)
         ]
