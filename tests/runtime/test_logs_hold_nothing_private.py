@@ -90,7 +90,8 @@ def odd_requests_of(world: World) -> Iterator[tuple[str, dict[str, Any], int]]:
     good, private = json.dumps(event).encode(), world.marks.one("a body")
     account = event | {"account": "acct_1TQb3xKfLhV2TnWp"}
     large = event | {"data": {"object": event["data"]["object"] | {"filling": private * (LARGE // len(private))}}}
-    thin = world.marks.all_in({"id": "evt_test_1", "object": "v2.core.event", "type": "v1.x", "data": {"a": "x"}})
+    head = {"id": "evt_test_1", "created": "2026-11-18T11:06:40.000Z"}
+    thin = head | world.marks.all_in({"object": "v2.core.event", "type": "v1.x", "data": {"a": "x"}})
 
     def signed(header: object) -> dict[str, Any]:
         request = world.request(good)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -26,7 +25,7 @@ from stripe_to_segment.stripe_api import (
 )
 from stripe_to_segment.stripe_side.event import decoded
 from stripe_to_segment.stripe_side.fields import text
-from stripe_to_segment.stripe_side.thin import at_the_time, object_path, of_account
+from stripe_to_segment.stripe_side.thin import Unread, at_the_time, object_path, of_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,21 +37,12 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.thin import ThinEvent
 
-__all__ = ["ThinEventReader", "Unread"]
+__all__ = ["ThinEventReader"]
 
 NOT_FOUND = 404
 # While Segment is down the same events come again and again; what happened does not change.
 CACHED = 500
 CACHE_SECONDS = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """Why a thin event could not be read; `hopeless` says that it never will be."""
-
-    reason: str
-    detail: str
-    hopeless: bool = False
 
 
 class ThinEventReader:

@@ -39,8 +39,7 @@ from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.store import DAY, Learnt
 from stripe_to_segment.stripe_side.event import read_json, scope_of
 from stripe_to_segment.stripe_side.listing import is_listed, listed_event
-from stripe_to_segment.stripe_side.thin import ThinEvent, sent_event
-from stripe_to_segment.thin_events import Unread
+from stripe_to_segment.stripe_side.thin import ThinEvent, Unread, sent_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

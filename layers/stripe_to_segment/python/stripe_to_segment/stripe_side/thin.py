@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["V1", "ThinEvent", "at_the_time", "object_path", "of_account", "read_event", "sent_event"]
+__all__ = ["V1", "ThinEvent", "Unread", "at_the_time", "object_path", "of_account", "read_event", "sent_event"]
 
 # Events of API v1 are named after their snapshots: v1.invoice.paid.
 V1 = "v1."
@@ -36,6 +36,15 @@ class ThinEvent(EventHead):
 
     context: str | None
     related: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a thin event could not be read; `hopeless` says that it never will be."""
+
+    reason: str
+    detail: str
+    hopeless: bool = False
 
 
 def read_event(raw: str | bytes) -> StripeEvent | ThinEvent:
