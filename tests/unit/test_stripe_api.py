@@ -309,7 +309,7 @@ def test_an_unresponsive_stripe_api_delays_a_batch_only_a_little(monkeypatch: py
         reader = StripeReader(lambda: "rk_test_1", endpoint.url)
         assert list(reader.read([*quick, *wanted])) == quick
         given_up.set()
-        reader._pool.shutdown()
+        reader._asking._pool.shutdown()
         metrics.flush_metrics()
         assert spoken.metrics["StripeReadFailed"] == 100
 

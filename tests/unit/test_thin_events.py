@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment import thin_events
+from stripe_to_segment import stripe_api
 from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.mapping.catalog import CATALOG
@@ -233,7 +233,7 @@ def test_an_event_waits_while_stripe_is_down_or_busy(api: Api, world: World, sta
 
 
 def test_an_event_waits_where_stripe_is_too_slow(api: Api, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thin_events, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.0)
     api.has(thin(), an_event("invoice.paid", an_invoice()))
     (outcome,) = world.batch(json.dumps(thin()))
     assert (outcome.status, outcome.reason) == ("retry", "stripe_unavailable")

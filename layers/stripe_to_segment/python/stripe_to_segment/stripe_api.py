@@ -18,7 +18,7 @@ from stripe_to_segment.stripe_side.event import decoded
 from stripe_to_segment.stripe_side.objects import OBJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
     from stripe import StripeClient
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.objects import Lookup
 
-__all__ = ["StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_client", "usable_key"]
+__all__ = ["REFUSED", "Asking", "StripeEvents", "StripeReader", "is_live", "reason_of", "stripe_client", "usable_key"]
 
 EVENTS = OBJECTS["event"]
 TIMEOUT_SECONDS = 3.0
@@ -47,6 +47,66 @@ THREADS = 8
 CACHED = 2_000
 
 
+class Asking[Wanted, Told]:
+    """Asks the Stripe API for several things at once, and caches the newest answers.
+
+    Parameters
+    ----------
+    base
+        The API's address.
+    most
+        The number of answers that are cached.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, base: str, most: int, clock: Callable[[], float]) -> None:
+        self._base = base
+        self._most = most
+        self._clock = clock
+        self._cache: OrderedDict[Wanted, tuple[float, Told]] = OrderedDict()
+        self._pool = ThreadPoolExecutor(max_workers=THREADS)
+        self._client: tuple[str, StripeClient] | None = None
+
+    def cached(
+        self, wanted: Iterable[Wanted], seconds: Callable[[Wanted], float]
+    ) -> tuple[dict[Wanted, Told], list[Wanted]]:
+        """The answers that are no older than so many seconds, and what has to be asked, each once."""
+        now = self._clock()
+        found: dict[Wanted, Told] = {}
+        asked: list[Wanted] = []
+        for one in dict.fromkeys(wanted):
+            kept = self._cache.get(one)
+            if kept is not None and now - kept[0] < seconds(one):
+                found[one] = kept[1]
+            else:
+                asked.append(one)
+        return found, asked
+
+    def at_once(
+        self, key: str, wanted: Iterable[Wanted], ask: Callable[[StripeClient, Wanted], Told]
+    ) -> dict[Wanted, Future[Told] | None]:
+        """What came of each, None where Stripe was too slow to be waited for."""
+        client = self._connected(key)
+        jobs = {one: self._pool.submit(ask, client, one) for one in wanted}
+        done, late = wait(jobs.values(), PATIENCE_SECONDS)
+        for job in late:
+            job.cancel()
+        return {one: job if job in done else None for one, job in jobs.items()}
+
+    def keep(self, told: Mapping[Wanted, Told]) -> None:
+        """Cache these answers."""
+        now = self._clock()
+        self._cache.update({one: (now, answer) for one, answer in told.items()})
+        while len(self._cache) > self._most:
+            self._cache.popitem(last=False)
+
+    def _connected(self, key: str) -> StripeClient:
+        if self._client is None or self._client[0] != key:
+            self._client = (key, stripe_client(key, self._base, TIMEOUT_SECONDS))
+        return self._client[1]
+
+
 class StripeReader:
     """Reads objects by id, several at once, each at most once in its cache time.
 
@@ -62,22 +122,11 @@ class StripeReader:
 
     def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = key
-        self._base = base
-        self._clock = clock
-        self._cache: OrderedDict[Lookup, tuple[float, JsonObject]] = OrderedDict()
-        self._pool = ThreadPoolExecutor(max_workers=THREADS)
-        self._client: tuple[str, StripeClient] | None = None
+        self._asking: Asking[Lookup, JsonObject] = Asking(base, CACHED, clock)
 
     def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, JsonObject]:
         """The objects of these lookups; a lookup that fails is left out, counted and logged."""
-        found: dict[Lookup, JsonObject] = {}
-        asked: list[Lookup] = []
-        for lookup in dict.fromkeys(wanted):
-            kept = self._cache.get(lookup)
-            if kept is not None and self._clock() - kept[0] < lookup.cache_seconds:
-                found[lookup] = kept[1]
-            else:
-                asked.append(lookup)
+        found, asked = self._asking.cached(wanted, lambda lookup: lookup.cache_seconds)
         return found | self._ask(asked) if asked else found
 
     def _ask(self, lookups: list[Lookup]) -> dict[Lookup, JsonObject]:
@@ -91,25 +140,13 @@ class StripeReader:
         seen = [lookup for lookup in lookups if key and lookup.livemode is is_live(key)]
         if not seen:
             return {}
-        client = self._connected(key)
-        jobs = {lookup: self._pool.submit(_read, client, lookup) for lookup in seen}
-        done, late = wait(jobs.values(), PATIENCE_SECONDS)
-        if late:
-            count("StripeReadFailed", len(late))
-            logger.warning("Stripe is too slow to be waited for", extra={"left_out": len(late)})
-        for job in late:
-            job.cancel()
-        told = {lookup: job.result() for lookup, job in jobs.items() if job in done and not _failed(lookup, job)}
-        for lookup, body in told.items():
-            self._cache[lookup] = (self._clock(), body)
-        while len(self._cache) > CACHED:
-            self._cache.popitem(last=False)
+        jobs = self._asking.at_once(key, seen, _read)
+        if late := sum(job is None for job in jobs.values()):
+            count("StripeReadFailed", late)
+            logger.warning("Stripe is too slow to be waited for", extra={"left_out": late})
+        told = {lookup: job.result() for lookup, job in jobs.items() if job is not None and not _failed(lookup, job)}
+        self._asking.keep(told)
         return told
-
-    def _connected(self, key: str) -> StripeClient:
-        if self._client is None or self._client[0] != key:
-            self._client = (key, stripe_client(key, self._base, TIMEOUT_SECONDS))
-        return self._client[1]
 
 
 class StripeEvents:

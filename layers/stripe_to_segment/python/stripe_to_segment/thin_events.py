@@ -6,23 +6,13 @@ The event waits where Stripe cannot be asked, for unlike a lookup nothing else t
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from stripe_to_segment.errors import ConfigurationError, MalformedEventError
 from stripe_to_segment.observability import count
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.stripe_api import (
-    PATIENCE_SECONDS,
-    REFUSED,
-    THREADS,
-    TIMEOUT_SECONDS,
-    is_live,
-    reason_of,
-    stripe_client,
-)
+from stripe_to_segment.stripe_api import REFUSED, Asking, is_live, reason_of
 from stripe_to_segment.stripe_side.event import decoded
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.thin import Unread, at_the_time, object_path, of_account
@@ -60,23 +50,12 @@ class ThinEventReader:
 
     def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = key
-        self._base = base
-        self._clock = clock
-        self._cache: OrderedDict[ThinEvent, tuple[float, StripeEvent]] = OrderedDict()
-        self._pool = ThreadPoolExecutor(max_workers=THREADS)
+        self._asking: Asking[ThinEvent, StripeEvent] = Asking(base, CACHED, clock)
 
     def read(self, wanted: Iterable[ThinEvent]) -> dict[ThinEvent, StripeEvent | Unread]:
         """The snapshot of each event, or the reason why it could not be read; it never raises."""
-        now = self._clock()
-        found: dict[ThinEvent, StripeEvent | Unread] = {}
-        asked: list[ThinEvent] = []
-        for thin in dict.fromkeys(wanted):
-            kept = self._cache.get(thin)
-            if kept is not None and now - kept[0] < CACHE_SECONDS:
-                found[thin] = kept[1]
-            else:
-                asked.append(thin)
-        return found | self._ask(asked) if asked else found
+        found, asked = self._asking.cached(wanted, lambda _: CACHE_SECONDS)
+        return {**found, **self._ask(asked)} if asked else {**found}
 
     def _ask(self, wanted: list[ThinEvent]) -> dict[ThinEvent, StripeEvent | Unread]:
         try:
@@ -85,26 +64,15 @@ class ThinEventReader:
             return dict.fromkeys(wanted, _without_key(str(error)))
         if not key:
             return dict.fromkeys(wanted, _without_key("put a stripe_api_key into the KeysSecret: `secret set`"))
-        told: dict[ThinEvent, StripeEvent | Unread] = {}
-        mine = [thin for thin in wanted if thin.livemode is is_live(key)]
-        for thin in wanted:
-            if thin.livemode is not is_live(key):
-                mode = "live" if is_live(key) else "test"
-                told[thin] = _without_key(f"the stripe_api_key in the KeysSecret is of {mode} mode")
-        client = stripe_client(key, self._base, TIMEOUT_SECONDS)
-        jobs = {thin: self._pool.submit(_whole, client, thin) for thin in mine}
-        done, late = wait(jobs.values(), PATIENCE_SECONDS)
-        for job in late:
-            job.cancel()
-        told |= {thin: _told(job, in_time=job in done) for thin, job in jobs.items()}
-        self._keep(told)
+        mode = "live" if is_live(key) else "test"
+        others = [thin for thin in wanted if thin.livemode is not is_live(key)]
+        told: dict[ThinEvent, StripeEvent | Unread] = {
+            thin: _without_key(f"the stripe_api_key in the KeysSecret is of {mode} mode") for thin in others
+        }
+        jobs = self._asking.at_once(key, (thin for thin in wanted if thin not in told), _whole)
+        told |= {thin: _told(job) for thin, job in jobs.items()}
+        self._asking.keep({thin: one for thin, one in told.items() if not isinstance(one, Unread)})
         return told
-
-    def _keep(self, told: dict[ThinEvent, StripeEvent | Unread]) -> None:
-        now = self._clock()
-        self._cache.update({thin: (now, one) for thin, one in told.items() if not isinstance(one, Unread)})
-        while len(self._cache) > CACHED:
-            self._cache.popitem(last=False)
 
 
 def _without_key(detail: str) -> Unread:
@@ -126,8 +94,8 @@ def _get(client: StripeClient, thin: ThinEvent, path: str) -> JsonObject:
     return {**decoded(client.raw_request("get", path, **options).body)}
 
 
-def _told(job: Future[StripeEvent], *, in_time: bool) -> StripeEvent | Unread:
-    if not in_time:
+def _told(job: Future[StripeEvent] | None) -> StripeEvent | Unread:
+    if job is None:
         count("StripeReadFailed")
         return Unread(Reason.STRIPE_UNAVAILABLE, "Stripe is too slow to be waited for")
     error = job.exception()
