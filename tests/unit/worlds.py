@@ -15,8 +15,8 @@ from stripe_to_segment.state.store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stripe_to_segment.delivery.batch import Gate, ThinReader
     from stripe_to_segment.delivery.load import Reader
+    from stripe_to_segment.delivery.reading import Gate, ThinReader
     from stripe_to_segment.delivery.record import RecordOutcome
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.state.store import Store

@@ -12,41 +12,37 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.delivery.load import Taken, fits, known_to, owned, recall, storable, take_over, unreadable
+from stripe_to_segment.delivery.load import fits, known_to, recall, unreadable
+from stripe_to_segment.delivery.look_up import look_up
 from stripe_to_segment.delivery.outcome import (
     Work,
     dead,
     learnt_from,
     outcome_of,
+    oversize,
     receipt_of,
     unmappable,
     unwritten,
 )
+from stripe_to_segment.delivery.payers import owned, take_over
 from stripe_to_segment.delivery.persons import Persons, Turn
+from stripe_to_segment.delivery.reading import Reading, circuit_open
 from stripe_to_segment.delivery.record import RecordOutcome, Status
-from stripe_to_segment.errors import (
-    EnrichError,
-    MalformedEventError,
-    StoreConflictError,
-    StoreUnavailableError,
-)
-from stripe_to_segment.mapping.identity import names_user, profile_key, reference_refused, stated_by
-from stripe_to_segment.mapping.imports import row_of
-from stripe_to_segment.mapping.lookups import lookups, what_stripe_told
-from stripe_to_segment.mapping.translate import HoldAfter, refusal, translate
+from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnavailableError
+from stripe_to_segment.mapping.identity import profile_key, reference_refused, stated_by
+from stripe_to_segment.mapping.lookups import what_stripe_told
+from stripe_to_segment.mapping.translate import HoldAfter, translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
-from stripe_to_segment.state.store import DAY, Learnt
-from stripe_to_segment.stripe_side.event import read_json, scope_of
-from stripe_to_segment.stripe_side.listing import is_listed, listed_event
-from stripe_to_segment.stripe_side.thin import ThinEvent, Unread, sent_event
+from stripe_to_segment.state.store import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Protocol
 
-    from stripe_to_segment.delivery.circuit_breaker import Pause
     from stripe_to_segment.delivery.load import Reader
+    from stripe_to_segment.delivery.payers import Taken
+    from stripe_to_segment.delivery.reading import Gate, ThinReader
     from stripe_to_segment.delivery.record import Record
     from stripe_to_segment.mapping.compose import Enrich
     from stripe_to_segment.mapping.translate import Translation
@@ -55,26 +51,12 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.circuit import Circuit
     from stripe_to_segment.state.profile import Profile
-    from stripe_to_segment.state.store import Memory, Store
-    from stripe_to_segment.stripe_side.event import EventHead, StripeEvent
-    from stripe_to_segment.stripe_side.objects import Lookup
+    from stripe_to_segment.state.store import Learnt, Memory, Store
 
     class Sender(Protocol):
         """Sends calls of one mode and returns each call's answer by messageId."""
 
         def __call__(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]: ...
-
-    class Gate(Protocol):
-        """Decides whether calls of a mode may be sent now, and takes the answers afterwards. It must not raise."""
-
-        def asks(self, modes: Iterable[bool]) -> Collection[str]: ...
-        def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> Mapping[bool, Pause | None]: ...
-        def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None: ...
-
-    class ThinReader(Protocol):
-        """Reads the snapshots of thin events. It must not raise."""
-
-        def read(self, wanted: Iterable[ThinEvent]) -> Mapping[ThinEvent, StripeEvent | Unread]: ...
 
 
 __all__ = ["Delivery"]
@@ -85,12 +67,6 @@ ROUNDS = 5
 TURN_SECONDS = 0.25
 # After this many seconds the records go back to the queue, where waiting costs nothing.
 LONGEST_WAIT = 30
-OVERSIZE = "an id in the event is longer than any of Stripe's"
-# The second lookup reads the names of the products in a session's lines, which the first one read.
-LOOKS = 2
-
-
-NO_READER = Unread(Reason.NO_STRIPE_API_KEY, "thin events are read from the Stripe API")
 
 
 def _delivery_id() -> str:
@@ -169,12 +145,11 @@ class Delivery:
         """Deliver a batch; `now` is in epoch seconds. Returns one outcome for each record, in their order."""
         batch, work = _Batch(now, int(now) + self.lease), list[Work]()
         records = list(records)
-        for record, event in self._whole([(record, self._read(record)) for record in records]):
-            read = event if isinstance(event, RecordOutcome) else self._work(record, event)
+        for read in Reading(self.settings, self.gate, self.thin_reader).work(records):
             if isinstance(read, Work):
                 work.append(read)
             else:
-                batch.outcomes[record.id] = read
+                batch.outcomes[read.record.id] = read
         # In the order in which they are mapped and sent, identity first.
         work.sort(key=lambda one: one.order)
         conflicts = 0
@@ -196,53 +171,6 @@ class Delivery:
             work = sorted([*again, *others], key=lambda one: one.order)
         self._confirm(batch)
         return [batch.outcomes[record.id] for record in records]
-
-    def _read(self, record: Record) -> StripeEvent | ThinEvent | RecordOutcome:
-        try:
-            data = read_json(record.body)
-            event = listed_event(data) if is_listed(data) else sent_event(data)
-        except MalformedEventError as error:
-            return RecordOutcome(record, Status.DEAD, error.reason, str(error))
-        if event is None:
-            return RecordOutcome(record, Status.IGNORED, Reason.LISTED)
-        refused = refusal(event, self.settings)
-        return RecordOutcome(record, Status.IGNORED, refused, event=event) if refused else event
-
-    def _whole(
-        self, read: list[tuple[Record, StripeEvent | ThinEvent | RecordOutcome]]
-    ) -> list[tuple[Record, StripeEvent | RecordOutcome]]:
-        """The same with the snapshots of thin events in their places, or their outcomes."""
-        thin = [event for _, event in read if isinstance(event, ThinEvent)]
-        # What could not be sent now need not be read now.
-        waits = self.gate.waits({event.livemode for event in thin}, {}) if self.gate and thin else {}
-        wanted = [event for event in thin if waits.get(event.livemode) is None]
-        told = self.thin_reader.read(wanted) if self.thin_reader and wanted else dict.fromkeys(wanted, NO_READER)
-        whole: list[tuple[Record, StripeEvent | RecordOutcome]] = []
-        for record, event in read:
-            if not isinstance(event, ThinEvent):
-                whole.append((record, event))
-            elif (pause := waits.get(event.livemode)) is not None:
-                whole.append((record, _circuit_open(record, event, pause)))
-            else:
-                whole.append((record, self._snapshot(record, event, told[event])))
-        return whole
-
-    def _snapshot(self, record: Record, thin: ThinEvent, told: StripeEvent | Unread) -> StripeEvent | RecordOutcome:
-        if isinstance(told, Unread):
-            status = Status.DEAD if told.hopeless else Status.RETRY
-            return RecordOutcome(record, status, told.reason, told.detail, event=thin)
-        refused = refusal(told, self.settings)
-        return RecordOutcome(record, Status.IGNORED, refused, event=told) if refused else told
-
-    def _work(self, record: Record, event: StripeEvent) -> Work | RecordOutcome:
-        work = Work(record, event, "")
-        try:
-            work.key = profile_key(event)
-            # Computed here, where an error ends only this record; the event caches the keys.
-            fit, work.order = storable(event), _order(event, self.settings)
-        except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
-            return unmappable(work, error)
-        return work if fit else dead(work, Reason.OVERSIZE_ID, OVERSIZE)
 
     def _await_turn(self, batch: _Batch) -> bool:
         """Wait for other batches that hold a lease on the same customers; False when no time is left.
@@ -307,7 +235,7 @@ class Delivery:
         for one in work:
             pause = None if one.event.silent else waits[one.event.livemode]
             if pause is not None:
-                batch.outcomes[one.record.id] = _circuit_open(one.record, one.event, pause)
+                batch.outcomes[one.record.id] = circuit_open(one.record, one.event, pause)
         return [one for one in work if one.event.silent or waits[one.event.livemode] is None]
 
     @staticmethod
@@ -344,7 +272,7 @@ class Delivery:
         Returns the work to send, what met a newer record, and what waits for another batch to tell of its user.
         """
         before = dict(memory.profiles)
-        learnt = self._look_up(work, memory)
+        learnt = look_up(work, memory, self.reader, self.settings)
         persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, writes=self.remembers))
         for one in work:
             customer = what_stripe_told(one.event, memory, "customer", one.event.customer)
@@ -411,36 +339,6 @@ class Delivery:
                 self.store.untie(moved)
         return errors
 
-    def _look_up(self, work: list[Work], memory: Memory) -> list[Learnt]:
-        """Read from the Stripe API what the events do not state; returns the product names, to be stored."""
-        if self.reader is None:
-            return []
-        asked: set[Lookup] = set()
-        for _ in range(LOOKS):
-            wanted = [lookup for one in work for lookup in self._lookups(one, memory) if lookup not in asked]
-            if not wanted:
-                break
-            asked.update(wanted)
-            memory.read.update(self.reader.read(wanted))
-        learnt: list[Learnt] = []
-        for lookup, body in memory.read.items():
-            name = body.get("name")
-            if lookup.kind == "product" and isinstance(name, str) and name:
-                key = f"{scope_of(lookup.account, livemode=lookup.livemode)}:{lookup.id}"
-                memory.product_names[key] = name
-                # As of epoch second 0, so that the name in any product event replaces it.
-                learnt.append(Learnt("product", key, name, 0))
-        return learnt
-
-    def _lookups(self, one: Work, memory: Memory) -> list[Lookup]:
-        if one.event.listing is not None:
-            # All of it is being listed.
-            return []
-        try:
-            return lookups(one.event, memory.profiles[one.key], memory, self.settings)
-        except Exception:  # noqa: BLE001 - mapping meets the same and says so, for this event alone
-            return []
-
     def _translate(self, work: list[Work], memory: Memory, persons: Persons, batch: _Batch) -> list[Learnt]:
         """Translate one event after the other; each uses what the ones before it taught."""
         learnt: list[Learnt] = []
@@ -466,7 +364,7 @@ class Delivery:
                 continue
             taught = [*map(memory.agreed, learnt_from(one.event, translation, memory.owners))]
             if not all(fits(lesson.key) and fits(lesson.value) for lesson in taught):
-                batch.outcomes[one.record.id] = dead(one, Reason.OVERSIZE_ID, OVERSIZE)
+                batch.outcomes[one.record.id] = oversize(one)
                 continue
             one.translation = translation
             profile = translation.profile
@@ -530,11 +428,6 @@ def _error_of(one: Work, translation: Translation, errors: Mapping[str, Exceptio
     return next((errors[key] for key in keys if key in errors), None)
 
 
-def _circuit_open(record: Record, event: EventHead, pause: Pause) -> RecordOutcome:
-    """The record waits for the circuit's pause."""
-    return RecordOutcome(record, Status.RETRY, Reason.CIRCUIT_OPEN, wait=pause.seconds, tries=pause.tries, event=event)
-
-
 def _wait_for(one: Work, delivery: str, until: int, batch: _Batch) -> None:
     """The record waits for the delivery of another batch."""
     # Where the same delivery holds the customer each time, its function may be dead: wait out its lease.
@@ -556,12 +449,3 @@ def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
             under_way.update(call.message_id for call in one.calls)
             calls += one.calls
     return calls
-
-
-def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int, int]:
-    """The sort key: events that name the user first, events that wait for others last, and otherwise by time.
-
-    Within one second created < updated < deleted.
-    """
-    row = row_of(event)
-    return not names_user(event, settings), row.turn, event.created, row.rank

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Work", "dead", "learnt_from", "outcome_of", "receipt_of", "unmappable", "unwritten"]
+__all__ = ["Work", "dead", "learnt_from", "outcome_of", "oversize", "receipt_of", "unmappable", "unwritten"]
 
 
 @dataclass(slots=True)
@@ -159,3 +159,8 @@ def unmappable(one: Work, error: Exception) -> RecordOutcome:
 def dead(one: Work, reason: str, detail: str) -> RecordOutcome:
     """The outcome of a record that can never be delivered."""
     return RecordOutcome(one.record, Status.DEAD, reason, detail, event=one.event)
+
+
+def oversize(one: Work) -> RecordOutcome:
+    """An id is too long for a key of the StateTable."""
+    return dead(one, Reason.OVERSIZE_ID, "an id in the event is longer than any of Stripe's")

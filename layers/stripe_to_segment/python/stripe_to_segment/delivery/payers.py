@@ -1,0 +1,179 @@
+"""Find who made a payment, for events that name no customer: refunds, disputes, payments of an invoice.
+
+What such events tell is kept in a record of the payment itself until its customer is known, who then takes it over.
+"""
+
+from __future__ import annotations
+
+from copy import replace
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.delivery.load import recall, settle
+from stripe_to_segment.mapping.identity import profile_key
+from stripe_to_segment.mapping.invoice_payments import leaves_open
+from stripe_to_segment.mapping.lookups import payer_lookup, payer_told
+from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
+from stripe_to_segment.state.profile import UNSURE
+from stripe_to_segment.state.store import Learnt
+from stripe_to_segment.stripe_side.fields import reference, text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from stripe_to_segment.delivery.load import Reader
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Memory, Store
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["Taken", "owned", "take_over"]
+
+# The prefixes of customers' ids, also where Stripe's accounts are customers; a guest's record has a payment's id.
+CUSTOMERS = ("cus_", "acct_")
+
+
+def owned(
+    events: Sequence[StripeEvent], memory: Memory, store: Store, reader: Reader | None = None
+) -> Sequence[StripeEvent]:
+    """The events; one that names no customer gets the customer who made its payment, where that is known.
+
+    The records of these customers are loaded too. A batch in which every event names its customer costs no read. If the
+    store does not know a customer, the reader, if there is one, asks Stripe.
+
+    Raises StoreUnavailableError.
+    """
+    nameless = [event for event in events if names_no_customer(event) and _wants_owner(event, memory)]
+    if not nameless:
+        return events
+    payers = {
+        f"{event.scope}:{about}": profile_key(event)
+        for event in events
+        if event.customer
+        for about in (payment_named(event), text(event.object.get("id")))
+        if about
+    }
+    # The order of a payment may be an invoice, and only the invoice's item may name the owner.
+    invoices = {
+        key: f"{event.scope}:{memory.orders[key]}" for event in nameless if (key := _key(event)) in memory.orders
+    }
+    unread = {invoice for key, invoice in invoices.items() if not _customer(memory.owners.get(key)) and invoice != key}
+    if unread:
+        read = store.load([("order", key) for key in unread])
+        memory.owners |= read.owners
+        memory.stored_owners |= read.stored_owners
+        memory.asked |= read.asked
+        memory.orders |= read.orders
+
+    def paid_by(event: StripeEvent) -> str:
+        key = _key(event)
+        named = f"{event.scope}:{reference(event.object.get('invoice'))}"
+        record = memory.profiles.get(profile_key(event))
+        names = (key, invoices.get(key, named), named)
+        owners = (found.get(each, "") for found in (memory.owners, payers) for each in names)
+        return next(filter(None, map(_customer, (record.moved_to if record is not None else "", *owners))), "")
+
+    if reader is not None:
+        strangers = (event for event in nameless if not paid_by(event) and not _is_a_guests(event, memory))
+        wanted = dict.fromkeys(filter(None, map(payer_lookup, strangers)))
+        memory.read.update(reader.read(wanted) if wanted else {})
+    unowned = {id(event) for event in nameless}
+    given = [
+        event.belonging_to(customer)
+        if id(event) in unowned and (customer := paid_by(event) or payer_told(event, memory))
+        else event
+        for event in events
+    ]
+    missing = [event for event in given if event.payer and profile_key(event) not in memory.profiles]
+    if missing:
+        records = recall(missing, store)
+        memory.profiles |= records.profiles
+        memory.unreadable |= records.unreadable
+    return given
+
+
+def _is_a_guests(event: StripeEvent, memory: Memory) -> bool:
+    """Whether the payment is known to be that of a guest, who is no customer."""
+    record = memory.profiles.get(profile_key(event))
+    payment = None if record is None else record.payment(payment_named(event) or "")
+    return payment is not None and payment.counted
+
+
+@dataclass(slots=True)
+class Taken:
+    """What customers' records take over in a batch.
+
+    `marked` are the records that were taken over, to be written before these: a batch that met the same payment at the
+    same time then fails, and finds the customer. `owned` are the payments with their owners, to be written after them,
+    so that a record that could not be written takes over again.
+    """
+
+    marked: list[Profile] = field(default_factory=list)
+    owned: list[Learnt] = field(default_factory=list)
+
+    def by(self, records: Collection[str]) -> Taken:
+        """What these records take over."""
+        return Taken(
+            [mark for mark in self.marked if mark.moved_to in records],
+            [fact for fact in self.owned if fact.owner in records],
+        )
+
+    def parted(self, learnt: Iterable[Learnt]) -> tuple[list[Learnt], list[Learnt]]:
+        """What is written before the records, and what after them."""
+        after = {(fact.kind, fact.key) for fact in self.owned}
+        first = [fact for fact in learnt if (fact.kind, fact.key) not in after]
+        return first, [*self.owned, *(fact for fact in learnt if (fact.kind, fact.key) in after)]
+
+
+def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Taken:
+    """Move refunds and disputes that arrived before their payment's customer was known into that customer's record.
+
+    Where there are none, nothing is read. Raises StoreUnavailableError.
+    """
+    kept: dict[str, dict[str, list[Learnt]]] = {}
+    for event in events:
+        record = profile_key(event)
+        for key in (f"{event.scope}:{order}" for order in orders_needed(event)) if event.customer else ():
+            owner = memory.owners.get(key, record)
+            if owner != record and not _customer(owner):
+                # The order is the payment itself, until another event names its invoice.
+                itself = Learnt("order", key, key.rpartition(":")[2], event.created, record)
+                kept.setdefault(record, {}).setdefault(owner, []).append(memory.agreed(itself))
+    taken = Taken()
+    if not kept:
+        return taken
+    every = {owner for owners in kept.values() for owner in owners}
+    found = store.load([("profile", key) for key in every])
+    settle(every, found, store)
+    for record, owners in kept.items():
+        scope, _, _ = record.rpartition(":")
+        profile = memory.profiles[record]
+        for owner in sorted(owners.keys() & found.profiles.keys()):
+            taken.marked.append(replace(found.profiles[owner], moved_to=record))
+            taken.owned += owners[owner]
+            memory.owners |= {fact.key: record for fact in owners[owner]}
+            profile = profile.with_payments_of(found.profiles[owner])
+            for payment in found.profiles[owner].payments:
+                # The order that it paid may have become known since.
+                profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
+        # The last traits sent are out of date when the sum changes.
+        moved = profile.paid != memory.profiles[record].paid
+        memory.profiles[record] = replace(profile, shown=UNSURE) if moved else profile
+    return taken
+
+
+def _customer(record: str | None) -> str:
+    """The customer whose record has this key; empty where the record is not a customer's."""
+    owner = (record or "").rpartition(":")[2]
+    return owner if owner.startswith(CUSTOMERS) else ""
+
+
+def _key(event: StripeEvent) -> str:
+    return f"{event.scope}:{payment_named(event)}"
+
+
+def _wants_owner(event: StripeEvent, memory: Memory) -> bool:
+    """Whether the event needs its customer's record; `invoice_payment.paid` needs it where the store knows the owner.
+
+    A stored order does not mean that the record knows it: the order is written first, and the record's write may fail.
+    """
+    return event.type != "invoice_payment.paid" or leaves_open(event) or bool(memory.owners.get(_key(event)))
