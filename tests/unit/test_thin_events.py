@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +51,20 @@ def thin(kind: str = "v1.invoice.paid", **more: Any) -> dict[str, Any]:
 
 
 class Api(Endpoint):
-    """The Stripe API with these objects; `failures` are answered first, one status for each request."""
+    """The Stripe API with these objects; `failures` are answered first, one status for each request.
+
+    It answers nothing while it is not `awake`.
+    """
 
     def __init__(self) -> None:
         super().__init__(self._tell)
         self.objects: dict[str, Any] = {}
         self.failures: list[int] = []
+        self.awake = threading.Event()
+        self.awake.set()
 
     def _tell(self, handler: BaseHTTPRequestHandler) -> None:
+        self.awake.wait(60.0)
         status = self.failures.pop(0) if self.failures else 200 if handler.path in self.objects else 404
         error = {"error": {"type": "invalid_request_error", "message": "jo@example.com"}}
         say(status, json.dumps(self.objects[handler.path] if status == 200 else error).encode())(handler)
@@ -233,10 +240,14 @@ def test_an_event_waits_while_stripe_is_down_or_busy(api: Api, world: World, sta
 
 
 def test_an_event_waits_where_stripe_is_too_slow(api: Api, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.05)
     api.has(thin(), an_event("invoice.paid", an_invoice()))
+    api.awake.clear()
     (outcome,) = world.batch(json.dumps(thin()))
     assert (outcome.status, outcome.reason) == ("retry", "stripe_unavailable")
+    api.awake.set()
+    monkeypatch.undo()
+    assert world.batch(json.dumps(thin()))[0].status == "delivered"
 
 
 @pytest.mark.parametrize(
