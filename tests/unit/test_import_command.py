@@ -15,7 +15,7 @@ from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
-from stripe_to_segment_tools.commands.importing import command, walk
+from stripe_to_segment_tools.commands.importing import command, missing, walk
 from stripe_to_segment_tools.commands.importing.lists import Lists, Pace
 from stripe_to_segment_tools.commands.importing.progress import Part, Progress
 from stripe_to_segment_tools.commands.importing.steps import KINDS
@@ -354,7 +354,7 @@ def test_an_object_too_large_for_the_queue_is_told(business: Business) -> None:
     business.stripe.objects = [a_customer(id="cus_huge", created=NOW, description="x" * 1_100_000)]
     result = business.run()
     assert "cus_huge is too large for the queue" in result.stderr
-    assert business.bodies == []
+    assert (result.exit_code, business.bodies) == (1, [])
 
 
 def test_a_stack_that_remembers_nothing_is_refused(business: Business) -> None:
@@ -397,3 +397,22 @@ def test_guests_whom_a_session_names_are_users_too(business: Business) -> None:
     business.run("--level", "traits")
     assert [(call["type"], call["userId"]) for call in business.world.calls] == [("identify", "u_9")]
     assert [name for level, name in business.listed if level == "traits"] == ["cs_1"]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(3, "2 subscriptions in Stripe, 0 known here"), (6, "0 of the newest 4 subscriptions in Stripe are known here")],
+)
+def test_a_number_of_subscriptions_that_was_cut_is_not_said_to_be_all(
+    business: Business, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """A young one among the newest thousand was left out of the count, and 999 of many were said to be all."""
+    monkeypatch.setattr(missing, "MOST", 5)
+    now = int(time.time())
+    business.stripe.objects = [
+        a_subscription(id=f"sub_{one}", created=now - (0 if one == number - 1 else 2 * DAY) + one)
+        for one in range(number)
+    ]
+    store = DynamoStore(business.here.dynamodb, TABLE)
+    found = missing.subscriptions_known(Lists(KEY, business.stripe.url), store, livemode=False)
+    assert found.said == said

@@ -121,7 +121,8 @@ def import_command(  # noqa: PLR0913 - a command's options
     like. The API key is read from STRIPE_API_KEY in the environment, else from the KeysSecret; it needs read access to
     all that is listed (docs/import.md), and its mode is the mode of the import.
 
-    Exit status: 0; 1 if it had to stop before the end (it prints the command to continue); 2 if it could not start.
+    Exit status: 0; 1 if it had to stop before the end (it prints the command to continue) or left out an object that is
+    too large for the queue; 2 if it could not start.
 
     Examples
     --------
@@ -191,6 +192,8 @@ def import_command(  # noqa: PLR0913 - a command's options
         flags = {"enrich": enrich, "unregistered": unregistered}
         again = _repeat(found, {**given, "stripe-api-base": stripe_api_base}, **flags)
         stop(f"stopped: {problem}\ncontinue with: {again}", 1)
+    if progress.oversize:
+        raise typer.Exit(1)
 
 
 @dataclass(slots=True)

@@ -118,7 +118,7 @@ class Lists:
 
     def current_subscriptions(self, most: int) -> list[JsonObject]:
         """The newest subscriptions that have not ended, at most so many. Raises as `page` does."""
-        return self._all(replace(OBJECTS["subscription"], listing=""), most)
+        return self._all(replace(OBJECTS["subscription"], listing=""), most)[:most]
 
     def whole(self, subscription: JsonObject) -> JsonObject:
         """A subscription with all its items, and with the tiers and other currencies of its prices.

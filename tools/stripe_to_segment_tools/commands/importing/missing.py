@@ -24,23 +24,31 @@ YOUNG_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Subscriptions:
-    """The newest subscriptions in Stripe that have not ended, at most MOST, and those of them that the stack knows."""
+    """The newest subscriptions in Stripe that have not ended, and those of them that the stack knows.
+
+    `cut` says that Stripe may have more than these.
+    """
 
     found: int
     known: int
+    cut: bool = False
 
     @property
     def said(self) -> str:
         """The numbers in words."""
-        if self.found == MOST:
-            return f"{self.known:,} of the newest {MOST:,} subscriptions in Stripe are known here"
+        if self.cut:
+            return f"{self.known:,} of the newest {self.found:,} subscriptions in Stripe are known here"
         return f"{self.found:,} subscriptions in Stripe, {self.known:,} known here"
 
 
 def subscriptions_known(lists: Lists, store: Store, *, livemode: bool) -> Subscriptions:
-    """Compare Stripe's list with the StateTable. Raises what `Lists.page` and the store raise."""
+    """Compare Stripe's newest subscriptions, at most MOST, with the StateTable.
+
+    Raises what `Lists.page` and the store raise.
+    """
     old = time.time() - YOUNG_SECONDS
-    found = [one for one in lists.current_subscriptions(MOST) if (integer(one.get("created")) or 0) < old]
+    newest = lists.current_subscriptions(MOST)
+    found = [one for one in newest if (integer(one.get("created")) or 0) < old]
     scope = scope_of(None, livemode=livemode)
     records = {
         str(one["id"]): owner_key(scope, reference(one.get("customer")) or reference(one.get("customer_account")) or "")
@@ -48,4 +56,4 @@ def subscriptions_known(lists: Lists, store: Store, *, livemode: bool) -> Subscr
     }
     profiles = store.load([("profile", key) for key in records.values()]).profiles
     known = sum(key in profiles and name in profiles[key].subscriptions for name, key in records.items())
-    return Subscriptions(len(found), known)
+    return Subscriptions(len(found), known, cut=len(newest) >= MOST)
