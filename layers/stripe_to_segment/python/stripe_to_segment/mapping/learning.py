@@ -267,7 +267,7 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         return Lesson(known.profile)
     profile = known.profile
     if paid_by:
-        profile = profile.with_paid(invoice_id, by=paid_by).alone_paid(invoice_id, by=paid_by)
+        profile = profile.with_paid(invoice_id, by=paid_by).without_guesses(invoice_id, by=paid_by)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
     if moved is not None and event.customer is None:

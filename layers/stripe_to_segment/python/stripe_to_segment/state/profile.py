@@ -205,10 +205,11 @@ class Profile:
                 after = after.parted(other, payment, order)
         return after
 
-    def alone_paid(self, order: str, *, by: str) -> Profile:
-        """With what went back of other payments by itself again, where amount and time alone took it for this order's.
+    def without_guesses(self, order: str, *, by: str) -> Profile:
+        """The record once it is certain that the payment `by` paid this order.
 
-        For a payment that is known to be the order's, not guessed to be.
+        Refunds and disputes of other payments, which stood under the order by their amount and time alone, stand under
+        their own payments again.
         """
         after = self
         for stranger in sorted(self._guesses(order) - {by}):

@@ -59,7 +59,10 @@ class Memory:
             self.owners[fact.key] = fact.owner
 
     def agreed(self, fact: Learnt) -> Learnt:
-        """The fact as it is stored: the invoice that a payment is known to have paid, not the payment itself."""
+        """The fact as it is written after what was read.
+
+        It names the invoice that the payment is known to have paid, and the owner that it may replace.
+        """
         if fact.kind != "order":
             return fact
         known = self.orders.get(fact.key)
