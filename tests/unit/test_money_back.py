@@ -748,29 +748,65 @@ def test_a_strangers_refund_and_its_payment_find_each_other_in_two_batches(first
     assert lifetime_value(world) == 25
 
 
-def test_a_strangers_refunds_are_taken_over_again_where_the_customers_record_was_not_written() -> None:
+class Refusing(MemoryStore):
+    """It writes neither the record of the customer nor, where there is no record to write, who owns a payment."""
+
+    refuses = ""
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        refused = [each.key for each in profiles if self.refuses == "record" and each.key.endswith("cus_basic")]
+        if self.refuses == "owner" and not profiles:
+            refused, learnt = [each.key for each in learnt], []
+        written = [each for each in profiles if each.key not in refused]
+        return super().save(written, learnt, now) | {key: StoreUnavailableError() for key in refused}
+
+
+TAKES_OVER = [
+    an_event(SUCCEEDED, an_intent()),
+    an_event("invoice.paid", an_invoice(total=5000, payment_intent="pi_basic")),
+    an_event(SUCCEEDED, an_intent(customer=None, customer_account="acct_buyer")),
+]
+
+
+@pytest.mark.parametrize("paid", TAKES_OVER, ids=["intent", "invoice", "account"])
+def test_a_strangers_refunds_are_taken_over_again_where_the_customers_record_was_not_written(paid: StripeEvent) -> None:
     """The payment's owner had been written first, and the refund before it was lost."""
-
-    class Failing(MemoryStore):
-        fails = False
-
-        def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
-            failed: dict[str, Exception] = {
-                each.key: StoreUnavailableError() for each in profiles if self.fails and each.key.endswith("cus_basic")
-            }
-            return super().save([each for each in profiles if each.key not in failed], learnt, now) | failed
-
-    store = Failing()
+    store = Refusing()
     world = World(store)
     world.deliver(an_event("refund.created", a_refund(amount=2000)))
-    paid = an_event(SUCCEEDED, an_intent())
-    store.fails = True
-    assert [done.status for done in world.batch(paid)] == ["retry"]
-    store.fails = False
-    # It names no customer, and the stranger's record says who took it over.
-    world.deliver(an_event("refund.created", a_refund(id="re_2", amount=500)), paid)
+    if paid.customer == "cus_basic":
+        store.refuses = "record"
+        assert [done.status for done in world.batch(paid)] == ["retry"]
+        store.refuses = ""
+    world.deliver(paid, an_event("refund.created", a_refund(id="re_2", amount=500)))
     assert lifetime_value(world) == 25
-    assert owner_of(store) == "own:test:cus_basic"
+    assert owner_of(store) == f"own:test:{paid.customer}"
+
+
+def test_a_payment_whose_owner_was_not_written_is_found_by_the_record_that_was_taken_over() -> None:
+    """The second refund stayed a stranger's, until the customer's next event took it over once more."""
+    store = Refusing()
+    world = World(store)
+    world.deliver(an_event("refund.created", a_refund(amount=2000)))
+    store.refuses = "owner"
+    world.deliver(TAKES_OVER[0])
+    store.refuses = ""
+    assert owner_of(store) == "own:test:pi_basic"
+    world.deliver(an_event("refund.created", a_refund(id="re_2", amount=500)))
+    assert lifetime_value(world) == 25
+
+
+def test_traits_follow_a_refund_that_is_taken_over_by_an_event_without_an_identify() -> None:
+    """The sum changed while the record was read, and the last identify went on showing the sum before."""
+    world = World()
+    world.deliver(
+        an_event("refund.created", a_refund(amount=2000)),
+        an_event("invoice_payment.paid", an_invoice_payment()),
+        an_event("invoice.paid", an_invoice(total=5000)),
+    )
+    assert lifetime_value(world) == 50
+    world.deliver(an_event(SUCCEEDED, an_intent()))
+    assert lifetime_value(world) == 30
 
 
 @pytest.mark.parametrize("kind", ["finalized", "sent", "overdue"])
