@@ -14,7 +14,7 @@ from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.invoice_payments import leaves_open
 from stripe_to_segment.mapping.lookups import payer_lookup, payer_told
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
-from stripe_to_segment.state.profile import UNSURE
+from stripe_to_segment.state.profile import OUTDATED
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.stripe_side.fields import reference, text
 
@@ -155,9 +155,8 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
             for payment in found.profiles[owner].payments:
                 # The order that it paid may have become known since.
                 profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
-        # The last traits sent are out of date when the sum changes.
         moved = profile.paid != memory.profiles[record].paid
-        memory.profiles[record] = replace(profile, shown=UNSURE) if moved else profile
+        memory.profiles[record] = replace(profile, shown=OUTDATED) if moved else profile
     return taken
 
 

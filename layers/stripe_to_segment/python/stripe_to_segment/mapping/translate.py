@@ -38,7 +38,7 @@ from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
 from stripe_to_segment.state.claim import NO_CLAIM
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.person import over_all
-from stripe_to_segment.state.profile import UNSURE
+from stripe_to_segment.state.profile import OUTDATED, UNSURE
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.money import major
@@ -235,10 +235,13 @@ def _leaving(claim: Claim, known: Known) -> Claim:
 def _must_show(before: Profile, after: Profile, *, retried: bool) -> bool:
     """Whether the event shows the traits although its type brings no identify, or changed none of them.
 
-    The user is another one than before, of whom this customer's part was not told yet; or a try that did so failed.
+    The user is another one than before, of whom this customer's part was not told yet; a try that did so failed; or a
+    stranger's payments were taken over.
     """
     part = bool(after.subscriptions or any(after.paid.values()) or after.cards)
-    return (after.user_id != before.user_id and part) or (retried and before.shown == UNSURE)
+    return (
+        (after.user_id != before.user_id and part) or before.shown == OUTDATED or (retried and before.shown == UNSURE)
+    )
 
 
 def _group_to_show(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.subscription import SubscriptionRecord, Watermark
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["LEDGER_DAYS", "UNSURE", "Profile", "copied", "new_profile"]
+__all__ = ["LEDGER_DAYS", "OUTDATED", "UNSURE", "Profile", "copied", "new_profile"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
@@ -45,6 +45,8 @@ REMOVED, NEVER_SEEN = -1, 0
 UNTOLD = Claim(tries=-1)
 # In place of a digest of traits: they were sent, and it is not known whether they arrived.
 UNSURE = "?"
+# Likewise: they were sent, and the sum of payments has changed since without an event that said so.
+OUTDATED = "!"
 
 
 def copied[T](value: T, changes: Mapping[str, object]) -> T:
@@ -69,8 +71,8 @@ class Profile:
     true. `moved_to` is the key of the customer's record that has taken over this one, a record of a payment whose
     customer nobody knew. `personal` holds the personal traits that later calls show, where the deployer wants them
     remembered. `fallback_id` is the anonymousId that calls carried before the user was known; `joined` says that an
-    identify has joined it to the user. `shown` is the digest of the traits last delivered, or UNSURE, `shown_group`
-    that of the group's traits.
+    identify has joined it to the user. `shown` is the digest of the traits last delivered, UNSURE or OUTDATED,
+    `shown_group` that of the group's traits.
 
     Money: `paid` is the amount collected less given back, in minor units by lower-case currency. `payments` lists the
     newest payments by their orders' ids, each as `Payment.written` gives it, and `failed` the newest failed attempts,
