@@ -369,3 +369,38 @@ def test_no_door_takes_the_record_of_an_import_for_an_event() -> None:
 
 def test_every_kind_of_object_that_is_read_is_one_that_stripe_has() -> None:
     assert LISTED.keys() <= OBJECTS.keys()
+
+
+MOMENT = 1_795_000_000
+STANDS_FOR: list[tuple[str, dict[str, Any], tuple[str, int] | None]] = [
+    ("customer", {"created": 1}, ("customer.updated", MOMENT)),
+    ("subscription", {"status": "active", "created": 1}, ("customer.subscription.updated", MOMENT)),
+    ("subscription", {"status": "canceled", "ended_at": 9}, ("customer.subscription.deleted", 9)),
+    ("subscription", {"status": "active", "ended_at": 9}, ("customer.subscription.updated", MOMENT)),
+    ("invoice", {"status": "paid", "status_transitions": {"paid_at": 9}, "created": 1}, ("invoice.paid", 9)),
+    ("invoice", {"status": "paid", "created": 1}, ("invoice.paid", 1)),
+    ("invoice", {"status": "open", "status_transitions": {"finalized_at": 9}}, ("invoice.finalized", 9)),
+    ("invoice", {"status": "draft", "created": 1}, None),
+    ("invoice_payment", {"status": "paid", "status_transitions": {"paid_at": 9}}, ("invoice_payment.paid", 9)),
+    ("invoice_payment", {"status": "open", "created": 1}, None),
+    ("checkout.session", {"status": "complete", "created": 1}, ("checkout.session.completed", 1)),
+    ("checkout.session", {"status": "expired", "created": 1}, None),
+    ("payment_intent", {"status": "succeeded", "created": 1}, ("payment_intent.succeeded", 1)),
+    ("payment_intent", {"status": "canceled", "created": 1}, None),
+    ("refund", {"created": 1}, ("refund.created", 1)),
+    ("refund", {}, ("refund.created", MOMENT)),
+    ("dispute", {"status": "needs_response", "created": 1}, ("charge.dispute.created", 1)),
+    ("dispute", {"status": "won", "created": 1}, ("charge.dispute.closed", 1)),
+    ("dispute", {"status": "lost"}, ("charge.dispute.closed", MOMENT)),
+    ("credit_note", {"status": "issued", "created": 1}, ("credit_note.created", 1)),
+    ("credit_note", {"status": "void", "voided_at": 9, "created": 1}, ("credit_note.voided", 9)),
+    ("credit_note", {"status": "void", "created": 1}, ("credit_note.voided", MOMENT)),
+]
+
+
+@pytest.mark.parametrize(("name", "fields", "expected"), STANDS_FOR)
+def test_a_listed_object_stands_for_the_event_that_says_the_most_of_it_at_the_time_that_it_states(
+    name: str, fields: dict[str, Any], expected: tuple[str, int] | None
+) -> None:
+    event = listed_event(record_of({"id": "x_1", "object": name, **fields}, Level.HISTORY, MOMENT, livemode=True))
+    assert (None if event is None else (event.type, event.created)) == expected
