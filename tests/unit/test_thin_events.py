@@ -243,8 +243,11 @@ def test_an_event_waits_where_stripe_is_too_slow(api: Api, world: World, monkeyp
     monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.05)
     api.has(thin(), an_event("invoice.paid", an_invoice()))
     api.awake.clear()
-    (outcome,) = world.batch(json.dumps(thin()))
+    with speaking() as spoken:
+        (outcome,) = world.batch(json.dumps(thin()))
+        metrics.flush_metrics()
     assert (outcome.status, outcome.reason) == ("retry", "stripe_unavailable")
+    assert spoken.metrics == {"StripeReadFailed": 1}
     api.awake.set()
     monkeypatch.undo()
     assert world.batch(json.dumps(thin()))[0].status == "delivered"
@@ -278,9 +281,12 @@ def test_a_key_that_must_not_be_sent_there_is_not(api: Api) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_event_waits_for_a_key_that_may_read_events(api: Api, world: World, status: int) -> None:
     api.failures = [status]
-    (outcome,) = world.batch(json.dumps(thin()))
+    with speaking() as spoken:
+        (outcome,) = world.batch(json.dumps(thin()))
+        metrics.flush_metrics()
     assert (outcome.status, outcome.reason) == ("retry", "stripe_key_refused")
     assert "Events" in outcome.detail
+    assert spoken.metrics == {"StripeReadFailed": 1, "StripeKeyRefused": 1}, "the alarm stripe-key rings"
 
 
 def test_an_event_that_stripe_no_longer_has_is_a_dead_letter(world: World) -> None:
