@@ -26,7 +26,7 @@ from stripe_to_segment.delivery.outcome import (
 )
 from stripe_to_segment.delivery.payers import owned, take_over
 from stripe_to_segment.delivery.persons import Persons, Turn
-from stripe_to_segment.delivery.reading import Reading, circuit_open
+from stripe_to_segment.delivery.reading import Reading, waits_for_circuit
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnavailableError
 from stripe_to_segment.mapping.identity import profile_key, reference_refused, stated_by
@@ -235,7 +235,7 @@ class Delivery:
         for one in work:
             pause = None if one.event.silent else waits[one.event.livemode]
             if pause is not None:
-                batch.outcomes[one.record.id] = circuit_open(one.record, one.event, pause)
+                batch.outcomes[one.record.id] = waits_for_circuit(one.record, one.event, pause)
         return [one for one in work if one.event.silent or waits[one.event.livemode] is None]
 
     @staticmethod

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
             """The snapshot of each, or why it could not be read."""
 
 
-__all__ = ["Gate", "Reading", "ThinReader", "circuit_open"]
+__all__ = ["Gate", "Reading", "ThinReader", "waits_for_circuit"]
 
 NO_READER = Unread(Reason.NO_STRIPE_API_KEY, "thin events are read from the Stripe API")
 
@@ -90,7 +90,7 @@ class Reading:
             if not isinstance(event, ThinEvent):
                 whole.append((record, event))
             elif (pause := waits.get(event.livemode)) is not None:
-                whole.append((record, circuit_open(record, event, pause)))
+                whole.append((record, waits_for_circuit(record, event, pause)))
             else:
                 whole.append((record, self._snapshot(record, event, told[event])))
         return whole
@@ -113,7 +113,7 @@ class Reading:
         return work if fit else oversize(work)
 
 
-def circuit_open(record: Record, event: EventHead, pause: Pause) -> RecordOutcome:
+def waits_for_circuit(record: Record, event: EventHead, pause: Pause) -> RecordOutcome:
     """The record waits for the circuit's pause."""
     return RecordOutcome(record, Status.RETRY, Reason.CIRCUIT_OPEN, wait=pause.seconds, tries=pause.tries, event=event)
 
