@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.queues import ENTRIES
 from stripe_to_segment.errors import code_of
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Enqueued", "enqueue"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enqueued:
     """The result for one body: the id of its message, or the reason why SQS did not take it."""
 

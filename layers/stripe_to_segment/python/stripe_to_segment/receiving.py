@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.translate import refusal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.fields import hash_of
@@ -42,7 +42,7 @@ FLAWS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """The answer to a request, and the event to log. `outcome` is queue, ignored, refused or unready."""
 

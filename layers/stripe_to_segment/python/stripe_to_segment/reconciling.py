@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from copy import replace
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import known_to, recall, storable, unreadable
 from stripe_to_segment.delivery.payers import owned, take_over
 from stripe_to_segment.delivery.persons import NO_TURN, Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.identity import profile_key, stated_by
 from stripe_to_segment.mapping.translate import event_dedup_key, refusal, translate
@@ -55,7 +55,7 @@ SLICE = 1000
 FIRST_WIDTH, LARGEST_WIDTH = 3_600, 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One finished slice of time: the events created from `since` on and before `until`, in epoch seconds.
 
@@ -70,7 +70,7 @@ class Step:
     oversize: tuple[StripeEvent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reconciliation:
     """Compares Stripe's list of events with the ledger.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """The settings of all functions. Each field is the environment variable of its name in upper case.
 

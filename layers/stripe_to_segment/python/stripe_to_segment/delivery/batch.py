@@ -29,6 +29,7 @@ from stripe_to_segment.delivery.persons import Persons, Turn
 from stripe_to_segment.delivery.reading import Reading, waits_for_circuit
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnavailableError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import profile_key, reference_refused, stated_by
 from stripe_to_segment.mapping.lookups import what_stripe_told
 from stripe_to_segment.mapping.translate import HoldAfter, translate
@@ -90,7 +91,7 @@ class _Batch:
     leased: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Prepared:
     """Work to send, work to map again on a newer record, and work that waits for another batch.
 
@@ -103,7 +104,7 @@ class _Prepared:
     modes: set[bool] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """Delivers batches of records.
 

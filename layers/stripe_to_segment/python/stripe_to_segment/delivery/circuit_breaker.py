@@ -8,10 +8,10 @@ written while all goes well. https://docs.aws.amazon.com/prescriptive-guidance/l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import StoreUnavailableError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.observability import count, logger
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Meaning
@@ -31,7 +31,7 @@ GROWTH = 10
 PROBE_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     """The seconds for which events are held back, and the failed tries of all invocations before that."""
 

@@ -13,6 +13,7 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import profile_key, with_person
 from stripe_to_segment.mapping.translate import event_dedup_key
 from stripe_to_segment.state.claim import NO_CLAIM
@@ -35,7 +36,7 @@ __all__ = ["NO_TURN", "Persons", "Turn"]
 PAYS = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """The batch, by the delivery id of its claims; `now` and `until` are in epoch seconds.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import Record
 from stripe_to_segment.errors import code_of
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.observability import count, logger
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def records_of(batch: SQSEvent) -> list[Record]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Queues:
     """The queues of this stack, through a low-level boto3 SQS client."""
 

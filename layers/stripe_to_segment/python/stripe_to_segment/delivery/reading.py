@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import storable
 from stripe_to_segment.delivery.outcome import Work, oversize, unmappable
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import MalformedEventError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import names_user, profile_key
 from stripe_to_segment.mapping.imports import row_of
 from stripe_to_segment.mapping.translate import refusal
@@ -52,7 +52,7 @@ __all__ = ["Gate", "Reading", "ThinReader", "waits_for_circuit"]
 NO_READER = Unread(Reason.NO_STRIPE_API_KEY, "thin events are read from the Stripe API")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """Reads records; the parameters are those of Delivery."""
 

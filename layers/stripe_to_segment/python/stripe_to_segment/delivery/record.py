@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import EventHead
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Record", "RecordOutcome", "Status"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One queue message: the raw event, the number of its receives (the first is 1), and the time it was queued.
 
@@ -36,7 +37,7 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordOutcome:
     """A record's status with its reason; `wait` is in seconds, where the endpoint named a time.
 

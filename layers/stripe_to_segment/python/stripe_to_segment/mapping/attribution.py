@@ -6,11 +6,12 @@ the context, click ids mostly among the properties, some as options of one desti
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import metadata_places
 from stripe_to_segment.stripe_side.fields import integer, text
 
@@ -47,7 +48,7 @@ DAY = 86_400
 _EMPTY: Context = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attribution:
     """The attribution in the context of calls, in the properties of tracks, and in the options of destinations."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping import (
     billing,
     checkout,
@@ -52,7 +52,7 @@ class Identify(Enum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One Stripe event type: the track events it can state, what it stores for later events, and when it identifies.
 

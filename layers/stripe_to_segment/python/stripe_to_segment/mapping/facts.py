@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Self
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import SILENT
 from stripe_to_segment.state.person import NOBODY, Others
 from stripe_to_segment.state.profile import copied, new_profile
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["NOTHING_KNOWN", "Fact", "Known", "plan_name", "worked_out_once"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fact[E: Event = Event]:
     """One future track call: an event of the tracking plan with its properties.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import IdentitySource
 from stripe_to_segment.state.claim import Claim
 from stripe_to_segment.state.profile import UNSURE
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["IdentifyPlan"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdentifyPlan:
     """How this event joins the history under the fallback id to the user, once for each customer.
 

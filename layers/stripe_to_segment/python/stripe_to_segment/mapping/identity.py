@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.references import user_of
 from stripe_to_segment.stripe_side.checkout import consents_of, made_by_payment_link
 from stripe_to_segment.stripe_side.customer import business_name_of, email_of
@@ -62,7 +63,7 @@ class IdentitySource(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stated:
     """What the event itself says about the person; None where it says nothing.
 
@@ -87,7 +88,7 @@ class Stated:
 SILENT = Stated()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """The ids of a call; at least one of the two is set."""
 

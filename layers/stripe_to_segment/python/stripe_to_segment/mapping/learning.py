@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping import (
     checkout,
     credit_notes,
@@ -63,7 +64,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counted:
     """A payment that counts once under all its ids, and the id of its order."""
 
@@ -72,7 +73,7 @@ class Counted:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lesson:
     """The knowledge after an event.
 

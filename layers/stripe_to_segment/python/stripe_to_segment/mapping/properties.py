@@ -7,10 +7,11 @@ closed list; Stripe's values pass through, and Stripe may add new ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, TypedDict
+
+from stripe_to_segment.frozen import frozen
 
 __all__ = [
     "AddressTraits",
@@ -40,7 +41,7 @@ class Kind(StrEnum):
     BY_CURRENCY = "by_currency"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Property:
     """One property or trait. `signed` numbers may be negative, `nullable` traits null; `values` is a closed list."""
 

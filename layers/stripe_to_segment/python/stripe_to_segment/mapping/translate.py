@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.blanks import Blanks
 from stripe_to_segment.mapping.catalog import CATALOG, Identify
 from stripe_to_segment.mapping.compose import (
@@ -77,7 +78,7 @@ class HoldAfter(NamedTuple):
     payment: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Translation:
     """The calls of one event, and the knowledge after it.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.reasons import Reason, http_reason
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """The meaning of an answer, the seconds to wait, and the cause: a code in `reason`, more in `detail`.
 

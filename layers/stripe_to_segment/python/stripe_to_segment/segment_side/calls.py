@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ PLAIN = (str, int, type(None))
 MAX_CALL_BYTES = 32_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One item of a batch: `body` is what goes over the wire, `encoded` its JSON."""
 

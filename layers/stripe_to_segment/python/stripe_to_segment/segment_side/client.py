@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import requests
 from urllib3.exceptions import MaxRetryError, ProtocolError, SSLError
 
 from stripe_to_segment import __version__
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Answer, Meaning, classify
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES
@@ -47,7 +48,7 @@ BROKEN_OFF = Answer(Meaning.RETRY, Reason.NO_ANSWER, "the answer breaks off in i
 BAD_KEY = Answer(Meaning.MISCONFIGURED, Reason.BAD_WRITE_KEY, "the write key holds characters that no write key has")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SegmentClient:
     """One source of one endpoint.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from stripe_to_segment.frozen import frozen
 
 __all__ = ["FAILURES", "Circuit", "circuit_name"]
 
@@ -10,7 +10,7 @@ __all__ = ["FAILURES", "Circuit", "circuit_name"]
 FAILURES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circuit:
     """The circuit of one mode: how often in a row Segment failed, and the epoch second until which no batch sends.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_CLAIM", "Claim", "Receipt"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """The calls of one event, saved before they are sent, so that a retry sends the same bytes.
 
@@ -38,7 +40,7 @@ class Claim:
 NO_CLAIM = Claim()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receipt:
     """The result of one delivery, as deduplication keys of track calls and events.
 

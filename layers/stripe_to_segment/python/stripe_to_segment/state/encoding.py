@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from copy import replace
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import wraps
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import UnreadableRecordError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
@@ -110,7 +111,7 @@ def key_of(item: Attributes) -> tuple[str, str]:
     return kind, key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """An item with personal data: a customer's record, a person, or the order of a payment.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.failure import UNKNOWN_FAILURE, Failure
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["FailedAttempt"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FailedAttempt:
     """One failed attempt, reported by up to three of Stripe's objects: a Checkout Session, an invoice, a PaymentIntent.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.money import rounded
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["UNTOLD", "Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
 UNTOLD = "?"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refund:
     """One refund; amounts are in minor units.
 
@@ -60,7 +61,7 @@ class Refund:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dispute:
     """One dispute: the amount that Stripe has withdrawn (minor units), as of an epoch second.
 
@@ -72,7 +73,7 @@ class Dispute:
     named: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bill:
     """What an open invoice asks for, in minor units: what is due of its total, and the total less tax and shipping."""
 
@@ -85,7 +86,7 @@ class Bill:
         return int(rounded(Decimal(self.net) * collected / self.total)) if self.total > 0 else collected
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One of several payments of an invoice that was told by itself, in minor units.
 
@@ -97,7 +98,7 @@ class Part:
     told_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payment:
     """One payment under its order's id; amounts are in minor units of `currency` (lower case).
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.state.profile import UNSURE
 from stripe_to_segment.stripe_side.event import scope_of
 
@@ -48,7 +49,7 @@ MOST_GUESTS = 500
 OLDER = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """The stored record of one user or one group.
 
@@ -102,7 +103,7 @@ class Person:
 STRANGER = Person()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Others:
     """A person's data beside one record: the other records, and the amounts paid as a guest, by currency."""
 

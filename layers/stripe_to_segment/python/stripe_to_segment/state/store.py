@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stripe_to_segment.errors import StoreConflictError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.person import MOST_RECORDS, STRANGER, Person
 from stripe_to_segment.state.profile import Profile
@@ -85,7 +86,7 @@ class Memory:
         return {"order": self.orders, "product": self.product_names, "coupon": self.coupons}[kind]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Learnt:
     """A product name, a coupon, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -18,7 +19,7 @@ LISTED = -1
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubscriptionRecord:
     """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
 

@@ -5,8 +5,7 @@ https://docs.stripe.com/api/checkout/sessions/object
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, reference, text
 
 __all__ = [
@@ -26,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Amounts:
     """The amount charged and its parts, in minor units; None where the payload does not state it."""
 

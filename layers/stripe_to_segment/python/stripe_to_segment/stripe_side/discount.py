@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 
@@ -89,7 +89,7 @@ class Remembered(NamedTuple):
         return None if found is None else coupon_from(found)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Discounts:
     """The known coupons, and whether the payload names a discount with an unknown coupon (`unstated`)."""
 

@@ -11,6 +11,7 @@ from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from stripe_to_segment.errors import MalformedEventError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
 
@@ -55,7 +56,7 @@ class Level(StrEnum):
     HISTORY = "history"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """How an object came that no event brought: an import listed it for a level, as it was at an epoch second.
 

@@ -5,9 +5,9 @@ https://docs.stripe.com/api/invoices/object
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, listed, metadata_of, reference
 from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import rounded
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InvoiceAmounts:
     """An invoice's amounts in minor units. `collected` is the amount paid; `revenue` is that less tax and shipping."""
 

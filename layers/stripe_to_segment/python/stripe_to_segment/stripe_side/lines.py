@@ -5,9 +5,9 @@ https://docs.stripe.com/api/invoice-line-item/object and https://docs.stripe.com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Line", "read_line"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line; `amount` is in minor units. Since 2025-03-31 an invoice names its `price` by id only."""
 

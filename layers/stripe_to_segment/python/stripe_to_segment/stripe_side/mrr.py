@@ -6,11 +6,11 @@ usage and tax count 0. https://docs.stripe.com/billing/subscriptions/analytics
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.discount import NOTHING, Discounts, Remembered, read_discounts
 from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
@@ -75,7 +75,7 @@ class Terms(NamedTuple):
 STRIPES_RULE = Terms()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MonthlyValue:
     """The value of a plan for a month in whole minor units, independent of the status; None where it is unknown.
 

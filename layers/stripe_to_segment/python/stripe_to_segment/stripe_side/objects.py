@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
+
+from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["OBJECTS", "Lookup", "StripeObject"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StripeObject:
     """One kind of object, by its name in the field `object`.
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 
 __all__ = ["Price", "read_price"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Price:
     """The parts of a price that matter here. `unit_amount` is in minor units, None where the payload states none.
 

@@ -5,8 +5,7 @@ https://docs.stripe.com/api/subscriptions/object
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, listed, text
 from stripe_to_segment.stripe_side.price import Price, read_price
 
@@ -26,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """One item of a subscription: a price and a quantity."""
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import MalformedEventError
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import END_OF_TIME, THIN, EventHead, event_from, read_json
 from stripe_to_segment.stripe_side.fields import dig, hash_of, merged, text
@@ -38,7 +39,7 @@ class ThinEvent(EventHead):
     related: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unread:
     """Why a thin event could not be read; `hopeless` says that it never will be."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.discount import coupon_from, ids_of, stated_coupons
 from stripe_to_segment.stripe_side.fields import hash_of, listed, text
 from stripe_to_segment.stripe_side.money import minor_decimal
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["NOT_TOLD", "ToldTerms", "told_terms"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToldTerms:
     """Coupons, as written, by the id of their discount; amounts by price and currency; tiers, as written, by price."""
 

@@ -8,9 +8,9 @@ change, because a newer one has carried it with its own.
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
@@ -37,7 +37,7 @@ VERY_LATE = 3_600
 TOLD_APART = frozenset({"paused", "canceled"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """The effect of an event on the mrr of its subscription, in minor units.
 
