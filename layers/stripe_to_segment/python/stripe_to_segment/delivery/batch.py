@@ -277,7 +277,8 @@ class Delivery:
         persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, writes=self.remembers))
         for one in work:
             customer = what_stripe_told(one.event, memory, "customer", one.event.customer)
-            one.stated = stated_by(one.event, self.settings, customer)
+            if customer is not None:
+                one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
         try:
             taken = take_over([one.event for one in work], memory, self.store)
@@ -289,8 +290,9 @@ class Delivery:
         others = [one for one in work if one.key in persons.busy]
         for one in others:
             _wait_for(one, *persons.busy[one.key], batch)
-        again = [one for one in work if one.key in persons.stale - persons.busy.keys()]
-        work = [one for one in work if one.key not in persons.busy.keys() | persons.stale]
+        free = [one for one in work if one.key not in persons.busy]
+        again = [one for one in free if one.key in persons.stale]
+        work = [one for one in free if one.key not in persons.stale]
         learnt += self._translate(work, memory, persons, batch)
         errors: Mapping[str, Exception] = {}
         if self.remembers:

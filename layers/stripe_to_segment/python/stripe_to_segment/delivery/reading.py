@@ -9,7 +9,7 @@ from stripe_to_segment.delivery.outcome import Work, oversize, unmappable
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.identity import names_user, profile_key
+from stripe_to_segment.mapping.identity import profile_key, stated_by
 from stripe_to_segment.mapping.imports import row_of
 from stripe_to_segment.mapping.translate import refusal
 from stripe_to_segment.reasons import Reason
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.delivery.circuit_breaker import Pause
     from stripe_to_segment.delivery.record import Record
+    from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.circuit import Circuit
@@ -107,7 +108,8 @@ class Reading:
         try:
             work.key = profile_key(event)
             # Computed here, where an error ends only this record; the event caches the keys.
-            fit, work.order = storable(event), _order(event, self.settings)
+            fit, work.stated = storable(event), stated_by(event, self.settings)
+            work.order = _order(event, work.stated)
         except Exception as error:  # noqa: BLE001 - one event that cannot be read must not stop the others
             return unmappable(work, error)
         return work if fit else oversize(work)
@@ -118,10 +120,10 @@ def waits_for_circuit(record: Record, event: EventHead, pause: Pause) -> RecordO
     return RecordOutcome(record, Status.RETRY, Reason.CIRCUIT_OPEN, wait=pause.seconds, tries=pause.tries, event=event)
 
 
-def _order(event: StripeEvent, settings: Settings) -> tuple[bool, int, int, int]:
+def _order(event: StripeEvent, stated: Stated) -> tuple[bool, int, int, int]:
     """The sort key: events that name the user first, events that wait for others last, and otherwise by time.
 
     Within one second created < updated < deleted.
     """
     row = row_of(event)
-    return not names_user(event, settings), row.turn, event.created, row.rank
+    return stated.user_id is None, row.turn, event.created, row.rank

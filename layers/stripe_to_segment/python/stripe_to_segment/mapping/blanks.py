@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from stripe_to_segment.mapping.attribution import attribution_of
-from stripe_to_segment.mapping.traits import carried_personal
 from stripe_to_segment.segment_side.calls import Call, call_from, encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from stripe_to_segment.mapping.attribution import Attribution
     from stripe_to_segment.mapping.properties import UserTraits
     from stripe_to_segment.segment_side.calls import CallBody
-    from stripe_to_segment.settings import Settings
-    from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["Blanks"]
 
@@ -29,12 +26,12 @@ OF_A_VISIT = ("ip", "userAgent")
 
 
 class Blanks:
-    """The personal data of one event in the context of its calls."""
+    """The personal data of one event in the context of its calls: of the visit, and the traits of the person."""
 
-    def __init__(self, event: StripeEvent, settings: Settings) -> None:
-        visit: Mapping[str, object] = attribution_of(event, settings).context
+    def __init__(self, attribution: Attribution, personal: UserTraits) -> None:
+        visit: Mapping[str, object] = attribution.context
         self._of_context = {name: visit[name] for name in OF_A_VISIT if name in visit}
-        self._of_traits: UserTraits = carried_personal(event, settings) if settings.context_traits != "none" else {}
+        self._of_traits = personal
 
     def written(self, call: Call) -> str:
         """The call with blanks; a value that the team's `enrich` changed stays."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
 from stripe_to_segment.mapping.attribution import attribution_of
+from stripe_to_segment.mapping.blanks import Blanks
 from stripe_to_segment.mapping.identity import Identity, own_id
 from stripe_to_segment.mapping.tracking import EVENTS
 from stripe_to_segment.mapping.traits import (
@@ -26,9 +29,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stripe_to_segment.mapping.attribution import Attribution
-    from stripe_to_segment.mapping.blanks import Blanks
-    from stripe_to_segment.mapping.facts import Fact
+    from stripe_to_segment.mapping.decide import EventToMap
+    from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.mapping.identify import IdentifyPlan
+    from stripe_to_segment.mapping.properties import UserTraits
     from stripe_to_segment.segment_side.calls import Call, CallBody, Context, Kind
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.claim import Claim
@@ -40,22 +44,50 @@ if TYPE_CHECKING:
     # The team's own code, which may take and return any dict.
     type Enrich = Callable[[Any, JsonObject], object]
 
-__all__ = ["Composer", "Farewells", "finished", "in_words_said_before", "still_claimed", "with_the_change_said_before"]
+__all__ = ["compose"]
 
 CHANGE = ("mrr_change", "mrr_movement")
 LIBRARY = {"name": "stripe-to-segment", "version": __version__}
+
+
+def compose(
+    this: EventToMap, facts: Iterable[Fact], plan: IdentifyPlan, enrich: Enrich
+) -> tuple[tuple[Call, ...], Claim | None]:
+    """Compose all calls of the event, and the claim of those that were not delivered yet, None if all were.
+
+    Raises EnrichError.
+    """
+    event, known, settings, claim = this.event, this.known, this.settings, this.claim
+    attribution = attribution_of(event, settings)
+    personal = carried_personal(event, settings) if settings.context_traits != "none" else {}
+    blanks = Blanks(attribution, personal)
+    bodies: Iterable[CallBody] = Composer(event, plan, settings, attribution, personal).bodies(facts)
+    bodies = _with_the_change_said_before(bodies, claim, known.profile, blanks)
+    if known.left_user or known.left_group:
+        farewells = Farewells(event, plan, settings, attribution, personal)
+        bodies = chain(bodies, farewells.left(known.profile, known.left_user, known.left_group))
+    told = _in_words_said_before(_finished(bodies, event, enrich), known.profile, blanks)
+    calls = (*told, *_still_claimed(claim, blanks))
+    fresh = [call for call in calls if call.dedup_key not in known.profile.ledger]
+    return calls, _leaving(plan.claim(fresh, blanks), known) if fresh else None
+
+
+def _leaving(claim: Claim, known: Known) -> Claim:
+    """The claim with those whom the customer leaves: told again, they are told again what is left of them."""
+    left = {name: one.id for name in ("left_user", "left_group") if (one := getattr(known, name)) is not None}
+    return replace(claim, **left) if left else claim
 
 
 class Composer:
     """Makes the calls of one event, all under the same ids, time and context."""
 
     def __init__(
-        self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, person: Profile, group: Profile
+        self, event: StripeEvent, plan: IdentifyPlan, settings: Settings, attribution: Attribution, personal: UserTraits
     ) -> None:
         self._event = event
-        # The user of the identify and the group of the group call, over all their customers; the rest is about this
-        # customer.
-        self._person, self._group = person, group
+        self._attribution = attribution
+        # The personal traits that the event itself carries.
+        self._personal = personal
         self._plan = plan
         self._who = plan.who
         self._profile = plan.profile
@@ -78,7 +110,7 @@ class Composer:
 
     def identify(self, anonymous_id: str | None) -> CallBody:
         """An identify with all traits; `anonymous_id` beside a known user joins the two histories."""
-        traits = user_traits(self._event, self._person, self._settings)
+        traits = user_traits(self._event, self._plan.person, self._settings)
         return self._stateful("identify", {"traits": wire(traits)}, anonymous_id)
 
     def join(self, anonymous_id: str) -> CallBody:
@@ -89,7 +121,7 @@ class Composer:
 
     def group(self, group_id: str) -> CallBody:
         """A group call with the account's traits."""
-        traits = group_traits(self._event, self._group, self._settings)
+        traits = group_traits(self._event, self._plan.group, self._settings)
         return self._stateful("group", {"groupId": self._own(group_id), "traits": wire(traits)}, self._who.anonymous_id)
 
     def track(self, fact: Fact, name: str) -> CallBody:
@@ -108,12 +140,8 @@ class Composer:
     def _context_traits(self) -> dict[str, Any]:
         if self._plan.tracks_as != self._plan.who:
             # A late event speaks of the user of its time: what is known of the customer is true of the user of now.
-            return {**carried_personal(self._event, self._settings)} if self._settings.context_traits != "none" else {}
-        return context_traits(self._event, self._profile, self._person, self._settings)
-
-    @cached_property
-    def _attribution(self) -> Attribution:
-        return attribution_of(self._event, self._settings)
+            return {**self._personal}
+        return context_traits(self._profile, self._plan.person, self._settings, self._personal)
 
     def _stateful(self, kind: Kind, content: CallBody, anonymous_id: str | None) -> CallBody:
         """A call with a state. Its messageId covers all content, or Segment would drop the return to an old state."""
@@ -199,7 +227,7 @@ class Farewells(Composer):
         return {"library": context["library"], "active": context["active"], "stripe": context["stripe"]}
 
 
-def in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks) -> Iterator[Call]:
+def _in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks) -> Iterator[Call]:
     """The calls; one whose fact another event has claimed already is replaced by that event's claimed call."""
     said = {
         dedup_key: encoded
@@ -211,7 +239,7 @@ def in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks
         yield blanks.read(said[call.dedup_key]) if said and call.dedup_key in said else call
 
 
-def with_the_change_said_before(
+def _with_the_change_said_before(
     bodies: Iterable[CallBody], claim: Claim, profile: Profile, blanks: Blanks
 ) -> Iterator[CallBody]:
     """The calls, with the old `mrr_change` where Segment refused the fact before: the record has counted that one.
@@ -243,13 +271,13 @@ def with_the_change_said_before(
     yield from (body for body in unsaid if dig(body, "properties", "mrr_change"))
 
 
-def still_claimed(claim: Claim, blanks: Blanks) -> Iterator[Call]:
+def _still_claimed(claim: Claim, blanks: Blanks) -> Iterator[Call]:
     """The track calls that an event claimed before, byte for byte."""
     if not claim.given_up:
         yield from map(blanks.read, claim.tracks.values())
 
 
-def finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
+def _finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
     """Each call after the team's `enrich`, encoded.
 
     Raises

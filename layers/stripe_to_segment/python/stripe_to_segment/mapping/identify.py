@@ -1,4 +1,4 @@
-"""Decide whether an event joins the history under a fallback anonymous id to the user, and whether it sends traits."""
+"""Identify the person: how an event joins the history under a fallback id to the user, and which traits it shows."""
 
 from __future__ import annotations
 
@@ -6,32 +6,43 @@ from copy import replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.identity import IdentitySource
-from stripe_to_segment.state.claim import Claim
-from stripe_to_segment.state.profile import UNSURE
+from stripe_to_segment.mapping.catalog import Identify
+from stripe_to_segment.mapping.identity import SILENT, IdentitySource, resolve
+from stripe_to_segment.mapping.traits import group_digest, shown_digest
+from stripe_to_segment.state.claim import NO_CLAIM, Claim
+from stripe_to_segment.state.person import over_all
+from stripe_to_segment.state.profile import OUTDATED, UNSURE
+from stripe_to_segment.stripe_side.event import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.mapping.blanks import Blanks
+    from stripe_to_segment.mapping.catalog import Row
+    from stripe_to_segment.mapping.decide import Decided, EventToMap
     from stripe_to_segment.mapping.identity import Identity
     from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["IdentifyPlan"]
+__all__ = ["IdentifyPlan", "identify"]
 
 
 @frozen
 class IdentifyPlan:
     """How this event joins the history under the fallback id to the user, once for each customer.
 
-    `shows` is the digest of the traits in its identify, None without an identify; `groups` is the digest of its group
-    call. `tracks_as` is the identity that the event itself states, `who` is the current user. `everywhere` is false
-    where not every destination may get the calls, so that none of them joins for good.
+    `profile` is the customer's record after the event, `person` the same over all customers of the user, `group` over
+    all of the group. `shows` is the digest of the traits in its identify, None without an identify; `groups` is the
+    digest of its group call. `tracks_as` is the identity that the event itself states, `who` is the current user.
+    `everywhere` is false where not every destination may get the calls, so that none of them joins for good.
     """
 
     who: Identity
     profile: Profile
+    person: Profile
+    group: Profile
     fallback_id: str
     shows: str | None
     groups: str | None
@@ -88,3 +99,72 @@ class IdentifyPlan:
     def _shown_after(self, before: str | None, now: str) -> str:
         """The digest of the traits that every destination has; UNSURE where some have only what was shown before."""
         return now if self.everywhere or before in {None, now} else UNSURE
+
+
+def identify(this: EventToMap, decided: Decided, who: Identity, fallback_id: str) -> IdentifyPlan:
+    """Which ids the calls of the event have, and whether they show the traits of the user and the group."""
+    event, known, settings, profile = this.event, this.known, this.settings, decided.profile
+    # An old event that comes late speaks of the user of its time; the traits are those of the user of now.
+    outdated = known.stated.user_id not in {None, profile.user_id}
+    now = (resolve(SILENT, profile, fallback_id, event, settings) or who) if outdated else who
+    person, group = over_all(profile, known.others), over_all(profile, known.group_others)
+    changed = decided.lesson.changed or _moved_money(event, known.profile, profile)
+    shows = _digest_to_show(this.row, event, person, changed=changed)
+    if shows is None and _must_show(known.profile, profile, retried=this.claim is not NO_CLAIM):
+        shows = shown_digest(event, person)
+    beside = shows is not None and event.type.startswith("customer.subscription.")
+    groups = _group_to_show(event, known.profile, group, settings, anyway=this.claim.groups or beside)
+    return IdentifyPlan(
+        now, profile, person, group, fallback_id, shows, groups, tracks_as=who, everywhere=event.listing is None
+    )
+
+
+def _must_show(before: Profile, after: Profile, *, retried: bool) -> bool:
+    """Whether the event shows the traits although its type brings no identify, or changed none of them.
+
+    The user is another one than before, of whom this customer's part was not told yet; a try that did so failed; or a
+    stranger's payments were taken over.
+    """
+    part = bool(after.subscriptions or any(after.paid.values()) or after.cards)
+    return (
+        (after.user_id != before.user_id and part) or before.shown == OUTDATED or (retried and before.shown == UNSURE)
+    )
+
+
+def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: bool) -> str | None:
+    """The digest of the traits in the event's identify, None without an identify."""
+    if row.identify is Identify.NEVER:
+        return None
+    digest = shown_digest(event, profile)
+    if event.listing is not None:
+        if event.customer is None and profile.user_id is None:
+            return None
+        shown_to_another = profile.user_id is not None and profile.fallback_id is not None and not profile.joined
+        return None if profile.shown == digest and not shown_to_another else digest
+    changed = changed or profile.shown not in {None, digest}
+    return digest if row.identify is Identify.ALWAYS or changed else None
+
+
+def _group_to_show(
+    event: StripeEvent, before: Profile, group: Profile, settings: Settings, *, anyway: bool
+) -> str | None:
+    """The digest of the traits that a group call is to show, None where the event brings none.
+
+    It brings one where the group is new or its traits are, and `anyway` beside the identify of a subscription's event.
+    An object of an import brings one where the group is new, or where it is listed for its traits.
+    """
+    if not group.group_id:
+        return None
+    digest = group_digest(event, group, settings)
+    if event.listing is None:
+        changed = before.shown_group not in {None, digest}
+    else:
+        changed = event.listing.level is Level.TRAITS and event.customer is not None and before.shown_group != digest
+    return digest if changed or before.group_id != group.group_id or anyway else None
+
+
+def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
+    """Whether the lifetime value changed; a guest whom nobody knows has none."""
+    has_one = event.customer is not None or after.user_id is not None
+    codes = after.paid.keys() if has_one and after.paid != before.paid else ()
+    return any(after.paid[code] != before.paid.get(code, 0) for code in codes)

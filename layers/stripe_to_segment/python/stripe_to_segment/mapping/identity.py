@@ -42,7 +42,6 @@ __all__ = [
     "email_digest",
     "fallback_anonymous_id",
     "metadata_places",
-    "names_user",
     "own_id",
     "owner_key",
     "profile_key",
@@ -132,11 +131,6 @@ def own_id(identifier: str, event: StripeEvent, settings: Settings) -> str:
         return identifier
     prefix = f"{event.account}:"
     return identifier if identifier.startswith(prefix) else prefix + identifier
-
-
-def names_user(event: StripeEvent, settings: Settings) -> bool:
-    """Whether the event itself names the user."""
-    return bool(_first(metadata_places(event), settings.user_id_keys) or _client_reference(event, settings))
 
 
 def reference_refused(event: StripeEvent, settings: Settings) -> bool:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["coupons_needed", "names_needed", "products_needed"]
 
 
-@asked_once
 def products_needed(event: StripeEvent) -> list[str]:
     """Ids of products whose name is needed because the price has none of its own."""
     return [price.product for price in _nameless(event) if price.product]
@@ -28,6 +27,7 @@ def names_needed(event: StripeEvent) -> list[str]:
     return [*(price.id for price in _nameless(event) if price.id and price.by_id), *products_needed(event)]
 
 
+@asked_once
 def _nameless(event: StripeEvent) -> list[Price]:
     if event.type.startswith("customer.subscription."):
         items = (*items_after(event), *items_then(event))

@@ -55,6 +55,7 @@ def payment_named(event: StripeEvent) -> str | None:
     return read_refund.payment_of(about)
 
 
+@asked_once
 def orders_needed(event: StripeEvent) -> list[str]:
     """Payment intents (or charges without one) and invoices whose order is needed."""
     if event.type == "invoice_payment.paid":

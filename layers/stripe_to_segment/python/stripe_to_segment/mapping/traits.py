@@ -53,11 +53,13 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> Use
     return traits
 
 
-def context_traits(event: StripeEvent, profile: Profile, person: Profile, settings: Settings) -> dict[str, object]:
+def context_traits(
+    profile: Profile, person: Profile, settings: Settings, carried: Mapping[str, object]
+) -> dict[str, object]:
     """The traits in the context of a track, for destinations that read them there: personal traits, plan and mrr.
 
-    `CONTEXT_TRAITS` decides whether the personal ones come from the event alone, or also from the stored record.
-    Unknown and ended traits are absent: the identify sends null for an ended trait.
+    The personal ones are those `carried` by the event, and by the setting `CONTEXT_TRAITS` also those of the stored
+    record. Unknown and ended traits are absent: the identify sends null for an ended trait.
     """
     if settings.context_traits == "none":
         return {}
@@ -66,7 +68,7 @@ def context_traits(event: StripeEvent, profile: Profile, person: Profile, settin
     currency = _currency(person)
     if "mrr" in traits and currency is not None:
         traits["currency"] = currency.upper()
-    return {**traits, **_allowed(profile.personal, settings), **carried_personal(event, settings)}
+    return {**traits, **_allowed(profile.personal, settings), **carried}
 
 
 def carried_personal(event: StripeEvent, settings: Settings) -> UserTraits:

@@ -6,24 +6,15 @@ from copy import replace
 from dataclasses import field
 from enum import StrEnum
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.blanks import Blanks
-from stripe_to_segment.mapping.catalog import CATALOG, Identify
-from stripe_to_segment.mapping.compose import (
-    Composer,
-    Farewells,
-    finished,
-    in_words_said_before,
-    still_claimed,
-    with_the_change_said_before,
-)
+from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.compose import compose
+from stripe_to_segment.mapping.decide import EventToMap, decide
 from stripe_to_segment.mapping.gaps import gaps
-from stripe_to_segment.mapping.identify import IdentifyPlan
+from stripe_to_segment.mapping.identify import identify
 from stripe_to_segment.mapping.identity import (
-    SILENT,
     IdentitySource,
     fallback_anonymous_id,
     own_id,
@@ -31,25 +22,18 @@ from stripe_to_segment.mapping.identity import (
     with_person,
 )
 from stripe_to_segment.mapping.imports import enrich_for, row_of
-from stripe_to_segment.mapping.learning import Lesson
-from stripe_to_segment.mapping.payments import Paid
-from stripe_to_segment.mapping.traits import group_digest, shown_digest, with_personal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
 from stripe_to_segment.state.claim import NO_CLAIM
-from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.state.person import over_all
-from stripe_to_segment.state.profile import OUTDATED, UNSURE
-from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.fields import text
-from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.catalog import Row
     from stripe_to_segment.mapping.compose import Enrich
-    from stripe_to_segment.mapping.facts import Fact, Known
+    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.learning import Lesson
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.claim import Claim
@@ -150,25 +134,16 @@ def translate(
     if dedup_key in known.profile.ledger:
         return Translation(EventOutcome.IGNORED, known.profile, dedup_key, Reason.ALREADY_DELIVERED)
     claim = known.profile.claims.get(dedup_key, NO_CLAIM)
-
-    # The facts of the event, and the knowledge after it.
-    facts = [] if claim.tracks and not claim.given_up else list(row.facts(event, known))
-    # Once its calls are claimed, what it teaches was written down with them.
-    lesson = Lesson(known.profile) if claim.tracks else row.learns(event, known, row.rank)
-    profile, counted = _with_payment(event, lesson)
-    if counted and lesson.counted is not None:
-        profile, facts = _with_late_shares(profile, facts, lesson.counted.order)
-    if not claim.tracks:
-        profile = with_personal(with_person(profile, known.stated, event.created), event, settings)
-
-    # The user of the event.
+    this = EventToMap(event, row, known, settings, claim)
+    decided = decide(this)
+    profile, lesson = decided.profile, decided.lesson
     fallback_id = own_id(profile.fallback_id or fallback_anonymous_id(event), event, settings)
     who = resolve(known.stated, profile, fallback_id, event, settings)
     source = IdentitySource.UNKNOWN if who is None else who.identity_source
     learnt = partial(
         Translation,
         dedup_key=dedup_key,
-        counted=counted,
+        counted=decided.counted,
         identity_source=source,
         orders=lesson.orders,
         product_names=lesson.product_names,
@@ -182,37 +157,15 @@ def translate(
         return _held(event, known, lesson, held)
     if who is None:
         return learnt(EventOutcome.IGNORED, profile, reason=Reason.UNKNOWN_USER)
-
-    # Compose: the calls that say so.
-    # An old event that comes late speaks of the user of its time; the traits are those of the user of now.
-    outdated = known.stated.user_id not in {None, profile.user_id}
-    now = (resolve(SILENT, profile, fallback_id, event, settings) or who) if outdated else who
-    person, group = over_all(profile, known.others), over_all(profile, known.group_others)
-    changed = lesson.changed or _moved_money(event, known.profile, profile)
-    digest = _digest_to_show(row, event, person, changed=changed)
-    if digest is None and _must_show(known.profile, profile, retried=dedup_key in known.profile.claims):
-        digest = shown_digest(event, person)
-    beside = digest is not None and event.type.startswith("customer.subscription.")
-    groups = _group_to_show(event, known.profile, group, settings, anyway=claim.groups or beside)
-    plan = IdentifyPlan(
-        now, profile, fallback_id, shows=digest, groups=groups, tracks_as=who, everywhere=event.listing is None
-    )
-    blanks = Blanks(event, settings)
-    bodies = Composer(event, plan, settings, person, group).bodies(facts)
-    bodies = with_the_change_said_before(bodies, claim, known.profile, blanks)
-    if known.left_user or known.left_group:
-        farewells = Farewells(event, plan, settings, person, group)
-        bodies = chain(bodies, farewells.left(known.profile, known.left_user, known.left_group))
-    told = in_words_said_before(finished(bodies, event, enrich_for(event, enrich)), known.profile, blanks)
-    calls = (*told, *still_claimed(claim, blanks))
-    fresh = tuple(call for call in calls if call.dedup_key not in known.profile.ledger)
+    plan = identify(this, decided, who, fallback_id)
+    calls, claimed = compose(this, decided.facts, plan, enrich_for(event, enrich))
     return learnt(
         EventOutcome.MAPPED,
         plan.after() if calls else profile,
-        calls=fresh,
-        claim=_leaving(plan.claim(fresh, blanks), known) if fresh else None,
-        unknown=gaps(facts, event, known),
-        reason=_why_nothing(calls, fresh),
+        calls=tuple(call for call in calls if call.dedup_key not in known.profile.ledger),
+        claim=claimed,
+        unknown=gaps(decided.facts, event, known),
+        reason=_why_nothing(calls, claimed),
     )
 
 
@@ -225,42 +178,6 @@ def _held(event: StripeEvent, known: Known, lesson: Lesson, held: Translation) -
         # Whom the customer leaves is told with the event.
         return held
     return replace(held, profile=with_person(known.profile, known.stated, event.created))
-
-
-def _leaving(claim: Claim, known: Known) -> Claim:
-    """The claim with those whom the customer leaves: told again, they are told again what is left of them."""
-    left = {name: one.id for name in ("left_user", "left_group") if (one := getattr(known, name)) is not None}
-    return replace(claim, **left) if left else claim
-
-
-def _must_show(before: Profile, after: Profile, *, retried: bool) -> bool:
-    """Whether the event shows the traits although its type brings no identify, or changed none of them.
-
-    The user is another one than before, of whom this customer's part was not told yet; a try that did so failed; or a
-    stranger's payments were taken over.
-    """
-    part = bool(after.subscriptions or any(after.paid.values()) or after.cards)
-    return (
-        (after.user_id != before.user_id and part) or before.shown == OUTDATED or (retried and before.shown == UNSURE)
-    )
-
-
-def _group_to_show(
-    event: StripeEvent, before: Profile, group: Profile, settings: Settings, *, anyway: bool
-) -> str | None:
-    """The digest of the traits that a group call is to show, None where the event brings none.
-
-    It brings one where the group is new or its traits are, and `anyway` beside the identify of a subscription's event.
-    An object of an import brings one where the group is new, or where it is listed for its traits.
-    """
-    if not group.group_id:
-        return None
-    digest = group_digest(event, group, settings)
-    if event.listing is None:
-        changed = before.shown_group not in {None, digest}
-    else:
-        changed = event.listing.level is Level.TRAITS and event.customer is not None and before.shown_group != digest
-    return digest if changed or before.group_id != group.group_id or anyway else None
 
 
 def _waits_for(
@@ -276,71 +193,12 @@ def _waits_for(
     return None
 
 
-def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: bool) -> str | None:
-    """The digest of the traits in the event's identify, None without an identify."""
-    if row.identify is Identify.NEVER:
-        return None
-    digest = shown_digest(event, profile)
-    if event.listing is not None:
-        if event.customer is None and profile.user_id is None:
-            return None
-        shown_to_another = profile.user_id is not None and profile.fallback_id is not None and not profile.joined
-        return None if profile.shown == digest and not shown_to_another else digest
-    changed = changed or profile.shown not in {None, digest}
-    return digest if row.identify is Identify.ALWAYS or changed else None
-
-
-def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[str, ...]]:
-    """The record with the event's payment, which counts once even if several events state it, and its keys."""
-    profile = lesson.profile
-    if lesson.moved is not None:
-        profile = profile.with_payment(*lesson.moved)
-    if lesson.counted is None:
-        return profile, ()
-    order, payment = lesson.counted.order, lesson.counted.payment
-    profile = profile.regained(order, payment.intent) if payment.intent else profile
-    keys = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
-    listed = profile.payment(order)
-    begun = listed is not None and listed.parts and not listed.complete
-    if not begun and (any(key in profile.ledger for key in keys) or (listed is not None and listed.complete)):
-        return profile, keys
-    if listed is None and not payment.total:
-        # A payment of 0 cannot be refunded, so it is not listed.
-        return replace(profile, paid={payment.currency: 0, **profile.paid}), keys
-    return profile.with_payment(order, payment if listed is None else payment.completing(listed)), keys
-
-
-def _with_late_shares(profile: Profile, facts: list[Fact], order: str) -> tuple[Profile, list[Fact]]:
-    """The payment tells how much of the refunds that came before it was revenue and tax: nobody knew it then."""
-    written = profile.payments.get(order, {})
-    if "refunds" not in written:
-        return profile, facts
-    payment, revenue, tax = Payment.read(written).with_late_shares()
-    if revenue is None and tax is None:
-        return profile, facts
-    told: list[Fact] = []
-    for fact in facts:
-        event = fact.event
-        if isinstance(event, Paid) and event.order_id == order:
-            shares = major(revenue, payment.currency), major(tax, payment.currency)
-            event = replace(event, revenue_refunded=shares[0], tax_refunded=shares[1])
-        told.append(replace(fact, event=event))
-    return profile.with_payment(order, payment), told
-
-
-def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
-    """Whether the lifetime value changed; a guest whom nobody knows has none."""
-    has_one = event.customer is not None or after.user_id is not None
-    codes = after.paid.keys() if has_one and after.paid != before.paid else ()
-    return any(after.paid[code] != before.paid.get(code, 0) for code in codes)
-
-
 def _may_be_named_later(event: StripeEvent) -> bool:
     """Whether a later event may name the user. A Checkout Session itself names the user, so it does not wait."""
     return event.customer is not None and not event.type.startswith("checkout.session.")
 
 
-def _why_nothing(calls: tuple[Call, ...], fresh: tuple[Call, ...]) -> str | None:
-    if fresh:
+def _why_nothing(calls: tuple[Call, ...], claimed: Claim | None) -> str | None:
+    if claimed is not None:
         return None
     return Reason.ALREADY_DELIVERED if calls else Reason.NOTHING_TO_SEND

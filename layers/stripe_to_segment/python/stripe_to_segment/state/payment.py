@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import asdict, field
+from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.money import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from _typeshed import DataclassInstance
 
@@ -296,14 +297,15 @@ class Payment:
 
     def written(self) -> JsonObject:
         """The payment as JSON for a record, without empty fields; an amount of 0 is known and kept."""
-        fields = asdict(self).items()
-        given: JsonObject = {name: value for name, value in fields if value or type(value) is int}
+        given: JsonObject = {name: value for name, value in _fields(self) if value or type(value) is int}
         for name in ("refunds", "disputes", "parts"):
             if name in given:
                 given[name] = {
-                    key: {field: value for field, value in entry.items() if value not in (None, "")}
+                    key: {field: value for field, value in _fields(entry) if value not in (None, "")}
                     for key, entry in given[name].items()
                 }
+        if self.bill is not None:
+            given["bill"] = dict(_fields(self.bill))
         return given
 
     @classmethod
@@ -315,6 +317,11 @@ class Payment:
         given["parts"] = {key: Part(**known_of(Part, one)) for key, one in given.get("parts", {}).items()}
         given["bill"] = Bill(**given["bill"]) if "bill" in given else None
         return cls(**given)
+
+
+def _fields(value: DataclassInstance) -> Iterator[tuple[str, Any]]:
+    """The names and values of a dataclass's fields, not copied as `asdict` copies them."""
+    return ((name, getattr(value, name)) for name in value.__dataclass_fields__)
 
 
 def known_of(kind: type[DataclassInstance], values: JsonObject) -> JsonObject:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, text
+from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, text
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -48,14 +48,16 @@ def business_name_of(event: StripeEvent, customer: JsonObject | None = None) -> 
     """
     body = event.object
     holders = (body, body.get("customer_details"), body.get("collected_information"), body.get("customer"), customer)
-    return next(filter(None, (text(dig(holder, "business_name")) for holder in holders)), None)
+    named = (text(holder.get("business_name")) for holder in holders if isinstance(holder, dict))
+    return next(filter(None, named), None)
 
 
 def _traits(source: JsonObject) -> JsonObject:
     if not source:
         return {}
     found: JsonObject = {name: text(source.get(name)) for name in ("email", "name", "phone")}
-    found["address"] = _address(hash_of(source.get("address")))
+    if address := hash_of(source.get("address")):
+        found["address"] = _address(address)
     return {name: value for name, value in found.items() if value}
 
 

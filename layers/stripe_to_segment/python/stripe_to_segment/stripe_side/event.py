@@ -69,7 +69,7 @@ class Listing:
     enriched: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class EventHead:
     """What an event states whether or not it carries its object; `created` is in epoch seconds."""
 
@@ -80,7 +80,7 @@ class EventHead:
     account: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class StripeEvent(EventHead):
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 

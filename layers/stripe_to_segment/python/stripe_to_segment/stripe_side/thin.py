@@ -28,7 +28,7 @@ V1 = "v1."
 PATH = re.compile(r"/v1(/[A-Za-z0-9_%-][A-Za-z0-9_.%-]*)+")
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class ThinEvent(EventHead):
     """A thin event; `type` is that of its snapshot, and without one Stripe's own.
 
