@@ -10,7 +10,7 @@ from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.lookups import (
     coupons_known,
     failed_intent,
-    products_named,
+    products_read,
     terms_told,
     what_stripe_told,
 )
@@ -114,7 +114,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         profile=profile,
         product_names={
             product: memory.product_names[prefix + product]
-            for product in (*products_named(event, memory), *names_needed(event))
+            for product in (*names_needed(event), *products_read(event, memory))
             if prefix + product in memory.product_names
         },
         orders={

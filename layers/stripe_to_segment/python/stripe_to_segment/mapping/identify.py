@@ -133,7 +133,8 @@ def _must_show(before: Profile, after: Profile, *, retried: bool) -> bool:
 
 def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: bool) -> str | None:
     """The digest of the traits in the event's identify, None without an identify."""
-    if row.identify is Identify.NEVER:
+    never_shown = profile.shown is None and event.listing is None
+    if row.identify is Identify.NEVER or (row.identify is not Identify.ALWAYS and never_shown and not changed):
         return None
     digest = shown_digest(event, profile)
     if event.listing is not None:

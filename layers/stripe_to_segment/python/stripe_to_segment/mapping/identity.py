@@ -267,10 +267,14 @@ def _group_name(
 
 @asked_once
 def metadata_places(event: StripeEvent) -> list[dict[str, str]]:
-    """Metadata, newest place first; subscription and customer are ids in Stripe's payloads, objects where expanded."""
+    """Metadata where there is any, newest place first.
+
+    Subscription and customer are ids in Stripe's payloads, objects where expanded.
+    """
     stripe_object = event.object
     expanded = [metadata_of(stripe_object.get(name)) for name in ("subscription", "customer")]
-    return [metadata_of(stripe_object), subscription_metadata_of(stripe_object), *expanded]
+    places = [metadata_of(stripe_object), subscription_metadata_of(stripe_object), *expanded]
+    return [place for place in places if place]
 
 
 def _reference_of(event: StripeEvent) -> str | None:

@@ -33,7 +33,7 @@ __all__ = [
     "lookups",
     "payer_lookup",
     "payer_told",
-    "products_named",
+    "products_read",
     "terms_told",
     "what_stripe_told",
 ]
@@ -61,8 +61,9 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
         wanted.append(("subscription_terms", object_id))
         unknown = terms_told(event, memory).named_coupons
         wanted += [("coupon", coupon) for coupon in unknown if f"{event.scope}:{coupon}" not in memory.coupons]
-    names = products_needed(event) if settings.sends_line_descriptions else products_named(event, memory)
-    wanted += [("product", product) for product in names if f"{event.scope}:{product}" not in memory.product_names]
+    read = [] if settings.sends_line_descriptions else products_read(event, memory)
+    products = (*products_needed(event), *read)
+    wanted += [("product", product) for product in products if f"{event.scope}:{product}" not in memory.product_names]
     # Another lookup for the event may have read it already.
     asked = dict.fromkeys(Lookup(kind, key, event.livemode, event.account) for kind, key in wanted)
     return [lookup for lookup in asked if lookup not in memory.read]
@@ -85,6 +86,8 @@ def terms_told(event: StripeEvent, memory: Memory) -> ToldTerms:
 def coupons_known(event: StripeEvent, memory: Memory) -> dict[str, str]:
     """The coupons that the event names, as written, by id: those stored, and those read from the Stripe API."""
     named = [*coupons_needed(event), *terms_told(event, memory).named_coupons]
+    if not named:
+        return {}
     stored = {coupon: memory.coupons.get(f"{event.scope}:{coupon}") for coupon in named}
     read = {coupon: read_coupon(what_stripe_told(event, memory, "coupon", coupon) or {}) for coupon in named}
     told = {coupon: one.written for coupon, one in read.items() if one is not None}
@@ -111,11 +114,11 @@ def payer_told(event: StripeEvent, memory: Memory) -> str | None:
     return None if told is None else reference(told.get("customer")) or reference(told.get("customer_account"))
 
 
-def products_named(event: StripeEvent, memory: Memory) -> list[str]:
-    """Ids of the products whose name is needed, those of a session's lines included after these were read."""
+def products_read(event: StripeEvent, memory: Memory) -> list[str]:
+    """Ids of the products whose name is needed for the lines of a session, after these were read."""
     read = what_stripe_told(event, memory, "line_items", event.object.get("id"))
     prices = [read_line(line).price for line in listed(read)]
-    return [*products_needed(event), *(price.product for price in prices if price.product and not price.label)]
+    return [price.product for price in prices if price.product and not price.label]
 
 
 def failed_intent(event: StripeEvent, memory: Memory) -> JsonObject | None:

@@ -65,8 +65,7 @@ def context_traits(
         return {}
     every: Mapping[str, object] = _subscription_traits(person)
     traits: dict[str, object] = {name: every[name] for name in ("plan", "mrr") if every.get(name) is not None}
-    currency = _currency(person)
-    if "mrr" in traits and currency is not None:
+    if "mrr" in traits and (currency := _currency(person)) is not None:
         traits["currency"] = currency.upper()
     return {**traits, **_allowed(profile.personal, settings), **carried}
 
@@ -251,6 +250,8 @@ def _currency(profile: Profile) -> str | None:
 
 def _allowed(carried: Mapping[str, object], settings: Settings) -> UserTraits:
     """The personal traits among these that are on the allow-list."""
+    if not carried:
+        return {}
     allowed = {name: carried[name] for name in PERSONAL if carried.get(name) and name in settings.personal_traits}
     if settings.hash_email and "email" in allowed:
         email = str(allowed.pop("email")).strip().lower()

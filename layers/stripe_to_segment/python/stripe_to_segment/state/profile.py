@@ -360,9 +360,9 @@ class Profile:
         if len(self.ledger) > LEDGER_KEYS or min(self.ledger.values(), default=today) < oldest:
             kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
             changes["ledger"] = _most(kept, LEDGER_KEYS, int)
-        if any(claim.day < oldest for claim in self.claims.values()):
+        if self.claims and any(claim.day < oldest for claim in self.claims.values()):
             changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
-        if any(one.at // 86_400 < oldest for one in self.failed_attempts()):
+        if self.failed and any(one.at // 86_400 < oldest for one in self.failed_attempts()):
             changes["failed"] = [one.written() for one in self.failed_attempts() if one.at // 86_400 >= oldest]
         if not all(one.live for one in self.subscriptions.values()):
             remembered = {
