@@ -195,6 +195,8 @@ def _load(receiver: Receiver, load: Load) -> dict[str, float]:
         "written": table.units["written"] / len(texts),
         "writes": (table.requests["conditional PutItem"] + table.requests["tie"] + table.requests["update"])
         / len(texts),
+        # What a batch asks for at once: reads, and its receipt.
+        "requests": (table.requests["BatchGetItem"] + table.requests["receipt"]) / len(texts),
         "read": table.units["read"] / len(texts),
         "sent": (receiver.bytes - before) / len(texts),
         "log deliver": len(log) / len(texts),

@@ -38,6 +38,7 @@ PAGE = (Path(__file__).parents[2] / "docs/cost.md").read_text(encoding="utf-8")
 ASKED = {
     "written": 0.7,
     "writes": 0.7,
+    "requests": 0.3,
     "read": 0.8,
     "sent": 900.0,
     "log deliver": 350.0,
