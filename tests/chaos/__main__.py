@@ -1,7 +1,7 @@
-"""`make chaos`: thousands of events through the real template while everything around it fails.
+"""`make chaos`: send thousands of events through the real template while AWS and Segment fail.
 
-Exit status 0 only if nothing was lost, doubled, stale or wrong and every poison event is a dead letter; 1 if anything
-was not so, 2 if the local stack did not start.
+Exit status: 0 if no call was lost, doubled, stale or wrong and every poison event is a dead letter, 1 otherwise, 2 if
+the local stack did not start.
 """
 
 from __future__ import annotations
@@ -42,14 +42,15 @@ SHOWN = 20
 
 
 def main(
-    events: Annotated[int, typer.Option(min=1, help="At least so many events; each is sent three times.")] = 10_000,
+    events: Annotated[int, typer.Option(min=1, help="The least number of events; each is sent three times.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Chooses customers, order and faults.")] = 1,
 ) -> None:
-    """Send simulated customers' events through the local stack while everything around it fails, and judge.
+    """Send simulated customers' events through the local stack, inject faults, and check what Segment received.
 
-    The events come out of order, three times each, with poison and forged requests among them; AWS and Segment refuse,
-    throttle, lose answers and connections, somebody else's page answers in Segment's place, records of the StateTable
-    cannot be read for a while, and the functions are killed. At the end Segment must hold exactly what happened.
+    Each event is sent three times, out of order, between poison events and forged requests. AWS and Segment refuse
+    and throttle requests, and answers and connections are lost. A captive portal answers in Segment's place. Records
+    of the StateTable are unreadable for a while, and the functions are killed. At the end Segment must have exactly the
+    calls of what the customers did.
     """
     console = make_console()
     steps = Steps(console)
@@ -58,7 +59,7 @@ def main(
             outcome = run(events, seed, Reporting(steps, _parts(console, progress)))
     except KeyboardInterrupt:
         steps.clear()
-        console.print("interrupted: everything that was started is stopped")
+        console.print("interrupted: stopped everything that this run started")
         raise typer.Exit(INTERRUPTED) from None
     except LocalStackError as error:
         steps.clear()
@@ -76,7 +77,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _parts(console: Console, progress: Progress) -> Callable[[str, int], Callable[[int], None]]:
-    """A bar for each part; where there is no terminal, a line for each tenth of it."""
+    """Show each part as a progress bar, or without a terminal as one line for each tenth."""
 
     def part(name: str, total: int) -> Callable[[int], None]:
         task = progress.add_task(name, total=total)
@@ -96,7 +97,7 @@ def _parts(console: Console, progress: Progress) -> Callable[[str, int], Callabl
 
 
 def table_of(outcome: Result) -> Table:
-    """Every fault: how often it was injected, how many customers it concerned, and of how many of those all holds."""
+    """Each fault: how often it was injected, how many customers it hit, and how many of these have no violation."""
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     table.add_column("where")
     table.add_column("fault")
@@ -117,19 +118,19 @@ def table_of(outcome: Result) -> Table:
 
 
 def lines_of(outcome: Result) -> list[Text]:
-    """The run in numbers, what does not hold, and the verdict."""
+    """The figures of the run, its violations, and the verdict."""
     again = {status: count for status, count in outcome.answers.items() if status not in {200, 400}}
-    told = ", ".join(f"{count:,} x {status or 'no answer'}" for status, count in sorted(again.items()))
+    refused = ", ".join(f"{count:,} x {status or 'no answer'}" for status, count in sorted(again.items()))
     rate = outcome.copies / outcome.seconds
     lines = [
         Text(""),
         Text(
-            f"{outcome.events:,} events of {outcome.customers:,} customers and {outcome.poisons:,} poisonous ones, sent"
-            f" {outcome.copies:,} times in {outcome.seconds:.0f} s ({rate:.0f} a second)"
+            f"{outcome.events:,} events of {outcome.customers:,} customers and {outcome.poisons:,} poison events, sent"
+            f" as {outcome.copies:,} copies in {outcome.seconds:.0f} s ({rate:.0f} a second)"
         ),
         Text(
-            f"kept connections replaced at once: {outcome.replaced:,}; records broken for a while: {outcome.broken:,},"
-            f" and others went on in {outcome.went_on:,} of these"
+            f"closed kept connections that were replaced at once: {outcome.replaced:,}; unreadable records:"
+            f" {outcome.broken:,}, during {outcome.went_on:,} of them calls of other customers arrived"
         ),
         Text(f"at the door: {told or 'always accepted'}, and sent again; functions killed: {outcome.kills:,}"),
         Text(
@@ -145,7 +146,8 @@ def lines_of(outcome: Result) -> list[Text]:
     counts = Counter(violation.kind for violation in outcome.violations)
     if not outcome.violations:
         verdict = (
-            "0 lost, 0 doubled, 0 stale, 0 wrong; every poison is a dead letter with its reason; the queue is empty"
+            "0 lost, 0 doubled, 0 stale, 0 wrong; every poison event is a dead letter with its reason; the queue is"
+            " empty"
         )
         return [*lines, Text(f"OK: {verdict}", "bold green")]
     return [*lines, Text("FAILED: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS), "bold red")]

@@ -1,4 +1,4 @@
-"""One run: the real template, faults on both sides of it, everything Stripe can do to an order, and the verdict."""
+"""One run: deploy the real template locally, send events out of order, inject faults on both sides, and judge."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ __all__ = ["Reporting", "Result", "run"]
 DAY = 86_400
 SECRET = Secret()
 PARAMETERS = LOCAL_PARAMETERS | {"DeliverTimeout": "30", "MaximumConcurrency": "4", "RetryCapSeconds": "4"}
-# After a kill a batch comes again when the queue's visibility timeout ends: here sooner than on AWS, where it is
-# six times the function's own.
+# SQS delivers the batch of a killed function again when the visibility timeout ends. On AWS that is six times the
+# function's timeout; here it is shorter.
 VISIBILITY_SECONDS = 15
-# One poison for so many events, each kind at least once.
+# One poison event for this many events, and at least one of each kind.
 POISONOUS = 60
-# One shop's till, of some forty events, for so many events.
+# One shop (a till of about forty events) for this many events.
 A_TILL = 500
-# One circle of users with several customers for so many customers by themselves.
+# One circle of users with several customers for this many single customers.
 CIRCLES = 10
-# So many events are sent once more when all is over.
+# How many events are sent once more at the end, without faults.
 REPLAYED = 200
 PATIENCE_SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Where a run tells how far it is: a local stack's steps, and of each part its name, size and progress."""
+    """The callbacks for progress: the local stack's steps, and the name, size and progress of each part."""
 
     step: Callable[[str, float | None], None] = lambda _name, _seconds: None
     part: Callable[[str, int], Callable[[int], None]] = lambda _name, _total: lambda _done: None
@@ -64,10 +64,10 @@ class Reporting:
 
 @dataclass(slots=True)
 class Result:
-    """What a run was made of, what befell it, and what does not hold.
+    """The size of a run, its faults, and its violations.
 
-    Of the kept connections to Segment that were let go of, `replaced` were at once. `broken` times a customer's record
-    could not be read, and `went_on` times others' calls arrived meanwhile.
+    `replaced` counts the closed kept connections to Segment that the function replaced at once. `broken` counts the
+    times a customer's record was unreadable, `went_on` those during which calls of other customers arrived.
     """
 
     events: int = 0
@@ -90,11 +90,11 @@ class Result:
 
     @property
     def missing(self) -> list[Fault]:
-        """Faults that never came: what they would have shown was not tried."""
+        """The faults that no request met, so the run says nothing about them."""
         return [fault for fault in FAULTS if not self.injected[fault]]
 
     def survivors(self, fault: Fault) -> set[str]:
-        """The customers that a fault concerned and of whom everything holds all the same."""
+        """The customers that the fault hit and that have no violation."""
         return self.hit.get(fault, set()) - {violation.customer for violation in self.violations}
 
 
@@ -108,7 +108,7 @@ class _World:
     reporting: Reporting
 
     def send(self, name: str, sendings: Sequence[Sending]) -> None:
-        """Send all and wait until the queue is empty."""
+        """Send all copies and wait until the queue is empty."""
         self.stripe.send(sendings, self.reporting.part(name, len(sendings)))
         waiting = self.stripe.waiting()
         progress, patience = self.reporting.part("wait for the queue to empty", waiting), PATIENCE_SECONDS
@@ -123,7 +123,7 @@ class _World:
 
     @contextmanager
     def raging(self) -> Iterator[None]:
-        """While this lasts, faults happen."""
+        """Inject faults inside the `with` block."""
         for proxy in self.proxies:
             proxy.raging = True
         try:
@@ -135,11 +135,12 @@ class _World:
 
 
 def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
-    """Send at least so many events of simulated customers through the pack, each three times, and judge.
+    """Send at least `events` events of simulated customers, each three times, and check what Segment received.
 
-    The seed chooses customers, order and faults. It does not choose which of two requests at a time comes first.
+    The seed chooses customers, order and faults. It does not choose which of two concurrent requests comes first.
     """
-    # They begin tomorrow: a subscription that ended long ago would be forgotten, and its late events taken for news.
+    # The histories begin tomorrow: the profile forgets a subscription that ended long ago, and would count its late
+    # events as new.
     start = int(time.time()) // DAY * DAY + DAY
     histories = _histories(events, seed, start)
     tills = [
@@ -170,7 +171,7 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
 
 
 def _histories(events: int, seed: int, start: int) -> list[History]:
-    """As many customers as have so many events together."""
+    """As many customers as it takes to have this many events."""
     total = 0
 
     def needed(history: History) -> bool:
@@ -202,9 +203,9 @@ def _world(histories: Sequence[History], seed: int, reporting: Reporting) -> Ite
 
 
 def _lead_through(proxy: str, stack: LocalStack) -> None:
-    """Let the functions, and nobody else, find AWS behind the proxy.
+    """Send the functions' AWS requests, and no others, through the proxy.
 
-    The SDK tries twice instead of five or ten times: more gets past it, to the code that is to be shown.
+    The SDK tries twice instead of five or ten times, so that more faults reach the code under test.
     """
     for function in (stack.receive_function, stack.deliver_function):
         variables = stack.environment(function) | {"AWS_ENDPOINT_URL": proxy, "AWS_MAX_ATTEMPTS": "2"}
@@ -237,18 +238,18 @@ def _judged(
     yield from of_message_ids(world.segment.record.rivals)
     yield from of_dead_letters(evil, world.stack.queued().dead_letters)
     for key in world.saboteur.written_over:
-        yield Violation("wrong", f"{key} was written over while nobody could read it", key.rpartition(":")[2])
+        yield Violation("wrong", f"{key} was overwritten while it was unreadable", key.rpartition(":")[2])
     for text in world.segment.record.violations:
-        # Told above, with what differs.
+        # of_message_ids reports these, with the fields that differ.
         if not text.endswith("with other content"):
             yield Violation("wrong", text)
 
 
 def _replayed(world: _World, sendings: Sequence[Sending]) -> Iterator[Violation]:
-    """In fair weather nothing of what was delivered is sent again."""
+    """Send delivered events again without faults; every call that this sends is a violation."""
     before = len(world.segment.record.requests)
     whole = [sending for sending in sendings if "poison" not in json.loads(sending.body)["id"]]
-    world.send("send some once more", whole)
+    world.send("send some events again", whole)
     for request in world.segment.record.requests[before:]:
         yield Violation("doubled", f"a replay sent {request.calls} calls again, {request.kept} of them new")
 

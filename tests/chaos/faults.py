@@ -1,4 +1,4 @@
-"""The faults on the path of an event. The seed and the request's number select them, never the clock."""
+"""The faults on the path of an event. The seed and the request's number choose the fault; the clock does not."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ __all__ = ["AWS", "FAULTS", "SEGMENT", "TABLE", "Act", "Dice", "Fault", "When"]
 
 
 class Act(Enum):
-    """What happens to a request."""
+    """What the proxy does with a request."""
 
     REFUSE = auto()
-    """It is answered with an error and goes no further."""
+    """Answer with an error, without passing the request on."""
     CUT = auto()
-    """Its connection is cut before it was read."""
+    """Close the connection, without passing the request on."""
     LOSE = auto()
-    """It is carried out, and the connection is cut instead of an answer."""
+    """Pass the request on, and close the connection instead of answering."""
     HALVE = auto()
-    """It is carried out, and its answer breaks off in the middle."""
+    """Pass the request on, and send only half of the answer."""
     HOLD = auto()
-    """It is carried out, and the answer comes when nobody waits for it any more."""
+    """Pass the request on, and answer after the client's timeout."""
     SPLIT = auto()
-    """Of several keys that it asks for, only every other is looked up; the others come back unprocessed."""
+    """Look up every second key of the request, and return the other keys as unprocessed."""
     PART = auto()
-    """Every other of its calls is taken; the answer names the others, and says that there was an outage."""
+    """Pass on every second call, and answer that the others failed because of an outage."""
     KILL = auto()
-    """Whoever sent it is killed (-9) before it is read."""
+    """Kill the sending process (-9), without passing the request on."""
     KILL_AFTER = auto()
-    """It is carried out, and whoever sent it is killed (-9) before the answer."""
+    """Pass the request on, and kill the sending process (-9) before the answer."""
     BREAK = auto()
-    """What it reads, a record of the StateTable, cannot be read for a while. `Saboteur` sees to it, not the dice."""
+    """Make the StateTable record that it reads unreadable for a while. `Saboteur` does this, not the proxy."""
 
 
 class When(Enum):
-    """What a fault needs of the request that it is to befall."""
+    """A condition that a request must meet before the fault can be injected."""
 
     SEVERAL_KEYS = auto()
-    """It asks for more than one key."""
+    """The request asks for more than one key."""
     KEPT = auto()
-    """Its connection has served an earlier one and was kept."""
+    """The request uses a kept connection, which has served an earlier request."""
     KNOWN = auto()
-    """It comes from a process that was given the answer before, and may still know it."""
+    """The sending process had the answer before and may have cached it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to fail, of one operation.
+    """One way in which one operation fails.
 
     Attributes
     ----------
     place
-        The AWS operation, or `batch`, Segment's.
+        The AWS operation, or `batch` for Segment's.
     name
-        What it is, in a few words.
+        A description in a few words.
     status, code, retry_after, body
-        The error of a refused request: its status, AWS's code, and Segment's header in seconds and its words.
+        The answer to a refused request: its status, AWS's error code, and Segment's Retry-After in seconds and body.
     when
-        What it needs of a request.
+        The condition that a request must meet.
     weight
-        How often it comes beside the others of its place.
+        Its frequency relative to the other faults of the same place.
     """
 
     place: str
@@ -91,16 +91,16 @@ def _accidents(place: str) -> Iterator[Fault]:
     yield Fault(place, "function killed after it was done", Act.KILL_AFTER, weight=1)
 
 
-# What a server or a NAT on the way does with a connection that was idle, which is seen when it is used again.
+# A server or a NAT gateway drops an idle connection; the client notices when it uses the connection again.
 # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout
 def _let_go(place: str) -> Fault:
-    return Fault(place, "kept connection was let go of", Act.CUT, when=When.KEPT)
+    return Fault(place, "kept connection was closed", Act.CUT, when=When.KEPT)
 
 
 PORTAL = "<!DOCTYPE html><html><title>Welcome</title><body>Log in to use this network.</body></html>"
-# The emulator's event source mapping asks no API: a ReceiveMessage or DeleteMessage that fails is a message that comes
-# once more, as copies and the batches of killed functions do.
-# Codes that the SDK tries again by itself, and one (a role that lacks a right for a while) that it does not.
+# ReceiveMessage and DeleteMessage have no faults here, because the emulator's event source mapping calls no API. If one
+# fails, SQS delivers a message again, which the copies and the batches of killed functions test.
+# For each operation: errors that the SDK retries itself, and one that it does not (a missing permission).
 AWS = (
     *_refusals("SendMessage", (503, "ServiceUnavailable"), (400, "KMS.ThrottlingException"), (403, "AccessDenied")),
     *_accidents("SendMessage"),
@@ -137,19 +137,20 @@ TABLE = (
 )
 FAULTS = (*AWS, *TABLE, *SEGMENT)
 
-# Requests in a row that share the weather, and how many of such stretches are stormy. Segment's are shorter and fewer:
-# the circuit breaker lets one request through at a time while it storms, with growing pauses in between.
+# The requests of a place come in stretches. In a storm, a stretch with many faults, most requests fail. Segment's
+# stretches are shorter and fewer are storms: while they last, the circuit breaker lets one request through at a time,
+# with growing pauses between them.
 STRETCH, STORMY = {"batch": 5}, {"batch": 1 / 40}
 LONG_STRETCH, OFTEN_STORMY = 20, 1 / 10
 IN_STORM, IN_FAIR_WEATHER = 0.6, 0.03
-# Asked for seldom: each time may be the last.
+# These operations are rare, so each request has a higher chance of a fault.
 RARE = {"GetSecretValue": 0.3, "ChangeMessageVisibilityBatch": 0.1}
-# Until each kind has come once, so that a short run has them all.
+# The chance until each fault has been injected once, so that a short run has all of them.
 AT_FIRST = 0.5
 
 
 class Dice:
-    """Says for each request what befalls it. A place's first faults are one of each kind, so that none is missing."""
+    """Draws the fault of each request. A place's first faults are one of each kind, so that none is missing."""
 
     def __init__(self, faults: Sequence[Fault], seed: int) -> None:
         self._of: dict[str, list[Fault]] = defaultdict(list)
@@ -161,7 +162,7 @@ class Dice:
         self._storm = dict.fromkeys(self._of, False)
 
     def draw(self, place: str, circumstances: Container[When] = frozenset(When)) -> Fault | None:
-        """What befalls the next request there; None where nothing does. It has what faults may need of it."""
+        """The fault of the next request at that place, or None. The request meets the conditions `circumstances`."""
         if place not in self._of:
             return None
         rng = self._rng[place]
@@ -178,7 +179,7 @@ class Dice:
         if rng.random() >= chance:
             return None
         if due:
-            # What needs more first: such a request may not come again soon. What does not fit this one stays due.
+            # Faults with a condition first, because a request that meets it is rare. The others stay due.
             first = next((fault for fault in due if fault.when), due[0])
             self._due[place].remove(first)
             return first

@@ -1,4 +1,4 @@
-"""Events that can never be delivered, each with its own customer, and the reason for its dead letter."""
+"""Poison events: they can never be delivered. Each has its own customer and the reason of its dead letter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """One such event; `reason` is None where the door must not let it in, `door` False where it comes another way."""
+    """One poison event.
+
+    `reason` is that of its dead letter, None if `receive` must refuse the event. `door` is False if the event goes
+    straight into the queue.
+    """
 
     kind: str
     body: bytes
@@ -47,24 +51,24 @@ def _event(number: int, kind: str, at: int, body: Json) -> Json:
 
 
 def _invoice(number: int, at: int) -> Json:
-    """Over more than any currency can count."""
+    """An invoice whose amount is too large for a Decimal calculation."""
     body = {"id": f"in_poison{number}", "object": "invoice", "customer": f"cus_poison{number}", "currency": "usd"}
     return _event(number, "invoice.paid", at, body | {"status": "paid", "total": 10**400, "amount_paid": 10**400})
 
 
-# Kind: how to make one, the reason on its dead letter (None: refused at the door), whether it comes through the door.
+# Kind: how to make one, the reason of its dead letter (None: `receive` refuses it), whether it is sent to `receive`.
 KINDS: dict[str, tuple[Callable[[int, int], Json], str | None, bool]] = {
     "Segment answers 400": (lambda number, at: _customer(number, at, name=REFUSED_WORD), "http_400", True),
     "answered ok: false": (lambda number, at: _customer(number, at, name=UNLIKED_WORD), "not_ok", True),
     "oversize call": (lambda number, at: _customer(number, at, name="x" * 40_000), "too_large", True),
-    "mapper cannot work": (_invoice, "mapper_failed", True),
-    "no event, past the door": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, "not_an_event", False),
+    "mapper fails": (_invoice, "mapper_failed", True),
+    "no event, straight into the queue": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, "not_an_event", False),
     "no event, signed": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, None, True),
 }
 
 
 def poisons(count: int, at: int) -> list[Poison]:
-    """So many of them, of each kind as many; `at` is the epoch second at which they happened."""
+    """`count` poison events, the kinds in turn; `at` is their `created` in epoch seconds."""
     return [
         Poison(kind, json.dumps(make(number, at), indent=1).encode(), reason, door)
         for number, (kind, (make, reason, door)) in zip(range(count), cycle(KINDS.items()), strict=False)

@@ -1,6 +1,6 @@
-"""A proxy in front of AWS or Segment that lets faults happen, and counts each where it does.
+"""A proxy in front of AWS or Segment that injects faults and counts them.
 
-microburst was tried: it knows AWS's errors too, but leaves no keys unprocessed, kills nobody and takes no seed.
+We tried microburst: it has AWS's errors too, but cannot leave keys unprocessed, kill a process or take a seed.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ __all__ = ["REFUSED_WORD", "UNLIKED_WORD", "FaultyProxy", "aws_place", "segment_
 # Longer than the deliver function waits for an answer.
 HOLD_SECONDS = 12.0
 CUSTOMER = re.compile(rb"cus_\w+")
-# The host stays: it is signed, and the emulator looks at signatures.
+# The Host header is kept: the signature covers it, and the emulator checks signatures.
 HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "content-encoding"})
-# A call that holds one of these words is one that Segment never takes.
+# The proxy refuses every call that contains one of these words.
 REFUSED_WORD, UNLIKED_WORD = "poisonous-to-segment", "poisonous-to-jitsu"
 
 
 def aws_place(headers: dict[str, str]) -> str:
-    """The operation of an AWS request: all services here name it in a header."""
+    """The operation of an AWS request, from the header in which all services used here name it."""
     return headers.get("x-amz-target", "").rpartition(".")[2]
 
 
 def segment_place(_headers: dict[str, str]) -> str:
-    """Segment has one operation."""
+    """Segment's only operation."""
     return "batch"
 
 
 class FaultyProxy(ServerThread):
-    """Passes requests on to `upstream`, which is set before the first of them comes.
+    """Passes requests on to `upstream`, which must be set before the first request.
 
-    `raging` switches the faults on. `injected` counts them, `hit` says which customers each of them concerned.
-    `replaced` counts the requests that came again, to the byte, once their kept connection was let go of. `broken` has
-    the records that cannot be read now, by their key; each of them is injected where it is read.
+    `raging` switches the faults on. `injected` counts each fault, and `hit` names the customers that it hit. `replaced`
+    counts the requests that came again, byte for byte, after their kept connection was closed. `broken` maps the key of
+    each record that is unreadable now to its fault, which counts as injected when the record is read.
     """
 
     def __init__(self, dice: Dice, place_of: Callable[[dict[str, str]], str]) -> None:
@@ -75,21 +75,21 @@ class FaultyProxy(ServerThread):
         self._place_of = place_of
         self._client = httpx.Client(timeout=60, trust_env=False)
 
-        # A function: uvicorn takes a method for an application of an older kind.
+        # A function, because uvicorn takes a bound method for an ASGI 2 application.
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await self._answer(scope, receive, send)
 
         super().__init__(answer)
 
     def stop(self) -> None:
-        """Stop to serve, and let go of the upstream."""
+        """Stop serving, and close the connections to the upstream."""
         super().stop()
         self._client.close()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        # Passed on unpacked, without the header: content-encoding is of this hop here.
+        # The body is passed on decompressed, without the content-encoding header.
         body, place = unpacked(headers, await request.body()), self._place_of(headers)
         self.requests[place] += 1
         self.replaced += body in self._let_go
@@ -117,7 +117,7 @@ class FaultyProxy(ServerThread):
             yield When.KNOWN
 
     def _learn(self, place: str, body: bytes, response: Response, process: psutil.Process | None) -> None:
-        """Note who knows its secret now, and that a broken record was read."""
+        """Note which process has the secret now, and which broken records were read."""
         if response.status_code != httpx.codes.OK:
             return
         if process is not None:
@@ -169,7 +169,7 @@ class FaultyProxy(ServerThread):
         answer = await self._pass_on(request, json.dumps(asked | {"RequestItems": looked_up}).encode())
         found = json.loads(bytes(answer.body))
         found["UnprocessedKeys"] = {table: wanted | {"Keys": wanted["Keys"][1::2]}}
-        # Without the checksum of the whole answer, which is another's now.
+        # Without the checksum header, which belongs to the unchanged answer.
         return JSONResponse(found, answer.status_code, {"content-type": "application/x-amz-json-1.0"})
 
     async def _take_half(self, request: Request, body: bytes) -> Response:
@@ -177,7 +177,7 @@ class FaultyProxy(ServerThread):
         calls = envelope["batch"]
         if taken := calls[1::2]:
             await self._pass_on(request, json.dumps(envelope | {"batch": taken}).encode())
-        # In Jitsu's words: https://github.com/jitsucom/bulker/blob/main/ingest/router_batch_handler.go
+        # Jitsu's answer: https://github.com/jitsucom/bulker/blob/main/ingest/router_batch_handler.go
         errors = [f"Message ID: {call['messageId']}: error# a1b2c3: producer error" for call in calls[::2]]
         return JSONResponse({"ok": False, "receivedEvents": len(calls), "okEvents": len(taken), "errors": errors})
 
@@ -187,7 +187,7 @@ def _keys_in(body: bytes) -> list[Any]:
 
 
 def _poisoned(place: str, body: bytes) -> Response | None:
-    """Segment's no to a request with a call that it never takes, in the words of the one kind or of the other."""
+    """Segment's refusal of a request with a call that it never accepts, as a status 400 or as `ok: false`."""
     if place != "batch":
         return None
     if REFUSED_WORD.encode() in body:
@@ -213,7 +213,7 @@ def _client_of(request: Request) -> tuple[str, int]:
 
 
 def _kill_who_called_from(client: tuple[str, int]) -> bool:
-    """Kill -9 the process that has this end of a connection."""
+    """Kill (-9) the process that owns this end of a connection; returns whether there was one."""
     process = _process_at(client)
     if process is not None:
         with suppress(psutil.Error):
@@ -223,7 +223,7 @@ def _kill_who_called_from(client: tuple[str, int]) -> bool:
 
 
 def _process_at(client: tuple[str, int]) -> psutil.Process | None:
-    """The process, a descendant of ours, that has this end of a connection."""
+    """The descendant of this process that owns this end of a connection, or None."""
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             if any(getattr(each.laddr, "port", 0) == client[1] for each in process.net_connections("tcp")):

@@ -1,4 +1,4 @@
-"""Breaks records of the StateTable, one at a time, and puts each back once it was read or a while later."""
+"""Makes records of the StateTable unreadable, one at a time, and restores each after it was read or after a while."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Saboteur"]
 
-# So long a record stays broken after it was read, and at most where nobody reads it.
+# How long a record stays broken after it was read, how long if it is not read, and the pause before the next one.
 AFTERWARDS_SECONDS, UNREAD_SECONDS, PAUSE_SECONDS = 1.0, 4.0, 4.0
-# By its own attribute a record is known again that nobody wrote over.
+# A broken record has this attribute; if it is missing later, the function has overwritten the record.
 BROKEN = "sabotage"
 GARBAGE, NEWER = TABLE
 
 
 class Saboteur:
-    """While it works, one customer's record after the other cannot be read for a while.
+    """Inside its `with` block, the records of the customers are unreadable for a while, one after the other.
 
     Parameters
     ----------
     stack
-        The stack, whose table it reaches without the proxy.
+        The stack; its table is accessed directly, without the proxy.
     proxy
-        The proxy in front of AWS, which counts where a broken record is read.
+        The proxy in front of AWS, which counts the reads of broken records.
     customers
         The ids of the customers whose records it breaks.
 
     Attributes
     ----------
     written_over
-        The keys of records that somebody wrote over although nobody could have read them.
+        The keys of records that were overwritten although they were unreadable.
     spans
-        Whose record could not be read, from when it was tried until when.
+        The customer of each broken record, the time of its first read, and the time of its restoration.
     """
 
     def __init__(self, stack: LocalStack, proxy: FaultyProxy, customers: Sequence[str], rng: Random) -> None:
@@ -65,7 +65,7 @@ class Saboteur:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Whatever is broken is whole again."""
+        """Restore every broken record."""
         self._stopped.set()
         self._thread.join()
         if self._error is not None:
@@ -79,11 +79,11 @@ class Saboteur:
                 item = self._item_of(customer)
                 if item is not None:
                     self._break(customer, item, next(kinds))
-        except BaseException as error:  # noqa: BLE001 - told to whoever waits for it
+        except BaseException as error:  # noqa: BLE001 - __exit__ raises it again
             self._error = error
 
     def _item_of(self, customer: str) -> dict[str, Any] | None:
-        # Simulated customers are of test mode.
+        # Simulated customers are in test mode.
         key = {"pk": {"S": f"profile#own:test:{customer}"}}
         found = self._stack.clients.dynamodb.get_item(TableName=self._stack.state_table, Key=key, ConsistentRead=True)
         item: dict[str, Any] | None = found.get("Item")
@@ -93,7 +93,7 @@ class Saboteur:
         key = item["pk"]["S"]
         broken = {"pk": item["pk"], BROKEN: {"BOOL": True}}
         if fault is GARBAGE:
-            # Nobody who had read it before can write it either: it has no version any more.
+            # It has no version, so a batch that read the record earlier cannot write it either.
             broken |= {"record": {"B": b"garbage"}, "ledger": {"S": "garbage"}}
         else:
             broken |= item | {"format": {"N": "99"}}

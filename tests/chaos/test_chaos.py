@@ -1,4 +1,4 @@
-"""A small `make chaos`: every fault at least once, every kind of poison, and nothing lost, doubled or stale."""
+"""A small `make chaos` with every fault and every kind of poison event, and tests of its verdict."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def test_no_failure_loses_repeats_or_outdates_a_call(outcome: Result) -> None:
 def test_every_fault_was_injected(outcome: Result) -> None:
     assert outcome.missing == []
     assert outcome.kills
-    assert outcome.answers[503], "Stripe was turned away, and came again"
-    assert outcome.repeats, "answers were lost, and calls sent again"
-    assert outcome.replaced, "a kept connection was let go of, and replaced at once"
-    assert outcome.went_on, "a customer's record could not be read, and other customers' calls arrived"
+    assert outcome.answers[503], "receive answered 503, and Stripe sent the event again"
+    assert outcome.repeats, "answers were lost, and deliver sent the calls again"
+    assert outcome.replaced, "a kept connection was closed, and deliver replaced it at once"
+    assert outcome.went_on, "a customer's record was unreadable, and calls of other customers arrived"
     assert outcome.dead_letters >= len(KINDS) - 1
 
 
-# --- The verdict itself: a run that finds nothing shows nothing where its verdict is blind ---
+# --- Tests of the verdict: a run without violations proves something only if the verdict detects violations ---
 
 
 def calls_of_a_customer() -> list[dict[str, Any]]:
-    """All that Segment has of one customer, as JSON reads it."""
+    """All calls of one customer, as parsed from JSON."""
     calls: list[dict[str, Any]] = json.loads(json.dumps(laws.in_order(HISTORY).calls, default=float))
     return calls
 
@@ -144,7 +144,7 @@ def test_the_verdict_detects_missing_extra_and_wrong_dead_letters() -> None:
         for number, each in enumerate(evil)
         if each.reason
     ]
-    assert list(of_dead_letters(evil, [*good, *good])) == [], "a redelivery may bury one twice"
+    assert list(of_dead_letters(evil, [*good, *good])) == [], "a redelivered event may be dead-lettered twice"
     other = Message("x", good[0].body, {"reason": "worn_out"}, 1, 0.0)
     stranger = Message("x", "{}", {"reason": "http_400"}, 1, 0.0)
     for letters in (good[1:], [other, *good[1:]], [*good, stranger]):
@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_faults() -> None:
 
 
 def test_a_fault_that_does_not_fit_a_request_is_kept_for_a_later_one() -> None:
-    """The fault for two keys was drawn for a request with one, and never seen again: a run in twenty went without."""
+    """The fault for two keys was drawn for a request with one key and then dropped: one run in twenty missed it."""
     lone, several = Dice(FAULTS, 1), {fault for fault in AWS if fault.place == "BatchGetItem"}
     drawn = {lone.draw("BatchGetItem", {When.KEPT}) for _ in range(400)} - {None}
     assert several - drawn == {fault for fault in several if fault.act is Act.SPLIT}

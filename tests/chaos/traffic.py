@@ -1,4 +1,4 @@
-"""Stripe's side: every event three times, out of order, by several ways, and again until it is accepted."""
+"""Stripe's side: sends every event three times, out of order, to `receive` or the queue, until it is accepted."""
 
 from __future__ import annotations
 
@@ -28,25 +28,29 @@ if TYPE_CHECKING:
 __all__ = ["Sending", "Stripe", "mixed"]
 
 COPIES = 3
-# How far an event of an orderly customer is from its place, in events of the whole stream, which has to be longer.
+# An event of an orderly customer moves at most BOUNDED places in the stream, and at most 1/SHARE of its length.
 BOUNDED, SHARE = 30, 50
-# Copies that come through the door; the others come as SQS or EventBridge doubles them, straight into the queue.
+# The share of the first, second and third copies that is sent to `receive`. The others go straight into the queue, like
+# duplicates from SQS or EventBridge.
 THROUGH_THE_DOOR = (1.0, 0.1, 0.0)
-# One forged request for so many events, and at least so many: each may make the door read its secret again.
+# One forged request for this many events, and at least this many: each may make `receive` read its secret again.
 STRANGERS, FORGED_SECRET = 20, "whsec_of0a0stranger0who0signs0himself0"
 POSTERS = 4
 ENTRIES = 10
-# Stripe waits hours and tries for three days; here it waits this long, doubled from time to time.
+# Stripe waits hours between retries, for three days. Here the first wait is AGAIN_SECONDS, doubled each time up to
+# LONGEST_SECONDS.
 AGAIN_SECONDS, LONGEST_SECONDS = 0.3, 3.0
-# So much waits in the queue at most: the emulator looks through all of it for each batch.
+# The largest backlog in the queue, because the emulator scans all messages for each batch, and how many are sent between
+# two checks of it.
 BACKLOG, STRETCH = 400, 200
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One copy of an event; `door` is False where it comes straight into the queue, `wanted` where it must not get in.
+    """One copy of an event.
 
-    A stranger signs with a secret that is none of ours.
+    `door` is False if it goes straight into the queue, `wanted` is False if `receive` must refuse it, and `stranger` is
+    True if it is signed with a foreign secret.
     """
 
     body: bytes
@@ -56,14 +60,14 @@ class Sending:
 
 
 def is_orderly(seed: int) -> bool:
-    """Whether a customer's events come nearly in order; the others' come in no order at all."""
+    """Whether a customer's events arrive almost in order; those of the other customers arrive in random order."""
     return seed % 2 == 0
 
 
 def mixed(
     histories: Iterable[History | Circle], tills: Iterable[Till], evil: Sequence[Poison], rng: Random
 ) -> list[Sending]:
-    """All copies of all events in the order in which they are sent; every other customer's in no order at all."""
+    """All copies of all events in sending order; those of every second customer are in random order."""
     stream = [(event["created"], history.seed, event) for history in histories for event in history.events]
     stream += [(event.created, number, event.body) for number, till in enumerate(tills) for event in till.events]
     stream.sort(key=lambda entry: entry[:2])
@@ -89,7 +93,7 @@ def mixed(
 
 @dataclass(slots=True)
 class Stripe:
-    """Sends, and sends again until it is accepted; `answers` counts the door's statuses, 0 where none came."""
+    """Sends each copy until it is accepted; `answers` counts the statuses from `receive`, with 0 for no answer."""
 
     stack: LocalStack
     secret: Secret
@@ -98,7 +102,7 @@ class Stripe:
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def send(self, sendings: Iterable[Sending], progress: Callable[[int], None]) -> None:
-        """Send all in their order, several at a time; `progress` is told how many have been accepted."""
+        """Send all in order, several at a time; `progress` receives the number of newly accepted copies."""
         with httpx.Client(timeout=35, trust_env=False) as client, ThreadPoolExecutor(POSTERS) as pool:
             try:
                 for stretch in batched(sendings, STRETCH, strict=False):
@@ -110,13 +114,13 @@ class Stripe:
                     for post in posts:
                         progress(post.result())
             except BaseException:
-                # Interrupted: whoever waits to send again does not.
+                # Interrupted: end the waits of the posts that would retry.
                 self._stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def waiting(self) -> int:
-        """How many messages the events queue holds, those under way included."""
+        """The number of messages in the events queue, including those that are being processed."""
         url = self.stack.events_queue_url
         found = self.stack.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])

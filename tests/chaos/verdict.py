@@ -1,4 +1,4 @@
-"""What must hold after the faults: nothing is lost, repeated or outdated, and every bad event is a dead letter."""
+"""The checks after a run: no call is lost, repeated or outdated, and every poison event is a dead letter."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["Violation", "of_circles", "of_customers", "of_dead_letters", "of_mes
 
 Json = dict[str, Any]
 
-# What a call says beside its fact: as whom it is sent, and what was known besides when it was made. In another order
-# than that of the expectation more or less is known; the sums and the traits have laws of their own.
+# Fields that depend on the order of the events: the identity, and what the profile held when the call was made. The
+# expected calls come from another order, so these fields are not compared. The sums and the traits have their own laws.
 KNOWLEDGE = {
     "type",
     "userId",
@@ -37,35 +37,35 @@ KNOWLEDGE = {
     "previous_mrr",
     "plan",
     "after_trial",
-    # A refund that comes before its order's events leaves its shares to the order.
+    # If a refund comes before its order, the order's call states the refund's shares.
     "revenue_refunded",
     "tax_refunded",
 }
 KNOWN_OF = {
-    # A refund that comes before its order's events knows the payment only.
+    # If a refund comes before its order, it states only the payment.
     "Order Refunded": {"order_id", "of_known_payment"},
-    # Why a payment failed is its intent's to say, which may come later.
+    # The payment intent's event has the reason of a failed payment, and may come later.
     "Payment Failed": {"failure_code", "decline_code", "failure_message", "payment_method_type", "card_brand"},
 }
-# A trial that nobody paid for ends with a pause, and with an end seconds later: the first to arrive tells, each of its
-# own moment.
+# For these events only the named fields are compared. An unpaid trial ends with a pause and, seconds later, with an end
+# of the subscription: the one that arrives first makes the call, with its own time.
 SAID_OF = {
     "Trial Ended": {"messageId", "event", "subscription_id", "trial_start_date", "trial_end_date", "converted"},
-    # Told by the payment or by the trial's end, whichever comes last, each of its own moment.
+    # The payment and the trial's end are both needed: the one that arrives last makes the call, with its own time.
     "Trial Converted": {"messageId", "event", "subscription_id", "trial_end_date"},
 }
-# What a subscription counted before the first event that came, and changes that no other event tells: both depend on
-# what came before. The sums have a law of their own.
+# `changed` of calls that depend on the order of arrival, like Subscription Imported. They are not compared; the sums
+# have their own law.
 BALANCES = ({"billing_date"}, {"discount"}, {"mrr"})
 
-# Whether a trial ended or a moved billing date came is known by what came before: an event that overtakes those tells
-# the one for the other. What they bear is in the sums.
+# Events that depend on the order of arrival too: out of order, the end of a trial can look like a moved billing date.
+# They are not compared; the sums cover their amounts.
 ENDS_OF_TRIALS = {"Trial Ended", "Trial Converted"}
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What does not hold, as one of the kinds that the verdict counts, and whom it concerns."""
+    """One broken promise: its kind, which the verdict counts, a description, and the customer."""
 
     kind: str
     text: str
@@ -73,7 +73,7 @@ class Violation:
 
 
 def of_circles(found: Sequence[Circle], calls: Iterable[Json]) -> Iterator[Violation]:
-    """Hold the last identify of each user and the last group call of each group against a recount."""
+    """Compare the last identify of each user and the last group call of each group with a recount."""
     every = [_with_decimals(call) for call in calls if call["type"] != "track"]
     for circle in found:
         for fault in circles.faults_of(circle, every):
@@ -81,7 +81,7 @@ def of_circles(found: Sequence[Circle], calls: Iterable[Json]) -> Iterator[Viola
 
 
 def of_customers(histories: Sequence[History], calls: Iterable[Json], settings: Settings) -> Iterator[Violation]:
-    """Hold what Segment has of each customer, in the order in which it came, against what the customer did."""
+    """Compare the calls of each customer, in order of arrival, with what the customer did."""
     whose = {event["id"]: history.customer for history in histories for event in (*history.events, history.last)}
     of_customer: dict[str, list[Json]] = defaultdict(list)
     for call in calls:
@@ -89,7 +89,7 @@ def of_customers(histories: Sequence[History], calls: Iterable[Json], settings: 
         if event_id in whose:
             of_customer[whose[event_id]].append(_with_decimals(call))
         else:
-            yield Violation("doubled", f"a call of {event_id}, which was never to be delivered")
+            yield Violation("doubled", f"a call of {event_id}, which must not be delivered")
     for history in histories:
         for kind, text in _of_customer(history, of_customer[history.customer], settings):
             yield Violation(kind, f"{history.customer}: {text}", history.customer)
@@ -111,7 +111,7 @@ def _of_customer(history: History, calls: list[Json], settings: Settings) -> Ite
         if other is None:
             yield "lost", f"{name} {message_id}"
         elif call is None:
-            yield "doubled", f"{name} {message_id} is no fact"
+            yield "doubled", f"{name} {message_id} is not expected"
         elif _fact(other) != _fact(call):
             yield "wrong", f"{name} {message_id} says {_fact(other)}, not {_fact(call)}"
     if not any(call["type"] == "identify" for call in calls):
@@ -127,7 +127,7 @@ def _balances(call: Mapping[str, Any]) -> bool:
 
 
 def of_tills(tills: Sequence[Till], calls: Iterable[Json]) -> Iterator[Violation]:
-    """Hold the lifetime values that Segment has of each shop's users against the shop's balance."""
+    """Compare the lifetime values of each shop's users with the shop's balance."""
     of_a_till = {event.id for till in tills for event in (*till.events, *till.last)}
     theirs = [call for call in calls if call["context"]["stripe"]["event_id"] in of_a_till]
     for fault in at_the_end(tills, theirs):
@@ -135,27 +135,27 @@ def of_tills(tills: Sequence[Till], calls: Iterable[Json]) -> Iterator[Violation
 
 
 def of_message_ids(rivals: Iterable[tuple[Json, Json]]) -> Iterator[Violation]:
-    """No messageId with two contents."""
+    """Report each messageId that came with two contents."""
     for kept, other in rivals:
         differing = sorted(name for name in {*kept, *other} if kept.get(name) != other.get(name))
         yield Violation("doubled", f"messageId {kept['messageId']} came again with other {', '.join(differing)}")
 
 
 def of_dead_letters(evil: Sequence[Poison], letters: Sequence[Message]) -> Iterator[Violation]:
-    """Every poison that got in is a dead letter, with its reason and to the byte, and nothing else is."""
+    """Check that the dead letters are exactly the accepted poison events, byte for byte, with their reasons."""
     found: dict[str, set[str]] = defaultdict(set)
     for letter in letters:
         found[letter.body].add(letter.attributes.get("reason", ""))
     expected = {each.body.decode(): {each.reason} for each in evil if each.reason is not None}
     for body, reasons in expected.items():
         if found.get(body) != reasons:
-            yield Violation("poison", f"{body[:40]!r}: dead with {found.get(body)}, not {reasons}")
+            yield Violation("poison", f"{body[:40]!r}: dead-lettered with {found.get(body)}, not {reasons}")
     for body in found.keys() - expected.keys():
-        yield Violation("poison", f"dead for no reason of its own, {found[body]}: {body[:120]!r}")
+        yield Violation("poison", f"dead-lettered without being poison, {found[body]}: {body[:120]!r}")
 
 
 def _fact(call: Mapping[str, Any]) -> Json:
-    """What a call says, without what depends on what else was known."""
+    """The fields of a call that do not depend on the order of the events."""
     said = {**call, **call["properties"]}
     leave = {"properties"} | KNOWLEDGE | KNOWN_OF.get(call["event"], set())
     names = SAID_OF.get(call["event"], said.keys() - leave)

@@ -44,7 +44,7 @@ class Fact[E: Event = Event]:
         return self.event.event_name
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(frozen=True)
 class Known:
     """The data beside the event that the mapping uses. No slots: see `copied`.
 

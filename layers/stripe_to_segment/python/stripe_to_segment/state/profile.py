@@ -60,7 +60,7 @@ def copied[T](value: T, changes: Mapping[str, object]) -> T:
     return copy
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(frozen=True)
 class Profile:
     """The record of one customer (or one guest's payment), within one account and mode. No slots: see `copied`.
 

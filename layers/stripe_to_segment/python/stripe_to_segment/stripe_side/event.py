@@ -69,7 +69,7 @@ class Listing:
     enriched: bool = False
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(frozen=True)
 class EventHead:
     """What an event states whether or not it carries its object; `created` is in epoch seconds."""
 
@@ -80,7 +80,7 @@ class EventHead:
     account: str | None
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(frozen=True)
 class StripeEvent(EventHead):
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 

@@ -28,7 +28,7 @@ V1 = "v1."
 PATH = re.compile(r"/v1(/[A-Za-z0-9_%-][A-Za-z0-9_.%-]*)+")
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(frozen=True)
 class ThinEvent(EventHead):
     """A thin event; `type` is that of its snapshot, and without one Stripe's own.
 

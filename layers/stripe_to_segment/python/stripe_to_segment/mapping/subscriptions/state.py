@@ -33,7 +33,7 @@ __all__ = ["State", "after_of", "before_of", "items_after", "items_then"]
 PRICED = frozenset({"items", "plan", "price", "quantity", "discounts", "discount"})
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(frozen=True)
 class State:
     """The state of a subscription before or after an event. No slots, because it caches computed values."""
 
