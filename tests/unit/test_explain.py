@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,72 @@ def test_an_invalid_event_is_reported_in_its_place_with_exit_status_1() -> None:
     assert code == 1
     assert [line["outcome"] for line in found] == ["mapped", "invalid", "invalid", "ignored"]
     assert all(line["reason"] for line in found if line["outcome"] == "invalid")
+
+
+def test_an_invalid_event_is_named_on_standard_error_too() -> None:
+    """`explain … | jq` showed nothing but the null of its calls."""
+    event = json.dumps(an_event("payout.paid", {"id": "po_1"}).body)
+    result = CliRunner().invoke(app, ["explain", "-"], input=f"{event}\nnonsense")
+    assert [json.loads(line)["outcome"] for line in result.stdout.splitlines()] == ["ignored", "invalid"]
+    assert result.stderr == "error: -#2: not JSON: Expecting value (line 1, column 1)\n"
+
+
+SUBSCRIPTION = a_subscription()
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"object": SUBSCRIPTION, "previous_attributes": {"quantity": 1}}, "the data of an event (subscription)"),
+        ({"object": SUBSCRIPTION}, "the data of an event (subscription)"),
+        ({"object": {}}, "the data of an event (no object of Stripe)"),
+        (SUBSCRIPTION, "an object of Stripe (subscription)"),
+        ({"id": "pm_1", "object": "payment_method", "type": "card"}, "an object of Stripe (payment_method)"),
+        ([SUBSCRIPTION], "an object of Stripe (subscription)"),
+    ],
+)
+def test_a_copied_part_of_an_event_is_told_what_is_missing(given: Any, what: str) -> None:
+    """A copied `data` ended in a traceback: a hash was looked up in a set."""
+    code, (line,) = explain("-", given=json.dumps(given))
+    assert (code, line["outcome"], line["calls"]) == (1, "invalid", [])
+    assert f"this is {what}" in line["reason"]
+    assert "with its id, type and created, is missing" in line["reason"]
+    assert "stripe events retrieve evt_…" in line["reason"]
+
+
+@pytest.mark.parametrize("given", [{"object": []}, {"object": 7}, {"object": None}, {"data": {"object": SUBSCRIPTION}}])
+def test_what_is_no_event_at_all_is_invalid(given: Any) -> None:
+    assert [line["outcome"] for line in explain("-", given=json.dumps(given))[1]] == ["invalid"]
+
+
+def test_pretty_prints_each_call_as_a_headline_with_its_main_properties() -> None:
+    events = [
+        an_event("customer.subscription.created", a_subscription(metadata={"user_id": "user_42"})),
+        an_event("payout.paid", {"id": "po_1"}),
+    ]
+    result = CliRunner().invoke(app, ["explain", "--pretty", "-"], input=lines(*events) + "\nnonsense")
+    shown = result.stdout.splitlines()
+    assert shown[0] == f"customer.subscription.created  {events[0].id}"
+    assert shown[1].startswith("  identify user_42: plan ")
+    (created,) = [line for line in shown if line.startswith("  Subscription Created")]
+    assert re.fullmatch(r"  Subscription Created  \+\$[\d.]+ MRR  user_42", created)
+    properties = " ".join(shown[shown.index(created) :])
+    assert "status active · plan " in properties
+    assert "price_id" not in properties
+    assert f"payout.paid  {events[1].id}" in shown
+    assert any(line.startswith("  no calls: ") for line in shown)
+    assert shown[-2:] == ["no Stripe event", "  invalid"]
+    assert result.stderr.startswith("error: -#3: not JSON")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.stdout, "colours are for terminals"
+    assert all(len(line) <= 120 for line in shown)
+
+
+def test_pretty_has_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = lines(an_event("customer.subscription.created", a_subscription()))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[32mSubscription Created" in CliRunner().invoke(app, ["explain", "--pretty", "-"], input=given).stdout
+    assert "\x1b" not in CliRunner().invoke(app, ["explain", "-"], input=given).stdout
 
 
 def test_an_unmapped_type_is_ignored_with_the_reason() -> None:

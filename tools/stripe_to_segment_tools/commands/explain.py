@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,10 +19,10 @@ from stripe_to_segment.stripe_side.fields import integer
 from stripe_to_segment_tools.commands.overrides import REFERENCE_KEY, Overrides, chosen_settings
 from stripe_to_segment_tools.project import ENRICH
 from stripe_to_segment_tools.samples.inputs import read_events
-from stripe_to_segment_tools.terminal.output import say_json
+from stripe_to_segment_tools.terminal.output import make_console, say, say_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.mapping.compose import Enrich
     from stripe_to_segment.segment_side.calls import Call
@@ -62,13 +63,14 @@ def explain_command(
         ),
     ],
     *,
+    pretty: Annotated[bool, typer.Option("--pretty", help="Print for people: a headline for each call.")] = False,
     settings: Overrides = None,
 ) -> None:
     """Print the calls of each Stripe event: one JSON line for each event, in input order. Offline, nothing is sent.
 
     `outcome` is mapped, ignored or invalid, `reason` gives the cause, and `calls` are exactly the items of Segment's
     batch request. Later events use the knowledge from earlier ones, such as the user. Signed client references are
-    verified with the key in CLIENT_REFERENCE_KEY.
+    verified with the key in CLIENT_REFERENCE_KEY. Why an event is invalid also goes to standard error.
 
     Exit status: 0, or 1 if an event was invalid, or 2 if a setting cannot be used.
 
@@ -79,13 +81,26 @@ def explain_command(
       stripe-to-segment explain --set UNKNOWN_USER_POLICY=customer_id event.json
 
       pbpaste | stripe-to-segment explain - | jq .calls
+
+      stripe-to-segment explain --pretty events/
     """
     chosen = replace(chosen_settings(settings), client_reference_key=os.environ.get(REFERENCE_KEY, "").strip())
-    invalid = False
+    show, invalid = _shown(pretty=pretty), False
     for explained in explain(read_events(paths), chosen):
-        invalid = invalid or explained.outcome == "invalid"
-        say_json(explained.line())
+        show(explained)
+        if explained.outcome == "invalid":
+            invalid = True
+            say(f"error: {explained.reason}", err=True)
     raise typer.Exit(1 if invalid else 0)
+
+
+def _shown(*, pretty: bool) -> Callable[[Explained], None]:
+    if not pretty:
+        return lambda explained: say_json(explained.line())
+    # Imported here, because JSON lines need neither a console nor the tracking plan.
+    from stripe_to_segment_tools.commands.pretty import print_explained  # noqa: PLC0415
+
+    return partial(print_explained, make_console())
 
 
 def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iterator[Explained]:

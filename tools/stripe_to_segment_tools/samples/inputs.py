@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["STDIN", "Input", "dump", "read_events", "read_text"]
 
 STDIN = "-"
 JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
-EVENT_OBJECTS = frozenset({"event", "v2.core.event"})
+# No set: the `object` of something that is no event may be a hash, which a set cannot look up.
+EVENT_OBJECTS = ("event", "v2.core.event")
+WHOLE_EVENT = (
+    "the event around it, with its id, type and created, is missing. Copy the whole event from the Dashboard"
+    " (Workbench, Events), or print it with `stripe events retrieve evt_…`; `stripe events list` shows the latest"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ def _open(piece: _Piece) -> Iterator[_Piece]:
 
 
 def _open_envelope(piece: _Piece) -> Iterator[_Piece]:
-    _, value, _ = piece
+    text, value, _ = piece
     if not isinstance(value, dict) or value.get("object") in EVENT_OBJECTS:
         yield piece
     elif isinstance(records := value.get("Records"), list):
@@ -191,7 +196,19 @@ def _open_envelope(piece: _Piece) -> Iterator[_Piece]:
     elif "detail-type" in value and isinstance(detail := value.get("detail"), dict):
         yield from _open_envelope((dump(detail), detail, None))
     else:
-        yield piece
+        part = _part_of_event(value)
+        yield (text, None, f"{part} {WHOLE_EVENT}") if part else piece
+
+
+def _part_of_event(value: Mapping[str, Any]) -> str | None:
+    """What this is, if it is a part of an event without the rest: its `data`, or the object in it."""
+    kind = value.get("object")
+    if isinstance(kind, dict):
+        return f"this is the data of an event ({kind.get('object') or 'no object of Stripe'}), not the event:"
+    # Lists and records of an import have `data`; the objects of events have none.
+    if isinstance(kind, str) and kind not in EVENT_OBJECTS and "data" not in value:
+        return f"this is an object of Stripe ({kind}), not an event:"
+    return None
 
 
 def _body(envelope: object, key: str) -> _Piece:
