@@ -279,14 +279,35 @@ def test_segments_behaviour_is_explained_while_it_lasts(alone: Screen) -> None:
 
 
 def test_amounts_have_the_decimals_of_their_billing(played: PlayedPage, alone: Screen) -> None:
-    """Browsers round dinars and some other currencies to whole units."""
+    """ISO 4217 and browsers round dinars and some other currencies to whole units."""
     amounts = {"JPY": 4980, "KWD": 1.235, "RSD": 10.5, "USD": 1200.1, "XTS9": 3}
     for number, (currency, amount) in enumerate(amounts.items()):
         properties = {"revenue": amount, "currency": currency}
         played.keep(call("evt_1", number, type="track", event="Invoice Paid", properties=properties))
     played.look()
     revenue = alone.page.locator(".total", has_text="Revenue").locator(".sums span")
-    expect(revenue).to_have_text(["¥4,980", "KWD 1.235", "RSD 10.50", "$1,200.10", "3 XTS9"])
+    expect(revenue).to_have_text(["¥4,980", "KWD 1.235", "RSD 10.50", "$1,200.10", "XTS9 3.00"])
+
+
+def test_the_calls_lead_and_stripes_type_is_their_small_print(played: PlayedPage, alone: Screen) -> None:
+    upgrade = {"type": "track", "event": "Subscription Upgraded", "properties": {"mrr_change": 60, "currency": "EUR"}}
+    deliver(played, "evt_1", userId="user_42", traits={"plan": "Team"})
+    deliver(played, "evt_2", userId="user_42", traits={"plan": "Team"})
+    played.keep(call("evt_2", 2, userId="user_42", **upgrade))
+    played.came(event("evt_3", "payout.paid"), 200, '{"ignored": "nothing is made of payout.paid"}')
+    let_wait(played, "evt_4", 1)
+    headlines = alone.page.locator(".headline")
+    expect(headlines).to_contain_text(
+        ["identify", "payout.paid", "Subscription Upgraded +€60.00 MRR", "identify user_42: plan Team"]
+    )
+    upgraded = alone.row("Subscription Upgraded")
+    expect(upgraded.locator(".small .type")).to_have_text("customer.created")
+    expect(upgraded.locator(".small .chip")).to_contain_text("identify")
+    expect(alone.row("payout.paid").locator(".small")).to_have_text("")
+    upgraded.click()
+    expect(alone.page.locator(".call header").last).to_contain_text(re.compile("Subscription Upgraded ?[+]€60.00 MRR"))
+    alone.page.goto(f"{alone.url}/#/users/user_42")
+    expect(alone.page.locator(".timeline")).to_contain_text(re.compile("Subscription Upgraded ?[+]€60.00 MRR"))
 
 
 def test_violations_of_a_call_are_named_and_counted(played: PlayedPage, alone: Screen) -> None:

@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stripe_to_segment.settings import Settings
+from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.commands.headlines import call_name
 from stripe_to_segment_tools.local_stack.emulator import Message
 from stripe_to_segment_tools.local_stack.stack import Queued
 from stripe_to_segment_tools.page import Desk
@@ -24,6 +26,8 @@ from stripe_to_segment_tools.page.sending import Sender
 from stripe_to_segment_tools.page.watching import Sources, Watcher
 from stripe_to_segment_tools.receiver import AcceptedCall, Record
 from stripe_to_segment_tools.receiver.runner import ServerThread
+from stripe_to_segment_tools.samples.files import samples
+from stripe_to_segment_tools.samples.inputs import Input
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -86,6 +90,18 @@ class PlayedPage:
     def keep(self, call: dict[str, Any]) -> None:
         """Segment has taken a call."""
         self.record._calls.append(AcceptedCall(call, 1, datetime.now(UTC), "test"))
+
+    def play_samples(self) -> None:
+        """Every sample event has come in the order in which they happened, and is delivered."""
+        inputs = [Input(each.name, json.dumps(each.event).encode(), each.event) for each in samples()]
+        for given, line in zip(inputs, explain(inputs, Settings()), strict=True):
+            self.came(given.event)
+            for made in line.calls:
+                self.keep(json.loads(json.dumps(made)))
+            names = [call_name(made) for made in line.calls]
+            more = {"event_type": given.event["type"], "message_id": given.source, "calls": names}
+            self.attempts.append(said("delivered", given.event["id"], **more))
+        self.look()
 
     def __enter__(self) -> Self:
         self.server.start()

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stripe_to_segment_tools.local_stack.rehearsal import describe
+from stripe_to_segment_tools.commands.headlines import call_name
 from stripe_to_segment_tools.terminal.output import visible
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def print_table(console: Console, played: Sequence[Played]) -> None:
     table.add_column("seconds", justify="right")
     for each in played:
         mark = Text("✗ ", "red") if each.problems else Text("✓ ", "green")
-        calls = Text(visible(", ".join(describe(call) for call in each.calls)))
+        calls = Text(visible(", ".join(call_name(call) for call in each.calls)))
         if each.planned.calls and not each.calls:
             calls = Text("none arrived", "red")
         elif not each.calls:

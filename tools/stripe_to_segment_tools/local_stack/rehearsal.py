@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment_tools.commands.headlines import call_name
 from stripe_to_segment_tools.commands.send.command import send
 from stripe_to_segment_tools.samples.files import body_of
 
@@ -77,9 +78,9 @@ class Played:
         arrived = {call["messageId"]: call for call in self.calls}
         for call in self.planned.calls:
             if call["messageId"] not in arrived:
-                found.append(f"missing: {describe(call)}")
+                found.append(f"missing: {call_name(call)}")
             elif where := list(_paths(call, arrived[call["messageId"]])):
-                found.append(f"other content: {describe(call)} at {', '.join(where)}")
+                found.append(f"other content: {call_name(call)} at {', '.join(where)}")
         return found
 
 
@@ -148,7 +149,9 @@ def differences(played: Sequence[Played], queued: Queued, receiver: Receiver) ->
     ]
     return Differences(
         events={each.planned.name: problems for each in played if (problems := each.problems)},
-        extra=[f"{describe(call)} {call.get('messageId')}" for call in arrived if call.get("messageId") not in planned],
+        extra=[
+            f"{call_name(call)} {call.get('messageId')}" for call in arrived if call.get("messageId") not in planned
+        ],
         violations=receiver.record.violations,
         queued=held + dead,
     )
@@ -158,11 +161,6 @@ def _arrived(planned: Planned, receiver: Receiver) -> list[Mapping[str, Any]]:
     by_message_id = {kept.call.get("messageId"): kept.call for kept in receiver.record.calls}
     expected = [call["messageId"] for call in planned.calls]
     return [by_message_id[message_id] for message_id in expected if message_id in by_message_id]
-
-
-def describe(call: Mapping[str, Any]) -> str:
-    """Name a call: the event's name of a track, the type of any other."""
-    return str(call.get("event") if call.get("type") == "track" else call.get("type"))
 
 
 def _paths(expected: Any, arrived: Any, path: str = "") -> Iterator[str]:

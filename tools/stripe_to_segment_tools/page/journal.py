@@ -134,13 +134,13 @@ class Journal:
         """The entries that changed after a version, oldest first, as the list shows them."""
         with self._lock:
             changed = [entry for entry in self._entries if entry.version > version]
-            return [show_entry(entry, self._totals) for entry in changed]
+            return [show_entry(entry) for entry in changed]
 
     def summary(self) -> dict[str, Any]:
         """The totals and depths."""
         with self._lock:
             return {
-                "totals": self._totals.as_json(),
+                "totals": self._totals.texts(),
                 "events": self._entries.count,
                 "calls": len(self._calls),
                 "flawed": self._flawed,
@@ -155,7 +155,7 @@ class Journal:
             if entry is None:
                 return None
             told, last = self._told_before(entry)
-            return show_detail(entry, self._totals, self._settings, told, last)
+            return show_detail(entry, self._settings, told, last)
 
     def people(self) -> list[dict[str, Any]]:
         """Every user, the one with the latest call first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment_tools.commands.headlines import headline
 from stripe_to_segment_tools.page.entry import Stage
 from stripe_to_segment_tools.page.meaning import meaning_of
 from stripe_to_segment_tools.page.way import way_of
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.page.comparing import Told
     from stripe_to_segment_tools.page.entry import Entry
     from stripe_to_segment_tools.page.people import Person
-    from stripe_to_segment_tools.page.totals import Totals
     from stripe_to_segment_tools.receiver import AcceptedCall
 
 # A longer name was made up by somebody, and its beginning is enough to recognise it.
@@ -24,10 +24,10 @@ LONGEST = 200
 # The number of calls of a user that are listed.
 LATEST = 200
 
-__all__ = ["call_name", "show_detail", "show_entry", "show_person"]
+__all__ = ["show_detail", "show_entry", "show_person"]
 
 
-def show_entry(entry: Entry, totals: Totals) -> dict[str, Any]:
+def show_entry(entry: Entry) -> dict[str, Any]:
     """An entry as the list shows it."""
     waiting = entry.outcome is Stage.WAITING
     event = entry.event
@@ -48,31 +48,23 @@ def show_entry(entry: Entry, totals: Totals) -> dict[str, Any]:
         "subscription": entry.subscription or "",
         "livemode": event.livemode if event else None,
         "users": _users(entry),
-        "calls": [
-            {
-                "name": call_name(kept.call),
-                "kind": str(kept.call.get("type")),
-                "flawed": any(_checks(entry, kept).values()),
-            }
-            for kept in entry.calls
-        ],
+        "calls": [{**_told(kept), "flawed": any(_checks(entry, kept).values())} for kept in entry.calls],
         "pending": list(entry.pending),
-        "money": _money(entry, totals),
     }
 
 
-def show_detail(entry: Entry, totals: Totals, settings: Settings, told: Told, last: Entry | None) -> dict[str, Any]:
+def show_detail(entry: Entry, settings: Settings, told: Told, last: Entry | None) -> dict[str, Any]:
     """Everything about an entry: its path, the raw event, and each call with its checks and its changed values."""
     body = entry.seen[-1].body.decode(errors="replace") if entry.seen else ""
     return {
-        **show_entry(entry, totals),
+        **show_entry(entry),
         "way": way_of(entry),
         "raw": entry.event.body if entry.event and _is_json(entry.event.body) else None,
         "text": body[:2000],
         "last": None if last is None else {"key": last.key, "type": last.type},
         "sent": [
             {
-                "name": call_name(kept.call),
+                **_told(kept),
                 "meaning": meaning_of(kept.call, settings),
                 "call": kept.call,
                 "at": kept.received_at.isoformat(),
@@ -94,8 +86,7 @@ def show_person(person: Person) -> dict[str, Any]:
         "groups": [{"id": name, "traits": traits} for name, traits in person.groups.items()],
         "timeline": [
             {
-                "name": call_name(kept.call),
-                "kind": str(kept.call.get("type")),
+                **_told(kept),
                 "at": kept.call.get("timestamp"),
                 "event": ((kept.call.get("context") or {}).get("stripe") or {}).get("event_id"),
                 "anonymous": not kept.call.get("userId"),
@@ -108,23 +99,15 @@ def show_person(person: Person) -> dict[str, Any]:
     }
 
 
-def call_name(call: Mapping[str, Any]) -> str:
-    """The event's name of a track, or the type of another call."""
-    return str(call.get("event") if call.get("type") == "track" else call.get("type"))
+def _told(kept: AcceptedCall) -> dict[str, str]:
+    """The headline of a call."""
+    told = headline(kept.call)
+    return {"kind": str(kept.call.get("type")), "name": told.name, "says": told.says}
 
 
 def _users(entry: Entry) -> list[str]:
     ids = (kept.call.get(kind) for kind in ("userId", "anonymousId") for kept in entry.calls)
     return list(dict.fromkeys(value for value in ids if isinstance(value, str)))
-
-
-def _money(entry: Entry, totals: Totals) -> list[dict[str, Any]]:
-    return [
-        {"of": name, "amount": float(amount), "currency": currency}
-        for kept in entry.calls
-        for name, (amount, currency) in totals.of(kept.call).items()
-        if amount
-    ]
 
 
 def _is_json(body: Any) -> bool:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.refunds import OrderRefunded
+from stripe_to_segment_tools.terminal.amounts import amount_text, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,25 +28,17 @@ class Totals:
 
     def add(self, call: Mapping[str, Any]) -> None:
         """Count one call."""
-        for name, (amount, currency) in self.of(call).items():
-            sums = self._sums[name]
-            sums[currency] = sums.get(currency, Decimal(0)) + amount
-
-    def of(self, call: Mapping[str, Any]) -> dict[str, tuple[Decimal, str]]:
-        """The amounts that one call adds, each with its sum and currency."""
         properties = call.get("properties")
         if call.get("type") != "track" or not isinstance(properties, dict):
-            return {}
-        stated = {"revenue": properties.get("revenue"), "mrr": properties.get("mrr_change")}
-        if call.get("event") == self._refunded:
-            stated["refunds"] = properties.get("total")
+            return
+        amounts = {"revenue": number(properties.get("revenue")), "mrr": number(properties.get("mrr_change"))}
+        if call.get("event") == self._refunded and (total := number(properties.get("total"))) is not None:
+            amounts["refunds"] = -total
         currency = str(properties.get("currency") or "?")
-        return {name: (Decimal(str(value)), currency) for name, value in stated.items() if _is_number(value)}
+        for name, amount in amounts.items():
+            if amount is not None:
+                self._sums[name][currency] = self._sums[name].get(currency, Decimal(0)) + amount
 
-    def as_json(self) -> dict[str, dict[str, float]]:
-        """The sums, currencies in alphabetical order."""
-        return {name: {code: float(sums[code]) for code in sorted(sums)} for name, sums in self._sums.items()}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    def texts(self) -> dict[str, list[str]]:
+        """The sums as people read them, currencies in alphabetical order; refunds are negative."""
+        return {name: [amount_text(sums[code], code) for code in sorted(sums)] for name, sums in self._sums.items()}

@@ -1,7 +1,7 @@
 // The totals, the switch of Segment's behaviour, the controls that send events, and their notes.
 
 import { $, h, patch } from "./dom.js";
-import { money, plural } from "./format.js";
+import { plural } from "./format.js";
 import { ask, order, state } from "./store.js";
 
 let menu = null;
@@ -103,14 +103,14 @@ function showNotes() {
 }
 
 function showTotals() {
-  const sums = (name, sign) => Object.entries(state.totals[name]).map(([currency, amount]) => h("span", {}, money(amount * sign, currency)));
+  const sums = (name) => state.totals[name].map((amount) => h("span", {}, amount));
   const redrive = state.dead ? h("button", { type: "button", id: "redrive" }, "Redrive") : null;
   const wanted = h(
     "section",
     { class: "totals", id: "totals", "aria-label": "Totals" },
-    total("Revenue", sums("revenue", 1)),
-    total("MRR", sums("mrr", 1)),
-    total("Refunds", sums("refunds", -1)),
+    total("Revenue", sums("revenue")),
+    total("MRR", sums("mrr")),
+    total("Refunds", sums("refunds")),
     total("Events in", [number(state.events)]),
     total("Calls out", [number(state.calls)]),
     total("Waiting", [number(state.waiting)], state.waiting ? "slow" : ""),

@@ -61,13 +61,13 @@ const KNOWN_FROM = {
   customer_api: "the Stripe API",
 };
 
-function card({ name, meaning, call, at, source, checks, rows }, place) {
+function card({ name, says, meaning, call, at, source, checks, rows }, place) {
   const from = KNOWN_FROM[call.context?.stripe?.identity];
   const who = [call.userId ? `user ${call.userId}${from ? ` (from ${from})` : ""}` : null, call.anonymousId ? `anonymous ${call.anonymousId}` : null, call.groupId ? `group ${call.groupId}` : null];
   return h(
     "section",
     { class: "card call", "aria-label": name },
-    h("header", {}, call.event ? h("span", { class: `chip ${call.type}` }, call.type) : null, h("h4", {}, call.event ?? call.type), h("span", { class: "soft" }, who.filter(Boolean).join(" · "))),
+    h("header", {}, call.event ? h("span", { class: `chip ${call.type}` }, call.type) : null, h("h4", {}, name), call.event && says ? h("span", { class: "says" }, says) : null, h("span", { class: "soft" }, who.filter(Boolean).join(" · "))),
     meaning ? h("p", { class: "meaning" }, meaning) : null,
     h("ul", { class: "checks" }, check("Segment’s limits", checks.limits), check("tracking plan", checks.plan), h("li", { class: "soft" }, `happened ${dayAndTime(call.timestamp)}`)),
     rows.length ? table(rows) : null,

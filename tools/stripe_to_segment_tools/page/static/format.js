@@ -1,24 +1,10 @@
-// Times, amounts and values as people read them.
+// Times and values as people read them. Amounts come as texts.
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 
 export const clockTime = (iso) => clock.format(new Date(iso));
 export const dayAndTime = (iso) => `${day.format(new Date(iso))}, ${clock.format(new Date(iso))}`;
-
-// Amounts are in major units. A currency that the browser does not know is written after the number. Stripe bills some
-// currencies in hundredths that the browser would round to whole units.
-export function money(amount, currency, sign = false) {
-  try {
-    const options = { style: "currency", currency, signDisplay: sign ? "exceptZero" : "auto" };
-    const usual = new Intl.NumberFormat("en", options);
-    const tooFew = usual.resolvedOptions().maximumFractionDigits === 0 && !Number.isInteger(amount);
-    const format = tooFew ? new Intl.NumberFormat("en", { ...options, minimumFractionDigits: 2 }) : usual;
-    return format.format(amount).replace("-", "−");
-  } catch {
-    return `${amount} ${currency}`;
-  }
-}
 
 export function untilText(iso, now = Date.now()) {
   const seconds = Math.ceil((new Date(iso).getTime() - now) / 1000);

@@ -1,7 +1,7 @@
 // The list of events, newest first. A row stays the same element while it changes: focus and scroll stay where they are.
 
 import { $, breakable, h } from "./dom.js";
-import { TONES, clockTime, money, untilText } from "./format.js";
+import { TONES, clockTime, untilText } from "./format.js";
 import { matcher } from "./filters.js";
 import { eventLink } from "./route.js";
 import { entries } from "./store.js";
@@ -30,21 +30,28 @@ function content(entry) {
   const who = entry.users[0] ?? entry.customer;
   const waits = entry.outcome === "waiting";
   const why = waits || tone === "bad" || entry.outcome === "ignored" ? whyText(entry) : null;
+  // What happened leads; a call that names the user leads only where nothing else was sent.
+  const tracks = entry.calls.filter((call) => call.kind === "track");
+  const leading = tracks.length ? tracks : entry.calls;
+  const silent = !leading.length && !entry.pending.length;
+  const pending = entry.pending.some(isTrack) ? entry.pending.filter(isTrack) : entry.pending;
+  const type = [...breakable(entry.type || "no Stripe event"), entry.times > 1 ? ` ×${entry.times}` : ""];
   return [
-    h("span", { class: "type" }, breakable(entry.type || "no Stripe event"), entry.times > 1 ? ` ×${entry.times}` : ""),
+    h("span", { class: "headline" }, leading.map(told), pending.map((name) => h("span", { class: "told pending", title: "not accepted by Segment" }, name)), silent ? h("span", { class: "type" }, type) : null),
     h("span", { class: "end" }, h("span", { class: `badge ${tone}` }, entry.outcome), h("time", { datetime: entry.at }, clockTime(entry.at))),
-    h("span", { class: "chips" }, entry.calls.map(chip), entry.pending.map((name) => h("span", { class: "chip pending", title: "not accepted by Segment" }, name)), entry.calls.length || entry.outcome !== "no calls" ? null : h("span", { class: "soft" }, "nothing to send"), entry.money.map(moneyChip)),
+    h("span", { class: "small" }, silent ? (entry.outcome === "no calls" ? "nothing to send" : null) : h("span", { class: "type" }, type), tracks.length ? entry.calls.filter((call) => call.kind !== "track").map(chip) : null),
     h("span", { class: "who", title: who }, who),
     why ? h("span", { class: "why" }, why) : null,
   ];
 }
 
-const chip = (call) => h("span", { class: `chip ${call.kind}${call.flawed ? " flawed" : ""}` }, call.name, call.flawed ? " ✗" : "");
+const isTrack = (name) => name !== "identify" && name !== "group";
 
-function moneyChip({ of, amount, currency }) {
-  const text = { revenue: money(amount, currency), mrr: `${money(amount, currency, true)} MRR`, refunds: `${money(-amount, currency)} refunded` }[of];
-  return h("span", { class: "money" }, text);
-}
+// A call's headline: its name, and what it says.
+export const told = ({ kind, name, says, flawed }) =>
+  h("span", { class: `told ${kind}${flawed ? " flawed" : ""}` }, h("strong", {}, name), says ? " " : null, says ? h("span", { class: "says" }, says) : null, flawed ? " ✗" : "");
+
+const chip = (call) => h("span", { class: `chip ${call.kind}${call.flawed ? " flawed" : ""}` }, call.name, call.flawed ? " ✗" : "");
 
 function whyText(entry) {
   const tries = entry.attempts ? [`attempt ${entry.attempts} ${entry.tried ? "failed" : "put back"}`, entry.reason] : [entry.reason || "in the queue"];

@@ -54,7 +54,7 @@ export function personView(person) {
   );
 }
 
-function happening({ name, kind, at, event, as, anonymous }) {
+function happening({ name, says, kind, at, event, as, anonymous }) {
   const link = event ? h("a", { href: eventLink(event) }, name) : name;
-  return h("li", {}, h("time", { datetime: at }, dayAndTime(at)), h("span", {}, kind === "track" ? link : h("span", { class: `chip ${kind}` }, link)), anonymous ? h("span", { class: "soft" }, `as anonymous ${as}`) : null);
+  return h("li", {}, h("time", { datetime: at }, dayAndTime(at)), h("span", {}, kind === "track" ? link : h("span", { class: `chip ${kind}` }, link)), kind === "track" && says ? h("span", { class: "says" }, says) : null, anonymous ? h("span", { class: "soft" }, `as anonymous ${as}`) : null);
 }
