@@ -24,12 +24,14 @@ from stripe_to_segment_tools.page.journal import Journal
 from stripe_to_segment_tools.page.outcomes import attempt_in
 from stripe_to_segment_tools.page.sending import Sender
 from stripe_to_segment_tools.page.watching import Sources, Watcher
-from stripe_to_segment_tools.receiver import AcceptedCall, Record
+from stripe_to_segment_tools.receiver import AcceptedCall, ReceivedRequest, Record
 from stripe_to_segment_tools.receiver.runner import ServerThread
 from stripe_to_segment_tools.samples.files import samples
 from stripe_to_segment_tools.samples.inputs import Input
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from starlette.requests import Request
 
     from stripe_to_segment_tools.page.entry import Attempt
@@ -61,18 +63,23 @@ class PlayedPage:
         token: str | None = None,
     ) -> None:
         self._came = 0
+        self.redriven: Collection[str] | None = ()
         self.record = Record()
         self.attempts: list[Attempt] = []
         self.queued = Queued((), ())
         gate, journal = Gate(lambda: webhook_url), Journal(Settings(), kept)
         self.sender = Sender(lambda: self.desk.webhook_url, SECRET, pause=0)
-        self.desk = Desk(gate, journal, self.sender, self.record, lambda: 3)
+        self.desk = Desk(gate, journal, self.sender, self.record, self._redrive)
         if token:
             self.desk.token = token
         self.server = ServerThread(create_page(self.desk), port)
         self.desk.origin = self.server.url
         self.url = self.desk.url
         self.watcher = Watcher(Sources(gate, self.record, self._new_attempts, lambda: self.queued), journal)
+
+    def _redrive(self, chosen: Collection[str] | None) -> int:
+        self.redriven = chosen
+        return 3 if chosen is None else len(chosen)
 
     def _new_attempts(self) -> list[Attempt]:
         found, self.attempts = self.attempts, []
@@ -102,6 +109,11 @@ class PlayedPage:
             more = {"event_type": given.event["type"], "message_id": given.source, "calls": names}
             self.attempts.append(said("delivered", given.event["id"], **more))
         self.look()
+
+    def refuse(self, call: dict[str, Any], answer: str) -> None:
+        """Segment has refused a call for good."""
+        request = ReceivedRequest(0, datetime.now(UTC), 1, 1, "both", "test", 400)
+        self.record.add(request, (), [call], answer)
 
     def __enter__(self) -> Self:
         self.server.start()

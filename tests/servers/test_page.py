@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from stripe_to_segment_tools.local_stack.emulator import Message
 from stripe_to_segment_tools.local_stack.stack import Queued
 from stripe_to_segment_tools.receiver import Mode
 from stripe_to_segment_tools.receiver.runner import ServerThread
@@ -134,6 +135,43 @@ def test_the_page_sets_the_behaviour_of_segment(page: PlayedPage) -> None:
 
 def test_dead_letters_are_moved_back_on_demand(page: PlayedPage) -> None:
     assert page.order("/redrive", {}).json() == {"moved": 3}
+    assert page.redriven is None
+
+
+def test_one_dead_letter_is_moved_back_and_the_others_stay(page: PlayedPage) -> None:
+    for event_id in ("evt_1", "evt_2"):
+        page.attempts.append(said("dead", event_id, message_id=f"m {event_id}", reason="http_400"))
+    page.queued = Queued((), (message("evt_1", 0), message("evt_2", 0)))
+    page.look()
+    assert page.order("/redrive", {"event": "evt_1"}).json() == {"moved": 1}
+    assert page.redriven == {"m evt_1"}
+    assert page.order("/redrive", {"event": "evt_9"}).json() == {"moved": 0}
+    assert page.redriven == frozenset(), "an unknown event is not all events"
+
+
+def test_a_dead_letter_is_shown_with_the_payload_that_segment_refused(page: PlayedPage) -> None:
+    page.refuse(call("evt_1", 1), "400: told to")
+    page.refuse(call("evt_1", 2), "400: told to")
+    page.keep(call("evt_1", 2))
+    page.attempts = [said("dead", reason="http_400")]
+    page.queued = Queued((), (message("evt_1", 0),))
+    page.look()
+    detail = page.get("/events/evt_1")
+    assert (detail["outcome"], detail["reason"], detail["letters"]) == ("dead letter", "http_400", 1)
+    (refused,) = detail["refused"]
+    assert (refused["name"], refused["call"], refused["answer"]) == ("identify", call("evt_1", 1), "400: told to")
+    page.keep(call("evt_1", 1))
+    page.attempts = [said("delivered", received=2)]
+    page.queued = Queued((), ())
+    page.look()
+    assert (page.get("/events/evt_1")["refused"], page.get("/events/evt_1")["letters"]) == ([], 0)
+
+
+def test_a_dead_letter_that_is_no_event_is_shown_as_it_lies_in_the_queue(page: PlayedPage) -> None:
+    page.queued = Queued((), (Message("m1", "not even JSON", {}, 1, 0),))
+    page.attempts = [said("dead", "", reason="not_an_event")]
+    page.look()
+    assert page.get("/events/message-m1")["text"] == "not even JSON"
 
 
 def test_another_web_site_can_neither_send_events_nor_change_segments_behaviour(page: PlayedPage) -> None:

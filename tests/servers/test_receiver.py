@@ -195,3 +195,19 @@ def test_an_answer_takes_no_longer_because_its_connection_is_kept(segment: Recei
     with requests.Session() as session:
         seconds = [session.get(f"{segment.url}/nothing", timeout=5).elapsed.total_seconds() for _ in range(9)]
     assert min(seconds[1:]) < 0.03
+
+
+def test_calls_that_are_refused_for_good_are_remembered_with_the_answer(segment: Receiver) -> None:
+    segment.record.behaviour = Behaviour(Mode.STATUS, 400, times=1)
+    send(segment, track("a"))
+    segment.record.behaviour = Behaviour(Mode.STATUS, 503, times=1)
+    send(segment, track("b"))
+    send(segment, track("c"))
+    segment.record.behaviour = Behaviour(Mode.OK_FALSE, event="Order Completed", times=1)
+    send(segment, track("d"), track("e", "Other"))
+    refused = segment.record.refused_since(0)
+    assert [(each.call["messageId"], each.request) for each in refused] == [("a", 1), ("d", 4)]
+    assert [each.answer for each in refused] == ["400: told to answer 400", "200: told to refuse d"]
+    assert segment.record.refused_since(1) == refused[1:]
+    segment.record.clear()
+    assert segment.record.refused_since(0) == []

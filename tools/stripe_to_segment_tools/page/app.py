@@ -11,7 +11,7 @@ first, then `entries` and `state` | | `GET /events/KEY` | everything that is kno
 `GET /user?id=ID` | the users as Segment would hold them | | `GET /menu` | the samples, the scenarios, and the
 behaviours of Segment's stand-in | | `POST /send` | `{"sample": NAME}` or `{"scenario": NAME}` | | `POST /segment` |
 `{"mood": NAME}`: sets the behaviour of Segment's stand-in | | `POST /redrive` | move the dead letters back into the
-queue |
+queue; of one event with `{"event": KEY}` |
 """
 
 from __future__ import annotations
@@ -122,9 +122,11 @@ class _Page:
         self._desk.record.behaviour = mood.behaviour
         return JSONResponse({"mood": mood.name})
 
-    async def redrive(self, _: Request) -> Response:
+    async def redrive(self, request: Request) -> Response:
+        key = (await _asked(request)).get("event")
+        chosen = None if key is None else self._desk.journal.dead_letters(str(key))
         try:
-            return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive)})
+            return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive, chosen)})
         except (BotoCoreError, ClientError) as error:
             return JSONResponse({"error": f"the local stack could not redrive: {error}"}, status_code=502)
 

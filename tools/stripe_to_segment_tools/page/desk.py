@@ -22,7 +22,7 @@ from stripe_to_segment_tools.page.watching import Sources, Watcher
 from stripe_to_segment_tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     from stripe_to_segment_tools.local_stack import LocalStack
@@ -43,7 +43,7 @@ class Desk:
         The proxy in front of the webhook, the collected data, the sender of samples, and the calls that Segment's
         stand-in kept.
     redrive
-        Moves the dead letters back into the events queue and returns their number.
+        Moves dead letters back into the events queue and returns their number: those with the message ids, or all.
     own_secret
         Whether the stack accepts a signing secret of the user, for example the one of `stripe listen`.
     origin
@@ -58,7 +58,7 @@ class Desk:
     journal: Journal
     sender: Sender
     record: Record
-    redrive: Callable[[], int]
+    redrive: Callable[[Collection[str] | None], int]
     own_secret: bool = False
     origin: str = ""
     token: str = field(default_factory=partial(secrets.token_urlsafe, 16), repr=False)

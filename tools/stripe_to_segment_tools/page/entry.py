@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment_tools.local_stack.emulator import Message
     from stripe_to_segment_tools.page.gate import SeenRequest
-    from stripe_to_segment_tools.receiver import AcceptedCall
+    from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
 
 __all__ = ["Attempt", "Entry", "Stage", "read_event"]
 
@@ -100,6 +100,8 @@ class Entry:
         The deliver function's log lines about it, oldest first.
     calls, checks
         Its calls that Segment kept, and the errors in each, by messageId.
+    refused
+        Its calls that Segment refused for good, by messageId.
     queued, dead
         Its messages in the two queues now, and when each can be received.
     version
@@ -114,6 +116,7 @@ class Entry:
     attempts: list[Attempt] = field(default_factory=list)
     calls: list[AcceptedCall] = field(default_factory=list)
     checks: dict[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    refused: dict[str, RefusedCall] = field(default_factory=dict)
     queued: tuple[Message, ...] = ()
     next_at: datetime | None = None
     dead: tuple[Message, ...] = ()

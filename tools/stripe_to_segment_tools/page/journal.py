@@ -16,14 +16,14 @@ from stripe_to_segment_tools.page.showing import show_detail, show_entry, show_p
 from stripe_to_segment_tools.page.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from stripe_to_segment.settings import Settings
     from stripe_to_segment_tools.local_stack.emulator import Message
     from stripe_to_segment_tools.local_stack.stack import Queued
     from stripe_to_segment_tools.page.entry import Attempt, Entry
     from stripe_to_segment_tools.page.gate import SeenRequest
-    from stripe_to_segment_tools.receiver import AcceptedCall
+    from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
 
 __all__ = ["Journal"]
 
@@ -93,9 +93,16 @@ class Journal:
             self._calls.append(kept)
             self._flawed += any(found.values())
             self._totals.add(call)
-            if (entry := self._entries.heard_of(_key_of_call(kept), kept.received_at)) is not None:
+            if (entry := self._entries.heard_of(_key_of_call(call), kept.received_at)) is not None:
                 entry.calls.append(kept)
                 entry.checks[str(call.get("messageId"))] = found
+                self._touch(entry)
+
+    def note_refused(self, refused: RefusedCall) -> None:
+        """Record a call that Segment refused for good."""
+        with self._lock:
+            if (entry := self._entries.heard_of(_key_of_call(refused.call), datetime.now(UTC))) is not None:
+                entry.refused[str(refused.call.get("messageId"))] = refused
                 self._touch(entry)
 
     def note_queues(self, queued: Queued, now: datetime) -> None:
@@ -157,6 +164,12 @@ class Journal:
             told, last = self._told_before(entry)
             return show_detail(entry, self._settings, told, last)
 
+    def dead_letters(self, key: str) -> frozenset[str]:
+        """The message ids of an entry's dead letters."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return frozenset() if entry is None else frozenset(_ids(entry.dead))
+
     def people(self) -> list[dict[str, Any]]:
         """Every user, the one with the latest call first."""
         with self._lock:
@@ -204,11 +217,11 @@ class Journal:
         return key
 
 
-def _key_of_call(kept: AcceptedCall) -> str:
-    context = kept.call.get("context")
+def _key_of_call(call: Mapping[str, Any]) -> str:
+    context = call.get("context")
     stripe = context.get("stripe") if isinstance(context, dict) else None
     event_id = stripe.get("event_id") if isinstance(stripe, dict) else None
-    return key_of(str(event_id or ""), f"call-{kept.call.get('messageId')}")
+    return key_of(str(event_id or ""), f"call-{call.get('messageId')}")
 
 
 def _next_at(messages: tuple[Message, ...], now: datetime) -> datetime | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.page.comparing import Told
     from stripe_to_segment_tools.page.entry import Entry
     from stripe_to_segment_tools.page.people import Person
-    from stripe_to_segment_tools.receiver import AcceptedCall
+    from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
 
 # A longer name was made up by somebody, and its beginning is enough to recognise it.
 LONGEST = 200
@@ -55,7 +55,7 @@ def show_entry(entry: Entry) -> dict[str, Any]:
 
 def show_detail(entry: Entry, settings: Settings, told: Told, last: Entry | None) -> dict[str, Any]:
     """Everything about an entry: its path, the raw event, and each call with its checks and its changed values."""
-    body = entry.seen[-1].body.decode(errors="replace") if entry.seen else ""
+    body = entry.seen[-1].body.decode(errors="replace") if entry.seen else "".join(each.body for each in entry.dead[:1])
     return {
         **show_entry(entry),
         "way": way_of(entry),
@@ -75,6 +75,12 @@ def show_detail(entry: Entry, settings: Settings, told: Told, last: Entry | None
             }
             for kept in entry.calls
         ],
+        "refused": [
+            {**_told(refused), "call": refused.call, "answer": refused.answer}
+            for message_id, refused in entry.refused.items()
+            if entry.outcome is Stage.DEAD and message_id not in entry.checks
+        ],
+        "letters": len(entry.dead),
     }
 
 
@@ -99,7 +105,7 @@ def show_person(person: Person) -> dict[str, Any]:
     }
 
 
-def _told(kept: AcceptedCall) -> dict[str, str]:
+def _told(kept: AcceptedCall | RefusedCall) -> dict[str, str]:
     """The headline of a call."""
     told = headline(kept.call)
     return {"kind": str(kept.call.get("type")), "name": told.name, "says": told.says}

@@ -57,6 +57,7 @@ class Watcher:
         self._journal = journal
         self._requests = 0
         self._calls = 0
+        self._refused = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="page-watcher", daemon=True)
 
@@ -80,6 +81,9 @@ class Watcher:
         for kept in calls[self._calls :]:
             self._journal.note_call(kept)
         self._calls = len(calls)
+        for refused in self._sources.record.refused_since(self._refused):
+            self._journal.note_refused(refused)
+            self._refused = refused.request
 
     def _watch(self) -> None:
         came = self._sources.gate.came

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stripe_to_segment_tools.receiver.app import create_app
 from stripe_to_segment_tools.receiver.behaviour import Behaviour, Mode
-from stripe_to_segment_tools.receiver.record import AcceptedCall, ReceivedRequest, Record
+from stripe_to_segment_tools.receiver.record import AcceptedCall, ReceivedRequest, Record, RefusedCall
 from stripe_to_segment_tools.receiver.runner import Receiver
 
-__all__ = ["AcceptedCall", "Behaviour", "Mode", "ReceivedRequest", "Receiver", "Record", "create_app"]
+__all__ = ["AcceptedCall", "Behaviour", "Mode", "ReceivedRequest", "Receiver", "Record", "RefusedCall", "create_app"]

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WrongKey", "create_app"]
 
+BAD_REQUEST = 400
+
 # Closes the connection of a request, given the client's (host, port).
 type Cut = Callable[[tuple[str, int]], None]
 
@@ -98,6 +100,8 @@ class _Application:
                 violations=tuple(str(violation) for violation in verdict.violations),
             ),
             answer.kept,
+            _refused(verdict, answer),
+            f"{answer.status}: {answer.body.get('message') or ', '.join(answer.body.get('errors', []))}",
         )
         if behaviour.mode is Mode.SLOW:
             await asyncio.sleep(behaviour.seconds)
@@ -148,6 +152,13 @@ def _jitsu_answer(verdict: Validation, behaviour: Behaviour) -> _Answer:
     return _Answer(
         200, {"ok": False, "receivedEvents": len(verdict.batch), "okEvents": len(kept), "errors": errors}, kept
     )
+
+
+def _refused(verdict: Validation, answer: _Answer) -> list[dict[str, Any]]:
+    """The calls that the sender will not send again."""
+    if answer.status != BAD_REQUEST and answer.body.get("ok", True):
+        return []
+    return [call for call in verdict.batch if isinstance(call, dict) and call not in answer.kept]
 
 
 def _auth(verdict: Validation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-__all__ = ["AcceptedCall", "ReceivedRequest", "Record"]
+__all__ = ["AcceptedCall", "ReceivedRequest", "Record", "RefusedCall"]
+
+KEPT_REFUSED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,15 @@ class AcceptedCall:
         return {**asdict(self), "received_at": self.received_at.isoformat()}
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedCall:
+    """One call that was refused for good, with the number of its request and the answer in words."""
+
+    call: dict[str, Any]
+    request: int
+    answer: str
+
+
 class Record:
     """All requests and calls, and the current behaviour. Thread-safe."""
 
@@ -80,6 +92,7 @@ class Record:
         self._changed = threading.Condition()
         self._requests: list[ReceivedRequest] = []
         self._calls: list[AcceptedCall] = []
+        self._refused: deque[RefusedCall] = deque(maxlen=KEPT_REFUSED)
         self._by_message_id: dict[str, dict[str, Any]] = {}
         self._rivals: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._count = 0
@@ -96,6 +109,11 @@ class Record:
         """Every call that was kept, oldest first, each messageId once."""
         with self._changed:
             return list(self._calls)
+
+    def refused_since(self, request: int) -> list[RefusedCall]:
+        """The latest calls that were refused for good in requests after this one, oldest first."""
+        with self._changed:
+            return [refused for refused in self._refused if refused.request > request]
 
     @property
     def rivals(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -129,10 +147,20 @@ class Record:
                 self._behaviour = Behaviour() if current.times == 1 else replace(current, times=current.times - 1)
             return current
 
-    def add(self, request: ReceivedRequest, kept: Iterable[dict[str, Any]]) -> ReceivedRequest:
-        """Store a request and its calls that are to be kept, and return the request with its number."""
+    def add(
+        self,
+        request: ReceivedRequest,
+        kept: Iterable[dict[str, Any]],
+        refused: Iterable[dict[str, Any]] = (),
+        answer: str = "",
+    ) -> ReceivedRequest:
+        """Store a request with its calls that are to be kept and those that were refused with this answer.
+
+        Returns the request with its number.
+        """
         with self._changed:
             self._count += 1
+            self._refused.extend(RefusedCall(call, self._count, answer) for call in refused)
             repeated: list[str] = []
             violations = list(request.violations)
             fresh = 0
@@ -160,6 +188,7 @@ class Record:
         with self._changed:
             self._requests.clear()
             self._calls.clear()
+            self._refused.clear()
             self._by_message_id.clear()
             self._rivals.clear()
 

@@ -36,7 +36,8 @@ export async function fillMenu() {
   addEventListener("click", ({ target }) => {
     const asked = target.closest("[data-scenario]")?.dataset.scenario;
     if (asked) send({ scenario: asked });
-    else if (target.closest("#redrive")) redrive();
+    else if (target.closest("#redrive")) redrive({});
+    else if (target.closest("[data-redrive]")) redrive({ event: target.closest("[data-redrive]").dataset.redrive });
     else if (target.closest("#note-close")) closeNote();
   });
   showState();
@@ -62,8 +63,8 @@ async function flip(mood) {
   setTimeout(() => { chosen = null; showState(); }, error ? 0 : 1000);
 }
 
-async function redrive() {
-  const { moved } = await ordered("redrive");
+async function redrive(which) {
+  const { moved } = await ordered("redrive", which);
   if (moved !== undefined) $("said").textContent = `${plural(moved, "dead letter")} moved back into the queue.`;
 }
 
@@ -104,7 +105,7 @@ function showNotes() {
 
 function showTotals() {
   const sums = (name) => state.totals[name].map((amount) => h("span", {}, amount));
-  const redrive = state.dead ? h("button", { type: "button", id: "redrive" }, "Redrive") : null;
+  const redrive = state.dead ? h("button", { type: "button", id: "redrive" }, "Redrive all") : null;
   const wanted = h(
     "section",
     { class: "totals", id: "totals", "aria-label": "Totals" },

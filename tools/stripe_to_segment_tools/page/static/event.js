@@ -16,8 +16,19 @@ export function eventView(detail) {
       h("div", { class: "title" }, h("h2", {}, breakable(detail.type || "no Stripe event")), h("span", { class: `badge ${TONES[detail.outcome]}` }, detail.outcome)),
       facts(detail),
     ),
+    detail.letters ? letter(detail) : null,
     h("ol", { class: "way", "aria-label": "Path" }, detail.way.map(step)),
     h("div", { class: "beside" }, sent(detail), raw(detail)),
+  );
+}
+
+// A dead letter stays until its cause is gone and somebody redrives it.
+function letter({ key, reason }) {
+  return h(
+    "div",
+    { class: "note bad" },
+    h("p", {}, "Dead letter: ", h("strong", {}, reason || "no reason was set"), ". Remove the cause, then redrive it."),
+    h("button", { type: "button", "data-redrive": key }, "Redrive this event"),
   );
 }
 
@@ -47,7 +58,7 @@ function sent(detail) {
     : null;
   const why = detail.sent.length ? null : h("p", { class: "soft" }, detail.reason || (detail.outcome === "waiting" ? "Not yet: the event is waiting." : ""));
   const pending = detail.pending.length ? h("p", { class: "chips" }, "Not accepted yet: ", detail.pending.map((each) => h("span", { class: "chip pending" }, each))) : null;
-  return h("section", { "aria-label": "To Segment" }, h("h3", {}, title), last, pending, why, detail.outcome === "refused" ? remedy() : null, detail.sent.map(card));
+  return h("section", { "aria-label": "To Segment" }, h("h3", {}, title), last, pending, why, detail.outcome === "refused" ? remedy() : null, detail.refused.map(refusedCard), detail.sent.map(card));
 }
 
 const remedy = () =>
@@ -74,6 +85,16 @@ function card({ name, says, meaning, call, at, source, checks, rows }, place) {
     h("details", { "data-id": `call-${place}` }, h("summary", {}, `The whole call, arrived ${clockTime(at)}${source ? ` for the ${source} source` : ""}`), copied(jsonView(call))),
   );
 }
+
+// The payload that Segment refused, and its answer.
+const refusedCard = ({ name, says, kind, call, answer }) =>
+  h(
+    "section",
+    { class: "card call", "aria-label": `${name}, refused` },
+    h("header", {}, kind === "track" ? h("span", { class: "chip track" }, kind) : null, h("h4", {}, name), kind === "track" && says ? h("span", { class: "says" }, says) : null),
+    h("ul", { class: "checks" }, h("li", { class: "bad" }, `✗ Segment refused it: ${answer}`)),
+    copied(jsonView(call)),
+  );
 
 const copied = (view) => h("div", { class: "copied" }, h("button", { type: "button", class: "copy", "data-copy": true }, "Copy"), view);
 
