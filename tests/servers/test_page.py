@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import requests
 
 from stripe_to_segment_tools.local_stack.emulator import Message
 from stripe_to_segment_tools.local_stack.stack import Queued
+from stripe_to_segment_tools.page.app import STATIC
 from stripe_to_segment_tools.receiver import Mode
 from stripe_to_segment_tools.receiver.runner import ServerThread
 from stripe_to_segment_tools.samples.files import sample
@@ -189,7 +191,7 @@ def test_a_request_with_a_foreign_host_name_is_refused(page: PlayedPage) -> None
     assert webhook.status_code == 400, "a tunnel may lead to the webhook"
 
 
-@pytest.mark.parametrize("path", ["/", "/static/base.css", "/static/page.js", "/static/icon.svg"])
+@pytest.mark.parametrize("path", ["/", "/static/base.css", "/static/page.js", "/static/icon.svg", "/static/plot.js"])
 def test_the_page_needs_no_other_server_and_no_inline_code(page: PlayedPage, path: str) -> None:
     answer = requests.get(f"{page.url}{path}", timeout=5)
     assert answer.status_code == 200
@@ -315,7 +317,7 @@ def test_this_machine_may_be_called_by_each_of_its_names(page: PlayedPage) -> No
         assert answer.status_code == status, host
 
 
-@pytest.mark.parametrize("path", ["/", "/stream", "/events/evt_1", "/users", "/menu", "/static/page.js"])
+@pytest.mark.parametrize("path", ["/", "/stream", "/events/evt_1", "/users", "/numbers", "/menu", "/static/page.js"])
 def test_without_the_token_nothing_is_shown(page: PlayedPage, path: str) -> None:
     """Every user of the machine could open 127.0.0.1:4242 and read the events that had come."""
     page.came(event("evt_1", name="Ada"))
@@ -354,3 +356,32 @@ def test_an_event_that_was_put_back_untried_says_so_and_keeps_its_calls(
     assert (detail["pending"], detail["tried"]) == (["identify"], False)
     assert detail["way"][-1]["name"] == "Attempt 2: put back"
     assert words in detail["reason"]
+
+
+def test_the_numbers_and_the_events_of_one_are_told(page: PlayedPage) -> None:
+    properties = {"revenue": 10.5, "currency": "USD"}
+    page.keep(call("evt_1", type="track", event="Invoice Paid", properties=properties))
+    page.look()
+    ((chart, *_),) = [each["charts"] for each in page.get("/numbers")["currencies"]]
+    assert chart["rows"][0]["cells"][0] == {"value": 10.5, "text": "$10.50", "events": 1}
+    assert page.get("/counted?number=revenue.USD.2026-11-22")["events"] == ["evt_1"]
+    assert requests.get(f"{page.url}/counted?number=revenue.USD.2026-11-23", timeout=5).status_code == 404
+    page.record.clear()
+    page.look()
+    assert page.get("/numbers") == {"currencies": []}
+
+
+VENDORED = {
+    "uplot/LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
+    "uplot/uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uplot/uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+
+
+def test_what_is_vendored_is_unchanged_and_has_its_licence(page: PlayedPage) -> None:
+    folder = STATIC / "vendor"
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there - {"uplot/README.md"} == set(VENDORED)
+    for path, digest in VENDORED.items():
+        served = requests.get(f"{page.url}/static/vendor/{path}", timeout=5).content
+        assert hashlib.sha256(served).hexdigest() == digest, f"{path} is that of the npm package"

@@ -6,12 +6,17 @@
 
 All others begin with `/TOKEN`, which only the user who started `make run` knows:
 
-| request | meaning | |---|---| | `GET /` | the page | | `GET /stream` | the changes, as server-sent events: `hello`
-first, then `entries` and `state` | | `GET /events/KEY` | everything that is known about one event | | `GET /users`,
-`GET /user?id=ID` | the users as Segment would hold them | | `GET /menu` | the samples, the scenarios, and the
-behaviours of Segment's stand-in | | `POST /send` | `{"sample": NAME}` or `{"scenario": NAME}` | | `POST /segment` |
-`{"mood": NAME}`: sets the behaviour of Segment's stand-in | | `POST /redrive` | move the dead letters back into the
-queue; of one event with `{"event": KEY}` |
+| request | meaning |
+|---|---|
+| `GET /` | the page |
+| `GET /stream` | the changes, as server-sent events: `hello` first, then `entries` and `state` |
+| `GET /events/KEY` | everything that is known about one event |
+| `GET /users`, `GET /user?id=ID` | the users as Segment would hold them |
+| `GET /numbers`, `GET /counted?number=FIGURE` | the numbers of each currency, and the events of one of them |
+| `GET /menu` | the samples, the scenarios, and the behaviours of Segment's stand-in |
+| `POST /send` | `{"sample": NAME}` or `{"scenario": NAME}` |
+| `POST /segment` | `{"mood": NAME}`: sets the behaviour of Segment's stand-in |
+| `POST /redrive` | move the dead letters back into the queue; with `{"event": KEY}` those of one event |
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from stripe_to_segment_tools.page.charts import counted_events, show_numbers
 from stripe_to_segment_tools.page.guard import Guard
 from stripe_to_segment_tools.page.moods import MOODS
 from stripe_to_segment_tools.page.streaming import stream
@@ -58,6 +64,8 @@ def create_page(desk: Desk) -> Starlette:
                     Route("/events/{key}", page.event, methods=["GET"]),
                     Route("/users", page.users, methods=["GET"]),
                     Route("/user", page.user, methods=["GET"]),
+                    Route("/numbers", page.numbers, methods=["GET"]),
+                    Route("/counted", page.counted, methods=["GET"]),
                     Route("/menu", page.menu, methods=["GET"]),
                     Route("/send", page.send, methods=["POST"]),
                     Route("/segment", page.segment, methods=["POST"]),
@@ -89,6 +97,12 @@ class _Page:
     def user(self, request: Request) -> Response:
         # A query parameter, not a part of the path: an id may be `..` or contain a slash.
         return _found(self._desk.journal.person(request.query_params.get("id", "")))
+
+    def numbers(self, _: Request) -> Response:
+        return JSONResponse(show_numbers(self._desk.journal.numbers()))
+
+    def counted(self, request: Request) -> Response:
+        return _found(counted_events(self._desk.journal.numbers(), request.query_params.get("number", "")))
 
     def menu(self, _: Request) -> Response:
         return JSONResponse(

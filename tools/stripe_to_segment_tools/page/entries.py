@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment_tools.page.entry import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-__all__ = ["KEPT_ENTRIES", "Entries", "key_of"]
+__all__ = ["KEPT_ENTRIES", "Entries", "key_of", "key_of_call"]
 
 KEPT_ENTRIES = 5000
 # Characters that need no escaping in an address. Stripe's ids have no others.
@@ -24,6 +24,14 @@ def key_of(event_id: str, otherwise: str) -> str:
     if not event_id or _PLAIN.fullmatch(event_id):
         return event_id or otherwise
     return f"odd-{hashlib.sha256(event_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
+
+
+def key_of_call(call: Mapping[str, Any]) -> str:
+    """The key of the entry of the event that a call was made of."""
+    context = call.get("context")
+    stripe = context.get("stripe") if isinstance(context, dict) else None
+    event_id = stripe.get("event_id") if isinstance(stripe, dict) else None
+    return key_of(str(event_id or ""), f"call-{call.get('messageId')}")
 
 
 class Entries:

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment_tools.page.checks import checks
 from stripe_to_segment_tools.page.comparing import Told
-from stripe_to_segment_tools.page.entries import KEPT_ENTRIES, Entries, key_of
+from stripe_to_segment_tools.page.entries import KEPT_ENTRIES, Entries, key_of, key_of_call
 from stripe_to_segment_tools.page.entry import read_event
+from stripe_to_segment_tools.page.numbers import numbers
 from stripe_to_segment_tools.page.people import people
 from stripe_to_segment_tools.page.showing import show_detail, show_entry, show_person
 from stripe_to_segment_tools.page.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from stripe_to_segment.settings import Settings
     from stripe_to_segment_tools.local_stack.emulator import Message
     from stripe_to_segment_tools.local_stack.stack import Queued
     from stripe_to_segment_tools.page.entry import Attempt, Entry
     from stripe_to_segment_tools.page.gate import SeenRequest
+    from stripe_to_segment_tools.page.numbers import Numbers
     from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
 
 __all__ = ["Journal"]
@@ -93,7 +95,7 @@ class Journal:
             self._calls.append(kept)
             self._flawed += any(found.values())
             self._totals.add(call)
-            if (entry := self._entries.heard_of(_key_of_call(call), kept.received_at)) is not None:
+            if (entry := self._entries.heard_of(key_of_call(call), kept.received_at)) is not None:
                 entry.calls.append(kept)
                 entry.checks[str(call.get("messageId"))] = found
                 self._touch(entry)
@@ -101,7 +103,7 @@ class Journal:
     def note_refused(self, refused: RefusedCall) -> None:
         """Record a call that Segment refused for good."""
         with self._lock:
-            if (entry := self._entries.heard_of(_key_of_call(refused.call), datetime.now(UTC))) is not None:
+            if (entry := self._entries.heard_of(key_of_call(refused.call), datetime.now(UTC))) is not None:
                 entry.refused[str(refused.call.get("messageId"))] = refused
                 self._touch(entry)
 
@@ -175,6 +177,12 @@ class Journal:
         with self._lock:
             return [person.as_json() for person in people(self._calls)]
 
+    def numbers(self) -> dict[str, Numbers]:
+        """The numbers of each currency."""
+        with self._lock:
+            calls = list(self._calls)
+        return numbers(calls, self._settings)
+
     def person(self, key: str) -> dict[str, Any] | None:
         """The user with this id of any kind, or None."""
         with self._lock:
@@ -215,13 +223,6 @@ class Journal:
                 entry.event = event
                 self._touch(entry)
         return key
-
-
-def _key_of_call(call: Mapping[str, Any]) -> str:
-    context = call.get("context")
-    stripe = context.get("stripe") if isinstance(context, dict) else None
-    event_id = stripe.get("event_id") if isinstance(stripe, dict) else None
-    return key_of(str(event_id or ""), f"call-{call.get('messageId')}")
 
 
 def _next_at(messages: tuple[Message, ...], now: datetime) -> datetime | None:

@@ -1,10 +1,20 @@
 // The filters of the list. Their values are in the address, so that a reload and a copied link keep them.
 
 import { $, fillSelect } from "./dom.js";
-import { entries, people } from "./store.js";
+import { ask, entries, people } from "./store.js";
 import { TONES } from "./format.js";
 
 const fields = { user: $("filter-user"), type: $("filter-type"), call: $("filter-name"), outcome: $("filter-outcome") };
+
+// The number whose events are listed, as the address names it, with its title and the keys of its events.
+const counted = { number: "", title: "", events: new Set() };
+
+export async function loadCounted() {
+  if (!counted.number) return;
+  const found = await ask(`counted?number=${encodeURIComponent(counted.number)}`);
+  counted.title = found?.title ?? "nothing is counted there any more";
+  counted.events = new Set(found?.events);
+}
 
 // The test that an entry must pass, made once for all of them.
 export function matcher() {
@@ -14,6 +24,7 @@ export function matcher() {
   const joined = new Set(sought ? people.filter(matchesPerson).flatMap((person) => person.ids.map((id) => id.value)) : []);
   const concerns = (id) => id.toLowerCase().includes(sought) || joined.has(id);
   return (entry) =>
+    (!counted.number || counted.events.has(entry.key)) &&
     (!type || entry.type === type) &&
     (!outcome || entry.outcome === outcome) &&
     (!call || namesOf(entry).includes(call)) &&
@@ -40,7 +51,9 @@ export function refreshChoices() {
 
 export function showFilters(view, shown, all) {
   for (const name of ["type", "call", "outcome"]) fields[name].hidden = view === "users";
-  const filtered = Object.values(fields).some((field) => field.value && !field.hidden);
+  const filtered = Object.values(fields).some((field) => field.value && !field.hidden) || (counted.number && view === "events");
+  $("counted").hidden = !counted.number || view !== "events";
+  $("counted-title").textContent = counted.title;
   $("filter-clear").hidden = !filtered;
   $("filter-count").textContent = filtered ? `${shown.toLocaleString("en")} of ${all.toLocaleString("en")}` : "";
 }
@@ -58,9 +71,11 @@ export function onFilter(listener) {
     if (field.options && value) fillSelect(field, [value], field.options[0].text);
     field.value = value;
   }
+  counted.number = asked.get("number") ?? "";
   const form = $("filters");
   const changed = () => {
     const chosen = Object.entries(fields).filter(([, field]) => field.value).map(([name, field]) => [name, field.value]);
+    if (counted.number) chosen.push(["number", counted.number]);
     const search = new URLSearchParams(chosen).toString();
     history.replaceState(null, "", `${location.pathname}${search && `?${search}`}${location.hash}`);
     listener();
@@ -68,5 +83,8 @@ export function onFilter(listener) {
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => event.preventDefault());
   // The fields are empty only after the event.
-  form.addEventListener("reset", () => setTimeout(changed));
+  form.addEventListener("reset", () => {
+    counted.number = "";
+    setTimeout(changed);
+  });
 }

@@ -3,9 +3,10 @@
 import { fillMenu, openSenderWhereThereIsRoom, showState } from "./controls.js";
 import { $, h, patch, visible } from "./dom.js";
 import { eventView } from "./event.js";
-import { onFilter, refreshChoices, seekUser, seeksUser, showFilters } from "./filters.js";
+import { loadCounted, onFilter, refreshChoices, seekUser, seeksUser, showFilters } from "./filters.js";
 import { plural, untilText } from "./format.js";
 import { arrowKeys, flash, renderList, showFirst, showMore } from "./list.js";
+import { fitNumbers, redrawNumbers, renderNumbers } from "./numbers.js";
 import { detailPath, route } from "./route.js";
 import { ask, connect, entries, loadPeople, on } from "./store.js";
 import { personView, renderPeople } from "./users.js";
@@ -14,16 +15,27 @@ let shownDetail = "";
 
 function render() {
   const { view, key } = route();
+  document.body.classList.toggle("numbers", view === "numbers");
+  for (const tab of ["events", "users", "numbers"]) {
+    if (tab === view) $(`tab-${tab}`).setAttribute("aria-current", "page");
+    else $(`tab-${tab}`).removeAttribute("aria-current");
+  }
+  document.body.classList.toggle("open", Boolean(key) && view !== "numbers");
+  if (view === "numbers") {
+    renderNumbers();
+    return;
+  }
   const count = view === "users" ? renderPeople(key) : renderList(key);
   showFilters(view, count.shown, count.all);
   const empty = view === "users" ? "No user yet: play a scenario." : "No events yet. Play a scenario, or send Stripe's events to this stack.";
   $("empty").hidden = count.shown > 0;
   $("empty").textContent = count.all ? "Nothing matches these filters." : empty;
-  for (const tab of ["events", "users"]) {
-    if (tab === view) $(`tab-${tab}`).setAttribute("aria-current", "page");
-    else $(`tab-${tab}`).removeAttribute("aria-current");
-  }
-  document.body.classList.toggle("open", Boolean(key));
+}
+
+// The events of a number change with the calls.
+async function refreshCounted() {
+  await loadCounted();
+  render();
 }
 
 // The users are loaded when they are shown, and when their names or joined ids are searched.
@@ -35,6 +47,7 @@ async function refreshPeople() {
 
 async function loadDetail() {
   const { view, key } = route();
+  if (view === "numbers") return;
   const found = key && view !== "about" ? await ask(detailPath({ view, key })) : null;
   const now = route();
   if (now.view !== view || now.key !== key) return;
@@ -75,10 +88,11 @@ function sayNews() {
 }
 
 let pending = null;
-function refreshPeopleSoon() {
+function refreshSoon() {
   pending ??= setTimeout(() => {
     pending = null;
     refreshPeople();
+    refreshCounted();
     if (route().view === "users") loadDetail();
   }, 300);
 }
@@ -92,14 +106,14 @@ on("state", showState);
 on("entries", (changed, all) => {
   const there = new Set([...document.querySelectorAll("[data-key]")].map((row) => row.dataset.key));
   refreshChoices();
-  render();
+  if (route().view !== "numbers") render();
   if (!all) {
     flash(changed.map((entry) => entry.key).filter((key) => !there.has(key)));
     announce(changed);
   }
   const { view, key } = route();
   if (view === "events" && (all || changed.some((entry) => entry.key === key) || key && !entries.has(key))) loadDetail();
-  refreshPeopleSoon();
+  refreshSoon();
 });
 onFilter(() => {
   showFirst();
@@ -148,6 +162,16 @@ setInterval(() => {
     if (element.textContent !== text) element.textContent = text;
   }
 }, 250);
+// To follow the link would open another view.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("main").focus();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  redrawNumbers();
+  render();
+});
+new ResizeObserver(fitNumbers).observe($("numbers"));
 arrowKeys();
 openSenderWhereThereIsRoom();
 fillMenu();

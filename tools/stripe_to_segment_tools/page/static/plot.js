@@ -1,0 +1,62 @@
+// A chart, drawn by uPlot: bars that are stacked up and down from zero, a line, or steps.
+
+const DAY_SECONDS = 86_400;
+const HEIGHT = 220;
+const MONTHS = /^\d{4}-\d{2}$/;
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
+
+// `colour(name)` gives the colour of a column, `open(row)` is called when a row is clicked, `look(row)` when the pointer
+// is at a row, or nowhere (null).
+export function plot(place, chart, { colour, soft, line, open, look }) {
+  const monthly = chart.rows.every((row) => MONTHS.test(row.on));
+  const at = monthly ? chart.rows.map((_, index) => index) : chart.rows.map((row) => Date.parse(row.on) / 1000);
+  const margin = monthly ? 0.6 : DAY_SECONDS;
+  const drawn = stacked(chart);
+  const bars = uPlot.paths.bars({ size: [0.6, 40, 3] });
+  const steps = uPlot.paths.stepped({ align: 1 });
+  const looks = {
+    bar: (name) => ({ paths: bars, fill: colour(name), stroke: colour(name), width: 0, points: { show: false } }),
+    line: (name) => ({ stroke: colour(name), width: 2, points: { show: true, size: 7, fill: colour(name) } }),
+    steps: (name) => ({ paths: steps, stroke: colour(name), fill: `color-mix(in srgb, ${colour(name)} 15%, transparent)`, width: 2, points: { show: true, size: 5, fill: colour(name) } }),
+  };
+  const whole = drawn.every(({ column }) => column.unit === "count");
+  const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+  const months = { values: (_, ticks) => ticks.map((tick) => chart.rows[tick]?.label ?? ""), incrs: [1, 2, 3, 6, 12, 24] };
+  const options = {
+    width: place.clientWidth,
+    height: HEIGHT,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+    scales: {
+      x: { time: !monthly, range: () => [at[0] - margin, at.at(-1) + margin] },
+      y: { range: (_, low, high) => uPlot.rangeNum(Math.min(low ?? 0, 0), Math.max(high ?? 0, 0), { min: { pad: 0.1, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 0, mode: 1 } }) },
+    },
+    axes: [{ ...axis, ...(monthly ? months : {}) }, { ...axis, size: 60, ...(whole ? { incrs: WHOLE } : {}), values: (_, ticks) => ticks.map((tick) => compact.format(tick)) }],
+    series: [{}, ...drawn.map(({ column }) => ({ ...looks[column.drawn](column.name), scale: "y" }))],
+    hooks: { setCursor: [({ cursor }) => look(chart.rows[cursor.idx] ?? null)] },
+  };
+  const made = new uPlot(options, [at, ...drawn.map(({ values }) => values)], place);
+  made.over.addEventListener("click", () => { if (made.cursor.idx !== null) open(chart.rows[made.cursor.idx]); });
+  return made;
+}
+
+// The series, from back to front: each bar reaches from zero over those that come before it, which are drawn over it.
+function stacked(chart) {
+  const [up, down] = [chart.rows.map(() => 0), chart.rows.map(() => 0)];
+  const series = chart.columns.map((column, place) => {
+    const values = chart.rows.map(({ cells }) => cells[place].value);
+    if (column.drawn !== "bar") return { column, values };
+    return {
+      column,
+      values: values.map((value, row) => {
+        if (!value) return null;
+        const sums = value > 0 ? up : down;
+        return (sums[row] += value);
+      }),
+    };
+  });
+  const of = (bars) => series.filter(({ column }) => column.drawn && (column.drawn === "bar") === bars);
+  return [...of(true).reverse(), ...of(false)];
+}
