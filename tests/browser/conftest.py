@@ -29,7 +29,7 @@ SECRET = Secret()
 PATIENCE_MILLISECONDS = 15_000
 LAST_SECONDS = 5.0
 # What the browser itself says where a test wants it: the line was cut, something is not there, another run refuses.
-WANTED = ("net::ERR_", "/user?id=100%", "/counted?number=revenue.EUR.2026-11-09", "403 (Forbidden)")
+WANTED = ("net::ERR_", "/user?id=100%", "/counted?number=revenue.EUR.2026-11-09", "/events/evt_gone", "403 (Forbidden)")
 
 
 @dataclass(frozen=True, slots=True)

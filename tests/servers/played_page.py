@@ -98,9 +98,10 @@ class PlayedPage:
         """Segment has taken a call."""
         self.record._calls.append(AcceptedCall(call, 1, datetime.now(UTC), "test"))
 
-    def play_samples(self) -> None:
-        """Every sample event has come in the order in which they happened, and is delivered."""
-        inputs = [Input(each.name, json.dumps(each.event).encode(), each.event) for each in samples()]
+    def play_samples(self, names: Collection[str] = ()) -> None:
+        """These sample events, or all, have come in the order in which they happened, and are delivered."""
+        chosen = [each for each in samples() if not names or each.name in names]
+        inputs = [Input(each.name, json.dumps(each.event).encode(), each.event) for each in chosen]
         for given, line in zip(inputs, explain(inputs, Settings()), strict=True):
             self.came(given.event)
             for made in line.calls:

@@ -56,7 +56,7 @@ function sent(detail) {
   const last = detail.last && detail.sent.length
     ? h("p", { class: "soft" }, "Marked: values that differ from those that earlier events of this subscription sent. The last of these events: ", h("a", { href: eventLink(detail.last.key) }, detail.last.type), ".")
     : null;
-  const why = detail.sent.length ? null : h("p", { class: "soft" }, detail.reason || (detail.outcome === "waiting" ? "Not yet: the event is waiting." : ""));
+  const why = detail.sent.length || detail.letters ? null : h("p", { class: "soft" }, detail.reason || (detail.outcome === "waiting" ? "Not yet: the event is waiting." : ""));
   const pending = detail.pending.length ? h("p", { class: "chips" }, "Not accepted yet: ", detail.pending.map((each) => h("span", { class: "chip pending" }, each))) : null;
   return h("section", { "aria-label": "To Segment" }, h("h3", {}, title), last, pending, why, detail.outcome === "refused" ? remedy() : null, detail.refused.map(refusedCard), detail.sent.map(card));
 }
@@ -76,7 +76,7 @@ function card({ name, says, meaning, call, at, source, checks, rows }, place) {
   const from = KNOWN_FROM[call.context?.stripe?.identity];
   const who = [call.userId ? `user ${call.userId}${from ? ` (from ${from})` : ""}` : null, call.anonymousId ? `anonymous ${call.anonymousId}` : null, call.groupId ? `group ${call.groupId}` : null];
   return h(
-    "section",
+    "article",
     { class: "card call", "aria-label": name },
     h("header", {}, call.event ? h("span", { class: `chip ${call.type}` }, call.type) : null, h("h4", {}, name), call.event && says ? h("span", { class: "says" }, says) : null, h("span", { class: "soft" }, who.filter(Boolean).join(" · "))),
     meaning ? h("p", { class: "meaning" }, meaning) : null,
@@ -89,7 +89,7 @@ function card({ name, says, meaning, call, at, source, checks, rows }, place) {
 // The payload that Segment refused, and its answer.
 const refusedCard = ({ name, says, kind, call, answer }) =>
   h(
-    "section",
+    "article",
     { class: "card call", "aria-label": `${name}, refused` },
     h("header", {}, kind === "track" ? h("span", { class: "chip track" }, kind) : null, h("h4", {}, name), kind === "track" && says ? h("span", { class: "says" }, says) : null),
     h("ul", { class: "checks" }, h("li", { class: "bad" }, `✗ Segment refused it: ${answer}`)),

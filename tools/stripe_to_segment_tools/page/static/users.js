@@ -45,11 +45,11 @@ export function personView(person) {
       h(
         "section",
         { "aria-label": "What Segment knows" },
-        h("div", { class: "card" }, h("header", {}, h("h4", {}, person.ids.length > 1 ? "Ids, joined into one user" : "Id")), h("ul", { class: "ids" }, person.ids.map(({ kind, value }) => h("li", {}, h("span", { class: "soft" }, KINDS[kind] ?? kind), h("code", {}, value))))),
-        h("div", { class: "card" }, h("header", {}, h("h4", {}, "Traits")), person.traits.length ? table(person.traits) : h("p", { class: "checks soft" }, "none yet")),
-        person.groups.map((group) => h("div", { class: "card" }, h("header", {}, h("h4", {}, "Group "), h("code", {}, group.id)), table(Object.entries(group.traits).map(([name, value]) => ({ name, value }))))),
+        h("div", { class: "card" }, h("header", {}, h("h3", {}, person.ids.length > 1 ? "Ids, joined into one user" : "Id")), h("ul", { class: "ids" }, person.ids.map(({ kind, value }) => h("li", {}, h("span", { class: "soft" }, KINDS[kind] ?? kind), h("code", {}, value))))),
+        h("div", { class: "card" }, h("header", {}, h("h3", {}, "Traits")), person.traits.length ? table(person.traits) : h("p", { class: "checks soft" }, "none yet")),
+        person.groups.map((group) => h("div", { class: "card" }, h("header", {}, h("h3", {}, "Group "), h("code", {}, group.id)), table(Object.entries(group.traits).map(([name, value]) => ({ name, value }))))),
       ),
-      h("section", { "aria-label": "Timeline" }, h("div", { class: "card" }, h("header", {}, h("h4", {}, "Timeline"), h("span", { class: "soft" }, "when it happened at Stripe")), h("ol", { class: "timeline" }, person.timeline.map(happening)), person.earlier ? h("p", { class: "earlier soft" }, `and ${person.earlier.toLocaleString("en")} earlier`) : null)),
+      h("section", { "aria-label": "Timeline" }, h("div", { class: "card" }, h("header", {}, h("h3", {}, "Timeline"), h("span", { class: "soft" }, "when it happened at Stripe")), h("ol", { class: "timeline" }, person.timeline.map(happening)), person.earlier ? h("p", { class: "earlier soft" }, `and ${person.earlier.toLocaleString("en")} earlier`) : null)),
     ),
   );
 }
