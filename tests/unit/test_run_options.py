@@ -1,10 +1,18 @@
-"""What `make run` says to options that cannot be."""
+"""What `make run` says to options that cannot be, and where it runs already."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import pytest
 
+from stripe_to_segment_tools.local_stack import run
 from stripe_to_segment_tools.local_stack.run import main
+from stripe_to_segment_tools.local_stack.stack_file import only_run, write_stack_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_key_that_is_no_signing_secret_is_refused_and_not_repeated(
@@ -35,3 +43,31 @@ def test_an_invalid_port_is_refused_with_a_message(option: str, port: str, capsy
         main([f"{option}={port}"])
     assert stopped.value.code == 2
     assert f"'{port}' is no port" in capsys.readouterr().err
+
+
+def test_a_second_run_names_the_page_of_the_first_one_and_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "stack.json"
+    monkeypatch.setattr(run, "only_run", partial(only_run, path))
+    monkeypatch.setattr(run, "_run", lambda *_: pytest.fail("it started"))
+    with only_run(path):
+        write_stack_file({"page_url": "http://127.0.0.1:4242/token"}, path)
+        assert main([]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith(
+        "error: `make run` is running already in this checkout: its page is http://127.0.0.1:4242/to"
+    )
+    assert "Stop it with Ctrl-C" in said
+
+
+def test_a_run_owns_the_checkout_before_it_starts_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "stack.json"
+    monkeypatch.setattr(run, "only_run", partial(only_run, path))
+
+    def start(*_: object) -> None:
+        assert main([]) == 1, "a second one"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_run", start)
+    assert main([]) == 0

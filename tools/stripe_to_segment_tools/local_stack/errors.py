@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "AlreadyRunningError",
     "BuildMissingError",
     "DeployFailedError",
     "EmulatorFailedError",
@@ -20,6 +21,17 @@ __all__ = [
 
 class LocalStackError(Exception):
     """Base of all errors of the local stack. When one is raised, every started process has been stopped."""
+
+
+class AlreadyRunningError(LocalStackError):
+    """Another `make run` runs in this checkout, or is starting: then it has no page yet."""
+
+    def __init__(self, page_url: str | None) -> None:
+        self.page_url = page_url
+        where = f"its page is {page_url}" if page_url else "it is starting and will print its page"
+        super().__init__(
+            f"`make run` is running already in this checkout: {where}. Stop it with Ctrl-C to start another"
+        )
 
 
 class ToolMissingError(LocalStackError):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import time
@@ -19,14 +18,14 @@ from stripe_to_segment_tools.local_stack import LocalStack, LocalStackError, Sec
 from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_table, print_verdict
 from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
 from stripe_to_segment_tools.local_stack.rehearsal import differences, play, settle
-from stripe_to_segment_tools.local_stack.stack_file import STACK_FILE, read_stack_file, write_stack_file
+from stripe_to_segment_tools.local_stack.stack_file import STACK_FILE, only_run, write_stack_file
 from stripe_to_segment_tools.page import PAGE_PORT, Debugger
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.receiver import Receiver
 from stripe_to_segment_tools.terminal.output import make_console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = make_console()
     steps = Steps(console)
     try:
-        with stop_on_signals():
+        with stop_on_signals(), only_run():
             _run(options, console, steps)
     except KeyboardInterrupt:
         console.print("stopped")
@@ -91,7 +90,8 @@ def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
     ):
         own = secret.stripe_signing_secrets[0]
         page = Debugger(stack, receiver, own, options.page_port or None, own_secret=bool(options.secret))
-        with page, _stack_file(page, stack, secret):
+        with page:
+            write_stack_file(_content(page, stack, secret))
             if not options.no_samples:
                 _post_samples(console, stack, receiver, page.webhook_url, secret)
             _print_addresses(console, page, stack, own, accepts_other=bool(options.secret))
@@ -131,10 +131,9 @@ def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: 
     print_verdict(console, played, differences(played, stack.queued(), receiver), time.monotonic() - started)
 
 
-@contextlib.contextmanager
-def _stack_file(page: Debugger, stack: LocalStack, secret: Secret) -> Iterator[None]:
-    """Write the stack's file for the command line, as long as the stack runs."""
-    content = {
+def _content(page: Debugger, stack: LocalStack, secret: Secret) -> dict[str, str]:
+    """What the commands need to reach the stack."""
+    return {
         "webhook_url": page.webhook_url,
         "signing_secret": secret.stripe_signing_secrets[0],
         "page_url": page.url,
@@ -143,13 +142,6 @@ def _stack_file(page: Debugger, stack: LocalStack, secret: Secret) -> Iterator[N
         "secret_access_key": stack.access.secret,
         "stack_name": stack.deployment.name,
     }
-    write_stack_file(content)
-    try:
-        yield
-    finally:
-        # A stack that was started later may have replaced the file.
-        if read_stack_file() == content:
-            STACK_FILE.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
