@@ -112,8 +112,8 @@ def test_a_bar_links_to_its_events(played: PlayedPage, alone: Screen) -> None:
     over = chart(alone, "Revenue by day").locator(".u-over")
     box = over.bounding_box()
     assert box is not None
-    # The days are between a day before the first one and a day after the last one.
-    at = Position(x=box["width"] * 3 / 10, y=box["height"] / 2)
+    # The days are between 0.6 of a day before the first one and 0.6 of a day after the last one.
+    at = Position(x=box["width"] * 2.6 / 9.2, y=box["height"] / 2)
     over.hover(position=at)
     expect(chart(alone, "Revenue by day").locator(".readout")).to_have_text("3 Nov 2026: Revenue €100.00 · Net €100.00")
     over.click(position=at)

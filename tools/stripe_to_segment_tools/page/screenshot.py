@@ -1,5 +1,7 @@
 """`make screenshot`: play two scenarios on the page of a local stack, and write a picture of it to docs/page.png.
 
+The picture shows the events with one of them in detail, and below it the numbers.
+
 Exit status 2 without a Chromium, or if the local stack did not start.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
@@ -28,6 +31,7 @@ __all__ = ["main"]
 
 PICTURE = PROJECT / "docs" / "page.png"
 PATIENCE_MILLISECONDS = 90_000
+WIDTH, NUMBERS_HEIGHT = 1440, 588
 
 
 def main() -> int:
@@ -48,11 +52,15 @@ def main() -> int:
             sync_playwright() as playwright,
         ):
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light", locale="en-GB")
+            page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light", locale="en-GB")
             page.set_default_timeout(PATIENCE_MILLISECONDS)
             page.goto(debugger.url)
             _play(page)
-            page.screenshot(path=PICTURE)
+            events = page.screenshot()
+            page.goto(f"{debugger.url}/#/numbers/USD")
+            page.locator(".chart canvas").last.wait_for()
+            numbers = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": NUMBERS_HEIGHT})
+            _one_below_the_other(browser.new_page(viewport={"width": WIDTH, "height": 100}), events, numbers)
             browser.close()
     except LocalStackError as error:
         print_error(error)
@@ -75,6 +83,14 @@ def _play(page: Page) -> None:
     page.locator(".row", has_text="Subscription Upgraded").first.click()
     page.locator(".call").first.wait_for()
     page.wait_for_timeout(1_800)  # A new row is highlighted for a moment.
+
+
+def _one_below_the_other(page: Page, *pictures: bytes) -> None:
+    """Write the pictures as one, with a little space between them."""
+    images = (f'<img src="data:image/png;base64,{b64encode(picture).decode()}">' for picture in pictures)
+    style = "<style>body { margin: 0; display: grid; gap: 12px; background: #c9ced6 } img { display: block }</style>"
+    page.set_content(style + "".join(images))
+    page.screenshot(path=PICTURE, full_page=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFracti
 export function plot(place, chart, { colour, soft, line, open, look }) {
   const monthly = chart.rows.every((row) => MONTHS.test(row.on));
   const at = monthly ? chart.rows.map((_, index) => index) : chart.rows.map((row) => Date.parse(row.on) / 1000);
-  const margin = monthly ? 0.6 : DAY_SECONDS;
+  // A bar is as wide as the shortest distance between two of them lets it be, and is whole at the edges too.
+  const gaps = at.slice(1).map((place, index) => place - at[index]);
+  const margin = 0.6 * Math.min(...(gaps.length ? gaps : [monthly ? 1 : DAY_SECONDS]));
   const drawn = stacked(chart);
   const bars = uPlot.paths.bars({ size: [0.6, 40, 3] });
   const steps = uPlot.paths.stepped({ align: 1 });
