@@ -24,9 +24,9 @@ CHARTS = [
 ]
 
 
-def paid(played: PlayedPage, event_id: str, at: str, revenue: float, currency: str = "EUR") -> None:
-    """An order has been paid."""
-    properties = {"revenue": revenue, "total": revenue, "currency": currency}
+def paid(played: PlayedPage, event_id: str, at: str, revenue: float, currency: str = "EUR", **more: float) -> None:
+    """An order has been paid; `more` is in its properties."""
+    properties = {"revenue": revenue, "total": revenue, "currency": currency, **more}
     played.came(event(event_id))
     played.keep(call(event_id, type="track", event="Order Completed", properties=properties, timestamp=at))
     played.look()
@@ -119,6 +119,21 @@ def test_a_bar_links_to_its_events(played: PlayedPage, alone: Screen) -> None:
     over.click(position=at)
     expect(alone.rows).to_have_count(1)
     expect(alone.rows.first).to_have_attribute("href", "#/events/evt_3")
+
+
+@pytest.mark.parametrize(("height", "title"), [(0.25, "Revenue: 1 Nov"), (0.75, "Refunded: 1 Nov"), (0.05, "1 Nov")])
+def test_a_bar_links_to_what_it_shows_and_the_space_beside_it_to_all_of_the_day(
+    played: PlayedPage, alone: Screen, height: float, title: str
+) -> None:
+    paid(played, "evt_1", "2026-11-01T12:00:00Z", 100)
+    paid(played, "evt_2", "2026-11-01T12:00:00Z", 0, revenue_refunded=100)
+    alone.page.goto(f"{alone.url}/#/numbers")
+    over = chart(alone, "Revenue by day").locator(".u-over")
+    box = over.bounding_box()
+    assert box is not None
+    over.click(position=Position(x=box["width"] / 2, y=box["height"] * height))
+    expect(alone.page.locator("#counted")).to_have_text(f"The events of Revenue by day: {title} 2026, EUR")
+    expect(alone.rows).to_have_count(2 if title == "1 Nov" else 1)
 
 
 def test_new_calls_are_counted_without_disturbing_the_reader(played: PlayedPage, alone: Screen) -> None:

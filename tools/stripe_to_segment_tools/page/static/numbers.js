@@ -93,7 +93,7 @@ function place(chart, currency) {
       colour: (name) => getComputedStyle(section.querySelector(`.of-${name}`)).color,
       soft: getComputedStyle(readout).color,
       line: style.borderTopColor,
-      open: (row) => { location.assign(numberLink([chart.name, currency, row.on])); },
+      open: (row, name) => { location.assign(numberLink([chart.name, currency, row.on, name].filter(Boolean))); },
       look: (row) => { readout.textContent = row ? said(chart, row) : "\u00a0"; },
     }),
   );

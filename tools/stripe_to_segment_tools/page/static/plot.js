@@ -6,8 +6,8 @@ const MONTHS = /^\d{4}-\d{2}$/;
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 
-// `colour(name)` gives the colour of a column, `open(row)` is called when a row is clicked, `look(row)` when the pointer
-// is at a row, or nowhere (null).
+// `colour(name)` gives the colour of a column, `open(row, name)` is called when a row is clicked, with the name of the
+// column if a bar was hit, and `look(row)` when the pointer is at a row, or nowhere (null).
 export function plot(place, chart, { colour, soft, line, open, look }) {
   const monthly = chart.rows.every((row) => MONTHS.test(row.on));
   const at = monthly ? chart.rows.map((_, index) => index) : chart.rows.map((row) => Date.parse(row.on) / 1000);
@@ -40,8 +40,18 @@ export function plot(place, chart, { colour, soft, line, open, look }) {
     hooks: { setCursor: [({ cursor }) => look(chart.rows[cursor.idx] ?? null)] },
   };
   const made = new uPlot(options, [at, ...drawn.map(({ values }) => values)], place);
-  made.over.addEventListener("click", () => { if (made.cursor.idx !== null) open(chart.rows[made.cursor.idx]); });
+  made.over.addEventListener("click", () => {
+    const { idx, top } = made.cursor;
+    if (idx !== null) open(chart.rows[idx], barAt(drawn, idx, made.posToVal(top, "y")));
+  });
   return made;
+}
+
+// The name of the bar of a row that is drawn at a height: the shortest one that reaches it.
+function barAt(drawn, row, height) {
+  const reach = ({ column, values }) => column.drawn === "bar" && values[row] / height >= 1;
+  const hit = drawn.filter(reach).sort((one, other) => Math.abs(one.values[row]) - Math.abs(other.values[row]));
+  return hit[0]?.column.name;
 }
 
 // The series, from back to front: each bar reaches from zero over those that come before it, which are drawn over it.
