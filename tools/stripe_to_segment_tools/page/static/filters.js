@@ -10,10 +10,11 @@ const fields = { user: $("filter-user"), type: $("filter-type"), call: $("filter
 const counted = { number: "", title: "", events: new Set() };
 
 export async function loadCounted() {
-  if (!counted.number) return;
+  if (!counted.number) return false;
   const found = await ask(`counted?number=${encodeURIComponent(counted.number)}`);
   counted.title = found?.title ?? "nothing is counted there any more";
   counted.events = new Set(found?.events);
+  return true;
 }
 
 // The test that an entry must pass, made once for all of them.

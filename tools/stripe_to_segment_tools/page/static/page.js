@@ -32,10 +32,10 @@ function render() {
   $("empty").textContent = count.all ? "Nothing matches these filters." : empty;
 }
 
-// The events of a number change with the calls.
-async function refreshCounted() {
-  await loadCounted();
-  render();
+// The numbers and their events change with the calls.
+async function refreshNumbers() {
+  if (route().view === "numbers") renderNumbers();
+  else if (await loadCounted()) render();
 }
 
 // The users are loaded when they are shown, and when their names or joined ids are searched.
@@ -92,7 +92,7 @@ function refreshSoon() {
   pending ??= setTimeout(() => {
     pending = null;
     refreshPeople();
-    refreshCounted();
+    refreshNumbers();
     if (route().view === "users") loadDetail();
   }, 300);
 }
@@ -178,4 +178,5 @@ fillMenu();
 render();
 loadDetail();
 refreshPeople();
+refreshNumbers();
 connect();
