@@ -132,7 +132,7 @@ def lines_of(outcome: Result) -> list[Text]:
             f"closed kept connections that were replaced at once: {outcome.replaced:,}; unreadable records:"
             f" {outcome.broken:,}, during {outcome.went_on:,} of them calls of other customers arrived"
         ),
-        Text(f"at the door: {told or 'always accepted'}, and sent again; functions killed: {outcome.kills:,}"),
+        Text(f"webhook requests refused and sent again: {refused or 'none'}; functions killed: {outcome.kills:,}"),
         Text(
             f"{sum(outcome.injected.values()):,} faults in {sum(outcome.requests.values()):,} requests;"
             f" Segment kept {outcome.calls:,} calls and dropped {outcome.repeats:,} repeats;"

@@ -122,16 +122,16 @@ class _World:
                 last = time.monotonic()
 
     @contextmanager
-    def raging(self) -> Iterator[None]:
+    def injecting(self) -> Iterator[None]:
         """Inject faults inside the `with` block."""
         for proxy in self.proxies:
-            proxy.raging = True
+            proxy.injecting = True
         try:
             with self.saboteur:
                 yield
         finally:
             for proxy in self.proxies:
-                proxy.raging = False
+                proxy.injecting = False
 
 
 def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
@@ -159,7 +159,7 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
     outcome.poisons = len(evil)
     with _world(histories, seed, reporting) as world:
         started = time.monotonic()
-        with world.raging():
+        with world.injecting():
             world.send("send every event three times", storm)
             world.send("send each customer's last event", last)
         outcome.seconds = time.monotonic() - started

@@ -51,7 +51,7 @@ def _event(number: int, kind: str, at: int, body: Json) -> Json:
 
 
 def _invoice(number: int, at: int) -> Json:
-    """An invoice whose amount is too large for a Decimal calculation."""
+    """A paid invoice whose amount is larger than the mapper can calculate with."""
     body = {"id": f"in_poison{number}", "object": "invoice", "customer": f"cus_poison{number}", "currency": "usd"}
     return _event(number, "invoice.paid", at, body | {"status": "paid", "total": 10**400, "amount_paid": 10**400})
 
@@ -62,7 +62,11 @@ KINDS: dict[str, tuple[Callable[[int, int], Json], str | None, bool]] = {
     "answered ok: false": (lambda number, at: _customer(number, at, name=UNLIKED_WORD), "not_ok", True),
     "oversize call": (lambda number, at: _customer(number, at, name="x" * 40_000), "too_large", True),
     "mapper fails": (_invoice, "mapper_failed", True),
-    "no event, straight into the queue": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, "not_an_event", False),
+    "no event, in the queue": (
+        lambda number, at: {"id": f"evt_poison{number}", "created": at},
+        "not_an_event",
+        False,
+    ),
     "no event, signed": (lambda number, at: {"id": f"evt_poison{number}", "created": at}, None, True),
 }
 

@@ -54,14 +54,14 @@ def segment_place(_headers: dict[str, str]) -> str:
 class FaultyProxy(ServerThread):
     """Passes requests on to `upstream`, which must be set before the first request.
 
-    `raging` switches the faults on. `injected` counts each fault, and `hit` names the customers that it hit. `replaced`
-    counts the requests that came again, byte for byte, after their kept connection was closed. `broken` maps the key of
-    each record that is unreadable now to its fault, which counts as injected when the record is read.
+    `injecting` switches the faults on. `injected` counts each fault, and `hit` names the customers that it hit.
+    `replaced` counts the requests that came again, byte for byte, after their kept connection was closed. `broken` maps
+    the key of each record that is unreadable now to its fault, which counts as injected when the record is read.
     """
 
     def __init__(self, dice: Dice, place_of: Callable[[dict[str, str]], str]) -> None:
         self.upstream = ""
-        self.raging = False
+        self.injecting = False
         self.injected: Counter[Fault] = Counter()
         self.hit: dict[Fault, set[str]] = defaultdict(set)
         self.requests: Counter[str] = Counter()
@@ -98,7 +98,7 @@ class FaultyProxy(ServerThread):
         response = _poisoned(place, body)
         if response is None:
             circumstances = {*self._circumstances(place, request, body, process)}
-            fault = self._dice.draw(place, circumstances) if self.raging else None
+            fault = self._dice.draw(place, circumstances) if self.injecting else None
             response = await (self._pass_on(request, body) if fault is None else self._spoil(fault, request, body))
             self._learn(place, body, response, process)
         await response(scope, receive, send)

@@ -46,7 +46,7 @@ class Saboteur:
     written_over
         The keys of records that were overwritten although they were unreadable.
     spans
-        The customer of each broken record, the time of its first read, and the time of its restoration.
+        For each broken record: the customer, when it was first read (or not read in time), and when it was restored.
     """
 
     def __init__(self, stack: LocalStack, proxy: FaultyProxy, customers: Sequence[str], rng: Random) -> None:

@@ -84,7 +84,7 @@ def without_a_fact(calls: list[dict[str, Any]]) -> None:
     calls.remove(first_track(calls))
 
 
-def with_a_fact_too_many(calls: list[dict[str, Any]]) -> None:
+def with_an_extra_fact(calls: list[dict[str, Any]]) -> None:
     calls.append(first_track(calls) | {"messageId": "another"})
 
 
@@ -96,7 +96,7 @@ def with_an_old_identify_last(calls: list[dict[str, Any]]) -> None:
     calls.append(next(call for call in calls if call["type"] == "identify"))
 
 
-def with_a_call_of_nobodys_event(calls: list[dict[str, Any]]) -> None:
+def with_a_call_of_an_unknown_event(calls: list[dict[str, Any]]) -> None:
     calls.append(calls[0] | {"context": {"stripe": {"event_id": "evt_poison1"}}})
 
 
@@ -104,10 +104,10 @@ def with_a_call_of_nobodys_event(calls: list[dict[str, Any]]) -> None:
     ("spoil", "kind"),
     [
         (without_a_fact, "lost"),
-        (with_a_fact_too_many, "doubled"),
+        (with_an_extra_fact, "doubled"),
         (with_another_amount, "wrong"),
         (with_an_old_identify_last, "stale"),
-        (with_a_call_of_nobodys_event, "doubled"),
+        (with_a_call_of_an_unknown_event, "doubled"),
         (list.clear, "lost"),
     ],
 )

@@ -40,8 +40,8 @@ ENTRIES = 10
 # Stripe waits hours between retries, for three days. Here the first wait is AGAIN_SECONDS, doubled each time up to
 # LONGEST_SECONDS.
 AGAIN_SECONDS, LONGEST_SECONDS = 0.3, 3.0
-# The largest backlog in the queue, because the emulator scans all messages for each batch, and how many are sent between
-# two checks of it.
+# The largest backlog in the queue, because the emulator scans all messages for each batch; and how many copies are sent
+# between two checks of the backlog.
 BACKLOG, STRETCH = 400, 200
 
 
