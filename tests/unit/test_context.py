@@ -389,6 +389,27 @@ def test_a_claimed_call_is_stored_without_personal_data_and_sent_again_unchanged
     assert b"jo@example.com" in first[0]
 
 
+def test_a_claimed_call_with_personal_data_is_left_to_the_event_that_has_them() -> None:
+    """The payment intent of a guest's session sent the session's claimed call again, without the address in it."""
+    said, world = list[bytes](), World()
+    session = a_session(customer=None, payment_status="unpaid", payment_intent="pi_guest")
+    failed = an_event("checkout.session.async_payment_failed", session)
+    intent = {"id": "pi_guest", "object": "payment_intent", "amount": 5000, "currency": "usd", "metadata": {}}
+    again = an_event("payment_intent.payment_failed", intent | {"status": "requires_payment_method"})
+
+    def unlucky(call: Call) -> Answer:
+        if call.body.get("event") == "Payment Failed":
+            said.append(call.encoded)
+        return Answer(Meaning.RETRY)
+
+    world.answer = unlucky
+    for event in (failed, again, failed):
+        world.batch(event)
+    first, second = said
+    assert b"jo@example.com" in first
+    assert second == first
+
+
 def test_a_value_that_enrich_removed_stays_removed_when_the_call_is_sent_again() -> None:
     def without_address(call: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
         call["context"].get("traits", {}).pop("email", None)

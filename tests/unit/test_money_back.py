@@ -682,6 +682,25 @@ def test_a_refund_that_was_taken_for_another_renewals_goes_back_to_its_own() -> 
     assert lifetime_value(world) == 0
 
 
+def charge_refunded(number: int, made: int) -> StripeEvent:
+    """The refund of renewal `number`, whose charge was made at the moment at which its invoice was paid."""
+    charge = a_charge(id=f"ch_{number}", payment_intent=f"pi_{number}", created=made)
+    return an_event("charge.refunded", charge, previous={"amount_refunded": 0}, created=made + 40 * DAY)
+
+
+WEEKS = [renewed(1, NOW), renewed(2, NOW + 7 * DAY), renewed(3, NOW + 14 * DAY)]
+GIVEN_BACK = [charge_refunded(1, NOW), charge_refunded(3, NOW + 14 * DAY)]
+
+
+@given(st.permutations([*WEEKS, *GIVEN_BACK]))
+def test_refunds_of_renewals_of_one_amount_all_count_in_any_order(events: list[StripeEvent]) -> None:
+    """One stood for the payment of a later week, and that week's own refund then found no payment to be taken off."""
+    world = World()
+    for event in events:
+        world.deliver(event)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (150, 50)
+
+
 def test_a_session_of_an_invoice_to_come_takes_back_the_refunds_of_its_payment() -> None:
     """One was told twice: under the invoice that it had been taken for, and under the session's payment."""
     world = World()

@@ -15,7 +15,7 @@ from stripe_to_segment.mapping.lookups import (
     what_stripe_told,
 )
 from stripe_to_segment.mapping.naming import coupons_needed, names_needed
-from stripe_to_segment.mapping.orders import orders_needed
+from stripe_to_segment.mapping.orders import matched_anew, orders_needed
 from stripe_to_segment.state.profile import new_profile
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed, reference
@@ -109,6 +109,8 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         if payment in profile.payments and order != payment:
             # The order is written first, by an event that names no customer, and the record may not know it yet.
             profile = profile.with_paid(order, by=payment)
+        elif order == payment:
+            profile = matched_anew(event, profile)
     return replace(
         NOTHING_KNOWN,
         profile=profile,

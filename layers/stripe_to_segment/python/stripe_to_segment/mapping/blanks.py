@@ -22,6 +22,7 @@ __all__ = ["Blanks"]
 
 # Stands for a value of the event.
 BLANK = {"$of": "event"}
+MARK = encode(BLANK).decode()
 OF_A_VISIT = ("ip", "userAgent")
 
 
@@ -41,10 +42,21 @@ class Blanks:
 
     def read(self, encoded: str) -> Call:
         """The call with its blanks filled; a value that this event does not have is absent."""
-        if '{"$of":"event"}' not in encoded:
+        if MARK not in encoded:
             return call_from(encoded)
         body = _each(call_from(encoded).body, self._fill_in)
         return Call(cast("CallBody", body), encode(body))
+
+    def fill(self, encoded: str) -> bool:
+        """Whether this event has every value that was left out of the call."""
+        if MARK not in encoded:
+            return True
+        context = call_from(encoded).body["context"]
+        parts: tuple[tuple[Mapping[str, object], Mapping[str, object]], ...] = (
+            (context, self._of_context),
+            (context.get("traits", {}), self._of_traits),
+        )
+        return all(name in own for part, own in parts for name, value in part.items() if value == BLANK)
 
     def _leave_out(self, part: Mapping[str, Any], *, traits: bool) -> dict[str, Any]:
         own: Mapping[str, object] = self._of_traits if traits else self._of_context

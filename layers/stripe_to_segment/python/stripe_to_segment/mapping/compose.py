@@ -228,7 +228,10 @@ class Farewells(Composer):
 
 
 def _in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks) -> Iterator[Call]:
-    """The calls; one whose fact another event has claimed already is replaced by that event's claimed call."""
+    """The calls; one whose fact another event has claimed already is replaced by that event's claimed call.
+
+    It is left to that event, which comes again until the call arrives, where it has personal data of that event.
+    """
     said = {
         dedup_key: encoded
         for claim in profile.claims.values()
@@ -236,7 +239,10 @@ def _in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blank
         for dedup_key, encoded in claim.tracks.items()
     }
     for call in calls:
-        yield blanks.read(said[call.dedup_key]) if said and call.dedup_key in said else call
+        if call.dedup_key not in said:
+            yield call
+        elif blanks.fill(said[call.dedup_key]):
+            yield blanks.read(said[call.dedup_key])
 
 
 def _with_the_change_said_before(

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
+    "charged_at_of",
     "guessed_for",
+    "matched_anew",
     "names_no_customer",
     "order_behind",
     "orders_needed",
@@ -142,13 +144,62 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
     alike = profile.payments_like(paid, counted=False, within=LONGEST_DEBIT)
     # A charge that was made after the invoice was paid has not paid it.
     made_before = paid.paid_at + SAME_MOMENT
-    return next((order for order, one in alike if not order.startswith("in_") and one.paid_at <= made_before), None)
+    found = [(order, one) for order, one in alike if not order.startswith("in_") and one.paid_at <= made_before]
+    return min(found, key=lambda entry: paid.paid_at - entry[1].paid_at, default=("", None))[0] or None
+
+
+def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
+    """The record in which no charge stands, by amount and time, for an order that the event's charge paid more likely.
+
+    Refunds of that charge go to the order that matches it best among those left.
+    """
+    charged_at, charge = charged_at_of(event), payment_named(event)
+    if charged_at is None or charge is None or profile.payment(charge) or _paid_by(charge, profile):
+        return profile
+    total, currency = integer(event.object.get("amount")), text(event.object.get("currency"))
+    alike = Payment(currency or "", counted=True, total=total, paid_at=charged_at)
+    order = _nearest(profile, alike, taken=True)
+    taken = profile.payment(order) if order else None
+    if order is None or taken is None or not taken.intent:
+        return profile
+    after = profile.without_guesses(order, by=charge)
+    for stranger in sorted(taken.taken_for_its_own):
+        listed = after.payment(stranger)
+        better = listed and listed.total and _nearest(after, listed, without=order)
+        after = after.with_guess(better, stranger) if better else after
+    return after
+
+
+def _nearest(profile: Profile, charge: Payment, *, taken: bool = False, without: str = "") -> str | None:
+    """The invoice that a charge most likely paid: of its amount, paid after it was made, and the nearest in time.
+
+    With `taken` also invoices that stand for another charge by amount and time alone, if that one is further from them.
+    """
+    found = [
+        (payment.paid_at - charge.paid_at, order)
+        for order, payment in profile.payments_like(charge, counted=True, within=LONGEST_DEBIT, stated_by="in_")
+        if order != without
+        and payment.paid_at >= charge.paid_at - SAME_MOMENT
+        and (not payment.intent or (taken and _is_nearer(charge, payment)))
+    ]
+    return min(found, default=(0, None))[1]
+
+
+def _is_nearer(charge: Payment, payment: Payment) -> bool:
+    """Whether a charge was made nearer to a payment than every other that stands for it by amount and time alone."""
+    others = [one.charged_at for one in payment.refunds.values() if one.named]
+    guessed = payment.took_for_its_own(payment.intent) and all(others)
+    return guessed and all(abs(payment.paid_at - charge.paid_at) < abs(payment.paid_at - other) for other in others)
+
+
+def charged_at_of(event: StripeEvent) -> int | None:
+    """The time of the charge, in epoch seconds, where the event's object is one."""
+    return integer(event.object.get("created")) if event.type == "charge.refunded" else None
 
 
 def _charged_at(event: StripeEvent) -> int:
     """The time at which the money was requested, in epoch seconds, as the event states it."""
-    of_charge = event.type == "charge.refunded"
-    return (integer(event.object.get("created")) if of_charge else None) or event.created
+    return charged_at_of(event) or event.created
 
 
 def _paid_by(payment: str, profile: Profile) -> tuple[str, Payment] | None:

@@ -11,7 +11,7 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.orders import guessed_for, order_behind
+from stripe_to_segment.mapping.orders import charged_at_of, guessed_for, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.payment import Refund
 from stripe_to_segment.stripe_side import charge as read_charge
@@ -160,7 +160,8 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
             return order, payment.with_refund(listed_id, named), listed_id
     revenue, tax = payment.shares(amount or 0)
     new = Refund(amount or 0, revenue=revenue, tax=tax, told_by=event.id, running_total=total or 0)
-    new = replace(new, named=guessed_for(event, known, order))
+    if guessed := guessed_for(event, known, order):
+        new = replace(new, named=guessed, charged_at=charged_at_of(event) or 0)
     refund_id = refund_id or f"{ANONYMOUS}{total}"
     return order, payment.with_refund(refund_id, new), refund_id
 

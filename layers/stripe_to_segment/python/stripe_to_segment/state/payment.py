@@ -31,7 +31,8 @@ class Refund:
     A refund `stands` until it fails. `revenue` and `tax` are its shares, None where those of the payment are unknown.
     `told_by` and `undone_by` are the ids of the events that stated the refund and its failure, empty until one did.
     `running_total` is the charge's sum of refunds after this one, 0 until a charge.refunded (`totalled_by`) states it.
-    `named` is the payment that the refund names, kept where only amount and time say which order that payment paid.
+    `named` is the payment that the refund names, kept where only amount and time say which order that payment paid;
+    `charged_at` is the time of its charge, 0 where the event does not state it.
     `listed_at` is the epoch second as of which an import has listed it, 0 where an event came first.
     """
 
@@ -44,6 +45,7 @@ class Refund:
     running_total: int = 0
     totalled_by: str = ""
     named: str = ""
+    charged_at: int = 0
     listed_at: int = 0
 
     def joined(self, other: Refund) -> Refund:
@@ -58,6 +60,7 @@ class Refund:
             running_total=max(self.running_total, other.running_total),
             totalled_by=self.totalled_by or other.totalled_by,
             named=self.named and other.named,
+            charged_at=self.charged_at or other.charged_at,
             listed_at=min(self.listed_at, other.listed_at),
         )
 
@@ -145,7 +148,7 @@ class Payment:
         """With a mark on all that went back, as of a payment that only amount and time match to this order."""
         return replace(
             self,
-            refunds={key: replace(one, named=payment) for key, one in self.refunds.items()},
+            refunds={key: replace(one, named=payment, charged_at=self.paid_at) for key, one in self.refunds.items()},
             disputes={key: replace(one, named=payment) for key, one in self.disputes.items()},
         )
 
@@ -258,7 +261,10 @@ class Payment:
             refunds={key: one for key, one in self.refunds.items() if key not in theirs},
             disputes={key: one for key, one in self.disputes.items() if key not in disputed},
         )
-        return left, Payment(self.currency, refunds=theirs, disputes=disputed)
+        charged_at = max((one.charged_at for one in theirs.values()), default=0)
+        # Only a charge of the same amount is taken for it.
+        total = self.total if charged_at else None
+        return left, Payment(self.currency, total=total, paid_at=charged_at, refunds=theirs, disputes=disputed)
 
     def completing(self, begun: Payment) -> Payment:
         """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
