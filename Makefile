@@ -73,8 +73,7 @@ lint: .venv/.installed ## Check the code alone: lint, format, which folder impor
 	for function in functions/*; do .venv/bin/mypy --no-explicit-package-bases $$function; done
 
 check: install lint docs .tools/checkov/.installed .tools/workflows/.installed .local/translated.json ## Check the code, the docs, the workflows and the template
-	.tools/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	.tools/workflows/bin/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	PATH="$(CURDIR)/.tools/workflows/bin:$$PATH" .tools/workflows/bin/jactionlint --profile pedantic --strict-exit --no-online
 	.tools/workflows/bin/zizmor --offline --no-progress --persona pedantic .github
 	.tools/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml docs/deploy-role.yaml
 	@# W2001, a parameter is not used: SAM has put its value where it was (Globals in template.yaml).
