@@ -44,7 +44,7 @@ screenshot: build install ## Write docs/page.png, the source debugger in Chromiu
 	(echo '$$ make demo'; $(PYTHON) -m stripe_to_segment_tools.local_stack.demo) > .local/demo.txt
 	mv .local/demo.txt docs/demo.txt
 
-test: build install .tools/dbt/.installed ## Run the whole test suite in parallel; PYTEST="-k renewal" selects tests and runs them one by one
+test: build install .tools/dbt/.installed .tools/recipes/.installed ## Run the whole test suite in parallel; PYTEST="-k renewal" selects tests and runs them one by one
 	$(PYTHON) -m pytest $(or $(PYTEST),-n auto)
 
 test-fast: build install ## Run the tests without emulator, browser, dbt, sam and checkov, over fewer examples: about a minute
@@ -119,7 +119,7 @@ deploy: build install ## Deploy into the AWS account of your credentials; asks, 
 	$(PYTHON) -m stripe_to_segment_tools.commands.deploy
 
 lock: $(UV) ## Pin the requirements again: LOCK=--upgrade takes newer versions
-	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,cli,bench,dbt,workflows,docs} benchmarks/aws_pattern/requirements; do \
+	for list in layers/dependencies/requirements requirements/{uv,sam,checkov,ministack,dev,cli,bench,dbt,workflows,docs,recipes} benchmarks/aws_pattern/requirements; do \
 		$(COMPILE) $$list.in --output-file $$list.txt; done
 
 clean: ## Remove what was built and installed

@@ -226,6 +226,6 @@ def test_only_this_api_may_invoke_receive_and_only_by_its_alias_and_route(templa
 
 def test_only_its_own_schedule_invokes_reconcile(template: Template) -> None:
     permission = template.properties("ReconcilePermission")
-    assert permission["FunctionName"] == {"Ref": "ReconcileFunctionAliaslive"}
+    assert permission["FunctionName"] == {"Fn::Sub": "${ReconcileFunctionAliaslive}"}
     assert permission["Principal"] == "events.amazonaws.com"
     assert permission["SourceArn"] == {"Fn::GetAtt": ["ReconcileRule", "Arn"]}

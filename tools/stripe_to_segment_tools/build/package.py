@@ -27,7 +27,7 @@ from stripe_to_segment_tools.terminal.output import say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MANIFEST", "TEMPLATE", "PackageError", "main", "package", "with_archives"]
+__all__ = ["MANIFEST", "TEMPLATE", "PackageError", "main", "package", "with_archives", "with_texts"]
 
 BUILD = PROJECT / ".aws-sam" / "build"
 DIST = PROJECT / "dist"
@@ -68,7 +68,7 @@ def package(build: Path, to: Path, key: Path | None = None) -> Path:
     if not folders:
         raise PackageError(f"{build / TEMPLATE} names no function and no layer: run `make build`")
     archives = {folder: f"{ARCHIVES}/{_archive(build / folder, to / ARCHIVES)}" for folder in folders}
-    (to / TEMPLATE).write_text(_TEXT.sub(r"\1\2", with_archives(text, archives)), "utf-8")
+    (to / TEMPLATE).write_text(with_texts(with_archives(text, archives), ""), "utf-8")
     shutil.copyfile(build / BILL, to / BILL)
     for name in TEXTS:
         shutil.copyfile(PROJECT / name, to / name)
@@ -88,6 +88,11 @@ def package(build: Path, to: Path, key: Path | None = None) -> Path:
 def with_archives(template: str, places: Mapping[str, str]) -> str:
     """The template with the place of the archive for each function and layer."""
     return _ARCHIVED.sub(lambda found: f"{found[1]}{places[found[2]]}", template)
+
+
+def with_texts(template: str, folder: str) -> str:
+    """The template with licence and README in a folder, which ends in a slash, or beside it."""
+    return _TEXT.sub(lambda found: f"{found[1]}{folder}{found[2]}", template)
 
 
 def main(arguments: list[str] | None = None) -> int:

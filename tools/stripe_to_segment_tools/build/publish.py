@@ -17,7 +17,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stripe_to_segment.errors import code_of
-from stripe_to_segment_tools.build.package import DIST, MANIFEST, TEMPLATE
+from stripe_to_segment_tools.build.package import DIST, MANIFEST, TEMPLATE, with_texts
 from stripe_to_segment_tools.terminal.output import say
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def publish(dist: Path, bucket: str, prefix: str, s3: Any) -> Published:
             raise PublishError(f"{dist / name} is not what {MANIFEST} lists: run `make package` again")
     folder = f"{prefix.strip('/')}/{manifest['version']}".lstrip("/")
     region = s3.get_bucket_location(Bucket=bucket).get("LocationConstraint") or NAMELESS
-    template, uploaded = (dist / TEMPLATE).read_text("utf-8"), 0
+    template = with_texts((dist / TEMPLATE).read_text("utf-8"), f"s3://{bucket}/{folder}/")
+    uploaded = 0
     for path in manifest["archives"].values():
         key = f"{folder}/{path}"
         # The name is a digest of the content, so an existing object is the same.

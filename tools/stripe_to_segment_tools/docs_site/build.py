@@ -46,6 +46,7 @@ SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("Numbers", "numbers.md", "docs/numbers.md"),
         ("For analysts", "analysts.md", "docs/analysts.md"),
         ("Deploy", "deploy.md", "docs/deploy.md"),
+        ("Recipes", "recipes.md", "docs/recipes.md"),
         ("Warehouse", "warehouse.md", "docs/warehouse.md"),
         ("Operations", "operations.md", "docs/operations.md"),
         ("Cost", "cost.md", "docs/cost.md"),
