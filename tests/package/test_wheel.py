@@ -67,6 +67,8 @@ def test_the_wheel_runs_and_not_the_checkout(installed: Installed) -> None:
 def test_it_says_its_version(installed: Installed, wheel: Path) -> None:
     assert installed.run("--version").stdout == f"{__version__}\n"
     assert wheel.name == f"stripe_to_segment-{__version__}-py3-none-any.whl"
+    calls = json.loads(installed.run("explain", str(EVENT)).stdout)["calls"]
+    assert {call["context"]["library"]["version"] for call in calls} == {__version__}
 
 
 @pytest.mark.parametrize("command", [name for name, _, _ in COMMANDS])

@@ -13,7 +13,7 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.deploy.parameters import read_parameters
-from stripe_to_segment_tools.docs_site.build import PAGES, SECTIONS, llms_txt, pages
+from stripe_to_segment_tools.docs_site.build import PAGES, SECTIONS, configuration, llms_txt, pages, twin
 from stripe_to_segment_tools.terminal.help import loaded
 
 PROJECT = Path(__file__).parents[2]
@@ -31,9 +31,14 @@ def test_every_guide_is_a_page() -> None:
     assert TEXTS.keys() == PAGES.keys()
 
 
-def test_the_navigation_of_the_site_has_every_page_in_this_order() -> None:
-    shown = re.findall(r": (\S+\.md)$", (PROJECT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
-    assert shown == list(PAGES)
+def test_the_navigation_has_every_page_once_and_none_of_its_own() -> None:
+    assert re.findall(r": (\S+\.md)$", configuration(), re.MULTILINE) == list(PAGES)
+    assert "nav:" not in (PROJECT / "mkdocs.yml").read_text("utf-8")
+
+
+def test_whoever_comes_to_the_markdown_of_a_page_finds_all_others() -> None:
+    assert not [page for page in PAGES if "/" in page], "the link is to a file beside the page"
+    assert twin("# Page\n") == "# Page\n\n---\n\n[All pages](llms.txt)\n"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -54,8 +59,8 @@ def test_a_file_that_is_no_page_is_linked_in_the_repository_where_one_is_named()
 
 def test_what_is_quoted_from_a_guide_links_to_the_guide() -> None:
     """Such a link stood on the page that quoted it, where there is no such heading, and MkDocs was told to be quiet."""
-    assert "(../operations.md#signatures-refused)" in TEXTS["reference/reasons.md"]
-    assert "](#" not in TEXTS["reference/reasons.md"]
+    assert "(operations.md#signatures-refused)" in TEXTS["reasons.md"]
+    assert "](#" not in TEXTS["reasons.md"]
 
 
 def test_code_keeps_what_looks_like_a_link() -> None:
@@ -65,7 +70,7 @@ def test_code_keeps_what_looks_like_a_link() -> None:
 
 def test_the_reference_has_every_command_with_its_options() -> None:
     group: Any = typer.main.get_command(app)
-    told = TEXTS["reference/commands.md"]
+    told = TEXTS["commands.md"]
     for name, each in group.commands.items():
         found = loaded(each)
         for full, command in {
@@ -78,7 +83,7 @@ def test_the_reference_has_every_command_with_its_options() -> None:
 
 
 def test_the_reference_says_of_every_reason_what_it_means() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", TEXTS["reference/reasons.md"], re.MULTILINE)
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", TEXTS["reasons.md"], re.MULTILINE)
     assert [code for code, _ in rows] == [str(each) for each in Reason]
     assert [code for code, told in rows if not told.strip()] == []
 
@@ -86,7 +91,7 @@ def test_the_reference_says_of_every_reason_what_it_means() -> None:
 def test_the_reference_has_every_parameter_and_every_event() -> None:
     parameters = read_parameters(PROJECT / "template.yaml")
     assert len(parameters) > 20
-    assert [name for name in parameters if f"| `{name}` |" not in TEXTS["reference/settings.md"]] == []
+    assert [name for name in parameters if f"| `{name}` |" not in TEXTS["settings.md"]] == []
     assert [kind for kind in CATALOG if f"| `{kind}` |" not in TEXTS["events.md"]] == []
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 FILES = [
-    *("README.md", "template.yaml", "docs/tracking-plan.md", "docs/operations.md", "docs/permissions.md"),
-    "warehouse/macros/tracking_plan.sql",
+    *("docs/start.md", "docs/events.md", "docs/settings.md", "docs/tracking-plan.md", "docs/operations.md"),
+    *("docs/permissions.md", "template.yaml", "warehouse/macros/tracking_plan.sql"),
 ]
 
 
@@ -28,14 +28,16 @@ def test_the_committed_file_is_current(project: Path, name: str) -> None:
     assert path.read_text("utf-8") == generated(project)[path], f"{name} is out of date: run `make generate`"
 
 
-def test_the_readme_names_every_event_type_and_every_event(project: Path) -> None:
-    readme = generated(project)[project / "README.md"]
-    assert all(readme.count(f"\n{kind}\n") == 1 and f"| `{kind}` |" in readme for kind in CATALOG)
-    assert all(f"**{name}**" in readme for name in EVENTS)
+def test_the_guide_names_every_event_type_and_every_event(project: Path) -> None:
+    start, events = (generated(project)[project / "docs" / name] for name in ("start.md", "events.md"))
+    assert all(start.count(f"\n{kind}\n") == 1 and f"| `{kind}` |" in events for kind in CATALOG)
+    assert all(f"**{name}**" in events for name in EVENTS)
 
 
 def test_a_file_without_the_place_to_write_to_is_an_error(project: Path, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("nothing here", "utf-8")
+    (tmp_path / "docs").mkdir()
+    for name in ("start.md", "events.md", "settings.md", "operations.md", "permissions.md"):
+        (tmp_path / "docs" / name).write_text("nothing here", "utf-8")
     (tmp_path / "template.yaml").write_text((project / "template.yaml").read_text("utf-8"), "utf-8")
     with pytest.raises(ValueError, match="there is no place"):
         generated(tmp_path)
@@ -79,7 +81,7 @@ HEAD = "| Parameter | Variable | Default | What it does |\n|---|---|---|---|\n"
 
 
 def test_a_parameter_that_nobody_told_of_gets_a_row_after_its_neighbour() -> None:
-    """A new setting had to be written into the README by hand, as a fifth file."""
+    """A new setting had to be written into the guide by hand, as a fifth file."""
     told = HEAD + "| `Third` | - | `on` | [On](x.md) or off |\n| `First` | `X` | `0` | Ours |\n"
     assert settings_table(TEMPLATE, told) == HEAD + (
         "| `Third` | - | `off` | [On](x.md) or off |\n"

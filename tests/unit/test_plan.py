@@ -67,7 +67,7 @@ def calls(project: Path) -> list[Body]:
 def a_call(**more: Any) -> Body:
     """A track call that keeps to the plan."""
     context = {
-        "library": {"name": "stripe-to-segment", "version": "0.1.0"},
+        "library": {"name": "stripe-to-segment", "version": "1.0.0"},
         "active": False,
         "stripe": {"event_id": "evt_1", "event_type": "charge.refunded", "identity": "metadata"},
     }

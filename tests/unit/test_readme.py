@@ -1,7 +1,8 @@
-"""The README says what is true: its lists, tables, commands and links are compared with what they speak of."""
+"""README and docs/ say what is true: their lists, tables, commands and links are compared with what they speak of."""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -13,11 +14,15 @@ import yaml
 
 from stripe_to_segment.settings import Settings
 from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
+from stripe_to_segment_tools.samples.inputs import read_events
 from stripe_to_segment_tools.terminal.help import loaded
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+SETTINGS = (PROJECT / "docs/settings.md").read_text(encoding="utf-8")
+START = (PROJECT / "docs/start.md").read_text(encoding="utf-8")
 FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 DOCUMENTS = [*(PROJECT / name for name in FIRST), *sorted((PROJECT / "docs").glob("*.md"))]
 NAMES = [path.name for path in DOCUMENTS]
@@ -41,11 +46,6 @@ def template() -> dict[str, Any]:
     return body
 
 
-def section(title: str) -> str:
-    """The README's text from a heading to the next of the same level."""
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
-
-
 def rows(text: str) -> list[list[str]]:
     """The cells of all tables in a text, heads left out."""
     lines = re.findall(r"^\|.*\|$", text, re.MULTILINE)
@@ -60,7 +60,7 @@ def anchor(heading: str) -> str:
 
 
 def test_every_parameter_stands_in_the_settings_table_with_its_default(template: dict[str, Any]) -> None:
-    shown = {row[0].strip("`"): row[2].strip("`") for row in rows(section("Settings"))}
+    shown = {row[0].strip("`"): row[2].strip("`") for row in rows(SETTINGS)}
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     assert shown == {name: default or "*empty*" for name, default in defaults.items()}
 
@@ -72,7 +72,7 @@ def test_every_parameter_stands_beside_the_variable_it_becomes(template: dict[st
     become = {value["Ref"]: name for name, value in variables.items() if isinstance(value, dict) and "Ref" in value}
     # An !If, for its default is the stack's name.
     become["SourceName"] = "SOURCE_NAME"
-    shown = {row[0].strip("`"): row[1].strip("`") for row in rows(section("Settings"))}
+    shown = {row[0].strip("`"): row[1].strip("`") for row in rows(SETTINGS)}
     assert shown == {name: become.get(name, "-") for name in template["Parameters"]}
 
 
@@ -81,12 +81,12 @@ def test_every_setting_of_the_package_is_named() -> None:
         if setting.name == "client_reference_key":
             # Of the secret: no environment holds it.
             continue
-        assert f"`{setting.name.upper()}`" in section("Settings"), setting.name
+        assert f"`{setting.name.upper()}`" in SETTINGS, setting.name
 
 
 def test_a_default_of_the_package_is_the_one_that_is_documented() -> None:
     own = Settings()
-    for row in rows(section("Settings")):
+    for row in rows(SETTINGS):
         name, default = row[1].strip("`").lower(), row[2].strip("`")
         if hasattr(own, name) and default != "*empty*":
             value = getattr(own, name)
@@ -115,6 +115,47 @@ def test_every_relative_link_resolves(path: Path) -> None:
             assert heading in [anchor(each) for each in headings], link
 
 
+def test_the_readme_is_read_in_a_few_minutes() -> None:
+    assert README.count("\n") <= 250
+
+
+def test_the_readmes_event_is_a_sample_and_its_calls_are_what_it_becomes() -> None:
+    event, calls = (json.loads(each) for each in re.findall(r"^```json\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))
+    (sample,) = read_events([PROJECT / "events/invoice.paid.subscription_cycle.json"])
+    assert within(event, sample.event)
+    (made,) = explain([sample], Settings())
+    assert len(made.calls) == len(calls)
+    assert all(within(call, become) for call, become in zip(calls, made.calls, strict=True))
+
+
+def within(part: Any, whole: Any) -> bool:
+    """Whether an object has all of another, at any depth."""
+    if isinstance(part, dict):
+        return all(name in whole and within(value, whole[name]) for name, value in part.items())
+    return bool(part == whole)
+
+
+def test_a_page_of_the_guide_is_named_in_the_readme() -> None:
+    unnamed = {path.name for path in (PROJECT / "docs").glob("*.md") if f"](docs/{path.name}" not in README}
+    assert unnamed == set()
+
+
+def test_every_command_that_a_guide_calls_exists() -> None:
+    group: Any = typer.main.get_command(app)
+    commands = {
+        **{name: set(getattr(loaded(each), "commands", {})) for name, each in group.commands.items()},
+        "--version": set(),
+        "--help": set(),
+        "--install-completion": set(),
+        "--show-completion": set(),
+    }
+    called = re.compile(r"(?:^|`|bin/|\| )stripe-to-segment ([a-z-]+|--[a-z-]+)(?: ([a-z-]+))?", re.MULTILINE)
+    for path in DOCUMENTS:
+        for name, sub in called.findall(path.read_text(encoding="utf-8")):
+            assert name in commands, f"{path.name}: {name}"
+            assert not commands[name] or not sub or sub in commands[name], f"{path.name}: {name} {sub}"
+
+
 def test_what_each_command_of_a_stack_needs_is_listed() -> None:
     group: Any = typer.main.get_command(app)
     # `dlq` is a group, whose commands need the same.
@@ -129,12 +170,14 @@ def test_what_each_command_of_a_stack_needs_is_listed() -> None:
 
 
 def test_the_api_version_to_choose_is_the_one_that_register_takes() -> None:
-    assert set(re.findall(r"`(20\d\d-\d\d-\d\d\.\w+)`", section("Deploy"))) == {API_VERSION}
+    for guide in (README, START):
+        assert set(re.findall(r"`(20\d\d-\d\d-\d\d\.\w+)`", guide)) == {API_VERSION}
 
 
 def test_every_file_named_in_a_command_exists() -> None:
-    for name in re.findall(r"\bevents/[a-z_./\-]+\.json", README):
-        assert (PROJECT / name).exists(), name
+    for path in DOCUMENTS:
+        for name in re.findall(r"(?<!/)\bevents/[a-z_./\-]+\.json", path.read_text(encoding="utf-8")):
+            assert (PROJECT / name).exists(), name
 
 
 def test_every_output_that_a_command_reads_exists(template: dict[str, Any]) -> None:

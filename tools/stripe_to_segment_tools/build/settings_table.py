@@ -1,6 +1,6 @@
-"""The README's table of settings, from the template's parameters. Pure.
+"""The table of settings in docs/settings.md, from the template's parameters. Pure.
 
-The template has the parameters, their defaults and their variables. The README describes each parameter, and its text
+The template has the parameters, their defaults and their variables. The guide describes each parameter, and its text
 may have links; a parameter without a row gets its description from the template.
 """
 

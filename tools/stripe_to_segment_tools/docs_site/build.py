@@ -16,38 +16,43 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
+import yaml
 from typer.main import get_command
 
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment_tools.build.settings_table import settings_table
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.help import loaded
 from stripe_to_segment_tools.terminal.output import say
-from stripe_to_segment_tools.tracking_plan.generate import catalog_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["PAGES", "SECTIONS", "llms_txt", "main", "pages"]
+__all__ = ["PAGES", "SECTIONS", "configuration", "llms_txt", "main", "pages", "twin"]
 
 MKDOCS = PROJECT / ".tools" / "docs" / "bin" / "mkdocs"
-CONFIGURATION = PROJECT / "mkdocs.yml"
+CONFIGURATION = PROJECT / ".local" / "mkdocs.yml"
 SOURCE, SITE = PROJECT / ".local" / "docs", PROJECT / ".local" / "site"
 
-# What a reader looks for, in the order of mkdocs.yml: the title, the page, and the file that it is made of.
+# What a reader looks for, in this order: the title, the page, and the file that it is made of, if it is made of one.
+# A new page is a row here; mkdocs.yml has no list of its own.
 SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "Start": (("Start", "index.md", "README.md"),),
+    "": (("Overview", "index.md", "README.md"),),
     "Use": (
-        ("Events", "events.md", ""),
+        ("Start", "start.md", "docs/start.md"),
+        ("Events", "events.md", "docs/events.md"),
         ("Identity", "identity.md", "docs/identity.md"),
-        ("Import", "import.md", "docs/import.md"),
-        ("What destinations read", "context.md", "docs/context.md"),
         ("Numbers", "numbers.md", "docs/numbers.md"),
         ("For analysts", "analysts.md", "docs/analysts.md"),
+        ("Import", "import.md", "docs/import.md"),
+        ("Warehouse", "warehouse.md", "docs/warehouse.md"),
+        ("What destinations read", "context.md", "docs/context.md"),
+        ("Other endpoints", "endpoints.md", "docs/endpoints.md"),
+        ("Your own code", "your-code.md", "docs/your-code.md"),
+    ),
+    "Run": (
         ("Deploy", "deploy.md", "docs/deploy.md"),
         ("Recipes", "recipes.md", "docs/recipes.md"),
-        ("Warehouse", "warehouse.md", "docs/warehouse.md"),
         ("Operations", "operations.md", "docs/operations.md"),
         ("Cost", "cost.md", "docs/cost.md"),
         ("Security", "security.md", "docs/security.md"),
@@ -55,17 +60,18 @@ SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Reference": (
         ("Tracking plan", "tracking-plan.md", "docs/tracking-plan.md"),
-        ("Settings", "reference/settings.md", ""),
-        ("Commands", "reference/commands.md", ""),
-        ("Reasons", "reference/reasons.md", ""),
+        ("Settings", "settings.md", "docs/settings.md"),
+        ("Commands", "commands.md", ""),
+        ("Reasons", "reasons.md", ""),
     ),
     "Project": (
         ("Architecture", "architecture.md", "docs/architecture.md"),
         ("Design decisions", "design-decisions.md", "docs/design-decisions.md"),
         ("Contributing", "contributing.md", "CONTRIBUTING.md"),
+        ("Versions", "versions.md", "docs/versions.md"),
+        ("Changelog", "changelog.md", "CHANGELOG.md"),
         ("Benchmarks", "benchmarks.md", "benchmarks/README.md"),
         ("Reporting a vulnerability", "reporting.md", "SECURITY.md"),
-        ("Changelog", "changelog.md", "CHANGELOG.md"),
     ),
 }
 PAGES = {page: source for section in SECTIONS.values() for _, page, source in section}
@@ -76,13 +82,7 @@ _CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 def pages(repository: str = "") -> dict[str, str]:
     """Each page's Markdown, by its place in the site; `repository` is the address of what is no page, or empty."""
-    written = {
-        "events.md": f"# Events\n\nWhat each event of Stripe becomes. [Numbers](numbers.md) says what to sum, the "
-        f"[tracking plan](tracking-plan.md) what each property means.\n\n{catalog_table()}",
-        "reference/settings.md": _settings(repository),
-        "reference/commands.md": _commands(),
-        "reference/reasons.md": _reasons(repository),
-    }
+    written = {"commands.md": _commands(), "reasons.md": _reasons(repository)}
     files = {
         page: _linked((PROJECT / source).read_text("utf-8"), source, page, repository)
         for source, page in _PAGE_OF.items()
@@ -98,9 +98,22 @@ def llms_txt(texts: Mapping[str, str]) -> str:
         "> Turns verified Stripe webhooks into Segment track, identify and group calls.",
     ]
     for section, listed in SECTIONS.items():
-        lines += ["", f"## {section}", ""]
+        lines += ["", *([f"## {section}", ""] if section else [])]
         lines += [f"- [{title}]({page}): {_first_sentence(texts[page])}" for title, page, _ in listed]
     return "\n".join([*lines, ""])
+
+
+def twin(text: str) -> str:
+    """The Markdown beside a page, for whoever comes to it from elsewhere: with a link to all pages."""
+    return f"{text.rstrip()}\n\n---\n\n[All pages](llms.txt)\n"
+
+
+def configuration() -> str:
+    """MkDocs's configuration: mkdocs.yml with the navigation."""
+    listed = [{title: page} for title, page, _ in SECTIONS[""]]
+    sections = [{section: [{title: page} for title, page, _ in rows]} for section, rows in SECTIONS.items() if section]
+    own = {"INHERIT": "../mkdocs.yml", "docs_dir": SOURCE.name, "site_dir": SITE.name, "nav": [*listed, *sections]}
+    return yaml.safe_dump(own, sort_keys=False)
 
 
 def main() -> int:
@@ -112,6 +125,7 @@ def main() -> int:
         (SOURCE / page).parent.mkdir(parents=True, exist_ok=True)
         (SOURCE / page).write_text(text, "utf-8")
     shutil.copyfile(PROJECT / "docs" / "page.png", SOURCE / "page.png")
+    CONFIGURATION.write_text(configuration(), "utf-8")
     if sys.argv[1:] == ["serve"]:
         return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
     # Not quietly: MkDocs counts no warning that it does not print, and nothing would ever be wrong.
@@ -120,7 +134,7 @@ def main() -> int:
         return built.returncode
     for page, text in texts.items():
         (SITE / page).parent.mkdir(parents=True, exist_ok=True)
-        (SITE / page).write_text(text, "utf-8")
+        (SITE / page).write_text(twin(text), "utf-8")
     (SITE / "llms.txt").write_text(llms_txt(texts), "utf-8")
     say(f"wrote {len(texts)} pages to {SITE / 'index.html'}")
     return 0
@@ -142,12 +156,6 @@ def _linked(text: str, source: str, page: str, repository: str) -> str:
 
     # A link's own text may be code.
     return "".join(part if part.startswith("```") else _LINK.sub(renewed, part) for part in _CODE.split(text))
-
-
-def _settings(repository: str) -> str:
-    table = settings_table((PROJECT / "template.yaml").read_text("utf-8"), (PROJECT / "README.md").read_text("utf-8"))
-    head = "# Settings\n\nThe parameters of the template, and the variables of the functions that they become.\n\n"
-    return _linked(f"{head}{table}", "README.md", "reference/settings.md", repository)
 
 
 def _commands() -> str:
@@ -194,7 +202,7 @@ def _reasons(repository: str) -> str:
         "statuses are `http_<status>`. [Operations](operations.md) says what to do.\n\n"
         f"| Reason | What it means |\n|---|---|\n{table}"
     )
-    return _linked(text, "docs/operations.md", "reference/reasons.md", repository)
+    return _linked(text, "docs/operations.md", "reasons.md", repository)
 
 
 def _cell(text: str) -> str:

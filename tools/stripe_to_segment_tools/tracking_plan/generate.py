@@ -1,7 +1,8 @@
 """`make generate`: write the parts of files that are derived from the code or the template.
 
-| file | what | |---|---| | `docs/tracking-plan.md` | every event, property and trait | | `README.md` | the event types
-to register, what each event becomes, and the table of settings | | `docs/permissions.md` | the requests to the Stripe
+| file | what | |---|---| | `docs/tracking-plan.md` | every event, property and trait | | `docs/events.md` | what each
+event becomes | | `docs/settings.md` | the table of settings | | `docs/start.md` | the event types to register, and the
+permissions that a restricted key needs | | `docs/permissions.md` | the requests to the Stripe
 API, and the permissions that a restricted key needs for them | | `docs/operations.md` | the same permissions, in a
 sentence | | `template.yaml` | the event types in the rule for EventBridge | | `warehouse/macros/tracking_plan.sql` |
 each event's properties, for the dbt package |
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["catalog_table", "generated"]
+__all__ = ["generated"]
 
 SHOWS = {
     Identify.ALWAYS: "identify, and group where one is known",
@@ -38,18 +39,32 @@ SHOWS = {
 
 def generated(project: Path = PROJECT) -> dict[Path, str]:
     """The current text of each file."""
-    readme, template = project / "README.md", project / "template.yaml"
+    guides, template = project / "docs", project / "template.yaml"
+    start, events, settings = guides / "start.md", guides / "events.md", guides / "settings.md"
     parameters, types = template.read_text("utf-8"), [f"{kind}\n" for kind in CATALOG]
-    text = readme.read_text("utf-8")
-    text = _between(text, r"<<'EVENTS'[^\n]*\n", r"EVENTS\n", lambda _: "".join(types))
-    text = _between(text, r"<!-- settings[^>]*-->\n", r"<!-- end -->", lambda table: settings_table(parameters, table))
-    text = _between(text, r"<!-- catalog, written by `make generate` -->\n", r"<!-- end -->", lambda _: catalog_table())
     listed = "".join(f"          - {kind}" for kind in types)
-    guide, permitted = project / "docs" / "operations.md", project / "docs" / "permissions.md"
+    guide, permitted = guides / "operations.md", guides / "permissions.md"
     named = r"restricted key(?: \(`rk_live_…`\))? that may read ", r"(?: \(and Events|\. With it)"
     return {
-        project / "docs" / "tracking-plan.md": markdown(TrackingPlan(Settings())),
-        readme: _between(text, *named, lambda _: permissions()),
+        guides / "tracking-plan.md": markdown(TrackingPlan(Settings())),
+        start: _between(
+            _between(start.read_text("utf-8"), *named, lambda _: permissions()),
+            r"<<'EVENTS'[^\n]*\n",
+            r"EVENTS\n",
+            lambda _: "".join(types),
+        ),
+        events: _between(
+            events.read_text("utf-8"),
+            r"<!-- catalog, written by `make generate` -->\n",
+            r"<!-- end -->",
+            lambda _: "\n".join([*_table(), ""]),
+        ),
+        settings: _between(
+            settings.read_text("utf-8"),
+            r"<!-- settings[^>]*-->\n",
+            r"<!-- end -->",
+            lambda table: settings_table(parameters, table),
+        ),
         guide: _between(guide.read_text("utf-8"), *named, lambda _: permissions()),
         permitted: _between(
             permitted.read_text("utf-8"),
@@ -60,11 +75,6 @@ def generated(project: Path = PROJECT) -> dict[Path, str]:
         project / "warehouse" / "macros" / "tracking_plan.sql": dbt_macro(),
         template: _between(parameters, r"        detail-type:\n", r"      Targets:\n", lambda _: listed),
     }
-
-
-def catalog_table() -> str:
-    """The calls for each Stripe event, as a table in Markdown."""
-    return "\n".join([*_table(), ""])
 
 
 def _table() -> Iterator[str]:

@@ -1,3 +1,3 @@
 """Turns verified Stripe webhooks into Segment track, identify and group calls."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

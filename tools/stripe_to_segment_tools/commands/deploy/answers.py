@@ -28,8 +28,8 @@ __all__ = ["QUESTIONS", "Answers", "Question", "Sources", "parameters_from", "re
 NONE = "none"
 SEGMENT = {"us": "https://api.segment.io", "eu": "https://events.eu1.segmentapis.com"}
 HEAD = """\
-# Answered to `make deploy`, which asks again with ASK=1. Every other parameter of the template may be set here too: the
-# README lists them. What is not set has the template's default, or stays what it is in the stack.
+# Answered to `make deploy`, which asks again with ASK=1. Every other parameter of the template may be set here too;
+# docs/settings.md lists them. What is not set has the template's default, or stays what it is in the stack.
 """
 
 

@@ -32,7 +32,7 @@ __all__ = ["Project", "deploy"]
 
 STACK_NAME = "stripe-to-segment"
 NEXT = """\
-Next, as the README says under Deploy:
+Next, as docs/start.md says under Deploy:
   export STRIPE_TO_SEGMENT_STACK={name} AWS_DEFAULT_REGION={region}{keys}
   .venv/bin/stripe-to-segment register    # tells Stripe the address, and which events to send
   .venv/bin/stripe-to-segment doctor      # looks whether all is well"""
@@ -102,7 +102,7 @@ def _set_in(found: Found | None) -> Mapping[str, str]:
 
 
 def _usual_name(folder: Path) -> str:
-    """The only stack that was deployed from this checkout, or the name in the README."""
+    """The only stack that was deployed from this checkout, or the name in the guide."""
     names = [path.stem for path in folder.glob("*.toml")]
     return names[0] if len(names) == 1 else STACK_NAME
 
