@@ -7,8 +7,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Nothing of this checkout, nothing of a shell's settings.
@@ -68,13 +72,23 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The wheel in an environment with nothing but what it asks for, in the versions that are pinned here."""
-    found = Installed(tmp_path_factory.mktemp("installed") / "venv", tmp_path_factory.mktemp("elsewhere"))
-    uv = str(PROJECT / ".tools/uv/bin/uv")
-    pinned = str(PROJECT / "requirements/dev.txt")
-    install = [uv, "pip", "install", "--quiet", "--python", str(found.python), "--constraint", pinned, str(wheel)]
-    for command in ([uv, "venv", "--quiet", "--python", sys.executable, str(found.environment)], install):
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stderr
-    return found
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Installed]:
+    """Makes an environment with nothing but what a requirement asks for, in the versions that are pinned here."""
+
+    def made(requirement: str) -> Installed:
+        found = Installed(tmp_path_factory.mktemp("installed") / "venv", tmp_path_factory.mktemp("elsewhere"))
+        uv = str(PROJECT / ".tools/uv/bin/uv")
+        pinned = str(PROJECT / "requirements/dev.txt")
+        install = [uv, "pip", "install", "--quiet", "--python", str(found.python), "--constraint", pinned, requirement]
+        for command in ([uv, "venv", "--quiet", "--python", sys.executable, str(found.environment)], install):
+            done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
+            assert done.returncode == 0, done.stderr
+        return found
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, environment: Callable[[str], Installed]) -> Installed:
+    """The wheel by itself."""
+    return environment(str(wheel))

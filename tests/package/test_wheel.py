@@ -26,6 +26,7 @@ from stripe_to_segment_tools.samples.inputs import read_events
 from tests.package.conftest import PROJECT, hatchling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.package.conftest import Installed
@@ -92,13 +93,24 @@ def test_the_tracking_plan_is_written(installed: Installed, form: str) -> None:
     assert "Order Completed" in result.stdout or "order_completed" in result.stdout
 
 
-def test_a_command_of_a_stack_says_that_it_finds_none(installed: Installed) -> None:
+def test_a_command_of_a_local_stack_says_where_one_is_started(installed: Installed) -> None:
     for command in (["doctor", "--local"], ["dlq", "list", "--local"]):
         result = installed.run(*command)
-        assert (result.returncode, result.stderr) == (
-            2,
-            "error: no local stack is running: start one with `make run`\n",
-        )
+        assert result.returncode == 2
+        assert result.stderr.startswith("error: no local stack is running: start one with `make run` in a checkout")
+
+
+def test_the_extra_brings_the_stand_in_for_segment(wheel: Path, environment: Callable[[str], Installed]) -> None:
+    code = (
+        "import httpx\n"
+        "from stripe_to_segment_tools.receiver.runner import Receiver\n"
+        "call = {'type': 'track', 'event': 'A', 'userId': 'u', 'messageId': 'm', 'timestamp': '2026-01-01T00:00:00Z'}\n"
+        "with Receiver() as segment:\n"
+        "    sent = httpx.post(f'{segment.url}/v1/batch', json={'batch': [call]}, auth=('key', ''))\n"
+        "    print(sent.status_code)\n"
+    )
+    done = environment(f"{wheel}[local]").run_python(code)
+    assert done.stdout == "200\n", done.stderr
 
 
 def test_no_code_of_the_current_folder_is_run(installed: Installed) -> None:

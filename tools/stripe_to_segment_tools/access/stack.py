@@ -18,6 +18,7 @@ from stripe_to_segment_tools.commands.secret.document import StackSecret
 from stripe_to_segment_tools.local_stack.deployment import client_maker
 from stripe_to_segment_tools.local_stack.emulator import Access
 from stripe_to_segment_tools.local_stack.stack_file import read_stack_file
+from stripe_to_segment_tools.project import MAKE_RUN
 from stripe_to_segment_tools.terminal.output import stop
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -
 def _local_stack() -> Stack:
     found = read_stack_file()
     if "secret_access_key" not in found:
-        raise StackAccessError("no local stack is running: start one with `make run`")
+        raise StackAccessError(f"no local stack is running: start one with {MAKE_RUN}")
     name = str(found["stack_name"])
     access = Access(str(found["endpoint_url"]), str(found["access_key_id"]), str(found["secret_access_key"]))
     client = cache(client_maker(access))
@@ -124,7 +125,7 @@ def _local_stack() -> Stack:
         return _described(name, ("--local",), client, str(found.get("webhook_url") or ""))
     except (BotoCoreError, ClientError) as error:
         raise StackAccessError(
-            f"the local stack does not answer at {found['endpoint_url']}: start it again with `make run`"
+            f"the local stack does not answer at {found['endpoint_url']}: start it again with {MAKE_RUN}"
         ) from error
 
 

@@ -79,7 +79,10 @@ def sample(name: str, folder: Path = EVENTS) -> Sample:
     if path.is_file():
         return _read(path)
     near = difflib.get_close_matches(name, [each.stem for each in folder.glob("*.json")], n=3)
-    raise LookupError(f"no sample event {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    raise LookupError(
+        f"no sample event {name!r}"
+        + (f"; did you mean {' or '.join(near)}?" if near else ": `stripe-to-segment sample list` names them")
+    )
 
 
 def body_of(event: dict[str, Any]) -> bytes:

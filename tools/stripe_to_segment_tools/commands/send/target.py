@@ -12,6 +12,7 @@ from stripe_to_segment.settings import LOOPBACK
 from stripe_to_segment_tools.access.stack import StackAccessError
 from stripe_to_segment_tools.commands.secret.asking import from_terminal
 from stripe_to_segment_tools.local_stack.stack_file import read_stack_file
+from stripe_to_segment_tools.project import MAKE_RUN
 from stripe_to_segment_tools.samples.files import body_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def find_target(url: str, given: str, stack: Stack | None) -> Target:
     local = read_stack_file()
     known = str(local.get("webhook_url") or "")
     if not url and not known:
-        raise StackAccessError("no --url or --stack given and no local stack is running: start one with `make run`")
+        raise StackAccessError(f"no --url or --stack given and no local stack is running: start one with {MAKE_RUN}")
     here = not url or urlsplit(url).hostname in LOOPBACK
     secret = given or (str(local.get("signing_secret") or "") if here else "")
     secret = secret or from_terminal("Signing secret of the endpoint")
