@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ import pytest
 from stripe_to_segment_tools.build.package import BUILD, package
 from stripe_to_segment_tools.build.publish import publish
 from stripe_to_segment_tools.local_stack.bridges import BRIDGES
-from stripe_to_segment_tools.local_stack.deployment import client_maker, read_deployment
+from stripe_to_segment_tools.local_stack.deployment import Tools, client_maker, deploy, read_deployment
 from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS
 from stripe_to_segment_tools.samples.files import body_of, freshen, sample
 from tests.stack.conftest import SECRET
@@ -63,3 +64,17 @@ def test_a_stack_launched_from_the_bucket_takes_an_event_to_segment(
     launched("sqs").send_message(QueueUrl=queue, MessageBody=body_of(event).decode())
     local.wait(lambda: local.segment.record.requests, "the launched stack sent what it got")
     assert local.calls() == ["identify"]
+
+
+def test_sam_deploys_the_package_and_what_runs_is_its_archives(local: Local, tmp_path: Path) -> None:
+    """The command of docs/recipes.md: sam uploads an archive as it is."""
+    archives = json.loads(package(BUILD, tmp_path / "dist").read_text("utf-8"))["archives"]
+    tools = Tools(template=tmp_path / "dist/template.yaml")
+    deploy(tools, local.stack.access, "unpacked", LOCAL_PARAMETERS, tmp_path / "sam.log")
+    client = client_maker(local.stack.access)
+    deployment = read_deployment(local.stack.clients, "unpacked")
+    for function in ("ReceiveFunction", "DeliverFunction", "ReconcileFunction"):
+        name = deployment.resource(function)
+        digest = client("lambda").get_function(FunctionName=name)["Configuration"]["CodeSha256"]
+        assert b64decode(digest).hex() == archives[function].removeprefix("artifacts/").removesuffix(".zip")
+    client("cloudformation").delete_stack(StackName="unpacked")
