@@ -16,6 +16,7 @@ PLACES = {
     "template.yaml": r"^    SemanticVersion: (.+)$",
     "warehouse/dbt_project.yml": r"^version: (.+)$",
     "docs/warehouse.md": r"^    revision: v(.+)$",
+    "docs/recipes.md": r"/stripe-to-segment/(\d\S*)/template\.yaml",
     "docs/start.md": r"stripe_to_segment-(\S+)-py3-none-any\.whl",
 }
 
