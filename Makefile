@@ -85,7 +85,7 @@ format: install ## Format the code and apply safe fixes
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-generate: install ## Rewrite what is derived from code and template: tracking plan, the README's tables, the template's events
+generate: install ## Rewrite what is derived from code and template: tracking plan, the guide's tables, the template's events
 	$(PYTHON) -m stripe_to_segment_tools.tracking_plan.generate
 
 docs: .venv/.installed .tools/docs/.installed ## Build the pages of docs/ as a site, strictly: .local/site; REPOSITORY_URL=… links to sources
