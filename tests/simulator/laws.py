@@ -100,9 +100,9 @@ class Ours:
         return sums
 
 
-def in_order(history: History) -> Ours:
+def in_order(history: History, settings: Settings = SETTINGS) -> Ours:
     """One event after the other, as they happened, with the laws that hold after every one of them."""
-    ours = Ours(history.happenings[0].body["created"])
+    ours = Ours(history.happenings[0].body["created"], settings=settings)
     changes: dict[str, Decimal] = defaultdict(Decimal)
     bearers: Counter[int] = Counter()
     doubtful: set[str] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -37,6 +37,7 @@ CUSTOMERS = 30
 PAYMENTS = 30
 HOLD = 300
 TESTED = {"segment", "segment_mixed", "new"}
+ORDERS = replace(laws.SETTINGS, revenue_events="orders")
 PRIMED_AT, UNTIL = "2024-01-01T00:00:00.000Z", "2030-01-31"
 CODES = sorted({currency.upper() for currency in CURRENCIES})
 PYTHON = PROJECT / ".tools" / "dbt" / "bin" / "python"
@@ -78,11 +79,14 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     told = in_time([*(call for one in histories for call in laws.in_order(one).calls), *calls_of(till)])
     mixed = [call for one in histories for call in laws.shuffled_and_tripled(one, one.seed).calls]
     primer = [json.loads(call.encoded) for call in primer_calls(Settings(), PRIMED_AT, currencies=CODES)]
+    under_orders = [*(call for one in histories for call in laws.in_order(one, ORDERS).calls), *calls_of(till, ORDERS)]
+    primer_of_orders = [json.loads(call.encoded) for call in primer_calls(ORDERS, PRIMED_AT, currencies=CODES)]
     shuffled = [*told, *told[::7]]
     Random(1).shuffle(shuffled)  # noqa: S311 - any order, but the same one each time
     ways: dict[str, tuple[Loader, list[Json]]] = {
         "segment": (Segment(), [*primer, *told]),
         "segment_mixed": (Segment(), [*primer, *mixed]),
+        "segment_orders": (Segment(), [*primer_of_orders, *in_time(under_orders)]),
         "segment_unprimed": (Segment(), told),
         # Calls come in any order, and every seventh twice: RudderStack appends.
         "rudderstack": (RudderStack(), [*primer, *shuffled]),
@@ -110,9 +114,10 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     return {name: Warehouse(**one) for name, one in json.loads((folder / "models.json").read_text("utf-8")).items()}
 
 
-def calls_of(till: Till) -> list[Json]:
+def calls_of(till: Till, settings: Settings = laws.SETTINGS) -> list[Json]:
     """What is sent of everything that the till saw, in order; what waits comes again."""
-    world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
+    world = World()
+    world.settings = replace(settings, payment_hold_seconds=HOLD)
     for moment in till.moments:
         for at in (moment.at + 1, moment.at + HOLD + 1):
             world.now = at

@@ -25,7 +25,7 @@ type Warehouses = dict[str, Warehouse]
 pytestmark = pytest.mark.warehouse
 
 # Everything in its order; else only what everything sums up to is the truth.
-PRIMED = ["segment", "rudderstack"]
+PRIMED = ["segment", "segment_orders", "rudderstack"]
 ENDED = [*PRIMED, "segment_mixed"]
 GROWTH = {
     "new": "new_mrr",
@@ -113,6 +113,21 @@ def test_an_invoice_paid_in_parts_is_all_revenue_and_its_refunds_count_once(
     back = [row for row in models["refunds_and_disputes"] if row["kind"] in {"refund", "refund_failed"}]
     known = [row for row in back if row["order_id"] in orders]
     assert refunded == sum(Decimal(row["amount"]) for row in known)
+
+
+def test_revenue_events_as_orders_change_no_number(warehouses: Warehouses) -> None:
+    """All payments are in the table order_completed then; renewals and parts of invoices are told by their columns."""
+    named, orders = (dict(warehouses[way].models) for way in ("segment", "segment_orders"))
+    assert {row["event"] for row in orders["payments"]} == {"Order Completed"}
+    assert {row["event"] for row in named["payments"]} > {"Subscription Renewed", "Invoice Payment Received"}
+    assert any(Decimal(row["renewal_revenue"]) for row in orders["revenue_daily"])
+    for model in ("payments", "revenue_daily", "subscriptions", "customers", "dunning"):
+        assert rows_of(named[model]) == rows_of(orders[model]), model
+
+
+def rows_of(rows: list[dict[str, Any]]) -> Counter[str]:
+    """The rows of a model in any order, without the name of the event."""
+    return Counter(str({column: value for column, value in row.items() if column != "event"}) for row in rows)
 
 
 def day_of(epoch: int) -> date:

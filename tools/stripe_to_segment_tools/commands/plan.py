@@ -38,10 +38,10 @@ def plan_command(
 ) -> None:
     r"""Print the tracking plan: every event, property and trait that is sent. Offline.
 
-    RENAME_EVENTS and DROP_EVENTS apply to its names, PERSONAL_TRAITS and HASH_EMAIL to its traits. The rules are the
-    body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has only these rules) or Update Rules (PATCH,
-    beside others). The schema forbids properties that the plan does not name; the rules leave that to the settings of
-    the source.
+    REVENUE_EVENTS, RENAME_EVENTS and DROP_EVENTS apply to its names, PERSONAL_TRAITS and HASH_EMAIL to its traits. The
+    rules are the body of Segment's Replace Rules in Tracking Plan (PUT, the plan then has only these rules) or Update
+    Rules (PATCH, beside others). The schema forbids properties that the plan does not name; the rules leave that to the
+    settings of the source.
 
     Exit status: 0, or 2 if a setting cannot be used.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS
+from stripe_to_segment_tools.tracking_plan import TrackingPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,5 @@ def meaning_of(call: Mapping[str, Any], settings: Settings) -> str:
     """When a track is sent, or what another call is for; empty for an event that is not in the plan."""
     if call.get("type") != "track":
         return _OF_OTHERS.get(str(call.get("type")), "")
-    planned = {settings.wire_name(name): plan for name, plan in EVENT_PLANS.items()}
-    found = planned.get(str(call.get("event")))
+    found = TrackingPlan(settings).events.get(str(call.get("event")))
     return "" if found is None else f"sent when {found.when}"

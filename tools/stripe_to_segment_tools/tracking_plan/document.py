@@ -162,7 +162,7 @@ def _meaning(name: str, entry: Property, of: Mapping[str, Property]) -> str:
 
 def _types_of(wire: str, plan: TrackingPlan) -> list[str]:
     """The Stripe event types that state the event of this name."""
-    ours = [name for name, sent in plan.names.items() if sent == wire]
+    ours = [name for name, sent in plan.names.items() if wire in sent]
     return [kind for kind in CATALOG if any(kind in stated_by(name) for name in ours)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,12 @@ class TrackingPlan:
     """
 
     def __init__(self, settings: Settings) -> None:
-        wires = {name: settings.wire_name(name) for name in EVENT_PLANS}
-        self.names = {name: wire for name, wire in wires.items() if wire is not None}
+        self.names = {name: _wires(name, plan, settings) for name, plan in EVENT_PLANS.items()}
         self.events: dict[str, EventPlan] = {}
-        for name, wire in self.names.items():
-            plan = EVENT_PLANS[name]
-            self.events[wire] = _together(self.events[wire], plan) if wire in self.events else plan
+        for name, wires in self.names.items():
+            for wire in wires:
+                plan = EVENT_PLANS[name]
+                self.events[wire] = _together(self.events[wire], plan) if wire in self.events else plan
         self.user_traits = _let_out(settings)
         self._validators: dict[tuple[str, str], Draft202012Validator] = {}
 
@@ -138,16 +139,22 @@ class TrackingPlan:
 def violations(call: Mapping[str, Any], settings: Settings | None = None) -> list[str]:
     """The violations of the plan under these settings in a call, one readable sentence for each."""
     chosen = settings or Settings()
-    renames = tuple(chosen.rename_events.items())
-    return _plan_for(renames, chosen.drop_events, chosen.personal_traits, chosen.hash_email).violations(call)
+    renames, traits = tuple(chosen.rename_events.items()), (chosen.personal_traits, chosen.hash_email)
+    return _plan_for(chosen.revenue_events, renames, chosen.drop_events, *traits).violations(call)
 
 
 @lru_cache(maxsize=32)
 def _plan_for(
-    renames: tuple[tuple[str, str], ...], drops: tuple[str, ...], personal: tuple[str, ...], hashed: bool
+    revenue: str, renames: tuple[tuple[str, str], ...], drops: tuple[str, ...], personal: tuple[str, ...], hashed: bool
 ) -> TrackingPlan:
-    settings = Settings(rename_events=dict(renames), drop_events=drops, personal_traits=personal, hash_email=hashed)
-    return TrackingPlan(settings)
+    names = Settings(revenue_events=revenue, rename_events=dict(renames), drop_events=drops)
+    return TrackingPlan(replace(names, personal_traits=personal, hash_email=hashed))
+
+
+def _wires(name: str, plan: EventPlan, settings: Settings) -> tuple[str, ...]:
+    """The names under which an event is sent: one that may state revenue may have another one when it does."""
+    wires = (settings.wire_name(name), settings.wire_name(name, pays="revenue" in plan.properties))
+    return tuple(dict.fromkeys(wire for wire in wires if wire is not None))
 
 
 def _together(one: EventPlan, other: EventPlan) -> EventPlan:

@@ -39,7 +39,7 @@ given_up as (
 recovered as (
     select
         order_id,
-        max(case when event <> 'Invoice Payment Received' then paid_at end) as paid_at,
+        max(case when invoice_payment_id is null then paid_at end) as paid_at,
         sum(total) as total
     from {{ ref('payments') }}
     group by order_id

@@ -44,6 +44,7 @@ select
     placed.coupon,
     placed.application_fee,
     placed.invoice_id,
+    placed.invoice_payment_id,
     placed.subscription_id,
     placed.checkout_id,
     placed.billing_reason,

@@ -6,7 +6,7 @@ with moved as (
         total as collected,
         revenue,
         case when is_first_payment then revenue else 0 end as first_payment_revenue,
-        case when event = 'Subscription Renewed' then revenue else 0 end as renewal_revenue,
+        case when billing_reason = 'subscription_cycle' then revenue else 0 end as renewal_revenue,
         coalesce(tax, 0) as tax,
         0 as refunded,
         coalesce(revenue_refunded, 0) as revenue_refunded,

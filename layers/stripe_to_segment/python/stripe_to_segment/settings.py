@@ -51,6 +51,8 @@ ATTRIBUTION: Mapping[str, tuple[str, ...]] = {
 # By metadata key.
 DEFAULT_ATTRIBUTION = MappingProxyType({key: name for name, keys in ATTRIBUTION.items() for key in keys})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Segment's own name of a purchase. https://segment.com/docs/connections/spec/ecommerce/v2/#order-completed
+ORDER = "Order Completed"
 SEGMENT_HOSTS = frozenset({"api.segment.io", "api.segment.com", "events.eu1.segmentapis.com"})
 
 
@@ -83,6 +85,7 @@ class Settings:
     attribution_keys: Mapping[str, str] = field(default_factory=lambda: DEFAULT_ATTRIBUTION)
     line_descriptions: str = "send"
     mrr_discounts: str = "forever"
+    revenue_events: str = "named"
     rename_events: Mapping[str, str] = field(default_factory=dict)
     drop_events: tuple[str, ...] = ()
     integrations: Mapping[str, Any] = field(default_factory=dict)
@@ -100,9 +103,16 @@ class Settings:
     state_table: str = ""
     client_reference_key: str = field(default="", repr=False)
 
-    def wire_name(self, event: str) -> str | None:
-        """The name under which an event of the catalog is sent; None where it is not sent."""
-        return None if event in self.drop_events else self.rename_events.get(event, event)
+    def wire_name(self, event: str, *, pays: bool = False) -> str | None:
+        """The name under which an event of the catalog is sent; None where it is not sent.
+
+        One that `pays`, by stating revenue, is an Order Completed where `revenue_events` is `orders`, unless
+        `rename_events` has a name for it.
+        """
+        if event in self.drop_events:
+            return None
+        name = ORDER if pays and self.revenue_events == "orders" and event not in self.rename_events else event
+        return self.rename_events.get(name, name)
 
     def accepts(self, *, livemode: bool) -> bool:
         """Whether this stack takes events of a Stripe mode."""
@@ -301,6 +311,7 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "checkout_consent": _consents,
     "line_descriptions": _choice("send", "omit"),
     "mrr_discounts": _choice("forever", "all", "none"),
+    "revenue_events": _choice("named", "orders"),
     "user_id_keys": _names,
     "anonymous_id_keys": _names,
     "group_id_keys": _names,

@@ -105,7 +105,7 @@ class Composer:
         if profile.group_id and plan.groups:
             yield self.group(profile.group_id)
         for fact in facts:
-            if (name := self._settings.wire_name(fact.name)) is not None:
+            if (name := self._settings.wire_name(fact.name, pays=fact.pays)) is not None:
                 yield self.track(fact, name)
 
     def identify(self, anonymous_id: str | None) -> CallBody:

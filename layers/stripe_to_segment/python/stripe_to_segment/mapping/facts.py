@@ -43,6 +43,11 @@ class Fact[E: Event = Event]:
         """The event's name in the catalog."""
         return self.event.event_name
 
+    @property
+    def pays(self) -> bool:
+        """Whether it states revenue, which one call of each payment does."""
+        return bool(getattr(self.event, "revenue", None))
+
 
 @dataclass(frozen=True)
 class Known:
