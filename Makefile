@@ -21,8 +21,8 @@ export SAM_CLI_TELEMETRY := 0
 # all of it again.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate golden lint check format generate docs docs-serve package publish wheel invoke bench \
-	burst deploy lock clean FORCE
+.PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate destinations golden lint check format generate docs docs-serve package publish wheel invoke \
+	bench 	burst deploy lock clean FORCE
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ fuzz: .venv/.installed ## Send forged, broken and strange requests to the webhoo
 
 mutate: build install ## Make small mistakes in the package and list those that no test notices: MUTANTS=50 SEED=1 MODULE=mapping MINUTES=20
 	$(PYTHON) -m tests.mutation
+
+destinations: .venv/.installed .tools/destinations/.installed ## Compare docs/destinations.md with Segment's own destination code, run on the samples (needs npm); UPDATE=1 writes it
+	UPDATE=$(UPDATE) $(PYTHON) -m tests.destinations
 
 golden: install ## Rewrite the expected calls of recorded events, for review; STRIPE_EVENTS_DIR=… adds the corpus
 	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
@@ -154,6 +157,13 @@ endef
 
 .tools/%/.installed: requirements/%.txt $(UV)
 	$(call environment,.tools/$*,$*)
+	@touch $@
+
+# Segment's destination code. Its lock file has every package with its checksum; no script of a package runs.
+.tools/destinations/.installed: tests/destinations/package.json tests/destinations/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-fund --no-audit --loglevel error
 	@touch $@
 
 # What the cold start is held against: AWS's pattern in the folder that an installer leaves, and the same with bytecode.

@@ -47,6 +47,7 @@ SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("Import", "import.md", "docs/import.md"),
         ("Warehouse", "warehouse.md", "docs/warehouse.md"),
         ("What destinations read", "context.md", "docs/context.md"),
+        ("Destinations", "destinations.md", "docs/destinations.md"),
         ("Other endpoints", "endpoints.md", "docs/endpoints.md"),
         ("Your own code", "your-code.md", "docs/your-code.md"),
     ),
