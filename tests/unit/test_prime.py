@@ -90,7 +90,7 @@ def test_each_track_shows_the_traits_that_a_real_one_may_show_with_a_fraction_to
 def test_the_primer_goes_only_to_warehouses_with_an_invented_user_and_currency() -> None:
     for call in bodies():
         assert call["integrations"] == {"All": False}
-        assert call["userId"] == PRIMER_USER
+        assert call["userId"] == call["anonymousId"] == PRIMER_USER, "a column for each"
         assert told_in(call).get("currency", PRIMER_CURRENCY) == "XTS"
         assert call["context"]["active"] is False
 

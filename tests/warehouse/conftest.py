@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -45,10 +46,11 @@ PYTHON = PROJECT / ".tools" / "dbt" / "bin" / "python"
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """What dbt made of one warehouse: each model's rows, and each model and test that failed."""
+    """What dbt made of one warehouse: the rows of each model and of each query, and each model and test that failed."""
 
     wrong: list[str]
     models: dict[str, list[Json]]
+    answers: dict[str, list[Json]]
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +105,15 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     commands = {name: ["build"] if name in TESTED else ["run"] for name in ways}
     commands |= {name: ["run", "--select", "+payments"] for name in ways if name.endswith("unprimed")}
     commands["elsewhere"] = ["run", "--select", "stg_stripe__identifies"]
-    given = {"vars": {"stripe_to_segment_until": UNTIL}, "warehouses": tables, "commands": commands}
+    views, queries = queries_of((PROJECT / "docs" / "analysts.md").read_text("utf-8"))
+    asked = dict.fromkeys(("segment", "segment_orders"), (views, queries))
+    # As the page says of RudderStack.
+    asked["rudderstack"] = (
+        views.replace("original_timestamp", "timestamp"),
+        {name: query.replace("original_timestamp", "timestamp") for name, query in queries.items()},
+    )
+    until = {"stripe_to_segment_until": UNTIL}
+    given = {"vars": until, "warehouses": tables, "commands": commands, "queries": asked}
     (folder / "warehouses.json").write_text(json.dumps(given), "utf-8")
     if not PYTHON.exists():
         pytest.fail(f"{PYTHON} is not there: run `make .tools/dbt/.installed`")
@@ -112,6 +122,22 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return {name: Warehouse(**one) for name, one in json.loads((folder / "models.json").read_text("utf-8")).items()}
+
+
+def queries_of(page: str) -> tuple[str, dict[str, str]]:
+    """The views of docs/analysts.md, and its queries: `1 plain`, `1 model` and so on."""
+    views = re.search(r"^## Views first\n.*?```sql\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    questions = re.findall(
+        r"^### (\d+)\. [^\n]*\n.*?```sql\n(.*?)```\n\nWith the models:\n\n```sql\n(.*?)```",
+        page,
+        re.MULTILINE | re.DOTALL,
+    )
+    assert views is not None, "docs/analysts.md has its views"
+    return views[1], {
+        f"{number} {kind}": query
+        for number, plain, model in questions
+        for kind, query in (("plain", plain), ("model", model))
+    }
 
 
 def calls_of(till: Till, settings: Settings = laws.SETTINGS) -> list[Json]:

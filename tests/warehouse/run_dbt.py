@@ -2,8 +2,9 @@
 
     .tools/dbt/bin/python tests/warehouse/run_dbt.py FOLDER
 
-FOLDER/warehouses.json holds the tables of each warehouse and dbt's command for it; FOLDER/models.json is written: the
-rows of each model, by warehouse, with what dbt found wrong. Amounts are texts, exact.
+FOLDER/warehouses.json holds the tables of each warehouse, dbt's command for it, and the queries to run there;
+FOLDER/models.json is written: the rows of each model and query, by warehouse, with what dbt found wrong. Amounts are
+texts, exact.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import duckdb
 from dbt.cli.main import dbtRunner
 
 PACKAGE = Path(__file__).resolve().parents[2] / "warehouse"
-SCHEMA, MODELS = "stripe", "models"
+SCHEMA, MODELS, QUERIES = "stripe", "models", "queries"
 
 
 def main(folder: Path) -> int:
@@ -34,6 +35,8 @@ def main(folder: Path) -> int:
     profiles = {"stripe_to_segment": {"target": next(iter(outputs)), "outputs": outputs}}
     (folder / "profiles.yml").write_text(json.dumps(profiles), "utf-8")
     found = {name: built(folder, name, given["commands"][name], given["vars"]) for name in outputs}
+    for name, (views, queries) in given["queries"].items():
+        found[name]["answers"] = answers(folder / f"{name}.duckdb", views, queries)
     (folder / "models.json").write_text(json.dumps(found), "utf-8")
     return 0
 
@@ -80,12 +83,19 @@ def built(folder: Path, name: str, command: list[str], variables: dict[str, Any]
                 "select table_name from information_schema.tables where table_schema = ?", [MODELS]
             ).fetchall()
         ]
-        models = {model: rows(database, model) for model in names}
-    return {"wrong": wrong, "models": models}
+        models = {model: rows(database, f'select * from {MODELS}."{model}"') for model in names}  # noqa: S608
+    return {"wrong": wrong, "models": models, "answers": {}}
 
 
-def rows(database: duckdb.DuckDBPyConnection, model: str) -> list[dict[str, Any]]:
-    found = database.execute(f'select * from {MODELS}."{model}"')  # noqa: S608
+def answers(file: Path, views: str, queries: dict[str, str]) -> dict[str, Any]:
+    """The rows of each query, after its views were made in a schema of their own."""
+    with duckdb.connect(str(file)) as database:
+        database.execute(f"create schema {QUERIES}; set search_path = '{QUERIES},{MODELS}'; {views}")
+        return {name: rows(database, query) for name, query in queries.items()}
+
+
+def rows(database: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    found = database.execute(query)
     columns = [column[0] for column in found.description]
     return [dict(zip(columns, map(plain, row), strict=True)) for row in found.fetchall()]
 

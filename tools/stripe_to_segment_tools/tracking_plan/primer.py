@@ -89,6 +89,8 @@ def primer_calls(
             "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{','.join(codes)}"),
             "timestamp": timestamp,
             "userId": PRIMER_USER,
+            # Or a table has no column for it until somebody unknown pays, and queries that name it fail.
+            "anonymousId": PRIMER_USER,
             "context": {**CONTEXT, "traits": shown} if content["type"] == "track" else CONTEXT,
             "integrations": {**integrations},
             **content,
