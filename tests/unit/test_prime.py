@@ -16,7 +16,7 @@ from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.tracking_plan import TrackingPlan, violations
 from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS, GROUP_TRAITS, USER_TRAITS
-from stripe_to_segment_tools.tracking_plan.primer import PRIMER_CURRENCY, PRIMER_USER, primer_calls
+from stripe_to_segment_tools.tracking_plan.primer import PRIMER_CURRENCY, PRIMER_USER, primed_columns, primer_calls
 from stripe_to_segment_tools.tracking_plan.warehouse import COLUMN_TYPES, snake_case, warehouse_tables
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import Endpoint, HttpRequest, say
@@ -204,6 +204,32 @@ def test_another_write_key_is_another_source_with_tables_of_its_own(here: Deploy
     here.put_keys(segment_write_key="N" * 32, segment_test_write_key=TEST)
     assert run().exit_code == 0
     assert {key for key, _ in segment.took} == {"N" * 32}
+
+
+@pytest.mark.parametrize(
+    ("setting", "primes_again"),
+    [
+        ({"RENAME_EVENTS": '{"Order Completed": "Purchase Completed"}'}, True),
+        ({"DROP_EVENTS": "Order Refunded"}, False),
+        ({"REVENUE_EVENTS": "orders"}, False),
+        ({"PERSONAL_TRAITS": "email"}, False),
+    ],
+)
+def test_a_source_is_primed_again_where_amounts_get_new_columns(
+    here: Deployed, segment: Segment, setting: dict[str, str], *, primes_again: bool
+) -> None:
+    """A renamed event, or one that an update brings, has a table that no primer made."""
+    run()
+    segment.took.clear()
+    here.functions.variables = {**here.functions.variables, **setting}
+    assert ("nothing to do" not in run("--dry-run").output) is primes_again
+    run()
+    assert bool(segment.took) is primes_again
+
+
+def test_the_columns_that_are_primed_are_every_amount_of_the_plan() -> None:
+    assert primed_columns(Settings()) == primed_columns(Settings(revenue_events="orders", hash_email=True))
+    assert primed_columns(Settings()) != primed_columns(Settings(rename_events={"Order Refunded": "Refund"}))
 
 
 def test_a_refused_primer_is_not_stored_as_done(segment: Segment) -> None:

@@ -8,6 +8,8 @@ https://segment.com/docs/connections/storage/warehouses/schema/#data-types
 
 from __future__ import annotations
 
+import hashlib
+from copy import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from stripe_to_segment.segment_side.calls import Call, encode, message_id, wire
 from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, GROUP_TRAITS, PRODUCT
 from stripe_to_segment_tools.tracking_plan.schemas import SHOWN
 from stripe_to_segment_tools.tracking_plan.tracking_plan import TrackingPlan
+from stripe_to_segment_tools.tracking_plan.warehouse import COLUMN_TYPES, warehouse_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import CallBody, Context
     from stripe_to_segment.settings import Settings
 
-__all__ = ["PRIMER_CURRENCY", "PRIMER_USER", "TO_WAREHOUSES", "primer_calls"]
+__all__ = ["PRIMER_CURRENCY", "PRIMER_USER", "TO_WAREHOUSES", "primed_columns", "primer_calls"]
 
 PRIMER_USER, PRIMER_CURRENCY = "stripe-to-segment-primer", "XTS"
 
@@ -60,7 +63,7 @@ def primer_calls(
 ) -> list[Call]:
     """One identify, one group and one track of each event, with every property and trait of the tracking plan.
 
-    Their messageIds are always the same for one source, so that Segment drops a repeat within a day.
+    Their messageIds are the same for one source and the same columns, so that Segment drops a repeat within a day.
 
     Parameters
     ----------
@@ -73,7 +76,7 @@ def primer_calls(
     integrations
         The `integrations` of the calls.
     """
-    plan = TrackingPlan(settings)
+    plan = _plan(settings)
     codes = (PRIMER_CURRENCY, *currencies)
     told: list[tuple[str, CallBody]] = [
         ("", {"type": "identify", "traits": _values(plan.user_traits, codes)}),
@@ -85,8 +88,9 @@ def primer_calls(
     shown = _values({name: trait for name, trait in plan.user_traits.items() if name in SHOWN}, codes)
     calls = []
     for fact, content in told:
+        told_columns = ",".join((*codes, *(content.get("traits") or content["properties"])))
         body: CallBody = {
-            "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{','.join(codes)}"),
+            "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{told_columns}"),
             "timestamp": timestamp,
             "userId": PRIMER_USER,
             # Or a table has no column for it until somebody unknown pays, and queries that name it fail.
@@ -97,6 +101,23 @@ def primer_calls(
         }
         calls.append(Call(body, encode(body)))
     return calls
+
+
+def primed_columns(settings: Settings) -> str:
+    """A digest of the columns of amounts that the primer makes: another one, and some column was never primed."""
+    tables = warehouse_tables(_plan(settings), (PRIMER_CURRENCY,))
+    amounts = [
+        f"{table}.{column}"
+        for table, columns in sorted(tables.items())
+        for column, kind in sorted(columns.items())
+        if kind == COLUMN_TYPES[Kind.MONEY]
+    ]
+    return hashlib.sha256("\n".join(amounts).encode()).hexdigest()[:16]
+
+
+def _plan(settings: Settings) -> TrackingPlan:
+    """The team's plan with the events that it drops, for it may send them one day."""
+    return TrackingPlan(replace(settings, drop_events=()))
 
 
 def _values(of: Mapping[str, Property], currencies: Sequence[str]) -> dict[str, object]:

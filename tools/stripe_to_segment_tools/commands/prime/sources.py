@@ -27,11 +27,12 @@ SEGMENTS = ("segment.io", "segmentapis.com")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source of the endpoint: that of live or of test events."""
+    """One source of the endpoint: that of live or of test events; `columns` is the digest of `primed_columns`."""
 
     mode: str
     endpoint: str
     write_key: str
+    columns: str
 
     @property
     def name(self) -> str:
@@ -40,8 +41,11 @@ class Source:
         return digest[:16]
 
     def primed_at(self, store: DynamoStore) -> int | None:
-        """The epoch second at which it was primed. Raises StoreUnavailableError, UnreadableRecordError."""
-        return store.bookmark(f"primed:{self.name}")
+        """The epoch second at which it was primed. Raises StoreUnavailableError, UnreadableRecordError.
+
+        None too if it was primed before an update or a new name of an event brought columns of amounts.
+        """
+        return store.bookmark(f"primed:{self.name}:{self.columns}")
 
     def declined_at(self, store: DynamoStore) -> int | None:
         """The epoch second at which a user declined its priming. Raises the errors of `primed_at`."""
@@ -50,17 +54,21 @@ class Source:
     def remember(self, store: DynamoStore, *, declined: bool) -> None:
         """Store the note that it is primed or declined. Raises StoreUnavailableError."""
         now = time.time()
-        store.put_bookmark(f"{'primer-declined' if declined else 'primed'}:{self.name}", int(now), now + FOR_GOOD)
+        note = f"primer-declined:{self.name}" if declined else f"primed:{self.name}:{self.columns}"
+        store.put_bookmark(note, int(now), now + FOR_GOOD)
 
 
 def sources_of(settings: Settings, keys: Keys) -> Iterator[Source]:
     """The sources of the modes that the stack takes and has a write key for; both keys may be of one source."""
-    seen = set()
+    # Imported here alone: `register` needs it only at its end.
+    from stripe_to_segment_tools.tracking_plan.primer import primed_columns  # noqa: PLC0415
+
+    seen, columns = set(), primed_columns(settings)
     for live in (True, False):
         key = keys.write_key(livemode=live)
         if key and key not in seen and settings.accepts(livemode=live):
             seen.add(key)
-            yield Source("live" if live else "test", settings.segment_endpoint, key)
+            yield Source("live" if live else "test", settings.segment_endpoint, key, columns)
 
 
 def is_segments(stack: Stack, endpoint: str) -> bool:
