@@ -9,6 +9,7 @@ import pytest
 
 from stripe_to_segment.settings import Settings, settings_from
 from stripe_to_segment_tools.commands.explain import explain
+from stripe_to_segment_tools.page.meaning import meaning_of
 from stripe_to_segment_tools.samples.files import samples
 from stripe_to_segment_tools.samples.inputs import Input
 from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown, violations
@@ -61,6 +62,11 @@ def test_the_calls_are_those_of_the_tracking_plan_under_the_setting(orders: dict
     (renewed,) = [call for call in orders.values() if call.get("properties", {}).get("after_trial")]
     assert renewed["event"] == "Order Completed"
     assert violations(renewed, NAMED), "which has no after_trial in an Order Completed by default"
+
+
+def test_the_page_says_of_such_an_order_what_it_may_be(orders: dict[str, Body]) -> None:
+    (renewed,) = [call for call in orders.values() if call.get("properties", {}).get("after_trial")]
+    assert "a period's invoice is paid" in meaning_of(renewed, ORDERS)
 
 
 def test_a_renewal_over_nothing_is_no_order() -> None:
