@@ -1,8 +1,8 @@
-"""`make mutate`: whether the tests notice small mistakes in the package; those that they do not notice are listed.
+"""`make mutate`: make small mistakes in the package, run the tests, and list the mistakes that no test detects.
 
-MUTANTS and SEED choose how many and which, MODULE one module or folder (`mapping.invoices`, `segment_side`). MINUTES
-says when to stop; finding out which tests call what, once after each change, is not counted. A survivor is a line that
-no test holds, or a mistake that makes no difference.
+MUTANTS is the number of mistakes, SEED the choice, MODULE one module or folder (`mapping.invoices`, `segment_side`).
+MINUTES is the time limit, without the run that records which tests call which function (once after each change). A
+surviving mutant is in a line that no test checks, or makes no difference.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ type Found = tuple[Path, Mutant]
 
 
 def sample(module: str, number: int, seed: int) -> list[Found]:
-    """So many mutants of the modules whose name begins with `module`, each as likely as the others."""
+    """A uniform random sample of `number` mutants from the modules whose names begin with `module`."""
     paths = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
     wanted = [path for path in paths if f"{module_of(path)}.".startswith(f"{PACKAGE.name}.{module}".rstrip(".") + ".")]
     every = [(path, mutant) for path in wanted for mutant in mutants((PACKAGE / path).read_text("utf-8"))]
-    return random.Random(seed).sample(every, min(number, len(every)))  # noqa: S311 - a choice to be repeated
+    return random.Random(seed).sample(every, min(number, len(every)))  # noqa: S311 - must be reproducible
 
 
 def survives(found: Found, touching: Touching) -> bool:
-    """Whether no test that calls its function notices the mutant."""
+    """Whether the mutant passes every test that calls its function."""
     path, mutant = found
     tests = touching.of(str(path), mutant.function)
     return not any(
@@ -50,14 +50,14 @@ def survives(found: Found, touching: Touching) -> bool:
 
 
 def described(found: Found) -> str:
-    """Where it is and what it changes."""
+    """The place of a mutant and its change."""
     path, mutant = found
     place = (PACKAGE / path).relative_to(PROJECT)
     return f"{place}:{mutant.line}: {mutant.before} → {mutant.after}"
 
 
 def tried(sampled: list[Found], touching: Touching, until: float) -> Iterator[tuple[Found, bool]]:
-    """Each mutant with whether it survived, a core each, until that moment (monotonic)."""
+    """Yield each mutant and whether it survived, one mutant per core, until `until` (monotonic seconds)."""
 
     def one(found: Found) -> tuple[Found, bool] | None:
         return (found, survives(found, touching)) if time.monotonic() < until else None
@@ -67,12 +67,12 @@ def tried(sampled: list[Found], touching: Touching, until: float) -> Iterator[tu
 
 
 def main() -> int:
-    """Print the survivors; 1 where there are any, 2 where the question makes no sense."""
+    """Print the survivors; returns 1 if there are any, 2 if MUTANTS or MODULE is invalid."""
     module, seed = os.environ.get("MODULE") or "", int(os.environ.get("SEED") or 1)
     number, minutes = int(os.environ.get("MUTANTS") or 50), float(os.environ.get("MINUTES") or 20)
     sampled = sample(module, number, seed) if number > 0 else []
     if not sampled:
-        sys.stderr.write(f"MUTANTS is {number}, MODULE is {module!r}: there is no such mutant\n")
+        sys.stderr.write(f"MUTANTS is {number}, MODULE is {module!r}: they choose no mutant\n")
         return 2
     touching, survivors, done = recorded(KEPT), list[Found](), 0
     for found, survived in tried(sampled, touching, time.monotonic() + minutes * 60):

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-# A mutant that collects for ever must not take the machine along.
+# Limits a mutant that allocates memory without end.
 MEMORY_BYTES = 4 << 30
 
 
 class InPlaceOf(MetaPathFinder):
-    """Finds the mutant where the module is asked for."""
+    """Imports the mutant instead of the module."""
 
     def __init__(self, module: str, file: str) -> None:
         self._module = module
@@ -29,7 +29,7 @@ class InPlaceOf(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The mutant's place."""
+        """The mutant's spec for the replaced module, None for every other module."""
         del path, target
         return importlib.util.spec_from_file_location(fullname, self._file) if fullname == self._module else None
 

@@ -1,4 +1,4 @@
-"""Mutants of a module: its source with one small mistake in it, of the kind that people make. Pure.
+"""Mutants of a module: its source with one small mistake of the kind that people make. Pure.
 
 https://en.wikipedia.org/wiki/Mutation_testing
 """
@@ -38,17 +38,17 @@ CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
-# Words for people, and what only makes a program faster or stricter with itself.
+# Calls that only log, and arguments that only affect speed or strictness.
 WORDS_OF = frozenset({"debug", "info", "warning", "error", "exception"})
 NO_BEHAVIOUR = frozenset({"strict", "maxsize", "slots", "frozen", "repr", "compare", "init"})
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One mistake: `before` at a line and column (from 0, in bytes) became `after`.
+    """One mistake: `before` at a line and a column (from 0, in bytes) is replaced by `after`.
 
-    `function` is the first line of the function that it is in, decorators included, or MODULE_LEVEL. `source` is the
-    whole module with it.
+    `function` is the first line of the enclosing function, decorators included, or MODULE_LEVEL. `source` is the whole
+    module with the mistake.
     """
 
     line: int
@@ -70,7 +70,7 @@ def mutants(source: str) -> Iterator[Mutant]:
         before = whole[begin:end].decode()
         for changed in _changed(node):
             after = ast.unparse(changed)
-            # Parentheses keep what stands around it from reading it otherwise.
+            # Parentheses keep the precedence of the surrounding code.
             written = after if isinstance(node, ast.stmt | ast.Constant) else f"({after})"
             mutated = (whole[:begin] + written.encode() + whole[end:]).decode()
             yield Mutant(node.lineno, node.col_offset, function, " ".join(before.split()), after, mutated)
@@ -84,12 +84,12 @@ def _position(node: _Place) -> tuple[int, int, int]:
 
 
 def _places(node: ast.AST, function: int) -> Iterator[tuple[_Place, int]]:
-    """The expressions and statements that decide something, each with its function; no annotation and no message."""
+    """The expressions and statements that affect behaviour, each with its function; no annotations, no messages."""
     for name, value in ast.iter_fields(node):
         if name in {"annotation", "returns", "type_params", "decorator_list", "bases", "exc", "msg", "names"}:
             continue
         for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or _is_of_no_account(child):
+            if not isinstance(child, ast.AST) or _has_no_effect(child):
                 continue
             inside = function
             if isinstance(child, ast.FunctionDef):
@@ -99,7 +99,7 @@ def _places(node: ast.AST, function: int) -> Iterator[tuple[_Place, int]]:
             yield from _places(child, inside)
 
 
-def _is_of_no_account(node: ast.AST) -> bool:
+def _has_no_effect(node: ast.AST) -> bool:
     match node:
         case ast.Expr(value=ast.Constant()) | ast.Raise() | ast.ImportFrom() | ast.Import() | ast.TypeAlias():
             return True
@@ -116,7 +116,7 @@ def _is_of_no_account(node: ast.AST) -> bool:
 
 
 def _changed(node: _Place) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - a table: a case for each kind of mistake
-    """What a mistake makes of a node."""
+    """The nodes that a mistake can put in place of a node."""
     match node:
         case ast.Compare(ops=ops):
             for number, op in enumerate(ops):
@@ -154,7 +154,7 @@ def _with(node: ast.AST, **fields: object) -> ast.AST:
 
 
 def _joins_texts(node: ast.BinOp) -> bool:
-    """Whether it is about texts or types, where another operator is no program."""
+    """Whether the operands are strings or types, for which another operator is an error."""
     return any(
         isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str | None))
         for side in (node.left, node.right)

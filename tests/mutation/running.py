@@ -1,4 +1,4 @@
-"""Running the tests that matter for a mutant, the quickest and closest first, until one of them fails."""
+"""Runs the tests that call a mutant's function, the closest and fastest first, until one fails."""
 
 from __future__ import annotations
 
@@ -23,27 +23,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Touching", "killed", "module_of", "recorded"]
 
-# A mutant that loops is as dead as one that fails.
+# A mutant that loops counts as killed: the limit is STARTING_SECONDS and SLOWER times the tests' usual duration.
 STARTING_SECONDS, SLOWER = 60, 10
 FAILED, INTERRUPTED, BROKEN, NO_TESTS = 1, 2, 3, 5
-# Of the tests that touch a function, so many seconds are run at first, and so many more for a mutant that survived.
+# The seconds of tests that run at first, and the seconds more for a mutant that survived these.
 FIRST_SECONDS, MORE_SECONDS = 8.0, 60.0
-# The same examples each time, none of them kept; see tests/conftest.py.
+# Makes Hypothesis use the same examples each time and store none; see tests/conftest.py.
 ENVIRONMENT = {"CI": "true"}
 
 
 @dataclass(frozen=True, slots=True)
 class Touching:
-    """Which tests call which function, by module and first line, and how many seconds each test takes."""
+    """Which tests call which function.
+
+    `tests` maps a function, by module and first line, to its tests; `seconds` and `width` map a test to its duration
+    and to the number of functions that it calls.
+    """
 
     tests: Mapping[tuple[str, int], tuple[str, ...]]
     seconds: Mapping[str, float]
     width: Mapping[str, int]
 
     def of(self, module: str, function: int) -> list[str]:
-        """The tests that call a function, or anything of the module where a mistake is in no function.
+        """The tests that call the function, or for MODULE_LEVEL those that call any function of the module.
 
-        First those of the module's own test file, then those that call little else.
+        The tests of the module's own test file come first, then those that call the fewest functions.
         """
         found = {
             test
@@ -55,7 +59,7 @@ class Touching:
         return sorted(found or self.seconds, key=lambda test: (own not in test, self.width[test], self.seconds[test]))
 
     def portions(self, tests: Iterable[str]) -> Iterator[list[str]]:
-        """The tests in two portions of FIRST_SECONDS and MORE_SECONDS; what takes longer is left out."""
+        """The tests in two portions of FIRST_SECONDS and MORE_SECONDS; tests beyond that are left out."""
         waiting = list(tests)
         for limit in (FIRST_SECONDS, MORE_SECONDS):
             taken, total = list[str](), 0.0
@@ -70,13 +74,13 @@ class Touching:
 
 
 def recorded(folder: Path) -> Touching:
-    """What the tests call, taken from the folder unless code or tests changed; that takes as long as the tests.
+    """Which tests call which function, read from the folder, or recorded by a test run if code or tests changed.
 
-    Tests that fail without a mutant are left out. Raises SystemExit where they cannot be run.
+    Tests that fail without a mutant are left out. Raises SystemExit if the tests cannot be run.
     """
     kept = folder / f"{_fingerprint()}.json"
     if not kept.exists():
-        sys.stderr.write("finding out which tests call which function\n")
+        sys.stderr.write("recording which tests call which function\n")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as parts:
             done = subprocess.run(  # noqa: S603 - our own tests
@@ -90,7 +94,7 @@ def recorded(folder: Path) -> Touching:
             if done.returncode not in {0, FAILED}:
                 sys.exit(f"{done.stdout[-3000:]}\npytest ended with {done.returncode}")
             failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
-            sys.stderr.writelines(f"left out, as it fails without a mutant too: {line}\n" for line in failed)
+            sys.stderr.writelines(f"left out, because it fails without a mutant: {line}\n" for line in failed)
             found = [json.loads(part.read_text("utf-8")) for part in Path(parts).glob("*.json")]
         for old in folder.glob("*.json"):
             old.unlink()
@@ -119,14 +123,14 @@ def _fingerprint() -> str:
 
 
 def module_of(path: Path) -> str:
-    """A module's name, by its path in the package."""
+    """The name of the module with this path in the package."""
     return ".".join([PACKAGE.name, *path.with_suffix("").parts])
 
 
 def killed(path: Path, mutant: Mutant, tests: Sequence[str], seconds: float) -> bool:
-    """Whether one of the tests, which take so many seconds without it, fails with the mutant in its module's place.
+    """Whether one of the tests fails or times out with the mutant instead of its module.
 
-    `path` is that of the module in the package.
+    `path` is the module's path in the package; `seconds` is how long the tests take without the mutant.
     """
     with tempfile.TemporaryDirectory() as folder:
         file, chosen = Path(folder) / path.name, Path(folder) / "tests"

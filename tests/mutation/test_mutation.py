@@ -1,4 +1,4 @@
-"""`make mutate` makes mistakes that matter, and tells the noticed from the unnoticed."""
+"""`make mutate` makes mistakes that change behaviour, and separates killed mutants from surviving ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def late(first: int = 1) -> bool:
 
 
 def changes(source: str) -> list[str]:
-    """Each mutant in short."""
+    """The line and the change of each mutant."""
     return [f"{each.line}: {each.before} → {each.after}" for each in mutants(source)]
 
 
@@ -75,7 +75,7 @@ def test_a_mutant_names_its_function_by_pythons_first_line() -> None:
 
 
 @pytest.mark.parametrize("path", [CHANGES, INVOICES, Path("stripe_side/event.py")], ids=str)
-def test_every_mutant_is_a_program_and_no_longer_the_same(path: Path) -> None:
+def test_every_mutant_is_valid_python_that_differs_from_the_module(path: Path) -> None:
     source = (PACKAGE / path).read_text("utf-8")
     before = ast.dump(ast.parse(source))
     for mutant in mutants(source):
@@ -97,7 +97,7 @@ def the_mutant(path: Path, before: str, after: str) -> Mutant:
     ],
 )
 def test_the_limits_of_a_trial_are_tested_to_the_second(path: Path, before: str, after: str) -> None:
-    """These mistakes lived on: no test had a trial's end and what followed it a second too far apart."""
+    """These mutants once survived: no test put a trial's end and the following event one second too far apart."""
     assert killed(path, the_mutant(path, before, after), TRIALS, seconds=30)
 
 
@@ -125,16 +125,16 @@ def test_the_closest_and_fastest_tests_run_first() -> None:
 
 
 @pytest.mark.parametrize("survives", [True, False])
-def test_survivors_are_listed_with_their_place_and_are_no_success(
+def test_survivors_are_listed_with_their_place_and_fail_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], survives: bool
 ) -> None:
-    def noticed(path: Path, mutant: Mutant, tests: Sequence[str], seconds: float) -> bool:
+    def fake_killed(path: Path, mutant: Mutant, tests: Sequence[str], seconds: float) -> bool:
         assert (path, tests) == (INVOICES, ["tests/unit/test_x.py::one"])
         assert mutant.source
         assert seconds
         return not survives
 
-    monkeypatch.setattr("tests.mutation.__main__.killed", noticed)
+    monkeypatch.setattr("tests.mutation.__main__.killed", fake_killed)
     touching = Touching({}, {"tests/unit/test_x.py::one": 1.0}, {"tests/unit/test_x.py::one": 1})
     monkeypatch.setattr("tests.mutation.__main__.recorded", lambda _: touching)
     for name, value in {"MUTANTS": "3", "SEED": "2", "MODULE": "mapping.invoices"}.items():

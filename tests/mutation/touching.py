@@ -1,6 +1,6 @@
-"""A pytest plugin that writes down which functions of the package each test calls, and how long it takes.
+"""A pytest plugin that records which functions of the package each test calls, and how long the test takes.
 
-It counts calls as Python itself tells of them, at the cost of one call for each function and test.
+It uses sys.monitoring, which costs one callback for each function and test.
 https://docs.python.org/3/library/sys.monitoring.html
 """
 
@@ -22,9 +22,9 @@ __all__ = ["PACKAGE", "RECORDED", "TESTS"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "layers/stripe_to_segment/python/stripe_to_segment"
-# Those that neither deploy nor start anything.
+# The tests that neither deploy nor start anything.
 TESTS = ("tests/unit", "tests/door", "tests/simulator")
-# The folder into which each process writes what it saw.
+# The environment variable with the folder into which each process writes its record.
 RECORDED = "MUTATION_RECORDED"
 TOOL, START = 4, sys.monitoring.events.PY_START
 
@@ -36,12 +36,12 @@ _failed: set[str] = set()
 def _started(code: CodeType, _offset: int) -> object:
     if code.co_filename.startswith(str(PACKAGE)):
         _called.add((code.co_filename.removeprefix(f"{PACKAGE}{os.sep}"), code.co_firstlineno))
-    # Once for each test is enough.
+    # One callback for each function and test is enough.
     return sys.monitoring.DISABLE
 
 
 def pytest_configure() -> None:
-    """Begin to listen."""
+    """Start monitoring."""
     sys.monitoring.use_tool_id(TOOL, "mutation")
     sys.monitoring.register_callback(TOOL, START, _started)
     sys.monitoring.set_events(TOOL, START)
@@ -49,7 +49,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Begin anew for each test."""
+    """Record the calls of one test."""
     _called.clear()
     sys.monitoring.restart_events()
     result = yield
@@ -58,7 +58,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Add up how long its parts took, and note a failure: such a test would fail with every mutant."""
+    """Sum up the seconds of a test's phases, and note a failure, because such a test would fail with every mutant."""
     seen = _seen.setdefault(report.nodeid, {"seconds": 0.0})
     seen["seconds"] += report.duration
     if report.failed:
@@ -66,7 +66,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Write it down, and stop listening: what is called when Python ends is no test's."""
+    """Write the record and stop monitoring, because calls at Python's exit belong to no test."""
     sys.monitoring.set_events(TOOL, 0)
     sys.monitoring.free_tool_id(TOOL)
     name = os.environ.get("PYTEST_XDIST_WORKER", "alone")
