@@ -394,7 +394,7 @@ def test_the_rules_mark_what_is_required_and_which_traits_may_be_null() -> None:
     assert set(renewed["required"]) == {"order_id", "invoice_id", "total", "revenue", "currency"}
     assert renewed["properties"]["products"]["items"]["properties"]["price"]["type"] == "number"
     assert renewed["properties"]["revenue"] == {
-        "description": "collected less tax and shipping; on exactly one call for each payment (major units)",
+        "description": "amount collected less tax and shipping; on exactly one call for each payment (major units)",
         "type": "number",
         "minimum": 0,
     }
@@ -446,7 +446,7 @@ def test_the_document_says_which_stripe_events_state_an_event() -> None:
         "Sent when a trial is over; the status says what came of it. "
         "Stated by `customer.subscription.updated`, `customer.subscription.deleted`." in text
     )
-    assert "| `revenue` | number | yes | major units | collected less tax and shipping;" in text
+    assert "| `revenue` | number | yes | major units | amount collected less tax and shipping;" in text
     assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) >= set(EVENTS)
     anchors = {match.lower().replace(" ", "-") for match in re.findall(r"^### (.*)$", text, re.MULTILINE)}
     assert set(re.findall(r"\]\(#(.*?)\)", text)) <= anchors
