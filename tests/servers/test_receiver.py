@@ -134,7 +134,7 @@ def test_jitsu_says_ok_false_for_the_calls_it_refuses(segment: Receiver) -> None
         "ok": False,
         "receivedEvents": 2,
         "okEvents": 1,
-        "errors": ["told to refuse b"],
+        "errors": ["configured to refuse b"],
     }
 
 
@@ -207,7 +207,7 @@ def test_calls_that_are_refused_for_good_are_remembered_with_the_answer(segment:
     send(segment, track("d"), track("e", "Other"))
     refused = segment.record.refused_since(0)
     assert [(each.call["messageId"], each.request) for each in refused] == [("a", 1), ("d", 4)]
-    assert [each.answer for each in refused] == ["400: told to answer 400", "200: told to refuse d"]
+    assert [each.answer for each in refused] == ["400: configured to answer 400", "200: configured to refuse d"]
     assert segment.record.refused_since(1) == refused[1:]
     segment.record.clear()
     assert segment.record.refused_since(0) == []

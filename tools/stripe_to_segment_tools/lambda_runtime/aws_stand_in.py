@@ -46,7 +46,7 @@ class AwsStandIn:
     Attributes
     ----------
     faults
-        Operations that fail, by boto3's name of them, with the error code that the service answers.
+        The operations that fail, by their boto3 name, with the error code of the answer.
     """
 
     def __init__(self, secret: Secret) -> None:
@@ -58,7 +58,7 @@ class AwsStandIn:
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        """Make the resources and start to serve."""
+        """Create the resources and start the server."""
         self._moto.start()
         # Explicit addresses, because a caller's AWS_ENDPOINT_URL would bypass moto.
         self._sqs = boto3.client("sqs", REGION, endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
@@ -99,12 +99,12 @@ class AwsStandIn:
         }
 
     def put_secret(self, text: str) -> None:
-        """Put any text into both secrets."""
+        """Replace the text of both secrets, valid or not."""
         for arn in self.secret_arns.values():
             self._clients["secretsmanager"].put_secret_value(SecretId=arn, SecretString=text)
 
     def put_item(self, item: Mapping[str, Any]) -> None:
-        """Put any item into the StateTable."""
+        """Write an item into the StateTable, valid or not."""
         self._clients["DynamoDB_20120810"].put_item(TableName=STATE_TABLE, Item=item)
 
     def hand_out(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -130,11 +130,11 @@ class AwsStandIn:
                 )
 
     def queued(self) -> list[str]:
-        """Take the bodies that wait in the events queue."""
+        """Receive the bodies of all visible messages in the events queue."""
         return [message["Body"] for message in self._take(self.events_queue_url)]
 
     def dead_letters(self) -> list[tuple[str, dict[str, str]]]:
-        """Take the bodies in the dead-letter queue, each with the attributes on it."""
+        """Receive the bodies of all dead letters, each with its attributes."""
         return [
             (
                 message["Body"],
@@ -152,11 +152,11 @@ class AwsStandIn:
         return taken
 
     async def _serve(self, request: Request) -> Response:
-        """Answer a request of AWS's JSON protocol with what moto answers to the same operation."""
+        """Answer a request in AWS's JSON protocol with moto's answer to the operation."""
         target, _, operation = request.headers.get("x-amz-target", "").partition(".")
         name = xform_name(operation)
         if name in self.faults:
-            return _json({"__type": self.faults[name], "message": "told to fail"}, 400)
+            return _json({"__type": self.faults[name], "message": "configured to fail"}, 400)
         try:
             answer = getattr(self._clients[target], name)(**json.loads(await request.body(), object_hook=_with_bytes))
         except ClientError as error:
@@ -167,7 +167,7 @@ class AwsStandIn:
 
 
 def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
-    """DynamoDB's binary values, which are base64 in this protocol and bytes in boto3."""
+    """Decode a DynamoDB binary value, which is base64 in this protocol and bytes in boto3."""
     return {"B": b64decode(value["B"])} if value.keys() == {"B"} and isinstance(value["B"], str) else value
 
 
@@ -177,5 +177,5 @@ def _json(content: dict[str, Any], status: int) -> Response:
 
 
 def _in_json(value: Any) -> object:
-    """Bytes as base64, times as seconds since the epoch."""
+    """Encode bytes as base64, and times as seconds since the epoch."""
     return b64encode(value).decode() if isinstance(value, bytes) else value.timestamp()

@@ -1,7 +1,7 @@
 """The counterpart of /var/runtime/bootstrap.py on Lambda: put code and layers on Python's path and start AWS's client.
 
-`runtime.py` starts it in the function's environment, with the layers' folders and the handler as arguments. It can
-import nothing of this project.
+`runtime.py` starts it in the function's environment, with the layers' folders and the handler as arguments. It cannot
+import modules of this project.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def keep_read_only(folders: list[str]) -> None:
         else:
             return
         for path in paths:
-            # Without following links, which lead to this machine's folder of the code.
+            # Do not follow links, which lead to the code's folder on this machine.
             if isinstance(path, (str, bytes)) and not allowed(os.path.abspath(os.fsdecode(path))):  # noqa: PTH100
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 

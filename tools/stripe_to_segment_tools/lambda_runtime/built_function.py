@@ -26,13 +26,13 @@ PSEUDO = {
     "AWS::StackName": STACK_NAME,
     "AWS::URLSuffix": "amazonaws.com",
 }
-# Lambda's level where the template names none and the format is JSON.
+# Lambda's level if the template names none and the format is JSON.
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
 LOG_LEVEL = "INFO"
 
 
 class NotBuiltError(Exception):
-    """`sam build` has not been run, or the function cannot be read from the template it built."""
+    """`sam build` has not been run, or the function cannot be read from the built template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,19 @@ class BuiltFunction:
     name
         The logical id, such as ReceiveFunction.
     handler, runtime
-        Module and function, and Lambda's name of the runtime, as in the template.
+        The handler and the runtime, as in the template.
     code
         The folder that becomes /var/task.
     layers
-        The folders that become /opt, in the template's order: where two hold the same file, the later one wins.
+        The folders that become /opt, in the template's order: a later one overwrites the files of an earlier one.
     environment
-        The variables whose value is in the template before a deployment.
+        The variables whose values are known before a deployment.
     timeout, memory
         Seconds and MB.
     log_format, log_level, log_group
-        JSON or Text, the lowest level of application logs that Lambda keeps (None for Text), and the group's name.
+        JSON or Text; the lowest level of application logs that Lambda keeps, None for Text; and the group's name.
     traced
-        Whether Lambda traces some of its invocations by itself.
+        Whether Lambda traces a sample of the invocations.
     """
 
     name: str
@@ -100,7 +100,7 @@ def read_built_function(
     if resources.get(name, {}).get("Type") != "AWS::Serverless::Function":
         raise NotBuiltError(f"there is no function {name} in {template}")
     properties = _merged(document.get("Globals", {}).get("Function", {}), resources[name]["Properties"])
-    # A layer refers to its resource, which names the folder.
+    # A layer is a Ref to its resource, which has the folder.
     layers = [resources[layer["Ref"]]["Properties"]["ContentUri"] for layer in properties.pop("Layers", [])]
     try:
         # Events, roles and the like are ignored: only the configuration of the running function is needed.
@@ -131,7 +131,7 @@ READ = ("CodeUri", "Environment", "Handler", "LoggingConfig", "MemorySize", "Run
 
 
 def _merged(shared: Any, own: Any) -> Any:
-    """A function's property over that of all functions, as SAM does it: objects are merged, lists joined.
+    """Merge a function's property into the global one, as SAM does: objects are merged, lists joined.
 
     https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html
     """

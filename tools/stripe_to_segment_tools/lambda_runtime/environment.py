@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ON_DEMAND", "SNAP_START", "lambda_environment"]
 
-# Lambda always sets it, sampled or not.
+# Lambda always sets the trace header, sampled or not.
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled}"
-# Of a log group that the template names, where the function's name stands in the streams' names.
+# The stream names of a log group that the template names include the function's name.
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
 STREAM = "2026/11/18/{name}[{version}][0f1e2d3c4b5a69788796a5b4c3d2e1f0]"
 VERSION = "1"
@@ -39,14 +39,14 @@ def lambda_environment(
     runtime_api: str = "169.254.100.1:9001",
     initialization: str = ON_DEMAND,
 ) -> dict[str, str]:
-    """All variables with which a published version of a function starts.
+    """All environment variables of a published version of a function.
 
     Parameters
     ----------
     function
-        The function; its own variables are among them.
+        The function; the result includes its own variables.
     task_root, runtime_dir
-        Where the code and the runtime are, if not where Lambda has them.
+        The folders of the code and of the runtime, if they are not Lambda's.
     runtime_api
         Host and port of the Runtime API.
     initialization
@@ -55,7 +55,7 @@ def lambda_environment(
     name = f"{STACK_NAME}-{function.name}-0A1B2C3D4E5F"
     reserved = {
         "_HANDLER": function.handler,
-        # Each invocation replaces it.
+        # Each invocation replaces this value.
         "_X_AMZN_TRACE_ID": TRACE.format(sampled=int(function.traced)),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,

@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions, worked out for given parameters, as far as a template alone can tell. Pure.
+"""Evaluates CloudFormation's intrinsic functions for given parameters, as far as the template alone allows. Pure.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
@@ -20,11 +20,11 @@ NAMED = {"AWS::Logs::LogGroup": "LogGroupName"}
 
 
 class IntrinsicError(Exception):
-    """The template asks for something that this cannot work out. The message names it."""
+    """The template uses a function or a name that cannot be evaluated here. The message names it."""
 
 
 class _Unknown:
-    """What only a deployment knows, such as the ARN of a resource."""
+    """A value that is known only after a deployment, such as the ARN of a resource."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -35,14 +35,14 @@ _NO_VALUE = object()
 
 
 class Intrinsics:
-    """Works out the values in a template.
+    """Evaluates the values in a template.
 
     Parameters
     ----------
     template
         The template, with the long forms of the functions.
     parameters
-        The values of parameters, as texts; those left out have their defaults.
+        The values of parameters, as strings; the other parameters have their defaults.
     pseudo
         The values of pseudo parameters, such as AWS::StackName.
 
@@ -78,14 +78,14 @@ class Intrinsics:
         }
 
     def resolve(self, value: Any) -> Any:
-        """The value with all functions in it worked out; UNKNOWN for what hangs on a deployed resource."""
+        """The value with all functions evaluated; UNKNOWN if it depends on a deployed resource."""
         if isinstance(value, list):
             return [each for each in map(self.resolve, value) if each is not _NO_VALUE]
         if not isinstance(value, dict):
             return value
         if len(value) == 1 and ((name := next(iter(value))) in self._functions or name.startswith("Fn::")):
             if name not in self._functions:
-                raise IntrinsicError(f"{name} cannot be worked out here")
+                raise IntrinsicError(f"{name} cannot be evaluated here")
             return self._functions[name](value[name])
         resolved = {name: self.resolve(each) for name, each in value.items()}
         return {name: each for name, each in resolved.items() if each is not _NO_VALUE}
@@ -99,14 +99,14 @@ class Intrinsics:
     def _holds(self, test: Mapping[str, Any]) -> bool:
         ((name, given),) = test.items()
         if name not in self._tests:
-            raise IntrinsicError(f"{name} is no condition")
+            raise IntrinsicError(f"{name} is not a condition function")
         return self._tests[name](given)
 
     def _equals(self, given: list[Any]) -> bool:
         first, second = map(self.resolve, given)
         if UNKNOWN in {first, second}:
-            raise IntrinsicError("a condition cannot ask for a resource")
-        # A parameter is a text for CloudFormation, also one of type Number.
+            raise IntrinsicError("a condition cannot depend on a resource")
+        # For CloudFormation every parameter is a string, even one of type Number.
         return str(first) == str(second)
 
     def _ref(self, name: str) -> Any:
@@ -116,7 +116,7 @@ class Intrinsics:
             return self._values[name]
         resource = self._template.get("Resources", {}).get(name)
         if resource is None:
-            raise IntrinsicError(f"nothing is called {name}")
+            raise IntrinsicError(f"the template has no parameter or resource {name}")
         given_name = resource.get("Properties", {}).get(NAMED.get(resource["Type"], ""))
         return UNKNOWN if given_name is None else self.resolve(given_name)
 

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["BadEventError", "Invocation", "invoke"]
 
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:stripe-to-segment-events"
-# Segment's keys have 32 characters. This one opens nothing.
+# Segment's keys have 32 characters. This one belongs to no source.
 WRITE_KEY = "invoke0only0write0key00000000001"
-# reconcile leaves out the last hour, of which Stripe may still deliver events.
+# reconcile leaves out the last hour, because Stripe may still deliver events from it.
 MISSED_SECONDS = 2 * 3_600
 
 
@@ -58,7 +58,7 @@ class Invocation:
     dead_letters
         Bodies in the dead-letter queue, each with the reason.
     calls
-        The calls that Segment got.
+        The calls that Segment received.
     violations
         Violations of Segment's contract by these calls.
     """
@@ -164,7 +164,7 @@ def _summary(invocation: Invocation) -> Iterator[str]:
     for call in invocation.calls:
         yield f"Segment received: {call['type']} {call.get('event', '')}".rstrip()
     for violation in invocation.violations:
-        yield f"Segment would not take this: {violation}"
+        yield f"violates Segment's contract: {violation}"
     for body in invocation.queued:
         yield f"in the events queue: {_label(body)}"
     for body, reason in invocation.dead_letters:
@@ -218,18 +218,18 @@ PAYLOADS: dict[str, Callable[[bytes], dict[str, Any]]] = {
 
 
 def _missed(content: bytes) -> list[dict[str, Any]]:
-    """The events, moved to a time that Stripe still lists and that `reconcile` does not leave out."""
+    """The events with times that Stripe still lists and that `reconcile` does not leave out."""
     try:
         return freshen([json.loads(body) for body in _bodies(content)], int(time.time()) - MISSED_SECONDS)
     except (AttributeError, KeyError, TypeError) as error:
-        raise BadEventError("the event: Stripe lists nothing like it") from error
+        raise BadEventError("the event: it lacks fields of Stripe's events") from error
 
 
 def _document(content: bytes) -> Any:
     try:
         return json.loads(content)
     except ValueError:
-        # JSON lines or broken content, which the reader of events reports.
+        # JSON lines, or broken content, which read_text reports.
         return None
 
 
@@ -240,7 +240,7 @@ def _bodies(content: bytes) -> list[bytes]:
             raise BadEventError(f"{each.source}: {each.error}")
         bodies.append(each.raw)
     if not bodies:
-        raise BadEventError("the event: nothing in it")
+        raise BadEventError("the event: the input is empty")
     return bodies
 
 

@@ -1,7 +1,7 @@
 """AWS's own Python runtime on this machine: the interface emulator, the interface client, a function and its layers.
 
-The function can import its code, its layers and Python's library, and nothing of this project's development
-environment: a package that the layers lack is missing here too.
+The function can import its code, its layers and Python's library, but nothing from the development environment: a
+package that is missing in the layers is missing here too.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 START_SECONDS = 20.0
 # The emulator answers first and then logs the end of an invocation.
 END_SECONDS = 2.0
-# Not the "Init Duration" of the REPORT line: in the emulator that is the time until the request was taken.
+# Not the "Init Duration" of the REPORT line: in the emulator that is the time until it accepted the request.
 INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 END = re.compile(r"^REPORT RequestId: |Invoke DONE failed", re.MULTILINE)
 
@@ -64,11 +64,11 @@ class Result:
     failed
         Whether it raised, timed out or could not be loaded.
     init_milliseconds
-        The emulator's figure for the cold start; None where there was none.
+        The emulator's figure for the cold start; None if there was none.
     log
         The output of the function and the emulator since the previous invocation.
     peak_megabytes, processor_seconds
-        The most memory that the function's process held, and its processor time, its start included.
+        The peak memory of the function's process, and its processor time, including its start.
     """
 
     answer: Any
@@ -80,7 +80,7 @@ class Result:
 
 
 class Runtime:
-    """The runtime with one function, as a context manager; it serves one event after the other, as Lambda's does.
+    """The runtime with one function, as a context manager; like Lambda's, it handles one event at a time.
 
     Parameters
     ----------
@@ -127,14 +127,14 @@ class Runtime:
                 text=True,
                 encoding="utf-8",
                 errors="replace",
-                # Ctrl-C is for this program, which then stops the emulator.
+                # Ctrl-C goes to this program, which then stops the emulator.
                 start_new_session=True,
             )
             reader = threading.Thread(target=_follow, args=(self._process.stdout, self._lines, self._out), daemon=True)
             reader.start()
-            # One for all events: making one takes longer than an event.
+            # One client for all events, because creating one takes longer than an event.
             self._client = started.enter_context(httpx.Client(trust_env=False))
-            # The last comes first: what is written until the end is read too.
+            # Callbacks run in reverse order: stop the process first, then read the rest of its output.
             started.callback(reader.join, START_SECONDS)
             started.callback(_stop, self._process)
             self._running = started.pop_all()
@@ -155,7 +155,7 @@ class Runtime:
         """Invoke the function with an event, as JSON values, and wait for its answer."""
         start = len(self._lines)
         answer = self._post(payload)
-        # The process is still there: it waits for the next event, unless it was ended.
+        # The process still runs, because it waits for the next event, unless it was killed.
         peak, spent = _used(self._process)
         deadline = time.monotonic() + END_SECONDS
         while not END.search(text := "".join(self._lines[start:])) and time.monotonic() < deadline:
@@ -166,7 +166,7 @@ class Runtime:
 
     def _post(self, payload: object) -> Any:
         url = f"http://127.0.0.1:{self._port}/2015-03-31/functions/function/invocations"
-        # The emulator ends a function at its timeout, plus what the function takes to start.
+        # The emulator kills a function after its timeout plus its start time.
         patience, deadline = self._timeout + START_SECONDS, time.monotonic() + START_SECONDS
         while True:
             try:
@@ -211,17 +211,17 @@ def runtime_environment(
 
 
 def runtime_command(function: BuiltFunction, scratch: Path) -> list[str]:
-    """How the runtime is started in that environment."""
+    """The command that starts the runtime in that environment."""
     bootstrap = scratch / "runtime" / "bootstrap.py"
-    # -S -s: no site-packages, so nothing is importable but the client, the code and the layers.
+    # -S -s: without site-packages only the client, the code and the layers can be imported.
     return [sys.executable, "-S", "-s", str(bootstrap), *map(str, function.layers), function.handler]
 
 
 def _runtime_dir(scratch: Path) -> Path:
-    """Make what is /var/runtime on Lambda: the client alone, beside which the development environment is invisible."""
+    """Create the counterpart of Lambda's /var/runtime, with the client and nothing from the development environment."""
     folder = scratch / "runtime"
     folder.mkdir()
-    # A copy: Python puts the folder on its path to which a link leads, and that is this project.
+    # A copy: for a link, Python would put the link target's folder on its path, which is this project.
     shutil.copy(BOOTSTRAP, folder / "bootstrap.py")
     for name in CLIENT:
         try:
@@ -242,7 +242,7 @@ def _emulator(scratch: Path) -> str:
         raise RuntimeMissingError(f"{program} is missing: run `make install`")
     if os.access(program, os.X_OK):
         return str(program)
-    # An installer may drop the executable bit of what is data to it.
+    # An installer may drop the executable bit of data files.
     copy = Path(shutil.copy(program, scratch))
     copy.chmod(0o755)
     return str(copy)
@@ -252,7 +252,7 @@ def _answer(response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError:
-        # At the function's timeout the emulator answers with a bare sentence.
+        # After a timeout the emulator answers with plain text.
         return {"errorType": "NoAnswer", "errorMessage": response.text}
 
 
@@ -260,14 +260,14 @@ def _follow(output: IO[str], lines: list[str], log: IO[str] | None) -> None:
     with output:
         for line in output:
             lines.append(line)
-            # The emulator's own steps are in the result's log; the function's lines are what one wants to watch.
+            # Show the function's lines only; the emulator's own lines are in the result's log.
             if log is not None and "(rapid)" not in line:
                 log.write(visible(line, keep="\n"))
                 log.flush()
 
 
 def _used(process: subprocess.Popen[str]) -> tuple[float, float]:
-    """The peak memory in MB and the processor seconds of the Python that the emulator started; 0 where it is gone."""
+    """The peak memory in MB and the processor seconds of the Python that the emulator started; 0 if it has ended."""
     for pid in _started_by(process):
         with contextlib.suppress(OSError):
             peaks = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
@@ -282,7 +282,7 @@ def _started_by(process: subprocess.Popen[str]) -> list[int]:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Stop the Python that the emulator started, which is in a group of its own, and the emulator."""
+    """Stop the Python that the emulator started, which has its own process group, and the emulator."""
     for pid in [*_started_by(process), process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

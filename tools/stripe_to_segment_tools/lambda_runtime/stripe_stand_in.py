@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EventList", "ObjectLists", "StripeEventsStandIn", "error", "query_of"]
 
 THIRTY_DAYS = 30 * 86_400
-# So many items of a subscription a list shows.
+# The number of a subscription's items that a list shows.
 ITEMS = 10
 KNOWN = {"types", "created[gte]", "created[lt]", "delivery_success", "starting_after", "limit"}
 
@@ -77,16 +77,16 @@ class EventList:
 
 @dataclass(frozen=True, slots=True)
 class ObjectLists:
-    """Stripe's lists of objects, by their addresses; `objects` are those of the key's mode, in any order.
+    """Stripe's lists of objects, by path; `objects` are those of the key's mode, in any order.
 
-    https://docs.stripe.com/api/pagination. `created` is a parameter of each list, and `status` of those with an OBJECTS
-    row that needs it.
+    https://docs.stripe.com/api/pagination. Each list has the parameter `created`, and also `status` if its OBJECTS row
+    needs it.
     """
 
     objects: Collection[dict[str, Any]]
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]] | None:
-        """The status and body for a query: one page, the newest object first; None where no list has this address."""
+        """The status and body for a query: one page, the newest object first; None if no list has this path."""
         if path == "/v1/subscription_items":
             return self._page(path, query, self._items(query.get("subscription", [""])[0]), {"subscription"})
         each = next((one for one in OBJECTS.values() if one.path == path and one.listing is not None), None)
@@ -122,14 +122,14 @@ class ObjectLists:
 
 
 def _has_status(one: dict[str, Any], query: dict[str, list[str]]) -> bool:
-    """Without a status Stripe leaves out subscriptions that were cancelled."""
+    """Whether the object has the queried status. Without a status Stripe leaves out cancelled subscriptions."""
     if (wanted := query.get("status", [""])[0]) and wanted != "all":
         return bool(one.get("status") == wanted)
     return bool(wanted) or one["object"] != "subscription" or one.get("status") != "canceled"
 
 
 def _cut(one: dict[str, Any]) -> dict[str, Any]:
-    """A subscription as a list shows it, with the first of its items."""
+    """The object as a list shows it: a subscription has only its first items."""
     items = one["items"]["data"] if one["object"] == "subscription" else []
     if len(items) <= ITEMS:
         return one
@@ -137,7 +137,7 @@ def _cut(one: dict[str, Any]) -> dict[str, Any]:
 
 
 class StripeEventsStandIn(ServerThread):
-    """The list as a server, as a context manager; any other path is not found."""
+    """A server for the list of events, as a context manager; any other path answers 404."""
 
     def __init__(self, events: EventList) -> None:
         async def listed(request: Request) -> JSONResponse:
@@ -156,5 +156,5 @@ def query_of(text: str) -> dict[str, list[str]]:
 
 
 def error(kind: str, message: str) -> dict[str, Any]:
-    """An error as Stripe puts it."""
+    """The body of an error answer of Stripe."""
     return {"error": {"type": kind, "message": message}}

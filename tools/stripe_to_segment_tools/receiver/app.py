@@ -43,9 +43,9 @@ class WrongKey(StrEnum):
     """The answer to a request whose write key belongs to no source."""
 
     DROP = "drop"
-    """As Segment: 200, and nothing is kept."""
+    """200, and nothing is kept, like Segment."""
     REFUSE = "refuse"
-    """As RudderStack: 401."""
+    """401, like RudderStack."""
 
 
 def create_app(
@@ -81,7 +81,7 @@ class _Application:
 
     async def batch(self, request: Request) -> Response:
         if browser_header(request.headers.raw) or foreign_host(request.headers.raw):
-            return JSONResponse({"success": False, "message": "for programs on this machine"}, status_code=403)
+            return JSONResponse({"success": False, "message": "only for programs on this machine"}, status_code=403)
         body = await request.body()
         received_at = datetime.now(UTC)
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -119,7 +119,7 @@ class _Application:
         if behaviour.mode is Mode.DOWN:
             return _Answer(None, {})
         if behaviour.mode is Mode.STATUS and behaviour.status >= 300:  # noqa: PLR2004 - only 2xx is success
-            return _Answer(behaviour.status, {"success": False, "message": f"told to answer {behaviour.status}"})
+            return _Answer(behaviour.status, {"success": False, "message": f"configured to answer {behaviour.status}"})
         if verdict.refused:
             reasons = [str(violation) for violation in verdict.violations]
             return _Answer(400, {"success": False, "message": reasons[0], "errors": reasons})
@@ -148,7 +148,7 @@ _WRONG_KEY = {
 
 def _jitsu_answer(verdict: Validation, behaviour: Behaviour) -> _Answer:
     kept = tuple(call for call in verdict.kept if not behaviour.names(call))
-    errors = [f"told to refuse {call.get('messageId')}" for call in verdict.kept if behaviour.names(call)]
+    errors = [f"configured to refuse {call.get('messageId')}" for call in verdict.kept if behaviour.names(call)]
     return _Answer(
         200, {"ok": False, "receivedEvents": len(verdict.batch), "okEvents": len(kept), "errors": errors}, kept
     )
@@ -174,7 +174,7 @@ def _auth(verdict: Validation) -> str:
 
 
 class _HalfResponse(Response):
-    """An answer with a longer Content-Length than its body: the server closes the connection in its middle."""
+    """An answer with a longer Content-Length than its body: the server closes the connection in the middle of it."""
 
     def __init__(self, content: Any, status: int) -> None:
         text = json.dumps(content).encode()

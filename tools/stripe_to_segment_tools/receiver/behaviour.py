@@ -45,9 +45,9 @@ class Behaviour:
     seconds
         How long mode `slow` waits before it answers.
     times
-        The number of requests that are answered so, before mode `ok` returns. None means all of them.
+        The number of requests that are answered in this way, before mode `ok` returns. None means all of them.
     event
-        Only requests with a call of this `event` name are answered so. None means every request.
+        Only requests with a call of this `event` name are answered in this way. None means every request.
     """
 
     mode: Mode = Mode.OK
@@ -58,7 +58,7 @@ class Behaviour:
     event: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that make no answer."""
+        """Refuse values from which no answer can be made."""
         if not 200 <= self.status <= 599:  # noqa: PLR2004 - HTTP's final statuses
             raise ValueError(f"status must be a number from 200 to 599, not {self.status!r}")
         if not 0 <= self.seconds < math.inf:
@@ -67,7 +67,7 @@ class Behaviour:
             raise ValueError(f"times must be a number from 1 or null, not {self.times!r}")
 
     def concerns(self, calls: Iterable[Any]) -> bool:
-        """Whether a request with these calls is answered so."""
+        """Whether the behaviour concerns a request with these calls."""
         return self.event is None or any(self.names(call) for call in calls)
 
     def names(self, call: Any) -> bool:

@@ -68,7 +68,7 @@ class Consequence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came: header names in lower case, the body as bytes, compressed if it was."""
+    """A received request: header names in lower case, and the body as received, possibly compressed."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -84,7 +84,7 @@ class Keys:
 
     @property
     def write_key(self) -> str | None:
-        """The key that decides: the header's, because RudderStack reads no other."""
+        """The key that counts: the header's, if there is one, because RudderStack reads no other."""
         return self.basic if self.basic is not None else self.body
 
 
@@ -160,30 +160,30 @@ def check(request: Request) -> Validation:
 
 
 def unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
-    """A request's body as it was before it was compressed; `headers` by names in lower case.
+    """The decompressed body of a request; `headers` have names in lower case.
 
     Raises
     ------
     ValueError
-        where it is not gzip although the headers say so, or it is compressed in a way that Segment does not read.
+        If the body is not gzip although the headers say so, or is compressed in a way that Segment does not read.
     """
     coding = headers.get("content-encoding", "identity").lower()
     if coding == "identity":
         return body
     if coding != "gzip":
-        raise ValueError(f"its Content-Encoding is {coding!r}, and only gzip is read")
+        raise ValueError(f"its Content-Encoding is {coding!r}, not gzip")
     unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         content = unpacking.decompress(body)
     except zlib.error as error:
         raise ValueError("it is not gzip, though Content-Encoding says so") from error
     if not unpacking.eof:
-        raise ValueError("its gzip breaks off")
+        raise ValueError("its gzip data is incomplete")
     return content
 
 
 def keys_of(request: Request, message: Any) -> Keys:
-    """Find the write keys of a request. `message` is the parsed body, None where it could not be read."""
+    """Find the write keys of a request. `message` is the parsed body, None if it could not be parsed."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     basic = None
     if scheme.lower() == "basic":
@@ -191,7 +191,7 @@ def keys_of(request: Request, message: Any) -> Keys:
             user, colon, _ = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
         except ValueError:
             user, colon = "", ""
-        # Without the colon it is no Basic credential, and receivers do not read it.
+        # Without the colon it is not a Basic credential, and receivers do not read it.
         basic = user if colon else ""
     key = message.get("writeKey") if isinstance(message, dict) else None
     return Keys(basic, key if isinstance(key, str) else None)
@@ -203,7 +203,7 @@ def _header_violations(request: Request) -> Iterator[Violation]:
         text = f"Content-Type is {headers.get('content-type')!r}, not application/json"
         yield Violation(text, Consequence.TOLERATED)
     if "x-retry-count" in headers:
-        # Above a limit Segment answers 422, and the data is lost.
+        # Above a limit of retries Segment answers 422, and the data is lost.
         yield Violation("X-Retry-Count is sent", Consequence.TOLERATED)
 
 

@@ -27,7 +27,7 @@ class ReceivedRequest:
     number
         Counted from 1 since the start.
     received_at
-        When its body had arrived, with time zone.
+        When the whole body had arrived, with time zone.
     size
         The body in bytes.
     calls
@@ -154,7 +154,7 @@ class Record:
         refused: Iterable[dict[str, Any]] = (),
         answer: str = "",
     ) -> ReceivedRequest:
-        """Store a request with its calls that are to be kept and those that were refused with this answer.
+        """Store a request with its kept calls, and the calls that were refused with this answer.
 
         Returns the request with its number.
         """

@@ -27,7 +27,7 @@ STOP_SECONDS = 5.0
 
 
 class _CuttableProtocol(H11Protocol):
-    """HTTP/1.1 whose connections the application can close without an answer, as a server that dies does."""
+    """HTTP/1.1 whose connections the application can close without an answer, like a crashing server."""
 
     _open: ClassVar[dict[tuple[str, int], asyncio.Transport]] = {}
 
@@ -120,9 +120,9 @@ class Receiver(ServerThread):
     port
         The port, 0 for any free one.
     sources
-        The write key of each source, by the source's name. Without sources every key is good.
+        The write key of each source, by the source's name. Without sources every key is valid.
     wrong_key
-        What a write key of no source leads to.
+        The answer to a write key that belongs to no source.
     """
 
     def __init__(
