@@ -1,4 +1,4 @@
-"""A function that tells what it sees of its environment, and what it may write."""
+"""A Lambda function that returns its environment, and where it can write files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def refused(path: str) -> str:
-    """Why a file cannot be written there; empty where it can."""
+    """The error of writing a file to the path, empty if it can be written."""
     try:
         Path(path).write_text("x")
         Path(path).unlink()

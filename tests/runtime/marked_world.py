@@ -1,4 +1,4 @@
-"""A built function between stand-ins that hold and answer nothing but marks, under AWS's runtime interface emulator."""
+"""A built function under AWS's runtime interface emulator, with stand-ins whose private data are all marks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:events"
 
 @dataclass
 class World:
-    """One function with all that stands around it, as a context manager.
+    """One function with the stand-ins that it calls, as a context manager.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class World:
     variables
         Environment variables over those of the template.
     code
-        The function's code, where it is not the one that was built.
+        The folder of the function's code, if it is not the built one.
     secret
-        The text in both secrets, where they are no good ones.
+        The text in both secrets, if they are not valid ones.
     """
 
     name: str
@@ -79,7 +79,7 @@ class World:
             self.stripe = open_.enter_context(Endpoint())
             environment = {
                 **self.aws.environment,
-                # Not compressed: in a log, marks inside of gzip would be seen by nobody.
+                # No compression, because a mark inside of gzip could not be found in a log.
                 "SEGMENT_ENDPOINT": self.segment.url,
                 "STRIPE_API_BASE": self.stripe.url,
                 "RETRY_BASE_SECONDS": "1",
@@ -97,18 +97,18 @@ class World:
 
     @property
     def leaked(self) -> list[str]:
-        """What of the marks stands in any output, in an answer to the caller, or on a dead letter."""
-        told = json.dumps([self.answers, self._attributes])
-        return self.marks.found_in(self.runtime.log + told)
+        """The names of the marks in the log, in an answer to the caller, or on a dead letter."""
+        answered = json.dumps([self.answers, self._attributes])
+        return self.marks.found_in(self.runtime.log + answered)
 
     def invoke(self, payload: object) -> Result:
-        """Hand over an event."""
+        """Invoke the function with an event."""
         result = self.runtime.invoke(payload)
         self.answers.append(result.answer)
         return result
 
     def happened(self, *names: str, pending: int = 1) -> list[dict[str, Any]]:
-        """Sample events as if they had just happened, marked; `pending` is their number of pending webhooks."""
+        """Marked sample events with current times; `pending` is their number of pending webhooks."""
         self._seeds += 1
         fresh = freshen([sample(name).event for name in names], int(time.time()), seed=f"{self.level}{self._seeds}")
         return [self.marks.event(event) | {"pending_webhooks": pending} for event in fresh]
@@ -116,7 +116,7 @@ class World:
     # --- receive ---
 
     def request(self, body: bytes, *, base64: bool = False, **changed: object) -> dict[str, Any]:
-        """A signed request whose other headers are marks."""
+        """A signed request with marks in the other headers."""
         request = api_gateway_request(body, self.signing, int(time.time()), base64=base64)
         signature = request["headers"]["stripe-signature"]
         headers = self.marks.all_in(request["headers"], "headers") | {"stripe-signature": signature}
@@ -126,7 +126,7 @@ class World:
     # --- deliver ---
 
     def deliver(self, *bodies: dict[str, Any] | str) -> tuple[Result, list[str]]:
-        """A batch of events; gives the result and the reasons on the dead letters that it left."""
+        """Deliver a batch of events; returns the result and the reasons of the new dead letters."""
         texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
         batch = self.aws.hand_out(sqs_batch([text.encode() for text in texts], QUEUE, int(time.time())))
         result = self.invoke(batch)
@@ -137,7 +137,7 @@ class World:
         return result, [attributes["reason"] for attributes in letters]
 
     def echo(self, status: int, before: bytes = b"", **headers: str) -> None:
-        """Let Segment answer with this status and with all that it was sent."""
+        """Let Segment answer with this status, and with the received body and key as its body."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             key = self.segment.requests[-1].headers["authorization"].encode()
@@ -148,7 +148,7 @@ class World:
     # --- reconcile ---
 
     def missed(self, *names: str) -> None:
-        """Let Stripe list events that it could not deliver, and the function look back for three hours."""
+        """Let Stripe list these events as undelivered, and set the function's bookmark to three hours ago."""
         events = [event | {"created": int(time.time()) - 2 * 3_600} for event in self.happened(*names)]
         listed = EventList(events, {event["id"] for event in events}, livemode=False)
 

@@ -1,7 +1,8 @@
-"""The handler of a function under test: what is left of its snapshot when the first event comes.
+"""The handler of a function under test, which returns the state left of its snapshot at the first event.
 
-Its hooks are registered after the function's own. Before a snapshot the last comes first, so this makes the function
-one that has served already; after it the last comes last, so this sees what the function's own hooks left.
+Its hooks are registered after the function's own. Before a snapshot, hooks run in reverse order: `serve` runs first and
+puts the function into the state after an event. After a restore they run in order: `look` runs last and records what
+the function's own hooks left.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ register_after_restore(look)
 
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, object]:
-    shared = random.Random(SEED).random()  # noqa: S311 - what every copy would draw
+    shared = random.Random(SEED).random()  # noqa: S311 - the number that every copy would draw
     return seen | {
         "clients ready": sum(getattr(app, name).cache_info().currsize for name in makers),
         "random numbers differ": random.random() != shared,  # noqa: S311 - the same

@@ -1,4 +1,4 @@
-"""A function under the harness sees what it sees on Lambda, and can write where it can there."""
+"""Under the harness a function has Lambda's environment, and can write only where it can on Lambda."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
 PROBE = Path(__file__).with_name("environment_probe.py")
-# Python's own, where the machine lacks Lambda's locale; the emulator's, as Lambda keeps the time itself.
+# Variables that Lambda does not set: Python's, if the machine lacks Lambda's locale, and the emulator's timeout.
 OF_THE_HARNESS = {"LC_CTYPE", "AWS_LAMBDA_FUNCTION_TIMEOUT"}
-# Where this machine keeps what Lambda unpacks, and what the emulator makes up.
+# Variables with folders of this machine, and variables that the emulator invents.
 PLACES = {"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "LD_LIBRARY_PATH", "PYTHONPATH"}
 MADE_UP = {"AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"}
 
 
 @pytest.fixture(scope="module", params=["ReceiveFunction", "DeliverFunction", "ReconcileFunction"])
 def function(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BuiltFunction:
-    """A function as Lambda is told of it, with the probe for its code."""
+    """A function with its configuration for Lambda, and the probe as its code."""
     code = tmp_path_factory.mktemp("code")
     (code / PROBE.name).write_text(PROBE.read_text("utf-8"), "utf-8")
     return replace(read_built_function(request.param), code=code, handler=f"{PROBE.stem}.handler")
@@ -48,7 +48,7 @@ def seen(runtime: Runtime, **event: object) -> dict[str, Any]:
     return found
 
 
-def test_a_function_sees_lambdas_variables_and_no_other(runtime: Runtime, function: BuiltFunction) -> None:
+def test_a_function_has_lambdas_environment_variables_and_no_others(runtime: Runtime, function: BuiltFunction) -> None:
     environment, lambdas = seen(runtime)["environment"], lambda_environment(function)
     assert set(environment) - OF_THE_HARNESS == set(lambdas)
     differing = {name for name, value in lambdas.items() if environment[name] != value}
@@ -58,7 +58,7 @@ def test_a_function_sees_lambdas_variables_and_no_other(runtime: Runtime, functi
 
 
 def test_every_invocation_has_a_trace_header(runtime: Runtime) -> None:
-    """The emulator hands none on, and each line of the log is longer by it on Lambda."""
+    """The emulator passes none on, and on Lambda it makes each log line longer."""
     for _ in range(2):
         assert seen(runtime)["environment"]["_X_AMZN_TRACE_ID"].startswith("Root=1-")
 
@@ -67,7 +67,7 @@ def test_the_runtime_client_sets_the_root_logger_to_lambdas_level(runtime: Runti
     assert seen(runtime)["root"] == "INFO"
 
 
-def test_the_context_tells_what_the_template_says(runtime: Runtime, function: BuiltFunction) -> None:
+def test_the_context_has_the_values_of_the_template(runtime: Runtime, function: BuiltFunction) -> None:
     name, memory, group = seen(runtime)["context"]
     assert function.name in name
     assert (memory, group) == (str(function.memory), function.log_group)
@@ -85,10 +85,10 @@ def test_only_tmp_can_be_written_to(runtime: Runtime, function: BuiltFunction) -
     places = [f"{function.code}/x", f"{function.layers[0]}/python/x.pyc", "/var/x", "relative"]
     refused = seen(runtime, write=[*places, "/tmp/of-a-function"])["refused"]  # noqa: S108 - Lambda's own
     assert refused == dict.fromkeys(places, "Read-only file system") | {"/tmp/of-a-function": ""}  # noqa: S108
-    assert [path.name for path in function.code.iterdir()] == [PROBE.name], "no bytecode either"
+    assert [path.name for path in function.code.iterdir()] == [PROBE.name], "Python cannot write bytecode either"
 
 
-def test_one_runtime_serves_one_event_after_the_other_and_starts_again_after_a_crash(function: BuiltFunction) -> None:
+def test_one_runtime_handles_several_events_and_starts_again_after_a_crash(function: BuiltFunction) -> None:
     with Runtime(function, {}) as runtime:
         assert runtime.invoke({}).init_milliseconds
         assert runtime.invoke({}).init_milliseconds is None

@@ -1,4 +1,4 @@
-"""What CloudWatch keeps of the functions' logs at each value of LogLevel: the chosen lines, and always the metrics."""
+"""Which log lines CloudWatch keeps at each value of LogLevel: those of the chosen levels, and always the metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEVERITY = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "WARNING": 3, "ERROR":
 
 
 def kept(log: str, name: str, level: str) -> Iterator[dict[str, Any]]:
-    """The lines that Lambda sends on, by the filter that the template sets.
+    """The log lines that pass Lambda's filter, as the template sets it.
 
     A line without a valid level, or without a valid timestamp, counts as INFO.
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
@@ -59,10 +59,10 @@ FROM = [
 
 @pytest.mark.parametrize(("level", "expected"), FROM)
 def test_deliver_logs_from_the_chosen_level_and_writes_metrics_at_any(level: str, expected: set[str]) -> None:
-    """At INFO, Powertools logged whatever Lambda's own level was; at WARN that one would have dropped every metric."""
+    """Powertools prefers Lambda's own level to LogLevel, and with Lambda's level at WARN every metric was dropped."""
     with World("deliver", level) as world:
         world.deliver(*world.happened("customer.deleted"))
-        # An error, the warning that Segment is left alone, and a line for debugging of what is left untried.
+        # An error, the warning that the circuit opens, and a debug line about events that are not sent.
         world.segment.answering = say(429, Retry_After="30")
         world.deliver(*world.happened("customer.deleted"))
         world.deliver(*world.happened("customer.deleted"))

@@ -1,4 +1,4 @@
-"""Every byte that is logged is paid for: what the built functions write in Lambda's environment for an event."""
+"""Each logged byte costs money: the number of bytes that the built functions log for an event."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ NAMES = [each.name for each in samples()]
 
 
 def own_lines(log: str) -> list[str]:
-    """What the function wrote; the emulator's lines are no JSON, and Lambda's own are switched off."""
+    """The function's own lines, which are JSON; the emulator's are not, and Lambda's are switched off."""
     return [line for line in log.splitlines(keepends=True) if line.startswith("{")]
 
 
 @pytest.mark.parametrize("batch", [10, 60])
 def test_an_event_costs_few_bytes_of_log(batch: int) -> None:
-    # One after the other: there is one imitation of AWS in a process.
-    with World("receive", "INFO") as door:
-        for event in door.happened(*NAMES):
-            door.invoke(door.request(json.dumps(event).encode()))
-    with World("deliver", "INFO") as behind:
-        for events in batched(behind.happened(*NAMES), batch, strict=False):
-            assert behind.deliver(*events)[0].answer == {"batchItemFailures": []}
-    lines = [*own_lines(door.runtime.log), *own_lines(behind.runtime.log)]
+    # One after the other, because a process can have only one stand-in for AWS.
+    with World("receive", "INFO") as receive:
+        for event in receive.happened(*NAMES):
+            receive.invoke(receive.request(json.dumps(event).encode()))
+    with World("deliver", "INFO") as deliver:
+        for events in batched(deliver.happened(*NAMES), batch, strict=False):
+            assert deliver.deliver(*events)[0].answer == {"batchItemFailures": []}
+    lines = [*own_lines(receive.runtime.log), *own_lines(deliver.runtime.log)]
     assert len(lines) >= 2 * len(NAMES), "each event has a line in each function"
     assert sum(map(len, lines)) / len(NAMES) <= LOG_BYTES

@@ -1,7 +1,7 @@
-"""Whatever happens, at whatever level: no secret and nothing personal in any output or answer, or on a dead letter.
+"""At every log level, no secret and no personal data reaches a log, an answer or a dead letter's attributes.
 
-All that is secret or personal is a mark here: in the secret, in Stripe's events and answers, in requests, in what
-Segment answers. Each case says too that it went the way it is about.
+Marks replace all secrets and personal data: in the secrets, in Stripe's events and answers, in requests, and in
+Segment's answers. Each case also asserts that the function took the path that the case is about.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ALL = [each.name for each in samples()]
 ONE_OF_EACH_TYPE = [*{each.type: each.name for each in samples()}.values()]
 LARGE = 1_100_000
 
-# A team's own code at its worst. By the event's number of pending webhooks it does what the test asks for.
+# A bad example of a team's own code. The event's number of pending webhooks chooses what it does.
 ENRICH = """
 import json, logging, sys, time
 from dataclasses import replace
@@ -74,18 +74,18 @@ def teams_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def samples_of(world: World) -> list[dict[str, Any]]:
-    """The sample events; where less is logged, one of each type."""
+    """All sample events at DEBUG, and one of each type at the other levels, which log less."""
     return world.happened(*(ALL if world.level == "DEBUG" else ONE_OF_EACH_TYPE))
 
 
 def events_of(world: World) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """The samples as Stripe sends them."""
+    """The type of each sample, its request as Stripe sends it, and the expected status."""
     for body in samples_of(world):
         yield body["type"], world.request(json.dumps(body, indent=2).encode()), 200
 
 
 def odd_requests_of(world: World) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """What else comes to the door: the case, the request, and the status that it is answered with."""
+    """Other requests to `receive`: the case, the request, and the expected status."""
     now, (event,) = int(time.time()), world.happened("customer.created")
     good, private = json.dumps(event).encode(), world.marks.one("a body")
     account = event | {"account": "acct_1TQb3xKfLhV2TnWp"}
@@ -131,7 +131,7 @@ def test_receive_says_nothing_private(level: str) -> None:
 
 
 def odd_secrets() -> dict[str, Callable[[World], None]]:
-    """What may be wrong with the secret when a function first asks for it."""
+    """What can be wrong with a secret when a function first reads it, by case."""
 
     def text(secret: Callable[[World], str]) -> Callable[[World], None]:
         return lambda world: world.aws.put_secret(secret(world))
@@ -165,7 +165,7 @@ def test_a_secret_that_cannot_be_used_is_not_quoted(name: str, case: str) -> Non
             result, letters = world.deliver(event)
             assert (len(result.answer["batchItemFailures"]), letters) == (1, [])
         elif name == "receive":
-            # An emulator on this machine takes any text for a signing secret.
+            # With an emulator on this machine, any text is a valid signing secret.
             taken = case == "holds placeholders"
             answer = world.invoke(world.request(json.dumps(event).encode())).answer
             assert answer["statusCode"] == (400 if taken else 503)
@@ -179,31 +179,34 @@ def test_a_secret_that_cannot_be_used_is_not_quoted(name: str, case: str) -> Non
 
 
 def answers_of(world: World) -> Iterator[tuple[str, Callable[[], None], int, list[str]]]:
-    """What Segment may answer: the case, how to bring it about, how many events come again, reasons of dead letters."""
+    """Segment's answers: the case, a function that sets the answer, the number of events to retry, the reasons of the
+    dead letters.
+    """
 
-    def tell(answer: Answering) -> Callable[[], None]:
+    def set_to(answer: Answering) -> Callable[[], None]:
         return lambda: setattr(world.segment, "answering", answer)
 
     page = f"<html>{world.marks.one('a page')}</html>".encode()
-    yield "HTML and 200", tell(say(200, page)), 1, []
+    yield "HTML and 200", set_to(say(200, page)), 1, []
     yield "400", lambda: world.echo(400), 0, ["http_400"]
     yield "413", lambda: world.echo(413), 0, ["http_413"]
-    yield "422 in JSON", tell(say(422, json.dumps({"message": world.marks.one("an answer")}).encode())), 0, ["http_422"]
+    private = json.dumps({"message": world.marks.one("an answer")}).encode()
+    yield "422 in JSON", set_to(say(422, private)), 0, ["http_422"]
     yield "200 and not ok", lambda: world.echo(200, b'{"ok":false,"errors":["'), 0, []
-    private = world.marks.one("an answer")
-    yield "200, not ok", tell(say(200, json.dumps({"ok": False, "errors": [private]}).encode())), 0, ["not_ok"]
+    private = json.dumps({"ok": False, "errors": [world.marks.one("an answer")]}).encode()
+    yield "200, not ok", set_to(say(200, private)), 0, ["not_ok"]
     yield "401", lambda: world.echo(401), 1, []
     yield "302", lambda: world.echo(302, Location=f"https://{world.marks.one('an address')}.example/"), 1, []
     yield "404", lambda: world.echo(404), 1, []
     yield "500", lambda: world.echo(500), 1, []
-    yield "well", tell(say(200, b'{"success":true}')), 0, []
-    yield "reset", tell(write(b"HTTP/1.1 2", reset)), 1, []
-    yield "well again", tell(say(200, b'{"success":true}')), 0, []
-    yield "no HTTP", tell(write(f"{world.marks.one('no HTTP')}\r\n\r\n".encode())), 1, []
-    yield "well at last", tell(say(200, b'{"success":true}')), 0, []
-    # The last one: from here on Segment is left alone.
+    yield "success", set_to(say(200, b'{"success":true}')), 0, []
+    yield "reset", set_to(write(b"HTTP/1.1 2", reset)), 1, []
+    yield "success after a reset", set_to(say(200, b'{"success":true}')), 0, []
+    yield "no HTTP", set_to(write(f"{world.marks.one('no HTTP')}\r\n\r\n".encode())), 1, []
+    yield "success after no HTTP", set_to(say(200, b'{"success":true}')), 0, []
+    # Last, because it opens the circuit.
     yield "429", lambda: world.echo(429, Retry_After="30"), 1, []
-    yield "left alone", tell(say(200)), 1, []
+    yield "circuit open", set_to(say(200)), 1, []
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -223,8 +226,8 @@ def test_deliver_says_nothing_private(level: str, teams_code: Path) -> None:
             assert world.deliver(odd)[1] == [reason]
 
         trouble(world)
-        for case, bring_about, again, reasons in answers_of(world):
-            bring_about()
+        for case, set_answer, again, reasons in answers_of(world):
+            set_answer()
             result, letters = world.deliver(*world.happened("customer.deleted"))
             assert (len(result.answer["batchItemFailures"]), letters) == (again, reasons), case
     assert world.leaked == []
@@ -233,7 +236,7 @@ def test_deliver_says_nothing_private(level: str, teams_code: Path) -> None:
 
 
 def objects_of(world: World) -> Answering:
-    """Stripe's API, which answers in turns with objects, with refusals that quote the key, and with garbage."""
+    """Stripe's API, which answers in turn with objects, with errors that quote the key, and with garbage."""
     person = world.marks.all_in({"id": "cus_1", "object": "customer", "email": "x", "metadata": {"user_id": "x"}})
     lines = world.marks.all_in({"object": "list", "data": [{"object": "item", "description": "x", "quantity": 1}]})
     refusal = json.dumps(error("invalid_request_error", f"Invalid API Key provided: {world.key}")).encode()
@@ -250,7 +253,7 @@ def objects_of(world: World) -> Answering:
 
 
 def in_turns(*answers: Answering) -> Answering:
-    """One answer after the other; the last one for ever."""
+    """Answer with each of these in turn, and then always with the last one."""
     waiting = list(answers)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -260,12 +263,12 @@ def in_turns(*answers: Answering) -> Answering:
 
 
 def trouble(world: World) -> None:
-    """AWS's own services fail, and a record is broken."""
+    """Deliver events while AWS's services fail, and one with a broken record."""
     for operation, code, again in (
         ("batch_get_item", "AccessDeniedException", 1),
         ("put_item", "ValidationException", 1),
         ("put_item", "ConditionalCheckFailedException", 1),
-        # Tried again and again, for seconds.
+        # Only once, because the SDK retries it for seconds.
         *([("put_item", "ThrottlingException", 1)] if world.level == "DEBUG" else []),
         ("change_message_visibility_batch", "AccessDenied", 0),
     ):
@@ -275,19 +278,19 @@ def trouble(world: World) -> None:
         world.aws.faults.clear()
     world.aws.faults["send_message"] = "AccessDenied"
     result, letters = world.deliver(*world.happened("customer.deleted", pending=2))
-    assert (len(result.answer["batchItemFailures"]), letters) == (1, []), "it stays where it can be put away later"
+    assert (len(result.answer["batchItemFailures"]), letters) == (1, []), "the event stays in the queue"
     world.aws.faults.clear()
     (event,) = world.happened("customer.deleted")
     record = {"S": f'{{"live": "{world.marks.one("a record")}"'}
     key = {"S": f"profile#own:test:{event['data']['object']['id']}"}
     world.aws.put_item({"pk": key, "version": {"N": "1"}, "record": record, "ledger": {"B": b""}})
     result, letters = world.deliver(event)
-    assert (len(result.answer["batchItemFailures"]), letters) == (1, []), "it waits until the record is mended"
+    assert (len(result.answer["batchItemFailures"]), letters) == (1, []), "the event waits until the record is repaired"
     odd = {"Records": [{"body": world.marks.one("a record without anything else")}]}
     assert world.invoke(odd).answer["errorType"] == "UnexpectedError"
 
 
-def test_deliver_says_nothing_private_when_its_time_is_over(teams_code: Path) -> None:
+def test_deliver_says_nothing_private_when_it_times_out(teams_code: Path) -> None:
     with World("deliver", "DEBUG", {"AWS_LAMBDA_FUNCTION_TIMEOUT": "2"}, teams_code) as world:
         assert (
             world.deliver(*world.happened("customer.deleted", pending=6))[0]
@@ -297,7 +300,7 @@ def test_deliver_says_nothing_private_when_its_time_is_over(teams_code: Path) ->
     assert world.leaked == []
 
 
-def test_deliver_says_nothing_private_of_an_answer_that_takes_too_long(teams_code: Path) -> None:
+def test_deliver_says_nothing_private_when_segment_answers_too_late(teams_code: Path) -> None:
     with World("deliver", "DEBUG", {"AWS_LAMBDA_FUNCTION_TIMEOUT": "18"}, teams_code) as world:
         world.segment.answering = lambda _: time.sleep(4)
         result, letters = world.deliver(*world.happened("customer.deleted"))
@@ -322,7 +325,7 @@ def test_reconcile_says_nothing_private(level: str) -> None:
         world.missed(*ALL)
         answer = world.invoke({"detail": world.marks.one("a schedule")}).answer
         assert answer["outcome"] == "done", world.runtime.log
-        assert answer["queued"] > 40, "most samples tell something"
+        assert answer["queued"] > 40, "most samples become calls"
 
         refusal = json.dumps(
             error("x", f"Invalid API Key provided: {world.key} for {world.marks.one('a name')}")
@@ -354,7 +357,7 @@ def test_reconcile_says_nothing_private(level: str) -> None:
     assert world.leaked == []
 
 
-# --- The harness itself: it would find what leaks ---
+# --- The harness itself detects leaks ---
 
 LEAKY = """
 import boto3, os
@@ -368,7 +371,7 @@ def handler(event, context):
 
 @pytest.mark.parametrize(("level", "leaks"), [("DEBUG", True), ("INFO", False)])
 def test_the_marks_detect_a_function_whose_libraries_log(level: str, leaks: bool, tmp_path: Path) -> None:
-    """This is how the secret came into the log: AWS's client sets the root logger to the template's level."""
+    """The secret once reached the log in this way: AWS's client sets the root logger to the template's level."""
     (tmp_path / "app.py").write_text(LEAKY, "utf-8")
     with World("receive", level, code=tmp_path) as world:
         assert world.invoke({}).answer == {}

@@ -1,4 +1,4 @@
-"""Both functions, as built, in AWS's own runtime: handler names, layers and the runtime loop are right."""
+"""The built functions in AWS's own runtime: the handler names, the layers and the runtime loop are right."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""SnapStart, played through by AWS's own Python runtime: init, snapshot, restore, and only then the first event.
+"""SnapStart with AWS's own Python runtime: init, snapshot, restore, and then the first event.
 
-The interface emulator takes no snapshots, so Lambda's side of the Runtime API is played here.
+The interface emulator takes no snapshots, so this module implements Lambda's side of the Runtime API.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.built, pytest.mark.emulator]
 
-# What the function's environment holds at the moments that matter; handed in as the handler's own module.
+# The handler module that records the function's state at each step.
 PROBE = Path(__file__).with_name("snapshot_probe.py")
 
 
 @dataclass(slots=True)
 class Lambda:
-    """Lambda's side: what the runtime asked for, in order, and what the handler answered."""
+    """Lambda's side: the paths that the runtime requested, in order, and the handler's answers."""
 
     port: int = 0
     steps: list[str] = field(default_factory=list)
@@ -41,24 +41,24 @@ class Lambda:
 
 @pytest.fixture
 def service() -> Iterator[Lambda]:
-    told = Lambda()
+    recorded = Lambda()
 
     class Runtime(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             step = self.path.split("/runtime/")[1]
-            told.steps.append(step)
-            if step == "invocation/next" and told.answers:
-                # Nothing more to do: the runtime is stopped while it waits.
-                told.done.set()
+            recorded.steps.append(step)
+            if step == "invocation/next" and recorded.answers:
+                # The test is over: the runtime is killed while it waits for an answer.
+                recorded.done.set()
                 return
             self._answer(200, {})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            told.steps.append(self.path.split("/runtime/")[1])
-            told.answers.append(json.loads(body))
+            recorded.steps.append(self.path.split("/runtime/")[1])
+            recorded.answers.append(json.loads(body))
             self._answer(202, {})
 
         def _answer(self, status: int, body: object) -> None:
@@ -79,14 +79,14 @@ def service() -> Iterator[Lambda]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Runtime) as server:
         server.daemon_threads = True
-        told.port = server.server_port
+        recorded.port = server.server_port
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield told
+        yield recorded
         server.shutdown()
 
 
 def restored(service: Lambda, name: str, scratch: Path, initialization: str = SNAP_START) -> dict[str, Any]:
-    """What a function holds when its first event comes."""
+    """The state of a function at its first event."""
     function = replace(read_built_function(f"{name.capitalize()}Function"), handler=f"{PROBE.stem}.handler")
     environment = runtime_environment(
         function, scratch, runtime_api=f"127.0.0.1:{service.port}", initialization=initialization
@@ -126,16 +126,16 @@ def test_an_environment_from_a_snapshot_renews_values_that_it_must_not_share(
     assert service.steps == ["restore/next", "invocation/next", "invocation/1/response", "invocation/next"]
     assert found["in the snapshot"] == {"secret": True, "connections": 1 if name == "deliver" else 0}
     assert found["at the first event"] == {"secret": False, "connections": 0}
-    assert found["random numbers differ"], "every copy would wait the same 'random' time"
+    assert found["random numbers differ"], "otherwise every copy would wait the same 'random' time"
 
 
 @pytest.mark.parametrize(("name", "clients"), [("receive", 2), ("deliver", 3)])
-def test_a_snapshot_holds_the_clients_ready(service: Lambda, tmp_path: Path, name: str, clients: int) -> None:
+def test_a_snapshot_contains_the_clients(service: Lambda, tmp_path: Path, name: str, clients: int) -> None:
     assert restored(service, name, tmp_path)["clients ready"] == clients
 
 
 @pytest.mark.parametrize("name", ["receive", "deliver"])
-def test_without_a_snapshot_no_client_is_made_before_an_event(service: Lambda, tmp_path: Path, name: str) -> None:
+def test_without_a_snapshot_no_client_is_created_before_an_event(service: Lambda, tmp_path: Path, name: str) -> None:
     found = restored(service, name, tmp_path, initialization=ON_DEMAND)
     assert service.steps[0] == "invocation/next"
     assert found["clients ready"] == 0

@@ -1,4 +1,4 @@
-"""The real template in the AWS emulator under enforced IAM, with an imitation of Segment at its other end."""
+"""The real template in the AWS emulator under enforced IAM, with an imitation of Segment."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0
 SECRET = Secret()
-# Nobody listens to it unless a test makes it.
+# The bus does not exist unless a test creates it.
 BUS = "aws.partner/stripe.com/ed_test"
 RUNS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """An event that was posted, and the answer."""
+    """A posted event and the answer."""
 
     event: Mapping[str, Any]
     body: str
@@ -40,28 +40,28 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """The local stack as a test sees it: Stripe at one end, Segment at the other."""
+    """The local stack for a test, which posts events like Stripe and reads the calls that Segment received."""
 
     stack: LocalStack
     segment: Receiver
 
     def post(self, name: str, secret: str = SECRET.stripe_signing_secrets[0], **changes: Any) -> Posted:
-        """Post a sample event with ids nobody has seen."""
+        """Post a sample event with new ids."""
         event = freshen([sample(name).event], int(time.time()), seed=f"test {next(RUNS)}")[0] | changes
         body = body_of(event)
         sent = next(send([body], self.stack.webhook_url, secret))
         return Posted(event, body.decode(), sent.status, json.loads(sent.body))
 
     def calls(self) -> list[str]:
-        """The calls that Segment has kept: event names, and the types of those that have none."""
+        """The calls that Segment has kept: the event name of each track, and the type of each other call."""
         return [str(kept.call.get("event", kept.call["type"])) for kept in self.segment.record.calls]
 
     def statuses(self) -> list[int | None]:
-        """What Segment has answered to each request."""
+        """The statuses with which Segment has answered the requests."""
         return [request.status for request in self.segment.record.requests]
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until the condition holds; fail with what was waited for, and what the functions said."""
+        """Wait until the condition holds; on a timeout fail with `what` and the functions' logs."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             if time.monotonic() > deadline:
@@ -70,7 +70,7 @@ class Local:
             time.sleep(0.05)
 
     def wait_until_idle(self) -> None:
-        """Wait until everything that was queued is done with."""
+        """Wait until all queued events have been processed."""
         self.wait(lambda: not self.stack.queued().events, "the events queue is empty")
 
 
@@ -83,14 +83,14 @@ def segment() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def stripe_list() -> Iterator[StripeList]:
-    """Stripe's list of events, asked only by what has its key."""
+    """An imitation of Stripe's list of events, which answers only requests with its key."""
     with StripeList() as listing:
         yield listing
 
 
 @pytest.fixture(scope="session")
 def stack(segment: Receiver, stripe_list: StripeList) -> Iterator[LocalStack]:
-    # The imitation of Stripe is not Stripe: the template asks whether the API key may go there.
+    # The template requires a confirmation before the API key is sent to another address than Stripe's.
     stripe = {"StripeApiBase": stripe_list.url, "TrustStripeApiBase": "true"}
     parameters = LOCAL_PARAMETERS | {"EventBusName": BUS} | stripe
     with stop_on_signals(), LocalStack(segment.url, parameters=parameters, secret=SECRET) as running:
@@ -99,15 +99,15 @@ def stack(segment: Receiver, stripe_list: StripeList) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def announced(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands with `--local` find this stack."""
-    told = {
+    """Let commands with `--local` find this stack."""
+    content = {
         "endpoint_url": stack.access.url,
         "access_key_id": stack.access.key_id,
         "secret_access_key": stack.access.secret,
         "stack_name": stack.deployment.name,
         "webhook_url": stack.webhook_url,
     }
-    monkeypatch.setattr(stack_access, "read_stack_file", lambda: told)
+    monkeypatch.setattr(stack_access, "read_stack_file", lambda: content)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def local(stack: LocalStack, segment: Receiver) -> Iterator[Local]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them need the emulator: one without the mark ran in `make test-fast`, for a minute and a half."""
+    """Mark all tests of this folder: one without the mark ran in `make test-fast`, for a minute and a half."""
     for item in items:
         if "tests/stack/" in item.path.as_posix():
             item.add_marker(pytest.mark.stack)

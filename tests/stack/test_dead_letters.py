@@ -1,4 +1,4 @@
-"""What cannot be delivered is put aside with its reason, and sent again once that is gone; people are forgotten."""
+"""Undeliverable events become dead letters with a reason and can be redriven; customers can be forgotten."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("announced")]
 
-# A bug of the destination, say: it takes everything but this.
+# The destination refuses this call only, as if it had a bug.
 REFUSING = Behaviour(Mode.STATUS, status=400, event="Order Completed")
 
 
@@ -49,7 +49,7 @@ def test_an_undeliverable_event_is_listed_with_its_reason_and_delivered_once_the
     assert (redriven.exit_code, redriven.stdout) == (0, "redriven: 1\n")
     local.wait(lambda: "Order Completed" in local.calls(), "the call arrives")
     local.wait_until_idle()
-    assert sorted(local.calls()) == ["Checkout Completed", "Order Completed", "identify"], "each of them once"
+    assert sorted(local.calls()) == ["Checkout Completed", "Order Completed", "identify"], "each call once"
     assert local.stack.queued().nothing
     assert counted()["count"] == 0
 
@@ -77,7 +77,7 @@ def test_purged_dead_letters_are_gone_and_the_others_stay(local: Local) -> None:
     assert left.visible_in == 0
 
 
-def test_a_customer_is_forgotten(local: Local) -> None:
+def test_a_customer_can_be_forgotten(local: Local) -> None:
     posted = local.post("customer.created")
     local.wait(local.calls, "the event is delivered")
     local.wait_until_idle()

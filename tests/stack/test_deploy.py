@@ -1,4 +1,4 @@
-"""`make deploy` with the real sam, against the emulator: a first deployment, a second one, and one at a terminal."""
+"""`make deploy` with the real SAM, against the emulator: a first deployment, a second one, and one at a terminal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def environment(emulator: Emulator) -> dict[str, str]:
-    """That of a developer whose AWS is the emulator, and no other."""
+    """The environment variables of a developer, with the emulator as the only AWS."""
     return environment_without_aws() | {
         "AWS_ACCESS_KEY_ID": emulator.access.key_id,
         "AWS_SECRET_ACCESS_KEY": emulator.access.secret,
@@ -56,7 +56,7 @@ def environment(emulator: Emulator) -> dict[str, str]:
 
 
 def deploy(environment: dict[str, str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run it without a terminal."""
+    """Run `make deploy` without a terminal."""
     return subprocess.run(
         [sys.executable, "-m", "stripe_to_segment_tools.commands.deploy"],
         cwd=PROJECT,
@@ -70,14 +70,14 @@ def deploy(environment: dict[str, str], **variables: str) -> subprocess.Complete
 
 
 def stack(emulator: Emulator, name: str) -> dict[str, str]:
-    """What the parameters of a stack are set to."""
+    """The values of a stack's parameters."""
     client: Any = client_maker(emulator.access)("cloudformation")
     (found,) = client.describe_stacks(StackName=name)["Stacks"]
     return {each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}
 
 
 def protected(emulator: Emulator, name: str) -> bool:
-    """Whether its table is protected from deletion."""
+    """Whether the stack's table is protected from deletion."""
     clients = client_maker(emulator.access)
     (table,) = [
         each["PhysicalResourceId"]
@@ -88,7 +88,7 @@ def protected(emulator: Emulator, name: str) -> bool:
     return bool(found.get("DeletionProtectionEnabled"))
 
 
-def test_the_same_command_deploys_first_and_later_and_protects_the_state_then(
+def test_the_same_command_deploys_and_updates_and_the_update_protects_the_state(
     emulator: Emulator, environment: dict[str, str]
 ) -> None:
     renamed = '{"Order Completed": "Purchase Completed"}'
@@ -104,11 +104,11 @@ def test_the_same_command_deploys_first_and_later_and_protects_the_state_then(
     second = deploy(environment, **ANSWERS)
     assert second.returncode == 0, second.stdout + second.stderr
     given = stack(emulator, "shop")
-    assert (given["RenameEvents"], given["ProtectState"]) == (renamed, "true"), "what nobody names stays as it is"
+    assert (given["RenameEvents"], given["ProtectState"]) == (renamed, "true"), "other parameters keep their values"
     assert protected(emulator, "shop")
 
 
-def test_at_a_terminal_it_asks_shows_what_changes_and_asks_once(
+def test_at_a_terminal_it_asks_for_parameters_shows_the_changes_and_confirms_once(
     emulator: Emulator, environment: dict[str, str]
 ) -> None:
     kept = PROJECT / ".deploy/shop-at-a-terminal.toml"
@@ -124,7 +124,7 @@ def test_at_a_terminal_it_asks_shows_what_changes_and_asks_once(
     assert stack(emulator, "shop-at-a-terminal")["DeliveryMode"] == "send"
 
 
-def test_a_change_set_that_is_declined_is_no_deployment_and_can_be_repeated(environment: dict[str, str]) -> None:
+def test_a_declined_change_set_deploys_nothing_and_the_command_can_be_repeated(environment: dict[str, str]) -> None:
     variables = ANSWERS | {"STACK": "shop-declined"}
     kept = PROJECT / ".deploy/shop-declined.toml"
     try:
@@ -136,7 +136,7 @@ def test_a_change_set_that_is_declined_is_no_deployment_and_can_be_repeated(envi
 
 
 def at_a_terminal(environment: dict[str, str], answers: list[str]) -> tuple[int, str]:
-    """Type these answers; gives the exit status and all that the terminal showed."""
+    """Run `make deploy` at a terminal and type these answers; returns the exit status and the output."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "stripe_to_segment_tools.commands.deploy"],
@@ -154,7 +154,7 @@ def at_a_terminal(environment: dict[str, str], answers: list[str]) -> tuple[int,
             while some := os.read(ours, 65_536):
                 said.extend(some)
         except OSError:
-            # Linux says so when nobody holds the other end any more.
+            # Linux raises this when the other end is closed.
             return
 
     reader = threading.Thread(target=read, daemon=True)
@@ -173,7 +173,7 @@ def at_a_terminal(environment: dict[str, str], answers: list[str]) -> tuple[int,
 def test_a_failed_first_deployment_is_repeated_with_the_same_command(
     emulator: Emulator, environment: dict[str, str]
 ) -> None:
-    """CloudFormation takes no update of what a rollback leaves; sam tried one, so each further attempt failed too."""
+    """CloudFormation cannot update a rolled back stack; SAM tried it, so each further deployment failed too."""
     client: Any = client_maker(emulator.access)("cloudformation")
     client_maker(emulator.access)("s3").create_bucket(Bucket="taken-by-somebody")
     taken = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "taken-by-somebody"}}

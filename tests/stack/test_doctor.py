@@ -1,4 +1,4 @@
-"""A deployed stack is examined, a signed event of which nothing is left included."""
+"""`doctor` examines a deployed stack, also with a signed test event that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.unit.stripe_list import StripeList
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("announced")]
-# Where the imitation of Stripe is: the stack's own setting is not enough for a key to go there.
+# The address of Stripe's imitation: the stack's setting alone does not allow to send a key there.
 AT: list[str] = []
 
 
@@ -31,7 +31,7 @@ def registered(local: Local, stripe_list: StripeList, monkeypatch: pytest.Monkey
     AT[:] = ["--stripe-api-base", stripe_list.url]
     assert run("register").exit_code == 0
     functions, receive = local.stack.clients.functions, local.stack.receive_function
-    # Another test may have published it a moment ago.
+    # Another test may have published the function a moment ago.
     local.wait(
         lambda: functions.get_function_configuration(FunctionName=receive, Qualifier="live").get("State") == "Active",
         "receive is ready",
@@ -68,7 +68,7 @@ def test_a_registered_stack_is_in_order_and_the_test_event_leaves_nothing_behind
         .invoke(app, ["tail", "--local", "--no-follow", "--json", "--outcome", "refused"])
         .stdout.splitlines()[-1]
     )
-    assert refused["reason"] == "malformed", "what rings no alarm"
+    assert refused["reason"] == "malformed", "a reason without an alarm"
 
 
 def test_each_problem_is_reported_with_its_solution(registered: Local, stripe_list: StripeList) -> None:

@@ -1,4 +1,4 @@
-"""The way in through EventBridge, on a bus of the emulator: deliver cannot tell it from a webhook."""
+"""Events through EventBridge, on a bus of the emulator: `deliver` handles them like webhooks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
-# The emulator, like AWS, lets nobody but a partner send under a partner's name.
+# Like AWS, the emulator lets only a partner send events with a partner's source.
 STAND_IN = "stand-in/stripe.com"
 
 
@@ -35,7 +35,7 @@ def events(stack: LocalStack) -> Any:
 
 @pytest.fixture(scope="module")
 def rule(stack: LocalStack, events: Any) -> Iterator[dict[str, Any]]:
-    """The template's rule, made to listen to a stand-in for Stripe; where it sends and what is left alone."""
+    """The template's rule, changed to match a stand-in for Stripe; its target and all else stay as deployed."""
     events.create_event_bus(Name=BUS)
     name = stack.deployment.resource("StripeEventsRule")
     found: dict[str, Any] = events.describe_rule(Name=name, EventBusName=BUS)
@@ -59,10 +59,10 @@ def test_an_event_on_the_bus_becomes_the_calls_of_explain(local: Local, events: 
     event = a_sample("checkout.session.completed.payment")
     put(events, event)
     settings = settings_from(local.stack.environment(local.stack.deliver_function))
-    (foretold,) = explain([Input("bus", json.dumps(event).encode(), event)], settings)
-    local.wait(lambda: len(local.calls()) >= len(foretold.calls), "all calls arrive")
+    (expected,) = explain([Input("bus", json.dumps(event).encode(), event)], settings)
+    local.wait(lambda: len(local.calls()) >= len(expected.calls), "all calls arrive")
     local.wait_until_idle()
-    assert [kept.call for kept in local.segment.record.calls] == foretold.calls
+    assert [kept.call for kept in local.segment.record.calls] == expected.calls
     assert local.segment.record.violations == []
 
 
@@ -81,8 +81,8 @@ def test_an_unmapped_event_type_on_the_bus_is_not_queued(local: Local, events: A
     assert local.stack.queued().nothing
 
 
-def test_the_rule_as_deployed_takes_what_stripe_sends_and_nothing_else(events: Any, rule: dict[str, Any]) -> None:
-    def takes(source: str, kind: str) -> bool:
+def test_the_deployed_rule_matches_stripes_events_and_no_others(events: Any, rule: dict[str, Any]) -> None:
+    def matches(source: str, kind: str) -> bool:
         envelope = {
             "version": "0",
             "id": "1",
@@ -97,7 +97,7 @@ def test_the_rule_as_deployed_takes_what_stripe_sends_and_nothing_else(events: A
         answer = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(envelope))
         return bool(answer["Result"])
 
-    assert all(takes("aws.partner/stripe.com/ed_test_61TXyz", kind) for kind in CATALOG)
-    assert not takes("aws.partner/stripe.com/ed_test_61TXyz", "radar.early_fraud_warning.created")
-    assert not takes("aws.partner/shopify.com/ed_test_61TXyz", "invoice.paid")
-    assert not takes("com.example", "invoice.paid")
+    assert all(matches("aws.partner/stripe.com/ed_test_61TXyz", kind) for kind in CATALOG)
+    assert not matches("aws.partner/stripe.com/ed_test_61TXyz", "radar.early_fraud_warning.created")
+    assert not matches("aws.partner/shopify.com/ed_test_61TXyz", "invoice.paid")
+    assert not matches("com.example", "invoice.paid")

@@ -1,4 +1,4 @@
-"""Whoever comes first, the subscription or the checkout that names its user: Segment ends with one user."""
+"""Segment ends with one user, whether the subscription or the checkout that names its user arrives first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USER = "user_5177"
 
 
 def view_of(local: Local) -> dict[str, Any]:
-    """The user as a destination that merges profiles by identify holds it: ids, facts, traits, groups."""
+    """The user's profile in a destination that merges profiles by identify: ids, tracks, traits, groups."""
     calls = [kept.call for kept in local.segment.record.calls]
     ids = {USER} | {call["anonymousId"] for call in calls if call.get("userId") == USER and "anonymousId" in call}
     own = [call for call in calls if {call.get("userId"), call.get("anonymousId")} & ids]
@@ -58,7 +58,7 @@ def test_segment_sees_one_user_in_either_order_and_any_batch(
         "groups": ["team_77"],
         "traits": {
             "plan": "team_yearly",
-            # A discount on it is named, and nobody has said yet what it takes off.
+            # The subscription names a discount whose amount is not known yet.
             "mrr": None,
             "subscription_status": "active",
             "email": "buchhaltung@example.com",

@@ -1,4 +1,4 @@
-"""What Stripe lists goes through the real template's own queue into the table, and its calls reach Segment."""
+"""An import: Stripe's objects go through the template's import queue into the table, and their calls to Segment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("announced")]
 
 
-def test_an_import_remembers_in_silence_and_then_sends_each_thing_once(
+def test_an_import_can_store_without_sending_and_later_sends_each_call_once(
     local: Local, stripe_list: StripeList, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", KEY)

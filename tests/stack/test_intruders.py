@@ -1,7 +1,7 @@
-"""The attacks on a running local stack, replayed: another user of the machine, a web page, a name that points here.
+"""Attacks on a running local stack: by another user of the machine, by a web page, and by DNS rebinding.
 
-Each has worked once. The emulator took whoever signed with `test` for its root user, so that anybody who reached its
-port could read the secret, or let code of his own run as the developer.
+Each attack has worked once. The emulator accepted the key `test` as its root user, so anyone with access to its port
+could read the secret, or run code as the developer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.stack
 
 CODE = "def handler(event, context):\n    open('/tmp/owned', 'w')\n"
 EVIL = "evil.example"
-# What marks a request of a page in a browser, and which page sends it.
+# The headers with which a browser marks the request of a page.
 PAGES = {
     "no-cors": {"Origin": f"https://{EVIL}", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
     "another port of this machine": {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-site"},
@@ -51,7 +51,7 @@ PAGES = {
 
 @pytest.fixture(params=["test", ACCOUNT, "123456789012", "AKIAIOSFODNN7EXAMPLE"])
 def stranger(stack: LocalStack, request: pytest.FixtureRequest) -> Any:
-    """Makes clients for another user of the machine, who knows the port and what everybody knows of the emulator."""
+    """Makes clients for another user of the machine, who knows the port and the emulator's public keys."""
     return _clients(stack, str(request.param), "test")
 
 
@@ -69,7 +69,7 @@ def archive() -> bytes:
 
 
 def attempts(stack: LocalStack, clients: Any) -> Iterator[tuple[str, Any]]:
-    """What is worth a try, in each of AWS's protocols."""
+    """Attacks, in each of AWS's protocols."""
     secret, function = stack.deployment.output("SigningSecretArn"), stack.receive_function
     role = f"arn:aws:iam::{ACCOUNT}:role/{stack.deployment.resource('ReceiveRole')}"
     code = {"ZipFile": archive()}
@@ -112,7 +112,7 @@ def test_the_right_key_with_a_wrong_secret_is_refused(stack: LocalStack) -> None
 
 
 def test_the_credentials_of_a_functions_role_cannot_be_computed(local: Local) -> None:
-    """The emulator made them of the names of function and role alone, which its log and its answers tell."""
+    """The emulator derived them from the names of function and role alone, which its log and its answers contain."""
     local.post("customer.created")
     local.wait_until_idle()
     found = local.stack.clients.functions.get_function_configuration(
@@ -149,11 +149,11 @@ def test_the_credentials_of_a_functions_role_cannot_be_computed(local: Local) ->
 def test_the_emulators_own_interface_refuses_unsigned_requests(stack: LocalStack, method: str, path: str) -> None:
     url = f"{stack.endpoint_url}{path.replace('RECEIVE', stack.receive_function)}"
     assert requests.request(method, url, timeout=5).status_code == 403
-    assert stack.queued().nothing, "nothing was reset, and the owner may look"
+    assert stack.queued().nothing, "nothing was reset, and the owner still has access"
 
 
 def test_the_webhooks_address_gives_no_access_without_the_key(stack: LocalStack) -> None:
-    """Who left the route's path out was taken for the root user of whatever service the headers named."""
+    """A request without the route's path once had root access to the service that its headers named."""
     headers = {"X-Amz-Target": "secretsmanager.GetSecretValue", "Content-Type": "application/x-amz-json-1.1"}
     body = json.dumps({"SecretId": stack.deployment.output("SigningSecretArn")})
     api = stack.deployment.resource("WebhookApi")
@@ -174,7 +174,7 @@ def test_a_web_page_is_refused_whatever_its_signature(stack: LocalStack, page: d
 
 
 def signed(stack: LocalStack, key: str) -> dict[str, str]:
-    """The headers of a signed ListQueues; signed well where the key is the run's own."""
+    """The headers of a signed ListQueues; the signature is valid if the key is the run's own."""
     secret = stack.access.secret if key == stack.access.key_id else "test"
     request = AWSRequest("POST", f"{stack.endpoint_url}/", {"X-Amz-Target": "AmazonSQS.ListQueues"}, "{}")
     SigV4Auth(Credentials(key, secret), "sqs", REGION).add_auth(request)
@@ -188,7 +188,7 @@ def test_a_web_page_cannot_post_a_webhook_not_even_a_signed_one(local: Local, pa
 
 
 def post(local: Local, **headers: str) -> requests.Response:
-    """A webhook as the Stripe CLI posts it."""
+    """Post a webhook like the Stripe CLI."""
     body = body_of(freshen([sample("customer.created").event], int(time.time()), seed=f"intruder {time.time()}")[0])
     signature = sign(body, SECRET.stripe_signing_secrets, int(time.time()))
     stripes = {"Stripe-Signature": signature, "Content-Type": "application/json; charset=utf-8"}
@@ -197,7 +197,7 @@ def post(local: Local, **headers: str) -> requests.Response:
 
 @pytest.mark.parametrize("host", [EVIL, f"{EVIL}:4242", f"127.0.0.1.{EVIL}", "3941a735.execute-api.localhost"])
 def test_a_foreign_host_name_of_this_machine_is_refused(local: Local, host: str) -> None:
-    """A page whose name server answers 127.0.0.1 at its second request is of the same origin as the emulator."""
+    """If a page's name server answers 127.0.0.1 to the second request, the page has the emulator's origin."""
     url, own = local.stack.endpoint_url, signed(local.stack, local.stack.access.key_id)
     assert requests.post(f"{url}/", data="{}", headers=own | {"Host": host}, timeout=5).status_code == 403
     assert requests.get(f"{url}/_ministack/health", headers={"Host": host}, timeout=5).status_code == 403
@@ -206,7 +206,7 @@ def test_a_foreign_host_name_of_this_machine_is_refused(local: Local, host: str)
 
 
 def test_the_signing_secret_of_another_run_is_refused(local: Local) -> None:
-    """The signing secret of every local stack was the same, and stood in the README."""
+    """Once every local stack had the same signing secret, which was in the README."""
     assert local.post("customer.created", secret="whsec_local0stack0signing0secret0").status == 400
 
 
@@ -218,7 +218,7 @@ def test_stripes_command_line_and_curl_are_accepted(local: Local) -> None:
 
 
 def test_other_users_cannot_see_the_secrets_of_the_run(stack: LocalStack) -> None:
-    """The arguments of a process can be read by everybody, and files by whoever may enter their folder."""
+    """Every user can read the arguments of a process, and the files of each folder that the user may enter."""
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     for secret in (stack.access.secret, *SECRET.stripe_signing_secrets, SECRET.segment_write_key):
         assert not any(secret in command for command in commands)

@@ -1,4 +1,4 @@
-"""Each function can do what it needs and nothing else. IAM is enforced, so that the other tests show the first half."""
+"""Each role allows what its function needs and nothing else. The other tests show that it allows enough."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
-# A function that wears another function's role, tries one thing and says whether it was let.
+# A function with another function's role, which tries one operation and returns whether it was allowed.
 PROBE = """
 import functools
 import boto3
@@ -33,15 +33,15 @@ def handler(attempt, context):
         getattr(client, attempt["operation"])(**attempt["arguments"])
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        # SNS has a word of its own for it.
-        return "refused" if "AccessDenied" in code or code == "AuthorizationError" else f"let, then {code}"
-    return "let"
+        # SNS has its own code for it.
+        return "refused" if "AccessDenied" in code or code == "AuthorizationError" else f"allowed, then {code}"
+    return "allowed"
 """
 
 type Attempt = Callable[..., str]
-# An operation of a service, and with what.
+# A service, its operation and the arguments.
 type Operations = list[tuple[str, dict[str, Any]]]
-# By what one would say of it: the service, its operation, and with what.
+# Each operation by its description: the service, the operation and the arguments.
 type Tries = dict[str, tuple[str, str, dict[str, Any]]]
 
 
@@ -78,7 +78,7 @@ def attempt(stack: LocalStack, role: str) -> Iterator[Attempt]:
 
 @pytest.fixture(scope="module")
 def neighbours(stack: LocalStack) -> Iterator[dict[str, str]]:
-    """A queue, a table and a secret of somebody else in the same account."""
+    """A queue, a table and a secret of another owner in the same account."""
     clients = stack.clients
     queue = clients.sqs.create_queue(QueueName="neighbour")["QueueUrl"]
     clients.dynamodb.create_table(
@@ -95,7 +95,7 @@ def neighbours(stack: LocalStack) -> Iterator[dict[str, str]]:
 
 
 def everything(stack: LocalStack, neighbours: dict[str, str]) -> Tries:
-    """What a role tries."""
+    """All operations that a role tries."""
     return {
         **on_queues(stack, neighbours["queue"]),
         **on_tables(stack, neighbours["table"]),
@@ -108,7 +108,7 @@ def everything(stack: LocalStack, neighbours: dict[str, str]) -> Tries:
 def on_queues(stack: LocalStack, neighbour: str) -> Tries:
     operations: Operations = [
         ("send_message", {"MessageBody": "not an event"}),
-        # It would wait as long as the queue says, which is 20 seconds.
+        # Otherwise it would wait for the queue's 20 seconds.
         ("receive_message", {"VisibilityTimeout": 0, "WaitTimeSeconds": 0}),
         ("delete_message", {"ReceiptHandle": "none"}),
         ("change_message_visibility", {"ReceiptHandle": "none", "VisibilityTimeout": 1}),
@@ -173,7 +173,7 @@ def on_secrets(stack: LocalStack, neighbour: str) -> Tries:
 
 
 def on_functions(stack: LocalStack) -> Tries:
-    """On the functions, their roles and their logs."""
+    """Operations on the functions, their roles and their logs."""
     tries: Tries = {}
     operations: Operations = [
         ("invoke", {}),
@@ -231,7 +231,7 @@ def on_the_rest(stack: LocalStack) -> Tries:
             "put_metric_data",
             {"Namespace": "StripeToSegment", "MetricData": [{"MetricName": "x", "Value": 1}]},
         ),
-        "cut the other way in": (
+        "remove the EventBridge target": (
             "events",
             "remove_targets",
             {"Rule": rule, "EventBusName": BUS, "Ids": ["EventsQueue"]},
@@ -245,7 +245,7 @@ def on_the_rest(stack: LocalStack) -> Tries:
     }
 
 
-# What each role may do, all of it; docs/permissions.md says why.
+# Everything that each role may do; docs/permissions.md states the reasons.
 MAY = {
     "ReceiveRole": {"signing secret: get_secret_value", "events queue: send_message"},
     "DeliverRole": {
@@ -270,9 +270,8 @@ MAY = {
         "state table: put_item of a bookmark",
     },
 }
-# Left to tests/template: the emulator does not know dynamodb:LeadingKeys, which a condition is about, and knows the
-# ARN of a log group only without the ":*" that AWS asks for. Nor does it know secretsmanager:VersionStage, so that
-# nothing is tried of older versions.
+# tests/template covers the rest: the emulator supports neither the condition keys dynamodb:LeadingKeys and
+# secretsmanager:VersionStage nor the ":*" that AWS requires at the end of a log group's ARN.
 UNTRIED = {
     "ReceiveRole": {"Receive's log: create_log_stream"},
     "DeliverRole": {"Deliver's log: create_log_stream"},
@@ -280,7 +279,7 @@ UNTRIED = {
 }
 
 
-def test_a_role_may_do_what_its_function_needs_and_is_refused_everything_else(
+def test_a_role_allows_what_its_function_needs_and_refuses_everything_else(
     stack: LocalStack, attempt: Attempt, role: str, neighbours: dict[str, str]
 ) -> None:
     tries = everything(stack, neighbours)
@@ -290,16 +289,14 @@ def test_a_role_may_do_what_its_function_needs_and_is_refused_everything_else(
         for name, (service, operation, arguments) in tries.items()
         if name not in UNTRIED[role]
     }
-    let = {name: answer for name, answer in said.items() if answer != "refused"}
-    assert set(let) == MAY[role], let
-    assert all(answer.startswith("let") for answer in let.values()), let
+    allowed = {name: answer for name, answer in said.items() if answer != "refused"}
+    assert set(allowed) == MAY[role], allowed
+    assert all(answer.startswith("allowed") for answer in allowed.values()), allowed
 
 
 @pytest.mark.parametrize("queue", ["EventsQueue", "DeadLetterQueue"])
-def test_a_queue_lets_in_eventbridge_for_the_rule_that_was_deployed_and_nobody_else(
-    stack: LocalStack, queue: str
-) -> None:
-    """Read, not tried: the emulator delivers without asking the queue's policy."""
+def test_a_queues_policy_allows_only_eventbridge_for_the_deployed_rule(stack: LocalStack, queue: str) -> None:
+    """The test reads the policy, because the emulator delivers without checking it."""
     url = stack.deployment.resource(queue)
     attributes = stack.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy", "QueueArn"])
     policy = json.loads(attributes["Attributes"]["Policy"])

@@ -1,4 +1,4 @@
-"""The local stack says what is missing, and leaves nothing behind."""
+"""The local stack reports what is missing, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.stack
 SEGMENT = "http://127.0.0.1:9"
 RUN_AND_WAIT = """
 import signal, sys, time
-# As a terminal starts it: under nohup the suite, and so this, would ignore a hang-up.
+# The default of a terminal: if the suite runs under nohup, this process would ignore SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from stripe_to_segment_tools.local_stack import stop_on_signals
 from stripe_to_segment_tools.local_stack.deployment import Tools
@@ -73,7 +73,7 @@ def test_a_missing_sam_is_named(tmp_path: Path) -> None:
         LocalStack(SEGMENT, tools=replace(Tools(), sam=tmp_path / "sam")).start()
 
 
-def test_another_python_than_the_functions_have_is_refused(tmp_path: Path) -> None:
+def test_a_python_version_other_than_the_functions_is_refused(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 3.11\n")
     python.chmod(0o755)
@@ -88,7 +88,7 @@ def test_a_port_in_use_is_reported() -> None:
             Emulator(Tools().ministack_python, port).start()
 
 
-def test_an_emulator_that_dies_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
+def test_an_emulator_that_exits_at_once_is_reported_with_its_output(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\n[ $# = 2 ] && echo 3.13 && exit\necho no module named ministack\nexit 3\n")
     python.chmod(0o755)
@@ -106,7 +106,7 @@ def test_a_signal_stops_everything_that_was_started(number: signal.Signals) -> N
         assert answers(url)
         child.send_signal(number)
         child.wait(15)
-    # Of a SIGKILL the emulator learns by itself, a moment later.
+    # After a SIGKILL the emulator stops by itself, a moment later.
     deadline = time.monotonic() + 10
     while (answers(url) or Path(folder).exists()) and time.monotonic() < deadline:
         time.sleep(0.05)

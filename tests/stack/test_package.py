@@ -1,4 +1,4 @@
-"""From dist/ alone a stack is deployed, without make, uv, sam or this checkout: by CloudFormation, out of a bucket."""
+"""CloudFormation deploys a stack from dist/ in a bucket, without make, uv, SAM or this checkout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAME, BUCKET = "launched", "artifacts-of-a-release"
 
 @pytest.fixture
 def launched(local: Local, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
-    """A stack that CloudFormation made of the published template, beside the one of this checkout."""
+    """A stack that CloudFormation created from the published template, besides the one of this checkout."""
     client = client_maker(local.stack.access)
     client("s3").create_bucket(Bucket=BUCKET)
     package(BUILD, tmp_path)
@@ -38,7 +38,7 @@ def launched(local: Local, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
         StackName=NAME,
-        # The emulator's S3 has no host names of its own.
+        # The emulator's S3 has no own host names.
         TemplateURL=f"{local.stack.access.url}/{BUCKET}{urlsplit(published.template_url).path}",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
@@ -54,7 +54,7 @@ def test_a_stack_launched_from_the_bucket_takes_an_event_to_segment(
     launched: Callable[[str], Any], local: Local
 ) -> None:
     deployment = read_deployment(local.stack.clients, NAME)
-    # What the emulator lacks of AWS, as for every stack that it has.
+    # Settings that replace what the emulator lacks, as for every stack in it.
     for bridge in BRIDGES:
         bridge(local.stack.clients, deployment)
     arn = deployment.output("KeysSecretArn")

@@ -1,4 +1,4 @@
-"""Stripe's own list is compared with what was delivered, and only what is missing is queued."""
+"""Stripe's list of events is compared with the delivered events, and only missing events are queued."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STORY = (
 
 @pytest.fixture
 def stripe(local: Local, stripe_list: StripeList) -> Iterator[StripeList]:
-    """Stripe's list, empty, and its key in the stack's secret."""
+    """Stripe's list, empty, with its key in the stack's secret."""
     stripe_list.clear()
     local.stack.put_secret(Secret(stripe_api_key=KEY))
     AT[:] = ["--stripe-api-base", stripe_list.url]
@@ -43,7 +43,7 @@ def stripe(local: Local, stripe_list: StripeList) -> Iterator[StripeList]:
     local.stack.put_secret(Secret())
 
 
-# Where the imitation of Stripe is: the stack's own setting is not enough for a key to go there.
+# The address of Stripe's imitation: the stack's setting alone does not allow to send a key there.
 AT: list[str] = []
 
 
@@ -54,14 +54,14 @@ def backfill(*words: str) -> Any:
 
 
 def reconcile(local: Local) -> Any:
-    """Run the deployed function, as its schedule would."""
+    """Run the deployed function like its schedule does."""
     function = local.stack.deployment.output("ReconcileFunctionName")
     answer = local.stack.clients.functions.invoke(FunctionName=f"{function}:live", Payload=b"{}")
     return json.load(answer["Payload"])
 
 
 def scenario(hours_ago: float) -> list[dict[str, Any]]:
-    """Something that happened, with ids nobody has seen; all of it at that moment."""
+    """The events of a scenario with new ids, all at that time."""
     moment = int(time.time() - hours_ago * 3600)
     events = freshen([sample(name).event for name in STORY], moment, seed=f"{time.time()}")
     return [event | {"created": moment - len(STORY) + number} for number, event in enumerate(events)]
@@ -89,19 +89,22 @@ def test_a_backfill_over_a_gap_delivers_exactly_what_is_missing(local: Local, st
     found = backfill()
     assert found["missing"] == looked["missing"] > 0
     local.wait_until_idle()
-    local.wait(lambda: {"Subscription Created", "Order Completed"} <= set(local.calls()[delivered:]), "the gap is told")
+    local.wait(
+        lambda: {"Subscription Created", "Order Completed"} <= set(local.calls()[delivered:]),
+        "the gap is filled",
+    )
     assert local.segment.record.violations == []
-    told = local.calls()
+    calls = local.calls()
     assert backfill()["missing"] == 0
-    assert local.calls() == told
+    assert local.calls() == calls
 
 
 def test_the_scheduled_function_queues_missing_events(local: Local, stripe: StripeList) -> None:
-    """Under its own role, with IAM enforced."""
+    """The function runs under its own role, with IAM enforced."""
     stripe.happened(*scenario(hours_ago=90))
     fresh = reconcile(local)
-    assert (fresh["outcome"], fresh["listed"]) == ("done", 0), "what happened before the stack began is not missing"
-    # As if the stack had been there for three days.
+    assert (fresh["outcome"], fresh["listed"]) == ("done", 0), "events from before the stack are not missing"
+    # As if the stack had existed for three days.
     store = DynamoStore(local.stack.clients.dynamodb, local.stack.state_table)
     store.delete("bookmark", "own:test")
     store.put_bookmark("own:test", int(time.time()) - 3 * 86_400, time.time())
@@ -113,7 +116,7 @@ def test_the_scheduled_function_queues_missing_events(local: Local, stripe: Stri
     assert first["outcome"] == "done", first
     assert (first["scope"], first["listed"]) == ("own:test", len(missed))
     assert first["queued"] > 0
-    local.wait(lambda: {"Subscription Created", "Order Completed"} <= set(local.calls()), "what was missing is told")
+    local.wait(lambda: {"Subscription Created", "Order Completed"} <= set(local.calls()), "the gap is filled")
     local.wait_until_idle()
     again = reconcile(local)
     assert (again["outcome"], again["queued"]) == ("done", 0)

@@ -1,4 +1,4 @@
-"""The local stack is registered with an imitation of Stripe, and then takes what that signs."""
+"""The local stack is registered with an imitation of Stripe, and then accepts the events that it signs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("announced")]
 
 
-def test_a_registered_endpoints_events_are_taken(
+def test_a_registered_endpoints_events_are_accepted(
     local: Local, stripe_list: StripeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
@@ -38,7 +38,7 @@ def test_a_registered_endpoints_events_are_taken(
         assert (signed.status, signed.answer) == (200, {"received": True})
         local.wait(local.calls, "the event is delivered")
         local.wait_until_idle()
-        assert local.post("customer.created").status == 200, "the secret that was there before is still good"
+        assert local.post("customer.created").status == 200, "the previous secret is still valid"
         again = CliRunner().invoke(app, ["register", "--local", *base])
         assert again.stdout.startswith(f"nothing to do: {endpoint['id']}"), again.output
     finally:

@@ -1,4 +1,4 @@
-"""The two secrets under enforced IAM: an update that finds all in one, each mode's own secret, given secrets."""
+"""The two secrets under enforced IAM: an update from a single secret, a secret for each mode, given secrets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LIVE, TEST = a_signing_secret("live"), a_signing_secret("test")
 
 @pytest.fixture
 def secrets(local: Local) -> Iterator[Local]:
-    """The stack, whose secrets and functions are afterwards as they were."""
+    """The stack; its secrets and functions are restored afterwards."""
     yield local
     local.wait_until_idle()
     local.stack.put_secret(OWN)
@@ -57,10 +57,10 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, [*words, "--local"])
 
 
-def test_an_updated_stack_goes_on_with_the_keys_where_they_were_until_they_are_moved(
+def test_an_updated_stack_uses_the_keys_of_the_old_secret_until_they_are_moved(
     secrets: Local, stripe_list: StripeList
 ) -> None:
-    """Just after the update: everything in the one secret of before, the new one as CloudFormation made it."""
+    """Right after the update the old secret has all contents, and the new one is as CloudFormation created it."""
     stack = secrets.stack
     put(secrets, "SigningSecretArn", {"stripe_signing_secrets": list(OWN.stripe_signing_secrets), **OWN.keys})
     put(secrets, "KeysSecretArn", dict.fromkeys(KEY_FIELDS, ""))
@@ -83,7 +83,7 @@ def test_an_updated_stack_goes_on_with_the_keys_where_they_were_until_they_are_m
     secrets.wait(lambda: secrets.calls() == ["identify"] * 2, "the event is delivered with the key that was moved")
 
 
-def test_each_modes_secret_signs_its_own_events_through_the_deployed_door(secrets: Local) -> None:
+def test_the_deployed_function_accepts_each_modes_events_with_its_secret(secrets: Local) -> None:
     put(secrets, "SigningSecretArn", {"stripe_live_signing_secrets": [LIVE], "stripe_test_signing_secrets": [TEST]})
     secrets.stack.publish(secrets.stack.receive_function)
     assert secrets.post("customer.created", TEST, livemode=False).status == 200
@@ -97,7 +97,7 @@ def test_each_modes_secret_signs_its_own_events_through_the_deployed_door(secret
     assert {kept.source for kept in secrets.segment.record.calls} == {"live", "test"}
 
 
-def test_secrets_that_exist_already_serve_and_none_is_made(local: Local, tmp_path: Path) -> None:
+def test_existing_secrets_are_used_and_none_is_created(local: Local, tmp_path: Path) -> None:
     clients = local.stack.clients
     arns = {
         name: clients.secretsmanager.create_secret(Name=f"team/{name}", SecretString=json.dumps(content))["ARN"]

@@ -1,4 +1,4 @@
-"""The store's contract, which the unit tests hold against memory and moto, held against the deployed StateTable too."""
+"""The store's contract, checked on the deployed StateTable; the unit tests check it in memory and on moto."""
 
 from __future__ import annotations
 

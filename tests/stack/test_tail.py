@@ -1,4 +1,4 @@
-"""The deployed functions' outcomes can be followed."""
+"""`tail` shows the outcomes of the deployed functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tail(*words: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_the_path_of_an_event_is_in_the_logs_and_nothing_personal(local: Local) -> None:
+def test_the_logs_show_the_path_of_an_event_and_nothing_personal(local: Local) -> None:
     posted = local.post("checkout.session.completed.payment")
     local.wait_until_idle()
     local.wait(lambda: len(tail("--event", posted.event["id"])) == 2, "both functions have said what they did")

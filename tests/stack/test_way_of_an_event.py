@@ -1,4 +1,4 @@
-"""What the pack promises about an event, from Stripe's request to Segment's answer."""
+"""The promises about an event, from Stripe's request to Segment's answer."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def test_a_signed_event_becomes_exactly_the_calls_of_explain(local: Local) -> No
     posted = local.post("checkout.session.completed.payment")
     assert (posted.status, posted.answer) == (200, {"received": True})
     settings = settings_from(local.stack.environment(local.stack.deliver_function))
-    (foretold,) = explain([Input("posted", posted.body.encode(), posted.event)], settings)
-    assert foretold.calls
-    local.wait(lambda: len(local.calls()) >= len(foretold.calls), "all calls arrive")
+    (expected,) = explain([Input("posted", posted.body.encode(), posted.event)], settings)
+    assert expected.calls
+    local.wait(lambda: len(local.calls()) >= len(expected.calls), "all calls arrive")
     local.wait_until_idle()
-    assert [kept.call for kept in local.segment.record.calls] == foretold.calls
+    assert [kept.call for kept in local.segment.record.calls] == expected.calls
     assert local.segment.record.violations == []
 
 
@@ -43,16 +43,16 @@ def test_a_forged_event_is_refused_and_nothing_is_queued(local: Local) -> None:
     assert forged.status == 400
     assert "signature" in str(forged.answer)
     assert local.stack.queued().nothing
-    # Had the forged event been queued all the same, it would be delivered before this one.
+    # If the forged event were queued, it would be delivered before this one.
     local.post("customer.created")
     local.wait(local.calls, "the genuine event arrives")
     local.wait_until_idle()
     assert local.calls() == ["identify"]
     said = "\n".join(local.stack.output(local.stack.receive_function))
-    assert forged.event["data"]["object"]["id"] not in said, "what nobody signed is not logged"
+    assert forged.event["data"]["object"]["id"] not in said, "unsigned content is not logged"
 
 
-def test_an_old_signing_secret_is_valid_beside_the_new_one(local: Local) -> None:
+def test_an_old_signing_secret_is_valid_together_with_the_new_one(local: Local) -> None:
     old, new = "whsec_old", "whsec_new"
     local.stack.put_secret(Secret(stripe_signing_secrets=(new, old)))
     local.stack.publish(local.stack.receive_function)
@@ -75,7 +75,7 @@ def test_events_are_refused_but_not_lost_while_no_signing_secret_is_configured(l
     local.stack.put_secret(Secret(stripe_signing_secrets=()))
     local.stack.publish(local.stack.receive_function)
     try:
-        assert local.post("customer.created").status == 503, "Stripe comes again for three days"
+        assert local.post("customer.created").status == 503, "Stripe retries for three days"
     finally:
         local.stack.put_secret(Secret())
         local.stack.publish(local.stack.receive_function)
@@ -100,7 +100,7 @@ def test_an_event_is_delivered_once_when_segment_sends_half_an_answer(local: Loc
     assert local.segment.record.violations == []
 
 
-def test_a_retry_waits_as_long_as_segment_asks(local: Local) -> None:
+def test_a_retry_waits_as_long_as_segments_retry_after(local: Local) -> None:
     local.segment.record.behaviour = Behaviour(Mode.STATUS, status=429, retry_after=3, times=1)
     local.post("customer.created")
     local.wait(local.calls, "the event arrives in the end")
@@ -118,12 +118,12 @@ def test_one_bad_call_is_a_dead_letter_and_the_others_are_delivered(local: Local
     local.wait_until_idle()
     assert sorted(local.calls()) == ["Checkout Completed", "identify", "identify"]
     (letter,) = local.stack.queued().dead_letters
-    assert letter.body == bad.body, "the raw event, to the byte"
+    assert letter.body == bad.body, "the raw event, byte for byte"
     assert letter.attributes["reason"] == "http_400"
     assert letter.attributes["event_id"] == bad.event["id"]
     assert letter.attributes["event_type"] == "checkout.session.completed"
     assert letter.attributes["source_message_id"]
-    assert "detail" not in letter.attributes, "nothing of what the endpoint says is kept"
+    assert "detail" not in letter.attributes, "no part of the endpoint's answer is kept"
 
 
 def test_stripe_does_not_notice_that_segment_is_down(local: Local) -> None:
@@ -147,7 +147,7 @@ def test_events_wait_while_there_is_no_write_key(local: Local) -> None:
         local.wait(lambda: any(message.receive_count for message in local.stack.queued().events), "it is tried")
         local.wait(
             lambda: any("write_key" in line for line in local.stack.output(local.stack.deliver_function)),
-            "the log says what is missing",
+            "the log names the missing key",
         )
         assert local.statuses() == [], "nothing is sent without a key: Segment would answer 200 and drop it"
         assert not local.stack.queued().dead_letters

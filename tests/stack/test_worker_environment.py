@@ -1,4 +1,4 @@
-"""On the local stack a function has the variables that it has on Lambda, as far as they mean something there."""
+"""On the local stack a function has Lambda's environment variables, as far as they apply there."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.stack
 
 FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
 PROBE = "import os\n\ndef handler(event, context):\n    return dict(os.environ)\n"
-# What an address alone would be good for, a place of this machine's, and the trace header, which the emulator has only
-# where tracing is on.
+# Variables that differ: the Runtime API's address, a folder of this machine, and the trace header, which the emulator
+# sets only if tracing is on.
 MISSING = {
     *("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"),
     *("AWS_ACCESS_KEY", "LD_LIBRARY_PATH", "PYTHONPATH", "_X_AMZN_TRACE_ID"),
@@ -29,15 +29,15 @@ MISSING = {
 
 
 def live(stack: LocalStack, function: str) -> dict[str, Any]:
-    """The configuration of the version that is called."""
+    """The configuration of the version that is invoked."""
     name = stack.deployment.resource(function)
     found: Any = stack.clients.functions.get_function_configuration(FunctionName=name, Qualifier="live")
     return dict(found)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_that_is_called_has_lambdas_variables(stack: LocalStack, function: str) -> None:
-    """The log's format and level were missing: nothing showed what AWS's client and Powertools make of them."""
+def test_the_invoked_version_has_lambdas_variables(stack: LocalStack, function: str) -> None:
+    """The log's format and level were missing, so no test showed their effect on AWS's client and Powertools."""
     variables = live(stack, function)["Environment"]["Variables"]
     expected = lambda_environment(read_built_function(function))
     assert set(expected) - OF_THE_EMULATOR <= set(variables)
@@ -45,7 +45,7 @@ def test_a_function_that_is_called_has_lambdas_variables(stack: LocalStack, func
         assert variables[name] == expected[name], name
 
 
-def test_its_process_sees_them_and_those_that_the_emulator_sets_itself(stack: LocalStack) -> None:
+def test_its_process_has_these_and_the_emulators_own_variables(stack: LocalStack) -> None:
     configuration = live(stack, "ReceiveFunction")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as code:

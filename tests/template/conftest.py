@@ -1,4 +1,4 @@
-"""The template as CloudFormation sees it, and what `sam build` made of it."""
+"""The template after the SAM transform, and the output of `sam build`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Template:
     Attributes
     ----------
     body
-        The whole of it.
+        The whole template.
     """
 
     body: dict[str, Any]
 
     @property
     def resources(self) -> dict[str, dict[str, Any]]:
-        """Resources by logical id, those that SAM makes included."""
+        """Resources by logical id, including those that SAM adds."""
         resources: dict[str, dict[str, Any]] = self.body["Resources"]
         return resources
 
@@ -50,7 +50,7 @@ class Template:
         return str(self.body["Parameters"][parameter]["Default"])
 
     def given(self, **values: str) -> Template:
-        """As it is deployed with these values of parameters: what a condition leaves out is gone. References stay."""
+        """The template with these parameter values: conditions are evaluated, references stay as they are."""
         parameters = {"AWS::Partition": "aws"} | {name: self.default(name) for name in self.body["Parameters"]} | values
 
         def holds(condition: Any) -> bool:
@@ -94,13 +94,13 @@ class Template:
 
 @pytest.fixture(scope="session")
 def translate(project: Path) -> Callable[[list[dict[str, str]]], list[Template]]:
-    """Does the SAM transform by sam's own translator, once for each given change of parameters or code."""
+    """Translates the template with SAM's own translator, once for each change of parameters or code."""
 
     def translations(changes: list[dict[str, str]]) -> list[Template]:
         python, script = project / ".tools/sam/bin/python", Path(__file__).with_name("translate_template.py")
         assert python.exists(), f"{python} is missing: run `make install`"
         command = [str(python), str(script), "template.yaml", json.dumps(changes)]
-        # The transform writes ARNs of a region, and asks nobody which one.
+        # The transform puts a region into ARNs, and takes it from the environment.
         environment = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
         done = subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own script
         return [Template(body) for body in json.loads(done.stdout)]

@@ -1,7 +1,7 @@
-"""GNU make as macOS ships it: 3.81 of 2006, in what a Makefile notices of it. Installed as a program named `make`.
+"""A stand-in for GNU make 3.81 of 2006, which macOS ships. Installed as a program named `make`.
 
-What a later release brought has no effect here, or ends with an error where 3.81 would misread it. The rest is the
-`make` of this machine, which REAL_MAKE names. https://git.savannah.gnu.org/cgit/make.git/tree/NEWS
+Features of later releases have no effect here, or end with an error if 3.81 would misread them. Everything else is left
+to the `make` of this machine, at the path in REAL_MAKE. https://git.savannah.gnu.org/cgit/make.git/tree/NEWS
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Plain targets and variables to 3.81.
+# For 3.81 these are ordinary targets and variables.
 WITHOUT_EFFECT = re.compile(r"^\.(ONESHELL|SHELLFLAGS|RECIPEPREFIX|EXTRA_PREREQS)\b.*$", re.MULTILINE)
 MISREAD = {
     "define with an assignment (3.82)": r"^define\s+\S+\s*[:+?]?=",
@@ -27,12 +27,12 @@ MISREAD = {
     "$(let) (4.4)": r"\$\(let\s",
     "$(intcmp) (4.4)": r"\$\(intcmp\s",
 }
-# `$(.FEATURES)` of 3.81.
+# The value of `$(.FEATURES)` in 3.81.
 FEATURES = "target-specific order-only second-expansion else-if archives jobserver check-symlink"
 
 
 def main() -> None:
-    """Run make on the Makefile as 3.81 would understand it."""
+    """Run make on the Makefile as 3.81 would read it."""
     arguments = sys.argv[1:]
     name = arguments.pop(arguments.index("-f") + 1) if "-f" in arguments else "Makefile"
     arguments = [word for word in arguments if word != "-f"]

@@ -1,4 +1,4 @@
-"""Who is told, of what, and what silence means."""
+"""The alarms, their notifications, their treatment of missing data, and the dashboard."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ NAMES = [
     "reconcile-stopped",
     "quiet",
 ]
-# An empty dead-letter queue may be one whose letters were deleted unread.
+# A dead-letter queue may be empty because SQS deleted the letters unread.
 SILENT_WHEN_OVER = {"dead-letters", "dead-letters-expire"}
-# What AWS itself reports: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html,
+# AWS's own metrics: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html,
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html and
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
 OF_AWS = {
@@ -65,7 +65,7 @@ OF_WHAT = {
 
 def emitted() -> dict[str, set[str]]:
     """The names of all metrics that the code can write, by the function that writes them."""
-    # The package counts for deliver; what receive and reconcile count stands in their handlers.
+    # The package writes deliver's metrics; receive and reconcile write theirs in their handlers.
     found = {name: _counted(PROJECT / f"functions/{name}") for name in ("receive", "deliver", "reconcile")}
     found["deliver"] |= _counted(PROJECT / "layers/stripe_to_segment/python")
     found["deliver"] |= {*METRIC_OF.values(), *(f"Identity.{identity_source}" for identity_source in IdentitySource)}
@@ -76,7 +76,7 @@ def emitted() -> dict[str, set[str]]:
 
 @cache
 def _counted(folder: Path, files: str = "*.py") -> set[str]:
-    """The names in `count("…")` and `measure("…")`, and those of a table METRIC_OF."""
+    """The names in `count("…")` and `measure("…")`, and those in a METRIC_OF table."""
     names = set()
     for path in folder.rglob(files):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -89,20 +89,20 @@ def _counted(folder: Path, files: str = "*.py") -> set[str]:
 
 
 def alarms(template: Template) -> dict[str, dict[str, Any]]:
-    """The alarms by name, without the stack's."""
+    """The alarms by name, without the stack's name."""
     found = template.of_type("AWS::CloudWatch::Alarm").values()
     return {alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): alarm for alarm in found}
 
 
 def dashboard(template: Template) -> list[dict[str, Any]]:
-    """The dashboard's widgets, as CloudWatch reads them; references stay as they are written."""
+    """The dashboard's widgets, as CloudWatch reads them; references stay as they are."""
     body: dict[str, Any] = json.loads(template.properties("Dashboard")["DashboardBody"]["Fn::Sub"])
     widgets: list[dict[str, Any]] = body["widgets"]
     return widgets
 
 
 def shown(widgets: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
-    """Namespace, name, dimension and its value of each metric; "." and "..." repeat the line before."""
+    """Namespace, name, dimension and dimension value of each metric; "." and "..." repeat the previous line."""
     for widget in widgets:
         before: list[str] = []
         for line in widget["properties"].get("metrics", []):
@@ -128,8 +128,8 @@ def test_an_alarm_notifies_the_topic_when_it_begins_and_ends(template: Template,
     assert alarm.get("OKActions") == (None if name in SILENT_WHEN_OVER else [{"Ref": "AlarmTopic"}])
 
 
-def test_an_emptied_dead_letter_queue_is_not_called_ok(template: Template) -> None:
-    """After 14 days SQS deletes dead letters, and the alarm then said OK as if somebody had dealt with them."""
+def test_an_emptied_dead_letter_queue_is_not_reported_as_ok(template: Template) -> None:
+    """SQS deletes dead letters after 14 days, and the alarm then reported OK although no one had handled them."""
     watching = {
         name
         for name, alarm in alarms(template).items()
@@ -140,7 +140,7 @@ def test_an_emptied_dead_letter_queue_is_not_called_ok(template: Template) -> No
 
 
 def test_an_alarm_comes_two_days_before_the_first_dead_letter_is_deleted(template: Template) -> None:
-    """SQS counts 14 days from when an event was sent, for what it moved itself: after 1,000 visibility timeouts."""
+    """SQS counts 14 days from an event's sending, even if it moves the event only after 1,000 visibility timeouts."""
     alarm = alarms(template)["dead-letters-expire"]
     assert alarm["EvaluationPeriods"] == {
         "Fn::FindInMap": ["ByDeliverTimeout", {"Ref": "DeliverTimeout"}, "LettersMayLieHours"]
@@ -151,7 +151,7 @@ def test_an_alarm_comes_two_days_before_the_first_dead_letter_is_deleted(templat
         moved = queue["RedrivePolicy"]["maxReceiveCount"] * found["VisibilitySeconds"]
         left = queue["MessageRetentionPeriod"] - moved - found["LettersMayLieHours"] * 3600
         assert left >= 2 * 86_400, timeout
-        assert found["LettersMayLieHours"] <= 168, "CloudWatch looks back no further"
+        assert found["LettersMayLieHours"] <= 168, "CloudWatch's longest evaluation period"
 
 
 @pytest.mark.parametrize("name", ["unknown-shapes", "stripe-key"])
@@ -160,8 +160,8 @@ def test_an_alarm_on_a_rare_event_lasts_for_a_day(template: Template, name: str)
     assert (alarm["Period"] * alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (86_400, 1)
 
 
-def test_a_schedule_that_stopped_is_noticed_by_the_runs_that_do_not_come(template: Template) -> None:
-    """A run that fails rings; a rule that is disabled, or may not invoke the function any more, rang nowhere."""
+def test_missing_runs_of_reconcile_trigger_an_alarm(template: Template) -> None:
+    """A failed run triggered an alarm, but a disabled rule, or one without permission to invoke, triggered none."""
     alarm = alarms(template)["reconcile-stopped"]
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("Invocations", "Sum", 1)
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ReconcileFunction"}}]
@@ -170,15 +170,15 @@ def test_a_schedule_that_stopped_is_noticed_by_the_runs_that_do_not_come(templat
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_alarm_says_what_it_means_and_where_to_read_on(template: Template, name: str) -> None:
+def test_an_alarms_description_states_its_meaning_and_links_the_guide(template: Template, name: str) -> None:
     said = alarms(template)[name]["AlarmDescription"]
     assert said.endswith(f'Read "{name}" in docs/operations.md.')
-    assert len(said) < 1024, "CloudWatch takes no more"
+    assert len(said) < 1024, "CloudWatch's limit"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_alarm_says_how_it_treats_missing_data(template: Template, name: str) -> None:
-    """A queue reports nothing for hours while letters lie in it: taking that for good would call the alarm off."""
+def test_every_alarm_states_how_it_treats_missing_data(template: Template, name: str) -> None:
+    """A queue with letters may report no data for hours: if missing data counted as good, the alarm would end."""
     expected = {
         "dead-letters": "ignore",
         "queue-not-worked": "ignore",
@@ -206,14 +206,14 @@ def test_an_alarm_watches_a_metric_that_exists(template: Template, name: str) ->
 
 @pytest.mark.parametrize("function", ["Receive", "Deliver", "Reconcile"])
 def test_a_functions_metrics_carry_the_stacks_name(template: Template, function: str) -> None:
-    """Two stacks of one account would otherwise ring each other's alarms."""
+    """Otherwise two stacks of one account would trigger each other's alarms."""
     variables = template.variables(f"{function}Function")
     assert variables["POWERTOOLS_SERVICE_NAME"] == {"Fn::Sub": f"${{AWS::StackName}}-{function.lower()}"}
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "StripeToSegment"
 
 
 def longest(template: Template, number: Any) -> int:
-    """The largest number of periods that a user can ask for."""
+    """The largest number of periods that a parameter allows."""
     match number:
         case {"Ref": parameter}:
             return int(template.body["Parameters"][parameter]["MaxValue"])
@@ -231,7 +231,7 @@ def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(template: Templat
 
 @pytest.mark.parametrize("name", ["events-wait", "write-key"])
 def test_an_alarm_on_waiting_events_lasts_from_one_attempt_to_the_next(template: Template, name: str) -> None:
-    """An event that waits is tried once an hour at least; an alarm that ends in between would ring every hour."""
+    """A waiting event is retried at least once an hour; an alarm that ended in between would notify every hour."""
     alarm = alarms(template)[name]
     assert alarm["Period"] * alarm["EvaluationPeriods"] > 3600
     assert alarm["DatapointsToAlarm"] == 1
@@ -258,7 +258,7 @@ def test_dashboard_and_alarms_can_be_left_out(template: Template) -> None:
 
 
 def test_the_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(template: Template) -> None:
-    """With the account's aws/sns key no alarm ever arrives, and nothing says so."""
+    """With the account's aws/sns key, alarms are not delivered, and no error is reported."""
     assert template.properties("AlarmTopic")["KmsMasterKeyId"] == {"Fn::GetAtt": ["AlarmTopicKey", "Arn"]}
     key = template.properties("AlarmTopicKey")
     assert key["EnableKeyRotation"] is True
@@ -278,7 +278,7 @@ def test_only_this_stacks_alarms_may_publish(template: Template) -> None:
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_an_address_is_subscribed_only_where_one_is_given(template: Template) -> None:
+def test_an_address_is_subscribed_only_if_one_is_given(template: Template) -> None:
     assert template.resources["AlarmSubscription"]["Condition"] == "SomebodyIsTold"
     assert template.properties("AlarmSubscription")["Endpoint"] == {"Ref": "AlarmEmail"}
     pattern = template.body["Parameters"]["AlarmEmail"]["AllowedPattern"]
@@ -299,10 +299,10 @@ def test_the_dashboard_shows_metrics_that_exist(template: Template) -> None:
             assert template.resources[resource]["Type"] == OF_WHAT[namespace], value
 
 
-def test_the_dashboard_shows_every_metric_of_ours_but_sums_of_others(template: Template) -> None:
+def test_the_dashboard_shows_every_metric_of_the_stack_except_three(template: Template) -> None:
     names = {name for namespace, name, *_ in shown(dashboard(template)) if namespace == "StripeToSegment"}
     every = set().union(*emitted().values())
-    # Part of WriteKeyRejected; how much reconcile has looked through; and an alarm's own.
+    # These are part of WriteKeyRejected, reconcile's progress, and the metric of one alarm only.
     assert every - names == {"WriteKeyMissing", "EventsCompared", "ReconcileNotReady"}
 
 
@@ -326,5 +326,5 @@ def test_the_dashboards_widgets_do_not_overlap_and_fit_its_24_columns(template: 
 
 
 def test_two_regions_do_not_write_one_dashboard(template: Template) -> None:
-    """A dashboard's name exists once in an account, whatever the region."""
+    """A dashboard's name is unique in an account, across all regions."""
     assert template.properties("Dashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}

@@ -1,4 +1,4 @@
-"""What `make check` lets pass: each exception from checkov's rules is needed, and says why."""
+"""Each exception from checkov's rules in `make check` is needed and has a reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not ins
 
 
 def failed(folder: Path) -> dict[str, list[str]]:
-    """The resources that fail a rule, by the rule's id. Run in another folder, it does not find the exceptions."""
+    """The resources that fail a rule, by the rule's id; in another folder checkov does not find the exceptions."""
     template = str(PROJECT / "template.yaml")
     command = [str(CHECKOV), "-f", template, "--framework", "cloudformation", "--skip-download", "-o", "json", "-s"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603 - our own checkov
@@ -28,11 +28,11 @@ def failed(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def test_every_exception_has_its_reason() -> None:
+def test_every_exception_has_a_reason() -> None:
     text = CONFIGURATION.read_text("utf-8")
     reasons = re.findall(r"((?:^  # .+\n)+)  - (CKV_\w+)$", text, re.MULTILINE)
     assert [rule for _, rule in reasons] == yaml.safe_load(text)["skip-check"]
-    assert all(": " in reason for reason, _ in reasons), "the rule, then why it does not hold"
+    assert all(": " in reason for reason, _ in reasons), "the rule, then the reason"
 
 
 @pytest.mark.tool

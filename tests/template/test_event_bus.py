@@ -1,4 +1,4 @@
-"""The way in through EventBridge: one rule, on one bus, into the same queue."""
+"""Events through EventBridge: one rule, on one bus, into the same queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STACK = {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}
 
 
 def permission(template: Template, queue: str) -> dict[str, Any]:
-    """What the queue's policy says of EventBridge, where a bus is named."""
+    """The statement for EventBridge in the queue's policy, if a bus is named."""
     _, one = template.properties(f"{queue}Policy")["PolicyDocument"]["Statement"]
     condition, statement, otherwise = one["Fn::If"]
     assert (condition, otherwise) == ("BusIsNamed", {"Ref": "AWS::NoValue"})
@@ -29,7 +29,7 @@ def test_without_a_bus_there_is_no_rule(template: Template) -> None:
     assert template.default("EventBusName") == ""
 
 
-def test_the_rule_takes_stripes_events_of_the_types_that_are_mapped(template: Template) -> None:
+def test_the_rule_matches_stripes_events_of_the_mapped_types(template: Template) -> None:
     rule = template.properties("StripeEventsRule")
     assert rule["EventBusName"] == {"Ref": "EventBusName"}
     assert rule["EventPattern"]["source"] == [{"prefix": "aws.partner/stripe.com"}]
@@ -37,14 +37,14 @@ def test_the_rule_takes_stripes_events_of_the_types_that_are_mapped(template: Te
     assert set(rule["EventPattern"]) == {"source", "detail-type"}
 
 
-def test_what_is_queued_is_stripes_event_without_the_envelope(template: Template) -> None:
+def test_the_rule_queues_stripes_event_without_the_envelope(template: Template) -> None:
     (target,) = template.properties("StripeEventsRule")["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["EventsQueue", "Arn"]}
     assert target["InputPath"] == "$.detail"
     assert not {"Input", "InputTransformer"} & set(target)
 
 
-def test_an_event_that_the_queue_does_not_take_is_tried_for_a_day_and_then_a_dead_letter(template: Template) -> None:
+def test_an_event_that_cannot_be_queued_is_retried_for_a_day_and_then_dead_lettered(template: Template) -> None:
     (target,) = template.properties("StripeEventsRule")["Targets"]
     assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}
@@ -63,12 +63,12 @@ def test_eventbridge_may_send_only_on_behalf_of_this_rule(template: Template, qu
     assert rule[1] == names == {"Id": STACK}
 
 
-def test_the_rule_is_made_after_it_is_let_in(template: Template) -> None:
-    """What EventBridge may not send it does not try again."""
+def test_the_rule_is_created_after_its_permissions(template: Template) -> None:
+    """EventBridge does not retry an event that it is not permitted to send."""
     assert set(template.resources["StripeEventsRule"]["DependsOn"]) == {"EventsQueuePolicy", "DeadLetterQueuePolicy"}
 
 
-def test_the_rules_name_fits_whatever_the_stack_is_called(template: Template) -> None:
+def test_the_rules_name_fits_for_any_stack_name(template: Template) -> None:
     name, _ = template.properties("StripeEventsRule")["Name"]["Fn::Sub"]
     assert len(name.replace("${Id}", "0b1d2a3c-4e5f-6a7b-8c9d-0e1f2a3b4c5d")) <= 64
 

@@ -1,4 +1,4 @@
-"""How the functions run, and what they log."""
+"""The configuration of the functions, their logs, and the API."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def test_a_function_runs_on_python_3_13_on_the_chosen_processor(template: Templa
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_logs_json_into_a_group_of_its_own(template: Template, function: str) -> None:
+def test_a_function_logs_json_into_its_own_group(template: Template, function: str) -> None:
     logging = template.properties(function)["LoggingConfig"]
     assert logging["LogFormat"] == {"Fn::If": ["LogsAreFormatted", "JSON", "Text"]}
     assert logging["LogGroup"] == {"Ref": function.replace("Function", "LogGroup")}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_lambda_itself_filters_no_line_that_the_log_level_lets_through(template: Template, function: str) -> None:
+def test_lambdas_own_filter_keeps_every_line_of_the_chosen_log_level(template: Template, function: str) -> None:
     """Metrics are log lines without a level, which count as INFO: a filter at WARN would drop them all.
 
-    At DEBUG, which it once always was, AWS's runtime client sets Python's root logger to DEBUG too, and libraries wrote
-    the secret and the events into the log.
+    Lambda's level was once always DEBUG. AWS's runtime client then sets Python's root logger to DEBUG too, and
+    libraries logged the secret and the events.
     """
     level = template.properties(function)["LoggingConfig"]["ApplicationLogLevel"]["Fn::If"][1]
     assert level == {"Fn::If": ["DebugIsLogged", "DEBUG", "INFO"]}
@@ -47,7 +47,7 @@ def test_lambda_itself_filters_no_line_that_the_log_level_lets_through(template:
 
 
 def test_in_govcloud_no_unsupported_log_format_is_set(template: Template) -> None:
-    """Lambda refuses a log level together with plain text, so the levels go where the format goes.
+    """Lambda refuses a log level together with plain text, so the levels depend on the same condition as the format.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
     """
@@ -68,19 +68,19 @@ def test_every_log_group_has_a_retention(template: Template) -> None:
 
 
 @pytest.mark.parametrize("function", ["ReceiveFunction", "DeliverFunction"])
-def test_a_function_starts_from_a_snapshot_only_if_the_user_says_so(template: Template, function: str) -> None:
-    """A snapshot of a Python function costs by the month, for every version that was ever published."""
+def test_a_function_starts_from_a_snapshot_only_if_the_user_chooses_it(template: Template, function: str) -> None:
+    """A snapshot of a Python function costs money each month, for every published version."""
     applied = {"Fn::If": ["SnapshotsAreWanted", "PublishedVersions", "None"]}
     assert template.properties(function)["SnapStart"] == {"ApplyOn": applied}
     assert template.default("SnapStart") == "off"
     assert template.body["Conditions"]["SnapshotsAreWanted"] == {"Fn::Equals": [{"Ref": "SnapStart"}, "on"]}
-    # Lambda allows no snapshot beside these.
+    # Lambda allows no snapshot together with these.
     assert not {"EphemeralStorage", "FileSystemConfigs"} & set(template.properties(function))
     assert "ProvisionedConcurrencyConfig" not in template.properties(f"{function}Aliaslive")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_is_called_by_the_alias_of_a_published_version(template: Template, function: str) -> None:
+def test_a_function_is_invoked_through_the_alias_of_a_published_version(template: Template, function: str) -> None:
     alias = template.properties(f"{function}Aliaslive")
     assert alias["Name"] == "live"
     version = alias["FunctionVersion"]["Fn::GetAtt"][0]
@@ -89,8 +89,8 @@ def test_a_function_is_called_by_the_alias_of_a_published_version(template: Temp
 
 
 @pytest.mark.parametrize("function", ["ReceiveFunction", "DeliverFunction"])
-def test_a_function_reserves_no_concurrency_unless_the_user_says_so(template: Template, function: str) -> None:
-    """Reserving takes from the account's other functions, and a new account has only ten to give."""
+def test_a_function_reserves_no_concurrency_unless_the_user_chooses_it(template: Template, function: str) -> None:
+    """Reserved concurrency is taken from the account's other functions, and a new account has only ten."""
     name = function.replace("Function", "")
     parameter, condition = f"{name}ReservedConcurrency", f"{name}IsReserved"
     assert template.properties(function)["ReservedConcurrentExecutions"] == {
@@ -101,13 +101,13 @@ def test_a_function_reserves_no_concurrency_unless_the_user_says_so(template: Te
 
 
 def test_deliver_leaves_half_of_a_new_accounts_concurrency_to_receive(template: Template) -> None:
-    """It took all ten executions of a new account, and meanwhile Stripe's webhooks were answered with 503."""
+    """`deliver` used all ten executions of a new account, and Stripe's webhooks were answered with 503."""
     bounds = [one["ScalingConfig"] for one in template.of_type("AWS::Lambda::EventSourceMapping").values()]
     assert {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}} in bounds
     assert int(template.default("MaximumConcurrency")) == POLLERS == CONCURRENCY_OF_A_NEW_ACCOUNT / 2
 
 
-def test_the_api_has_one_route_and_bounds_its_rate(template: Template) -> None:
+def test_the_api_has_one_route_and_a_rate_limit(template: Template) -> None:
     assert {path: list(methods) for path, methods in template.properties("WebhookApi")["Body"]["paths"].items()} == {
         "/webhooks/stripe": ["post"]
     }

@@ -1,4 +1,4 @@
-"""What `sam build` puts into the layers: all that the functions load, as bytecode, and little else."""
+"""The layers that `sam build` makes: everything that the functions load, with bytecode, and little else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "test",
 }
 
-# Each function is imported and calls what it may ever call, at an address where nobody answers.
+# Imports a function and makes each call that it may ever make, to an address where nothing listens.
 CALLS_EVERYTHING = """
 import sys, warnings
 function, layers = sys.argv[1], sys.argv[2:]
@@ -79,17 +79,17 @@ assert not foreign, foreign
 
 @pytest.fixture(params=["dependencies_layer", "package_layer"])
 def layer(request: pytest.FixtureRequest) -> Path:
-    """Each layer."""
+    """Each of the layers."""
     folder: Path = request.getfixturevalue(request.param)
     return folder
 
 
 @pytest.mark.parametrize("function", ["receive", "deliver", "reconcile"])
-def test_the_pruned_layers_still_have_all_that_a_function_may_call(
+def test_the_pruned_layers_contain_everything_that_a_function_may_call(
     project: Path, function: str, package_layer: Path, dependencies_layer: Path
 ) -> None:
     folders = [project / "functions" / function, package_layer, dependencies_layer]
-    # No site-packages: what the layers lack is missing here too.
+    # Without site-packages, a package that the layers lack is missing here too.
     command = [sys.executable, "-S", "-s", "-c", CALLS_EVERYTHING, *map(str, folders)]
     done = subprocess.run(command, env=ENVIRONMENT, check=False, capture_output=True, text=True)  # noqa: S603 - our own code
     assert (done.returncode, done.stderr) == (0, "")
@@ -108,22 +108,22 @@ def test_every_module_comes_with_bytecode_that_is_never_checked_against_its_sour
         assert not flags & CHECKED, source
 
 
-def test_bytecode_belongs_to_a_module_that_is_there(layer: Path) -> None:
+def test_all_bytecode_belongs_to_an_existing_module(layer: Path) -> None:
     for compiled in layer.rglob("*.pyc"):
         assert Path(importlib.util.source_from_cache(str(compiled))).exists(), compiled
 
 
-def test_botocore_describes_only_the_services_that_are_called(dependencies_layer: Path) -> None:
+def test_botocore_contains_only_the_services_that_the_functions_call(dependencies_layer: Path) -> None:
     services = {path.name for path in (dependencies_layer / "botocore/data").iterdir() if path.is_dir()}
     assert services == {"dynamodb", "secretsmanager", "sqs", "sts"}
 
 
-def test_nothing_is_shipped_for_tests_or_type_checkers(layer: Path) -> None:
+def test_the_layers_contain_nothing_for_tests_or_type_checkers(layer: Path) -> None:
     found = [path for path in layer.rglob("*") if path.name in {"tests", "test", "py.typed"} or path.suffix == ".pyi"]
     assert found == []
 
 
-def test_parts_that_nothing_loads_are_left_out(dependencies_layer: Path) -> None:
+def test_unused_parts_are_left_out(dependencies_layer: Path) -> None:
     for unused in ("stripe/params", "stripe/events", "aws_lambda_powertools/event_handler", "boto3/data", "bin"):
         assert not (dependencies_layer / unused).exists(), unused
     utilities = {path.name for path in (dependencies_layer / "aws_lambda_powertools/utilities").iterdir()}
@@ -134,21 +134,21 @@ def test_one_layer_fits_both_architectures(layer: Path) -> None:
     assert list(layer.rglob("*.so")) == []
 
 
-def test_a_scanner_can_tell_which_versions_are_in_the_layer(dependencies_layer: Path) -> None:
+def test_a_scanner_can_see_which_versions_are_in_the_layer(dependencies_layer: Path) -> None:
     kept = {path.name.split("-")[0] for path in dependencies_layer.glob("*.dist-info") if (path / "METADATA").exists()}
     assert {"stripe", "boto3", "botocore", "requests", "aws_lambda_powertools", "urllib3", "certifi"} <= kept
 
 
 def test_licences_and_notices_come_with_the_code(dependencies_layer: Path) -> None:
-    """Those of boto3, botocore and four others were thrown away, for they lie beside METADATA, not in a folder.
+    """The licences of boto3, botocore and four others were deleted, because they lie beside METADATA, not in a folder.
 
-    The Apache licence wants its NOTICE passed on, and all of them want their text to be:
+    All licences require their text to be passed on, and the Apache licence also its NOTICE:
     https://www.apache.org/licenses/LICENSE-2.0#redistribution
     """
     for kept in importlib.metadata.distributions(path=[str(dependencies_layer)]):
         name = kept.metadata["Name"]
         folder = next(dependencies_layer.glob(f"{name.replace('-', '_')}-{kept.version}.dist-info"))
-        # The same version is installed here, whole.
+        # The same version is installed here, unpruned.
         installed = importlib.metadata.distribution(name)
         assert installed.version == kept.version
         wanted = [
@@ -170,19 +170,19 @@ def test_the_layers_files_are_the_same_whenever_they_are_built(layer: Path) -> N
 def test_the_package_layer_is_the_same_to_the_byte_wherever_and_whenever_it_is_built(
     project: Path, tmp_path: Path
 ) -> None:
-    """Another folder, time zone, umask and hash seed. Bytecode holds paths, and sets whose order a seed may change."""
+    """Built with another folder, time zone, umask and hash seed: bytecode contains paths, and sets in hash order."""
     one = build_package(project, tmp_path / "one", 0o022, TZ="UTC", PYTHONHASHSEED="1")
     other = build_package(project, tmp_path / "an/other", 0o077, TZ="Asia/Tokyo", PYTHONHASHSEED="7")
     assert one == other
 
 
 def build_package(project: Path, folder: Path, umask: int, **environment: str) -> dict[Path, tuple[int, bytes]]:
-    """Build as sam does; gives each file's mode and bytes."""
+    """Build the layer as SAM does; returns each file's mode and bytes."""
     folder.mkdir(parents=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     path = f"{project / '.tools/sam/bin'}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
-        ["make", "--silent", "build-StripeToSegmentLayer"],  # noqa: S607 - as sam calls it
+        ["make", "--silent", "build-StripeToSegmentLayer"],  # noqa: S607 - as SAM calls it
         cwd=project / "layers/stripe_to_segment",
         env={**inherited, "PATH": path, "ARTIFACTS_DIR": str(folder), **environment},
         umask=umask,
@@ -192,7 +192,7 @@ def build_package(project: Path, folder: Path, umask: int, **environment: str) -
     return {path.relative_to(folder): (path.stat().st_mode, path.read_bytes()) for path in files}
 
 
-def test_every_file_of_third_parties_is_pinned_by_hash(project: Path) -> None:
+def test_every_third_party_file_is_pinned_by_hash(project: Path) -> None:
     recipe = (project / "layers/dependencies/Makefile").read_text("utf-8")
     assert "--require-hashes --only-binary :all:" in recipe
     assert "requirements.txt" in recipe

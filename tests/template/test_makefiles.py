@@ -1,4 +1,4 @@
-"""The Makefiles under what macOS has as `make`: GNU make 3.81, from 2006."""
+"""The Makefiles under the `make` of macOS: GNU make 3.81, from 2006."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ STAND_IN = Path(__file__).with_name("make_3_81.py")
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A PATH on which `make` is the stand-in for 3.81."""
+    """A PATH with the stand-in for 3.81 as `make`."""
     real = shutil.which("make")
     assert real
     monkeypatch.setenv("REAL_MAKE", real)
-    # Its flags would reach the make that is started here.
+    # The flags of an outer make would affect the make that this test starts.
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "bin"
@@ -33,10 +33,10 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def make(path: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run make in a folder."""
     environment = os.environ | {"PATH": path}
-    return subprocess.run(["make", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603, S607 - as PATH has it
+    return subprocess.run(["make", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603, S607 - the make of PATH
 
 
-def test_the_stand_in_knows_neither_oneshell_nor_shellflags(path: str, tmp_path: Path) -> None:
+def test_the_stand_in_ignores_oneshell_and_shellflags(path: str, tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text(
         "SHELL := bash\n.SHELLFLAGS := -euo pipefail -c\n.ONESHELL:\n"
         "here:\n\t@cd /\n\t@pwd; false | true; echo went on\n",
@@ -63,7 +63,7 @@ def test_the_commands_are_listed(path: str, project: Path) -> None:
     ["false | cat; echo went on", "for one in 1 2; do false; done; echo went on", "echo $$no_such; echo went on"],
 )
 def test_a_recipe_ends_where_a_command_fails(path: str, project: Path, tmp_path: Path, recipe: str) -> None:
-    """3.81 has no .SHELLFLAGS, so a failure within a line went unnoticed: `make check` could have passed on a Mac."""
+    """3.81 has no .SHELLFLAGS, so it ignored a failure inside a line: `make check` could have passed on a Mac."""
     probe = tmp_path / "probe.mk"
     probe.write_text((project / "Makefile").read_text("utf-8") + f"\nprobe:\n\t@{recipe}\n", "utf-8")
     done = make(path, project, "-f", str(probe), "probe")
@@ -74,7 +74,7 @@ def test_a_recipe_ends_where_a_command_fails(path: str, project: Path, tmp_path:
 @pytest.mark.built
 @pytest.mark.tool
 def test_sam_builds_the_same_bytes_with_make_3_81(path: str, project: Path, tmp_path: Path) -> None:
-    """`sam build` ended with an error on every Mac: sam starts whatever is named `make`, and the layers wanted 3.82."""
+    """`sam build` failed on every Mac: SAM runs the `make` of PATH, and the layers' Makefiles needed 3.82."""
     sam = project / ".tools/sam/bin"
     folders = ("--build-dir", str(tmp_path / "build"), "--cache-dir", str(tmp_path / "cache"))
     done = subprocess.run(  # noqa: S603 - our own sam

@@ -1,4 +1,4 @@
-"""Names and addresses in every account: long stack names, two stacks, a second try, GovCloud and China."""
+"""Names and addresses in every account: long stack names, two stacks, a repeated deployment, GovCloud and China."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.template.conftest import Template
 
-# How long a name may be, by where it stands: the service's API reference.
+# The longest name by resource type and property, from the services' API references.
 LONGEST = {
     ("AWS::SQS::Queue", "QueueName"): 80,
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
@@ -26,10 +26,10 @@ LONGEST = {
     ("AWS::Events::Rule", "Description"): 512,
     ("AWS::SecretsManager::Secret", "Description"): 2048,
     ("AWS::KMS::Key", "Description"): 8192,
-    # The API's name, as SAM has it in the OpenAPI document.
+    # The API's name, which SAM puts into the OpenAPI document.
     ("AWS::ApiGatewayV2::Api", "title"): 128,
 }
-# Named without the stack's name, which may be too long for it.
+# Resources whose names omit the stack's name, because it may be too long.
 FIXED = {"AWS::Events::Rule"}
 NAMES = {"Name", "QueueName", "LogGroupName", "AlarmName", "DashboardName", "DisplayName", "LayerName", "title"}
 VALUES = {
@@ -41,7 +41,7 @@ VALUES = {
 
 
 def resolved(part: Any) -> Any:
-    """A name as CloudFormation writes it; references to resources stay."""
+    """A name after CloudFormation has evaluated it; references to resources stay."""
     match part:
         case {"Ref": name}:
             return VALUES.get(name, part)
@@ -58,7 +58,7 @@ def resolved(part: Any) -> Any:
 
 
 def named(template: Template) -> Iterator[tuple[str, str, str, str]]:
-    """Logical id, type, property and value of each name and description that the template makes of the stack's name."""
+    """Logical id, type, property and value of each name and description that contains the stack's name."""
     for logical_id, resource in template.resources.items():
         for place, value in parts(resource.get("Properties", {})):
             if place in NAMES | {"Description"} and "AWS::Stack" in str(value):
@@ -66,7 +66,7 @@ def named(template: Template) -> Iterator[tuple[str, str, str, str]]:
 
 
 def parts(properties: Any) -> Iterator[tuple[str, Any]]:
-    """Every key of a resource's properties with what stands there, at any depth."""
+    """Every key of a resource's properties with its value, at any depth."""
     for key, value in properties.items():
         yield key, value
         if isinstance(value, dict):
@@ -74,7 +74,7 @@ def parts(properties: Any) -> Iterator[tuple[str, Any]]:
 
 
 def test_every_name_fits_for_the_longest_stack_name(template: Template) -> None:
-    """A stack name of 74 characters was found out by SQS, in the middle of a deployment."""
+    """SQS refused the queue names of a stack name with 74 characters, in the middle of a deployment."""
     found = list(named(template))
     assert {kind for _, kind, *_ in found} >= {kind for kind, place in LONGEST if place != "Description"} - FIXED
     for logical_id, kind, place, value in found:
@@ -83,11 +83,11 @@ def test_every_name_fits_for_the_longest_stack_name(template: Template) -> None:
 
 def test_a_stack_name_with_one_more_character_would_not_fit(template: Template) -> None:
     lengths = {(kind, place): len(value) for _, kind, place, value in named(template)}
-    assert any(lengths[where] == LONGEST[where] for where in lengths), "the limit is as high as it can be"
+    assert any(lengths[where] == LONGEST[where] for where in lengths), "the limit is as high as possible"
 
 
 def test_names_of_a_failed_deployment_do_not_block_the_next_one(template: Template) -> None:
-    """SQS keeps the name of a deleted queue for a minute: the same command again failed after a failed deployment."""
+    """SQS reserves the name of a deleted queue for a minute, so a deployment right after a failed one failed too."""
     sources = template.properties("DeadLetterQueue")["RedriveAllowPolicy"]["sourceQueueArns"]
     for kind, source in zip(("Events", "Import"), sources, strict=True):
         queue = template.properties(f"{kind}Queue")["QueueName"]
@@ -97,20 +97,20 @@ def test_names_of_a_failed_deployment_do_not_block_the_next_one(template: Templa
         assert given == queue["Fn::Sub"][1]
 
 
-def test_no_two_resources_of_a_kind_have_one_name(template: Template) -> None:
+def test_no_two_resources_of_a_type_have_the_same_name(template: Template) -> None:
     names = [(kind, value) for _, kind, place, value in named(template) if place != "Description"]
     assert len(names) == len(set(names))
 
 
-def test_no_arn_and_no_address_names_a_partition(project_template: str) -> None:
-    """`arn:aws:` and `amazonaws.com` are those of the commercial regions alone; service principals are the same in all.
+def test_no_arn_and_no_address_contains_a_partition(project_template: str) -> None:
+    """`arn:aws:` and `amazonaws.com` exist in the commercial regions only; service principals are the same everywhere.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     """
     for line in project_template.splitlines():
         if not line.strip().startswith("#"):
             assert "arn:aws:" not in line
-            # Of kms:ViaService: AWS's own CDK writes its values so, whatever the partition.
+            # Values of kms:ViaService: AWS's own CDK uses this form in every partition.
             made = re.sub(r"!Sub \"?(secretsmanager|sqs|dynamodb)\.\$\{AWS::Region\}\.amazonaws\.com", "", line)
             assert not re.search(r"!Sub.*amazonaws\.com|https://.*amazonaws\.com", made), line
 

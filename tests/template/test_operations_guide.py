@@ -1,4 +1,4 @@
-"""Whoever is woken up by an alarm finds its section, and commands that work."""
+"""The operations guide has a section for each alarm, commands that work, and every metric, reason and code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^ *```bash\n(.*?)^ *```$", GUIDE, re.DOTALL | re.MULTILINE)
-# What Powertools, Lambda's own error lines, and CloudWatch add to every line.
+# Fields that Powertools, Lambda's own error lines, and CloudWatch add to a line.
 OF_EVERY_LINE = {"message", "level", "timestamp"}
 OF_ERRORS = {"errorType", "errorMessage"}
 OF_CLOUDWATCH = {"@timestamp", "@message"}
@@ -48,13 +48,13 @@ WORDS = {
 
 
 def section(name: str) -> str:
-    """The text of an alarm's section."""
+    """The text of the alarm's section."""
     (found,) = re.findall(rf"^### {name}\n(.*?)(?=^##)", GUIDE, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
 def logged() -> set[str]:
-    """Every field that the handlers and the package name in a log line."""
+    """Every field that the handlers and the package put into a log line."""
     names = set()
     for folder in ("functions", "layers/stripe_to_segment/python"):
         for path in (PROJECT / folder).rglob("*.py"):
@@ -67,7 +67,7 @@ def logged() -> set[str]:
 
 
 def fields_of(query: str) -> set[str]:
-    """The fields that a Logs Insights query reads: neither words, functions, texts, nor names it makes itself."""
+    """The fields that a Logs Insights query reads, without keywords, functions, strings and its own aliases."""
     plain = re.sub(r'"[^"]*"|\'[^\']*\'|/[^/]*/', " ", query)
     made = set(re.findall(r"\b(?:as|into) (\w+)", plain))
     functions = set(re.findall(r"(\w+)\(", plain))
@@ -86,19 +86,19 @@ def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_section_says_what_it_means_what_is_at_risk_where_to_look_and_what_to_do(name: str) -> None:
+def test_a_section_states_the_meaning_the_risk_where_to_look_and_what_to_do(name: str) -> None:
     said = section(name)
     assert re.findall(r"^\*\*(\w[\w ]*)\*\*", said, re.MULTILINE) == ["Means", "At risk", "Look", "Do"]
     assert re.search(r"^(ask|aws|stripe-to-segment) ", said, re.MULTILINE), "a command to paste"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
-def test_the_shell_understands_a_command(command: str) -> None:
+def test_every_command_of_the_guide_is_valid_shell(command: str) -> None:
     done = subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True, check=False)  # noqa: S607 - the shell that reads the guide
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_query_of_the_guide_reads_fields_that_are_logged(project_template: str) -> None:
+def test_queries_of_the_guide_read_only_logged_fields(project_template: str) -> None:
     api = set(re.findall(r'"(\w+)": "\$context', project_template))
     known = logged() | OF_EVERY_LINE | OF_ERRORS | OF_CLOUDWATCH
     assert len(queries()) > 15
@@ -106,7 +106,7 @@ def test_a_query_of_the_guide_reads_fields_that_are_logged(project_template: str
         assert fields_of(query) <= (api | OF_CLOUDWATCH if group == "api" else known), query
 
 
-def test_a_query_of_the_dashboard_reads_fields_that_are_logged(template: Template) -> None:
+def test_queries_of_the_dashboard_read_only_logged_fields(template: Template) -> None:
     found = [widget["properties"]["query"] for widget in dashboard(template) if widget["type"] == "log"]
     assert len(found) == 2
     for query in found:
@@ -114,7 +114,7 @@ def test_a_query_of_the_dashboard_reads_fields_that_are_logged(template: Templat
         assert fields_of(query) <= logged() | OF_CLOUDWATCH, query
 
 
-def test_the_guide_explains_every_metric_that_is_written_and_no_other() -> None:
+def test_the_guide_explains_every_written_metric_and_no_others() -> None:
     table = GUIDE.split("\n## Metrics\n")[1].split("\n## ")[0]
     first = [row.split("|")[1] for row in re.findall(r"^\|.*\|$", table, re.MULTILINE)[2:]]
     explained = {
@@ -123,17 +123,17 @@ def test_the_guide_explains_every_metric_that_is_written_and_no_other() -> None:
     assert explained == set().union(*emitted().values())
 
 
-def test_every_reason_stands_in_the_guide() -> None:
-    """Those of events for which nothing is sent were in the log, and nowhere did it say what they mean."""
-    told = GUIDE.split("\n## Reasons\n")[1].split("\n## ")[0]
-    # Those with a type or a setting in them.
+def test_every_reason_is_in_the_guide() -> None:
+    """The reasons of events that send nothing were in the log, but no document explained them."""
+    listed = GUIDE.split("\n## Reasons\n")[1].split("\n## ")[0]
+    # Reasons that contain a type or a setting.
     begin = {"no mapping for", "event of a connected account", "live mode event", "test mode event"}
-    assert [reason for reason in sorted({str(each) for each in Reason} | begin) if f"`{reason}" not in told] == []
+    assert [reason for reason in sorted({str(each) for each in Reason} | begin) if f"`{reason}" not in listed] == []
 
 
 def test_a_reason_is_written_in_one_place() -> None:
-    """Strings of four files were compared with each other, and a slip in one made an alarm deaf."""
-    # The opt-out is the name of a metadata key too.
+    """Four files once repeated the strings, and a typo in one silenced an alarm."""
+    # The opt-out is also the name of a metadata key.
     texts = {reason.value for reason in Reason if "_" in reason.value} - {"analytics_opt_out"}
     found = [
         f"{path.relative_to(PROJECT)}: {node.value}"
@@ -146,9 +146,9 @@ def test_a_reason_is_written_in_one_place() -> None:
     assert found == []
 
 
-def test_every_code_that_is_kept_of_an_endpoints_answer_stands_in_the_guide() -> None:
-    told = section("What the endpoint says")
-    assert [code for code in sorted(KNOWN.values()) if f"`{code}`" not in told] == []
+def test_every_recorded_code_of_an_endpoints_answer_is_in_the_guide() -> None:
+    listed = section("What the endpoint says")
+    assert [code for code in sorted(KNOWN.values()) if f"`{code}`" not in listed] == []
 
 
 def test_the_write_keys_section_names_every_reason_that_triggers_its_alarm() -> None:

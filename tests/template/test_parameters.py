@@ -1,4 +1,4 @@
-"""What a user is asked, told and given."""
+"""The template's parameters, their descriptions, bounds and defaults, and its outputs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from stripe_to_segment.settings import Settings, settings_from
 if TYPE_CHECKING:
     from tests.template.conftest import Template
 
-# Read by Powertools, not by the package's settings.
+# Variables that Powertools reads, not the package's settings.
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
-# Settings whose value is a resource of the stack, or its name.
+# Settings whose value is a resource of the stack or the stack's name.
 OF_THE_STACK = {
     *("SIGNING_SECRET_ARN", "KEYS_SECRET_ARN", "FORMER_SECRET_ARN"),
     *("EVENTS_QUEUE_URL", "IMPORT_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE", "SOURCE_NAME"),
@@ -25,11 +25,11 @@ OF_THE_STACK = {
 
 @pytest.fixture(scope="module")
 def variables(template: Template) -> dict[str, Any]:
-    """The environment variables of both functions together."""
+    """The environment variables of both functions."""
     return template.variables("ReceiveFunction") | template.variables("DeliverFunction")
 
 
-def test_every_parameter_says_what_empty_means(template: Template) -> None:
+def test_every_parameter_explains_an_empty_value(template: Template) -> None:
     for name, parameter in template.body["Parameters"].items():
         assert re.search(r"\. Empty: .+\.$", parameter["Description"]), name
 
@@ -47,7 +47,7 @@ def test_every_bound_is_explained(template: Template) -> None:
             assert parameter["ConstraintDescription"].startswith("must be"), name
 
 
-def test_every_parameter_stands_in_one_group_of_the_console(template: Template) -> None:
+def test_every_parameter_is_in_one_group_of_the_console(template: Template) -> None:
     groups = template.body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     shown = [name for group in groups for name in group["Parameters"]]
     assert sorted(shown) == sorted(template.body["Parameters"])
@@ -58,7 +58,7 @@ def test_every_parameter_is_used(template: Template, project_template: str) -> N
         assert f"!Ref {name}" in project_template, name
 
 
-def test_the_functions_get_every_setting_of_the_package_and_no_other(variables: dict[str, Any]) -> None:
+def test_the_functions_get_every_setting_of_the_package_and_no_others(variables: dict[str, Any]) -> None:
     of_the_secret = {"CLIENT_REFERENCE_KEY"}
     assert set(variables) - POWERTOOLS == {field.name.upper() for field in fields(Settings)} - of_the_secret
 
@@ -72,7 +72,7 @@ def test_the_templates_defaults_are_the_packages_defaults(template: Template, va
     assert settings_from(given) == Settings()
 
 
-def test_every_value_that_can_be_chosen_is_one_the_package_takes(template: Template, variables: dict[str, Any]) -> None:
+def test_the_package_accepts_every_allowed_value(template: Template, variables: dict[str, Any]) -> None:
     chosen = [
         (name, str(value))
         for name in set(variables) - POWERTOOLS - OF_THE_STACK
@@ -80,7 +80,7 @@ def test_every_value_that_can_be_chosen_is_one_the_package_takes(template: Templ
     ]
     assert len({name for name, _ in chosen}) >= 8
     for name, value in chosen:
-        # It raises for every other.
+        # The package raises for every other value.
         assert settings_from({name: value}) is not None
         with pytest.raises(ConfigurationError):
             settings_from({name: f"{value}-other"})
@@ -108,7 +108,7 @@ def test_an_endpoint_is_an_https_address_or_this_machine(template: Template, add
 
 
 @pytest.mark.parametrize("address", ["http://api.segment.io", "api.segment.io", "https://", "https://a b", "ftp://a"])
-def test_an_endpoint_that_would_show_the_write_key_is_refused(template: Template, address: str) -> None:
+def test_an_endpoint_that_would_reveal_the_write_key_is_refused(template: Template, address: str) -> None:
     assert not re.fullmatch(template.body["Parameters"]["SegmentEndpoint"]["AllowedPattern"], address)
 
 
@@ -116,8 +116,8 @@ SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:team/stripe-Ab
 
 
 @pytest.mark.parametrize("parameter", ["SigningSecretArn", "KeysSecretArn"])
-def test_a_given_secret_is_named_by_its_whole_arn(template: Template, parameter: str) -> None:
-    """Without the six characters at its end the policy would match nothing, or another secret."""
+def test_a_given_secret_is_named_by_its_complete_arn(template: Template, parameter: str) -> None:
+    """Without the six characters at the end of the ARN, the policy would match nothing, or another secret."""
     pattern = template.body["Parameters"][parameter]["AllowedPattern"]
     assert all(re.fullmatch(pattern, arn) for arn in ("", SECRET, SECRET.replace("aws:", "aws-us-gov:", 1)))
     wrong = [
@@ -173,11 +173,11 @@ def test_a_schedule_is_a_rate_or_a_cron_expression(template: Template, schedule:
 def test_a_schedule_that_eventbridge_refuses_is_refused_before_anything_is_deployed(
     template: Template, schedule: str
 ) -> None:
-    """EventBridge takes `1 hour` and `2 hours`, and a rule that it refuses rolls the whole deployment back."""
+    """EventBridge accepts `1 hour` and `2 hours`; a rule that it refuses rolls the whole deployment back."""
     assert not re.fullmatch(template.body["Parameters"]["ReconcileSchedule"]["AllowedPattern"], schedule)
 
 
-def test_the_outputs_are_what_the_next_steps_need(template: Template) -> None:
+def test_the_outputs_have_what_the_next_steps_need(template: Template) -> None:
     assert set(template.body["Outputs"]) == {
         "WebhookUrl",
         "EventsQueueUrl",

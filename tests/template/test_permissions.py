@@ -1,4 +1,4 @@
-"""Each function may do what it does, and nothing else."""
+"""Each function has the permissions that it needs, and no others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ RECONCILE = {
 
 
 def allowed(template: Template, role: str) -> dict[str, set[str]]:
-    """The actions of a role by the resource they are for."""
+    """The actions of a role, by resource."""
     found: dict[str, set[str]] = {}
     for statement in template.statements(role):
         assert statement["Effect"] == "Allow"
@@ -78,7 +78,7 @@ def test_reconcile_may_queue_read_the_table_write_its_bookmark_read_the_keys_log
 
 @pytest.mark.parametrize("values", [{}, {"SigningSecretArn": "a"}, {"KeysSecretArn": "b"}, {"KmsKeyArn": "c"}])
 def test_the_function_on_the_internet_has_no_access_to_the_keys(template: Template, values: dict[str, str]) -> None:
-    """Whoever got into it could send to Segment, and read from Stripe, in the company's name."""
+    """An attacker in this function could otherwise send to Segment and read from Stripe in the company's name."""
     found = template.given(**values)
     told = json.dumps([found.properties("ReceiveRole"), found.variables("ReceiveFunction")])
     assert "KeysSecret" not in told
@@ -101,22 +101,22 @@ def test_a_role_reads_the_current_version_of_a_secret_and_no_older_one(
     assert all(each["Condition"] == CURRENT for each in reads)
 
 
-def test_given_secrets_take_the_place_of_those_that_are_made(template: Template) -> None:
+def test_given_secrets_replace_those_of_the_stack(template: Template) -> None:
     found = template.given(SigningSecretArn="a", KeysSecretArn="b")
     assert not found.of_type("AWS::SecretsManager::Secret")
     receive, deliver = allowed(found, "ReceiveRole"), allowed(found, "DeliverRole")
     assert receive["SigningSecretArn"] == READ
     assert deliver["KeysSecretArn"] == allowed(found, "ReconcileRole")["KeysSecretArn"] == READ
-    assert "SigningSecretArn" not in deliver, "there is no earlier release's secret behind it"
+    assert "SigningSecretArn" not in deliver, "it has no secret of an earlier release"
     half = template.given(KeysSecretArn="b")
     assert allowed(half, "DeliverRole").items() >= {"KeysSecretArn": READ, "ConnectionsSecret.Id": READ}.items()
 
 
-# --- Keys of the deployer's own ---
+# --- The customer's own KMS keys ---
 
 
 def kms(template: Template, role: str) -> list[tuple[str, set[str], dict[str, Any]]]:
-    """What a role may do with keys: the action, by way of which services, and what else is asked."""
+    """A role's permissions for KMS keys: the action, the services that use the key, and the other conditions."""
     found = []
     for statement in template.statements(role):
         actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
@@ -145,7 +145,7 @@ def test_without_a_customers_kms_key_no_role_may_use_one(template: Template, rol
 def test_a_customers_kms_key_is_used_only_through_the_services_that_need_it(
     template: Template, role: str, decrypts: set[str]
 ) -> None:
-    """SQS asks who sends for both: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html."""
+    """SQS requires both permissions of a sender: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html."""
     key = {"on": {"Ref": "KmsKeyArn"}}
     found = kms(template.given(KmsKeyArn="arn:aws:kms:…:key/1"), role)
     assert found == [("kms:Decrypt", decrypts, key), ("kms:GenerateDataKey", {"sqs"}, key)]
@@ -165,12 +165,12 @@ def test_a_given_secrets_kms_key_decrypts_only_that_secret(template: Template, r
 # --- The rest ---
 
 
-def test_reconcile_may_write_nothing_but_its_bookmark(template: Template) -> None:
+def test_reconcile_may_write_only_its_bookmark(template: Template) -> None:
     (written,) = [each for each in template.given().statements("ReconcileRole") if each["Action"] == "dynamodb:PutItem"]
     assert written["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["bookmark#*"]}}
 
 
-def test_every_function_has_its_own_role_and_the_template_has_no_other(template: Template) -> None:
+def test_every_function_has_its_own_role_and_the_template_has_no_others(template: Template) -> None:
     functions = template.of_type("AWS::Lambda::Function")
     roles = [function["Role"]["Fn::GetAtt"][0] for function in functions.values()]
     assert sorted(roles) == sorted(template.of_type("AWS::IAM::Role"))
@@ -178,7 +178,7 @@ def test_every_function_has_its_own_role_and_the_template_has_no_other(template:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_lambda_takes_on_a_role(template: Template, role: str) -> None:
+def test_only_lambda_can_assume_a_role(template: Template, role: str) -> None:
     (statement,) = template.properties(role)["AssumeRolePolicyDocument"]["Statement"]
     assert statement == {
         "Effect": "Allow",
@@ -187,8 +187,8 @@ def test_only_lambda_takes_on_a_role(template: Template, role: str) -> None:
     }
 
 
-def test_every_role_is_bounded_where_the_user_names_a_boundary(template: Template) -> None:
-    """Companies allow no role without one: there the first deployment failed at the first role."""
+def test_every_role_has_the_permissions_boundary_that_the_user_names(template: Template) -> None:
+    """Some companies forbid roles without a boundary: there a deployment failed at the first role."""
     boundary = {"Fn::If": ["RolesAreBounded", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
     for role in template.of_type("AWS::IAM::Role").values():
         assert role["PermissionsBoundary"] == boundary
@@ -204,11 +204,11 @@ def test_every_role_is_bounded_where_the_user_names_a_boundary(template: Templat
         "arn:aws-cn:iam::aws:policy/PowerUserAccess",
     ],
 )
-def test_a_boundary_is_a_policy_in_any_partition(template: Template, arn: str) -> None:
+def test_a_boundary_can_be_a_policy_of_any_partition(template: Template, arn: str) -> None:
     assert re.fullmatch(template.body["Parameters"]["PermissionsBoundaryArn"]["AllowedPattern"], arn)
 
 
-def test_no_role_takes_a_managed_policy(template: Template) -> None:
+def test_no_role_has_a_managed_policy(template: Template) -> None:
     for role in template.of_type("AWS::IAM::Role").values():
         assert "ManagedPolicyArns" not in role
 

@@ -1,4 +1,4 @@
-"""Nothing that was acknowledged is lost between the two functions."""
+"""No acknowledged event is lost between the functions: retention, redrive, encryption and batches of the queues."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 QUEUES = ("EventsQueue", "ImportQueue", "DeadLetterQueue")
 FOURTEEN_DAYS = 14 * 24 * 3600
 LONGEST_BACKOFF = 3600
-# Deliver's full jitter waits for anything up to the longest backoff, so for half of it on average.
+# With full jitter `deliver` waits half of the longest backoff on average.
 MEAN_BACKOFF = LONGEST_BACKOFF / 2
 DEVIATION = LONGEST_BACKOFF / math.sqrt(12)
 LONGEST_RETRY_AFTER = 300
-# Tries before the backoff has grown to its longest, from the smallest base upwards.
+# The attempts until the backoff is at its longest, with the smallest base.
 TRIES_WHILE_GROWING = 12
 
 
 def receives_within(seconds: float) -> float:
-    """How often an unlucky record (one in a thousand million) is received in a time of failures."""
+    """How often a record is received during failures of so many seconds, in the worst of 1,000,000,000 cases."""
     mean = seconds / MEAN_BACKOFF
     return TRIES_WHILE_GROWING + mean + 6 * math.sqrt(mean) * DEVIATION / MEAN_BACKOFF
 
@@ -44,7 +44,7 @@ def test_an_outage_of_three_days_does_not_fill_the_dead_letter_queue(template: T
     allowed = template.properties("EventsQueue")["RedrivePolicy"]["maxReceiveCount"]
     three_days = 3 * 24 * 3600
     assert receives_within(three_days) < allowed, "by deliver's own backoff"
-    assert three_days / LONGEST_RETRY_AFTER < allowed, "by the longest Retry-After that is honoured"
+    assert three_days / LONGEST_RETRY_AFTER < allowed, "by the longest accepted Retry-After"
 
 
 def test_a_record_can_wait_for_a_missing_write_key_as_long_as_the_queue_keeps_it(template: Template) -> None:
@@ -52,13 +52,13 @@ def test_a_record_can_wait_for_a_missing_write_key_as_long_as_the_queue_keeps_it
     assert receives_within(FOURTEEN_DAYS) < allowed
 
 
-def test_the_queues_keep_records_for_the_longest_time_there_is(template: Template) -> None:
+def test_the_queues_keep_records_for_the_longest_possible_time(template: Template) -> None:
     for queue in QUEUES:
         assert template.properties(queue)["MessageRetentionPeriod"] == FOURTEEN_DAYS
 
 
-def test_the_queues_take_the_largest_event_that_receive_lets_in(template: Template) -> None:
-    """Said, because what a new queue takes by itself has been 256 KiB and is 1 MiB, depending on whom one asks."""
+def test_the_queues_take_the_largest_event_that_receive_accepts(template: Template) -> None:
+    """The template sets the size, because sources differ about the default of a new queue: 256 KiB or 1 MiB."""
     for queue in QUEUES:
         assert template.properties(queue)["MaximumMessageSize"] == MAX_MESSAGE_BYTES
 
@@ -93,12 +93,12 @@ def test_queues_are_encrypted_and_refuse_clear_text(template: Template) -> None:
         assert (first["Effect"], first["Principal"], first["Action"]) == ("Deny", "*", "sqs:*")
         assert first["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
         assert first["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        # Nothing is let in without a condition of the template.
+        # Every statement that allows access depends on a condition of the template.
         assert [list(each) for each in others] == ([] if queue == "ImportQueue" else [["Fn::If"]])
 
 
 def mappings(template: Template) -> dict[str, dict[str, Any]]:
-    """What brings records to deliver, by the queue they come from."""
+    """Deliver's event source mappings, by queue."""
     found = template.of_type("AWS::Lambda::EventSourceMapping").values()
     return {mapping["EventSourceArn"]["Fn::GetAtt"][0]: mapping for mapping in found}
 
@@ -119,10 +119,10 @@ def test_deliver_reads_its_queues_in_bounded_batches_through_its_alias(template:
 
 
 def test_an_import_leaves_the_accounts_concurrency_to_the_events(template: Template) -> None:
-    """Two is the least that Lambda takes; https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html."""
+    """Two is Lambda's minimum: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html."""
     assert mappings(template)["ImportQueue"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
-def test_every_batch_size_that_can_be_chosen_has_the_window_it_needs(template: Template) -> None:
+def test_every_allowed_batch_size_has_the_window_that_it_needs(template: Template) -> None:
     """Lambda refuses batches of more than 10 records without a window of at least a second."""
     assert template.body["Parameters"]["BatchWindowSeconds"]["MinValue"] >= 1

@@ -1,4 +1,4 @@
-"""What is deployed takes effect: the alias moves to a new version whenever a function changed, and only then."""
+"""The alias moves to a new version if and only if a function changed, so that every deployment takes effect."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from tests.template.conftest import Template
 
 FUNCTIONS = {"ReceiveFunction", "DeliverFunction", "ReconcileFunction"}
-# Not part of a version: Lambda refuses to publish one in which nothing else changed, and the deployment fails.
+# Not part of a version: if nothing else changed, Lambda refuses to publish one, and the deployment fails.
 UNVERSIONED = {"ReservedConcurrentExecutions"}
 
 
 @pytest.fixture(scope="module")
 def published(template: Template, translate: Callable[[list[dict[str, str]]], list[Template]]) -> dict[str, set[str]]:
-    """The functions of which a version is published, by what changed: a parameter's value, or code."""
+    """The functions that get a new version, by the changed parameter or code."""
     changes = {name: {name: "another"} for name in template.body["Parameters"]}
     code = [*FUNCTIONS, "DependenciesLayer", "StripeToSegmentLayer"]
     changes |= {name: {name: "s3://bucket/another.zip"} for name in code}
@@ -31,12 +31,12 @@ def published(template: Template, translate: Callable[[list[dict[str, str]]], li
 
 
 def versions(template: Template) -> dict[str, str]:
-    """The version that each function's alias points to, by the name that CloudFormation knows it by."""
+    """The logical id of the version to which each function's alias points."""
     return {name: template.properties(f"{name}Aliaslive")["FunctionVersion"]["Fn::GetAtt"][0] for name in FUNCTIONS}
 
 
 def parameters_in(part: Any, conditions: dict[str, Any]) -> Iterator[str]:
-    """The names that a part of the template refers to, also by way of conditions."""
+    """The names to which a part of the template refers, also through conditions."""
     if isinstance(part, list):
         for each in part:
             yield from parameters_in(each, conditions)
@@ -52,12 +52,12 @@ def parameters_in(part: Any, conditions: dict[str, Any]) -> Iterator[str]:
 def test_a_changed_setting_publishes_a_version_of_each_function_that_has_it(
     template: Template, published: dict[str, set[str]]
 ) -> None:
-    """SAM looks at the name of a parameter, not at its value: once, every change of a setting left the alias behind.
+    """SAM compares a parameter's name, not its value, so a changed setting once left the alias at the old version.
 
     https://github.com/aws/serverless-application-model/issues/3820
     """
     having: dict[str, set[str]] = {name: set() for name in template.body["Parameters"]}
-    # Its own name is gone from where SAM looks values up.
+    # SAM has replaced the reference to the parameter itself.
     having["Tracing"] = set(FUNCTIONS)
     for function in FUNCTIONS:
         kept = {name: part for name, part in template.properties(function).items() if name not in UNVERSIONED}
@@ -65,15 +65,15 @@ def test_a_changed_setting_publishes_a_version_of_each_function_that_has_it(
             if name in having:
                 having[name].add(function)
     found = {name: published[name] for name in template.body["Parameters"]}
-    assert found == having, "the Tracing of a function lists the settings that it has, and no other"
+    assert found == having, "the Tracing of a function lists its settings and no others"
     assert having["DropEvents"] == {"DeliverFunction", "ReconcileFunction"}
 
 
 @pytest.mark.parametrize("layer", ["DependenciesLayer", "StripeToSegmentLayer"])
-def test_a_release_that_changes_nothing_but_a_layer_publishes_every_function(
+def test_a_release_that_changes_only_a_layer_publishes_every_function(
     published: dict[str, set[str]], layer: str
 ) -> None:
-    """Nearly every release is one: the handlers are thin, and what they call lies in the layer."""
+    """Almost every release is like this, because the handlers are thin and call code of the layer."""
     assert published[layer] == FUNCTIONS
 
 
@@ -83,7 +83,7 @@ def test_a_functions_own_code_publishes_that_function_alone(published: dict[str,
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
-def test_a_function_is_traced_as_the_setting_says(template: Template, function: str) -> None:
+def test_the_setting_decides_whether_a_function_is_traced(template: Template, function: str) -> None:
     index, choices = template.properties(function)["TracingConfig"]["Mode"]["Fn::Select"]
     assert choices[index] == template.default("Tracing") == "PassThrough"
     assert template.body["Parameters"]["Tracing"]["AllowedValues"] == ["PassThrough", "Active"]

@@ -17,12 +17,12 @@ PIN = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^\s;]+( ;[^\\]+)?( --hash
 
 
 def pins(path: Path) -> list[str]:
-    """The requirements of a file, each in one line."""
+    """The requirements of a file, one line each."""
     lines = path.read_text("utf-8").replace("\\\n", "").splitlines()
     return [" ".join(line.split()) for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
-def test_there_are_lists() -> None:
+def test_the_lists_of_requirements_exist() -> None:
     names = {path.parent.name + "/" + path.stem for path in LISTS}
     assert {"dependencies/requirements", "requirements/dev", "requirements/sam", "requirements/ministack"} <= names
 
@@ -34,11 +34,11 @@ def test_every_line_has_a_version_and_hashes(path: Path) -> None:
     assert [pin for pin in found if not PIN.fullmatch(pin)] == []
 
 
-def test_nothing_is_installed_without_its_hashes() -> None:
+def test_nothing_is_installed_without_hashes() -> None:
     for makefile in (PROJECT / "Makefile", PROJECT / "layers/dependencies/Makefile"):
         commands = re.findall(r"(?:uv|UV\)|-m) pip (?:install|sync)(?:.*\\\n)*.*", makefile.read_text("utf-8"))
         assert commands
-        # But for this project itself, which needs nothing else.
+        # Except this project itself, which is installed without dependencies.
         assert [each for each in commands if "--require-hashes" not in each and "--no-deps" not in each] == []
 
 

@@ -1,4 +1,4 @@
-"""The bill of materials lists exactly what was built, is valid CycloneDX, and the same for the same build."""
+"""The bill of materials lists exactly what was built, is valid CycloneDX, and is the same for the same build."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.built
 
 @pytest.fixture(scope="module")
 def build(dependencies_layer: Path) -> Path:
-    """The folder that `sam build` wrote."""
+    """The output folder of `sam build`."""
     return dependencies_layer.parents[1]
 
 
@@ -32,7 +32,7 @@ def pinned() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def bill(build: Path) -> Any:
-    """What `make build` wrote."""
+    """The bill of materials that `make build` wrote."""
     return json.loads((build / "sbom.cdx.json").read_text("utf-8"))
 
 
@@ -40,13 +40,13 @@ def libraries(bill: Any) -> dict[str, Any]:
     return {each["purl"]: each for each in bill["components"] if "purl" in each}
 
 
-def test_it_lists_each_distribution_of_the_layer_and_no_other(bill: Any, dependencies_layer: Path) -> None:
+def test_it_lists_each_distribution_of_the_layer_and_no_others(bill: Any, dependencies_layer: Path) -> None:
     found = importlib.metadata.distributions(path=[str(dependencies_layer)])
     held = {f"pkg:pypi/{each.metadata['Name'].lower().replace('_', '-')}@{each.version}" for each in found}
     assert held == set(libraries(bill))
 
 
-def test_what_lies_in_the_layer_is_of_a_distribution_that_it_lists(bill: Any, dependencies_layer: Path) -> None:
+def test_every_file_of_the_layer_belongs_to_a_listed_distribution(bill: Any, dependencies_layer: Path) -> None:
     owners = importlib.metadata.packages_distributions()
     listed = {each["name"] for each in libraries(bill).values()}
     for path in dependencies_layer.iterdir():
@@ -55,7 +55,7 @@ def test_what_lies_in_the_layer_is_of_a_distribution_that_it_lists(bill: Any, de
             assert names & listed, path
 
 
-def test_each_has_its_licence_and_the_hashes_that_are_pinned(bill: Any, pinned: dict[str, list[str]]) -> None:
+def test_each_distribution_has_its_licence_and_its_pinned_hashes(bill: Any, pinned: dict[str, list[str]]) -> None:
     for each in libraries(bill).values():
         assert each["licenses"], each["name"]
         assert "not declared" not in json.dumps(each["licenses"])
@@ -76,7 +76,7 @@ def test_it_lists_functions_and_layers_with_our_own_files(bill: Any, build: Path
         assert files
 
 
-def test_every_component_is_reached_from_the_application(bill: Any) -> None:
+def test_the_application_depends_on_every_component(bill: Any) -> None:
     needs = {each["ref"]: each.get("dependsOn", []) for each in bill["dependencies"]}
     reached: set[str] = set()
     left = [bill["metadata"]["component"]["bom-ref"]]
@@ -88,7 +88,7 @@ def test_every_component_is_reached_from_the_application(bill: Any) -> None:
 
 
 def test_it_is_valid_cyclonedx(build: Path) -> None:
-    # Without the formats of strings, whose checkers take longer to import than all the rest of the tools.
+    # Without the checks of string formats, which take longer to import than all other tools.
     text = (build / "sbom.cdx.json").read_text("utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 
@@ -108,13 +108,13 @@ def test_the_same_build_gives_the_same_bytes(
     assert json.loads(one)["serialNumber"] != json.loads(other)["serialNumber"]
 
 
-def test_a_time_is_there_where_one_is_given(
+def test_it_has_a_timestamp_only_if_one_is_given(
     build: Path, pinned: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1577836800")
     assert json.loads(bill_of(build, pinned))["metadata"]["timestamp"] == "2020-01-01T00:00:00+00:00"
 
 
-def test_what_is_not_pinned_has_no_place_in_it(build: Path) -> None:
+def test_an_unpinned_distribution_is_an_error(build: Path) -> None:
     with pytest.raises(KeyError):
         bill_of(build, {})

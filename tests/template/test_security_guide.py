@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs/security.md").read_text("utf-8")
 STORED = "Stored data and its retention"
-# Each kind of item with the days after which it expires; of a customer's record those with nothing live in it.
+# The days after which each kind of item expires; a customer's record expires only if nothing in it is live.
 DAYS = {
     "profile": {KEEP_DAYS, LEDGER_DAYS},
     "person": set[int](),
@@ -41,7 +41,7 @@ DAYS = {
     "bookmark": {KEEP_DAYS},
 }
 WITHOUT_END = {"profile", "person"}
-# How code that is not about one kind names it.
+# The expressions of code that handles items of several kinds.
 ANY_KIND = {"kind", "fact.kind", "OPT_OUT"}
 AGAINST = (
     "A stranger on the internet",
@@ -57,13 +57,13 @@ AGAINST = (
 
 
 def section(title: str, level: str = "##") -> str:
-    """The guide's text from a heading to the next of its level or a higher one."""
+    """The guide's text from a heading to the next one of the same or a higher level."""
     text = GUIDE.split(f"\n{level} {title}\n")[1]
     return re.split(rf"\n#{{2,{len(level)}}} ", text)[0]
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of the tables in a text, each without its head."""
+    """The cells of the tables in a text, without the headers."""
     tables = re.findall(r"^\|.*\|\n\|[-|]+\|\n((?:\|.*\|\n?)+)", text, re.MULTILINE)
     return [[cell.strip() for cell in line[1:-1].split("|")] for table in tables for line in table.splitlines()]
 
@@ -75,20 +75,20 @@ def names_in(file: str) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
-# --- What is promised ---
+# --- Promises ---
 
 
 def promises() -> Iterator[tuple[str, list[str]]]:
-    """Each promise with the tests that hold it."""
+    """Each promise with the tests that verify it."""
     for title in re.findall(r"^## (.+)$", GUIDE, re.MULTILINE):
         if title != STORED:
             yield from ((row[0], re.findall(r"`(tests/[^`]+)`", row[1])) for row in rows(section(title)))
 
 
-@pytest.mark.parametrize(("promise", "held_by"), [*promises()])
-def test_each_promise_is_held_by_tests_that_exist(promise: str, held_by: list[str]) -> None:
-    assert held_by, promise
-    for named in held_by:
+@pytest.mark.parametrize(("promise", "tests"), [*promises()])
+def test_the_tests_of_each_promise_exist(promise: str, tests: list[str]) -> None:
+    assert tests, promise
+    for named in tests:
         file, _, name = named.partition("::")
         assert name in names_in(file), named
 
@@ -98,17 +98,17 @@ def test_each_attacker_of_the_guide_has_a_promise(title: str) -> None:
     assert rows(section(title))
 
 
-# --- What is stored ---
+# --- Stored data ---
 
 
 def in_aws() -> dict[str, list[str]]:
-    """The rows of the table of what is kept in AWS, by each resource that they name."""
+    """The rows of the table of stored data in AWS, by each resource that they name."""
     table = section(STORED).split("\n### ")[0]
     return {name: row for row in rows(table) for name in re.findall(r"\w+", row[0])}
 
 
 def items() -> dict[str, str]:
-    """For how long the guide says that each kind of item is kept."""
+    """The retention of each kind of item, from the guide."""
     found = rows(section("Items of the StateTable", "###").split("\nOn a developer's machine")[0])
     return {row[0].strip("`"): row[2] for row in found}
 
@@ -117,7 +117,7 @@ def test_every_resource_that_stores_data_is_in_the_guide(template: Template) -> 
     keeping = {"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"}
     kept = {name for name, found in template.resources.items() if found["Type"] in keeping}
     assert kept <= in_aws().keys()
-    # What else keeps something would have to be named there too.
+    # Other resources that store data would have to be in the guide too.
     others = {found["Type"] for found in template.resources.values()} & {"AWS::S3::Bucket", "AWS::Kinesis::Stream"}
     assert not others
 
@@ -135,7 +135,7 @@ def test_items_expire_by_the_attribute_that_the_template_names(template: Templat
     assert expiry == {"AttributeName": "expires_at", "Enabled": True}
 
 
-def test_each_kind_of_item_is_listed_with_its_term() -> None:
+def test_each_kind_of_item_is_listed_with_its_retention() -> None:
     said = items()
     assert said.keys() == DAYS.keys()
     for kind, days in DAYS.items():
@@ -144,7 +144,7 @@ def test_each_kind_of_item_is_listed_with_its_term() -> None:
         assert ("without end" in said[kind]) is (kind in WITHOUT_END), kind
 
 
-def test_no_kind_of_item_is_written_that_the_guide_does_not_name() -> None:
+def test_the_guide_names_every_kind_of_item_that_is_written() -> None:
     kinds, others = set[str](), set[str]()
     for path in (PROJECT / "layers/stripe_to_segment/python").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -152,12 +152,12 @@ def test_no_kind_of_item_is_written_that_the_guide_does_not_name() -> None:
                 kind = node.args[0]
                 (kinds if isinstance(kind, ast.Constant) else others).add(ast.unparse(kind).strip("'"))
     assert kinds == items().keys()
-    assert others <= ANY_KIND, "a kind that is written here as a variable may be a new one"
+    assert others <= ANY_KIND, "a kind in another expression may be a new one"
 
 
 @pytest.fixture(scope="module")
 def kept() -> Iterator[tuple[list[dict[str, Any]], float]]:
-    """All items after the samples with marked personal fields, after two customers of one user, and one who is gone."""
+    """All items after the marked samples, two customers of one user, a deleted customer, and a subscription."""
     with state_table() as table:
         store = DynamoStore(table, TABLE)
         world = World(store, CONNECT_EVENTS="accept", PERSONAL_TRAITS="email,name,phone,address")
@@ -179,7 +179,7 @@ PERSONAL = {"email", "name", "phone", "line1", "line2", "city", "postal_code", "
 
 
 def marked(value: Any, within: str = "") -> Any:
-    """A Stripe event with a mark in what may be personal; products, prices and coupons have names of their own."""
+    """A Stripe event with marks in fields that may be personal; names of products, prices and coupons are not."""
     if isinstance(value, dict):
         plain = str(value.get("object")) in {"product", "price", "plan", "coupon"}
         return {key: each if plain else marked(each, key) for key, each in value.items()}
@@ -188,7 +188,7 @@ def marked(value: Any, within: str = "") -> Any:
     return MARK if isinstance(value, str) and within in PERSONAL else value
 
 
-def test_every_item_expires_when_the_guide_says_so(kept: tuple[list[dict[str, Any]], float]) -> None:
+def test_every_item_expires_when_the_guide_states_it(kept: tuple[list[dict[str, Any]], float]) -> None:
     found, now = kept
     seen = dict[str, set[int]]()
     for item in found:
@@ -198,7 +198,7 @@ def test_every_item_expires_when_the_guide_says_so(kept: tuple[list[dict[str, An
     assert seen == {kind: days | ({0} if kind in WITHOUT_END else set()) for kind, days in DAYS.items()}
 
 
-def test_no_item_holds_what_the_guide_says_none_holds(kept: tuple[list[dict[str, Any]], float]) -> None:
+def test_no_item_holds_data_that_the_guide_excludes(kept: tuple[list[dict[str, Any]], float]) -> None:
     found, _ = kept
     claims = 0
     for item in found:

@@ -1,4 +1,4 @@
-"""What is kept is kept safely."""
+"""The StateTable and the secrets: expiry, encryption, deletion protection and their first contents."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def test_the_state_table_has_one_key_and_is_paid_per_request(template: Template)
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_old_facts_expire(template: Template) -> None:
-    """The attribute's name is the one that the package's store writes; spelled another way nothing would expire."""
+def test_old_items_expire(template: Template) -> None:
+    """The attribute must be the one that the package's store writes; otherwise nothing would expire."""
     assert template.properties("StateTable")["TimeToLiveSpecification"] == {
         "AttributeName": "expires_at",
         "Enabled": True,
@@ -36,28 +36,28 @@ def test_the_state_table_can_be_restored_to_a_point_in_time_and_is_encrypted(tem
     assert own["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}
 
 
-def test_a_first_deployment_that_fails_takes_the_state_table_back(template: Template) -> None:
-    """The table was protected from its first moment: the rollback failed at it, and so did each further deployment."""
+def test_a_failed_first_deployment_deletes_the_state_table(template: Template) -> None:
+    """The table was protected from the start, so the rollback failed, and so did each further deployment."""
     assert template.resources["StateTable"]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert template.default("ProtectState") == "false"
 
 
-def test_nothing_else_outlives_a_first_deployment_that_fails(template: Template) -> None:
-    """But Lambda's versions, which SAM retains, and which go with their function."""
+def test_a_failed_first_deployment_leaves_nothing_behind(template: Template) -> None:
+    """Except Lambda's versions, which SAM retains, and which are deleted with their function."""
     kept = {name for name, found in template.resources.items() if found.get("DeletionPolicy", "Delete") != "Delete"}
     versions = {name for name in kept if template.resources[name]["Type"] == "AWS::Lambda::Version"}
     assert kept - versions == {"StateTable"}
     assert len(versions) == 3
 
 
-def test_the_state_table_is_protected_where_the_user_says_so(template: Template) -> None:
+def test_the_state_table_is_protected_if_the_user_chooses_it(template: Template) -> None:
     assert template.properties("StateTable")["DeletionProtectionEnabled"] == {
         "Fn::If": ["StateIsProtected", True, False]
     }
     assert template.body["Conditions"]["StateIsProtected"] == {"Fn::Equals": [{"Ref": "ProtectState"}, "true"]}
 
 
-def test_what_holds_data_is_kept_when_an_update_replaces_it(template: Template) -> None:
+def test_resources_with_data_are_kept_when_an_update_replaces_them(template: Template) -> None:
     for name in ("StateTable", "ConnectionsSecret", "KeysSecret", "EventsQueue", "DeadLetterQueue"):
         assert template.resources[name]["UpdateReplacePolicy"] == "Retain", name
 
@@ -68,7 +68,7 @@ def test_the_keys_are_created_with_every_name_and_no_value(template: Template) -
     assert read_keys(first) == Keys()
 
 
-def test_the_signing_secrets_first_version_opens_nothing(template: Template) -> None:
+def test_the_signing_secrets_first_version_has_no_valid_secret(template: Template) -> None:
     assert read_signing_secrets(template.properties("ConnectionsSecret")["SecretString"]) == SigningSecrets()
 
 
@@ -86,9 +86,9 @@ DESCRIPTIONS = {
 
 @pytest.mark.parametrize("name", FIRST_TEXTS)
 def test_a_secrets_first_text_and_its_description_never_change(template: Template, name: str) -> None:
-    """CloudFormation writes the secret when this text changes, by a space even, over what the user filled in.
+    """If this text changes, even by a space, CloudFormation overwrites the secrets that the user has filled in.
 
-    Whether it does so when the description changes is not documented, so that stays as it is too.
+    AWS does not document whether a changed description does that too, so the description must not change either.
     """
     assert template.given().properties(name) == {
         "Description": {"Fn::Sub": DESCRIPTIONS[name]},
@@ -96,13 +96,13 @@ def test_a_secrets_first_text_and_its_description_never_change(template: Templat
     }
 
 
-def test_a_key_of_ones_own_encrypts_both_secrets(template: Template) -> None:
+def test_the_customers_own_kms_key_encrypts_both_secrets(template: Template) -> None:
     own = template.given(KmsKeyArn="arn:aws:kms:…:key/1")
     assert {each["KmsKeyId"]["Ref"] for each in own.of_type("AWS::SecretsManager::Secret").values()} == {"KmsKeyArn"}
     assert len(own.of_type("AWS::SecretsManager::Secret")) == 2
 
 
 def test_no_parameter_takes_a_secret(template: Template) -> None:
-    """A parameter's value can be read in the stack's description, and in every function that gets it."""
+    """A parameter's value is visible in the stack's description, and in every function that gets it."""
     for name in template.body["Parameters"]:
         assert not name.endswith(("Secret", "WriteKey", "ApiKey", "Token")), name
