@@ -1,6 +1,6 @@
-"""`make fuzz`: every kind of request at the door, in thousands of variants; a table of what they were answered.
+"""`make fuzz`: send thousands of requests of every kind to `receive`, check the laws, and print a table of the answers.
 
-CASES and SEED choose how many and from which; a law that is broken is named with the number of its case.
+CASES is the number of cases, SEED the number of the first. Each broken law is printed with the number of its case.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.door.cases import KINDS, a_case
 from tests.door.door import open_door
-from tests.door.laws import knocked
+from tests.door.laws import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,18 +24,18 @@ __all__ = ["Tally", "main", "report", "tried"]
 CHUNK = 500
 LARGEST_SEED = 10**12
 
-# How often each kind was given which answer, and by number each case that broke a law, with its kind and the laws.
+# How often each kind got each answer; and for the number of each case that broke a law, its kind and the broken laws.
 type Tally = tuple[Counter[tuple[str, str]], dict[int, tuple[str, list[str]]]]
 
 
 def tried(seeds: Iterable[int]) -> Tally:
-    """Let the cases of these numbers knock."""
+    """Send the requests of these case numbers."""
     answers: Counter[tuple[str, str]] = Counter()
     broken: dict[int, tuple[str, list[str]]] = {}
     with open_door() as door:
         for seed in seeds:
             case = a_case(seed)
-            answer, faults = knocked(door, case)
+            answer, faults = checked(door, case)
             answers[case.kind, answer] += 1
             if faults:
                 broken[seed] = case.kind, faults
@@ -43,7 +43,7 @@ def tried(seeds: Iterable[int]) -> Tally:
 
 
 def report(tally: Tally) -> Iterator[str]:
-    """A line for each kind and a column for each answer; below it each broken law."""
+    """A table with a row for each kind and a column for each answer, then the broken laws."""
     answers, broken = tally
     columns = sorted({answer for _, answer in answers})
     yield f"{'':26}" + "".join(f"{column:>14}" for column in columns)
@@ -55,19 +55,21 @@ def report(tally: Tally) -> Iterator[str]:
         yield f"case {seed}, {kind}: {'; '.join(faults)[:500]}"
         yield f"  again: make fuzz SEED={seed} CASES=1"
     if broken:
-        yield f"{len(broken):,} of {answers.total():,} cases broke a law of the door."
+        yield f"{len(broken):,} of {answers.total():,} cases broke a law."
     else:
         yield (
-            f"{answers.total():,} cases: nothing got in without Stripe's signature, what had it and was wanted got in "
-            "to the byte, and nothing private was said."
+            f"{answers.total():,} cases: receive queued no event without Stripe's signature, queued every wanted event "
+            "that has it byte for byte, and put nothing private into its answers and logs."
         )
 
 
 def main() -> int:
-    """Print the report; 1 where a law was broken, 2 where the question makes no sense."""
+    """Print the report; returns 1 if a law was broken, 2 if CASES or SEED is invalid."""
     first, cases = int(os.environ.get("SEED") or 1), int(os.environ.get("CASES") or 20_000)
     if cases < 1 or not 0 <= first <= LARGEST_SEED:
-        sys.stderr.write(f"CASES is {cases}, SEED is {first}; they take numbers from 1\n")
+        sys.stderr.write(
+            f"CASES is {cases} and SEED is {first}: CASES must be at least 1, SEED from 0 to {LARGEST_SEED}\n"
+        )
         return 2
     answers: Counter[tuple[str, str]] = Counter()
     broken: dict[int, tuple[str, list[str]]] = {}

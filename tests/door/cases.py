@@ -1,6 +1,6 @@
-"""The kinds of requests that a door on the internet meets: Stripe's own, and everything that only looks like them.
+"""The kinds of requests that a public webhook endpoint receives: Stripe's own, and imitations of them.
 
-A case is drawn from a number alone, so that the number is enough to meet it again.
+A case depends on its number alone, so that the number reproduces it.
 """
 
 from __future__ import annotations
@@ -55,6 +55,6 @@ KINDS: tuple[Callable[[Random], Case], ...] = (
 
 
 def a_case(number: int) -> Case:
-    """The case of a number; the kinds follow one another."""
+    """The case with this number; the kinds take turns."""
     make = KINDS[number % len(KINDS)]
     return replace(make(Random(number)), kind=make.__name__.replace("_", " "))  # noqa: S311 - no secret comes of it

@@ -1,4 +1,4 @@
-"""The receive function with its queue, its secret, its log and its clocks in hand."""
+"""The receive function under test, with a fake queue, secret, log and clock."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["PRIVATE", "QUEUE", "SECRET", "Door", "open_door"]
 
 SECRET = a_signing_secret("test")
 QUEUE = "https://sqs/events"
-# Nothing with this in it may reach a log.
+# A text with this mark must not reach a log.
 PRIVATE = "DoNotLogThis"
 
 
 class Door:
-    """The function with its queue, its secret and its log, and a clock for the secret's age."""
+    """The function with a fake queue, secret and log, and a clock for the secret's age."""
 
     def __init__(self, spoken: Spoken) -> None:
         self.spoken = spoken
@@ -44,23 +44,23 @@ class Door:
         self.hold(stripe_signing_secrets=list(secrets))
 
     def hold(self, **content: Any) -> None:
-        """Let the SigningSecret hold this."""
+        """Set the content of the SigningSecret."""
         self.secrets.text = json.dumps(content)
 
     def forget_secret(self) -> None:
-        """As a new instance of the function, which has not read the secret yet."""
+        """Make the function one that has not read the secret yet, like a new instance."""
         self.app.secret = SecretSource(self._fetch, lambda: self.now)
 
     def knock(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and body of the answer to a request."""
+        """Send a request; returns the status and the body of the answer."""
         answer = self.app.handler(request, None)
         assert set(answer) == {"statusCode", "headers", "body"}
         assert answer["headers"] == {"content-type": "application/json"}
-        assert json.dumps(answer, ensure_ascii=False).encode(), "Lambda must be able to hand it on"
+        assert json.dumps(answer, ensure_ascii=False).encode(), "Lambda must be able to encode the answer"
         return answer["statusCode"], json.loads(answer["body"])
 
     def post(self, body: bytes, secret: str = SECRET, **how: bool) -> int:
-        """The status that a signed body is answered with."""
+        """Send a signed body; returns the status of the answer."""
         return self.knock(api_gateway_request(body, secret, int(time.time()), **how))[0]
 
     @property

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from tests.door.door import Door
     from tests.door.requests import Case
 
-__all__ = ["knocked"]
+__all__ = ["checked"]
 
 SQS_TAKES = 1_048_576
 TOLERANCE = 300
 
 
-def knocked(door: Door, case: Case) -> tuple[str, list[str]]:
-    """Send the request of a case; returns the answer and every broken law."""
+def checked(door: Door, case: Case) -> tuple[str, list[str]]:
+    """Send the request of a case; returns the answer and the broken laws."""
     door.sqs.sent.clear()
     door.sqs.broken = set() if case.queue_works else {"send_message"}
     door.spoken.out.seek(0)
@@ -39,13 +39,13 @@ def knocked(door: Door, case: Case) -> tuple[str, list[str]]:
         door.secrets.text = case.holds
     try:
         status, answer = door.knock(case.request)
-    except Exception as error:  # noqa: BLE001 - whatever it raises, Stripe would get a 500
+    except Exception as error:  # noqa: BLE001 - any exception would be a 500 for Stripe
         return "raised", [f"it raised {type(error).__name__}: {error}"]
     return f"{status} {next(iter(answer))}", [*_broken(door, case, status, answer)]
 
 
 class _Stopped:
-    """The clock, stopped: a case must not be stale because the machine is slow."""
+    """A stopped clock, so that a slow machine does not make a request stale."""
 
     def time(self) -> float:
         return float(NOW)
@@ -55,7 +55,7 @@ def _broken(door: Door, case: Case, status: int, answer: dict[str, Any]) -> Iter
     if status not in case.answers:
         yield f"answered {status}, not {' or '.join(map(str, sorted(case.answers)))}: {answer}"
     if status >= 500 and case.queue_works and _secrets(case.holds):
-        yield f"answered {status}, though there is a secret and a queue"
+        yield f"answered {status} although the secret and the queue work"
     queued = door.queued
     if (answer == {"received": True}) != (len(queued) == 1) or len(queued) > 1:
         yield f"answered {answer} and queued {len(queued)}"
@@ -63,7 +63,7 @@ def _broken(door: Door, case: Case, status: int, answer: dict[str, Any]) -> Iter
         yield f"{'not ' if case.queues else ''}queued"
     for text in queued:
         yield from _badly_queued(case, text)
-    yield from _told_too_much(door.spoken.text + json.dumps(answer, ensure_ascii=False), case)
+    yield from _private_data(door.spoken.text + json.dumps(answer, ensure_ascii=False), case)
     if len(door.spoken.lines) != 1:
         yield f"{len(door.spoken.lines)} lines in the log"
 
@@ -73,10 +73,10 @@ def _badly_queued(case: Case, text: str) -> Iterator[str]:
     if body is None or not _proven(body, case):
         yield "queued without a signature over these bytes by a live secret at this time"
     elif text != body.decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff"):
-        # The two that no queue takes are queued as JSON spells them.
-        yield "what is queued is not what was signed"
+        # SQS refuses these two characters, so `receive` queues their JSON escapes.
+        yield "the queued body differs from the signed body"
     if len(text.encode()) > SQS_TAKES:
-        yield "more than SQS takes is queued"
+        yield "queued a body that is too large for SQS"
 
 
 def _body(request: dict[str, Any]) -> bytes | None:
@@ -88,7 +88,10 @@ def _body(request: dict[str, Any]) -> bytes | None:
 
 
 def _proven(body: bytes, case: Case) -> bool:
-    """Whether one of the secrets signed exactly this now: https://docs.stripe.com/webhooks#verify-manually."""
+    """Whether the body has a current signature by one of the secrets.
+
+    https://docs.stripe.com/webhooks#verify-manually
+    """
     headers = (case.request.get("headers") or {}).items()
     for header in [value for name, value in headers if name.lower() == "stripe-signature" and isinstance(value, str)]:
         moment = re.search(r"(?:^|,)t=(\d+)(?=[,=]|$)", header)
@@ -103,7 +106,7 @@ def _proven(body: bytes, case: Case) -> bool:
 
 
 def _secrets(text: str | None, body: bytes = b"") -> list[str]:
-    """The signing secrets that this text holds, of those with a mode only those of the event's, where there is one."""
+    """The signing secrets in a secret's text; with a body, without those of the mode that the event is not in."""
     try:
         content = {name: value for name, value in json.loads(text or "").items() if isinstance(value, list)}
     except (ValueError, AttributeError):
@@ -114,11 +117,11 @@ def _secrets(text: str | None, body: bytes = b"") -> list[str]:
     return [each for name in fields for each in content.get(name, []) if isinstance(each, str) and each.strip()]
 
 
-def _told_too_much(said: str, case: Case) -> Iterator[str]:
+def _private_data(said: str, case: Case) -> Iterator[str]:
     if PRIVATE in said:
-        yield "a log or an answer holds a secret, a header or a body"
+        yield "the log or the answer contains a secret, a header or a body"
     header = json.dumps(case.request.get("headers"))
     if any(digest in said for digest in re.findall(r"[0-9a-f]{64}", header)[:20]):
-        yield "a log or an answer holds a signature"
+        yield "the log or the answer contains a signature"
     if len(said) > 4_000:
-        yield f"a log and an answer of {len(said)} characters"
+        yield f"the log and the answer have {len(said)} characters"

@@ -1,4 +1,4 @@
-"""The parts of a request to `receive`: an event, a way to write it, a signature, an envelope of API Gateway."""
+"""The parts of a request to `receive`: an event, its JSON, a signature, and API Gateway's envelope."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 NOW = 1_795_000_000
-# Each with a mark, so that a log or an answer that quotes one is found out.
+# Each secret contains the mark, so that a test finds it in a log or an answer.
 OLD, NEW, FOREIGN = (a_signing_secret(name, PRIVATE) for name in ("old", "new", "foreign"))
 HEADER = "stripe-signature"
 OK, REFUSED = frozenset({200}), frozenset({400})
@@ -45,11 +45,11 @@ OK, REFUSED = frozenset({200}), frozenset({400})
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request and what surrounds it.
+    """A request, the state of the stack, and the allowed answers.
 
-    `answers` are the statuses that it may get, and `queues` says whether it must, must not or (None) may be queued.
-    `holds` is the text of the stack's secret, None where it cannot be read; `knew` is what the function read of it a
-    while (`ago`, in seconds) before.
+    `answers` are the allowed statuses. `queues` is True if `receive` must queue the event, False if it must not, and
+    None if it may. `holds` is the text of the stack's secret, None if it cannot be read. `knew` is the text that the
+    function read `ago` seconds earlier, None if it read none.
     """
 
     request: dict[str, Any]
@@ -64,7 +64,7 @@ class Case:
 
 @cache
 def _texts() -> tuple[str, ...]:
-    """The sample events, and recorded ones where STRIPE_EVENTS_DIR names a folder of them."""
+    """The sample events, and the recorded events of the folder STRIPE_EVENTS_DIR, if it is set."""
     found = [sample.body.decode() for sample in samples()]
     if folder := os.environ.get("STRIPE_EVENTS_DIR"):
         recorded = sorted(Path(folder).glob("*/*.json"))
@@ -85,7 +85,7 @@ def wanted(event: Mapping[str, Any]) -> bool:
 
 
 def written(event: object, draw: Random) -> bytes:
-    """As Stripe writes it, or in another way that JSON allows."""
+    """The event as JSON, formatted as Stripe does it or in another valid way."""
     ascii_only = draw.random() < 0.3
     text = json.dumps(event, ensure_ascii=ascii_only, indent=draw.choice([None, 2, "\t"]))
     return draw.choice(["", "\n", " \r\n\t"]).encode() + text.encode() + draw.choice(["", "\n"]).encode()

@@ -1,4 +1,4 @@
-"""Requests that Stripe did not sign, or not like this: nothing of them may get in."""
+"""Requests without a valid signature by Stripe: `receive` must refuse them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def other_scheme(draw: Random) -> Case:
 
 
 def changed(draw: Random) -> Case:
-    """One byte more, less or other than what was signed."""
+    """The signed body with one byte added, removed or changed."""
     body = written(event_of(draw), draw)
     header = sign(body, OLD, NOW)
     at = draw.randrange(len(body))
@@ -50,7 +50,7 @@ def truncated(draw: Random) -> Case:
 
 
 def written_anew(draw: Random) -> Case:
-    """Read and written again by a proxy that meant well."""
+    """The signed event, parsed and serialized again, as a proxy might do it."""
     event = event_of(draw)
     body = json.dumps(event, separators=(",", ":"), sort_keys=True).encode()
     return Case(request_of(body, sign(json.dumps(event, indent=2).encode(), OLD, NOW), draw), REFUSED, queues=False)
@@ -70,7 +70,7 @@ def from_the_future(draw: Random) -> Case:
 
 
 def moved_in_time(draw: Random) -> Case:
-    """A recorded request with a new timestamp in front of its old signature."""
+    """A replayed request whose timestamp is new and whose signature is old."""
     body = written(event_of(draw), draw)
     before = NOW - 86_400
     header = sign(body, OLD, before).replace(f"t={before}", draw.choice([f"t={NOW}", f"t={NOW},t={before}"]))
@@ -94,7 +94,7 @@ def huge_header(draw: Random) -> Case:
 
 
 def joined_headers(draw: Random) -> Case:
-    """A header that came twice, as API Gateway joins them: the first timestamp counts, and every signature."""
+    """Two signature headers, joined by API Gateway: the first timestamp counts, and every signature."""
     event = event_of(draw)
     body = written(event, draw)
     good, bad = sign(body, OLD, NOW), sign(body, FOREIGN, NOW - draw.choice([0, 5, 1_000]))

@@ -1,4 +1,4 @@
-"""Requests that Stripe signed: its events in every way that JSON can be written, and what is no event for the queue."""
+"""Requests that Stripe signed: its events in every JSON format, and bodies that `receive` must not queue."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def header_in_any_case(draw: Random) -> Case:
 
 
 def strange_letters(draw: Random) -> Case:
-    """What JSON can hold and SQS, a log or UTF-8 cannot: lone surrogates, noncharacters, control characters."""
+    """Characters that JSON allows and SQS, a log or UTF-8 does not: lone surrogates, noncharacters, control codes."""
     event = event_of(draw)
     event["data"]["object"]["metadata"] = {"note": "".join(draw.choices('a\ufffe\uffff\u2028\0\x7f\ud800🦊é"\\', k=20))}
     body = json.dumps(event).encode() if draw.random() < 0.5 else _half_escaped(event)
@@ -76,18 +76,19 @@ def duplicate_keys(draw: Random) -> Case:
 
 
 def rotation(draw: Random) -> Case:
-    """A secret was rolled, and the function remembers the one before."""
+    """The secret was rolled, and the function has cached the old one."""
     event = event_of(draw)
     body = written(event, draw)
     both = draw.random() < 0.5
     case = Case(request_of(body, sign(body, [NEW, OLD] if both else [NEW], NOW), draw), OK, wanted(event))
-    # While both live, Stripe signs with both. Signed by the new one alone it opens once the secret may be read again.
+    # While both secrets are valid, Stripe signs with both. A signature by the new one alone is accepted as soon as
+    # `receive` may read the secret again.
     ago = draw.uniform(0, 400) if both else draw.uniform(30, 400)
     return replace(case, knew=json.dumps({"stripe_signing_secrets": [OLD]}), ago=ago)
 
 
 def of_a_mode(draw: Random) -> Case:
-    """Each mode has a secret of its own; whoever knows the other one does not get in."""
+    """Each mode has its own secret; `receive` refuses an event signed with the other mode's."""
     event = event_of(draw)
     live = event["livemode"] = draw.random() < 0.5
     holds = json.dumps({"stripe_live_signing_secrets": [OLD], "stripe_test_signing_secrets": [NEW]})
@@ -119,7 +120,7 @@ def no_secret(draw: Random) -> Case:
     return replace(case, holds=draw.choice(texts))
 
 
-# --- Signed, and no event for the queue ---
+# --- Signed, but not to be queued ---
 
 
 def not_an_event(draw: Random) -> Case:
@@ -141,7 +142,7 @@ def deep(draw: Random) -> Case:
 
 
 def large(draw: Random) -> Case:
-    """Up to the six megabytes that Lambda hands over, around the size that SQS takes."""
+    """Bodies around SQS's size limit, and up to Lambda's limit of six megabytes."""
     event = event_of(draw)
     event["padding"] = ""
     sizes = [1_000_000, 1_040_384, 1_040_385, 1_048_576, 1_048_577, draw.randint(900_000, 1_200_000), 6_000_000]
@@ -166,7 +167,7 @@ def thin(draw: Random) -> Case:
 
 
 def bent(draw: Random) -> Case:
-    """An event with one of its values replaced by another, anywhere."""
+    """An event in which one value, at any depth, is replaced or removed."""
     event = event_of(draw)
     place: Any = event
     while True:
@@ -178,12 +179,12 @@ def bent(draw: Random) -> Case:
             del place[key]
         else:
             place[key] = deepcopy(draw.choice(VALUES))
-        # 1e400 is written as Infinity, which is no JSON.
+        # json.dumps writes 1e400 as Infinity, which is invalid JSON.
         return Case(signed_request(json.dumps(event).encode(), draw), OK | REFUSED)
 
 
 def other_encoding(draw: Random) -> Case:
-    """Signed to the byte, but no UTF-8, or UTF-8 with a mark in front: Stripe sends neither."""
+    """A correctly signed body that is not UTF-8, or starts with a byte order mark: Stripe sends neither."""
     body = written(event_of(draw), draw).decode().encode(draw.choice(["utf-16", "utf-32", "utf-8-sig"]))
     if draw.random() < 0.4:
         body = b'{"id": "' + draw.randbytes(20) + b'\xff"}'

@@ -1,4 +1,4 @@
-"""The laws of `receive` over some cases of each kind (`make fuzz` tries thousands), and that they detect violations."""
+"""The laws of `receive` for some cases of each kind (`make fuzz` tests thousands), and that they detect violations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stripe_to_segment.stripe_side import signature
 from tests.door import __main__ as fuzz
 from tests.door.cases import KINDS, a_case
 from tests.door.door import open_door
-from tests.door.laws import knocked
+from tests.door.laws import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,14 +36,14 @@ def test_no_case_of_any_kind_breaks_a_law() -> None:
 
 def test_every_reason_of_receive_is_in_the_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
-    told = guide.split("\n### Requests that `receive` answers")[1].split("\n## ")[0]
+    listed = guide.split("\n### Requests that `receive` answers")[1].split("\n## ")[0]
     given = set()
     with open_door() as door:
         for number in NUMBERS:
-            knocked(door, a_case(number))
+            checked(door, a_case(number))
             given |= {line.get("reason", "") for line in door.spoken.lines}
     assert given - {""} >= {"wrong", "too_large", "not_wanted", "no_secret", "bad_secret", "queue_refused"}
-    assert [reason for reason in sorted(given - {""}) if f"`{reason}`" not in told] == []
+    assert [reason for reason in sorted(given - {""}) if f"`{reason}`" not in listed] == []
 
 
 def test_a_number_always_makes_the_same_case() -> None:
@@ -51,20 +51,20 @@ def test_a_number_always_makes_the_same_case() -> None:
 
 
 def faults(kind: str, spoil: Callable[[Door], None]) -> set[str]:
-    """What is said of the cases of a kind at a door that is spoilt."""
+    """The broken laws that the cases of one kind find in a faulty receive function."""
     found: set[str] = set()
     with open_door() as door:
         spoil(door)
         for number in NUMBERS[NAMES.index(kind) :: len(KINDS)]:
-            found |= set(knocked(door, a_case(number))[1])
+            found |= set(checked(door, a_case(number))[1])
     return found
 
 
 def test_the_laws_detect_that_unsigned_requests_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripe_to_segment.receiving.verify", lambda _body, _header, secrets, _now: {*secrets})
     for kind in ("forged", "changed", "replayed", "moved in time", "other scheme"):
-        told = faults(kind, lambda _: None)
-        assert "queued without a signature over these bytes by a live secret at this time" in told, kind
+        broken = faults(kind, lambda _: None)
+        assert "queued without a signature over these bytes by a live secret at this time" in broken, kind
 
 
 def test_the_laws_detect_that_old_requests_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,21 +83,21 @@ def test_the_laws_detect_that_queued_bodies_are_changed() -> None:
     def spoil(door: Door) -> None:
         door.app.queueable = lambda body: body.decode().strip().replace("  ", " ")
 
-    assert "what is queued is not what was signed" in faults("signed", spoil)
+    assert "the queued body differs from the signed body" in faults("signed", spoil)
 
 
-@pytest.mark.parametrize("talks_of", ["user-agent", "stripe-signature"])
-def test_the_laws_detect_private_data_in_logs_and_answers(talks_of: str) -> None:
+@pytest.mark.parametrize("logged", ["user-agent", "stripe-signature"])
+def test_the_laws_detect_private_data_in_logs_and_answers(logged: str) -> None:
     def spoil(door: Door) -> None:
         examined = door.app._examined
 
-        def talk(request: dict[str, Any], body: bytes | None) -> Any:
-            logger.info(request["headers"][talks_of])
+        def log_header(request: dict[str, Any], body: bytes | None) -> Any:
+            logger.info(request["headers"][logged])
             return examined(request, body)
 
-        door.app._examined = talk
+        door.app._examined = log_header
 
-    assert any("holds a s" in fault for fault in faults("forged", spoil))
+    assert any("contains a s" in fault for fault in faults("forged", spoil))
 
 
 def test_the_laws_detect_an_error_of_the_function() -> None:
@@ -111,12 +111,12 @@ def test_the_report_shows_each_kind_and_names_the_case_that_broke_a_law() -> Non
     answers, _ = fuzz.tried(range(len(KINDS)))
     good = list(fuzz.report((answers, {})))
     assert good[1].split()[:2] == ["signed", "1"]
-    assert good[-1].startswith(f"{len(KINDS)} cases: nothing got in")
+    assert good[-1].startswith(f"{len(KINDS)} cases: receive queued no event without Stripe's signature")
     bad = list(fuzz.report((answers, {7: ("thin", ["queued"])})))
     assert bad[-3:] == [
         "case 7, thin: queued",
         "  again: make fuzz SEED=7 CASES=1",
-        f"1 of {len(KINDS)} cases broke a law of the door.",
+        f"1 of {len(KINDS)} cases broke a law.",
     ]
 
 
@@ -127,7 +127,7 @@ def test_the_exit_status_says_how_it_went(monkeypatch: pytest.MonkeyPatch, cases
 
 
 def test_a_broken_law_is_an_exit_status_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Of this process, so that it sees what is spoilt.
+    # Run the cases in this process, because only it has the faulty `verify`.
     monkeypatch.setattr(fuzz, "ProcessPoolExecutor", lambda: nullcontext(builtins))
     monkeypatch.setattr("stripe_to_segment.receiving.verify", lambda _body, _header, secrets, _now: {*secrets})
     monkeypatch.setenv("CASES", "62")
