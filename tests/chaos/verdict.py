@@ -97,10 +97,10 @@ def of_customers(histories: Sequence[History], calls: Iterable[Json], settings: 
 
 def _of_customer(history: History, calls: list[Json], settings: Settings) -> Iterator[tuple[str, str]]:
     first = history.happenings[0].body["created"]
-    foretold = laws.Ours(first, settings=settings)
+    predicted = laws.Ours(first, settings=settings)
     for event in (*history.events, history.last):
-        foretold.deliver([event])
-    expected = {call["messageId"]: call for call, _ in foretold.tracks()}
+        predicted.deliver([event])
+    expected = {call["messageId"]: call for call, _ in predicted.tracks()}
     ours = laws.Ours(first, calls=calls)
     arrived = {call["messageId"]: call for call, _ in ours.tracks()}
     for message_id in expected.keys() | arrived.keys():

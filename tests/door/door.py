@@ -51,7 +51,7 @@ class Door:
         """Make the function one that has not read the secret yet, like a new instance."""
         self.app.secret = SecretSource(self._fetch, lambda: self.now)
 
-    def knock(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def send(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Send a request; returns the status and the body of the answer."""
         answer = self.app.handler(request, None)
         assert set(answer) == {"statusCode", "headers", "body"}
@@ -61,7 +61,7 @@ class Door:
 
     def post(self, body: bytes, secret: str = SECRET, **how: bool) -> int:
         """Send a signed body; returns the status of the answer."""
-        return self.knock(api_gateway_request(body, secret, int(time.time()), **how))[0]
+        return self.send(api_gateway_request(body, secret, int(time.time()), **how))[0]
 
     @property
     def queued(self) -> list[str]:

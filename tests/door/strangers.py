@@ -40,8 +40,8 @@ def changed(draw: Random) -> Case:
     header = sign(body, OLD, NOW)
     at = draw.randrange(len(body))
     other = bytes([body[at] ^ (1 << draw.randrange(7))])
-    spoilt = draw.choice([body[:at] + other + body[at + 1 :], body[:at] + body[at + 1 :], body[:at] + b" " + body[at:]])
-    return Case(request_of(spoilt, header, draw), REFUSED, queues=False)
+    broken = draw.choice([body[:at] + other + body[at + 1 :], body[:at] + body[at + 1 :], body[:at] + b" " + body[at:]])
+    return Case(request_of(broken, header, draw), REFUSED, queues=False)
 
 
 def truncated(draw: Random) -> Case:
@@ -107,16 +107,16 @@ def joined_headers(draw: Random) -> Case:
 def blanks_around_the_header(draw: Random) -> Case:
     body = written(event_of(draw), draw)
     header = sign(body, OLD, NOW)
-    spoilt = draw.choice([f" {header}", f"{header} ", header.replace(",", ", "), header.replace("=", " = ")])
-    return Case(request_of(body, spoilt, draw), REFUSED, queues=False)
+    broken = draw.choice([f" {header}", f"{header} ", header.replace(",", ", "), header.replace("=", " = ")])
+    return Case(request_of(body, broken, draw), REFUSED, queues=False)
 
 
 def wrong_base64(draw: Random) -> Case:
     body = written(event_of(draw), draw)
     text = b64encode(body).decode()
     at = draw.randrange(len(text))
-    spoilt = text[:at] + draw.choice(["é", "%", "\n", " ", "-", "\ud800"]) + text[at:]
-    request = {"headers": {HEADER: sign(body, OLD, NOW)}, "body": spoilt, "isBase64Encoded": True}
+    broken = text[:at] + draw.choice(["é", "%", "\n", " ", "-", "\ud800"]) + text[at:]
+    request = {"headers": {HEADER: sign(body, OLD, NOW)}, "body": broken, "isBase64Encoded": True}
     return Case(request, REFUSED, queues=False)
 
 

@@ -80,5 +80,5 @@ def test_a_partners_bus_or_a_forwarding_bus_can_be_named(template: Template, nam
 
 @pytest.mark.parametrize("name", ["default", "arn:aws:events:eu-central-1:1:event-bus/x", "a b"])
 def test_a_bus_whose_rules_have_another_form_of_arn_is_refused(template: Template, name: str) -> None:
-    """The rule of a default bus has no bus in its ARN, so the queues' policies would let nobody in."""
+    """The rule of a default bus has no bus in its ARN, so the queues' policies would refuse its events."""
     assert not re.fullmatch(template.body["Parameters"]["EventBusName"]["AllowedPattern"], name)

@@ -80,9 +80,9 @@ def test_reconcile_may_queue_read_the_table_write_its_bookmark_read_the_keys_log
 def test_the_function_on_the_internet_has_no_access_to_the_keys(template: Template, values: dict[str, str]) -> None:
     """An attacker in this function could otherwise send to Segment and read from Stripe in the company's name."""
     found = template.given(**values)
-    told = json.dumps([found.properties("ReceiveRole"), found.variables("ReceiveFunction")])
-    assert "KeysSecret" not in told
-    assert "KEYS" not in told
+    written = json.dumps([found.properties("ReceiveRole"), found.variables("ReceiveFunction")])
+    assert "KeysSecret" not in written
+    assert "KEYS" not in written
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -43,7 +43,7 @@ def body_of(kind: str = "customer.updated", **more: Any) -> bytes:
 
 def test_the_exact_bytes_are_queued(door: Door) -> None:
     body = body_of()
-    assert door.knock(api_gateway_request(body, SECRET, int(time.time()))) == (200, {"received": True})
+    assert door.send(api_gateway_request(body, SECRET, int(time.time()))) == (200, {"received": True})
     assert [text.encode() for text in door.queued] == [body]
 
 
@@ -57,7 +57,7 @@ def test_a_base64_request_is_queued_as_the_bytes_it_stands_for(door: Door) -> No
 def test_the_header_may_come_in_any_case(door: Door, name: str) -> None:
     request = api_gateway_request(body_of(), SECRET, int(time.time()))
     request["headers"][name] = request["headers"].pop("stripe-signature")
-    assert door.knock(request)[0] == 200
+    assert door.send(request)[0] == 200
 
 
 def test_an_event_with_characters_that_sqs_refuses_is_queued(door: Door) -> None:
@@ -73,7 +73,7 @@ def test_two_events_make_two_messages(door: Door) -> None:
 
 def test_if_the_queue_refuses_stripe_is_asked_to_retry(door: Door) -> None:
     door.sqs.broken.add("send_message")
-    status, answer = door.knock(api_gateway_request(body_of(id="evt_1"), SECRET, int(time.time())))
+    status, answer = door.send(api_gateway_request(body_of(id="evt_1"), SECRET, int(time.time())))
     assert (status, answer) == (503, {"error": "the event was not queued: ServiceUnavailable"})
     (line,) = door.spoken.lines
     assert (line["level"], line["outcome"], line["reason"], line["event_id"]) == (
@@ -103,7 +103,7 @@ def test_an_unwanted_event_is_acknowledged_counted_and_not_queued(
     body: bytes, environment: dict[str, str], told: str
 ) -> None:
     with open_door(**environment) as door:
-        status, answer = door.knock(api_gateway_request(body, SECRET, int(time.time())))
+        status, answer = door.send(api_gateway_request(body, SECRET, int(time.time())))
     assert (status, list(answer), door.queued) == (200, ["ignored"], [])
     assert told in answer["ignored"]
     assert door.spoken.metrics == {"EventsIgnored": 1}
@@ -124,7 +124,7 @@ def test_an_unwanted_event_is_acknowledged_counted_and_not_queued(
     ],
 )
 def test_a_forged_request_is_refused_and_nothing_queued(door: Door, spoil: dict[str, Any]) -> None:
-    status, answer = door.knock({**api_gateway_request(body_of(), SECRET, int(time.time())), **spoil})
+    status, answer = door.send({**api_gateway_request(body_of(), SECRET, int(time.time())), **spoil})
     assert (status, list(answer), door.queued) == (400, ["error"], [])
     assert door.spoken.lines[0]["level"] == "WARNING"
     assert door.spoken.metrics["RequestsRefused"] == 1
@@ -140,13 +140,13 @@ def test_only_refusals_that_a_wrong_secret_or_clock_explains_count_for_the_alarm
     request = api_gateway_request(body_of(), secret or SECRET, int(time.time()) - age)
     if secret is None:
         del request["headers"]["stripe-signature"]
-    assert door.knock(request)[0] == 400
+    assert door.send(request)[0] == 400
     assert door.spoken.metrics == {"RequestsRefused": 1} | ({"SignaturesRefused": 1} if counted else {})
 
 
 @pytest.mark.parametrize("age", [310, -310])
 def test_an_old_request_is_refused(door: Door, age: int) -> None:
-    assert door.knock(api_gateway_request(body_of(), SECRET, int(time.time()) - age))[0] == 400
+    assert door.send(api_gateway_request(body_of(), SECRET, int(time.time()) - age))[0] == 400
     assert door.queued == []
 
 
@@ -236,7 +236,7 @@ def by_mode(door: Door) -> Door:
 
 def test_a_test_secret_cannot_sign_a_live_event(by_mode: Door) -> None:
     assert [by_mode.post(body_of(livemode=False)), by_mode.post(body_of(livemode=True), NEW)] == [200, 200]
-    status, answer = by_mode.knock(api_gateway_request(body_of(id="evt_1", livemode=True), SECRET, int(time.time())))
+    status, answer = by_mode.send(api_gateway_request(body_of(id="evt_1", livemode=True), SECRET, int(time.time())))
     assert status == 400
     assert answer["error"].startswith("a live event, but signed with a secret that is noted as one of test mode")
     assert len(by_mode.queued) == 2
@@ -255,7 +255,7 @@ def test_a_secret_that_was_moved_to_its_mode_is_found_soon(by_mode: Door) -> Non
 @pytest.mark.parametrize("text", [SAMPLE_SECRET, LOCAL_SECRET, "whsec_…", "whsec_test"])
 def test_on_aws_a_public_signing_secret_is_not_accepted(door: Door, text: str) -> None:
     door.hold(stripe_live_signing_secrets=[text])
-    status, answer = door.knock(api_gateway_request(body_of(livemode=True), text, int(time.time())))
+    status, answer = door.send(api_gateway_request(body_of(livemode=True), text, int(time.time())))
     assert status == 503, "Stripe comes again, and finds the real one"
     assert answer["error"].startswith("the configured Stripe signing secret is ")
     assert door.queued == []
@@ -324,12 +324,12 @@ def test_no_body_no_header_and_no_secret_is_ever_logged(door: Door, capfd: pytes
         api_gateway_request(body_of("account.updated"), private, int(time.time())),
         api_gateway_request(body_of(account="acct_1"), private, int(time.time())),
     ):
-        door.knock(request)
+        door.send(request)
     door.sqs.broken.add("send_message")
-    door.knock(signed)
+    door.send(signed)
     door.secrets.text = PRIVATE
     door.now += 600
-    door.knock(signed)
+    door.send(signed)
     assert len(door.spoken.lines) == 11, "one for each request, and one of the secret that could not be read again"
     captured = capfd.readouterr()
     assert PRIVATE not in door.spoken.text + captured.out + captured.err
@@ -367,7 +367,7 @@ EVENTS = st.builds(
 @given(REQUESTS)
 def test_no_unsigned_request_is_queued_and_none_raises_an_error(request_: dict[str, Any]) -> None:
     with open_door() as door:
-        status, answer = door.knock(request_)
+        status, answer = door.send(request_)
     assert (status, list(answer), door.queued) == (400, ["error"], [])
 
 
@@ -381,7 +381,7 @@ def test_no_signed_body_raises_an_error(body: bytes) -> None:
         "isBase64Encoded": True,
     }
     with open_door() as door:
-        status, _ = door.knock(request)
+        status, _ = door.send(request)
     assert status in {200, 400}
     assert [text.encode() for text in door.queued] in ([], [body])
     assert len(door.spoken.lines) == 1
