@@ -443,7 +443,7 @@ def test_the_document_says_which_stripe_events_state_an_event() -> None:
     text = printed("--format", "markdown")
     assert text == markdown(PLAN)
     assert (
-        "Sent when a trial is over; the status says what came of it. "
+        "Sent when a trial ends; the status shows the result. "
         "Stated by `customer.subscription.updated`, `customer.subscription.deleted`." in text
     )
     assert "| `revenue` | number | yes | major units | amount collected less tax and shipping;" in text

@@ -77,14 +77,14 @@ class InvoiceSent(Billed):
     """Each time it is sent."""
 
 
-@track("Invoice Overdue", when="an invoice is not paid in time, where an automation in Stripe tells it")
+@track("Invoice Overdue", when="an invoice is overdue, if an automation in Stripe reports it")
 class InvoiceOverdue(Billed):
     """After as many days as the automation says. https://docs.stripe.com/billing/automations."""
 
     days_overdue: DaysOverdue = None
 
 
-@track("Invoice Voided", when="an invoice is declared void, as if it had never been")
+@track("Invoice Voided", when="an invoice is voided")
 class InvoiceVoided(Billed):
     """https://docs.stripe.com/invoicing/overview#void."""
 
@@ -94,7 +94,7 @@ class InvoiceWrittenOff(Billed):
     """It may still be paid. https://docs.stripe.com/invoicing/overview#uncollectible."""
 
 
-@track("Renewal Upcoming", when="a subscription renews soon: as many days before as Stripe is set to tell it")
+@track("Renewal Upcoming", when="a subscription renews soon: as many days before as is set in Stripe")
 class RenewalUpcoming(Event):
     """Before there is an invoice. https://docs.stripe.com/billing/subscriptions/webhooks#upcoming."""
 

@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 
-@track("Checkout Completed", when="a Checkout Session is completed, whatever it was for")
+@track("Checkout Completed", when="a Checkout Session of any mode is completed")
 class CheckoutCompleted(Event):
     """The session's amount is its `value`; it never states revenue."""
 

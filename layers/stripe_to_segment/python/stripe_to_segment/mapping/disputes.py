@@ -53,7 +53,7 @@ class Disputed(Event):
     of_known_payment: OfKnownPayment
 
 
-@track("Payment Disputed", when="a customer disputes a payment with the bank, or a bank debit bounces late")
+@track("Payment Disputed", when="a customer disputes a payment with the bank, or a bank debit fails late")
 class PaymentDisputed(Disputed):
     """Until the evidence is due it can be contested."""
 

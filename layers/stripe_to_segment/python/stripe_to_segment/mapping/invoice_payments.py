@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-@track("Invoice Payment Received", when="a part of an invoice is paid, and the rest is still to come")
+@track("Invoice Payment Received", when="part of an invoice is paid, and the rest is open")
 class InvoicePaymentReceived(Event):
     """One for each part; the event of the paid invoice states only the rest."""
 

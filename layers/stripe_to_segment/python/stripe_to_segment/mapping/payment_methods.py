@@ -35,19 +35,19 @@ class OfPaymentMethod(Event):
     card_expires_at: CardExpiresAt = None
 
 
-@track("Payment Method Added", when="a customer gets a way to pay")
+@track("Payment Method Added", when="a payment method is attached to a customer")
 class PaymentMethodAdded(OfPaymentMethod):
     """https://docs.stripe.com/payments/save-and-reuse."""
 
 
-@track("Payment Method Updated", when="a customer's way to pay changes, by hand or by the card's network")
+@track("Payment Method Updated", when="a customer's payment method changes, by hand or by the card network")
 class PaymentMethodUpdated(OfPaymentMethod):
     """https://docs.stripe.com/payments/cards/overview#automatic-card-updates."""
 
     automatic: Automatic
 
 
-@track("Payment Method Removed", when="a customer loses a way to pay")
+@track("Payment Method Removed", when="a payment method is detached from a customer")
 class PaymentMethodRemoved(OfPaymentMethod):
     """It can never be used again."""
 

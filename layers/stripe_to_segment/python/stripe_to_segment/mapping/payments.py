@@ -80,7 +80,7 @@ class Paid(Event):
 
 @track(
     "Order Completed",
-    when="a purchase is paid: a one-time Checkout, a subscription's first invoice, or a payment intent of its own",
+    when="a purchase is paid: a one-time Checkout, a subscription's first invoice, or a payment intent without either",
 )
 class OrderCompleted(Paid):
     """Segment's own name, which destinations recognise. https://segment.com/docs/connections/spec/ecommerce/v2/."""
@@ -102,7 +102,7 @@ class Unpaid(Event):
     billing_reason: BillingReason = None
 
 
-@track("Payment Failed", when="an attempt at a payment fails, of an invoice, a Checkout or a payment of its own")
+@track("Payment Failed", when="an attempt to pay an invoice, a Checkout Session or another payment intent fails")
 class PaymentFailed(Unpaid):
     """One for each attempt, with the cause if Stripe states it."""
 

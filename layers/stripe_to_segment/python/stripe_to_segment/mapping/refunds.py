@@ -61,7 +61,7 @@ class OfARefund(Event):
     of_known_payment: OfKnownPayment
 
 
-@track("Order Refunded", when="money is given back, in part or in full")
+@track("Order Refunded", when="a payment is refunded, in part or in full")
 class OrderRefunded(OfARefund):
     """Segment's own name. https://segment.com/docs/connections/spec/ecommerce/v2/#order-refunded."""
 
@@ -70,7 +70,7 @@ class OrderRefunded(OfARefund):
     fully_refunded: FullyRefunded = None
 
 
-@track("Refund Failed", when="a refund that was told fails or is cancelled: the money is still here")
+@track("Refund Failed", when="a refund that was sent fails or is cancelled")
 class RefundFailed(OfARefund):
     """It takes an Order Refunded back, so its shares are negative."""
 

@@ -1,6 +1,6 @@
 """Declare the events of the tracking plan: one class for each, of which the mapper creates instances.
 
-    @track("Order Refunded", when="money is given back, in part or in full")
+    @track("Order Refunded", when="a payment is refunded, in part or in full")
     class OrderRefunded(Event):
         order_id: OrderId
         total: Total = None

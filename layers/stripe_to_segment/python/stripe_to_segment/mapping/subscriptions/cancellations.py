@@ -59,7 +59,7 @@ class CancellationFeedbackGiven(Ending):
     """The cancellation itself has been told."""
 
 
-@track("Subscription Reactivated", when="a scheduled cancellation is taken back")
+@track("Subscription Reactivated", when="a scheduled cancellation is revoked")
 class SubscriptionReactivated(Subscribed):
     """It goes on."""
 

@@ -29,7 +29,7 @@ class SubscriptionCollectionPaused(Subscribed):
     resumes_at: ResumesAt = None
 
 
-@track("Subscription Collection Resumed", when="collection goes on")
+@track("Subscription Collection Resumed", when="collection is resumed")
 class SubscriptionCollectionResumed(Subscribed):
     """By itself, or by hand."""
 

@@ -51,14 +51,14 @@ class Discounted(Event):
     subscription_id: SubscriptionId = None
 
 
-@track("Discount Applied", when="a customer or a subscription is given a discount")
+@track("Discount Applied", when="a discount is applied to a customer or a subscription")
 class DiscountApplied(Discounted):
     """The setting `MrrDiscounts` decides whether it lowers the mrr."""
 
     discount_ends_at: DiscountEndsAt = None
 
 
-@track("Discount Removed", when="a discount is taken away, or is over")
+@track("Discount Removed", when="a discount is removed or ends")
 class DiscountRemoved(Discounted):
     """https://docs.stripe.com/api/events/types#event_types-customer.discount.deleted."""
 

@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-@track("Subscription Imported", when="a subscription is seen for the first time that is older than the stack")
+@track("Subscription Imported", when="a subscription that is older than the stack is seen for the first time")
 class SubscriptionImported(BearsMrrChange):
     """Its mrr_change is the opening balance: the mrr before the first event seen of it."""
 
@@ -58,7 +58,7 @@ class SubscriptionCreated(BearsMrrChange):
     """While the first payment is missing it counts 0."""
 
 
-@track("Subscription Activated", when="the first payment of a subscription goes through")
+@track("Subscription Activated", when="the first payment of a subscription succeeds")
 class SubscriptionActivated(BearsMrrChange):
     """After it was created as incomplete."""
 
@@ -87,7 +87,7 @@ class SubscriptionPaused(BearsMrrChange):
     reason: Reason = None
 
 
-@track("Subscription Resumed", when="a paused subscription goes on")
+@track("Subscription Resumed", when="a paused subscription is resumed")
 class SubscriptionResumed(BearsMrrChange):
     """It counts again."""
 

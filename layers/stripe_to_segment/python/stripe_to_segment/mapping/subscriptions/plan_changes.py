@@ -58,7 +58,7 @@ class SubscriptionDowngraded(BearsMrrChange, PlanChange):
     """By fewer seats, too."""
 
 
-@track("Subscription Changed", when="the items differ at the same, or an unknown, monthly value")
+@track("Subscription Changed", when="the items change and the monthly value stays the same or is unknown")
 class SubscriptionChanged(BearsMrrChange, PlanChange):
     """Neither up nor down."""
 

@@ -66,14 +66,14 @@ class TrialConverted(OnTrial):
     """Also with a payment of 0, if a coupon or a balance covers it."""
 
 
-@track("Trial Ended", when="a trial is over; the status says what came of it")
+@track("Trial Ended", when="a trial ends; the status shows the result")
 class TrialEnded(BearsMrrChange, OnTrial):
     """With a card on file the status is active at once, and the first charge may still fail."""
 
     converted: Converted = None
 
 
-@track("Trial Ending Soon", when="a trial ends in three days, or at once where it is shorter")
+@track("Trial Ending Soon", when="a trial ends in three days, or at its start if the trial is shorter")
 class TrialEndingSoon(OnTrial):
     """Stripe's reminder."""
 
