@@ -34,7 +34,7 @@ build: $(BUILT) $(SBOM) ## Build functions and layers with `sam build`, and list
 run: build install ## Run the whole pack on this machine: emulator, template, sample events, source debugger; until Ctrl-C
 	$(PYTHON) -m stripe_to_segment_tools.local_stack.run
 
-demo: build install ## Run it once: print the calls that each sample event became, and stop
+demo: build install ## Run it once: import a small business, print the calls that each sample event became, and stop
 	$(PYTHON) -m stripe_to_segment_tools.local_stack.demo
 
 screenshot: build install ## Write docs/page.png, the source debugger in Chromium, and docs/demo.txt, what `make demo` prints

@@ -27,7 +27,6 @@ def test_an_import_can_store_without_sending_and_later_sends_each_call_once(
 ) -> None:
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     monkeypatch.setattr(command, "FOLDER", tmp_path)
-    monkeypatch.setattr(command, "LOCAL_PAUSE_SECONDS", 0.1)
     at, customer = int(time.time()) - 60 * DAY, f"cus_import{time.time_ns()}"
     paid = {"status": "paid", "status_transitions": {"paid_at": at}, "total": 2000, "amount_paid": 2000}
     intent = {"status": "paid", "payment": {"payment_intent": f"pi_{customer}"}}

@@ -19,7 +19,7 @@ import typer
 from stripe_to_segment_tools.lambda_runtime.aws_stand_in import AwsStandIn
 from stripe_to_segment_tools.lambda_runtime.built_function import NotBuiltError, read_built_function
 from stripe_to_segment_tools.lambda_runtime.runtime import RuntimeMissingError, run
-from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, StripeEventsStandIn
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, StripeStandIn
 from stripe_to_segment_tools.local_stack import Secret
 from stripe_to_segment_tools.receiver import Receiver
 from stripe_to_segment_tools.samples.files import api_gateway_request, freshen, sqs_batch
@@ -111,7 +111,7 @@ def invoke(
         stripe_api_key=f"rk_{'live' if livemode else 'test'}_invoke" if name == "reconcile" else "",
     )
     listed = EventList(missed, {event["id"] for event in missed}, livemode=livemode)
-    with AwsStandIn(secret) as aws, Receiver() as segment, StripeEventsStandIn(listed) as stripe:
+    with AwsStandIn(secret) as aws, Receiver() as segment, StripeStandIn(listed) as stripe:
         if name == "deliver":
             payload = aws.hand_out(payload)
         segments = {"SEGMENT_ENDPOINT": segment.url, "COMPRESS_REQUESTS": "on"}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-__all__ = ["EventList", "ObjectLists", "StripeEventsStandIn", "error", "query_of"]
+__all__ = ["EventList", "ObjectLists", "StripeStandIn", "error", "query_of"]
 
 THIRTY_DAYS = 30 * 86_400
 # The number of a subscription's items that a list shows.
@@ -136,15 +136,21 @@ def _cut(one: dict[str, Any]) -> dict[str, Any]:
     return {**one, "items": {**one["items"], "data": items[:ITEMS], "has_more": True}}
 
 
-class StripeEventsStandIn(ServerThread):
-    """A server for the list of events, as a context manager; any other path answers 404."""
+class StripeStandIn(ServerThread):
+    """Lists as a server, as a context manager; any other path is not found."""
 
-    def __init__(self, events: EventList) -> None:
+    def __init__(self, events: EventList | None = None, objects: ObjectLists | None = None) -> None:
         async def listed(request: Request) -> JSONResponse:
-            status, body = events.answer(query_of(request.url.query), time.time())
+            path, query = request.url.path, query_of(request.url.query)
+            answer = None
+            if events is not None and path == OBJECTS["event"].path:
+                answer = events.answer(query, time.time())
+            elif objects is not None:
+                answer = objects.answer(path, query)
+            status, body = answer or (404, error("invalid_request_error", f"Unrecognized request URL: {path}"))
             return JSONResponse(body, status)
 
-        super().__init__(Starlette(routes=[Route("/v1/events", listed)]))
+        super().__init__(Starlette(routes=[Route("/{path:path}", listed)]))
 
 
 def query_of(text: str) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""`make demo`: post every sample event once, print its calls, and stop.
+"""`make demo`: import a small business that is there already, post every sample event once, print the calls, and stop.
 
 Exit status: 0 only if exactly the calls arrived that `explain` prints, none broke Segment's contract, and both queues
 are empty; 1 if anything differs; 2 if the local stack did not start.
@@ -6,8 +6,10 @@ are empty; 1 if anything differs; 2 if the local stack did not start.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rich.progress import track
@@ -15,9 +17,13 @@ from rich.progress import track
 from stripe_to_segment_tools.commands.send.command import UnreachableError
 from stripe_to_segment_tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
 from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_table, print_verdict
-from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
+from stripe_to_segment_tools.local_stack.import_rehearsal import ImportRehearsal, judged
+from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples, sample_inputs
 from stripe_to_segment_tools.local_stack.rehearsal import differences, play, settle
 from stripe_to_segment_tools.receiver import Receiver
+from stripe_to_segment_tools.samples.existing_business import existing_business
+from stripe_to_segment_tools.samples.files import body_of
+from stripe_to_segment_tools.samples.inputs import Input
 from stripe_to_segment_tools.terminal.output import make_console
 
 if TYPE_CHECKING:
@@ -53,10 +59,25 @@ def _demonstrate(console: Console, steps: Steps) -> int:
         Receiver(sources=sources) as receiver,
         LocalStack(receiver.url, parameters=LOCAL_PARAMETERS, secret=secret, report=steps) as stack,
     ):
-        plan = plan_samples(stack.environment(stack.deliver_function))
-        events = play(plan, stack.webhook_url, secret, stack, receiver)
-        played = list(track(events, "post the sample events", len(plan), console=console, transient=True))
-        played = settle(played, receiver)
+        now = int(time.time())
+        business = existing_business(now, os.urandom(8).hex())
+        rehearsal = ImportRehearsal(business, now)
+        records = rehearsal.inputs()
+        next_event = Input(f"{business.event['type']}, imported", body_of(business.event), business.event)
+        plan = plan_samples(stack.environment(stack.deliver_function), [*records, next_event, *sample_inputs()])
+        every_step, events = rehearsal.plan(plan[: len(records)]), plan[len(records) :]
+        listed = rehearsal.play(every_step, stack, receiver)
+        posted = play(events, stack.webhook_url, secret, stack, receiver)
+        shown = track(
+            chain(listed, posted),
+            "import, and post the samples",
+            len(every_step) + len(events),
+            console=console,
+            transient=True,
+        )
+        played = settle(shown, receiver)
+        imported, first_event, rest = played[: len(every_step)], played[len(every_step)], played[len(every_step) + 1 :]
+        played = [*imported, judged(business, imported, first_event), *rest]
         found = differences(played, stack.queued(), receiver)
     print_table(console, played)
     print_verdict(console, played, found, time.monotonic() - started)

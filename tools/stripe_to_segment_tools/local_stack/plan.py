@@ -13,9 +13,9 @@ from stripe_to_segment_tools.samples.files import body_of, freshen, samples
 from stripe_to_segment_tools.samples.inputs import Input
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["LOCAL_PARAMETERS", "plan_samples"]
+__all__ = ["LOCAL_PARAMETERS", "plan_samples", "sample_inputs"]
 
 LOCAL_PARAMETERS = {
     # As for Segment itself; by default an address other than Segment's gets no compressed requests.
@@ -32,20 +32,26 @@ LOCAL_PARAMETERS = {
 }
 
 
-def plan_samples(environment: Mapping[str, str]) -> list[Planned]:
-    """Plan the sample events in the order in which they happened.
+def sample_inputs() -> list[Input]:
+    """The sample events with fresh ids, in the order in which they happened."""
+    chosen = samples()
+    events = freshen([sample.event for sample in chosen], int(time.time()), seed=os.urandom(8).hex())
+    return [Input(sample.name, body_of(event), event) for sample, event in zip(chosen, events, strict=True)]
+
+
+def plan_samples(environment: Mapping[str, str], inputs: Sequence[Input] | None = None) -> list[Planned]:
+    """Plan these events, or records of an import, in their order; the sample events if none are given.
 
     Parameters
     ----------
     environment
         The deliver function's environment variables: the expectation follows the same settings.
+    inputs
+        What is to be delivered.
     """
-    chosen = samples()
-    now = int(time.time())
-    events = freshen([sample.event for sample in chosen], now, seed=os.urandom(8).hex())
-    inputs = [Input(sample.name, body_of(event), event) for sample, event in zip(chosen, events, strict=True)]
-    results = explain(inputs, settings_from(environment), now)
+    inputs = sample_inputs() if inputs is None else inputs
+    results = explain(inputs, settings_from(environment), int(time.time()))
     return [
-        Planned(sample.name, event, result.outcome, result.reason, result.calls)
-        for sample, event, result in zip(chosen, events, results, strict=True)
+        Planned(given.source, given.event, result.outcome, result.reason, result.calls)
+        for given, result in zip(inputs, results, strict=True)
     ]

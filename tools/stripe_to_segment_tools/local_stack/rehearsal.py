@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.local_stack.stack import LocalStack, Queued, Secret
     from stripe_to_segment_tools.receiver import Receiver
 
-__all__ = ["Differences", "Planned", "Played", "differences", "play", "settle"]
+__all__ = ["Differences", "Planned", "Played", "arrived", "differences", "play", "settle"]
 
 ARRIVE_SECONDS = 20.0
 # After one event got stuck, wait only this long for the calls of the others: the run has failed already.
@@ -26,30 +26,33 @@ PAUSE_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An event to play.
+    """An event to play, or a step of an import.
 
     Attributes
     ----------
     name
         Its name in the table.
     event
-        The event, with fresh ids and times.
+        The event, with fresh ids and times; None for a step of an import.
     outcome, reason
         The outcome that `explain` prints, and the reason if there are no calls.
     calls
         The expected calls.
+    objects
+        How many objects are learnt, in a step of an import that sends nothing.
     """
 
     name: str
-    event: Mapping[str, Any]
+    event: Mapping[str, Any] | None
     outcome: str
     reason: str | None
     calls: Sequence[Mapping[str, Any]]
+    objects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The result of playing one event.
+    """The result of playing one event, or one step of an import.
 
     Attributes
     ----------
@@ -63,6 +66,10 @@ class Played:
         The calls of the event that arrived.
     seconds
         From posting the event to its end.
+    note
+        Numbers of the calls, to be printed beside them.
+    wrong
+        What else differs from what was expected, in words.
     """
 
     planned: Planned
@@ -70,18 +77,20 @@ class Played:
     answer: str
     calls: Sequence[Mapping[str, Any]]
     seconds: float
+    note: str = ""
+    wrong: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
         """The differences from the plan, in words; empty without any."""
         found = [] if self.status == 200 else [f"answered {self.status or 'not at all'}: {self.answer}"]  # noqa: PLR2004
-        arrived = {call["messageId"]: call for call in self.calls}
+        received = {call["messageId"]: call for call in self.calls}
         for call in self.planned.calls:
-            if call["messageId"] not in arrived:
+            if call["messageId"] not in received:
                 found.append(f"missing: {call_name(call)}")
-            elif where := list(_paths(call, arrived[call["messageId"]])):
+            elif where := list(_paths(call, received[call["messageId"]])):
                 found.append(f"other content: {call_name(call)} at {', '.join(where)}")
-        return found
+        return [*found, *self.wrong]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,7 @@ def play(plan: Sequence[Planned], url: str, secret: Secret, stack: LocalStack, r
     One after the other, because the calls of an event depend on earlier events of its customer. An event is yielded
     without calls that do not arrive in time.
     """
-    bodies = (body_of(dict(planned.event)) for planned in plan)
+    bodies = (body_of(dict(planned.event or {})) for planned in plan)
     answers = send(bodies, url, secret.stripe_signing_secrets)
     patience = ARRIVE_SECONDS
     for planned in plan:
@@ -120,24 +129,24 @@ def play(plan: Sequence[Planned], url: str, secret: Secret, stack: LocalStack, r
         while time.monotonic() < started + patience:
             # In this order: a call arrives before its event leaves the queue.
             empty = not stack.queued().events
-            calls = _arrived(planned, receiver)
+            calls = arrived(planned, receiver)
             if empty and (len(calls) == len(planned.calls) or answer.status != 200):  # noqa: PLR2004
                 break
             time.sleep(PAUSE_SECONDS)
         else:
             patience = ARRIVE_SECONDS_AFTER_TROUBLE
-        yield Played(planned, answer.status, answer.body, _arrived(planned, receiver), time.monotonic() - started)
+        yield Played(planned, answer.status, answer.body, arrived(planned, receiver), time.monotonic() - started)
 
 
 def settle(played: Iterable[Played], receiver: Receiver) -> list[Played]:
     """Add the calls that arrived late."""
-    return [replace(each, calls=_arrived(each.planned, receiver)) for each in played]
+    return [replace(each, calls=arrived(each.planned, receiver)) for each in played]
 
 
 def differences(played: Sequence[Played], queued: Queued, receiver: Receiver) -> Differences:
     """Compare all results with the plan, after all events were played."""
     planned = {call["messageId"] for each in played for call in each.planned.calls}
-    arrived = [kept.call for kept in receiver.record.calls]
+    kept = [each.call for each in receiver.record.calls]
     held = [
         f"left in the events queue after {message.receive_count} attempts: {message.message_id}"
         for message in queued.events
@@ -149,15 +158,14 @@ def differences(played: Sequence[Played], queued: Queued, receiver: Receiver) ->
     ]
     return Differences(
         events={each.planned.name: problems for each in played if (problems := each.problems)},
-        extra=[
-            f"{call_name(call)} {call.get('messageId')}" for call in arrived if call.get("messageId") not in planned
-        ],
+        extra=[f"{call_name(call)} {call.get('messageId')}" for call in kept if call.get("messageId") not in planned],
         violations=receiver.record.violations,
         queued=held + dead,
     )
 
 
-def _arrived(planned: Planned, receiver: Receiver) -> list[Mapping[str, Any]]:
+def arrived(planned: Planned, receiver: Receiver) -> list[Mapping[str, Any]]:
+    """The expected calls that have arrived, in the order of the plan."""
     by_message_id = {kept.call.get("messageId"): kept.call for kept in receiver.record.calls}
     expected = [call["messageId"] for call in planned.calls]
     return [by_message_id[message_id] for message_id in expected if message_id in by_message_id]

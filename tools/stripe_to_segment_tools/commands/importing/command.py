@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path  # noqa: TC003 - Typer reads it
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
@@ -23,16 +18,17 @@ from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from stripe_to_segment_tools.access.stripe import check_mode, mode_of, stripe_address, stripe_key
-from stripe_to_segment_tools.commands.importing.drain import wait_until_empty, waiting
-from stripe_to_segment_tools.commands.importing.lists import REQUESTS_A_SECOND, Lists
-from stripe_to_segment_tools.commands.importing.progress import Part, Progress, read_progress
-from stripe_to_segment_tools.commands.importing.steps import KINDS, PAST, Step, steps
+from stripe_to_segment_tools.commands.importing.drain import waiting
+from stripe_to_segment_tools.commands.importing.lists import Lists
+from stripe_to_segment_tools.commands.importing.progress import Progress, new_progress, read_progress
+from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run, progress_bar
+from stripe_to_segment_tools.commands.importing.steps import KINDS, steps
+from stripe_to_segment_tools.commands.importing.summary import conclude
 from stripe_to_segment_tools.commands.importing.users import BadUsersError, Users, read_users
-from stripe_to_segment_tools.commands.importing.walk import Walk
 from stripe_to_segment_tools.commands.register.webhook_endpoints import WebhookEndpoints
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.moments import iso, moment
-from stripe_to_segment_tools.terminal.output import say, say_json, stop
+from stripe_to_segment_tools.terminal.output import say, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,16 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["import_command"]
 
 FOLDER = PROJECT / ".local"
-# 2010: no Stripe account is older.
-FIRST = 1_262_304_000
-# A list may lag behind the events for a moment; with an earlier moment the events count.
-SETTLED_SECONDS = 60
 # A real queue counts approximately, and late.
-PAUSE_SECONDS, LOCAL_PAUSE_SECONDS = 10.0, 0.5
-# About 2,000 on a whole processor, as benchmarks/README.md has it; each of two batches has a seventh of one.
-DELIVERED_A_SECOND = 500
+PAUSE_SECONDS = 10.0
 EVERYWHERE, WAREHOUSES = {"All": True}, {"All": False}
-SHOWN = 10
 
 
 class Mode(StrEnum):
@@ -171,6 +160,7 @@ def import_command(  # noqa: PLR0913 - a command's options
         queue=None if dry_run else partial(enqueue, sqs, url),
         left=lambda: 0 if dry_run else waiting(sqs, url),
         pause_seconds=LOCAL_PAUSE_SECONDS if found.local else PAUSE_SECONDS,
+        bar=progress_bar,
     )
     problem = ""
     try:
@@ -183,7 +173,7 @@ def import_command(  # noqa: PLR0913 - a command's options
         problem = str(error) or "interrupted"
     else:
         progress.remove()
-    _conclude(run, level, dry_run=dry_run, as_json=as_json)
+    conclude(run, level, dry_run=dry_run, as_json=as_json)
     if problem:
         if dry_run:
             progress.remove()
@@ -194,94 +184,6 @@ def import_command(  # noqa: PLR0913 - a command's options
         stop(f"stopped: {problem}\ncontinue with: {again}", 1)
     if progress.oversize:
         raise typer.Exit(1)
-
-
-@dataclass(slots=True)
-class Run:
-    """An import under way.
-
-    `queue` puts records into the ImportQueue, None in a dry run; `left` counts the records in it, and is asked every
-    `pause_seconds`.
-    """
-
-    lists: Lists
-    progress: Progress
-    users: Users | None
-    livemode: bool
-    more: dict[str, object]
-    queue: Any
-    left: Any
-    pause_seconds: float
-    resumed: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.resumed = self.progress.begun or self.progress.step > 0
-
-    def through(self, every: list[Step]) -> None:
-        """Do the remaining steps, one after the other. Raises as `Walk.run` does."""
-        for number, step in enumerate(every):
-            if number < self.progress.step:
-                continue
-            name = f"{number + 1}/{len(every)} {step.name}"
-            if not self.progress.begun:
-                self.progress.begin([self._part(kind) for kind in step.kinds])
-            self._list(step, name)
-            if self.queue is not None:
-                self._wait(f"{name}: waiting for deliver")
-            self.progress.end()
-
-    def _list(self, step: Step, name: str) -> None:
-        with _bar(name, self._left()) as report:
-
-            def told() -> None:
-                report(self._listed(step), self._left())
-
-            walk = Walk(
-                self.lists, self.progress, step.level, self.livemode, self.queue, self.more, self.users, report=told
-            )
-            walk.run()
-
-    def _wait(self, name: str) -> None:
-        most = self.left()
-        with _bar(name, most) as report:
-            wait_until_empty(
-                self.left,
-                lambda left: report(f"{left:,} records left in the queue", left, max(most, left)),
-                self.pause_seconds,
-            )
-
-    def _left(self) -> int:
-        with self.progress.lock:
-            return sum(part.left for part in self.progress.parts)
-
-    def _part(self, kind: str) -> Part:
-        return Part(kind, self.progress.since if kind in PAST else FIRST, self.progress.until)
-
-    def _listed(self, step: Step) -> str:
-        counts = ", ".join(f"{self.progress.listed[kind]:,} {kind}" for kind in step.kinds)
-        slow = f", Stripe asked {self.lists.pace.refused} times to go slower" if self.lists.pace.refused else ""
-        return f"{counts}{slow}"
-
-
-@contextmanager
-def _bar(name: str, total: int) -> Iterator[Any]:
-    """A progress bar on a terminal, a line elsewhere. Lists show time, because their length is unknown."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        say(name, err=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=max(total, 1))
-
-        def report(said: str, left: int, of: int = max(total, 1)) -> None:
-            bar.update(task, total=of, completed=max(of - left, 0), description=f"{name}: {said}")
-
-        yield report
 
 
 def _integrations(text: str) -> dict[str, Any]:
@@ -337,7 +239,7 @@ def _progress(path: Path, options: dict[str, Any], now: int, since: int, *, fres
     """The import that was begun with the same options, or a new one."""
     begun = None if fresh else read_progress(path)
     if begun is None:
-        return Progress(path, options, now - SETTLED_SECONDS, now + 1, since)
+        return new_progress(path, options, now, since)
     if begun.options != options:
         differing = ", ".join(f"--{name}" for name, value in options.items() if begun.options.get(name) != value)
         stop(
@@ -362,58 +264,6 @@ def _said_before(
         yield "destinations refuse old events (docs/import.md), and each customer becomes a tracked user of theirs"
     if dry_run:
         yield "dry run: nothing is queued"
-
-
-def _conclude(run: Run, level: Level, *, dry_run: bool, as_json: bool) -> None:
-    progress, users = run.progress, run.users
-    # A run that continues another does not know which customers that one listed.
-    unknown = sorted(users.unseen) if users is not None and not run.resumed and progress.listed["customer"] else []
-    others = [] if users is None else users.others
-    seconds = progress.listed.total() / 100 / REQUESTS_A_SECOND, progress.queued.total() / DELIVERED_A_SECOND
-    if as_json:
-        say_json(
-            {
-                "level": level,
-                "moment": iso(progress.moment),
-                "dry_run": dry_run,
-                "listed": progress.listed,
-                "queued": {} if dry_run else progress.queued,
-                "would_queue": progress.queued if dry_run else {},
-                "seconds": round(sum(seconds)),
-                "slowed_down": run.lists.pace.refused,
-                "oversize": progress.oversize,
-                "unknown_customers": unknown,
-                "named_otherwise": others,
-            }
-        )
-        return
-    verb = "would be queued" if dry_run else "queued"
-    say(f"{progress.listed.total():,} objects listed, {progress.queued.total():,} records {verb}")
-    for name, count in progress.queued.items():
-        say(f"{count:10,d}  {name}")
-    if dry_run:
-        say(*(f"would send: {what}" for what in [*_calls(progress, level)] or ["nothing"]))
-        say(f"would take about {max(sum(seconds) / 60, 1):,.0f} minutes")
-    for customer in unknown[:SHOWN]:
-        say(f"note: {customer} of --users is not in Stripe", err=True)
-    if len(unknown) > SHOWN:
-        say(f"note: and {len(unknown) - SHOWN} more (--json has all)", err=True)
-    for customer in others[:SHOWN]:
-        say(f"note: the metadata of {customer} names another user than --users; the metadata counts", err=True)
-    for one in progress.oversize:
-        say(f"error: {one} is too large for the queue", err=True)
-
-
-def _calls(progress: Progress, level: Level) -> Iterator[str]:
-    """The calls that an import of this level sends at most, by the counts of the first steps."""
-    counts = {name.partition(" ")[2]: count for name, count in progress.queued.items()}
-    if level is not Level.STATE:
-        yield f"up to {counts.get('customer', 0):,} identify calls, one for each tracked user, and as many group calls"
-    if level in {Level.OPENING, Level.HISTORY}:
-        yield f"up to {counts.get('subscription', 0):,} Subscription Imported, one for each live subscription"
-    if level is Level.HISTORY:
-        past = sum(counts.get(kind, 0) for kind in PAST)
-        yield f"up to {past + counts.get('subscription', 0):,} tracks of payments, refunds, disputes and ends"
 
 
 def _repeat(stack: Stack, given: dict[str, object], **flags: bool) -> str:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Part", "Progress", "read_progress"]
+__all__ = ["SETTLED_SECONDS", "Part", "Progress", "new_progress", "read_progress"]
 
 FORMAT = 1
 SAVE_SECONDS = 1.0
+# A list may lag behind the events for a moment; with an earlier moment the events count.
+SETTLED_SECONDS = 60
 
 
 @dataclass(slots=True)
@@ -110,6 +112,11 @@ class Progress:
     def remove(self) -> None:
         """Remove the file, because the import is done."""
         self.path.unlink(missing_ok=True)
+
+
+def new_progress(path: Path, options: dict[str, Any], now: int, since: int) -> Progress:
+    """An import that begins now, of all that happened from `since` on, in epoch seconds."""
+    return Progress(path, options, now - SETTLED_SECONDS, now + 1, since)
 
 
 def read_progress(path: Path) -> Progress | None:
