@@ -31,7 +31,7 @@ class StripeList(Endpoint):
     """A server that lists events and objects newest first; `failures` are answered first, one for each request.
 
     `failures_after` are answered after so many requests; `retry_after` is the header of a 429. `objects` is what there
-    is, `forbidden` are the addresses that the key may not read.
+    is, `forbidden` are the addresses that the key may not read, and "POST" with one that it may not write below.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class StripeList(Endpoint):
         later = next((statuses for after, statuses in self.failures_after.items() if len(self.asked) > after), [])
         if failures := self.failures or later:
             return failures.pop(0), error("api_error", "told to fail")
-        if parts.path in self.forbidden:
+        if self.forbidden & {parts.path, f"{request.method} {parts.path.rpartition('/')[0]}"}:
             return 403, error("invalid_request_error", "The provided key does not have the required permissions")
         listed = ObjectLists(self.objects).answer(parts.path, query)
         return self._answer(request, parts.path, query) if listed is None else listed
@@ -102,6 +102,19 @@ class StripeList(Endpoint):
         if path == "/v1/events":
             events = EventList(self.events, self.undelivered, livemode="_live_" in self.key)
             return events.answer(query, self._clock())
+        if request.method == "POST" and path.startswith("/v1/customers/"):
+            return self._changed(path.rpartition("/")[2], parse_form(request.raw))
         if path.startswith("/v2/"):
             return self.destinations.answer(request.method, path, query, request.raw)
         return self.webhooks.answer(request.method, path, query, parse_form(request.raw))
+
+    def _changed(self, customer: str, form: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """A Customer with other metadata. https://docs.stripe.com/api/customers/update and /metadata"""
+        found = next((one for one in self.objects if one["id"] == customer), None)
+        if found is None:
+            return 404, error("invalid_request_error", f"No such customer: '{customer}'")
+        metadata = {**(found.get("metadata") or {}), **form.get("metadata", {})}
+        if form.keys() - {"metadata"} or len(metadata) > 50 or any(len(value) > 500 for value in metadata.values()):
+            return 400, error("invalid_request_error", "Received unknown parameters, or too much metadata")
+        found["metadata"] = {key: value for key, value in metadata.items() if value}
+        return 200, found

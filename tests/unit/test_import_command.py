@@ -16,8 +16,9 @@ from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.importing import command, missing, walk
-from stripe_to_segment_tools.commands.importing.lists import Lists, Pace
+from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.commands.importing.progress import Part, Progress
+from stripe_to_segment_tools.commands.importing.requests import Pace
 from stripe_to_segment_tools.commands.importing.steps import KINDS
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
 from tests.unit.edges import TABLE
@@ -233,7 +234,7 @@ def test_a_failure_of_stripe_in_the_middle_is_gone_on_from(business: Business) -
     business.stripe.failures_after = {preflight + 4: [503] * 40}
     result = business.run()
     assert result.exit_code == 1
-    assert "Stripe does not list" in result.stderr
+    assert "Stripe does not answer a request to read" in result.stderr
     assert KEY not in result.output
     business.stripe.failures_after = {}
     assert business.run().exit_code == 0
@@ -316,6 +317,16 @@ def test_users_name_customers_whom_metadata_does_not(business: Business, tmp_pat
     assert [call["groupId"] for call in business.world.calls if call["type"] == "group"] == ["g_1"]
     assert "cus_gone of --users is not in Stripe" in result.stderr
     assert "the metadata of cus_named names another user" in result.stderr
+
+
+def test_users_give_way_to_a_user_under_any_key_that_the_stack_reads(business: Business, tmp_path: Path) -> None:
+    """The file won where the metadata had the second of UserIdKeys, and nothing said so."""
+    business.stripe.objects = [a_customer(id="cus_1", created=NOW, metadata={"userId": "u_stripe"})]
+    file = tmp_path / "users.csv"
+    file.write_text("customer,user\ncus_1,u_file\n", encoding="utf-8")
+    result = business.run("--level", "traits", "--users", str(file))
+    assert [call["userId"] for call in business.world.calls] == ["u_stripe"]
+    assert "the metadata of cus_1 names another user" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,16 @@ COMMANDS = (
         "Bring what is in Stripe already into a stack, so that its numbers are right from the first event on.",
     ),
     (
+        "identify-customers",
+        "identify_customers:identify_customers_command",
+        "Write the user of each customer in a file into the metadata of its Customer in Stripe.",
+    ),
+    (
+        "unidentified",
+        "unidentified:unidentified_command",
+        "Print how much of the mrr and of the lifetime value belongs to customers without a known user, by currency.",
+    ),
+    (
         "forget",
         "forget.command:forget_command",
         "Delete a person's data from the StateTable, in live and in test mode.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from enum import StrEnum
 from functools import partial
 from pathlib import Path  # noqa: TC003 - Typer reads it
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,15 +16,20 @@ from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
-from stripe_to_segment_tools.access.stripe import check_mode, mode_of, stripe_address, stripe_key
+from stripe_to_segment_tools.access.stripe import mode_of, stripe_address, stripe_key
+from stripe_to_segment_tools.commands.importing.checks import (
+    Mode,
+    check_account,
+    check_modes,
+    check_remembers,
+    users_in,
+)
 from stripe_to_segment_tools.commands.importing.drain import waiting
 from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.commands.importing.progress import Progress, new_progress, read_progress
 from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run, progress_bar
 from stripe_to_segment_tools.commands.importing.steps import KINDS, steps
 from stripe_to_segment_tools.commands.importing.summary import conclude
-from stripe_to_segment_tools.commands.importing.users import BadUsersError, Users, read_users
-from stripe_to_segment_tools.commands.register.webhook_endpoints import WebhookEndpoints
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.moments import iso, moment
 from stripe_to_segment_tools.terminal.output import say, stop
@@ -33,7 +37,6 @@ from stripe_to_segment_tools.terminal.output import say, stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_to_segment.settings import Settings
     from stripe_to_segment_tools.access.stack import Stack
 
 __all__ = ["import_command"]
@@ -42,13 +45,6 @@ FOLDER = PROJECT / ".local"
 # A real queue counts approximately, and late.
 PAUSE_SECONDS = 10.0
 EVERYWHERE, WAREHOUSES = {"All": True}, {"All": False}
-
-
-class Mode(StrEnum):
-    """Stripe's modes."""
-
-    LIVE = "live"
-    TEST = "test"
 
 
 @on_a_stack
@@ -128,9 +124,10 @@ def import_command(  # noqa: PLR0913 - a command's options
     settings = found.settings()
     base = stripe_address(settings, stripe_api_base)
     key, whose = stripe_key(found, "read access to what is listed")
-    _check_modes(key, settings, mode)
+    check_modes(key, settings, mode)
+    check_remembers(settings)
     if not (unregistered or found.local):
-        _check_account(found, key, base)
+        check_account(found, key, base)
     lists = Lists(key, base)
     if lacking := lists.unreadable(KINDS):
         them = "these permissions" if len(lacking) > 1 else "this permission"
@@ -138,7 +135,7 @@ def import_command(  # noqa: PLR0913 - a command's options
             f"the Stripe API key may not read {', '.join(lacking)}: give it {them} (Read) in the Dashboard, under API "
             f"keys; nothing was started"
         )
-    named = _users(users, found)
+    named = None if users is None else users_in(users, settings, "--users ")
     options = {
         "level": level,
         "since": since,
@@ -147,7 +144,7 @@ def import_command(  # noqa: PLR0913 - a command's options
         "enrich": enrich,
     }
     path = FOLDER / f"import-{found.name}-{mode_of(key)}{'-dry-run' if dry_run else ''}.json"
-    progress = _progress(path, options, lists.now or now, start, fresh=restart or dry_run)
+    progress = _progress(path, options, lists.requests.now or now, start, fresh=restart or dry_run)
     for line in _said_before(level, where, f"{mode_of(key)} mode, API key from {whose}", progress, dry_run=dry_run):
         say(line, err=True)
     sqs, url = found.client("sqs"), found.output("ImportQueueUrl")
@@ -198,41 +195,6 @@ def _integrations(text: str) -> dict[str, Any]:
     if not isinstance(read, dict) or not read:
         stop(f'--integrations is {text!r}; it takes a JSON object such as {{"All": false, "Mixpanel": true}}, or all')
     return read
-
-
-def _users(path: Path | None, stack: Stack) -> Users | None:
-    if path is None:
-        return None
-    try:
-        return read_users(path, stack.settings())
-    except BadUsersError as error:
-        stop(f"--users {path}:\n{error}\nnothing was started")
-
-
-def _check_modes(key: str, settings: Settings, mode: Mode | None) -> None:
-    """End the command if the key is of another mode than wanted, or the stack remembers nothing."""
-    check_mode(key, settings)
-    if mode is not None and mode != mode_of(key):
-        stop(f"--mode is {mode}, and the API key is of {mode_of(key)} mode: set STRIPE_API_KEY to one of {mode} mode")
-    if settings.delivery_mode == "log":
-        stop("DeliveryMode is log, so this stack remembers nothing: deploy with DeliveryMode=send first")
-
-
-def _check_account(stack: Stack, key: str, base: str) -> None:
-    """End the command if no endpoint of the key's account leads here: it is another account, or not registered."""
-    if stack.parameters.get("EventBusName"):
-        return
-    try:
-        found = WebhookEndpoints(key, base).at(stack.webhook_url)
-    except ConfigurationError as error:
-        say(f"note: not checked whether the API key is of the account that sends events here: {error}", err=True)
-        return
-    if not found:
-        stop(
-            f"the API key's Stripe account ({mode_of(key)} mode) has no webhook endpoint for {stack.webhook_url}: is "
-            f"it another account? If not, run `stripe-to-segment register` first, so that no event is missed; "
-            f"--unregistered imports anyway"
-        )
 
 
 def _progress(path: Path, options: dict[str, Any], now: int, since: int, *, fresh: bool) -> Progress:

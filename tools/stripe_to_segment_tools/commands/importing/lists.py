@@ -1,29 +1,25 @@
-"""Stripe's lists, read by several threads within one rate limit; a 429 slows them down, and loses nothing."""
+"""Stripe's lists of objects, page by page."""
 
 from __future__ import annotations
 
 import math
-import time
 from copy import replace
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
-from stripe_to_segment.stripe_api import reason_of, stripe_client
-from stripe_to_segment.stripe_side.event import decoded
 from stripe_to_segment.stripe_side.fields import hash_of, listed
 from stripe_to_segment.stripe_side.objects import OBJECTS, StripeObject
+from stripe_to_segment_tools.commands.importing.requests import NotPermittedError, Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment_tools.commands.importing.progress import Part
+    from stripe_to_segment_tools.commands.importing.requests import Pace
 
-__all__ = ["LISTS", "Lists", "NotPermittedError", "Pace"]
+__all__ = ["LISTS", "Lists"]
 
 # The list of each kind. Parts of invoices come with the open invoices: all others were paid as a whole.
 _OPEN = replace(OBJECTS["invoice"], listing=f"status=open&{OBJECTS['invoice'].listing}")
@@ -33,52 +29,6 @@ ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.di
 TERMS = ("tiers", "currency_options")
 
 PAGE = 100
-# A page of a hundred invoices with their lines is slow.
-TIMEOUT_SECONDS = 60.0
-# Stripe allows 100 reads a second with a live key and 25 with a test key, and 25 of one list: others read too.
-# https://docs.stripe.com/rate-limits
-REQUESTS_A_SECOND = 20.0
-SLOWEST_INTERVAL = 2.0
-ATTEMPTS, LONGEST_PAUSE = 6, 60.0
-UNAUTHORIZED, FORBIDDEN, TOO_MANY_REQUESTS, INTERNAL = 401, 403, 429, 500
-
-
-@dataclass(slots=True)
-class Pace:
-    """Decides when the next request of any thread may be sent.
-
-    `usual` is the shortest time between two requests, `clock` is monotonic, `pause` sleeps, all in seconds; `refused`
-    counts the answers 429.
-    """
-
-    usual: float = 1 / REQUESTS_A_SECOND
-    clock: Callable[[], float] = time.monotonic
-    pause: Callable[[float], None] = time.sleep
-    refused: int = 0
-    interval: float = 0
-    _next: float = 0
-    _lock: Lock = field(default_factory=Lock)
-
-    def wait(self) -> None:
-        """Wait for a turn."""
-        with self._lock:
-            now = self.clock()
-            turn = max(self._next, now)
-            self._next = turn + max(self.interval, self.usual)
-        if turn > now:
-            self.pause(turn - now)
-
-    def slower(self, seconds: float) -> None:
-        """Send no request for these seconds, and fewer afterwards: Stripe answered 429."""
-        with self._lock:
-            self.refused += 1
-            self.interval = min(max(self.interval, self.usual) * 1.5, SLOWEST_INTERVAL)
-            self._next = max(self._next, self.clock() + seconds)
-
-    def went_well(self) -> None:
-        """Return to the usual pace, little by little."""
-        with self._lock:
-            self.interval *= 0.99
 
 
 class Lists:
@@ -93,10 +43,7 @@ class Lists:
     """
 
     def __init__(self, key: str, base: str, pace: Pace | None = None) -> None:
-        self._client = stripe_client(key, base, TIMEOUT_SECONDS)
-        self.pace = pace or Pace()
-        self.now = 0
-        """Stripe's time at the last answer, in epoch seconds; 0 if it did not state it."""
+        self.requests = Requests(key, base, pace)
         self._terms: dict[str, JsonObject] | None = None
         self._lock = Lock()
 
@@ -105,10 +52,8 @@ class Lists:
 
         Raises
         ------
-        ConfigurationError
-            if Stripe refuses the key.
-        StripeUnavailableError
-            if Stripe does not answer with a list, after several attempts.
+        ConfigurationError, StripeUnavailableError
+            as `Requests.get` does.
         """
         query: dict[str, Any] = {"limit": PAGE, "created": {"gte": part.since, "lt": part.until}}
         if part.after:
@@ -161,58 +106,10 @@ class Lists:
         for name, value in parse_qsl(each.listing or ""):
             plain = name.removesuffix("[]")
             given[plain] = [*given.get(plain, []), value] if plain != name else value
-        attempt = 0
-        while True:
-            self.pace.wait()
-            try:
-                answer = self._client.raw_request("get", each.path, **given, **query)
-                body: JsonObject = decoded(answer.body)
-            except Exception as error:  # noqa: BLE001 - Stripe's own errors, and whatever a proxy between makes of JSON
-                attempt = self._failed(error, each.permission, attempt)
-            else:
-                self.pace.went_well()
-                self.now = _date(answer.headers) or self.now
-                return body
-
-    def _failed(self, error: Exception, permission: str, attempt: int) -> int:
-        """Wait before the next attempt; returns the number of failed attempts, in which a 429 does not count."""
-        # Not chained: Stripe's error carries the request's headers, with the key.
-        status, reason = getattr(error, "http_status", None), reason_of(error)
-        if status == TOO_MANY_REQUESTS:
-            self.pace.slower(_retry_after(error))
-            return attempt
-        if status == UNAUTHORIZED:
-            raise ConfigurationError(f"Stripe refuses the API key ({reason}): was it revoked, or cut short?") from None
-        if status == FORBIDDEN:
-            raise NotPermittedError(f"the Stripe API key may not read {permission} ({reason})") from None
-        if (status is not None and status < INTERNAL) or attempt + 1 >= ATTEMPTS:
-            raise StripeUnavailableError(f"Stripe does not list {permission}: {reason}") from None
-        self.pace.pause(min(2.0**attempt, LONGEST_PAUSE))
-        return attempt + 1
+        return self.requests.get(each.path, each.permission, **given, **query)
 
 
 def _with_terms(item: JsonObject, terms: Mapping[str, JsonObject]) -> JsonObject:
     price = hash_of(item.get("price"))
     found = terms.get(str(price.get("id")))
     return item if found is None else {**item, "price": {**price, **found}}
-
-
-class NotPermittedError(ConfigurationError):
-    """The key is valid, and may not read this list."""
-
-
-def _retry_after(error: Exception) -> float:
-    """The seconds that Stripe asks to wait; usually it does not say."""
-    headers = {str(name).lower(): value for name, value in dict(getattr(error, "headers", None) or {}).items()}
-    try:
-        return min(max(float(headers.get("retry-after", 1)), 0.0), LONGEST_PAUSE)
-    except ValueError:
-        return 1.0
-
-
-def _date(headers: Any) -> int:
-    found = {str(name).lower(): value for name, value in dict(headers or {}).items()}.get("date", "")
-    try:
-        return int(parsedate_to_datetime(found).timestamp())
-    except (TypeError, ValueError):
-        return 0

@@ -103,7 +103,8 @@ class Run:
 
     def _listed(self, step: Step) -> str:
         counts = ", ".join(f"{self.progress.listed[kind]:,} {kind}" for kind in step.kinds)
-        slow = f", Stripe asked {self.lists.pace.refused} times to go slower" if self.lists.pace.refused else ""
+        refused = self.lists.requests.pace.refused
+        slow = f", Stripe asked {refused} times to go slower" if refused else ""
         return f"{counts}{slow}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_side.event import Level
-from stripe_to_segment_tools.commands.importing.lists import REQUESTS_A_SECOND
+from stripe_to_segment_tools.commands.importing.requests import REQUESTS_A_SECOND
 from stripe_to_segment_tools.commands.importing.steps import PAST
 from stripe_to_segment_tools.terminal.moments import iso
 from stripe_to_segment_tools.terminal.output import say, say_json
@@ -40,7 +40,7 @@ def conclude(run: Run, level: Level, *, dry_run: bool, as_json: bool) -> None:
                 "queued": {} if dry_run else progress.queued,
                 "would_queue": progress.queued if dry_run else {},
                 "seconds": round(sum(seconds)),
-                "slowed_down": run.lists.pace.refused,
+                "slowed_down": run.lists.requests.pace.refused,
                 "oversize": progress.oversize,
                 "unknown_customers": unknown,
                 "named_otherwise": others,

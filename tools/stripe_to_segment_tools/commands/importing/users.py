@@ -20,6 +20,8 @@ __all__ = ["BadUsersError", "Users", "read_users"]
 HEADERS = (["customer", "user"], ["customer", "user", "group"])
 EXPECTED = "a first line customer,user or customer,user,group, and below it one line for each Stripe customer"
 SHOWN = 20
+# Of a value in metadata. https://docs.stripe.com/metadata
+LONGEST = 500
 
 
 class BadUsersError(Exception):
@@ -37,13 +39,14 @@ class Row(NamedTuple):
 class Users:
     """The rows by customer.
 
+    `user_keys` and `group_keys` are the keys of metadata that the stack reads, in the order in which they count.
     `unseen` are the customers that were not listed yet, `others` those whose metadata names another user, which counts.
     """
 
     rows: dict[str, Row]
     digest: str
-    user_key: str
-    group_key: str
+    user_keys: tuple[str, ...]
+    group_keys: tuple[str, ...]
     unseen: set[str] = field(default_factory=set)
     others: list[str] = field(default_factory=list)
 
@@ -53,11 +56,18 @@ class Users:
         if row is None:
             return customer
         self.unseen.discard(str(customer["id"]))
-        stated = metadata_of(customer)
-        given = {key: value for key, value in ((self.user_key, row.user), (self.group_key, row.group)) if key and value}
-        if stated.get(self.user_key, row.user) != row.user:
+        stated = self.stated(customer)
+        if stated.user not in {"", row.user}:
             self.others.append(str(customer["id"]))
-        return {**customer, "metadata": {**given, **stated}}
+        given = {} if stated.user else {self.user_keys[0]: row.user}
+        given |= {} if stated.group or not row.group else {self.group_keys[0]: row.group}
+        return {**customer, "metadata": {**metadata_of(customer), **given}}
+
+    def stated(self, customer: JsonObject) -> Row:
+        """The user and the group that the metadata of a customer names, empty where it names none."""
+        metadata = metadata_of(customer)
+        keys = self.user_keys, self.group_keys
+        return Row(*(next((metadata[key] for key in each if key in metadata), "") for each in keys))
 
 
 def read_users(path: Path, settings: Settings) -> Users:
@@ -77,11 +87,10 @@ def read_users(path: Path, settings: Settings) -> Users:
     if wrong:
         more = [f"and {len(wrong) - SHOWN} more lines"] if len(wrong) > SHOWN else []
         raise BadUsersError("\n".join([*wrong[:SHOWN], *more]))
-    group_key = settings.group_id_keys[0] if settings.group_id_keys else ""
-    if not group_key and any(row.group for row in rows.values()):
+    if not settings.group_id_keys and any(row.group for row in rows.values()):
         raise BadUsersError("this stack's GroupIdKeys is empty, so it knows no groups: leave the column out")
     digest = hashlib.sha256(raw).hexdigest()[:16]
-    return Users(rows, digest, settings.user_id_keys[0], group_key, {*rows})
+    return Users(rows, digest, settings.user_id_keys, settings.group_id_keys, {*rows})
 
 
 def _rows(text: str) -> tuple[dict[str, Row], list[str]]:
@@ -101,6 +110,10 @@ def _rows(text: str) -> tuple[dict[str, Row], list[str]]:
             wrong.append(f"line {line}: {len(values)} columns; expected are {len(header)}: {','.join(header)}")
         elif not customer.startswith("cus_"):
             wrong.append(f"line {line}: {customer!r} is not the id of a Stripe customer; expected is cus_…")
+        elif max(len(user), len(group)) > LONGEST:
+            wrong.append(
+                f"line {line}: an id of {max(len(user), len(group))} characters; expected are at most {LONGEST}"
+            )
         elif not user:
             wrong.append(f"line {line}: {customer} has no user; expected is an id, or no line")
         elif customer in rows:

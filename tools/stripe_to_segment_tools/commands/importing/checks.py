@@ -1,0 +1,65 @@
+"""What is checked before anything starts: the mode and the account of the API key, and the file of users."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment_tools.access.stripe import check_mode, mode_of
+from stripe_to_segment_tools.commands.importing.users import BadUsersError, Users, read_users
+from stripe_to_segment_tools.commands.register.webhook_endpoints import WebhookEndpoints
+from stripe_to_segment_tools.terminal.output import say, stop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment_tools.access.stack import Stack
+
+__all__ = ["Mode", "check_account", "check_modes", "check_remembers", "users_in"]
+
+
+class Mode(StrEnum):
+    """Stripe's modes."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
+def users_in(path: Path, settings: Settings, option: str = "") -> Users:
+    """The users that a file names. Ends the command with each line that cannot be used."""
+    try:
+        return read_users(path, settings)
+    except BadUsersError as error:
+        stop(f"{option}{path}:\n{error}\nnothing was started")
+
+
+def check_modes(key: str, settings: Settings, mode: Mode | None) -> None:
+    """End the command if the key is of another mode than wanted, or of one that the stack refuses."""
+    check_mode(key, settings)
+    if mode is not None and mode != mode_of(key):
+        stop(f"--mode is {mode}, and the API key is of {mode_of(key)} mode: set STRIPE_API_KEY to one of {mode} mode")
+
+
+def check_remembers(settings: Settings) -> None:
+    """End the command if the stack remembers nothing."""
+    if settings.delivery_mode == "log":
+        stop("DeliveryMode is log, so this stack remembers nothing: deploy with DeliveryMode=send first")
+
+
+def check_account(stack: Stack, key: str, base: str) -> None:
+    """End the command if no endpoint of the key's account leads here: it is another account, or not registered."""
+    if stack.parameters.get("EventBusName"):
+        return
+    try:
+        found = WebhookEndpoints(key, base).at(stack.webhook_url)
+    except ConfigurationError as error:
+        say(f"note: not checked whether the API key is of the account that sends events here: {error}", err=True)
+        return
+    if not found:
+        stop(
+            f"the API key's Stripe account ({mode_of(key)} mode) has no webhook endpoint for {stack.webhook_url}: is "
+            f"it another account? If not, run `stripe-to-segment register` first, so that no event is missed; "
+            f"--unregistered imports anyway"
+        )
