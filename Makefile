@@ -50,8 +50,8 @@ test: build install .tools/dbt/.installed .tools/recipes/.installed ## Run the w
 test-fast: build install ## Run the tests without emulator, browser, dbt, sam and checkov, over fewer examples: about a minute
 	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser and not tool and not warehouse"
 
-truth: .venv/.installed ## Compare revenue, refunds and mrr with simulated customers: CUSTOMERS=500 SEED=1
-	$(PYTHON) -m tests.simulator
+truth: .venv/.installed ## Compare revenue, refunds and mrr with simulated customers: CUSTOMERS=500 SEED=1; IMPORTED=1 imports them
+	$(PYTHON) -m tests.simulator $(if $(IMPORTED),--imported)
 
 chaos: build install ## Send events through the local stack while AWS and Segment fail: EVENTS=10000 SEED=1
 	$(PYTHON) -m tests.chaos --events $(or $(EVENTS),10000) --seed $(or $(SEED),1)

@@ -3,6 +3,8 @@
 CUSTOMERS and SEED choose how many and from which; any difference is named with the customer that shows it. Each of them
 lives through bad weather too: outages, lost records and functions that die, calls that are refused and redriven. As
 many shops' tills show each user's lifetime value beside the balance transactions.
+
+`--imported` (`make truth IMPORTED=1`) cuts them at random moments and imports them instead.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulator import tills
 from tests.simulator.history import a_history
+from tests.simulator.imported_truth import examine_cuts, report_of_cuts
 from tests.simulator.laws import in_order, judged, replayed, shuffled_and_tripled
 from tests.simulator.till import a_till, balance_of
 from tests.simulator.weather import DOWN, faults_of_one_wording, through_lost_records, through_outages, through_refusals
@@ -182,6 +185,10 @@ def main() -> int:
     if customers < 1:
         sys.stderr.write(f"CUSTOMERS is {customers}; it takes a number from 1\n")
         return 2
+    if "--imported" in sys.argv[1:]:
+        cuts = examine_cuts(first, customers)
+        sys.stdout.writelines(f"{line}\n" for line in report_of_cuts(cuts))
+        return int(any(result.faults for result in cuts))
     with ProcessPoolExecutor() as pool:
         results = list(pool.map(examine, range(first, first + customers), chunksize=10))
         shops = list(pool.map(examine_till, range(first, first + customers), chunksize=10))

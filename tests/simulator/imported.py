@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment_tools.commands.importing.steps import says_something
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from random import Random
@@ -42,12 +45,15 @@ OF_A_SUBSCRIPTION = frozenset(
 class Cut:
     """What is delivered of a history, in batches: raw events and records of imports.
 
-    `moment` is when it was imported first, `seen` are the subscriptions of which an event came.
+    `moment` is when it was imported first, `seen` are the subscriptions of which an event came. `imports` is how often
+    an import ran, `killed` how many of these were killed and resumed.
     """
 
     moment: int
     batches: list[list[Json]]
     seen: set[str]
+    imports: int
+    killed: int
 
 
 def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
@@ -65,18 +71,20 @@ def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
     at_once = late[: len(late) // 3] if rng.random() < 0.5 else []
     after = late[len(at_once) :]
     every = [event for event in early if event not in under_way]
-    every += _mixed([] if level is None else _records(events, moment, level, rng), [*under_way, *at_once], rng)
+    runs = [] if level is None else [_records(events, moment, level, rng)]
+    every += _mixed([record for records, _ in runs for record in records], [*under_way, *at_once], rng)
     if level is not None and after and rng.random() < 0.3:
         again = rng.choice(after)["created"]
         every += [event for event in after if event["created"] <= again]
-        every += _records(events, again, level, rng)
+        runs.append(_records(events, again, level, rng))
+        every += runs[-1][0]
         after = [event for event in after if event["created"] > again]
     every += after
     for place in reversed(range(len(every))):
         if every[place].get("object") == "event" and rng.random() < 0.1:
             every.insert(rng.randrange(place, len(every)) + 1, every[place])
     seen = {event["data"]["object"]["id"] for event in every if event.get("type") in OF_A_SUBSCRIPTION}
-    return Cut(moment, [*dealt(every, rng)], seen)
+    return Cut(moment, [*dealt(every, rng)], seen, len(runs), sum(killed for _, killed in runs))
 
 
 def dealt(bodies: list[Json], rng: Random) -> Iterator[list[Json]]:
@@ -89,14 +97,14 @@ def dealt(bodies: list[Json], rng: Random) -> Iterator[list[Json]]:
         batch += [body] if body is not EMPTY else []
 
 
-def _records(events: Sequence[Json], moment: int, level: str, rng: Random) -> list[Json]:
+def _records(events: Sequence[Json], moment: int, level: str, rng: Random) -> tuple[list[Json], bool]:
     """The records of an import that may be killed: what it did last is listed again by who goes on."""
     found = [*listing(listed(events, moment), moment, level, rng)]
     if rng.random() < 0.3 and found:
         killed = rng.randrange(len(found))
         resumed = rng.randrange(killed + 1)
-        found = [*found[:killed], *found[resumed:]]
-    return found
+        return [*found[:killed], *found[resumed:]], True
+    return found, False
 
 
 def listing(objects: Iterable[Json], moment: int, level: str, rng: Random) -> Iterator[Json]:
@@ -111,9 +119,7 @@ def listing(objects: Iterable[Json], moment: int, level: str, rng: Random) -> It
 
 
 def _step(objects: list[Json], kinds: frozenset[str], level: str, moment: int, rng: Random) -> Iterator[Json]:
-    chosen = [one for one in objects if one["object"] in kinds]
-    if level == "traits":
-        chosen = [one for one in chosen if one["object"] == "customer" or not one.get("customer")]
+    chosen = [one for one in objects if one["object"] in kinds and says_something(one, Level(level))]
     rng.shuffle(chosen)
     yield EMPTY
     for one in chosen:

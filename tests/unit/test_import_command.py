@@ -29,6 +29,7 @@ from tests.unit.shapes import (
     a_refund,
     a_session,
     a_subscription,
+    an_intent,
     an_invoice,
     an_item,
 )
@@ -427,3 +428,14 @@ def test_a_number_of_subscriptions_that_was_cut_is_not_said_to_be_all(
     store = DynamoStore(business.here.dynamodb, TABLE)
     found = missing.subscriptions_known(Lists(KEY, business.stripe.url), store, livemode=False)
     assert found.said == said
+
+
+def test_a_payment_that_names_its_invoice_is_no_record_of_its_own(business: Business) -> None:
+    """Each invoice's payment was queued again: twice the records of a business that bills by invoices."""
+    invoiced = {"payment_details": {"order_reference": "in_0"}}
+    alone = an_intent(id="pi_alone", created=NOW, status="succeeded")
+    business.stripe.objects = [*a_shop(1), an_intent(id="pi_0", created=NOW, status="succeeded", **invoiced), alone]
+    result = business.run("--level", "history")
+    assert result.exit_code == 0, result.output
+    assert [name for level, name in business.listed if name.startswith("pi_") and level == "state"] == ["pi_alone"]
+    assert names(business.world.calls).count("Order Completed") == 2

@@ -117,6 +117,18 @@ def test_traits_are_one_identify_for_each_customer_over_all_that_is_known() -> N
     assert world.import_(CUSTOMER, level=Level.TRAITS, moment=NOW + DAY) == [], "it is shown already"
 
 
+def test_traits_that_were_shown_to_nobody_known_are_shown_to_the_user_whom_a_state_names() -> None:
+    """A late event joined both with an identify without traits, after which the traits counted as shown."""
+    world = Importing()
+    plain = {**SUBSCRIPTION, "metadata": {}}
+    world.deliver(an_event("customer.subscription.created", plain, created=NOW - DAY))
+    world.import_(CUSTOMER)
+    late = an_event(UPDATED, plain, created=NOW - 2 * DAY, previous={"quantity": 2})
+    told = [*world.deliver(late), *world.import_(CUSTOMER, level=Level.TRAITS)]
+    assert [call["traits"]["mrr"] for call in told if call.get("userId") == "u_1" and "mrr" in call.get("traits", {})]
+    assert world.import_(CUSTOMER, level=Level.TRAITS, moment=NOW + DAY) == [], "once"
+
+
 def test_traits_of_a_customer_in_a_group_are_a_group_call_too() -> None:
     world = Importing()
     member = a_customer(metadata={"user_id": "u_1", "group_id": "g_1"})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.state.subscription import LIVE
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import LISTED
+from stripe_to_segment.stripe_side.payment_intent import invoice_of
 from stripe_to_segment_tools.commands.importing.lists import LISTS
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def says_something(listed: JsonObject, level: Level) -> bool:
     name = listed.get("object")
     read = LISTED.get(str(name))
     if read is None or read(listed, 0) is None:
+        return False
+    if name == "payment_intent" and invoice_of(listed) is not None:
+        # Its invoice is listed with all that paid it.
         return False
     if name == "subscription" and level is not Level.STATE:
         # A live subscription has an opening balance; the history tells the end of one that has ended.

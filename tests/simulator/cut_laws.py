@@ -1,0 +1,125 @@
+"""What has to hold where a history is cut at any moment and imported: from then on every number is the truth.
+
+Each law gives its faults in words; `order` decides where the history is cut and what becomes of the import.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from decimal import Decimal
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.simulator import laws
+from tests.simulator.circles import a_circle, faults_of
+from tests.simulator.imported import cut
+from tests.simulator.till import DAY, a_till
+from tests.simulator.tills import at_the_end
+from tests.simulator.worth import in_major
+from tests.unit.worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulator.history import History
+    from tests.simulator.imported import Cut
+    from tests.simulator.till import Till
+
+__all__ = ["of_circle", "of_customer", "of_till"]
+
+PAYMENTS = {"Order Completed", "Subscription Renewed", "Invoice Paid", "Invoice Payment Received"}
+
+
+def of_customer(history: History, order: int, level: str | None) -> tuple[Cut, list[str]]:
+    """The faults of one customer: changes of mrr, payments, traits."""
+    run, ours = cut(history.events, _random(order), level), laws.Ours(history.happenings[0].body["created"])
+    for batch in run.batches:
+        ours.deliver(batch)
+    ours.deliver([history.last])
+    return run, [*ours.faults, *_changes(history, ours, run, level), *_money(history, ours, level)]
+
+
+def of_till(seed: int, order: int, level: str) -> tuple[Cut, list[str]] | None:
+    """The faults of a shop's till: sessions, invoices and intents of their own, with refunds, disputes, credit notes.
+
+    None for a till whose payments nothing joins to their orders: there a list says no more than the events.
+    """
+    till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
+    if not (till.joined and till.referenced):
+        return None
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = till.moments[-1].at + 2 * DAY
+    run = cut([event.body for event in till.events], _random(order), level)
+    for batch in run.batches:
+        world.batch(*(json.dumps(body) for body in batch))
+    world.deliver(*till.last)
+    return run, [*at_the_end([till], world.calls), *_receipts(till, world, level)]
+
+
+def of_circle(seed: int, order: int, level: str) -> tuple[Cut, list[str]]:
+    """The faults of users and groups with several customers, who are merged and moved before, during and after it."""
+    circle = a_circle(seed)
+    run, ours = cut(circle.events, _random(order), level), laws.Ours(circle.at)
+    for batch in run.batches:
+        ours.deliver(batch)
+    return run, [*ours.faults, *faults_of(circle, ours.calls)]
+
+
+def _random(order: int) -> Random:
+    return Random(f"cut {order}")  # noqa: S311 - a simulation has to be reproducible
+
+
+def _changes(history: History, ours: laws.Ours, run: Cut, level: str | None) -> Iterator[str]:
+    """The changes of every subscription of which anything was heard sum to its mrr."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for _, each in ours.tracks():
+        if "mrr_change" in each:
+            sums[each["subscription_id"]] += each["mrr_change"]
+    for subscription, (currency, minor) in history.truth.mrr.items():
+        heard = subscription in run.seen or (level in {"opening", "history"} and _listed(history, subscription, run))
+        if heard and minor is not None and sums[subscription] != in_major(minor, currency):
+            yield f"the changes of {subscription} sum to {sums[subscription]}, not {in_major(minor, currency)}"
+
+
+def _listed(history: History, subscription: str, run: Cut) -> bool:
+    return any(
+        event["created"] <= run.moment and event["data"]["object"]["id"] == subscription for event in history.events
+    )
+
+
+def _money(history: History, ours: laws.Ours, level: str | None) -> Iterator[str]:
+    """Nothing is told twice; once imported, traits are the truth, and with its history every payment is told."""
+    orders = Counter(each["order_id"] for _, each in ours.tracks() if each.get("revenue"))
+    yield from (f"the revenue of {order} is told {times} times" for order, times in orders.items() if times > 1)
+    yield from laws._identifiers(ours)
+    if level is not None:
+        # Cards are no part of an import.
+        yield from (fault for fault in laws.traits_of(history, ours) if not fault.startswith("the card"))
+    if level == "history":
+        yield from (fault for fault in laws._payments(history, ours) if not _debited_later(history, fault))
+
+
+def _debited_later(history: History, fault: str) -> bool:
+    """Whether it is of a session whose payment came through later: when, no list says."""
+    late = "checkout.session.async_payment_succeeded"
+    sessions = [event["data"]["object"] for event in history.events if event["type"] == late]
+    return any(f"{session[name]}:" in fault for session in sessions for name in ("id", "payment_intent"))
+
+
+def _receipts(till: Till, world: World, level: str) -> Iterator[str]:
+    """No payment of a till is told twice, there is no more revenue than was paid, and a history tells all of it."""
+    told, revenue, paid = Counter[str](), Counter[str](), Counter[str]()
+    calls = [call["properties"] for call in world.calls if call.get("event") in PAYMENTS]
+    for each in calls:
+        told[each["currency"].lower()] += round(each["total"] * 100)
+        revenue[each["currency"].lower()] += round(each.get("revenue", 0) * 100)
+    for each in (event.object for event in till.events if event.type == "payment_intent.succeeded"):
+        paid[each["currency"]] += each["amount_received"]
+    # A part of an invoice has a call of its own.
+    payments = Counter((each["order_id"], each.get("invoice_payment_id")) for each in calls)
+    yield from (f"{payment} is told {times} times" for payment, times in payments.items() if times > 1)
+    if not revenue <= paid:
+        yield f"the revenue is {dict(revenue)}, and paid was {dict(paid)}"
+    if level == "history" and not told >= paid:
+        yield f"of {dict(paid)} that was paid {dict(told)} is told"
