@@ -14,6 +14,8 @@ import pyperf
 
 from benchmarks.cold_start import cold_starts, cold_targets, environment_beside
 from benchmarks.cost import DELIVER_MB, RECEIVE_MB, write_cost
+from benchmarks.importing import import_targets
+from benchmarks.importing import measured as measured_import
 from benchmarks.measured import Measured
 from benchmarks.report import write_report
 from benchmarks.start import start_targets, starts
@@ -41,18 +43,20 @@ def main() -> int:
     warm = {name: Measured(name, tuple(values)) for name, values in found["values"].items()}
     growth = {size: _growth(size) for size in SIZES}
     memory = _memory()
+    imported = measured_import()
     targets = [
         *cold_targets(cold),
         *start_targets(start),
         *_warm_targets(warm, found),
         *_growth_targets(growth),
         *_memory_targets(memory),
+        *import_targets(imported),
     ]
     pyperf.BenchmarkSuite([each.benchmark for each in (*cold.values(), *start.values(), *warm.values())]).dump(
         str(SCRATCH / "results.json"), replace=True
     )
     targets += write_cost(cold, warm, found)
-    write_report(cold, warm, found, growth, memory, targets, seconds=time.monotonic() - began)
+    write_report(cold, warm, found, growth, memory, imported, targets, seconds=time.monotonic() - began)
     return exit_status(targets)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cold_start import FLOOR
+from benchmarks.importing import IMPORT_HEAD, import_note, import_rows
 from benchmarks.pages import README, between_marks, machine, table
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def write_report(  # noqa: PLR0913, PLR0917 - every part of one run
     found: dict[str, Any],
     growth: dict[int, dict[str, float]],
     memory: dict[str, dict[str, float]],
+    imported: dict[str, Any],
     targets: list[Target],
     seconds: float,
 ) -> None:
@@ -54,6 +56,9 @@ def write_report(  # noqa: PLR0913, PLR0917 - every part of one run
             table(("events", "ratio to json", "processor µs an event here", "peak memory, MB"), _growth_rows(growth)),
             "### Memory: one invocation after a cold start, in AWS's runtime",
             table(("invocation", "peak memory, MB", "processor ms here, the start included"), _memory_rows(memory)),
+            "### Import: the command and the function at the level `state`",
+            table(IMPORT_HEAD, import_rows(imported)),
+            import_note(imported),
         ]
     )
     print(text)

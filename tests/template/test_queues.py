@@ -119,8 +119,9 @@ def test_deliver_reads_its_queues_in_bounded_batches_through_its_alias(template:
 
 
 def test_an_import_leaves_the_accounts_concurrency_to_the_events(template: Template) -> None:
-    """Two is Lambda's minimum: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html."""
-    assert mappings(template)["ImportQueue"]["ScalingConfig"] == {"MaximumConcurrency": 2}
+    """Two is the least that Lambda takes; https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html."""
+    assert mappings(template)["ImportQueue"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ImportConcurrency"}}
+    assert template.default("ImportConcurrency") == "2"
 
 
 def test_every_allowed_batch_size_has_the_window_that_it_needs(template: Template) -> None:

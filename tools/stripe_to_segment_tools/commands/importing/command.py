@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["import_command"]
 
 FOLDER = PROJECT / ".local"
+# The template's default of ImportConcurrency.
+FEWEST_BATCHES = 2
 # A real queue counts approximately, and late.
 PAUSE_SECONDS = 10.0
 EVERYWHERE, WAREHOUSES = {"All": True}, {"All": False}
@@ -170,7 +172,8 @@ def import_command(  # noqa: PLR0913 - a command's options
         problem = str(error) or "interrupted"
     else:
         progress.remove()
-    conclude(run, level, dry_run=dry_run, as_json=as_json)
+    batches = int(found.parameters.get("ImportConcurrency") or FEWEST_BATCHES)
+    conclude(run, level, batches=batches, dry_run=dry_run, as_json=as_json)
     if problem:
         if dry_run:
             progress.remove()

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["conclude"]
 
-# About 2,000 on a whole processor, as benchmarks/README.md has it; each of two batches has a seventh of one.
-DELIVERED_A_SECOND = 500
+# Of each batch at a time, as benchmarks/README.md has it: a function of 256 MB has a seventh of a processor.
+DELIVERED_A_SECOND = 100
 SHOWN = 10
 
 
-def conclude(run: Run, level: Level, *, dry_run: bool, as_json: bool) -> None:
-    """Print it."""
+def conclude(run: Run, level: Level, *, batches: int, dry_run: bool, as_json: bool) -> None:
+    """Print it; `batches` are so many as `deliver` works on at a time."""
     progress, users = run.progress, run.users
     # A run that continues another does not know which customers that one listed.
     unknown = sorted(users.unseen) if users is not None and not run.resumed and progress.listed["customer"] else []
     others = [] if users is None else users.others
-    seconds = progress.listed.total() / 100 / REQUESTS_A_SECOND, progress.queued.total() / DELIVERED_A_SECOND
+    seconds = progress.listed.total() / 100 / REQUESTS_A_SECOND, progress.queued.total() / DELIVERED_A_SECOND / batches
     if as_json:
         say_json(
             {

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Walk"]
 
-WORKERS = 8
+# As many as keep to the rate where Stripe takes most of a second for a page.
+WORKERS = 16
 # After this many pages of one thread, another may take the older half of the rest.
 PAGES = 4
 # Shorter parts are not halved.
