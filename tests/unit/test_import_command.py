@@ -439,3 +439,36 @@ def test_a_payment_that_names_its_invoice_is_no_record_of_its_own(business: Busi
     assert result.exit_code == 0, result.output
     assert [name for level, name in business.listed if name.startswith("pi_") and level == "state"] == ["pi_alone"]
     assert names(business.world.calls).count("Order Completed") == 2
+
+
+@pytest.mark.parametrize("status", ["paid", "open"])
+def test_an_invoice_that_was_paid_in_many_parts_has_all_of_them(business: Business, status: str) -> None:
+    """Its list shows ten: a refund of the eleventh found no payment, and an open invoice had been paid too little."""
+    parts = [
+        {
+            "id": f"inpay_{number}",
+            "object": "invoice_payment",
+            "amount_paid": 100,
+            "amount_requested": 100,
+            "created": NOW - 20 * DAY + number,
+            "currency": "usd",
+            "invoice": "in_many",
+            "is_default": False,
+            "payment": {"type": "payment_intent", "payment_intent": f"pi_{number}"},
+            "status": "paid",
+            "status_transitions": {"paid_at": NOW - 20 * DAY + number},
+        }
+        for number in range(12)
+    ]
+    paid = {"total": 1500, "amount_due": 1500, "amount_paid": 1200, "currency": "usd", "total_taxes": []}
+    if status == "paid":
+        paid |= {"total": 1200, "amount_due": 1200, "status_transitions": {"paid_at": NOW - 20 * DAY}}
+    many = an_invoice(
+        id="in_many", customer="cus_1", created=NOW - 30 * DAY, status=status, payments={"data": parts}, **paid
+    )
+    refund = a_refund(id="re_1", amount=50, payment_intent="pi_11", currency="usd", created=NOW - DAY, customer=None)
+    business.stripe.objects = [a_customer(id="cus_1", created=NOW - 40 * DAY), many, refund]
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    found = DynamoStore(business.here.dynamodb, TABLE).load([("profile", "own:test:cus_1")]).profiles
+    assert found["own:test:cus_1"].paid == {"usd": 1150}

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["EventList", "ObjectLists", "StripeStandIn", "error", "query_of"]
 
 THIRTY_DAYS = 30 * 86_400
-# The number of a subscription's items that a list shows.
-ITEMS = 10
+# So many items of a subscription, and payments of an invoice, a list shows.
+SHOWN = 10
+PARTS = {"subscription": "items", "invoice": "payments"}
 KNOWN = {"types", "created[gte]", "created[lt]", "delivery_success", "starting_after", "limit"}
 
 
@@ -86,9 +87,10 @@ class ObjectLists:
     objects: Collection[dict[str, Any]]
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]] | None:
-        """The status and body for a query: one page, the newest object first; None if no list has this path."""
-        if path == "/v1/subscription_items":
-            return self._page(path, query, self._items(query.get("subscription", [""])[0]), {"subscription"})
+        """The status and body for a query: one page, the newest object first; None where no list has this address."""
+        for whole, parts in (("subscription", "/v1/subscription_items"), ("invoice", "/v1/invoice_payments")):
+            if path == parts:
+                return self._page(path, query, self._parts(whole, query.get(whole, [""])[0]), {whole})
         each = next((one for one in OBJECTS.values() if one.path == path and one.listing is not None), None)
         if each is None:
             return None
@@ -114,10 +116,9 @@ class ObjectLists:
         found = [one for one in found if one.get("created", 0) >= earliest and (before < 0 or one["created"] < before)]
         return 200, {"object": "list", "url": path, "has_more": len(found) > limit, "data": found[:limit]}
 
-    def _items(self, subscription: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = next(
-            (one["items"]["data"] for one in self.objects if one["id"] == subscription), []
-        )
+    def _parts(self, kind: str, name: str) -> list[dict[str, Any]]:
+        """The items of a subscription, or the payments of an invoice."""
+        found: list[dict[str, Any]] = next((one[PARTS[kind]]["data"] for one in self.objects if one["id"] == name), [])
         return found
 
 
@@ -129,11 +130,12 @@ def _has_status(one: dict[str, Any], query: dict[str, list[str]]) -> bool:
 
 
 def _cut(one: dict[str, Any]) -> dict[str, Any]:
-    """The object as a list shows it: a subscription has only its first items."""
-    items = one["items"]["data"] if one["object"] == "subscription" else []
-    if len(items) <= ITEMS:
+    """A subscription or an invoice as a list shows it, with the first of its parts."""
+    name = PARTS.get(one["object"], "")
+    parts = (one.get(name) or {}).get("data", [])
+    if len(parts) <= SHOWN:
         return one
-    return {**one, "items": {**one["items"], "data": items[:ITEMS], "has_more": True}}
+    return {**one, name: {**one[name], "data": parts[:SHOWN], "has_more": True}}
 
 
 class StripeStandIn(ServerThread):

@@ -24,6 +24,7 @@ __all__ = ["LISTS", "Lists"]
 # The list of each kind. Parts of invoices come with the open invoices: all others were paid as a whole.
 _OPEN = replace(OBJECTS["invoice"], listing=f"status=open&{OBJECTS['invoice'].listing}")
 LISTS = {name: _OPEN if name == "invoice_payment" else each for name, each in OBJECTS.items()}
+OF_INVOICES = frozenset({"invoice", "invoice_payment"})
 # https://docs.stripe.com/api/subscription_items/list
 ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.discounts")
 TERMS = ("tiers", "currency_options")
@@ -59,7 +60,10 @@ class Lists:
         if part.after:
             query["starting_after"] = part.after
         answer = self._get(LISTS[part.kind], query)
-        return answer["data"], bool(answer.get("has_more"))
+        page: list[JsonObject] = answer["data"]
+        if part.kind in OF_INVOICES:
+            page = [self._with_payments(one) for one in page]
+        return page, bool(answer.get("has_more"))
 
     def current_subscriptions(self, most: int) -> list[JsonObject]:
         """The newest subscriptions that have not ended, at most so many. Raises as `page` does."""
@@ -81,6 +85,13 @@ class Lists:
                 }
         items = [_with_terms(item, self._terms) for item in items]
         return {**subscription, "items": {"object": "list", "data": items, "has_more": False}}
+
+    def _with_payments(self, invoice: JsonObject) -> JsonObject:
+        """An invoice with all its payments, of which its list shows the first."""
+        if not hash_of(invoice.get("payments")).get("has_more"):
+            return invoice
+        payments = self._all(replace(OBJECTS["invoice_payment"], listing=f"invoice={invoice['id']}"))
+        return {**invoice, "payments": {"object": "list", "data": payments, "has_more": False}}
 
     def _all(self, each: StripeObject, most: float = math.inf) -> list[JsonObject]:
         found: list[JsonObject] = []

@@ -49,8 +49,7 @@ def conclude(run: Run, level: Level, *, batches: int, dry_run: bool, as_json: bo
         return
     verb = "would be queued" if dry_run else "queued"
     say(f"{progress.listed.total():,} objects listed, {progress.queued.total():,} records {verb}")
-    for name, count in progress.queued.items():
-        say(f"{count:10,d}  {name}")
+    say(*(f"{count:10,d}  {name}" for name, count in progress.queued.items() if count))
     if dry_run:
         say(*(f"would send: {what}" for what in [*_calls(progress, level)] or ["nothing"]))
         say(f"would take about {max(sum(seconds) / 60, 1):,.0f} minutes")
