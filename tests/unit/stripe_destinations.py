@@ -83,7 +83,8 @@ class StripeDestinations:
         if not self.allowed:
             return 403, error("invalid_request_error", "The provided key does not have the required permissions")
         if method == "GET":
-            return 200, self._page(query)
+            include = query.get("include", [])
+            return 200, _shown(self.destinations[name], include) if name else self._page(query)
         body: dict[str, Any] = json.loads(raw) if raw else {}
         self.log.append((" ".join([method, f"{name or ''}{verb or ''}"]).strip(), body))
         if unknown := set(body) - (UPDATES if name else CREATES):

@@ -15,7 +15,7 @@ from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
-from stripe_to_segment_tools.commands.importing import command, missing, walk
+from stripe_to_segment_tools.commands.importing import command, drain, missing, walk
 from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.commands.importing.progress import Part, Progress
 from stripe_to_segment_tools.commands.importing.requests import Pace
@@ -242,6 +242,26 @@ def test_a_failure_of_stripe_in_the_middle_is_gone_on_from(business: Business) -
     assert len({*business.listed}) == 14
 
 
+def test_a_failure_of_aws_while_it_waits_is_gone_on_from(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour of waiting ended with AWS's error alone, and nothing said how to go on."""
+    business.stripe.objects = a_shop(1)
+    looks = 0
+
+    def left(sqs: Any, url: str) -> int:
+        nonlocal looks
+        looks += 1
+        return drain.waiting(sqs, "https://sqs.invalid/1/gone") if looks == 3 else business.left(sqs, url)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "waiting", left)
+        result = business.run()
+    assert result.exit_code == 1
+    assert "SQS does not count the waiting records" in result.stderr
+    assert "continue with: stripe-to-segment import" in result.stderr
+    assert business.run().exit_code == 0
+    assert len(business.listed) == len({*business.listed}) == 6
+
+
 def test_too_many_requests_is_slower_and_nothing_is_lost(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than the other failures are put up with: a limit is no trouble, only a matter of time."""
     paused: list[float] = []
@@ -280,6 +300,26 @@ def test_another_account_is_refused(business: Business) -> None:
     assert result.exit_code == 2
     assert "is it another account?" in result.stderr
     assert business.run("--unregistered").exit_code == 0
+
+
+def test_another_account_is_refused_where_eventbridge_brings_the_events(business: Business) -> None:
+    """Such a stack imported from whatever account the key was of."""
+    destinations = business.stripe.destinations
+    ours = destinations.add("", ["invoice.paid"], type="amazon_eventbridge")
+    business.stripe.webhooks.clear()
+    business.here.parameters["EventBusName"] = f"aws.partner/stripe.com/{ours['id']}"
+    assert business.run().exit_code == 0
+    destinations.allowed = False
+    assert "note: not checked whether the API key is of the account" in business.run().stderr
+    destinations.allowed = True
+    destinations.destinations.clear()
+    result = business.run()
+    assert result.exit_code == 2
+    assert f"has no event destination for aws.partner/stripe.com/{ours['id']}: is it another account?" in result.stderr
+    business.here.parameters["EventBusName"] = "a-bus-of-ours"
+    result = business.run()
+    assert "note: not checked" in result.stderr
+    assert result.exit_code == 0
 
 
 def test_another_import_does_not_go_on_with_this_ones_progress(business: Business) -> None:
@@ -340,6 +380,14 @@ def test_users_give_way_to_a_user_under_any_key_that_the_stack_reads(business: B
         (b"customer,user\ncus_1,u_1\n\ncus_1,u_2\n", "line 4: cus_1 is in line 2 already"),
         (b"customer,user\ncus_1,u_1\ncus_2,J\xf6\n", "line 3: not UTF-8"),
         (b"", "line 1: ''; expected is"),
+        (b"customer;user\ncus_1;u_1\n", "line 1: 'customer;user'; expected is a first line customer,user"),
+        ("customer,user\ncus_1,u_1\n".encode("utf-16"), "line 1: not UTF-8"),
+        (b'customer,user\ncus_1,"u_1\ncus_2,u_2\n', "line 2: unexpected end of data"),
+        (b'customer,user\ncus_1,"u\n1"\ncus_1,u_2\n', "line 2: cus_1 has an invisible character"),
+        (b"customer,user\ncus_1," + b"x" * 200_000 + b"\n", "line 2: field larger than field limit"),
+        (b"customer,user\ncus_1," + b"x" * 501 + b"\n", "line 2: an id of 501 characters; expected are at most 500"),
+        (b"customer,user\ncus_1,u\x00\n", "line 2: cus_1 has an invisible character"),
+        ("customer,user\ncus_1,a\u2028b\ncus_2,\n".encode(), "line 3: cus_2 has no user"),
     ],
 )
 def test_a_bad_row_is_told_with_its_line_and_what_is_expected(

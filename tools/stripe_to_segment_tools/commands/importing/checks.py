@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment_tools.access.stripe import check_mode, mode_of
 from stripe_to_segment_tools.commands.importing.users import BadUsersError, Users, read_users
+from stripe_to_segment_tools.commands.register.thin_destinations import ThinDestinations
 from stripe_to_segment_tools.commands.register.webhook_endpoints import WebhookEndpoints
 from stripe_to_segment_tools.terminal.output import say, stop
 
@@ -49,17 +50,27 @@ def check_remembers(settings: Settings) -> None:
 
 
 def check_account(stack: Stack, key: str, base: str) -> None:
-    """End the command if no endpoint of the key's account leads here: it is another account, or not registered."""
-    if stack.parameters.get("EventBusName"):
-        return
+    """End the command if nothing of the key's account leads here: it is another account, or not registered."""
+    bus = stack.parameters.get("EventBusName", "")
     try:
-        found = WebhookEndpoints(key, base).at(stack.webhook_url)
+        leads_here = _leads_here(stack, bus, key, base)
     except ConfigurationError as error:
         say(f"note: not checked whether the API key is of the account that sends events here: {error}", err=True)
         return
-    if not found:
+    if not leads_here:
+        what = f"no event destination for {bus}" if bus else f"no webhook endpoint for {stack.webhook_url}"
+        first = "" if bus else "If not, run `stripe-to-segment register` first, so that no event is missed; "
         stop(
-            f"the API key's Stripe account ({mode_of(key)} mode) has no webhook endpoint for {stack.webhook_url}: is "
-            f"it another account? If not, run `stripe-to-segment register` first, so that no event is missed; "
-            f"--unregistered imports anyway"
+            f"the API key's Stripe account ({mode_of(key)} mode) has {what}: is it another account? {first}"
+            f"--unregistered goes on anyway"
         )
+
+
+def _leads_here(stack: Stack, bus: str, key: str, base: str) -> bool:
+    """Whether the account has an endpoint for the stack, or the destination of its event bus."""
+    if not bus:
+        return bool(WebhookEndpoints(key, base).at(stack.webhook_url))
+    destination = bus.rpartition("/")[2]
+    if not destination.startswith("ed_"):
+        raise ConfigurationError(f"the event bus {bus} does not name Stripe's event destination")
+    return ThinDestinations(key, base).has(destination)

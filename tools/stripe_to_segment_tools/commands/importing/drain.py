@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stripe_to_segment.errors import QueueUnavailableError, code_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,8 +25,14 @@ NAMES = (
 
 
 def waiting(sqs: Any, url: str) -> int:
-    """The approximate number of records in the queue, with those under way and those to be tried again."""
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*NAMES])["Attributes"]
+    """The approximate number of records in the queue, with those under way and those to be tried again.
+
+    Raises QueueUnavailableError.
+    """
+    try:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*NAMES])["Attributes"]
+    except (BotoCoreError, ClientError) as error:
+        raise QueueUnavailableError(f"SQS does not count the waiting records: {code_of(error)}") from error
     return sum(int(found.get(name, 0)) for name in NAMES)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.stripe_side.fields import metadata_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from stripe_to_segment.settings import Settings
@@ -22,6 +24,7 @@ EXPECTED = "a first line customer,user or customer,user,group, and below it one 
 SHOWN = 20
 # Of a value in metadata. https://docs.stripe.com/metadata
 LONGEST = 500
+SHOWN_CHARACTERS = 60
 
 
 class BadUsersError(Exception):
@@ -94,30 +97,43 @@ def read_users(path: Path, settings: Settings) -> Users:
 
 
 def _rows(text: str) -> tuple[dict[str, Row], list[str]]:
-    reader = csv.reader(text.splitlines())
-    header = [name.strip().lower() for name in next(reader, [])]
-    if header not in HEADERS:
-        return {}, [f"line 1: {','.join(header)!r}; expected is {EXPECTED}"]
+    # Strict: a quote that is never closed would take in the rest of the file.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: dict[str, Row] = {}
     first: dict[str, int] = {}
     wrong: list[str] = []
-    for cells in reader:
-        line, values = reader.line_num, [cell.strip() for cell in cells]
-        if not any(values):
-            continue
-        customer, user, group = (*values, "", "", "")[:3]
-        if len(values) != len(header):
-            wrong.append(f"line {line}: {len(values)} columns; expected are {len(header)}: {','.join(header)}")
-        elif not customer.startswith("cus_"):
-            wrong.append(f"line {line}: {customer!r} is not the id of a Stripe customer; expected is cus_…")
-        elif max(len(user), len(group)) > LONGEST:
-            wrong.append(
-                f"line {line}: an id of {max(len(user), len(group))} characters; expected are at most {LONGEST}"
-            )
-        elif not user:
-            wrong.append(f"line {line}: {customer} has no user; expected is an id, or no line")
-        elif customer in rows:
-            wrong.append(f"line {line}: {customer} is in line {first[customer]} already; expected is one line for each")
-        else:
-            rows[customer], first[customer] = Row(user, group), line
+    line = 1
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        if header not in HEADERS:
+            return {}, [f"line 1: {','.join(header)[:SHOWN_CHARACTERS]!r}; expected is {EXPECTED}"]
+        line = reader.line_num + 1
+        for cells in reader:
+            values = [cell.strip() for cell in cells]
+            if any(values):
+                if why := next(_faults(values, header, first), ""):
+                    wrong.append(f"line {line}: {why}")
+                else:
+                    customer, user, group = (*values, "")[:3]
+                    rows[customer], first[customer] = Row(user, group), line
+            line = reader.line_num + 1
+    except csv.Error as error:
+        wrong.append(f"line {line}: {error}; expected are cells that CSV can have")
     return rows, wrong
+
+
+def _faults(values: list[str], header: list[str], first: Mapping[str, int]) -> Iterator[str]:
+    """Why a line cannot be used, and what is expected. `first` has the lines of the customers before it."""
+    if len(values) != len(header):
+        yield f"{len(values)} columns; expected are {len(header)}: {','.join(header)}"
+    customer, *ids = values
+    if not customer.startswith("cus_"):
+        yield f"{customer[:SHOWN_CHARACTERS]!r} is not the id of a Stripe customer; expected is cus_…"
+    if (longest := max(map(len, ids))) > LONGEST:
+        yield f"an id of {longest} characters; expected are at most {LONGEST}"
+    if not all(map(str.isprintable, values)):
+        yield f"{customer} has an invisible character in its line; expected are ids that can be read"
+    if not ids[0]:
+        yield f"{customer} has no user; expected is an id, or no line"
+    if customer in first:
+        yield f"{customer} is in line {first[customer]} already; expected is one line for each"

@@ -11,6 +11,7 @@ from stripe_to_segment_tools.commands.register.webhook_endpoints import (
     RETRIES,
     TIMEOUT_SECONDS,
     Endpoint,
+    EndpointRefusedError,
     plain_url,
     speaking,
 )
@@ -22,6 +23,7 @@ __all__ = ["ThinDestinations"]
 
 # Stripe tells both only where they are asked for.
 URL, SECRET = "webhook_endpoint.url", "webhook_endpoint.signing_secret"
+READ_ACCESS = "read access to event destinations"
 ACCESS = "write access to event destinations"
 
 
@@ -44,6 +46,15 @@ class ThinDestinations:
                 if each.type == "webhook_endpoint" and each.event_payload == "thin" and _url(each) == plain_url(url)
             ]
         return [_read(each) for each in sorted(found, key=lambda each: str(each.created))]
+
+    def has(self, destination: str) -> bool:
+        """Whether the account has a destination of this id, of whatever kind."""
+        try:
+            with speaking("read the event destination", READ_ACCESS):
+                self._destinations.retrieve(destination)
+        except EndpointRefusedError:
+            return False
+        return True
 
     def create(
         self, url: str, events: Iterable[str], *, connect: bool, metadata: dict[str, str], description: str
