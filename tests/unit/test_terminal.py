@@ -226,6 +226,19 @@ def test_backfill(here: Deployed, stripe: StripeList) -> None:
     shown("backfill", "--since", "30d", "--json", *AT)
 
 
+@pytest.mark.usefixtures("here")
+def test_users_of_a_file_and_of_stripe(stripe: StripeList, tmp_path: Path) -> None:
+    stripe.objects = [{**a_customer(id="cus_1", metadata={"user_id": EVIL}), "created": 1_700_000_000}]
+    file = tmp_path / "users.csv"
+    file.write_text("customer,user\ncus_1,u_1\n", encoding="utf-8")
+    for more in ("--dry-run", "--yes"):
+        shown("identify-customers", str(file), more, "--unregistered", *AT)
+        shown("identify-customers", str(file), more, "--unregistered", "--json", *AT)
+    file.write_text(f"customer,user\ncus_{EVIL},u_1\n", encoding="utf-8")
+    shown("identify-customers", str(file), "--yes", "--unregistered", *AT)
+    shown("import", "--users", str(file), "--unregistered", *AT)
+
+
 def test_plan() -> None:
     for form in ("segment", "markdown", "jsonschema"):
         shown("plan", "--format", form, "--set", f"RENAME_EVENTS={json.dumps({'Order Completed': EVIL})}")
