@@ -32,7 +32,7 @@ def test_the_numbers_of_the_business_are_what_an_import_and_the_first_event_tell
     steps, event = rehearsed()
     seen = judged(existing_business(NOW, "a seed"), steps, event)
     assert seen.problems == []
-    assert seen.note == "mrr_change 50 USD"
+    assert seen.note == "mrr_change 50.00 USD"
     assert [each.planned.name for each in steps] == [
         "import: 1 coupon",
         "import: 4 customers",
@@ -50,10 +50,10 @@ def test_the_numbers_of_the_business_are_what_an_import_and_the_first_event_tell
         (
             4,
             "lifetime_value_by_currency",
-            "the lifetime values are 1285.2 EUR, 4980 JPY, 80 USD, not 1285.2 EUR, 4980 JPY, 109 USD",
+            "the lifetime values are 1,285.20 EUR, 4,980 JPY, 80.00 USD, not 1,285.20 EUR, 4,980 JPY, 109.00 USD",
         ),
-        (5, "mrr_change", "the opening balances are 90 EUR, 4980 JPY, not 90 EUR, 4980 JPY, 29 USD"),
-        (-1, "mrr_change", "the first event changes nothing, not 50 USD"),
+        (5, "mrr_change", "the opening balances are 90.00 EUR, 4,980 JPY, not 90.00 EUR, 4,980 JPY, 29.00 USD"),
+        (-1, "mrr_change", "the first event changes nothing, not 50.00 USD"),
     ],
 )
 def test_a_number_that_is_not_that_of_the_business_is_named(place: int, name: str, said: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
+from stripe_to_segment.stripe_side.money import digits
 from stripe_to_segment_tools.commands.importing.drain import waiting
 from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.commands.importing.progress import SETTLED_SECONDS, new_progress
@@ -154,5 +155,6 @@ def _sums(calls: Iterable[Mapping[str, Any]], name: str) -> dict[str, Decimal]:
     return sums
 
 
-def _written(sums: Mapping[str, object]) -> str:
-    return ", ".join(f"{amount} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
+def _written(sums: Mapping[str, float | Decimal]) -> str:
+    written = (f"{amount:,.{digits(currency)}f} {currency}" for currency, amount in sorted(sums.items()))
+    return ", ".join(written) or "nothing"
