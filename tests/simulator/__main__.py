@@ -63,13 +63,15 @@ def examine(seed: int) -> Result:
         "subscriptions": len(truth.mrr),
     }
     result = Result(seed, history.shape, counts, truth.sums())
+    unknown = {subscription for subscription, (_, minor) in truth.mrr.items() if minor is None}
+    counts["with an unknown mrr"] = len(unknown)
     ordered = in_order(history)
     told = judged(history, ordered, ordered=True)
-    result.ours["in order"] = ordered.sums()
+    result.ours["in order"] = ordered.sums(unknown)
     again = replayed(history, ordered)
-    result.ours["replayed"] = ordered.sums()
+    result.ours["replayed"] = ordered.sums(unknown)
     mixed = shuffled_and_tripled(history, seed)
-    result.ours["shuffled, tripled"] = mixed.sums()
+    result.ours["shuffled, tripled"] = mixed.sums(unknown)
     faults = {"in order": told, "shuffled, tripled": judged(history, mixed, ordered=False), "replayed": again}
     for mixed_up in (False, True):
         about = f"through bad weather, {ORDERS[mixed_up]}"

@@ -21,7 +21,7 @@ from stripe_to_segment.state.store import MemoryStore
 from tests.simulator.worth import in_major, moment_of, month_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
@@ -86,8 +86,11 @@ class Ours:
         """Each track call with its properties."""
         return ((call, call["properties"]) for call in self.calls if call["type"] == "track")
 
-    def sums(self) -> dict[tuple[str, str], Decimal]:
-        """Revenue, refunds and mrr by lower-case currency, each as the sum of what our calls say."""
+    def sums(self, unknown: Collection[str] = ()) -> dict[tuple[str, str], Decimal]:
+        """Revenue, refunds and mrr by lower-case currency, each as the sum of what our calls say.
+
+        The mrr leaves out the `unknown` subscriptions, whose mrr no payload states any more.
+        """
         sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for call, each in self.tracks():
             currency = each.get("currency", "").lower()
@@ -95,7 +98,7 @@ class Ours:
                 sums["revenue", currency] += each["revenue"]
             if call["event"] == "Order Refunded":
                 sums["refunds", currency] += each["total"]
-            if "mrr_change" in each:
+            if "mrr_change" in each and each["subscription_id"] not in unknown:
                 sums["mrr", currency] += each["mrr_change"]
         return sums
 
