@@ -75,6 +75,8 @@ FULL = Profile(
     amounts={"price_1:eur": "2500"},
     invoiced={"sub_1": NOW},
     subscribed=True,
+    sent={"2026-10:eur": [1900, 1900]},
+    summed=TODAY - 3,
     delivery="delivery_1",
     lease_until=NOW + 60,
 )
@@ -652,7 +654,7 @@ def test_a_record_of_the_first_release_is_read(table: Any) -> None:
         "ledger": {"B": packed_ledger({"a" * 16: TODAY})},
     }
     table.put_item(TableName=TABLE, Item=item)
-    expected = Profile(KEY, user_id="user_1", shown="digest", ledger={"a" * 16: TODAY}, version=3)
+    expected = Profile(KEY, user_id="user_1", shown="digest", ledger={"a" * 16: TODAY}, summed=0, version=3)
     assert profile_in(DynamoStore(table, TABLE)) == expected
 
 

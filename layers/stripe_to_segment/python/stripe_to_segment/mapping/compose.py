@@ -21,6 +21,7 @@ from stripe_to_segment.mapping.traits import (
     left_behind,
     user_traits,
 )
+from stripe_to_segment.mapping.worth import kinds_of
 from stripe_to_segment.segment_side.calls import dedup_key_of, encode, fitting, message_id, wire
 from stripe_to_segment.stripe_side.fields import dig, iso_time
 
@@ -69,7 +70,8 @@ def compose(
     told = _in_words_said_before(_finished(bodies, event, enrich), known.profile, blanks)
     calls = (*told, *_still_claimed(claim, blanks))
     fresh = [call for call in calls if call.dedup_key not in known.profile.ledger]
-    return calls, _leaving(plan.claim(fresh, blanks), known) if fresh else None
+    kinds = kinds_of(fresh, facts, event, known, settings)
+    return calls, _leaving(plan.claim(fresh, blanks, kinds), known) if fresh else None
 
 
 def _leaving(claim: Claim, known: Known) -> Claim:

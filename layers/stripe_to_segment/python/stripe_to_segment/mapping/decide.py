@@ -70,6 +70,8 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     if lesson.counted is None:
         return profile, ()
     order, payment = lesson.counted.order, lesson.counted.payment
+    if event.silent and event.listing is not None:
+        payment = replace(payment, listed_at=event.listing.moment)
     profile = profile.regained(order, payment.intent) if payment.intent else profile
     keys = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
     listed = profile.payment(order)

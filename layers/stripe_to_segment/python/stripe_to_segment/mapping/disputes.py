@@ -98,8 +98,11 @@ def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | Non
     if withdrawn is None:
         # Stored although no funds moved, so that the next event finds the payment.
         return (order, payment) if event.customer is not None else None
-    as_of = event.created if event.listing is None else event.listing.moment
-    return order, payment.with_dispute(dispute_id, Dispute(withdrawn, as_of, guessed_for(event, known, order)))
+    moment = None if event.listing is None else event.listing.moment
+    as_of, listed_at = (event.created if moment is None else moment), (moment if event.silent and not seen else None)
+    return order, payment.with_dispute(
+        dispute_id, Dispute(withdrawn, as_of, guessed_for(event, known, order), listed_at)
+    )
 
 
 def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:

@@ -78,10 +78,10 @@ class IdentifyPlan:
         """Whether this event's identify is the one that joins."""
         return self.everywhere and self._to_join and (self.shows is not None or self.joins_apart)
 
-    def claim(self, calls: Iterable[Call], blanks: Blanks) -> Claim:
-        """The claim of these calls of the event."""
+    def claim(self, calls: Iterable[Call], blanks: Blanks, kinds: str) -> Claim:
+        """The claim of these calls of the event; `kinds` are those of the tracks."""
         tracks = {call.dedup_key: blanks.written(call) for call in calls if call.body["type"] == "track"}
-        return Claim(tracks, self.shows is not None, self.joins, self.groups is not None)
+        return Claim(tracks, self.shows is not None, self.joins, self.groups is not None, kinds=kinds)
 
     def after(self) -> Profile:
         """The record after the calls are sent."""

@@ -20,9 +20,10 @@ class Claim:
     `tracks` holds the encoded track calls by their deduplication keys. Identify and group calls are not kept word for
     word, because a retry sends the traits of that moment: `shows` says that the event sends an identify with the
     traits, `joins` one that joins the history under the fallback id to the user, `groups` a group call. `left_user` and
-    `left_group` are the former user and group of the customer, who get a call with what is left. `day` is the day of
-    the first attempt. `given_up` means that Segment refused the calls: a redrive maps the event anew and keeps only the
-    `mrr_change`, which followed from the record of that time. `tries` is the number of earlier attempts.
+    `left_group` are the former user and group of the customer, who get a call with what is left. `kinds` holds, for
+    each track in its order, the letter of the sum that it adds to (`sums.Kind`), empty where their names say it. `day`
+    is the day of the first attempt. `given_up` means that Segment refused the calls: a redrive maps the event anew and
+    keeps only the `mrr_change`, which followed from the record of that time. `tries` is the number of earlier attempts.
     """
 
     tracks: Mapping[str, str] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Claim:
     groups: bool = False
     left_user: str = ""
     left_group: str = ""
+    kinds: str = ""
     given_up: bool = False
     day: int = 0
     tries: int = 0

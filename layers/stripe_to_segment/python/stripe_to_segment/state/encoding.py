@@ -116,6 +116,7 @@ class Kept:
     """An item with personal data: a customer's record, a person, or the order of a payment.
 
     `owner` is the key of the record of the customer who paid the order, empty where an old release did not store it.
+    `unreadable` is the reason why the item cannot be read, empty where it can be.
     """
 
     kind: str
@@ -123,6 +124,7 @@ class Kept:
     profile: Profile | None = None
     person: Person | None = None
     owner: str = ""
+    unreadable: str = ""
 
 
 def kept_from(item: Attributes) -> Kept | None:
@@ -132,13 +134,13 @@ def kept_from(item: Attributes) -> Kept | None:
         case "profile":
             try:
                 return Kept(kind, key, profile=profile_from(item))
-            except UnreadableRecordError:
-                return Kept(kind, key, profile=Profile(key))
+            except UnreadableRecordError as error:
+                return Kept(kind, key, profile=Profile(key), unreadable=error.reason)
         case "person":
             try:
                 return Kept(kind, key, person=person_from(item))
-            except UnreadableRecordError:
-                return Kept(kind, key, person=Person())
+            except UnreadableRecordError as error:
+                return Kept(kind, key, person=Person(), unreadable=error.reason)
         case "order":
             return Kept(kind, key, owner=item.get("owner", {}).get("S", ""))
         case _:
@@ -245,6 +247,9 @@ def _written(profile: Profile) -> bytes:
     bare = replace(profile, payments={}, ledger={})
     record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(bare)).items()}
     record |= {"payments": profile.payments} if profile.payments else {}
+    if profile.sent and profile.summed == 1:
+        # The sums say it, and each byte of a record is paid for.
+        del record["summed"]
     if profile.subscriptions:
         record["subscriptions"] = {
             # Keep zeros: an amount of 0 is known, not missing.
@@ -292,6 +297,8 @@ def profile_from(item: Attributes) -> Profile:
         claims[dedup_key] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
     return Profile(
         **{
+            # A release that kept no sums wrote neither them nor a day.
+            "summed": int("sent" in record),
             **known_of(Profile, record),
             "key": key,
             "own_discounts": tuple(record.get("own_discounts", ())),

@@ -69,12 +69,14 @@ class Refund:
 class Dispute:
     """One dispute: the amount that Stripe has withdrawn (minor units), as of an epoch second.
 
-    `named` is the payment that the dispute names, as for a refund.
+    `named` is the payment that the dispute names, as for a refund. `listed_at` is the epoch second as of which an
+    import has listed it in silence, None where an event came first.
     """
 
     withdrawn: int = 0
     as_of: int = 0
     named: str = ""
+    listed_at: int | None = None
 
 
 @frozen
@@ -113,6 +115,7 @@ class Payment:
     `credits` are the amounts given back outside of Stripe, by credit note. `parts` are payments of parts of an invoice,
     by the payment intent, that were sent before the whole invoice was paid; until then no event states the whole, and
     `total` and `revenue` are the sums of the parts. `bill` holds the amounts of an invoice that is not paid yet.
+    `listed_at` is the epoch second as of which an import has listed it in silence, None where an event came first.
     """
 
     currency: str
@@ -128,6 +131,7 @@ class Payment:
     credits: Mapping[str, int] = field(default_factory=dict)
     parts: Mapping[str, Part] = field(default_factory=dict)
     bill: Bill | None = None
+    listed_at: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -221,6 +225,8 @@ class Payment:
         known = self.disputes.get(dispute_id)
         if known is not None and known.as_of > dispute.as_of:
             return self
+        if known is not None and known.listed_at is not None:
+            dispute = replace(dispute, listed_at=known.listed_at)
         return replace(self, disputes={**self.disputes, dispute_id: dispute})
 
     def with_credit(self, note_id: str, amount: int) -> Payment:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
+from stripe_to_segment.state.sums import added, worth_in
 from stripe_to_segment.stripe_side.fields import integer
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ class Profile:
     `discounts` holds the coupons, as written, by the id of their discount; `own_discounts` are the ids of the discounts
     on the Customer itself. `amounts` is the price of one unit in a currency other than the price's base currency, in
     minor units, by price and currency. `invoiced` is the time of a subscription's newest paid invoice, kept while a
-    trial of it may still convert. `subscribed` says that the customer has had mrr.
+    trial of it may still convert. `subscribed` says that the customer has had mrr. `sent` holds the sums of what was
+    delivered, for the audit (`sums`), from the day `summed` on: 1 where from the first event on, 0 in a record of a
+    release that kept no sums.
 
     Delivery: `ledger` holds the deduplication keys of delivered or counted facts, each with its day. `claims` holds, by
     the event's deduplication key, the calls that were claimed and are not known to have arrived. The newest claims
@@ -121,6 +124,8 @@ class Profile:
     amounts: Mapping[str, str] = field(default_factory=dict)
     invoiced: Mapping[str, int] = field(default_factory=dict)
     subscribed: bool = False
+    sent: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    summed: int = 1
     personal: Mapping[str, Any] = field(default_factory=dict)
     delivery: str = ""
     lease_until: int = 0
@@ -307,17 +312,19 @@ class Profile:
         `delivery` and `lease_until` name the delivery that sends them.
         """
         known = self.claims.get(dedup_key, UNTOLD)
+        first = known.given_up or not known.tracks
         told = Claim(
-            claim.tracks if known.given_up or not known.tracks else known.tracks,
+            claim.tracks if first else known.tracks,
             shows=known.shows or claim.shows,
             joins=known.joins or claim.joins,
             groups=known.groups or claim.groups,
             left_user=known.left_user or claim.left_user,
             left_group=known.left_group or claim.left_group,
+            kinds=claim.kinds if first else known.kinds,
             day=known.day or day,
             tries=known.tries + 1,
         )
-        return replace(self, claims={**self.claims, dedup_key: told}, **delivery)
+        return replace(self, claims={**self.claims, dedup_key: told}, summed=self.summed or day, **delivery)
 
     def settled(self, receipt: Receipt | None) -> Profile:
         """The record after the newest delivery, by its receipt, None where it left none.
@@ -338,6 +345,7 @@ class Profile:
         doubtful = [claim for dedup_key, claim in self.claims.items() if dedup_key not in received.arrived]
         return replace(
             self,
+            sent=_with_sent(self, self.claims.values(), new.keys() - self.ledger.keys()),
             ledger={**new, **self.ledger},
             # Identify and group calls are always made anew.
             claims={
@@ -361,7 +369,11 @@ class Profile:
             kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
             changes["ledger"] = _most(kept, LEDGER_KEYS, int)
         if self.claims and any(claim.day < oldest for claim in self.claims.values()):
+            over = [claim for claim in self.claims.values() if claim.day < oldest and not claim.given_up]
+            tracks = {dedup_key for claim in over for dedup_key in claim.tracks}
             changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
+            # Their receipt has expired: nobody has asked for it since.
+            changes["sent"] = _with_sent(self, over, tracks - self.ledger.keys())
         if self.failed and any(one.at // 86_400 < oldest for one in self.failed_attempts()):
             changes["failed"] = [one.written() for one in self.failed_attempts() if one.at // 86_400 >= oldest]
         if not all(one.live for one in self.subscriptions.values()):
@@ -399,6 +411,18 @@ _NEW = Profile("")
 def new_profile(key: str) -> Profile:
     """The record of a customer of whom nothing is known, in a tenth of the time that its fields take one by one."""
     return replace(_NEW, key=key)
+
+
+def _with_sent(profile: Profile, claims: Iterable[Claim], arrived: set[str]) -> Mapping[str, Sequence[int]]:
+    """The sums with those claimed tracks that arrived; one that several events have claimed counts once."""
+    counted: dict[str, tuple[str, str]] = {}
+    for claim in claims:
+        for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
+            if dedup_key in arrived:
+                counted.setdefault(dedup_key, (encoded, claim.kinds[place : place + 1]))
+    if not counted:
+        return profile.sent
+    return added(profile.sent, filter(None, (worth_in(*each) for each in counted.values())))
 
 
 def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:

@@ -1,0 +1,75 @@
+"""Which sum of the audit a call adds to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.disputes import DisputeLost, DisputeWon, PaymentDisputed
+from stripe_to_segment.mapping.payments import Paid
+from stripe_to_segment.segment_side.calls import dedup_key_of, message_id
+from stripe_to_segment.state.sums import UNCOUNTED, Kind, kind_by_name
+from stripe_to_segment.stripe_side.fields import dig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stripe_to_segment.mapping.facts import Fact, Known
+    from stripe_to_segment.segment_side.calls import Call, CallBody
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["fact_id", "kinds_of"]
+
+
+def kinds_of(calls: Iterable[Call], facts: Iterable[Fact], event: StripeEvent, known: Known, settings: Settings) -> str:
+    """One letter for each track of an event, in their order: its `Kind`, or UNCOUNTED. Empty where their names say it.
+
+    Read from the facts and not from the calls, because a deployer may rename these.
+    """
+    tracks = [call.body for call in calls if call.body["type"] == "track"]
+    by_name = [kind_by_name(body) for body in tracks]
+    stated = {fact_id(fact.name, fact.key, event, settings): fact for fact in facts}
+    kinds = [
+        _kind_of(fact, body, event, known, settings) if (fact := stated.get(body["messageId"])) is not None else said
+        for body, said in zip(tracks, by_name, strict=True)
+    ]
+    return "" if kinds == by_name else "".join(kinds)
+
+
+def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
+    """The messageId of the call that tells a fact."""
+    return message_id(settings.source_name, event.scope, "track", f"{name}|{key}")
+
+
+def _kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settings: Settings) -> str:
+    told = fact.event
+    if isinstance(told, Paid) and _told_before(told, known):
+        return UNCOUNTED
+    if isinstance(told, DisputeWon | DisputeLost) and dig(body, "context", "stripe", "import") is not None:
+        # Of a dispute that is over, the history of an import tells only the end.
+        return UNCOUNTED if _has_told(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
+    if isinstance(told, PaymentDisputed) and _listed_before(fact.key, known):
+        ended = _has_told(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
+        return UNCOUNTED if ended else Kind.DISPUTE
+    # Of a fact that another event has claimed, the call is that event's.
+    return kind_by_name({**body, "event": told.event_name})
+
+
+def _has_told(names: Iterable[str], key: str, event: StripeEvent, known: Known, settings: Settings) -> bool:
+    """Whether a call of one of these names has told of the same object, or is claimed."""
+    told = {dedup_key_of(fact_id(name, key, event, settings)) for name in names}
+    claims = known.profile.claims.values()
+    return not told.isdisjoint(known.profile.ledger) or any(not told.isdisjoint(claim.tracks) for claim in claims)
+
+
+def _listed_before(dispute_id: str, known: Known) -> bool:
+    """Whether an import has listed a dispute before any event moved its funds."""
+    disputes = (payment.disputes.get(dispute_id) for _, payment in known.profile.listed_payments())
+    return any(one is not None and one.listed_at is not None for one in disputes)
+
+
+def _told_before(paid: Paid, known: Known) -> bool:
+    """Whether a session has told this payment of an invoice: the invoice repeats the total, without revenue."""
+    listed = known.profile.payment(paid.order_id or "")
+    stated_by = "" if listed is None or not listed.counted else listed.stated_by
+    return paid.revenue == 0 and stated_by not in {"", paid.order_id}
