@@ -1,0 +1,190 @@
+"""What the stack remembers of one customer, and what it sent about it: its record, and those that it took over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.auditing.findings import Kind
+from stripe_to_segment.segment_side.calls import call_from
+from stripe_to_segment.state.payment import UNTOLD
+from stripe_to_segment.state.profile import LEDGER_DAYS, PAYMENTS
+from stripe_to_segment.state.sums import sent_in, worth_in
+from stripe_to_segment.stripe_side.fields import dig, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from stripe_to_segment.state.claim import Receipt
+    from stripe_to_segment.state.payment import Payment
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.subscription import SubscriptionRecord
+
+__all__ = ["COLUMNS", "Book", "Claimed", "Kept", "books_of"]
+
+DAY = 86_400
+COLUMNS = (Kind.PAYMENTS, Kind.MRR, Kind.REFUNDS, Kind.DISPUTES)
+"""The kinds of the sums, in the order of `sums.Kind.column`."""
+OBJECTS = {
+    Kind.PAYMENTS: "order_id",
+    Kind.MRR: "subscription_id",
+    Kind.REFUNDS: "refund_id",
+    Kind.DISPUTES: "dispute_id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One remembered payment, refund or dispute, in minor units; of a dispute the amount withdrawn.
+
+    `at` is in epoch seconds, 0 where the record does not say. `payment` is what it gives back of. `imported` says that
+    an import has listed it in silence, or `untold` of it, `told` that an event has told it since. `whole` says that
+    nothing more of it is to come.
+    """
+
+    id: str
+    currency: str
+    amount: int
+    at: int = 0
+    payment: str = ""
+    imported: bool = False
+    untold: int = 0
+    told: bool = False
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A call that was claimed and is not known to have arrived, with what it would add; `refused` for good, or not."""
+
+    kind: Kind
+    id: str
+    currency: str
+    amount: int
+    refused: bool
+
+
+@dataclass(slots=True)
+class Book:
+    """One customer, or one guest's payment.
+
+    `sent` are the sums of what arrived by kind, currency and month. `summed` is the day since which they are complete,
+    1 where from the first event on. `full` says that payments older than `oldest` are no longer listed.
+    """
+
+    key: str
+    opted_out: bool = False
+    unknown_user: bool = False
+    payments: dict[str, Kept] = field(default_factory=dict)
+    refunds: dict[str, Kept] = field(default_factory=dict)
+    disputes: dict[str, Kept] = field(default_factory=dict)
+    subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
+    sent: dict[tuple[Kind, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    claimed: list[Claimed] = field(default_factory=list)
+    summed: int = 1
+    full: bool = False
+    oldest: int = 0
+
+    @property
+    def owner(self) -> str:
+        """The customer's id, or a guest's payment."""
+        return self.key.rpartition(":")[2]
+
+    def sent_in_all(self, kind: Kind, currency: str) -> int:
+        """The sum over all months."""
+        return sum(amount for (one, code, _), amount in self.sent.items() if (one, code) == (kind, currency))
+
+
+def books_of(profiles: Iterable[Profile], receipts: Mapping[str, Receipt], today: int) -> Iterator[Book]:
+    """One book for each customer of these records, with the sums of the records that theirs have taken over.
+
+    Claims are settled by their receipts first, as the next batch would do; `today` is in days since 1970.
+    """
+    moved: dict[str, list[Profile]] = defaultdict(list)
+    own: dict[str, Profile] = {}
+    for profile in profiles:
+        if profile.moved_to:
+            moved[profile.moved_to].append(profile)
+        else:
+            own[profile.key] = profile
+    for key, profile in own.items():
+        book = _book(_settled(profile, receipts.get(profile.delivery), moved[key], receipts, today))
+        for former in moved[key]:
+            _add_sent(book, former)
+        yield book
+
+
+def _settled(
+    profile: Profile,
+    receipt: Receipt | None,
+    moved: Iterable[Profile],
+    receipts: Mapping[str, Receipt],
+    today: int,
+) -> Profile:
+    """The record after all receipts, also those of the records that it took over with their claims."""
+    for each in (receipt, *(receipts.get(one.delivery) for one in moved)):
+        if each is not None and not each.unreadable:
+            profile = profile.settled(each)
+    # A claim whose receipt has expired counts as arrived, as it will when the record is written next.
+    return (
+        profile.pruned(today) if any(claim.day < today - LEDGER_DAYS for claim in profile.claims.values()) else profile
+    )
+
+
+def _book(profile: Profile) -> Book:
+    book = Book(
+        profile.key,
+        profile.opted_out,
+        profile.user_id is None,
+        subscriptions=profile.subscriptions,
+        claimed=[*_claimed(profile)],
+        summed=profile.summed,
+        full=len(profile.payments) >= PAYMENTS,
+    )
+    for order, payment in profile.listed_payments():
+        _add_payment(book, order, payment)
+    book.oldest = min((one.at for one in book.payments.values() if one.at), default=0)
+    _add_sent(book, profile)
+    return book
+
+
+def _add_payment(book: Book, order: str, payment: Payment) -> None:
+    currency, paid = payment.currency, payment.intent or order
+    if payment.counted and payment.total is not None:
+        book.payments[order] = Kept(
+            order,
+            currency,
+            payment.total,
+            payment.paid_at,
+            paid,
+            imported=payment.listed_at is not None,
+            untold=sum(part.amount for part in payment.parts.values() if part.told_by == UNTOLD),
+            whole=payment.complete,
+        )
+    for name, refund in payment.refunds.items():
+        amount, told = refund.amount if refund.stands else 0, bool(refund.told_by or refund.totalled_by)
+        # Where the sum of a charge alone has told it, it has no id of its own.
+        own = name if name not in book.refunds else f"{name} of {order}"
+        book.refunds[own] = Kept(own, currency, amount, 0, paid, imported=refund.listed_at > 0, told=told)
+    for name, dispute in payment.disputes.items():
+        imported = dispute.listed_at is not None
+        book.disputes[name] = Kept(name, currency, dispute.withdrawn, dispute.as_of, paid, imported=imported)
+
+
+def _add_sent(book: Book, profile: Profile) -> None:
+    for each in sent_in(profile.sent):
+        book.sent[COLUMNS[each.column], each.currency, each.month] += each.amount
+
+
+def _claimed(profile: Profile) -> Iterator[Claimed]:
+    """The claimed calls that are not known to have arrived, each fact once."""
+    seen = {*profile.ledger}
+    for claim in profile.claims.values():
+        for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
+            worth = None if dedup_key in seen else worth_in(encoded, claim.kinds[place : place + 1])
+            seen.add(dedup_key)
+            if worth is not None:
+                kind = COLUMNS[worth.kind.column]
+                about = text(dig(call_from(encoded).body, "properties", OBJECTS[kind])) or ""
+                yield Claimed(kind, about, worth.currency, worth.amount, claim.given_up)
