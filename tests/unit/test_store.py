@@ -658,6 +658,23 @@ def test_a_record_of_the_first_release_is_read(table: Any) -> None:
     assert profile_in(DynamoStore(table, TABLE)) == expected
 
 
+def test_sums_begin_where_a_release_first_kept_them(table: Any) -> None:
+    """The audit must not take what an older release has sent for missing."""
+    store, first = DynamoStore(table, TABLE), Profile(KEY, user_id="user_1")
+    saved(store, first)
+    assert profile_in(store).summed == 1, "a new record has all sums"
+    told = replace(profile_in(store), sent={"2026-10:eur": [1900]})
+    saved(store, told)
+    assert "summed" not in json.loads(decompressed(item_in(table, f"profile#{KEY}")["record"]["B"])[0])
+    assert profile_in(store) == replace(told, version=2), "the sums say it without the day"
+    old = {"pk": {"S": f"profile#{KEY}"}, "version": {"N": "3"}, "record": {"S": "{}"}, "ledger": {"B": b""}}
+    table.put_item(TableName=TABLE, Item=old)
+    claimed = profile_in(store).with_claim("e" * 16, Claim({"f" * 16: "{}"}), TODAY)
+    assert (profile_in(store).summed, claimed.summed) == (0, TODAY)
+    saved(store, claimed)
+    assert profile_in(store).summed == TODAY
+
+
 def test_a_record_with_a_claim_costs_one_write_unit(table: Any) -> None:
     """DynamoDB charges for each kilobyte: uncompressed, a record with two calls took three."""
     world = World(DynamoStore(table, TABLE))

@@ -82,6 +82,11 @@ COMMANDS = (
         "Print how much of the mrr and of the lifetime value belongs to customers without a known user, by currency.",
     ),
     (
+        "audit",
+        "audit.command:audit_command",
+        "Compare Stripe's lists with what was sent and what is remembered, and explain every cent that differs.",
+    ),
+    (
         "forget",
         "forget.command:forget_command",
         "Delete a person's data from the StateTable, in live and in test mode.",

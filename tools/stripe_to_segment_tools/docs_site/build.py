@@ -45,6 +45,7 @@ SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("Numbers", "numbers.md", "docs/numbers.md"),
         ("For analysts", "analysts.md", "docs/analysts.md"),
         ("Import", "import.md", "docs/import.md"),
+        ("Audit", "audit.md", "docs/audit.md"),
         ("Warehouse", "warehouse.md", "docs/warehouse.md"),
         ("What destinations read", "context.md", "docs/context.md"),
         ("Destinations", "destinations.md", "docs/destinations.md"),

@@ -9,11 +9,12 @@ import argparse
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 
 from stripe_to_segment_tools.commands.send.command import UnreachableError
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import ObjectLists, StripeStandIn
 from stripe_to_segment_tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
 from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_table, print_verdict
 from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
@@ -22,6 +23,7 @@ from stripe_to_segment_tools.local_stack.stack_file import STACK_FILE, only_run,
 from stripe_to_segment_tools.page import PAGE_PORT, Debugger
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.receiver import Receiver
+from stripe_to_segment_tools.samples.stripe_lists import objects_after
 from stripe_to_segment_tools.terminal.output import make_console
 
 if TYPE_CHECKING:
@@ -90,10 +92,13 @@ def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
     ):
         own = secret.stripe_signing_secrets[0]
         page = Debugger(stack, receiver, own, options.page_port or None, own_secret=bool(options.secret))
-        with page:
-            write_stack_file(_content(page, stack, secret))
+        # What Stripe's lists show of the sample events, for `audit --local`.
+        objects: list[dict[str, Any]] = []
+        with page, StripeStandIn(objects=ObjectLists(objects)) as lists:
+            write_stack_file(_content(page, stack, secret) | {"stripe_lists": lists.url})
             if not options.no_samples:
-                _post_samples(console, stack, receiver, page.webhook_url, secret)
+                events = _post_samples(console, stack, receiver, page.webhook_url, secret)
+                objects.extend(objects_after(events))
             _print_addresses(console, page, stack, own, accepts_other=bool(options.secret))
             while True:
                 time.sleep(1)
@@ -114,7 +119,10 @@ def _print_addresses(console: Console, page: Debugger, stack: LocalStack, own: s
     console.print("\nCtrl-C stops everything.")
 
 
-def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: str, secret: Secret) -> None:
+def _post_samples(
+    console: Console, stack: LocalStack, receiver: Receiver, url: str, secret: Secret
+) -> list[dict[str, Any]]:
+    """Post the sample events; returns them."""
     started = time.monotonic()
     plan = plan_samples(stack.environment(stack.deliver_function))
     played = list(
@@ -129,6 +137,7 @@ def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: 
     played = settle(played, receiver)
     print_table(console, played)
     print_verdict(console, played, differences(played, stack.queued(), receiver), time.monotonic() - started)
+    return [dict(planned.event) for planned in plan if planned.event is not None]
 
 
 def _content(page: Debugger, stack: LocalStack, secret: Secret) -> dict[str, str]:

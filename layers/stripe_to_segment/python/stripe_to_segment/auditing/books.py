@@ -70,12 +70,14 @@ class Book:
     """One customer, or one guest's payment.
 
     `sent` are the sums of what arrived by kind, currency and month. `summed` is the day since which they are complete,
-    1 where from the first event on. `full` says that payments older than `oldest` are no longer listed.
+    1 where from the first event on. `full` says that payments older than `oldest` are no longer listed. `discounted`
+    says that it has had a discount.
     """
 
     key: str
     opted_out: bool = False
     unknown_user: bool = False
+    discounted: bool = False
     payments: dict[str, Kept] = field(default_factory=dict)
     refunds: dict[str, Kept] = field(default_factory=dict)
     disputes: dict[str, Kept] = field(default_factory=dict)
@@ -137,6 +139,7 @@ def _book(profile: Profile) -> Book:
         profile.key,
         profile.opted_out,
         profile.user_id is None,
+        bool(profile.discounts or profile.own_discounts),
         subscriptions=profile.subscriptions,
         claimed=[*_claimed(profile)],
         summed=profile.summed,

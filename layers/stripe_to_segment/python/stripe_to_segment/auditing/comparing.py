@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.auditing.truth import Entry, Truth
     from stripe_to_segment.state.claim import Receipt
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.subscription import SubscriptionRecord
 
 __all__ = ["audit", "month_of"]
 
@@ -42,6 +43,15 @@ TELLERS: Mapping[Kind, tuple[str, ...]] = {
     Kind.MRR: ("customer.subscription.", "customer.discount."),
     Kind.SUBSCRIPTIONS: ("customer.subscription.",),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """An object as it is remembered, and as Stripe lists it: with the amount 0 where it does not."""
+
+    kept: Kept
+    listed: Kept
+    finding: Finding | None
 
 
 @dataclass(slots=True)
@@ -77,25 +87,32 @@ class _Audit:
     def money(self, kind: Kind, book: Book) -> None:
         """Compare what a customer's record remembers of a kind with Stripe's list, and with what was sent."""
         kept = {Kind.PAYMENTS: book.payments, Kind.REFUNDS: book.refunds, Kind.DISPUTES: book.disputes}[kind]
-        objects = [self._compared(kind, one) for one in _by_stripes_ids(kind, [*kept.values()], book.key, self.truth)]
-        objects += [self._assumed(kind, entry) for entry in self._not_kept(kind, book)]
+        compared = [self._compared(kind, one) for one in _by_stripes_ids(kind, [*kept.values()], book.key, self.truth)]
+        assumed = [self._assumed(kind, entry) for entry in self._not_kept(kind, book)]
         sent_in = {currency for each, currency, _ in book.sent if each is kind}
-        for currency in {one.currency for one in objects} | sent_in:
-            here = [one for one in objects if one.currency == currency]
-            found = unsent(kind, currency, book, here, entries=self.truth.entries(kind), around=self.around)
-            self._note(kind, currency, book, here, found)
+        for currency in {one.kept.currency for one in compared} | {one.currency for one in assumed} | sent_in:
+            mine = [one for one in compared if one.kept.currency == currency]
+            others = [one for one in assumed if one.currency == currency]
+            here, as_listed = [[*each, *others] for each in ([one.kept for one in mine], [one.listed for one in mine])]
+            # Where what was sent is what Stripe lists, only the record is wrong.
+            right = _sum(here) != book.sent_in_all(kind, currency) == _sum(as_listed)
+            here = as_listed if right else here
+            self.report.found(replace(one.finding, beside=one.finding.beside or right) for one in mine if one.finding)
+            entries = self.truth.entries(kind)
+            self._note(
+                kind, currency, book, here, unsent(kind, currency, book, here, entries=entries, around=self.around)
+            )
 
-    def _compared(self, kind: Kind, one: Kept) -> Kept:
-        """What is remembered of an object, at the time that counts, once it is compared with Stripe's."""
+    def _compared(self, kind: Kind, one: Kept) -> _Compared:
+        """What is remembered of an object, at the time that counts, and how Stripe lists it."""
         entry = self.truth.entries(kind).get(one.id)
         if entry is None or one.id in self.seen[kind]:
             # Stripe does not list it, or another record has it, too.
+            strange = None
             if self.in_month(one.at) and one.amount:
                 self.report.row(kind, one.currency).remembered += one.amount
-                self.report.found(
-                    [Finding(kind, one.currency, one.id, -one.amount, Cause.UNEXPLAINED, remembered=True)]
-                )
-            return one
+                strange = Finding(kind, one.currency, one.id, -one.amount, Cause.UNEXPLAINED, remembered=True)
+            return _Compared(one, replace(one, amount=0), strange)
         self.seen[kind].add(one.id)
         if kind is Kind.PAYMENTS:
             # The time of the event, in whose month it was sent; a payment intent states only when it was made.
@@ -103,14 +120,17 @@ class _Audit:
         # Of a dispute the record has the funds that it holds back, and the calls have what it is about.
         disputed = kind is Kind.DISPUTES
         short = (entry.settled if disputed else entry.amount) - one.amount
+        kept = replace(one, at=entry.at, amount=entry.amount if disputed else one.amount)
+        listed = replace(kept, amount=entry.amount)
         if self.in_month(entry.at):
-            self.report.row(kind, entry.currency).remembered += entry.amount if disputed else one.amount
-            cause = self.why(kind, entry, remembered=True)
-            if kind is Kind.PAYMENTS and one.whole:
-                # What an invoice or a session has collected changes no more.
-                cause = Cause.UNEXPLAINED
-            self.report.found([Finding(kind, entry.currency, one.id, short, cause, remembered=True, beside=disputed)])
-        return replace(one, at=entry.at, amount=entry.amount if disputed else one.amount)
+            self.report.row(kind, entry.currency).remembered += kept.amount
+        if not short or not self.in_month(entry.at):
+            return _Compared(kept, listed, None)
+        # What an invoice or a session has collected changes no more.
+        final = kind is Kind.PAYMENTS and one.whole
+        cause = Cause.UNEXPLAINED if final else self.why(kind, entry, remembered=True)
+        found = Finding(kind, entry.currency, one.id, short, cause, remembered=True, beside=disputed)
+        return _Compared(kept, listed, found)
 
     def _not_kept(self, kind: Kind, book: Book) -> Iterator[Entry]:
         """What a record need not list, although its events came."""
@@ -155,40 +175,55 @@ class _Audit:
 
     def subscriptions(self, book: Book) -> None:
         """Compare what a customer's record remembers of its subscriptions, as they are now."""
-        told: dict[str, list[Kept]] = defaultdict(list)
-        for name, record in book.subscriptions.items():
-            entry, currency = self.truth.subscriptions.get(name), record.currency or ""
-            self.seen[Kind.MRR].add(name)
-            # What nobody could tell at the time counts as what was told of it.
-            mrr = record.counted if record.mrr is None else record.mrr
-            row, lives = self.report.row(Kind.MRR, currency), self.report.row(Kind.SUBSCRIPTIONS, currency)
-            row.remembered += mrr
-            lives.remembered += record.live
-            if entry is None:
-                truth, live, cause = 0, False, Cause.UNEXPLAINED
-            else:
-                # What not even the API says is what is remembered.
-                entry.amount = mrr if entry.unknown else entry.amount
-                truth, live = entry.amount, is_live(entry)
-                hidden = record.mrr is None and record.status == entry.status
-                cause = Cause.HIDDEN if hidden else self.why(Kind.MRR, entry, remembered=True)
-            self.report.found(
-                [
-                    Finding(Kind.MRR, currency, name, truth - mrr, cause, remembered=True),
-                    Finding(Kind.SUBSCRIPTIONS, currency, name, int(live) - int(record.live), cause, remembered=True),
-                ]
-            )
-            silence = cause_of_silence(book, self.around.settings) or (Cause.IMPORTED if record.untold else None)
-            if record.live and silence is not None:
-                self.report.found([Finding(Kind.SUBSCRIPTIONS, currency, name, 1, silence, remembered=True)])
-            elif record.live:
-                lives.sent += 1
-            told[currency].append(Kept(name, currency, mrr, record.as_of[0], imported=record.untold))
-        for currency in told.keys() | {code for kind, code, _ in book.sent if kind is Kind.MRR}:
-            self.report.row(Kind.MRR, currency).sent += book.sent_in_all(Kind.MRR, currency)
-            entries = self.truth.subscriptions
-            found = unsent(Kind.MRR, currency, book, told[currency], entries=entries, around=self.around)
-            self.report.found(found)
+        compared = [self._subscription(book, name, record) for name, record in book.subscriptions.items()]
+        sent_in = {currency for kind, currency, _ in book.sent if kind is Kind.MRR}
+        for currency in {one.kept.currency for one in compared} | sent_in:
+            mine = [one for one in compared if one.kept.currency == currency]
+            here, as_listed = [one.kept for one in mine], [one.listed for one in mine]
+            sent = book.sent_in_all(Kind.MRR, currency)
+            right = _sum(here) != sent == _sum(as_listed)
+            self.report.found(replace(one.finding, beside=right) for one in mine if one.finding)
+            self.report.row(Kind.MRR, currency).sent += sent
+            entries, here = self.truth.subscriptions, as_listed if right else here
+            self.report.found(unsent(Kind.MRR, currency, book, here, entries=entries, around=self.around))
+
+    def _subscription(self, book: Book, name: str, record: SubscriptionRecord) -> _Compared:
+        entry, currency = self.truth.subscriptions.get(name), record.currency or ""
+        self.seen[Kind.MRR].add(name)
+        # What nobody could tell at the time counts as what was told of it.
+        mrr = record.counted if record.mrr is None else record.mrr
+        self.report.row(Kind.MRR, currency).remembered += mrr
+        lives = self.report.row(Kind.SUBSCRIPTIONS, currency)
+        lives.remembered += record.live
+        truth, live = 0, False
+        if entry is not None:
+            # What not even the API says is what is remembered.
+            entry.amount = mrr if entry.unknown else entry.amount
+            truth, live = entry.amount, is_live(entry)
+        cause = Cause.UNEXPLAINED
+        if entry is not None and (truth != mrr or live is not record.live):
+            cause = self._why_otherwise(book, record, entry)
+        also = Finding(Kind.SUBSCRIPTIONS, currency, name, int(live) - int(record.live), cause, remembered=True)
+        silence = cause_of_silence(book, self.around.settings) or (Cause.IMPORTED if record.untold else None)
+        if record.live and silence is not None:
+            self.report.found([also, replace(also, amount=1, cause=silence)])
+        else:
+            lives.sent += record.live
+            self.report.found([also])
+        kept = Kept(name, currency, mrr, record.as_of[0], imported=record.untold)
+        found = Finding(Kind.MRR, currency, name, truth - mrr, cause, remembered=True)
+        return _Compared(kept, replace(kept, amount=truth), found)
+
+    def _why_otherwise(self, book: Book, record: SubscriptionRecord, entry: Entry) -> Cause:
+        """Why a subscription is remembered otherwise than Stripe lists it."""
+        if record.mrr is None and record.status == entry.status:
+            return Cause.HIDDEN
+        cause = self.why(Kind.MRR, entry, remembered=True)
+        same = (record.status, record.price_id, record.quantity, record.period) == (entry.status, *entry.terms)
+        if cause is Cause.NEVER_CAME and same and not (book.discounted or entry.traits & {"discount", "several"}):
+            # No event that never came could have told another mrr of the same terms.
+            return Cause.UNEXPLAINED
+        return cause
 
     # --- What only Stripe knows ---
 
@@ -247,6 +282,10 @@ def audit(
     one.listed()
     one.report.close()
     return one.report
+
+
+def _sum(objects: Iterable[Kept]) -> int:
+    return sum(one.amount for one in objects)
 
 
 def month_of(at: int) -> str:

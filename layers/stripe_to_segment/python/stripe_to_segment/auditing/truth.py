@@ -49,7 +49,8 @@ class Entry:
     `names` are the ids by which an event may tell it, `record` is the key of its customer's record, `event` the name of
     the call that tells it. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has failed
     has the amount 0. `status`, of a subscription, decides whether it is live; its amount is the mrr, `unknown` where
-    not even the API says enough, and `traits` say what its mrr depends on: discount, metered, trial.
+    not even the API says enough, `terms` are price, quantity and period of its main item, and `traits` say what else
+    its mrr depends on: discount, metered, trial, several (items).
     """
 
     id: str
@@ -62,6 +63,7 @@ class Entry:
     settled: int = 0
     status: str = ""
     unknown: bool = False
+    terms: tuple[str | None, int | None, str | None] = (None, None, None)
     traits: frozenset[str] = frozenset()
 
 
@@ -189,6 +191,7 @@ class Truth:
             {name},
             status=state.status or "",
             unknown=state.mrr is None,
+            terms=_terms(state),
             traits=_traits(state, profile),
         )
 
@@ -258,6 +261,12 @@ class Truth:
         self.disputes[entry.id] = entry
 
 
+def _terms(state: State) -> tuple[str | None, int | None, str | None]:
+    """Price, quantity and period of the main item, as a record has them."""
+    price = None if state.main is None else state.main.price
+    return (None, None, None) if price is None else (price.id, state.quantity, price.period)
+
+
 def _traits(state: State, profile: Profile) -> frozenset[str]:
     """What the mrr of a subscription depends on."""
     own = bool(profile.own_discounts or state.subscription.get("discounts") or state.subscription.get("discount"))
@@ -265,6 +274,7 @@ def _traits(state: State, profile: Profile) -> frozenset[str]:
         "discount": own or any(item.discounts for item in state.items),
         "metered": any(item.price.metered for item in state.items),
         "trial": state.on_trial,
+        "several": len(state.items) > 1,
     }
     return frozenset(name for name, holds in found.items() if holds)
 

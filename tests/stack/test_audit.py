@@ -1,0 +1,51 @@
+"""The audit of the real template in the emulator: what was posted is in the table, and every cent is explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.importing.drain import wait_until_empty, waiting
+from stripe_to_segment_tools.commands.send.command import send
+from stripe_to_segment_tools.local_stack.deployment import client_maker
+from stripe_to_segment_tools.samples.files import body_of, freshen, samples
+from stripe_to_segment_tools.samples.stripe_lists import objects_after
+from tests.stack.conftest import SECRET
+from tests.unit.stripe_list import KEY
+
+if TYPE_CHECKING:
+    from tests.stack.conftest import Local
+    from tests.unit.stripe_list import StripeList
+
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("announced")]
+
+
+def test_all_samples_audit_clean_and_what_is_lost_is_named(
+    local: Local, stripe_list: StripeList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", KEY)
+    events = freshen([sample.event for sample in samples()], int(time.time()), seed=os.urandom(8).hex())
+    for event in events:
+        # One after the other: they are of months, and a record forgets an end that is older than its ledger.
+        (sent,) = send([body_of(event)], local.stack.webhook_url, SECRET.stripe_signing_secrets[0])
+        assert sent.status == 200
+        local.wait_until_idle()
+    sqs: Any = client_maker(local.stack.access)("sqs")
+    wait_until_empty(lambda: waiting(sqs, local.stack.events_queue_url), lambda _: None, 0.5)
+    stripe_list.clear()
+    stripe_list.objects = objects_after(events)
+    words = ["audit", "--local", "--stripe-api-base", stripe_list.url]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "0.00 unexplained", result.stdout
+    lost = next(one for one in stripe_list.objects if one["object"] == "invoice" and one["amount_paid"])
+    stripe_list.objects.append({**lost, "id": "in_never_came", "payments": None})
+    said = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert said["explained"]
+    assert [(one["id"], one["kind"]) for one in said["differences"]] == [("in_never_came", "payments")]

@@ -1,0 +1,268 @@
+"""`audit` reads both sides, says what differs and why, and its exit status says whether all is explained."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment_tools.access import options as stack_options
+from stripe_to_segment_tools.commands.audit import command
+from stripe_to_segment_tools.commands.cli import app
+from stripe_to_segment_tools.commands.importing.lists import Lists
+from stripe_to_segment_tools.commands.importing.requests import Pace
+from tests.simulator.imported import listed
+from tests.unit.a_stack import Deployed, deployed
+from tests.unit.edges import TABLE
+from tests.unit.shapes import DAY, a_customer, a_refund, a_subscription, an_event, an_invoice, an_item
+from tests.unit.stripe_list import KEY, StripeList
+from tests.unit.worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+NOW = int(time.time()) - 3_600
+MONTH = time.strftime("%Y-%m", time.gmtime(NOW))
+
+
+class Business:
+    """A stack that began a hundred days ago, and Stripe's lists of what happened."""
+
+    def __init__(self, here: Deployed, stripe: StripeList) -> None:
+        self.here, self.stripe = here, stripe
+        self.world = World(DynamoStore(here.dynamodb, TABLE))
+        self.world.now = NOW + 60
+        self.events: list[StripeEvent] = []
+
+    def happened(self, *events: StripeEvent, here: bool = True) -> None:
+        """Something happened in Stripe, and came here or did not."""
+        self.events += events
+        self.stripe.objects = listed([event.body for event in self.events], 10**10)
+        if here:
+            for event in events:
+                self.world.batch(event)
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(app, ["audit", *words, "--stripe-api-base", self.stripe.url])
+
+
+@pytest.fixture
+def business(monkeypatch: pytest.MonkeyPatch) -> Iterator[Business]:
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+    with StripeList() as stripe, deployed() as stack:
+        stack.functions.variables = {"STRIPE_API_BASE": stripe.url}
+        stack.put_keys(stripe_api_key=KEY)
+        monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
+        monkeypatch.setattr(command, "Lists", lambda key, base: Lists(key, base, Pace(0, pause=lambda _: None)))
+        monkeypatch.setattr(DynamoStore, "began", lambda _: NOW - 100 * DAY)
+        found = Business(stack, stripe)
+        found.happened(*a_life(1), *a_life(2, currency="eur"))
+        yield found
+
+
+def a_life(number: int, currency: str = "usd") -> list[StripeEvent]:
+    """A customer with a subscription, its first invoice, and a refund of a part."""
+    customer, at = f"cus_{number}", NOW - number * 60
+    paid = {"status": "paid", "status_transitions": {"paid_at": at}, "customer": customer, "currency": currency}
+    joined = {"id": f"inpay_{number}", "object": "invoice_payment", "invoice": f"in_{number}", "amount_paid": 2000}
+    joined |= {"is_default": True, "currency": currency}
+    joined |= {"payment": {"type": "payment_intent", "payment_intent": f"pi_{number}"}}
+    items = an_item()
+    items["price"] |= {"currency": currency}
+    subscription = a_subscription(items, id=f"sub_{number}", customer=customer, created=at, currency=currency)
+    refund = {"amount": 500, "payment_intent": f"pi_{number}", "currency": currency, "created": at}
+    return [
+        an_event("customer.created", a_customer(id=customer, metadata={"user_id": f"u_{number}"}), created=at),
+        an_event("customer.subscription.created", subscription, created=at),
+        an_event("invoice_payment.paid", joined, created=at),
+        an_event("invoice.paid", an_invoice(id=f"in_{number}", created=at, **paid), created=at),
+        an_event("refund.created", a_refund(id=f"re_{number}", customer=customer, **refund), created=at),
+    ]
+
+
+def test_a_clean_business_ends_with_nothing_unexplained(business: Business) -> None:
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "0.00 unexplained"
+    assert "payments" in result.stdout
+    rows = [line.split() for line in result.stdout.splitlines() if line.strip().startswith(("payments", "live"))]
+    assert rows == [
+        ["payments", "EUR", "20.00", "20.00", "20.00", "0.00", "0.00"],
+        ["payments", "USD", "20.00", "20.00", "20.00", "0.00", "0.00"],
+        ["live", "subscriptions", "EUR", "1", "1", "1", "0", "0"],
+        ["live", "subscriptions", "USD", "1", "1", "1", "0", "0"],
+    ]
+
+
+def test_what_is_explained_is_named_and_is_no_failure(business: Business) -> None:
+    business.happened(*a_life(3), here=False)
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    assert "never_came (4): its event never came here: run `stripe-to-segment backfill`" in result.stdout
+    assert result.stdout.splitlines()[-1] == "0.00 unexplained; 4 differences, each explained"
+    for name in ("in_3", "re_3", "sub_3"):
+        assert name in result.stdout
+
+
+def test_what_waits_in_a_queue_is_no_loss(business: Business) -> None:
+    business.happened(*a_life(3), here=False)
+    business.here.sqs.send_message(QueueUrl=business.here.events_url, MessageBody="{}")
+    said = json.loads(business.run("--json").stdout)
+    assert {one["reason"] for one in said["differences"]} == {"waits"}
+
+
+def test_a_dead_letter_explains_its_object_alone(business: Business) -> None:
+    *others, invoice, refund = a_life(3)
+    business.happened(*others, invoice, refund, here=False)
+    business.here.dead_letter(json.dumps(invoice.body), reason="http_400")
+    business.here.dead_letter("no event", reason="not_an_event")
+    said = json.loads(business.run("--json").stdout)
+    found = {one["id"]: one["reason"] for one in said["differences"]}
+    assert found == {"in_3": "dead_letter", "re_3": "never_came", "sub_3": "never_came"}
+
+
+def test_an_unexplained_cent_fails(business: Business) -> None:
+    business.stripe.objects = [
+        {**one, "amount_paid": 2001} if one["id"] == "in_1" else one for one in business.stripe.objects
+    ]
+    result = business.run()
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "unexplained: 0.01 USD of payments"
+
+
+def test_json_is_one_document_with_the_same(business: Business) -> None:
+    business.happened(*a_life(3), here=False)
+    said = json.loads(business.run("--json").stdout)
+    assert (said["explained"], said["mode"], said["month"]) == (True, "test", None)
+    assert said["verdict"] == "0.00 unexplained; 4 differences, each explained"
+    assert said["rows"][1] == {
+        "kind": "payments",
+        "currency": "USD",
+        "stripe": "40.00",
+        "sent": "20.00",
+        "remembered": "20.00",
+        "difference": "20.00",
+        "unexplained": "0.00",
+    }
+
+
+def test_a_month_has_its_own_sums(business: Business) -> None:
+    old = [
+        an_event(event.type, {**event.object, "created": NOW - 70 * DAY}, created=NOW - 70 * DAY) for event in a_life(3)
+    ]
+    for event in old:
+        event.object.get("status_transitions", {})["paid_at"] = NOW - 70 * DAY
+    business.happened(*old)
+    rows = {
+        (each["kind"], each["currency"]): each
+        for each in json.loads(business.run("--json", "--month", MONTH).stdout)["rows"]
+    }
+    assert rows["payments", "USD"]["stripe"] == rows["payments", "USD"]["sent"] == "20.00"
+    month = time.strftime("%Y-%m", time.gmtime(NOW - 70 * DAY))
+    result = business.run("--month", month)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "0.00 unexplained"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--month", "October"), "--month is 'October'; it takes a month such as 2026-10"),
+        (("--month", "2099-01"), "--month 2099-01 has not begun"),
+    ],
+)
+def test_a_month_that_is_none_is_refused(business: Business, words: tuple[str, ...], said: str) -> None:
+    result = business.run(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_stack_that_only_logs_cannot_be_audited(business: Business) -> None:
+    business.here.functions.variables |= {"DELIVERY_MODE": "log"}
+    result = business.run()
+    assert result.exit_code == 2
+    assert "DeliveryMode is log" in result.stderr
+
+
+def test_a_permission_that_is_missing_is_named(business: Business) -> None:
+    business.stripe.forbidden = {"/v1/disputes"}
+    result = business.run()
+    assert result.exit_code == 2
+    assert "may not read Disputes" in result.stderr
+
+
+def test_no_personal_data_is_printed(business: Business) -> None:
+    business.happened(*a_life(3), here=False)
+    for words in ((), ("--json",)):
+        shown = business.run(*words).output
+        assert "jo@example.com" not in shown
+        assert "Jo Example" not in shown
+        assert "u_1" not in shown
+
+
+# --- Stripe's own export ---
+
+
+def exported(folder: Path, text: str) -> str:
+    path = folder / "mrr.csv"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_an_export_that_agrees_is_explained(business: Business, tmp_path: Path) -> None:
+    path = exported(tmp_path, f"Customer ID,Customer name,Currency,{MONTH}\ncus_1,Jo,usd,20.00\ncus_2,Jo,eur,20.00\n")
+    result = business.run("--stripe-csv", path)
+    assert result.exit_code == 0, result.output
+    assert "Stripe's export: 2 lines, 0 differ" in result.stdout
+
+
+def test_each_line_that_differs_has_a_reason(business: Business, tmp_path: Path) -> None:
+    business.stripe.objects = [
+        {**one, "discounts": [{"id": "di_1", "source": {"coupon": {"id": "c", "percent_off": 50, "duration": "once"}}}]}
+        if one["id"] == "sub_1"
+        else one
+        for one in business.stripe.objects
+    ]
+    lines = (
+        f"customer_id,month,mrr,currency\ncus_1,{MONTH}-28,10.00,usd\ncus_2,{MONTH},22.50,usd\ncus_9,{MONTH},1,usd\n"
+    )
+    result = business.run("--json", "--stripe-csv", exported(tmp_path, lines))
+    said = json.loads(result.stdout)
+    assert {each["customer"]: each["reason"] for each in said["export"]} == {
+        "cus_1": "discount rule",
+        "cus_2": "currency conversion",
+        "cus_9": "no subscription of this customer is listed or remembered",
+    }
+    first = said["export"][0]
+    assert (first["ours"], first["stripe"], first["difference"]) == ("20.00", "10.00", "-10.00")
+
+
+def test_a_line_that_nothing_explains_fails(business: Business, tmp_path: Path) -> None:
+    path = exported(tmp_path, f"customer,{time.strftime('%b %Y', time.gmtime(NOW))}\ncus_1,25.00\n")
+    result = business.run("--stripe-csv", path)
+    assert result.exit_code == 1
+    assert "unexplained: 1 lines of Stripe's export" in result.stdout
+
+
+@pytest.mark.parametrize("text", ["", "name,email\nJo,jo@example.com\n", "customer_id,plan\ncus_1,pro\n"])
+def test_a_file_with_other_columns_is_refused_with_those_that_are_expected(
+    business: Business, tmp_path: Path, text: str
+) -> None:
+    result = business.run("--stripe-csv", exported(tmp_path, text))
+    assert result.exit_code == 2
+    assert "expected is a column for the customer's id (customer_id)" in " ".join(result.stderr.split())
+
+
+def test_a_broken_line_is_named(business: Business, tmp_path: Path) -> None:
+    result = business.run("--stripe-csv", exported(tmp_path, "customer_id,2026-10\ncus_1,1-2-3\n"))
+    assert result.exit_code == 2
+    assert "line 2 has '1-2-3' in place of an amount" in result.stderr
+    result = business.run("--stripe-csv", str(tmp_path / "none.csv"))
+    assert result.exit_code == 2

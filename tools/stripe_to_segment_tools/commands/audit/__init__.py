@@ -1,0 +1,1 @@
+"""`stripe-to-segment audit`: Stripe's lists against what was sent and what is remembered."""

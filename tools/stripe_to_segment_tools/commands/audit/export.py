@@ -1,0 +1,192 @@
+"""Stripe's own export "MRR per subscriber per month", explained line by line.
+
+Stripe's documentation names the report and not its columns
+(https://docs.stripe.com/billing/subscriptions/analytics), so they are found by name: a column for the customer's id,
+and either one for the month and one for the mrr, or one for each month. Amounts are in major units.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.auditing.findings import Cause, Kind
+from stripe_to_segment.state.sums import EARLIER
+from stripe_to_segment.stripe_side.money import major
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from stripe_to_segment.auditing.books import Book
+    from stripe_to_segment.auditing.findings import Finding
+    from stripe_to_segment.auditing.truth import Entry
+
+__all__ = ["BadExportError", "Explained", "Line", "explained", "read_export"]
+
+CUSTOMER = ("customer_id", "customer", "subscriber_id", "subscriber")
+MONTH = ("month", "month_end", "period", "date")
+MRR = ("mrr", "monthly_recurring_revenue", "mrr_amount", "amount")
+CURRENCY = ("currency", "mrr_currency")
+NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTHS = {name: f"{number:02}" for number, name in enumerate(NAMES, 1)}
+EXPECTED = (
+    "a column for the customer's id (customer_id), and either the columns month and mrr, or one column for each month "
+    "(2026-10, Oct 2026); a column currency is read where there is one"
+)
+
+
+class BadExportError(Exception):
+    """The file is no such export; the text says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One customer's mrr at the end of a month (2026-10), in major units of a lower-case currency, if one is named."""
+
+    customer: str
+    month: str
+    mrr: Decimal
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A line with what was sent up to the end of its month, and why the two differ; empty where they do not."""
+
+    line: Line
+    ours: Decimal
+    reason: str
+
+    @property
+    def difference(self) -> Decimal:
+        """Stripe's less ours."""
+        return self.line.mrr - self.ours
+
+
+def read_export(path: Path) -> list[Line]:
+    """The lines of the file. Raises BadExportError."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [*csv.reader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadExportError(f"it cannot be read as CSV: {error}") from error
+    if not rows:
+        raise BadExportError(f"it is empty; expected is {EXPECTED}")
+    header = [_plain(name) for name in rows[0]]
+    customer, currency = _place(header, CUSTOMER), _place(header, CURRENCY)
+    month, mrr = _place(header, MONTH), _place(header, MRR)
+    wide = {place: at for place, name in enumerate(header) if (at := _month(name))}
+    if customer is None or not (wide or (month is not None and mrr is not None)):
+        raise BadExportError(f"its columns are {', '.join(rows[0])}; expected is {EXPECTED}")
+    found: list[Line] = []
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(row):
+            continue
+        if len(row) != len(header):
+            raise BadExportError(f"line {number} has {len(row)} columns, and the header has {len(header)}")
+        code = row[currency].strip().lower() if currency is not None else ""
+        cells = wide.items() if wide else [(mrr or 0, _month(_plain(row[month or 0])))]
+        for place, at in cells:
+            if not at:
+                raise BadExportError(f"line {number} has no month, such as 2026-10 or Oct 2026")
+            found.append(Line(row[customer].strip(), at, _amount(row[place], number), code))
+    return found
+
+
+def explained(
+    lines: Iterable[Line],
+    books: Mapping[str, Book],
+    subscriptions: Iterable[Entry],
+    findings: Iterable[Finding],
+    month: str = "",
+) -> Iterator[Explained]:
+    """Each line beside the sum of the changes that were sent up to the end of its month.
+
+    Parameters
+    ----------
+    lines
+        What Stripe exported.
+    books
+        What is remembered of each customer, by the customer's id.
+    subscriptions
+        Stripe's subscriptions.
+    findings
+        The differences that the audit found.
+    month
+        Only the lines of this month; empty for all.
+    """
+    theirs: dict[str, list[Entry]] = defaultdict(list)
+    for entry in subscriptions:
+        theirs[entry.record.rpartition(":")[2]].append(entry)
+    causes = {each.id: each.cause for each in findings if each.kind is Kind.MRR}
+    for line in lines:
+        if month and line.month != month:
+            continue
+        entries, book = theirs.get(line.customer, []), books.get(line.customer)
+        currencies = {entry.currency for entry in entries}
+        sums = {} if book is None else _at_the_end(book, line.month)
+        currency = line.currency or next(iter(currencies if len(currencies) == 1 else {*sums}), "")
+        ours = major(sums.get(currency, 0), currency) if currency else Decimal()
+        reason = "" if ours == line.mrr else _reason(line, ours, book, entries, causes)
+        yield Explained(line, ours, reason)
+
+
+def _reason(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entry], causes: Mapping[str, Cause]) -> str:
+    """Why a line differs from ours, by the first of these that holds."""
+    traits = {trait for entry in entries for trait in entry.traits}
+    known = [causes[name] for name in (line.customer, *(entry.id for entry in entries)) if name in causes]
+    if any(cause.explains for cause in known):
+        return next(str(cause) for cause in known if cause.explains)
+    if not entries and book is None:
+        return "no subscription of this customer is listed or remembered"
+    currencies = {entry.currency for entry in entries}
+    if len(currencies) > 1 or (line.currency and currencies and line.currency not in currencies):
+        return "currency conversion"
+    if book is not None and book.summed != 1:
+        return str(Cause.BEFORE_SUMS)
+    if book is not None and any(name == EARLIER for kind, _, name in book.sent if kind is Kind.MRR) and not ours:
+        return "older than the months that are kept apart"
+    named = (("discount", "discount rule"), ("metered", "metered price"), ("trial", "trial"))
+    found = next((said for trait, said in named if trait in traits), "")
+    # Each subscription, and each item of it, is rounded by itself.
+    return found or ("rounding" if abs(line.mrr - ours) <= Decimal("0.01") * max(len(entries), 1) else "unknown")
+
+
+def _at_the_end(book: Book, month: str) -> dict[str, int]:
+    """The sums of the changes sent up to the end of a month, in minor units by currency."""
+    sums: dict[str, int] = defaultdict(int)
+    for (kind, currency, at), amount in book.sent.items():
+        if kind is Kind.MRR and (at == EARLIER or at <= month):
+            sums[currency] += amount
+    return sums
+
+
+def _place(header: Sequence[str], names: Sequence[str]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
+
+
+def _month(name: str) -> str:
+    """The month in 2026_10, 2026_10_31, oct_2026, october_2026; empty where there is none."""
+    if numbers := re.match(r"^(20\d\d)_(0[1-9]|1[0-2])(_\d\d)?(_\d+)*$", name):
+        return f"{numbers[1]}-{numbers[2]}"
+    if words := re.match(r"^([a-z]{3})[a-z]*_(20\d\d)$", name):
+        number = MONTHS.get(words[1])
+        return f"{words[2]}-{number}" if number else ""
+    return ""
+
+
+def _amount(cell: str, number: int) -> Decimal:
+    plain = re.sub(r"[^0-9.,-]", "", cell)
+    try:
+        return Decimal(plain.replace(",", "")) if plain else Decimal()
+    except InvalidOperation:
+        raise BadExportError(f"line {number} has {cell!r} in place of an amount such as 1,234.56") from None

@@ -1,0 +1,164 @@
+"""The output of an audit: ids and amounts alone, for a person or for a program."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+from stripe_to_segment.auditing.findings import Cause, Kind, in_units
+from stripe_to_segment.stripe_side.money import digits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from stripe_to_segment.auditing.findings import Finding, Report, Row
+    from stripe_to_segment_tools.commands.audit.export import Explained
+
+__all__ = ["SAYS", "as_object", "as_table", "lines_of_export", "reasons", "verdict"]
+
+SAYS = {
+    Cause.NEVER_CAME: "its event never came here: run `stripe-to-segment backfill`, or import it",
+    Cause.WAITS: "its event waits in a queue, or its call for Segment's answer: audit again once the queues are empty",
+    Cause.DEAD_LETTER: "its event is a dead letter: `stripe-to-segment dlq list`",
+    Cause.REFUSED: "Segment refused the call: `stripe-to-segment dlq list`, then redrive",
+    Cause.DROPPED: "DropEvents names its event",
+    Cause.OPTED_OUT: "the person has opted out",
+    Cause.UNKNOWN_USER: "nobody knows the user, and UnknownUserPolicy is skip",
+    Cause.NOT_IMPORTED: "it is older than the stack, and was not imported",
+    Cause.IMPORTED: "an import has listed it at a level that sends nothing of it",
+    Cause.BEFORE_SUMS: "it was sent before the stack kept sums of what it sends",
+    Cause.OTHER_MODE: "StripeMode refuses events of this mode",
+    Cause.HIDDEN: "events of this API version do not say how much it is; a Stripe API key may",
+    Cause.UNREADABLE: "a newer release wrote the customer's record, or it is broken",
+    Cause.EXPIRED: "the customer's record has expired",
+    Cause.OTHER_MONTH: "it was sent with a time in another month",
+    Cause.UNEXPLAINED: "nothing explains it: docs/audit.md says what to look at",
+}
+SHOWN = 20
+
+
+def _amount(kind: Kind, amount: int, currency: str) -> str:
+    if kind is Kind.SUBSCRIPTIONS:
+        return f"{amount:,}"
+    return f"{in_units(kind, amount, currency):,.{digits(currency)}f}"
+
+
+def _rows(report: Report) -> Iterator[tuple[Kind, str, Row]]:
+    order = [*Kind]
+    rows = sorted(report.rows.items(), key=lambda entry: (order.index(entry[0][0]), entry[0][1]))
+    return (
+        (kind, currency, row)
+        for (kind, currency), row in rows
+        if any((row.stripe, row.remembered, row.sent, row.explained))
+    )
+
+
+def as_table(report: Report) -> Table:
+    """The sums by kind and currency, for a person."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("What", no_wrap=True)
+    table.add_column("Currency")
+    for name in ("Stripe", "Sent", "Remembered", "Difference", "Unexplained"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for kind, currency, row in _rows(report):
+        sums = (row.stripe, row.sent, row.remembered, row.difference, row.unexplained)
+        table.add_row(str(kind), currency.upper(), *(_amount(kind, each, currency) for each in sums))
+    return table
+
+
+def reasons(report: Report) -> Iterator[str]:
+    """The differences by reason, each with its objects."""
+    for cause, found in groupby(report.findings, key=lambda one: one.cause):
+        findings = [*found]
+        yield f"{cause} ({len(findings)}): {SAYS[cause]}"
+        for one in findings[:SHOWN]:
+            known = "" if one.remembered else "  not remembered"
+            amount = _amount(one.kind, one.amount, one.currency)
+            yield f"  {one.kind:<18} {one.id or '(sum)':<32} {amount:>14} {one.currency.upper()}{known}"
+        if len(findings) > SHOWN:
+            yield f"  and {len(findings) - SHOWN:,} more (--json has all)"
+
+
+def lines_of_export(lines: Sequence[Explained]) -> Iterator[str]:
+    """The lines of Stripe's export that differ, each with a reason."""
+    differing = [one for one in lines if one.reason]
+    yield f"Stripe's export: {len(lines):,} lines, {len(differing):,} differ"
+    for one in differing[:SHOWN]:
+        line = one.line
+        yield (
+            f"  {line.customer:<24} {line.month}  ours {one.ours:>12,}  Stripe {line.mrr:>12,}  "
+            f"difference {one.difference:>12,}  {one.reason}"
+        )
+    if len(differing) > SHOWN:
+        yield f"  and {len(differing) - SHOWN:,} more (--json has all)"
+
+
+def verdict(report: Report, unknown: int) -> str:
+    """The last line: whether every cent is explained."""
+    cents = [
+        f"{_amount(kind, amount, currency)} {currency.upper()} of {kind}".replace("  ", " ")
+        for (kind, currency), amount in unexplained_of(report.unexplained).items()
+    ]
+    if not cents and not unknown:
+        explained = len(report.findings)
+        return f"0.00 unexplained{f'; {explained:,} differences, each explained' if explained else ''}"
+    said = [*cents, *([f"{unknown:,} lines of Stripe's export"] if unknown else [])]
+    return f"unexplained: {', '.join(said)}"
+
+
+def unexplained_of(findings: Iterable[Finding]) -> dict[tuple[Kind, str], int]:
+    """The unexplained amounts by kind and currency, each difference by its size."""
+    sums: dict[tuple[Kind, str], int] = {}
+    for one in findings:
+        key = one.kind, one.currency
+        sums[key] = sums.get(key, 0) + abs(one.amount)
+    return sums
+
+
+def as_object(report: Report, lines: Sequence[Explained] | None) -> dict[str, Any]:
+    """The same for a program; amounts are texts in major units."""
+    found: dict[str, Any] = {
+        "rows": [
+            {
+                "kind": kind,
+                "currency": currency.upper(),
+                "stripe": _written(kind, row.stripe, currency),
+                "sent": _written(kind, row.sent, currency),
+                "remembered": _written(kind, row.remembered, currency),
+                "difference": _written(kind, row.difference, currency),
+                "unexplained": _written(kind, row.unexplained, currency),
+            }
+            for kind, currency, row in _rows(report)
+        ],
+        "differences": [
+            {
+                "reason": one.cause,
+                "kind": one.kind,
+                "id": one.id,
+                "amount": _written(one.kind, one.amount, one.currency),
+                "currency": one.currency.upper(),
+                "remembered": one.remembered,
+            }
+            for one in report.findings
+        ],
+    }
+    if lines is not None:
+        found["export"] = [
+            {
+                "customer": one.line.customer,
+                "month": one.line.month,
+                "ours": str(one.ours),
+                "stripe": str(one.line.mrr),
+                "difference": str(one.difference),
+                "reason": one.reason,
+            }
+            for one in lines
+        ]
+    return found
+
+
+def _written(kind: Kind, amount: int, currency: str) -> str | int:
+    return amount if kind is Kind.SUBSCRIPTIONS else str(in_units(kind, amount, currency))
