@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.shapes import NOW, an_event, an_invoice
+from tests.unit.shapes import NOW, a_refund, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def told(world: World, *events: str) -> list[tuple[str, float, float | None]]:
 
 
 def lifetime_value(world: World) -> object:
-    return [call["traits"]["lifetime_value"] for call in world.calls if call["type"] == "identify"][-1]
+    return [call["traits"].get("lifetime_value") for call in world.calls if call["type"] == "identify"][-1]
 
 
 def holding() -> World:
@@ -185,3 +185,20 @@ def test_every_cent_is_revenue_once_in_any_order_and_however_often(times: int, d
     assert sum(total for _, total, _ in told(world)) == 120
     assert sum(revenue or 0 for _, _, revenue in told(world)) == 100
     assert lifetime_value(world) == 120
+
+
+def refunded(number: int, amount: int) -> StripeEvent:
+    return an_event("refund.created", a_refund(id=f"re_{number}", payment_intent=f"pi_{number}", amount=amount))
+
+
+@given(st.permutations([part(1, 5000), part(2, 3000), refunded(1, 500), refunded(2, 100)]))
+def test_parts_and_refunds_of_an_invoice_whose_payer_nobody_knows_yet_all_reach_the_payer(
+    events: list[StripeEvent],
+) -> None:
+    """A refund took the payment over from the record of the invoice's part, and the whole stated the part again."""
+    world = World()
+    for event in events:
+        world.deliver(event)
+    world.deliver(paid())
+    assert sum(Decimal(str(total)) for _, total, _ in told(world, "Invoice Payment Received", "Invoice Paid")) == 120
+    assert lifetime_value(world) == 114

@@ -125,14 +125,17 @@ class Taken:
 
 
 def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Taken:
-    """Move refunds and disputes that arrived before their payment's customer was known into that customer's record.
+    """Move what arrived before its payment's customer was known into that customer's record.
 
-    Where there are none, nothing is read. Raises StoreUnavailableError.
+    Refunds and disputes arrive under their payment, parts of an invoice under the invoice: while nobody knows the
+    customer, the record of the one takes over that of the other. Where there are none, nothing is read.
+
+    Raises StoreUnavailableError.
     """
     kept: dict[str, dict[str, list[Learnt]]] = {}
     for event in events:
-        record = profile_key(event)
-        for key in (f"{event.scope}:{order}" for order in orders_needed(event)) if event.customer else ():
+        record, takes = profile_key(event), event.customer or names_no_customer(event)
+        for key in (f"{event.scope}:{order}" for order in orders_needed(event)) if takes else ():
             owner = memory.owners.get(key, record)
             if owner != record and not _customer(owner):
                 # The order is the payment itself, until another event names its invoice.
@@ -141,10 +144,13 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
     taken = Taken()
     if not kept:
         return taken
-    every = {owner for owners in kept.values() for owner in owners}
-    found = store.load([("profile", key) for key in every])
-    settle(every, found, store)
+    found = _kept_by({owner for owners in kept.values() for owner in owners}, store)
     for record, owners in kept.items():
+        for owner in list(owners):
+            # Another stranger's record has taken that one over.
+            after = found.profiles[owner].moved_to if owner in found.profiles else ""
+            if after in found.profiles and after != record:
+                owners.setdefault(after, [])
         scope, _, _ = record.rpartition(":")
         profile = memory.profiles[record]
         for owner in sorted(owners.keys() & found.profiles.keys()):
@@ -155,9 +161,24 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
             for payment in found.profiles[owner].payments:
                 # The order that it paid may have become known since.
                 profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
+        profile = replace(profile, moved_to="") if profile.moved_to in owners else profile
         moved = profile.paid != memory.profiles[record].paid
         memory.profiles[record] = replace(profile, shown=OUTDATED) if moved else profile
     return taken
+
+
+def _kept_by(owners: Collection[str], store: Store) -> Memory:
+    """The records of strangers, and those that have taken them over; raises StoreUnavailableError."""
+    found = store.load([("profile", key) for key in owners])
+    settle(owners, found, store)
+    moved = {one.moved_to for one in found.profiles.values() if one.moved_to and not _customer(one.moved_to)}
+    further = moved - found.profiles.keys()
+    if further:
+        after = store.load([("profile", key) for key in further])
+        settle(further, after, store)
+        found.profiles |= after.profiles
+        found.unreadable |= after.unreadable
+    return found
 
 
 def _customer(record: str | None) -> str:

@@ -45,10 +45,11 @@ def _kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, setti
     told = fact.event
     if isinstance(told, Paid) and _told_before(told, known):
         return UNCOUNTED
-    if isinstance(told, DisputeWon | DisputeLost) and dig(body, "context", "stripe", "import") is not None:
+    of_import = dig(body, "context", "stripe", "import") is not None
+    if isinstance(told, DisputeWon | DisputeLost) and of_import:
         # Of a dispute that is over, the history of an import tells only the end.
         return UNCOUNTED if _has_told(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
-    if isinstance(told, PaymentDisputed) and _listed_before(fact.key, known):
+    if isinstance(told, PaymentDisputed) and not of_import and _listed_before(fact.key, known):
         ended = _has_told(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
         return UNCOUNTED if ended else Kind.DISPUTE
     # Of a fact that another event has claimed, the call is that event's.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import field
+from dataclasses import MISSING, Field, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.money import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from _typeshed import DataclassInstance
@@ -308,16 +308,13 @@ class Payment:
         return after
 
     def written(self) -> JsonObject:
-        """The payment as JSON for a record, without empty fields; an amount of 0 is known and kept."""
-        given: JsonObject = {name: value for name, value in _fields(self) if value or type(value) is int}
+        """The payment as JSON for a record; an amount of 0 is known and kept."""
+        given = _stated(self)
         for name in ("refunds", "disputes", "parts"):
             if name in given:
-                given[name] = {
-                    key: {field: value for field, value in _fields(entry) if value not in (None, "")}
-                    for key, entry in given[name].items()
-                }
+                given[name] = {key: _stated(entry) for key, entry in given[name].items()}
         if self.bill is not None:
-            given["bill"] = dict(_fields(self.bill))
+            given["bill"] = _stated(self.bill)
         return given
 
     @classmethod
@@ -331,9 +328,14 @@ class Payment:
         return cls(**given)
 
 
-def _fields(value: DataclassInstance) -> Iterator[tuple[str, Any]]:
-    """The names and values of a dataclass's fields, not copied as `asdict` copies them."""
-    return ((name, getattr(value, name)) for name in value.__dataclass_fields__)
+def _stated(value: DataclassInstance) -> JsonObject:
+    """The fields that have another value than their default, not copied as `asdict` copies them."""
+    given = {name: (getattr(value, name), field) for name, field in value.__dataclass_fields__.items()}
+    return {name: one for name, (one, field) in given.items() if one != _default(field)}
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def known_of(kind: type[DataclassInstance], values: JsonObject) -> JsonObject:
