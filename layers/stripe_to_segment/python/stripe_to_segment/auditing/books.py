@@ -39,8 +39,8 @@ class Kept:
     """One remembered payment, refund or dispute, in minor units; of a dispute the amount withdrawn.
 
     `at` is in epoch seconds, 0 where the record does not say. `payment` is what it gives back of. `imported` says that
-    an import has listed it in silence, or `untold` of it, `told` that an event has told it since. `whole` says that
-    nothing more of it is to come.
+    an import has listed it in silence, or its `untold` parts, by their payment intents; `told` that an event has told
+    it since. `whole` says that nothing more of it is to come.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Kept:
     at: int = 0
     payment: str = ""
     imported: bool = False
-    untold: int = 0
+    untold: Mapping[str, int] = field(default_factory=dict)
     told: bool = False
     whole: bool = True
 
@@ -162,7 +162,7 @@ def _add_payment(book: Book, order: str, payment: Payment) -> None:
             payment.paid_at,
             paid,
             imported=payment.listed_at is not None,
-            untold=sum(part.amount for part in payment.parts.values() if part.told_by == UNTOLD),
+            untold={name: part.amount for name, part in payment.parts.items() if part.told_by == UNTOLD},
             whole=payment.complete,
         )
     for name, refund in payment.refunds.items():

@@ -85,7 +85,8 @@ def _candidates(
         )
     yield (
         Cause.IMPORTED,
-        those(lambda one: one.imported and not one.told) | {one.id: one.untold for one in objects if one.untold},
+        those(lambda one: one.imported and not (one.told or one.untold))
+        | {part: amount for one in objects for part, amount in one.untold.items()},
     )
     yield Cause.NOT_IMPORTED, those(lambda one: one.id in entries and entries[one.id].at < around.began)
     if book.summed != 1:

@@ -26,7 +26,7 @@ from stripe_to_segment.segment_side.calls import dedup_key_of, encode, fitting, 
 from stripe_to_segment.stripe_side.fields import dig, iso_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
     from stripe_to_segment.mapping.attribution import Attribution
@@ -52,7 +52,7 @@ LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 
 
 def compose(
-    this: EventToMap, facts: Iterable[Fact], plan: IdentifyPlan, enrich: Enrich
+    this: EventToMap, facts: Collection[Fact], plan: IdentifyPlan, enrich: Enrich
 ) -> tuple[tuple[Call, ...], Claim | None]:
     """Compose all calls of the event, and the claim of those that were not delivered yet, None if all were.
 

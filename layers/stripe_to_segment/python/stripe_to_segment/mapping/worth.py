@@ -11,9 +11,10 @@ from stripe_to_segment.state.sums import UNCOUNTED, Kind, kind_by_name
 from stripe_to_segment.stripe_side.fields import dig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from stripe_to_segment.mapping.facts import Fact, Known
+    from stripe_to_segment.mapping.tracking import Event
     from stripe_to_segment.segment_side.calls import Call, CallBody
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["fact_id", "kinds_of"]
 
 
-def kinds_of(calls: Iterable[Call], facts: Iterable[Fact], event: StripeEvent, known: Known, settings: Settings) -> str:
+def kinds_of(
+    calls: Iterable[Call], facts: Collection[Fact], event: StripeEvent, known: Known, settings: Settings
+) -> str:
     """One letter for each track of an event, in their order: its `Kind`, or UNCOUNTED. Empty where their names say it.
 
     Read from the facts and not from the calls, because a deployer may rename these.
     """
-    tracks = [call.body for call in calls if call.body["type"] == "track"]
+    tracks, names = [call.body for call in calls if call.body["type"] == "track"], {fact.name for fact in facts}
+    if all(body.get("event") in names for body in tracks) and not any(_may_repeat(fact.event) for fact in facts):
+        return ""
     by_name = [kind_by_name(body) for body in tracks]
     stated = {fact_id(fact.name, fact.key, event, settings): fact for fact in facts}
     kinds = [
@@ -34,6 +39,13 @@ def kinds_of(calls: Iterable[Call], facts: Iterable[Fact], event: StripeEvent, k
         for body, said in zip(tracks, by_name, strict=True)
     ]
     return "" if kinds == by_name else "".join(kinds)
+
+
+def _may_repeat(told: Event) -> bool:
+    """Whether another event may have told the same amount."""
+    return isinstance(told, PaymentDisputed | DisputeWon | DisputeLost) or (
+        isinstance(told, Paid) and told.revenue == 0
+    )
 
 
 def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
