@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.built
 
-FUNCTIONS = ("ReceiveFunction", "DeliverFunction", "ReconcileFunction")
+FUNCTIONS = ("ReceiveFunction", "DeliverFunction", "ReconcileFunction", "AuditFunction")
 
 
 class Bucket:
@@ -174,7 +174,7 @@ def test_published_the_template_names_the_archives_in_the_bucket(dist: Path) -> 
 
 def test_an_archive_in_the_bucket_is_not_uploaded_again(dist: Path) -> None:
     bucket = Bucket(region=None)
-    assert publish(dist, "shop-artifacts", "", bucket).uploaded == 5
+    assert publish(dist, "shop-artifacts", "", bucket).uploaded == 6
     again = publish(dist, "shop-artifacts", "", bucket)
     assert again.uploaded == 0
     assert again.template_url.startswith("https://shop-artifacts.s3.us-east-1.amazonaws.com/")

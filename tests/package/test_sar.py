@@ -124,7 +124,7 @@ def test_sam_publishes_the_published_template(published: Path) -> None:
     assert application["path"] == "/applications"
     assert application["semanticVersion"] == __version__
     assert (application["licenseUrl"], application["readmeUrl"]) == (f"{folder}/LICENSE", f"{folder}/README.md")
-    assert len(re.findall(rf"Uri: {folder}/artifacts/[0-9a-f]{{64}}\.zip\n", application["templateBody"])) == 5
+    assert len(re.findall(rf"Uri: {folder}/artifacts/[0-9a-f]{{64}}\.zip\n", application["templateBody"])) == 6
 
 
 def test_the_metadata_is_within_the_limits_of_the_repository(template: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ class World:
     Parameters
     ----------
     name
-        `receive`, `deliver` or `reconcile`.
+        `receive`, `deliver`, `reconcile` or `audit`.
     level
         The template's parameter LogLevel.
     variables

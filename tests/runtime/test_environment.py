@@ -27,7 +27,7 @@ PLACES = {"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "LD_LIBRARY_PATH", "PYTHONPA
 MADE_UP = {"AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"}
 
 
-@pytest.fixture(scope="module", params=["ReceiveFunction", "DeliverFunction", "ReconcileFunction"])
+@pytest.fixture(scope="module", params=["ReceiveFunction", "DeliverFunction", "ReconcileFunction", "AuditFunction"])
 def function(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BuiltFunction:
     """A function with its configuration for Lambda, and the probe as its code."""
     code = tmp_path_factory.mktemp("code")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from stripe_to_segment.enqueuing import waiting
 from stripe_to_segment_tools.commands.cli import app
-from stripe_to_segment_tools.commands.importing.drain import wait_until_empty, waiting
+from stripe_to_segment_tools.commands.importing.drain import wait_until_empty
 from stripe_to_segment_tools.commands.send.command import send
+from stripe_to_segment_tools.local_stack import Secret
 from stripe_to_segment_tools.local_stack.deployment import client_maker
 from stripe_to_segment_tools.samples.files import body_of, freshen, samples
 from stripe_to_segment_tools.samples.stripe_lists import objects_after
@@ -49,3 +51,22 @@ def test_all_samples_audit_clean_and_what_is_lost_is_named(
     said = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert said["explained"]
     assert [(one["id"], one["kind"]) for one in said["differences"]] == [("in_never_came", "payments")]
+
+    # The function that a schedule runs sees the same, under its own role, with IAM enforced.
+    local.stack.put_secret(Secret(stripe_api_key=KEY))
+    clean = scheduled(local)
+    assert (clean["outcome"], clean["unexplained"]) == ("done", 0), clean
+    # The samples were paid before these two months; a subscription counts as it is now.
+    subscriptions = [one for one in stripe_list.objects if one["object"] == "subscription"]
+    gone = next(one for one in subscriptions if (one["currency"], one["status"]) == ("usd", "active"))
+    stripe_list.objects.remove(gone)
+    found = scheduled(local)
+    assert {*found["differences"]} == {f"mrr {gone['id']} -29.00 USD", f"live subscriptions {gone['id']} -1 USD"}, found
+    local.stack.put_secret(Secret())
+
+
+def scheduled(local: Local) -> Any:
+    """Run the deployed function like its schedule does."""
+    function = local.stack.deployment.output("AuditFunctionName")
+    answer = local.stack.clients.functions.invoke(FunctionName=f"{function}:live", Payload=b"{}")
+    return json.load(answer["Payload"])

@@ -45,7 +45,7 @@ type Operations = list[tuple[str, dict[str, Any]]]
 type Tries = dict[str, tuple[str, str, dict[str, Any]]]
 
 
-@pytest.fixture(scope="module", params=["ReceiveRole", "DeliverRole", "ReconcileRole"])
+@pytest.fixture(scope="module", params=["ReceiveRole", "DeliverRole", "ReconcileRole", "AuditRole"])
 def role(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -184,7 +184,7 @@ def on_functions(stack: LocalStack) -> Tries:
         ("add_permission", {"StatementId": "mine", "Action": "lambda:InvokeFunction", "Principal": "*"}),
         ("delete_function", {}),
     ]
-    for name in ("Receive", "Deliver", "Reconcile"):
+    for name in ("Receive", "Deliver", "Reconcile", "Audit"):
         function, role = stack.deployment.output(f"{name}FunctionName"), stack.deployment.resource(f"{name}Role")
         for operation, more in operations:
             tries[f"{name}: {operation}"] = "lambda", operation, {"FunctionName": function, **more}
@@ -269,6 +269,13 @@ MAY = {
         "state table: batch_get_item",
         "state table: put_item of a bookmark",
     },
+    "AuditRole": {
+        "keys secret: get_secret_value",
+        "signing secret: get_secret_value",
+        "events queue: get_queue_attributes",
+        "state table: batch_get_item",
+        "state table: scan",
+    },
 }
 # tests/template covers the rest: the emulator supports neither the condition keys dynamodb:LeadingKeys and
 # secretsmanager:VersionStage nor the ":*" that AWS requires at the end of a log group's ARN.
@@ -276,6 +283,7 @@ UNTRIED = {
     "ReceiveRole": {"Receive's log: create_log_stream"},
     "DeliverRole": {"Deliver's log: create_log_stream"},
     "ReconcileRole": {"Reconcile's log: create_log_stream", "state table: put_item"},
+    "AuditRole": {"Audit's log: create_log_stream"},
 }
 
 

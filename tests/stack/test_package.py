@@ -73,7 +73,7 @@ def test_sam_deploys_the_package_and_what_runs_is_its_archives(local: Local, tmp
     deploy(tools, local.stack.access, "unpacked", LOCAL_PARAMETERS, tmp_path / "sam.log")
     client = client_maker(local.stack.access)
     deployment = read_deployment(local.stack.clients, "unpacked")
-    for function in ("ReceiveFunction", "DeliverFunction", "ReconcileFunction"):
+    for function in ("ReceiveFunction", "DeliverFunction", "ReconcileFunction", "AuditFunction"):
         name = deployment.resource(function)
         digest = client("lambda").get_function(FunctionName=name)["Configuration"]["CodeSha256"]
         assert b64decode(digest).hex() == archives[function].removeprefix("artifacts/").removesuffix(".zip")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
-FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
+FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction", "AuditFunction"]
 PROBE = "import os\n\ndef handler(event, context):\n    return dict(os.environ)\n"
 # Variables that differ: the Runtime API's address, a folder of this machine, and the trace header, which the emulator
 # sets only if tracing is on.

@@ -39,6 +39,9 @@ NAMES = [
     "reconcile-errors",
     "reconcile-not-ready",
     "reconcile-stopped",
+    "unexplained-difference",
+    "audit-unfinished",
+    "audit-errors",
     "quiet",
 ]
 # A dead-letter queue may be empty because SQS deleted the letters unread.
@@ -65,8 +68,8 @@ OF_WHAT = {
 
 def emitted() -> dict[str, set[str]]:
     """The names of all metrics that the code can write, by the function that writes them."""
-    # The package writes deliver's metrics; receive and reconcile write theirs in their handlers.
-    found = {name: _counted(PROJECT / f"functions/{name}") for name in ("receive", "deliver", "reconcile")}
+    # The package writes deliver's metrics; the others write theirs in their handlers.
+    found = {name: _counted(PROJECT / f"functions/{name}") for name in ("receive", "deliver", "reconcile", "audit")}
     found["deliver"] |= _counted(PROJECT / "layers/stripe_to_segment/python")
     found["deliver"] |= {*METRIC_OF.values(), *(f"Identity.{identity_source}" for identity_source in IdentitySource)}
     # Each function has a secret.
@@ -154,7 +157,7 @@ def test_an_alarm_comes_two_days_before_the_first_dead_letter_is_deleted(templat
         assert found["LettersMayLieHours"] <= 168, "CloudWatch's longest evaluation period"
 
 
-@pytest.mark.parametrize("name", ["unknown-shapes", "stripe-key"])
+@pytest.mark.parametrize("name", ["unknown-shapes", "stripe-key", "unexplained-difference", "audit-unfinished"])
 def test_an_alarm_on_a_rare_event_lasts_for_a_day(template: Template, name: str) -> None:
     alarm = alarms(template)[name]
     assert (alarm["Period"] * alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (86_400, 1)
@@ -167,6 +170,13 @@ def test_missing_runs_of_reconcile_trigger_an_alarm(template: Template) -> None:
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ReconcileFunction"}}]
     assert alarm["EvaluationPeriods"] == {"Ref": "ReconcileQuietHours"}
     assert template.resources["ReconcileStoppedAlarm"]["Condition"] == "ReconcileIsWatched"
+
+
+@pytest.mark.parametrize("name", ["UnexplainedDifference", "AuditUnfinished", "AuditErrors"])
+def test_the_alarms_of_audit_exist_only_where_it_is_scheduled(template: Template, name: str) -> None:
+    assert template.resources[f"{name}Alarm"]["Condition"] == "AuditIsWatched"
+    scheduled = {"Fn::Not": [{"Fn::Equals": [{"Ref": "AuditSchedule"}, ""]}]}
+    assert template.body["Conditions"]["AuditIsScheduled"] == scheduled
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -204,7 +214,7 @@ def test_an_alarm_watches_a_metric_that_exists(template: Template, name: str) ->
         assert template.resources[resource]["Type"] == OF_WHAT[namespace]
 
 
-@pytest.mark.parametrize("function", ["Receive", "Deliver", "Reconcile"])
+@pytest.mark.parametrize("function", ["Receive", "Deliver", "Reconcile", "Audit"])
 def test_a_functions_metrics_carry_the_stacks_name(template: Template, function: str) -> None:
     """Otherwise two stacks of one account would trigger each other's alarms."""
     variables = template.variables(f"{function}Function")
@@ -246,7 +256,7 @@ def test_missing_webhooks_trigger_an_alarm_only_if_hours_are_set(template: Templ
 
 
 def test_dashboard_and_alarms_can_be_left_out(template: Template) -> None:
-    watched = {"IsWatched", "SomebodyIsTold", "SilenceIsWatched", "ReconcileIsWatched"}
+    watched = {"IsWatched", "SomebodyIsTold", "SilenceIsWatched", "ReconcileIsWatched", "AuditIsWatched"}
     for name, resource in template.resources.items():
         if resource["Type"].startswith(("AWS::CloudWatch::", "AWS::SNS::", "AWS::KMS::")):
             assert resource["Condition"] in watched, name

@@ -12,7 +12,7 @@ from tests.simulator.queue_in_time import POLLERS
 if TYPE_CHECKING:
     from tests.template.conftest import Template
 
-FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction"]
+FUNCTIONS = ["ReceiveFunction", "DeliverFunction", "ReconcileFunction", "AuditFunction"]
 # For all functions of a region. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 CONCURRENCY_OF_A_NEW_ACCOUNT = 10
 

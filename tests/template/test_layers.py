@@ -84,7 +84,7 @@ def layer(request: pytest.FixtureRequest) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("function", ["receive", "deliver", "reconcile"])
+@pytest.mark.parametrize("function", ["receive", "deliver", "reconcile", "audit"])
 def test_the_pruned_layers_contain_everything_that_a_function_may_call(
     project: Path, function: str, package_layer: Path, dependencies_layer: Path
 ) -> None:

@@ -189,6 +189,7 @@ def test_the_outputs_have_what_the_next_steps_need(template: Template) -> None:
         "ReceiveFunctionName",
         "DeliverFunctionName",
         "ReconcileFunctionName",
+        "AuditFunctionName",
         "AlarmTopicArn",
         "DashboardUrl",
     }

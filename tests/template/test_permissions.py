@@ -15,7 +15,7 @@ TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 READ = {"secretsmanager:GetSecretValue"}
 CURRENT = {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
-ROLES = ["ReceiveRole", "DeliverRole", "ReconcileRole"]
+ROLES = ["ReceiveRole", "DeliverRole", "ReconcileRole", "AuditRole"]
 
 RECEIVE = {
     "EventsQueue.Arn": {"sqs:SendMessage"},
@@ -48,16 +48,29 @@ RECONCILE = {
 }
 
 
+AUDIT = {
+    "EventsQueue.Arn": {"sqs:GetQueueAttributes"},
+    "ImportQueue.Arn": {"sqs:GetQueueAttributes"},
+    "StateTable.Arn": {"dynamodb:Scan", "dynamodb:BatchGetItem", "dynamodb:DescribeTable"},
+    "KeysSecret.Id": READ,
+    # Where an earlier release kept the keys.
+    "ConnectionsSecret.Id": READ,
+    "AuditLogGroup.Arn": LOG,
+    "*": TRACES,
+}
+
+
 def allowed(template: Template, role: str) -> dict[str, set[str]]:
     """The actions of a role, by resource."""
     found: dict[str, set[str]] = {}
     for statement in template.statements(role):
         assert statement["Effect"] == "Allow"
         resource: Any = statement["Resource"]
-        name = resource if isinstance(resource, str) else str(resource.get("Ref") or resource.get("Fn::Sub") or "")
-        name = name or ".".join(resource["Fn::GetAtt"])
         actions = statement["Action"]
-        found.setdefault(name, set()).update([actions] if isinstance(actions, str) else actions)
+        for each in resource if isinstance(resource, list) else [resource]:
+            name = each if isinstance(each, str) else str(each.get("Ref") or each.get("Fn::Sub") or "")
+            name = name or ".".join(each["Fn::GetAtt"])
+            found.setdefault(name, set()).update([actions] if isinstance(actions, str) else actions)
     return found
 
 
@@ -71,6 +84,12 @@ def test_deliver_may_use_its_queue_the_dead_letter_queue_the_table_the_keys_logs
 
 def test_reconcile_may_queue_read_the_table_write_its_bookmark_read_the_keys_log_and_trace(template: Template) -> None:
     assert allowed(template.given(), "ReconcileRole") == RECONCILE
+
+
+def test_audit_may_count_what_waits_read_the_table_and_the_keys_log_and_trace_and_write_nothing(
+    template: Template,
+) -> None:
+    assert allowed(template.given(), "AuditRole") == AUDIT
 
 
 # --- Secrets ---
@@ -107,6 +126,7 @@ def test_given_secrets_replace_those_of_the_stack(template: Template) -> None:
     receive, deliver = allowed(found, "ReceiveRole"), allowed(found, "DeliverRole")
     assert receive["SigningSecretArn"] == READ
     assert deliver["KeysSecretArn"] == allowed(found, "ReconcileRole")["KeysSecretArn"] == READ
+    assert allowed(found, "AuditRole")["KeysSecretArn"] == READ
     assert "SigningSecretArn" not in deliver, "it has no secret of an earlier release"
     half = template.given(KeysSecretArn="b")
     assert allowed(half, "DeliverRole").items() >= {"KeysSecretArn": READ, "ConnectionsSecret.Id": READ}.items()
@@ -151,9 +171,19 @@ def test_a_customers_kms_key_is_used_only_through_the_services_that_need_it(
     assert found == [("kms:Decrypt", decrypts, key), ("kms:GenerateDataKey", {"sqs"}, key)]
 
 
+def test_audit_decrypts_secrets_and_items_with_a_customers_kms_key_and_encrypts_nothing(template: Template) -> None:
+    found = kms(template.given(KmsKeyArn="arn:aws:kms:…:key/1"), "AuditRole")
+    assert found == [("kms:Decrypt", {"secretsmanager", "dynamodb"}, {"on": {"Ref": "KmsKeyArn"}})]
+
+
 @pytest.mark.parametrize(
     ("role", "parameter"),
-    [("ReceiveRole", "SigningSecretArn"), ("DeliverRole", "KeysSecretArn"), ("ReconcileRole", "KeysSecretArn")],
+    [
+        ("ReceiveRole", "SigningSecretArn"),
+        ("DeliverRole", "KeysSecretArn"),
+        ("ReconcileRole", "KeysSecretArn"),
+        ("AuditRole", "KeysSecretArn"),
+    ],
 )
 def test_a_given_secrets_kms_key_decrypts_only_that_secret(template: Template, role: str, parameter: str) -> None:
     ((action, via, asked),) = kms(template.given(**{parameter: "arn"}), role)
@@ -215,7 +245,7 @@ def test_no_role_has_a_managed_policy(template: Template) -> None:
 
 def test_only_this_api_may_invoke_receive_and_only_by_its_alias_and_route(template: Template) -> None:
     permissions = template.of_type("AWS::Lambda::Permission")
-    assert set(permissions) == {"ReceiveFunctionStripeWebhookPermission", "ReconcilePermission"}
+    assert set(permissions) == {"ReceiveFunctionStripeWebhookPermission", "ReconcilePermission", "AuditPermission"}
     permission = permissions["ReceiveFunctionStripeWebhookPermission"]
     assert permission["FunctionName"] == {"Ref": "ReceiveFunctionAliaslive"}
     assert permission["Principal"] == "apigateway.amazonaws.com"
@@ -224,8 +254,12 @@ def test_only_this_api_may_invoke_receive_and_only_by_its_alias_and_route(templa
     assert names["__ApiId__"] == {"Ref": "WebhookApi"}
 
 
-def test_only_its_own_schedule_invokes_reconcile(template: Template) -> None:
-    permission = template.properties("ReconcilePermission")
-    assert permission["FunctionName"] == {"Fn::Sub": "${ReconcileFunctionAliaslive}"}
+@pytest.mark.parametrize("name", ["Reconcile", "Audit"])
+def test_only_its_own_schedule_invokes_reconcile_and_audit(template: Template, name: str) -> None:
+    permission = template.properties(f"{name}Permission")
+    assert permission["FunctionName"] == {"Fn::Sub": f"${{{name}FunctionAliaslive}}"}
     assert permission["Principal"] == "events.amazonaws.com"
-    assert permission["SourceArn"] == {"Fn::GetAtt": ["ReconcileRule", "Arn"]}
+    assert permission["SourceArn"] == {"Fn::GetAtt": [f"{name}Rule", "Arn"]}
+    for resource in (f"{name}Permission", f"{name}Rule"):
+        assert template.resources[resource]["Condition"] == f"{name}IsScheduled"
+    assert template.default(f"{name}Schedule") == ""

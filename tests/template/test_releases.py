@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.template.conftest import Template
 
-FUNCTIONS = {"ReceiveFunction", "DeliverFunction", "ReconcileFunction"}
+FUNCTIONS = {"ReceiveFunction", "DeliverFunction", "ReconcileFunction", "AuditFunction"}
 # Not part of a version: if nothing else changed, Lambda refuses to publish one, and the deployment fails.
 UNVERSIONED = {"ReservedConcurrentExecutions"}
 
@@ -66,7 +66,7 @@ def test_a_changed_setting_publishes_a_version_of_each_function_that_has_it(
                 having[name].add(function)
     found = {name: published[name] for name in template.body["Parameters"]}
     assert found == having, "the Tracing of a function lists its settings and no others"
-    assert having["DropEvents"] == {"DeliverFunction", "ReconcileFunction"}
+    assert having["DropEvents"] == {"DeliverFunction", "ReconcileFunction", "AuditFunction"}
 
 
 @pytest.mark.parametrize("layer", ["DependenciesLayer", "StripeToSegmentLayer"])

@@ -47,7 +47,7 @@ def test_a_failed_first_deployment_leaves_nothing_behind(template: Template) -> 
     kept = {name for name, found in template.resources.items() if found.get("DeletionPolicy", "Delete") != "Delete"}
     versions = {name for name in kept if template.resources[name]["Type"] == "AWS::Lambda::Version"}
     assert kept - versions == {"StateTable"}
-    assert len(versions) == 3
+    assert len(versions) == 4
 
 
 def test_the_state_table_is_protected_if_the_user_chooses_it(template: Template) -> None:

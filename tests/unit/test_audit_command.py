@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_requests import Pace
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.audit import command
 from stripe_to_segment_tools.commands.cli import app
-from stripe_to_segment_tools.commands.importing.lists import Lists
-from stripe_to_segment_tools.commands.importing.requests import Pace
 from tests.simulator.imported import listed
 from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE
@@ -174,8 +174,8 @@ def test_a_month_has_its_own_sums(business: Business) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--month", "October"), "--month is 'October'; it takes a month such as 2026-10"),
-        (("--month", "2099-01"), "--month 2099-01 has not begun"),
+        (("--month", "October"), "--month: 'October' is no month such as 2026-10"),
+        (("--month", "2099-01"), "--month: 2099-01 has not begun"),
     ],
 )
 def test_a_month_that_is_none_is_refused(business: Business, words: tuple[str, ...], said: str) -> None:

@@ -473,6 +473,14 @@ def test_the_concurrency_of_the_account_and_the_rest_for_webhooks_are_reported()
     )
 
 
+@pytest.mark.parametrize(("schedule", "missed"), [("ReconcileSchedule", "reconciled"), ("AuditSchedule", "audited")])
+def test_a_schedule_without_the_api_key_that_it_needs_is_a_failure(here: Deployed, schedule: str, missed: str) -> None:
+    here.parameters[schedule] = "rate(1 day)"
+    said, fix = failed("--no-event")["stripe_api_key"]
+    assert said == f"none, but {schedule} is set: nothing is {missed}"
+    assert "make a restricted key" in fix
+
+
 @pytest.mark.parametrize(
     ("most", "parameters", "starves"),
     [
@@ -480,6 +488,8 @@ def test_the_concurrency_of_the_account_and_the_rest_for_webhooks_are_reported()
         (7, {}, False),
         (8, {}, True),
         (10, {}, True),
+        (6, {"AuditSchedule": "rate(1 day)"}, False),
+        (7, {"AuditSchedule": "rate(1 day)"}, True),
         (10, {"ReceiveReservedConcurrency": "5"}, False),
         (10, {"DeliverReservedConcurrency": "10"}, False),
     ],
@@ -495,7 +505,7 @@ def test_deliver_must_not_take_all_executions_of_the_account(
     if starves:
         said, fix = found["concurrency"]
         assert said.endswith(f"deliver takes up to {most}, so webhooks can be answered with 503")
-        assert fix.endswith("or deploy with MaximumConcurrency=7")
+        assert fix.endswith(f"or deploy with MaximumConcurrency={6 if parameters else 7}")
 
 
 def test_concurrency_reserved_by_other_functions_is_subtracted(here: Deployed) -> None:

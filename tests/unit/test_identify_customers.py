@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_requests import Pace
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands import identify_customers
 from stripe_to_segment_tools.commands.cli import app
-from stripe_to_segment_tools.commands.importing.lists import Lists
-from stripe_to_segment_tools.commands.importing.requests import Pace
 from tests.unit.a_stack import WEBHOOK_URL, deployed
 from tests.unit.shapes import a_customer
 from tests.unit.stripe_list import KEY, StripeList

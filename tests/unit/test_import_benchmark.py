@@ -10,9 +10,8 @@ import pytest
 from benchmarks.import_listing import list_all
 from benchmarks.importing import full_dollars, full_seconds, import_rows, import_targets, record_seconds
 from benchmarks.stripe_lists import KEY, NOW, START, Clock, StripeLists
-from stripe_to_segment_tools.commands.importing.lists import Lists
-from stripe_to_segment_tools.commands.importing.progress import Part
-from stripe_to_segment_tools.commands.importing.requests import Pace
+from stripe_to_segment.stripe_lists import Lists, Part
+from stripe_to_segment.stripe_requests import Pace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from stripe_to_segment.enqueuing import Enqueued
+from stripe_to_segment.enqueuing import Enqueued, waiting
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.stripe_lists import Lists, Part
+from stripe_to_segment.stripe_requests import Pace
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
-from stripe_to_segment_tools.commands.importing import command, drain, missing, walk
-from stripe_to_segment_tools.commands.importing.lists import Lists
-from stripe_to_segment_tools.commands.importing.progress import Part, Progress
-from stripe_to_segment_tools.commands.importing.requests import Pace
+from stripe_to_segment_tools.commands.importing import command, missing, walk
+from stripe_to_segment_tools.commands.importing.progress import Progress
 from stripe_to_segment_tools.commands.importing.steps import KINDS
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
 from tests.unit.edges import TABLE
@@ -250,7 +250,7 @@ def test_a_failure_of_aws_while_it_waits_is_gone_on_from(business: Business, mon
     def left(sqs: Any, url: str) -> int:
         nonlocal looks
         looks += 1
-        return drain.waiting(sqs, "https://sqs.invalid/1/gone") if looks == 3 else business.left(sqs, url)
+        return waiting(sqs, "https://sqs.invalid/1/gone") if looks == 3 else business.left(sqs, url)
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "waiting", left)

@@ -6,10 +6,9 @@ import time
 from collections import Counter
 from typing import Any
 
+from stripe_to_segment.stripe_lists import Lists, Part
+from stripe_to_segment.stripe_requests import Pace
 from stripe_to_segment.stripe_side.event import event_from
-from stripe_to_segment_tools.commands.importing.lists import Lists
-from stripe_to_segment_tools.commands.importing.progress import Part
-from stripe_to_segment_tools.commands.importing.requests import Pace
 from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import ObjectLists, StripeStandIn
 from stripe_to_segment_tools.samples.files import freshen, samples
 from stripe_to_segment_tools.samples.stripe_lists import objects_after

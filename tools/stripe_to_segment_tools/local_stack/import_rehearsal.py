@@ -12,12 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.enqueuing import enqueue
+from stripe_to_segment.enqueuing import enqueue, waiting
+from stripe_to_segment.stripe_lists import Lists
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.money import digits
-from stripe_to_segment_tools.commands.importing.drain import waiting
-from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.commands.importing.progress import SETTLED_SECONDS, new_progress
 from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run
 from stripe_to_segment_tools.commands.importing.steps import says_something, steps

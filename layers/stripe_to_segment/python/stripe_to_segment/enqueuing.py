@@ -1,11 +1,13 @@
-"""Queue raw events that did not come through the webhook, as many in a request as SQS takes."""
+"""Queue raw events that did not come through the webhook, as many in a request as SQS takes; count what waits."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from stripe_to_segment.delivery.queues import ENTRIES
-from stripe_to_segment.errors import code_of
+from stripe_to_segment.errors import QueueUnavailableError, code_of
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
 
@@ -15,7 +17,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-__all__ = ["Enqueued", "enqueue"]
+__all__ = ["Enqueued", "enqueue", "waiting"]
+
+WAITING = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 
 
 @frozen
@@ -39,6 +47,18 @@ def enqueue(client: SQSClient, queue_url: str, bodies: Sequence[str]) -> list[En
         Raw events, each of a size that SQS takes.
     """
     return [result for batch in _batches(bodies) for result in _send(client, queue_url, batch)]
+
+
+def waiting(client: Any, queue_url: str) -> int:
+    """The approximate number of records in the queue, with those under way and those to be tried again.
+
+    Raises QueueUnavailableError.
+    """
+    try:
+        found = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[*WAITING])["Attributes"]
+    except (BotoCoreError, ClientError) as error:
+        raise QueueUnavailableError(f"SQS does not count the waiting records: {code_of(error)}") from error
+    return sum(int(found.get(name, 0)) for name in WAITING)
 
 
 def _send(client: SQSClient, queue_url: str, bodies: list[str]) -> Iterator[Enqueued]:

@@ -88,6 +88,10 @@ class StoreConflictError(StripeToSegmentError):
         self.key = key
 
 
+class OutOfTimeError(StripeToSegmentError):
+    """A run cannot finish in the time that its function has; what it has found so far says nothing."""
+
+
 class UnexpectedError(StripeToSegmentError):
     """An unforeseen error left a handler; the text is the kind of error, the traceback shows the place."""
 

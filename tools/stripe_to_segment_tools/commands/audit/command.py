@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - Typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from stripe_to_segment.audit_reading import KINDS, read_lists, read_records, span_of
 from stripe_to_segment.auditing.around import Around
 from stripe_to_segment.auditing.books import books_of
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.auditing.truth import Truth
-from stripe_to_segment.state.encoding import KEEP_DAYS
+from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment.stripe_lists import Lists
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from stripe_to_segment_tools.access.stripe import VARIABLE, mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.audit.export import BadExportError, explained, read_export
-from stripe_to_segment_tools.commands.audit.reading import (
-    KINDS,
-    Span,
-    anything_waits,
-    letters_of,
-    read_lists,
-    read_records,
-)
+from stripe_to_segment_tools.commands.audit.reading import anything_waits, letters_of
 from stripe_to_segment_tools.commands.audit.report import as_object, as_table, lines_of_export, reasons, verdict
-from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.local_stack.stack_file import read_stack_file
 from stripe_to_segment_tools.terminal.output import make_console, say, say_json, stop
 
@@ -46,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["audit_command"]
 
 DAY = 86_400
-# 2010: no Stripe account is older.
-FIRST = 1_262_304_000
 # The imitation looks at no key; its mode is that of the sample events.
 IMITATED_KEY = "rk_test_local"
 
@@ -90,7 +80,10 @@ def audit_command(
       stripe-to-segment audit --stack stripe-to-segment --stripe-csv MRR_per_subscriber_per_month.csv
     """
     now = int(time.time())
-    span = _span(month, now)
+    try:
+        span = span_of(now, month)
+    except ConfigurationError as error:
+        stop(f"--month: {error}")
     export = _export(stripe_csv)
     found = stack.find()
     settings = found.settings()
@@ -107,11 +100,10 @@ def audit_command(
     # The queues, then the records, then Stripe: what happens meanwhile is younger than `now`, and waits.
     waits = anything_waits(found)
     with _progress("reading the StateTable") as report:
-        records = read_records(found, report)
+        records = read_records(found.store(), report)
     letters = letters_of(found)
     with _progress("asking Stripe") as report:
-        left_out = read_lists(lists, truth, span, report)
-    say(*(f"note: {name} is too large, and was left out" for name in left_out), err=True)
+        read_lists(lists, truth, span, report)
     unreadable = frozenset(records.unreadable)
     around = Around(settings, livemode, now, found.store().began(), waits, letters, unreadable)
     result = audit(truth, records.profiles, records.receipts, around, month)
@@ -149,20 +141,6 @@ def _stripe(stack: Stack, settings: Settings, given: str) -> tuple[str, str, str
     base = stripe_address(settings, given)
     key, place = stripe_key(stack, "read access to what is listed")
     return base, key, f"API key from {place}"
-
-
-def _span(month: str, now: int) -> Span:
-    """The time of the lists: all, or for a month what was made in it, or so long before that it may be paid in it."""
-    if not month:
-        return Span(FIRST, FIRST, now + 1, now)
-    if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month):
-        stop(f"--month is {month!r}; it takes a month such as 2026-10")
-    year, number = map(int, month.split("-"))
-    start = int(datetime(year, number, 1, tzinfo=UTC).timestamp())
-    end = int(datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp())
-    if start > now:
-        stop(f"--month {month} has not begun")
-    return Span(FIRST, start - KEEP_DAYS * DAY, min(end, now + 1), now)
 
 
 def _export(path: Path | None) -> list[Line] | None:

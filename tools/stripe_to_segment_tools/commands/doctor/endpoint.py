@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import StripeToSegmentError
 from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_requests import NotPermittedError
 from stripe_to_segment_tools.access.stripe import VARIABLE, other_address, stripe_address
 from stripe_to_segment_tools.commands.doctor.check import bad, good, guarded, unknown
-from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.commands.importing.missing import subscriptions_known
-from stripe_to_segment_tools.commands.importing.requests import NotPermittedError
 from stripe_to_segment_tools.commands.register.signing_secrets import Connections
 from stripe_to_segment_tools.commands.register.steps import ROLE, Role
 from stripe_to_segment_tools.commands.register.thin_destinations import ThinDestinations

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_concurrency", "check_listeners", "check_state"]
 
-# reconcile runs one at a time.
-FOR_RECONCILE = 1
+# reconcile runs one at a time, and audit, which runs only on a schedule.
+FOR_RECONCILE = FOR_AUDIT = 1
 # With a single execution, the second of two simultaneous webhooks would be refused.
 LEAST_FOR_RECEIVE = 2
 QUOTA = "ask AWS for more (Service Quotas, Lambda, Concurrent executions)"
@@ -37,16 +37,16 @@ def check_concurrency(stack: Stack) -> Iterator[Check]:
         yield good(name, f"{account}; receive has {receive} of its own")
         return
     events, imports = _most_batches(client, stack)
-    most = events + imports
+    most, free = events + imports, free - FOR_RECONCILE - (FOR_AUDIT if stack.parameters.get("AuditSchedule") else 0)
     if _reserved(stack, "Deliver"):
-        left, taken = free - FOR_RECONCILE, "deliver has its own"
+        left, taken = free, "deliver has its own"
     else:
-        left, taken = free - FOR_RECONCILE - most, f"deliver takes up to {most}"
+        left, taken = free - most, f"deliver takes up to {most}"
     if left >= LEAST_FOR_RECEIVE:
         yield good(name, f"{account}; {taken}, so {left} are left for webhooks and the account's other functions")
     else:
         said = f"{account}; {taken}, so webhooks can be answered with 503"
-        lower = max(free - FOR_RECONCILE - LEAST_FOR_RECEIVE - imports, 2)
+        lower = max(free - LEAST_FOR_RECEIVE - imports, 2)
         yield bad(name, said, f"{QUOTA}, or deploy with MaximumConcurrency={lower}")
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_secrets"]
 
+# The parameters that need the API key: what is not done without it, and what the key has to read.
+SCHEDULES = {"ReconcileSchedule": ("reconciled", "Events"), "AuditSchedule": ("audited", "what docs/audit.md names")}
+
 
 def check_secrets(stack: Stack, settings: Settings, keys: Keys) -> Iterator[Check]:
     """Check each field of both secrets; the keys are those that `deliver` reads."""
@@ -92,9 +95,10 @@ def _write_key(stack: Stack, settings: Settings, keys: Keys, *, live: bool) -> C
 def _api_key(stack: Stack, settings: Settings, keys: Keys) -> Check:
     name, key = "stripe_api_key", keys.stripe_api_key
     put = _command(stack, f"secret set {name}")
-    if not key and stack.parameters.get("ReconcileSchedule"):
-        said = "none, but ReconcileSchedule is set: nothing is reconciled"
-        return bad(name, said, f"make a restricted key that may read Events, then {put}")
+    for schedule, (missed, reads) in SCHEDULES.items():
+        if not key and stack.parameters.get(schedule):
+            said = f"none, but {schedule} is set: nothing is {missed}"
+            return bad(name, said, f"make a restricted key that may read {reads}, then {put}")
     if not key:
         return good(name, "none: it is optional")
     if flaw := flaw_of(name, key, settings, strict=True):

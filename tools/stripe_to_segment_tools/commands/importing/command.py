@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stripe_to_segment.enqueuing import enqueue
+from stripe_to_segment.enqueuing import enqueue, waiting
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
 from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment.stripe_lists import Lists
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from stripe_to_segment_tools.access.stripe import mode_of, stripe_address, stripe_key
@@ -24,8 +25,6 @@ from stripe_to_segment_tools.commands.importing.checks import (
     check_remembers,
     users_in,
 )
-from stripe_to_segment_tools.commands.importing.drain import waiting
-from stripe_to_segment_tools.commands.importing.lists import Lists
 from stripe_to_segment_tools.commands.importing.progress import Progress, new_progress, read_progress
 from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run, progress_bar
 from stripe_to_segment_tools.commands.importing.steps import KINDS, steps

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import BotoCoreError, ClientError
-
-from stripe_to_segment.errors import QueueUnavailableError, code_of
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["wait_until_empty", "waiting"]
+__all__ = ["wait_until_empty"]
 
 # SQS counts approximately, and late: so many looks in a row have to find an empty queue.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-resources-required-process-messages.html
 LOOKS = 3
-NAMES = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
-
-
-def waiting(sqs: Any, url: str) -> int:
-    """The approximate number of records in the queue, with those under way and those to be tried again.
-
-    Raises QueueUnavailableError.
-    """
-    try:
-        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*NAMES])["Attributes"]
-    except (BotoCoreError, ClientError) as error:
-        raise QueueUnavailableError(f"SQS does not count the waiting records: {code_of(error)}") from error
-    return sum(int(found.get(name, 0)) for name in NAMES)
 
 
 def wait_until_empty(count: Callable[[], int], report: Callable[[int], None], pause_seconds: float) -> None:

@@ -12,7 +12,7 @@ from stripe_to_segment.stripe_side.fields import integer, reference
 
 if TYPE_CHECKING:
     from stripe_to_segment.state.store import Store
-    from stripe_to_segment_tools.commands.importing.lists import Lists
+    from stripe_to_segment.stripe_lists import Lists
 
 __all__ = ["MOST", "Subscriptions", "subscriptions_known"]
 

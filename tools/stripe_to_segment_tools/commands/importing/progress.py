@@ -15,36 +15,18 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.stripe_lists import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["SETTLED_SECONDS", "Part", "Progress", "new_progress", "read_progress"]
+__all__ = ["SETTLED_SECONDS", "Progress", "new_progress", "read_progress"]
 
 FORMAT = 1
 SAVE_SECONDS = 1.0
 # A list may lag behind the events for a moment; with an earlier moment the events count.
 SETTLED_SECONDS = 60
-
-
-@dataclass(slots=True)
-class Part:
-    """The objects created from `since` on and before `until` (epoch seconds) that come after one in the list's order.
-
-    `reached` is the time at which that one was created, 0 before the first page.
-    """
-
-    kind: str
-    since: int
-    until: int
-    after: str = ""
-    reached: int = 0
-
-    @property
-    def left(self) -> int:
-        """The seconds of time that are not listed yet."""
-        return max((self.reached or self.until) - self.since, 0)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from stripe_to_segment.stripe_lists import Part
 from stripe_to_segment_tools.commands.importing.drain import wait_until_empty
-from stripe_to_segment_tools.commands.importing.progress import Part
 from stripe_to_segment_tools.commands.importing.steps import PAST
 from stripe_to_segment_tools.commands.importing.walk import Walk
 from stripe_to_segment_tools.terminal.output import say
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from stripe_to_segment_tools.commands.importing.lists import Lists
+    from stripe_to_segment.stripe_lists import Lists
     from stripe_to_segment_tools.commands.importing.progress import Progress
     from stripe_to_segment_tools.commands.importing.steps import Step
     from stripe_to_segment_tools.commands.importing.users import Users

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.state.subscription import LIVE
+from stripe_to_segment.stripe_lists import LISTS
 from stripe_to_segment.stripe_side.event import Level
-from stripe_to_segment.stripe_side.listing import LISTED
-from stripe_to_segment.stripe_side.payment_intent import invoice_of
-from stripe_to_segment_tools.commands.importing.lists import LISTS
+from stripe_to_segment.stripe_side.listing import LISTED, states_something
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,14 +67,10 @@ def _parted(kinds: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def says_something(listed: JsonObject, level: Level) -> bool:
-    """Whether an object is worth a record: drafts of invoices, expired sessions and the like state nothing."""
+    """Whether an object is worth a record of this level."""
+    if not states_something(listed):
+        return False
     name = listed.get("object")
-    read = LISTED.get(str(name))
-    if read is None or read(listed, 0) is None:
-        return False
-    if name == "payment_intent" and invoice_of(listed) is not None:
-        # Its invoice is listed with all that paid it.
-        return False
     if name == "subscription" and level is not Level.STATE:
         # A live subscription has an opening balance; the history tells the end of one that has ended.
         return (listed.get("status") in LIVE) is (level is Level.OPENING)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.stripe_requests import REQUESTS_A_SECOND
 from stripe_to_segment.stripe_side.event import Level
-from stripe_to_segment_tools.commands.importing.requests import REQUESTS_A_SECOND
 from stripe_to_segment_tools.commands.importing.steps import PAST
 from stripe_to_segment_tools.terminal.moments import iso
 from stripe_to_segment_tools.terminal.output import say, say_json

@@ -70,6 +70,11 @@ class Finding:
     beside: bool = False
 
     @property
+    def said(self) -> str:
+        """The difference in a few words: payments in_1 0.01 EUR."""
+        return f"{self.kind} {self.id} {in_units(self.kind, self.amount, self.currency)} {self.currency.upper()}"
+
+    @property
     def order(self) -> tuple[bool, str, str, str, str]:
         """For sorting: what nobody explains comes last."""
         return (not self.cause.explains, self.cause, self.kind, self.currency, self.id)

@@ -155,7 +155,7 @@ class DynamoStore:
         return errors | _errors((each.key, self._pool.submit(self._put_profile, each, now)) for each in written)
 
     def everything(self) -> Iterator[Kept]:
-        """Every item about a customer. This scans the whole table, so only the command line uses it.
+        """Every item about a customer. This scans the whole table, so only `audit` and the command line use it.
 
         Raises StoreUnavailableError.
         """

@@ -16,11 +16,12 @@ from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import Level, Listing, StripeEvent
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, text
+from stripe_to_segment.stripe_side.payment_intent import invoice_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IMPORT", "LISTED", "is_listed", "listed_event", "record_of"]
+__all__ = ["IMPORT", "LISTED", "is_listed", "listed_event", "record_of", "states_something"]
 
 IMPORT = "stripe_to_segment.import"
 """The field `object` of a record of an import."""
@@ -51,6 +52,18 @@ def record_of(listed: JsonObject, level: Level, moment: int, *, livemode: bool, 
 def is_listed(data: object) -> TypeIs[JsonObject]:
     """Whether a decoded JSON value is the record of an import."""
     return isinstance(data, dict) and data.get("object") == IMPORT
+
+
+def states_something(listed: JsonObject) -> bool:
+    """Whether an object of a list states anything: drafts of invoices, expired sessions and the like do not."""
+    name = listed.get("object")
+    read = LISTED.get(str(name))
+    # The invoice of a payment intent is listed with all that paid it.
+    return (
+        read is not None
+        and read(listed, 0) is not None
+        and not (name == "payment_intent" and invoice_of(listed) is not None)
+    )
 
 
 def listed_event(data: JsonObject) -> StripeEvent | None:

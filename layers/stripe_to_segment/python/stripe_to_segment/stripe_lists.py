@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from copy import replace
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from stripe_to_segment.stripe_requests import NotPermittedError, Requests
 from stripe_to_segment.stripe_side.fields import hash_of, listed
 from stripe_to_segment.stripe_side.objects import OBJECTS, StripeObject
-from stripe_to_segment_tools.commands.importing.requests import NotPermittedError, Requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from stripe_to_segment.stripe_requests import Pace
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment_tools.commands.importing.progress import Part
-    from stripe_to_segment_tools.commands.importing.requests import Pace
 
-__all__ = ["LISTS", "Lists"]
+__all__ = ["LISTS", "Lists", "Part"]
 
 # The list of each kind. Parts of invoices come with the open invoices: all others were paid as a whole.
 _OPEN = replace(OBJECTS["invoice"], listing=f"status=open&{OBJECTS['invoice'].listing}")
@@ -30,6 +30,25 @@ ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.di
 TERMS = ("tiers", "currency_options")
 
 PAGE = 100
+
+
+@dataclass(slots=True)
+class Part:
+    """The objects created from `since` on and before `until` (epoch seconds) that come after one in the list's order.
+
+    `reached` is the time at which that one was created, 0 before the first page.
+    """
+
+    kind: str
+    since: int
+    until: int
+    after: str = ""
+    reached: int = 0
+
+    @property
+    def left(self) -> int:
+        """The seconds of time that are not listed yet."""
+        return max((self.reached or self.until) - self.since, 0)
 
 
 class Lists:
