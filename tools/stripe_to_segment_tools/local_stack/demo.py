@@ -1,7 +1,7 @@
-"""`make demo`: import a small business that is there already, post every sample event once, print the calls, and stop.
+"""`make demo`: import a small business, post every sample event once, audit all of it, print the calls, and stop.
 
-Exit status: 0 only if exactly the calls arrived that `explain` prints, none broke Segment's contract, and both queues
-are empty; 1 if anything differs; 2 if the local stack did not start.
+Exit status: 0 only if exactly the calls arrived that `explain` prints, none broke Segment's contract, both queues are
+empty, and the audit explains every cent; 1 if anything differs; 2 if the local stack did not start.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rich.progress import track
 
 from stripe_to_segment_tools.commands.send.command import UnreachableError
 from stripe_to_segment_tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
+from stripe_to_segment_tools.local_stack.audit_rehearsal import audited
 from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_table, print_verdict
 from stripe_to_segment_tools.local_stack.import_rehearsal import ImportRehearsal, judged
 from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples, sample_inputs
@@ -77,7 +78,9 @@ def _demonstrate(console: Console, steps: Steps) -> int:
         )
         played = settle(shown, receiver)
         imported, first_event, rest = played[: len(every_step)], played[len(every_step)], played[len(every_step) + 1 :]
-        played = [*imported, judged(business, imported, first_event), *rest]
+        everything = [dict(each.event) for each in events if each.event is not None]
+        audit = audited(stack, business.objects, everything)
+        played = [*imported, judged(business, imported, first_event), *rest, audit]
         found = differences(played, stack.queued(), receiver)
     print_table(console, played)
     print_verdict(console, played, found, time.monotonic() - started)
