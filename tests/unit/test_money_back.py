@@ -701,6 +701,17 @@ def test_refunds_of_renewals_of_one_amount_all_count_in_any_order(events: list[S
     assert (summed(world, "revenue"), lifetime_value(world)) == (150, 50)
 
 
+def test_of_two_charges_within_minutes_of_an_invoice_the_nearer_one_has_paid_it() -> None:
+    """The distance had a sign, so a charge of some minutes later came before that of the same second."""
+    world = World()
+    for number, made, refunded in ((1, NOW + 200, 1000), (2, NOW, 2000)):
+        charge = a_charge(id=f"ch_{number}", payment_intent=f"pi_{number}", created=made)
+        part = charge | {"amount_refunded": refunded, "refunded": False}
+        world.deliver(an_event("charge.refunded", part, previous={"amount_refunded": 0}, created=made + DAY))
+    world.deliver(renewed(1, NOW))
+    assert lifetime_value(world) == 30
+
+
 def test_a_session_of_an_invoice_to_come_takes_back_the_refunds_of_its_payment() -> None:
     """One was told twice: under the invoice that it had been taken for, and under the session's payment."""
     world = World()

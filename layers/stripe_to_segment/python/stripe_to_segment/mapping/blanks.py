@@ -47,7 +47,7 @@ class Blanks:
         body = _each(call_from(encoded).body, self._fill_in)
         return Call(cast("CallBody", body), encode(body))
 
-    def fill(self, encoded: str) -> bool:
+    def has_all_of(self, encoded: str) -> bool:
         """Whether this event has every value that was left out of the call."""
         if MARK not in encoded:
             return True

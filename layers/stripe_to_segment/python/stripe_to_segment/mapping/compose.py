@@ -243,7 +243,7 @@ def _in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blank
     for call in calls:
         if call.dedup_key not in said:
             yield call
-        elif blanks.fill(said[call.dedup_key]):
+        elif blanks.has_all_of(said[call.dedup_key]):
             yield blanks.read(said[call.dedup_key])
 
 

@@ -145,7 +145,7 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
     # A charge that was made after the invoice was paid has not paid it.
     made_before = paid.paid_at + SAME_MOMENT
     found = [(order, one) for order, one in alike if not order.startswith("in_") and one.paid_at <= made_before]
-    return min(found, key=lambda entry: paid.paid_at - entry[1].paid_at, default=("", None))[0] or None
+    return min(found, key=lambda entry: abs(paid.paid_at - entry[1].paid_at), default=(None, None))[0]
 
 
 def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
@@ -157,8 +157,7 @@ def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
     if charged_at is None or charge is None or profile.payment(charge) or _paid_by(charge, profile):
         return profile
     total, currency = integer(event.object.get("amount")), text(event.object.get("currency"))
-    alike = Payment(currency or "", counted=True, total=total, paid_at=charged_at)
-    order = _nearest(profile, alike, taken=True)
+    order = _nearest(profile, Payment(currency or "", total=total, paid_at=charged_at), taken=True)
     taken = profile.payment(order) if order else None
     if order is None or taken is None or not taken.intent:
         return profile
@@ -176,7 +175,7 @@ def _nearest(profile: Profile, charge: Payment, *, taken: bool = False, without:
     With `taken` also invoices that stand for another charge by amount and time alone, if that one is further from them.
     """
     found = [
-        (payment.paid_at - charge.paid_at, order)
+        (abs(payment.paid_at - charge.paid_at), order)
         for order, payment in profile.payments_like(charge, counted=True, within=LONGEST_DEBIT, stated_by="in_")
         if order != without
         and payment.paid_at >= charge.paid_at - SAME_MOMENT
@@ -188,8 +187,10 @@ def _nearest(profile: Profile, charge: Payment, *, taken: bool = False, without:
 def _is_nearer(charge: Payment, payment: Payment) -> bool:
     """Whether a charge was made nearer to a payment than every other that stands for it by amount and time alone."""
     others = [one.charged_at for one in payment.refunds.values() if one.named]
-    guessed = payment.took_for_its_own(payment.intent) and all(others)
-    return guessed and all(abs(payment.paid_at - charge.paid_at) < abs(payment.paid_at - other) for other in others)
+    if not (payment.took_for_its_own(payment.intent) and others and all(others)):
+        # It is known to be another's payment, or nobody knows when the other charge was made.
+        return False
+    return all(abs(payment.paid_at - charge.paid_at) < abs(payment.paid_at - other) for other in others)
 
 
 def charged_at_of(event: StripeEvent) -> int | None:
@@ -217,7 +218,10 @@ def _unlinked(
     Since 2025-03-31 neither names the other. Matched by the amount, then by the time: a charge pays no invoice that was
     paid before it was made, and a refund gives back of none that was paid after it.
     """
-    made, of_charge = _charged_at(event), charged is not None
+    if charged is not None:
+        order = _nearest(profile, Payment(currency, total=charged, paid_at=_charged_at(event)))
+        found = profile.payment(order) if order else None
+        return (order, found) if order and found else None
     entries = [
         (order, payment)
         for order, payment in profile.listed_payments()
@@ -225,15 +229,7 @@ def _unlinked(
         and payment.currency == currency
         and payment.stated_by.startswith("in_")
         and not payment.intent
-        and (payment.total == charged if charged is not None else (payment.total or 0) - payment.gone_back >= amount)
-        and (
-            made - SAME_MOMENT <= payment.paid_at <= made + LONGEST_DEBIT
-            if of_charge
-            else payment.paid_at <= event.created
-        )
+        and (payment.total or 0) - payment.gone_back >= amount
+        and payment.paid_at <= event.created
     ]
-    if not entries:
-        return None
-    if of_charge:
-        return min(entries, key=lambda entry: abs(entry[1].paid_at - made))
-    return max(entries, key=lambda entry: (entry[1].total == amount, entry[1].paid_at))
+    return max(entries, key=lambda entry: (entry[1].total == amount, entry[1].paid_at), default=None)
