@@ -13,8 +13,8 @@ from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.enqueuing import waiting
 from stripe_to_segment.errors import ConfigurationError, OutOfTimeError
 from stripe_to_segment.observability import count, logger, observed
-from stripe_to_segment.secrets import KeysReader, SecretSource
-from stripe_to_segment.settings import on_this_machine, settings_from_environment
+from stripe_to_segment.secrets import keys_source
+from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import is_live, usable_key
 from stripe_to_segment.stripe_lists import Lists
@@ -28,14 +28,7 @@ RESERVE = 120.0
 NAMED = 20
 
 settings = settings_from_environment()
-secret = SecretSource(
-    KeysReader(
-        lambda arn: aws.secret_text(aws.client("secretsmanager"), arn),
-        settings.keys_secret_arn,
-        settings.former_secret_arn,
-        strict=not on_this_machine(),
-    )
-)
+secret = keys_source(settings, lambda arn: aws.secret_text(aws.client("secretsmanager"), arn))
 
 
 @observed

@@ -20,9 +20,9 @@ from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import logger, observed
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.secrets import KeysReader, SecretSource
+from stripe_to_segment.secrets import keys_source
 from stripe_to_segment.segment_side.patience import patient_session
-from stripe_to_segment.settings import on_this_machine, settings_from_environment
+from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeReader, usable_key
@@ -53,14 +53,7 @@ def secrets_manager() -> SecretsManagerClient:
 
 
 session = patient_session()
-secret = SecretSource(
-    KeysReader(
-        lambda arn: aws.secret_text(secrets_manager(), arn),
-        settings.keys_secret_arn,
-        settings.former_secret_arn,
-        strict=not on_this_machine(),
-    )
-)
+secret = keys_source(settings, lambda arn: aws.secret_text(secrets_manager(), arn))
 
 
 def api_key() -> str:

@@ -14,8 +14,8 @@ from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import about, count, logger, observed
 from stripe_to_segment.reconciling import Reconciliation, window
-from stripe_to_segment.secrets import KeysReader, SecretSource
-from stripe_to_segment.settings import on_this_machine, settings_from_environment
+from stripe_to_segment.secrets import keys_source
+from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.state.circuit import circuit_name
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api import StripeEvents, is_live, usable_key
@@ -33,14 +33,7 @@ RESERVE = 90.0
 MOST_REQUESTS = 500
 
 settings = settings_from_environment()
-secret = SecretSource(
-    KeysReader(
-        lambda arn: aws.secret_text(aws.client("secretsmanager"), arn),
-        settings.keys_secret_arn,
-        settings.former_secret_arn,
-        strict=not on_this_machine(),
-    )
-)
+secret = keys_source(settings, lambda arn: aws.secret_text(aws.client("secretsmanager"), arn))
 
 
 @cache

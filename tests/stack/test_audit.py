@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.importing.drain import wait_until_empty
 from stripe_to_segment_tools.commands.send.command import send
 from stripe_to_segment_tools.local_stack import Secret
+from stripe_to_segment_tools.local_stack.audit_rehearsal import audited
 from stripe_to_segment_tools.local_stack.deployment import client_maker
 from stripe_to_segment_tools.samples.files import body_of, freshen, samples
 from stripe_to_segment_tools.samples.stripe_lists import objects_after
@@ -46,6 +48,14 @@ def test_all_samples_audit_clean_and_what_is_lost_is_named(
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == "0.00 unexplained", result.stdout
+    # What `make demo` prints of it, also where Stripe lists a cent more than the invoice had when it was paid.
+    told = audited(local.stack, (), events)
+    assert (told.planned.reason, told.problems) == (result.stdout.splitlines()[-1], [])
+    paid = next(event for event in events if event["type"] == "invoice.paid" and event["data"]["object"]["amount_paid"])
+    more = deepcopy(paid)
+    more["data"]["object"]["amount_paid"] += 1
+    (problem,) = audited(local.stack, (), [more if event is paid else event for event in events]).problems
+    assert problem.startswith(f"unexplained: payments of {paid['data']['object']['id']}, 1 ")
     lost = next(one for one in stripe_list.objects if one["object"] == "invoice" and one["amount_paid"])
     stripe_list.objects.append({**lost, "id": "in_never_came", "payments": None})
     said = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)

@@ -1,4 +1,4 @@
-"""The stack's two secrets: Stripe's signing secrets for `receive`, the keys for `deliver` and `reconcile`.
+"""The stack's two secrets: Stripe's signing secrets for `receive`, the keys for the other functions.
 
 Each is cached and refreshed at bounded intervals; if a refresh fails, the cached value stays in use.
 """
@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.errors import ConfigurationError, code_of
 from stripe_to_segment.key_shapes import api_key_flaw, reference_key_flaw, signing_secret_flaw
 from stripe_to_segment.observability import count, logger
+from stripe_to_segment.settings import on_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from stripe_to_segment.settings import Settings
 
 __all__ = [
     "KEY_FIELDS",
@@ -27,6 +30,7 @@ __all__ = [
     "KeysReader",
     "SecretSource",
     "SigningSecrets",
+    "keys_source",
     "read_keys",
     "read_signing_secrets",
     "secret_object",
@@ -240,3 +244,10 @@ class SecretSource[Held]:
         if self._held is not None:
             logger.warning("the secret was not refreshed: the one known before serves on", extra={"reason": reason})
             count("SecretRefreshFailed")
+
+
+def keys_source(settings: Settings, read: Callable[[str], str]) -> SecretSource[Keys]:
+    """The keys of this stack; `read` returns the text of a secret by its ARN."""
+    return SecretSource(
+        KeysReader(read, settings.keys_secret_arn, settings.former_secret_arn, strict=not on_this_machine())
+    )
