@@ -77,18 +77,55 @@ def owned(
         wanted = dict.fromkeys(filter(None, map(payer_lookup, strangers)))
         memory.read.update(reader.read(wanted) if wanted else {})
     unowned = {id(event) for event in nameless}
-    given = [
+    paid = [
         event.belonging_to(customer)
         if id(event) in unowned and (customer := paid_by(event) or payer_told(event, memory))
         else event
         for event in events
     ]
-    missing = [event for event in given if event.payer and profile_key(event) not in memory.profiles]
+    given = _kept_together(paid, memory)
+    missing = [event for event in given if (event.payer or event.keeper) and profile_key(event) not in memory.profiles]
     if missing:
         records = recall(missing, store)
         memory.profiles |= records.profiles
         memory.unreadable |= records.unreadable
     return given
+
+
+def _kept_together(events: Sequence[StripeEvent], memory: Memory) -> Sequence[StripeEvent]:
+    """The events; those that are about one invoice get one record while nobody knows its customer.
+
+    A refund arrives under its payment, a part of an invoice under the invoice. What was stored first keeps the rest.
+    """
+    strangers = [event for event in events if names_no_customer(event)]
+    links = {
+        _key(event): f"{event.scope}:{reference(event.object.get('invoice'))}"
+        for event in strangers
+        if event.type == "invoice_payment.paid"
+    }
+
+    def about(event: StripeEvent) -> str:
+        key = _key(event)
+        known = memory.orders.get(key)
+        return links.get(key) or (f"{event.scope}:{known}" if known else key)
+
+    def stored(event: StripeEvent) -> str:
+        own = memory.profiles.get(profile_key(event))
+        records = (memory.owners.get(about(event)), memory.owners.get(_key(event)), own.moved_to if own else "")
+        return next((record for record in records if record and not _customer(record)), "")
+
+    keepers: dict[str, str] = {}
+    for event in strangers:
+        keepers[about(event)] = keepers.get(about(event)) or stored(event)
+    kept = {
+        id(event): keepers[order] or order
+        for event in strangers
+        if keepers[order := about(event)] or order != _key(event)
+    }
+    return [
+        event if kept.get(id(event), profile_key(event)) == profile_key(event) else event.kept_in(kept[id(event)])
+        for event in events
+    ]
 
 
 def _is_a_guests(event: StripeEvent, memory: Memory) -> bool:
@@ -127,8 +164,8 @@ class Taken:
 def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Taken:
     """Move what arrived before its payment's customer was known into that customer's record.
 
-    Refunds and disputes arrive under their payment, parts of an invoice under the invoice: while nobody knows the
-    customer, the record of the one takes over that of the other. Where there are none, nothing is read.
+    While nobody knows the customer, the record that keeps an invoice takes over those of its payments. Where there are
+    none, nothing is read.
 
     Raises StoreUnavailableError.
     """
@@ -144,13 +181,10 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
     taken = Taken()
     if not kept:
         return taken
-    found = _kept_by({owner for owners in kept.values() for owner in owners}, store)
+    every = {owner for owners in kept.values() for owner in owners}
+    found = store.load([("profile", key) for key in every])
+    settle(every, found, store)
     for record, owners in kept.items():
-        for owner in list(owners):
-            # Another stranger's record has taken that one over.
-            after = found.profiles[owner].moved_to if owner in found.profiles else ""
-            if after in found.profiles and after != record:
-                owners.setdefault(after, [])
         scope, _, _ = record.rpartition(":")
         profile = memory.profiles[record]
         for owner in sorted(owners.keys() & found.profiles.keys()):
@@ -161,24 +195,9 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
             for payment in found.profiles[owner].payments:
                 # The order that it paid may have become known since.
                 profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
-        profile = replace(profile, moved_to="") if profile.moved_to in owners else profile
         moved = profile.paid != memory.profiles[record].paid
         memory.profiles[record] = replace(profile, shown=OUTDATED) if moved else profile
     return taken
-
-
-def _kept_by(owners: Collection[str], store: Store) -> Memory:
-    """The records of strangers, and those that have taken them over; raises StoreUnavailableError."""
-    found = store.load([("profile", key) for key in owners])
-    settle(owners, found, store)
-    moved = {one.moved_to for one in found.profiles.values() if one.moved_to and not _customer(one.moved_to)}
-    further = moved - found.profiles.keys()
-    if further:
-        after = store.load([("profile", key) for key in further])
-        settle(further, after, store)
-        found.profiles |= after.profiles
-        found.unreadable |= after.unreadable
-    return found
 
 
 def _customer(record: str | None) -> str:

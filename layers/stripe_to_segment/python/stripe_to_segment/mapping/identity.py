@@ -108,6 +108,8 @@ def profile_key(event: StripeEvent) -> str:
     A guest's session and a later refund of it share the payment intent and nothing else; parts that were paid of an
     invoice of nobody known share the invoice.
     """
+    if event.keeper is not None:
+        return event.keeper
     ties = (
         ("payment_intent", "invoice", "id") if event.type.startswith("invoice_payment.") else ("payment_intent", "id")
     )

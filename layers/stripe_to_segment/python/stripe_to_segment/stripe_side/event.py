@@ -84,15 +84,17 @@ class EventHead:
 class StripeEvent(EventHead):
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
-    `payer` is the customer, found elsewhere, where the object names none. `listing` says that an import brought the
-    object, and no event. `created` is 0 where neither event nor object has one. No slots, because `asked_once` caches
-    results on the event. https://docs.stripe.com/api/events/object
+    `payer` is the customer, found elsewhere, where the object names none; `keeper` is the key of the record that keeps
+    what is told of the payment while nobody knows its customer, where that is not its own. `listing` says that an
+    import brought the object, and no event. `created` is 0 where neither event nor object has one. No slots, because
+    `asked_once` caches results on the event. https://docs.stripe.com/api/events/object
     """
 
     object: JsonObject
     previous: JsonObject
     body: JsonObject
     payer: str | None = None
+    keeper: str | None = None
     listing: Listing | None = None
     answers: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -130,6 +132,10 @@ class StripeEvent(EventHead):
     def belonging_to(self, customer: str) -> StripeEvent:
         """The event with its customer set, where the object does not name one."""
         return replace(self, payer=customer)
+
+    def kept_in(self, record: str) -> StripeEvent:
+        """The event with the record of this key, where nobody knows its customer."""
+        return replace(self, keeper=record)
 
 
 # The `object` of a thin event.
