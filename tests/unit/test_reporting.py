@@ -54,7 +54,7 @@ def test_a_line_has_the_outcome_of_a_record_and_nothing_personal(spoken: Spoken)
     said = {name: line[name] for name in line if name != "timestamp"}
     assert said == {
         "level": "INFO",
-        "message": "event delivered",
+        "message": "event",
         "received": 3,
         "outcome": "delivered",
         "detail": "words",

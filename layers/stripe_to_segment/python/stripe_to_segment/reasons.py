@@ -61,7 +61,7 @@ class Reason(StrEnum):
     # Nothing to send, or not yet
     ALREADY_DELIVERED = "already delivered"
     LISTED = "listed by an import: remembered, nothing is sent"
-    NOTHING_TO_SEND = "nothing to send: no fact and no trait changed"
+    NOTHING_NEW = "nothing new"
     WAITING_FOR_IDENTITY = "waiting for the user's identity"
     WAITING_FOR_PAYMENT = "waiting for the event that names the customer of this payment"
     OPTED_OUT = "analytics_opt_out"

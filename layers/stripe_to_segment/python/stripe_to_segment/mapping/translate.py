@@ -201,4 +201,4 @@ def _may_be_named_later(event: StripeEvent) -> bool:
 def _why_nothing(calls: tuple[Call, ...], claimed: Claim | None) -> str | None:
     if claimed is not None:
         return None
-    return Reason.ALREADY_DELIVERED if calls else Reason.NOTHING_TO_SEND
+    return Reason.ALREADY_DELIVERED if calls else Reason.NOTHING_NEW

@@ -64,7 +64,7 @@ __all__ = [
 
 # Every item carries the number of its format. A release raises it when older releases would misread its items; an older
 # release that is deployed again then waits. A new field that older releases may ignore needs no new format.
-FORMAT = 2
+FORMAT = 3
 # Fields that have been renamed since, and the names under which they are stored, so that older releases find them.
 WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until"}
 READ_AS = {written: name for name, written in WRITTEN_AS.items()}
