@@ -61,6 +61,7 @@ PACKAGES = {RECEIVE: USED | {"app", "stripe"}, DELIVER: USED | {"app", "enrich"}
 FORBIDDEN = {
     RECEIVE: (
         "aws_lambda_powertools.event_handler",
+        "stripe_to_segment.mapping.translate",
         "stripe_to_segment.state.dynamodb",
         "stripe_to_segment.segment_side.client",
     ),

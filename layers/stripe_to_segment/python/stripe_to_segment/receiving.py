@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.translate import refusal
+from stripe_to_segment.mapping.catalog import refusal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.fields import hash_of
 from stripe_to_segment.stripe_side.signature import verify

@@ -14,9 +14,9 @@ from stripe_to_segment.delivery.payers import owned, take_over
 from stripe_to_segment.delivery.persons import NO_TURN, Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.mapping.catalog import CATALOG, refusal
 from stripe_to_segment.mapping.identity import profile_key, stated_by
-from stripe_to_segment.mapping.translate import event_dedup_key, refusal, translate
+from stripe_to_segment.mapping.translate import event_dedup_key, translate
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_side.event import event_from
 

@@ -9,9 +9,9 @@ from stripe_to_segment.delivery.outcome import Work, oversize, unmappable
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.frozen import frozen
+from stripe_to_segment.mapping.catalog import refusal
 from stripe_to_segment.mapping.identity import profile_key, stated_by
 from stripe_to_segment.mapping.imports import row_of
-from stripe_to_segment.mapping.translate import refusal
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import read_json
 from stripe_to_segment.stripe_side.listing import is_listed, listed_event

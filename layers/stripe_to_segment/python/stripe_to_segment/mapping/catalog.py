@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.mapping.learning import Lesson
     from stripe_to_segment.mapping.tracking import Event
-    from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_side.event import EventHead, StripeEvent
 
-__all__ = ["CATALOG", "Identify", "Row"]
+__all__ = ["CATALOG", "Identify", "Row", "refusal"]
 
 
 class Identify(Enum):
@@ -258,3 +259,14 @@ CATALOG: dict[str, Row] = {
     "product.created": Row((), customers.nothing, learning.product, rank=CREATED),
     "product.updated": Row((), customers.nothing, learning.product),
 }
+
+
+def refusal(event: EventHead, settings: Settings) -> str | None:
+    """The reason why this stack does not take the event at all, or None if it does."""
+    if event.type not in CATALOG:
+        return f"no mapping for {event.type}"
+    if event.account is not None and not settings.takes_connect:
+        return "event of a connected account; CONNECT_EVENTS is refuse"
+    if not settings.accepts(livemode=event.livemode):
+        return f"{'live' if event.livemode else 'test'} mode event; STRIPE_MODE is {settings.stripe_mode}"
+    return None

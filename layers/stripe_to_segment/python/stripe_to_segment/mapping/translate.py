@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.compose import compose
 from stripe_to_segment.mapping.decide import EventToMap, decide
 from stripe_to_segment.mapping.gaps import gaps
@@ -38,9 +37,9 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.claim import Claim
     from stripe_to_segment.state.profile import Profile
-    from stripe_to_segment.stripe_side.event import EventHead, StripeEvent
+    from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["EventOutcome", "HoldAfter", "Translation", "event_dedup_key", "refusal", "translate"]
+__all__ = ["EventOutcome", "HoldAfter", "Translation", "event_dedup_key", "translate"]
 
 
 class EventOutcome(StrEnum):
@@ -83,17 +82,6 @@ class Translation:
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
     coupons: Mapping[str, str] = field(default_factory=dict)
-
-
-def refusal(event: EventHead, settings: Settings) -> str | None:
-    """The reason why this stack does not take the event at all, or None if it does."""
-    if event.type not in CATALOG:
-        return f"no mapping for {event.type}"
-    if event.account is not None and not settings.takes_connect:
-        return "event of a connected account; CONNECT_EVENTS is refuse"
-    if not settings.accepts(livemode=event.livemode):
-        return f"{'live' if event.livemode else 'test'} mode event; STRIPE_MODE is {settings.stripe_mode}"
-    return None
 
 
 def event_dedup_key(event: StripeEvent) -> str:
