@@ -144,8 +144,8 @@ class Delivery:
 
     def deliver(self, records: Iterable[Record], now: float) -> list[RecordOutcome]:
         """Deliver a batch; `now` is in epoch seconds. Returns one outcome for each record, in their order."""
-        batch, work = _Batch(now, int(now) + self.lease), list[Work]()
-        records = list(records)
+        batch, records = _Batch(now, int(now) + self.lease), list(records)
+        work: list[Work] = []
         for read in Reading(self.settings, self.gate, self.thin_reader).work(records):
             if isinstance(read, Work):
                 work.append(read)
@@ -256,7 +256,8 @@ class Delivery:
 
         Calls of two batches could overtake each other on the way to Segment.
         """
-        free, others = list[Work](), list[Work]()
+        free: list[Work] = []
+        others: list[Work] = []
         for one in work:
             profile = memory.profiles[one.key]
             # The claim may be this batch's own: DynamoDB wrote it, and the answer was lost.

@@ -216,7 +216,7 @@ class Persons:
 
     def _tied(self, event: StripeEvent, before: Profile, profile: Profile) -> Profile:
         """The record with the keys of its user and its group."""
-        keys = dict[str, str]()
+        keys: dict[str, str] = {}
         if profile.user_id is not None:
             keys["tied"] = person_key(event, profile.user_id, self.settings)
         if profile.group_id is not None:

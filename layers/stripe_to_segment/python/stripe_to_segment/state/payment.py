@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import MISSING, Field, field
+from dataclasses import MISSING, field, fields
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
@@ -12,7 +13,6 @@ from stripe_to_segment.stripe_side.money import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from _typeshed import DataclassInstance
 
@@ -330,12 +330,13 @@ class Payment:
 
 def _stated(value: DataclassInstance) -> JsonObject:
     """The fields that have another value than their default, not copied as `asdict` copies them."""
-    given = {name: (getattr(value, name), field) for name, field in value.__dataclass_fields__.items()}
-    return {name: one for name, (one, field) in given.items() if one != _default(field)}
+    return {name: one for name, default in _defaults(type(value)).items() if (one := getattr(value, name)) != default}
 
 
-def _default(field: Field[Any]) -> object:
-    return field.default if field.default_factory is MISSING else field.default_factory()
+@cache
+def _defaults(kind: type[DataclassInstance]) -> Mapping[str, object]:
+    """The default of each field, MISSING for a field that has none."""
+    return {one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(kind)}
 
 
 def known_of(kind: type[DataclassInstance], values: JsonObject) -> JsonObject:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
 from stripe_to_segment.mapping.subscriptions.records import valued
 from stripe_to_segment.mapping.subscriptions.trials import converts, trial_converted
@@ -18,7 +17,7 @@ from stripe_to_segment.stripe_side.money import minor_decimal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.state.person import Others
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.subscription import SubscriptionRecord
@@ -34,7 +33,8 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
     subscription, made = read.subscription_of(invoice), integer(invoice.get("created"))
     if subscription is None or made is None:
         return profile, []
-    record, facts = profile.subscriptions.get(subscription), list[Fact]()
+    record = profile.subscriptions.get(subscription)
+    facts: list[Fact] = []
     if record is None or record.awaits_payment:
         newest = max(made, profile.invoiced.get(subscription, 0))
         profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})
@@ -88,7 +88,8 @@ def _corrections(
 
 def _amounts(invoice: JsonObject) -> dict[str, str]:
     """The cost of one unit of each price in the invoice's currency, in minor units, from its lines."""
-    currency, found = text(invoice.get("currency")), dict[str, str]()
+    currency = text(invoice.get("currency"))
+    found: dict[str, str] = {}
     for entry in listed(invoice.get("lines")):
         line, stated = read_line(entry), minor_decimal(dig(entry, "pricing", "unit_amount_decimal"))
         if stated is None and line.price.currency == currency:
