@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, dataclass_transform
 
-__all__ = ["frozen"]
+__all__ = ["frozen", "frozen_with_cache"]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -15,15 +15,29 @@ def frozen[T](declared: type[T]) -> type[T]:
     Python would set each field of a frozen one by calling a function, which takes four times as long, and each event
     makes twenty of them. `copy.replace` passes the fields by their places, for the same reason.
     """
-    made: Any = dataclass(slots=True, unsafe_hash=True)(declared)
-    names = [each.name for each in fields(made)]
+    return _made(declared, slots=True)
 
-    def replaced(self: T, /, **changes: object) -> T:
-        values = [changes.pop(name) if name in changes else getattr(self, name) for name in names]
-        # What is left is no field, which the constructor says.
-        copy: T = made(*values, **changes)
-        return copy
 
-    made.__replace__ = replaced
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def frozen_with_cache[T](declared: type[T]) -> type[T]:
+    """The same without slots, for classes that cache on the object what was worked out of it."""
+    return _made(declared, slots=False)
+
+
+def _made[T](declared: type[T], *, slots: bool) -> type[T]:
+    made: Any = dataclass(slots=slots, unsafe_hash=True)(declared)
+    if "__replace__" not in vars(declared):
+        made.__replace__ = _replacing(made)
     frozen_type: type[T] = made
     return frozen_type
+
+
+def _replacing(made: Any) -> Any:
+    names = [each.name for each in fields(made) if each.init]
+
+    def replaced(self: Any, /, **changes: object) -> Any:
+        values = [changes.pop(name) if name in changes else getattr(self, name) for name in names]
+        # What is left is no field, which the constructor says.
+        return made(*values, **changes)
+
+    return replaced

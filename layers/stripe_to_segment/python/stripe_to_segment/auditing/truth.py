@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.auditing.findings import Kind
-from stripe_to_segment.mapping.facts import NOTHING_KNOWN
+from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import owner_key
 from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.state.profile import new_profile
 from stripe_to_segment.state.subscription import LIVE
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
@@ -165,17 +166,16 @@ class Truth:
     def _customer(self, customer: JsonObject) -> None:
         own = customer.get("discount")
         if (named := reference(own)) is not None:
-            known = NOTHING_KNOWN.profile.with_discounts(stated_coupons(None, own))
+            known = new_profile("").with_discounts(stated_coupons(None, own))
             self._own[str(customer["id"])] = replace(known, own_discounts=(named,))
 
     def _subscription(self, subscription: JsonObject) -> None:
         event = listed_event(record_of(subscription, Level.STATE, self.moment, livemode=self.livemode))
         if event is None:
             return
-        profile = self._own.get(event.customer or "", NOTHING_KNOWN.profile)
-        known = replace(
-            NOTHING_KNOWN,
-            profile=profile,
+        profile = self._own.get(event.customer or "") or new_profile("")
+        known = Known(
+            profile,
             coupons=self._coupons,
             told_terms=told_terms(subscription),
             mrr_discounts=self.mrr_discounts,

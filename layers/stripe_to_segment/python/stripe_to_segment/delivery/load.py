@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from copy import replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import NOTHING_KNOWN
+from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.lookups import (
     coupons_known,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from typing import Any, Protocol
 
-    from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.store import Memory, Store
@@ -111,9 +109,8 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
             profile = profile.with_paid(order, by=payment)
         elif order == payment:
             profile = matched_anew(event, profile)
-    return replace(
-        NOTHING_KNOWN,
-        profile=profile,
+    return Known(
+        profile,
         product_names={
             product: memory.product_names[prefix + product]
             for product in (*names_needed(event), *products_read(event, memory))

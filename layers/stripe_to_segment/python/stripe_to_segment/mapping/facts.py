@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.frozen import frozen
+from stripe_to_segment.frozen import frozen, frozen_with_cache
 from stripe_to_segment.mapping.identity import SILENT
 from stripe_to_segment.state.person import NOBODY, Others
-from stripe_to_segment.state.profile import copied, new_profile
 from stripe_to_segment.stripe_side.discount import Remembered
 from stripe_to_segment.stripe_side.mrr import Terms
 from stripe_to_segment.stripe_side.told_terms import NOT_TOLD, ToldTerms
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.price import Price
 
-__all__ = ["NOTHING_KNOWN", "Fact", "Known", "plan_name", "worked_out_once"]
+__all__ = ["Fact", "Known", "plan_name", "worked_out_once"]
 
 
 @frozen
@@ -49,9 +48,9 @@ class Fact[E: Event = Event]:
         return bool(getattr(self.event, "revenue", None))
 
 
-@dataclass(frozen=True)
+@frozen_with_cache
 class Known:
-    """The data beside the event that the mapping uses. No slots: see `copied`.
+    """The data beside the event that the mapping uses.
 
     Stored: the customer's record, product names, orders by payment intent, and `coupons` by id, as written. Read from
     the Stripe API, if a key allows it: the Customer, a Checkout Session's line items, the invoices that a payment
@@ -81,12 +80,6 @@ class Known:
     left_group: Others | None = None
     worked_out: dict[Any, tuple[StripeEvent, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def __replace__(self, /, **changes: object) -> Self:
-        copy = copied(self, {**changes, "worked_out": {}})
-        # The change may be one of the terms, so drop their cached value.
-        copy.__dict__.pop("terms", None)
-        return copy
-
     @cached_property
     def terms(self) -> Terms:
         """The known discounts and prices in other currencies."""
@@ -96,10 +89,6 @@ class Known:
         amounts = profile.amounts if told is NOT_TOLD else {**profile.amounts, **told.amounts}
         remembered = Remembered(frozenset(discounts.items()), frozenset(self.coupons.items()), profile.own_discounts)
         return Terms(self.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(told.tiers.items()))
-
-
-# What is known of a customer is a copy of this: see `copied`.
-NOTHING_KNOWN = Known(new_profile(""))
 
 
 def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[[StripeEvent, Known], T]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen_with_cache
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.subscription import SubscriptionRecord, Watermark
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["LEDGER_DAYS", "OUTDATED", "UNSURE", "Profile", "copied", "new_profile"]
+__all__ = ["LEDGER_DAYS", "OUTDATED", "UNSURE", "Profile", "new_profile"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
@@ -50,20 +51,9 @@ UNSURE = "?"
 OUTDATED = "!"
 
 
-def copied[T](value: T, changes: Mapping[str, object]) -> T:
-    """A copy with some fields changed, for a dataclass without slots and `__post_init__`.
-
-    `copy.replace` of a dataclass goes field by field and takes twenty times as long; each event changes its customer's
-    record several times.
-    """
-    copy = object.__new__(type(value))
-    object.__setattr__(copy, "__dict__", {**value.__dict__, **changes})
-    return copy
-
-
-@dataclass(frozen=True)
+@frozen_with_cache
 class Profile:
-    """The record of one customer (or one guest's payment), within one account and mode. No slots: see `copied`.
+    """The record of one customer (or one guest's payment), within one account and mode.
 
     Who it is: `named_by` is "client_reference_id" where nothing better has named the user, else empty. `customer_read`
     says that the Customer's own metadata has been read, `email` is the short digest of its last address. `tied` says
@@ -132,7 +122,9 @@ class Profile:
     version: int = 0
 
     def __replace__(self, /, **changes: object) -> Self:
-        copy = copied(self, changes)
+        """Serves `copy.replace`: field by field takes many times as long, and each event changes the record often."""
+        copy = object.__new__(type(self))
+        copy.__dict__ = {**self.__dict__, **changes}
         if "subscriptions" in changes:
             copy.__dict__.pop("live", None)
         return copy
@@ -405,7 +397,8 @@ class Profile:
         return max(self.subscriptions.values(), key=lambda record: record.as_of, default=None)
 
 
-_NEW = Profile("")
+# A copy, which takes half the memory of what its fields were set in, and half the time to be copied.
+_NEW = replace(Profile(""))
 
 
 def new_profile(key: str) -> Profile:

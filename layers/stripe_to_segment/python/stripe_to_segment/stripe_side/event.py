@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from stripe_to_segment.errors import MalformedEventError
-from stripe_to_segment.frozen import frozen
+from stripe_to_segment.frozen import frozen, frozen_with_cache
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
 
@@ -69,7 +69,7 @@ class Listing:
     enriched: bool = False
 
 
-@dataclass(frozen=True)
+@frozen_with_cache
 class EventHead:
     """What an event states whether or not it carries its object; `created` is in epoch seconds."""
 
@@ -80,14 +80,14 @@ class EventHead:
     account: str | None
 
 
-@dataclass(frozen=True)
+@frozen_with_cache
 class StripeEvent(EventHead):
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
     `payer` is the customer, found elsewhere, where the object names none; `keeper` is the key of the record that keeps
     what is told of the payment while nobody knows its customer, where that is not its own. `listing` says that an
-    import brought the object, and no event. `created` is 0 where neither event nor object has one. No slots, because
-    `asked_once` caches results on the event. https://docs.stripe.com/api/events/object
+    import brought the object, and no event. `created` is 0 where neither event nor object has one. `answers`
+    are those of `asked_once`. https://docs.stripe.com/api/events/object
     """
 
     object: JsonObject

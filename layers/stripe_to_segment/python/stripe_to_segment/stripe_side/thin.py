@@ -6,12 +6,11 @@ https://docs.stripe.com/events/how-events-work#thin-events
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import MalformedEventError
-from stripe_to_segment.frozen import frozen
+from stripe_to_segment.frozen import frozen, frozen_with_cache
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import END_OF_TIME, THIN, EventHead, event_from, read_json
 from stripe_to_segment.stripe_side.fields import dig, hash_of, merged, text
@@ -28,7 +27,7 @@ V1 = "v1."
 PATH = re.compile(r"/v1(/[A-Za-z0-9_%-][A-Za-z0-9_.%-]*)+")
 
 
-@dataclass(frozen=True)
+@frozen_with_cache
 class ThinEvent(EventHead):
     """A thin event; `type` is that of its snapshot, and without one Stripe's own.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.frozen import frozen_with_cache
 from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import hash_of, integer, listed
@@ -33,9 +33,9 @@ __all__ = ["State", "after_of", "before_of", "items_after", "items_then"]
 PRICED = frozenset({"items", "plan", "price", "quantity", "discounts", "discount"})
 
 
-@dataclass(frozen=True)
+@frozen_with_cache
 class State:
-    """The state of a subscription before or after an event. No slots, because it caches computed values."""
+    """The state of a subscription before or after an event."""
 
     subscription: JsonObject
     items: tuple[Item, ...]
