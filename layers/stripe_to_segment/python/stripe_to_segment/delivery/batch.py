@@ -449,7 +449,7 @@ def _not_yet_sent(work: list[Work], batch: _Batch) -> list[Call]:
     calls: list[Call] = []
     for one in work:
         if one.translation is not None:
-            one.calls = tuple(call for call in one.translation.calls if call.message_id not in under_way)
-            under_way.update(call.message_id for call in one.calls)
+            one.calls = [call for call in one.translation.calls if call.message_id not in under_way]
+            under_way |= {call.message_id for call in one.calls}
             calls += one.calls
     return calls

@@ -18,7 +18,7 @@ from stripe_to_segment.state.claim import Receipt
 from stripe_to_segment.state.store import Learnt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stripe_to_segment.delivery.record import Record
     from stripe_to_segment.mapping.identity import Stated
@@ -45,7 +45,7 @@ class Work:
     reference_refused: bool = False
     waits_for: str = ""
     translation: Translation | None = None
-    calls: tuple[Call, ...] = ()
+    calls: Sequence[Call] = ()
 
     @property
     def tries(self) -> int:
@@ -73,7 +73,8 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
         return replace(told, status=Status.IGNORED)
     # All calls of the event, also those that were sent with another record of this batch.
     given = [answers[call.message_id] for call in translation.calls]
-    if all(answer.meaning is Meaning.ACCEPTED for answer in given):
+    missed = [answer for answer in given if answer.meaning is not Meaning.ACCEPTED]
+    if not missed:
         return told
     for outcome, status in (
         # Waiting first: a call that may still arrive must not be dead-lettered with one that never will.
@@ -82,7 +83,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
         (Meaning.REFUSED, Status.DEAD),
         (Meaning.UNWANTED, Status.IGNORED),
     ):
-        found = next((answer for answer in given if answer.meaning is outcome), None)
+        found = next((answer for answer in missed if answer.meaning is outcome), None)
         if found is not None:
             return replace(
                 told,
@@ -97,24 +98,21 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
 
 def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[str, str]) -> list[Learnt]:
     """The orders, product names and coupons of an event; `owners` are the records of those who paid the orders."""
-    scope = event.scope
+    told = (("order", translation.orders), ("product", translation.product_names), ("coupon", translation.coupons))
     return [
-        *(
-            Learnt("order", f"{scope}:{key}", value, event.created, _owner(event, value, owners, translation))
-            for key, value in translation.orders.items()
-        ),
-        *(
-            Learnt("product", f"{scope}:{key}", value, event.created, profile_key(event))
-            for key, value in translation.product_names.items()
-        ),
-        *(
-            Learnt("coupon", f"{scope}:{key}", value, event.created, profile_key(event))
-            for key, value in translation.coupons.items()
-        ),
+        Learnt(
+            kind,
+            f"{event.scope}:{key}",
+            value,
+            event.created,
+            _payer(event, value, owners, translation) if kind == "order" else profile_key(event),
+        )
+        for kind, values in told
+        for key, value in values.items()
     ]
 
 
-def _owner(event: StripeEvent, order: str, owners: Mapping[str, str], translation: Translation) -> str:
+def _payer(event: StripeEvent, order: str, owners: Mapping[str, str], translation: Translation) -> str:
     """The record of the customer who paid an order; empty while it is unknown.
 
     An event that joins an invoice with its payment does not name the customer; the stored order may. Refunds of an
@@ -133,13 +131,15 @@ def receipt_of(
     statuses: dict[str, set[Status]] = defaultdict(set)
     for one in claimed:
         if one.translation is not None:
-            taken = [call for call in one.translation.calls if answers[call.message_id].meaning is Meaning.ACCEPTED]
-            arrived.update(call.dedup_key for call in taken if call.body["type"] == "track")
+            tracks = [call for call in one.translation.calls if call.body["type"] == "track"]
+            arrived |= {call.dedup_key for call in tracks if answers[call.message_id].meaning is Meaning.ACCEPTED}
             statuses[one.translation.dedup_key].add(outcomes[one.record.id].status)
+
+    def ended(status: Status) -> set[str]:
+        return {dedup_key for dedup_key, found in statuses.items() if found == {status}}
+
     return Receipt(
-        frozenset(arrived | {dedup_key for dedup_key, found in statuses.items() if found == {Status.DELIVERED}}),
-        frozenset(dedup_key for dedup_key, found in statuses.items() if found == {Status.DEAD}),
-        frozenset(dedup_key for dedup_key, found in statuses.items() if found == {Status.IGNORED}),
+        frozenset(arrived | ended(Status.DELIVERED)), frozenset(ended(Status.DEAD)), frozenset(ended(Status.IGNORED))
     )
 
 

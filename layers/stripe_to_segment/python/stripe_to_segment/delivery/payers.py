@@ -172,7 +172,8 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
     kept: dict[str, dict[str, list[Learnt]]] = {}
     for event in events:
         record, takes = profile_key(event), event.customer or names_no_customer(event)
-        for key in (f"{event.scope}:{order}" for order in orders_needed(event)) if takes else ():
+        for order in orders_needed(event) if takes else ():
+            key = f"{event.scope}:{order}"
             owner = memory.owners.get(key, record)
             if owner != record and not _customer(owner):
                 # The order is the payment itself, until another event names its invoice.

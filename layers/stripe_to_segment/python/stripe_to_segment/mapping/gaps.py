@@ -6,6 +6,7 @@ Stripe's payloads is noticed. The mrr of a tiered price is not such a number, be
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.subscriptions.state import after_of, items_after
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stripe_to_segment.mapping.facts import Fact, Known
-    from stripe_to_segment.mapping.tracking import Event
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["UNKNOWN_DISCOUNT", "gaps"]
@@ -31,7 +31,7 @@ def gaps(facts: Iterable[Fact], event: StripeEvent, known: Known) -> tuple[str, 
     An mrr that misses nothing but the amount of a discount is named UNKNOWN_DISCOUNT: its shape is known.
     """
     told = [fact.event for fact in facts]
-    missing = {name for one in told for name in _expected(type(one)) if getattr(one, name) is None}
+    missing = {name for one in told for name in _expected(one.names) if getattr(one, name) is None}
     if "mrr" in missing:
         if any(item.price.tiered for item in items_after(event)):
             missing.discard("mrr")
@@ -40,6 +40,7 @@ def gaps(facts: Iterable[Fact], event: StripeEvent, known: Known) -> tuple[str, 
     return tuple(sorted(missing))
 
 
-def _expected(declared: type[Event]) -> list[str]:
-    numbers = [name for name in NUMBERS if name in declared.names]
+@cache
+def _expected(names: tuple[str, ...]) -> list[str]:
+    numbers = [name for name in NUMBERS if name in names]
     return [*numbers, "currency"] if numbers else []

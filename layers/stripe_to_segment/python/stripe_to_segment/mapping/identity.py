@@ -110,12 +110,14 @@ def profile_key(event: StripeEvent) -> str:
     """
     if event.keeper is not None:
         return event.keeper
-    ties = (
-        ("payment_intent", "invoice", "id") if event.type.startswith("invoice_payment.") else ("payment_intent", "id")
-    )
-    tied = next(filter(None, (text(event.object.get(name)) for name in ties)), None)
-    owner = event.customer or tied or event.id
-    return owner_key(event.scope, owner)
+    return owner_key(event.scope, event.customer or _tie_of(event) or event.id)
+
+
+def _tie_of(event: StripeEvent) -> str | None:
+    """What the events of a payment have in common, where they name no customer."""
+    body = event.object
+    invoice = text(body.get("invoice")) if event.type.startswith("invoice_payment.") else None
+    return text(body.get("payment_intent")) or invoice or text(body.get("id"))
 
 
 def fallback_anonymous_id(event: StripeEvent) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fact_id", "kinds_of"]
 
+DISPUTES = (PaymentDisputed, DisputeWon, DisputeLost)
+
 
 def kinds_of(
     calls: Iterable[Call], facts: Collection[Fact], event: StripeEvent, known: Known, settings: Settings
@@ -29,8 +31,9 @@ def kinds_of(
 
     Read from the facts and not from the calls, because a deployer may rename these.
     """
-    tracks, names = [call.body for call in calls if call.body["type"] == "track"], {fact.name for fact in facts}
-    if all(body.get("event") in names for body in tracks) and not any(_may_repeat(fact.event) for fact in facts):
+    tracks = [call.body for call in calls if call.body["type"] == "track"]
+    renamed = {body.get("event") for body in tracks} - {fact.name for fact in facts}
+    if not renamed and not any(_may_repeat(fact.event) for fact in facts):
         return ""
     by_name = [kind_by_name(body) for body in tracks]
     stated = {fact_id(fact.name, fact.key, event, settings): fact for fact in facts}
@@ -43,9 +46,7 @@ def kinds_of(
 
 def _may_repeat(told: Event) -> bool:
     """Whether another event may have told the same amount."""
-    return isinstance(told, PaymentDisputed | DisputeWon | DisputeLost) or (
-        isinstance(told, Paid) and told.revenue == 0
-    )
+    return isinstance(told, DISPUTES) or (isinstance(told, Paid) and told.revenue == 0)
 
 
 def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:

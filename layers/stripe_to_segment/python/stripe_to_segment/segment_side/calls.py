@@ -9,9 +9,10 @@ import hashlib
 import json
 import uuid
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.frozen import frozen
+from stripe_to_segment.frozen import frozen_with_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ PLAIN = (str, int, type(None))
 MAX_CALL_BYTES = 32_000
 
 
-@frozen
+@frozen_with_cache
 class Call:
     """One item of a batch: `body` is what goes over the wire, `encoded` its JSON."""
 
@@ -87,7 +88,7 @@ class Call:
         """The id by which Segment drops a repeated call, for about 24 hours."""
         return self.body["messageId"]
 
-    @property
+    @cached_property
     def dedup_key(self) -> str:
         """The ledger's short form of the messageId."""
         return dedup_key_of(self.message_id)

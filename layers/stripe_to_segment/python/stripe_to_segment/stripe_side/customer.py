@@ -48,7 +48,7 @@ def business_name_of(event: StripeEvent, customer: JsonObject | None = None) -> 
     """
     body = event.object
     holders = (body, body.get("customer_details"), body.get("collected_information"), body.get("customer"), customer)
-    named = (text(holder.get("business_name")) for holder in holders if isinstance(holder, dict))
+    named = [text(holder.get("business_name")) for holder in holders if isinstance(holder, dict)]
     return next(filter(None, named), None)
 
 

@@ -126,8 +126,10 @@ class StripeEvent(EventHead):
         """
         if self.object.get("object") == "customer" or self.about == "customer":
             return text(self.object.get("id"))
-        named = (reference(one.get(name)) for one in (self.object, self.previous) for name in _CUSTOMER_FIELDS)
-        return next(filter(None, named), None) or self.payer
+        for holder in (self.object, self.previous):
+            if named := reference(holder.get("customer")) or reference(holder.get("customer_account")):
+                return named
+        return self.payer
 
     def belonging_to(self, customer: str) -> StripeEvent:
         """The event with its customer set, where the object does not name one."""
@@ -140,7 +142,6 @@ class StripeEvent(EventHead):
 
 # The `object` of a thin event.
 THIN = "v2.core.event"
-_CUSTOMER_FIELDS = ("customer", "customer_account")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # The year 10000: Python's dates, and the ISO form that Segment reads, end before it.
 END_OF_TIME = 253_402_300_800

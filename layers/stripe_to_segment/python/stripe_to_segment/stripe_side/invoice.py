@@ -126,9 +126,11 @@ def subscription_of(invoice: JsonObject) -> str | None:
 
 def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
     """The subscription's metadata at the time the invoice was finalised; before 2023 on the subscription's lines."""
-    newer = metadata_of(dig(invoice, "parent", "subscription_details"))
-    lines = (metadata_of(line) for line in listed(invoice.get("lines")) if line.get("type") == "subscription")
-    return newer or metadata_of(invoice.get("subscription_details")) or next(lines, {})
+    return (
+        metadata_of(dig(invoice, "parent", "subscription_details"))
+        or metadata_of(invoice.get("subscription_details"))
+        or next((metadata_of(line) for line in listed(invoice.get("lines")) if line.get("type") == "subscription"), {})
+    )
 
 
 def payment_of(invoice: JsonObject) -> str | None:
