@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.auditing.around import Around, Letter
-from stripe_to_segment.auditing.comparing import audit, month_of
+from stripe_to_segment.auditing.comparing import audit
+from stripe_to_segment.auditing.comparison import month_of
 from stripe_to_segment.auditing.findings import Cause, Kind
 from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.segment_side.answers import Answer, Meaning
