@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KEY = "rk_test_listing1"
 TOO_MANY_REQUESTS = 429
+NOT_PERMITTED = "The provided key does not have the required permissions"
 
 
 class StripeList(Endpoint):
@@ -94,7 +95,7 @@ class StripeList(Endpoint):
         if failures := self.failures or later:
             return failures.pop(0), error("api_error", "told to fail")
         if self.forbidden & {parts.path, f"{request.method} {parts.path.rpartition('/')[0]}"}:
-            return 403, error("invalid_request_error", "The provided key does not have the required permissions")
+            return 403, error("invalid_request_error", NOT_PERMITTED)
         listed = ObjectLists(self.objects).answer(parts.path, query)
         return self._answer(request, parts.path, query) if listed is None else listed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,10 @@ from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.importing import command, missing, walk
 from stripe_to_segment_tools.commands.importing.progress import Progress
+from stripe_to_segment_tools.commands.importing.run import Run, progress_bar
 from stripe_to_segment_tools.commands.importing.steps import KINDS
+from stripe_to_segment_tools.commands.importing.summary import duration
+from tests.unit import stripe_list
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
 from tests.unit.edges import TABLE
 from tests.unit.shapes import (
@@ -38,7 +42,6 @@ from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 NOW = int(time.time())
 
@@ -83,7 +86,7 @@ def business(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Busine
     monkeypatch.delenv("STRIPE_API_KEY", raising=False)
     with StripeList() as stripe, deployed() as stack:
         stack.functions.variables = {"STRIPE_API_BASE": stripe.url}
-        stack.put_keys(stripe_api_key=KEY)
+        stack.put_keys(stripe_api_key=KEY, segment_test_write_key="w" * 32)
         stripe.webhooks.add(WEBHOOK_URL, ["*"])
         found = Business(stack, stripe, tmp_path)
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
@@ -164,9 +167,55 @@ def test_a_dry_run_counts_and_queues_nothing(business: Business) -> None:
     assert result.exit_code == 0, result.output
     assert "would send: up to 3 identify calls, one for each tracked user" in result.stdout
     assert "would send: up to 3 Subscription Imported" in result.stdout
-    assert "would take about" in result.stdout
+    assert "would send: up to 4 tracks" in result.stdout, "three payments and a refund, and nothing of an open invoice"
+    assert "would take about 1 minute with ImportConcurrency=2" in result.stdout
     assert business.bodies == []
     assert not list(business.folder.iterdir())
+
+
+def test_a_dry_run_counts_each_record_that_the_import_queues(business: Business) -> None:
+    guest = {"customer": None, "client_reference_id": "user_guest", "payment_intent": "pi_guest"}
+    business.stripe.objects = [*a_shop(3), a_session(id="cs_guest", created=NOW - DAY, **guest)]
+    would = json.loads(business.run("--dry-run", "--level", "history", "--json").stdout)["would_queue"]
+    queued = json.loads(business.run("--level", "history", "--json").stdout)["queued"]
+    assert {name: count for name, count in would.items() if count} == {
+        name: count for name, count in queued.items() if count
+    }
+    assert queued["traits checkout.session"] == 1, "a guest is a tracked user too"
+
+
+def test_a_large_import_is_told_how_long_it_takes_and_which_setting_makes_it_faster(business: Business) -> None:
+    business.stripe.objects = a_shop(1)
+    started = business.run()
+    assert "deliver takes about 14,400 records a minute with ImportConcurrency=2, 36,000 with 5" in started.stderr
+    run = a_run_of(customer=100_000, subscription=100_000, invoice=1_000_000, payment_intent=1_000_000)
+    said = duration(run, Level.STATE, 2)
+    assert said == "would take about 94 minutes with ImportConcurrency=2; with 5 about 44"
+    assert duration(run, Level.STATE, 5) == "would take about 44 minutes with ImportConcurrency=5"
+
+
+def a_run_of(**listed: int) -> Run:
+    """A dry run at its end: every object but payments of invoices is a record."""
+    progress = Progress(Path("unused"), {}, NOW, NOW, 0)
+    progress.listed.update(listed)
+    progress.queued.update({f"state {kind}": count for kind, count in listed.items() if kind != "payment_intent"})
+    lists = Lists(KEY, "http://127.0.0.1:9")
+    return Run(lists, progress, None, livemode=False, more={}, queue=None, left=lambda: 0, pause_seconds=10)
+
+
+def test_without_a_terminal_a_long_step_prints_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter((0.0, 10.0, 31.0, 31.0, 40.0))
+    monkeypatch.setattr("stripe_to_segment_tools.commands.importing.run.time.monotonic", lambda: next(seconds))
+    with progress_bar("2/4 remember customers", 1000) as report:
+        report("100 customer", 900)
+        report("600 customer", 400)
+        report("700 customer", 300)
+    assert capsys.readouterr().err.splitlines() == [
+        "2/4 remember customers",
+        "2/4 remember customers: 600 customer, 60%",
+    ]
 
 
 def test_json_is_one_line_for_a_program(business: Business) -> None:
@@ -285,6 +334,32 @@ def test_a_key_that_may_not_read_a_list_is_told_before_anything_starts(business:
     assert business.bodies == []
 
 
+def test_the_permission_that_stripe_names_is_told_too(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An expanded field may need another one than the list itself."""
+    stripe_says = (
+        "The provided key 'rk_test_*****1' does not have the required permissions for this endpoint on account "
+        "'acct_1'. Having the 'rak_coupon_read' permission would allow this request to continue."
+    )
+    monkeypatch.setattr(stripe_list, "NOT_PERMITTED", stripe_says)
+    business.stripe.forbidden = {OBJECTS["subscription"].path}
+    result = business.run()
+    assert result.exit_code == 2
+    assert "may not read Subscriptions (rak_coupon_read): give it this permission" in result.stderr
+    assert "rk_test_" not in result.stderr
+
+
+@pytest.mark.parametrize("level", ["traits", "opening", "history"])
+def test_a_level_that_sends_needs_a_write_key_of_the_mode(business: Business, level: str) -> None:
+    """Calls for which a live stack has no test source would be given up as unwanted, and count as sent."""
+    business.here.put_keys(stripe_api_key=KEY, segment_write_key="w" * 32)
+    business.stripe.objects = a_shop(1)
+    result = business.run("--level", level)
+    assert result.exit_code == 2
+    assert "segment_test_write_key in the KeysSecret is empty" in result.stderr
+    assert business.bodies == []
+    assert business.run("--level", "state").exit_code == 0
+
+
 def test_another_mode_is_refused(business: Business) -> None:
     result = business.run("--mode", "live")
     assert result.exit_code == 2
@@ -346,6 +421,30 @@ def test_since_leaves_out_old_payments_and_no_customer(business: Business) -> No
     assert (said["listed"]["invoice"], said["listed"]["refund"]) == (0, 1)
 
 
+def test_since_is_a_time_in_the_past(business: Business) -> None:
+    business.stripe.objects = a_shop(1)
+    result = business.run("--since", "2099-01-01")
+    assert (result.exit_code, "--since 2099-01-01 is in the future" in result.stderr) == (2, True)
+    # Longer ago than there are dates, and than Stripe: all there is.
+    for ages in ("1601-01-01", "99999999999d"):
+        assert json.loads(business.run("--since", ages, "--json").stdout)["listed"]["invoice"] == 2
+    assert all(int(query.get("created[gte]", ["1"])[0]) > 0 for query in business.stripe.asked)
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 9])
+def test_what_the_file_of_users_has_too_much_is_listed_after_an_interruption_too(
+    business: Business, tmp_path: Path, stop_at: int
+) -> None:
+    business.stripe.objects = a_shop(2)
+    file = tmp_path / "users.csv"
+    file.write_text("customer,user\ncus_0,another\ncus_1,u_1\ncus_gone,u_3\n", encoding="utf-8")
+    business.interrupt_at = stop_at
+    assert business.run("--level", "traits", "--users", str(file)).exit_code == 1
+    result = business.run("--level", "traits", "--users", str(file), "--json")
+    said = json.loads(result.stdout)
+    assert (said["unknown_customers"], said["named_otherwise"]) == (["cus_gone"], ["cus_0"])
+
+
 def test_users_name_customers_whom_metadata_does_not(business: Business, tmp_path: Path) -> None:
     plain, named = a_customer(id="cus_plain", created=NOW), a_customer(id="cus_named", created=NOW)
     business.stripe.objects = [plain, {**named, "metadata": {"user_id": "u_stripe"}}]
@@ -380,6 +479,7 @@ def test_users_give_way_to_a_user_under_any_key_that_the_stack_reads(business: B
         (b"customer,user\ncus_1,u_1\n\ncus_1,u_2\n", "line 4: cus_1 is in line 2 already"),
         (b"customer,user\ncus_1,u_1\ncus_2,J\xf6\n", "line 3: not UTF-8"),
         (b"", "line 1: ''; expected is"),
+        (b"customer,user\n\n", "line 3: the file names no customer; expected is"),
         (b"customer;user\ncus_1;u_1\n", "line 1: 'customer;user'; expected is a first line customer,user"),
         ("customer,user\ncus_1,u_1\n".encode("utf-16"), "line 1: not UTF-8"),
         (b'customer,user\ncus_1,"u_1\ncus_2,u_2\n', "line 2: unexpected end of data"),

@@ -122,13 +122,16 @@ class Lists:
         return found
 
     def unreadable(self, kinds: Iterable[str]) -> list[str]:
-        """The permissions that the key lacks for these lists, as Stripe calls them. Raises as `page` does."""
+        """The permissions that the key lacks for these lists, as Stripe calls them. Raises as `page` does.
+
+        Behind the name in the Dashboard stands the one in Stripe's answer, where that has one.
+        """
         lacking = []
         for kind in kinds:
             try:
                 self._get(LISTS[kind], {"limit": 1})
-            except NotPermittedError:
-                lacking.append(LISTS[kind].permission)
+            except NotPermittedError as error:
+                lacking.append(f"{LISTS[kind].permission}{f' ({error.named})' if error.named else ''}")
         return list(dict.fromkeys(lacking))
 
     def _get(self, each: StripeObject, query: dict[str, Any]) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -30,7 +31,11 @@ UNAUTHORIZED, FORBIDDEN, TOO_MANY_REQUESTS, INTERNAL = 401, 403, 429, 500
 
 
 class NotPermittedError(ConfigurationError):
-    """The key is valid, and lacks this permission."""
+    """The key is valid, and lacks a permission; `named` is Stripe's own name of it, such as rak_coupon_read."""
+
+    def __init__(self, message: str, named: str = "") -> None:
+        super().__init__(message)
+        self.named = named
 
 
 class RefusedError(StripeUnavailableError):
@@ -140,13 +145,21 @@ class Requests:
         if status == UNAUTHORIZED:
             raise ConfigurationError(f"Stripe refuses the API key ({reason}): was it revoked, or cut short?") from None
         if status == FORBIDDEN:
-            raise NotPermittedError(f"the Stripe API key may not {what} ({reason})") from None
+            named = _named_permission(error)
+            said = f"{reason}, {named}" if named else reason
+            raise NotPermittedError(f"the Stripe API key may not {what} ({said})", named) from None
         if status is not None and status < INTERNAL:
             raise RefusedError(f"Stripe refuses a request to {what}: {reason}", status) from None
         if attempt + 1 >= ATTEMPTS:
             raise StripeUnavailableError(f"Stripe does not answer a request to {what}: {reason}") from None
         self.pace.pause(min(2.0**attempt, LONGEST_PAUSE))
         return attempt + 1
+
+
+def _named_permission(error: Exception) -> str:
+    """The permission that Stripe's answer asks for, empty where it names none; the rest of its text names the key."""
+    found = re.search(r"'(rak_\w+)'", str(error))
+    return found[1] if found else ""
 
 
 def _retry_after(error: Exception) -> float:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.delivery.sender import KEY_FIELD
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.access.stripe import check_mode, mode_of
+from stripe_to_segment_tools.commands.importing.steps import KINDS
 from stripe_to_segment_tools.commands.importing.users import BadUsersError, Users, read_users
 from stripe_to_segment_tools.commands.register.thin_destinations import ThinDestinations
 from stripe_to_segment_tools.commands.register.webhook_endpoints import WebhookEndpoints
@@ -16,9 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.stripe_lists import Lists
     from stripe_to_segment_tools.access.stack import Stack
 
-__all__ = ["Mode", "check_account", "check_modes", "check_remembers", "users_in"]
+__all__ = ["Mode", "check_account", "check_modes", "check_readable", "check_sends", "users_in"]
 
 
 class Mode(StrEnum):
@@ -43,10 +47,26 @@ def check_modes(key: str, settings: Settings, mode: Mode | None) -> None:
         stop(f"--mode is {mode}, and the API key is of {mode_of(key)} mode: set STRIPE_API_KEY to one of {mode} mode")
 
 
-def check_remembers(settings: Settings) -> None:
-    """End the command if the stack remembers nothing."""
+def check_sends(stack: Stack, settings: Settings, level: Level, *, livemode: bool) -> None:
+    """End the command if the stack remembers nothing, or cannot send what the level sends."""
     if settings.delivery_mode == "log":
         stop("DeliveryMode is log, so this stack remembers nothing: deploy with DeliveryMode=send first")
+    if level is not Level.STATE and not stack.keys().write_key(livemode=livemode):
+        name = KEY_FIELD[livemode]
+        stop(
+            f"{name} in the KeysSecret is empty, so nothing of level {level} can be sent: "
+            f"`stripe-to-segment secret set {name}` first, or import with --level state; nothing was started"
+        )
+
+
+def check_readable(lists: Lists) -> None:
+    """End the command if the key may not read a list, and name what it may not read."""
+    if lacking := lists.unreadable(KINDS):
+        them = "these permissions" if len(lacking) > 1 else "this permission"
+        stop(
+            f"the Stripe API key may not read {', '.join(lacking)}: give it {them} (Read) in the Dashboard, under API "
+            f"keys; nothing was started"
+        )
 
 
 def check_account(stack: Stack, key: str, base: str) -> None:

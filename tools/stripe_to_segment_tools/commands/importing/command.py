@@ -22,13 +22,14 @@ from stripe_to_segment_tools.commands.importing.checks import (
     Mode,
     check_account,
     check_modes,
-    check_remembers,
+    check_readable,
+    check_sends,
     users_in,
 )
 from stripe_to_segment_tools.commands.importing.progress import Progress, new_progress, read_progress
 from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run, progress_bar
-from stripe_to_segment_tools.commands.importing.steps import KINDS, steps
-from stripe_to_segment_tools.commands.importing.summary import conclude
+from stripe_to_segment_tools.commands.importing.steps import LEVELS, steps
+from stripe_to_segment_tools.commands.importing.summary import conclude, pace_of
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.moments import iso, moment
 from stripe_to_segment_tools.terminal.output import say, stop
@@ -119,24 +120,20 @@ def import_command(  # noqa: PLR0913 - a command's options
       stripe-to-segment import --stack stripe-to-segment --level history --since 730d --integrations '{"All": false}'
     """
     now = int(time.time())
-    start = moment(since, now, "--since") if since else FIRST
+    start = _start(since, now)
     where = _integrations(integrations)
     found = stack.find()
     settings = found.settings()
     base = stripe_address(settings, stripe_api_base)
     key, whose = stripe_key(found, "read access to what is listed")
     check_modes(key, settings, mode)
-    check_remembers(settings)
+    check_sends(found, settings, level, livemode=is_live(key))
     if not (unregistered or found.local):
         check_account(found, key, base)
-    lists = Lists(key, base)
-    if lacking := lists.unreadable(KINDS):
-        them = "these permissions" if len(lacking) > 1 else "this permission"
-        stop(
-            f"the Stripe API key may not read {', '.join(lacking)}: give it {them} (Read) in the Dashboard, under API "
-            f"keys; nothing was started"
-        )
     named = None if users is None else users_in(users, settings, "--users ")
+    lists = Lists(key, base)
+    say(f"checking what the API key from {whose} may read", err=True)
+    check_readable(lists)
     options = {
         "level": level,
         "since": since,
@@ -146,8 +143,10 @@ def import_command(  # noqa: PLR0913 - a command's options
     }
     path = FOLDER / f"import-{found.name}-{mode_of(key)}{'-dry-run' if dry_run else ''}.json"
     progress = _progress(path, options, lists.requests.now or now, start, fresh=restart or dry_run)
-    for line in _said_before(level, where, f"{mode_of(key)} mode, API key from {whose}", progress, dry_run=dry_run):
-        say(line, err=True)
+    batches = int(found.parameters.get("ImportConcurrency") or FEWEST_BATCHES)
+    say(*_said_before(level, where, mode_of(key), progress, dry_run=dry_run), err=True)
+    if not (dry_run or found.local):
+        say(f"{pace_of(batches)}; --dry-run estimates the whole", err=True)
     sqs, url = found.client("sqs"), found.output("ImportQueueUrl")
     run = Run(
         lists,
@@ -158,6 +157,7 @@ def import_command(  # noqa: PLR0913 - a command's options
         queue=None if dry_run else partial(enqueue, sqs, url),
         left=lambda: 0 if dry_run else waiting(sqs, url),
         pause_seconds=LOCAL_PAUSE_SECONDS if found.local else PAUSE_SECONDS,
+        later=LEVELS[1 : LEVELS.index(level) + 1] if dry_run else (),
         bar=progress_bar,
     )
     problem = ""
@@ -171,7 +171,6 @@ def import_command(  # noqa: PLR0913 - a command's options
         problem = str(error) or "interrupted"
     else:
         progress.remove()
-    batches = int(found.parameters.get("ImportConcurrency") or FEWEST_BATCHES)
     conclude(run, level, batches=batches, dry_run=dry_run, as_json=as_json)
     if problem:
         if dry_run:
@@ -183,6 +182,14 @@ def import_command(  # noqa: PLR0913 - a command's options
         stop(f"stopped: {problem}\ncontinue with: {again}", 1)
     if progress.oversize:
         raise typer.Exit(1)
+
+
+def _start(since: str, now: int) -> int:
+    """The epoch second of --since, at the earliest the first one of Stripe."""
+    start = max(moment(since, now, "--since"), FIRST) if since else FIRST
+    if start > now:
+        stop(f"--since {since} is in the future")
+    return start
 
 
 def _integrations(text: str) -> dict[str, Any]:
@@ -213,10 +220,8 @@ def _progress(path: Path, options: dict[str, Any], now: int, since: int, *, fres
     return begun
 
 
-def _said_before(
-    level: Level, where: dict[str, Any], whose: str, progress: Progress, *, dry_run: bool
-) -> Iterator[str]:
-    yield f"import of level {level}, {whose}, as of {iso(progress.moment)}"
+def _said_before(level: Level, where: dict[str, Any], mode: str, progress: Progress, *, dry_run: bool) -> Iterator[str]:
+    yield f"import of level {level}, {mode} mode, as of {iso(progress.moment)}"
     if progress.begun or progress.step:
         yield f"continuing with step {progress.step + 1}; {progress.listed.total():,} objects were listed before"
     if level is Level.STATE:

@@ -34,7 +34,8 @@ class Progress:
     """One import: its options, its moment, the step it is in, and the remaining parts of that step.
 
     All lists end at `until`; those of things that happened begin at `since`. `listed` counts by kind, `queued` by level
-    and kind.
+    and kind. `unseen` are the customers of the file of users that were not listed yet, `others` those whose metadata
+    names another user.
     """
 
     path: Path
@@ -48,6 +49,8 @@ class Progress:
     listed: Counter[str] = field(default_factory=Counter)
     queued: Counter[str] = field(default_factory=Counter)
     oversize: list[str] = field(default_factory=list)
+    unseen: set[str] = field(default_factory=set)
+    others: list[str] = field(default_factory=list)
     clock: Callable[[], float] = time.monotonic
     lock: Lock = field(default_factory=Lock, repr=False)
     _saved: float = 0
@@ -85,6 +88,8 @@ class Progress:
                 "listed": self.listed,
                 "queued": self.queued,
                 "oversize": self.oversize,
+                "unseen": [*self.unseen],
+                "others": self.others,
             }
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = self.path.with_suffix(".new")
@@ -120,6 +125,8 @@ def read_progress(path: Path) -> Progress | None:
             Counter(known["listed"]),
             Counter(known["queued"]),
             [*known["oversize"]],
+            {*known["unseen"]},
+            [*known["others"]],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path} does not hold the progress of an import: --restart starts over") from error

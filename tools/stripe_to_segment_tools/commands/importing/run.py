@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,10 +18,11 @@ from stripe_to_segment_tools.commands.importing.walk import Walk
 from stripe_to_segment_tools.terminal.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from stripe_to_segment.stripe_lists import Lists
+    from stripe_to_segment.stripe_side.event import Level
     from stripe_to_segment_tools.commands.importing.progress import Progress
     from stripe_to_segment_tools.commands.importing.steps import Step
     from stripe_to_segment_tools.commands.importing.users import Users
@@ -32,6 +34,8 @@ __all__ = ["FIRST", "LOCAL_PAUSE_SECONDS", "Run", "progress_bar"]
 FIRST = 1_262_304_000
 # The local stack counts exactly, and at once.
 LOCAL_PAUSE_SECONDS = 0.1
+# Without a terminal, a line of progress is printed as often.
+LINE_SECONDS = 30.0
 
 
 def _silent(_name: str, _total: int) -> AbstractContextManager[Callable[..., None]]:
@@ -43,7 +47,8 @@ class Run:
     """An import under way.
 
     `queue` puts records into the ImportQueue, None in a dry run; `left` counts the records in it, and is asked every
-    `pause_seconds`. `bar` shows the progress of one step, silent if left out.
+    `pause_seconds`. `later` are the levels whose records a dry run counts beside those of its steps. `bar` shows the
+    progress of one step, silent if left out.
     """
 
     lists: Lists
@@ -54,11 +59,14 @@ class Run:
     queue: Queuer | None
     left: Callable[[], int]
     pause_seconds: float
+    later: Sequence[Level] = ()
     bar: Callable[[str, int], AbstractContextManager[Callable[..., None]]] = _silent
-    resumed: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.resumed = self.progress.begun or self.progress.step > 0
+        if self.users is not None:
+            if not (self.progress.begun or self.progress.step):
+                self.progress.unseen = {*self.users.rows}
+            self.users.unseen, self.users.others = self.progress.unseen, self.progress.others
 
     def through(self, every: list[Step]) -> None:
         """Do the remaining steps, one after the other. Raises as `Walk.run` does."""
@@ -80,10 +88,17 @@ class Run:
             def told() -> None:
                 report(self._listed(step), self._left())
 
-            walk = Walk(
-                self.lists, self.progress, step.level, self.livemode, self.queue, self.more, self.users, report=told
-            )
-            walk.run()
+            Walk(
+                self.lists,
+                self.progress,
+                step.level,
+                self.livemode,
+                self.queue,
+                self.more,
+                self.users,
+                self.later,
+                told,
+            ).run()
 
     def _wait(self, name: str) -> None:
         most = self.left()
@@ -110,10 +125,11 @@ class Run:
 
 @contextmanager
 def progress_bar(name: str, total: int) -> Iterator[Any]:
-    """A progress bar on a terminal, a line elsewhere. Lists show time, because their length is unknown."""
+    """A progress bar on a terminal, a line now and then elsewhere. Lists show time, because their length is unknown."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        say(name, err=True)
+        yield _lines(name, max(total, 1))
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -127,3 +143,17 @@ def progress_bar(name: str, total: int) -> Iterator[Any]:
             bar.update(task, total=of, completed=max(of - left, 0), description=f"{name}: {said}")
 
         yield report
+
+
+def _lines(name: str, total: int) -> Callable[..., None]:
+    """A line at once, and one every LINE_SECONDS."""
+    say(name, err=True)
+    printed = time.monotonic()
+
+    def report(said: str, left: int, of: int = total) -> None:
+        nonlocal printed
+        if time.monotonic() - printed >= LINE_SECONDS:
+            printed = time.monotonic()
+            say(f"{name}: {said}, {max(of - left, 0) / of:.0%}", err=True)
+
+    return report

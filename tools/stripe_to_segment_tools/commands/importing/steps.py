@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["KINDS", "LEVELS", "PAST", "Step", "says_something", "steps"]
+__all__ = ["CUSTOMERS_STEP", "KINDS", "LEVELS", "PAST", "TELLING", "Step", "says_something", "steps"]
 
 LEVELS = (Level.STATE, Level.TRAITS, Level.OPENING, Level.HISTORY)
 """Each does what the ones before it do, and more."""
@@ -35,6 +35,7 @@ TELLING = {
     Level.OPENING: ("subscription",),
     Level.HISTORY: ("subscription", *PAST),
 }
+"""The kinds that are listed once more for each level that sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ def _parted(kinds: Iterable[str]) -> list[tuple[str, ...]]:
     return parts
 
 
+CUSTOMERS_STEP = next(number for number, step in enumerate(steps(Level.STATE)) if "customer" in step.kinds)
+"""The number of the step that lists all customers."""
+
+
 def says_something(listed: JsonObject, level: Level) -> bool:
     """Whether an object is worth a record of this level."""
     if not states_something(listed):
@@ -74,5 +79,8 @@ def says_something(listed: JsonObject, level: Level) -> bool:
     if name == "subscription" and level is not Level.STATE:
         # A live subscription has an opening balance; the history tells the end of one that has ended.
         return (listed.get("status") in LIVE) is (level is Level.OPENING)
+    if name == "invoice" and level is Level.HISTORY:
+        # What was paid of an open invoice is listed by itself.
+        return listed.get("status") == "paid"
     # A user who is no customer is known by payments as a guest.
     return level is not Level.TRAITS or name == "customer" or not listed.get("customer")

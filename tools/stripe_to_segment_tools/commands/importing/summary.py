@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_requests import REQUESTS_A_SECOND
 from stripe_to_segment.stripe_side.event import Level
-from stripe_to_segment_tools.commands.importing.steps import PAST
+from stripe_to_segment_tools.commands.importing.drain import LOOKS
+from stripe_to_segment_tools.commands.importing.steps import CUSTOMERS_STEP, LEVELS, steps
 from stripe_to_segment_tools.terminal.moments import iso
 from stripe_to_segment_tools.terminal.output import say, say_json
 
@@ -16,21 +17,31 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.commands.importing.progress import Progress
     from stripe_to_segment_tools.commands.importing.run import Run
 
-__all__ = ["conclude"]
+__all__ = ["DELIVERED_A_SECOND", "conclude", "duration", "pace_of"]
 
-# Of each batch at a time, as benchmarks/README.md has it: a function of 256 MB has a seventh of a processor.
-DELIVERED_A_SECOND = 100
+# Of each batch at a time: benchmarks/README.md has the milliseconds of a record.
+DELIVERED_A_SECOND = 120
+# What a large import is recommended to be deployed with, in docs/import.md.
+FASTER = 5
+PAGE = 100
 SHOWN = 10
+
+
+def pace_of(batches: int) -> str:
+    """How fast `deliver` is with so many batches at a time, and which setting makes it faster."""
+    paces = [f"{DELIVERED_A_SECOND * 60 * each:,}" for each in (batches, FASTER)]
+    said = f"deliver takes about {paces[0]} records a minute with ImportConcurrency={batches}"
+    return f"{said}, {paces[1]} with {FASTER}" if batches < FASTER else said
 
 
 def conclude(run: Run, level: Level, *, batches: int, dry_run: bool, as_json: bool) -> None:
     """Print it; `batches` are so many as `deliver` works on at a time."""
     progress, users = run.progress, run.users
-    # A run that continues another does not know which customers that one listed.
-    unknown = sorted(users.unseen) if users is not None and not run.resumed and progress.listed["customer"] else []
+    # Of the customers that were not listed yet nobody knows whether Stripe has them.
+    unknown = sorted(progress.unseen) if progress.step > CUSTOMERS_STEP else []
     others = [] if users is None else users.others
-    seconds = progress.listed.total() / 100 / REQUESTS_A_SECOND, progress.queued.total() / DELIVERED_A_SECOND / batches
     if as_json:
+        seconds = {"seconds": round(_seconds(run, level, batches))} if dry_run else {}
         say_json(
             {
                 "level": level,
@@ -39,7 +50,7 @@ def conclude(run: Run, level: Level, *, batches: int, dry_run: bool, as_json: bo
                 "listed": progress.listed,
                 "queued": {} if dry_run else progress.queued,
                 "would_queue": progress.queued if dry_run else {},
-                "seconds": round(sum(seconds)),
+                **seconds,
                 "slowed_down": run.lists.requests.pace.refused,
                 "oversize": progress.oversize,
                 "unknown_customers": unknown,
@@ -52,24 +63,43 @@ def conclude(run: Run, level: Level, *, batches: int, dry_run: bool, as_json: bo
     say(*(f"{count:10,d}  {name}" for name, count in progress.queued.items() if count))
     if dry_run:
         say(*(f"would send: {what}" for what in [*_calls(progress, level)] or ["nothing"]))
-        say(f"would take about {max(sum(seconds) / 60, 1):,.0f} minutes")
+        say(duration(run, level, batches))
     for customer in unknown[:SHOWN]:
         say(f"note: {customer} of --users is not in Stripe", err=True)
     if len(unknown) > SHOWN:
         say(f"note: and {len(unknown) - SHOWN} more (--json has all)", err=True)
     for customer in others[:SHOWN]:
         say(f"note: the metadata of {customer} names another user than --users; the metadata counts", err=True)
+    if len(others) > SHOWN:
+        say(f"note: and {len(others) - SHOWN} more (--json has all)", err=True)
     for one in progress.oversize:
         say(f"error: {one} is too large for the queue", err=True)
 
 
+def duration(run: Run, level: Level, batches: int) -> str:
+    """How long the import takes, and how long with more batches at a time."""
+    minutes, faster = (max(round(_seconds(run, level, most) / 60), 1) for most in (batches, FASTER))
+    said = f"would take about {minutes:,} minute{'s' if minutes > 1 else ''} with ImportConcurrency={batches}"
+    return f"{said}; with {FASTER} about {faster:,}" if batches < FASTER and faster < minutes else said
+
+
+def _seconds(run: Run, level: Level, batches: int) -> float:
+    """The duration of each step: the longer of listing and delivering, and the looks into the queue at its end."""
+    listed, queued = run.progress.listed, run.progress.queued
+    total = 0.0
+    for step in steps(level):
+        requests = sum(listed[kind] for kind in step.kinds) / PAGE
+        records = sum(queued[f"{step.level} {kind}"] for kind in step.kinds)
+        total += max(requests / REQUESTS_A_SECOND, records / DELIVERED_A_SECOND / batches) + LOOKS * run.pause_seconds
+    return total
+
+
 def _calls(progress: Progress, level: Level) -> Iterator[str]:
-    """The calls that an import of this level sends at most, by the counts of the first steps."""
-    counts = {name.partition(" ")[2]: count for name, count in progress.queued.items()}
+    """The calls that an import of this level sends at most."""
+    told = {each: sum(n for name, n in progress.queued.items() if name.startswith(f"{each} ")) for each in LEVELS}
     if level is not Level.STATE:
-        yield f"up to {counts.get('customer', 0):,} identify calls, one for each tracked user, and as many group calls"
+        yield f"up to {told[Level.TRAITS]:,} identify calls, one for each tracked user, and as many group calls"
     if level in {Level.OPENING, Level.HISTORY}:
-        yield f"up to {counts.get('subscription', 0):,} Subscription Imported, one for each live subscription"
+        yield f"up to {told[Level.OPENING]:,} Subscription Imported, one for each live subscription"
     if level is Level.HISTORY:
-        past = sum(counts.get(kind, 0) for kind in PAST)
-        yield f"up to {past + counts.get('subscription', 0):,} tracks of payments, refunds, disputes and ends"
+        yield f"up to {told[Level.HISTORY]:,} tracks of payments, refunds, disputes and ends"

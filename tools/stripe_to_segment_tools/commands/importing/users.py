@@ -58,10 +58,11 @@ class Users:
         row = self.rows.get(str(customer.get("id")))
         if row is None:
             return customer
-        self.unseen.discard(str(customer["id"]))
-        stated = self.stated(customer)
-        if stated.user not in {"", row.user}:
-            self.others.append(str(customer["id"]))
+        stated, name = self.stated(customer), str(customer["id"])
+        # A level that sends lists the customers again.
+        if name in self.unseen and stated.user not in {"", row.user}:
+            self.others.append(name)
+        self.unseen.discard(name)
         given = {} if stated.user else {self.user_keys[0]: row.user}
         given |= {} if stated.group or not row.group else {self.group_keys[0]: row.group}
         return {**customer, "metadata": {**metadata_of(customer), **given}}
@@ -117,6 +118,8 @@ def _rows(text: str) -> tuple[dict[str, Row], list[str]]:
                     customer, user, group = (*values, "")[:3]
                     rows[customer], first[customer] = Row(user, group), line
             line = reader.line_num + 1
+        if not (rows or wrong):
+            wrong.append(f"line {line}: the file names no customer; expected is {EXPECTED}")
     except csv.Error as error:
         wrong.append(f"line {line}: {error}; expected are cells that CSV can have")
     return rows, wrong

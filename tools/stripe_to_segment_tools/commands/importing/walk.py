@@ -13,7 +13,7 @@ from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_lists import Part
 from stripe_to_segment.stripe_side.fields import listed
 from stripe_to_segment.stripe_side.listing import record_of
-from stripe_to_segment_tools.commands.importing.steps import says_something
+from stripe_to_segment_tools.commands.importing.steps import TELLING, says_something
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +54,9 @@ class Walk:
     level, livemode
         The level of the step, and the mode of the lists.
     queue
-        Puts records into the ImportQueue; None counts only.
+        Puts records into the ImportQueue; None counts only, also the records of `later`.
+    later
+        The levels that a dry run counts beside its own: those of its objects' later steps.
     more
         Further fields of every record: `integrations`, `enrich`.
     users
@@ -70,6 +72,7 @@ class Walk:
     queue: Queuer | None
     more: dict[str, object]
     users: Users | None = None
+    later: Sequence[Level] = ()
     report: Callable[[], None] = lambda: None
     _stopped: Event = field(default_factory=Event)
 
@@ -146,6 +149,10 @@ class Walk:
             self._enqueue(bodies)
         with self.progress.lock:
             self.progress.queued[f"{self.level} {kind}"] += len(bodies)
+            for level in self.later:
+                if kind in TELLING[level]:
+                    said = sum(says_something(one, level) for one in objects)
+                    self.progress.queued[f"{level} {kind}"] += said
 
     def _enqueue(self, bodies: list[str]) -> None:
         assert self.queue is not None, "asked before"  # noqa: S101 - for the type checker
