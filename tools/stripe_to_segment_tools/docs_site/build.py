@@ -126,7 +126,8 @@ def main() -> int:
     for page, text in texts.items():
         (SOURCE / page).parent.mkdir(parents=True, exist_ok=True)
         (SOURCE / page).write_text(text, "utf-8")
-    shutil.copyfile(PROJECT / "docs" / "page.png", SOURCE / "page.png")
+    for name in ("page.png", "site.css"):
+        shutil.copyfile(PROJECT / "docs" / name, SOURCE / name)
     CONFIGURATION.write_text(configuration(), "utf-8")
     if sys.argv[1:] == ["serve"]:
         return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
