@@ -172,6 +172,24 @@ def test_published_the_template_names_the_archives_in_the_bucket(dist: Path) -> 
     assert "templateURL=https%3A%2F%2Fshop-artifacts.s3.eu-central-1" in made.launch_url
 
 
+@pytest.mark.parametrize(
+    ("region", "template", "console"),
+    [
+        ("cn-north-1", "shop-artifacts.s3.cn-north-1.amazonaws.com.cn", "cn-north-1.console.amazonaws.cn"),
+        (
+            "us-gov-west-1",
+            "shop-artifacts.s3.us-gov-west-1.amazonaws.com",
+            "us-gov-west-1.console.amazonaws-us-gov.com",
+        ),
+    ],
+)
+def test_the_links_are_those_of_the_buckets_partition(dist: Path, region: str, template: str, console: str) -> None:
+    """Both links had the hosts of the partition aws, so in China and GovCloud neither was one."""
+    made = publish(dist, "shop-artifacts", "", Bucket(region))
+    assert made.template_url.startswith(f"https://{template}/")
+    assert made.launch_url.startswith(f"https://{console}/cloudformation/home?region={region}#")
+
+
 def test_an_archive_in_the_bucket_is_not_uploaded_again(dist: Path) -> None:
     bucket = Bucket(region=None)
     assert publish(dist, "shop-artifacts", "", bucket).uploaded == 6

@@ -27,6 +27,12 @@ __all__ = ["PublishError", "Published", "main", "publish"]
 
 # For us-east-1 S3 returns no region: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
 NAMELESS = "us-east-1"
+# By partition, the hosts of S3 and of the console; template.yaml has the same consoles.
+HOSTS = {
+    "aws": ("amazonaws.com", "console.aws.amazon.com"),
+    "aws-us-gov": ("amazonaws.com", "console.amazonaws-us-gov.com"),
+    "aws-cn": ("amazonaws.com.cn", "console.amazonaws.cn"),
+}
 
 
 class PublishError(Exception):
@@ -69,9 +75,10 @@ def publish(dist: Path, bucket: str, prefix: str, s3: Any) -> Published:
     for name in sorted(manifest["sha256"].keys() - {*manifest["archives"].values(), TEMPLATE}):
         s3.put_object(Bucket=bucket, Key=f"{folder}/{name}", Body=(dist / name).read_bytes())
     s3.put_object(Bucket=bucket, Key=f"{folder}/{TEMPLATE}", Body=template.encode())
-    url = f"https://{bucket}.s3.{region}.amazonaws.com/{folder}/{TEMPLATE}"
+    host, console = HOSTS[boto3.Session().get_partition_for_region(region)]
+    url = f"https://{bucket}.s3.{region}.{host}/{folder}/{TEMPLATE}"
     query = urlencode({"templateURL": url, "stackName": manifest["name"]})
-    page = f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}#/stacks/create/review?{query}"
+    page = f"https://{region}.{console}/cloudformation/home?region={region}#/stacks/create/review?{query}"
     return Published(url, page, uploaded)
 
 
@@ -95,7 +102,13 @@ def main(arguments: list[str] | None = None) -> int:
         "",
         "Launch a stack (for everybody who may read the bucket):",
     )
-    say(made.launch_url, "", "or", f"aws cloudformation create-stack --template-url {made.template_url} …")
+    say(
+        made.launch_url,
+        "",
+        "or",
+        f"aws cloudformation create-stack --stack-name stripe-to-segment --template-url {made.template_url} "
+        "--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND",
+    )
     return 0
 
 
