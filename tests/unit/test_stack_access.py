@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 import typer
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from typer.testing import CliRunner
 
 from stripe_to_segment.errors import ConfigurationError, StoreUnavailableError
@@ -62,7 +62,8 @@ def test_an_output_that_is_not_there_is_a_stack_of_another_template(monkeypatch:
             "there is no stack 'mine': is it in another --region or --profile",
         ),
         (refusal("AccessDenied", "DescribeStacks"), "AccessDenied"),
-        (NoCredentialsError(), "AWS cannot be reached: Unable to locate credentials"),
+        (NoCredentialsError(), "AWS cannot be reached: Unable to locate credentials; set --region and --profile"),
+        (NoRegionError(), "You must specify a region; set --region and --profile, or AWS_DEFAULT_REGION"),
     ],
 )
 def test_the_reason_is_reported_if_a_stack_cannot_be_described(

@@ -141,8 +141,11 @@ def _aws_stack(name: str, region: str, profile: str) -> Stack:
             raise StackAccessError(f"there is no stack {name!r}: is it in another --region or --profile?") from error
         raise StackAccessError(f"AWS does not describe the stack {name!r}: {error}") from error
     except BotoCoreError as error:
-        # No credentials, no region or no such profile: botocore's text names the cause.
-        raise StackAccessError(f"AWS cannot be reached: {error}") from error
+        # No credentials, no region or no such profile: botocore's text names the cause, and not what to set.
+        raise StackAccessError(
+            f"AWS cannot be reached: {str(error).rstrip('.')}; set --region and --profile, or AWS_DEFAULT_REGION and "
+            "AWS_PROFILE"
+        ) from error
 
 
 def _described(name: str, options: tuple[str, ...], client: Callable[[str], Any], url: str = "") -> Stack:
