@@ -63,6 +63,12 @@ def test_what_is_quoted_from_a_guide_links_to_the_guide() -> None:
     assert "](#" not in TEXTS["reasons.md"]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_needs_no_script_from_elsewhere(page: str) -> None:
+    """For a diagram in Mermaid's language the theme loads a script from another host; offline its text stood there."""
+    assert "```mermaid" not in TEXTS[page]
+
+
 def test_code_keeps_what_looks_like_a_link() -> None:
     blocks = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
     assert blocks.findall(TEXTS["index.md"]) == blocks.findall((PROJECT / "README.md").read_text("utf-8"))
