@@ -74,7 +74,7 @@ def waited(breaker: Breaker, *, livemode: bool = True) -> int | None:
 
 def fail(breaker: Breaker, answer: Answer = DOWN) -> None:
     assert waited(breaker) is None
-    breaker.told([answer], livemode=True)
+    breaker.note([answer], livemode=True)
 
 
 def test_a_circuit_that_was_not_looked_up_lets_all_through_and_nobody_probes() -> None:
@@ -91,7 +91,7 @@ def test_without_failures_no_circuit_is_written() -> None:
     breaker = stack.environment()
     for _ in range(5):
         assert waited(breaker) is None
-        breaker.told([TAKEN], livemode=True)
+        breaker.note([TAKEN], livemode=True)
     assert stack.store.last_circuits == {}, "the healthy path must not write to the store"
 
 
@@ -151,7 +151,7 @@ def test_a_429_among_accepted_calls_opens_the_circuit() -> None:
     stack = Stack()
     breaker = stack.environment()
     waited(breaker)
-    breaker.told([TAKEN, SLOWER], livemode=True)
+    breaker.note([TAKEN, SLOWER], livemode=True)
     assert waited(stack.environment()) == 7
 
 
@@ -253,7 +253,7 @@ def test_a_probe_that_sent_nothing_lets_the_next_batch_probe(answers: list[Answe
     stack.now += BASE
     alone = stack.environment()
     assert waited(alone) is None
-    alone.told(answers, livemode=True)
+    alone.note(answers, livemode=True)
     assert [waited(stack.environment()) for _ in range(3)] == [None, 0, 0]
 
 
@@ -262,7 +262,7 @@ def test_an_answer_from_before_the_circuit_opened_does_not_close_it() -> None:
     slow = stack.environment()
     assert waited(slow) is None
     stack.opened()
-    slow.told([TAKEN], livemode=True)
+    slow.note([TAKEN], livemode=True)
     assert waited(stack.environment()) == BASE
 
 
@@ -315,7 +315,7 @@ def test_no_batch_sends_while_it_is_open_and_no_pause_exceeds_the_cap(steps: lis
             assert wait is not None
             assert wait <= RETRY_AFTER_CAP
         if wait is None:
-            environments[which].told([answer], livemode=True)
+            environments[which].note([answer], livemode=True)
         stack.now += passed
 
 
@@ -327,7 +327,7 @@ def test_ten_pollers_send_no_more_requests_to_a_dead_endpoint_than_one() -> None
         breaker = random.choice(environments)
         if waited(breaker) is None:
             asked.append(stack.now)
-            breaker.told([DOWN], livemode=True)
+            breaker.note([DOWN], livemode=True)
         stack.now += random.uniform(0, 20)
     assert len(asked) < 86_400 / RETRY_AFTER_CAP + 10
     assert min(later - earlier for earlier, later in pairwise(asked[10:])) >= RETRY_AFTER_CAP

@@ -208,7 +208,7 @@ class ClosedFor:
     def waits(self, modes: Iterable[bool], _: object) -> dict[bool, Pause | None]:
         return {mode: Pause(90, 2) if mode is self.livemode else None for mode in modes}
 
-    def told(self, answers: Iterable[Answer], *, livemode: bool) -> None:
+    def note(self, answers: Iterable[Answer], *, livemode: bool) -> None:
         self.heard.append((livemode, [answer.meaning.value for answer in answers]))
 
 
@@ -525,7 +525,7 @@ def test_a_429_pauses_the_mode_also_for_records_that_are_mapped_again() -> None:
     met = a_subscription(customer="cus_met")
     world = World(RacedStore(World(), an_event(CREATED, a_subscription(customer="cus_met", id="sub_second"))))
     gate = world.gate = ClosedFor(livemode=True)
-    gate.told = lambda *_, livemode: setattr(gate, "livemode", livemode)  # type: ignore[method-assign]
+    gate.note = lambda *_, livemode: setattr(gate, "livemode", livemode)  # type: ignore[method-assign]
     world.answer = lambda _: Answer(Meaning.RETRY, "http_429", retry_after=90)
     outcomes = world.batch(an_event(CREATED, met), an_event(CREATED, a_subscription()))
     assert [(outcome.reason, outcome.wait) for outcome in outcomes] == [("circuit_open", 90), ("http_429", 90)]

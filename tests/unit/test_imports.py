@@ -11,7 +11,7 @@ from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.state.payment import UNTOLD, Part, Payment
+from stripe_to_segment.state.payment import NOT_SENT, Part, Payment
 from stripe_to_segment.stripe_side.event import Level, parse_event
 from stripe_to_segment.stripe_side.listing import LISTED, listed_event, record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS
@@ -298,10 +298,10 @@ def test_what_was_paid_of_an_open_invoice_is_a_part_of_it() -> None:
 
 def test_a_part_that_was_told_of_a_stranger_is_not_told_again_by_the_history() -> None:
     """The import's own entry of the part won over the one that had been told, and the history told it once more."""
-    told, listed = Part(500, None, "evt_1"), Part(500, 400, UNTOLD)
+    told, listed = Part(500, None, "evt_1"), Part(500, 400, NOT_SENT)
     for one, other in ((told, listed), (listed, told)):
         both = Payment("usd", parts={"pi_5": one}).joined(Payment("usd", parts={"pi_5": other}))
-        assert both.parts["pi_5"].told_by == "evt_1"
+        assert both.parts["pi_5"].stated_by == "evt_1"
 
 
 def test_enrich_sees_no_import_unless_somebody_asks_for_it() -> None:
@@ -331,7 +331,7 @@ def test_what_is_only_learnt_does_not_wait_for_segment_and_asks_stripe_nothing()
             assert not looked_up
             return dict.fromkeys(modes, Pause(60, 1))
 
-        def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
+        def note(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
             raise AssertionError(answers, livemode)
 
     class NoReader:

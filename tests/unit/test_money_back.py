@@ -613,8 +613,8 @@ def test_claimed_calls_of_an_unknown_payer_are_sent_again_unchanged_once_the_pay
     world.batch(an_event(SUCCEEDED, an_intent()))
     world.answer = lost
     world.batch(back)
-    (told_of,) = (call for call in world.calls if "of_known_payment" in call.get("properties", {}))
-    assert "cus_basic" not in str(told_of["anonymousId"])
+    (event_with,) = (call for call in world.calls if "of_known_payment" in call.get("properties", {}))
+    assert "cus_basic" not in str(event_with["anonymousId"])
     assert all(len(words) == 1 for words in heard.values())
     assert lifetime_value(world) == (30 if back.type == "refund.created" else 50)
 

@@ -128,13 +128,13 @@ def test_the_changes_sum_to_the_mrr_whenever_it_becomes_known_or_unknown(
     steps: list[int | str], first: list[str], *, seen: bool
 ) -> None:
     """A discount is only named until its own event tells what it takes off, early, late or never; or it goes first."""
-    world, at, quantity, discounts, told_of = World(), NOW, 1, first, set[str]()
+    world, at, quantity, discounts, event_with = World(), NOW, 1, first, set[str]()
 
     def subscription() -> dict[str, Any]:
         return a_subscription(an_item(quantity=quantity), discounts=discounts)
 
     def is_true() -> None:
-        if told_of.issuperset(discounts):
+        if event_with.issuperset(discounts):
             assert sum(told(world)) == quantity * (10 if discounts else 20) == shown(world)
         else:
             assert shown(world) is None
@@ -149,7 +149,7 @@ def test_the_changes_sum_to_the_mrr_whenever_it_becomes_known_or_unknown(
             previous = {"items": {"data": [an_item(quantity=quantity)]}, "quantity": quantity}
             quantity = step
         elif step == "tell" and discounts:
-            told_of |= {*discounts}
+            event_with |= {*discounts}
             world.deliver(an_event("customer.discount.created", a_discount(coupon=HALF, id=discounts[0]), created=at))
         elif (step == "discount" and not discounts) or (step == "end of discount" and discounts):
             previous = {"discounts": discounts}

@@ -131,11 +131,11 @@ def test_a_lookup_asks_for_what_stripe_knows(each: StripeObject, kind: str, rest
 def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_event() -> None:
     asked: set[str] = set()
     # No sample leaves its mrr unknown: this one names a discount, whose coupon the first answer only names too.
-    untold = an_event("customer.subscription.created", a_subscription(discounts=["di_1"]))
+    unsent = an_event("customer.subscription.created", a_subscription(discounts=["di_1"]))
     discount = {"id": "di_1", "source": {"type": "coupon", "coupon": "co_1"}}
-    (terms,) = [each for each in lookups(untold, Profile("key"), Memory(), Settings()) if each.kind in TERMS]
+    (terms,) = [each for each in lookups(unsent, Profile("key"), Memory(), Settings()) if each.kind in TERMS]
     told = Memory(read={terms: a_subscription(discounts=[discount])})
-    asked |= {terms.kind} | {each.kind for each in lookups(untold, Profile("key"), told, Settings())}
+    asked |= {terms.kind} | {each.kind for each in lookups(unsent, Profile("key"), told, Settings())}
     for sample in samples():
         event = event_from(sample.event)
         wanted = [*lookups(event, Profile("key"), Memory(), Settings()), payer_lookup(event)]

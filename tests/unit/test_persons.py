@@ -356,7 +356,7 @@ KINDS = ["customer", "paid", "guest", "out", "in", "guest out", "guest in", "ano
 steps = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 3), st.booleans()), min_size=1, max_size=14)
 
 
-def told_of(history: list[tuple[str, int]]) -> list[tuple[StripeEvent, bool]]:
+def event_with(history: list[tuple[str, int]]) -> list[tuple[StripeEvent, bool]]:
     """The events of a history, a second apart, and whether the user has opted out by then."""
     events = list[tuple[StripeEvent, bool]]()
     out = False
@@ -393,7 +393,7 @@ def silent_in(world: World, events: list[tuple[StripeEvent, bool]]) -> None:
 def test_after_an_opt_out_nothing_is_sent_of_the_user_until_it_is_withdrawn(
     history: list[tuple[str, int, bool]],
 ) -> None:
-    world, events = World(), told_of([(kind, number) for kind, number, _ in history])
+    world, events = World(), event_with([(kind, number) for kind, number, _ in history])
     world.deliver(*(event for event, _ in events))
     silent_in(world, events)
 
@@ -402,7 +402,7 @@ def test_after_an_opt_out_nothing_is_sent_of_the_user_until_it_is_withdrawn(
 @given(steps)
 def test_after_an_opt_out_nothing_is_sent_however_the_events_are_batched(history: list[tuple[str, int, bool]]) -> None:
     world = World()
-    events = told_of([(kind, number) for kind, number, _ in history if not kind.endswith("in")])
+    events = event_with([(kind, number) for kind, number, _ in history if not kind.endswith("in")])
     batch = list[StripeEvent]()
     ends = [ends for kind, _, ends in history if not kind.endswith("in")]
     for (event, _), last in zip(events, ends, strict=True):

@@ -333,8 +333,8 @@ def test_more_than_wanted_is_not_read_to_the_end(stripe: StripeList) -> None:
 
 
 def test_only_what_an_endpoint_missed_is_listed_where_that_is_asked_for(stripe: StripeList) -> None:
-    told_of, missed = customers(2)
-    stripe.happened(told_of)
+    event_with, missed = customers(2)
+    stripe.happened(event_with)
     stripe.happened(missed, delivered=False)
     found = listing(stripe, undelivered=True).between(NOW, NOW + 60)
     assert found is not None

@@ -19,7 +19,9 @@ from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import decompressed, packed_ledger, unpacked_ledger
+from stripe_to_segment.state.payment import NOT_SENT
 from stripe_to_segment.state.profile import UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord
@@ -47,7 +49,7 @@ SUBSCRIPTION = SubscriptionRecord(
     trial_end=None,
     cancels_at=NOW + DAY,
     came_from="digest",
-    told=4500,
+    mrr_sent=4500,
     trial_start=NOW - DAY,
     trialed=NOW,
     converted=NOW,
@@ -80,6 +82,7 @@ FULL = Profile(
     delivery="delivery_1",
     lease_until=NOW + 60,
 )
+FAILED = FailedAttempt("in_1:1", ("in_1:1",), ("invoice",), ("in_1",), NOW, 500, "usd")
 ORDER = Learnt("order", "own:live:pi_1", "in_1", NOW)
 
 # DynamoDB's own words for being overloaded.
@@ -639,7 +642,7 @@ def test_an_mrr_of_0_is_not_an_unknown_mrr(table: Any) -> None:
     """What is unknown of a subscription is left out of the item."""
     store = DynamoStore(table, TABLE)
     subscriptions = {
-        "sub_1": SubscriptionRecord((5, 1), "trialing", mrr=0, told=0, trial_end=NOW),
+        "sub_1": SubscriptionRecord((5, 1), "trialing", mrr=0, mrr_sent=0, trial_end=NOW),
         "sub_2": SubscriptionRecord((5, 1), "active", quantity=0, on_trial=True),
     }
     store.save([Profile(KEY, subscriptions=subscriptions)], [], NOW)
@@ -657,6 +660,48 @@ def test_a_record_of_the_first_release_is_read(table: Any) -> None:
     table.put_item(TableName=TABLE, Item=item)
     expected = Profile(KEY, user_id="user_1", shown="digest", ledger={"a" * 16: TODAY}, summed=0, version=3)
     assert profile_in(DynamoStore(table, TABLE)) == expected
+
+
+def test_renamed_fields_keep_the_names_under_which_other_releases_store_them(table: Any) -> None:
+    """Otherwise an update would forget who a customer is, and which refunds were sent."""
+    failed = {
+        "told_as": "in_1:1",
+        "keys": ["in_1:1"],
+        "stated_by": ["invoice"],
+        "names": ["in_1"],
+        "at": NOW,
+        "value": 500,
+        "currency": "usd",
+    }
+    stored = {
+        "told": {"user_id": NOW},
+        "stranger": "cus_1",
+        "failed": [failed],
+        "subscriptions": {"sub_1": {"as_of": [NOW, 1], "mrr": 5000, "told": 4500, "untold": True}},
+        "payments": {
+            "in_1": {"currency": "usd", "refunds": {"re_1": {"amount": 5, "told_by": "evt_1"}}},
+            "in_2": {"currency": "usd", "parts": {"pi_2": {"amount": 7, "told_by": "?"}}},
+        },
+    }
+    item = {
+        "pk": {"S": f"profile#{KEY}"},
+        "version": {"N": "3"},
+        "record": {"S": json.dumps(stored)},
+        "ledger": {"B": b""},
+    }
+    table.put_item(TableName=TABLE, Item=item)
+    store = DynamoStore(table, TABLE)
+    profile = profile_in(store)
+    assert (profile.as_of, profile.fallback_id) == ({"user_id": NOW}, "cus_1")
+    assert FailedAttempt.read(profile.failed[0]) == FAILED
+    assert (profile.subscriptions["sub_1"].mrr_sent, profile.subscriptions["sub_1"].unsent) == (4500, True)
+    payments = dict(profile.listed_payments())
+    assert payments["in_1"].refunds["re_1"].stated_by == "evt_1"
+    assert payments["in_2"].parts["pi_2"].stated_by == NOT_SENT
+    payments_again = {order: payment.written() for order, payment in payments.items()}
+    saved(store, replace(profile, payments=payments_again, failed=(FAILED.written(),)))
+    written = json.loads(decompressed(item_in(table, f"profile#{KEY}")["record"]["B"])[0])
+    assert {name: written[name] for name in stored} == stored
 
 
 def test_sums_begin_where_a_release_first_kept_them(table: Any) -> None:

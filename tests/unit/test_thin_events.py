@@ -216,7 +216,7 @@ def test_nothing_is_read_while_nothing_can_be_sent(api: Api, world: World) -> No
         def waits(self, modes: Any, _looked_up: Any) -> dict[bool, Any]:
             return dict.fromkeys(modes, Pause(7, 2))
 
-        def told(self, _answers: Any, *, livemode: bool) -> None:
+        def note(self, _answers: Any, *, livemode: bool) -> None:
             assert livemode is False
 
     world.gate = Open()

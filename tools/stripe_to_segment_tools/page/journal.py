@@ -163,7 +163,7 @@ class Journal:
             entry = self._entries.get(key)
             if entry is None:
                 return None
-            told, last = self._told_before(entry)
+            told, last = self._stated_before(entry)
             return show_detail(entry, self._settings, told, last)
 
     def dead_letters(self, key: str) -> frozenset[str]:
@@ -190,7 +190,7 @@ class Journal:
             person = next(found, None)
             return None if person is None else show_person(person)
 
-    def _told_before(self, entry: Entry) -> tuple[Told, Entry | None]:
+    def _stated_before(self, entry: Entry) -> tuple[Told, Entry | None]:
         """The values that earlier events of the same subscription sent, and the last of these events."""
         told, last = Told(), None
         if entry.subscription is not None:

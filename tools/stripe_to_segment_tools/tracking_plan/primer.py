@@ -88,9 +88,9 @@ def primer_calls(
     shown = _values({name: trait for name, trait in plan.user_traits.items() if name in SHOWN}, codes)
     calls = []
     for fact, content in told:
-        told_columns = ",".join((*codes, *(content.get("traits") or content["properties"])))
+        columns_sent = ",".join((*codes, *(content.get("traits") or content["properties"])))
         body: CallBody = {
-            "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{told_columns}"),
+            "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{columns_sent}"),
             "timestamp": timestamp,
             "userId": PRIMER_USER,
             # Or a table has no column for it until somebody unknown pays, and queries that name it fail.

@@ -30,7 +30,7 @@ LONGEST = 256
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 VALUES = 100
 # A level below that of every handler, so that no handler writes the record.
-UNHEARD = -1
+SUPPRESSED = -1
 
 logger = Logger(
     # CloudWatch charges for every line. The place in the code is left out, because the message tells it as well, and so
@@ -79,7 +79,7 @@ def hold_back_libraries(code: str) -> None:
     def made(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make(*args, **kwargs)
         if record.levelno < logging.WARNING and record.name != ours and not record.pathname.startswith(folder):
-            record.levelno = UNHEARD
+            record.levelno = SUPPRESSED
         return record
 
     logging.setLogRecordFactory(made)

@@ -171,12 +171,12 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Read the persons for their opt-outs; without a time, nothing is written.
     Persons(settings, NO_TURN).meet([(event, stated[event.id]) for event in unmarked], memory, store)
-    told = [_told(event, stated[event.id], memory, settings) for event in unmarked]
-    names = store.load(_taught(unmarked, told))
+    translations = [_translated(event, stated[event.id], memory, settings) for event in unmarked]
+    names = store.load(_taught(unmarked, translations))
     lacking = [
         event
-        for event, translation in zip(unmarked, told, strict=True)
-        if translation is None or _tells(event, translation, memory, names)
+        for event, translation in zip(unmarked, translations, strict=True)
+        if translation is None or _has_news(event, translation, memory, names)
     ]
     return sorted([*doubtful, *lacking], key=_moment) if doubtful else lacking
 
@@ -204,7 +204,7 @@ def _under_way(event: StripeEvent, profile: Profile) -> bool:
     return dedup_key in profile.ledger or dedup_key in profile.claims
 
 
-def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:
+def _translated(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings) -> Translation | None:
     """The translation that `deliver` would make of the event now; None where the mapper fails on it."""
     known = known_to(event, memory, stated, settings)
     # Some events change traits without sending an identify. The next event sends them; they are no news of this one.
@@ -215,35 +215,35 @@ def _told(event: StripeEvent, stated: Stated, memory: Memory, settings: Settings
         return None
 
 
-def _taught(events: list[StripeEvent], told: list[Translation | None]) -> list[tuple[str, str]]:
+def _taught(events: list[StripeEvent], translations: list[Translation | None]) -> list[tuple[str, str]]:
     """The kinds and keys of the orders, product names and coupons that these events teach."""
     return [
         (kind, f"{event.scope}:{key}")
-        for event, taught in zip(events, told, strict=True)
+        for event, taught in zip(events, translations, strict=True)
         if taught is not None
         for kind, ids in (("order", taught.orders), ("product", taught.product_names), ("coupon", taught.coupons))
         for key in ids
     ]
 
 
-def _tells(event: StripeEvent, told: Translation, memory: Memory, names: Memory) -> bool:
+def _has_news(event: StripeEvent, translation: Translation, memory: Memory, names: Memory) -> bool:
     profile = memory.profiles[profile_key(event)]
     # A deleted customer stays deleted; an event from before is no news about that.
     after = replace(
-        told.profile,
+        translation.profile,
         shown=profile.shown,
         shown_group=profile.shown_group,
         # What is remembered of them is for deliver's settings to say.
         personal=profile.personal,
-        deleted=profile.deleted or told.profile.deleted,
+        deleted=profile.deleted or translation.profile.deleted,
     )
     return (
-        bool(told.calls)
+        bool(translation.calls)
         or after != profile
-        or any(key not in profile.ledger for key in told.counted)
-        or any(_is_news(event, names, "order", key, value) for key, value in told.orders.items())
-        or any(_is_news(event, names, "product", key, value) for key, value in told.product_names.items())
-        or any(_is_news(event, names, "coupon", key, value) for key, value in told.coupons.items())
+        or any(key not in profile.ledger for key in translation.counted)
+        or any(_is_news(event, names, "order", key, value) for key, value in translation.orders.items())
+        or any(_is_news(event, names, "product", key, value) for key, value in translation.product_names.items())
+        or any(_is_news(event, names, "coupon", key, value) for key, value in translation.coupons.items())
     )
 
 

@@ -47,7 +47,7 @@ THREADS = 8
 CACHED = 2_000
 
 
-class Asking[Wanted, Told]:
+class Asking[Wanted, Found]:
     """Asks the Stripe API for several things at once, and caches the newest answers.
 
     Parameters
@@ -64,16 +64,16 @@ class Asking[Wanted, Told]:
         self._base = base
         self._most = most
         self._clock = clock
-        self._cache: OrderedDict[Wanted, tuple[float, Told]] = OrderedDict()
+        self._cache: OrderedDict[Wanted, tuple[float, Found]] = OrderedDict()
         self._pool = ThreadPoolExecutor(max_workers=THREADS)
         self._client: tuple[str, StripeClient] | None = None
 
     def cached(
         self, wanted: Iterable[Wanted], seconds: Callable[[Wanted], float]
-    ) -> tuple[dict[Wanted, Told], list[Wanted]]:
+    ) -> tuple[dict[Wanted, Found], list[Wanted]]:
         """The answers that are no older than so many seconds, and what has to be asked, each once."""
         now = self._clock()
-        found: dict[Wanted, Told] = {}
+        found: dict[Wanted, Found] = {}
         asked: list[Wanted] = []
         for one in dict.fromkeys(wanted):
             kept = self._cache.get(one)
@@ -84,8 +84,8 @@ class Asking[Wanted, Told]:
         return found, asked
 
     def at_once(
-        self, key: str, wanted: Iterable[Wanted], ask: Callable[[StripeClient, Wanted], Told]
-    ) -> dict[Wanted, Future[Told] | None]:
+        self, key: str, wanted: Iterable[Wanted], ask: Callable[[StripeClient, Wanted], Found]
+    ) -> dict[Wanted, Future[Found] | None]:
         """What came of each, None where Stripe was too slow to be waited for."""
         client = self._connected(key)
         jobs = {one: self._pool.submit(ask, client, one) for one in wanted}
@@ -94,10 +94,10 @@ class Asking[Wanted, Told]:
             job.cancel()
         return {one: job if job in done else None for one, job in jobs.items()}
 
-    def keep(self, told: Mapping[Wanted, Told]) -> None:
+    def keep(self, answers: Mapping[Wanted, Found]) -> None:
         """Cache these answers."""
         now = self._clock()
-        self._cache.update({one: (now, answer) for one, answer in told.items()})
+        self._cache.update({one: (now, answer) for one, answer in answers.items()})
         while len(self._cache) > self._most:
             self._cache.popitem(last=False)
 
@@ -144,9 +144,9 @@ class StripeReader:
         if late := sum(job is None for job in jobs.values()):
             count("StripeReadFailed", late)
             logger.warning("Stripe is too slow to be waited for", extra={"left_out": late})
-        told = {lookup: job.result() for lookup, job in jobs.items() if job is not None and not _failed(lookup, job)}
-        self._asking.keep(told)
-        return told
+        answers = {lookup: job.result() for lookup, job in jobs.items() if job is not None and not _failed(lookup, job)}
+        self._asking.keep(answers)
+        return answers
 
 
 class StripeEvents:

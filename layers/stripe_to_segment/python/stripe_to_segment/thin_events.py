@@ -66,13 +66,13 @@ class ThinEventReader:
             return dict.fromkeys(wanted, _without_key("put a stripe_api_key into the KeysSecret: `secret set`"))
         mode = "live" if is_live(key) else "test"
         others = [thin for thin in wanted if thin.livemode is not is_live(key)]
-        told: dict[ThinEvent, StripeEvent | Unread] = {
+        answers: dict[ThinEvent, StripeEvent | Unread] = {
             thin: _without_key(f"the stripe_api_key in the KeysSecret is of {mode} mode") for thin in others
         }
-        jobs = self._asking.at_once(key, (thin for thin in wanted if thin not in told), _whole)
-        told |= {thin: _told(job) for thin, job in jobs.items()}
-        self._asking.keep({thin: one for thin, one in told.items() if not isinstance(one, Unread)})
-        return told
+        jobs = self._asking.at_once(key, (thin for thin in wanted if thin not in answers), _whole)
+        answers |= {thin: _answer(job) for thin, job in jobs.items()}
+        self._asking.keep({thin: one for thin, one in answers.items() if not isinstance(one, Unread)})
+        return answers
 
 
 def _without_key(detail: str) -> Unread:
@@ -81,10 +81,10 @@ def _without_key(detail: str) -> Unread:
 
 
 def _whole(client: StripeClient, thin: ThinEvent) -> StripeEvent:
-    told = _get(client, thin, f"/v2/core/events/{quote(thin.id, safe='')}")
-    if snapshot := text(told.get("snapshot_event")):
+    full = _get(client, thin, f"/v2/core/events/{quote(thin.id, safe='')}")
+    if snapshot := text(full.get("snapshot_event")):
         return of_account(thin, _get(client, thin, f"/v1/events/{quote(snapshot, safe='')}"))
-    return at_the_time(thin, told, _get(client, thin, object_path(thin, told)))
+    return at_the_time(thin, full, _get(client, thin, object_path(thin, full)))
 
 
 def _get(client: StripeClient, thin: ThinEvent, path: str) -> JsonObject:
@@ -94,7 +94,7 @@ def _get(client: StripeClient, thin: ThinEvent, path: str) -> JsonObject:
     return {**decoded(client.raw_request("get", path, **options).body)}
 
 
-def _told(job: Future[StripeEvent] | None) -> StripeEvent | Unread:
+def _answer(job: Future[StripeEvent] | None) -> StripeEvent | Unread:
     if job is None:
         count("StripeReadFailed")
         return Unread(Reason.STRIPE_UNAVAILABLE, "Stripe is too slow to be waited for")

@@ -151,7 +151,7 @@ def erase(found: Found, store: DynamoStore, now: float) -> dict[str, Exception]:
         elif guests != person.guests:
             errors |= store.claim({key: replace(person, guests=guests)}, "", 0)
     silent = [
-        Profile(key, opted_out=True, told={"opted_out": record.told.get("opted_out", 0)}, version=record.version)
+        Profile(key, opted_out=True, as_of={"opted_out": record.as_of.get("opted_out", 0)}, version=record.version)
         for key, record in found.records.items()
         if record.opted_out
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.segment_side.calls import call_from
-from stripe_to_segment.state.payment import UNTOLD
+from stripe_to_segment.state.payment import NOT_SENT
 from stripe_to_segment.state.profile import LEDGER_DAYS, PAYMENTS
 from stripe_to_segment.state.sums import sent_in, worth_in
 from stripe_to_segment.stripe_side.fields import dig, text
@@ -49,8 +49,8 @@ class Kept:
     at: int = 0
     payment: str = ""
     imported: bool = False
-    untold: Mapping[str, int] = field(default_factory=dict)
-    told: bool = False
+    unsent: Mapping[str, int] = field(default_factory=dict)
+    sent: bool = False
     whole: bool = True
 
 
@@ -162,14 +162,14 @@ def _add_payment(book: Book, order: str, payment: Payment) -> None:
             payment.paid_at,
             paid,
             imported=payment.listed_at is not None,
-            untold={name: part.amount for name, part in payment.parts.items() if part.told_by == UNTOLD},
+            unsent={name: part.amount for name, part in payment.parts.items() if part.stated_by == NOT_SENT},
             whole=payment.complete,
         )
     for name, refund in payment.refunds.items():
-        amount, told = refund.amount if refund.stands else 0, bool(refund.told_by or refund.totalled_by)
+        amount, sent = refund.amount if refund.stands else 0, bool(refund.stated_by or refund.totalled_by)
         # Where the sum of a charge alone has told it, it has no id of its own.
         own = name if name not in book.refunds else f"{name} of {order}"
-        book.refunds[own] = Kept(own, currency, amount, 0, paid, imported=refund.listed_at > 0, told=told)
+        book.refunds[own] = Kept(own, currency, amount, 0, paid, imported=refund.listed_at > 0, sent=sent)
     for name, dispute in payment.disputes.items():
         imported = dispute.listed_at is not None
         book.disputes[name] = Kept(name, currency, dispute.withdrawn, dispute.as_of, paid, imported=imported)

@@ -53,13 +53,13 @@ def _compared(run: Comparison, book: Book, name: str, record: SubscriptionRecord
     if entry is not None and (truth != mrr or live is not record.live):
         cause = _cause(run, book, record, entry)
     also = Finding(Kind.SUBSCRIPTIONS, currency, name, int(live) - int(record.live), cause, remembered=True)
-    silence = cause_of_silence(book, run.around.settings) or (Cause.IMPORTED if record.untold else None)
+    silence = cause_of_silence(book, run.around.settings) or (Cause.IMPORTED if record.unsent else None)
     if record.live and silence is not None:
         run.report.found([also, replace(also, amount=1, cause=silence)])
     else:
         lives.sent += record.live
         run.report.found([also])
-    kept = Kept(name, currency, mrr, record.as_of[0], imported=record.untold)
+    kept = Kept(name, currency, mrr, record.as_of[0], imported=record.unsent)
     found = Finding(Kind.MRR, currency, name, truth - mrr, cause, remembered=True)
     return Compared(kept, replace(kept, amount=truth), found)
 

@@ -22,12 +22,12 @@ from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import invoice_payment as read_part
 from stripe_to_segment.stripe_side import payment_intent as read_intent
 from stripe_to_segment.stripe_side import refund as read_refund
+from stripe_to_segment.stripe_side.api_terms import api_terms
 from stripe_to_segment.stripe_side.discount import read_coupon, stated_coupons
 from stripe_to_segment.stripe_side.event import Level, scope_of
 from stripe_to_segment.stripe_side.fields import integer, listed, reference, text
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
 from stripe_to_segment.stripe_side.subscription import created_at
-from stripe_to_segment.stripe_side.told_terms import told_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,7 +177,7 @@ class Truth:
         known = Known(
             profile,
             coupons=self._coupons,
-            told_terms=told_terms(subscription),
+            api_terms=api_terms(subscription),
             mrr_discounts=self.mrr_discounts,
         )
         state, name = after_of(event, known), str(subscription["id"])

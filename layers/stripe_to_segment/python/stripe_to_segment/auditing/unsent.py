@@ -85,8 +85,8 @@ def _candidates(
         )
     yield (
         Cause.IMPORTED,
-        those(lambda one: one.imported and not (one.told or one.untold))
-        | {part: amount for one in objects for part, amount in one.untold.items()},
+        those(lambda one: one.imported and not (one.sent or one.unsent))
+        | {part: amount for one in objects for part, amount in one.unsent.items()},
     )
     yield Cause.NOT_IMPORTED, those(lambda one: one.id in entries and entries[one.id].at < around.began)
     if book.summed != 1:

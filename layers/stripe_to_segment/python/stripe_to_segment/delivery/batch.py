@@ -31,7 +31,7 @@ from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnavailableError
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import profile_key, reference_refused, stated_by
-from stripe_to_segment.mapping.lookups import what_stripe_told
+from stripe_to_segment.mapping.lookups import read_from_stripe
 from stripe_to_segment.mapping.translate import HoldAfter, translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
@@ -277,7 +277,7 @@ class Delivery:
         learnt = look_up(work, memory, self.reader, self.settings)
         persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, writes=self.remembers))
         for one in work:
-            customer = what_stripe_told(one.event, memory, "customer", one.event.customer)
+            customer = read_from_stripe(one.event, memory, "customer", one.event.customer)
             if customer is not None:
                 one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
@@ -297,9 +297,9 @@ class Delivery:
         learnt += self._translate(work, memory, persons, batch)
         errors: Mapping[str, Exception] = {}
         if self.remembers:
-            told = {one.key for one in work if one.translation is not None}
-            changed = [memory.profiles[key] for key in sorted(told) if memory.profiles[key] != before[key]]
-            errors = self._save(work, changed, learnt, persons, taken.by(told))
+            mapped = {one.key for one in work if one.translation is not None}
+            changed = [memory.profiles[key] for key in sorted(mapped) if memory.profiles[key] != before[key]]
+            errors = self._save(work, changed, learnt, persons, taken.by(mapped))
             batch.leased = batch.leased or persons.leased
         ready: list[Work] = []
         for one in work:
@@ -326,8 +326,8 @@ class Delivery:
         now = persons.turn.now
         unmarked = self.store.save(taken.marked, [], now) if taken.marked else {}
         errors = {mark.moved_to: unmarked[mark.key] for mark in taken.marked if mark.key in unmarked}
-        telling = {one.key for one in work if one.translation is not None and one.translation.calls}
-        errors |= persons.claim({profile.key for profile in changed} | telling, self.store)
+        sending = {one.key for one in work if one.translation is not None and one.translation.calls}
+        errors |= persons.claim({profile.key for profile in changed} | sending, self.store)
         if errors:
             changed = [profile for profile in changed if profile.key not in errors]
             learnt = [fact for fact in learnt if fact.owner not in errors]
@@ -395,8 +395,8 @@ class Delivery:
         for livemode in sorted(modes, reverse=True):
             of_mode = [one for one in work if one.event.livemode is livemode]
             calls = _not_yet_sent(of_mode, batch)
-            told = self.send(calls, livemode=livemode) if calls else {}
-            batch.answers.update(self._told_to_gate(told, livemode=livemode))
+            answers = self.send(calls, livemode=livemode) if calls else {}
+            batch.answers.update(self._noted_by_gate(answers, livemode=livemode))
         for one in work:
             if one.translation is not None:
                 batch.outcomes[one.record.id] = outcome_of(one, one.translation, batch.answers)
@@ -412,12 +412,12 @@ class Delivery:
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, unwritten(one, error)) for one in batch.claimed)
 
-    def _told_to_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
+    def _noted_by_gate(self, answers: Mapping[str, Answer], *, livemode: bool) -> Mapping[str, Answer]:
         """Report the answers to the circuit breaker; if they open the circuit, the answers carry the number of tries.
 
         A batch that sent nothing reports too: if it was the one to probe, another batch must probe in its place.
         """
-        pause = None if self.gate is None else self.gate.told(answers.values(), livemode=livemode)
+        pause = None if self.gate is None else self.gate.note(answers.values(), livemode=livemode)
         if pause is None:
             return answers
         return {

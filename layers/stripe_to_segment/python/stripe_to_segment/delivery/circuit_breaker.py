@@ -47,10 +47,10 @@ def _half_opened(circuit: Circuit, now: float, base: int) -> Circuit:
 def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int) -> Circuit:
     """The circuit after these answers to one batch's calls; `base` is the first pause, in seconds."""
     waits = [answer for answer in answers if answer.meaning is Meaning.RETRY]
-    told = [answer for answer in waits if answer.reason == Reason.HTTP_429 or answer.retry_after is not None]
-    if told:
+    limited = [answer for answer in waits if answer.reason == Reason.HTTP_429 or answer.retry_after is not None]
+    if limited:
         failures = max(circuit.failures + 1, FAILURES)
-        named = max((answer.retry_after for answer in told if answer.retry_after is not None), default=None)
+        named = max((answer.retry_after for answer in limited if answer.retry_after is not None), default=None)
         # The first Retry-After is obeyed exactly. While failures go on, the pause grows, even if each names one second.
         grown = _pause(failures, base) if named is None or circuit.tripped else 0
         return Circuit(failures, math.ceil(now) + max(named or 0, grown))
@@ -123,16 +123,16 @@ class Breaker:
             return Pause(0 if seen.probing else _seconds(seen, now), seen.tries)
         return None if self._put(name, _half_opened(seen, now, self._base), seen) else Pause(0, seen.tries)
 
-    def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
+    def note(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
         """Update the circuit of one mode after these answers; returns the pause that follows, if any."""
         name, now = circuit_name(livemode=livemode), self._clock()
         seen = self._seen.get(name, Circuit())
         circuit = _after(seen, answers, now, self._base)
         if circuit != seen and self._put(name, circuit, seen):
-            self._tell(name, circuit, seen, now)
+            self._note(name, circuit, seen, now)
         return Pause(_seconds(circuit, now), circuit.tries) if circuit.tripped else None
 
-    def _tell(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> None:
+    def _note(self, name: str, circuit: Circuit, seen: Circuit, now: float) -> None:
         if circuit.tripped and circuit.until > now:
             count("CircuitOpened")
             waits = {"failures": circuit.failures, "seconds": _seconds(circuit, now), "mode": name}

@@ -10,8 +10,8 @@ from stripe_to_segment.mapping.lookups import (
     coupons_known,
     failed_intent,
     products_read,
-    terms_told,
-    what_stripe_told,
+    read_from_stripe,
+    terms_from_api,
 )
 from stripe_to_segment.mapping.naming import coupons_needed, names_needed
 from stripe_to_segment.mapping.orders import matched_anew, orders_needed
@@ -126,18 +126,18 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         coupons=coupons_known(event, memory),
         mrr_discounts=settings.mrr_discounts,
         # An import lists an object with what the API tells of it.
-        **(_told_by_stripe(event, memory) if memory.read or event.listing is not None else {}),
+        **(_from_stripe(event, memory) if memory.read or event.listing is not None else {}),
     )
 
 
-def _told_by_stripe(event: StripeEvent, memory: Memory) -> dict[str, Any]:
+def _from_stripe(event: StripeEvent, memory: Memory) -> dict[str, Any]:
     """What was read from the Stripe API for the event, by the fields of Known."""
     object_id = event.object.get("id")
     return {
-        "customer": what_stripe_told(event, memory, "customer", event.customer),
-        "line_items": listed(what_stripe_told(event, memory, "line_items", object_id)),
-        "invoice_payments": listed(what_stripe_told(event, memory, "invoice_payments", object_id)),
-        "invoice": what_stripe_told(event, memory, "invoice", reference(event.object.get("invoice"))),
+        "customer": read_from_stripe(event, memory, "customer", event.customer),
+        "line_items": listed(read_from_stripe(event, memory, "line_items", object_id)),
+        "invoice_payments": listed(read_from_stripe(event, memory, "invoice_payments", object_id)),
+        "invoice": read_from_stripe(event, memory, "invoice", reference(event.object.get("invoice"))),
         "failed_intent": failed_intent(event, memory),
-        "told_terms": terms_told(event, memory),
+        "api_terms": terms_from_api(event, memory),
     }

@@ -50,14 +50,14 @@ class Work:
     @property
     def tries(self) -> int:
         """The number of attempts to send this event's calls, this one included."""
-        told = self.translation
-        earlier = None if told is None else told.profile.claims.get(told.dedup_key)
+        mapped = self.translation
+        earlier = None if mapped is None else mapped.profile.claims.get(mapped.dedup_key)
         return 1 if earlier is None else earlier.tries + 2
 
 
 def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer]) -> RecordOutcome:
     """The outcome of a record whose event was mapped, from the answers to its calls."""
-    told = RecordOutcome(
+    delivered = RecordOutcome(
         one.record,
         Status.DELIVERED,
         translation.reason or "",
@@ -68,37 +68,37 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
         reference_refused=one.reference_refused,
     )
     if translation.outcome is EventOutcome.HELD:
-        return replace(told, status=Status.WAITING)
+        return replace(delivered, status=Status.WAITING)
     if translation.outcome is EventOutcome.IGNORED:
-        return replace(told, status=Status.IGNORED)
+        return replace(delivered, status=Status.IGNORED)
     # All calls of the event, also those that were sent with another record of this batch.
     given = [answers[call.message_id] for call in translation.calls]
     missed = [answer for answer in given if answer.meaning is not Meaning.ACCEPTED]
     if not missed:
-        return told
-    for outcome, status in (
+        return delivered
+    for meaning, status in (
         # Waiting first: a call that may still arrive must not be dead-lettered with one that never will.
         (Meaning.MISCONFIGURED, Status.RETRY),
         (Meaning.RETRY, Status.RETRY),
         (Meaning.REFUSED, Status.DEAD),
         (Meaning.UNWANTED, Status.IGNORED),
     ):
-        found = next((answer for answer in missed if answer.meaning is outcome), None)
+        found = next((answer for answer in missed if answer.meaning is meaning), None)
         if found is not None:
             return replace(
-                told,
+                delivered,
                 status=status,
                 reason=found.reason,
                 detail=found.detail,
                 wait=found.retry_after,
                 tries=max(found.tries or 0, one.tries),
             )
-    return told
+    return delivered
 
 
 def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[str, str]) -> list[Learnt]:
     """The orders, product names and coupons of an event; `owners` are the records of those who paid the orders."""
-    told = (("order", translation.orders), ("product", translation.product_names), ("coupon", translation.coupons))
+    learnt = (("order", translation.orders), ("product", translation.product_names), ("coupon", translation.coupons))
     return [
         Learnt(
             kind,
@@ -107,7 +107,7 @@ def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[st
             event.created,
             _payer(event, value, owners, translation) if kind == "order" else profile_key(event),
         )
-        for kind, values in told
+        for kind, values in learnt
         for key, value in values.items()
     ]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.delivery.load import recall, settle
 from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.invoice_payments import leaves_open
-from stripe_to_segment.mapping.lookups import payer_lookup, payer_told
+from stripe_to_segment.mapping.lookups import payer_from_api, payer_lookup
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import OUTDATED
 from stripe_to_segment.state.store import Learnt
@@ -79,7 +79,7 @@ def owned(
     unowned = {id(event) for event in nameless}
     paid = [
         event.belonging_to(customer)
-        if id(event) in unowned and (customer := paid_by(event) or payer_told(event, memory))
+        if id(event) in unowned and (customer := paid_by(event) or payer_from_api(event, memory))
         else event
         for event in events
     ]

@@ -17,7 +17,15 @@ from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import profile_key, with_person
 from stripe_to_segment.mapping.translate import event_dedup_key
 from stripe_to_segment.state.claim import NO_CLAIM
-from stripe_to_segment.state.person import MOST_SIBLINGS, STRANGER, Others, Person, group_key, heard, person_key
+from stripe_to_segment.state.person import (
+    MOST_SIBLINGS,
+    NEW_PERSON,
+    Others,
+    Person,
+    group_key,
+    person_key,
+    with_opt_out_of,
+)
 from stripe_to_segment.state.store import OPT_OUT, Learnt
 
 if TYPE_CHECKING:
@@ -102,12 +110,12 @@ class Persons:
         for key, person in self.known.items():
             # Also records of the batch that were read before they were marked.
             self.records.setdefault(key, set()).update(person.records & memory.profiles.keys())
-        shares = (self._is_told_as_a_whole(key) or self._person(key).delivery for key in self.records)
+        shares = (self._is_summed_up(key) or self._person(key).delivery for key in self.records)
         self.alone = not (self.guests or self.moves or any(shares))
         if self.turn.writes and not self.alone:
             self._mark(memory, store, self.turn.now)
         for key in self.records:
-            self._tell(key, memory)
+            self._apply_opt_out(key, memory)
         if not self.alone:
             self._read_siblings(memory, store)
 
@@ -153,22 +161,22 @@ class Persons:
 
         The person's other records in the batch get the opt-out too. `before` is the record before the event.
         """
-        if not (self.records or "opted_out" in profile.told):
+        if not (self.records or "opted_out" in profile.as_of):
             return profile, None
         profile = self._tied(event, before, profile)
         if profile.user_id is None:
             return profile, None
-        as_of = profile.told.get("opted_out")
+        as_of = profile.as_of.get("opted_out")
         # Stated by this event, or by the customer before its user was known. A customer that moves to another user
         # leaves the opt-out behind.
-        if as_of is None or (before.user_id is not None and as_of == before.told.get("opted_out")):
+        if as_of is None or (before.user_id is not None and as_of == before.as_of.get("opted_out")):
             return profile, None
         key = person_key(event, profile.user_id, self.settings)
         person = self.known.get(key) or Person(opted_out=before.opted_out)
         if person.opted_out is profile.opted_out is False:
             return profile, None
         self.known[key] = replace(person, opted_out=profile.opted_out, as_of=as_of)
-        self._tell(key, memory)
+        self._apply_opt_out(key, memory)
         return profile, Learnt(OPT_OUT, key, str(profile.opted_out).lower(), as_of, profile.key)
 
     def claim(self, records: set[str], store: Store) -> dict[str, Exception]:
@@ -176,7 +184,7 @@ class Persons:
         wanted = {
             key: self._person(key)
             for key, members in self.records.items()
-            if members & records and self._is_told_as_a_whole(key)
+            if members & records and self._is_summed_up(key)
         }
         if not wanted:
             return {}
@@ -194,7 +202,7 @@ class Persons:
             members = [
                 records
                 for key, records in self.records.items()
-                if records & spread.keys() and not records <= spread.keys() and self._is_told_as_a_whole(key)
+                if records & spread.keys() and not records <= spread.keys() and self._is_summed_up(key)
             ]
             if not members:
                 return spread
@@ -203,9 +211,9 @@ class Persons:
                 spread |= {record: one for record in records if record not in spread}
 
     def _person(self, key: str) -> Person:
-        return self.known.get(key, STRANGER)
+        return self.known.get(key, NEW_PERSON)
 
-    def _is_told_as_a_whole(self, key: str) -> bool:
+    def _is_summed_up(self, key: str) -> bool:
         person = self._person(key)
         # A guest beside the only customer, or a customer that leaves the person.
         return (
@@ -269,7 +277,7 @@ class Persons:
         self.records.setdefault(key, set()).add(record)
         if not guest and not profile.tied:
             self.ties.add((key, record))
-        says = stated.opted_out is not None or "opted_out" in profile.told
+        says = stated.opted_out is not None or "opted_out" in profile.as_of
         if guest and (says or event.type in PAYS or profile.paid):
             self.guests.add(key)
 
@@ -301,7 +309,7 @@ class Persons:
         wanted = {
             record
             for key, records in members.items()
-            if self._is_told_as_a_whole(key)
+            if self._is_summed_up(key)
             for record in records | self.records[key]
         }
         read = store.load([("profile", key) for key in wanted]).profiles if wanted else {}
@@ -342,9 +350,9 @@ class Persons:
                     else:
                         self.stale.add(record)
 
-    def _tell(self, person: str, memory: Memory) -> None:
+    def _apply_opt_out(self, person: str, memory: Memory) -> None:
         for record in self.records.get(person, ()):
-            memory.profiles[record] = heard(memory.profiles[record], self._person(person))
+            memory.profiles[record] = with_opt_out_of(memory.profiles[record], self._person(person))
 
 
 def _left(event: StripeEvent, before: Profile, after: Profile) -> tuple[str, str]:

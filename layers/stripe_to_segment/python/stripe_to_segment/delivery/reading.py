@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         def waits(self, modes: Iterable[bool], looked_up: Mapping[str, Circuit]) -> Mapping[bool, Pause | None]:
             """The pause of each mode, None where its calls may be sent."""
 
-        def told(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
+        def note(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
             """The pause that these answers begin, if they do."""
 
     class ThinReader(Protocol):
@@ -85,7 +85,7 @@ class Reading:
         # What could not be sent now need not be read now.
         waits = self.gate.waits({event.livemode for event in thin}, {}) if self.gate and thin else {}
         wanted = [event for event in thin if waits.get(event.livemode) is None]
-        told = self.thin_reader.read(wanted) if self.thin_reader and wanted else dict.fromkeys(wanted, NO_READER)
+        snapshots = self.thin_reader.read(wanted) if self.thin_reader and wanted else dict.fromkeys(wanted, NO_READER)
         whole: list[tuple[Record, StripeEvent | RecordOutcome]] = []
         for record, event in read:
             if not isinstance(event, ThinEvent):
@@ -93,15 +93,15 @@ class Reading:
             elif (pause := waits.get(event.livemode)) is not None:
                 whole.append((record, waits_for_circuit(record, event, pause)))
             else:
-                whole.append((record, self._snapshot(record, event, told[event])))
+                whole.append((record, self._snapshot(record, event, snapshots[event])))
         return whole
 
-    def _snapshot(self, record: Record, thin: ThinEvent, told: StripeEvent | Unread) -> StripeEvent | RecordOutcome:
-        if isinstance(told, Unread):
-            status = Status.DEAD if told.hopeless else Status.RETRY
-            return RecordOutcome(record, status, told.reason, told.detail, event=thin)
-        refused = refusal(told, self.settings)
-        return RecordOutcome(record, Status.IGNORED, refused, event=told) if refused else told
+    def _snapshot(self, record: Record, thin: ThinEvent, found: StripeEvent | Unread) -> StripeEvent | RecordOutcome:
+        if isinstance(found, Unread):
+            status = Status.DEAD if found.hopeless else Status.RETRY
+            return RecordOutcome(record, status, found.reason, found.detail, event=thin)
+        refused = refusal(found, self.settings)
+        return RecordOutcome(record, Status.IGNORED, refused, event=found) if refused else found
 
     def _work(self, record: Record, event: StripeEvent) -> Work | RecordOutcome:
         work = Work(record, event, "")

@@ -121,8 +121,8 @@ def sent(event: StripeEvent, _: Known) -> Iterator[Fact]:
 def overdue(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """invoice.overdue; an automation may send it again after some more days."""
     due = integer(event.object.get("due_date"))
-    told = _billed(InvoiceOverdue, event, days_overdue=None if due is None else max(event.created - due, 0) // DAY)
-    yield Fact(told, f"{event.object.get('id')}:{event.created}")
+    stated = _billed(InvoiceOverdue, event, days_overdue=None if due is None else max(event.created - due, 0) // DAY)
+    yield Fact(stated, f"{event.object.get('id')}:{event.created}")
 
 
 def voided(event: StripeEvent, _: Known) -> Iterator[Fact]:
@@ -142,14 +142,14 @@ def upcoming(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """
     invoice, currency = event.object, text(event.object.get("currency"))
     subscription, renewal = read.subscription_of(invoice), integer(invoice.get("period_end"))
-    told = RenewalUpcoming(
+    stated = RenewalUpcoming(
         subscription_id=subscription,
         renews_at=iso_time(renewal),
         value=major(integer(invoice.get("amount_due")), currency),
         currency=currency and currency.upper(),
         **billed_plan(event, known),
     )
-    yield Fact(told, f"{subscription or event.customer}:{renewal or event.created}")
+    yield Fact(stated, f"{subscription or event.customer}:{renewal or event.created}")
 
 
 def _billed[E: Billed](declared: type[E], event: StripeEvent, **more: int | None) -> E:

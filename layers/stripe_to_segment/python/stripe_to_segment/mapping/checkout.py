@@ -90,7 +90,7 @@ def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     session = event.object
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
     checkout_id, key = text(session.get("id")), f"{session.get('id')}"
-    told = CheckoutCompleted(
+    stated = CheckoutCompleted(
         checkout_id=checkout_id,
         mode=read.mode_of(session),
         payment_status=text(session.get("payment_status")),
@@ -103,7 +103,7 @@ def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
         tax=major(amounts.tax, currency),
         shipping=major(amounts.shipping, currency),
     )
-    yield Fact(told, key)
+    yield Fact(stated, key)
     yield from _order(event, known)
     if read.mode_of(session) == "setup":
         yield Fact(PaymentInfoEntered(checkout_id=checkout_id), key)
@@ -127,21 +127,21 @@ def async_payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
         value=major(read.amounts_of(session).total, currency),
         currency=currency and currency.upper(),
     )
-    yield failures.told(failed, event, known)
+    yield failures.fact_of(failed, event, known)
 
 
 def expired(event: StripeEvent, _: Known) -> Iterator[Fact]:
     """checkout.session.expired."""
     session = event.object
     currency = text(session.get("currency"))
-    told = CheckoutExpired(
+    stated = CheckoutExpired(
         checkout_id=text(session.get("id")),
         mode=read.mode_of(session),
         recoverable=read.has_recovery_url(session),
         value=major(read.amounts_of(session).total, currency),
         currency=currency and currency.upper(),
     )
-    yield Fact(told, f"{session.get('id')}")
+    yield Fact(stated, f"{session.get('id')}")
 
 
 def is_order(event: StripeEvent) -> bool:
@@ -152,7 +152,7 @@ def is_order(event: StripeEvent) -> bool:
 
 def collected(event: StripeEvent, known: Known) -> Payment | None:
     """The payment of a session that was paid without an invoice; None for any other session."""
-    return _payment(event, counted=True) if is_order(event) and not _told_by_invoice(event, known) else None
+    return _payment(event, counted=True) if is_order(event) and not _stated_by_invoice(event, known) else None
 
 
 def to_be_invoiced(event: StripeEvent) -> Payment | None:
@@ -181,12 +181,12 @@ def _payment(event: StripeEvent, *, counted: bool) -> Payment | None:
 def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """The order, with the same key for every event that states it."""
     session = event.object
-    if not is_order(event) or _told_by_intent(event, known) or _told_by_invoice(event, known):
+    if not is_order(event) or _stated_by_intent(event, known) or _stated_by_invoice(event, known):
         return
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
     total = amounts.total
     revenue = _revenue(amounts)
-    told = OrderCompleted(
+    stated = OrderCompleted(
         order_id=read.order_id_of(session),
         checkout_id=text(session.get("id")),
         total=major(total, currency),
@@ -200,21 +200,21 @@ def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
         # The event has no line items; they are known only if a Stripe API key allows reading them.
         **bought(map(read_line, known.line_items), currency, known),
     )
-    yield Fact(told, f"{session.get('id')}")
+    yield Fact(stated, f"{session.get('id')}")
 
 
 def _revenue(amounts: read.Amounts) -> int | None:
     return None if amounts.total is None else amounts.total - (amounts.tax or 0) - (amounts.shipping or 0)
 
 
-def _told_by_intent(event: StripeEvent, known: Known) -> bool:
+def _stated_by_intent(event: StripeEvent, known: Known) -> bool:
     """Whether a payment intent has stated the order already, because no session claimed it in time."""
     intent = read.payment_intent_of(event.object)
     listed = known.profile.payment(intent) if intent else None
     return listed is not None and listed.counted and listed.stated_by == intent
 
 
-def _told_by_invoice(event: StripeEvent, known: Known) -> bool:
+def _stated_by_invoice(event: StripeEvent, known: Known) -> bool:
     """Whether the payment is known to be of an invoice that the session, in an old shape, does not speak of."""
     intent = read.payment_intent_of(event.object)
     return intent is not None and known.orders.get(intent, intent) != intent

@@ -63,12 +63,12 @@ def compose(
     personal = carried_personal(event, settings) if settings.context_traits != "none" else {}
     blanks = Blanks(attribution, personal)
     bodies: Iterable[CallBody] = Composer(event, plan, settings, attribution, personal).bodies(facts)
-    bodies = _with_the_change_said_before(bodies, claim, known.profile, blanks)
+    bodies = _with_the_claimed_change(bodies, claim, known.profile, blanks)
     if known.left_user or known.left_group:
         farewells = Farewells(event, plan, settings, attribution, personal)
         bodies = chain(bodies, farewells.left(known.profile, known.left_user, known.left_group))
-    told = _in_words_said_before(_finished(bodies, event, enrich), known.profile, blanks)
-    calls = (*told, *_still_claimed(claim, blanks))
+    composed = _repeated_byte_for_byte(_finished(bodies, event, enrich), known.profile, blanks)
+    calls = (*composed, *_still_claimed(claim, blanks))
     fresh = [call for call in calls if call.dedup_key not in known.profile.ledger]
     kinds = kinds_of(fresh, facts, event, known, settings)
     return calls, _leaving(plan.claim(fresh, blanks, kinds), known) if fresh else None
@@ -134,9 +134,9 @@ class Composer:
         traits = wire(self._context_traits)
         if traits:
             body["context"]["traits"] = traits
-        properties = {**self._attribution.properties, **fact.event.told()}
-        told: CallBody = {**body, "event": name, "properties": wire(properties)}
-        return self._identified(told, f"{fact.name}|{fact.key}")
+        properties = {**self._attribution.properties, **fact.event.known_properties()}
+        track: CallBody = {**body, "event": name, "properties": wire(properties)}
+        return self._identified(track, f"{fact.name}|{fact.key}")
 
     @cached_property
     def _context_traits(self) -> dict[str, Any]:
@@ -155,8 +155,8 @@ class Composer:
     def _identified(self, body: CallBody, fact: str) -> CallBody:
         """The call with the messageId of what it tells."""
         kind = body["type"]
-        told = message_id(self._settings.source_name, self._event.scope, kind, fact)
-        return {"type": kind, "messageId": told, **body}
+        name = message_id(self._settings.source_name, self._event.scope, kind, fact)
+        return {"type": kind, "messageId": name, **body}
 
     def _envelope(self, kind: Kind, anonymous_id: str | None, who: Identity, name: str = "") -> CallBody:
         """What all calls of the event have; `name` is that of a track in the catalog."""
@@ -229,7 +229,7 @@ class Farewells(Composer):
         return {"library": context["library"], "active": context["active"], "stripe": context["stripe"]}
 
 
-def _in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blanks) -> Iterator[Call]:
+def _repeated_byte_for_byte(calls: Iterable[Call], profile: Profile, blanks: Blanks) -> Iterator[Call]:
     """The calls; one whose fact another event has claimed already is replaced by that event's claimed call.
 
     It is left to that event, which comes again until the call arrives, where it has personal data of that event.
@@ -247,7 +247,7 @@ def _in_words_said_before(calls: Iterable[Call], profile: Profile, blanks: Blank
             yield blanks.read(said[call.dedup_key])
 
 
-def _with_the_change_said_before(
+def _with_the_claimed_change(
     bodies: Iterable[CallBody], claim: Claim, profile: Profile, blanks: Blanks
 ) -> Iterator[CallBody]:
     """The calls, with the old `mrr_change` where Segment refused the fact before: the record has counted that one.
@@ -269,9 +269,9 @@ def _with_the_change_said_before(
         left.discard(dedup_key)
         if "properties" in body and (claim.given_up or dedup_key in refused):
             before = blanks.read(refused[dedup_key]).body if dedup_key in refused else None
-            told = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
+            change = {name: value for name in CHANGE if (value := dig(before, "properties", name)) is not None}
             properties = {name: value for name, value in body["properties"].items() if name not in CHANGE}
-            yield {**body, "properties": {**properties, **told}}
+            yield {**body, "properties": {**properties, **change}}
         else:
             yield body
     # No new call has these changes, but the record has counted them.

@@ -60,7 +60,7 @@ def credited(event: StripeEvent, _: Known) -> Iterator[Fact]:
     note, currency = event.object, text(event.object.get("currency"))
     declared = CreditNoteVoided if event.type == "credit_note.voided" else CreditNoteIssued
     invoice = reference(note.get("invoice"))
-    told = declared(
+    stated = declared(
         order_id=invoice,
         invoice_id=invoice,
         credit_note_id=text(note.get("id")),
@@ -69,7 +69,7 @@ def credited(event: StripeEvent, _: Known) -> Iterator[Fact]:
         currency=currency and currency.upper(),
         reason=text(note.get("reason")),
     )
-    yield Fact(told, f"{note.get('id')}")
+    yield Fact(stated, f"{note.get('id')}")
 
 
 def after_credit_note(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:

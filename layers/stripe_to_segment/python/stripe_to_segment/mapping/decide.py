@@ -92,11 +92,11 @@ def _with_late_shares(profile: Profile, facts: list[Fact], order: str) -> tuple[
     payment, revenue, tax = Payment.read(written).with_late_shares()
     if revenue is None and tax is None:
         return profile, facts
-    told: list[Fact] = []
+    stated: list[Fact] = []
     for fact in facts:
         event = fact.event
         if isinstance(event, Paid) and event.order_id == order:
             shares = major(revenue, payment.currency), major(tax, payment.currency)
             event = replace(event, revenue_refunded=shares[0], tax_refunded=shares[1])
-        told.append(replace(fact, event=event))
-    return profile.with_payment(order, payment), told
+        stated.append(replace(fact, event=event))
+    return profile.with_payment(order, payment), stated

@@ -75,11 +75,11 @@ def disputed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     dispute_id, status = text(event.object.get("id")) or event.id, text(event.object.get("status"))
     if event.type == "charge.dispute.created":
         due = iso_time(read.evidence_due_by(event.object))
-        yield Fact(PaymentDisputed(**_told(event, known), evidence_due_by=due), dispute_id)
+        yield Fact(PaymentDisputed(**_stated(event, known), evidence_due_by=due), dispute_id)
     elif event.type == "charge.dispute.closed" and status == "won":
-        yield Fact(DisputeWon(**_told(event, known)), dispute_id)
+        yield Fact(DisputeWon(**_stated(event, known)), dispute_id)
     elif event.type == "charge.dispute.closed" and status == "lost":
-        yield Fact(DisputeLost(**_told(event, known)), dispute_id)
+        yield Fact(DisputeLost(**_stated(event, known)), dispute_id)
 
 
 def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
@@ -115,7 +115,7 @@ def _behind(event: StripeEvent, known: Known) -> tuple[str, Payment]:
     return order_behind(event, known, integer(event.object.get("amount")) or 0, currency)
 
 
-def _told(event: StripeEvent, known: Known) -> dict[str, Any]:
+def _stated(event: StripeEvent, known: Known) -> dict[str, Any]:
     dispute = event.object
     order, payment = _behind(event, known)
     currency = text(dispute.get("currency"))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.frozen import frozen, frozen_with_cache
 from stripe_to_segment.mapping.identity import SILENT
 from stripe_to_segment.state.person import NOBODY, Others
+from stripe_to_segment.stripe_side.api_terms import NO_TERMS, ApiTerms
 from stripe_to_segment.stripe_side.discount import Remembered
 from stripe_to_segment.stripe_side.mrr import Terms
-from stripe_to_segment.stripe_side.told_terms import NOT_TOLD, ToldTerms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +73,7 @@ class Known:
     describes: bool = True
     coupons: Mapping[str, str] = field(default_factory=dict)
     mrr_discounts: str = "forever"
-    told_terms: ToldTerms = NOT_TOLD
+    api_terms: ApiTerms = NO_TERMS
     others: Others = NOBODY
     group_others: Others = NOBODY
     left_user: Others | None = None
@@ -84,11 +84,11 @@ class Known:
     def terms(self) -> Terms:
         """The known discounts and prices in other currencies."""
         profile = self.profile
-        told = self.told_terms
-        discounts = profile.discounts if told is NOT_TOLD else {**told.discounts, **profile.discounts}
-        amounts = profile.amounts if told is NOT_TOLD else {**profile.amounts, **told.amounts}
+        terms = self.api_terms
+        discounts = profile.discounts if terms is NO_TERMS else {**terms.discounts, **profile.discounts}
+        amounts = profile.amounts if terms is NO_TERMS else {**profile.amounts, **terms.amounts}
         remembered = Remembered(frozenset(discounts.items()), frozenset(self.coupons.items()), profile.own_discounts)
-        return Terms(self.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(told.tiers.items()))
+        return Terms(self.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(terms.tiers.items()))
 
 
 def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[[StripeEvent, Known], T]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["attempt_of", "has_invoice", "intent_failed", "told"]
+__all__ = ["attempt_of", "fact_of", "has_invoice", "intent_failed"]
 
 # The reports of one attempt come within seconds. Stripe retries after a day at the earliest, a customer maybe sooner.
 SAME_PAYMENT_SECONDS = 3600
@@ -72,7 +72,7 @@ def intent_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
             value=major(integer(intent.get("amount")), currency),
             currency=currency and currency.upper(),
         )
-        yield told(failed, event, known)
+        yield fact_of(failed, event, known)
 
 
 def has_invoice(session: JsonObject) -> bool:
@@ -80,7 +80,7 @@ def has_invoice(session: JsonObject) -> bool:
     return read_checkout.mode_of(session) == "subscription" or read_checkout.invoice_of(session) is not None
 
 
-def told(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
+def fact_of(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
     """The fact of this attempt, with the cause if any event has stated it."""
     attempt = attempt_of(event, known.profile)
     why = attempt.why if known.failed_intent is None else attempt.why.or_else(failure_of(known.failed_intent))
@@ -92,7 +92,7 @@ def told(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
         payment_method_type=why.payment_method_type,
         card_brand=why.card_brand,
     )
-    return Fact(failed, attempt.told_as)
+    return Fact(failed, attempt.fact_key)
 
 
 def attempt_of(event: StripeEvent, profile: Profile) -> FailedAttempt:
@@ -160,7 +160,7 @@ def _of_session(event: StripeEvent) -> FailedAttempt:
     )
     attempt = _attempt(event, f"{session.get('id')}", names, read_checkout.amounts_of(session).total)
     why = Failure(payment_method_type=only_type_of(session))
-    return replace(attempt, told_as="" if has_invoice(session) else attempt.told_as, why=why)
+    return replace(attempt, fact_key="" if has_invoice(session) else attempt.fact_key, why=why)
 
 
 def _of_intent(event: StripeEvent) -> FailedAttempt:
@@ -172,7 +172,7 @@ def _of_intent(event: StripeEvent) -> FailedAttempt:
     once = session is not None and why.payment_method_type in DELAYED
     key = f"{session}" if once else f"{intent.get('id')}:{charge or ''}:{event.created}"
     attempt = _attempt(event, key, (text(intent.get("id")), invoice, session), integer(intent.get("amount")))
-    return replace(attempt, told_as=key if invoice is None else "", why=why)
+    return replace(attempt, fact_key=key if invoice is None else "", why=why)
 
 
 def _attempt(event: StripeEvent, key: str, names: Iterable[str | None], value: int | None) -> FailedAttempt:

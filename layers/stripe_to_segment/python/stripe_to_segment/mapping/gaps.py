@@ -30,8 +30,8 @@ def gaps(facts: Iterable[Fact], event: StripeEvent, known: Known) -> tuple[str, 
 
     An mrr that misses nothing but the amount of a discount is named UNKNOWN_DISCOUNT: its shape is known.
     """
-    told = [fact.event for fact in facts]
-    missing = {name for one in told for name in _expected(one.names) if getattr(one, name) is None}
+    stated = [fact.event for fact in facts]
+    missing = {name for one in stated for name in _expected(one.names) if getattr(one, name) is None}
     if "mrr" in missing:
         if any(item.price.tiered for item in items_after(event)):
             missing.discard("mrr")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["IdentifyPlan", "identify", "named_in_silence"]
+__all__ = ["IdentifyPlan", "identify", "named_without_calls"]
 
 
 @frozen
@@ -119,7 +119,7 @@ def identify(this: EventToMap, decided: Decided, who: Identity, fallback_id: str
     )
 
 
-def named_in_silence(before: Profile, after: Profile) -> Profile:
+def named_without_calls(before: Profile, after: Profile) -> Profile:
     """The record; traits that were shown to an unknown user are to be shown to the user who was named since."""
     named = after.user_id != before.user_id and after.shown is not None
     return replace(after, shown=OUTDATED) if named else after

@@ -190,7 +190,7 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     newest: dict[str, Any] = {
         name: value
         for name in REMEMBERED
-        if (value := getattr(stated, name)) is not None and created >= profile.told.get(name, 0)
+        if (value := getattr(stated, name)) is not None and created >= profile.as_of.get(name, 0)
     }
     changes: dict[str, Any] = {}
     if stated.user_id is not None and _outranks(stated, profile, created):
@@ -203,14 +203,14 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     if newest.get("group_id") not in {None, profile.group_id}:
         changes["grouped"] = False
     if stated.consent:
-        late = created < profile.told.get("consent", 0)
+        late = created < profile.as_of.get("consent", 0)
         newest["consent"] = {**stated.consent, **profile.consent} if late else {**profile.consent, **stated.consent}
     if stated.email:
         changes["email"] = stated.email
     if stated.customer_read:
         changes["customer_read"] = True
-    told = {name: max(created, profile.told.get(name, 0)) for name in newest}
-    return replace(profile, **newest, **changes, told={**profile.told, **told})
+    moments = {name: max(created, profile.as_of.get(name, 0)) for name in newest}
+    return replace(profile, **newest, **changes, as_of={**profile.as_of, **moments})
 
 
 def _outranks(stated: Stated, profile: Profile, created: int) -> bool:
@@ -218,7 +218,7 @@ def _outranks(stated: Stated, profile: Profile, created: int) -> bool:
     by_reference, known_by_reference = stated.identity_source is IdentitySource.CLIENT_REFERENCE, bool(profile.named_by)
     if profile.user_id is not None and by_reference is not known_by_reference:
         return known_by_reference
-    return created >= profile.told.get("user_id", 0)
+    return created >= profile.as_of.get("user_id", 0)
 
 
 def resolve(

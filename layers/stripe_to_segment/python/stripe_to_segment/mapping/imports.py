@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["enrich_for", "row_of"]
 
-SUBSCRIPTION = Row((lifecycle.SubscriptionImported, lifecycle.SubscriptionCancelled), listed.told, listed_subscription)
+SUBSCRIPTION = Row(
+    (lifecycle.SubscriptionImported, lifecycle.SubscriptionCancelled), listed.facts_of, listed_subscription
+)
 SUBSCRIPTIONS = frozenset({"customer.subscription.updated", "customer.subscription.deleted"})
 # A user may be no customer at all, and known by payments as a guest.
 SHOW = frozenset({"customer.updated", "checkout.session.completed", "payment_intent.succeeded"})
@@ -44,8 +46,8 @@ def row_of(event: StripeEvent) -> Row:
 def _listed(kind: str, level: Level) -> Row:
     row = SUBSCRIPTION if kind in SUBSCRIPTIONS else CATALOG[kind]
     shows = Identify.ALWAYS if level is Level.TRAITS and kind in SHOW else Identify.NEVER
-    tells = (level is Level.HISTORY and kind not in ONLY_TEACH) or row is SUBSCRIPTION
-    return replace(row, facts=row.facts if tells else _nothing, identify=shows, holds=None)
+    sends = (level is Level.HISTORY and kind not in ONLY_TEACH) or row is SUBSCRIPTION
+    return replace(row, facts=row.facts if sends else _nothing, identify=shows, holds=None)
 
 
 def enrich_for(event: StripeEvent, enrich: Enrich) -> Enrich:

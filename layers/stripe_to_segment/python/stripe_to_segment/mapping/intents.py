@@ -33,7 +33,7 @@ def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     if payment is None:
         return
     amounts, currency = read.received(event.object), payment.currency
-    told = OrderCompleted(
+    stated = OrderCompleted(
         order_id=intent_id,
         total=major(amounts.total, currency),
         revenue=major(amounts.revenue, currency),
@@ -42,7 +42,7 @@ def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
         application_fee=major(amounts.fee, currency),
         currency=currency.upper() or None,
     )
-    yield Fact(told, intent_id)
+    yield Fact(stated, intent_id)
 
 
 def paid_alone(event: StripeEvent, known: Known) -> Payment | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.tracking import Event, track
-from stripe_to_segment.state.payment import UNTOLD, Bill, Part, Payment
+from stripe_to_segment.state.payment import NOT_SENT, Bill, Part, Payment
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import invoice_payment as read
 from stripe_to_segment.stripe_side.fields import reference, text
@@ -63,7 +63,7 @@ class _Received(NamedTuple):
 def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """invoice_payment.paid: nothing, unless its invoice stays open."""
     found = _part_of(event, known)
-    if found is None or found.part.told_by != event.id:
+    if found is None or found.part.stated_by != event.id:
         return
     currency = found.before.currency
     told = InvoicePaymentReceived(
@@ -80,7 +80,7 @@ def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
 def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
     """The invoice and its payment after this part; None if this is not a part, or was sent before."""
     found = _part_of(event, known)
-    if found is None or found.part.told_by not in {event.id, UNTOLD}:
+    if found is None or found.part.stated_by not in {event.id, NOT_SENT}:
         return None
     return found.order, found.before.with_part(found.name, found.part)
 
@@ -91,7 +91,7 @@ def waits_for_its_invoice(event: StripeEvent, known: Known) -> bool:
     if found is None or found.name in found.before.parts:
         return False
     bill = found.before.bill
-    return event.customer is None or bill is None or found.before.told_in_parts[0] + found.part.amount >= bill.due
+    return event.customer is None or bill is None or found.before.stated_in_parts[0] + found.part.amount >= bill.due
 
 
 def leaves_open(event: StripeEvent) -> bool:
@@ -119,15 +119,15 @@ def _part_of(event: StripeEvent, known: Known) -> _Received | None:
         return None
     profile = known.profile.with_paid(invoice_id, by=name)
     before = profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "", paid_at=event.created)
-    teller = UNTOLD if event.silent else event.id
+    sender = NOT_SENT if event.silent else event.id
     if name in before.parts:
         part = before.parts[name]
-        part = replace(part, told_by=teller) if part.told_by == UNTOLD else part
+        part = replace(part, stated_by=sender) if part.stated_by == NOT_SENT else part
         return _Received(name, part, invoice_id, before)
     if before.complete or (before.counted and before.total is None):
         return None
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
-    total, revenue = before.told_in_parts
+    total, revenue = before.stated_in_parts
     # The running sum is rounded, so that the parts of an invoice sum to its revenue.
     share = None if bill is None else max(bill.revenue(total + amount) - revenue, 0)
-    return _Received(name, Part(amount, share, teller), invoice_id, before)
+    return _Received(name, Part(amount, share, sender), invoice_id, before)

@@ -50,7 +50,7 @@ __all__ = [
     "paid",
     "payment_action_required",
     "payment_failed",
-    "told_by_intent",
+    "stated_by_intent",
 ]
 
 DAY = 86_400
@@ -113,7 +113,7 @@ def payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """invoice.payment_failed, once for each attempt."""
     next_attempt = iso_time(integer(event.object.get("next_payment_attempt")))
     failed = replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt)
-    yield failures.told(failed, event, known)
+    yield failures.fact_of(failed, event, known)
 
 
 def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
@@ -142,14 +142,14 @@ def collected(event: StripeEvent) -> Payment | None:
     )
 
 
-def told_by_intent(event: StripeEvent, known: Known) -> str | None:
+def stated_by_intent(event: StripeEvent, known: Known) -> str | None:
     """The payment intent that has stated this payment already, because no invoice claimed it in time."""
     payment = collected(event)
     if payment is None or not payment.total:
         return None
     known_by = read.payment_of(event.object) or ""
-    told = known.profile.payment(known_by) if known_by else None
-    if told is not None and told.counted and told.stated_by not in {"", text(event.object.get("id"))}:
+    stated = known.profile.payment(known_by) if known_by else None
+    if stated is not None and stated.counted and stated.stated_by not in {"", text(event.object.get("id"))}:
         return known_by
     return None if known_by else same_payment(known.profile, payment, "pi_")
 
@@ -158,7 +158,7 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
     """A payment with its amounts, and the subscription billed with its plan."""
     invoice = event.object
     amounts, lines, currency = _amounts_of(event), lines_of(event), text(invoice.get("currency"))
-    total, revenue = _not_yet_told(event, known)
+    total, revenue = _not_yet_stated(event, known)
     return declared(
         order_id=text(invoice.get("id")),
         invoice_id=text(invoice.get("id")),
@@ -199,17 +199,17 @@ def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
     return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
 
 
-def _not_yet_told(event: StripeEvent, known: Known) -> tuple[int, int]:
+def _not_yet_stated(event: StripeEvent, known: Known) -> tuple[int, int]:
     """The part of the total and of the revenue that no other call has stated, in minor units, at least 0."""
     amounts, invoice_id = _amounts_of(event), text(event.object.get("id")) or ""
-    profile, by_intent = known.profile, told_by_intent(event, known)
+    profile, by_intent = known.profile, stated_by_intent(event, known)
     listed = (profile.with_paid(invoice_id, by=by_intent) if by_intent else profile).payment(invoice_id)
     if listed is None or not listed.counted:
         return amounts.collected, amounts.revenue
     if listed.stated_by not in {"", invoice_id}:
         # The session stated it, or an old release noted that.
         return amounts.collected, 0
-    total, revenue = listed.told_in_parts
+    total, revenue = listed.stated_in_parts
     return max(amounts.collected - total, 0), max(amounts.revenue - revenue, 0)
 
 

@@ -105,7 +105,7 @@ def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         profile = profile.converted(subscription_id)
     elif subscription_id in profile.invoiced and not record.awaits_payment:
         profile = replace(profile, invoiced={k: v for k, v in profile.invoiced.items() if k != subscription_id})
-    if not profile.subscribed and max(record.counted, change_of(event, known).told) > 0:
+    if not profile.subscribed and max(record.counted, change_of(event, known).sent) > 0:
         profile = replace(profile, subscribed=True)
     return Lesson(_with_terms(profile, event, known), changed)
 
@@ -122,13 +122,13 @@ def listed_subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def _with_terms(profile: Profile, event: StripeEvent, known: Known) -> Profile:
     """The record with the coupons that a subscription states, and without stored amounts that its prices state now."""
     body = event.object
-    stated = {**known.told_terms.discounts, **stated_coupons(body.get("discounts"), body.get("discount"))}
+    stated = {**known.api_terms.discounts, **stated_coupons(body.get("discounts"), body.get("discount"))}
     for item in items_after(event):
         stated |= stated_coupons(item.discounts)
     if stated.items() - profile.discounts.items():
         profile = profile.with_discounts(stated)
-    if known.told_terms.amounts.items() - profile.amounts.items():
-        profile = replace(profile, amounts={**profile.amounts, **known.told_terms.amounts})
+    if known.api_terms.amounts.items() - profile.amounts.items():
+        profile = replace(profile, amounts={**profile.amounts, **known.api_terms.amounts})
     if profile.amounts:
         currency = currency_of(body)
         plain = {f"{item.price.id}:{currency}" for item in items_after(event) if item.price.currency == currency}
@@ -178,14 +178,14 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     paid_by, invoice_id = read_invoice.payment_of(event.object), text(event.object.get("id")) or event.id
     profile, _ = by_invoice(event, known)
     changed = profile.subscriptions != known.profile.subscriptions
-    payment, told = invoices.collected(event), invoices.told_by_intent(event, known)
+    payment, intent = invoices.collected(event), invoices.stated_by_intent(event, known)
     listed = profile.payment(invoice_id)
-    heard = listed is not None and (listed.counted or listed.refunds or listed.disputes)
-    unheard = payment is not None and not (paid_by or told or heard)
-    early = refunded_before(profile, payment) if unheard and payment is not None else None
+    seen = listed is not None and (listed.counted or listed.refunds or listed.disputes)
+    unseen = payment is not None and not (paid_by or intent or seen)
+    early = refunded_before(profile, payment) if unseen and payment is not None else None
     if early:
         profile = profile.with_guess(invoice_id, early)
-    paid_by = told or paid_by
+    paid_by = intent or paid_by
     # From now on what is known of it is the invoice's.
     intents_paid = dict.fromkeys(each for each in (paid_by, *read_invoice.payments_of(event.object)) if each)
     for intent in intents_paid:

@@ -12,30 +12,30 @@ from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_o
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.stripe_side.api_terms import NO_TERMS, api_terms
 from stripe_to_segment.stripe_side.discount import read_coupon
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
 from stripe_to_segment.stripe_side.subscription import items_complete
-from stripe_to_segment.stripe_side.told_terms import NOT_TOLD, told_terms
 
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory
+    from stripe_to_segment.stripe_side.api_terms import ApiTerms
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
-    from stripe_to_segment.stripe_side.told_terms import ToldTerms
 
 __all__ = [
     "coupons_known",
     "failed_intent",
     "lookups",
+    "payer_from_api",
     "payer_lookup",
-    "payer_told",
     "products_read",
-    "terms_told",
-    "what_stripe_told",
+    "read_from_stripe",
+    "terms_from_api",
 ]
 
 
@@ -59,7 +59,7 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
         wanted.append(("invoice", reference(event.object.get("invoice")) or ""))
     if object_id and event.about == "customer.subscription" and _mrr_is_unknown(event, profile, memory, settings):
         wanted.append(("subscription_terms", object_id))
-        unknown = terms_told(event, memory).named_coupons
+        unknown = terms_from_api(event, memory).named_coupons
         wanted += [("coupon", coupon) for coupon in unknown if f"{event.scope}:{coupon}" not in memory.coupons]
     read = [] if settings.sends_line_descriptions else products_read(event, memory)
     products = (*products_needed(event), *read)
@@ -76,22 +76,22 @@ def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settin
     return items_complete(event.object) and after_of(event, known).value.amount is None
 
 
-def terms_told(event: StripeEvent, memory: Memory) -> ToldTerms:
+def terms_from_api(event: StripeEvent, memory: Memory) -> ApiTerms:
     """The coupons and prices of the event's subscription, as the Stripe API told them; an import lists them with it."""
     if event.listing is not None:
-        return told_terms(event.object) if event.about == "customer.subscription" else NOT_TOLD
-    return told_terms(what_stripe_told(event, memory, "subscription_terms", event.object.get("id")))
+        return api_terms(event.object) if event.about == "customer.subscription" else NO_TERMS
+    return api_terms(read_from_stripe(event, memory, "subscription_terms", event.object.get("id")))
 
 
 def coupons_known(event: StripeEvent, memory: Memory) -> dict[str, str]:
     """The coupons that the event names, as written, by id: those stored, and those read from the Stripe API."""
-    named = [*coupons_needed(event), *terms_told(event, memory).named_coupons]
+    named = [*coupons_needed(event), *terms_from_api(event, memory).named_coupons]
     if not named:
         return {}
     stored = {coupon: memory.coupons.get(f"{event.scope}:{coupon}") for coupon in named}
-    read = {coupon: read_coupon(what_stripe_told(event, memory, "coupon", coupon) or {}) for coupon in named}
-    told = {coupon: one.written for coupon, one in read.items() if one is not None}
-    return told | {coupon: written for coupon, written in stored.items() if written is not None}
+    read = {coupon: read_coupon(read_from_stripe(event, memory, "coupon", coupon) or {}) for coupon in named}
+    stated = {coupon: one.written for coupon, one in read.items() if one is not None}
+    return stated | {coupon: written for coupon, written in stored.items() if written is not None}
 
 
 def payer_lookup(event: StripeEvent) -> Lookup | None:
@@ -107,27 +107,27 @@ def payer_lookup(event: StripeEvent) -> Lookup | None:
     return Lookup(kind, about, event.livemode, event.account)
 
 
-def payer_told(event: StripeEvent, memory: Memory) -> str | None:
+def payer_from_api(event: StripeEvent, memory: Memory) -> str | None:
     """The customer who paid, as the Stripe API told it."""
     lookup = payer_lookup(event)
-    told = memory.read.get(lookup) if lookup is not None else None
-    return None if told is None else reference(told.get("customer")) or reference(told.get("customer_account"))
+    stated = memory.read.get(lookup) if lookup is not None else None
+    return None if stated is None else reference(stated.get("customer")) or reference(stated.get("customer_account"))
 
 
 def products_read(event: StripeEvent, memory: Memory) -> list[str]:
     """Ids of the products whose name is needed for the lines of a session, after these were read."""
-    read = what_stripe_told(event, memory, "line_items", event.object.get("id"))
+    read = read_from_stripe(event, memory, "line_items", event.object.get("id"))
     prices = [read_line(line).price for line in listed(read)]
     return [price.product for price in prices if price.product and not price.label]
 
 
 def failed_intent(event: StripeEvent, memory: Memory) -> JsonObject | None:
     """The PaymentIntent of an invoice whose payment failed, as the Stripe API told it."""
-    open_payments = listed(what_stripe_told(event, memory, "failed_payment", event.object.get("id")))
+    open_payments = listed(read_from_stripe(event, memory, "failed_payment", event.object.get("id")))
     return next((hash_of(dig(payment, "payment", "payment_intent")) for payment in open_payments), None)
 
 
-def what_stripe_told(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:
+def read_from_stripe(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:
     """The object as read from the Stripe API, None if it was not read."""
     return memory.read.get(Lookup(kind, str(key), event.livemode, event.account)) if memory.read else None
 

@@ -72,11 +72,11 @@ def _fact[E: OfPaymentMethod](declared: type[E], event: StripeEvent, **more: boo
     if event.customer is None:
         return
     method = event.object
-    told = declared(
+    stated = declared(
         payment_method_id=text(method.get("id")),
         payment_method_type=text(method.get("type")),
         card_brand=read.card_brand_of(method),
         card_expires_at=iso_time(read.card_expiry_of(method)),
         **more,
     )
-    yield Fact(told, f"{method.get('id')}:{event.created}")
+    yield Fact(stated, f"{method.get('id')}:{event.created}")

@@ -81,7 +81,7 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     refund = payment.refunds.get(refund_id)
     if refund is None:
         return
-    if refund.told_by == event.id:
+    if refund.stated_by == event.id:
         yield Fact(_order_refunded(event, order, payment, refund_id, refund), _key_of(event, refund_id))
     if refund.undone_by == event.id:
         yield Fact(_refund_failed(event, order, payment, refund_id, refund), refund_id)
@@ -97,7 +97,7 @@ def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
     """Whether a later event may add data: the payment itself, or refund.created, which names the refund."""
     _, payment, refund_id = _after(event, known)
     refund = payment.refunds.get(refund_id)
-    if refund is None or (refund.told_by and event.id not in {refund.told_by, refund.undone_by}):
+    if refund is None or (refund.stated_by and event.id not in {refund.stated_by, refund.undone_by}):
         return False
     return not payment.counted or refund_id.startswith(ANONYMOUS)
 
@@ -116,21 +116,21 @@ def _after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     if listed is None:
         revenue, tax = (None, None) if failed else payment.shares(amount)
         # One that failed before anybody heard of it: nothing is told, and nothing of it comes back later.
-        told_by, guessed = "" if failed or event.silent else event.id, guessed_for(event, known, order)
-        new = Refund(amount, not failed, revenue, tax, told_by=told_by, named=guessed, listed_at=_listed_at(event))
+        stated_by, guessed = "" if failed or event.silent else event.id, guessed_for(event, known, order)
+        new = Refund(amount, not failed, revenue, tax, stated_by=stated_by, named=guessed, listed_at=_listed_at(event))
         return order, payment.with_refund(refund_id, new), refund_id
-    return order, payment.with_refund(refund_id, _heard_again(listed, event, failed=failed)), refund_id
+    return order, payment.with_refund(refund_id, _seen_again(listed, event, failed=failed)), refund_id
 
 
-def _heard_again(listed: Refund, event: StripeEvent, *, failed: bool) -> Refund:
+def _seen_again(listed: Refund, event: StripeEvent, *, failed: bool) -> Refund:
     """A refund that is listed already, once another event or an import speaks of it; what was silent tells nothing."""
     speaker = "" if event.silent else event.id
     if failed:
-        untold = listed.stands or (listed.told_by and not listed.undone_by)
-        return replace(listed, stands=False, undone_by=speaker) if untold else listed
+        unsent = listed.stands or (listed.stated_by and not listed.undone_by)
+        return replace(listed, stands=False, undone_by=speaker) if unsent else listed
     # Only the first event of a refund tells what an import has listed; a later one comes months afterwards.
-    first = event.type == "refund.created" and listed.stands and not listed.told_by
-    return replace(listed, told_by=speaker) if first else listed
+    first = event.type == "refund.created" and listed.stands and not listed.stated_by
+    return replace(listed, stated_by=speaker) if first else listed
 
 
 def _listed_at(event: StripeEvent) -> int:
@@ -149,17 +149,17 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     for listed_id, listed in payment.refunds.items():
         # After one that failed, the next may come to the same total.
         of_this_total = listed.stands and total and listed.running_total == total
-        if event.id in {listed.told_by, listed.totalled_by} or listed_id == refund_id or of_this_total:
+        if event.id in {listed.stated_by, listed.totalled_by} or listed_id == refund_id or of_this_total:
             return order, payment, listed_id
     for listed_id, listed in payment.refunds.items():
         # refund.created told this one; the next of the same amount is another, and so is what came after an import.
         later = listed.listed_at and event.created > listed.listed_at
         if refund_id is None and listed.amount == amount and not listed.running_total and not later:
-            told_by = listed.told_by or (event.id if listed.stands else "")
-            named = replace(listed, told_by=told_by, running_total=total or 0, totalled_by=event.id)
+            stated_by = listed.stated_by or (event.id if listed.stands else "")
+            named = replace(listed, stated_by=stated_by, running_total=total or 0, totalled_by=event.id)
             return order, payment.with_refund(listed_id, named), listed_id
     revenue, tax = payment.shares(amount or 0)
-    new = Refund(amount or 0, revenue=revenue, tax=tax, told_by=event.id, running_total=total or 0)
+    new = Refund(amount or 0, revenue=revenue, tax=tax, stated_by=event.id, running_total=total or 0)
     if guessed := guessed_for(event, known, order):
         new = replace(new, named=guessed, charged_at=charged_at_of(event) or 0)
     refund_id = refund_id or f"{ANONYMOUS}{total}"

@@ -58,7 +58,7 @@ class Event:
     # Its properties hold lists.
     __hash__ = None  # type: ignore[assignment]
 
-    def told(self) -> dict[str, object]:
+    def known_properties(self) -> dict[str, object]:
         """The known properties, in the order of their declaration."""
         return {name: value for name in self.names if (value := getattr(self, name)) is not None}
 

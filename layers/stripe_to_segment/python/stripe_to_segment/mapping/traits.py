@@ -87,14 +87,14 @@ def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> P
     marks = {name: "" for name, value in profile.personal.items() if not value}
     known: Mapping[str, object] = {**_allowed(profile.personal, settings), **marks}
     carried: Mapping[str, object] = carried_personal(event, settings)
-    late = event.created < profile.told.get("personal", 0)
+    late = event.created < profile.as_of.get("personal", 0)
     if not late:
         known = {**known, **dict.fromkeys(_taken_away(event), "")}
     personal = {**carried, **known} if late else {**known, **carried}
     if personal == profile.personal and not carried:
         return profile
-    as_of = max(event.created, profile.told.get("personal", 0))
-    return replace(profile, personal=personal, told={**profile.told, "personal": as_of})
+    as_of = max(event.created, profile.as_of.get("personal", 0))
+    return replace(profile, personal=personal, as_of={**profile.as_of, "personal": as_of})
 
 
 def _taken_away(event: StripeEvent) -> set[str]:
@@ -106,10 +106,10 @@ def _taken_away(event: StripeEvent) -> set[str]:
 
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
     """A digest of the traits, to find out whether the traits that were sent last are still true."""
-    told = {**_subscription_traits(profile), **_card_traits(profile)}
+    traits = {**_subscription_traits(profile), **_card_traits(profile)}
     # A first payment of 0 changes nothing.
     paid = {code: amount for code, amount in profile.paid.items() if amount and _has_lifetime(event, profile)}
-    return _digest([*((name, told[name]) for name in sorted(told)), *sorted(paid.items())])
+    return _digest([*((name, traits[name]) for name in sorted(traits)), *sorted(paid.items())])
 
 
 def group_digest(event: StripeEvent, group: Profile, settings: Settings) -> str:

@@ -12,7 +12,7 @@ from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.compose import compose
 from stripe_to_segment.mapping.decide import EventToMap, decide
 from stripe_to_segment.mapping.gaps import gaps
-from stripe_to_segment.mapping.identify import identify, named_in_silence
+from stripe_to_segment.mapping.identify import identify, named_without_calls
 from stripe_to_segment.mapping.identity import (
     IdentitySource,
     fallback_anonymous_id,
@@ -139,7 +139,7 @@ def translate(
     )
     if profile.opted_out or event.silent:
         why = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
-        return learnt(EventOutcome.IGNORED, named_in_silence(known.profile, profile), reason=why)
+        return learnt(EventOutcome.IGNORED, named_without_calls(known.profile, profile), reason=why)
     if not claim.tracks and (waits := _waits_for(row, event, known, source, hold_after)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         return _held(event, known, lesson, held)

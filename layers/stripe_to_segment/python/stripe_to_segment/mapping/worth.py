@@ -44,9 +44,9 @@ def kinds_of(
     return "" if kinds == by_name else "".join(kinds)
 
 
-def _may_repeat(told: Event) -> bool:
+def _may_repeat(stated: Event) -> bool:
     """Whether another event may have told the same amount."""
-    return isinstance(told, DISPUTES) or (isinstance(told, Paid) and told.revenue == 0)
+    return isinstance(stated, DISPUTES) or (isinstance(stated, Paid) and stated.revenue == 0)
 
 
 def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
@@ -55,25 +55,25 @@ def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
 
 
 def _kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settings: Settings) -> str:
-    told = fact.event
-    if isinstance(told, Paid) and _told_before(told, known):
+    stated = fact.event
+    if isinstance(stated, Paid) and _stated_before(stated, known):
         return UNCOUNTED
     of_import = dig(body, "context", "stripe", "import") is not None
-    if isinstance(told, DisputeWon | DisputeLost) and of_import:
+    if isinstance(stated, DisputeWon | DisputeLost) and of_import:
         # Of a dispute that is over, the history of an import tells only the end.
-        return UNCOUNTED if _has_told(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
-    if isinstance(told, PaymentDisputed) and not of_import and _listed_before(fact.key, known):
-        ended = _has_told(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
+        return UNCOUNTED if _was_sent(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
+    if isinstance(stated, PaymentDisputed) and not of_import and _listed_before(fact.key, known):
+        ended = _was_sent(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
         return UNCOUNTED if ended else Kind.DISPUTE
     # Of a fact that another event has claimed, the call is that event's.
-    return kind_by_name({**body, "event": told.event_name})
+    return kind_by_name({**body, "event": stated.event_name})
 
 
-def _has_told(names: Iterable[str], key: str, event: StripeEvent, known: Known, settings: Settings) -> bool:
+def _was_sent(names: Iterable[str], key: str, event: StripeEvent, known: Known, settings: Settings) -> bool:
     """Whether a call of one of these names has told of the same object, or is claimed."""
-    told = {dedup_key_of(fact_id(name, key, event, settings)) for name in names}
+    stated = {dedup_key_of(fact_id(name, key, event, settings)) for name in names}
     claims = known.profile.claims.values()
-    return not told.isdisjoint(known.profile.ledger) or any(not told.isdisjoint(claim.tracks) for claim in claims)
+    return not stated.isdisjoint(known.profile.ledger) or any(not stated.isdisjoint(claim.tracks) for claim in claims)
 
 
 def _listed_before(dispute_id: str, known: Known) -> bool:
@@ -82,7 +82,7 @@ def _listed_before(dispute_id: str, known: Known) -> bool:
     return any(one is not None and one.listed_at is not None for one in disputes)
 
 
-def _told_before(paid: Paid, known: Known) -> bool:
+def _stated_before(paid: Paid, known: Known) -> bool:
     """Whether a session has told this payment of an invoice: the invoice repeats the total, without revenue."""
     listed = known.profile.payment(paid.order_id or "")
     stated_by = "" if listed is None or not listed.counted else listed.stated_by

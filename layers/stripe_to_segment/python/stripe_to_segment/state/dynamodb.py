@@ -146,8 +146,8 @@ class DynamoStore:
         # Where several facts have one key, only the newest is written.
         newest: dict[tuple[str, str], Learnt] = {}
         for fact in sorted(learnt, key=lambda fact: fact.as_of):
-            told = newest.get((fact.kind, fact.key))
-            newest[fact.kind, fact.key] = fact.over(told) if fact.kind == "order" else fact
+            known = newest.get((fact.kind, fact.key))
+            newest[fact.kind, fact.key] = fact.over(known) if fact.kind == "order" else fact
         errors = _errors((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in newest.values())
         if errors:
             errors |= {fact.owner: errors[fact.key] for fact in learnt if fact.owner and fact.key in errors}

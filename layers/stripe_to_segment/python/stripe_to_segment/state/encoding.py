@@ -66,8 +66,10 @@ __all__ = [
 # release that is deployed again then waits. A new field that older releases may ignore needs no new format.
 FORMAT = 3
 # Fields that have been renamed since, and the names under which they are stored, so that older releases find them.
-WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until"}
+WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until", "as_of": "told"}
 READ_AS = {written: name for name, written in WRITTEN_AS.items()}
+# The same for the fields of a subscription.
+SUBSCRIPTION_WRITTEN_AS = {"mrr_sent": "told", "unsent": "untold"}
 # Refunds and disputes arrive months later; a year and a month covers a yearly plan.
 KEEP_DAYS = 400
 # DynamoDB takes 409,600 bytes an item, the attributes' names included.
@@ -253,7 +255,11 @@ def _written(profile: Profile) -> bytes:
     if profile.subscriptions:
         record["subscriptions"] = {
             # Keep zeros: an amount of 0 is known, not missing.
-            key: {name: value for name, value in one.items() if value or type(value) is int}
+            key: {
+                SUBSCRIPTION_WRITTEN_AS.get(name, name): value
+                for name, value in one.items()
+                if value or type(value) is int
+            }
             for key, one in record["subscriptions"].items()
         }
     for name in ("key", "version", "ledger", "shared"):
@@ -291,10 +297,10 @@ def profile_from(item: Attributes) -> Profile:
     head, *calls = decompressed(written["B"]) if "B" in written else [written["S"]]
     record = {READ_AS.get(name, name): value for name, value in json.loads(head).items()}
     subscriptions = {key: _subscription_from(values) for key, values in record.pop("subscriptions", {}).items()}
-    told, claims = iter(calls), {}
+    encoded, claims = iter(calls), {}
     for dedup_key, values in record.pop("claims", {}).items():
         known = known_of(Claim, values)
-        claims[dedup_key] = Claim(**known | {"tracks": {track: next(told) for track in known.get("tracks", ())}})
+        claims[dedup_key] = Claim(**known | {"tracks": {track: next(encoded) for track in known.get("tracks", ())}})
     return Profile(
         **{
             # A release that kept no sums wrote neither them nor a day.
@@ -313,5 +319,6 @@ def profile_from(item: Attributes) -> Profile:
 
 def _subscription_from(values: JsonObject) -> SubscriptionRecord:
     known = known_of(SubscriptionRecord, values)
+    known |= {name: values[written] for name, written in SUBSCRIPTION_WRITTEN_AS.items() if written in values}
     # JSON has no tuples, and watermarks are compared as tuples.
     return SubscriptionRecord(**known | {"as_of": tuple(known["as_of"])})

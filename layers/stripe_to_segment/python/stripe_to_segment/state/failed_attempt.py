@@ -19,12 +19,12 @@ __all__ = ["FailedAttempt"]
 class FailedAttempt:
     """One failed attempt, reported by up to three of Stripe's objects: a Checkout Session, an invoice, a PaymentIntent.
 
-    `told_as` is the key of the fact that states it, empty until one does. `keys` are the keys that a fact of each
+    `fact_key` is the key of the fact that states it, empty until one does. `keys` are the keys that a fact of each
     object would have alone, `stated_by` the kinds of these objects, `names` the ids under which they know the payment.
     `at` is in epoch seconds, `value` in minor units.
     """
 
-    told_as: str
+    fact_key: str
     keys: tuple[str, ...]
     stated_by: tuple[str, ...]
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class FailedAttempt:
         """The attempt with what another object adds about it."""
         return replace(
             self,
-            told_as=self.told_as or other.told_as,
+            fact_key=self.fact_key or other.fact_key,
             keys=_both(self.keys, other.keys),
             stated_by=_both(self.stated_by, other.stated_by),
             names=_both(self.names, other.names),
@@ -46,7 +46,9 @@ class FailedAttempt:
 
     def written(self) -> JsonObject:
         """The attempt as JSON for a record, without empty fields."""
-        return {name: value for name, value in asdict(self).items() if value and value != UNKNOWN_FAILURE}
+        given = {name: value for name, value in asdict(self).items() if value and value != UNKNOWN_FAILURE}
+        # The field was `told_as` once, and is stored under that name.
+        return {"told_as" if name == "fact_key" else name: value for name, value in given.items()}
 
     @classmethod
     def read(cls, written: JsonObject) -> FailedAttempt:
@@ -54,7 +56,8 @@ class FailedAttempt:
         known: JsonObject = {field.name: written.get(field.name) for field in fields(cls)}
         known |= {name: tuple(known[name] or ()) for name in ("keys", "stated_by", "names")}
         return cls(
-            **known | {"told_as": known["told_as"] or "", "at": known["at"] or 0, "why": Failure(*known["why"] or ())}
+            **known
+            | {"fact_key": written.get("told_as", ""), "at": known["at"] or 0, "why": Failure(*known["why"] or ())}
         )
 
 

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["UNTOLD", "Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
+__all__ = ["NOT_SENT", "Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
 
-# In place of the event that told a part: an import has listed it, and no call has told it yet.
-UNTOLD = "?"
+# In place of the event that stated a part: an import has listed the part, and no call has been sent for it yet.
+NOT_SENT = "?"
+# A field of refunds and parts that has been renamed, and the name under which it is stored.
+STATED_BY, WRITTEN_AS = "stated_by", "told_by"
 
 
 @frozen
@@ -40,7 +42,7 @@ class Refund:
     stands: bool = True
     revenue: int | None = None
     tax: int | None = None
-    told_by: str = ""
+    stated_by: str = ""
     undone_by: str = ""
     running_total: int = 0
     totalled_by: str = ""
@@ -55,7 +57,7 @@ class Refund:
             stands=self.stands and other.stands,
             revenue=other.revenue if self.revenue is None else self.revenue,
             tax=other.tax if self.tax is None else self.tax,
-            told_by=self.told_by or other.told_by,
+            stated_by=self.stated_by or other.stated_by,
             undone_by=self.undone_by or other.undone_by,
             running_total=max(self.running_total, other.running_total),
             totalled_by=self.totalled_by or other.totalled_by,
@@ -101,7 +103,7 @@ class Part:
 
     amount: int
     revenue: int | None = None
-    told_by: str = ""
+    stated_by: str = ""
 
 
 @frozen
@@ -157,7 +159,7 @@ class Payment:
         )
 
     @property
-    def told_in_parts(self) -> tuple[int, int]:
+    def stated_in_parts(self) -> tuple[int, int]:
         """What parts of it told, in minor units: of the total and of the revenue."""
         parts = self.parts.values()
         return sum(part.amount for part in parts), sum(part.revenue or 0 for part in parts)
@@ -201,20 +203,20 @@ class Payment:
 
     def with_late_shares(self) -> tuple[Payment, int | None, int | None]:
         """With the shares of refunds that were told before it was known, and these: the revenue and the tax in them."""
-        late = {key: one for key, one in self.refunds.items() if one.stands and one.told_by and one.revenue is None}
+        late = {key: one for key, one in self.refunds.items() if one.stands and one.stated_by and one.revenue is None}
         if not late or not self.complete:
             return self, None, None
         after = replace(self, refunds={key: one for key, one in self.refunds.items() if key not in late})
         for key, one in late.items():
             revenue, tax = after.shares(one.amount)
             after = after.with_refund(key, replace(one, revenue=revenue, tax=tax))
-        told = [after.refunds[key] for key in late]
+        late_shares = [after.refunds[key] for key in late]
 
         def summed(shares: list[int | None]) -> int | None:
             known = [share for share in shares if share is not None]
             return sum(known) if known else None
 
-        return after, summed([one.revenue for one in told]), summed([one.tax for one in told])
+        return after, summed([one.revenue for one in late_shares]), summed([one.tax for one in late_shares])
 
     def with_refund(self, refund_id: str, refund: Refund) -> Payment:
         """The payment with this refund added or replaced."""
@@ -274,7 +276,7 @@ class Payment:
 
     def completing(self, begun: Payment) -> Payment:
         """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
-        total, revenue = begun.told_in_parts
+        total, revenue = begun.stated_in_parts
         whole = replace(
             self,
             # More than the invoice collected was told only where nobody knew of the invoice.
@@ -292,7 +294,7 @@ class Payment:
         for name, part in second.parts.items():
             # What was told of a part counts more than that an import has listed it.
             known = stated.parts.get(name)
-            stated = stated.with_part(name, part) if known is None or known.told_by == UNTOLD else stated
+            stated = stated.with_part(name, part) if known is None or known.stated_by == NOT_SENT else stated
         both = self.refunds.keys() & other.refunds.keys()
         after = replace(
             stated,
@@ -312,7 +314,7 @@ class Payment:
         given = _stated(self)
         for name in ("refunds", "disputes", "parts"):
             if name in given:
-                given[name] = {key: _stated(entry) for key, entry in given[name].items()}
+                given[name] = {key: _written(entry) for key, entry in given[name].items()}
         if self.bill is not None:
             given["bill"] = _stated(self.bill)
         return given
@@ -321,9 +323,9 @@ class Payment:
     def read(cls, written: JsonObject) -> Payment:
         """The payment from a record, also from one of another release: unknown fields are dropped."""
         given = known_of(cls, written)
-        given["refunds"] = {key: Refund(**known_of(Refund, one)) for key, one in given.get("refunds", {}).items()}
+        given["refunds"] = {key: Refund(**_read(Refund, one)) for key, one in given.get("refunds", {}).items()}
         given["disputes"] = {key: Dispute(**known_of(Dispute, one)) for key, one in given.get("disputes", {}).items()}
-        given["parts"] = {key: Part(**known_of(Part, one)) for key, one in given.get("parts", {}).items()}
+        given["parts"] = {key: Part(**_read(Part, one)) for key, one in given.get("parts", {}).items()}
         given["bill"] = Bill(**given["bill"]) if "bill" in given else None
         return cls(**given)
 
@@ -337,6 +339,17 @@ def _stated(value: DataclassInstance) -> JsonObject:
 def _defaults(kind: type[DataclassInstance]) -> Mapping[str, object]:
     """The default of each field, MISSING for a field that has none."""
     return {one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(kind)}
+
+
+def _written(value: DataclassInstance) -> JsonObject:
+    """A refund, a dispute or a part as JSON for a record."""
+    return {WRITTEN_AS if name == STATED_BY else name: one for name, one in _stated(value).items()}
+
+
+def _read(kind: type[DataclassInstance], written: JsonObject) -> JsonObject:
+    """The fields of a refund or a part from a record."""
+    known = known_of(kind, written)
+    return known | {STATED_BY: written[WRITTEN_AS]} if WRITTEN_AS in written else known
 
 
 def known_of(kind: type[DataclassInstance], values: JsonObject) -> JsonObject:

@@ -27,15 +27,15 @@ __all__ = [
     "MOST_GUESTS",
     "MOST_RECORDS",
     "MOST_SIBLINGS",
+    "NEW_PERSON",
     "NOBODY",
-    "STRANGER",
     "Others",
     "Person",
     "group_key",
-    "heard",
     "over_all",
     "person_key",
     "user_digest",
+    "with_opt_out_of",
 ]
 
 # A person lists at most this many records. No real user has so many customers, but a placeholder id such as "admin" or
@@ -100,7 +100,7 @@ class Person:
 
 
 # In place of a person of whom nothing is stored.
-STRANGER = Person()
+NEW_PERSON = Person()
 
 
 @frozen
@@ -147,7 +147,7 @@ def over_all(profile: Profile, others: Others) -> Profile:
     paid.update(others.guests)
     made = [profile.customer_created]
     shown, subscribed = profile.shown, profile.subscribed
-    named = (profile.told.get("group_name", 0), profile.group_name)
+    named = (profile.as_of.get("group_name", 0), profile.group_name)
     for sibling in others.siblings:
         subscriptions |= sibling.subscriptions
         cards |= sibling.cards
@@ -156,7 +156,7 @@ def over_all(profile: Profile, others: Others) -> Profile:
         shown = shown or (sibling.shown and UNSURE)
         subscribed = subscribed or sibling.subscribed
         if sibling.group_name is not None:
-            named = max(named, (sibling.told.get("group_name", 0), sibling.group_name), key=lambda name: name[0])
+            named = max(named, (sibling.as_of.get("group_name", 0), sibling.group_name), key=lambda name: name[0])
     return replace(
         profile,
         subscriptions=subscriptions,
@@ -169,9 +169,9 @@ def over_all(profile: Profile, others: Others) -> Profile:
     )
 
 
-def heard(profile: Profile, person: Person) -> Profile:
+def with_opt_out_of(profile: Profile, person: Person) -> Profile:
     """The record with the person's opt-out, unless the record has a newer one."""
-    told = profile.told.get("opted_out")
-    if person.opted_out is None or (told is not None and told >= person.as_of):
+    known = profile.as_of.get("opted_out")
+    if person.opted_out is None or (known is not None and known >= person.as_of):
         return profile
-    return replace(profile, opted_out=person.opted_out, told={**profile.told, "opted_out": person.as_of})
+    return replace(profile, opted_out=person.opted_out, as_of={**profile.as_of, "opted_out": person.as_of})

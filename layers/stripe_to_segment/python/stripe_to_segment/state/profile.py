@@ -44,7 +44,7 @@ CARDS = 20
 REMOVED, NEVER_SEEN = -1, 0
 
 # In place of the claim of an event that no batch has tried to send.
-UNTOLD = Claim(tries=-1)
+UNTRIED = Claim(tries=-1)
 # In place of a digest of traits: they were sent, and it is not known whether they arrived.
 UNSURE = "?"
 # Likewise: they were sent, and the sum of payments has changed since without an event that said so.
@@ -94,7 +94,7 @@ class Profile:
     tied: bool = False
     grouped: bool = False
     shared: bool = False
-    told: Mapping[str, int] = field(default_factory=dict)
+    as_of: Mapping[str, int] = field(default_factory=dict)
     moved_to: str = ""
     customer_created: int | None = None
     fallback_id: str | None = None
@@ -259,9 +259,9 @@ class Profile:
     def converted(self, subscription_id: str) -> Profile:
         """The record once the conversion of a subscription's trial has been stated."""
         record = self.subscriptions[subscription_id]
-        told = replace(record, converted=record.trialed)
+        converted = replace(record, converted=record.trialed)
         invoiced = {name: made for name, made in self.invoiced.items() if name != subscription_id}
-        return replace(self, subscriptions={**self.subscriptions, subscription_id: told}, invoiced=invoiced)
+        return replace(self, subscriptions={**self.subscriptions, subscription_id: converted}, invoiced=invoiced)
 
     def with_card(self, method_id: str, as_of: Watermark, expires: int | None) -> Profile:
         """The record with a card's expiry (None: the card was removed), unless a newer state of the card is known."""
@@ -303,9 +303,9 @@ class Profile:
 
         `delivery` and `lease_until` name the delivery that sends them.
         """
-        known = self.claims.get(dedup_key, UNTOLD)
+        known = self.claims.get(dedup_key, UNTRIED)
         first = known.given_up or not known.tracks
-        told = Claim(
+        claim = Claim(
             claim.tracks if first else known.tracks,
             shows=known.shows or claim.shows,
             joins=known.joins or claim.joins,
@@ -316,7 +316,7 @@ class Profile:
             day=known.day or day,
             tries=known.tries + 1,
         )
-        return replace(self, claims={**self.claims, dedup_key: told}, summed=self.summed or day, **delivery)
+        return replace(self, claims={**self.claims, dedup_key: claim}, summed=self.summed or day, **delivery)
 
     def settled(self, receipt: Receipt | None) -> Profile:
         """The record after the newest delivery, by its receipt, None where it left none.

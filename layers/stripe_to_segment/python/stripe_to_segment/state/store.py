@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from stripe_to_segment.errors import StoreConflictError
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.state.circuit import Circuit
-from stripe_to_segment.state.person import MOST_RECORDS, STRANGER, Person
+from stripe_to_segment.state.person import MOST_RECORDS, NEW_PERSON, Person
 from stripe_to_segment.state.profile import Profile
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class MemoryStore:
     def tie(self, pairs: Collection[tuple[str, str]]) -> dict[str, Person]:
         """Add records to their persons, given as pairs of person and record; returns the persons afterwards."""
         for key, record in pairs:
-            person = self.known_persons.get(key, STRANGER)
+            person = self.known_persons.get(key, NEW_PERSON)
             if len(person.records) < MOST_RECORDS:
                 self.known_persons[key] = replace(person, records=person.records | {record})
         return {key: self.known_persons[key] for key, _ in pairs}
@@ -264,7 +264,7 @@ class MemoryStore:
         """Write down that a delivery tells of these persons, whose version is still the one read."""
         errors: dict[str, Exception] = {}
         for key, person in persons.items():
-            known = self.known_persons.get(key, STRANGER)
+            known = self.known_persons.get(key, NEW_PERSON)
             if known.version != person.version:
                 errors[key] = StoreConflictError(key)
                 continue
@@ -287,7 +287,7 @@ class MemoryStore:
         return {key: self.profiles[key].version for key in records}
 
     def _learn_opt_out(self, fact: Learnt) -> None:
-        known = self.known_persons.get(fact.key, STRANGER)
+        known = self.known_persons.get(fact.key, NEW_PERSON)
         if known.opted_out is None or known.as_of <= fact.as_of:
             self.known_persons[fact.key] = replace(known, opted_out=fact.value == "true", as_of=fact.as_of)
 

@@ -42,8 +42,8 @@ class SubscriptionRecord:
     trial_end: int | None = None
     cancels_at: int | None = None
     came_from: str = ""
-    told: int | None = None
-    untold: bool = False
+    mrr_sent: int | None = None
+    unsent: bool = False
     trial_start: int | None = None
     trialed: int | None = None
     converted: int | None = None
@@ -64,7 +64,7 @@ class SubscriptionRecord:
     @property
     def counted(self) -> int:
         """The sum of the `mrr_change` sent so far, or sent with the next event, in minor units."""
-        return (self.mrr or 0) if self.told is None else self.told
+        return (self.mrr or 0) if self.mrr_sent is None else self.mrr_sent
 
     @property
     def live(self) -> bool:

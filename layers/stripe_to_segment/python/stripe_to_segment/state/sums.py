@@ -108,12 +108,12 @@ def worth_in(encoded: str, kind: str = "") -> Worth | None:
     counted = Kind(kind)
     # A team's `enrich` may have put anything there.
     properties = call.get("properties")
-    told = properties if isinstance(properties, dict) else {}
-    currency, month = told.get("currency"), str(call.get("timestamp"))[:7]
+    stated = properties if isinstance(properties, dict) else {}
+    currency, month = stated.get("currency"), str(call.get("timestamp"))[:7]
     if not isinstance(currency, str) or len(month) < len("2026-10"):
         return None
     try:
-        amount = int(Decimal(str(told.get(AMOUNTS[counted]))).scaleb(digits(currency)))
+        amount = int(Decimal(str(stated.get(AMOUNTS[counted]))).scaleb(digits(currency)))
     except (InvalidOperation, ValueError, OverflowError):
         return None
     return (

@@ -77,10 +77,10 @@ def listed_event(data: JsonObject) -> StripeEvent | None:
     level = levels.get(text(data.get("level")) or "")
     if name not in LISTED or listed_id is None or moment is None or moment < 0 or level is None:
         raise MalformedEventError(Reason.NOT_AN_EVENT, "the body is no record of an import that this release knows")
-    told = LISTED[name](listed, moment)
-    if told is None:
+    stated = LISTED[name](listed, moment)
+    if stated is None:
         return None
-    kind, created = told
+    kind, created = stated
     return StripeEvent(
         # The same for a record that comes again; another one for another level, and for another import.
         id=f"{listed_id}@{moment}:{level}",

@@ -57,9 +57,9 @@ def sent_event(data: object) -> StripeEvent | ThinEvent:
     return _thin_from(data) if isinstance(data, dict) and data.get("object") == THIN else event_from(data)
 
 
-def object_path(thin: ThinEvent, told: JsonObject) -> str:
-    """Where the API has the object of a thin event, of which the API told this; raises MalformedEventError."""
-    path = text(dig(told, "related_object", "url")) or thin.related or ""
+def object_path(thin: ThinEvent, full: JsonObject) -> str:
+    """Where the API has the object of a thin event, which the API returned as `full`; raises MalformedEventError."""
+    path = text(dig(full, "related_object", "url")) or thin.related or ""
     if not PATH.fullmatch(path):
         raise MalformedEventError(Reason.NOT_AN_EVENT, "the thin event names no object of API v1")
     return path
@@ -70,9 +70,9 @@ def of_account(thin: ThinEvent, body: JsonObject) -> StripeEvent:
     return event_from({**body, "account": text(body.get("account")) or thin.account})
 
 
-def at_the_time(thin: ThinEvent, told: JsonObject, found: JsonObject) -> StripeEvent:
+def at_the_time(thin: ThinEvent, full: JsonObject, found: JsonObject) -> StripeEvent:
     """The event of a thin one that has no snapshot, from its object as it is now and what changed in it then."""
-    changes = hash_of(told.get("changes"))
+    changes = hash_of(full.get("changes"))
     return event_from(
         {
             "id": thin.id,
@@ -108,8 +108,8 @@ def _thin_from(data: JsonObject) -> ThinEvent:
 
 def _seconds(moment: str | None) -> int | None:
     try:
-        told = datetime.fromisoformat(moment or "")
-        seconds = int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp())
+        parsed = datetime.fromisoformat(moment or "")
+        seconds = int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
     except (OverflowError, ValueError):
         return None
     return seconds if 0 <= seconds < END_OF_TIME else None

@@ -6,7 +6,7 @@ from copy import replace
 from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.subscriptions.common import Subscribed, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.common import Subscribed, event_with, key_of
 from stripe_to_segment.mapping.tracking import properties, track
 from stripe_to_segment.stripe_side.fields import dig, iso_time, reference, text
 from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, ended_at
@@ -72,24 +72,24 @@ def cancellation_facts(event: StripeEvent, before: State, after: State, known: K
     if was is not None and now is not None and (why := _why(after.subscription)) != _why(before.subscription):
         # Customers mostly send the feedback form a moment after they cancel.
         if any(why):
-            given = with_reason(told_of(CancellationFeedbackGiven, event, after, known), after.subscription)
+            given = with_reason(event_with(CancellationFeedbackGiven, event, after, known), after.subscription)
             yield Fact(given, key_of(event, ":".join(filter(None, (str(now), *why)))))
         return
     if (was is None) == (now is None):
         return
     if now is not None:
-        told = with_reason(told_of(SubscriptionCancellationScheduled, event, after, known), after.subscription)
-        yield Fact(replace(told, cancels_at=iso_time(now or None)), key_of(event, event.created))
+        stated = with_reason(event_with(SubscriptionCancellationScheduled, event, after, known), after.subscription)
+        yield Fact(replace(stated, cancels_at=iso_time(now or None)), key_of(event, event.created))
     else:
-        yield Fact(told_of(SubscriptionReactivated, event, after, known), key_of(event, event.created))
+        yield Fact(event_with(SubscriptionReactivated, event, after, known), key_of(event, event.created))
 
 
-def with_reason[E: Ending](told: E, subscription: JsonObject) -> E:
+def with_reason[E: Ending](stated: E, subscription: JsonObject) -> E:
     """The event with the reason that Stripe knows."""
     details = subscription.get("cancellation_details")
     reason = text(dig(details, "reason"))
     given = replace(
-        told,
+        stated,
         reason=reason,
         feedback=text(dig(details, "feedback")),
         feedback_option=reference(dig(details, "feedback_option")),

@@ -6,7 +6,7 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.subscriptions.common import Subscribed, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.common import Subscribed, event_with, key_of
 from stripe_to_segment.mapping.tracking import track
 from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
 
@@ -40,11 +40,11 @@ def collection_facts(event: StripeEvent, before: State, after: State, known: Kno
     if bool(was) == bool(now):
         return
     if now:
-        told = replace(
-            told_of(SubscriptionCollectionPaused, event, after, known),
+        stated = replace(
+            event_with(SubscriptionCollectionPaused, event, after, known),
             collection_behavior=text(dig(now, "behavior")),
             resumes_at=iso_time(integer(dig(now, "resumes_at"))),
         )
-        yield Fact(told, key_of(event, event.created))
+        yield Fact(stated, key_of(event, event.created))
     else:
-        yield Fact(told_of(SubscriptionCollectionResumed, event, after, known), key_of(event, event.created))
+        yield Fact(event_with(SubscriptionCollectionResumed, event, after, known), key_of(event, event.created))

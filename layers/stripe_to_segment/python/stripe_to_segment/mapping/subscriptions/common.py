@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["BearsMrrChange", "Subscribed", "bearing", "key_of", "told_of"]
+__all__ = ["BearsMrrChange", "Subscribed", "bearing", "event_with", "key_of"]
 
 
 @properties
@@ -58,7 +58,7 @@ class BearsMrrChange(Subscribed):
     mrr_movement: MrrMovement = None
 
 
-def told_of[E: Subscribed](declared: type[E], event: StripeEvent, state: State, known: Known) -> E:
+def event_with[E: Subscribed](declared: type[E], event: StripeEvent, state: State, known: Known) -> E:
     """An event about this subscription with the common properties; amounts in major units."""
     subscription_id, main = text(event.object.get("id")) or event.id, state.main
     if main is None:

@@ -65,14 +65,14 @@ class DiscountRemoved(Discounted):
 
 def applied(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.discount.created."""
-    told = _told(DiscountApplied, event, known)
-    yield Fact(replace(told, discount_ends_at=iso_time(integer(event.object.get("end")))), _key(event))
+    stated = _stated(DiscountApplied, event, known)
+    yield Fact(replace(stated, discount_ends_at=iso_time(integer(event.object.get("end")))), _key(event))
     yield from changed(event, known)
 
 
 def removed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.discount.deleted."""
-    yield Fact(_told(DiscountRemoved, event, known), _key(event))
+    yield Fact(_stated(DiscountRemoved, event, known), _key(event))
     yield from changed(event, known)
 
 
@@ -93,25 +93,25 @@ def after_discount(event: StripeEvent, known: Known) -> Profile:
     profile = known.profile
     if written is not None and (coupon_from(written) is not None or discount not in profile.discounts):
         profile = profile.with_discounts({discount: written})
-    if event.object.get("subscription") or profile.told.get(OWN, 0) > event.created:
+    if event.object.get("subscription") or profile.as_of.get(OWN, 0) > event.created:
         return profile
     others = tuple(one for one in profile.own_discounts if one != discount)
     own = others if event.type.endswith(".deleted") else (*others, discount)
-    return replace(profile, own_discounts=own, told={**profile.told, OWN: event.created})
+    return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: event.created})
 
 
 def with_own(profile: Profile, own: tuple[str, ...], as_of: int) -> Profile:
     """The record with the ids of the Customer's own discounts as of an epoch second, unless newer ones are known."""
-    if profile.told.get(OWN, 0) > as_of or (own == profile.own_discounts and not (own or OWN in profile.told)):
+    if profile.as_of.get(OWN, 0) > as_of or (own == profile.own_discounts and not (own or OWN in profile.as_of)):
         return profile
-    return replace(profile, own_discounts=own, told={**profile.told, OWN: as_of})
+    return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: as_of})
 
 
 def _key(event: StripeEvent) -> str:
     return ids_of(event.object)[0] or event.id
 
 
-def _told[E: Discounted](declared: type[E], event: StripeEvent, known: Known) -> E:
+def _stated[E: Discounted](declared: type[E], event: StripeEvent, known: Known) -> E:
     body = event.object
     discount, coupon_id = ids_of(body)
     written = after_discount(event, known).discounts.get(discount or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, event_with, key_of
 from stripe_to_segment.mapping.tracking import track
 
 if TYPE_CHECKING:
@@ -46,4 +46,4 @@ def dunning_facts(event: StripeEvent, before: State, after: State, known: Known)
         declared = SubscriptionUnpaid
     else:
         return
-    yield Fact(told_of(declared, event, after, known), key_of(event, event.created))
+    yield Fact(event_with(declared, event, after, known), key_of(event, event.created))

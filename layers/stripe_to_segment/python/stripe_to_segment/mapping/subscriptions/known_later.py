@@ -58,7 +58,7 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
         return _listed(profile, now), []
     facts = list(_corrections(event, profile, now.subscriptions, known.others)) if now is not profile else []
     subscriptions = {
-        name: record if record is profile.subscriptions[name] else replace(record, told=record.mrr, untold=False)
+        name: record if record is profile.subscriptions[name] else replace(record, mrr_sent=record.mrr, unsent=False)
         for name, record in now.subscriptions.items()
     }
     return (replace(now, subscriptions=subscriptions) if facts else now), facts
@@ -67,7 +67,7 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
 def _listed(before: Profile, now: Profile) -> Profile:
     """The record with opening balances that are known now, and with what was told of the others as it was."""
     subscriptions = {
-        name: replace(record, told=record.mrr if record.untold else before.subscriptions[name].counted)
+        name: replace(record, mrr_sent=record.mrr if record.unsent else before.subscriptions[name].counted)
         for name, record in now.subscriptions.items()
         if record is not before.subscriptions[name]
     }

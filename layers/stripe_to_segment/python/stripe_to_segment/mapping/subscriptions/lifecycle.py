@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.cancellations import Ending, with_reason
-from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, bearing, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, bearing, event_with, key_of
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, ended_in_trial
 from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
 from stripe_to_segment.mapping.subscriptions.records import record_in
@@ -113,20 +113,20 @@ def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
         return
     before = before_of(event, known)
     opening = major(change.opening, before.currency)
-    told = replace(
-        told_of(SubscriptionImported, event, before, known),
+    stated = replace(
+        event_with(SubscriptionImported, event, before, known),
         mrr=opening,
         mrr_change=opening,
         mrr_movement="opening" if opening else None,
     )
-    yield Fact(told, key_of(event))
+    yield Fact(stated, key_of(event))
 
 
 def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.created."""
     yield from imported(event, known)
     state = after_of(event, known)
-    yield bearing(Fact(told_of(SubscriptionCreated, event, state, known), key_of(event)), event, known)
+    yield bearing(Fact(event_with(SubscriptionCreated, event, state, known), key_of(event)), event, known)
     if state.on_trial:
         yield trial_started(event, state, known)
     yield from conversion(event, known)
@@ -137,9 +137,9 @@ def beginning_facts(event: StripeEvent, before: State, after: State, known: Know
     if before.status != "incomplete":
         return
     if after.status in {"active", "trialing"}:
-        yield Fact(told_of(SubscriptionActivated, event, after, known), key_of(event))
+        yield Fact(event_with(SubscriptionActivated, event, after, known), key_of(event))
     if after.status == "incomplete_expired":
-        yield Fact(told_of(SubscriptionExpired, event, after, known), key_of(event))
+        yield Fact(event_with(SubscriptionExpired, event, after, known), key_of(event))
 
 
 def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -154,28 +154,28 @@ def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
 def ended(event: StripeEvent, known: Known) -> Fact:
     """The end, without what it changes."""
     end, start = ended_at(event.object) or event.created, started_at(event.object)
-    told = with_reason(told_of(SubscriptionCancelled, event, after_of(event, known), known), event.object)
+    stated = with_reason(event_with(SubscriptionCancelled, event, after_of(event, known), known), event.object)
     days = None if start is None else max(end - start, 0) // 86_400
-    return Fact(replace(told, days_active=days), key_of(event))
+    return Fact(replace(stated, days_active=days), key_of(event))
 
 
 def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.paused; `status_details` says why, since 2026-10-28."""
     yield from imported(event, known)
     reason = text(dig(event.object, "status_details", "paused", "subscription", "type"))
-    told = replace(told_of(SubscriptionPaused, event, after_of(event, known), known), reason=reason)
-    yield bearing(Fact(told, key_of(event, event.created)), event, known)
+    stated = replace(event_with(SubscriptionPaused, event, after_of(event, known), known), reason=reason)
+    yield bearing(Fact(stated, key_of(event, event.created)), event, known)
 
 
 def resumed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.resumed."""
     yield from imported(event, known)
-    told = told_of(SubscriptionResumed, event, after_of(event, known), known)
-    yield bearing(Fact(told, key_of(event, event.created)), event, known)
+    stated = event_with(SubscriptionResumed, event, after_of(event, known), known)
+    yield bearing(Fact(stated, key_of(event, event.created)), event, known)
 
 
 def update_pending(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.pending_update_applied and .pending_update_expired."""
     applied = event.type.endswith("_applied")
     declared: type[Subscribed] = SubscriptionUpdateApplied if applied else SubscriptionUpdateExpired
-    yield Fact(told_of(declared, event, after_of(event, known), known), key_of(event, event.created))
+    yield Fact(event_with(declared, event, after_of(event, known), known), key_of(event, event.created))

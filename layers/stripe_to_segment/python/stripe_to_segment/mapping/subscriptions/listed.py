@@ -6,7 +6,7 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.subscriptions.common import key_of, told_of
+from stripe_to_segment.mapping.subscriptions.common import event_with, key_of
 from stripe_to_segment.mapping.subscriptions.lifecycle import SubscriptionImported, ended
 from stripe_to_segment.mapping.subscriptions.mrr_changes import ended_in_trial
 from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["has_counted", "opened", "record_after_listing", "told"]
+__all__ = ["facts_of", "has_counted", "opened", "record_after_listing"]
 
 
-def told(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def facts_of(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """Subscription Imported with the opening balance; in the history an end, whose change nobody ever had to hear."""
     level = event.listing and event.listing.level
     if level is Level.HISTORY and event.type.endswith(".deleted"):
@@ -34,7 +34,7 @@ def told(event: StripeEvent, known: Known) -> Iterator[Fact]:
     elif level is Level.OPENING and (record := _to_open(event, known)) is not None:
         state, opening = after_of(event, known), major(record.mrr, record.currency)
         fact = replace(
-            told_of(SubscriptionImported, event, state, known),
+            event_with(SubscriptionImported, event, state, known),
             mrr=opening,
             mrr_change=opening,
             mrr_movement="opening" if opening else None,
@@ -50,15 +50,15 @@ def record_after_listing(event: StripeEvent, known: Known) -> SubscriptionRecord
     remembered, new = record_in(event, known), record_of(event, known)
     if remembered is not None and remembered.newer_than(new):
         return remembered
-    if remembered is None or remembered.untold:
-        return replace(new, told=new.mrr or 0, untold=new.live)
-    return replace(new, told=remembered.counted, converted=remembered.converted)
+    if remembered is None or remembered.unsent:
+        return replace(new, mrr_sent=new.mrr or 0, unsent=new.live)
+    return replace(new, mrr_sent=remembered.counted, converted=remembered.converted)
 
 
 def opened(event: StripeEvent, known: Known) -> SubscriptionRecord:
     """The same, with its opening balance told where this event tells it."""
     record = _to_open(event, known)
-    return record_after_listing(event, known) if record is None else replace(record, untold=False)
+    return record_after_listing(event, known) if record is None else replace(record, unsent=False)
 
 
 def has_counted(event: StripeEvent, known: Known) -> bool:
@@ -74,4 +74,4 @@ def _to_open(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
     if event.listing is None or event.listing.level is not Level.OPENING:
         return None
     remembered, record = record_in(event, known), record_after_listing(event, known)
-    return record if record.untold and record is not remembered else None
+    return record if record.unsent and record is not remembered else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Change", "bears_change", "change_of", "ended_in_trial", "growth", "movement", "record_after", "told_after"]
+__all__ = ["Change", "bears_change", "change_of", "ended_in_trial", "growth", "movement", "record_after", "sent_after"]
 
 # Stripe retries for three days: a subscription that is older, and new to the stack, was created before the stack.
 # https://docs.stripe.com/webhooks#automatic-retries
@@ -34,7 +34,7 @@ LATE = 300
 # An hour if the trial's outcome is unknown. Daily plans may convert and end within a day.
 VERY_LATE = 3_600
 # Statuses whose begin and end have events of their own, with their own mrr_change.
-TOLD_APART = frozenset({"paused", "canceled"})
+SEPARATE_FACTS = frozenset({"paused", "canceled"})
 
 
 @frozen
@@ -47,7 +47,7 @@ class Change:
     to have changed and no call has told yet; a fact of its own tells it.
     """
 
-    told: int
+    sent: int
     now: int | None
     imported: bool = False
     opening: int | None = None
@@ -56,18 +56,18 @@ class Change:
     @property
     def amount(self) -> int | None:
         """The mrr_change."""
-        return None if self.now is None else self.now - self.told
+        return None if self.now is None else self.now - self.sent
 
 
 @worked_out_once
 def change_of(event: StripeEvent, known: Known) -> Change:
     """The effect of a subscription's event on its mrr."""
     record, new = record_in(event, known), record_of(event, known)
-    if record is not None and record.untold:
+    if record is not None and record.unsent:
         now = record.mrr if record.newer_than(new) else new.mrr
         # The first event tells all of it; another one tells the opening balance apart.
-        told = 0 if event.type.endswith(".created") else record.counted
-        return Change(told, now, imported=not event.type.endswith(".created"), opening=record.mrr)
+        sent = 0 if event.type.endswith(".created") else record.counted
+        return Change(sent, now, imported=not event.type.endswith(".created"), opening=record.mrr)
     if record is not None and record.newer_than(new) and record.mrr is not None:
         # Not by the event's own facts: they may have been sent before, for another event of the same change.
         return Change(record.mrr, record.mrr, missed=record.mrr - record.counted)
@@ -103,13 +103,13 @@ def bears_change(event: StripeEvent, known: Known) -> bool:
     if not event.type.endswith(".updated"):
         return True
     was, now = before_of(event, known).status, after_of(event, known).status
-    return was == now or not TOLD_APART & {was, now}
+    return was == now or not SEPARATE_FACTS & {was, now}
 
 
-def told_after(event: StripeEvent, known: Known) -> int:
+def sent_after(event: StripeEvent, known: Known) -> int:
     """The sum of all changes of a subscription after this event is sent, in minor units."""
     change = change_of(event, known)
-    return change.told if change.now is None or not bears_change(event, known) else change.now
+    return change.sent if change.now is None or not bears_change(event, known) else change.now
 
 
 def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, bool]:
@@ -117,15 +117,15 @@ def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, 
 
     An event that is older than the record only adds a trial's start, and data that no other event has stated.
     """
-    remembered, new, told = record_in(event, known), record_of(event, known), told_after(event, known)
+    remembered, new, sent = record_in(event, known), record_of(event, known), sent_after(event, known)
     if remembered is not None and remembered.newer_than(new):
         ends = before_of(event, known).on_trial and not after_of(event, known).on_trial
         if remembered.trialed is None or (ends and remembered.converted is None):
             remembered = replace(remembered, trialed=new.trialed, trial_start=new.trial_start)
-        return replace(remembered, told=told, untold=False), False
+        return replace(remembered, mrr_sent=sent, unsent=False), False
     # Without a record, or for the same event on a second attempt, the payload states the previous state.
     was = new.came_from if remembered is None or remembered.as_of == new.as_of else remembered.digest
-    return replace(new, told=told), was != new.digest or change_of(event, known).imported
+    return replace(new, mrr_sent=sent), was != new.digest or change_of(event, known).imported
 
 
 def ended_in_trial(event: StripeEvent, record: SubscriptionRecord | None) -> bool:
@@ -146,11 +146,11 @@ def movement(event: StripeEvent, known: Known) -> str | None:
     """The mrr_movement of the event's change."""
     change = change_of(event, known)
     return growth(
-        over_all(known.profile, known.others), text(event.object.get("id")) or "", change.told, change.amount or 0
+        over_all(known.profile, known.others), text(event.object.get("id")) or "", change.sent, change.amount or 0
     )
 
 
-def growth(profile: Profile, subscription: str, told: int, change: int) -> str | None:
+def growth(profile: Profile, subscription: str, sent: int, change: int) -> str | None:
     """The mrr_movement of a change of one subscription, by the mrr that the person had before.
 
     A subscriber is new once, and churns with the last subscription.
@@ -158,7 +158,7 @@ def growth(profile: Profile, subscription: str, told: int, change: int) -> str |
     """
     if not change:
         return None
-    before = told + sum(one.counted for name, one in profile.subscriptions.items() if name != subscription)
+    before = sent + sum(one.counted for name, one in profile.subscriptions.items() if name != subscription)
     if before <= 0:
         return "reactivation" if profile.subscribed else "new"
     if before + change <= 0:

@@ -6,7 +6,7 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, event_with, key_of
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, growth
 from stripe_to_segment.mapping.tracking import always, properties, track
 from stripe_to_segment.stripe_side.money import major
@@ -79,7 +79,7 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
         declared = SubscriptionUpgraded if new > old else SubscriptionDowngraded
     elif not differs:
         return
-    was, now = told_of(Subscribed, event, before, known), told_of(declared, event, after, known)
+    was, now = event_with(Subscribed, event, before, known), event_with(declared, event, after, known)
     compared = {
         "plan": was.plan != now.plan,
         "quantity": was.quantity != now.quantity,
@@ -88,7 +88,7 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
     changed = [name for name, is_other in compared.items() if is_other]
     if {item.id for item in before.items} != {item.id for item in after.items} or (differs and not changed):
         changed.append("items")
-    told = replace(
+    stated = replace(
         now,
         changed=changed or ["discount"],
         previous_plan=was.plan,
@@ -97,12 +97,12 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
         previous_billing_period=was.billing_period,
     )
     # A script may change one subscription twice in a second: the terms distinguish the two changes.
-    yield Fact(told, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))
+    yield Fact(stated, key_of(event, f"{event.created}:{before.worth}>{after.worth}"))
 
 
-def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecord, told: int, created: int) -> Fact:
+def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecord, sent: int, created: int) -> Fact:
     """A change that no event of the subscription told, from what was told in minor units to what its record counts."""
-    change = (record.mrr or 0) - told
+    change = (record.mrr or 0) - sent
     fact = SubscriptionChanged(
         subscription_id=subscription,
         status=record.status,
@@ -112,12 +112,12 @@ def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecor
         billing_period=record.period,
         currency=record.currency and record.currency.upper(),
         mrr=major(record.mrr, record.currency),
-        previous_mrr=major(told, record.currency),
+        previous_mrr=major(sent, record.currency),
         changed=["mrr"],
         mrr_change=major(change, record.currency),
-        mrr_movement=growth(profile, subscription, told, change),
+        mrr_movement=growth(profile, subscription, sent, change),
     )
-    return Fact(fact, f"{subscription}:{created}:{told}>{record.mrr}")
+    return Fact(fact, f"{subscription}:{created}:{sent}>{record.mrr}")
 
 
 def changed_otherwise(event: StripeEvent, before: State, after: State, known: Known) -> Fact:
@@ -127,9 +127,9 @@ def changed_otherwise(event: StripeEvent, before: State, after: State, known: Kn
         "billing_date": before.on_trial is not after.on_trial,
         "discount": event.previous.keys() & {"discount", "discounts"},
     }
-    told = replace(
-        told_of(SubscriptionChanged, event, after, known),
+    stated = replace(
+        event_with(SubscriptionChanged, event, after, known),
         changed=[next((name for name, holds in reasons.items() if holds), "mrr")],
-        previous_mrr=major(change.told, after.currency),
+        previous_mrr=major(change.sent, after.currency),
     )
-    return Fact(told, key_of(event, f"{event.created}:{change.told}>{change.now}"))
+    return Fact(stated, key_of(event, f"{event.created}:{change.sent}>{change.now}"))

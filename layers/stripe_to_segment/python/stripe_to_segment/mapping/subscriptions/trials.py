@@ -6,7 +6,7 @@ from copy import replace
 from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.mapping.facts import Fact, plan_name
-from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, key_of, told_of
+from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, event_with, key_of
 from stripe_to_segment.mapping.subscriptions.mrr_changes import record_after
 from stripe_to_segment.mapping.subscriptions.records import moves_billing_date, record_in
 from stripe_to_segment.mapping.subscriptions.state import after_of
@@ -94,8 +94,10 @@ def conversion(event: StripeEvent, known: Known) -> Iterator[Fact]:
     record, _ = record_after(event, known)
     if converts(record, known.profile.invoiced.get(subscription_id)):
         fact = trial_converted(subscription_id, record)
-        told = told_of(Subscribed, event, after_of(event, known), known)
-        yield replace(fact, event=replace(fact.event, product_id=told.product_id, amount=told.amount, mrr=told.mrr))
+        stated = event_with(Subscribed, event, after_of(event, known), known)
+        yield replace(
+            fact, event=replace(fact.event, product_id=stated.product_id, amount=stated.amount, mrr=stated.mrr)
+        )
 
 
 def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -127,7 +129,7 @@ def trial_converted(subscription_id: str, record: SubscriptionRecord) -> Fact[Tr
     """The conversion of a trial, by the subscription's record."""
     active = "active" if record.status in {"trialing", None} else record.status
     mrr = None if record.on_trial or record.status not in COUNTING else record.mrr
-    told = TrialConverted(
+    stated = TrialConverted(
         subscription_id=subscription_id,
         status=active,
         plan=record.plan,
@@ -140,16 +142,16 @@ def trial_converted(subscription_id: str, record: SubscriptionRecord) -> Fact[Tr
         trial_end_date=iso_time(record.trialed),
         trial_plan_name=record.plan,
     )
-    return Fact(told, f"{subscription_id}:{record.trialed}")
+    return Fact(stated, f"{subscription_id}:{record.trialed}")
 
 
 def _fact[E: OnTrial](declared: type[E], event: StripeEvent, state: State, known: Known, trial: Trial) -> Fact[E]:
     start, end = trial
-    told = replace(
-        told_of(declared, event, state, known),
+    stated = replace(
+        event_with(declared, event, state, known),
         trial_start_date=iso_time(start),
         trial_end_date=iso_time(end),
         trial_plan_name=None if state.main is None else plan_name(state.main.price, known),
     )
     # The key includes the end: a trial may be extended, and later ones may keep the first one's start.
-    return Fact(cast("E", told), key_of(event, f"{start or ''}:{end or ''}"))
+    return Fact(cast("E", stated), key_of(event, f"{start or ''}:{end or ''}"))

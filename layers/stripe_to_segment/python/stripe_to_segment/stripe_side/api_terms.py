@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["NOT_TOLD", "ToldTerms", "told_terms"]
+__all__ = ["NO_TERMS", "ApiTerms", "api_terms"]
 
 
 @frozen
-class ToldTerms:
+class ApiTerms:
     """Coupons, as written, by the id of their discount; amounts by price and currency; tiers, as written, by price."""
 
     discounts: Mapping[str, str] = field(default_factory=dict)
@@ -35,13 +35,13 @@ class ToldTerms:
         return [coupon for coupon in named if coupon]
 
 
-NOT_TOLD = ToldTerms()
+NO_TERMS = ApiTerms()
 
 
-def told_terms(subscription: JsonObject | None) -> ToldTerms:
+def api_terms(subscription: JsonObject | None) -> ApiTerms:
     """The terms in a subscription that was read with its prices and discounts expanded."""
     if subscription is None:
-        return NOT_TOLD
+        return NO_TERMS
     items = listed(subscription.get("items"))
     prices = [hash_of(item.get("price")) for item in items]
     holders = [subscription, *items]
@@ -50,7 +50,7 @@ def told_terms(subscription: JsonObject | None) -> ToldTerms:
     written = {
         discount: json.dumps({"id": coupon}, separators=(",", ":")) for discount, coupon in named if discount and coupon
     }
-    return ToldTerms(
+    return ApiTerms(
         written | stated_coupons(entries),
         {
             f"{price.get('id')}:{currency}": str(amount)
