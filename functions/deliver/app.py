@@ -141,7 +141,7 @@ def answered(outcomes: list[RecordOutcome], queues: Queues) -> PartialItemFailur
     ]
     queues.change_visibility({outcome.record.handle: delay(outcome, settings, now, random.random) for outcome in again})
     report(outcomes, now)
-    # Where no record comes again, the records' own lines tell everything.
+    # If no record comes again, the lines of the records say everything.
     if (counts := summary(outcomes))["again"]:
         logger.info("batch done", extra=counts)
     return {"batchItemFailures": [{"itemIdentifier": outcome.record.id} for outcome in again]}

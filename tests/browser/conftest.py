@@ -66,10 +66,10 @@ class Screen:
         if not self.page.locator("#sample").is_visible():
             self.page.get_by_text("Send events").click()
 
-    def segment_is(self, mood: str) -> None:
+    def segment_is(self, behaviour: str) -> None:
         """Flip Segment's switch, and wait until Segment behaves so."""
         with self.switched():
-            self.page.get_by_role("radio", name=mood, exact=True).check()
+            self.page.get_by_role("radio", name=behaviour, exact=True).check()
 
     def switched(self) -> AbstractContextManager[object]:
         """Flip the switch inside of this: the page shows the new state before Segment has it."""
@@ -154,7 +154,7 @@ def played() -> Iterator[PlayedPage]:
 def alone(browser: Browser, played: PlayedPage, window: dict[str, Any]) -> Iterator[Screen]:
     """Its page, opened."""
     with opened(browser, played.url, window) as page:
-        yield Screen(page, played.url, played.desk.webhook_url, played.record)
+        yield Screen(page, played.url, played.parts.webhook_url, played.record)
 
 
 @contextmanager

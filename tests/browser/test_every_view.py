@@ -26,7 +26,7 @@ VIEWS = {
     "a filtered list": ("?number=revenue.USD.2026-11-22.revenue#/", "#counted"),
     "an event": ("#/events/evt_long", ".call"),
     "a dead letter": ("#/events/evt_dead", "[data-redrive]"),
-    "a waiting event": ("#/events/evt_wait", ".way [data-until]"),
+    "a waiting event": ("#/events/evt_wait", ".steps [data-until]"),
     "a refused request": ("#/events/request-1", ".detail h2"),
     "nothing": ("#/events/evt_gone", "#detail .empty"),
     "users": ("#/users", "#list .row"),

@@ -189,13 +189,13 @@ def test_after_a_lost_connection_the_page_connects_again(browser: Browser, windo
         with opened(browser, first.url, window) as page:
             rows, connection = page.locator("#list .row"), page.locator("#connection")
             expect(rows).to_have_count(2)
-            first.desk.stopping.set()
+            first.parts.stopping.set()
             first.server.stop()
             expect(connection).to_have_text("the local stack does not answer")
             page.get_by_role("radio", name="Down", exact=True).click()
             expect(page.locator("#said")).to_contain_text("is `make run` still running?")
             expect(page.get_by_role("radio", name="Up", exact=True)).to_be_checked()
-            with PlayedPage(port=first.server.port, token=first.desk.token) as second:
+            with PlayedPage(port=first.server.port, token=first.parts.token) as second:
                 deliver(second, "evt_2", "evt_3", "evt_4")
                 expect(connection).to_have_text("live")
                 expect(rows).to_have_count(3)
@@ -204,7 +204,7 @@ def test_after_a_lost_connection_the_page_connects_again(browser: Browser, windo
 
 def test_the_page_of_an_earlier_run_says_that_there_is_another(browser: Browser, window: dict[str, Any]) -> None:
     with PlayedPage() as first, opened(browser, first.url, window) as page:
-        first.desk.stopping.set()
+        first.parts.stopping.set()
         first.server.stop()
         with PlayedPage(port=first.server.port):
             expect(page.locator("#connection")).to_have_text(
@@ -236,7 +236,7 @@ def test_the_next_attempt_of_an_event_does_not_disturb_its_reader(played: Played
     scrolled = body.evaluate("(element) => { element.scrollTop = 40; return element.scrollTop; }")
     assert scrolled > 0
     let_wait(played, "evt_1", 2)
-    expect(alone.page.locator(".way")).to_contain_text("Attempt 2")
+    expect(alone.page.locator(".steps")).to_contain_text("Attempt 2")
     expect(body).to_be_focused()
     assert body.evaluate("(element) => element.scrollTop") == scrolled
 
@@ -269,10 +269,10 @@ def test_on_a_phone_a_newcomer_learns_what_it_is_and_sees_events_arrive(played: 
 
 
 def test_segments_behaviour_is_explained_while_it_lasts(alone: Screen) -> None:
-    note = alone.page.locator("#mood-note")
+    note = alone.page.locator("#behaviour-note")
     expect(note).to_be_hidden()
-    for mood, words in (("429", "Retry-After: 3"), ("400", "dead letters"), ("Slow", "three seconds")):
-        alone.segment_is(mood)
+    for behaviour, words in (("429", "Retry-After: 3"), ("400", "dead letters"), ("Slow", "three seconds")):
+        alone.segment_is(behaviour)
         expect(note).to_contain_text(words)
     alone.segment_is("Up")
     expect(note).to_be_hidden()
@@ -342,7 +342,7 @@ def test_every_outcome_of_an_event_is_readable(played: PlayedPage, alone: Screen
     let_wait(played, "evt_5", 3)
     alone.segment_is("Down")
     expect(alone.rows).to_have_count(6)
-    expect(alone.page.locator("#mood-note")).to_be_visible()
+    expect(alone.page.locator("#behaviour-note")).to_be_visible()
     for width in (400, 768, 1600):
         alone.page.set_viewport_size({"width": width, "height": 900})
         for place in ("", *(f"events/evt_{number}" for number in range(2, 6)), "about"):

@@ -16,14 +16,14 @@ from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.commands.headlines import call_name
 from stripe_to_segment_tools.local_stack.emulator import Message
 from stripe_to_segment_tools.local_stack.stack import Queued
-from stripe_to_segment_tools.page import Desk
+from stripe_to_segment_tools.page import PageParts
 from stripe_to_segment_tools.page.app import create_page
 from stripe_to_segment_tools.page.entries import KEPT_ENTRIES
-from stripe_to_segment_tools.page.gate import Gate, SeenRequest
 from stripe_to_segment_tools.page.journal import Journal
 from stripe_to_segment_tools.page.outcomes import attempt_in
 from stripe_to_segment_tools.page.sending import Sender
 from stripe_to_segment_tools.page.watching import Sources, Watcher
+from stripe_to_segment_tools.page.webhook_proxy import SeenRequest, WebhookProxy
 from stripe_to_segment_tools.receiver import AcceptedCall, ReceivedRequest, Record
 from stripe_to_segment_tools.receiver.runner import ServerThread
 from stripe_to_segment_tools.samples.files import samples
@@ -67,15 +67,15 @@ class PlayedPage:
         self.record = Record()
         self.attempts: list[Attempt] = []
         self.queued = Queued((), ())
-        gate, journal = Gate(lambda: webhook_url), Journal(Settings(), kept)
-        self.sender = Sender(lambda: self.desk.webhook_url, SECRET, pause=0)
-        self.desk = Desk(gate, journal, self.sender, self.record, self._redrive)
+        proxy, journal = WebhookProxy(lambda: webhook_url), Journal(Settings(), kept)
+        self.sender = Sender(lambda: self.parts.webhook_url, SECRET, pause=0)
+        self.parts = PageParts(proxy, journal, self.sender, self.record, self._redrive)
         if token:
-            self.desk.token = token
-        self.server = ServerThread(create_page(self.desk), port)
-        self.desk.origin = self.server.url
-        self.url = self.desk.url
-        self.watcher = Watcher(Sources(gate, self.record, self._new_attempts, lambda: self.queued), journal)
+            self.parts.token = token
+        self.server = ServerThread(create_page(self.parts), port)
+        self.parts.origin = self.server.url
+        self.url = self.parts.url
+        self.watcher = Watcher(Sources(proxy, self.record, self._new_attempts, lambda: self.queued), journal)
 
     def _redrive(self, chosen: Collection[str] | None) -> int:
         self.redriven = chosen
@@ -92,7 +92,7 @@ class PlayedPage:
         """A request has come to the webhook."""
         self._came += 1
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.desk.journal.note_request(SeenRequest(self._came, datetime.now(UTC), sent, status, answer, 5))
+        self.parts.journal.note_request(SeenRequest(self._came, datetime.now(UTC), sent, status, answer, 5))
 
     def keep(self, call: dict[str, Any]) -> None:
         """Segment has taken a call."""
@@ -121,7 +121,7 @@ class PlayedPage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.desk.stopping.set()
+        self.parts.stopping.set()
         self.server.stop()
 
     def get(self, path: str) -> Any:

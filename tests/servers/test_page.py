@@ -34,7 +34,7 @@ def page(webhook: Webhook) -> Iterator[PlayedPage]:
 
 def post(page: PlayedPage, body: bytes = BODY) -> requests.Response:
     headers = {"Stripe-Signature": "t=1,v1=0", "X-Other": "1"}
-    return requests.post(page.desk.webhook_url, data=body, headers=headers, timeout=5)
+    return requests.post(page.parts.webhook_url, data=body, headers=headers, timeout=5)
 
 
 def test_a_webhook_is_passed_on_to_the_byte_and_its_answer_comes_back(page: PlayedPage, webhook: Webhook) -> None:
@@ -56,7 +56,7 @@ def test_the_stream_begins_with_all_entries(page: PlayedPage) -> None:
         ("request-2", "refused"),
     ]
     assert hello["entries"][0]["reason"] == "400: no signature"
-    assert (hello["state"]["events"], hello["state"]["mood"]) == (2, "up")
+    assert (hello["state"]["events"], hello["state"]["behaviour"]) == (2, "up")
 
 
 def test_a_stack_that_is_gone_is_answered_with_502() -> None:
@@ -73,7 +73,7 @@ def test_an_event_that_did_not_come_through_the_webhook_is_shown_from_the_log(pa
     page.look()
     detail = page.get("/events/evt_1")
     assert (detail["type"], detail["outcome"], detail["reason"]) == ("customer.created", "dead letter", "http_400")
-    assert [step["name"] for step in detail["way"]] == [
+    assert [step["name"] for step in detail["steps"]] == [
         "In the queue",
         "Attempt 1: deliver will try again",
         "Attempt 2: dead-lettered",
@@ -116,7 +116,7 @@ def test_samples_are_sent_fresh_and_signed(page: PlayedPage, webhook: Webhook) -
     for _ in range(500):
         if len(webhook.seen) == 2 and page.sender.sending is None:
             break
-        page.desk.stopping.wait(0.01)
+        page.parts.stopping.wait(0.01)
     ids = {json.loads(body)["id"] for body, _ in webhook.seen}
     assert len(ids | {sample("customer.created").event["id"]}) == 3
     assert all(headers["stripe-signature"].startswith("t=") for _, headers in webhook.seen)
@@ -126,13 +126,13 @@ def test_an_unknown_sample_or_scenario_is_not_sent(page: PlayedPage) -> None:
     bodies: list[Any] = [{"sample": "no.such"}, {"scenario": "no such"}, {}, []]
     for body in bodies:
         assert page.order("/send", body).status_code == 404
-    assert page.order("/segment", {"mood": "sad"}).status_code == 404
+    assert page.order("/segment", {"behaviour": "sad"}).status_code == 404
 
 
 def test_the_page_sets_the_behaviour_of_segment(page: PlayedPage) -> None:
-    assert page.order("/segment", {"mood": "limited"}).json() == {"mood": "limited"}
+    assert page.order("/segment", {"behaviour": "limited"}).json() == {"behaviour": "limited"}
     assert (page.record.behaviour.mode, page.record.behaviour.status) == (Mode.STATUS, 429)
-    assert page.hello()["state"]["mood"] == "limited"
+    assert page.hello()["state"]["behaviour"] == "limited"
 
 
 def test_dead_letters_are_moved_back_on_demand(page: PlayedPage) -> None:
@@ -177,8 +177,8 @@ def test_a_dead_letter_that_is_no_event_is_shown_as_it_lies_in_the_queue(page: P
 
 
 def test_another_web_site_can_neither_send_events_nor_change_segments_behaviour(page: PlayedPage) -> None:
-    assert page.order("/segment", {"mood": "down"}, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    form = requests.post(f"{page.url}/segment", data='{"mood": "down"}', timeout=5)
+    assert page.order("/segment", {"behaviour": "down"}, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    form = requests.post(f"{page.url}/segment", data='{"behaviour": "down"}', timeout=5)
     assert form.status_code == 403
     assert page.record.behaviour.mode is Mode.OK
 
@@ -187,7 +187,7 @@ def test_a_request_with_a_foreign_host_name_is_refused(page: PlayedPage) -> None
     for path in ("/", "/stream", "/users"):
         answer = requests.get(f"{page.url}{path}", headers={"Host": "evil.example:4242"}, timeout=5)
         assert answer.status_code == 403
-    webhook = requests.post(page.desk.webhook_url, data=BODY, headers={"Host": "tunnel.example"}, timeout=5)
+    webhook = requests.post(page.parts.webhook_url, data=BODY, headers={"Host": "tunnel.example"}, timeout=5)
     assert webhook.status_code == 400, "a tunnel may lead to the webhook"
 
 
@@ -239,7 +239,7 @@ def test_a_repeat_that_was_ignored_leaves_the_event_delivered(page: PlayedPage) 
     page.look()
     detail = page.get("/events/evt_1")
     assert (detail["outcome"], detail["times"], detail["reason"]) == ("delivered", 2, "")
-    assert "already delivered" in [step["text"] for step in detail["way"]]
+    assert "already delivered" in [step["text"] for step in detail["steps"]]
 
 
 def test_only_the_latest_events_are_kept_and_dropped_ones_in_the_queue_do_not_come_back() -> None:
@@ -250,13 +250,13 @@ def test_only_the_latest_events_are_kept_and_dropped_ones_in_the_queue_do_not_co
             page.attempts.append(said("retry", f"evt_{number}", message_id=f"m evt_{number}"))
         page.queued = Queued(tuple(message(f"evt_{number}", 60) for number in range(5)), ())
         page.look()
-        version = page.desk.journal.version
+        version = page.parts.journal.version
         page.attempts = [said("retry", "evt_0", message_id="m evt_0", received=2)]
         page.look()
         hello = page.hello()
         assert [entry["key"] for entry in hello["entries"]] == ["evt_2", "evt_3", "evt_4"]
         assert (hello["state"]["events"], hello["state"]["waiting"]) == (5, 5)
-        assert page.desk.journal.version == version, "nothing that is shown has changed"
+        assert page.parts.journal.version == version, "nothing that is shown has changed"
         page.came(event("evt_0"))
         assert page.hello()["entries"][-1]["key"] == "evt_0", "but Stripe may send it again"
 
@@ -298,14 +298,14 @@ def test_each_call_is_shown_with_its_meaning(page: PlayedPage) -> None:
 def test_a_header_that_is_no_ascii_is_passed_on(page: PlayedPage, webhook: Webhook) -> None:
     """It ended in a 500, and the request was not shown."""
     headers = {"Stripe-Signature": "t=1,v1=ü".encode()}
-    answer = requests.post(page.desk.webhook_url, data=BODY, headers=headers, timeout=5)
+    answer = requests.post(page.parts.webhook_url, data=BODY, headers=headers, timeout=5)
     assert answer.status_code == 400
     assert webhook.seen[0][1]["stripe-signature"].encode("latin-1") == headers["Stripe-Signature"]
 
 
 def test_a_web_site_cannot_post_events_through_its_visitors_browser(page: PlayedPage) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}
-    answer = requests.post(page.desk.webhook_url, data="{}", headers=headers, timeout=5)
+    answer = requests.post(page.parts.webhook_url, data="{}", headers=headers, timeout=5)
     assert answer.status_code == 403
     page.look()
     assert page.hello()["entries"] == []
@@ -322,25 +322,25 @@ def test_without_the_token_nothing_is_shown(page: PlayedPage, path: str) -> None
     """Every user of the machine could open 127.0.0.1:4242 and read the events that had come."""
     page.came(event("evt_1", name="Ada"))
     page.look()
-    token = page.desk.token
+    token = page.parts.token
     for wrong in ("", "/", f"/{token[:-1]}", f"/{token}x", "/of-another-run", "/webhooks/..", "/%00"):
-        answer = requests.get(f"{page.desk.origin}{wrong}{path}", timeout=5)
+        answer = requests.get(f"{page.parts.origin}{wrong}{path}", timeout=5)
         assert answer.status_code == 403, wrong
         assert "the whole address" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["/send", "/segment", "/redrive"])
 def test_without_the_token_nothing_can_be_changed(page: PlayedPage, path: str) -> None:
-    body = {"sample": "customer.created", "mood": "down"}
-    assert requests.post(f"{page.desk.origin}{path}", json=body, timeout=5).status_code == 403
+    body = {"sample": "customer.created", "behaviour": "down"}
+    assert requests.post(f"{page.parts.origin}{path}", json=body, timeout=5).status_code == 403
     assert page.record.behaviour.mode is Mode.OK
     assert page.sender.sending is None
 
 
 def test_each_run_has_another_address() -> None:
     with PlayedPage() as one, PlayedPage() as other:
-        assert one.desk.token != other.desk.token
-        assert min(len(one.desk.token), len(other.desk.token)) >= 20
+        assert one.parts.token != other.parts.token
+        assert min(len(one.parts.token), len(other.parts.token)) >= 20
 
 
 @pytest.mark.parametrize(("reason", "words"), [("circuit_open", "pauses"), ("under_way", "of this customer")])
@@ -354,7 +354,7 @@ def test_an_event_that_was_put_back_untried_says_so_and_keeps_its_calls(
     page.look()
     detail = page.get("/events/evt_1")
     assert (detail["pending"], detail["tried"]) == (["identify"], False)
-    assert detail["way"][-1]["name"] == "Attempt 2: put back"
+    assert detail["steps"][-1]["name"] == "Attempt 2: put back"
     assert words in detail["reason"]
 
 

@@ -31,7 +31,7 @@ __all__ = ["DOWN", "faults_of_one_wording", "through_lost_records", "through_out
 
 DOWN, REFUSED = Answer(Meaning.RETRY, "http_503"), Answer(Meaning.REFUSED, "http_400")
 # Of calls that Segment picks from a request: refused for good, refused, taken without an answer.
-NEVER, NOT_NOW, SUPPRESSED = 0.1, 0.3, 0.4
+NEVER, NOT_NOW, UNANSWERED = 0.1, 0.3, 0.4
 # So often before a batch all dead letters are redriven.
 REDRIVEN = 0.1
 # So many seconds lie between two batches, and so many at most a batch may be on its way.
@@ -164,7 +164,7 @@ class _Weather:
         if mood < NOT_NOW:
             return DOWN
         self._hear([call], livemode=livemode)
-        return DOWN if mood < SUPPRESSED else ACCEPTED
+        return DOWN if mood < UNANSWERED else ACCEPTED
 
     def _hear(self, calls: Sequence[Call], *, livemode: bool) -> None:
         for call in calls:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.lambda_runtime.runtime import _follow
-from stripe_to_segment_tools.local_stack.console import print_error, print_table, print_verdict
+from stripe_to_segment_tools.local_stack.console import print_error, print_result, print_table
 from stripe_to_segment_tools.local_stack.rehearsal import Differences, Planned, Played
 from stripe_to_segment_tools.terminal.output import _BLANK_LETTERS, make_console, visible
 from tests.unit.a_stack import Deployed, deployed
@@ -252,7 +252,7 @@ def test_demo_and_run(capsys: pytest.CaptureFixture[str]) -> None:
     nothing = Played(Planned(EVIL, {}, EVIL, EVIL, []), 200, EVIL, [], 0.1)
     console = make_console()
     print_table(console, [played, nothing])
-    print_verdict(console, [played], Differences({EVIL: played.problems}, [EVIL], [EVIL], [EVIL]), 1.0)
+    print_result(console, [played], Differences({EVIL: played.problems}, [EVIL], [EVIL], [EVIL]), 1.0)
     print_error(ValueError(f"the end of its log:\n{EVIL}"))
     said = capsys.readouterr()
     for text in said:

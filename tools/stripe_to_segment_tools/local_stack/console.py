@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment_tools.local_stack.rehearsal import Differences, Played
 
-__all__ = ["Steps", "print_error", "print_table", "print_verdict"]
+__all__ = ["Steps", "print_error", "print_result", "print_table"]
 
 
 class Steps:
@@ -64,7 +64,7 @@ def print_table(console: Console, played: Sequence[Played]) -> None:
     console.print(table)
 
 
-def print_verdict(console: Console, played: Sequence[Played], found: Differences, seconds: float) -> None:
+def print_result(console: Console, played: Sequence[Played], found: Differences, seconds: float) -> None:
     """Print the differences, if any, and the verdict in one line."""
     for line in found:
         console.print(Text.assemble(("✗ ", "red"), visible(line)))

@@ -17,7 +17,7 @@ from rich.progress import track
 from stripe_to_segment_tools.commands.send.command import UnreachableError
 from stripe_to_segment_tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
 from stripe_to_segment_tools.local_stack.audit_rehearsal import audited
-from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_table, print_verdict
+from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_result, print_table
 from stripe_to_segment_tools.local_stack.import_rehearsal import ImportRehearsal, judged
 from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples, sample_inputs
 from stripe_to_segment_tools.local_stack.rehearsal import differences, play, settle
@@ -83,7 +83,7 @@ def _demonstrate(console: Console, steps: Steps) -> int:
         played = [*imported, judged(business, imported, first_event), *rest, audit]
         found = differences(played, stack.queued(), receiver)
     print_table(console, played)
-    print_verdict(console, played, found, time.monotonic() - started)
+    print_result(console, played, found, time.monotonic() - started)
     return 1 if found else 0
 
 

@@ -16,7 +16,7 @@ from rich.progress import track
 from stripe_to_segment_tools.commands.send.command import UnreachableError
 from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import ObjectLists, StripeStandIn
 from stripe_to_segment_tools.local_stack import LocalStack, LocalStackError, Secret, stop_on_signals
-from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_table, print_verdict
+from stripe_to_segment_tools.local_stack.console import Steps, print_error, print_result, print_table
 from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS, plan_samples
 from stripe_to_segment_tools.local_stack.rehearsal import differences, play, settle
 from stripe_to_segment_tools.local_stack.stack_file import STACK_FILE, only_run, write_stack_file
@@ -136,7 +136,7 @@ def _post_samples(
     )
     played = settle(played, receiver)
     print_table(console, played)
-    print_verdict(console, played, differences(played, stack.queued(), receiver), time.monotonic() - started)
+    print_result(console, played, differences(played, stack.queued(), receiver), time.monotonic() - started)
     return [dict(planned.event) for planned in plan if planned.event is not None]
 
 

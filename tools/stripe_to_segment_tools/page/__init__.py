@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from stripe_to_segment_tools.page.desk import PAGE_PORT, Debugger, Desk
+from stripe_to_segment_tools.page.debugger import PAGE_PORT, Debugger, PageParts
 
-__all__ = ["PAGE_PORT", "Debugger", "Desk"]
+__all__ = ["PAGE_PORT", "Debugger", "PageParts"]

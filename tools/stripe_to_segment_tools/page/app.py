@@ -15,7 +15,7 @@ All others begin with `/TOKEN`, which only the user who started `make run` knows
 | `GET /numbers`, `GET /counted?number=FIGURE` | the numbers of each currency, and the events of one of them |
 | `GET /menu` | the samples, the scenarios, and the behaviours of Segment's stand-in |
 | `POST /send` | `{"sample": NAME}` or `{"scenario": NAME}` |
-| `POST /segment` | `{"mood": NAME}`: sets the behaviour of Segment's stand-in |
+| `POST /segment` | `{"behaviour": NAME}`: sets the behaviour of Segment's stand-in |
 | `POST /redrive` | move the dead letters back into the queue; with `{"event": KEY}` those of one event |
 """
 
@@ -32,9 +32,9 @@ from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from stripe_to_segment_tools.page.behaviours import BEHAVIOURS
 from stripe_to_segment_tools.page.charts import counted_events, show_numbers
 from stripe_to_segment_tools.page.guard import Guard
-from stripe_to_segment_tools.page.moods import MOODS
 from stripe_to_segment_tools.page.streaming import stream
 from stripe_to_segment_tools.samples.files import samples
 from stripe_to_segment_tools.samples.scenarios import SCENARIOS
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from stripe_to_segment_tools.page.desk import Desk
+    from stripe_to_segment_tools.page.debugger import PageParts
 
 __all__ = ["create_page"]
 
 STATIC = Path(__file__).with_name("static")
 
 
-def create_page(desk: Desk) -> Starlette:
+def create_page(parts: PageParts) -> Starlette:
     """Make the web application of the page."""
-    page = _Page(desk)
+    page = _Page(parts)
     return Starlette(
         routes=[
-            Route("/webhooks/stripe", desk.gate.webhook, methods=["POST"]),
+            Route("/webhooks/stripe", parts.webhook_proxy.webhook, methods=["POST"]),
             Mount(
-                f"/{desk.token}",
+                f"/{parts.token}",
                 routes=[
                     Route("/", page.index, methods=["GET"]),
                     Route("/stream", page.stream, methods=["GET"]),
@@ -74,47 +74,50 @@ def create_page(desk: Desk) -> Starlette:
                 ],
             ),
         ],
-        middleware=[Middleware(Guard, token=desk.token)],
+        middleware=[Middleware(Guard, token=parts.token)],
     )
 
 
 class _Page:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, parts: PageParts) -> None:
+        self._parts = parts
 
     async def index(self, _: Request) -> Response:
         return FileResponse(STATIC / "index.html")
 
     async def stream(self, _: Request) -> Response:
-        return StreamingResponse(stream(self._desk), media_type="text/event-stream")
+        return StreamingResponse(stream(self._parts), media_type="text/event-stream")
 
     def event(self, request: Request) -> Response:
-        return _found(self._desk.journal.detail(request.path_params["key"]))
+        return _found(self._parts.journal.detail(request.path_params["key"]))
 
     def users(self, _: Request) -> Response:
-        return JSONResponse(self._desk.journal.people())
+        return JSONResponse(self._parts.journal.people())
 
     def user(self, request: Request) -> Response:
         # A query parameter, not a part of the path: an id may be `..` or contain a slash.
-        return _found(self._desk.journal.person(request.query_params.get("id", "")))
+        return _found(self._parts.journal.person(request.query_params.get("id", "")))
 
     def numbers(self, _: Request) -> Response:
-        return JSONResponse(show_numbers(self._desk.journal.numbers()))
+        return JSONResponse(show_numbers(self._parts.journal.numbers()))
 
     def counted(self, request: Request) -> Response:
-        return _found(counted_events(self._desk.journal.numbers(), request.query_params.get("number", "")))
+        return _found(counted_events(self._parts.journal.numbers(), request.query_params.get("number", "")))
 
     def menu(self, _: Request) -> Response:
         return JSONResponse(
             {
-                "webhook": self._desk.webhook_url,
-                "own_secret": self._desk.own_secret,
+                "webhook": self._parts.webhook_url,
+                "own_secret": self._parts.own_secret,
                 "samples": [{"name": each.name, "type": each.type} for each in samples()],
                 "scenarios": [
-                    {"name": each.name, "title": each.title, "tells": each.tells, "look": each.look}
+                    {"name": each.name, "title": each.title, "description": each.description, "look": each.look}
                     for each in SCENARIOS.values()
                 ],
-                "moods": [{"name": mood.name, "title": mood.title, "tells": mood.tells} for mood in MOODS.values()],
+                "behaviours": [
+                    {"name": each.name, "title": each.title, "description": each.description}
+                    for each in BEHAVIOURS.values()
+                ],
             }
         )
 
@@ -122,25 +125,25 @@ class _Page:
         asked = await _asked(request)
         try:
             if "scenario" in asked:
-                count = self._desk.sender.send_scenario(str(asked["scenario"]))
+                count = self._parts.sender.send_scenario(str(asked["scenario"]))
             else:
-                count = self._desk.sender.send_sample(str(asked.get("sample")))
+                count = self._parts.sender.send_sample(str(asked.get("sample")))
         except LookupError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         return JSONResponse({"events": count}, status_code=202)
 
     async def segment(self, request: Request) -> Response:
-        mood = MOODS.get(str((await _asked(request)).get("mood")))
-        if mood is None:
-            return JSONResponse({"error": f"the moods are {', '.join(MOODS)}"}, status_code=404)
-        self._desk.record.behaviour = mood.behaviour
-        return JSONResponse({"mood": mood.name})
+        named = BEHAVIOURS.get(str((await _asked(request)).get("behaviour")))
+        if named is None:
+            return JSONResponse({"error": f"the behaviours are {', '.join(BEHAVIOURS)}"}, status_code=404)
+        self._parts.record.behaviour = named.behaviour
+        return JSONResponse({"behaviour": named.name})
 
     async def redrive(self, request: Request) -> Response:
         key = (await _asked(request)).get("event")
-        chosen = None if key is None else self._desk.journal.dead_letters(str(key))
+        chosen = None if key is None else self._parts.journal.dead_letters(str(key))
         try:
-            return JSONResponse({"moved": await run_in_threadpool(self._desk.redrive, chosen)})
+            return JSONResponse({"moved": await run_in_threadpool(self._parts.redrive, chosen)})
         except (BotoCoreError, ClientError) as error:
             return JSONResponse({"error": f"the local stack could not redrive: {error}"}, status_code=502)
 

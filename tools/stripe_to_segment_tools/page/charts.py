@@ -35,7 +35,7 @@ class Chart:
 
     name: str
     title: str
-    tells: str
+    description: str
     columns: tuple[Column, ...]
 
 
@@ -130,7 +130,7 @@ def _chart(chart: Chart, table: Table, currency: str) -> dict[str, Any]:
     return {
         "name": chart.name,
         "title": chart.title,
-        "tells": chart.tells,
+        "description": chart.description,
         "columns": [{"name": each.name, "title": each.title, "drawn": each.drawn, "unit": each.unit} for each in shown],
         "rows": [
             {"on": on, "label": _label(on), "cells": [_cell(each, row, currency) for each in shown]}
@@ -160,5 +160,5 @@ def _label(on: str) -> str:
     """28 Nov 2026, or Nov 2026 for a month."""
     if len(on) == MONTH:
         return f"{date.fromisoformat(f'{on}-01'):%b %Y}"
-    told = date.fromisoformat(on)
-    return f"{told.day} {told:%b %Y}"
+    day = date.fromisoformat(on)
+    return f"{day.day} {day:%b %Y}"

@@ -30,8 +30,8 @@ def checks(call: Mapping[str, Any], settings: Settings) -> dict[str, list[str]]:
     # The request around the call is valid, so every violation is one of the call.
     sent_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = json.dumps({"writeKey": _KEY, "sentAt": sent_at, "batch": [call]}, ensure_ascii=False)
-    verdict = check(Request(_HEADERS, body.encode("utf-8", "surrogatepass"), now))
+    validation = check(Request(_HEADERS, body.encode("utf-8", "surrogatepass"), now))
     return {
-        "limits": [f"{violation.message} ({violation.consequence})" for violation in verdict.violations],
+        "limits": [f"{violation.message} ({violation.consequence})" for violation in validation.violations],
         "plan": plan_violations(call, settings),
     }

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Told", "bucket_of"]
+__all__ = ["PreviousValues", "bucket_of"]
 
 
 @dataclass(slots=True)
-class Told:
+class PreviousValues:
     """The last value of each property and trait; properties, user traits and group traits apart."""
 
     values: dict[str, dict[str, Any]] = field(default_factory=dict)

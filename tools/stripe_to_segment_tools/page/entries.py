@@ -66,6 +66,6 @@ class Entries:
                 self._forgotten.add(oldest)
         return entry
 
-    def heard_of(self, key: str, at: datetime) -> Entry | None:
+    def named(self, key: str, at: datetime) -> Entry | None:
         """The entry of an event that a log line, a queue or a call names; None if it was dropped."""
         return None if key in self._forgotten else self.arrived(key, at)

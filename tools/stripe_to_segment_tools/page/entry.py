@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from stripe_to_segment_tools.local_stack.emulator import Message
-    from stripe_to_segment_tools.page.gate import SeenRequest
+    from stripe_to_segment_tools.page.webhook_proxy import SeenRequest
     from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
 
 __all__ = ["Attempt", "Entry", "Stage", "read_event"]
@@ -151,7 +151,7 @@ class Entry:
         if any(message.message_id not in self._handled for message in self.queued):
             return Stage.WAITING
         if self.attempts:
-            return self._outcome_of(self._telling)
+            return self._outcome_of(self._deciding)
         if self.calls:
             return Stage.DELIVERED
         if self.seen and not self._accepted:
@@ -173,7 +173,7 @@ class Entry:
             last = self.seen[-1]
             return f"{last.status}: {_said(last.answer, 'error') or last.answer}"
         if self.attempts:
-            return self._telling.why
+            return self._deciding.why
         return self.ignored_because
 
     @property
@@ -186,7 +186,7 @@ class Entry:
         return any(200 <= seen.status < 300 for seen in self.seen)  # noqa: PLR2004 - what Stripe takes for delivered
 
     @property
-    def _telling(self) -> Attempt:
+    def _deciding(self) -> Attempt:
         """The attempt that decides the outcome: the last one, but an ignored repeat changes nothing."""
         last = self.attempts[-1]
         if last.outcome == "ignored":

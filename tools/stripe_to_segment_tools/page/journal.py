@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment_tools.page.checks import checks
-from stripe_to_segment_tools.page.comparing import Told
+from stripe_to_segment_tools.page.comparing import PreviousValues
 from stripe_to_segment_tools.page.entries import KEPT_ENTRIES, Entries, key_of, key_of_call
 from stripe_to_segment_tools.page.entry import read_event
 from stripe_to_segment_tools.page.numbers import numbers
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.local_stack.emulator import Message
     from stripe_to_segment_tools.local_stack.stack import Queued
     from stripe_to_segment_tools.page.entry import Attempt, Entry
-    from stripe_to_segment_tools.page.gate import SeenRequest
     from stripe_to_segment_tools.page.numbers import Numbers
+    from stripe_to_segment_tools.page.webhook_proxy import SeenRequest
     from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
 
 __all__ = ["Journal"]
@@ -83,7 +83,7 @@ class Journal:
         """Record a log line of the deliver function about one record."""
         with self._lock:
             key = key_of(attempt.event_id, f"message-{attempt.message_id}")
-            if (entry := self._entries.heard_of(key, attempt.at)) is not None:
+            if (entry := self._entries.named(key, attempt.at)) is not None:
                 entry.attempts.append(attempt)
                 self._touch(entry)
 
@@ -95,7 +95,7 @@ class Journal:
             self._calls.append(kept)
             self._flawed += any(found.values())
             self._totals.add(call)
-            if (entry := self._entries.heard_of(key_of_call(call), kept.received_at)) is not None:
+            if (entry := self._entries.named(key_of_call(call), kept.received_at)) is not None:
                 entry.calls.append(kept)
                 entry.checks[str(call.get("messageId"))] = found
                 self._touch(entry)
@@ -103,7 +103,7 @@ class Journal:
     def note_refused(self, refused: RefusedCall) -> None:
         """Record a call that Segment refused for good."""
         with self._lock:
-            if (entry := self._entries.heard_of(key_of_call(refused.call), datetime.now(UTC))) is not None:
+            if (entry := self._entries.named(key_of_call(refused.call), datetime.now(UTC))) is not None:
                 entry.refused[str(refused.call.get("messageId"))] = refused
                 self._touch(entry)
 
@@ -163,8 +163,8 @@ class Journal:
             entry = self._entries.get(key)
             if entry is None:
                 return None
-            told, last = self._stated_before(entry)
-            return show_detail(entry, self._settings, told, last)
+            previous, last = self._values_before(entry)
+            return show_detail(entry, self._settings, previous, last)
 
     def dead_letters(self, key: str) -> frozenset[str]:
         """The message ids of an entry's dead letters."""
@@ -190,16 +190,16 @@ class Journal:
             person = next(found, None)
             return None if person is None else show_person(person)
 
-    def _stated_before(self, entry: Entry) -> tuple[Told, Entry | None]:
+    def _values_before(self, entry: Entry) -> tuple[PreviousValues, Entry | None]:
         """The values that earlier events of the same subscription sent, and the last of these events."""
-        told, last = Told(), None
+        previous, last = PreviousValues(), None
         if entry.subscription is not None:
             place = (entry.created, entry.order)
             for other in sorted(self._entries, key=lambda each: (each.created, each.order)):
                 if other.calls and other.subscription == entry.subscription and (other.created, other.order) < place:
-                    told.learn(kept.call for kept in other.calls)
+                    previous.learn(kept.call for kept in other.calls)
                     last = other
-        return told, last
+        return previous, last
 
     def _touch(self, entry: Entry) -> None:
         self.version += 1
@@ -218,7 +218,7 @@ class Journal:
             event_id, event = read_event(message.body)
             key = self._keys[message.message_id] = key_of(event_id, f"message-{message.message_id}")
             # It may not have come through the webhook, but from an event bus, or by hand.
-            entry = self._entries.heard_of(key, now)
+            entry = self._entries.named(key, now)
             if entry is not None and entry.event is None and event is not None:
                 entry.event = event
                 self._touch(entry)

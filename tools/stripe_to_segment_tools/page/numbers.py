@@ -117,10 +117,10 @@ def _tracks(calls: Iterable[AcceptedCall]) -> Iterator[_Track]:
 
 def _moment(kept: AcceptedCall) -> datetime:
     try:
-        told = datetime.fromisoformat(str(kept.call.get("timestamp")))
+        parsed = datetime.fromisoformat(str(kept.call.get("timestamp")))
     except ValueError:
         return kept.received_at
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _revenue(own: Iterable[_Track]) -> Table:

@@ -18,7 +18,7 @@ from stripe_to_segment_tools.local_stack import LocalStack, LocalStackError, Sec
 from stripe_to_segment_tools.local_stack.console import Steps, print_error
 from stripe_to_segment_tools.local_stack.plan import LOCAL_PARAMETERS
 from stripe_to_segment_tools.page.chromium import FLAGS, find_chromium
-from stripe_to_segment_tools.page.desk import Debugger
+from stripe_to_segment_tools.page.debugger import Debugger
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.receiver import Receiver
 from stripe_to_segment_tools.samples.scenarios import SCENARIOS

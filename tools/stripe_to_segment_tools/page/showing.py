@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment_tools.commands.headlines import headline
 from stripe_to_segment_tools.page.entry import Stage
 from stripe_to_segment_tools.page.meaning import meaning_of
-from stripe_to_segment_tools.page.way import way_of
+from stripe_to_segment_tools.page.steps import steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment_tools.page.comparing import Told
+    from stripe_to_segment_tools.page.comparing import PreviousValues
     from stripe_to_segment_tools.page.entry import Entry
     from stripe_to_segment_tools.page.people import Person
     from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
@@ -48,35 +48,35 @@ def show_entry(entry: Entry) -> dict[str, Any]:
         "subscription": entry.subscription or "",
         "livemode": event.livemode if event else None,
         "users": _users(entry),
-        "calls": [{**_told(kept), "flawed": any(_checks(entry, kept).values())} for kept in entry.calls],
+        "calls": [{**_headline(kept), "flawed": any(_checks(entry, kept).values())} for kept in entry.calls],
         "pending": list(entry.pending),
     }
 
 
-def show_detail(entry: Entry, settings: Settings, told: Told, last: Entry | None) -> dict[str, Any]:
+def show_detail(entry: Entry, settings: Settings, previous: PreviousValues, last: Entry | None) -> dict[str, Any]:
     """Everything about an entry: its path, the raw event, and each call with its checks and its changed values."""
     body = entry.seen[-1].body.decode(errors="replace") if entry.seen else "".join(each.body for each in entry.dead[:1])
     return {
         **show_entry(entry),
-        "way": way_of(entry),
+        "steps": steps_of(entry),
         "raw": entry.event.body if entry.event and _is_json(entry.event.body) else None,
         "text": body[:2000],
         "last": None if last is None else {"key": last.key, "type": last.type},
         "sent": [
             {
-                **_told(kept),
+                **_headline(kept),
                 "meaning": meaning_of(kept.call, settings),
                 "call": kept.call,
                 "at": kept.received_at.isoformat(),
                 "source": kept.source,
                 "request": kept.request,
                 "checks": _checks(entry, kept),
-                "rows": told.compare(kept.call),
+                "rows": previous.compare(kept.call),
             }
             for kept in entry.calls
         ],
         "refused": [
-            {**_told(refused), "call": refused.call, "answer": refused.answer}
+            {**_headline(refused), "call": refused.call, "answer": refused.answer}
             for message_id, refused in entry.refused.items()
             if entry.outcome is Stage.DEAD and message_id not in entry.checks
         ],
@@ -92,7 +92,7 @@ def show_person(person: Person) -> dict[str, Any]:
         "groups": [{"id": name, "traits": traits} for name, traits in person.groups.items()],
         "timeline": [
             {
-                **_told(kept),
+                **_headline(kept),
                 "at": kept.call.get("timestamp"),
                 "event": ((kept.call.get("context") or {}).get("stripe") or {}).get("event_id"),
                 "anonymous": not kept.call.get("userId"),
@@ -105,10 +105,10 @@ def show_person(person: Person) -> dict[str, Any]:
     }
 
 
-def _told(kept: AcceptedCall | RefusedCall) -> dict[str, str]:
+def _headline(kept: AcceptedCall | RefusedCall) -> dict[str, str]:
     """The headline of a call."""
-    told = headline(kept.call)
-    return {"kind": str(kept.call.get("type")), "name": told.name, "says": told.says}
+    shown = headline(kept.call)
+    return {"kind": str(kept.call.get("type")), "name": shown.name, "says": shown.says}
 
 
 def _users(entry: Entry) -> list[str]:

@@ -10,12 +10,12 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment_tools.page.moods import mood_of
+from stripe_to_segment_tools.page.behaviours import name_of_behaviour
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from stripe_to_segment_tools.page.desk import Desk
+    from stripe_to_segment_tools.page.debugger import PageParts
 
 __all__ = ["stream"]
 
@@ -24,21 +24,21 @@ LOOK_SECONDS = 0.1
 PULSE_SECONDS = 10.0
 
 
-async def stream(desk: Desk) -> AsyncIterator[str]:
+async def stream(parts: PageParts) -> AsyncIterator[str]:
     """Everything in `hello`, then each change in `entries` (with the changed values) and `state`."""
-    version = desk.journal.version
-    state = _state(desk)
-    yield _event("hello", {"entries": desk.journal.changed_since(-1), "state": state})
+    version = parts.journal.version
+    state = _state(parts)
+    yield _event("hello", {"entries": parts.journal.changed_since(-1), "state": state})
     quiet = 0.0
-    while not desk.stopping.is_set():
+    while not parts.stopping.is_set():
         await asyncio.sleep(LOOK_SECONDS)
         quiet += LOOK_SECONDS
-        newest = desk.journal.version
-        if newest != version and (entries := desk.journal.changed_since(version)):
+        newest = parts.journal.version
+        if newest != version and (entries := parts.journal.changed_since(version)):
             yield _event("entries", entries)
             quiet = 0.0
         version = newest
-        if (current := _state(desk)) != state:
+        if (current := _state(parts)) != state:
             state = current
             yield _event("state", state)
             quiet = 0.0
@@ -47,11 +47,11 @@ async def stream(desk: Desk) -> AsyncIterator[str]:
             quiet = 0.0
 
 
-def _state(desk: Desk) -> dict[str, Any]:
-    sending = desk.sender.sending
+def _state(parts: PageParts) -> dict[str, Any]:
+    sending = parts.sender.sending
     return {
-        **desk.journal.summary(),
-        "mood": mood_of(desk.record.behaviour),
+        **parts.journal.summary(),
+        "behaviour": name_of_behaviour(parts.record.behaviour),
         "sending": None if sending is None else asdict(sending),
     }
 

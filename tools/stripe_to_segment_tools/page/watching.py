@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from stripe_to_segment_tools.local_stack.stack import Queued
     from stripe_to_segment_tools.page.entry import Attempt
-    from stripe_to_segment_tools.page.gate import Gate
     from stripe_to_segment_tools.page.journal import Journal
+    from stripe_to_segment_tools.page.webhook_proxy import WebhookProxy
     from stripe_to_segment_tools.receiver import Record
 
 __all__ = ["Sources", "Watcher"]
@@ -35,7 +35,7 @@ class Sources:
 
     Attributes
     ----------
-    gate, record
+    webhook_proxy, record
         The requests from Stripe, and the calls that Segment kept.
     attempts
         Returns what the deliver function logged since the last call.
@@ -43,7 +43,7 @@ class Sources:
         Reads the two queues without receiving.
     """
 
-    gate: Gate
+    webhook_proxy: WebhookProxy
     record: Record
     attempts: Callable[[], Sequence[Attempt]]
     queued: Callable[[], Queued]
@@ -63,7 +63,7 @@ class Watcher:
 
     def look(self) -> None:
         """Poll each source once."""
-        for seen in self._sources.gate.since(self._requests):
+        for seen in self._sources.webhook_proxy.since(self._requests):
             self._journal.note_request(seen)
             self._requests = seen.number
         # Before the log: a call arrives before the function logs it, so an event is never shown without its calls.
@@ -86,7 +86,7 @@ class Watcher:
             self._refused = refused.request
 
     def _watch(self) -> None:
-        came = self._sources.gate.came
+        came = self._sources.webhook_proxy.came
         while not self._stopping.is_set():
             came.clear()
             started = time.monotonic()
@@ -109,5 +109,5 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
-        self._sources.gate.came.set()
+        self._sources.webhook_proxy.came.set()
         self._thread.join(STOP_SECONDS)

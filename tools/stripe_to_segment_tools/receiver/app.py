@@ -85,22 +85,22 @@ class _Application:
         body = await request.body()
         received_at = datetime.now(UTC)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        verdict = check(ContractRequest(headers, body, received_at))
-        behaviour = self._record.next_behaviour(verdict.batch)
-        answer = self._decide(verdict, behaviour)
+        validation = check(ContractRequest(headers, body, received_at))
+        behaviour = self._record.next_behaviour(validation.batch)
+        answer = self._decide(validation, behaviour)
         self._record.add(
             ReceivedRequest(
                 number=0,
                 received_at=received_at,
                 size=len(body),
-                calls=len(verdict.batch),
-                auth=_auth(verdict),
-                source=self._source(verdict),
+                calls=len(validation.batch),
+                auth=_auth(validation),
+                source=self._source(validation),
                 status=answer.status,
-                violations=tuple(str(violation) for violation in verdict.violations),
+                violations=tuple(str(violation) for violation in validation.violations),
             ),
             answer.kept,
-            _refused(verdict, answer),
+            _refused(validation, answer),
             f"{answer.status}: {answer.body.get('message') or ', '.join(answer.body.get('errors', []))}",
         )
         if behaviour.mode is Mode.SLOW:
@@ -112,23 +112,23 @@ class _Application:
         wait = {} if behaviour.retry_after is None else {"Retry-After": str(behaviour.retry_after)}
         return JSONResponse(answer.body, status_code=answer.status or 200, headers=wait)
 
-    def _source(self, verdict: Validation) -> str | None:
-        return self._source_of.get(verdict.keys.write_key or "")
+    def _source(self, validation: Validation) -> str | None:
+        return self._source_of.get(validation.keys.write_key or "")
 
-    def _decide(self, verdict: Validation, behaviour: Behaviour) -> _Answer:
+    def _decide(self, validation: Validation, behaviour: Behaviour) -> _Answer:
         if behaviour.mode is Mode.DOWN:
             return _Answer(None, {})
         if behaviour.mode is Mode.STATUS and behaviour.status >= 300:  # noqa: PLR2004 - only 2xx is success
             return _Answer(behaviour.status, {"success": False, "message": f"configured to answer {behaviour.status}"})
-        if verdict.refused:
-            reasons = [str(violation) for violation in verdict.violations]
+        if validation.refused:
+            reasons = [str(violation) for violation in validation.violations]
             return _Answer(400, {"success": False, "message": reasons[0], "errors": reasons})
-        if self._source_of and self._source(verdict) is None:
+        if self._source_of and self._source(validation) is None:
             return _WRONG_KEY[self._wrong_key]
         if behaviour.mode is Mode.OK_FALSE:
-            return _jitsu_answer(verdict, behaviour)
+            return _jitsu_answer(validation, behaviour)
         status = behaviour.status if behaviour.mode is Mode.STATUS else 200
-        return _Answer(status, {"success": True}, verdict.kept)
+        return _Answer(status, {"success": True}, validation.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,23 +146,23 @@ _WRONG_KEY = {
 }
 
 
-def _jitsu_answer(verdict: Validation, behaviour: Behaviour) -> _Answer:
-    kept = tuple(call for call in verdict.kept if not behaviour.names(call))
-    errors = [f"configured to refuse {call.get('messageId')}" for call in verdict.kept if behaviour.names(call)]
+def _jitsu_answer(validation: Validation, behaviour: Behaviour) -> _Answer:
+    kept = tuple(call for call in validation.kept if not behaviour.names(call))
+    errors = [f"configured to refuse {call.get('messageId')}" for call in validation.kept if behaviour.names(call)]
     return _Answer(
-        200, {"ok": False, "receivedEvents": len(verdict.batch), "okEvents": len(kept), "errors": errors}, kept
+        200, {"ok": False, "receivedEvents": len(validation.batch), "okEvents": len(kept), "errors": errors}, kept
     )
 
 
-def _refused(verdict: Validation, answer: _Answer) -> list[dict[str, Any]]:
+def _refused(validation: Validation, answer: _Answer) -> list[dict[str, Any]]:
     """The calls that the sender will not send again."""
     if answer.status != BAD_REQUEST and answer.body.get("ok", True):
         return []
-    return [call for call in verdict.batch if isinstance(call, dict) and call not in answer.kept]
+    return [call for call in validation.batch if isinstance(call, dict) and call not in answer.kept]
 
 
-def _auth(verdict: Validation) -> str:
-    match bool(verdict.keys.basic), bool(verdict.keys.body):
+def _auth(validation: Validation) -> str:
+    match bool(validation.keys.basic), bool(validation.keys.body):
         case True, True:
             return "both"
         case True, False:

@@ -37,11 +37,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The history of one customer; `tells` describes it in one line, `look` says what to watch."""
+    """The history of one customer; `description` describes it in one line, `look` says what to watch."""
 
     name: str
     title: str
-    tells: str
+    description: str
     look: str
     steps: tuple[Step, ...]
 

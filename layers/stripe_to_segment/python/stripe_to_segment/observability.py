@@ -33,7 +33,7 @@ VALUES = 100
 SUPPRESSED = -1
 
 logger = Logger(
-    # CloudWatch charges for every line. The place in the code is left out, because the message tells it as well, and so
+    # CloudWatch charges for every line. The place in the code is left out, because the message says it as well, and so
     # is the trace: X-Ray traces few invocations, and the event ids already identify them.
     location=None,
     xray_trace_id=None,
@@ -46,7 +46,7 @@ logger = Logger(
     datefmt="%Y-%m-%dT%H:%M:%S.%FZ",
     utc=True,
 )
-# The name of the log group already tells the function.
+# The name of the log group already names the function.
 logger.remove_keys(["service"])
 # No line shows these, so Python need not collect them: https://docs.python.org/3/howto/logging.html#optimization
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

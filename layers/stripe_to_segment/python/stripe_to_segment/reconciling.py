@@ -233,7 +233,7 @@ def _has_news(event: StripeEvent, translation: Translation, memory: Memory, name
         translation.profile,
         shown=profile.shown,
         shown_group=profile.shown_group,
-        # What is remembered of them is for deliver's settings to say.
+        # The settings of `deliver` decide what is remembered of them.
         personal=profile.personal,
         deleted=profile.deleted or translation.profile.deleted,
     )

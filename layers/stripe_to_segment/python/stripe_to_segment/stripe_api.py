@@ -86,7 +86,7 @@ class Asking[Wanted, Found]:
     def at_once(
         self, key: str, wanted: Iterable[Wanted], ask: Callable[[StripeClient, Wanted], Found]
     ) -> dict[Wanted, Future[Found] | None]:
-        """What came of each, None where Stripe was too slow to be waited for."""
+        """The request of each, None if Stripe was too slow."""
         client = self._connected(key)
         jobs = {one: self._pool.submit(ask, client, one) for one in wanted}
         done, late = wait(jobs.values(), PATIENCE_SECONDS)

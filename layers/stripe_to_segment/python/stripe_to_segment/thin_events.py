@@ -1,6 +1,6 @@
 """Read the whole of thin events from the Stripe API, which is the only place that has it.
 
-The event waits where Stripe cannot be asked, for unlike a lookup nothing else tells what happened.
+The event waits while Stripe does not answer, because no other source states what happened.
 """
 
 from __future__ import annotations

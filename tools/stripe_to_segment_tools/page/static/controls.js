@@ -13,14 +13,14 @@ const wide = matchMedia("(min-width: 88rem)");
 export async function fillMenu() {
   menu = await ask("menu");
   if (!menu) return;
-  const choices = menu.moods.map((mood) =>
-    h("label", { title: mood.tells }, h("input", { type: "radio", name: "mood", value: mood.name }), mood.title),
+  const choices = menu.behaviours.map((behaviour) =>
+    h("label", { title: behaviour.description }, h("input", { type: "radio", name: "behaviour", value: behaviour.name }), behaviour.title),
   );
-  $("moods").append(h("div", { class: "choices" }, choices));
-  $("moods").addEventListener("change", (event) => flip(event.target.value));
+  $("behaviours").append(h("div", { class: "choices" }, choices));
+  $("behaviours").addEventListener("change", (event) => flip(event.target.value));
   $("scenarios").replaceChildren(
     ...menu.scenarios.map((each) =>
-      h("li", {}, h("button", { type: "button", "data-scenario": each.name }, h("span", {}, each.title), h("span", { class: "tells" }, each.tells))),
+      h("li", {}, h("button", { type: "button", "data-scenario": each.name }, h("span", {}, each.title), h("span", { class: "description" }, each.description))),
     ),
   );
   $("sample").append(...menu.samples.map((sample) => h("option", { value: sample.name }, sample.name)));
@@ -57,9 +57,9 @@ async function send(what) {
 
 // The chosen behaviour is shown until the stream confirms it, because the stream may still send the old one.
 let chosen = null;
-async function flip(mood) {
-  chosen = mood;
-  const { error } = await ordered("segment", { mood });
+async function flip(behaviour) {
+  chosen = behaviour;
+  const { error } = await ordered("segment", { behaviour });
   setTimeout(() => { chosen = null; showState(); }, error ? 0 : 1000);
 }
 
@@ -83,7 +83,7 @@ function closeNote() {
 
 export function showState() {
   if (!("totals" in state)) return;
-  for (const input of document.querySelectorAll('[name="mood"]')) input.checked = input.value === (chosen ?? state.mood);
+  for (const input of document.querySelectorAll('[name="behaviour"]')) input.checked = input.value === (chosen ?? state.behaviour);
   showNotes();
   showTotals();
 }
@@ -98,9 +98,9 @@ function showNotes() {
     const close = sending ? null : h("button", { type: "button", id: "note-close" }, "Close");
     patch($("note").firstElementChild, h("div", {}, h("p", {}, h("strong", {}, title), ` ${progress}`), look ? h("p", {}, `Watch: ${look}`) : null, close));
   }
-  const mood = menu?.moods.find((each) => each.name === (chosen ?? state.mood));
-  $("mood-note").hidden = !mood || mood.name === "up";
-  if (mood) $("mood-note").textContent = `Segment ${mood.tells}.`;
+  const behaviour = menu?.behaviours.find((each) => each.name === (chosen ?? state.behaviour));
+  $("behaviour-note").hidden = !behaviour || behaviour.name === "up";
+  if (behaviour) $("behaviour-note").textContent = `Segment ${behaviour.description}.`;
 }
 
 function showTotals() {

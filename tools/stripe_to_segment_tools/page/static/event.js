@@ -17,7 +17,7 @@ export function eventView(detail) {
       facts(detail),
     ),
     detail.letters ? letter(detail) : null,
-    h("ol", { class: "way", "aria-label": "Path" }, detail.way.map(step)),
+    h("ol", { class: "steps", "aria-label": "Path" }, detail.steps.map(step)),
     h("div", { class: "beside" }, sent(detail), raw(detail)),
   );
 }

@@ -52,7 +52,7 @@ function view(chart, currency, unfolded) {
     "section",
     { class: "chart", id, "aria-labelledby": `${id}-title` },
     h("h3", { id: `${id}-title` }, chart.title),
-    h("p", { class: "soft" }, chart.tells),
+    h("p", { class: "soft" }, chart.description),
     ...(chart.rows.length
       ? [
           h("ul", { class: "legend-line" }, drawn.map((column) => h("li", {}, h("span", { class: `swatch as-${column.drawn} of-${column.name}` }), column.title))),

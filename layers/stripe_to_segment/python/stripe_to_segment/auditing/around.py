@@ -13,7 +13,7 @@ __all__ = ["Around", "Letter"]
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: the type of its event, and the ids of the objects that it tells."""
+    """A dead letter: the type of its event, and the ids of the objects that it states."""
 
     type: str
     ids: frozenset[str]

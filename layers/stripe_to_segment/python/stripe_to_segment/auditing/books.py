@@ -1,4 +1,7 @@
-"""What the stack remembers of one customer, and what it sent about it: its record, and those that it took over."""
+"""What the stack remembers of one customer and what it sent.
+
+The customer's record, and the records that it took over.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,10 @@ OBJECTS = {
 class Kept:
     """One remembered payment, refund or dispute, in minor units; of a dispute the amount withdrawn.
 
-    `at` is in epoch seconds, 0 where the record does not say. `payment` is what it gives back of. `imported` says that
-    an import has listed it in silence, or its `untold` parts, by their payment intents; `told` that an event has told
-    it since. `whole` says that nothing more of it is to come.
+    `at` is in epoch seconds, 0 where the record does not say. For a refund or a dispute `payment` is the payment that
+    it is about. `imported` says that an import has listed it and sent nothing; `unsent` are the amounts of the parts of
+    an invoice for which that is so, by payment intent; `sent` says that an event has stated it since. `whole` says that
+    no further part of it can come.
     """
 
     id: str
@@ -167,7 +171,7 @@ def _add_payment(book: Book, order: str, payment: Payment) -> None:
         )
     for name, refund in payment.refunds.items():
         amount, sent = refund.amount if refund.stands else 0, bool(refund.stated_by or refund.totalled_by)
-        # Where the sum of a charge alone has told it, it has no id of its own.
+        # A refund that only the sum of a charge has stated has no id of its own.
         own = name if name not in book.refunds else f"{name} of {order}"
         book.refunds[own] = Kept(own, currency, amount, 0, paid, imported=refund.listed_at > 0, sent=sent)
     for name, dispute in payment.disputes.items():

@@ -48,7 +48,7 @@ class Cause(StrEnum):
 
     @property
     def explains(self) -> bool:
-        """Whether it is a reason, and no question."""
+        """Whether it is a reason; unexplained is none."""
         return self is not Cause.UNEXPLAINED
 
 
@@ -76,7 +76,7 @@ class Finding:
 
     @property
     def order(self) -> tuple[bool, str, str, str, str]:
-        """For sorting: what nobody explains comes last."""
+        """The key for sorting: unexplained differences come last."""
         return (not self.cause.explains, self.cause, self.kind, self.currency, self.id)
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Truth", "is_live"]
 
 INQUIRY = "warning_"
-# After a payment whose intent names a session, the session tells it.
+# The order of an intent whose session Stripe no longer lists: the session stated the payment.
 NOBODY = ""
 
 
@@ -47,11 +47,11 @@ NOBODY = ""
 class Entry:
     """One object that counts, in minor units of `currency` (lower case), made at an epoch second.
 
-    `names` are the ids by which an event may tell it, `record` is the key of its customer's record, `event` the name of
-    the call that tells it. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has failed
-    has the amount 0. `status`, of a subscription, decides whether it is live; its amount is the mrr, `unknown` where
-    not even the API says enough, `terms` are price, quantity and period of its main item, and `traits` say what else
-    its mrr depends on: discount, metered, trial, several (items).
+    `names` are the ids under which an event may state it, `record` is the key of its customer's record, `event` the
+    name of the call that states it. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
+    failed has the amount 0. `status`, of a subscription, decides whether it is live; its amount is the mrr, `unknown`
+    where not even the API says enough, `terms` are price, quantity and period of its main item, and `traits` say what
+    else its mrr depends on: discount, metered, trial, several (items).
     """
 
     id: str
@@ -70,9 +70,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Truth:
-    """Collects what the lists show, in any order; `entries` is asked when all are read.
+    """Collects the objects of the lists; ask `entries` when all lists are read.
 
-    But for coupons and customers: these come before the subscriptions, whose discounts they know.
+    Their order is free, but coupons and customers must come before subscriptions, because they define the
+    subscriptions' discounts.
     """
 
     livemode: bool
@@ -112,9 +113,10 @@ class Truth:
             reader(one)
 
     def close(self) -> None:
-        """All is read: payment intents that nobody claims are payments of their own.
+        """Finish after all lists are read.
 
-        Whose a refund or a dispute is, its payment says.
+        A payment intent that belongs to no invoice and no session becomes a payment of its own. A refund or a dispute
+        belongs to the customer of its payment.
         """
         for name, (entry, invoice, of_a_session) in self._intents.items():
             self._owners.setdefault(name, entry.record)

@@ -1,4 +1,4 @@
-"""Why what a record remembers was not sent: the objects whose amounts sum to the difference, each with a reason."""
+"""Explain the difference between a record and what was sent: objects whose amounts sum to it, each with a reason."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ def _candidates(
     if book.summed != 1:
         yield Cause.BEFORE_SUMS, those(lambda one: one.at // DAY <= book.summed)
     if kind is Kind.DISPUTES:
-        # What came later of it was heard, and tells only how it went on.
+        # Later events of the dispute came, but they state only how it continued.
         yield Cause.NEVER_CAME, those(lambda _: True)
 
 
 def _summing(candidates: list[Named], wanted: int) -> list[Named] | None:
-    """Those of the candidates whose amounts sum to this, all of them if that fits; None where none do."""
+    """A selection of the candidates whose amounts sum to this, all of them if possible; None if there is none."""
     if candidates and sum(amount for _, amount in candidates) == wanted:
         return candidates
     reached: dict[int, tuple[int, ...]] = {0: ()}

@@ -228,7 +228,7 @@ class Delivery:
     def _let_through(self, work: list[Work], circuits: Mapping[str, Circuit], batch: _Batch) -> list[Work]:
         """The work that these circuits let through; the rest waits for the circuit's pause and is not mapped.
 
-        What sends nothing waits for nobody.
+        A listed object that sends nothing does not wait.
         """
         if self.gate is None:
             return work
@@ -271,7 +271,8 @@ class Delivery:
     def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work], list[Work]]:
         """Map, and write the claims and what was learnt.
 
-        Returns the work to send, what met a newer record, and what waits for another batch to tell of its user.
+        Returns the work to send, the work to map again on a newer record, and the work that waits for another batch to
+        send calls of its user.
         """
         before = dict(memory.profiles)
         learnt = look_up(work, memory, self.reader, self.settings)
@@ -322,7 +323,10 @@ class Delivery:
         persons: Persons,
         taken: Taken,
     ) -> dict[str, Exception]:
-        """Claim the persons that are told as a whole, then write the records and what was learnt; the errors by key."""
+        """Claim the persons with several records, then write the records and what was learnt.
+
+        Returns the errors by key.
+        """
         now = persons.turn.now
         unmarked = self.store.save(taken.marked, [], now) if taken.marked else {}
         errors = {mark.moved_to: unmarked[mark.key] for mark in taken.marked if mark.key in unmarked}

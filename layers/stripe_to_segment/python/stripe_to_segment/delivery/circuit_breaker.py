@@ -59,7 +59,8 @@ def _after(circuit: Circuit, answers: Collection[Answer], now: float, base: int)
     if any(answer.reason != Reason.OUT_OF_TIME for answer in waits):
         failures = circuit.failures + 1
         return Circuit(failures, math.ceil(now) + (_pause(failures, base) if failures >= FAILURES else 0))
-    # No request was sent, or the write key is wrong: neither tells about Segment, so another invocation has to probe.
+    # No request was sent, or the write key is wrong: neither shows the state of Segment, so another invocation has to
+    # probe.
     return Circuit(circuit.failures, int(now)) if circuit.probing else circuit
 
 

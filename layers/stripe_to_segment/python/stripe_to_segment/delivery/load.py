@@ -125,7 +125,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         describes=settings.sends_line_descriptions,
         coupons=coupons_known(event, memory),
         mrr_discounts=settings.mrr_discounts,
-        # An import lists an object with what the API tells of it.
+        # An import lists an object together with what the API returns for it.
         **(_from_stripe(event, memory) if memory.read or event.listing is not None else {}),
     )
 

@@ -1,6 +1,7 @@
 """Find who made a payment, for events that name no customer: refunds, disputes, payments of an invoice.
 
-What such events tell is kept in a record of the payment itself until its customer is known, who then takes it over.
+Such events are stored in a record of the payment itself until its customer is known; the customer's record then takes
+it over.
 """
 
 from __future__ import annotations

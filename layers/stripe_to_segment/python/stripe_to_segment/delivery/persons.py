@@ -141,7 +141,7 @@ class Persons:
         if left_group:
             key = group_key(event, left_group, self.settings)
             found["left_group"] = self._others(key, own, left_group, lambda one: one.group_id == left_group, memory)
-        # Who is alone is told as the record is.
+        # A person with one record has the traits of that record.
         found = {name: rest for name, rest in found.items() if rest.siblings or rest.guests or name.startswith("left")}
         return replace(known, **found) if found else known
 

@@ -38,7 +38,7 @@ def report(outcomes: Sequence[RecordOutcome], now: float) -> None:
     """Log one line for each record that was tried, and count the batch; `now` is in epoch seconds."""
     outcomes = _without_imported(outcomes)
     for outcome in outcomes:
-        # `outcome` tells the rest: each byte of a line is paid for with every event.
+        # `outcome` says the rest: each byte of a line is paid for with every event.
         _level(outcome)("event", extra=_fields(outcome))
     delivered = [outcome for outcome in outcomes if outcome.status is Status.DELIVERED]
     created = [outcome.event.created for outcome in delivered if outcome.event is not None]

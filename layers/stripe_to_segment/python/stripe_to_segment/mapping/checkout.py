@@ -215,6 +215,6 @@ def _stated_by_intent(event: StripeEvent, known: Known) -> bool:
 
 
 def _stated_by_invoice(event: StripeEvent, known: Known) -> bool:
-    """Whether the payment is known to be of an invoice that the session, in an old shape, does not speak of."""
+    """Whether the payment is known to be of an invoice that the session, in an old shape, does not name."""
     intent = read.payment_intent_of(event.object)
     return intent is not None and known.orders.get(intent, intent) != intent

@@ -75,7 +75,7 @@ def compose(
 
 
 def _leaving(claim: Claim, known: Known) -> Claim:
-    """The claim with those whom the customer leaves: told again, they are told again what is left of them."""
+    """The claim with the user and the group that the customer leaves, so that a retry sends their calls again."""
     left = {name: one.id for name in ("left_user", "left_group") if (one := getattr(known, name)) is not None}
     return replace(claim, **left) if left else claim
 
@@ -141,7 +141,7 @@ class Composer:
     @cached_property
     def _context_traits(self) -> dict[str, Any]:
         if self._plan.tracks_as != self._plan.who:
-            # A late event speaks of the user of its time: what is known of the customer is true of the user of now.
+            # A late event is about the user of its time; the stored data is about the present user.
             return {**self._personal}
         return context_traits(self._profile, self._plan.person, self._settings, self._personal)
 
@@ -153,7 +153,7 @@ class Composer:
         return self._identified(body, f"{event.id}|{event.created}|{shown}")
 
     def _identified(self, body: CallBody, fact: str) -> CallBody:
-        """The call with the messageId of what it tells."""
+        """The call with the messageId of its fact."""
         kind = body["type"]
         name = message_id(self._settings.source_name, self._event.scope, kind, fact)
         return {"type": kind, "messageId": name, **body}
@@ -252,7 +252,7 @@ def _with_the_claimed_change(
 ) -> Iterator[CallBody]:
     """The calls, with the old `mrr_change` where Segment refused the fact before: the record has counted that one.
 
-    Another event may have claimed the refused fact: Stripe tells some changes twice.
+    Another event may have claimed the refused fact: Stripe states some changes twice.
     """
     refused = {
         dedup_key: encoded

@@ -85,7 +85,7 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
 
 
 def _with_late_shares(profile: Profile, facts: list[Fact], order: str) -> tuple[Profile, list[Fact]]:
-    """The payment tells how much of the refunds that came before it was revenue and tax: nobody knew it then."""
+    """The payment states the shares of revenue and tax in the refunds that came before it, which were unknown then."""
     written = profile.payments.get(order, {})
     if "refunds" not in written:
         return profile, facts

@@ -40,7 +40,7 @@ WITHDRAWN, REINSTATED = "charge.dispute.funds_withdrawn", "charge.dispute.funds_
 
 @properties
 class Disputed(Event):
-    """What every dispute tells; `value` is at stake and was revenue once."""
+    """What every event of a dispute states; `value` is at stake and was revenue once."""
 
     order_id: OrderId
     dispute_id: DisputeId
@@ -93,7 +93,7 @@ def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | Non
     elif event.type == REINSTATED:
         withdrawn = withdrawn or 0
     elif withdrawn is None and event.type == "charge.dispute.closed" and not seen:
-        # For endpoints without the events of withdrawn and reinstated funds, the dispute's end tells where they are.
+        # For endpoints without the events of withdrawn and reinstated funds, the dispute's end states where they are.
         withdrawn = {"lost": integer(dispute.get("amount")), "won": 0}.get(text(dispute.get("status")) or "")
     if withdrawn is None:
         # Stored although no funds moved, so that the next event finds the payment.

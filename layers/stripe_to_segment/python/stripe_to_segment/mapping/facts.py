@@ -54,7 +54,7 @@ class Known:
 
     Stored: the customer's record, product names, orders by payment intent, and `coupons` by id, as written. Read from
     the Stripe API, if a key allows it: the Customer, a Checkout Session's line items, the invoices that a payment
-    intent paid, the partly paid invoice, the PaymentIntent of an invoice whose payment failed, and in `told_terms` the
+    intent paid, the partly paid invoice, the PaymentIntent of an invoice whose payment failed, and in `api_terms` the
     coupons and prices of a subscription. `stated` is what the event states about the person. From the settings:
     `describes` allows the free text of lines, and `mrr_discounts` selects the discounts that lower the mrr. `others`
     and `group_others` are the other data of the user and the group; `left_user` and `left_group` are the remaining data

@@ -104,7 +104,7 @@ class IdentifyPlan:
 def identify(this: EventToMap, decided: Decided, who: Identity, fallback_id: str) -> IdentifyPlan:
     """Which ids the calls of the event have, and whether they show the traits of the user and the group."""
     event, known, settings, profile = this.event, this.known, this.settings, decided.profile
-    # An old event that comes late speaks of the user of its time; the traits are those of the user of now.
+    # An old event that comes late is about the user of its time; the traits are those of the present user.
     outdated = known.stated.user_id not in {None, profile.user_id}
     now = (resolve(SILENT, profile, fallback_id, event, settings) or who) if outdated else who
     person, group = over_all(profile, known.others), over_all(profile, known.group_others)
@@ -128,8 +128,8 @@ def named_without_calls(before: Profile, after: Profile) -> Profile:
 def _must_show(before: Profile, after: Profile, *, retried: bool) -> bool:
     """Whether the event shows the traits although its type brings no identify, or changed none of them.
 
-    The user is another one than before, of whom this customer's part was not told yet; a try that did so failed; or a
-    stranger's payments were taken over.
+    The customer has another user than before, whose traits must now include the customer; an attempt to send them
+    failed; or the record took over payments of an unknown customer.
     """
     part = bool(after.subscriptions or any(after.paid.values()) or after.cards)
     return (

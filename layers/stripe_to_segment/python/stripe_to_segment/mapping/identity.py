@@ -67,8 +67,8 @@ class Stated:
     """What the event itself says about the person; None where it says nothing.
 
     `email` is the short digest of the address, `customer_read` says that the Customer's own metadata is among it.
-    `moves` is false where nothing may be sent: then it names a user and a group only where nobody did before, because
-    those whom the customer leaves have to be told.
+    `moves` is false where nothing may be sent: then it names a user and a group only if none were known, because the
+    user and the group that a customer leaves must be sent their new traits.
     """
 
     user_id: str | None = None
@@ -105,8 +105,8 @@ def owner_key(scope: str, owner: str) -> str:
 def profile_key(event: StripeEvent) -> str:
     """The key of the record this event belongs to: the customer's, or for a guest that of the payment.
 
-    A guest's session and a later refund of it share the payment intent and nothing else; parts that were paid of an
-    invoice of nobody known share the invoice.
+    A guest's session and a later refund of it share the payment intent and nothing else; payments of parts of one
+    invoice share the invoice while its customer is unknown.
     """
     if event.keeper is not None:
         return event.keeper

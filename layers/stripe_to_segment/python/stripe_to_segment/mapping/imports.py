@@ -1,8 +1,8 @@
-"""What becomes of an object that an import has listed, by what it is listed for.
+"""What an object that an import has listed becomes, by the import's level.
 
-First everything is learnt, in silence (`state`); what tells comes when all is known: of each customer one identify
-(`traits`), of each subscription its opening balance (`opening`), of each payment and of what went back the event with
-the messageId that the live one has (`history`).
+At first everything is stored and nothing is sent (`state`). Calls are sent when all is known: for each customer one
+identify (`traits`), for each subscription its opening balance (`opening`), for each payment and refund the event with
+the messageId of the live one (`history`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ SUBSCRIPTION = Row(
 SUBSCRIPTIONS = frozenset({"customer.subscription.updated", "customer.subscription.deleted"})
 # A user may be no customer at all, and known by payments as a guest.
 SHOW = frozenset({"customer.updated", "checkout.session.completed", "payment_intent.succeeded"})
-# An open invoice: its live event has told that it was finalized, or is older than the stack.
+# An open invoice: its live event stated that it was finalized, or is older than the stack.
 ONLY_TEACH = frozenset({"invoice.finalized"})
 
 
 def row_of(event: StripeEvent) -> Row:
-    """What becomes of an event; a listed object waits for nobody, and shows traits only where it is listed for them."""
+    """The row of an event. A listed object never waits, and shows traits only at a level that sends them."""
     return CATALOG[event.type] if event.listing is None else _listed(event.type, event.listing.level)
 
 

@@ -242,7 +242,7 @@ def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) 
     if moved is not None:
         unknown = not moved[1].counted
     else:
-        # What was told of a stranger has to be found by whoever turns out to have paid.
+        # Facts that were sent for an unknown customer must be found when the customer becomes known.
         listed = known.profile.payment(payment or "")
         unknown = event.customer is None and (listed is None or not listed.counted)
     if payment is None or not (event.customer is not None or unknown):

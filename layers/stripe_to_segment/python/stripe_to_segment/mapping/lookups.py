@@ -77,7 +77,7 @@ def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settin
 
 
 def terms_from_api(event: StripeEvent, memory: Memory) -> ApiTerms:
-    """The coupons and prices of the event's subscription, as the Stripe API told them; an import lists them with it."""
+    """The coupons and prices of the event's subscription, from the Stripe API; an import lists them with it."""
     if event.listing is not None:
         return api_terms(event.object) if event.about == "customer.subscription" else NO_TERMS
     return api_terms(read_from_stripe(event, memory, "subscription_terms", event.object.get("id")))
@@ -108,7 +108,7 @@ def payer_lookup(event: StripeEvent) -> Lookup | None:
 
 
 def payer_from_api(event: StripeEvent, memory: Memory) -> str | None:
-    """The customer who paid, as the Stripe API told it."""
+    """The customer who paid, from the Stripe API."""
     lookup = payer_lookup(event)
     stated = memory.read.get(lookup) if lookup is not None else None
     return None if stated is None else reference(stated.get("customer")) or reference(stated.get("customer_account"))
@@ -122,7 +122,7 @@ def products_read(event: StripeEvent, memory: Memory) -> list[str]:
 
 
 def failed_intent(event: StripeEvent, memory: Memory) -> JsonObject | None:
-    """The PaymentIntent of an invoice whose payment failed, as the Stripe API told it."""
+    """The PaymentIntent of an invoice whose payment failed, from the Stripe API."""
     open_payments = listed(read_from_stripe(event, memory, "failed_payment", event.object.get("id")))
     return next((hash_of(dig(payment, "payment", "payment_intent")) for payment in open_payments), None)
 

@@ -115,7 +115,7 @@ def _after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     listed, failed = payment.refunds.get(refund_id), read.has_failed(refund)
     if listed is None:
         revenue, tax = (None, None) if failed else payment.shares(amount)
-        # One that failed before anybody heard of it: nothing is told, and nothing of it comes back later.
+        # A refund that failed before any event stated it: no call states it, and none takes it back.
         stated_by, guessed = "" if failed or event.silent else event.id, guessed_for(event, known, order)
         new = Refund(amount, not failed, revenue, tax, stated_by=stated_by, named=guessed, listed_at=_listed_at(event))
         return order, payment.with_refund(refund_id, new), refund_id
@@ -123,12 +123,15 @@ def _after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
 
 
 def _seen_again(listed: Refund, event: StripeEvent, *, failed: bool) -> Refund:
-    """A refund that is listed already, once another event or an import speaks of it; what was silent tells nothing."""
+    """A refund that is listed already, after another event or an import states it.
+
+    An import that sends nothing states nothing.
+    """
     speaker = "" if event.silent else event.id
     if failed:
         unsent = listed.stands or (listed.stated_by and not listed.undone_by)
         return replace(listed, stands=False, undone_by=speaker) if unsent else listed
-    # Only the first event of a refund tells what an import has listed; a later one comes months afterwards.
+    # Only the first event of a refund states what an import has listed; a later one comes months afterwards.
     first = event.type == "refund.created" and listed.stands and not listed.stated_by
     return replace(listed, stated_by=speaker) if first else listed
 
@@ -152,7 +155,8 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
         if event.id in {listed.stated_by, listed.totalled_by} or listed_id == refund_id or of_this_total:
             return order, payment, listed_id
     for listed_id, listed in payment.refunds.items():
-        # refund.created told this one; the next of the same amount is another, and so is what came after an import.
+        # refund.created stated this one; the next of the same amount is another refund, and so is one that came after
+        # an import.
         later = listed.listed_at and event.created > listed.listed_at
         if refund_id is None and listed.amount == amount and not listed.running_total and not later:
             stated_by = listed.stated_by or (event.id if listed.stands else "")
@@ -167,7 +171,7 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
 
 
 def _named(payment: Payment, refund_id: str, amount: int) -> Payment:
-    """With the refund under its own id, where a charge.refunded told it without one."""
+    """With the refund under its own id, if a charge.refunded stated it without one."""
     if refund_id in payment.refunds:
         return payment
     nameless = next(
@@ -191,7 +195,7 @@ def _order_refunded(event: StripeEvent, order: str, payment: Payment, refund_id:
     of_charge = event.type.startswith("charge.")
     about, currency = event.object, payment.currency
     source = read_charge.newest_refund(about) or {} if of_charge else about
-    # Of several that are listed at once nobody knows what the sum was then.
+    # If several are listed at once, the sum at the time of each is unknown.
     whole = payment.counted and payment.total and (event.listing is None or len(payment.refunds) == 1)
     return OrderRefunded(
         order_id=order,

@@ -158,12 +158,12 @@ def translate(
 
 
 def _held(event: StripeEvent, known: Known, lesson: Lesson, held: Translation) -> Translation:
-    """An event that waits for others: who it is and whose payment it is serves those meanwhile."""
+    """An event that waits for others; they can already use the user and the payment that it names."""
     if held.reason is Reason.WAITING_FOR_IDENTITY:
         return held
     held = replace(held, orders=lesson.orders if event.customer is not None else {})
     if known.left_user or known.left_group:
-        # Whom the customer leaves is told with the event.
+        # The user and the group that the customer leaves get their calls with the event.
         return held
     return replace(held, profile=with_person(known.profile, known.stated, event.created))
 

@@ -45,12 +45,12 @@ def kinds_of(
 
 
 def _may_repeat(stated: Event) -> bool:
-    """Whether another event may have told the same amount."""
+    """Whether another event may have stated the same amount."""
     return isinstance(stated, DISPUTES) or (isinstance(stated, Paid) and stated.revenue == 0)
 
 
 def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
-    """The messageId of the call that tells a fact."""
+    """The messageId of the call that states a fact."""
     return message_id(settings.source_name, event.scope, "track", f"{name}|{key}")
 
 
@@ -60,7 +60,7 @@ def _kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, setti
         return UNCOUNTED
     of_import = dig(body, "context", "stripe", "import") is not None
     if isinstance(stated, DisputeWon | DisputeLost) and of_import:
-        # Of a dispute that is over, the history of an import tells only the end.
+        # For a dispute that is over, the history of an import sends only the end.
         return UNCOUNTED if _was_sent(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE
     if isinstance(stated, PaymentDisputed) and not of_import and _listed_before(fact.key, known):
         ended = _was_sent(("Dispute Won", "Dispute Lost"), fact.key, event, known, settings)
@@ -70,7 +70,7 @@ def _kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, setti
 
 
 def _was_sent(names: Iterable[str], key: str, event: StripeEvent, known: Known, settings: Settings) -> bool:
-    """Whether a call of one of these names has told of the same object, or is claimed."""
+    """Whether a call of one of these names for the same object was sent, or is claimed."""
     stated = {dedup_key_of(fact_id(name, key, event, settings)) for name in names}
     claims = known.profile.claims.values()
     return not stated.isdisjoint(known.profile.ledger) or any(not stated.isdisjoint(claim.tracks) for claim in claims)
@@ -83,7 +83,10 @@ def _listed_before(dispute_id: str, known: Known) -> bool:
 
 
 def _stated_before(paid: Paid, known: Known) -> bool:
-    """Whether a session has told this payment of an invoice: the invoice repeats the total, without revenue."""
+    """Whether a session stated this payment of an invoice before.
+
+    The invoice then repeats the total, without revenue.
+    """
     listed = known.profile.payment(paid.order_id or "")
     stated_by = "" if listed is None or not listed.counted else listed.stated_by
     return paid.revenue == 0 and stated_by not in {"", paid.order_id}

@@ -143,7 +143,7 @@ def encode(value: object) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
-# What holds itself ends in a RecursionError, as what is nested too deep does.
+# A value that contains itself ends in a RecursionError, as one that is nested too deep does.
 _ENCODER = json.JSONEncoder(check_circular=False, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

@@ -1,7 +1,8 @@
 """A `requests` session with a read timeout for the whole answer, headers and body.
 
 The timeout of `requests` limits each read alone, so a server that sends a byte at a time could hold a request until
-Lambda ends the function, before the circuit breaker hears of it. https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
+Lambda ends the function, before the circuit breaker counts it.
+https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
 """
 
 from __future__ import annotations

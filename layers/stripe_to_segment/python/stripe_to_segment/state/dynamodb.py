@@ -222,9 +222,9 @@ class DynamoStore:
                 )
 
     def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
-        """Write down that a delivery tells of these persons, whose version is still the one read; errors by key.
+        """Claim these persons for a delivery, if their version is still the one read; returns the errors by key.
 
-        What is written too are the payments as a guest.
+        Their payments as a guest are written too.
         """
         jobs = [
             (key, self._pool.submit(self._claim, key, person, delivery, lease_until)) for key, person in persons.items()

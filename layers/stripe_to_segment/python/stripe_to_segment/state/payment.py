@@ -31,11 +31,11 @@ class Refund:
     """One refund; amounts are in minor units.
 
     A refund `stands` until it fails. `revenue` and `tax` are its shares, None where those of the payment are unknown.
-    `told_by` and `undone_by` are the ids of the events that stated the refund and its failure, empty until one did.
+    `stated_by` and `undone_by` are the ids of the events that stated the refund and its failure, empty until one did.
     `running_total` is the charge's sum of refunds after this one, 0 until a charge.refunded (`totalled_by`) states it.
     `named` is the payment that the refund names, kept where only amount and time say which order that payment paid;
-    `charged_at` is the time of its charge, 0 where the event does not state it.
-    `listed_at` is the epoch second as of which an import has listed it, 0 where an event came first.
+    `charged_at` is the time of its charge, 0 where the event does not state it. `listed_at` is the epoch second as of
+    which an import has listed it, 0 where an event came first.
     """
 
     amount: int
@@ -72,7 +72,7 @@ class Dispute:
     """One dispute: the amount that Stripe has withdrawn (minor units), as of an epoch second.
 
     `named` is the payment that the dispute names, as for a refund. `listed_at` is the epoch second as of which an
-    import has listed it in silence, None where an event came first.
+    import has listed it without sending it, None if an event came first.
     """
 
     withdrawn: int = 0
@@ -96,9 +96,9 @@ class Bill:
 
 @frozen
 class Part:
-    """One of several payments of an invoice that was told by itself, in minor units.
+    """One of several payments of an invoice, in minor units.
 
-    `revenue` is None where nobody knew what of the invoice is tax. `told_by` is the id of the event that told it.
+    `revenue` is None if the invoice's tax was unknown. `stated_by` is the id of the event that stated it, or NOT_SENT.
     """
 
     amount: int
@@ -137,7 +137,7 @@ class Payment:
 
     @property
     def complete(self) -> bool:
-        """Whether it is counted as a whole, with an amount of its own: not in parts, nor only among former sums."""
+        """Whether it is counted as a whole and with its own amount, not in parts or only in an old sum."""
         return self.counted and self.total is not None and not (self.parts and not self.stated_by)
 
     def took_for_its_own(self, payment: str) -> bool:
@@ -160,7 +160,7 @@ class Payment:
 
     @property
     def stated_in_parts(self) -> tuple[int, int]:
-        """What parts of it told, in minor units: of the total and of the revenue."""
+        """The total and the revenue that its parts stated, in minor units."""
         parts = self.parts.values()
         return sum(part.amount for part in parts), sum(part.revenue or 0 for part in parts)
 
@@ -202,7 +202,10 @@ class Payment:
         )
 
     def with_late_shares(self) -> tuple[Payment, int | None, int | None]:
-        """With the shares of refunds that were told before it was known, and these: the revenue and the tax in them."""
+        """With the shares of refunds that were sent before the payment was known.
+
+        Also returns their revenue and tax.
+        """
         late = {key: one for key, one in self.refunds.items() if one.stands and one.stated_by and one.revenue is None}
         if not late or not self.complete:
             return self, None, None
@@ -254,13 +257,13 @@ class Payment:
         )
 
     def as_part(self, payment: str) -> Payment:
-        """What a payment intent told as an order, once it is known to have paid an invoice, or a part of one."""
+        """The payment that an intent stated as an order, as a part of the invoice that it is now known to have paid."""
         if not (self.counted and self.total is not None and self.stated_by == payment):
             return self
         return replace(self, counted=False).with_part(payment, Part(self.total, self.revenue))
 
     def parted(self, payment: str) -> tuple[Payment, Payment]:
-        """What is left of it without what went back of another payment, that was taken for this one, and that."""
+        """The payment without what was matched to it but belongs to another payment; and that other payment."""
         theirs = {key: replace(one, named="") for key, one in self.refunds.items() if one.named == payment}
         disputed = {key: replace(one, named="") for key, one in self.disputes.items() if one.named == payment}
         left = replace(
@@ -279,7 +282,7 @@ class Payment:
         total, revenue = begun.stated_in_parts
         whole = replace(
             self,
-            # More than the invoice collected was told only where nobody knew of the invoice.
+            # The parts can exceed the invoice only if they were sent before the invoice was known.
             total=max(self.total or 0, total),
             revenue=None if self.revenue is None else max(self.revenue, revenue),
             parts=begun.parts,
@@ -292,7 +295,7 @@ class Payment:
         further = (other.complete, other.counted) > (self.complete, self.counted)
         stated, second = (other, self) if further else (self, other)
         for name, part in second.parts.items():
-            # What was told of a part counts more than that an import has listed it.
+            # A part that was sent takes precedence over one that an import has listed.
             known = stated.parts.get(name)
             stated = stated.with_part(name, part) if known is None or known.stated_by == NOT_SENT else stated
         both = self.refunds.keys() & other.refunds.keys()

@@ -58,9 +58,9 @@ class Profile:
     Who it is: `named_by` is "client_reference_id" where nothing better has named the user, else empty. `customer_read`
     says that the Customer's own metadata has been read, `email` is the short digest of its last address. `tied` says
     that the user's person lists this record (or a guest's payment), `grouped` that the group does, `shared` that one of
-    them lists others too. `told` holds, for the ids, the opt-out and the consent, the epoch second as of which each is
+    them lists others too. `as_of` holds, for the ids, the opt-out and the consent, the epoch second as of which each is
     true. `moved_to` is the key of the customer's record that has taken over this one, a record of a payment whose
-    customer nobody knew. `personal` holds the personal traits that later calls show, where the deployer wants them
+    customer was unknown. `personal` holds the personal traits that later calls show, where the deployer wants them
     remembered. `fallback_id` is the anonymousId that calls carried before the user was known; `joined` says that an
     identify has joined it to the user. `shown` is the digest of the traits last delivered, UNSURE or OUTDATED,
     `shown_group` that of the group's traits.
@@ -364,7 +364,7 @@ class Profile:
             over = [claim for claim in self.claims.values() if claim.day < oldest and not claim.given_up]
             tracks = {dedup_key for claim in over for dedup_key in claim.tracks}
             changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
-            # Their receipt has expired: nobody has asked for it since.
+            # Their receipt has expired before any batch read it.
             changes["sent"] = _with_sent(self, over, tracks - self.ledger.keys())
         if self.failed and any(one.at // 86_400 < oldest for one in self.failed_attempts()):
             changes["failed"] = [one.written() for one in self.failed_attempts() if one.at // 86_400 >= oldest]

@@ -91,8 +91,8 @@ class Learnt:
     """A product name, a coupon, a payment's order, a person's opt-out or a bookmark, true as of an epoch second.
 
     `owner` is the key of the record that must not be written before this fact, empty where there is none. For an order
-    it is the record of the customer who paid, `instead_of` the owner that was read: nobody else is replaced. None where
-    none was read, so that anybody is.
+    it is the record of the customer who paid, `instead_of` the owner that was read: only this owner is replaced. None
+    if no owner was read; then any owner is replaced.
     """
 
     kind: str
@@ -161,9 +161,9 @@ class Store(Protocol):
         """Remove records from their persons. Raises StoreUnavailableError."""
 
     def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
-        """Write down that a delivery tells of these persons, whose version is still the one read; errors by key.
+        """Claim these persons for a delivery, if their version is still the one read; returns the errors by key.
 
-        What is written too are the payments as a guest.
+        Their payments as a guest are written too.
         """
 
     def share(self, person: str, records: Collection[str], now: float) -> dict[str, int]:
@@ -261,7 +261,7 @@ class MemoryStore:
                 self.known_persons[key] = left
 
     def claim(self, persons: Mapping[str, Person], delivery: str, lease_until: int) -> dict[str, Exception]:
-        """Write down that a delivery tells of these persons, whose version is still the one read."""
+        """Claim these persons for a delivery, if their version is still the one read."""
         errors: dict[str, Exception] = {}
         for key, person in persons.items():
             known = self.known_persons.get(key, NEW_PERSON)

@@ -23,10 +23,10 @@ LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 class SubscriptionRecord:
     """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
 
-    `came_from` is the digest of the traits before the event, which orders two updates of one second. `told` is the sum
-    of the `mrr_change` sent so far, None in a record of a release that did not keep it. `untold` says that it is the
-    opening balance of a subscription that an import has listed, which no call has told yet. `trialed` is the end of the
-    last trial seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only
+    `came_from` is the digest of the traits before the event, which orders two updates of one second. `mrr_sent` is the
+    sum of the `mrr_change` sent so far, None in a record of a release that did not keep it. `unsent` says that an
+    import has listed the subscription and no call has stated its opening balance yet. `trialed` is the end of the last
+    trial seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only
     moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active.
     `unvalued` is the payload to work out the mrr from, kept while a price or a discount of it is unknown.
     """

@@ -54,7 +54,7 @@ class Kind(StrEnum):
 UNCOUNTED = "-"
 """In place of a kind: a call that says nothing about money."""
 # The kinds of calls by their names in the catalog. A claim holds letters only where these do not say it: where an event
-# is renamed, or its call repeats what another has told.
+# is renamed, or its call repeats the amount of another.
 KINDS = {
     "Order Completed": Kind.PAYMENT,
     "Subscription Renewed": Kind.PAYMENT,

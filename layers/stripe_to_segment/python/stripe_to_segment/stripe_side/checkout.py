@@ -131,7 +131,7 @@ def consents_of(session: JsonObject) -> dict[str, bool]:
     promotions = text(dig(session, "consent", "promotions"))
     if promotions in {"opt_in", "opt_out"}:
         consents["promotions"] = promotions == "opt_in"
-    # Where the terms are required, nobody completes the session without accepting them.
+    # Where the terms are required, a session can only be completed by accepting them.
     required = dig(session, "consent_collection", "terms_of_service") == "required"
     if dig(session, "consent", "terms_of_service") == "accepted" or (required and session.get("status") == "complete"):
         consents["terms_of_service"] = True

@@ -31,7 +31,7 @@ def personal_traits(event: StripeEvent) -> JsonObject:
 def carried_traits(event: StripeEvent) -> JsonObject:
     """The same of every object that names its customer: an invoice copies them, a payment has an address for receipts.
 
-    What is written on a card is the payer's, and not taken.
+    The name and address on a card are the payer's and are not used.
     """
     body = event.object
     if "customer_email" in body and not event.type.startswith("checkout.session."):

@@ -84,9 +84,9 @@ class EventHead:
 class StripeEvent(EventHead):
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
-    `payer` is the customer, found elsewhere, where the object names none; `keeper` is the key of the record that keeps
-    what is told of the payment while nobody knows its customer, where that is not its own. `listing` says that an
-    import brought the object, and no event. `created` is 0 where neither event nor object has one. `answers`
+    `payer` is the customer, found elsewhere, where the object names none; `keeper` is the key of the record in which
+    the payment is stored while its customer is unknown, if that is not the payment's own. `listing` says that an import
+    brought the object, and no event. `created` is 0 where neither event nor object has one. `answers`
     are those of `asked_once`. https://docs.stripe.com/api/events/object
     """
 
@@ -136,7 +136,7 @@ class StripeEvent(EventHead):
         return replace(self, payer=customer)
 
     def kept_in(self, record: str) -> StripeEvent:
-        """The event with the record of this key, where nobody knows its customer."""
+        """The event with the record of this key, for an unknown customer."""
         return replace(self, keeper=record)
 
 

@@ -4,8 +4,8 @@ The record of an import holds one object, what it is listed for, and as of when 
 
     {"object": "stripe_to_segment.import", "level": "state", "moment": 1767225600, "livemode": true, "data": {…}}
 
-Its event has the type that says the most of the object, and the time at which that happened, as far as the object
-tells. So a fact of it has the key, and with that the messageId, that the live event gives it.
+Its event has the type that says the most of the object, and the time at which that happened, if the object states it.
+So a fact of it has the same key, and the same messageId, as that of the live event.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class SubscriptionCancellationScheduled(Ending):
 
 @track("Cancellation Feedback Given", when="a reason or feedback arrives after the cancellation was scheduled")
 class CancellationFeedbackGiven(Ending):
-    """The cancellation itself has been told."""
+    """Another event states the cancellation itself."""
 
 
 @track("Subscription Reactivated", when="a scheduled cancellation is revoked")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "changed", "removed", "with_own"]
 
-# The name in a record's `told` for the Customer's own discounts.
+# The name in a record's `as_of` for the Customer's own discounts.
 OWN = "own_discounts"
 
 

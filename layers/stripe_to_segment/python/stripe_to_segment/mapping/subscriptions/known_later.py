@@ -38,7 +38,7 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
     if record is None or record.awaits_payment:
         newest = max(made, profile.invoiced.get(subscription, 0))
         profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})
-        # The conversion is for an event to tell, that of this payment or the subscription's next.
+        # An event states the conversion: that of this payment, or the next one of the subscription.
         if record is not None and event.listing is None and converts(record, newest):
             facts.append(trial_converted(subscription, record))
             profile = profile.converted(subscription)
@@ -51,7 +51,7 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
 def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
     """The record with every mrr that became known, and the facts with these changes.
 
-    What was only listed states no fact: the change is part of the next event of the subscription.
+    A subscription that was only listed states no fact: the next event of the subscription includes the change.
     """
     now = valued(profile, known)
     if event.listing is not None:
@@ -65,7 +65,10 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
 
 
 def _listed(before: Profile, now: Profile) -> Profile:
-    """The record with opening balances that are known now, and with what was told of the others as it was."""
+    """The record with the opening balances that are known now.
+
+    For the other subscriptions the mrr that was sent stays.
+    """
     subscriptions = {
         name: replace(record, mrr_sent=record.mrr if record.unsent else before.subscriptions[name].counted)
         for name, record in now.subscriptions.items()

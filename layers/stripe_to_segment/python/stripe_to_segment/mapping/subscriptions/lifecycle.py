@@ -103,7 +103,7 @@ class SubscriptionUpdateExpired(Subscribed):
 
 
 def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """The facts before those of the event itself: an opening balance, or a change that no call has told yet."""
+    """The facts before those of the event itself: an opening balance, or a change that no call has stated yet."""
     change, record = change_of(event, known), record_in(event, known)
     if change.missed and record is not None:
         subscription = text(event.object.get("id")) or event.id

@@ -25,10 +25,10 @@ __all__ = ["facts_of", "has_counted", "opened", "record_after_listing"]
 
 
 def facts_of(event: StripeEvent, known: Known) -> Iterator[Fact]:
-    """Subscription Imported with the opening balance; in the history an end, whose change nobody ever had to hear."""
+    """Subscription Imported with the opening balance; at level `history` also an end, with a change of 0."""
     level = event.listing and event.listing.level
     if level is Level.HISTORY and event.type.endswith(".deleted"):
-        # Of what events have told the end takes something away, and that is for its own event to tell.
+        # If events stated an mrr, the end lowers it, and its own event has to state that.
         if not record_after_listing(event, known).counted:
             yield ended(event, known)
     elif level is Level.OPENING and (record := _to_open(event, known)) is not None:
@@ -43,9 +43,10 @@ def facts_of(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def record_after_listing(event: StripeEvent, known: Known) -> SubscriptionRecord:
-    """What is remembered of the subscription once it was listed; a newer event counts more, and so does what it told.
+    """The record of the subscription after it was listed; a newer event keeps precedence.
 
-    What was told stays, so that the next event tells the difference; where nothing was, the opening balance is to be.
+    The mrr that was sent stays, so that the next event states the difference; if none was sent, the opening balance is
+    due.
     """
     remembered, new = record_in(event, known), record_of(event, known)
     if remembered is not None and remembered.newer_than(new):
@@ -56,7 +57,7 @@ def record_after_listing(event: StripeEvent, known: Known) -> SubscriptionRecord
 
 
 def opened(event: StripeEvent, known: Known) -> SubscriptionRecord:
-    """The same, with its opening balance told where this event tells it."""
+    """The same, with its opening balance marked as sent if this event sends it."""
     record = _to_open(event, known)
     return record_after_listing(event, known) if record is None else replace(record, unsent=False)
 
@@ -70,7 +71,7 @@ def has_counted(event: StripeEvent, known: Known) -> bool:
 
 
 def _to_open(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
-    """The record whose opening balance is to be told, as this event has it; of what is newer an event tells it."""
+    """The record whose opening balance this event sends; None if a newer event sends it."""
     if event.listing is None or event.listing.level is not Level.OPENING:
         return None
     remembered, record = record_in(event, known), record_after_listing(event, known)

@@ -42,9 +42,9 @@ class Change:
     """The effect of an event on the mrr of its subscription, in minor units.
 
     `opening` is the mrr before the first event that was ever seen of the subscription, None if unknown; `imported` says
-    that the subscription is older than the stack's first event of it. `told` is the sum sent before the event, with the
-    opening; `now` is the mrr after the event, None if unknown. `missed` is what a newer event or an import found
-    to have changed and no call has told yet; a fact of its own tells it.
+    that the subscription is older than the stack's first event of it. `sent` is the sum sent before the event, with the
+    opening; `now` is the mrr after the event, None if unknown. `missed` is a change that a newer event or an import
+    found and no call has stated yet; a fact of its own states it.
     """
 
     sent: int
@@ -65,7 +65,7 @@ def change_of(event: StripeEvent, known: Known) -> Change:
     record, new = record_in(event, known), record_of(event, known)
     if record is not None and record.unsent:
         now = record.mrr if record.newer_than(new) else new.mrr
-        # The first event tells all of it; another one tells the opening balance apart.
+        # The first event states all of it; for another one the opening balance is a fact of its own.
         sent = 0 if event.type.endswith(".created") else record.counted
         return Change(sent, now, imported=not event.type.endswith(".created"), opening=record.mrr)
     if record is not None and record.newer_than(new) and record.mrr is not None:

@@ -72,7 +72,7 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
     # A discount with an unknown coupon was added or removed, or its coupon became known.
     differs = before.bought != after.bought or (old is None) is not (new is None)
     if old is None and new is None:
-        # With an unknown discount, only the gross value tells whether the plan went up.
+        # With an unknown discount, only the gross value shows whether the plan went up.
         old, new = before.value.gross, after.value.gross
     declared: type[PlanChange] = SubscriptionChanged
     if old is not None and new is not None and old != new:
@@ -101,7 +101,10 @@ def plan_facts(event: StripeEvent, before: State, after: State, known: Known) ->
 
 
 def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecord, sent: int, created: int) -> Fact:
-    """A change that no event of the subscription told, from what was told in minor units to what its record counts."""
+    """A change that no event of the subscription stated.
+
+    From the mrr that was sent (minor units) to the record's mrr.
+    """
     change = (record.mrr or 0) - sent
     fact = SubscriptionChanged(
         subscription_id=subscription,

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from stripe_to_segment_tools.page.entry import Entry
-    from stripe_to_segment_tools.page.gate import SeenRequest
+    from stripe_to_segment_tools.page.webhook_proxy import SeenRequest
 
-__all__ = ["way_of"]
+__all__ = ["steps_of"]
 
 GOOD, BAD, SLOW, PLAIN = "good", "bad", "slow", "plain"
 OK = range(200, 300)
@@ -21,7 +21,7 @@ OK = range(200, 300)
 FIRST, LAST = 4, 6
 
 
-def way_of(entry: Entry) -> list[dict[str, Any]]:
+def steps_of(entry: Entry) -> list[dict[str, Any]]:
     """The steps, each with `name`, `text`, `tone` (good, bad, slow, plain) and `at`, or `next_at` for the next one."""
     steps = [*_happened(entry), *_now(entry)]
     if (left_out := len(steps) - FIRST - LAST) > 1:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-__all__ = ["Gate", "SeenRequest"]
+__all__ = ["SeenRequest", "WebhookProxy"]
 
 # Headers of a single connection are not forwarded: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
 HOP_BY_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "te", "transfer-encoding", "upgrade"})
@@ -52,7 +52,7 @@ class SeenRequest:
     milliseconds: int
 
 
-class Gate:
+class WebhookProxy:
     """Forwards requests to the webhook, and remembers the latest.
 
     Parameters

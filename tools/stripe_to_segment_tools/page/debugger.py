@@ -13,12 +13,12 @@ from stripe_to_segment.settings import settings_from
 from stripe_to_segment_tools.local_stack import WEBHOOK_PATH
 from stripe_to_segment_tools.local_stack.errors import PortInUseError
 from stripe_to_segment_tools.page.app import create_page
-from stripe_to_segment_tools.page.gate import Gate
 from stripe_to_segment_tools.page.journal import Journal
 from stripe_to_segment_tools.page.outcomes import DeliverLog
 from stripe_to_segment_tools.page.redriving import redrive
 from stripe_to_segment_tools.page.sending import Sender
 from stripe_to_segment_tools.page.watching import Sources, Watcher
+from stripe_to_segment_tools.page.webhook_proxy import WebhookProxy
 from stripe_to_segment_tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.local_stack import LocalStack
     from stripe_to_segment_tools.receiver import Receiver, Record
 
-__all__ = ["PAGE_PORT", "Debugger", "Desk"]
+__all__ = ["PAGE_PORT", "Debugger", "PageParts"]
 
 PAGE_PORT = 4242
 
 
 @dataclass(slots=True)
-class Desk:
+class PageParts:
     """The parts that the page's application uses.
 
     Attributes
     ----------
-    gate, journal, sender, record
+    webhook_proxy, journal, sender, record
         The proxy in front of the webhook, the collected data, the sender of samples, and the calls that Segment's
         stand-in kept.
     redrive
@@ -54,7 +54,7 @@ class Desk:
         Set when the page stops, to end the streams.
     """
 
-    gate: Gate
+    webhook_proxy: WebhookProxy
     journal: Journal
     sender: Sender
     record: Record
@@ -93,36 +93,36 @@ class Debugger:
     def __init__(
         self, stack: LocalStack, receiver: Receiver, secret: str, port: int | None = None, *, own_secret: bool = False
     ) -> None:
-        gate = Gate(lambda: stack.webhook_url)
+        proxy = WebhookProxy(lambda: stack.webhook_url)
         journal = Journal(settings_from(stack.environment(stack.deliver_function)))
         sender = Sender(lambda: self.webhook_url, secret)
-        self._desk = Desk(gate, journal, sender, receiver.record, partial(redrive, stack), own_secret)
-        self._watcher = Watcher(Sources(gate, receiver.record, DeliverLog(stack).new, stack.queued), journal)
+        self._parts = PageParts(proxy, journal, sender, receiver.record, partial(redrive, stack), own_secret)
+        self._watcher = Watcher(Sources(proxy, receiver.record, DeliverLog(stack).new, stack.queued), journal)
         self._port = port
         self._running = ExitStack()
 
     @property
     def url(self) -> str:
         """The page's address. Whoever knows it sees all events and can send events."""
-        return self._desk.url
+        return self._parts.url
 
     @property
     def webhook_url(self) -> str:
         """The address to which to post Stripe's events."""
-        return self._desk.webhook_url
+        return self._parts.webhook_url
 
     @property
     def has_its_port(self) -> bool:
         """Whether the page has the requested port, or `PAGE_PORT` if none was requested."""
-        return self._port is not None or self._desk.origin.endswith(f":{PAGE_PORT}")
+        return self._port is not None or self._parts.origin.endswith(f":{PAGE_PORT}")
 
     def __enter__(self) -> Self:
         with ExitStack() as started:
             server = started.enter_context(self._server())
-            self._desk.origin = server.url
-            started.callback(self._desk.stopping.set)
+            self._parts.origin = server.url
+            started.callback(self._parts.stopping.set)
             started.enter_context(self._watcher)
-            started.enter_context(self._desk.sender)
+            started.enter_context(self._parts.sender)
             self._running = started.pop_all()
         return self
 
@@ -132,7 +132,7 @@ class Debugger:
         self._running.close()
 
     def _server(self) -> ServerThread:
-        page = create_page(self._desk)
+        page = create_page(self._parts)
         try:
             return ServerThread(page, PAGE_PORT if self._port is None else self._port)
         except OSError as error:
