@@ -89,7 +89,7 @@ class StoreConflictError(StripeToSegmentError):
 
 
 class OutOfTimeError(StripeToSegmentError):
-    """A run cannot finish in the time that its function has; what it has found so far says nothing."""
+    """A run cannot finish in the time that its function has; its findings so far are incomplete."""
 
 
 class UnexpectedError(StripeToSegmentError):

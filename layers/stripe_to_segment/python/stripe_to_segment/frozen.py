@@ -1,4 +1,4 @@
-"""Dataclasses whose fields nobody may set."""
+"""Dataclasses whose fields must not be set."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The way of one batch from the queue to Segment: load, map, claim, send, and the outcome of each record."""
+"""The path of one batch from the queue to Segment: load, map, claim, send, and the outcome of each record."""

@@ -338,11 +338,11 @@ class Delivery:
         learnt, last = taken.parted(learnt)
         errors = persons.with_siblings(errors | self.store.save(changed, learnt, now))
         if last:
-            # Where this fails, the next event of the payment takes over again.
+            # If this fails, the next event of the payment takes over again.
             self.store.save([], [fact for fact in last if fact.owner not in errors], now)
         moved = {(person, record) for person, record in persons.left() if record not in errors}
         if moved:
-            # Who is listed although he moved is left out by what his record says.
+            # If this fails, a record that moved is still listed, and is skipped by what the record itself says.
             with suppress(StoreUnavailableError):
                 self.store.untie(moved)
         return errors

@@ -47,7 +47,7 @@ def look_up(work: Collection[Work], memory: Memory, reader: Reader | None, setti
 
 def _lookups(one: Work, memory: Memory, settings: Settings) -> list[Lookup]:
     if one.event.listing is not None:
-        # All of it is being listed.
+        # The import lists what this could read.
         return []
     try:
         return lookups(one.event, memory.profiles[one.key], memory, settings)

@@ -85,19 +85,19 @@ class Persons:
     stale: set[str] = field(default_factory=set)
     leased: bool = False
 
-    def meet(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store) -> None:
+    def meet(self, statements: Iterable[tuple[StripeEvent, Stated]], memory: Memory, store: Store) -> None:
         """Read the persons of these events, and tie their customers that are not tied yet.
 
         Afterwards the records in the memory have the opt-outs of their persons. Raises StoreUnavailableError.
 
         Parameters
         ----------
-        said
+        statements
             The events in their order, each with its statements about the person.
         memory, store
             The stored data of the events' customers, and the store.
         """
-        self._survey(said, memory)
+        self._survey(statements, memory)
         if not self.records:
             return
         if not self.turn.writes:
@@ -250,10 +250,10 @@ class Persons:
         self.known[key], self.alone = person.with_guest(payment, profile.paid), False
         return replace(profile, tied=True)
 
-    def _survey(self, said: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:
+    def _survey(self, statements: Iterable[tuple[StripeEvent, Stated]], memory: Memory) -> None:
         """Find the persons of each event; later events use the statements of earlier ones."""
         profiles = dict(memory.profiles)
-        for event, stated in said:
+        for event, stated in statements:
             record = profile_key(event)
             before = profile = profiles[record]
             if stated.user_id not in {None, before.user_id} or stated.group_id not in {None, before.group_id}:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
             """The pause of each mode, None where its calls may be sent."""
 
         def note(self, answers: Collection[Answer], *, livemode: bool) -> Pause | None:
-            """The pause that these answers begin, if they do."""
+            """Take these answers; returns the pause that they cause, if any."""
 
     class ThinReader(Protocol):
         """Reads the snapshots of thin events. It must not raise."""
@@ -82,7 +82,7 @@ class Reading:
     ) -> list[tuple[Record, StripeEvent | RecordOutcome]]:
         """The same with the snapshots of thin events in their places, or their outcomes."""
         thin = [event for _, event in read if isinstance(event, ThinEvent)]
-        # What could not be sent now need not be read now.
+        # Events that cannot be sent now are not read now.
         waits = self.gate.waits({event.livemode for event in thin}, {}) if self.gate and thin else {}
         wanted = [event for event in thin if waits.get(event.livemode) is None]
         snapshots = self.thin_reader.read(wanted) if self.thin_reader and wanted else dict.fromkeys(wanted, NO_READER)

@@ -27,7 +27,7 @@ METRIC_OF = {
 }
 # The reasons of records that were not tried, because another batch has to finish or probe first.
 WAITS_FOR_OTHERS = frozenset({Reason.CIRCUIT_OPEN, Reason.UNDER_WAY})
-# With these the record leaves the queue for good, so nobody looks for it there by its id.
+# With these the record leaves the queue for good, so its id there is of no use.
 DONE = frozenset({Status.DELIVERED, Status.IGNORED})
 KEY_REASONS = frozenset(
     {Reason.HTTP_401, Reason.HTTP_403, Reason.NO_WRITE_KEY, Reason.BAD_WRITE_KEY, Reason.BAD_SECRET}

@@ -1,7 +1,6 @@
 """Facts about an invoice between its creation and its payment, for accounts receivable and dunning.
 
-None of them states revenue, which the payment does.
-https://docs.stripe.com/invoicing/overview#invoice-lifecycle
+None of them states revenue; the payment does. https://docs.stripe.com/invoicing/overview#invoice-lifecycle
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class Billed(Event):
 
 @track("Invoice Finalized", when="an invoice is final and waits for its payment")
 class InvoiceFinalized(Billed):
-    """Also one over nothing."""
+    """Also an invoice of 0."""
 
 
 @track("Invoice Sent", when="an invoice is sent to the customer by email")

@@ -52,7 +52,7 @@ class CreditNoteIssued(Credited):
 
 @track("Credit Note Voided", when="a credit note is voided")
 class CreditNoteVoided(Credited):
-    """It counts no more."""
+    """It no longer counts."""
 
 
 def credited(event: StripeEvent, _: Known) -> Iterator[Fact]:

@@ -67,7 +67,7 @@ class DisputeWon(Disputed):
 
 @track("Dispute Lost", when="a dispute is closed in the customer's favour")
 class DisputeLost(Disputed):
-    """The funds stay away."""
+    """The funds are not returned."""
 
 
 def disputed(event: StripeEvent, known: Known) -> Iterator[Fact]:

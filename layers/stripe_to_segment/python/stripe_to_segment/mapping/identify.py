@@ -155,10 +155,10 @@ def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: 
 def _group_to_show(
     event: StripeEvent, before: Profile, group: Profile, settings: Settings, *, anyway: bool
 ) -> str | None:
-    """The digest of the traits that a group call is to show, None where the event brings none.
+    """The digest of the traits in the event's group call, None if it has none.
 
-    It brings one where the group is new or its traits are, and `anyway` beside the identify of a subscription's event.
-    An object of an import brings one where the group is new, or where it is listed for its traits.
+    It has one if the group or its traits are new, and `anyway` beside the identify of a subscription's event. An object
+    of an import has one if the group is new, or at a level that sends traits.
     """
     if not group.group_id:
         return None
@@ -171,7 +171,7 @@ def _group_to_show(
 
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
-    """Whether the lifetime value changed; a guest whom nobody knows has none."""
+    """Whether the lifetime value changed; an unknown guest has none."""
     has_one = event.customer is not None or after.user_id is not None
     codes = after.paid.keys() if has_one and after.paid != before.paid else ()
     return any(after.paid[code] != before.paid.get(code, 0) for code in codes)

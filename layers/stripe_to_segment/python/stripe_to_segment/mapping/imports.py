@@ -51,7 +51,7 @@ def _listed(kind: str, level: Level) -> Row:
 
 
 def enrich_for(event: StripeEvent, enrich: Enrich) -> Enrich:
-    """The team's own `enrich`, which sees what was listed only where somebody asked for that."""
+    """The team's own `enrich`; it sees listed objects only if the import asks for that."""
     return enrich if event.listing is None or event.listing.enriched else _as_it_is
 
 

@@ -186,12 +186,12 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     if early:
         profile = profile.with_guess(invoice_id, early)
     paid_by = intent or paid_by
-    # From now on what is known of it is the invoice's.
+    # From now on the invoice states it.
     intents_paid = dict.fromkeys(each for each in (paid_by, *read_invoice.payments_of(event.object)) if each)
     for intent in intents_paid:
         profile = profile.with_paid(invoice_id, by=intent)
     keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
-    # Where it does not name what paid it, invoice_payment.paid will, which does not say whose it is.
+    # If the invoice does not name its payment, invoice_payment.paid will, which names no customer.
     unnamed = read_invoice.payment_of(event.object) is None and payment is not None and payment.total
     owned = (
         {invoice_id: invoice_id} if unnamed and event.customer is not None and invoice_id not in known.orders else {}
@@ -261,7 +261,7 @@ def credit_note(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """Which invoice a payment intent (or a charge without one) paid; invoices and charges name each other no longer.
 
-    Where it is a part of it, what came in. https://docs.stripe.com/api/invoice-payment/object
+    For a part of an invoice also the amount received. https://docs.stripe.com/api/invoice-payment/object
     """
     paid_by, invoice_id = payment_named(event), reference(event.object.get("invoice"))
     if not invoice_id:
@@ -272,13 +272,13 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
     if moved is not None and event.customer is None:
-        # Whose it is, the invoice will say: then it finds what was paid of it.
+        # The invoice will name the customer; the payments of its parts are found then.
         orders[invoice_id] = invoice_id
     return Lesson(profile, moved=moved, orders=orders)
 
 
 def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
-    """What an open invoice asks for: parts of it may be paid, and they do not say how much of them is tax."""
+    """The amounts of an open invoice, because parts of it may be paid and do not state their tax."""
     invoice_id, found = text(event.object.get("id")), invoice_payments.bill_of(event.object)
     if invoice_id is None or text(event.object.get("status")) != "open" or not found.due:
         return Lesson(known.profile)
@@ -286,7 +286,7 @@ def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     listed = known.profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "")
     if listed.complete or listed.bill is not None:
         return Lesson(known.profile, orders=parts)
-    # Who is to pay it, too, where nothing names both: what pays a part of it does not say so.
+    # Its customer too, if it names no payment: the event of a part names no customer.
     unnamed = event.customer is not None and read_invoice.payment_of(event.object) is None
     owned = {invoice_id: invoice_id} if unnamed else {}
     return Lesson(known.profile.with_payment(invoice_id, replace(listed, bill=found)), orders=owned | parts)

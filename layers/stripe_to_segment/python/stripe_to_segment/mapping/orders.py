@@ -66,7 +66,7 @@ def orders_needed(event: StripeEvent) -> list[str]:
         paid_by = read_invoice.payment_of(event.object) or text(event.object.get("id"))
         needed = [paid_by, *read_invoice.payments_of(event.object)]
     elif event.type in BILLED:
-        # An event of a part may have come before anybody knew whose invoice it is.
+        # An event of a part may have come before the invoice's customer was known.
         needed = [text(event.object.get("id")), *read_invoice.payments_of(event.object)]
     else:
         needed = [payment_named(event)] if event.type.startswith(ABOUT_PAYMENTS) else []
@@ -127,7 +127,7 @@ def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
         (
             order
             for order, payment in alike
-            # An intent that was only guessed keeps nobody away.
+            # An intent that was only guessed does not exclude another one.
             if payment.intent in {"", paid.intent or order} or payment.took_for_its_own(payment.intent)
         ),
         None,
@@ -149,9 +149,9 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
 
 
 def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
-    """The record in which no charge stands, by amount and time, for an order that the event's charge paid more likely.
+    """The record after the event's charge replaces a charge that was matched to its order with less certainty.
 
-    Refunds of that charge go to the order that matches it best among those left.
+    Refunds of the replaced charge go to the order that matches it best among the others.
     """
     charged_at, charge = charged_at_of(event), payment_named(event)
     if charged_at is None or charge is None or profile.payment(charge) or _paid_by(charge, profile):
@@ -172,7 +172,8 @@ def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
 def _nearest(profile: Profile, charge: Payment, *, taken: bool = False, without: str = "") -> str | None:
     """The invoice that a charge most likely paid: of its amount, paid after it was made, and the nearest in time.
 
-    With `taken` also invoices that stand for another charge by amount and time alone, if that one is further from them.
+    With `taken` also invoices that were matched to another charge by amount and time alone, if that charge is further
+    from them.
     """
     found = [
         (abs(payment.paid_at - charge.paid_at), order)
@@ -185,10 +186,10 @@ def _nearest(profile: Profile, charge: Payment, *, taken: bool = False, without:
 
 
 def _is_nearer(charge: Payment, payment: Payment) -> bool:
-    """Whether a charge was made nearer to a payment than every other that stands for it by amount and time alone."""
+    """Whether a charge is nearer to a payment than every other charge that was matched by amount and time alone."""
     others = [one.charged_at for one in payment.refunds.values() if one.named]
     if not (payment.took_for_its_own(payment.intent) and others and all(others)):
-        # It is known to be another's payment, or nobody knows when the other charge was made.
+        # Another charge certainly paid it, or the time of the other charge is unknown.
         return False
     return all(abs(payment.paid_at - charge.paid_at) < abs(payment.paid_at - other) for other in others)
 
@@ -216,7 +217,7 @@ def _unlinked(
     """The invoice that this payment most likely paid, for endpoints without invoice_payment.paid, which joins the two.
 
     Since 2025-03-31 neither names the other. Matched by the amount, then by the time: a charge pays no invoice that was
-    paid before it was made, and a refund gives back of none that was paid after it.
+    paid before it was made, and a refund is of none that was paid after it.
     """
     if charged is not None:
         order = _nearest(profile, Payment(currency, total=charged, paid_at=_charged_at(event)))

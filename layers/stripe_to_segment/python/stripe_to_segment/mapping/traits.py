@@ -98,7 +98,7 @@ def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> P
 
 
 def _taken_away(event: StripeEvent) -> set[str]:
-    """The personal traits that the Customer had before this event, and has no more."""
+    """The personal traits that the Customer had before this event and no longer has."""
     gone = {name for name in PERSONAL if event.about == "customer" and event.previous.get(name)}
     gone -= personal_traits(event).keys()
     return gone | {"email_sha256"} if "email" in gone else gone

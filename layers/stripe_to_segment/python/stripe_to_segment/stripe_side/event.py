@@ -48,7 +48,7 @@ def asked_once[T](question: Callable[[StripeEvent], T]) -> Callable[[StripeEvent
 
 
 class Level(StrEnum):
-    """What an import lists an object for."""
+    """The level of an import."""
 
     STATE = "state"
     TRAITS = "traits"
@@ -58,7 +58,7 @@ class Level(StrEnum):
 
 @frozen
 class Listing:
-    """How an object came that no event brought: an import listed it for a level, as it was at an epoch second.
+    """The import that listed an object: its level, and the epoch second as of which the object is true.
 
     `integrations` stand on its calls in place of the setting's; `enriched` says that `enrich` sees them.
     """
@@ -105,7 +105,7 @@ class StripeEvent(EventHead):
 
     @property
     def silent(self) -> bool:
-        """Whether it only teaches: nothing is sent for it."""
+        """Whether it is only stored, and nothing is sent for it."""
         return self.listing is not None and self.listing.level is Level.STATE
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Questions to an InvoicePayment, which joins an invoice and what has paid it, or a part of it.
+"""Readers of an InvoicePayment, which joins an invoice and a payment of it or of a part of it.
 
 https://docs.stripe.com/api/invoice-payment/object
 """
@@ -16,7 +16,7 @@ __all__ = ["amount_of", "may_be_a_part", "payment_of"]
 
 
 def amount_of(payment: JsonObject) -> int | None:
-    """What came in for this invoice, in minor units."""
+    """The amount received for this invoice, in minor units."""
     return integer(payment.get("amount_paid"))
 
 
@@ -27,7 +27,7 @@ def payment_of(payment: JsonObject) -> str | None:
 
 
 def may_be_a_part(payment: JsonObject) -> bool:
-    """Whether the invoice may be open after it: the payment that Stripe makes for an invoice is of all that remains.
+    """Whether the invoice may stay open after it; the payment that Stripe itself makes covers all that remains.
 
     https://docs.stripe.com/api/invoice-payment/object#invoice_payment_object-is_default
     """

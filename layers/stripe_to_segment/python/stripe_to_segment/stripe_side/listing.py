@@ -1,6 +1,6 @@
-"""An object that an import listed, read as the event that its kind stands for: what is true now did happen once.
+"""Read an object that an import listed as the event that states the most about it.
 
-The record of an import holds one object, what it is listed for, and as of when it is true:
+The record of an import holds one object, the import's level, and the epoch second as of which the object is true:
 
     {"object": "stripe_to_segment.import", "level": "state", "moment": 1767225600, "livemode": true, "data": {…}}
 
@@ -58,7 +58,7 @@ def states_something(listed: JsonObject) -> bool:
     """Whether an object of a list states anything: drafts of invoices, expired sessions and the like do not."""
     name = listed.get("object")
     read = LISTED.get(str(name))
-    # The invoice of a payment intent is listed with all that paid it.
+    # The invoice of a payment intent is listed with all its payments.
     return (
         read is not None
         and read(listed, 0) is not None
@@ -82,7 +82,7 @@ def listed_event(data: JsonObject) -> StripeEvent | None:
         return None
     kind, created = stated
     return StripeEvent(
-        # The same for a record that comes again; another one for another level, and for another import.
+        # The id is the same when the record comes again, and differs for another level and another import.
         id=f"{listed_id}@{moment}:{level}",
         type=kind,
         created=created,

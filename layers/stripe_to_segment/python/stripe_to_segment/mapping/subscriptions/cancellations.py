@@ -49,7 +49,7 @@ class Ending(Subscribed):
 
 @track("Subscription Cancellation Scheduled", when="a cancellation is scheduled")
 class SubscriptionCancellationScheduled(Ending):
-    """It goes on until then."""
+    """The subscription continues until then."""
 
     cancels_at: CancelsAt = None
 
@@ -61,7 +61,7 @@ class CancellationFeedbackGiven(Ending):
 
 @track("Subscription Reactivated", when="a scheduled cancellation is revoked")
 class SubscriptionReactivated(Subscribed):
-    """It goes on."""
+    """The subscription continues."""
 
 
 def cancellation_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:

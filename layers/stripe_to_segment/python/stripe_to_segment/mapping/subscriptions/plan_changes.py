@@ -50,17 +50,17 @@ class PlanChange(Subscribed):
 
 @track("Subscription Upgraded", when="the plan's monthly value goes up")
 class SubscriptionUpgraded(BearsMrrChange, PlanChange):
-    """By more seats, too."""
+    """More seats are an upgrade too."""
 
 
 @track("Subscription Downgraded", when="the plan's monthly value goes down")
 class SubscriptionDowngraded(BearsMrrChange, PlanChange):
-    """By fewer seats, too."""
+    """Fewer seats are a downgrade too."""
 
 
 @track("Subscription Changed", when="the items change and the monthly value stays the same or is unknown")
 class SubscriptionChanged(BearsMrrChange, PlanChange):
-    """Neither up nor down."""
+    """Neither an upgrade nor a downgrade."""
 
 
 def plan_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:

@@ -107,7 +107,7 @@ def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 def trial_ended(event: StripeEvent, state: State, known: Known, *, trial: Trial) -> Fact:
-    """The end of a trial; `converted` is known at once only if the subscription does not go on."""
+    """The end of a trial; `converted` is known at once only if the subscription does not continue."""
     fact = _fact(TrialEnded, event, state, known, trial)
     return replace(fact, event=replace(fact.event, converted=False if state.status in OVER else None))
 
