@@ -75,17 +75,17 @@ def _within(hint: Any) -> Iterator[Any]:
         yield from _within(argument)
 
 
-def test_every_event_type_is_about_one_kind_of_object() -> None:
-    for kind in CATALOG:
-        assert [each.name for each in OBJECTS.values() if each.about == kind.rpartition(".")[0]], kind
-    told = [each.about for each in OBJECTS.values() if each.about]
-    assert len(told) == len({*told})
+def test_no_two_rows_are_about_the_same_events() -> None:
+    types = [each.about for each in OBJECTS.values() if each.about]
+    assert len(types) == len({*types})
 
 
 def test_the_object_in_an_event_is_the_one_that_its_type_is_about() -> None:
+    """An object that nothing lists or looks up needs no row; its events are named after it."""
     for sample in samples():
         event = event_from(sample.event)
-        assert OBJECTS[event.object["object"]].about == event.about, sample.name
+        name = event.object["object"]
+        assert (OBJECTS[name].about if name in OBJECTS else name) == event.about, sample.name
 
 
 def test_the_address_of_each_object_is_the_librarys() -> None:
