@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import stripe
 
-from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.mapping.lookups import lookups, payer_lookup
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.profile import Profile

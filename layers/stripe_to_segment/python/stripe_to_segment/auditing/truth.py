@@ -15,6 +15,7 @@ from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.identity import owner_key
 from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.profile import new_profile
 from stripe_to_segment.state.subscription import LIVE
 from stripe_to_segment.stripe_side import checkout as read_checkout
@@ -180,7 +181,7 @@ class Truth:
             profile,
             coupons=self._coupons,
             api_terms=api_terms(subscription),
-            mrr_discounts=self.mrr_discounts,
+            settings=Settings(mrr_discounts=self.mrr_discounts),
         )
         state, name = after_of(event, known), str(subscription["id"])
         self.subscriptions[name] = Entry(

@@ -122,9 +122,8 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
             if prefix + intent in memory.orders
         },
         stated=stated,
-        describes=settings.sends_line_descriptions,
+        settings=settings,
         coupons=coupons_known(event, memory),
-        mrr_discounts=settings.mrr_discounts,
         # An import lists an object together with what the API returns for it.
         **(_from_stripe(event, memory) if memory.read or event.listing is not None else {}),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.frozen import frozen, frozen_with_cache
 from stripe_to_segment.mapping.identity import SILENT
+from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.person import NOBODY, Others
 from stripe_to_segment.stripe_side.api_terms import NO_TERMS, ApiTerms
 from stripe_to_segment.stripe_side.discount import Remembered
@@ -55,10 +56,9 @@ class Known:
     Stored: the customer's record, product names, orders by payment intent, and `coupons` by id, as written. Read from
     the Stripe API, if a key allows it: the Customer, a Checkout Session's line items, the invoices that a payment
     intent paid, the partly paid invoice, the PaymentIntent of an invoice whose payment failed, and in `api_terms` the
-    coupons and prices of a subscription. `stated` is what the event states about the person. From the settings:
-    `describes` allows the free text of lines, and `mrr_discounts` selects the discounts that lower the mrr. `others`
-    and `group_others` are the other data of the user and the group; `left_user` and `left_group` are the remaining data
-    of the user and the group that the record leaves.
+    coupons and prices of a subscription. `stated` is what the event states about the person. `others` and
+    `group_others` are the other data of the user and the group; `left_user` and `left_group` are the remaining data of
+    the user and the group that the record leaves.
     """
 
     profile: Profile
@@ -70,9 +70,8 @@ class Known:
     invoice: JsonObject | None = None
     failed_intent: JsonObject | None = None
     stated: Stated = SILENT
-    describes: bool = True
+    settings: Settings = Settings()
     coupons: Mapping[str, str] = field(default_factory=dict)
-    mrr_discounts: str = "forever"
     api_terms: ApiTerms = NO_TERMS
     others: Others = NOBODY
     group_others: Others = NOBODY
@@ -88,7 +87,9 @@ class Known:
         discounts = profile.discounts if terms is NO_TERMS else {**terms.discounts, **profile.discounts}
         amounts = profile.amounts if terms is NO_TERMS else {**profile.amounts, **terms.amounts}
         remembered = Remembered(frozenset(discounts.items()), frozenset(self.coupons.items()), profile.own_discounts)
-        return Terms(self.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(terms.tiers.items()))
+        return Terms(
+            self.settings.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(terms.tiers.items())
+        )
 
 
 def worked_out_once[T](question: Callable[[StripeEvent, Known], T]) -> Callable[[StripeEvent, Known], T]:

@@ -72,7 +72,7 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
 def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> bool:
     """Whether the value of the subscription lacks a coupon, tiers, or an amount in a currency."""
     coupons = coupons_known(event, memory)
-    known = Known(profile, coupons=coupons, mrr_discounts=settings.mrr_discounts)
+    known = Known(profile, coupons=coupons, settings=settings)
     return items_complete(event.object) and after_of(event, known).value.amount is None
 
 

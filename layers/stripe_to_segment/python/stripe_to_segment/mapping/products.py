@@ -63,7 +63,8 @@ def _product(line: Line, currency: str | None, known: Known) -> Product:
     product: Product = {}
     if (product_id := line.price.product or line.price.id) is not None:
         product["product_id"] = product_id
-    if (name := (line.description if known.describes else None) or plan_name(line.price, known)) is not None:
+    description = line.description if known.settings.sends_line_descriptions else None
+    if (name := description or plan_name(line.price, known)) is not None:
         product["name"] = name
     if (price := major(_unit_amount(line), currency)) is not None:
         product["price"] = price
