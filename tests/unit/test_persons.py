@@ -309,7 +309,7 @@ def test_an_id_shared_by_all_customers_does_not_exceed_the_item_size(
 ) -> None:
     """A person's item would have grown with every customer, and once it was full refused all their events."""
     # All 500 are as many requests.
-    for module in ("store", "dynamodb"):
+    for module in ("store", "stored_persons"):
         monkeypatch.setattr(f"stripe_to_segment.state.{module}.MOST_RECORDS", 100)
     everybody = [(PERSON, f"own:test:cus_{number:05}") for number in range(120)]
     for start in range(0, len(everybody), 40):
