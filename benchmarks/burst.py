@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """What arrived: calls and events, what should have, the calls that did not, and the seconds until all was done."""
+    """The calls and events that arrived, the number expected, the missing calls, and the seconds until all was done."""
 
     calls: int
     events: int

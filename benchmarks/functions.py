@@ -1,4 +1,4 @@
-"""The two functions as Lambda would load them, with what lies behind them replaced: no AWS, no Segment."""
+"""The two functions as Lambda would load them, with AWS and Segment replaced."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Context:
 
 
 def delivered(app: ModuleType, batch: dict[str, Any]) -> None:
-    """Have the deliver function deliver a batch, all of it: what fails must not pass for fast."""
+    """Have the deliver function deliver a whole batch; raises if a record fails, because failures are fast."""
     failed = app.handler(batch, Context())["batchItemFailures"]
     if failed:
         raise AssertionError(f"{len(failed)} of {len(batch['Records'])} events were not delivered")

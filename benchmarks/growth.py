@@ -18,7 +18,7 @@ BATCH = 100
 
 
 def main() -> None:
-    """Deliver so many events in batches; each batch is of other customers, and the table lies outside the function."""
+    """Deliver so many events in batches, each of other customers; the table is outside of the function."""
     events = int(sys.argv[1])
     spent: list[float] = []
     ratios: list[float] = []

@@ -31,7 +31,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def machine() -> str:
-    """What it was measured on, and how busy that was."""
+    """The machine of the measurement, and its load."""
     processor = platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

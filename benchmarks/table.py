@@ -40,7 +40,7 @@ class CountingTable:
         return {"Responses": found}
 
     def put_item(self, *, Item: dict[str, dict[str, Any]], **condition: Any) -> dict[str, Any]:  # noqa: N803 - the same
-        """Take an item, whose size DynamoDB charges for."""
+        """Store an item and count the write units that DynamoDB charges for its size."""
         receipt = Item["pk"]["S"].startswith("receipt#")
         if "ConditionExpression" not in condition and not receipt:
             raise AssertionError("a write without a condition")

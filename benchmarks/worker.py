@@ -1,4 +1,4 @@
-"""The warm measurements, in one process whose own output goes nowhere: `python -m benchmarks.worker RESULT ROUNDS`."""
+"""The warm measurements, in one process without output of its own: `python -m benchmarks.worker RESULT ROUNDS`."""
 
 from __future__ import annotations
 

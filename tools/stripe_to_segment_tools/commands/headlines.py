@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AMOUNTS", "Headline", "call_name", "headline"]
 
-# The amount that tells the most, in this order; one of 0 tells nothing.
+# The most important amount, in this order; an amount of 0 is skipped.
 AMOUNTS = {"mrr_change": " MRR", "total": "", "value": ""}
-# The word that tells the most where there is no amount, of a track and of other calls.
+# The most important word if there is no amount, of a track and of other calls.
 WORDS = ("plan", "coupon", "card_brand")
 TRAITS = ("name", "email")
 
@@ -28,9 +28,8 @@ class Headline:
     name
         The event of a track, or the type of another call.
     says
-        What it says of that, in a few words. It may be empty.
-    who
-        The user's id, or the anonymous id where the user is not known.
+        The rest of the headline, in a few words. It may be empty. who The user's id, or the anonymous id where the user
+        is not known.
     """
 
     name: str

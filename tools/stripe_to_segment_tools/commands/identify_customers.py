@@ -135,9 +135,9 @@ class Writing:
     written, unchanged
         How many were written (or would be, in a dry run), and how many had user and group already.
     others
-        What those have that name another user or group, and were left as they are.
+        The customers that name another user or group and were left unchanged.
     refused
-        Those that Stripe refused to change, with its answer.
+        The customers that Stripe refused to change, with its answer.
     """
 
     lists: Lists
@@ -151,11 +151,11 @@ class Writing:
 
     @property
     def done(self) -> int:
-        """How many of the file's customers were dealt with."""
+        """How many of the file's customers are done."""
         return self.written + self.unchanged + len(self.others) + len(self.refused)
 
     def run(self, report: Callable[[], None]) -> None:
-        """Do it. Raises as `Requests.post` does; what was written until then is written."""
+        """Write the users. Raises as `Requests.post` does; finished writes stay."""
         part = Part(CUSTOMERS.name, FIRST, int(time.time()) + 1)
         more = True
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -180,7 +180,7 @@ class Writing:
                 raise
 
     def _changes(self, customer: JsonObject) -> dict[str, str]:
-        """What is to be written into the metadata of a customer; nothing where it names its user, or another one."""
+        """The metadata to write for a customer; empty if it names a user already."""
         name = str(customer["id"])
         row = self.users.rows.get(name)
         if row is None:
@@ -196,7 +196,7 @@ class Writing:
         return changes
 
     def _write(self, customer: str, metadata: dict[str, str]) -> str:
-        """Write; returns why Stripe does not take it, empty if it does."""
+        """Write; returns the reason if Stripe refuses, else an empty text."""
         if self.dry_run:
             return ""
         try:
@@ -207,7 +207,7 @@ class Writing:
 
 
 def _conclude(writing: Writing, *, dry_run: bool, as_json: bool, complete: bool) -> None:
-    # Of the customers that were not listed yet nobody knows whether Stripe has them.
+    # For customers that were not listed yet it is unknown whether Stripe has them.
     unknown = sorted(writing.users.unseen) if complete else []
     if as_json:
         say_json(

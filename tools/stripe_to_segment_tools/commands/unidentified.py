@@ -1,4 +1,4 @@
-"""`stripe-to-segment unidentified`: how much of the money belongs to customers of whom nobody knows the user."""
+"""`stripe-to-segment unidentified`: how much of the money belongs to customers without a known user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def unidentified_command(
 ) -> None:
     """Print how much of the mrr and of the lifetime value belongs to customers without a known user, by currency.
 
-    It reads the whole StateTable, so it knows what events and imports have told. Below the sums stand the largest
+    It reads the whole StateTable, so it knows what events and imports have stated. Below the sums stand the largest
     customers without a user, by mrr, then by lifetime value. A guest's payment has the id of the payment or the
     session. To name users, put them into Stripe's metadata, or use `import --users` or `identify-customers`.
 

@@ -34,8 +34,8 @@ MKDOCS = PROJECT / ".tools" / "docs" / "bin" / "mkdocs"
 CONFIGURATION = PROJECT / ".local" / "mkdocs.yml"
 SOURCE, SITE = PROJECT / ".local" / "docs", PROJECT / ".local" / "site"
 
-# What a reader looks for, in this order: the title, the page, and the file that it is made of, if it is made of one.
-# A new page is a row here; mkdocs.yml has no list of its own.
+# The navigation, in this order: the title, the page, and the file that it is made of, if any. A new page is a row here;
+# mkdocs.yml has no list of its own.
 SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "": (("Overview", "index.md", "README.md"),),
     "Use": (
@@ -83,7 +83,10 @@ _CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def pages(repository: str = "") -> dict[str, str]:
-    """Each page's Markdown, by its place in the site; `repository` is the address of what is no page, or empty."""
+    """Each page's Markdown, by its place in the site.
+
+    `repository` is the address for links to other files, or empty.
+    """
     written = {"commands.md": _commands(), "reasons.md": _reasons(repository)}
     files = {
         page: _linked((PROJECT / source).read_text("utf-8"), source, page, repository)
@@ -106,7 +109,7 @@ def llms_txt(texts: Mapping[str, str]) -> str:
 
 
 def twin(text: str) -> str:
-    """The Markdown beside a page, for whoever comes to it from elsewhere: with a link to all pages."""
+    """The Markdown beside a page, with a link to all pages for readers who come from elsewhere."""
     return f"{text.rstrip()}\n\n---\n\n[All pages](llms.txt)\n"
 
 
@@ -131,7 +134,7 @@ def main() -> int:
     CONFIGURATION.write_text(configuration(), "utf-8")
     if sys.argv[1:] == ["serve"]:
         return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
-    # Not quietly: MkDocs counts no warning that it does not print, and nothing would ever be wrong.
+    # Not quietly: MkDocs counts only the warnings that it prints, so a quiet run would always pass.
     built = subprocess.run([MKDOCS, "build", "--strict", "-f", CONFIGURATION], check=False)
     if built.returncode:
         return built.returncode

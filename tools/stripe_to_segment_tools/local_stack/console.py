@@ -65,7 +65,7 @@ def print_table(console: Console, played: Sequence[Played]) -> None:
 
 
 def print_result(console: Console, played: Sequence[Played], found: Differences, seconds: float) -> None:
-    """Print the differences, if any, and the verdict in one line."""
+    """Print the differences, if any, and the result in one line."""
     for line in found:
         console.print(Text.assemble(("✗ ", "red"), visible(line)))
     sent, received = sum(each.planned.event is not None for each in played), sum(len(each.calls) for each in played)

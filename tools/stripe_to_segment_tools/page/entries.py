@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 def key_of(event_id: str, otherwise: str) -> str:
-    """An entry's key: the event's id, `otherwise` if it has none, and a digest if the id cannot stand in an address."""
+    """An entry's key: the event's id, `otherwise` if it has none, and a digest if an address cannot hold the id."""
     if not event_id or _PLAIN.fullmatch(event_id):
         return event_id or otherwise
     return f"odd-{hashlib.sha256(event_id.encode(errors='surrogatepass')).hexdigest()[:16]}"

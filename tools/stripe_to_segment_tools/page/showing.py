@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.page.people import Person
     from stripe_to_segment_tools.receiver import AcceptedCall, RefusedCall
 
-# A longer name was made up by somebody, and its beginning is enough to recognise it.
+# No real name is longer, and the beginning is enough to recognise it.
 LONGEST = 200
 # The number of calls of a user that are listed.
 LATEST = 200

@@ -26,7 +26,7 @@ def objects_after(events: Iterable[Json]) -> list[Json]:
     for event in happened:
         one: Json = event["data"]["object"]
         if event["type"] == "charge.refunded":
-            # An endpoint without refund.* hears of a refund only by its charge.
+            # An endpoint without refund.* learns of a refund only by its charge.
             found = None if one.get("payment_intent") in named else _refund(event)
         elif event["type"] == "invoice_payment.paid":
             found = _with_part(objects.get(one["invoice"]), one, event["created"])

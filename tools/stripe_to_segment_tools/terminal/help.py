@@ -1,4 +1,4 @@
-"""Commands whose help fits every terminal, and which are imported only when they are called."""
+"""Commands with a help that fits every terminal; each is imported only when it is called."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def primer_calls(
             "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{columns_sent}"),
             "timestamp": timestamp,
             "userId": PRIMER_USER,
-            # Or a table has no column for it until somebody unknown pays, and queries that name it fail.
+            # Otherwise a table has no column for it until an unknown user pays, and queries that name it fail.
             "anonymousId": PRIMER_USER,
             "context": {**CONTEXT, "traits": shown} if content["type"] == "track" else CONTEXT,
             "integrations": {**integrations},

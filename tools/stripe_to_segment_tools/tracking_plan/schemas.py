@@ -142,6 +142,6 @@ def context_schema(traits: Mapping[str, Property], *, closed: bool = False) -> S
 
 
 def _part(always: Schema, sometimes: Schema | None = None, *, closed: bool) -> Schema:
-    """An object whose `always` are required where it is closed; other sources of a workspace know none of them."""
+    """An object; its `always` are required if it is closed, because other sources of a workspace know none of them."""
     schema: Schema = {"type": "object", "properties": {**always, **(sometimes or {})}}
     return {**schema, "required": [*always], "additionalProperties": False} if closed else schema

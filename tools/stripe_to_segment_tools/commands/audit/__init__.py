@@ -1,1 +1,1 @@
-"""`stripe-to-segment audit`: Stripe's lists against what was sent and what is remembered."""
+"""`stripe-to-segment audit`: compare Stripe's lists with what was sent and what is stored."""

@@ -131,9 +131,9 @@ def audit_command(
 
 
 def _stripe(stack: Stack, settings: Settings, given: str) -> tuple[str, str, str]:
-    """The address of Stripe's lists, the API key, and a word on where that was found.
+    """The address of Stripe's lists, the API key, and a note on where the key was found.
 
-    The local stack imitates the lists of its sample events, which are asked where nobody has given a key.
+    The local stack imitates the lists of its sample events; they are read if no key is given.
     """
     imitated = str(read_stack_file().get("stripe_lists") or "")
     if stack.local and imitated and not given and not os.environ.get(VARIABLE) and not stack.keys().stripe_api_key:

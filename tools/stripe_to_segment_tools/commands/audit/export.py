@@ -110,15 +110,9 @@ def explained(
     Parameters
     ----------
     lines
-        What Stripe exported.
-    books
-        What is remembered of each customer, by the customer's id.
-    subscriptions
-        Stripe's subscriptions.
-    findings
-        The differences that the audit found.
-    month
-        Only the lines of this month; empty for all.
+        The lines that Stripe exported. books The stored data of each customer, by the customer's id. subscriptions
+        Stripe's subscriptions. findings The differences that the audit found. month Only the lines of this month; empty
+        for all.
     """
     theirs: dict[str, list[Entry]] = defaultdict(list)
     for entry in subscriptions:

@@ -26,7 +26,7 @@ def anything_waits(stack: Stack) -> bool:
 
 
 def letters_of(stack: Stack) -> tuple[Letter, ...]:
-    """The dead letters, with what they tell."""
+    """The dead letters, with the objects that they state."""
     return tuple(_letters(stack))
 
 

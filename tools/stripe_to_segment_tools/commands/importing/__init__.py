@@ -1,1 +1,1 @@
-"""`stripe-to-segment import`: what was there before the stack was."""
+"""`stripe-to-segment import`: bring Stripe's data from before the stack into it."""

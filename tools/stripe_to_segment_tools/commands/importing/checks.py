@@ -1,4 +1,4 @@
-"""What is checked before anything starts: the mode and the account of the API key, and the file of users."""
+"""The checks before an import starts: the mode and the account of the API key, and the file of users."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Mode(StrEnum):
 
 
 def users_in(path: Path, settings: Settings, option: str = "") -> Users:
-    """The users that a file names. Ends the command with each line that cannot be used."""
+    """The users that a file names. Ends the command with a list of the lines that cannot be used."""
     try:
         return read_users(path, settings)
     except BadUsersError as error:
@@ -70,7 +70,7 @@ def check_readable(lists: Lists) -> None:
 
 
 def check_account(stack: Stack, key: str, base: str) -> None:
-    """End the command if nothing of the key's account leads here: it is another account, or not registered."""
+    """End the command if the key's account has no endpoint for the stack: it is another account, or not registered."""
     bus = stack.parameters.get("EventBusName", "")
     try:
         leads_here = _leads_here(stack, bus, key, base)

@@ -1,4 +1,4 @@
-"""Wait until `deliver` is done with the queued records: the next step needs what they teach."""
+"""Wait until `deliver` is done with the queued records, whose data the next step needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["wait_until_empty"]
 
-# SQS counts approximately, and late: so many looks in a row have to find an empty queue.
+# SQS counts approximately, and late, so the queue must look empty this many times in a row.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-resources-required-process-messages.html
 LOOKS = 3
 

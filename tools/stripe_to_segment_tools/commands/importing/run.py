@@ -34,7 +34,7 @@ __all__ = ["FIRST", "LOCAL_PAUSE_SECONDS", "Run", "progress_bar"]
 FIRST = 1_262_304_000
 # The local stack counts exactly, and at once.
 LOCAL_PAUSE_SECONDS = 0.1
-# Without a terminal, a line of progress is printed as often.
+# The seconds between two lines of progress without a terminal.
 LINE_SECONDS = 30.0
 
 

@@ -77,10 +77,10 @@ def says_something(listed: JsonObject, level: Level) -> bool:
         return False
     name = listed.get("object")
     if name == "subscription" and level is not Level.STATE:
-        # A live subscription has an opening balance; the history tells the end of one that has ended.
+        # A live subscription has an opening balance; the history states the end of one that has ended.
         return (listed.get("status") in LIVE) is (level is Level.OPENING)
     if name == "invoice" and level is Level.HISTORY:
-        # What was paid of an open invoice is listed by itself.
+        # The payments of an open invoice are listed by themselves.
         return listed.get("status") == "paid"
-    # A user who is no customer is known by payments as a guest.
+    # A user without a customer is known from payments as a guest.
     return level is not Level.TRAITS or name == "customer" or not listed.get("customer")

@@ -1,4 +1,4 @@
-"""What an import says at its end: what it listed and queued, and what a dry run would send."""
+"""The summary of an import: what it listed and queued, and what a dry run would send."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DELIVERED_A_SECOND", "conclude", "duration", "pace_of"]
 
-# Of each batch at a time: benchmarks/README.md has the milliseconds of a record.
+# Records a second for each batch at a time; benchmarks/README.md has the milliseconds of a record.
 DELIVERED_A_SECOND = 120
-# What a large import is recommended to be deployed with, in docs/import.md.
+# The recommendation of docs/import.md for a large import.
 FASTER = 5
 PAGE = 100
 SHOWN = 10
@@ -35,9 +35,9 @@ def pace_of(batches: int) -> str:
 
 
 def conclude(run: Run, level: Level, *, batches: int, dry_run: bool, as_json: bool) -> None:
-    """Print it; `batches` are so many as `deliver` works on at a time."""
+    """Print it; `batches` is the number of batches that `deliver` works on at a time."""
     progress, users = run.progress, run.users
-    # Of the customers that were not listed yet nobody knows whether Stripe has them.
+    # For customers that were not listed yet it is unknown whether Stripe has them.
     unknown = sorted(progress.unseen) if progress.step > CUSTOMERS_STEP else []
     others = [] if users is None else users.others
     if as_json:

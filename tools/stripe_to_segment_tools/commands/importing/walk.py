@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.commands.importing.users import Users
 
     class Queuer(Protocol):
-        """Queues bodies; says of each whether that worked."""
+        """Queues bodies; returns the result of each."""
 
         def __call__(self, bodies: Sequence[str]) -> list[Enqueued]: ...
 
 
 __all__ = ["Walk"]
 
-# As many as keep to the rate where Stripe takes most of a second for a page.
+# Enough to use the permitted rate, as Stripe takes most of a second for a page.
 WORKERS = 16
 # After this many pages of one thread, another may take the older half of the rest.
 PAGES = 4

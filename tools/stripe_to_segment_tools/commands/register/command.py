@@ -178,7 +178,10 @@ def _note_of_thin(report: Report, stack: Stack, snapshots: WebhookEndpoints) -> 
 
 
 def _note_import(report: Report, stack: Stack, lists: Lists, made: Plan) -> None:
-    """A note if Stripe has subscriptions from before the stack; a key for endpoints may not be able to tell."""
+    """A note if Stripe has subscriptions from before the stack.
+
+    A key for endpoints may not be permitted to list them.
+    """
     command = " ".join(["stripe-to-segment", "import", *stack.options])
     try:
         subscriptions = subscriptions_known(lists, stack.store(), livemode=report.mode == "live")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDPOINTS", "Connected", "Connections"]
 
-# The field that names the endpoint and the mode of each signing secret, which Stripe's API does not tell. The functions
-# do not read it.
+# The field that names the endpoint and the mode of each signing secret, which Stripe's API does not return. The
+# functions do not read it.
 ENDPOINTS = "stripe_endpoints"
 # The time for which Stripe keeps a rolled secret valid beside the new one.
 KEPT_SECONDS = 86_400

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ThinDestinations"]
 
-# Stripe tells both only where they are asked for.
+# Stripe returns both only on request.
 URL, SECRET = "webhook_endpoint.url", "webhook_endpoint.signing_secret"
 READ_ACCESS = "read access to event destinations"
 ACCESS = "write access to event destinations"

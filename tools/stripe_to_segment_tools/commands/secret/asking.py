@@ -1,4 +1,7 @@
-"""A secret from whoever runs a command, never as an argument: those stand in the shell's history and in `ps`."""
+"""Ask the user of a command for a secret, which is never an argument.
+
+Arguments stand in the shell's history and in `ps`.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ SecretFromEnv = Annotated[
 
 def _refuse(given: str) -> None:
     if given:
-        # Not repeated, and said before anything is done.
+        # Refused before anything is done, and the value is not repeated.
         stop(REFUSED)
 
 
-# The option of earlier releases: hidden, and refused with what to do instead.
+# The option of earlier releases: hidden, and refused with a text that says what to do instead.
 NoSecret = Annotated[str, typer.Option("--secret", hidden=True, callback=_refuse, is_eager=True)]
 
 
@@ -48,12 +51,12 @@ def from_variable(name: str) -> str:
 
 
 def from_terminal(what: str) -> str:
-    """A value that is typed or pasted and not shown; empty where there is no terminal to ask at."""
+    """A value that is typed or pasted and not shown; empty without a terminal."""
     return typer.prompt(what, hide_input=True, err=True).strip() if sys.stdin.isatty() else ""
 
 
 def from_standard_input() -> str:
-    """The one line that is piped in. Ends the command where there is not exactly one."""
+    """The line on standard input. Ends the command unless there is exactly one."""
     lines = sys.stdin.read().split()
     if len(lines) != 1:
         stop("standard input is to hold the value and nothing else")

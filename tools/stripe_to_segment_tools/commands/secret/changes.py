@@ -1,4 +1,4 @@
-"""What the `secret` commands change: one value of a field, and the keys that stand in the wrong secret."""
+"""The changes of the `secret` commands: one value of a field, and the keys in the wrong secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPPOSITE = {SIGNING_FIELDS["live"]: SIGNING_FIELDS["test"], SIGNING_FIELDS["test
 
 
 class SecretRefusedError(StripeToSegmentError):
-    """What was asked for would leave the secrets worse than they are; the text says why, and what to do."""
+    """The change would do harm to the secrets; the text says why, and what to do."""
 
 
 def put(stack: Stack, field: str, value: str) -> None:
@@ -42,7 +42,7 @@ def put(stack: Stack, field: str, value: str) -> None:
 
 
 def remove(stack: Stack, field: str, mark: str) -> None:
-    """Take out the value with this fingerprint; raises SecretRefusedError where there is none."""
+    """Remove the value with this fingerprint; raises SecretRefusedError if there is none."""
     secret = stack.secret(FIELDS[field])
     found = secret.read()
     held = texts(found.content.get(field))
@@ -56,15 +56,16 @@ def remove(stack: Stack, field: str, mark: str) -> None:
 
 
 def keys_left(signing: dict[str, Any]) -> list[str]:
-    """The keys that still stand in the SigningSecret, as an earlier release had them."""
+    """The keys that are still in the SigningSecret, where an earlier release kept them."""
     return [field for field in KEY_FIELDS if texts(signing.get(field))]
 
 
 def move(stack: Stack) -> Iterator[str]:
-    """Move the keys from the SigningSecret to the KeysSecret; gives what was done, in words.
+    """Move the keys from the SigningSecret to the KeysSecret; returns what was done, in words.
 
-    In an order in which deliver always finds them: they are written there, read back, and only then taken out here.
-    Wherever it is cut off, it can be run again. Raises SecretRefusedError, SecretChangedError.
+    The order keeps them readable for `deliver` at every moment: they are written to the new secret, read back, and only
+    then removed from the old one. After an interruption it can be run again. Raises SecretRefusedError,
+    SecretChangedError.
     """
     signing, keys = stack.secret("SigningSecret"), stack.secret("KeysSecret")
     if signing.arn == keys.arn:
@@ -86,14 +87,14 @@ def move(stack: Stack) -> Iterator[str]:
 
 
 def _forget_former(stack: Stack, field: str) -> None:
-    """Take a key out of where an earlier release kept it, or deliver would find it there once the new one is gone."""
+    """Remove a key from the SigningSecret too, or `deliver` would use it after the new one is removed."""
     signing = stack.secret("SigningSecret")
     if signing.arn != stack.secret("KeysSecret").arn:
         _take_out(signing, [field])
 
 
 def _take_out(secret: StackSecret, fields: Iterable[str]) -> bool:
-    """Take fields out of the current version and of the one before it; True where there was something to take."""
+    """Remove fields from the current and the previous version; True if there were any."""
     fields = [*fields]
     found = secret.read()
     without = {name: value for name, value in found.content.items() if name not in fields}
@@ -101,12 +102,12 @@ def _take_out(secret: StackSecret, fields: Iterable[str]) -> bool:
     if done:
         secret.write(without, found.version)
     if any(texts(secret.previous().get(field)) for field in fields):
-        # The version before is still to be read by its label; writing the same once more moves that label on.
+        # The previous version can still be read by its label; writing the same content again moves the label to it.
         secret.write(without)
         done = True
     return done
 
 
 def _plain(content: dict[str, Any]) -> dict[str, Any]:
-    """Without the field that nobody fills any more, once it is empty."""
+    """Without the field that is no longer used, once it is empty."""
     return {name: value for name, value in content.items() if name != UNASSIGNED or value}

@@ -186,7 +186,7 @@ def move_command(stack: StackChoice) -> None:
 
 
 def _wanted(path: Path, settings: Settings, *, strict: bool) -> dict[str, Any]:
-    """What the user leaves in the file, once it can be written. Ends the command where it cannot."""
+    """The document after the user's edits, when it is valid. Ends the command if it stays invalid."""
     while True:
         document = edited(path)
         problems = ["it is no JSON"] if document is None else problems_in(document, settings, strict=strict)
@@ -200,7 +200,7 @@ def _wanted(path: Path, settings: Settings, *, strict: bool) -> dict[str, Any]:
 
 
 def _owners(signing: dict[str, Any]) -> dict[str, str]:
-    """Which endpoint each signing secret is of, by fingerprint, as far as `register` has noted it."""
+    """The endpoint of each signing secret, by fingerprint, if `register` has noted it."""
     notes = signing.get(ENDPOINTS)
     return {
         str(note.get("secret", ""))[:FINGERPRINT]: endpoint

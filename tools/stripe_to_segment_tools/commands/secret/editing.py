@@ -1,4 +1,4 @@
-"""Both secrets as one JSON document in an editor: in a folder that only its owner can enter, and that is gone after."""
+"""Edit both secrets as one JSON document, in a folder that only its owner can enter and that is deleted afterwards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EditorError(StripeToSegmentError):
 
 
 class SecretEditor:
-    """What the secrets held when they were opened, and the way back."""
+    """The content of the secrets when they were opened, and the function that saves the changes."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -46,18 +46,18 @@ class SecretEditor:
 
     @property
     def keys_left(self) -> list[str]:
-        """The keys that still stand in the SigningSecret."""
+        """The keys that are still in the SigningSecret."""
         signing = dict(self._was())["SigningSecret"]
         return keys_left(signing) if isinstance(signing, dict) else []
 
     @property
     def document(self) -> str:
-        """What to edit. A secret that is no JSON object stands there as a text."""
+        """The document to edit. A secret that is not a JSON object is in it as a text."""
         shown = {name: EMPTY[name] | content if isinstance(content, dict) else content for name, content in self._was()}
         return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
 
     def save(self, document: Mapping[str, dict[str, Any]]) -> list[str]:
-        """Write what differs; gives the names of the fields that changed. Raises SecretChangedError."""
+        """Write the changes; returns the names of the changed fields. Raises SecretChangedError."""
         before = dict(self._was())
         changed = {name: _differing(before[name], document[name]) for name in NAMES}
         for name in NAMES:
@@ -79,12 +79,12 @@ class SecretEditor:
 def _differing(before: Any, after: dict[str, Any]) -> list[str]:
     if not isinstance(before, dict):
         return list(after)
-    # A field that was only shown, empty, did not change.
+    # A field that was shown empty and left empty did not change.
     return [field for field in {**before, **after} if (before.get(field) or None) != (after.get(field) or None)]
 
 
 def problems_in(document: Any, settings: Settings, *, strict: bool) -> list[str]:
-    """What is wrong with an edited document, in words that quote no value; empty where it can be written."""
+    """The problems of an edited document, in words that quote no value; empty if it can be written."""
     if not isinstance(document, dict) or set(document) != set(NAMES):
         return [f"it is to be one object with {' and '.join(NAMES)}, and nothing else"]
     found = [f"{name} is to be an object" for name in NAMES if not isinstance(document[name], dict)]
@@ -109,8 +109,11 @@ def _flaws(field: str, value: Any, settings: Settings, *, strict: bool) -> list[
 
 @contextmanager
 def private_file(text: str) -> Iterator[Path]:
-    """A file that only its owner can read, in a folder that only its owner can enter; overwritten and gone after."""
-    # In memory where the system has a folder of the user's own there.
+    """A file that only its owner can read, in a folder that only its owner can enter.
+
+    Overwritten and deleted afterwards.
+    """
+    # In memory, if the system has a folder of the user there.
     memory = os.environ.get("XDG_RUNTIME_DIR")
     folder = Path(
         tempfile.mkdtemp(prefix="stripe-to-segment-", dir=memory if memory and Path(memory).is_dir() else None)
@@ -121,7 +124,7 @@ def private_file(text: str) -> Iterator[Path]:
             file.write(text)
         yield path
     finally:
-        # Whatever the editor has left beside it as well.
+        # Also the files that the editor left beside it.
         for each in folder.rglob("*"):
             if each.is_file() and not each.is_symlink():
                 _overwrite(each)
@@ -136,7 +139,7 @@ def _overwrite(path: Path) -> None:
 
 
 def edited(path: Path) -> Any:
-    """What the file holds once the user's editor is closed; None where that is no JSON. Raises EditorError."""
+    """The content of the file after the editor is closed; None if it is not JSON. Raises EditorError."""
     command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     try:
         status = subprocess.run([*command, str(path)], check=False).returncode

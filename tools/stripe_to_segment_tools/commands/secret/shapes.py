@@ -1,6 +1,6 @@
-"""What stands in a stack's two secrets, judged by its shape alone: the same for `doctor` and for `secret`.
+"""The fields of a stack's two secrets, checked by the form of their values, for `doctor` and for `secret`.
 
-Nothing of a value is shown but its fingerprint, which is too short to find a key by.
+Of a value only its fingerprint is shown, which is too short to guess the value from.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FIELDS", "UNASSIGNED", "Value", "fingerprint", "flaw_of", "values_in"]
 
 UNASSIGNED = SIGNING_FIELDS["unassigned"]
-# In which of the two secrets each field stands.
+# The secret that each field belongs to.
 FIELDS = dict.fromkeys(SIGNING_FIELDS.values(), "SigningSecret") | dict.fromkeys(KEY_FIELDS, "KeysSecret")
 SIGNING_FLAWS = {
     "sample": "the sample of this repository, which everybody can read",
@@ -40,13 +40,13 @@ REFERENCE_KEY_FLAWS = {
     "placeholder": "a placeholder, or easy to guess: it is to be a long random text",
     "short": "too short: it is to be a long random text, of 32 letters or so",
 }
-# Segment's have 32 letters and digits. Others' are of any shape.
+# Segment's keys have 32 letters and digits; those of other endpoints have any form.
 SEGMENT_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value of a field, by its fingerprint; `flaw` says in words why it cannot be one, empty where it may be."""
+    """One value of a field, by its fingerprint; `flaw` is the reason why it cannot be used, empty if it can."""
 
     field: str
     fingerprint: str
@@ -54,7 +54,7 @@ class Value:
 
 
 def values_in(content: Mapping[str, Any], fields: Iterable[str], settings: Settings, *, strict: bool) -> list[Value]:
-    """What these fields of a secret hold."""
+    """The values in these fields of a secret."""
     return [
         Value(field, fingerprint(text), flaw_of(field, text, settings, strict=strict))
         for field in fields
@@ -63,7 +63,7 @@ def values_in(content: Mapping[str, Any], fields: Iterable[str], settings: Setti
 
 
 def flaw_of(field: str, text: str, settings: Settings, *, strict: bool) -> str:
-    """In what a text cannot be the field's; empty where it may be. `strict` refuses samples, as on AWS."""
+    """The reason why a text cannot be a value of the field; empty if it can. `strict` refuses samples, as on AWS."""
     if field in SIGNING_FIELDS.values():
         return SIGNING_FLAWS.get(signing_secret_flaw(text), "") if strict else ""
     if field == "stripe_api_key":
@@ -78,5 +78,5 @@ def flaw_of(field: str, text: str, settings: Settings, *, strict: bool) -> str:
 
 
 def fingerprint(text: str) -> str:
-    """By what a value is named without being shown: the first 8 hexadecimal digits of its SHA-256."""
+    """The name of a value that does not reveal it: the first 8 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
