@@ -155,8 +155,8 @@ def test_an_answer_that_the_template_refuses_is_asked_for_again_with_the_templat
     desk.deploy()
     told = [text for text, _ in desk.shown if text.startswith("It ")]
     assert [text.split(".")[0] for text in told] == [
-        "It must be an https address; plain http, which would show the write keys, only to this machine",
-        "It must be an email address",
+        "It must be an https address; plain http, which would show the write keys, only to this machine, or us or eu",
+        "It must be an email address, or none",
         "It must be one of send, log",
     ]
     assert desk.overrides == {"SegmentEndpoint": "https://api.segment.io", "AlarmEmail": "", "DeliveryMode": "log"}
@@ -197,7 +197,7 @@ def test_other_parameters_come_from_the_file_and_stay_there(desk: Desk) -> None:
         ({"PARAMETERS": "BatchSize=many"}, "BatchSize must be 1 to 100 events, not 'many'"),
         ({"PARAMETERS": "DropEvents=Checkout Expired"}, "PARAMETERS takes Name=value, not 'Expired'"),
         ({"PARAMETERS": "DropEvents='Checkout"}, "PARAMETERS cannot be read (No closing quotation)"),
-        ({"ALARM_EMAIL": "oncall"}, "ALARM_EMAIL must be an email address, not 'oncall'"),
+        ({"ALARM_EMAIL": "oncall"}, "ALARM_EMAIL must be an email address, or none, not 'oncall'"),
         ({"PARAMETERS": "ReconcileSchedule='rate(6 hour)'"}, "ReconcileSchedule must be rate(1 hour)"),
         (
             {"PARAMETERS": "ReconcileSchedule='rate(2 days)'"},

@@ -156,7 +156,8 @@ def parameters_from(
         parameter = parameters[question.parameter]
 
         def flaw(answer: str, asked: Question = question, parameter: Parameter = parameter) -> str:
-            return parameter.flaw(asked.value(answer))
+            wrong = parameter.flaw(asked.value(answer))
+            return f"{wrong}, or {' or '.join(asked.words)}" if wrong and asked.words else wrong
 
         said = question.word(found[question.parameter]) if question.parameter in found else ""
         # Read only for a terminal: without one, a missing variable is reported before any call to AWS.
