@@ -16,7 +16,7 @@ from stripe_to_segment.segment_side.answers import ERROR, KNOWN, NOT_OK, PAGE, M
 NOW = datetime(2026, 11, 18, 12, 0, 0, tzinfo=UTC)
 
 RETRY = {408, 410, 421, 425, 429, 460} | set(range(500, 600)) - {501, 505}
-MISCONFIGURED = {401, 402, 403, 404, 405} | set(range(300, 400))
+MISCONFIGURED = {401, 402, 403, 404, 405, 407} | set(range(300, 400))
 
 
 def meaning_of(status: int, body: bytes = b"") -> Meaning:
@@ -142,9 +142,33 @@ def test_an_html_page_in_place_of_the_endpoint_accepted_nothing(body: bytes) -> 
     assert "SEGMENT_ENDPOINT" in answer.detail
 
 
-@pytest.mark.parametrize("error", [{"error": "internal"}, {"errors": [{"message": "x"}]}, {"error": {"code": 7}}])
-def test_a_200_with_an_error_and_without_success_accepted_nothing(error: dict[str, object]) -> None:
-    """It counted as delivered, and was lost."""
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 406, 407, 409, 422, 431, 451, 499])
+def test_a_page_with_a_4xx_says_nothing_of_a_call(status: int) -> None:
+    """A firewall's 406 dead-lettered every event, and of its 403 the write key was said to be wrong."""
+    answer = classify(status, b"\n<html><h1>Request blocked</h1></html>", None, NOW)
+    assert (answer.meaning, answer.reason, answer.detail) == (Meaning.MISCONFIGURED, f"http_{status}", PAGE)
+
+
+@pytest.mark.parametrize(("status", "meaning"), [(413, Meaning.REFUSED), (408, Meaning.RETRY), (429, Meaning.RETRY)])
+def test_a_page_may_say_what_its_status_says(status: int, meaning: Meaning) -> None:
+    assert meaning_of(status, b"<html>") is meaning
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": "internal"},
+        {"errors": [{"message": "x"}]},
+        {"error": {"code": 7}},
+        {"success": False, "error": "upstream unavailable"},
+        {"ok": False, "error": {"code": 7}},
+        {"status": "503"},
+        {"code": "9" * 5000},
+        [{"status": 200}, {"status": 500}],
+    ],
+)
+def test_a_200_with_an_error_and_without_success_accepted_nothing(error: object) -> None:
+    """It counted as delivered, and was lost; an outage that was told so filled the dead-letter queue."""
     answer = classify(200, json.dumps(error).encode(), None, NOW)
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "error_answer")
 
@@ -154,6 +178,10 @@ def test_a_200_with_an_error_and_without_success_accepted_nothing(error: dict[st
 )
 def test_an_empty_error_or_one_beside_success_counts_as_accepted(said: dict[str, object]) -> None:
     assert meaning_of(200, json.dumps(said).encode()) is Meaning.ACCEPTED
+
+
+def test_an_error_in_plain_words_is_known_by_them() -> None:
+    assert meaning_of(200, b"max requests limit reached") is Meaning.RETRY
 
 
 def test_a_rejected_key_makes_calls_wait_with_that_reason() -> None:

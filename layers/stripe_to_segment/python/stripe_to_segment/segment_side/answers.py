@@ -28,7 +28,10 @@ PERMANENT_5XX = frozenset({501, 505})
 SETTINGS = (
     dict.fromkeys((401, 403), "the write key was rejected")
     | dict.fromkeys((404, 405), "nothing takes /v1/batch there; SEGMENT_ENDPOINT must be the address where it is")
-    | {402: "the endpoint's plan does not cover more events; its account needs a larger one"}
+    | {
+        402: "the endpoint's plan does not cover more events; its account needs a larger one",
+        407: "a proxy on the way asks for credentials",
+    }
 )
 # The fixed error messages of endpoints, in lower case, and the code by which the logs name each.
 # https://github.com/rudderlabs/rudder-server/blob/master/gateway/response/response.go
@@ -55,7 +58,7 @@ PAGE = "a page in HTML; SEGMENT_ENDPOINT must be the address of the API, and no 
 NOT_UNPACKED = "the endpoint does not read compressed requests; COMPRESS_REQUESTS must be off"
 ERROR = "the answer has an error in it, and does not say that it is ok"
 RETRY_AFTER_CAP = 300
-CLIENT_ERROR, SERVER_ERROR = 400, 500
+CLIENT_ERROR, SERVER_ERROR, TOO_LARGE = 400, 500, 413
 # The answer of a server that does not know the request's Content-Encoding. RudderStack before 1.4 and Jitsu before 2024
 # took a compressed request for broken JSON. The JSON sent here is never broken, so that answer means the same.
 # https://www.rfc-editor.org/rfc/rfc7694#section-3
@@ -101,6 +104,9 @@ class Answer:
     named: Mapping[str, Answer] = field(default_factory=dict, hash=False)
 
 
+ACCEPTED = Answer(Meaning.ACCEPTED)
+
+
 def classify(  # noqa: PLR0913 - the request and the answer
     status: int,
     body: bytes,
@@ -126,8 +132,12 @@ def classify(  # noqa: PLR0913 - the request and the answer
         )
     if compressed and (status == UNSUPPORTED or (status == CLIENT_ERROR and known == "invalid_json")):
         return Answer(Meaning.MISCONFIGURED, http_reason(status), NOT_UNPACKED, wait)
-    if status in SETTINGS:
-        return Answer(Meaning.MISCONFIGURED, http_reason(status), known or SETTINGS[status], wait)
+    about_settings = SETTINGS.get(status)
+    if CLIENT_ERROR <= status < SERVER_ERROR and status not in RETRYABLE | {TOO_LARGE} and _is_page(body):
+        # A proxy's page says nothing of a call. Of a request that is too large its word is as good as the endpoint's.
+        about_settings = PAGE
+    if about_settings:
+        return Answer(Meaning.MISCONFIGURED, http_reason(status), known or about_settings, wait)
     if status in RETRYABLE or (status >= SERVER_ERROR and status not in PERMANENT_5XX):
         return Answer(Meaning.RETRY, http_reason(status), known, wait)
     return Answer(Meaning.REFUSED, http_reason(status), known)
@@ -155,27 +165,38 @@ def _of_success(body: bytes, message_ids: Collection[str]) -> Answer:
     Jitsu refuses with `ok: false`, others with `success: false`; RudderStack accepts with a plain `ok`. An HTML page
     comes from another server, such as a captive portal. An error without a statement of success means refused.
     """
-    if body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
+    if _is_page(body):
         return Answer(Meaning.MISCONFIGURED, Reason.HTML_ANSWER, PAGE)
-    answer = _json(body)
-    if isinstance(answer, list) and answer:
-        answer = answer[0]
-    if not isinstance(answer, dict):
-        return Answer(Meaning.ACCEPTED)
+    answer, code = _json(body), _known(body)
+    listed = answer if isinstance(answer, list) else [answer]
+    stated = [_of_object(each, code, message_ids) for each in listed if isinstance(each, dict)]
+    if not stated and code:
+        # In plain words.
+        return _not_ok(code)
+    return next((each for each in stated if each != ACCEPTED), ACCEPTED)
+
+
+def _of_object(answer: Mapping[str, object], code: str, message_ids: Collection[str]) -> Answer:
     fields = {name.lower(): value for name, value in answer.items()}
     said = {_word(fields.get(name)) for name in ("success", "ok")}
     if said & NO:
         named = _named(fields.get("errors"))
-        whole = bool(named) and named.keys() <= {*message_ids}
-        return Answer(Meaning.ACCEPTED, named=named) if whole else _not_ok(_known(body))
+        if named and named.keys() <= {*message_ids}:
+            return Answer(Meaning.ACCEPTED, named=named)
+        if code or not fields.get("error"):
+            return _not_ok(code)
     if not said & YES and _has_error(fields):
-        return Answer(Meaning.MISCONFIGURED, Reason.ERROR_ANSWER, _known(body) or ERROR)
-    return Answer(Meaning.ACCEPTED)
+        return Answer(Meaning.MISCONFIGURED, Reason.ERROR_ANSWER, code or ERROR)
+    return ACCEPTED
+
+
+def _is_page(body: bytes) -> bool:
+    return body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
 
 
 def _has_error(fields: Mapping[str, object]) -> bool:
     """Whether an answer's fields, by lower-case names, report an error, in words or as a status."""
-    codes = [code for name in ("status", "statuscode", "code") if isinstance(code := fields.get(name), int)]
+    codes = [float(word) for name in ("status", "statuscode", "code") if (word := _word(fields.get(name))).isdecimal()]
     return (
         any(fields.get(name) for name in ("error", "errors", "fault"))
         or _word(fields.get("status")) in FAILED
