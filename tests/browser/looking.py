@@ -1,4 +1,4 @@
-"""What only the rendered page can tell."""
+"""Checks that only the rendered page allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page makes of what it is told: odd names, many events, a server that goes, and people in a hurry."""
+"""The page with odd names, many events, a server that stops, and users in a hurry."""
 
 from __future__ import annotations
 

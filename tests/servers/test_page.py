@@ -1,4 +1,4 @@
-"""The page's server: it passes webhooks on to the byte, tells what came and went, and does what is asked of it."""
+"""The page's server: it forwards webhooks byte for byte, reports events and calls, and carries out the page's orders."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_a_repeat_that_was_ignored_leaves_the_event_delivered(page: PlayedPage) 
 
 
 def test_only_the_latest_events_are_kept_and_dropped_ones_in_the_queue_do_not_come_back() -> None:
-    """With more events waiting than were kept, each look brought the forgotten ones back as new, for ever."""
+    """If more events waited than were kept, each look at the queue brought the dropped ones back as new."""
     with PlayedPage(kept=3) as page:
         for number in range(5):
             page.came(event(f"evt_{number}"))

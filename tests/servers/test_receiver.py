@@ -1,4 +1,4 @@
-"""The Segment imitation answers as Segment does, and misbehaves as it is told."""
+"""The imitation of Segment answers as Segment does, and fails as its behaviour says."""
 
 from __future__ import annotations
 

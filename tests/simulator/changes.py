@@ -84,7 +84,10 @@ class Changes:
         return replace(state, items=(*state.items, item)) if len(state.items) < 5 else state
 
     def fewer(self, state: Subscription, _at: int) -> Subscription:
-        """One item less; of a list that Stripe cuts one that it shows, or no payload would tell."""
+        """One item less.
+
+        If Stripe cuts the list, it is an item that the payload shows; otherwise no payload would state the change.
+        """
         gone = 0 if state.cut else self.stream.rng.randrange(len(state.items))
         rest = tuple(item for number, item in enumerate(state.items) if number != gone)
         return replace(state, items=rest, cut=state.cut and len(rest) > 1) if rest else state

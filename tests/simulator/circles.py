@@ -1,6 +1,6 @@
-"""Users who are several customers and pay as guests, groups of several customers, and what a recount says of each.
+"""Users with several customers who pay as guests, groups of several customers, and a recount of each.
 
-Customers are merged into other users and moved between groups. What counts is where each is in the end.
+Customers are merged into other users and moved between groups. The final user and group of each count.
 """
 
 from __future__ import annotations
@@ -322,6 +322,6 @@ def _differing(what: str, truth: dict[str, Json], told: dict[str, Json]) -> list
         f"{what} {name}: {trait} is {told.get(name, {}).get(trait)}, not {value}"
         for name, traits in truth.items()
         for trait, value in traits.items()
-        # Who never had anything need not have been told of.
+        # A user who never had anything need not have a call.
         if told.get(name, {}).get(trait) != value and (value or told.get(name, {}).get(trait))
     ]

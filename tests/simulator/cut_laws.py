@@ -43,7 +43,7 @@ def of_customer(history: History, order: int, level: str | None) -> tuple[Cut, l
 def of_till(seed: int, order: int, level: str) -> tuple[Cut, list[str]] | None:
     """The faults of a shop's till: sessions, invoices and intents of their own, with refunds, disputes, credit notes.
 
-    None for a till whose payments nothing joins to their orders: there a list says no more than the events.
+    No faults for a till whose payments nothing joins to their orders: there a list states no more than the events.
     """
     till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
     if not (till.joined and till.referenced):
@@ -71,7 +71,7 @@ def _random(order: int) -> Random:
 
 
 def _changes(history: History, ours: laws.Ours, run: Cut, level: str | None) -> Iterator[str]:
-    """The changes of every subscription of which anything was heard sum to its mrr."""
+    """The changes of every subscription with any call sum to its mrr."""
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for _, each in ours.tracks():
         if "mrr_change" in each:
@@ -89,7 +89,7 @@ def _listed(history: History, subscription: str, run: Cut) -> bool:
 
 
 def _money(history: History, ours: laws.Ours, level: str | None) -> Iterator[str]:
-    """Nothing is told twice; once imported, traits are the truth, and with its history every payment is told."""
+    """Nothing is sent twice. After an import the traits are right, and with its history every payment is sent."""
     orders = Counter(each["order_id"] for _, each in ours.tracks() if each.get("revenue"))
     yield from (f"the revenue of {order} is told {times} times" for order, times in orders.items() if times > 1)
     yield from laws._identifiers(ours)
@@ -101,14 +101,14 @@ def _money(history: History, ours: laws.Ours, level: str | None) -> Iterator[str
 
 
 def _debited_later(history: History, fault: str) -> bool:
-    """Whether it is of a session whose payment came through later: when, no list says."""
+    """Whether it is of a session whose payment succeeded later, at a time that no list states."""
     late = "checkout.session.async_payment_succeeded"
     sessions = [event["data"]["object"] for event in history.events if event["type"] == late]
     return any(f"{session[name]}:" in fault for session in sessions for name in ("id", "payment_intent"))
 
 
 def _receipts(till: Till, world: World, level: str) -> Iterator[str]:
-    """No payment of a till is told twice, there is no more revenue than was paid, and a history tells all of it."""
+    """No payment of a till is sent twice, the revenue is at most what was paid, and a history sends all of it."""
     told, revenue, paid = Counter[str](), Counter[str](), Counter[str]()
     calls = [call["properties"] for call in world.calls if call.get("event") in PAYMENTS]
     for each in calls:

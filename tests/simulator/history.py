@@ -66,7 +66,7 @@ def a_history(
 ) -> History:
     """The customer of this seed, who comes within 300 days of `start`, in epoch seconds.
 
-    `unknown` lets in contracts whose worth no payload tells. `then` are shapes to which the endpoint changes in the
+    `unknown` allows contracts whose value no payload states. `then` are shapes to which the endpoint changes in the
     middle of the customer's life, the first so many seconds `after` its beginning, each as long after the one before.
     """
     rng = Random(f"customer {seed}")  # noqa: S311 - a simulation has to be reproducible
@@ -131,7 +131,7 @@ def _customer(customer: str, at: int) -> dict[str, Any]:
 
 
 def _in_order(moments: list[Moment]) -> tuple[Happening, ...]:
-    """All events by their second; what happened in one second stays as it was told."""
+    """All events by their second; those of one second keep their order."""
     placed = [
         (event["created"], number, place, event)
         for number, moment in enumerate(moments)

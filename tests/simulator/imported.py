@@ -57,7 +57,7 @@ class Cut:
 
 
 def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
-    """Cut a history at two moments: the stack hears what comes after the first, the import comes at the second.
+    """Cut a history at two moments: the stack gets the events after the first, and the import runs at the second.
 
     Some of the events from before the import come while it runs or after it, some come twice. The import may be killed
     and resumed, which lists some things again, and may be run a second time later. Without a level there is none.
@@ -108,7 +108,10 @@ def _records(events: Sequence[Json], moment: int, level: str, rng: Random) -> tu
 
 
 def listing(objects: Iterable[Json], moment: int, level: str, rng: Random) -> Iterator[Json]:
-    """The records in which an import puts these objects into the queue: first what is learnt, then what is told."""
+    """The records in which an import queues these objects.
+
+    First those that are only stored, then those that send calls.
+    """
     objects = [*objects]
     # What has paid parts of an invoice that is still open.
     objects += [part for one in objects if one.get("status") == "open" for part in payments_in(one)]
@@ -189,7 +192,7 @@ def payments_in(invoice: Json) -> list[Json]:
 
 
 def _refund(event: Json, objects: dict[str, Json]) -> Json:
-    """The refund behind a charge.refunded, where no other event tells of it; a twin of the event tells of the same."""
+    """The refund behind a charge.refunded, if no other event states it; a copy of the event states the same refund."""
     charge, at = event["data"]["object"], event["created"]
     total = charge["amount_refunded"]
     named = (charge.get("refunds") or {}).get("data") or [{"id": f"re_{total}_{charge['id']}"}]

@@ -1,6 +1,6 @@
 """`make truth IMPORTED=1`: simulated customers, shops and users that are cut at random moments and imported.
 
-Each is cut at two moments: the stack hears what comes after the first, the import comes at the second, at each level
+Each is cut at two moments: the stack gets the events after the first, and the import runs at the second, at each level
 and not at all. Some imports are killed and resumed, some run a second time; events come late, twice and meanwhile.
 """
 

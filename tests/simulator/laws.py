@@ -144,7 +144,7 @@ def in_order(history: History, settings: Settings = SETTINGS) -> Ours:
 
 
 def _shown_mrr(calls: list[Json], subscription: str, minor: int | None, currency: str, about: str) -> Iterator[str]:
-    """The newest track of the subscription that speaks of its worth must say what is true."""
+    """The newest track of the subscription that states its mrr must be right."""
     said = (call["properties"] for call in reversed(calls) if call["type"] == "track")
     newest = next((each for each in said if each.get("subscription_id") == subscription and "status" in each), None)
     expected = None if minor is None else in_major(minor, currency)
@@ -174,7 +174,7 @@ def shuffled_and_tripled(history: History, seed: int) -> Ours:
 
 
 def since(history: History, first: int) -> list[str]:
-    """The faults of a stack that hears of the customer only from this event on, in order.
+    """The faults of a stack that gets the customer's events only from this one on, in order.
 
     From the first event of a subscription its changes sum to its mrr: what it counted before is its opening balance,
     told once and as such.
@@ -271,7 +271,7 @@ def _payments(history: History, ours: Ours) -> Iterator[str]:
 
 
 def _failures(history: History, ours: Ours) -> Iterator[str]:
-    """Each failed attempt is one Payment Failed, though session, invoice and intent all tell it."""
+    """Each failed attempt is one Payment Failed, although session, invoice and intent all state it."""
     said = Counter(
         (each["currency"], call["timestamp"], each["value"])
         for call, each in ours.tracks()
@@ -334,7 +334,7 @@ def changes_of(history: History, ours: Ours) -> Iterator[str]:
 def movements_of(history: History, ours: Ours) -> Iterator[str]:
     """Month by month the movements sum to the growth of the MRR, and each is what the customer's total says.
 
-    Of a run in order: an event that overtakes another tells the change of both, at its own time.
+    Of a run in order: an event that overtakes another states the change of both, at its own time.
     """
     worth: dict[str, int] = {}
     currency = next(currency for currency, _ in history.truth.mrr.values())

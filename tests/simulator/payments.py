@@ -77,7 +77,7 @@ class Cashier:
         self.declined(failure, lambda: self.stream.emit("invoice.payment_failed", at, body))
 
     def declined(self, failure: Failure, tell: Callable[[], object]) -> None:
-        """The events of a failed attempt: what it was to pay tells it, and so does the intent, before or after."""
+        """The events of a failed attempt: the object to be paid states it, and so does the intent, before or after."""
         self.truth.failures.append(failure)
         rendering, before = self.stream.rendering_at(failure.at), len(self.truth.failures) % 3 == 0
         told = [tell]

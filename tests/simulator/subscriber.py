@@ -273,7 +273,7 @@ class Subscriber(Dealings):
         self._together(lambda: self._become(old), lambda: self._prorate(old))
 
     def _change_twice(self) -> None:
-        """Two changes in one second, as a script makes them; no payload tells the order of there and back."""
+        """Two changes in one second, as a script makes them; no payload states the order of the two."""
         self._wait()
         first = self.state
         second = self.changes.seats(first, self.at)

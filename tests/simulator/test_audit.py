@@ -110,9 +110,9 @@ def test_a_till_with_refunds_that_failed_disputes_and_parts_audits_clean(seed: i
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
 @settings(max_examples=50)
-# Parts of an invoice that an import has listed in silence, before the rest was told.
+# Parts of an invoice that an import has listed without sending them, before the rest was sent.
 @example(seed=23805023, order=0, level="state")
-# A part of an invoice that an event told before anybody knew whose it is, and that the whole repeats.
+# A part of an invoice that an event stated before its customer was known, and that the whole repeats.
 @example(seed=482547047, order=875028473, level="history")
 def test_an_import_of_any_level_audits_clean(seed: int, order: int, level: str) -> None:
     till = a_till(Random(seed), payments=4)  # noqa: S311 - the same
@@ -126,7 +126,7 @@ def test_an_import_of_any_level_audits_clean(seed: int, order: int, level: str) 
     store: Any = world.store
     report = audited(listed(events, FAR), store, world.settings, int(world.now), began=run.moment)
     assert report.unexplained == []
-    # The lists here show a dispute as of its last event, so one whose opening nobody heard is no older than that.
+    # The lists here show a dispute as of its last event, so one whose opening was never received is no older than that.
     known = {Cause.IMPORTED, Cause.NOT_IMPORTED, Cause.UNEXPLAINED}
     others = [one for one in report.findings if one.cause not in known]
     assert {(one.cause, one.kind) for one in others} <= {(Cause.NEVER_CAME, Kind.DISPUTES)}

@@ -30,7 +30,7 @@ def test_any_customer_cut_at_any_moment(seed: int, order: int, level: str | None
 @settings(max_examples=50)
 # The owner of a listed invoice's payment was not read: its batch conflicted with the stored one for good.
 @example(seed=54024339, order=0, level="state")
-# Parts of an invoice and a dispute that came before anybody knew whose they are.
+# Parts of an invoice and a dispute that came before their customer was known.
 @example(seed=256, order=55037516, level="history")
 @example(seed=448, order=224, level="state")
 def test_any_till_cut_at_any_moment_has_the_balance_of_stripe(seed: int, order: int, level: str) -> None:
@@ -42,7 +42,7 @@ def test_any_till_cut_at_any_moment_has_the_balance_of_stripe(seed: int, order: 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(["traits", "opening", "history"]))
 @settings(max_examples=50)
-# A late event joined the user whom the import had named, and so nobody showed the traits again.
+# A late event joined the user whom the import had named, so no call showed the traits again.
 @example(seed=1958, order=607826745, level="opening")
 def test_users_and_groups_of_several_customers_have_the_traits_of_a_recount(seed: int, order: int, level: str) -> None:
     """Customers are merged into other users and moved between groups, before the import, while it runs and after it."""

@@ -34,7 +34,7 @@ ARRIVED = datetime(2027, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def histories() -> list[History]:
-    """Customers whose mrr every payload tells."""
+    """Customers whose mrr every payload states."""
     every = map(a_history, range(1, CUSTOMERS + 1))
     return [one for one in every if all(each.mrr is not None for each in one.happenings if each.subscription)]
 

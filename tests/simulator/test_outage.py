@@ -146,7 +146,7 @@ def test_a_backlog_drains_under_a_rate_limit_without_bursts(made: Making) -> Non
     assert pack.queue.given_up == []
     assert pack.queue.dead_letters == []
     assert pack.segment.calls.total() == len(pack.segment.calls) == BACKLOG, "each call once"
-    # Those under way hear the same as the first; nobody else asks before the three seconds are over.
+    # Requests under way get the same answer as the first; no other is sent before the three seconds are over.
     pauses: list[float] = []
     for at in pack.asked(429):
         if not pauses or at > pauses[-1] + 3:

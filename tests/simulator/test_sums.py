@@ -1,4 +1,4 @@
-"""Whatever fails on the way, the records' sums of what was sent are the sums of what Segment heard."""
+"""After any failure, the records' sums of what was sent are the sums of what Segment received."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAID, MRR, REFUNDED, DISPUTED = range(4)
 
 
 def heard(calls: Iterable[Mapping[str, Any]]) -> Counter[tuple[int, str, str]]:
-    """What Segment heard, each messageId once, in minor units by column, month and currency, without zeros."""
+    """What Segment received, each messageId once, in minor units by column, month and currency, without zeros."""
     sums: Counter[tuple[int, str, str]] = Counter()
     seen, disputes = set[str](), set[str]()
     for call in calls:
@@ -48,7 +48,7 @@ def heard(calls: Iterable[Mapping[str, Any]]) -> Counter[tuple[int, str, str]]:
         elif name in {"Order Refunded", "Refund Failed"}:
             found[REFUNDED] = told["total"] if name == "Order Refunded" else -told["total"]
         elif name == "Payment Disputed" or ("import" in call["context"]["stripe"] and name.startswith("Dispute ")):
-            # Of one that is over, an import tells the end, also where its opening was told.
+            # For a dispute that is over an import sends the end, also if its opening was sent.
             found[DISPUTED] = told["value"] if told["dispute_id"] not in disputes else 0
             disputes.add(told["dispute_id"])
         if "mrr_change" in told:
@@ -80,7 +80,7 @@ def all_time(sums: Counter[tuple[int, str, str]]) -> dict[tuple[int, str], int]:
 @given(seed=st.integers(0, 10**9), mixed=st.booleans())
 @settings(max_examples=30)
 @example(seed=1, mixed=True)
-# Two events of one batch tell the same change, in the words of the first.
+# Two events of one batch state the same change; the call of the first is sent.
 @example(seed=14730, mixed=False)
 def test_through_failures_each_call_that_arrived_counts_once(
     through: Callable[..., laws.Ours], seed: int, *, mixed: bool
@@ -91,9 +91,9 @@ def test_through_failures_each_call_that_arrived_counts_once(
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
 @settings(max_examples=50)
-# Of one dispute an event told the opening, and the import the end.
+# An event stated the opening of a dispute, and the import its end.
 @example(seed=175241, order=175241, level="history")
-# The end of a listed dispute came as an event, before the import told its opening.
+# The end of a listed dispute came as an event, before the import stated its opening.
 @example(seed=7955, order=7955, level="history")
 def test_an_import_of_any_level_counts_what_it_sent(seed: int, order: int, level: str) -> None:
     till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible

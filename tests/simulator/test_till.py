@@ -28,7 +28,7 @@ def test_out_of_order_repeated_and_after_outages_lifetime_values_equal_the_balan
 
 @pytest.mark.parametrize("seed", range(20))
 def test_without_a_hold_lifetime_values_equal_the_balance_in_the_end(seed: int) -> None:
-    """What was told too early is put right once the rest is known."""
+    """What was sent too early is corrected when the rest is known."""
     order = Random(f"order {seed}")  # noqa: S311 - a simulation has to be reproducible
     assert mixed_up(a_till(Random(seed), payments=4), order, hold=0)[1] == []  # noqa: S311 - likewise
 

@@ -95,7 +95,7 @@ def test_month_by_month_movements_sum_to_the_growth_of_the_mrr(seed: int) -> Non
 
 @given(seed=st.integers(0, 10**9), data=st.data())
 def test_whenever_the_stack_begins_the_changes_of_a_subscription_sum_to_its_mrr(seed: int, data: st.DataObject) -> None:
-    """Also where the first thing that it hears of a subscription is a change, a pause, or its end."""
+    """Also if its first event of a subscription is a change, a pause, or its end."""
     history = a_history(seed)
     assert laws.since(history, data.draw(st.integers(0, len(history.happenings) - 1))) == []
 
@@ -182,7 +182,7 @@ def test_many_customers_in_one_table_do_not_mix() -> None:
     expected: dict[tuple[str, str], Decimal] = {}
     for key, amount in (entry for history in histories for entry in history.truth.sums().items()):
         expected[key] = expected.get(key, 0) + amount
-    # What is nowhere is 0. The mrr of some subscriptions no payload tells, so the sum of all is held one by one.
+    # A missing mrr is 0. No payload states the mrr of some subscriptions, so each is compared by itself.
     expected = {key: amount for key, amount in expected.items() if amount and key[0] != "mrr"}
     assert {key: amount for key, amount in ours.sums().items() if amount and key[0] != "mrr"} == expected
     assert ours.faults == []

@@ -122,7 +122,7 @@ class Till:
         rng = self.rng
         kinds = {self._session: 3, self._receipt: 1, self._captured: 1, self._invoice: 3, self._intent: 3}
         if self.joined:
-            # Nothing else tells a part of an invoice from a payment of its own.
+            # Nothing else distinguishes a part of an invoice from a payment of its own.
             kinds[self._parts] = 2
         total = rng.randrange(200, 20_000)
         customer = self._named(rng.choice([*USERS]))

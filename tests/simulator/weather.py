@@ -44,10 +44,10 @@ def through_outages(history: History | Circle, seed: int, *, mixed: bool = False
 
 
 def through_lost_records(history: History | Circle, seed: int, *, mixed: bool = False) -> Ours:
-    """What Segment heard is often not written down.
+    """What Segment received is often not written down.
 
-    The table refuses every tenth write, every twentieth batch dies once Segment has heard it, and twice in a batch,
-    before its record is written and while it is sent, another one of the same customer may come by: every fifth time.
+    The table refuses every tenth write, and every twentieth batch dies after Segment received it. Before its record is
+    written and while it is sent, another batch of the same customer may run, one time in five.
     """
     rng = Random(f"lost records {seed}")  # noqa: S311 - a simulation has to be reproducible
     return _Weather(
@@ -56,9 +56,9 @@ def through_lost_records(history: History | Circle, seed: int, *, mixed: bool = 
 
 
 def through_refusals(history: History | Circle, seed: int, *, mixed: bool = False) -> Ours:
-    """Of a request Segment takes some calls and others not, for now or for good; dead letters are redriven.
+    """Segment accepts some calls of a request and refuses others, for now or for good; dead letters are redriven.
 
-    What it refuses for good it has never heard before. Functions die and others come by as well.
+    It refuses for good only calls that it has never received. Functions die and others run meanwhile, too.
     """
     rng = Random(f"refusals {seed}")  # noqa: S311 - a simulation has to be reproducible
     return _Weather(
@@ -67,7 +67,7 @@ def through_refusals(history: History | Circle, seed: int, *, mixed: bool = Fals
 
 
 def faults_of_one_wording(history: History, ours: Ours, *, mixed: bool) -> list[str]:
-    """Where a fact was not told once and in one wording, or, in order, a replay sends anything."""
+    """The facts that were not sent exactly once with one content; and, for events in order, whatever a replay sends."""
     told = [*ours.faults, *map(str, of_customers([history], ours.calls, SETTINGS))]
     return told if mixed else [*told, *replayed(history, ours)]
 

@@ -54,12 +54,12 @@ def month_of(epoch: int) -> str:
 
 
 def moment_of(epoch: int) -> str:
-    """A moment as calls tell it."""
+    """A moment as calls state it."""
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def monthly_worth(contract: Subscription, stated: Stated) -> int | None:
-    """What the contract is worth a month whatever its status, or None where no payload can tell.
+    """The contract's value a month, independent of its status; None if no payload can state it.
 
     Each item's bill of one period is discounted, multiplied by the bills of a year and divided by twelve months.
     Discounts without an end count, the others do not; a discount that no payload states makes the worth unknown.
@@ -164,7 +164,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed attempt at a payment in minor units: what it was to pay, and the intent, None for one of its own."""
+    """A failed attempt at a payment, in minor units: the object to be paid, and the intent, None for one of its own."""
 
     currency: str
     at: int

@@ -120,7 +120,7 @@ def local(stack: LocalStack, segment: Receiver) -> Iterator[Local]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all tests of this folder: one without the mark ran in `make test-fast`, for a minute and a half."""
+    """Mark all tests of this folder. One without the mark ran in `make test-fast`, for a minute and a half."""
     for item in items:
         if "tests/stack/" in item.path.as_posix():
             item.add_marker(pytest.mark.stack)

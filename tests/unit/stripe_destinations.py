@@ -1,7 +1,7 @@
 """An imitation of Stripe's event destinations, under the conditions that Stripe keeps.
 
-https://docs.stripe.com/api/v2/core/event-destinations: URL and signing secret are told only where they are asked for,
-the secret at creation alone; bodies are JSON; the list holds destinations of all payloads and kinds, in pages.
+https://docs.stripe.com/api/v2/core/event-destinations: URL and signing secret are returned only on request, the secret
+only at creation; bodies are JSON; the list holds destinations of all payloads and kinds, in pages.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StripeDestinations:
     made: int = 0
 
     def add(self, url: str, events: list[str], **more: Any) -> dict[str, Any]:
-        """A destination that somebody made by hand."""
+        """A destination that was made by hand."""
         self.made += 1
         name = f"ed_test_{self.made}"
         self.secrets[name] = a_signing_secret(f"{self.livemode} {name}")

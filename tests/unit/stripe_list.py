@@ -64,7 +64,7 @@ class StripeList(Endpoint):
         say(status, json.dumps(body, ensure_ascii=False, indent=2).encode(), **headers)(handler)
 
     def happened(self, *events: StripeEvent | Mapping[str, Any], delivered: bool = True) -> None:
-        """Something happened; Stripe could tell an endpoint of it, or not."""
+        """Something happened; Stripe could deliver its event, or not."""
         for event in events:
             body = dict(event) if isinstance(event, Mapping) else event.body
             self.events.append(body)

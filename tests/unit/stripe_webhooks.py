@@ -1,7 +1,7 @@
 """An imitation of Stripe's webhook endpoints, under the conditions that Stripe keeps.
 
-https://docs.stripe.com/api/webhook_endpoints: the signing secret is told once, at creation; the API version cannot be
-changed; an account has 16 in each mode; the list comes in pages, newest first, and does not say which endpoints take
+https://docs.stripe.com/api/webhook_endpoints: the signing secret is returned once, at creation; the API version cannot
+be changed; an account has 16 in each mode; the list comes in pages, newest first, and does not say which endpoints take
 the events of connected accounts.
 """
 
@@ -51,7 +51,7 @@ class StripeWebhooks:
         self.__dict__.update(fresh.__dict__)
 
     def add(self, url: str, events: list[str], **more: Any) -> dict[str, Any]:
-        """An endpoint that somebody made by hand."""
+        """An endpoint that was made by hand."""
         number = next(self._numbers)
         name = f"we_{number}"
         self.secrets[name] = a_signing_secret(f"{self.livemode} {name}")

@@ -1,4 +1,4 @@
-"""The audit function as Lambda runs it: two months compared, and a metric that never says 0 of what it did not see."""
+"""The audit function as Lambda runs it: it compares two months, and counts 0 only after a complete comparison."""
 
 from __future__ import annotations
 

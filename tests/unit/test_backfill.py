@@ -166,7 +166,7 @@ def test_the_environments_key_comes_before_the_secrets(
 
 
 def test_the_stacks_setting_alone_never_sends_a_key_to_another_address(stripe: StripeList) -> None:
-    """Whoever may change the stack's parameter got the key of whoever ran a command, whatever account that was of."""
+    """Anyone who may change the stack's parameter could get the key of any user of a command, of any account."""
     address = AT.pop()
     AT.clear()
     result = run("--since", "2d")

@@ -45,7 +45,7 @@ def bent(draw: Random) -> str:
 
 
 def test_any_value_in_an_event_leaves_its_batch_deliverable() -> None:
-    """A Checkout Session whose payment_status was a list failed its batch a thousand times, the good events with it."""
+    """A Checkout Session whose payment_status was a list made its whole batch fail a thousand times."""
     draw = Random(5)  # noqa: S311 - no secret comes of it
     for _ in range(40):
         world = World(reader=Nobody())

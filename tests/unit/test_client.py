@@ -417,7 +417,7 @@ def test_a_redirect_to_nowhere_is_a_redirect(endpoint: Endpoint, client: Segment
 
 
 def test_a_key_left_from_an_example_waits_for_the_real_one(endpoint: Endpoint, session: requests.Session) -> None:
-    """A write key of "…" raised UnicodeEncodeError, for no header can carry it, and failed the whole batch."""
+    """A write key of "…" raised UnicodeEncodeError, because no header can carry it, and the whole batch failed."""
     answer = one(SegmentClient(session, endpoint.url, "…"))
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "bad_write_key")
     assert endpoint.requests == []

@@ -184,7 +184,7 @@ def test_a_late_old_event_does_not_bring_an_old_address_back() -> None:
     assert later["context"]["traits"]["email"] == "new@example.com"
 
 
-# --- Where somebody came from ---
+# --- Attribution ---
 
 VISITED = {
     "utm_source": "google",
@@ -236,7 +236,7 @@ def test_without_metadata_nothing_is_added() -> None:
 
 
 def test_a_renewal_has_the_campaign_but_no_visit() -> None:
-    """A subscription hands its metadata to every invoice; the address of a year ago is nobody's today."""
+    """A subscription hands its metadata to every invoice; the IP address of a year ago is no longer the customer's."""
     parent = {"subscription_details": {"subscription": "sub_basic", "metadata": VISITED}}
     first = track(World(), an_event("invoice.paid", an_invoice(parent=parent)))
     renewal = an_invoice(parent=parent, billing_reason="subscription_cycle", id="in_2")

@@ -1,4 +1,4 @@
-"""What a contributor reads and what GitHub runs: compared with what they speak of."""
+"""What a contributor reads and what GitHub runs, compared with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recorded and sample events become, held against a summary that was read by eye against the payloads.
+"""The calls of recorded and sample events, compared with a summary that a person has checked against the payloads.
 
 The summary says, for each file, what came out and the numbers in it. `make golden` writes it anew; read the difference.
 The recorded events lie outside of this project: the setting STRIPE_EVENTS_DIR names their folder.

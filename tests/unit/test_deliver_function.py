@@ -39,7 +39,7 @@ PRIVATE = "DoNotLogThis"
 
 
 class Context:
-    """What Lambda tells of the invocation."""
+    """Lambda's context of the invocation."""
 
     def __init__(self, seconds: float = 60.0) -> None:
         self.seconds = seconds
@@ -93,7 +93,7 @@ class Stack:
 
     @property
     def arrived(self) -> list[str]:
-        """What Segment holds: each call's source and what it is."""
+        """The calls that Segment has, each with its source."""
         return [f"{kept.source} {kept.call.get('event', kept.call['type'])}" for kept in self.receiver.record.calls]
 
     @property
@@ -180,7 +180,7 @@ def deleted(number: int = 1, **more: Any) -> str:
 
 
 def poison(number: int = 9) -> str:
-    """An event whose call Segment is told to refuse."""
+    """An event whose call Segment will refuse."""
     return body("checkout.session.expired", a_session(id=f"cs_{number}", customer=f"cus_{number}", status="expired"))
 
 

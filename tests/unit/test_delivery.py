@@ -189,7 +189,7 @@ def test_a_statetable_that_does_not_answer_means_waiting_and_nothing_is_sent() -
 
 
 class UnreadStore(MemoryStore):
-    """A StateTable in which nobody may look anybody up."""
+    """A StateTable whose reads all fail."""
 
     def load(self, keys: Collection[tuple[str, str]]) -> Memory:
         raise AssertionError(keys)
@@ -339,7 +339,7 @@ def test_of_two_copies_in_a_batch_neither_counts_the_others_failed_call_as_sent(
 
 
 class UnansweredStore(MemoryStore):
-    """A StateTable whose first answer to a write got lost, so that the SDK's second try met its first."""
+    """A StateTable whose first answer to a write gets lost, so that the SDK's second attempt meets the first."""
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         first = not self.profiles
@@ -521,7 +521,10 @@ def test_two_invocations_on_one_customer_end_with_the_traits_of_both() -> None:
 
 
 def test_a_429_pauses_the_mode_also_for_records_that_are_mapped_again() -> None:
-    """Two invocations met on one customer of a batch, so that one is mapped again: it must not ask again as well."""
+    """Two invocations met on one customer of a batch, so one record is mapped again.
+
+    It must not send another request.
+    """
     met = a_subscription(customer="cus_met")
     world = World(RacedStore(World(), an_event(CREATED, a_subscription(customer="cus_met", id="sub_second"))))
     gate = world.gate = ClosedFor(livemode=True)
@@ -548,7 +551,10 @@ def test_traits_that_never_arrived_are_shown_by_a_later_try_even_of_an_older_eve
 
 
 def test_a_correction_that_did_not_arrive_is_made_by_the_next_try() -> None:
-    """The end came before an upgrade: it took away 20, the upgrade's call brings the sum to 0, and Segment was down."""
+    """The end came before an upgrade and subtracted 20.
+
+    The upgrade's call brings the sum to 0, and Segment was down.
+    """
     world = World()
     pro = an_item(a_price(5000, id="price_pro"))
     world.batch(an_event(CREATED, a_subscription()))

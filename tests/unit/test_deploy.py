@@ -40,14 +40,14 @@ SET = {
 
 
 def deployed(aws: CloudFormation) -> int:
-    """What sam does where all goes well."""
+    """What sam does if all goes well."""
     aws.status = "UPDATE_COMPLETE" if aws.status else "CREATE_COMPLETE"
     return 0
 
 
 @dataclass
 class Desk:
-    """A checkout, AWS, and somebody who may sit at the terminal and answers in order; Enter is an empty answer."""
+    """A checkout, AWS, and a user who may be at the terminal and answers in order; Enter is an empty answer."""
 
     folder: Path
     aws: CloudFormation = field(default_factory=CloudFormation)
@@ -327,7 +327,7 @@ def test_a_stack_that_stands_is_updated(desk: Desk, status: str) -> None:
 
 
 def test_parameters_that_keep_their_value_are_printed(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """sam leaves a parameter that nobody names as it is, also where the template has a new default."""
+    """sam keeps the value of a parameter that is named nowhere, also if the template has a new default."""
     desk.aws = CloudFormation("CREATE_COMPLETE", **SET, Tracing="Active", LogLevel="INFO", Gone="x")
     desk.variables = VARIABLES
     desk.deploy()

@@ -1,4 +1,4 @@
-"""docs/deploy.md says what is true: its workflow, commands, names and tables are compared with what they speak of."""
+"""docs/deploy.md is right: its workflow, commands, names and tables are compared with the code."""
 
 from __future__ import annotations
 

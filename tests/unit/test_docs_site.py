@@ -58,7 +58,7 @@ def test_a_file_that_is_no_page_is_linked_in_the_repository_where_one_is_named()
 
 
 def test_what_is_quoted_from_a_guide_links_to_the_guide() -> None:
-    """Such a link stood on the page that quoted it, where there is no such heading, and MkDocs was told to be quiet."""
+    """Such a link stood on the page that quoted it, where there is no such heading, and MkDocs ran quietly."""
     assert "(operations.md#signatures-refused)" in TEXTS["reasons.md"]
     assert "](#" not in TEXTS["reasons.md"]
 

@@ -279,7 +279,7 @@ def test_no_key_is_sent_to_an_address_that_only_the_stacks_setting_names(here: D
 def test_a_key_of_a_wrong_form_is_reported(here: Deployed, field: str, value: Any, said: str) -> None:
     here.put_keys(**here.keys | {field: value})
     wrong = failed("--no-event")
-    # Another key is another source, which nobody has primed.
+    # Another key is another source, which was not primed.
     wrong.pop("warehouse, test source", None)
     (found,) = wrong.values()
     assert said in found[0]
@@ -514,7 +514,7 @@ def test_concurrency_reserved_by_other_functions_is_subtracted(here: Deployed) -
 
 
 def test_alarms_without_a_subscriber_are_reported(here: Deployed) -> None:
-    """Without AlarmEmail all alarms rang, in a console at which nobody looked."""
+    """Without AlarmEmail all alarms rang, but only in the console."""
     here.topics.subscriptions = []
     assert failed("--no-event") == {
         "alarm subscribers": (
@@ -651,7 +651,7 @@ def test_the_test_event_makes_no_call_and_stores_nothing(policy: str, livemode: 
 
 
 def test_an_unprimed_source_is_reported_until_it_is_primed_or_declined(here: Deployed) -> None:
-    """A warehouse cuts the cents off for good, and nobody notices before the first closing."""
+    """A warehouse cuts the cents off for good, and this is noticed only at the first closing of the books."""
     here.put_keys(**KEYS | {"segment_test_write_key": "U" * 32})
     said, fix = failed()["warehouse, test source"]
     assert said.startswith("not primed")

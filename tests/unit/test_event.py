@@ -1,4 +1,7 @@
-"""One event is one event, whoever wrote its JSON: Stripe for the webhook, EventBridge, or Stripe's list of events."""
+"""An event is the same in each form of its JSON.
+
+From the webhook, from EventBridge, or from Stripe's list of events.
+"""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_each_attempt_at_a_payment_is_sent() -> None:
 
 
 def test_a_guests_failed_payment_has_the_anonymous_id_of_its_session() -> None:
-    """A guest whose card was declined first, and who paid then, would have been two visitors."""
+    """A guest whose card was declined before the payment would have been two visitors."""
     reference: dict[str, Any] = {"payment_details": {"order_reference": "cs_test_basic"}}
     world = World()
     world.deliver(
@@ -200,7 +200,7 @@ def test_an_expanded_charge_or_intent_of_an_invoice_says_why() -> None:
     assert by_intent["decline_code"] == "insufficient_funds"
 
 
-# --- One bank debit, told once ---
+# --- One bank debit, sent once ---
 
 DEBITS = {
     "a subscription's checkout": [of_session(**SUBSCRIBED, invoice="in_basic"), of_invoice(), of_intent(**ORDERED)],

@@ -181,7 +181,7 @@ def an_order(customer: str, number: int) -> StripeEvent:
 
 
 def everything_of_one_user(world: World) -> None:
-    """Two customers, a guest's payment and an order of one user; another user and a stranger beside them."""
+    """Two customers, a guest's payment and an order of one user; another user and an unknown customer beside them."""
     world.deliver(
         as_customer(1),
         as_customer(2, email="jo@work.example"),
@@ -239,7 +239,7 @@ def test_a_guest_is_found_by_the_session_id_in_the_calls(here: Deployed, world: 
 def test_records_from_before_the_payments_customer_was_known_are_forgotten_too(
     here: Deployed, world: World, words: tuple[str, ...]
 ) -> None:
-    """A dispute names no customer: what was told of it stayed, with the claim, under the payment's id."""
+    """A dispute names no customer, so its data stayed, with the claim, under the payment's id."""
     for payment, customer, user in (("pi_1", CUSTOMER, "user_1"), ("pi_9", "cus_9", "user_9")):
         world.deliver(an_event("charge.dispute.created", a_dispute(id=f"dp_{payment}", payment_intent=payment)))
         intent = an_intent(id=payment, customer=customer, metadata={"user_id": user})

@@ -47,7 +47,7 @@ NOW = int(time.time())
 
 
 class Business:
-    """A stack whose `deliver` takes what is in the import queue whenever somebody looks into it."""
+    """A stack whose `deliver` takes all records of the import queue at each look into the queue."""
 
     def __init__(self, here: Deployed, stripe: StripeList, folder: Path) -> None:
         self.here, self.stripe, self.folder = here, stripe, folder
@@ -535,7 +535,7 @@ def test_a_group_column_needs_a_stack_that_knows_groups(business: Business, tmp_
 
 
 def test_a_subscription_comes_with_all_its_items_and_the_tiers_of_their_prices(business: Business) -> None:
-    """A list cuts the items, and tells no tiers: the mrr of both stayed unknown."""
+    """A list cuts the items and has no tiers: the mrr of both stayed unknown."""
     tiers = [{"up_to": 10, "unit_amount": 300}, {"up_to": None, "unit_amount": 200}]
     tiered = a_price(None, id="price_tiered", billing_scheme="tiered", tiers_mode="volume")
     seats = a_subscription(an_item(tiered, quantity=20), id="sub_seats", customer="cus_1", created=NOW)

@@ -1,4 +1,4 @@
-"""What an import has listed: told apart from what happened, learnt in silence, told once all of it is known."""
+"""Objects that an import has listed: stored without a call at first, and sent once, when all is known."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_user_who_pays_as_a_guest_is_shown_too() -> None:
 
 
 def test_a_customer_is_moved_to_another_user_only_where_the_former_can_be_told() -> None:
-    """In silence the traits of the former would have stayed as they were for ever."""
+    """Without calls the traits of the former user would have stayed wrong."""
     world = Importing()
     world.deliver(an_event("customer.created", CUSTOMER, created=NOW - DAY))
     world.deliver(an_event("customer.subscription.created", SUBSCRIPTION, created=NOW - DAY))
@@ -297,7 +297,7 @@ def test_what_was_paid_of_an_open_invoice_is_a_part_of_it() -> None:
 
 
 def test_a_part_that_was_told_of_a_stranger_is_not_told_again_by_the_history() -> None:
-    """The import's own entry of the part won over the one that had been told, and the history told it once more."""
+    """The import's entry of the part replaced the one that had been sent, and the history sent it again."""
     told, listed = Part(500, None, "evt_1"), Part(500, 400, NOT_SENT)
     for one, other in ((told, listed), (listed, told)):
         both = Payment("usd", parts={"pi_5": one}).joined(Payment("usd", parts={"pi_5": other}))

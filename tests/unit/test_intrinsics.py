@@ -88,7 +88,7 @@ def test_a_number_is_compared_as_the_text_that_a_parameter_is() -> None:
     "value",
     [
         {"Ref": "Nobody"},
-        # A parameter without a default that nobody gave.
+        # A parameter without a default and without a value.
         {"Ref": "Asked"},
         {"Fn::If": ["NoSuch", 1, 2]},
         {"Fn::If": ["AsksAResource", 1, 2]},

@@ -126,7 +126,7 @@ def test_a_part_whose_event_is_lost_is_in_the_rest() -> None:
 
 
 def test_an_intent_sent_as_an_order_counts_as_a_part_once_its_invoice_is_known() -> None:
-    """The rest of the invoice was no revenue: its whole counted as told."""
+    """The rest of the invoice was no revenue, because the whole counted as sent."""
     world = World()
     deliver(world, finalized(), succeeded(1, 5000), part(1, 5000), succeeded(2, 7000), part(2, 7000, default=True))
     # Before anybody knew of the invoice, with the tax in it; never less than nothing is left.

@@ -114,7 +114,7 @@ def test_stripes_events_need_no_access_key(emulator: Emulator) -> None:
     ],
 )
 def test_a_path_that_only_resembles_a_route_needs_an_access_key(emulator: Emulator, path: str) -> None:
-    """Where the emulator finds no route it asks which service is meant, and takes whoever has no key for its owner."""
+    """Without a route the emulator guesses the service, and treats a caller without a key as the owner."""
     headers = {"x_amz_target": "secretsmanager.GetSecretValue"}
     assert emulator.ask("POST", path, json.dumps({"SecretId": "s"}).encode(), **headers)[0] == 403
     assert emulator.reached == []

@@ -136,7 +136,7 @@ def test_a_secret_that_deliver_cannot_read_triggers_the_write_keys_alarm(spoken:
     assert spoken.metrics["WriteKeyRejected"] == 1
 
 
-# --- What the event did not tell ---
+# --- What the event did not state ---
 
 
 def delivered(*bodies: dict[str, Any]) -> None:

@@ -451,7 +451,7 @@ def test_a_refund_of_another_invoice_of_the_same_amount_is_left_to_that_one() ->
 
 
 def test_funds_that_moved_before_the_customer_was_known_are_sent_with_the_payment() -> None:
-    """The sum was right in the end and no identify said so: it had changed while the record was read."""
+    """The sum was right in the end, but no identify showed it, because it had changed while the record was read."""
     world = World()
     won = a_dispute(status="won")
     world.deliver(
@@ -599,7 +599,7 @@ NAMELESS = [
 def test_claimed_calls_of_an_unknown_payer_are_sent_again_unchanged_once_the_payer_is_known(
     back: StripeEvent,
 ) -> None:
-    """The answer was lost, the payment came, and Segment heard one messageId with two contents."""
+    """The answer was lost, the payment came, and Segment received one messageId with two contents."""
     world = World()
     heard: dict[str, set[bytes]] = {}
 
@@ -646,7 +646,7 @@ def renewed(number: int, at: int) -> StripeEvent:
 
 
 def test_a_charge_that_was_made_after_an_invoice_was_paid_is_not_taken_for_its_payment() -> None:
-    """The refund of a later week's renewal came first, and was told as that of an earlier week with the same amount."""
+    """The refund of a later week's renewal came first, and was sent as that of an earlier week with the same amount."""
     world, later = World(), NOW + 14 * DAY
     early = an_event("charge.refunded", a_charge(created=later), previous={"amount_refunded": 0}, created=later + DAY)
     world.deliver(early, renewed(1, NOW))
@@ -658,7 +658,7 @@ def test_a_charge_that_was_made_after_an_invoice_was_paid_is_not_taken_for_its_p
 def test_a_refund_that_was_taken_for_another_renewals_goes_back_to_its_own() -> None:
     """A bank debit's charge is days older than its payment, so the week before it could have been its payment too.
 
-    Its refunds then stood among those of the other week, and one of these was taken for one that was told already.
+    Its refunds then were listed with those of the other week, and one of them counted as sent already.
     """
     world, second = World(), NOW + 7 * DAY
     charge = a_charge(id="ch_2", payment_intent="pi_2", created=NOW)
@@ -713,7 +713,7 @@ def test_of_two_charges_within_minutes_of_an_invoice_the_nearer_one_has_paid_it(
 
 
 def test_a_session_of_an_invoice_to_come_takes_back_the_refunds_of_its_payment() -> None:
-    """One was told twice: under the invoice that it had been taken for, and under the session's payment."""
+    """One was sent twice: under the invoice that it was matched to first, and under the session's payment."""
     world = World()
     world.deliver(renewed(1, NOW - DAY))
     refund = a_refund(amount=1000, customer="cus_basic")
@@ -767,7 +767,7 @@ def owner_of(store: MemoryStore) -> str:
 
 @pytest.mark.parametrize("first", ["the payment", "the refund"])
 def test_a_strangers_refund_and_its_payment_find_each_other_in_two_batches(first: str) -> None:
-    """The refund names no customer, and was kept by itself where nobody looked for it any more."""
+    """The refund names no customer, and was stored by itself, where no later event looked for it."""
     store = Overtaken()
     world = World(store)
     events = [an_event(SUCCEEDED, an_intent()), an_event("refund.created", a_refund(amount=2000))]
@@ -814,7 +814,7 @@ def test_a_strangers_refunds_are_taken_over_again_where_the_customers_record_was
 
 
 def test_a_payment_whose_owner_was_not_written_is_found_by_the_record_that_was_taken_over() -> None:
-    """The second refund stayed a stranger's, until the customer's next event took it over once more."""
+    """The second refund had an unknown customer until the customer's next event took it over."""
     store = Refusing()
     world = World(store)
     world.deliver(an_event("refund.created", a_refund(amount=2000)))
@@ -828,7 +828,7 @@ def test_a_payment_whose_owner_was_not_written_is_found_by_the_record_that_was_t
 
 @pytest.mark.parametrize("kind", ["finalized", "sent", "overdue"])
 def test_an_invoice_takes_over_the_part_that_was_paid_before_its_customer_was_known(kind: str) -> None:
-    """The part had made itself the owner of the invoice, and the invoice waited for good: it did not know of that."""
+    """The part's record became the owner of the invoice, and the invoice waited for good for an owner unknown to it."""
     world = World()
     part = an_invoice_payment(amount_paid=2000, currency="usd", is_default=False, status="paid")
     world.deliver(an_event("invoice_payment.paid", part))

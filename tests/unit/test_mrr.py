@@ -1,4 +1,4 @@
-"""Monthly recurring revenue is what Stripe's dashboard shows, and unknown where a payload cannot tell it."""
+"""Monthly recurring revenue is what Stripe's dashboard shows, and unknown if a payload cannot state it."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_price_in_another_currency_has_the_amount_from_an_invoice() -> None:
 
 
 def test_a_fixed_amount_in_another_currency_is_not_taken_off_as_if_it_were_this_one() -> None:
-    """Five euros off a subscription in dollars made it five dollars cheaper; what it is in dollars no event tells."""
+    """Five euros off a subscription in dollars made it five dollars cheaper; no event states its value in dollars."""
     coupon = {"id": "FIVE", "amount_off": 500, "currency": "eur", "duration": "forever"}
     assert value_of(a_subscription(discounts=[{"id": "di_1", "coupon": coupon}])) == MonthlyValue(
         None, 2000, discount_unknown=True

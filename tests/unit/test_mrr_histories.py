@@ -51,7 +51,7 @@ def a_discount(subscription: str | None = "sub_basic", coupon: Any = "HALF", **m
 
 
 def test_a_coupon_for_one_invoice_is_no_downgrade() -> None:
-    """Half off one invoice was told as a downgrade, and its end as an upgrade."""
+    """Half off one invoice was sent as a downgrade, and its end as an upgrade."""
     world, coupon = World(), {"id": "di_1", "coupon": HALF | {"duration": "once"}}
     world.deliver(
         an_event(CREATED, a_subscription(discount=None), created=NOW),
@@ -100,7 +100,7 @@ def test_a_customers_own_discount_lowers_the_mrr_of_a_subscription_without_one()
 
 
 def test_a_discount_from_an_older_api_version_is_used_when_a_newer_one_has_only_its_id() -> None:
-    """The endpoint's API version changed in mid-life, and with it the mrr, of which no call told."""
+    """The endpoint's API version changed in mid-life, and with it the mrr, which no call stated."""
     world = World()
     stated = {"discounts": ["di_1"], "discount": {"id": "di_1", "coupon": HALF}}
     previous = {"items": {"data": [an_item(quantity=1)]}}
@@ -127,7 +127,7 @@ STEPS = st.lists(st.integers(1, 9) | st.sampled_from(["discount", "tell", "end o
 def test_the_changes_sum_to_the_mrr_whenever_it_becomes_known_or_unknown(
     steps: list[int | str], first: list[str], *, seen: bool
 ) -> None:
-    """A discount is only named until its own event tells what it takes off, early, late or never; or it goes first."""
+    """A discount is only named until its own event states its amount, early, late or never; or it is removed first."""
     world, at, quantity, discounts, event_with = World(), NOW, 1, first, set[str]()
 
     def subscription() -> dict[str, Any]:
@@ -277,7 +277,7 @@ def test_the_invoice_that_begins_a_trial_converts_nothing() -> None:
 
 
 def test_the_trial_of_a_subscription_that_converted_long_ago_does_not_convert_again() -> None:
-    """A release that only remembers the trial's end would have told it with the next renewal."""
+    """A release that only stores the trial's end would have sent the conversion with the next renewal."""
     world = World()
     world.deliver(an_event(UPDATED, a_subscription(**TRIAL), previous={"metadata": {}}, created=NOW + 40 * DAY))
     world.deliver(paid(60 * DAY))
@@ -356,7 +356,7 @@ def test_a_scheduled_pause_that_resumes_into_past_due_counts_again() -> None:
 
 
 def test_feedback_that_arrives_a_second_after_the_cancellation_is_not_lost() -> None:
-    """The customer portal cancels first and asks then; the update with the answer told nothing."""
+    """The customer portal cancels first and asks then; the update with the answer sent nothing."""
     world, at = World(), {"cancel_at": NOW + 30 * DAY, "cancel_at_period_end": True}
     details = {"reason": "cancellation_requested", "feedback": "too_expensive"}
     scheduled = {"cancel_at": None, "cancel_at_period_end": False}

@@ -33,7 +33,7 @@ def spoken() -> Iterator[Spoken]:
 
 @pytest.fixture
 def root() -> Iterator[io.StringIO]:
-    """What all of Python's loggers write, in a function whose runtime client set the root logger to DEBUG."""
+    """The output of all of Python's loggers, in a function whose runtime client set the root logger to DEBUG."""
     root, factory, written = logging.getLogger(), logging.getLogRecordFactory(), io.StringIO()
     level, handler = root.level, logging.StreamHandler(written)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))

@@ -80,7 +80,7 @@ def test_wherever_an_event_is_nested_too_deep_the_others_are_delivered_and_recon
             break
     text = nested(levels, json.dumps(event))
     world = World()
-    # With an `enrich` of its own nobody holds the calls against the plan: where a text was, they may lack a property.
+    # With an `enrich` of its own the calls are not checked against the plan, so a property may be missing.
     world.enrich = lambda call, _: call
     beside(world, text)
     body = decoded(text)
@@ -218,8 +218,9 @@ def changed_while_it_is_gone() -> list[StripeEvent]:
 
 
 def test_an_invalid_attribute_of_an_item_affects_only_the_events_that_need_it(table: Any) -> None:
-    """A person or an order that could not be read ended every batch with an event of theirs; of persons and receipts
-    nobody noticed that a newer release had written them.
+    """A person or an order that could not be read ended every batch with an event of theirs.
+
+    And a newer release's persons and receipts were not recognised as such.
     """
     lived(World(DynamoStore(table, TABLE)))
     good = items(table)
@@ -231,7 +232,7 @@ def test_an_invalid_attribute_of_an_item_affects_only_the_events_that_need_it(ta
                 now = [every if every is not item else spoiled for every in good.values()]
                 table.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": every}} for every in now]})
                 world = World(DynamoStore(table, TABLE))
-                # Whoever told something of these customers is done.
+                # The records with events of these customers are done.
                 world.now += 3600
                 verdicts = beside(world, *(json.dumps(event.body) for event in changed_while_it_is_gone()))
                 for verdict in verdicts:

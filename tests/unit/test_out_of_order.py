@@ -51,7 +51,10 @@ def test_one_upgrade_in_two_event_objects_is_one() -> None:
 
 
 def test_a_twin_of_a_sent_event_leaves_no_change_out() -> None:
-    """The update left its change to the pause; the twin, whose fact had been sent, booked it and sent nothing."""
+    """The update left its change to the pause.
+
+    The copy, whose fact had been sent, stored the change and sent nothing.
+    """
     world, subscription = World(), a_subscription()
     paused = {**subscription, "status": "paused"}
     for _ in range(2):
@@ -101,7 +104,7 @@ def test_a_pause_that_arrives_before_its_trial_subtracts_only_what_was_sent() ->
 
 @pytest.mark.parametrize("late", [{"metadata": {"note": None}}, {"default_payment_method": None}])
 def test_a_late_update_without_a_fact_sends_no_correction(late: dict[str, Any]) -> None:
-    """An end that came first was corrected by an update without a fact, so that no call ever told the correction."""
+    """An end that came first was corrected by an update without a fact, so that no call ever stated the correction."""
     world = World()
     world.deliver(
         an_event(CREATED, a_subscription(), created=NOW),
@@ -123,7 +126,7 @@ def test_an_end_that_is_twice_in_a_batch_counts_as_one() -> None:
 
 
 def test_an_end_that_is_sent_again_has_the_same_mrr_change() -> None:
-    """What came late corrected an end that was refused, and the end then told the corrected sum as well."""
+    """A late event corrected an end that was refused, and the end then stated the corrected sum as well."""
     world, end = World(), ended(NOW + 9)
     world.answer = lambda _: weather.DOWN
     world.batch(end)
@@ -133,7 +136,7 @@ def test_an_end_that_is_sent_again_has_the_same_mrr_change() -> None:
 
 
 def test_a_correction_without_an_answer_is_sent_again_unchanged() -> None:
-    """It was taken back with the failed attempt; if it had arrived, the next correction told it a second time."""
+    """It was taken back with the failed attempt; if it had arrived, the next correction stated it a second time."""
     world, heard = World(), []
     world.deliver(an_event(CREATED, a_subscription(), created=NOW), ended(NOW + 9))
 
@@ -167,7 +170,7 @@ def test_a_claim_is_deleted_when_it_is_settled_or_its_event_can_no_longer_arrive
 
 @pytest.mark.parametrize("after", [365, 2], ids=["a year", "a day"])
 def test_a_converted_trial_does_not_end_with_the_subscription_later(after: int) -> None:
-    """The update that converted it came late, so the record was still of the trial, and the end told of its loss."""
+    """The update that converted it came late, so the record still had the trial, and the end reported it as lost."""
     world, trial = World(), {"trial_start": NOW, "trial_end": NOW + DAY}
     world.deliver(
         an_event(CREATED, a_subscription(status="trialing", **trial), created=NOW),
@@ -194,7 +197,7 @@ def test_a_subscription_that_ends_with_its_trial_was_a_trial(lag: int, *, late: 
 
 
 def test_a_second_trial_that_keeps_the_start_of_the_first_is_another() -> None:
-    """Trials were told apart by their start alone, and the second one's mrr was dropped with its fact."""
+    """Trials were distinguished by their start alone, and the second one's mrr was dropped with its fact."""
     world = World()
     for end in (NOW + DAY, NOW + 40 * DAY):
         trial = {"trial_start": NOW, "trial_end": end}

@@ -1,4 +1,7 @@
-"""The numbers of the page: what counts, when, for whom; and how they are shown. The simulator tests the sums."""
+"""The numbers of the page: what they count, at which time and for which user, and their form.
+
+The simulator tests the sums.
+"""
 
 from __future__ import annotations
 

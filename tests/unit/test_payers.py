@@ -32,7 +32,7 @@ GONE_BACK = [
 
 
 class Api:
-    """Answers from a table, and notes what it was asked."""
+    """Answers from a table, and records the lookups."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -101,7 +101,10 @@ def test_events_of_one_payment_in_one_batch_cost_one_request() -> None:
 
 
 def test_a_dispute_in_one_batch_with_the_invoice_that_was_paid_is_its_customers() -> None:
-    """The payment's invoice was known, and its customer only from the batch: the dispute stayed a stranger's."""
+    """The payment's invoice was known, and its customer only from the batch.
+
+    The dispute was sent for an unknown customer.
+    """
     world = World()
     intent = an_intent(payment_details={"order_reference": "in_basic"})
     joined = {"id": "inpay_1", "object": "invoice_payment", "invoice": "in_basic", "is_default": True}

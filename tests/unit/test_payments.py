@@ -403,7 +403,7 @@ def test_revenue_is_stated_once_in_any_order_and_with_repeats(events: list[Any],
 
 
 def test_free_text_of_lines_may_be_left_out() -> None:
-    """Line descriptions are free text: a clinic's told Segment what its patients were treated for."""
+    """Line descriptions are free text: those of a clinic sent the treatments of its patients to Segment."""
     invoice = an_invoice()
     invoice["lines"]["data"][0]["description"] = "Psychotherapy, 12 May"
     world = World(LINE_DESCRIPTIONS="omit")

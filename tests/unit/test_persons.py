@@ -382,7 +382,7 @@ def event_with(history: list[tuple[str, int]]) -> list[tuple[StripeEvent, bool]]
 
 
 def silent_in(world: World, events: list[tuple[StripeEvent, bool]]) -> None:
-    """Nothing of the user may have been told by the events from the time of an opt-out."""
+    """The events from the time of an opt-out on must not have sent anything about the user."""
     quiet = {event.id for event, out in events if out}
     told = {call["context"]["stripe"]["event_id"] for call in world.calls if call.get("userId") == "user_1"}
     assert not told & quiet

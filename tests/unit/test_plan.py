@@ -354,7 +354,7 @@ def test_the_world_of_the_tests_checks_each_call_against_the_plan() -> None:
 
 
 def test_an_old_sessions_order_without_an_amount_keeps_to_the_plan() -> None:
-    """A session could be told without amounts until 2020: what is unknown is absent, and the plan must allow for it."""
+    """A session could come without amounts until 2020. Unknown amounts are absent, and the plan must allow that."""
     session = a_session(amount_total=None, amount_subtotal=None, currency=None, total_details=None)
     assert "Order Completed" in World().tracks(an_event("checkout.session.completed", session))
     charge = {key: value for key, value in a_charge().items() if key != "currency"}

@@ -90,7 +90,7 @@ def test_a_session_of_an_old_shape_does_not_count_beside_the_invoice_of_its_inte
 
 
 def test_an_intent_is_no_order_while_the_invoice_of_its_session_is_to_come() -> None:
-    """After the hold it was told as one, with the tax in its revenue."""
+    """After the hold it was sent as one, with the tax in its revenue."""
     world = World()
     deliver(world, an_event(COMPLETED, a_session(**TO_COME)), an_event(SUCCEEDED, an_intent()))
     assert stated(world)[0] == 0

@@ -257,7 +257,7 @@ def test_of_duplicate_keys_the_last_one_counts_as_in_deliver() -> None:
 
 
 def test_a_lone_surrogate_in_an_event_stops_nothing() -> None:
-    """A text cut in the middle of a surrogate pair could be neither logged nor sent, for UTF-8 cannot hold it."""
+    """A text cut in the middle of a surrogate pair could be neither logged nor sent, because UTF-8 cannot hold it."""
     body = event_body(id="evt_\ud83d", note="half \ud83d, whole \ud83e\udd8a", path="C:\\ud83d")
     reply = reply_to(body)
     assert (reply.status, reply.outcome) == (200, "queue")

@@ -1,4 +1,4 @@
-"""The reconcile function as Lambda runs it: Stripe's list in, what is missing queued, a bookmark for next time."""
+"""The reconcile function as Lambda runs it: it reads Stripe's list, queues missing events and saves a bookmark."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRIVATE = "DoNotLogThis"
 
 
 class Context:
-    """What Lambda tells of the invocation."""
+    """Lambda's context of the invocation."""
 
     def __init__(self, seconds: float = 300.0) -> None:
         self.seconds = seconds

@@ -288,7 +288,7 @@ def test_a_slice_that_sqs_did_not_accept_is_not_done(stripe: StripeList) -> None
 
 
 def test_thirty_days_and_no_more_are_asked_for_and_not_the_last_hour() -> None:
-    """A day more, and Stripe's list would have been read as if it still had what it has let go of."""
+    """Stripe's list has no older events, so a day more would have looked complete."""
     now = 1_800_000_000
     assert window(0, 0, now) == (now - 2_592_000, now - 3_600)
     assert window(None, now - 7_200, now) == (now - 7_200, now - 3_600)

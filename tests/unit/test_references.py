@@ -1,4 +1,4 @@
-"""A client reference names a user only if somebody signed it, or the setting trusts whoever wrote it."""
+"""A client reference names a user only if it is signed, or if the setting trusts unsigned ones."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_reference_that_stripe_would_drop_is_not_made() -> None:
 
 
 def test_a_visitor_of_a_payment_link_cannot_name_the_user() -> None:
-    """Anybody could put another user's id into the address of a Payment Link, and speak as that user."""
+    """Anybody could put another user's id into the address of a Payment Link, and act as that user."""
     calls = world().deliver(an_event(COMPLETED, by_link(client_reference_id="user_victim")))
     assert calls
     assert users_of(calls) == {None}

@@ -387,7 +387,10 @@ def test_a_run_that_is_cut_off_is_finished_by_the_next(
 def test_an_endpoint_whose_secret_was_lost_on_the_way_is_made_anew(
     here: Deployed, stripe: StripeWebhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a crash between making it and storing its secret: it never listened, and goes."""
+    """As after a crash between its creation and the storing of its secret.
+
+    It never received an event, and is deleted.
+    """
 
     def refuse(operation: str, _: dict[str, Any]) -> None:
         if operation == "put_secret_value":

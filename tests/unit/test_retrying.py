@@ -59,7 +59,7 @@ def test_the_time_that_segment_named_is_kept_and_spread(wait: int, expected: int
 
 
 def test_repeated_short_retry_afters_still_lengthen_the_pause() -> None:
-    """Two seconds and a bit each time would use up the queue's 1000 receives within hours, and bury good events."""
+    """Pauses of two seconds would use up the queue's 1000 receives within hours, and dead-letter good events."""
     assert [longest(outcome(tries=tries, wait=2)) for tries in (1, 2, 3, 8)] == [32, 62, 122, HOUR]
 
 
@@ -139,7 +139,7 @@ def test_fourteen_days_of_outage_stay_below_the_receive_count_of_the_queue(*, co
 def test_a_record_near_the_end_of_the_queues_retention_is_dead_lettered_with_its_reason(
     status: Status, reason: str
 ) -> None:
-    """After fourteen days SQS deletes a record without a word, and nobody ever learnt that it was not delivered."""
+    """After fourteen days SQS deletes a record without a trace, so its loss was never noticed."""
     letter = given_up(outcome(status, reason, age=GIVE_UP_SECONDS), NOW)
     assert (letter.status, letter.reason) == (Status.DEAD, reason)
     assert letter.detail == "not delivered in 13 days."

@@ -348,7 +348,7 @@ def test_freshened_ids_are_replaced_inside_urls_too() -> None:
     ],
 )
 def test_an_id_of_any_kind_is_freshened(identifier: str) -> None:
-    """`freshen` had a list of kinds: events of a dispute or a schedule, sent twice, were told as one by Segment."""
+    """`freshen` had a list of kinds: events of a dispute or a schedule, sent twice, counted as one in Segment."""
     (fresh,) = freshen([{"object": {"id": identifier, "url": f"/v1/them/{identifier}/lines"}}], NOW)
     new = fresh["object"]["id"]
     kind, _, old = identifier.rpartition("_")
@@ -388,7 +388,7 @@ def test_the_merchants_own_values_stay() -> None:
 
 @pytest.mark.skipif(not CORPUS, reason="STRIPE_EVENTS_DIR names no folder of recorded events")
 def test_each_object_of_a_recorded_event_gets_a_new_id() -> None:
-    """What stays is of a kind that the shop sells with, or has not the form of Stripe's ids (`sub_1`, `basic-plan`)."""
+    """Ids of products, prices and the like stay, and texts without the form of Stripe's ids (`sub_1`, `basic-plan`)."""
     kept: set[str] = set()
     for found in read_events([Path(str(CORPUS))]):
         if not isinstance(found.event, dict) or "requests" in found.source:

@@ -114,7 +114,7 @@ def test_a_key_is_asked_for_on_a_terminal_and_takes_the_place_of_the_one_there_w
 
 
 def test_a_secret_that_was_made_and_never_filled_can_be_filled(here: Deployed) -> None:
-    """As whoever gives the stack an existing secret makes it: Secrets Manager then has no version of it to read."""
+    """So is a secret that a user creates for the stack: Secrets Manager has no version of it to read."""
     here.keys_arn = here.secrets.create_secret(Name="team/keys")["ARN"]
     assert "empty" in run("show-shape").stdout
     assert run("set", "segment_write_key", given="L" * 32).exit_code == 0

@@ -1,4 +1,4 @@
-"""The stack's two secrets: read leniently, shown to nobody, fetched seldom, and not forgotten when a fetch fails."""
+"""The stack's two secrets: read leniently, never shown, seldom fetched, and kept when a fetch fails."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_without_a_stack_or_a_url_nothing_is_sent(monkeypatch: pytest.MonkeyPatc
     assert "make run" in output
 
 
-# --- whose secret signs ---
+# --- the secret that signs ---
 
 
 def signed_with(endpoint: Endpoint) -> list[str]:
@@ -244,7 +244,7 @@ def test_a_mode_without_a_signing_secret_is_reported_before_anything_is_sent(
 
 
 def test_a_stack_named_for_other_commands_is_sent_nothing(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samples in a production stack are revenue that never was: it has to be named for this."""
+    """Samples in a production stack are false revenue, so the stack must be named for this command."""
     monkeypatch.setenv("STRIPE_TO_SEGMENT_STACK", "production")
     assert run(FILE)[0] == 0
     assert endpoint.urls == [URL]

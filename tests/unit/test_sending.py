@@ -114,7 +114,7 @@ def test_without_a_key_events_wait_with_a_clear_error(
     ],
 )
 def test_an_invalid_write_key_is_not_sent_and_events_wait(endpoint: Endpoint, key: str, said: str) -> None:
-    """Segment answers 200 to a placeholder and drops the event; and it would have been told Stripe's own keys."""
+    """Segment answers 200 to a placeholder and drops the event; and it would have received Stripe's own keys."""
     out = Out(endpoint, segment_write_key=key)
     answer = out.send(livemode=True)
     assert (answer.meaning, answer.reason) == (Meaning.MISCONFIGURED, "bad_write_key")

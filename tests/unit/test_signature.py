@@ -37,7 +37,7 @@ def test_the_result_names_the_secrets_that_signed() -> None:
 
 
 def test_every_secret_is_compared_whichever_signed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were it to stop at the first that fits, the time it takes would tell which of them signed."""
+    """If it stopped at the first match, the time would reveal which secret signed."""
     compared: list[str] = []
     check = WebhookSignature.verify_header
 

@@ -1,4 +1,4 @@
-"""The file that tells where the local stack is holds its keys: only its owner can read it."""
+"""The file with the address of the local stack holds its keys, so only its owner can read it."""
 
 from __future__ import annotations
 

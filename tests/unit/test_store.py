@@ -111,7 +111,7 @@ def store(request: pytest.FixtureRequest) -> AnyStore:
 
 
 def faulty(table: Any, fault: Fault) -> tuple[DynamoStore, Faulty, list[float]]:
-    """A store whose service misbehaves, with what was asked of it and the pauses made."""
+    """A store whose service fails, with its requests and the pauses made."""
     client, pauses = Faulty(table, fault), list[float]()
     served: Any = client
     return DynamoStore(served, TABLE, pause=pauses.append), client, pauses
@@ -189,7 +189,7 @@ def test_a_known_receipt_is_not_read_again(table: Any) -> None:
 
 
 def test_more_receipts_than_the_cache_holds_are_all_returned(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read one after the other, each drove out one that had been asked for, whose events were then sent again."""
+    """Each receipt that was read replaced another one that was needed, whose events were then sent again."""
     monkeypatch.setattr("stripe_to_segment.state.dynamodb.RECEIPTS", 5)
     names = [f"delivery_{number}" for number in range(8)]
     store = DynamoStore(table, TABLE)
@@ -319,7 +319,7 @@ def test_a_conflict_delays_no_other_record(store: AnyStore) -> None:
 
 
 def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invoice(store: AnyStore) -> None:
-    """It would list the payment by itself, for good: what joins the two had been delivered before."""
+    """It would list the payment by itself for good, because the event that joins the two was delivered before."""
     itself = replace(ORDER, value="pi_1", as_of=NOW + 9, owner=KEY, instead_of="")
     saved(store, Profile(KEY))
     assert store.save([], [ORDER], NOW) == {}
@@ -333,7 +333,7 @@ def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invo
 
 
 def test_the_owner_of_an_order_is_not_written_over_by_a_batch_that_did_not_know_of_it(store: AnyStore) -> None:
-    """A refund that named nobody made itself the owner again, after its customer had been found."""
+    """A refund that named no customer became the owner again, after its customer had been found."""
     owned = [replace(ORDER, value="pi_1", owner=owner, instead_of="") for owner in ("own:live:pi_1", KEY)]
     assert store.save([], owned[1:], NOW) == {}
     errors = store.save([Profile("own:live:pi_1")], owned[:1], NOW)

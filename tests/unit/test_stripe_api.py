@@ -127,7 +127,7 @@ def test_a_missing_object_is_looked_up_once_in_a_batch(api: Api) -> None:
 def test_an_opt_out_in_the_customer_counts_also_if_a_reference_names_the_user(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Customer was read only where nobody else named the user, so its opt-out was never seen."""
+    """The Customer was read only if nothing else named the user, so its opt-out was not seen."""
     quiet = a_customer(metadata={"analytics_opt_out": "true"})
     monkeypatch.setitem(OBJECTS, "/v1/customers/cus_basic", quiet)
     world = World(reader=api.reader())

@@ -275,7 +275,10 @@ def test_a_subscription_cancelled_while_unpaid_loses_nothing_more() -> None:
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])
 def test_the_sum_of_changes_is_zero_after_an_end_even_if_it_arrives_first(*, late: bool) -> None:
-    """An end does not say what counted before it: unpaid here, so nothing, which a late event still tells."""
+    """An end does not state what counted before it.
+
+    Here the subscription was unpaid and counted 0, which a late event states.
+    """
     events = [
         an_event("customer.subscription.created", a_subscription(), created=NOW),
         an_event(UPDATED, a_subscription(status="past_due"), previous={"status": "active"}, created=NOW + 1),

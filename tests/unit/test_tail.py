@@ -53,7 +53,7 @@ def told(*words: str) -> list[Mapping[str, Any]]:
 
 
 def an_event(logs: Logs, number: int, outcome: str = "delivered", kind: str = "invoice.paid", **more: Any) -> None:
-    """Both functions speak of it."""
+    """Both functions log it."""
     about = {"event_id": f"evt_{number}", "event_type": kind, "livemode": False, "account": None}
     logs.write("receive", message="event queued", outcome="queue", status=200, reason="", ago=60 - number, **about)
     more = {"calls": ["Subscription Renewed"], "received": 1, "reason": "", "detail": ""} | more

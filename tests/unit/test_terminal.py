@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
-# Clears the screen, recolours it and rings; the one-byte CSI; turns the text around in each way; what nobody sees.
+# Characters that clear the screen, recolour it and ring; the one-byte CSI; those that reverse the text; invisible ones.
 ESCAPES = "\x1b[2J\x1b[31m\x07\b\r\x7f\x9b31m"
 BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 HIDDEN = "\u00ad\u200b\u2060\ufeff\u3164\u2028\u0085\U000e0041"
@@ -99,7 +99,7 @@ AT: list[str] = []
 
 
 class Door(Endpoint):
-    """Answers what nobody asked for."""
+    """Answers with unexpected texts."""
 
     def respond(self, handler: BaseHTTPRequestHandler, _request: HttpRequest) -> None:
         say(500, EVIL.encode())(handler)
@@ -113,7 +113,7 @@ def stripe() -> Iterator[StripeList]:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deployed]:
-    """A stack whose every part says what it should not."""
+    """A stack whose every part returns control characters."""
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     with deployed() as stack, Door() as door:
         stack.logs, stack.cloudwatch = Logs(), CloudWatch()

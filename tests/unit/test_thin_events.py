@@ -1,4 +1,4 @@
-"""A thin event is verified and queued as it is, read from the Stripe API by `deliver`, and told like its snapshot."""
+"""A thin event is verified and queued as it is, read from the Stripe API by `deliver`, and mapped like its snapshot."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_thin_event_without_its_head_is_refused(spoil: dict[str, Any]) -> None
     assert (reply.status, reply.reason) == (400, "not_an_event")
 
 
-# --- Read and told ---
+# --- Read and sent ---
 
 
 def test_a_thin_event_is_told_like_its_snapshot(api: Api, world: World) -> None:
@@ -188,7 +188,7 @@ def test_without_a_snapshot_the_object_is_read_with_what_changed_in_it(api: Api,
 
 
 def test_a_connected_accounts_event_is_read_on_its_behalf_and_counts_as_its_own(api: Api) -> None:
-    """Read with its context, the snapshot does not say whose it is."""
+    """A snapshot that is read with the account's context does not name the account."""
     world = World(CONNECT_EVENTS="accept")
     world.thin_reader = api.reader()
     snapshot = an_event("invoice.paid", an_invoice(), id="evt_paid")

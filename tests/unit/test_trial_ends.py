@@ -33,7 +33,7 @@ def begun(status: str, **more: Any) -> Any:
 
 
 def lost_its_trial(world: World, end: Any) -> bool:
-    """Whether an end tells that a trial was lost with it."""
+    """Whether an end reports its trial as lost."""
     told = world.tracks(end)
     assert "Subscription Cancelled" in told
     assert told.get("Trial Ended", {"converted": False})["converted"] is False

@@ -1,4 +1,4 @@
-"""`unidentified` says how much money belongs to nobody known, in each currency and mode."""
+"""`unidentified` says how much money belongs to customers without a known user, in each currency and mode."""
 
 from __future__ import annotations
 
