@@ -1,4 +1,4 @@
-"""The page's server: it forwards webhooks byte for byte, reports events and calls, and carries out the page's orders."""
+"""The page's server: it forwards webhooks byte for byte, reports events and calls, and obeys the page."""
 
 from __future__ import annotations
 

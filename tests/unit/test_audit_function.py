@@ -16,18 +16,18 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_lists import Lists
 from stripe_to_segment.stripe_requests import Pace
 from tests.simulator.imported import listed
-from tests.unit.a_stack import Deployed, deployed
-from tests.unit.edges import TABLE, Spoken, load_function, speaking
+from tests.unit.edges import TABLE, Spoken, speaking
+from tests.unit.scheduled import Context, deployed_with_key, load_scheduled
 from tests.unit.shapes import DAY
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.test_audit_command import NOW, a_life
-from tests.unit.test_reconcile_function import Context
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from tests.unit.a_stack import Deployed
 
 LIVES = [*a_life(1), *a_life(2, currency="eur")]
 
@@ -47,26 +47,14 @@ def stripe() -> Iterator[StripeList]:
 
 @pytest.fixture
 def here() -> Iterator[Deployed]:
-    with deployed() as stack:
-        stack.put_keys(stripe_api_key=KEY)
+    with deployed_with_key() as stack:
         yield stack
 
 
 @pytest.fixture
 def app(here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in {
-        "STRIPE_API_BASE": stripe.url,
-        "TRUST_STRIPE_API_BASE": "true",
-        "STATE_TABLE": TABLE,
-        "EVENTS_QUEUE_URL": here.events_url,
-        "IMPORT_QUEUE_URL": here.import_url,
-        "KEYS_SECRET_ARN": here.keys_arn,
-    }.items():
-        monkeypatch.setenv(name, value)
-    module = load_function("audit")
-    monkeypatch.setattr(module.aws, "client", here.stack.client)
+    module = load_scheduled("audit", here, stripe, lambda: NOW - 100 * DAY, monkeypatch)
     monkeypatch.setattr(module, "Lists", lambda key, base: Lists(key, base, Pace(0, pause=lambda _: None)))
-    monkeypatch.setattr(DynamoStore, "began", lambda _: NOW - 100 * DAY)
     return module
 
 

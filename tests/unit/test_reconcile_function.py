@@ -13,8 +13,8 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.encoding import FORMAT
-from tests.unit.a_stack import Deployed, deployed
 from tests.unit.edges import TABLE, Spoken, load_function, refusal, speaking
+from tests.unit.scheduled import Context, deployed_with_key, load_scheduled
 from tests.unit.shapes import DAY, a_customer, an_event
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
@@ -23,18 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from tests.unit.a_stack import Deployed
 
 PRIVATE = "DoNotLogThis"
-
-
-class Context:
-    """Lambda's context of the invocation."""
-
-    def __init__(self, seconds: float = 300.0) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds * 1000)
 
 
 @pytest.fixture(autouse=True)
@@ -51,26 +42,14 @@ def stripe() -> Iterator[StripeList]:
 
 @pytest.fixture
 def here() -> Iterator[Deployed]:
-    with deployed() as stack:
-        stack.put_keys(stripe_api_key=KEY)
+    with deployed_with_key() as stack:
         yield stack
 
 
 @pytest.fixture
 def app(here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in {
-        "STRIPE_API_BASE": stripe.url,
-        "TRUST_STRIPE_API_BASE": "true",
-        "STATE_TABLE": TABLE,
-        "EVENTS_QUEUE_URL": here.events_url,
-        "KEYS_SECRET_ARN": here.keys_arn,
-    }.items():
-        monkeypatch.setenv(name, value)
-    module = load_function("reconcile")
-    monkeypatch.setattr(module.aws, "client", here.stack.client)
     # The stack is two months old.
-    monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 60 * DAY)
-    return module
+    return load_scheduled("reconcile", here, stripe, lambda: int(time.time()) - 60 * DAY, monkeypatch)
 
 
 def customers(*days_ago: float) -> list[StripeEvent]:
