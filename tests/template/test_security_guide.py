@@ -152,7 +152,7 @@ def test_the_guide_names_every_kind_of_item_that_is_written() -> None:
                 kind = node.args[0]
                 (kinds if isinstance(kind, ast.Constant) else others).add(ast.unparse(kind).strip("'"))
             # The rows of `learnt_from`: a kind beside the values of a translation.
-            if isinstance(node, ast.Tuple) and ast.unparse(node.elts[-1]).startswith("translation."):
+            if isinstance(node, ast.Tuple) and node.elts and ast.unparse(node.elts[-1]).startswith("translation."):
                 kinds.add(ast.unparse(node.elts[0]).strip("'"))
     assert kinds == items().keys()
     assert others <= ANY_KIND, "a kind in another expression may be a new one"
