@@ -53,6 +53,7 @@ class World:
         self.answer: Callable[[Call], Answer] = lambda _: ACCEPTED
         self.enrich: Callable[[dict[str, Any], dict[str, Any]], object] = unchanged
         self.now = NOW + 60
+        self.queued_at: float = 0
         self.lease = 0
         self.wait: Callable[[float], float | None] | None = None
         self.remembers = True
@@ -70,7 +71,7 @@ class World:
     def batch(self, *events: StripeEvent | str) -> list[RecordOutcome]:
         """Deliver a batch."""
         records = [
-            Record(str(number), event if isinstance(event, str) else json.dumps(event.body))
+            Record(str(number), event if isinstance(event, str) else json.dumps(event.body), queued_at=self.queued_at)
             for number, event in enumerate(events)
         ]
         delivery = Delivery(

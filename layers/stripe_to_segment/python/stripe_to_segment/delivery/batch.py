@@ -32,7 +32,7 @@ from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnava
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import profile_key, reference_refused, stated_by
 from stripe_to_segment.mapping.lookups import read_from_stripe
-from stripe_to_segment.mapping.translate import HoldAfter, translate
+from stripe_to_segment.mapping.translate import MayWait, translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.store import DAY
@@ -350,9 +350,7 @@ class Delivery:
     def _translate(self, work: list[Work], memory: Memory, persons: Persons, batch: _Batch) -> list[Learnt]:
         """Translate one event after the other; each uses what the ones before it taught."""
         learnt: list[Learnt] = []
-        now, identity = int(batch.now), self.settings.identity_hold_seconds
-        payment = self.settings.payment_hold_seconds
-        hold_after = HoldAfter(now - identity if identity else None, now - payment if payment else None)
+        now = int(batch.now)
         for one in work:
             one.translation = None
             try:
@@ -362,7 +360,7 @@ class Delivery:
                     persons.known_of(known, one.event, memory),
                     self.settings,
                     enrich=self.enrich,
-                    hold_after=hold_after,
+                    may_wait=self._may_wait(one, now),
                 )
             except EnrichError as error:
                 batch.outcomes[one.record.id] = dead(one, Reason.ENRICH_FAILED, str(error))
@@ -393,6 +391,12 @@ class Delivery:
                 learnt += [lesson] if memory.needs(lesson) else []
                 memory.learn(lesson)
         return learnt
+
+    def _may_wait(self, one: Work, now: int) -> MayWait:
+        """Whether the event is young: counted from its arrival, because after an outage all of a payment come late."""
+        arrived = one.event.created if one.event.listing is not None else max(one.event.created, one.record.queued_at)
+        identity, payment = self.settings.identity_hold_seconds, self.settings.payment_hold_seconds
+        return MayWait(now - arrived < identity > 0, now - arrived < payment > 0)
 
     def _send(self, work: list[Work], modes: Collection[bool], batch: _Batch) -> None:
         """Send each call once, also where several records contain it, and set the records' outcomes by the answers."""

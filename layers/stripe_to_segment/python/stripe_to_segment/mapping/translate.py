@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["EventOutcome", "HoldAfter", "Translation", "event_dedup_key", "translate"]
+__all__ = ["EventOutcome", "MayWait", "Translation", "event_dedup_key", "translate"]
 
 
 class EventOutcome(StrEnum):
@@ -50,15 +50,15 @@ class EventOutcome(StrEnum):
     HELD = "held"
 
 
-class HoldAfter(NamedTuple):
-    """Events created after these epoch seconds are held; None holds none.
+class MayWait(NamedTuple):
+    """Whether an event is young enough to be held for others.
 
-    `identity` holds events with an unknown user, until one that names the user arrives. `payment` holds events with an
-    unknown payment, until one that names the payment's customer or order arrives.
+    `identity` holds an event with an unknown user, until one that names the user arrives. `payment` holds an event with
+    an unknown payment, until one that names the payment's customer or order arrives.
     """
 
-    identity: int | None = None
-    payment: int | None = None
+    identity: bool = False
+    payment: bool = False
 
 
 @frozen
@@ -96,7 +96,7 @@ def translate(
     settings: Settings,
     *,
     enrich: Enrich,
-    hold_after: HoldAfter = HoldAfter(),  # noqa: B008 - a constant
+    may_wait: MayWait = MayWait(),  # noqa: B008 - a constant
 ) -> Translation:
     """Map one event of a type that the catalog has.
 
@@ -110,8 +110,8 @@ def translate(
         The settings.
     enrich
         The team's own function, which may change or drop each call.
-    hold_after
-        The time after which events are young enough to be held; by default none is held.
+    may_wait
+        Whether it may be held; by default it is not.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def translate(
     if profile.opted_out or event.silent:
         why = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
         return learnt(EventOutcome.IGNORED, named_without_calls(known.profile, profile), reason=why)
-    if not claim.tracks and (waits := _waits_for(row, event, known, source, hold_after)):
+    if not claim.tracks and (waits := _waits_for(row, event, known, source, may_wait)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         return _held(event, known, lesson, held)
     if who is None:
@@ -168,15 +168,11 @@ def _held(event: StripeEvent, known: Known, lesson: Lesson, held: Translation) -
     return replace(held, profile=with_person(known.profile, known.stated, event.created))
 
 
-def _waits_for(
-    row: Row, event: StripeEvent, known: Known, source: IdentitySource, hold_after: HoldAfter
-) -> Reason | None:
+def _waits_for(row: Row, event: StripeEvent, known: Known, source: IdentitySource, may_wait: MayWait) -> Reason | None:
     """Why the event waits for others, while it is young: for those of its payment, or those that name its user."""
-    young = hold_after.payment is not None and event.created > hold_after.payment
-    if young and row.holds is not None and row.holds(event, known):
+    if may_wait.payment and row.holds is not None and row.holds(event, known):
         return Reason.WAITING_FOR_PAYMENT
-    young = event.listing is None and hold_after.identity is not None and event.created > hold_after.identity
-    if young and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
+    if may_wait.identity and event.listing is None and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
         return Reason.WAITING_FOR_IDENTITY
     return None
 

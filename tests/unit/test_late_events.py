@@ -1,0 +1,68 @@
+"""Events that arrive late, because Stripe could not reach the endpoint: the hold counts from their arrival."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stripe_to_segment.delivery.record import Status
+from tests.unit.shapes import DAY, NOW, a_customer, a_refund, a_session, an_event, an_intent, an_invoice
+from tests.unit.worlds import World, names
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+SUCCEEDED, COMPLETED = "payment_intent.succeeded", "checkout.session.completed"
+PAID = an_invoice(total=4000, total_taxes=[{"amount": 640}], parent=None, billing_reason="manual")
+OF_AN_INVOICE = (
+    an_event(SUCCEEDED, an_intent(amount=4000, amount_received=4000), created=NOW),
+    an_event("invoice.paid", PAID, created=NOW),
+    an_event("refund.created", a_refund(amount=4000), created=NOW + DAY),
+)
+
+
+def arrive(world: World, *events: StripeEvent, apart: int = 5) -> None:
+    """One event after the other, some seconds apart and long after they were created; what waits comes again."""
+    arrived, waits = NOW + 3 * DAY, []
+    for event in events:
+        world.now = world.queued_at = arrived = arrived + apart
+        if still_waits(world, event):
+            waits.append((arrived, event))
+    for after in (60, 301):
+        for one in [*waits]:
+            world.queued_at, world.now = one[0], one[0] + after
+            if not still_waits(world, one[1]):
+                waits.remove(one)
+    assert waits == [], "nothing waits longer than the hold"
+
+
+def still_waits(world: World, event: StripeEvent) -> bool:
+    return world.batch(event)[0].status is Status.WAITING
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_after_an_outage_an_intent_waits_for_its_invoice_however_old_it_is(order: tuple[int, ...]) -> None:
+    """The hold was counted from the event's creation: after an outage of some minutes the intent of an invoice was an
+    order with the invoice's tax in its revenue, and its refund a refund of nothing that is known."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    arrive(world, *(OF_AN_INVOICE[place] for place in order))
+    told = {call["event"]: call["properties"] for call in world.calls if call["type"] == "track"}
+    assert told.keys() == {"Invoice Paid", "Order Refunded"}
+    assert told["Invoice Paid"]["revenue"] == told["Order Refunded"]["revenue_refunded"] == 33.6
+
+
+def test_after_an_outage_an_event_waits_for_the_session_that_names_its_user() -> None:
+    world = World(IDENTITY_HOLD_SECONDS="30")
+    customer = an_event("customer.created", a_customer(), created=NOW)
+    session = an_event(COMPLETED, a_session(client_reference_id="user_1"), created=NOW + 1)
+    arrive(world, customer, session)
+    assert {call.get("userId") for call in world.calls} == {"user_1"}
+
+
+def test_what_waited_in_the_queue_for_a_long_time_waits_no_longer() -> None:
+    """A backlog: its records were queued when they came, and those that name the payment with them."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now, world.queued_at = NOW + DAY, NOW + 2
+    assert names(world.deliver(an_event(SUCCEEDED, an_intent(), created=NOW))) == ["identify", "Order Completed"]
