@@ -107,7 +107,8 @@ def explain(inputs: Iterable[Input], settings: Settings, now: float = 0) -> Iter
     """Map events one after the other through one in-memory store, so that later ones use knowledge from earlier ones.
 
     An event that waits for others waits by the `created` times of the following events, at most to the end of the
-    input. Data that expired before `now` (epoch seconds) is dropped; with 0 none is.
+    input; its traits then stand behind those that later lines have sent meanwhile. Data that expired before `now`
+    (epoch seconds) is dropped; with 0 none is.
     """
     player = _Player(settings, now)
     for number, given in enumerate(inputs):
@@ -141,18 +142,18 @@ class _Player:
         self._taken: list[Call] = []
         self._patient = Delivery(settings, store, self._take, enrich)
         self._at_last = Delivery(replace(settings, payment_hold_seconds=0), store, self._take, enrich)
+        self._clock = 0
         self._held: list[_Held] = []
         self._lines: dict[int, Explained] = {}
         self._next = 0
 
     def play(self, number: int, given: Input) -> Iterator[Explained]:
         """Deliver an event, after the waiting events whose time is over and before those that waited for it."""
-        moment = _created(given.event)
-        for one in sorted(
-            (one for one in self._held if moment is not None and one.until <= moment), key=lambda one: one.turn
-        ):
+        # An event that is older than the one before it has come late.
+        self._clock = max(self._clock, _created(given.event) or 0)
+        for one in sorted((one for one in self._held if one.until <= self._clock), key=lambda one: one.turn):
             self._settle(one, self._at_last)
-        self._deliver(_Held(number, given, (moment or 0) + self._hold), self._patient)
+        self._deliver(_Held(number, given, self._clock + self._hold), self._patient)
         for one in [one for one in self._held if one.number != number]:
             self._settle(one, self._patient)
         yield from self._ready()
@@ -184,8 +185,19 @@ class _Player:
             _text(given.event, "type") if event is None else event.type,
             outcome,
             f"{given.source}: {reason}" if outcome == "invalid" else reason,
-            [{**call.body} for call in self._taken],
+            self._in_sequence(one.number, [{**call.body} for call in self._taken]),
         )
+
+    def _in_sequence(self, number: int, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The calls for the line of an event; traits that were sent after those of a later line stand behind these.
+
+        Read line after line, the last traits of a person are then the last that were sent.
+        """
+        shown = {who for other, line in self._lines.items() if other > number for who in map(_shown_of, line.calls)}
+        after = [call for call in calls if (who := _shown_of(call)) is not None and who in shown]
+        if after:
+            self._lines[max(self._lines)].calls.extend(after)
+        return [call for call in calls if call not in after]
 
     def _take(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:  # noqa: ARG002 - both modes alike
         self._taken.extend(calls)
@@ -213,6 +225,12 @@ def team_enrich() -> Enrich:
 
 def _created(value: object) -> int | None:
     return integer(value.get("created")) if isinstance(value, dict) else None
+
+
+def _shown_of(call: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The person or group whose traits a call shows; None where it is a track."""
+    who = {"identify": call.get("userId") or call.get("anonymousId"), "group": call.get("groupId")}.get(call["type"])
+    return (call["type"], who) if isinstance(who, str) else None
 
 
 def _text(value: object, key: str) -> str | None:
