@@ -142,10 +142,10 @@ def _listed_at(event: StripeEvent) -> int:
 
 def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     charge = event.object
-    amount, total = read_charge.refunded_amount(charge, event.previous), read_charge.refunded_total(charge)
+    amount, total = _refunded_by(event)
     currency = text(charge.get("currency")) or ""
     order, payment = order_behind(event, known, amount or 0, currency, charged=integer(charge.get("amount")))
-    if not read_charge.was_collected(charge) or (amount is not None and amount < 0):
+    if not read_charge.was_collected(charge) or (amount is not None and amount <= 0):
         return order, payment, ""
     newest = read_charge.newest_refund(charge)
     refund_id = text(newest.get("id")) if newest else None
@@ -168,6 +168,12 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
         new = replace(new, named=guessed, charged_at=charged_at_of(event) or 0)
     refund_id = refund_id or f"{ANONYMOUS}{total}"
     return order, payment.with_refund(refund_id, new), refund_id
+
+
+def _refunded_by(event: StripeEvent) -> tuple[int | None, int | None]:
+    """What a charge.refunded gives back, and all that was given back of the charge, in minor units."""
+    charge, previous = event.object, event.previous
+    return read_charge.refunded_amount(charge, previous), read_charge.refunded_total(charge, previous)
 
 
 def _named(payment: Payment, refund_id: str, amount: int) -> Payment:
@@ -207,9 +213,7 @@ def _order_refunded(event: StripeEvent, order: str, payment: Payment, refund_id:
         currency=currency.upper() or None,
         revenue_refunded=major(refund.revenue, currency),
         tax_refunded=major(refund.tax, currency),
-        refunded_total=major(
-            read_charge.refunded_total(about) if of_charge else payment.refunded if whole else None, currency
-        ),
+        refunded_total=major(_refunded_by(event)[1] if of_charge else payment.refunded if whole else None, currency),
         fully_refunded=(
             about.get("refunded") is True if of_charge else payment.refunded >= (payment.total or 0) if whole else None
         ),

@@ -20,23 +20,40 @@ def was_collected(charge: JsonObject) -> bool:
     return not (held and charge.get("amount_refunded") == charge.get("amount"))
 
 
-def refunded_total(charge: JsonObject) -> int | None:
-    """All refunds of this charge so far, in minor units."""
-    return integer(charge.get("amount_refunded"))
+def refunded_total(charge: JsonObject, previous: JsonObject) -> int | None:
+    """All refunds of this charge so far, in minor units, without the part of the authorisation that was released."""
+    total = integer(charge.get("amount_refunded"))
+    return None if total is None else total - _released(charge, previous)
 
 
 def refunded_amount(charge: JsonObject, previous: JsonObject) -> int | None:
     """The amount of this refund alone, in minor units, because `amount_refunded` is a running total.
 
     It is the difference to the previous total. Where the event does not state that, it is the amount of the newest
-    entry in the `refunds` list (which charges carry until 2022-11-15), else the total itself.
+    entry in the `refunds` list (which charges carry until 2022-11-15), else the total itself. It is 0 where the event
+    states only what a partial capture released.
     """
-    total = refunded_total(charge)
-    before = integer(previous.get("amount_refunded"))
+    total, before = refunded_total(charge, previous), integer(previous.get("amount_refunded"))
     if total is not None and before is not None:
-        return total - before
+        return total - max(before - _released(charge, previous), 0)
     newest = newest_refund(charge)
-    return total if newest is None else integer(newest.get("amount"))
+    return total if newest is None or not total else integer(newest.get("amount"))
+
+
+def _released(charge: JsonObject, previous: JsonObject) -> int:
+    """The part of `amount_refunded` that was never collected.
+
+    After a partial capture Stripe releases the rest of the authorisation, and counts it as refunded.
+    https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+    """
+    asked, captured = integer(charge.get("amount")), integer(charge.get("amount_captured"))
+    if asked is None or not captured or charge.get("captured") is False:
+        return 0
+    released, total = max(asked - captured, 0), integer(charge.get("amount_refunded")) or 0
+    before = integer(previous.get("amount_refunded"))
+    # It came before every refund, so a total that was smaller before does not include it.
+    includes = total == released or (total > released and (before is None or before >= released))
+    return released if includes else 0
 
 
 def newest_refund(charge: JsonObject) -> JsonObject | None:
