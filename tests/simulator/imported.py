@@ -174,6 +174,8 @@ def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
         more = {"status": "paid", "status_transitions": {"paid_at": at}, "payments": payments}
     elif kind == "payment_intent.succeeded":
         more = {"status": "succeeded", "created": at}
+    elif kind == "payment_intent.amount_capturable_updated":
+        more = {"status": "requires_capture", "created": at}
     elif kind.startswith("charge.dispute."):
         moved = [{"amount": -one["amount"], "currency": one["currency"]}]
         back = [{"amount": one["amount"], "currency": one["currency"]}] if one.get("status") == "won" else []

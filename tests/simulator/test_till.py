@@ -38,7 +38,8 @@ def test_the_simulated_shops_contain_every_case() -> None:
     tills = [a_till(Random(seed)) for seed in range(40)]  # noqa: S311 - a simulation has to be reproducible
     events = [event for till in tills for event in till.events]
     assert {event.type for event in events} == {
-        *("customer.created", "checkout.session.completed", "payment_intent.succeeded"),
+        *("customer.created", "checkout.session.completed"),
+        *("payment_intent.succeeded", "payment_intent.amount_capturable_updated"),
         *("invoice.finalized", "invoice.paid", "invoice_payment.paid"),
         *("refund.created", "refund.failed", "charge.refunded"),
         *(f"charge.dispute.{step}" for step in ("created", "closed", "funds_withdrawn", "funds_reinstated")),
@@ -50,6 +51,8 @@ def test_the_simulated_shops_contain_every_case() -> None:
     assert any(one["amount_received"] < one["amount"] for one in intents), "partial captures"
     assert any(one["amount_received"] > one["amount"] for one in intents), "tips"
     assert any(event.object.get("is_default") is False for event in events), "parts of invoices"
+    charges = [event.object for event in events if event.type == "charge.refunded"]
+    assert any(one["amount_captured"] < one["amount"] for one in charges), "refunds of partial captures"
 
 
 def test_the_report_names_a_shop_whose_numbers_differ() -> None:

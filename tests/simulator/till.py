@@ -39,7 +39,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Sale:
-    """One order, in minor units: what it brought in, what of it was no tax, and an intent that paid `charged` of it."""
+    """One order, in minor units: what it brought in, what of it was no tax, and an intent that paid `charged` of it.
+
+    `released` was authorised and never captured.
+    """
 
     at: int
     customer: str | None
@@ -49,6 +52,7 @@ class _Sale:
     net: int
     intent: str
     charged: int
+    released: int = 0
 
     @property
     def about(self) -> Json:
@@ -162,10 +166,21 @@ class Till:
         session, received = self._next("cs"), self.rng.randrange(1, sale.total + 1)
         body = self._session_of(replace(sale, order=session), 0, payment_status="unpaid")
         self._emit(self._moment(sale.at), "checkout.session.completed", body)
-        sale = replace(sale, at=sale.at + 3 * DAY, order=sale.intent, total=received, net=received, charged=received)
-        by_hand = {"capture_method": "manual", "amount": sale.total + self.rng.choice((0, 500))}
-        self._paid(self._moment(sale.at), sale, reference=session, **by_hand)
-        return sale
+        released = sale.total + self.rng.choice((0, 500)) - received
+        sale = replace(sale, order=sale.intent, total=received, net=received, released=released)
+        by_hand = {"capture_method": "manual", "amount": received + released}
+        left = received
+        while True:
+            part = left if self.rng.random() < 0.5 else self.rng.randrange(1, left + 1)
+            sale = replace(sale, at=sale.at + self.rng.randrange(HOUR, 3 * DAY), charged=part)
+            moment, left = self._moment(sale.at), left - part
+            if not left:
+                break
+            so_far = {"amount_received": received - left, "amount_capturable": left + released}
+            self._intent_of(moment, "amount_capturable_updated", sale, session, **by_hand, **so_far)
+            self._move(moment, sale, part)
+        self._paid(moment, sale, reference=session, amount_received=received, **by_hand)
+        return replace(sale, charged=received)
 
     def _intent(self, sale: _Sale) -> _Sale:
         """With tax that it states, or a tip on top of what was asked."""
@@ -202,12 +217,15 @@ class Till:
 
     def _paid(self, moment: Moment, sale: _Sale, reference: str | None = None, **more: Any) -> None:
         """The intent succeeds, in whatever order with the others of its moment."""
+        self._intent_of(moment, "succeeded", sale, reference, **more)
+        self._move(moment, sale, sale.charged)
+        self.rng.shuffle(moment.events)
+
+    def _intent_of(self, moment: Moment, kind: str, sale: _Sale, reference: str | None, **more: Any) -> None:
         named = {"order_reference": reference} if self.referenced and reference else None
         intent = {"id": sale.intent, "object": "payment_intent", "customer": sale.customer, "currency": sale.currency}
         money = {"amount": sale.charged, "amount_received": sale.charged, "payment_details": named}
-        self._emit(moment, "payment_intent.succeeded", {**intent, **money, **more})
-        self._move(moment, sale, sale.charged)
-        self.rng.shuffle(moment.events)
+        self._emit(moment, f"payment_intent.{kind}", {**intent, **money, **more})
 
     def _join(self, moment: Moment, sale: _Sale, amount: int, *, default: bool) -> None:
         if self.joined:
@@ -240,11 +258,13 @@ class Till:
             refund = {"id": self._next("re"), "object": "refund", "amount": part, "created": at, **sale.about}
             moment = self._moment(at)
             self._emit(moment, "refund.created", {**refund, "status": "succeeded"})
-            charge = {"id": f"ch_{sale.intent}", "object": "charge", "amount": sale.charged}
+            charge = {"id": f"ch_{sale.intent}", "object": "charge", "amount": sale.charged + sale.released}
             charge |= {"amount_captured": sale.charged, "customer": sale.customer, "currency": sale.currency}
-            charge |= {"payment_intent": sale.intent, "amount_refunded": total + part, "created": charged}
+            # What was released counts as refunded, from the capture on.
+            before = sale.released + total
+            charge |= {"payment_intent": sale.intent, "amount_refunded": before + part, "created": charged}
             charge |= {"refunded": total + part == sale.charged}
-            self._emit(moment, "charge.refunded", charge, previous={"amount_refunded": total})
+            self._emit(moment, "charge.refunded", charge, previous={"amount_refunded": before})
             self.rng.shuffle(moment.events)
             self._move(moment, sale, -part)
             at += self.rng.randrange(HOUR, 5 * DAY)

@@ -24,10 +24,11 @@ from tests.unit.shapes import DAY, NOW, a_charge, a_dispute, a_refund, a_session
 from tests.unit.worlds import ACCEPTED, World, names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.objects import Lookup
 
 COMPLETED, SUCCEEDED = "checkout.session.completed", "payment_intent.succeeded"
 
@@ -150,11 +151,61 @@ def test_an_intent_belongs_to_an_invoice_of_the_same_amount_and_time() -> None:
     assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)
 
 
+RENEWED = an_event("invoice.paid", an_invoice(total=5000, amount_paid=5000, amount_due=5000), created=NOW)
+OF_THE_RENEWAL = an_event(
+    SUCCEEDED, an_intent(id="pi_renewal", payment_details={"order_reference": "in_basic"}), created=NOW
+)
+JOINED = an_invoice_payment(payment={"type": "payment_intent", "payment_intent": "pi_renewal"})
+
+
+@pytest.mark.parametrize("naming", [OF_THE_RENEWAL, an_event("invoice_payment.paid", JOINED)], ids=["intent", "part"])
+def test_a_sale_of_the_amount_of_an_invoice_in_the_same_minute_is_an_order(naming: StripeEvent) -> None:
+    """The intent of a sale was taken for that of a renewal of the same amount, before the renewal's own came."""
+    world = World(PAYMENT_HOLD_SECONDS="300")
+    world.now = NOW + 10
+    sale = an_event(SUCCEEDED, an_intent(), created=NOW)
+    of_the_renewal = an_event(SUCCEEDED, an_intent(id="pi_renewal"), created=NOW)
+    world.deliver(RENEWED, sale, naming, of_the_renewal, sale)
+    assert summed(world, "revenue") == 50, "the sale waits, although an invoice matches it"
+    world.now = NOW + 301
+    world.deliver(sale)
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
+def test_an_intent_of_which_stripe_knows_no_invoice_is_an_order() -> None:
+    """With an API key nothing has to be guessed."""
+
+    class Api:
+        @staticmethod
+        def read(wanted: Iterable[Lookup]) -> dict[Lookup, dict[str, Any]]:
+            return {one: {"object": "list", "data": []} for one in wanted if one.kind == "invoice_payments"}
+
+    world = World(reader=Api())
+    world.deliver(RENEWED, an_event(SUCCEEDED, an_intent()))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
 def test_explain_plays_the_hold_by_the_times_of_what_follows() -> None:
     intent, session = an_event(SUCCEEDED, an_intent(), created=NOW), an_event(COMPLETED, a_session(), created=NOW + 2)
     assert played(intent, session) == [[], ["identify", "Checkout Completed", "Order Completed"]]
     late = an_event(COMPLETED, a_session(), created=NOW + 900)
     assert played(intent, late) == [["identify", "Order Completed"], ["identify", "Checkout Completed"]]
+    # Mixed up: what is older than the event before it has come late, and waits from then on.
+    earlier = an_event("customer.updated", {"id": "cus_other", "object": "customer"}, created=NOW + 2000)
+    assert played(earlier, intent, session)[1:] == [[], ["identify", "Checkout Completed", "Order Completed"]]
+
+
+def test_explain_shows_the_traits_of_an_event_that_waited_after_those_that_were_sent_meanwhile() -> None:
+    """Read line after line, a payment's lifetime value overwrote that of the refund before it, which was sent later."""
+    refund = an_event("refund.created", a_refund(amount=2000), created=NOW)
+    session = an_event(COMPLETED, a_session(client_reference_id="u1"), created=NOW + 1)
+    given = "\n".join(json.dumps(event.body) for event in (refund, session))
+    lines = [each.calls for each in explain(read_text(given.encode(), "-"), Settings())]
+    assert [names(calls) for calls in lines] == [
+        ["Order Refunded"],
+        ["identify", "Checkout Completed", "Order Completed", "identify"],
+    ]
+    assert [call["traits"]["lifetime_value"] for call in lines[1] if call["type"] == "identify"] == [50, 30]
 
 
 # --- Refunds ---
@@ -581,6 +632,17 @@ def test_a_payment_sends_the_shares_of_the_refunds_that_arrived_before_it(paid: 
         assert (summed(world, "revenue_refunded"), summed(world, "tax_refunded")) == (21, 4)
         assert lifetime_value(world) == 25
     assert world.store.profiles["own:test:cus_basic"].paid == {"usd": 2500 if fails else 0}  # type: ignore[attr-defined]
+
+
+def test_an_invoice_sends_the_shares_of_refunds_that_came_before_it_and_before_what_joins_them() -> None:
+    """The link named the payment and the invoice, and the invoice did not find what had gone back: the lifetime value
+    was right once the intent came, and no call ever had the refunds' revenue."""
+    world = World()
+    world.deliver(an_event("refund.created", a_refund(amount=1000)))
+    world.deliver(an_event("invoice_payment.paid", an_invoice_payment()))
+    world.deliver(an_event("invoice.paid", an_invoice(total=4000, total_taxes=[{"amount": 640}])))
+    assert (summed(world, "revenue"), summed(world, "revenue_refunded")) == (Decimal("33.6"), Decimal("8.4"))
+    assert lifetime_value(world) == 30
 
 
 def test_half_a_cent_of_a_refunds_share_is_rounded_to_even() -> None:

@@ -166,11 +166,11 @@ A_PART = {
 
 
 def trials() -> Iterator[list[Body]]:
-    """Trials that convert, subscriptions that count again, collection that is paused, an invoice paid in parts.
+    """Trials that convert, subscriptions that count again, paused collection, parts and late shares of invoices.
 
     Each in a world of its own.
     """
-    for reason in ("manual", "subscription_cycle"):
+    for reason in ("manual", "subscription_create", "subscription_cycle"):
         world = World()
         world.deliver(an_event("refund.created", a_refund(amount=500)))
         taxed = {"total_taxes": [{"amount": 500}], "payment_intent": "pi_basic"}

@@ -183,9 +183,11 @@ _TOLD = (
     Scenario(
         "element",
         "A sale without Checkout, and money that goes back",
-        "Payment Element → refund → the refund fails → dispute → won → off-session payment → dispute → lost",
+        "Payment Element → refund → the refund fails → dispute → won → off-session payment → dispute → lost → an order"
+        " in two captures",
         "The payment intent is the order, because no invoice or session has it. The lifetime value follows each"
-        " movement of the money: a failed refund and a won dispute give back what was taken, a lost dispute does not.",
+        " movement of the money: a failed refund and a won dispute give back what was taken, a lost dispute does not,"
+        " and of several captures each brings its part.",
         _of(
             "payment_intent.succeeded",
             "refund.created",
@@ -198,6 +200,8 @@ _TOLD = (
             "charge.dispute.created.fraudulent",
             "charge.dispute.funds_withdrawn.fraudulent",
             "charge.dispute.closed.lost",
+            "payment_intent.amount_capturable_updated",
+            "payment_intent.succeeded.captured",
         ),
     ),
     Scenario(

@@ -158,7 +158,8 @@ def _book(profile: Profile) -> Book:
 
 def _add_payment(book: Book, order: str, payment: Payment) -> None:
     currency, paid = payment.currency, payment.intent or order
-    if payment.counted and payment.total is not None:
+    # What captures have brought in so far, no call has told yet, and Stripe lists no payment that succeeded.
+    if payment.counted and payment.total is not None and not payment.capturing:
         book.payments[order] = Kept(
             order,
             currency,

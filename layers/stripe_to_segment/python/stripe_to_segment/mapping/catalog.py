@@ -222,6 +222,8 @@ CATALOG: dict[str, Row] = {
         holds=intents.waits_to_be_claimed,
         turn=1,
     ),
+    # Before the payment itself, where both come at once.
+    "payment_intent.amount_capturable_updated": Row((), customers.nothing, learning.capture, Identify.IF_CHANGED),
     "refund.created": REFUND,
     "refund.updated": REFUND,
     "refund.failed": REFUND,

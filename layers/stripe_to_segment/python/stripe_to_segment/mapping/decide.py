@@ -75,7 +75,7 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     profile = profile.regained(order, payment.intent) if payment.intent else profile
     keys = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
     listed = profile.payment(order)
-    begun = listed is not None and listed.parts and not listed.complete
+    begun = listed is not None and listed.begun
     if not begun and (any(key in profile.ledger for key in keys) or (listed is not None and listed.complete)):
         return profile, keys
     if listed is None and not payment.total:

@@ -66,7 +66,7 @@ class Known:
     orders: Mapping[str, str] = field(default_factory=dict)
     customer: JsonObject | None = None
     line_items: Sequence[JsonObject] = ()
-    invoice_payments: Sequence[JsonObject] = ()
+    invoice_payments: Sequence[JsonObject] | None = None
     invoice: JsonObject | None = None
     failed_intent: JsonObject | None = None
     stated: Stated = SILENT

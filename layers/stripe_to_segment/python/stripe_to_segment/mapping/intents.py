@@ -15,7 +15,7 @@ from stripe_to_segment.mapping.orders import paying_invoice
 from stripe_to_segment.mapping.payments import OrderCompleted
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import payment_intent as read
-from stripe_to_segment.stripe_side.fields import listed, reference, text
+from stripe_to_segment.stripe_side.fields import integer, reference, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["invoice_behind", "invoice_paid_then", "paid_alone", "succeeded", "unclaimed", "waits_to_be_claimed"]
+__all__ = [
+    "after_capture",
+    "invoice_behind",
+    "invoice_paid_then",
+    "paid_alone",
+    "succeeded",
+    "unclaimed",
+    "waits_to_be_claimed",
+]
 
 
 def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
@@ -51,8 +59,12 @@ def paid_alone(event: StripeEvent, known: Known) -> Payment | None:
 
 
 def invoice_paid_then(event: StripeEvent, known: Known) -> str | None:
-    """The invoice with the same amount that was paid at the same time, for an intent that no object claims."""
-    return paying_invoice(known.profile, _payment(event)) if unclaimed(event, known) else None
+    """The invoice with the same amount that was paid at the same time, for an intent that no object claims.
+
+    None where the Stripe API was asked: it knows of no invoice then.
+    """
+    guessed = known.invoice_payments is None and unclaimed(event, known)
+    return paying_invoice(known.profile, _payment(event)) if guessed else None
 
 
 def _payment(event: StripeEvent) -> Payment:
@@ -69,10 +81,23 @@ def _payment(event: StripeEvent) -> Payment:
     )
 
 
+def after_capture(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+    """payment_intent.amount_capturable_updated: the payment after one of several captures; None if none brought money.
+
+    The last capture makes the intent succeed, which states the payment. https://docs.stripe.com/payments/multicapture
+    """
+    intent_id, received = text(event.object.get("id")) or event.id, integer(event.object.get("amount_received"))
+    listed = known.profile.payment(intent_id)
+    if not received or invoice_behind(event, known) or (listed is not None and listed.complete):
+        return None
+    begun = listed or Payment(text(event.object.get("currency")) or "", paid_at=event.created, intent=intent_id)
+    return intent_id, begun.with_captured(received)
+
+
 def waits_to_be_claimed(event: StripeEvent, known: Known) -> bool:
-    """Whether a session or an invoice may still claim the payment."""
+    """Whether a session or an invoice may still claim the payment; one of the same amount and time has not done so."""
     counted = known.profile.payment(text(event.object.get("id")) or event.id)
-    return (counted is None or not counted.counted) and paid_alone(event, known) is not None
+    return (counted is None or not counted.counted) and unclaimed(event, known)
 
 
 def unclaimed(event: StripeEvent, known: Known) -> bool:
@@ -81,7 +106,7 @@ def unclaimed(event: StripeEvent, known: Known) -> bool:
     if invoice_behind(event, known):
         return False
     counted = known.profile.payment(intent_id)
-    if counted is not None and (counted.counted or counted.stated_by):
+    if counted is not None and not counted.capturing and (counted.counted or counted.stated_by):
         return counted.stated_by == intent_id
     return read.session_of(event.object) is None or read.captured_by_hand(event.object)
 
@@ -90,5 +115,5 @@ def invoice_behind(event: StripeEvent, known: Known) -> str | None:
     """The invoice that the intent pays, named by the intent, by the stored order, or by the Stripe API."""
     intent_id = text(event.object.get("id")) or event.id
     remembered = known.orders.get(intent_id, intent_id)
-    asked = next((reference(one.get("invoice")) for one in listed(known.invoice_payments)), None)
+    asked = next((reference(one.get("invoice")) for one in known.invoice_payments or ()), None)
     return read.invoice_of(event.object) or (remembered if remembered != intent_id else None) or asked

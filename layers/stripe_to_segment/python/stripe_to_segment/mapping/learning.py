@@ -44,6 +44,7 @@ __all__ = [
     "Counted",
     "Lesson",
     "bill",
+    "capture",
     "coupon",
     "credit_note",
     "customer",
@@ -207,18 +208,24 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """A payment without invoice and session, or the customer of a payment."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
-    payment = intents.paid_alone(event, known)
-    if invoice_id is None and payment is None:
-        invoice_id = intents.invoice_paid_then(event, known)
     if invoice_id is not None:
         profile = known.profile.with_paid(invoice_id, by=intent)
         return Lesson(profile, orders={} if known.orders.get(intent) == invoice_id else {intent: invoice_id})
-    owned = event.customer is not None and payment is not None
+    payment, guessed = intents.paid_alone(event, known), intents.invoice_paid_then(event, known)
+    owned = event.customer is not None and (payment is not None or guessed is not None)
     return Lesson(
-        known.profile,
+        known.profile if guessed is None else known.profile.with_paid(guessed, by=intent),
         counted=None if payment is None else Counted(intent, payment, (intent,)),
+        # Of a guess only the customer is certain.
         orders={intent: intent} if owned else {},
     )
+
+
+def capture(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+    """What several captures of one payment have brought in so far, and whose it is."""
+    moved, intent = intents.after_capture(event, known), text(event.object.get("id"))
+    owned = moved is not None and event.customer is not None and intent is not None and intent not in known.orders
+    return Lesson(known.profile, moved=moved, orders={intent: intent} if owned and intent else {})
 
 
 def failure(event: StripeEvent, known: Known, _rank: int) -> Lesson:
@@ -271,8 +278,8 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
         profile = profile.with_paid(invoice_id, by=paid_by).without_guesses(invoice_id, by=paid_by)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
-    if moved is not None and event.customer is None:
-        # The invoice will name the customer; the payments of its parts are found then.
+    if event.customer is None and (moved is not None or profile.payment(invoice_id) is not None):
+        # The invoice will name the customer; the payments of its parts, and what went back of it, are found then.
         orders[invoice_id] = invoice_id
     return Lesson(profile, moved=moved, orders=orders)
 

@@ -114,9 +114,11 @@ class Payment:
     disputes, and has `total` and `paid_at` only where these state them. `total` is also None for a payment that was
     counted before records listed payments. `stated_by` is the object whose event stated the payment (a session, an
     invoice, a payment intent), `intent` the payment intent (or charge) that paid it. `paid_at` is in epoch seconds.
-    `credits` are the amounts given back outside of Stripe, by credit note. `parts` are payments of parts of an invoice,
-    by the payment intent, that were sent before the whole invoice was paid; until then no event states the whole, and
-    `total` and `revenue` are the sums of the parts. `bill` holds the amounts of an invoice that is not paid yet.
+    `credits` are the amounts given back outside of Stripe, by credit note. `capturing` says that `total` is what
+    several captures have brought in, and that the event which states the payment is to come. `parts` are payments of
+    parts of an invoice, by the payment intent, that were sent before the whole invoice was paid; until then no event
+    states the whole, and `total` and `revenue` are the sums of the parts. `bill` holds the amounts of an invoice that
+    is not paid yet.
     `listed_at` is the epoch second as of which an import has listed it in silence, None where an event came first.
     """
 
@@ -131,14 +133,20 @@ class Payment:
     refunds: Mapping[str, Refund] = field(default_factory=dict)
     disputes: Mapping[str, Dispute] = field(default_factory=dict)
     credits: Mapping[str, int] = field(default_factory=dict)
+    capturing: bool = False
     parts: Mapping[str, Part] = field(default_factory=dict)
     bill: Bill | None = None
     listed_at: int | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether it is counted as a whole and with its own amount, not in parts or only in an old sum."""
-        return self.counted and self.total is not None and not (self.parts and not self.stated_by)
+        """Whether it is counted as a whole and with its own amount, not begun or only in an old sum."""
+        return self.counted and self.total is not None and not self.begun
+
+    @property
+    def begun(self) -> bool:
+        """Whether only parts or captures of it are counted so far, and the rest is to come."""
+        return self.capturing or bool(self.parts and not self.stated_by)
 
     def took_for_its_own(self, payment: str) -> bool:
         """Whether something that went back of this payment stands here by its amount and time alone."""
@@ -239,6 +247,12 @@ class Payment:
         if self.credits.get(note_id) == 0:
             return self
         return replace(self, credits={**self.credits, note_id: amount})
+
+    def with_captured(self, amount: int) -> Payment:
+        """With what its captures have brought in so far, unless more, or the whole, is known."""
+        if self.complete or (self.capturing and amount < (self.total or 0)):
+            return self
+        return replace(self, counted=True, total=amount, capturing=True)
 
     def with_part(self, payment: str, part: Part) -> Payment:
         """With a payment of a part, unless the whole was stated before."""

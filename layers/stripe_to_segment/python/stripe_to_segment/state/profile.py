@@ -182,10 +182,12 @@ class Profile:
         """The record once it is known that the payment intent `by` paid this order: their two entries become one."""
         if by == order:
             return self
-        paid = self.payment(by)
+        paid, stated = self.payment(by), self.payment(order)
         if paid is None:
-            return self.regained(order, by)
-        paid, stated = replace(paid, intent=by).as_part(by), self.payment(order)
+            # Known from now on, so that no other payment of the same amount and time is taken for it.
+            named = self if stated is None or stated.intent else self.with_payment(order, replace(stated, intent=by))
+            return named.regained(order, by)
+        paid = replace(paid, intent=by).as_part(by)
         one = paid if stated is None else replace(stated, intent=by).joined(paid)
         return self.without_payment(by).with_payment(order, one).regained(order, by)
 

@@ -128,6 +128,14 @@ def _invoice(listed: JsonObject, moment: int) -> tuple[str, int] | None:
     return (kind, at) if kind else None
 
 
+def _payment_intent(listed: JsonObject, moment: int) -> tuple[str, int] | None:
+    """A payment, or what several captures of one have brought in so far."""
+    status = text(listed.get("status"))
+    if status == "requires_capture" and integer(listed.get("amount_received")):
+        return "payment_intent.amount_capturable_updated", moment
+    return ("payment_intent.succeeded", integer(listed.get(CREATED)) or moment) if status == "succeeded" else None
+
+
 def _dispute(listed: JsonObject, moment: int) -> tuple[str, int]:
     # Nothing says when it was closed.
     closed = text(listed.get("status")) in DISPUTE_ENDS
@@ -150,7 +158,7 @@ LISTED: dict[str, Callable[[JsonObject, int], tuple[str, int] | None]] = {
     "invoice": _invoice,
     "invoice_payment": _once("invoice_payment.paid", "status", "paid", "status_transitions.paid_at"),
     "checkout.session": _once("checkout.session.completed", "status", "complete"),
-    "payment_intent": _once("payment_intent.succeeded", "status", "succeeded"),
+    "payment_intent": _payment_intent,
     "refund": _once("refund.created"),
     "dispute": _dispute,
     "credit_note": _credit_note,

@@ -1,0 +1,137 @@
+"""Payments that the merchant captures: in part, and in several captures that each bring money."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.listing import listed_event, record_of
+from tests.unit.shapes import DAY, NOW, a_charge, a_refund, an_event, an_intent
+from tests.unit.test_money_back import lifetime_value, summed, told
+from tests.unit.worlds import World, names
+
+CAPTURABLE, SUCCEEDED = "payment_intent.amount_capturable_updated", "payment_intent.succeeded"
+
+
+def captured(received: int, at: int = 0, **more: Any) -> Any:
+    """The event of an intent over 100.00 of which so much was captured, which more captures may follow."""
+    status = {"capture_method": "manual", "status": "requires_capture", "amount_capturable": 10_000 - received}
+    intent = an_intent(amount=10_000, amount_received=received, **status)
+    return an_event(CAPTURABLE, intent | more, created=NOW + at)
+
+
+def over(received: int, **more: Any) -> Any:
+    """The event of the last capture, after which so much was received."""
+    return an_event(SUCCEEDED, an_intent(amount=10_000, amount_received=received, capture_method="manual") | more)
+
+
+# --- Captured in part ---
+
+
+def of_partial_capture(total: int, before: int | None, **more: Any) -> Any:
+    """charge.refunded, of a charge over 100.00 of which 60.00 were captured."""
+    charge = a_charge(amount=10_000, amount_captured=6000, amount_refunded=total, refunded=total == 10_000)
+    previous = {} if before is None else {"previous": {"amount_refunded": before}}
+    return an_event("charge.refunded", charge | more, **previous)
+
+
+@pytest.mark.parametrize(
+    ("refunds", "amounts", "total"),
+    [
+        ([(10_000, 4000)], [60], 60),
+        ([(5500, 4000), (10_000, 5500)], [15, 45], 60),
+        ([(4000, 0), (10_000, 4000)], [60], 60),
+        ([(10_000, None)], [60], 60),
+        ([(4000, None)], [], 0),
+        ([(1500, 0), (6000, 1500)], [15, 45], 60),
+        ([(1500, None)], [15], 15),
+    ],
+    ids=["all", "in two", "with the release", "all, unsaid", "the release, unsaid", "of a sum without it", "unsaid"],
+)
+def test_what_a_partial_capture_releases_is_no_refund(
+    refunds: list[tuple[int, int | None]], amounts: list[int], total: int
+) -> None:
+    """Stripe counts the released rest of an authorisation as refunded: the lifetime value fell below zero."""
+    world = World()
+    world.deliver(over(6000), *(of_partial_capture(*each) for each in refunds))
+    assert [each["total"] for each in told(world, "Order Refunded")] == amounts
+    assert [each["refunded_total"] for each in told(world, "Order Refunded")][-1:] == ([total] if total else [])
+    assert (summed(world, "revenue_refunded"), lifetime_value(world)) == (total, 60 - total)
+
+
+def test_a_refund_between_two_captures_is_a_refund() -> None:
+    world = World()
+    charge = a_charge(amount=10_000, amount_captured=3000, captured=False, amount_refunded=1000, refunded=False)
+    world.deliver(captured(3000), an_event("charge.refunded", charge, previous={"amount_refunded": 0}))
+    assert lifetime_value(world) == 20
+
+
+# --- In several captures ---
+
+
+def test_each_capture_raises_the_lifetime_value_and_the_last_one_is_the_order() -> None:
+    """The lifetime value stayed 0 until the last of several captures, although each brings its money."""
+    world = World()
+    assert world.deliver(captured(0)) == [], "authorised, and nothing captured"
+    for received in (3000, 5000):
+        assert names(world.deliver(captured(received, received))) == ["identify"]
+        assert lifetime_value(world) == received / 100
+    assert names(world.deliver(over(8000))) == ["identify", "Order Completed"]
+    assert world.deliver(captured(8000, status="succeeded")) == [], "the last capture sends both events"
+    assert (summed(world, "revenue"), lifetime_value(world)) == (80, 80)
+
+
+EVENTS = [captured(3000, 1), captured(5000, 2), over(8000), an_event("refund.created", a_refund(amount=2000))]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(4))])
+@pytest.mark.parametrize("customer", ["cus_basic", None], ids=["a customer", "a guest"])
+def test_captures_in_any_order_count_once(order: tuple[int, ...], customer: str | None) -> None:
+    world = World()
+    metadata = {"user_id": "user_1"}
+    for place in order:
+        event = EVENTS[place]
+        body = event.object | (
+            {"customer": customer, "metadata": metadata} if "amount_received" in event.object else {}
+        )
+        world.deliver(an_event(event.type, body, id=event.id, created=event.created))
+    assert (summed(world, "revenue"), summed(world, "revenue_refunded"), lifetime_value(world)) == (80, 20, 60)
+
+
+def test_a_refund_before_the_last_capture_has_its_share_in_the_order() -> None:
+    """What of a capture is tax nobody knows before the last one."""
+    world = World()
+    world.deliver(captured(6000), an_event("refund.created", a_refund(amount=3000)))
+    (refund,) = told(world, "Order Refunded")
+    assert (refund["of_known_payment"], "revenue_refunded" in refund) == (True, False)
+    world.deliver(over(10_000, amount_details={"tax": {"total_tax_amount": 1000}}))
+    (order,) = told(world, "Order Completed")
+    assert (order["revenue"], order["revenue_refunded"], order["tax_refunded"]) == (90, 27, 3)
+    assert lifetime_value(world) == 70
+
+
+@pytest.mark.parametrize("claim", [{"invoice": "in_1"}, {"payment_details": {"order_reference": "in_1"}}])
+def test_an_intent_of_an_invoice_has_no_captures_of_its_own(claim: dict[str, Any]) -> None:
+    world = World()
+    assert world.deliver(captured(3000, **claim)) == []
+
+
+def test_an_import_counts_the_captures_so_far() -> None:
+    world = World()
+    intent = an_intent(amount=10_000, amount_received=3000, capture_method="manual", status="requires_capture")
+    listed = listed_event(record_of(intent, Level.STATE, NOW, livemode=False))
+    assert listed is not None
+    assert listed.type == CAPTURABLE
+    world.deliver(listed)
+    world.deliver(an_event("customer.updated", {"id": "cus_basic", "object": "customer"}, created=NOW + DAY))
+    assert lifetime_value(world) == 30
+    world.deliver(over(8000))
+    assert (summed(world, "revenue"), lifetime_value(world)) == (80, 80)
+
+
+def test_an_intent_that_is_only_authorised_is_on_no_list() -> None:
+    intent = an_intent(amount_received=0, capture_method="manual", status="requires_capture")
+    assert listed_event(record_of(intent, Level.STATE, NOW, livemode=False)) is None
