@@ -172,17 +172,34 @@ def test_a_sale_of_the_amount_of_an_invoice_in_the_same_minute_is_an_order(namin
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
 
 
+class NoInvoices:
+    """Stripe's API, which knows of no invoice that an intent has paid."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, dict[str, Any]]:
+        about = [one for one in wanted if one.kind == "invoice_payments"]
+        self.asked += len(about)
+        return {one: {"object": "list", "data": []} for one in about}
+
+
 def test_an_intent_of_which_stripe_knows_no_invoice_is_an_order() -> None:
     """With an API key nothing has to be guessed."""
-
-    class Api:
-        @staticmethod
-        def read(wanted: Iterable[Lookup]) -> dict[Lookup, dict[str, Any]]:
-            return {one: {"object": "list", "data": []} for one in wanted if one.kind == "invoice_payments"}
-
-    world = World(reader=Api())
+    world = World(reader=NoInvoices())
     world.deliver(RENEWED, an_event(SUCCEEDED, an_intent()))
     assert (summed(world, "revenue"), lifetime_value(world)) == (100, 100)
+
+
+def test_stripe_is_asked_once_about_an_intent_and_only_if_nothing_has_claimed_it() -> None:
+    """Each time that the intent came again Stripe was asked again, also where the invoice came a second later."""
+    api = NoInvoices()
+    world = World(None, api, PAYMENT_HOLD_SECONDS="300")
+    sale, renewal = an_event(SUCCEEDED, an_intent(), created=NOW), an_intent(id="pi_renewal")
+    world.deliver(RENEWED)
+    for world.now in (NOW + 5, NOW + 100, NOW + 301):
+        world.deliver(sale, an_event(SUCCEEDED, renewal, created=NOW), an_event("invoice_payment.paid", JOINED))
+    assert (api.asked, summed(world, "revenue")) == (1, 100)
 
 
 def test_explain_plays_the_hold_by_the_times_of_what_follows() -> None:

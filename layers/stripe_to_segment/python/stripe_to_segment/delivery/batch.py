@@ -32,7 +32,7 @@ from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnava
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import profile_key, reference_refused, stated_by
 from stripe_to_segment.mapping.lookups import read_from_stripe
-from stripe_to_segment.mapping.translate import MayWait, translate
+from stripe_to_segment.mapping.translate import translate
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.store import DAY
@@ -275,7 +275,7 @@ class Delivery:
         send calls of its user.
         """
         before = dict(memory.profiles)
-        learnt = look_up(work, memory, self.reader, self.settings)
+        learnt = look_up(work, memory, self.reader, self.settings, int(batch.now))
         persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, writes=self.remembers))
         for one in work:
             customer = read_from_stripe(one.event, memory, "customer", one.event.customer)
@@ -360,7 +360,7 @@ class Delivery:
                     persons.known_of(known, one.event, memory),
                     self.settings,
                     enrich=self.enrich,
-                    may_wait=self._may_wait(one, now),
+                    may_wait=one.may_wait(self.settings, now),
                 )
             except EnrichError as error:
                 batch.outcomes[one.record.id] = dead(one, Reason.ENRICH_FAILED, str(error))
@@ -391,12 +391,6 @@ class Delivery:
                 learnt += [lesson] if memory.needs(lesson) else []
                 memory.learn(lesson)
         return learnt
-
-    def _may_wait(self, one: Work, now: int) -> MayWait:
-        """Whether the event is young: counted from its arrival, because after an outage all of a payment come late."""
-        arrived = one.event.created if one.event.listing is not None else max(one.event.created, one.record.queued_at)
-        identity, payment = self.settings.identity_hold_seconds, self.settings.payment_hold_seconds
-        return MayWait(now - arrived < identity > 0, now - arrived < payment > 0)
 
     def _send(self, work: list[Work], modes: Collection[bool], batch: _Batch) -> None:
         """Send each call once, also where several records contain it, and set the records' outcomes by the answers."""

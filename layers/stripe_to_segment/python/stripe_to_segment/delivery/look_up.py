@@ -23,13 +23,15 @@ __all__ = ["look_up"]
 LOOKS = 2
 
 
-def look_up(work: Collection[Work], memory: Memory, reader: Reader | None, settings: Settings) -> list[Learnt]:
+def look_up(
+    work: Collection[Work], memory: Memory, reader: Reader | None, settings: Settings, now: int
+) -> list[Learnt]:
     """Read into the memory what the events do not state; returns the product names, to be stored."""
     if reader is None:
         return []
     asked: set[Lookup] = set()
     for _ in range(LOOKS):
-        wanted = [lookup for one in work for lookup in _lookups(one, memory, settings) if lookup not in asked]
+        wanted = [lookup for one in work for lookup in _lookups(one, memory, settings, now) if lookup not in asked]
         if not wanted:
             break
         asked.update(wanted)
@@ -45,11 +47,13 @@ def look_up(work: Collection[Work], memory: Memory, reader: Reader | None, setti
     return learnt
 
 
-def _lookups(one: Work, memory: Memory, settings: Settings) -> list[Lookup]:
+def _lookups(one: Work, memory: Memory, settings: Settings, now: int) -> list[Lookup]:
     if one.event.listing is not None:
         # The import lists what this could read.
         return []
     try:
-        return lookups(one.event, memory.profiles[one.key], memory, settings)
+        return lookups(
+            one.event, memory.profiles[one.key], memory, settings, may_wait=one.may_wait(settings, now).payment
+        )
     except Exception:  # noqa: BLE001 - mapping meets the same and says so, for this event alone
         return []

@@ -11,7 +11,7 @@ from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.mapping.identity import SILENT, profile_key
 from stripe_to_segment.mapping.orders import names_no_customer
-from stripe_to_segment.mapping.translate import EventOutcome
+from stripe_to_segment.mapping.translate import EventOutcome, MayWait
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.claim import Receipt
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.translate import Translation
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["Work", "dead", "learnt_from", "outcome_of", "oversize", "receipt_of", "unmappable", "unwritten"]
@@ -46,6 +47,15 @@ class Work:
     waits_for: str = ""
     translation: Translation | None = None
     calls: Sequence[Call] = ()
+
+    def may_wait(self, settings: Settings, now: int) -> MayWait:
+        """Whether the event is young, at an epoch second.
+
+        Counted from its arrival, because after an outage all events of a payment come late.
+        """
+        created, queued_at = self.event.created, self.record.queued_at
+        age = now - (created if self.event.listing is not None else max(created, queued_at))
+        return MayWait(age < settings.identity_hold_seconds > 0, age < settings.payment_hold_seconds > 0)
 
     @property
     def tries(self) -> int:

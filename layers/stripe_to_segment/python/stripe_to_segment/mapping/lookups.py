@@ -39,8 +39,13 @@ __all__ = [
 ]
 
 
-def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> list[Lookup]:
-    """The lookups for this event that are not answered yet. An answer may make more of them necessary: call again."""
+def lookups(
+    event: StripeEvent, profile: Profile, memory: Memory, settings: Settings, *, may_wait: bool = False
+) -> list[Lookup]:
+    """The lookups for this event that are not answered yet. An answer may make more of them necessary: call again.
+
+    While an intent `may_wait` for a session or an invoice, Stripe is not asked: mostly one of them comes.
+    """
     wanted: list[tuple[str, str]] = []
     # Each Customer is read once, even if the user is known: only its metadata may state an opt-out.
     unread = not profile.customer_read and event.about != "customer"
@@ -51,7 +56,7 @@ def lookups(event: StripeEvent, profile: Profile, memory: Memory, settings: Sett
         wanted.append(("line_items", object_id))
     if object_id and event.type == "invoice.payment_failed" and not attempt_of(event, profile).why.code:
         wanted.append(("failed_payment", object_id))
-    if object_id and event.type == "payment_intent.succeeded":
+    if object_id and event.type == "payment_intent.succeeded" and not may_wait:
         order = memory.orders.get(f"{event.scope}:{object_id}", object_id)
         if waits_to_be_claimed(event, Known(profile, orders={object_id: order})):
             wanted.append(("invoice_payments", object_id))
