@@ -145,6 +145,6 @@ def test_a_subscription_with_all_terms_in_its_payload_is_not_looked_up() -> None
 
 def test_one_request_gives_all_terms() -> None:
     assert Lookup("subscription_terms", "sub_1", livemode=False, account=None).path == (
-        "/v1/subscriptions/sub_1?expand[]=discounts.source.coupon&expand[]=items.data.discounts"
+        "/v1/subscriptions/sub_1?expand[]=discounts.source.coupon.applies_to&expand[]=items.data.discounts"
         "&expand[]=items.data.price.tiers&expand[]=items.data.price.currency_options"
     )

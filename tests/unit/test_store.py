@@ -55,7 +55,7 @@ SUBSCRIPTION = SubscriptionRecord(
     converted=NOW,
     moved=NOW,
     on_trial=True,
-    unvalued={"currency": "usd", "items": [{"quantity": 3}]},
+    basis={"currency": "usd", "items": [{"quantity": 3}]},
 )
 FULL = Profile(
     KEY,

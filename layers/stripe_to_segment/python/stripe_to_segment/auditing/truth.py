@@ -24,7 +24,7 @@ from stripe_to_segment.stripe_side import invoice_payment as read_part
 from stripe_to_segment.stripe_side import payment_intent as read_intent
 from stripe_to_segment.stripe_side import refund as read_refund
 from stripe_to_segment.stripe_side.api_terms import api_terms
-from stripe_to_segment.stripe_side.discount import read_coupon, stated_coupons
+from stripe_to_segment.stripe_side.discount import coupons_of, read_coupon
 from stripe_to_segment.stripe_side.event import Level, scope_of
 from stripe_to_segment.stripe_side.fields import integer, listed, reference, text
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
@@ -169,7 +169,7 @@ class Truth:
     def _customer(self, customer: JsonObject) -> None:
         own = customer.get("discount")
         if (named := reference(own)) is not None:
-            known = new_profile("").with_discounts(stated_coupons(None, own))
+            known = new_profile("").with_discounts(coupons_of(None, own), self._coupons)
             self._own[str(customer["id"])] = replace(known, own_discounts=(named,))
 
     def _subscription(self, subscription: JsonObject) -> None:

@@ -76,6 +76,15 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     needed = {key for event in events for key in keys_of(event)}
     memory = store.load([*needed, *(("circuit", name) for name in circuits)])
     settle({profile_key(event) for event in events}, memory, store)
+    named = {
+        ("coupon", f"{event.scope}:{coupon}")
+        for event in events
+        if (profile := memory.profiles.get(profile_key(event))) is not None
+        for coupon in profile.named_coupons
+    }
+    if named - needed:
+        # Their own events may have told since what they take off.
+        memory.coupons.update(store.load(named - needed).coupons)
     return memory
 
 
@@ -123,7 +132,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         },
         stated=stated,
         settings=settings,
-        coupons=coupons_known(event, memory),
+        coupons=coupons_known(event, profile, memory),
         # An import lists an object together with what the API returns for it.
         **(_from_stripe(event, memory) if memory.read or event.listing is not None else {}),
     )

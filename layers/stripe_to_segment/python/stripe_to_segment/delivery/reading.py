@@ -121,9 +121,9 @@ def waits_for_circuit(record: Record, event: EventHead, pause: Pause) -> RecordO
 
 
 def _order(event: StripeEvent, stated: Stated) -> tuple[bool, int, int, int]:
-    """The sort key: events that name the user first, events that wait for others last, and otherwise by time.
+    """The sort key: names and coupons first, then events that name the user, those that wait last; otherwise by time.
 
     Within one second created < updated < deleted.
     """
     row = row_of(event)
-    return stated.user_id is None, row.turn, event.created, row.rank
+    return row.turn >= 0 and stated.user_id is None, row.turn, event.created, row.rank

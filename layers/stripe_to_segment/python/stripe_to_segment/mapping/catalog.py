@@ -59,7 +59,7 @@ class Row:
 
     `events` are in the order in which one Stripe event states several. `rank` orders events of one second: created <
     updated < deleted. `holds` says whether an event should wait for others that name its payment's customer or order;
-    within a batch such events come later, by their `turn`.
+    within a batch such events come later, by their `turn`, and those that teach names and coupons come first.
     """
 
     events: tuple[type[Event], ...]
@@ -254,12 +254,12 @@ CATALOG: dict[str, Row] = {
         Identify.IF_CHANGED,
         DELETED,
     ),
-    "coupon.created": Row((), customers.nothing, learning.coupon, rank=CREATED),
-    "coupon.updated": Row((), customers.nothing, learning.coupon),
-    "price.created": Row((), customers.nothing, learning.price, rank=CREATED),
-    "price.updated": Row((), customers.nothing, learning.price),
-    "product.created": Row((), customers.nothing, learning.product, rank=CREATED),
-    "product.updated": Row((), customers.nothing, learning.product),
+    "coupon.created": Row((), customers.nothing, learning.coupon, rank=CREATED, turn=-1),
+    "coupon.updated": Row((), customers.nothing, learning.coupon, turn=-1),
+    "price.created": Row((), customers.nothing, learning.price, rank=CREATED, turn=-1),
+    "price.updated": Row((), customers.nothing, learning.price, turn=-1),
+    "product.created": Row((), customers.nothing, learning.product, rank=CREATED, turn=-1),
+    "product.updated": Row((), customers.nothing, learning.product, turn=-1),
 }
 
 

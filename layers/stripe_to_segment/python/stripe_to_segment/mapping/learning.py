@@ -28,7 +28,7 @@ from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_method as read_payment_method
-from stripe_to_segment.stripe_side.discount import read_coupon, stated_coupons
+from stripe_to_segment.stripe_side.discount import coupons_of, read_coupon
 from stripe_to_segment.stripe_side.fields import integer, reference, text
 from stripe_to_segment.stripe_side.price import read_price
 from stripe_to_segment.stripe_side.subscription import currency_of
@@ -123,11 +123,10 @@ def listed_subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 def _with_terms(profile: Profile, event: StripeEvent, known: Known) -> Profile:
     """The record with the coupons that a subscription states, and without stored amounts that its prices state now."""
     body = event.object
-    stated = {**known.api_terms.discounts, **stated_coupons(body.get("discounts"), body.get("discount"))}
+    stated = {**known.api_terms.discounts, **coupons_of(body.get("discounts"), body.get("discount"))}
     for item in items_after(event):
-        stated |= stated_coupons(item.discounts)
-    if stated.items() - profile.discounts.items():
-        profile = profile.with_discounts(stated)
+        stated |= coupons_of(item.discounts)
+    profile = profile.with_discounts(stated, known.coupons)
     if known.api_terms.amounts.items() - profile.amounts.items():
         profile = replace(profile, amounts={**profile.amounts, **known.api_terms.amounts})
     if profile.amounts:
@@ -332,7 +331,7 @@ def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     if "discount" in event.object:
         own = event.object.get("discount")
         named = reference(own)
-        profile = profile.with_discounts(stated_coupons(None, own))
+        profile = profile.with_discounts(coupons_of(None, own), known.coupons)
         profile = with_own(profile, () if named is None else (named,), event.created)
     # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
     return Lesson(profile, changed=not event.previous or bool(event.previous.keys() & TRAIT_FIELDS))

@@ -64,7 +64,7 @@ def lookups(
         wanted.append(("invoice", reference(event.object.get("invoice")) or ""))
     if object_id and event.about == "customer.subscription" and _mrr_is_unknown(event, profile, memory, settings):
         wanted.append(("subscription_terms", object_id))
-        unknown = terms_from_api(event, memory).named_coupons
+        unknown = dict.fromkeys([*terms_from_api(event, memory).named_coupons, *profile.named_coupons])
         wanted += [("coupon", coupon) for coupon in unknown if f"{event.scope}:{coupon}" not in memory.coupons]
     read = [] if settings.sends_line_descriptions else products_read(event, memory)
     products = (*products_needed(event), *read)
@@ -76,7 +76,7 @@ def lookups(
 
 def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> bool:
     """Whether the value of the subscription lacks a coupon, tiers, or an amount in a currency."""
-    coupons = coupons_known(event, memory)
+    coupons = coupons_known(event, profile, memory)
     known = Known(profile, coupons=coupons, settings=settings)
     return items_complete(event.object) and after_of(event, known).value.amount is None
 
@@ -88,9 +88,9 @@ def terms_from_api(event: StripeEvent, memory: Memory) -> ApiTerms:
     return api_terms(read_from_stripe(event, memory, "subscription_terms", event.object.get("id")))
 
 
-def coupons_known(event: StripeEvent, memory: Memory) -> dict[str, str]:
-    """The coupons that the event names, as written, by id: those stored, and those read from the Stripe API."""
-    named = [*coupons_needed(event), *terms_from_api(event, memory).named_coupons]
+def coupons_known(event: StripeEvent, profile: Profile, memory: Memory) -> dict[str, str]:
+    """The coupons that the event or the record names, as written, by id: those stored, and those read from the API."""
+    named = [*coupons_needed(event), *profile.named_coupons, *terms_from_api(event, memory).named_coupons]
     if not named:
         return {}
     stored = {coupon: memory.coupons.get(f"{event.scope}:{coupon}") for coupon in named}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.invoices import lines_of
 from stripe_to_segment.mapping.subscriptions.state import items_after, items_then
-from stripe_to_segment.stripe_side.discount import ids_of, stated_coupons
+from stripe_to_segment.stripe_side.discount import ids_of
 from stripe_to_segment.stripe_side.event import asked_once
 
 if TYPE_CHECKING:
@@ -41,12 +41,15 @@ def _nameless(event: StripeEvent) -> list[Price]:
 
 @asked_once
 def coupons_needed(event: StripeEvent) -> list[str]:
-    """Ids of coupons that the event names without their content."""
-    if event.type.startswith("customer.discount."):
-        holders: list[object] = [event.object]
-    elif event.type.startswith("customer.subscription."):
-        holders = [*(event.object.get("discounts") or ())]
-        holders += [one for item in items_after(event) for one in item.discounts]
+    """Ids of the coupons that the event names or states: no event states the products that a coupon is limited to."""
+    body = event.object
+    if event.about == "customer.discount":
+        discounts: list[object] = [body]
+    elif event.about == "customer":
+        discounts = [body.get("discount")]
+    elif event.about == "customer.subscription":
+        discounts = [body.get("discount"), *(body.get("discounts") or ())]
+        discounts += [one for item in items_after(event) for one in item.discounts]
     else:
         return []
-    return [coupon for one in holders if not stated_coupons([one]) and (coupon := ids_of(one)[1])]
+    return [coupon for one in discounts if (coupon := ids_of(one)[1])]

@@ -12,6 +12,7 @@ from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.sums import added, worth_in
+from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, named_only
 from stripe_to_segment.stripe_side.fields import integer
 
 if TYPE_CHECKING:
@@ -251,12 +252,26 @@ class Profile:
         )
         return self.paid.get(currency, 0) - listed
 
-    def with_discounts(self, coupons: Mapping[str, str]) -> Profile:
-        """The record with these coupons, as written, by the id of their discount; the newest DISCOUNTS are kept."""
-        if not coupons.items() - self.discounts.items():
+    def with_discounts(self, coupons: Mapping[str, str], by_id: Mapping[str, str]) -> Profile:
+        """The record with these coupons, as written, by the id of their discount; the newest DISCOUNTS are kept.
+
+        `by_id` are known coupons, as written: what they take off, or the products that they are limited to.
+        """
+        known, found = Remembered(coupons=frozenset(by_id.items())), dict[str, str]()
+        named = {discount: written for discount, written in self.discounts.items() if coupon_from(written) is None}
+        for discount, written in {**named, **coupons}.items():
+            content = known.content(written)
+            if content is not None or discount not in self.discounts:
+                found[discount] = written if content is None else content.written
+        if not found.items() - self.discounts.items():
             return self
-        kept = {**{name: one for name, one in self.discounts.items() if name not in coupons}, **coupons}
+        kept = {**{name: one for name, one in self.discounts.items() if name not in found}, **found}
         return replace(self, discounts=dict([*kept.items()][-DISCOUNTS:]))
+
+    @property
+    def named_coupons(self) -> list[str]:
+        """Ids of coupons that a discount names and of which nothing else is known."""
+        return named_only(self.discounts)
 
     def converted(self, subscription_id: str) -> Profile:
         """The record once the conversion of a subscription's trial has been stated."""

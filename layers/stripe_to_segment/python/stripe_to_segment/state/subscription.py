@@ -28,7 +28,8 @@ class SubscriptionRecord:
     import has listed the subscription and no call has stated its opening balance yet. `trialed` is the end of the last
     trial seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only
     moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active.
-    `unvalued` is the payload to work out the mrr from, kept while a price or a discount of it is unknown.
+    `basis` is the payload to work out the mrr from while it counts: a price or a discount of it may become known or
+    change without an event of the subscription.
     """
 
     as_of: Watermark
@@ -49,7 +50,7 @@ class SubscriptionRecord:
     converted: int | None = None
     moved: int | None = None
     on_trial: bool = False
-    unvalued: JsonObject | None = None
+    basis: JsonObject | None = None
 
     @property
     def may_convert(self) -> bool:
@@ -70,6 +71,11 @@ class SubscriptionRecord:
     def live(self) -> bool:
         """Whether the customer has the subscription now; not while its first payment is missing."""
         return self.status in LIVE
+
+    @property
+    def in_trial(self) -> bool:
+        """Whether it is in a trial, free or paid, and not in one that only moves the billing date."""
+        return (self.on_trial or self.status == "trialing") and (self.moved is None or self.moved != self.trial_end)
 
     def newer_than(self, other: SubscriptionRecord) -> bool:
         """Whether this state is later than the other, by the watermarks, and within one second by `came_from`."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.discount import coupon_from, ids_of, stated_coupons
+from stripe_to_segment.stripe_side.discount import coupons_of, named_only
 from stripe_to_segment.stripe_side.fields import hash_of, listed, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.tiers import tiers_of
@@ -31,8 +30,7 @@ class ApiTerms:
     @property
     def named_coupons(self) -> list[str]:
         """Ids of coupons that are named and not stated."""
-        named = (json.loads(written).get("id") for written in self.discounts.values() if not coupon_from(written))
-        return [coupon for coupon in named if coupon]
+        return named_only(self.discounts)
 
 
 NO_TERMS = ApiTerms()
@@ -45,13 +43,8 @@ def api_terms(subscription: JsonObject | None) -> ApiTerms:
     items = listed(subscription.get("items"))
     prices = [hash_of(item.get("price")) for item in items]
     holders = [subscription, *items]
-    entries = [entry for holder in holders for entry in listed(holder.get("discounts"))]
-    named = (ids_of(entry) for entry in entries)
-    written = {
-        discount: json.dumps({"id": coupon}, separators=(",", ":")) for discount, coupon in named if discount and coupon
-    }
     return ApiTerms(
-        written | stated_coupons(entries),
+        coupons_of([entry for holder in holders for entry in listed(holder.get("discounts"))]),
         {
             f"{price.get('id')}:{currency}": str(amount)
             for price in prices

@@ -15,7 +15,7 @@ from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integ
 from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
 __all__ = [
@@ -25,17 +25,19 @@ __all__ = [
     "Remembered",
     "coupon_code",
     "coupon_from",
+    "coupons_of",
     "ids_of",
+    "named_only",
     "read_coupon",
     "read_discounts",
-    "stated_coupons",
 ]
 
 
 class Coupon(NamedTuple):
     """A coupon, which takes off a percentage, or `amount_off` in minor units of `currency`.
 
-    `duration` is forever, once or repeating. https://docs.stripe.com/api/coupons/object
+    `duration` is forever, once or repeating. `products` are those that it is limited to, which no webhook states: the
+    API does where `applies_to` is expanded. https://docs.stripe.com/api/coupons/object
     """
 
     id: str | None
@@ -43,12 +45,24 @@ class Coupon(NamedTuple):
     amount_off: int | None
     currency: str | None = None
     duration: str | None = None
+    products: tuple[str, ...] = ()
 
     @property
     def written(self) -> str:
         """The coupon as JSON, for the store."""
-        known = {**self._asdict(), "percent_off": None if self.percent_off is None else str(self.percent_off)}
+        known = {
+            "id": self.id,
+            "percent_off": None if self.percent_off is None else str(self.percent_off),
+            "amount_off": self.amount_off,
+            "currency": self.currency,
+            "duration": self.duration,
+            "applies_to": {"products": self.products} if self.products else None,
+        }
         return json.dumps({name: value for name, value in known.items() if value is not None}, separators=(",", ":"))
+
+    def covers(self, product: str | None) -> bool:
+        """Whether it takes something off this product."""
+        return not self.products or product in self.products
 
 
 @lru_cache(maxsize=1024)
@@ -64,8 +78,14 @@ def read_coupon(coupon: JsonObject) -> Coupon | None:
     percent_off = None if percent is None else minor_decimal(str(percent))
     if (percent is None and amount is None) or (percent is not None and percent_off is None):
         return None
+    products = dig(coupon, "applies_to", "products")
     return Coupon(
-        text(coupon.get("id")), percent_off, amount, text(coupon.get("currency")), text(coupon.get("duration"))
+        text(coupon.get("id")),
+        percent_off,
+        amount,
+        text(coupon.get("currency")),
+        text(coupon.get("duration")),
+        tuple(map(str, products)) if isinstance(products, list) else (),
     )
 
 
@@ -82,10 +102,21 @@ class Remembered(NamedTuple):
     def coupon(self, discount: str | None, coupon: str | None) -> Coupon | None:
         """The coupon with the id of a discount, or with an id of its own."""
         found = next((written for name, written in self.discounts if name == discount), None)
-        if found is not None and coupon_from(found) is not None:
-            return coupon_from(found)
-        named = coupon if found is None else text(json.loads(found).get("id"))
-        found = next((written for name, written in self.coupons if name == named), None)
+        return self._own(coupon) if found is None else self.content(found)
+
+    def content(self, written: str) -> Coupon | None:
+        """The coupon from its JSON, which may be its id alone."""
+        stated = coupon_from(written)
+        return self._own(text(json.loads(written).get("id"))) if stated is None else self.limited(stated)
+
+    def limited(self, coupon: Coupon) -> Coupon:
+        """The coupon with the products that it is limited to, where it does not state them itself."""
+        known = self._own(coupon.id) if self.coupons else None
+        # A coupon's id may have belonged to another one, which was deleted.
+        return known if known is not None and known == coupon._replace(products=known.products) else coupon
+
+    def _own(self, coupon: str | None) -> Coupon | None:
+        found = next((written for name, written in self.coupons if name == coupon), None)
         return None if found is None else coupon_from(found)
 
 
@@ -128,15 +159,28 @@ def read_discounts(
     entries = _entries(plural, singular)
     if not entries:
         return NONE
-    coupons = [_coupon(entry) or remembered.coupon(*ids_of(entry)) for entry in entries]
+    stated = [(entry, _coupon(entry)) for entry in entries]
+    coupons = [remembered.limited(one) if one else remembered.coupon(*ids_of(entry)) for entry, one in stated]
     known = tuple(coupon for coupon in coupons if coupon is not None)
     return Discounts(known, len(known) < len(coupons))
 
 
-def stated_coupons(plural: Iterable[object] | None, singular: object = None) -> dict[str, str]:
-    """The coupons stated in these two fields, as written, by the id of their discount."""
-    found = ((reference(entry), _coupon(entry)) for entry in _entries(plural, singular))
-    return {discount: coupon.written for discount, coupon in found if discount and coupon is not None}
+def coupons_of(plural: Iterable[object] | None, singular: object = None) -> dict[str, str]:
+    """The coupons of these two fields, as written, by the id of their discount; of one that is only named, its id."""
+    found: dict[str, str] = {}
+    for entry in _entries(plural, singular):
+        (discount, coupon), stated = ids_of(entry), _coupon(entry)
+        if discount and stated is not None:
+            found[discount] = stated.written
+        elif discount and coupon:
+            found[discount] = json.dumps({"id": coupon}, separators=(",", ":"))
+    return found
+
+
+def named_only(coupons: Mapping[str, str]) -> list[str]:
+    """Ids of those of these coupons, as written, of which only the id is known."""
+    named = (text(json.loads(written).get("id")) for written in coupons.values() if coupon_from(written) is None)
+    return [coupon for coupon in named if coupon]
 
 
 def _entries(plural: Iterable[object] | None, singular: object) -> list[object]:

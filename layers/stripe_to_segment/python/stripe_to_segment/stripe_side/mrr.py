@@ -102,7 +102,7 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms 
     overall = _overall(subscription, items, terms).counting(terms.policy, currency)
     if not items or not items_complete(subscription):
         return MonthlyValue(None)
-    gross, total, most_invoices, unstated = Fraction(0), Fraction(0), Fraction(0), overall.unstated
+    gross, parts, unstated = Fraction(0), list[_Part](), overall.unstated
     for item in items:
         price = item.price
         if price.metered:
@@ -114,12 +114,11 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms 
         discounts = read_discounts(item.discounts, remembered=terms.remembered).counting(terms.policy, currency)
         unstated = unstated or discounts.unstated
         gross += value
-        total += _less(value, discounts, invoices)
-        most_invoices = max(most_invoices, invoices)
+        parts += _less([_Part(price.product, value, invoices)], discounts)
     if gross == 0:
         # Nothing can be discounted, so an unknown discount does no harm.
         return MonthlyValue(0, 0)
-    amount = None if unstated else round(_less(total, overall, most_invoices))
+    amount = None if unstated else round(sum(part.value for part in _less(parts, overall)))
     return MonthlyValue(amount, round(gross), discount_unknown=unstated)
 
 
@@ -139,11 +138,25 @@ def _a_month(cost: Decimal, interval: str, interval_count: int) -> tuple[Fractio
     return Fraction(cost) * invoices, invoices
 
 
-def _less(value: Fraction, discounts: Discounts, invoices: Fraction) -> Fraction:
-    """A monthly value less its discounts; a fixed amount is subtracted once for each invoice."""
+class _Part(NamedTuple):
+    """An item's product, its monthly value in minor units, and the number of its invoices a month."""
+
+    product: str | None
+    value: Fraction
+    invoices: Fraction
+
+
+def _less(parts: list[_Part], discounts: Discounts) -> list[_Part]:
+    """The parts less their discounts; a fixed amount is subtracted once for each invoice."""
     for coupon in discounts.coupons:
+        covered = [part for part in parts if coupon.covers(part.product)]
+        value = sum(part.value for part in covered)
+        if not value:
+            continue
         if coupon.percent_off is not None:
-            value -= value * Fraction(coupon.percent_off) / 100
-        elif coupon.amount_off is not None:
-            value -= coupon.amount_off * invoices
-    return value if value.numerator > 0 else Fraction(0)
+            share = Fraction(coupon.percent_off) / 100
+        else:
+            share = (coupon.amount_off or 0) * max(part.invoices for part in covered) / value
+        left = max(1 - share, Fraction(0))
+        parts = [part._replace(value=part.value * left) if part in covered else part for part in parts]
+    return parts

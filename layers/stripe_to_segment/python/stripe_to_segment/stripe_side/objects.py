@@ -39,7 +39,7 @@ class StripeObject:
 _EXPANDED = "&".join(
     f"expand[]={field}"
     for field in (
-        "discounts.source.coupon",
+        "discounts.source.coupon.applies_to",
         "items.data.discounts",
         "items.data.price.tiers",
         "items.data.price.currency_options",
@@ -52,7 +52,9 @@ _ROWS = (
     # Tiers and amounts in other currencies are in no event, and in a list only where they are expanded.
     StripeObject("price", "price", "Prices", "expand[]=data.tiers&expand[]=data.currency_options"),
     # What a coupon takes off never changes.
-    StripeObject("coupon", "coupon", "Coupons", "", {"coupon": ("/{id}", 3600)}),
+    StripeObject(
+        "coupon", "coupon", "Coupons", "expand[]=data.applies_to", {"coupon": ("/{id}?expand[]=applies_to", 3600)}
+    ),
     # A merchant may set a customer's metadata a moment after the lookup.
     StripeObject("customer", "customer", "Customers", "", {"customer": ("/{id}", 10)}),
     StripeObject("payment_method", "payment_method", "Payment Methods"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.known_later import corrected
 from stripe_to_segment.mapping.tracking import Event, properties, track
-from stripe_to_segment.stripe_side.discount import coupon_from, ids_of, stated_coupons
+from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, ids_of
 from stripe_to_segment.stripe_side.fields import integer, iso_time, reference, text
 from stripe_to_segment.stripe_side.money import major
 
@@ -83,16 +82,10 @@ def changed(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 def after_discount(event: StripeEvent, known: Known) -> Profile:
     """The record with the discount's coupon, and with the Customer's own discounts."""
-    discount, coupon_id = ids_of(event.object)
+    discount = ids_of(event.object)[0]
     if discount is None:
         return known.profile
-    written = stated_coupons([event.object]).get(discount) or known.coupons.get(coupon_id or "")
-    if written is None and coupon_id is not None:
-        # The coupon's content may become known later, by its id.
-        written = json.dumps({"id": coupon_id}, separators=(",", ":"))
-    profile = known.profile
-    if written is not None and (coupon_from(written) is not None or discount not in profile.discounts):
-        profile = profile.with_discounts({discount: written})
+    profile = known.profile.with_discounts(coupons_of([event.object]), known.coupons)
     if event.object.get("subscription") or profile.as_of.get(OWN, 0) > event.created:
         return profile
     others = tuple(one for one in profile.own_discounts if one != discount)

@@ -15,12 +15,8 @@ from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from stripe_to_segment.mapping.facts import Fact, Known
-    from stripe_to_segment.state.person import Others
     from stripe_to_segment.state.profile import Profile
-    from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
@@ -42,51 +38,36 @@ def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
         if record is not None and event.listing is None and converts(record, newest):
             facts.append(trial_converted(subscription, record))
             profile = profile.converted(subscription)
-    if record is None or record.unvalued is not None:
+    if record is None or record.mrr is None:
         profile = replace(profile, amounts={**profile.amounts, **_amounts(invoice)})
     profile, corrections = corrected(event, profile, known)
     return profile, [*facts, *corrections]
 
 
 def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
-    """The record with every mrr that became known, and the facts with these changes.
+    """The record with every mrr that became known or changed, and the facts with these changes.
 
     A subscription that was only listed states no fact: the next event of the subscription includes the change.
     """
-    now = valued(profile, known)
-    if event.listing is not None:
-        return _listed(profile, now), []
-    facts = list(_corrections(event, profile, now.subscriptions, known.others)) if now is not profile else []
-    subscriptions = {
-        name: record if record is profile.subscriptions[name] else replace(record, mrr_sent=record.mrr, unsent=False)
-        for name, record in now.subscriptions.items()
-    }
-    return (replace(now, subscriptions=subscriptions) if facts else now), facts
-
-
-def _listed(before: Profile, now: Profile) -> Profile:
-    """The record with the opening balances that are known now.
-
-    For the other subscriptions the mrr that was sent stays.
-    """
-    subscriptions = {
-        name: replace(record, mrr_sent=record.mrr if record.unsent else before.subscriptions[name].counted)
-        for name, record in now.subscriptions.items()
-        if record is not before.subscriptions[name]
-    }
-    return replace(now, subscriptions={**now.subscriptions, **subscriptions}) if subscriptions else now
-
-
-def _corrections(
-    event: StripeEvent, profile: Profile, now: Mapping[str, SubscriptionRecord], others: Others
-) -> Iterator[Fact]:
-    person = over_all(profile, others)
-    for subscription, before in profile.subscriptions.items():
-        record = now[subscription]
-        change = 0 if record is before or record.mrr is None else record.mrr - before.counted
-        if change == 0:
+    # A discount of the Customer, or a discount's other coupon, changes what is known already.
+    now = valued(profile, known, again=event.about == "customer.discount")
+    facts: list[Fact] = []
+    for name, before in profile.subscriptions.items():
+        record = now.subscriptions[name]
+        if record is before:
             continue
-        yield corrected_mrr(person, subscription, record, before.counted, event.created)
+        if before.unsent and (event.listing is not None or before.mrr is not None):
+            # Its opening balance is still to be sent.
+            record = replace(record, mrr_sent=record.mrr)
+        elif event.listing is not None:
+            record = replace(record, mrr_sent=before.counted)
+        else:
+            record = replace(record, mrr_sent=record.mrr, unsent=False)
+            if record.mrr != before.counted:
+                person = over_all(now, known.others)
+                facts.append(corrected_mrr(person, name, record, before.counted, event.created))
+        now = now.with_subscription(name, record)
+    return now, facts
 
 
 def _amounts(invoice: JsonObject) -> dict[str, str]:

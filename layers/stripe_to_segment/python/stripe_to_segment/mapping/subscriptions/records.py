@@ -52,7 +52,7 @@ def record_of(event: StripeEvent, known: Known) -> SubscriptionRecord:
         as_of,
         known,
         came_from=_snapshot(before, as_of, known).digest,
-        unvalued=_unvalued(after),
+        basis=_basis(after),
         **_trials(event, before, after, remembered),
     )
 
@@ -116,37 +116,37 @@ def _trials(
 
 # The fields from which the monthly value is calculated.
 OF_SUBSCRIPTION = ("currency", "discounts", "discount")
-OF_ITEM = ("id", "quantity", "discounts")
-OF_PRICE = ("id", "currency", "unit_amount", "unit_amount_decimal", "recurring", "transform_quantity", "billing_scheme")
+OF_ITEM = ("quantity", "discounts")
+OF_PRICE = ("id", "product", "currency", "unit_amount", "unit_amount_decimal", "recurring", "transform_quantity")
 OF_PLAN = ("id", "currency", "amount", "amount_decimal", "interval", "interval_count", "usage_type", "transform_usage")
 
 
-def _unvalued(state: State) -> JsonObject | None:
-    """The payload to calculate the mrr from, if the mrr is unknown and may become known later."""
-    body = state.subscription
-    if state.mrr is not None or not items_complete(body) or any(item.price.tiered for item in state.items):
+def _basis(state: State) -> JsonObject | None:
+    """The payload to calculate the mrr from while it counts."""
+    body, counts = state.subscription, state.status in COUNTING and not state.on_trial
+    if not counts or not items_complete(body) or any(item.price.tiered for item in state.items):
         return None
-    items = (body.get("items") or {}).get("data") or []
-    return _only(OF_SUBSCRIPTION, body) | {
-        "items": [
-            _only(OF_ITEM, item)
-            | {"price": _only(OF_PRICE, item.get("price")), "plan": _only(OF_PLAN, item.get("plan"))}
-            for item in items
-        ]
-    }
+    items = []
+    for item in (body.get("items") or {}).get("data") or []:
+        price = _only(OF_PRICE, item.get("price"))
+        items.append(_only(OF_ITEM, item) | ({"price": price} if price else {"plan": _only(OF_PLAN, item.get("plan"))}))
+    return _only(OF_SUBSCRIPTION, body) | {"items": items}
 
 
 def _only(names: tuple[str, ...], body: object) -> JsonObject:
-    return {name: body[name] for name in names if body.get(name)} if isinstance(body, dict) else {}
+    # Keep zeros: a quantity of 0 is known, not missing.
+    return (
+        {name: body[name] for name in names if body.get(name) or body.get(name) == 0} if isinstance(body, dict) else {}
+    )
 
 
-def valued(profile: Profile, known: Known) -> Profile:
-    """The record with the mrr of subscriptions whose value has become known."""
+def valued(profile: Profile, known: Known, *, again: bool) -> Profile:
+    """The record with the mrr of subscriptions whose value has become known, or `again` of all that count."""
     terms = replace(known, profile=profile).terms
     found: dict[str, SubscriptionRecord] = {}
     for subscription, record in profile.subscriptions.items():
-        if record.unvalued is not None and record.status in COUNTING:
-            amount = monthly_value(record.unvalued, items_of(record.unvalued), terms).amount
-            if amount is not None:
-                found[subscription] = replace(record, mrr=amount, unvalued=None)
+        if record.basis is not None and (again or record.mrr is None):
+            amount = monthly_value(record.basis, items_of(record.basis), terms).amount
+            if amount not in {None, record.mrr}:
+                found[subscription] = replace(record, mrr=amount)
     return replace(profile, subscriptions={**profile.subscriptions, **found}) if found else profile

@@ -1,0 +1,227 @@
+"""What becomes known of a discount without an event of its subscription, and what a coupon is limited to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.listing import record_of
+from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
+from tests.unit.shapes import DAY, NOW, a_customer, a_price, a_subscription, an_event, an_item
+from tests.unit.worlds import World
+
+CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
+APPLIED, REMOVED = "customer.discount.created", "customer.discount.deleted"
+HALF = {"id": "HALF", "object": "coupon", "percent_off": 50, "amount_off": None, "duration": "forever"}
+RENEWED = {"items": {"data": [an_item(current_period_start=NOW - 30 * DAY)]}}
+
+
+def a_discount(coupon: Any = HALF, subscription: str | None = None, **more: Any) -> dict[str, Any]:
+    source = {"type": "coupon", "coupon": coupon}
+    return {"id": "di_1", "object": "discount", "customer": "cus_basic", "source": source} | {
+        "subscription": subscription,
+        **more,
+    }
+
+
+def changes(world: World) -> list[tuple[Any, Any]]:
+    """Each mrr_change that is not 0, with its movement."""
+    tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
+    return [(each["mrr_change"], each["mrr_movement"]) for each in tracks if each.get("mrr_change")]
+
+
+def shown(world: World, trait: str = "mrr") -> Any:
+    return next(call["traits"].get(trait) for call in reversed(world.calls) if call["type"] == "identify")
+
+
+# --- A Customer's own discount ---
+
+
+def test_a_discount_of_the_customer_changes_the_mrr_at_once() -> None:
+    """Nothing was told until the next event of the subscription, of a yearly one up to a year later."""
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription(), created=NOW))
+    world.deliver(an_event(APPLIED, a_discount(), created=NOW + DAY))
+    assert (changes(world), shown(world)) == ([(20, "new"), (-10, "contraction")], 10)
+    world.deliver(an_event(REMOVED, a_discount(), created=NOW + 2 * DAY))
+    assert (changes(world)[2:], shown(world)) == ([(10, "expansion")], 20)
+    world.deliver(an_event(UPDATED, a_subscription(), previous=RENEWED, created=NOW + 30 * DAY))
+    assert len(changes(world)) == 3
+
+
+def test_a_discount_of_the_customer_leaves_a_subscription_with_its_own_alone() -> None:
+    world = World()
+    own = {"id": "di_2", "source": {"type": "coupon", "coupon": HALF | {"id": "TENTH", "percent_off": 10}}}
+    world.deliver(an_event(CREATED, a_subscription(discounts=[own]), created=NOW))
+    world.deliver(an_event(APPLIED, a_discount(), created=NOW + DAY))
+    assert (changes(world), shown(world)) == ([(18, "new")], 18)
+
+
+def test_a_discount_that_makes_everything_free_is_one_churn_and_its_end_a_reactivation() -> None:
+    world, free = World(), a_discount(HALF | {"id": "FREE", "percent_off": 100})
+    world.deliver(
+        an_event(CREATED, a_subscription(id="sub_1"), created=NOW),
+        an_event(CREATED, a_subscription(id="sub_2"), created=NOW + 1),
+        an_event(APPLIED, free, created=NOW + DAY),
+        an_event(REMOVED, free, created=NOW + 2 * DAY),
+    )
+    movements = [movement for _, movement in changes(world)]
+    assert movements == ["new", "expansion", "contraction", "churn", "reactivation", "expansion"]
+    assert shown(world) == 40
+
+
+def test_another_coupon_of_a_discount_changes_the_mrr_at_once() -> None:
+    """https://docs.stripe.com/api/events/types#event_types-customer.discount.updated: from one coupon to another."""
+    world = World()
+    world.deliver(
+        an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW),
+        an_event(APPLIED, a_discount(subscription="sub_basic"), created=NOW),
+        an_event(
+            "customer.discount.updated",
+            a_discount(HALF | {"id": "TENTH", "percent_off": 10}, "sub_basic"),
+            created=NOW + DAY,
+        ),
+    )
+    assert (changes(world), shown(world)) == ([(10, "new"), (8, "expansion")], 18)
+
+
+def test_a_subscription_without_seats_stays_without_when_its_discount_becomes_known() -> None:
+    """A quantity of 0 was not kept, and counted as 1."""
+    world = World()
+    items = (an_item(a_price(1000), 0), an_item(a_price(500), 1, id="si_2"))
+    world.deliver(
+        an_event(CREATED, a_subscription(*items, discounts=["di_1"]), created=NOW),
+        an_event(APPLIED, a_discount(subscription="sub_basic"), created=NOW + 1),
+    )
+    assert shown(world) == 2.5
+
+
+# --- Coupons that are only named ---
+
+
+def test_a_coupon_whose_terms_are_told_after_its_discount_counts_from_the_next_event_on() -> None:
+    """In the newest API version a discount has its coupon's id alone; what was told of it later was not used."""
+    world = World()
+    world.deliver(
+        an_event(APPLIED, a_discount("HALF", "sub_basic"), created=NOW),
+        an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW),
+    )
+    assert shown(world) is None
+    world.deliver(an_event("coupon.updated", HALF, created=NOW + 1))
+    world.deliver(an_event(UPDATED, a_subscription(discounts=["di_1"]), previous=RENEWED, created=NOW + DAY))
+    assert (changes(world), shown(world)) == ([(10, "new")], 10)
+
+
+def test_a_customers_object_names_the_coupon_of_its_discount() -> None:
+    """The id was dropped where the coupon stood there without its terms."""
+    world = World()
+    world.deliver(
+        an_event("coupon.created", HALF, created=NOW - DAY),
+        an_event("customer.created", a_customer(discount=a_discount("HALF")), created=NOW),
+        an_event(CREATED, a_subscription(), created=NOW + 1),
+    )
+    assert shown(world) == 10
+
+
+def test_the_coupon_of_a_customers_own_discount_is_read_from_the_api() -> None:
+    """The subscription, which was read, does not name it."""
+
+    class Api:
+        def read(self, wanted: Any) -> Any:
+            return {lookup: HALF for lookup in wanted if lookup.kind == "coupon" and lookup.id == "HALF"}
+
+    world = World(reader=Api())
+    world.deliver(
+        an_event(APPLIED, a_discount("HALF"), created=NOW), an_event(CREATED, a_subscription(), created=NOW + 1)
+    )
+    assert shown(world) == 10
+
+
+def test_a_coupon_that_is_told_in_the_same_batch_is_known() -> None:
+    """What names no user came last in a batch, also names and coupons."""
+    world = World()
+    subscription = a_subscription(discounts=[a_discount("HALF")], metadata={"user_id": "u_1"})
+    product = {"id": "prod_basic", "object": "product", "name": "Basic"}
+    world.batch(
+        an_event(CREATED, subscription, created=NOW),
+        an_event("coupon.created", HALF, created=NOW),
+        an_event("product.created", product, created=NOW),
+    )
+    assert (shown(world), shown(world, "plan")) == (10, "Basic")
+
+
+# --- Coupons that are limited to products ---
+
+BASE = an_item(a_price(10_000, id="price_base", product="prod_base"), id="si_base")
+EXTRA = an_item(a_price(2_000, id="price_extra", product="prod_extra"), id="si_extra")
+LIMITED = HALF | {"applies_to": {"products": ["prod_extra"]}}
+
+
+@pytest.mark.parametrize(
+    ("coupon", "mrr"),
+    [
+        (LIMITED, 110),
+        (HALF | {"applies_to": {"products": ["prod_other"]}}, 120),
+        (LIMITED | {"percent_off": None, "amount_off": 500, "currency": "usd"}, 115),
+        (LIMITED | {"percent_off": None, "amount_off": 5_000, "currency": "usd"}, 100),
+    ],
+    ids=["a percentage", "another product", "an amount", "more than the product costs"],
+)
+def test_a_coupon_that_is_limited_to_products_leaves_the_others_alone(coupon: dict[str, Any], mrr: int) -> None:
+    """https://docs.stripe.com/api/coupons/object#coupon_object-applies_to: it lowered every item."""
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription(BASE, EXTRA, discounts=[a_discount(coupon)]), created=NOW))
+    assert shown(world) == mrr
+
+
+def test_the_products_of_a_coupon_are_read_from_the_api() -> None:
+    """No webhook states them."""
+    expanded = a_subscription(BASE, EXTRA, discounts=[a_discount(LIMITED)])
+
+    class Api:
+        def read(self, wanted: Any) -> Any:
+            return {lookup: expanded for lookup in wanted if lookup.kind == "subscription_terms"}
+
+    world = World(reader=Api())
+    world.deliver(an_event(CREATED, a_subscription(BASE, EXTRA, discounts=["di_1"]), created=NOW))
+    assert shown(world) == 110
+    world.reader = None
+    world.deliver(
+        an_event(UPDATED, a_subscription(EXTRA, discounts=["di_1"]), previous={"items": {"data": []}}, created=NOW + 1)
+    )
+    assert shown(world) == 10
+    assert Lookup("coupon", "HALF", livemode=True, account=None).path == "/v1/coupons/HALF?expand[]=applies_to"
+    assert OBJECTS["coupon"].listing == "expand[]=data.applies_to"
+
+
+def test_a_known_limit_outranks_a_payload_that_does_not_state_it() -> None:
+    """An import lists coupons with their products, and subscriptions with whole coupons without them."""
+    world = World()
+    whole = a_subscription(BASE, EXTRA, discounts=[a_discount()])
+    world.deliver(an_event("coupon.created", LIMITED, created=NOW), an_event(CREATED, whole, created=NOW))
+    assert shown(world) == 110
+    named = a_subscription(EXTRA, discounts=["di_1"])
+    world.deliver(an_event(UPDATED, named, previous={"items": {"data": []}}, created=NOW + 1))
+    assert shown(world) == 10
+
+
+def test_another_coupon_under_the_id_of_a_deleted_one_is_not_limited_by_it() -> None:
+    world = World()
+    whole = a_subscription(BASE, EXTRA, discounts=[a_discount(HALF | {"percent_off": 10})])
+    world.deliver(an_event("coupon.created", LIMITED, created=NOW), an_event(CREATED, whole, created=NOW))
+    assert shown(world) == 108
+
+
+# --- With an import ---
+
+
+def test_a_discount_between_an_import_and_the_first_event_is_part_of_the_opening_balance() -> None:
+    """The opening balance is told with the subscription's first event, as it is then."""
+    world = World()
+    world.batch(json.dumps(record_of(a_subscription(), Level.STATE, NOW, livemode=False)))
+    world.deliver(an_event(APPLIED, a_discount(), created=NOW + DAY))
+    world.deliver(an_event(DELETED, a_subscription(status="canceled", ended_at=NOW + 2 * DAY), created=NOW + 2 * DAY))
+    assert changes(world) == [(10, "opening"), (-10, "churn")]
