@@ -312,6 +312,35 @@ def test_a_paid_trial_offer_is_a_trial_and_its_end_no_upgrade() -> None:
     assert (told(world), shown(world)) == ([0, 29], 29)
 
 
+def test_a_paid_trial_says_when_it_ends_and_that_it_was_cancelled() -> None:
+    """Its status is active, so the trait was missing, and a cancellation within it ended no trial."""
+    world, trial = World(), {"start_date": NOW, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}
+    intro = an_item(a_price(100, id="price_intro"), current_trial=trial)
+    world.deliver(an_event(CREATED, a_subscription(intro), created=NOW))
+    assert shown(world, "trial_ends_at") == "2026-12-18T11:06:40.000Z"
+    end = a_subscription(intro, status="canceled", ended_at=NOW + DAY)
+    world.deliver(an_event(DELETED, end, created=NOW + DAY))
+    assert names(world)[2:] == ["Subscription Cancelled", "Trial Ended"]
+    assert (told(world, "converted"), shown(world, "trial_ends_at")) == ([False], None)
+
+
+def test_a_paid_trial_from_before_the_stack_that_is_cancelled_has_never_counted() -> None:
+    world, trial = World(), {"start_date": NOW - 40 * DAY, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}
+    intro = an_item(a_price(100, id="price_intro"), current_trial=trial)
+    world.deliver(an_event(DELETED, a_subscription(intro, status="canceled", ended_at=NOW), created=NOW))
+    assert told(world) == [0, 0]
+
+
+def test_a_moved_billing_date_is_no_end_of_a_trial_among_the_traits() -> None:
+    world = World()
+    moved = a_subscription(status="trialing", trial_start=NOW, trial_end=NOW + 9 * DAY)
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW - DAY),
+        an_event(UPDATED, moved, previous={"status": "active"}, created=NOW),
+    )
+    assert (shown(world, "subscription_status"), shown(world, "trial_ends_at")) == ("trialing", None)
+
+
 # --- Pauses and cancellations ---
 
 
@@ -368,6 +397,22 @@ def test_feedback_that_arrives_a_second_after_the_cancellation_is_not_lost() -> 
     )
     assert names(world)[1:] == ["Subscription Cancellation Scheduled", "Cancellation Feedback Given"]
     assert told(world, "feedback") == ["too_expensive"]
+
+
+def test_feedback_that_arrives_after_an_immediate_cancellation_is_not_lost() -> None:
+    """Of a cancelled subscription Stripe still updates `cancellation_details`, and nothing was told of it."""
+    world, details = World(), {"reason": "cancellation_requested", "feedback": None}
+    over = {"status": "canceled", "ended_at": NOW, "canceled_at": NOW}
+    given = a_subscription(**over, cancellation_details=details | {"feedback": "unused"})
+    answered = {"cancellation_details": {"feedback": None}}
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW - DAY),
+        an_event(DELETED, a_subscription(**over, cancellation_details=details), created=NOW),
+        an_event(UPDATED, given, previous=answered, created=NOW + 1),
+    )
+    assert names(world)[1:] == ["Subscription Cancelled", "Cancellation Feedback Given"]
+    assert (told(world, "feedback"), shown(world, "subscription_status")) == (["unused"], "canceled")
+    assert sum(told(world)) == 0
 
 
 def test_the_name_of_a_price_is_used_for_events_that_have_only_its_id() -> None:

@@ -198,7 +198,7 @@ def _subscription_traits(profile: Profile) -> UserTraits:
         "subscription_status": leading.status,
         "subscription_count": len(live),
         "billing_period": leading.period if live else None,
-        "trial_ends_at": iso_time(leading.trial_end) if leading.status == "trialing" else None,
+        "trial_ends_at": iso_time(leading.trial_end) if leading.in_trial else None,
         "cancels_at": iso_time(leading.cancels_at or None) if live else None,
     }
     amounts = [record.mrr for record in live if record.currency == leading.currency]

@@ -54,9 +54,9 @@ class SubscriptionCancellationScheduled(Ending):
     cancels_at: CancelsAt = None
 
 
-@track("Cancellation Feedback Given", when="a reason or feedback arrives after the cancellation was scheduled")
+@track("Cancellation Feedback Given", when="a reason or feedback arrives after the cancellation")
 class CancellationFeedbackGiven(Ending):
-    """Another event states the cancellation itself."""
+    """Another event states the cancellation itself, scheduled or at once."""
 
 
 @track("Subscription Reactivated", when="a scheduled cancellation is revoked")
@@ -65,17 +65,16 @@ class SubscriptionReactivated(Subscribed):
 
 
 def cancellation_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
-    """The facts of an update about a scheduled cancellation."""
-    was, now = (cancellation_scheduled_for(state.subscription) for state in (before, after))
-    if ended_at(after.subscription) is not None:
-        return
+    """The facts of an update about a cancellation, scheduled or done."""
+    read = cancellation_scheduled_for if ended_at(after.subscription) is None else ended_at
+    was, now = (read(state.subscription) for state in (before, after))
     if was is not None and now is not None and (why := _why(after.subscription)) != _why(before.subscription):
         # Customers mostly send the feedback form a moment after they cancel.
         if any(why):
             given = with_reason(event_with(CancellationFeedbackGiven, event, after, known), after.subscription)
             yield Fact(given, key_of(event, ":".join(filter(None, (str(now), *why)))))
         return
-    if (was is None) == (now is None):
+    if (was is None) == (now is None) or read is ended_at:
         return
     if now is not None:
         stated = with_reason(event_with(SubscriptionCancellationScheduled, event, after, known), after.subscription)

@@ -145,9 +145,9 @@ def beginning_facts(event: StripeEvent, before: State, after: State, known: Know
 def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
     """customer.subscription.deleted: the end, for any reason."""
     yield from imported(event, known)
-    state, record = after_of(event, known), record_in(event, known)
+    state = after_of(event, known)
     yield bearing(ended(event, known), event, known)
-    if ended_in_trial(event, record):
+    if ended_in_trial(event, known):
         yield trial_ended(event, state, known, trial=state.trial)
 
 

@@ -64,9 +64,9 @@ def opened(event: StripeEvent, known: Known) -> SubscriptionRecord:
 
 def has_counted(event: StripeEvent, known: Known) -> bool:
     """Whether the subscription has had an mrr, now or before it ended."""
-    state, record = after_of(event, known), record_in(event, known)
+    state = after_of(event, known)
     if event.type.endswith(".deleted"):
-        return bool(state.value.amount) and not ended_in_trial(event, record)
+        return bool(state.value.amount) and not ended_in_trial(event, known)
     return bool(state.mrr)
 
 

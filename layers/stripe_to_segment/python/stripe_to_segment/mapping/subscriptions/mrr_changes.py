@@ -16,7 +16,7 @@ from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side.fields import dig, text
-from stripe_to_segment.stripe_side.subscription import created_at, ended_at, trial_of
+from stripe_to_segment.stripe_side.subscription import created_at, ended_at
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
@@ -90,10 +90,10 @@ def _opening(event: StripeEvent, known: Known) -> int | None:
     if event.type.endswith(".updated"):
         return before_of(event, known).mrr
     if event.type.endswith(".deleted"):
-        return 0 if _with_the_trial(event) else after.value.amount
+        return 0 if _with_the_trial(event, known) else after.value.amount
     if event.type.endswith(".paused"):
         reason = dig(event.object, "status_details", "paused", "subscription", "type")
-        began_on_trial = _with_the_trial(event) or reason in {None, "trial_end_without_payment_method"}
+        began_on_trial = _with_the_trial(event, known) or reason in {None, "trial_end_without_payment_method"}
         return 0 if began_on_trial else after.value.amount
     return 0
 
@@ -128,17 +128,17 @@ def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, 
     return replace(new, mrr_sent=sent), was != new.digest or change_of(event, known).imported
 
 
-def ended_in_trial(event: StripeEvent, record: SubscriptionRecord | None) -> bool:
+def ended_in_trial(event: StripeEvent, known: Known) -> bool:
     """Whether the subscription ended in its trial or, without a payment method for instance, with the trial.
 
     The trial's end decides, because the record may still have the state of a trial that converted a year ago.
     """
-    in_trial = record is not None and record.status == "trialing"
-    return _with_the_trial(event, late=VERY_LATE if in_trial else LATE)
+    record = record_in(event, known)
+    return _with_the_trial(event, known, late=VERY_LATE if record is not None and record.in_trial else LATE)
 
 
-def _with_the_trial(event: StripeEvent, *, late: int = LATE) -> bool:
-    trial_end = trial_of(event.object)[1]
+def _with_the_trial(event: StripeEvent, known: Known, *, late: int = LATE) -> bool:
+    trial_end = after_of(event, known).trial[1]
     return trial_end is not None and trial_end + late >= (ended_at(event.object) or event.created)
 
 
