@@ -25,11 +25,12 @@ class SubscriptionRecord:
 
     `came_from` is the digest of the traits before the event, which orders two updates of one second. `mrr_sent` is the
     sum of the `mrr_change` sent so far, None in a record of a release that did not keep it. `unsent` says that an
-    import has listed the subscription and no call has stated its opening balance yet. `trialed` is the end of the last
-    trial seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only
-    moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active.
-    `basis` is the payload to work out the mrr from while it counts: a price or a discount of it may become known or
-    change without an event of the subscription.
+    import has listed the subscription and no call has stated its opening balance yet. `apart` says that the change is
+    for the event of a pause, a resumption or an end, which is still to come. `trialed` is the end of the last trial
+    seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only moves the
+    billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active. `basis` is the
+    payload to work out the mrr from while it counts: a price or a discount of it may become known or change without an
+    event of the subscription.
     """
 
     as_of: Watermark
@@ -50,6 +51,7 @@ class SubscriptionRecord:
     converted: int | None = None
     moved: int | None = None
     on_trial: bool = False
+    apart: bool = False
     basis: JsonObject | None = None
 
     @property

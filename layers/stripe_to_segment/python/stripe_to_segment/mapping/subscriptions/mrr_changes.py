@@ -70,6 +70,8 @@ def change_of(event: StripeEvent, known: Known) -> Change:
         return Change(sent, now, imported=not event.type.endswith(".created"), opening=record.mrr)
     if record is not None and record.newer_than(new) and record.mrr is not None:
         # Not by the event's own facts: they may have been sent before, for another event of the same change.
+        if record.apart:
+            return Change(record.counted, record.counted)
         return Change(record.mrr, record.mrr, missed=record.mrr - record.counted)
     if record is not None:
         return Change(record.counted, record.mrr if record.newer_than(new) else new.mrr)
@@ -118,6 +120,7 @@ def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, 
     An event that is older than the record only adds a trial's start, and data that no other event has stated.
     """
     remembered, new, sent = record_in(event, known), record_of(event, known), sent_after(event, known)
+    change = change_of(event, known)
     if remembered is not None and remembered.newer_than(new):
         ends = before_of(event, known).on_trial and not after_of(event, known).on_trial
         if remembered.trialed is None or (ends and remembered.converted is None):
@@ -125,7 +128,8 @@ def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, 
         return replace(remembered, mrr_sent=sent, unsent=False), False
     # Without a record, or for the same event on a second attempt, the payload states the previous state.
     was = new.came_from if remembered is None or remembered.as_of == new.as_of else remembered.digest
-    return replace(new, mrr_sent=sent), was != new.digest or change_of(event, known).imported
+    new = replace(new, mrr_sent=sent, apart=change.now is not None and sent != change.now)
+    return new, was != new.digest or change.imported
 
 
 def ended_in_trial(event: StripeEvent, known: Known) -> bool:
