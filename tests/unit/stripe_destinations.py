@@ -31,6 +31,11 @@ UPDATES = {"description", "enabled_events", "include", "metadata", "name", "webh
 URL, SECRET = "webhook_endpoint.url", "webhook_endpoint.signing_secret"
 # A page of the list.
 PAGE = 1
+# Stripe's sentence; the name that it gives this permission is not documented.
+REFUSED = (
+    "The provided key 'rk_test_***' does not have the required permissions for this endpoint on account 'acct_1'. "
+    "Having the 'rak_of_these_write' permission would allow this request to continue."
+)
 
 type Answer = tuple[int, dict[str, Any]]
 
@@ -81,7 +86,7 @@ class StripeDestinations:
         if found is None or (name and name not in self.destinations):
             return 404, error("invalid_request_error", f"No such object: {path}")
         if not self.allowed:
-            return 403, error("invalid_request_error", "The provided key does not have the required permissions")
+            return 403, error("invalid_request_error", REFUSED)
         if method == "GET":
             include = query.get("include", [])
             return 200, _shown(self.destinations[name], include) if name else self._page(query)

@@ -113,4 +113,5 @@ def test_a_key_without_the_right_is_told_which_it_needs(api: StripeList) -> None
     api.destinations.allowed = False
     result = run()
     assert result.exit_code == 2
-    assert "write access to event destinations" in result.stderr
+    assert "write access to event destinations (rak_of_these_write)" in " ".join(result.stderr.split())
+    assert "acct_1" not in result.stderr

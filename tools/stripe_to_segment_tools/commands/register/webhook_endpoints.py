@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ RETRIES = 2
 PAGE = 100
 READ, WRITE = (f"the permission 'Webhook Endpoints: {name}'" for name in ("Read", "Write"))
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+PERMISSION = re.compile(r"\brak_[a-z0-9_]+")
 
 
 class EndpointRefusedError(StripeToSegmentError):
@@ -113,6 +115,9 @@ def speaking(purpose: str, permission: str) -> Iterator[None]:
         if status == UNAUTHORIZED:
             raise ConfigurationError(f"Stripe refuses the API key ({reason}): was it revoked, or cut short?") from None
         if status == FORBIDDEN:
+            # Stripe's message names the permission that is missing, and the account, which is not for a terminal.
+            named = PERMISSION.search(getattr(error, "user_message", None) or "")
+            permission += f" ({named[0]})" if named else ""
             raise ConfigurationError(
                 f"the Stripe API key may not {purpose} ({reason}): a restricted key needs {permission}. "
                 f"Give it to this key, or set STRIPE_API_KEY to one that has it"
