@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.mapping.facts import plan_name, worked_out_once
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.state.subscription import LISTED, SubscriptionRecord
-from stripe_to_segment.stripe_side.fields import text
+from stripe_to_segment.stripe_side.fields import hash_of, listed, text
 from stripe_to_segment.stripe_side.mrr import COUNTING, monthly_value
 from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, created_at, items_complete, items_of
 
@@ -117,8 +117,9 @@ def _trials(
 # The fields from which the monthly value is calculated.
 OF_SUBSCRIPTION = ("currency", "discounts", "discount")
 OF_ITEM = ("quantity", "discounts")
-OF_PRICE = ("id", "product", "currency", "unit_amount", "unit_amount_decimal", "recurring", "transform_quantity")
-OF_PLAN = ("id", "currency", "amount", "amount_decimal", "interval", "interval_count", "usage_type", "transform_usage")
+OF_PRICE = ("id", "product", "currency", "unit_amount", "unit_amount_decimal", "transform_quantity")
+OF_RECURRING = ("interval", "interval_count", "usage_type")
+OF_PLAN = ("id", "product", "currency", "amount", "amount_decimal", "transform_usage", *OF_RECURRING)
 
 
 def _basis(state: State) -> JsonObject | None:
@@ -126,18 +127,20 @@ def _basis(state: State) -> JsonObject | None:
     body, counts = state.subscription, state.status in COUNTING and not state.on_trial
     if not counts or not items_complete(body) or any(item.price.tiered for item in state.items):
         return None
-    items = []
-    for item in (body.get("items") or {}).get("data") or []:
-        price = _only(OF_PRICE, item.get("price"))
-        items.append(_only(OF_ITEM, item) | ({"price": price} if price else {"plan": _only(OF_PLAN, item.get("plan"))}))
-    return _only(OF_SUBSCRIPTION, body) | {"items": items}
+    return _only(OF_SUBSCRIPTION, body) | {"items": [_priced(item) for item in listed(body.get("items"))]}
 
 
-def _only(names: tuple[str, ...], body: object) -> JsonObject:
+def _priced(item: JsonObject) -> JsonObject:
+    stated = hash_of(item.get("price"))
+    priced, price = _only(OF_ITEM, item), _only(OF_PRICE, stated)
+    if recurring := hash_of(stated.get("recurring")):
+        return priced | {"price": price | {"recurring": _only(OF_RECURRING, recurring)}}
+    return priced | {"price": price, "plan": _only(OF_PLAN, hash_of(item.get("plan")))}
+
+
+def _only(names: tuple[str, ...], body: JsonObject) -> JsonObject:
     # Keep zeros: a quantity of 0 is known, not missing.
-    return (
-        {name: body[name] for name in names if body.get(name) or body.get(name) == 0} if isinstance(body, dict) else {}
-    )
+    return {name: value for name in names if (value := body.get(name)) or value == 0}
 
 
 def valued(profile: Profile, known: Known, *, again: bool) -> Profile:
