@@ -9,12 +9,12 @@ from tests.simulator.market import INTERVALS
 from tests.simulator.terms import Item, Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.simulator.market import Market
     from tests.simulator.shapes import Shape
     from tests.simulator.stream import Stream
-    from tests.simulator.terms import Price
+    from tests.simulator.terms import Coupon, Price
 
 __all__ = ["Changes"]
 
@@ -39,7 +39,7 @@ class Changes:
         items = [self._item(self.market.price(), at)]
         while self._chance(0.25) and len(items) < 4:
             items.append(self._beside(items[0], at, flexible=flexible))
-        coupons = tuple(self.market.coupon() for _ in range(self._stack()) if self._chance(0.25))
+        coupons = tuple(self._coupon(items) for _ in range(self._stack()) if self._chance(0.25))
         return Subscription(
             id=f"sub_{self.stream.number()}",
             customer=customer,
@@ -100,7 +100,7 @@ class Changes:
             )
         if state.coupons and self._chance(0.6):
             return replace(state, coupons=())
-        return replace(state, coupons=tuple(self.market.coupon() for _ in range(self._stack())))
+        return replace(state, coupons=tuple(self._coupon(state.items) for _ in range(self._stack())))
 
     def _with(self, state: Subscription, change: Callable[[Item], Item]) -> Subscription:
         """One licensed item changed, if there is one."""
@@ -123,6 +123,11 @@ class Changes:
         item = Item(f"si_{self.stream.number()}", price, self.market.seats(price), (at, at + price.days * DAY))
         own = self.shape.many_discounts and not price.metered and self._chance(0.1)
         return replace(item, coupons=(self.market.coupon(),)) if own else item
+
+    def _coupon(self, items: Sequence[Item]) -> Coupon:
+        """A coupon over everything, or over one product alone, which may leave the subscription later."""
+        coupon = self.market.coupon()
+        return replace(coupon, product=self.stream.rng.choice(items).price.product) if self._chance(0.3) else coupon
 
     def _stack(self) -> int:
         """How many coupons may stand on one subscription: where only one is shown with its worth, no more than one."""

@@ -54,10 +54,12 @@ class Dealings:
             self.open = None
 
     def _bill_of_items(self) -> Bill:
-        amount = sum(line.amount for line in self.market.lines(self.state.items))
-        off = Fraction(0)
+        lines = self.market.lines(self.state.items)
+        amount, off = sum(line.amount for line in lines), Fraction(0)
         for coupon in self.state.coupons:
-            off += (amount - off) * Fraction(coupon.percent) / 100 if coupon.percent is not None else coupon.amount or 0
+            covered = sum(line.amount for line in lines if coupon.covers(line.price))
+            share = Fraction(coupon.percent or 0) / 100
+            off += max(Fraction(covered) - off, Fraction(0)) * share + min(coupon.amount or 0, covered)
         return self.market.bill(amount, discount=min(half_up(off), amount), ships=self._chance(0.1))
 
     def _with_balance(self, bill: Bill) -> Bill:

@@ -253,6 +253,7 @@ class Rendering:
             "duration": coupon.duration,
             "percent_off": None if coupon.percent is None else float(coupon.percent),
             "valid": True,
+            **({} if coupon.product is None else {"applies_to": {"products": [coupon.product]}}),
         }
         body: Json = {"object": "discount", "end": None, "promotion_code": None, "start": 1_700_000_000}
         if not self.shape.historic:

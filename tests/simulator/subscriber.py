@@ -350,3 +350,7 @@ class Subscriber(Dealings):
         self.state = replace(old, status="canceled", ended=self.at, asked_to_cancel=asked, reason=reason)
         self.stream.moment()
         self.stream.about("customer.subscription.deleted", old, self.state, self.at)
+        if self.state.feedback is None and not self.shape.historic and self._chance(0.2):
+            # The customer portal cancels first and asks then.
+            self.at += 1
+            self._change_to(feedback="unused")

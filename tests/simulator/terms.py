@@ -19,13 +19,20 @@ DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 @dataclass(frozen=True, slots=True)
 class Coupon:
-    """A percentage or a fixed amount in minor units off each invoice; `discount` is the id of its application."""
+    """A percentage or a fixed amount in minor units off each invoice; `discount` is the id of its application.
+
+    `product` is the only one that it takes something off, None if it does off all.
+    """
 
     id: str
     discount: str
     percent: Decimal | None = None
     amount: int | None = None
     duration: str = "forever"
+    product: str | None = None
+
+    def covers(self, price: Price | None) -> bool:
+        return self.product is None or (price is not None and price.product == self.product)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tests.simulator.terms import Coupon, Item, Subscription
+    from tests.simulator.terms import Item, Subscription
 
 __all__ = [
     "DIGITS",
@@ -69,16 +67,20 @@ def monthly_worth(contract: Subscription, stated: Stated) -> int | None:
         return None
     named = [*([] if stated.on_subscriptions else contract.coupons)]
     named += [coupon for item in licensed if not stated.on_items for coupon in item.coupons]
-    a_year, most = Fraction(0), Fraction(0)
-    for item in licensed:
-        bills = _bills_a_year(item)
-        a_year += bills * _discounted(_bill(item), item.coupons)
-        most = max(most, bills)
     if named and any(_bill(item) for item in licensed):
         return None
-    if most:
-        a_year = most * _discounted(a_year / most, contract.coupons)
-    return round(a_year / MONTHS_A_YEAR)
+    a_year = [_bills_a_year(item) * _discounted(_bill(item), item) for item in licensed]
+    for coupon in contract.coupons:
+        covered = [number for number, item in enumerate(licensed) if coupon.covers(item.price)]
+        together = sum(a_year[number] for number in covered)
+        if coupon.duration != "forever" or not together:
+            continue
+        off = (coupon.amount or 0) * max(_bills_a_year(licensed[number]) for number in covered)
+        if coupon.percent is not None:
+            off = together * Fraction(coupon.percent) / 100
+        for number in covered:
+            a_year[number] -= min(off, together) * a_year[number] / together
+    return round(sum(a_year) / MONTHS_A_YEAR)
 
 
 def true_mrr(contract: Subscription, stated: Stated) -> int | None:
@@ -99,9 +101,9 @@ def _bill(item: Item) -> Fraction:
     return Fraction(item.price.amount) * units
 
 
-def _discounted(bill: Fraction, coupons: Iterable[Coupon]) -> Fraction:
-    for coupon in coupons:
-        if coupon.duration != "forever":
+def _discounted(bill: Fraction, item: Item) -> Fraction:
+    for coupon in item.coupons:
+        if coupon.duration != "forever" or not coupon.covers(item.price):
             continue
         bill -= bill * Fraction(coupon.percent) / 100 if coupon.percent is not None else coupon.amount or 0
     return max(bill, Fraction(0))

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
@@ -225,3 +227,51 @@ def test_a_discount_between_an_import_and_the_first_event_is_part_of_the_opening
     world.deliver(an_event(APPLIED, a_discount(), created=NOW + DAY))
     world.deliver(an_event(DELETED, a_subscription(status="canceled", ended_at=NOW + 2 * DAY), created=NOW + 2 * DAY))
     assert changes(world) == [(10, "opening"), (-10, "churn")]
+
+
+# --- In whatever order ---
+
+LIVES = st.lists(
+    st.tuples(st.sampled_from(["begin", "end", "seats", "apply", "remove"]), st.integers(0, 2), st.integers(1, 5)),
+    max_size=14,
+)
+
+
+@settings(deadline=None)
+@given(lives=LIVES, order=st.randoms(use_true_random=False), shuffled=st.booleans())
+def test_the_changes_sum_to_the_mrr_with_a_discount_of_the_customer(lives: Any, order: Any, *, shuffled: bool) -> None:
+    """Three subscriptions, which begin, change and end while the Customer's own discount comes and goes."""
+    world, at, seats, ever, applied = World(), NOW, dict[int, int](), dict[int, int](), False
+    events = []
+
+    def is_true() -> None:
+        mrr = sum(seats.values()) * (10 if applied else 20)
+        assert sum(change for change, _ in changes(world)) == mrr
+        assert not ever or shown(world) == mrr
+
+    for kind, number, quantity in lives:
+        at += DAY
+        body = a_subscription(an_item(quantity=quantity), id=f"sub_{number}", created=NOW, start_date=NOW)
+        if kind == "begin" and number not in ever:
+            seats[number] = ever[number] = quantity
+            events.append(an_event(CREATED, body, created=at))
+        elif kind == "seats" and number in seats:
+            previous = {"items": {"data": [an_item(quantity=seats[number])]}}
+            seats[number] = quantity
+            events.append(an_event(UPDATED, body, previous=previous, created=at))
+        elif kind == "end" and number in seats:
+            del seats[number]
+            events.append(an_event(DELETED, body | {"status": "canceled", "ended_at": at}, created=at))
+        elif kind in {"apply", "remove"} and applied is (kind == "remove"):
+            applied = not applied
+            events.append(an_event(APPLIED if applied else REMOVED, a_discount(), created=at))
+        else:
+            continue
+        if not shuffled:
+            world.deliver(events[-1])
+            is_true()
+    if shuffled:
+        events *= 2
+        order.shuffle(events)
+        world.deliver(*events)
+        is_true()
