@@ -324,6 +324,24 @@ def test_a_paid_trial_says_when_it_ends_and_that_it_was_cancelled() -> None:
     assert (told(world, "converted"), shown(world, "trial_ends_at")) == ([False], None)
 
 
+def test_a_trial_offer_on_one_item_leaves_the_others_in_the_mrr() -> None:
+    """An add-on with a trial offer made the whole subscription a trial: its mrr was lost and won again."""
+    world = World()
+    trial = {"start_date": NOW + DAY, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}
+    base = an_item(a_price(10_000, id="price_base"), id="si_base")
+    intro = an_item(a_price(100, id="price_intro"), id="si_extra", current_trial=trial)
+    extra = an_item(a_price(2_000, id="price_extra"), id="si_extra", current_trial=None)
+    world.deliver(
+        an_event(CREATED, a_subscription(base), created=NOW),
+        an_event(UPDATED, a_subscription(base, intro), previous={"items": {"data": [base]}}, created=NOW + DAY),
+        an_event(
+            UPDATED, a_subscription(base, extra), previous={"items": {"data": [base, intro]}}, created=NOW + 30 * DAY
+        ),
+    )
+    assert names(world) == ["Subscription Created", "Subscription Changed", "Subscription Upgraded"]
+    assert (told(world), shown(world)) == ([100, 0, 20], 120)
+
+
 def test_a_paid_trial_from_before_the_stack_that_is_cancelled_has_never_counted() -> None:
     world, trial = World(), {"start_date": NOW - 40 * DAY, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}
     intro = an_item(a_price(100, id="price_intro"), current_trial=trial)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.discount import NOTHING, Discounts, Remembered, read_discounts
 from stripe_to_segment.stripe_side.money import minor_decimal
-from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
+from stripe_to_segment.stripe_side.subscription import counted_items, currency_of, items_complete
 from stripe_to_segment.stripe_side.tiers import cost_of
 
 if TYPE_CHECKING:
@@ -103,10 +103,8 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms 
     if not items or not items_complete(subscription):
         return MonthlyValue(None)
     gross, parts, unstated = Fraction(0), list[_Part](), overall.unstated
-    for item in items:
+    for item in counted_items(items):
         price = item.price
-        if price.metered:
-            continue
         cost = terms.cost(price, item.quantity, currency)
         if price.interval not in PERIODS_A_MONTH or price.interval_count < 1 or cost is None:
             return MonthlyValue(None)

@@ -5,13 +5,19 @@ https://docs.stripe.com/api/subscriptions/object
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, listed, text
 from stripe_to_segment.stripe_side.price import Price, read_price
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
     "Item",
     "cancellation_scheduled_for",
+    "counted_items",
     "created_at",
     "currency_of",
     "ended_at",
@@ -27,12 +33,17 @@ __all__ = [
 
 @frozen
 class Item:
-    """One item of a subscription: a price and a quantity."""
+    """One item of a subscription: a price and a quantity.
+
+    `trial` is the start and end of a trial offer on this item alone, None without one.
+    https://docs.stripe.com/billing/subscriptions/trials
+    """
 
     id: str | None
     price: Price
     quantity: int
     discounts: tuple[object, ...] = ()
+    trial: tuple[int | None, int | None] | None = None
 
     @property
     def terms(self) -> tuple[object, ...]:
@@ -70,6 +81,12 @@ def items_before(subscription: JsonObject, previous: JsonObject, before: JsonObj
     return (Item(same.id, item.price, item.quantity, same.discounts),)
 
 
+def counted_items(items: Iterable[Item]) -> list[Item]:
+    """The licensed items, without those on a trial offer unless all of them are."""
+    licensed = [item for item in items if not item.price.metered]
+    return [item for item in licensed if item.trial is None] or licensed
+
+
 def items_complete(subscription: JsonObject) -> bool:
     """Whether the payload holds every item; Stripe cuts the list at ten and says `has_more`."""
     return dig(subscription, "items", "has_more") is not True
@@ -81,13 +98,14 @@ def _item(entry: JsonObject) -> Item:
     price = {"id": price} if isinstance(price, str) else hash_of(price)
     plan = {"id": plan} if isinstance(plan, str) else hash_of(plan)
     quantity = integer(entry.get("quantity"))
-    discounts = entry.get("discounts")
+    discounts, trial = entry.get("discounts"), hash_of(entry.get("current_trial"))
     return Item(
         id=text(entry.get("id")),
         price=read_price(price, plan),
         # A metered item has no quantity; a licensed one always does, and 1 is Stripe's default for it.
         quantity=1 if quantity is None else quantity,
         discounts=tuple(discounts) if isinstance(discounts, list) else (),
+        trial=(integer(trial.get("start_date")), integer(trial.get("end_date"))) if trial else None,
     )
 
 

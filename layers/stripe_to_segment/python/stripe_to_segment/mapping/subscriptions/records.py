@@ -127,7 +127,9 @@ def _basis(state: State) -> JsonObject | None:
     body, counts = state.subscription, state.status in COUNTING and not state.on_trial
     if not counts or not items_complete(body) or any(item.price.tiered for item in state.items):
         return None
-    return _only(OF_SUBSCRIPTION, body) | {"items": [_priced(item) for item in listed(body.get("items"))]}
+    return _only(OF_SUBSCRIPTION, body) | {
+        "items": [_priced(item) for item in listed(body.get("items")) if not item.get("current_trial")]
+    }
 
 
 def _priced(item: JsonObject) -> JsonObject:

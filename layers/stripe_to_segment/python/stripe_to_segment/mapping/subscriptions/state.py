@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.frozen import frozen_with_cache
 from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import hash_of, integer, listed
 from stripe_to_segment.stripe_side.mrr import COUNTING, MonthlyValue, Terms, monthly_value
 from stripe_to_segment.stripe_side.subscription import (
     Item,
+    counted_items,
     currency_of,
     items_before,
     items_complete,
@@ -54,13 +54,12 @@ class State:
 
     @cached_property
     def paid_trial(self) -> tuple[int | None, int | None] | None:
-        """Start and end of a paid trial, whose status is active; None without one.
+        """Start and end of a paid trial, whose status is active; None without one, and where another item is paid for.
 
         https://docs.stripe.com/api/subscription_items/object
         """
-        trials = (hash_of(entry.get("current_trial")) for entry in listed(self.subscription.get("items")))
-        found = next((trial for trial in trials if trial), None)
-        return None if found is None else (integer(found.get("start_date")), integer(found.get("end_date")))
+        trials = [item.trial for item in counted_items(self.items) or self.items]
+        return trials[0] if trials else None
 
     @property
     def on_trial(self) -> bool:
