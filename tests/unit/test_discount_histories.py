@@ -210,6 +210,16 @@ def test_a_known_limit_outranks_a_payload_that_does_not_state_it() -> None:
     assert shown(world) == 10
 
 
+def test_a_known_limit_stays_where_a_later_event_does_not_name_its_coupon() -> None:
+    """The payload that the mrr is worked out from again has the coupon without its products."""
+    world = World()
+    other = a_discount(HALF | {"id": "OTHER"}, id="di_9")
+    whole = a_subscription(BASE, EXTRA, discounts=[a_discount()])
+    world.deliver(an_event("coupon.created", LIMITED, created=NOW), an_event(CREATED, whole, created=NOW))
+    world.deliver(an_event(APPLIED, other, created=NOW + 1), an_event(REMOVED, other, created=NOW + 2))
+    assert (changes(world), shown(world)) == ([(110, "new")], 110)
+
+
 def test_another_coupon_under_the_id_of_a_deleted_one_is_not_limited_by_it() -> None:
     world = World()
     whole = a_subscription(BASE, EXTRA, discounts=[a_discount(HALF | {"percent_off": 10})])

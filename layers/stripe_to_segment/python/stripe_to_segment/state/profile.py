@@ -257,10 +257,12 @@ class Profile:
 
         `by_id` are known coupons, as written: what they take off, or the products that they are limited to.
         """
-        known, found = Remembered(coupons=frozenset(by_id.items())), dict[str, str]()
+        if not (coupons or self.discounts):
+            return self
+        known, found = Remembered(frozenset(self.discounts.items()), frozenset(by_id.items())), dict[str, str]()
         named = {discount: written for discount, written in self.discounts.items() if coupon_from(written) is None}
         for discount, written in {**named, **coupons}.items():
-            content = known.content(written)
+            content = known.content(discount, written)
             if content is not None or discount not in self.discounts:
                 found[discount] = written if content is None else content.written
         if not found.items() - self.discounts.items():

@@ -101,23 +101,30 @@ class Remembered(NamedTuple):
 
     def coupon(self, discount: str | None, coupon: str | None) -> Coupon | None:
         """The coupon with the id of a discount, or with an id of its own."""
-        found = next((written for name, written in self.discounts if name == discount), None)
-        return self._own(coupon) if found is None else self.content(found)
+        found = _named(discount, self.discounts)
+        return self._own(coupon) if found is None else self.content(discount, found)
 
-    def content(self, written: str) -> Coupon | None:
-        """The coupon from its JSON, which may be its id alone."""
+    def content(self, discount: str | None, written: str) -> Coupon | None:
+        """The coupon of a discount from its JSON, which may be its id alone."""
         stated = coupon_from(written)
-        return self._own(text(json.loads(written).get("id"))) if stated is None else self.limited(stated)
+        return self._own(text(json.loads(written).get("id"))) if stated is None else self.limited(discount, stated)
 
-    def limited(self, coupon: Coupon) -> Coupon:
-        """The coupon with the products that it is limited to, where it does not state them itself."""
-        known = self._own(coupon.id) if self.coupons else None
-        # A coupon's id may have belonged to another one, which was deleted.
-        return known if known is not None and known == coupon._replace(products=known.products) else coupon
+    def limited(self, discount: str | None, coupon: Coupon) -> Coupon:
+        """The coupon of a discount with the products that it is limited to, which another payload may have stated."""
+        of_discount = _named(discount, self.discounts)
+        for known in (self._own(coupon.id), None if of_discount is None else coupon_from(of_discount)):
+            # A coupon's id may have belonged to another one, which was deleted.
+            if known is not None and known.products and known == coupon._replace(products=known.products):
+                return known
+        return coupon
 
     def _own(self, coupon: str | None) -> Coupon | None:
-        found = next((written for name, written in self.coupons if name == coupon), None)
+        found = _named(coupon, self.coupons)
         return None if found is None else coupon_from(found)
+
+
+def _named(name: str | None, pairs: frozenset[tuple[str, str]]) -> str | None:
+    return next((value for key, value in pairs if key == name), None) if pairs else None
 
 
 @frozen
@@ -159,8 +166,8 @@ def read_discounts(
     entries = _entries(plural, singular)
     if not entries:
         return NONE
-    stated = [(entry, _coupon(entry)) for entry in entries]
-    coupons = [remembered.limited(one) if one else remembered.coupon(*ids_of(entry)) for entry, one in stated]
+    stated = [(ids_of(entry), _coupon(entry)) for entry in entries]
+    coupons = [remembered.limited(ids[0], one) if one else remembered.coupon(*ids) for ids, one in stated]
     known = tuple(coupon for coupon in coupons if coupon is not None)
     return Discounts(known, len(known) < len(coupons))
 
