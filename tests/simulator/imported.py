@@ -6,6 +6,7 @@ What the lists show at a moment is made of the events until then: each object as
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.stripe_side.event import Level
@@ -13,7 +14,6 @@ from stripe_to_segment_tools.commands.importing.steps import says_something
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from random import Random
 
 __all__ = ["Cut", "cut", "dealt", "listed", "listing"]
 
@@ -60,7 +60,8 @@ def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
     """Cut a history at two moments: the stack gets the events after the first, and the import runs at the second.
 
     Some of the events from before the import come while it runs or after it, some come twice. The import may be killed
-    and resumed, which lists some things again, and may be run a second time later. Without a level there is none.
+    and resumed, which lists some things again, and may be run a second time later. The first of two may be of a lower
+    level. Without a level there is none.
     """
     since, moment = sorted(rng.choice(events)["created"] for _ in range(2))
     moment = since if level is None else moment
@@ -71,10 +72,11 @@ def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
     at_once = late[: len(late) // 3] if rng.random() < 0.5 else []
     after = late[len(at_once) :]
     every = [event for event in early if event not in under_way]
-    runs = [] if level is None else [_records(events, moment, level, rng)]
+    first = level if level is None else _first_level(level, moment)
+    runs = [] if first is None else [_records(events, moment, first, rng)]
     every += _mixed([record for records, _ in runs for record in records], [*under_way, *at_once], rng)
-    if level is not None and after and rng.random() < 0.3:
-        again = rng.choice(after)["created"]
+    if level is not None and ((after and rng.random() < 0.3) or first != level):
+        again = rng.choice(after or events[-1:])["created"]
         every += [event for event in after if event["created"] <= again]
         runs.append(_records(events, again, level, rng))
         every += runs[-1][0]
@@ -85,6 +87,12 @@ def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
             every.insert(rng.randrange(place, len(every)) + 1, every[place])
     seen = {event["data"]["object"]["id"] for event in every if event.get("type") in OF_A_SUBSCRIPTION}
     return Cut(moment, [*dealt(every, rng)], seen, len(runs), sum(killed for _, killed in runs))
+
+
+def _first_level(level: str, moment: int) -> str:
+    """What is imported first; if it is less than the level, a second import follows."""
+    chosen = Random(f"first {moment}")  # noqa: S311 - a simulation has to be reproducible
+    return chosen.choice(LEVELS[: LEVELS.index(level) + 1]) if chosen.random() < 0.3 else level
 
 
 def dealt(bodies: list[Json], rng: Random) -> Iterator[list[Json]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.delivery.record import Status
@@ -15,6 +18,7 @@ from stripe_to_segment.state.payment import NOT_SENT, Part, Payment
 from stripe_to_segment.stripe_side.event import Level, parse_event
 from stripe_to_segment.stripe_side.listing import LISTED, listed_event, record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS
+from stripe_to_segment_tools.commands.importing.steps import TELLING, says_something
 from tests.unit.shapes import (
     DAY,
     NOW,
@@ -294,6 +298,87 @@ def test_what_was_paid_of_an_open_invoice_is_a_part_of_it() -> None:
     paid = an_invoice(**{**open_invoice, **bill, "status": "paid", "amount_paid": 2000})
     (rest,) = (call for call in world.deliver(an_event("invoice.paid", paid)) if call["type"] == "track")
     assert rest["properties"]["revenue"] == 15
+
+
+PARTS = [
+    {
+        "id": f"inpay_{number}",
+        "object": "invoice_payment",
+        "amount_paid": amount,
+        "amount_requested": amount,
+        "currency": "usd",
+        "invoice": "in_parts",
+        "is_default": number == 3,
+        "payment": {"type": "payment_intent", "payment_intent": f"pi_{number}"},
+        "status": "paid",
+        "status_transitions": {"paid_at": PAID_AT + number},
+    }
+    for number, amount in ((1, 5_000), (2, 3_000), (3, 4_000))
+]
+
+
+def billed(*parts: dict[str, Any], status: str = "open") -> dict[str, Any]:
+    """An invoice of 120, of which 20 are tax, with what was paid of it."""
+    paid = {"status": "paid", "amount_paid": 12_000, "status_transitions": {"paid_at": PAID_AT + 9}}
+    amounts = {"total": 12_000, "amount_due": 12_000, "amount_paid": 0, "total_taxes": [{"amount": 2_000}]}
+    more = {"billing_reason": "manual", "status": status, **amounts, **(paid if status == "paid" else {})}
+    return an_invoice(id="in_parts", customer=CUSTOMER["id"], payments={"data": [*parts]}, **more)
+
+
+PAID_IN_PARTS = billed(*PARTS, status="paid")
+IN_PARTS = [
+    an_event("invoice.finalized", billed(), created=PAID_AT),
+    *(an_event("invoice_payment.paid", one, created=PAID_AT + number) for number, one in enumerate(PARTS, 1)),
+    an_event("invoice.paid", PAID_IN_PARTS, created=PAID_AT + 9),
+]
+
+
+def listed_after(number: int) -> list[dict[str, Any]]:
+    """What the lists show after so many of the events: parts are listed while their invoice is open."""
+    if number == len(IN_PARTS):
+        return [CUSTOMER, PAID_IN_PARTS]
+    parts = PARTS[: max(number - 1, 0)]
+    return [CUSTOMER, *([billed(*parts)] if number else []), *parts]
+
+
+@given(
+    steps=st.lists(
+        st.integers(0, 4) | st.tuples(st.integers(0, 5), st.sampled_from([Level.STATE, Level.HISTORY])), max_size=8
+    ),
+    live=st.booleans(),
+)
+# A part that an import had listed in silence was lost once its invoice was paid: no event and no history told it.
+@example(steps=[(2, Level.STATE)], live=False)
+@example(steps=[(2, Level.STATE)], live=True)
+def test_every_cent_of_an_invoice_that_is_paid_in_parts_is_told_once_whatever_was_imported_before(
+    steps: list[int | tuple[int, Level]], live: bool
+) -> None:
+    """Events in any order and doubled, parts whose payer nobody knew, imports of both kinds at any moment."""
+    world = Importing()
+
+    def imports(number: int, level: Level, moment: int) -> None:
+        objects = listed_after(number)
+        world.import_(*objects, moment=moment)
+        if level is Level.HISTORY:
+            told = [one for one in objects if one["object"] in TELLING[level] and says_something(one, level)]
+            world.import_(*told, level=level, moment=moment)
+
+    for place, step in enumerate(steps):
+        if isinstance(step, int):
+            world.deliver(IN_PARTS[step])
+        else:
+            imports(*step, NOW + place)
+    if live:
+        world.deliver(IN_PARTS[-1])
+    else:
+        imports(len(IN_PARTS), Level.HISTORY, NOW + DAY)
+    told = [call["properties"] for call in world.calls if call["type"] == "track" and "total" in call["properties"]]
+    assert sum(Decimal(str(one["total"])) for one in told) == 120
+    assert sum(Decimal(str(one.get("revenue", 0))) for one in told) == 100
+    (last,) = world.deliver(
+        an_event("customer.updated", CUSTOMER, id="evt_last", created=NOW + 2 * DAY, previous={"email": "x"})
+    )
+    assert last["traits"]["lifetime_value"] == 120
 
 
 def test_a_part_that_was_told_of_a_stranger_is_not_told_again_by_the_history() -> None:

@@ -91,7 +91,7 @@ def waits_for_its_invoice(event: StripeEvent, known: Known) -> bool:
     if found is None or found.name in found.before.parts:
         return False
     bill = found.before.bill
-    return event.customer is None or bill is None or found.before.stated_in_parts[0] + found.part.amount >= bill.due
+    return event.customer is None or bill is None or found.before.paid_in_parts[0] + found.part.amount >= bill.due
 
 
 def leaves_open(event: StripeEvent) -> bool:
@@ -127,7 +127,7 @@ def _part_of(event: StripeEvent, known: Known) -> _Received | None:
     if before.complete or (before.counted and before.total is None):
         return None
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
-    total, revenue = before.stated_in_parts
+    total, revenue = before.paid_in_parts
     # The running sum is rounded, so that the parts of an invoice sum to its revenue.
     share = None if bill is None else max(bill.revenue(total + amount) - revenue, 0)
     return _Received(name, Part(amount, share, sender), invoice_id, before)

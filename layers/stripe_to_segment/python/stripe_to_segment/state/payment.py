@@ -12,7 +12,7 @@ from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.money import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from _typeshed import DataclassInstance
 
@@ -167,10 +167,14 @@ class Payment:
         )
 
     @property
+    def paid_in_parts(self) -> tuple[int, int]:
+        """What parts of it paid, in minor units: of the total and of the revenue."""
+        return _summed(self.parts.values())
+
+    @property
     def stated_in_parts(self) -> tuple[int, int]:
-        """The total and the revenue that its parts stated, in minor units."""
-        parts = self.parts.values()
-        return sum(part.amount for part in parts), sum(part.revenue or 0 for part in parts)
+        """The part of that which events have stated; what an import has listed in silence belongs to the rest."""
+        return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT)
 
     @property
     def gone_back(self) -> int:
@@ -293,13 +297,15 @@ class Payment:
 
     def completing(self, begun: Payment) -> Payment:
         """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
-        total, revenue = begun.stated_in_parts
+        total, revenue = begun.paid_in_parts
+        stated = {name: part for name, part in begun.parts.items() if part.stated_by != NOT_SENT}
+        begun = replace(begun, parts=stated)
         whole = replace(
             self,
             # The parts can exceed the invoice only if they were sent before the invoice was known.
             total=max(self.total or 0, total),
             revenue=None if self.revenue is None else max(self.revenue, revenue),
-            parts=begun.parts,
+            parts=stated,
         )
         return whole.joined(replace(begun, parts={}) if begun.parts else begun)
 
@@ -345,6 +351,12 @@ class Payment:
         given["parts"] = {key: Part(**_read(Part, one)) for key, one in given.get("parts", {}).items()}
         given["bill"] = Bill(**given["bill"]) if "bill" in given else None
         return cls(**given)
+
+
+def _summed(parts: Iterable[Part]) -> tuple[int, int]:
+    """The amounts and the revenue of parts; an unknown revenue is in that of the rest."""
+    parts = [*parts]
+    return sum(part.amount for part in parts), sum(part.revenue or 0 for part in parts)
 
 
 def _stated(value: DataclassInstance) -> JsonObject:
