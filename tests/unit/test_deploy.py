@@ -118,6 +118,13 @@ def test_without_a_terminal_a_missing_variable_is_named_and_nothing_waits(
     assert (desk.ran, desk.aws.asked) == ([], [])
 
 
+def test_without_a_terminal_one_error_names_every_missing_variable(desk: Desk) -> None:
+    """A new pipeline failed five times, each time for the next one."""
+    desk.variables = {"REGION": "eu-central-1"}
+    with pytest.raises(DeployError, match=r"not set either: SEGMENT_REGION, ALARM_EMAIL, DELIVERY_MODE$"):
+        desk.deploy()
+
+
 def test_the_terminal_is_asked_five_questions_and_enter_takes_what_is_offered(desk: Desk) -> None:
     desk.answers = ["shop", "", "eu", "oncall@example.com", ""]
     desk.deploy()
@@ -396,7 +403,8 @@ def test_the_command_says_in_one_line_what_is_missing(
         monkeypatch.delenv(name, raising=False)
     assert main([]) == 1
     assert (
-        capsys.readouterr().err == "error: STACK is not set, and there is no terminal to ask at (Name of the stack)\n"
+        capsys.readouterr().err == "error: STACK is not set, and there is no terminal to ask at (Name of the stack); "
+        "not set either: REGION, SEGMENT_REGION, ALARM_EMAIL, DELIVERY_MODE\n"
     )
 
 

@@ -69,6 +69,7 @@ QUESTIONS = (
     Question("ALARM_EMAIL", "AlarmEmail", "Mail address for alarms, or none", {NONE: ""}),
     Question("DELIVERY_MODE", "DeliveryMode", "send calls to Segment, or only log them", {}),
 )
+VARIABLES = ("STACK", "REGION", *(question.variable for question in QUESTIONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ class Sources:
         if saved and not (self.again and self.ask):
             return saved
         if self.ask is None:
-            raise DeployError(f"{variable} is not set, and there is no terminal to ask at ({text})")
+            unset = [each for each in VARIABLES if each != variable and not self.variables.get(each, "").strip()]
+            either = f"; not set either: {', '.join(unset)}" if unset else ""
+            raise DeployError(f"{variable} is not set, and there is no terminal to ask at ({text}){either}")
         shown = text
         while True:
             given = self.ask(shown, saved or offered).strip() or saved or offered
