@@ -37,6 +37,13 @@ class Functions:
         self.concurrency, self.reserved = 10, 0
         self.told: dict[str, Any] = {}
         self.not_published: dict[str, Any] = {}
+        # By function, what somebody has reserved for it by hand.
+        self.set_by_hand: dict[str, int] = {}
+
+    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        """Nothing where nothing is reserved: https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConcurrency.html."""
+        found = self.set_by_hand.get(FunctionName)
+        return {} if found is None else {"ReservedConcurrentExecutions": found}
 
     def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         """What brings events to deliver, by its alias."""

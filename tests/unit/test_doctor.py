@@ -426,6 +426,50 @@ def test_a_function_that_does_not_run_the_last_deployment_is_reported(here: Depl
     )
 
 
+def test_a_function_that_somebody_has_throttled_is_reported(here: Deployed) -> None:
+    """The console's button Throttle reserves 0 executions; doctor saw that events waited, and not why."""
+    here.functions.set_by_hand = {"deliver": 0, "receive": 3}
+    assert failed("--no-event") == {
+        "deliver function": (
+            "its reserved concurrency is 0, so it never runs",
+            "aws lambda delete-function-concurrency --function-name deliver",
+        )
+    }
+
+
+def test_a_queue_that_is_gone_is_reported_with_what_brings_it_back(here: Deployed) -> None:
+    """It said to deploy again, which makes nothing: CloudFormation does not notice what was deleted outside of it."""
+
+    def gone(operation: str, _: dict[str, Any]) -> None:
+        if operation == "get_queue_attributes":
+            raise refusal("AWS.SimpleQueueService.NonExistentQueue", "GetQueueAttributes")
+
+    here.fault = gone
+    assert failed("--no-event")["queues"][1].endswith("docs/operations.md, A part of the stack is gone")
+
+
+def test_a_table_that_is_gone_is_reported(here: Deployed) -> None:
+    """It was a check that could not be made, to be tried again, so doctor's exit status was 0."""
+    here.dynamodb.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+    here.dynamodb.delete_table(TableName=TABLE)
+    found = failed()
+    assert {"state", "Segment"} <= found.keys()
+    assert all(fix.endswith("A part of the stack is gone") for _, fix in found.values())
+
+
+def test_a_secret_that_is_marked_for_deletion_is_reported_with_the_command_that_restores_it(
+    here: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a check that could not be made, and hid all that need the keys."""
+
+    def deleted(**_: str) -> None:
+        raise refusal("InvalidRequestException", "GetSecretValue")
+
+    monkeypatch.setattr(here.secrets, "get_secret_value", deleted)
+    said, _ = failed("--no-event")["secrets"]
+    assert "marked for deletion; `aws secretsmanager restore-secret --secret-id " in said
+
+
 def test_a_function_that_was_just_deployed_is_not_wrong(here: Deployed) -> None:
     here.functions.told = {"State": "Pending", "LastUpdateStatus": "InProgress"}
     assert failed() == {}

@@ -79,6 +79,10 @@ def check_functions(stack: Stack) -> Iterator[Check]:
                 "unless you went back on purpose: "
                 f"aws lambda update-alias --function-name {function} --name {ALIAS} --function-version {publish}",
             )
+        elif client.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions") == 0:
+            # As the console's button Throttle sets it.
+            give = f"aws lambda delete-function-concurrency --function-name {function}"
+            yield bad(label, "its reserved concurrency is 0, so it never runs", give)
         elif state in {"Active", "Inactive"} and update == "Successful":
             yield good(label, f"version {found.get('Version')} of {found.get('LastModified', '')[:19]}Z")
         elif state == "Pending" or (state == "Active" and update == "InProgress"):

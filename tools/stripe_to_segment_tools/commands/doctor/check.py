@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "State", "bad", "good", "guarded", "unknown"]
 
+# CloudFormation compares templates, not resources, so a deployment does not make a deleted one again.
+GONE = "somebody has deleted it: docs/operations.md, A part of the stack is gone"
+
 
 class State(StrEnum):
     """The result of a check."""
@@ -59,8 +62,8 @@ def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]
         said = f"AWS refused {error.operation_name}: {code}"
         if "Denied" in code or "Unauthorized" in code:
             yield unknown(name, said, "docs/permissions.md lists the permissions of this command")
-        elif "NotFound" in code or "NonExistent" in code or "DoesNotExist" in code:
-            yield bad(name, said, "deploy again: make deploy")
+        elif _is_gone(code):
+            yield bad(name, said, GONE)
         else:
             yield unknown(name, said, "try again")
     except BotoCoreError as error:
@@ -68,4 +71,11 @@ def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]
     except (ConfigurationError, StackAccessError) as error:
         yield bad(name, str(error), "correct it, or deploy again: make deploy")
     except StripeToSegmentError as error:
-        yield unknown(name, str(error), "try again")
+        if isinstance(error.__cause__, ClientError) and _is_gone(code_of(error.__cause__)):
+            yield bad(name, str(error), GONE)
+        else:
+            yield unknown(name, str(error), "try again")
+
+
+def _is_gone(code: str) -> bool:
+    return any(word in code for word in ("NotFound", "NonExistent", "DoesNotExist"))

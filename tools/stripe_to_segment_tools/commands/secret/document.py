@@ -82,6 +82,10 @@ class StackSecret:
         try:
             answer = self._client.get_secret_value(SecretId=self.arn, VersionStage=stage)
         except ClientError as error:
+            if code_of(error) == "InvalidRequestException":
+                # https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html
+                restore = f"aws secretsmanager restore-secret --secret-id {self.arn}"
+                raise ConfigurationError(f"the {self.name} is marked for deletion; `{restore}` restores it") from error
             if code_of(error) != "ResourceNotFoundException":
                 raise
             return None
