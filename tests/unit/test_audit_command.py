@@ -153,6 +153,30 @@ def test_json_is_one_document_with_the_same(business: Business) -> None:
     }
 
 
+def test_what_is_not_compared_is_counted(business: Business) -> None:
+    """An account that is connected, and money that was given back outside of Stripe."""
+    note = {
+        "id": "cn_1",
+        "object": "credit_note",
+        "invoice": "in_1",
+        "customer": "cus_1",
+        "currency": "usd",
+        "created": NOW,
+    }
+    note |= {"amount": 700, "total": 700, "out_of_band_amount": 700, "status": "issued", "type": "post_payment"}
+    business.world.batch(an_event("credit_note.created", note, created=NOW))
+    world = World(business.world.store, CONNECT_EVENTS="accept")
+    world.now = NOW + 60
+    world.batch(*(an_event(event.type, event.object, created=NOW, account="acct_1") for event in a_life(4)))
+    said = json.loads(business.run("--json").stdout)
+    assert said["left_out"] == {"customers_of_connected_accounts": 1, "credit_notes_outside_of_stripe": 1}
+    assert said["differences"] == []
+    text = business.run()
+    assert text.exit_code == 0
+    assert "not compared: 1 customers of connected accounts" in text.stdout
+    assert "not compared: 1 credit notes for money given back outside of Stripe" in text.stdout
+
+
 def test_a_month_has_its_own_sums(business: Business) -> None:
     old = [
         an_event(event.type, {**event.object, "created": NOW - 70 * DAY}, created=NOW - 70 * DAY) for event in a_life(3)

@@ -24,7 +24,15 @@ from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeAp
 from stripe_to_segment_tools.access.stripe import VARIABLE, mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.audit.export import BadExportError, explained, read_export
 from stripe_to_segment_tools.commands.audit.reading import anything_waits, letters_of
-from stripe_to_segment_tools.commands.audit.report import as_object, as_table, lines_of_export, reasons, verdict
+from stripe_to_segment_tools.commands.audit.report import (
+    as_object,
+    as_table,
+    left_out,
+    lines_of_export,
+    notes,
+    reasons,
+    verdict,
+)
 from stripe_to_segment_tools.local_stack.stack_file import read_stack_file
 from stripe_to_segment_tools.terminal.output import make_console, say, say_json, stop
 
@@ -64,6 +72,7 @@ def audit_command(
     By currency: payments, refunds, disputes, mrr, and live subscriptions. What was sent is the sum of the calls that
     Segment accepted. Each difference is named by an object and a reason, as docs/audit.md lists them. The mrr and the
     live subscriptions are those of now, also with --month. Nothing is changed, and no personal data is printed.
+    Connected accounts and credit notes are not compared; where there are any, it says how many.
 
     The API key is read from STRIPE_API_KEY in the environment, else from the KeysSecret; it needs read access to what
     is listed (docs/audit.md), and its mode is the mode of the audit. With --local and without a key, the lists are
@@ -120,12 +129,20 @@ def audit_command(
     unknown = sum(one.reason == "unknown" for one in lines or ())
     concluded = verdict(result, unknown)
     clean = not result.unexplained and not unknown
+    left = left_out(records.profiles, truth.scope)
     if as_json:
-        about = {"month": month or None, "mode": mode_of(key), "explained": clean, "verdict": concluded}
+        about = {
+            "month": month or None,
+            "mode": mode_of(key),
+            "explained": clean,
+            "verdict": concluded,
+            "left_out": left,
+        }
         say_json(about | as_object(result, lines))
     else:
         make_console().print(as_table(result))
-        say(*reasons(result), *([] if lines is None else lines_of_export(lines)), concluded)
+        export_lines = () if lines is None else lines_of_export(lines)
+        say(*reasons(result), *export_lines, *notes(left), concluded)
     if not clean:
         raise typer.Exit(1)
 

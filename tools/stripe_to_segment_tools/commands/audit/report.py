@@ -12,21 +12,24 @@ from stripe_to_segment.auditing.findings import Cause, Kind, in_units
 from stripe_to_segment.stripe_side.money import digits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.auditing.findings import Finding, Report, Row
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment_tools.commands.audit.export import Explained
 
-__all__ = ["SAYS", "as_object", "as_table", "lines_of_export", "reasons", "verdict"]
+__all__ = ["SAYS", "as_object", "as_table", "left_out", "lines_of_export", "notes", "reasons", "verdict"]
 
 SAYS = {
     Cause.NEVER_CAME: "its event never came here: run `stripe-to-segment backfill`, or import it",
     Cause.WAITS: "its event waits in a queue, or its call for Segment's answer: audit again once the queues are empty",
     Cause.DEAD_LETTER: "its event is a dead letter: `stripe-to-segment dlq list`",
     Cause.REFUSED: "Segment refused the call: `stripe-to-segment dlq list`, then redrive",
-    Cause.DROPPED: "DropEvents names its event",
-    Cause.OPTED_OUT: "the person has opted out",
-    Cause.UNKNOWN_USER: "nobody knows the user, and UnknownUserPolicy is skip",
+    Cause.DROPPED: "DropEvents named its event",
+    Cause.ENRICH: "the function enrich dropped its call",
+    Cause.NO_KEY: "it is of test mode, and the KeysSecret has no segment_test_write_key",
+    Cause.OPTED_OUT: "the person had opted out",
+    Cause.UNKNOWN_USER: "nobody knew the user, and UnknownUserPolicy was skip",
     Cause.NOT_IMPORTED: "it is older than the stack, and was not imported",
     Cause.IMPORTED: "an import has listed it at a level that sends nothing of it",
     Cause.BEFORE_SUMS: "it was sent before the stack kept sums of what it sends",
@@ -75,7 +78,7 @@ def reasons(report: Report) -> Iterator[str]:
         findings = [*found]
         yield f"{cause} ({len(findings)}): {SAYS[cause]}"
         for one in findings[:SHOWN]:
-            known = "" if one.remembered else "  not remembered"
+            known = "  or another of the same amount" if one.guessed else "" if one.remembered else "  not remembered"
             amount = _amount(one.kind, one.amount, one.currency)
             yield f"  {one.kind:<18} {one.id or '(sum)':<32} {amount:>14} {one.currency.upper()}{known}"
         if len(findings) > SHOWN:
@@ -94,6 +97,31 @@ def lines_of_export(lines: Sequence[Explained]) -> Iterator[str]:
         )
     if len(differing) > SHOWN:
         yield f"  and {len(differing) - SHOWN:,} more (--json has all)"
+
+
+def left_out(profiles: Iterable[Profile], scope: str) -> dict[str, int]:
+    """How many records and credit notes of this mode are not compared, by what they are."""
+    mode = scope.rpartition(":")[2]
+    found = {"customers_of_connected_accounts": 0, "credit_notes_outside_of_stripe": 0}
+    for profile in profiles:
+        account, its_mode = profile.key.split(":")[:2]
+        if its_mode != mode:
+            continue
+        if account.startswith("acct_"):
+            found["customers_of_connected_accounts"] += 1
+        else:
+            notes_of = (payment.credits.values() for _, payment in profile.listed_payments())
+            found["credit_notes_outside_of_stripe"] += sum(1 for each in notes_of for amount in each if amount)
+    return found
+
+
+def notes(left: Mapping[str, int]) -> Iterator[str]:
+    """What is left out, for a person."""
+    customers, credited = left.values()
+    if customers:
+        yield f"not compared: {customers:,} customers of connected accounts, which are in no list of the platform"
+    if credited:
+        yield f"not compared: {credited:,} credit notes for money given back outside of Stripe, which are no refunds"
 
 
 def verdict(report: Report, unknown: int) -> str:
@@ -141,6 +169,7 @@ def as_object(report: Report, lines: Sequence[Explained] | None) -> dict[str, An
                 "amount": _written(one.kind, one.amount, one.currency),
                 "currency": one.currency.upper(),
                 "remembered": one.remembered,
+                "certain": not one.guessed,
             }
             for one in report.findings
         ],

@@ -9,11 +9,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.auditing.findings import Kind
+from stripe_to_segment.auditing.findings import Cause, Kind
 from stripe_to_segment.segment_side.calls import call_from
 from stripe_to_segment.state.payment import NOT_SENT
 from stripe_to_segment.state.profile import LEDGER_DAYS, PAYMENTS
-from stripe_to_segment.state.sums import sent_in, worth_in
+from stripe_to_segment.state.sums import OBJECTS, sent_in, worth_in
+from stripe_to_segment.state.withheld import Withheld
 from stripe_to_segment.stripe_side.fields import dig, text
 
 if TYPE_CHECKING:
@@ -24,17 +25,11 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.subscription import SubscriptionRecord
 
-__all__ = ["COLUMNS", "Book", "Claimed", "Kept", "books_of"]
+__all__ = ["COLUMNS", "Book", "Kept", "NotSent", "books_of"]
 
 DAY = 86_400
 COLUMNS = (Kind.PAYMENTS, Kind.MRR, Kind.REFUNDS, Kind.DISPUTES)
 """The kinds of the sums, in the order of `sums.Kind.column`."""
-OBJECTS = {
-    Kind.PAYMENTS: "order_id",
-    Kind.MRR: "subscription_id",
-    Kind.REFUNDS: "refund_id",
-    Kind.DISPUTES: "dispute_id",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +54,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A call that was claimed and is not known to have arrived, with what it would add; `refused` for good, or not."""
+class NotSent:
+    """A call that was not made, or is not known to have arrived, with what it would add, and why."""
 
     kind: Kind
     id: str
     currency: str
     amount: int
-    refused: bool
+    cause: Cause
 
 
 @dataclass(slots=True)
@@ -87,7 +82,7 @@ class Book:
     disputes: dict[str, Kept] = field(default_factory=dict)
     subscriptions: Mapping[str, SubscriptionRecord] = field(default_factory=dict)
     sent: dict[tuple[Kind, str, str], int] = field(default_factory=lambda: defaultdict(int))
-    claimed: list[Claimed] = field(default_factory=list)
+    not_sent: list[NotSent] = field(default_factory=list)
     summed: int = 1
     full: bool = False
     oldest: int = 0
@@ -145,7 +140,7 @@ def _book(profile: Profile) -> Book:
         profile.user_id is None,
         bool(profile.discounts or profile.own_discounts),
         subscriptions=profile.subscriptions,
-        claimed=[*_claimed(profile)],
+        not_sent=[*_claimed(profile), *_withheld(profile)],
         summed=profile.summed,
         full=len(profile.payments) >= PAYMENTS,
     )
@@ -185,7 +180,7 @@ def _add_sent(book: Book, profile: Profile) -> None:
         book.sent[COLUMNS[each.column], each.currency, each.month] += each.amount
 
 
-def _claimed(profile: Profile) -> Iterator[Claimed]:
+def _claimed(profile: Profile) -> Iterator[NotSent]:
     """The claimed calls that are not known to have arrived, each fact once."""
     seen = {*profile.ledger}
     for claim in profile.claims.values():
@@ -194,5 +189,14 @@ def _claimed(profile: Profile) -> Iterator[Claimed]:
             seen.add(dedup_key)
             if worth is not None:
                 kind = COLUMNS[worth.kind.column]
-                about = text(dig(call_from(encoded).body, "properties", OBJECTS[kind])) or ""
-                yield Claimed(kind, about, worth.currency, worth.amount, claim.given_up)
+                about = text(dig(call_from(encoded).body, "properties", OBJECTS[worth.kind])) or ""
+                cause = Cause.REFUSED if claim.given_up else Cause.WAITS
+                yield NotSent(kind, about, worth.currency, worth.amount, cause)
+
+
+def _withheld(profile: Profile) -> Iterator[NotSent]:
+    """The calls that were not made."""
+    for written in profile.withheld.values():
+        one = Withheld.read(written)
+        worth = one.worth
+        yield NotSent(COLUMNS[worth.kind.column], one.id, worth.currency, worth.amount, Cause(one.why))

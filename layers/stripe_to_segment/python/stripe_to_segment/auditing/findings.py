@@ -34,6 +34,8 @@ class Cause(StrEnum):
     DEAD_LETTER = "dead_letter"
     REFUSED = "refused"
     DROPPED = "dropped_by_setting"
+    ENRICH = "dropped_by_enrich"
+    NO_KEY = "no_write_key"
     OPTED_OUT = "opted_out"
     UNKNOWN_USER = "unknown_user"
     NOT_IMPORTED = "not_imported"
@@ -58,7 +60,8 @@ class Finding:
 
     `id` is the object's in Stripe, or the customer's where the difference is in the sum of what was sent for it.
     `remembered` says that the stack knows the object, and did not send it or sent something else. `beside` says that
-    what was sent is right, and only the record differs from Stripe.
+    what was sent is right, and only the record differs from Stripe. `guessed` says that others of the same customer fit
+    as well: the object was chosen by its amount.
     """
 
     kind: Kind
@@ -68,6 +71,7 @@ class Finding:
     cause: Cause
     remembered: bool = False
     beside: bool = False
+    guessed: bool = False
 
     @property
     def said(self) -> str:

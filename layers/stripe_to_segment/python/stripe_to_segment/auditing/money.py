@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from copy import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MONEY", "compare_money"]
 
+# The id of a refund that was derived from a charge's sum.
+TOTAL = re.compile(r"total:(\d+)")
 MONEY = (Kind.PAYMENTS, Kind.REFUNDS, Kind.DISPUTES)
 
 
@@ -72,23 +76,41 @@ def _compared(run: Comparison, kind: Kind, one: Kept) -> Compared:
 
 def _not_kept(run: Comparison, kind: Kind, book: Book) -> Iterator[Entry]:
     """The objects that a record does not list although their events came."""
+    opened = _opened(run, book) if kind is Kind.DISPUTES else {}
     for entry in run.truth.of(kind, book.key):
         if entry.id in run.seen[kind]:
             continue
         if kind is Kind.DISPUTES:
-            # An inquiry, or a dispute that was won: it holds back no funds.
-            came = book.sent_in_all(kind, entry.currency) or entry.id in {one.id for one in book.claimed}
-            if came and not entry.settled:
+            # Only its opening came: an inquiry, a dispute that was won, or one whose events of the funds are missing.
+            if entry.amount <= opened[entry.currency]:
+                opened[entry.currency] -= entry.amount
                 yield entry
         elif kind is Kind.PAYMENTS and book.full and entry.at <= book.oldest:
             # The record keeps only the sum of its oldest payments.
             yield entry
 
 
+def _opened(run: Comparison, book: Book) -> Counter[str]:
+    """The amounts of opened disputes that the record does not list, by currency."""
+    found: Counter[str] = Counter()
+    for (kind, currency, _), amount in book.sent.items():
+        found[currency] += amount if kind is Kind.DISPUTES else 0
+    for one in book.not_sent:
+        found[one.currency] += one.amount if one.kind is Kind.DISPUTES else 0
+    for name in book.disputes:
+        if (entry := run.truth.disputes.get(name)) is not None:
+            found[entry.currency] -= entry.amount
+    return found
+
+
 def _assumed(run: Comparison, kind: Kind, entry: Entry) -> Kept:
     run.seen[kind].add(entry.id)
     if run.in_month(entry.at):
         run.report.row(kind, entry.currency).remembered += entry.amount
+        if entry.settled:
+            cause = run.cause(kind, entry, remembered=True)
+            lacks = Finding(kind, entry.currency, entry.id, entry.settled, cause, remembered=True, beside=True)
+            run.report.found([lacks])
     return Kept(entry.id, entry.currency, entry.amount, entry.at)
 
 
@@ -128,10 +150,12 @@ def _by_stripes_ids(kind: Kind, kept: list[Kept], record: str, truth: Truth) -> 
         return [*found.values()]
     named = {one.id for one in kept}
     for place, one in enumerate(kept):
-        if kind is Kind.REFUNDS and one.id.startswith("total:"):
+        if kind is Kind.REFUNDS and (summed := TOTAL.match(one.id)):
             theirs = (*truth.about(one.payment), *truth.of(Kind.REFUNDS, record))
-            alike = (each for each in theirs if each.id not in named and each.amount == one.amount)
-            if (entry := next(alike, None)) is not None:
-                kept[place] = replace(one, id=entry.id)
-                named.add(entry.id)
+            alike = [each for each in theirs if each.id not in named and each.amount == one.amount]
+            # Of several with this amount, the one with which the charge's sum is reached.
+            alike.sort(key=lambda each: truth.refunded_with(each) != int(summed[1]))
+            if alike:
+                kept[place] = replace(one, id=alike[0].id)
+                named.add(alike[0].id)
     return kept

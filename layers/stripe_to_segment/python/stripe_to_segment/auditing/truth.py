@@ -158,6 +158,14 @@ class Truth:
                     self._by_payment[name].append(entry)
         return self._by_payment.get(payment, [])
 
+    def refunded_with(self, refund: Entry) -> int:
+        """The sum of the refunds of its charge up to this one."""
+        return sum(
+            one.amount
+            for one in self.refunds.values()
+            if not one.names.isdisjoint(refund.names) and (one.at, one.id) <= (refund.at, refund.id)
+        )
+
     def _record(self, one: JsonObject, *others: str | None) -> str:
         owner = reference(one.get("customer")) or reference(one.get("customer_account"))
         return owner_key(self.scope, owner or next(filter(None, (*others, text(one.get("id")))), ""))

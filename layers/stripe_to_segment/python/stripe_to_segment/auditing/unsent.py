@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.auditing.findings import Cause, Finding, Kind
@@ -40,31 +41,34 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
 ) -> list[Finding]:
     """The findings that explain what was not sent of these objects, all of one kind and currency.
 
-    The sums do not name objects. So first come the calls that are claimed and did not arrive, which do, then the
-    objects that a reason may explain and whose amounts sum to the rest; what no reason explains is the customer's.
+    First come the calls that were not made, or did not arrive: the record names their objects. For the rest the sums
+    name none: it is that of the objects which a reason may explain and whose amounts sum to it; what no reason explains
+    is the customer's.
     """
     left = sum(one.amount for one in objects) - book.sent_in_all(kind, currency)
     if not left:
         return []
-    found = [
-        Finding(kind, currency, one.id, one.amount, Cause.REFUSED if one.refused else Cause.WAITS, remembered=True)
-        for one in book.claimed
-        if (one.kind, one.currency) == (kind, currency)
-    ]
-    left -= sum(one.amount for one in found)
+    amounts: Counter[tuple[str, Cause]] = Counter()
+    for one in book.not_sent:
+        if (one.kind, one.currency) == (kind, currency):
+            amounts[one.id, one.cause] += one.amount
+    found = [Finding(kind, currency, name, amount, why, remembered=True) for (name, why), amount in amounts.items()]
+    left -= amounts.total()
     if not left:
         return found
-    several: dict[str, tuple[Cause, int]] = {}
-    newest = sorted((one for one in objects if one.amount), key=lambda one: -one.at)
-    for cause, candidates in _candidates(kind, book, newest, entries, around):
-        chosen = _summing([*candidates.items()], left)
-        if chosen is not None:
-            return [*found, *(Finding(kind, currency, *each, cause, remembered=True) for each in chosen)]
-        several = {name: (cause, amount) for name, amount in candidates.items()} | several
-    # Several reasons at once.
-    chosen = _summing([(name, amount) for name, (_, amount) in several.items()], left)
-    if chosen is not None:
-        return [*found, *(Finding(kind, currency, *each, several[each[0]][0], remembered=True) for each in chosen)]
+    named, several = {one.id for one in found}, dict[str, tuple[Cause, int]]()
+    rest = sorted((one for one in objects if one.amount and one.id not in named), key=lambda one: -one.at)
+    by_reason = [*_candidates(kind, book, rest, entries, around)]
+    for cause, candidates in reversed(by_reason):
+        several |= {name: (cause, amount) for name, amount in candidates.items()}
+    # One reason for all, or several at once.
+    tries = [{name: (cause, amount) for name, amount in each.items()} for cause, each in by_reason]
+    for those in (*tries, several):
+        chosen, certain = _summing([(name, amount) for name, (_, amount) in those.items()], left)
+        if chosen:
+            explained = ((name, amount, those[name][0]) for name, amount in chosen)
+            more = (Finding(kind, currency, *each, remembered=True, guessed=not certain) for each in explained)
+            return [*found, *more]
     return [*found, Finding(kind, currency, book.owner, left, Cause.UNEXPLAINED, remembered=True)]
 
 
@@ -76,13 +80,6 @@ def _candidates(
     def those(holds: Callable[[Kept], bool]) -> dict[str, int]:
         return {one.id: one.amount for one in objects if holds(one)}
 
-    if (cause := cause_of_silence(book, around.settings)) is not None:
-        yield cause, those(lambda _: True)
-    if dropped := {*around.settings.drop_events}:
-        yield (
-            Cause.DROPPED,
-            those(lambda one: kind is Kind.MRR or (one.id in entries and entries[one.id].event in dropped)),
-        )
     yield (
         Cause.IMPORTED,
         those(lambda one: one.imported and not (one.sent or one.unsent))
@@ -96,16 +93,18 @@ def _candidates(
         yield Cause.NEVER_CAME, those(lambda _: True)
 
 
-def _summing(candidates: list[Named], wanted: int) -> list[Named] | None:
-    """A selection of the candidates whose amounts sum to this, all of them if possible; None if there is none."""
-    if candidates and sum(amount for _, amount in candidates) == wanted:
-        return candidates
+def _summing(candidates: list[Named], wanted: int) -> tuple[list[Named], bool]:
+    """The candidates whose amounts sum to this, none if there are none, and whether no other selection does."""
+    if sum(amount for _, amount in candidates) == wanted:
+        return candidates, True
     reached: dict[int, tuple[int, ...]] = {0: ()}
+    doubtful = set[int]()
     for place, (_, amount) in enumerate(candidates[:COMBINED]):
         for total, chosen in [*reached.items()]:
+            if total + amount in reached or total in doubtful:
+                doubtful.add(total + amount)
             reached.setdefault(total + amount, (*chosen, place))
-        if wanted in reached:
-            return [candidates[each] for each in reached[wanted]]
         if len(reached) > SUMS:
             break
-    return None
+    certain = wanted not in doubtful and len(candidates) <= COMBINED and len(reached) <= SUMS
+    return [candidates[each] for each in reached.get(wanted, ())], certain

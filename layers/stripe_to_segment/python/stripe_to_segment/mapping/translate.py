@@ -21,9 +21,11 @@ from stripe_to_segment.mapping.identity import (
     with_person,
 )
 from stripe_to_segment.mapping.imports import enrich_for, row_of
+from stripe_to_segment.mapping.withhold import with_silence, with_withheld
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
 from stripe_to_segment.state.claim import NO_CLAIM
+from stripe_to_segment.state.withheld import Why
 from stripe_to_segment.stripe_side.fields import text
 
 if TYPE_CHECKING:
@@ -139,17 +141,19 @@ def translate(
     )
     if profile.opted_out or event.silent:
         why = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
-        return learnt(EventOutcome.IGNORED, named_without_calls(known.profile, profile), reason=why)
+        after = profile if event.silent else with_silence(profile, decided.facts, this, Why.OPTED_OUT)
+        return learnt(EventOutcome.IGNORED, named_without_calls(known.profile, after), reason=why)
     if not claim.tracks and (waits := _waits_for(row, event, known, source, may_wait)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         return _held(event, known, lesson, held)
     if who is None:
-        return learnt(EventOutcome.IGNORED, profile, reason=Reason.UNKNOWN_USER)
+        after = with_silence(profile, decided.facts, this, Why.UNKNOWN_USER)
+        return learnt(EventOutcome.IGNORED, after, reason=Reason.UNKNOWN_USER)
     plan = identify(this, decided, who, fallback_id)
     calls, claimed = compose(this, decided.facts, plan, enrich_for(event, enrich))
     return learnt(
         EventOutcome.MAPPED,
-        plan.after() if calls else profile,
+        with_withheld(plan.after() if calls else profile, decided.facts, calls, this),
         calls=tuple(call for call in calls if call.dedup_key not in known.profile.ledger),
         claim=claimed,
         unknown=gaps(decided.facts, event, known),

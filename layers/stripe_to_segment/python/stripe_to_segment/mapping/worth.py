@@ -8,7 +8,6 @@ from stripe_to_segment.mapping.disputes import DisputeLost, DisputeWon, PaymentD
 from stripe_to_segment.mapping.payments import Paid
 from stripe_to_segment.segment_side.calls import dedup_key_of, message_id
 from stripe_to_segment.state.sums import UNCOUNTED, Kind, kind_by_name
-from stripe_to_segment.stripe_side.fields import dig
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["fact_id", "kinds_of"]
+__all__ = ["fact_id", "kind_of", "kinds_of"]
 
 DISPUTES = (PaymentDisputed, DisputeWon, DisputeLost)
 
@@ -38,7 +37,7 @@ def kinds_of(
     by_name = [kind_by_name(body) for body in tracks]
     stated = {fact_id(fact.name, fact.key, event, settings): fact for fact in facts}
     kinds = [
-        _kind_of(fact, body, event, known, settings) if (fact := stated.get(body["messageId"])) is not None else said
+        kind_of(fact, body, event, known, settings) if (fact := stated.get(body["messageId"])) is not None else said
         for body, said in zip(tracks, by_name, strict=True)
     ]
     return "" if kinds == by_name else "".join(kinds)
@@ -54,11 +53,12 @@ def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
     return message_id(settings.source_name, event.scope, "track", f"{name}|{key}")
 
 
-def _kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settings: Settings) -> str:
+def kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settings: Settings) -> str:
+    """The kind of the call of a fact, UNCOUNTED where another call states the same amount."""
     stated = fact.event
     if isinstance(stated, Paid) and _stated_before(stated, known):
         return UNCOUNTED
-    of_import = dig(body, "context", "stripe", "import") is not None
+    of_import = event.listing is not None
     if isinstance(stated, DisputeWon | DisputeLost) and of_import:
         # For a dispute that is over, the history of an import sends only the end.
         return UNCOUNTED if _was_sent(("Payment Disputed",), fact.key, event, known, settings) else Kind.DISPUTE

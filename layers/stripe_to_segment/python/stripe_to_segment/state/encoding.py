@@ -246,9 +246,10 @@ def _written(profile: Profile) -> bytes:
     Where the claims do not all fit, the newest are kept; an event whose claim was dropped is mapped anew.
     """
     # `asdict` would copy the payments, which costs more than all the rest, and they are JSON already.
-    bare = replace(profile, payments={}, ledger={})
+    bare = replace(profile, payments={}, ledger={}, withheld={})
     record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(bare)).items()}
     record |= {"payments": profile.payments} if profile.payments else {}
+    record |= {"withheld": profile.withheld} if profile.withheld else {}
     if profile.sent and profile.summed == 1:
         # The sums say it, and each byte of a record is paid for.
         del record["summed"]

@@ -12,6 +12,7 @@ from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.sums import added, worth_in
+from stripe_to_segment.state.withheld import newest, withheld_call
 from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, named_only
 from stripe_to_segment.stripe_side.fields import integer
 
@@ -74,7 +75,8 @@ class Profile:
     minor units, by price and currency. `invoiced` is the time of a subscription's newest paid invoice, kept while a
     trial of it may still convert. `subscribed` says that the customer has had mrr. `sent` holds the sums of what was
     delivered, for the audit (`sums`), from the day `summed` on: 1 where from the first event on, 0 in a record of a
-    release that kept no sums.
+    release that kept no sums. `withheld` holds the calls about money that were not made, by their deduplication keys,
+    each as `Withheld.written` gives it.
 
     Delivery: `ledger` holds the deduplication keys of delivered or counted facts, each with its day. `claims` holds, by
     the event's deduplication key, the calls that were claimed and are not known to have arrived. The newest claims
@@ -117,6 +119,7 @@ class Profile:
     subscribed: bool = False
     sent: Mapping[str, Sequence[int]] = field(default_factory=dict)
     summed: int = 1
+    withheld: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     personal: Mapping[str, Any] = field(default_factory=dict)
     delivery: str = ""
     lease_until: int = 0
@@ -173,7 +176,12 @@ class Profile:
 
         Claimed calls that may have arrived are sent again byte for byte, from either record.
         """
-        after = replace(self, ledger={**other.ledger, **self.ledger}, claims={**other.claims, **self.claims})
+        after = replace(
+            self,
+            ledger={**other.ledger, **self.ledger},
+            claims={**other.claims, **self.claims},
+            withheld=newest({**other.withheld, **self.withheld}),
+        )
         for order, payment in other.listed_payments():
             listed = after.payment(order)
             after = after.with_payment(order, payment if listed is None else listed.joined(payment))
@@ -357,6 +365,7 @@ class Profile:
         return replace(
             self,
             sent=_with_sent(self, self.claims.values(), new.keys() - self.ledger.keys()),
+            withheld=_with_unwanted(self, received.unwanted),
             ledger={**new, **self.ledger},
             # Identify and group calls are always made anew.
             claims={
@@ -434,6 +443,16 @@ def _with_sent(profile: Profile, claims: Iterable[Claim], arrived: set[str]) -> 
     if not counted:
         return profile.sent
     return added(profile.sent, filter(None, (worth_in(*each) for each in counted.values())))
+
+
+def _with_unwanted(profile: Profile, unwanted: Iterable[str]) -> Mapping[str, Sequence[Any]]:
+    """What is withheld, with the tracks of these events, which have no key to be sent with."""
+    found = dict(profile.withheld)
+    for claim in (profile.claims[key] for key in unwanted if key in profile.claims):
+        for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
+            if (one := withheld_call(encoded, claim.kinds[place : place + 1])) is not None:
+                found[dedup_key] = one.written()
+    return newest(found) if found else profile.withheld
 
 
 def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:

@@ -26,7 +26,20 @@ from stripe_to_segment.stripe_side.money import digits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["EARLIER", "MONTHS", "UNCOUNTED", "Kind", "Sent", "Worth", "added", "kind_by_name", "sent_in", "worth_in"]
+__all__ = [
+    "EARLIER",
+    "MONTHS",
+    "OBJECTS",
+    "UNCOUNTED",
+    "Kind",
+    "Sent",
+    "Worth",
+    "added",
+    "kind_by_name",
+    "sent_in",
+    "worth_in",
+    "worth_of",
+]
 
 MONTHS = 13
 EARLIER = "earlier"
@@ -72,6 +85,14 @@ AMOUNTS = {
     Kind.DISPUTE: "value",
     Kind.MRR: "mrr_change",
 }
+# And the one that holds the id of the object that it is about.
+OBJECTS = {
+    Kind.PAYMENT: "order_id",
+    Kind.REFUND: "refund_id",
+    Kind.REFUND_FAILED: "refund_id",
+    Kind.DISPUTE: "dispute_id",
+    Kind.MRR: "subscription_id",
+}
 
 
 class Worth(NamedTuple):
@@ -103,9 +124,11 @@ def worth_in(encoded: str, kind: str = "") -> Worth | None:
     """The worth of an encoded call, whose kind its name says unless given; None without an amount or a time."""
     call: dict[str, Any] = json.loads(encoded)
     kind = kind or kind_by_name(call)
-    if kind == UNCOUNTED:
-        return None
-    counted = Kind(kind)
+    return None if kind == UNCOUNTED else worth_of(call, Kind(kind))
+
+
+def worth_of(call: Mapping[str, Any], counted: Kind) -> Worth | None:
+    """The worth of a call of this kind; None without an amount or a time."""
     # A team's `enrich` may have put anything there.
     properties = call.get("properties")
     stated = properties if isinstance(properties, dict) else {}

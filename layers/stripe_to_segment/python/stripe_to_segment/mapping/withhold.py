@@ -1,0 +1,65 @@
+"""Which of an event's facts about money no call tells, and why: for the audit."""
+
+from __future__ import annotations
+
+from copy import replace
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.mapping.worth import fact_id, kind_of
+from stripe_to_segment.segment_side.calls import dedup_key_of, wire
+from stripe_to_segment.state.sums import OBJECTS, UNCOUNTED, Kind, worth_of
+from stripe_to_segment.state.withheld import Why, Withheld, newest
+from stripe_to_segment.stripe_side.fields import iso_time, text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from stripe_to_segment.mapping.decide import EventToMap
+    from stripe_to_segment.mapping.facts import Fact
+    from stripe_to_segment.segment_side.calls import Call, CallBody
+    from stripe_to_segment.state.profile import Profile
+
+__all__ = ["with_silence", "with_withheld"]
+
+
+def with_silence(profile: Profile, facts: Collection[Fact], this: EventToMap, why: Why) -> Profile:
+    """The record once nothing is told of these facts."""
+    return _noted(profile, {_key(fact, this): (fact, why) for fact in facts}, this)
+
+
+def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[Call], this: EventToMap) -> Profile:
+    """The record once these calls tell the facts, or another event's claim: the rest a setting drops, or `enrich`."""
+    told = {call.dedup_key for call in calls} | {*this.known.profile.ledger}
+    told |= {key for claim in this.known.profile.claims.values() for key in claim.tracks}
+    if profile.withheld and not told.isdisjoint(profile.withheld):
+        left = {key: entry for key, entry in profile.withheld.items() if key not in told}
+        profile = replace(profile, withheld=left)
+    untold = {key: fact for fact in facts if (key := _key(fact, this)) not in told}
+    dropped = this.settings.drop_events
+    reasons = {key: (fact, Why.DROPPED if fact.name in dropped else Why.ENRICH) for key, fact in untold.items()}
+    return _noted(profile, reasons, this)
+
+
+def _key(fact: Fact, this: EventToMap) -> str:
+    return dedup_key_of(fact_id(fact.name, fact.key, this.event, this.settings))
+
+
+def _noted(profile: Profile, reasons: dict[str, tuple[Fact, Why]], this: EventToMap) -> Profile:
+    """The record with those of these facts that are about money; what it has noted already stays as it was."""
+    new = {
+        key: found.written()
+        for key, (fact, why) in reasons.items()
+        if key not in profile.withheld and (found := _withheld(fact, why, this)) is not None
+    }
+    return replace(profile, withheld=newest({**profile.withheld, **new})) if new else profile
+
+
+def _withheld(fact: Fact, why: Why, this: EventToMap) -> Withheld | None:
+    event = this.event
+    properties = wire(fact.event.known_properties())
+    body: CallBody = {"type": "track", "event": fact.name, "properties": properties}
+    if event.created:
+        body["timestamp"] = iso_time(event.created) or ""
+    kind = kind_of(fact, body, event, this.known, this.settings)
+    worth = None if kind == UNCOUNTED else worth_of(body, Kind(kind))
+    return None if worth is None else Withheld(why, worth, text(properties.get(OBJECTS[worth.kind])) or "")
