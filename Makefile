@@ -109,7 +109,7 @@ wheel: .local/wheel/.built ## Build the command line by itself, `stripe-to-segme
 	cp .local/wheel/*.whl .local/wheel/*.tar.gz dist/
 
 invoke: build install ## Run a built function under AWS's runtime emulator: FUNCTION=receive EVENT=events/….json
-	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver|reconcile EVENT=events/….json" >&2; exit 2; }
+	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=receive|deliver|reconcile|audit EVENT=events/….json" >&2; exit 2; }
 	$(PYTHON) -m stripe_to_segment_tools.lambda_runtime.invoke $(FUNCTION) $(EVENT)
 
 bench: build .tools/bench/.installed .local/bench/.installed .local/bench/cli/.installed ## Measure speed and cost against limits and peers; writes benchmarks/README.md and docs/cost.md

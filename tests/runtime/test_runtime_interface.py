@@ -65,5 +65,15 @@ def test_deliver_in_log_mode_sends_nothing() -> None:
     assert done.calls == []
 
 
+def test_audit_compares_the_objects_of_the_events_with_an_empty_table() -> None:
+    """An account with a payment that this stack has never heard of."""
+    done = invoke("audit", (EVENTS / "invoice.paid.manual.json").read_bytes())
+    assert not done.result.failed, done.result.log
+    assert done.result.answer["outcome"] == "done"
+    assert (done.result.answer["customers"], done.result.answer["unexplained"]) == (0, 0)
+    assert done.result.answer["explained"] >= 1
+    assert left_behind(done) == []
+
+
 def left_behind(done: Invocation) -> list[object]:
     return [*done.queued, *done.dead_letters]

@@ -42,6 +42,7 @@ NAMES = [
     "unexplained-difference",
     "audit-unfinished",
     "audit-errors",
+    "audit-stopped",
     "quiet",
 ]
 # A dead-letter queue may be empty because SQS deleted the letters unread.
@@ -163,16 +164,17 @@ def test_an_alarm_on_a_rare_event_lasts_for_a_day(template: Template, name: str)
     assert (alarm["Period"] * alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (86_400, 1)
 
 
-def test_missing_runs_of_reconcile_trigger_an_alarm(template: Template) -> None:
+@pytest.mark.parametrize("name", ["Reconcile", "Audit"])
+def test_missing_runs_of_a_schedule_trigger_an_alarm(template: Template, name: str) -> None:
     """A failed run triggered an alarm, but a disabled rule, or one without permission to invoke, triggered none."""
-    alarm = alarms(template)["reconcile-stopped"]
+    alarm = alarms(template)[f"{name.lower()}-stopped"]
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("Invocations", "Sum", 1)
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ReconcileFunction"}}]
-    assert alarm["EvaluationPeriods"] == {"Ref": "ReconcileQuietHours"}
-    assert template.resources["ReconcileStoppedAlarm"]["Condition"] == "ReconcileIsWatched"
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": f"{name}Function"}}]
+    assert alarm["EvaluationPeriods"] == {"Ref": f"{name}QuietHours"}
+    assert template.resources[f"{name}StoppedAlarm"]["Condition"] == f"{name}IsWatched"
 
 
-@pytest.mark.parametrize("name", ["UnexplainedDifference", "AuditUnfinished", "AuditErrors"])
+@pytest.mark.parametrize("name", ["UnexplainedDifference", "AuditUnfinished", "AuditErrors", "AuditStopped"])
 def test_the_alarms_of_audit_exist_only_where_it_is_scheduled(template: Template, name: str) -> None:
     assert template.resources[f"{name}Alarm"]["Condition"] == "AuditIsWatched"
     scheduled = {"Fn::Not": [{"Fn::Equals": [{"Ref": "AuditSchedule"}, ""]}]}
@@ -195,6 +197,7 @@ def test_every_alarm_states_how_it_treats_missing_data(template: Template, name:
         "import-not-worked": "ignore",
         "quiet": "breaching",
         "reconcile-stopped": "breaching",
+        "audit-stopped": "breaching",
     }
     assert alarms(template)[name]["TreatMissingData"] == expected.get(name, "notBreaching")
 

@@ -211,6 +211,10 @@ def test_other_parameters_come_from_the_file_and_stay_there(desk: Desk) -> None:
             "ReconcileQuietHours must be more than the 48 hours of ReconcileSchedule",
         ),
         (
+            {"PARAMETERS": "AuditSchedule='rate(7 days)'"},
+            "AuditQuietHours must be more than the 168 hours of AuditSchedule",
+        ),
+        (
             {"PARAMETERS": "DeliverReservedConcurrency=4"},
             "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency",
         ),
@@ -372,12 +376,13 @@ def test_a_failure_before_cloudformation_began_is_not_given_an_older_reason(desk
 def test_a_first_deployment_ends_with_the_outputs_and_what_comes_next(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    desk.variables = VARIABLES | {"PARAMETERS": "ReconcileSchedule='rate(6 hours)'"}
+    desk.variables = VARIABLES | {"PARAMETERS": "ReconcileSchedule='rate(6 hours)' AuditSchedule='rate(1 day)'"}
     desk.deploy()
     said = capsys.readouterr().out
     assert "WebhookUrl            https://abc.execute-api.eu-central-1.amazonaws.com/webhooks/stripe" in said
     assert "AWS has written to oncall@example.com: confirm the subscription there" in said
     assert "the alarm reconcile-stopped may ring" in said
+    assert "the alarm audit-stopped may ring" in said
     assert "secret set segment_write_key" in said
     assert "export STRIPE_TO_SEGMENT_STACK=shop AWS_DEFAULT_REGION=eu-central-1" in said
     desk.deploy()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AwsStandIn"]
 
 EVENTS_QUEUE = "stripe-to-segment-events"
+IMPORT_QUEUE = "stripe-to-segment-imports"
 DEAD_LETTER_QUEUE = "stripe-to-segment-dead-letters"
 STATE_TABLE = "stripe-to-segment-state"
 
@@ -66,6 +67,7 @@ class AwsStandIn:
         secrets = boto3.client("secretsmanager", REGION, endpoint_url=f"https://secretsmanager.{REGION}.amazonaws.com")
         self._clients = {"AmazonSQS": self._sqs, "DynamoDB_20120810": dynamodb, "secretsmanager": secrets}
         self.events_queue_url = self._sqs.create_queue(QueueName=EVENTS_QUEUE)["QueueUrl"]
+        self.import_queue_url = self._sqs.create_queue(QueueName=IMPORT_QUEUE)["QueueUrl"]
         self.dead_letter_queue_url = self._sqs.create_queue(QueueName=DEAD_LETTER_QUEUE)["QueueUrl"]
         dynamodb.create_table(
             TableName=STATE_TABLE,
@@ -94,6 +96,7 @@ class AwsStandIn:
             "AWS_ENDPOINT_URL": self._server.url,
             **self.secret_arns,
             "EVENTS_QUEUE_URL": self.events_queue_url,
+            "IMPORT_QUEUE_URL": self.import_queue_url,
             "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
             "STATE_TABLE": STATE_TABLE,
         }

@@ -19,12 +19,13 @@ import typer
 from stripe_to_segment_tools.lambda_runtime.aws_stand_in import AwsStandIn
 from stripe_to_segment_tools.lambda_runtime.built_function import NotBuiltError, read_built_function
 from stripe_to_segment_tools.lambda_runtime.runtime import RuntimeMissingError, run
-from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, StripeStandIn
+from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, ObjectLists, StripeStandIn
 from stripe_to_segment_tools.local_stack import Secret
 from stripe_to_segment_tools.receiver import Receiver
 from stripe_to_segment_tools.samples.files import api_gateway_request, freshen, sqs_batch
 from stripe_to_segment_tools.samples.inputs import STDIN, read_text
 from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET, sign
+from stripe_to_segment_tools.samples.stripe_lists import objects_after
 from stripe_to_segment_tools.terminal.output import say, say_json
 
 if TYPE_CHECKING:
@@ -83,11 +84,12 @@ def invoke(
     Parameters
     ----------
     name
-        `receive`, `deliver` or `reconcile`.
+        `receive`, `deliver`, `reconcile` or `audit`.
     content
         A file's content. For `receive` an event goes into a freshly signed request, and a request signed with the
         samples' secret is signed again. For `deliver` one or more events go into a batch; a batch stays as it is. For
-        `reconcile` they are the events that Stripe could not deliver, the newest two hours ago.
+        `reconcile` they are the events that Stripe could not deliver, the newest two hours ago. For `audit` their
+        objects are those of Stripe's lists, and the StateTable is empty.
     settings
         Environment variables over those of the template.
     parameters
@@ -102,16 +104,18 @@ def invoke(
     """
     function = read_built_function(f"{name.capitalize()}Function", parameters=parameters)
     payload = PAYLOADS[name](content)
-    missed = _missed(content) if name == "reconcile" else []
-    livemode = any(event["livemode"] for event in missed)
+    reads = name in READERS
+    happened = _happened(content) if reads else []
+    livemode = any(event["livemode"] for event in happened)
     secret = Secret(
         (SAMPLE_SECRET,),
         segment_write_key=WRITE_KEY,
         segment_test_write_key=WRITE_KEY,
-        stripe_api_key=f"rk_{'live' if livemode else 'test'}_invoke" if name == "reconcile" else "",
+        stripe_api_key=f"rk_{'live' if livemode else 'test'}_invoke" if reads else "",
     )
-    listed = EventList(missed, {event["id"] for event in missed}, livemode=livemode)
-    with AwsStandIn(secret) as aws, Receiver() as segment, StripeStandIn(listed) as stripe:
+    listed = EventList(happened, {event["id"] for event in happened}, livemode=livemode)
+    objects = ObjectLists(objects_after(happened))
+    with AwsStandIn(secret) as aws, Receiver() as segment, StripeStandIn(listed, objects) as stripe:
         if name == "deliver":
             payload = aws.hand_out(payload)
         segments = {"SEGMENT_ENDPOINT": segment.url, "COMPRESS_REQUESTS": "on"}
@@ -125,7 +129,7 @@ def invoke(
 
 
 def command(
-    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="receive, deliver or reconcile.")],
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="receive, deliver, reconcile or audit.")],
     event: Annotated[
         str, typer.Argument(metavar="EVENT", help="File with events, a request or an SQS batch; - is standard input.")
     ],
@@ -214,10 +218,13 @@ PAYLOADS: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "receive": _request,
     "deliver": _batch,
     "reconcile": _schedule,
+    "audit": _schedule,
 }
+# Those that read Stripe's lists.
+READERS = frozenset({"reconcile", "audit"})
 
 
-def _missed(content: bytes) -> list[dict[str, Any]]:
+def _happened(content: bytes) -> list[dict[str, Any]]:
     """The events with times that Stripe still lists and that `reconcile` does not leave out."""
     try:
         return freshen([json.loads(body) for body in _bodies(content)], int(time.time()) - MISSED_SECONDS)

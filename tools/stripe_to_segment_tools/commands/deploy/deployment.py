@@ -18,7 +18,7 @@ from stripe_to_segment_tools.commands.deploy.answers import (
     write_answers,
 )
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
-from stripe_to_segment_tools.commands.deploy.parameters import check, read_parameters
+from stripe_to_segment_tools.commands.deploy.parameters import SCHEDULED, check, read_parameters
 from stripe_to_segment_tools.commands.deploy.stack import find, first_failure, make_way, name_flaw
 from stripe_to_segment_tools.terminal.output import say
 
@@ -157,6 +157,7 @@ def _say_what_is_there(found: Found | None, answers: Answers, *, first: bool) ->
     say("", *(f"{name:<22}{value}" for name, value in sorted(found.outputs.items())), "")
     if first and (address := answers.parameters.get("AlarmEmail")):
         say(f"AWS has written to {address}: confirm the subscription there, or no alarm arrives.", "")
-    if answers.parameters.get("ReconcileSchedule"):
-        say("Until the first run of ReconcileSchedule the alarm reconcile-stopped may ring.", "")
+    for name in SCHEDULED:
+        if answers.parameters.get(f"{name}Schedule"):
+            say(f"Until the first run of {name}Schedule the alarm {name.lower()}-stopped may ring.", "")
     say(*NEXT.format(name=answers.stack, region=answers.region, keys=KEYS if first else "").splitlines())

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Parameter", "check", "read_parameters"]
+__all__ = ["SCHEDULED", "Parameter", "check", "read_parameters"]
 
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+# The functions with a schedule, and an alarm that rings where they have not run for the hours of their parameter.
+SCHEDULED = ("Reconcile", "Audit")
 HOURS = {"minute": 1 / 60, "hour": 1, "day": 24}
 
 
@@ -103,7 +105,8 @@ def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter
 
     if 0 < number("DeliverReservedConcurrency") < number("MaximumConcurrency"):
         yield "DeliverReservedConcurrency must be 0 or at least MaximumConcurrency, or batches are refused"
-    if rate := RATE.fullmatch(given.get("ReconcileSchedule", "")):
-        hours = int(rate[1]) * HOURS[rate[2]]
-        if hours >= number("ReconcileQuietHours"):
-            yield f"ReconcileQuietHours must be more than the {hours:g} hours of ReconcileSchedule, or its alarm rings"
+    for name in SCHEDULED:
+        if rate := RATE.fullmatch(given.get(f"{name}Schedule", "")):
+            hours = int(rate[1]) * HOURS[rate[2]]
+            if hours >= number(f"{name}QuietHours"):
+                yield f"{name}QuietHours must be more than the {hours:g} hours of {name}Schedule, or its alarm rings"

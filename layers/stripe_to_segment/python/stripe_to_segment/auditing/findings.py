@@ -35,7 +35,7 @@ class Cause(StrEnum):
     REFUSED = "refused"
     DROPPED = "dropped_by_setting"
     ENRICH = "dropped_by_enrich"
-    NO_KEY = "no_write_key"
+    NO_KEY = "no_key_for_test_mode"
     OPTED_OUT = "opted_out"
     UNKNOWN_USER = "unknown_user"
     NOT_IMPORTED = "not_imported"

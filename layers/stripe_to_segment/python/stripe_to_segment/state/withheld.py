@@ -29,7 +29,7 @@ class Why(StrEnum):
     UNKNOWN_USER = "unknown_user"
     DROPPED = "dropped_by_setting"
     ENRICH = "dropped_by_enrich"
-    NO_KEY = "no_write_key"
+    NO_KEY = "no_key_for_test_mode"
 
 
 class Withheld(NamedTuple):
