@@ -206,5 +206,5 @@ $(BUILT): .aws-sam/inputs .tools/sam/.installed
 	@touch $@
 
 # What is in it, as CycloneDX tells it.
-$(SBOM): $(BUILT) tools/stripe_to_segment_tools/build/sbom.py .venv/.installed
+$(SBOM): $(BUILT) tools/stripe_to_segment_tools/build/sbom.py $(wildcard tools/stripe_to_segment_tools/page/static/vendor/*/*) .venv/.installed
 	$(PYTHON) -m stripe_to_segment_tools.build.sbom

@@ -13,7 +13,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from stripe_to_segment_tools.build.sbom import bill_of, pinned_hashes
+from stripe_to_segment_tools.build.sbom import VENDORED, bill_of, pinned_hashes
 
 pytestmark = pytest.mark.built
 
@@ -37,7 +37,7 @@ def bill(build: Path) -> Any:
 
 
 def libraries(bill: Any) -> dict[str, Any]:
-    return {each["purl"]: each for each in bill["components"] if "purl" in each}
+    return {each["purl"]: each for each in bill["components"] if each.get("purl", "").startswith("pkg:pypi/")}
 
 
 def test_it_lists_each_distribution_of_the_layer_and_no_others(bill: Any, dependencies_layer: Path) -> None:
@@ -74,6 +74,21 @@ def test_it_lists_functions_and_layers_with_our_own_files(bill: Any, build: Path
             path.relative_to(build / name).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in there
         }
         assert files
+
+
+def test_it_lists_what_the_page_brings_along_as_not_deployed(bill: Any) -> None:
+    """The charting library has a licence that everybody who gets it gets too, and may have a hole one day."""
+    found = {each["bom-ref"]: each for each in bill["components"] if each.get("scope") == "excluded"}
+    assert set(found) == {f"vendor/{path.name}" for path in VENDORED.iterdir()}
+    each = found["vendor/uplot"]
+    assert each["purl"] == f"pkg:npm/uplot@{each['version']}"
+    assert each["licenses"][0]["license"]["id"] == "MIT"
+    assert {one["name"]: one["hashes"][0]["content"] for one in each["components"]} == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (VENDORED / "uplot").iterdir()
+        if path.name != "README.md"
+    }
+    assert each["version"] in (VENDORED / "uplot" / "uPlot.iife.min.js").read_text("utf-8")[:200]
 
 
 def test_the_application_depends_on_every_component(bill: Any) -> None:

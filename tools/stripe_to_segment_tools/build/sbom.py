@@ -1,8 +1,9 @@
 """The software bill of materials of the build: `make build` writes it to .aws-sam/build/sbom.cdx.json.
 
 CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/): the functions and layers with each of our own files, and every
-distribution in the dependencies layer with its licence and the hashes that its files may have. The same build gives the
-same bytes: the serial number is derived from the content, and there is a time only if SOURCE_DATE_EPOCH gives one
+distribution in the dependencies layer with its licence and the hashes that its files may have. What the page of `make
+run` brings along is listed too, with the scope "excluded": it never runs in Lambda. The same build gives the same
+bytes: the serial number is derived from the content, and there is a time only if SOURCE_DATE_EPOCH gives one
 (https://reproducible-builds.org/specs/source-date-epoch/).
 """
 
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
-from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.model.license import LicenseAcknowledgement
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.spdx import fixup_id
@@ -42,6 +43,8 @@ __all__ = ["bill_of", "main", "pinned_hashes"]
 
 BUILD = PROJECT / ".aws-sam" / "build"
 PINNED = PROJECT / "layers" / "dependencies" / "requirements.txt"
+# The libraries that the page of `make run` brings along, a folder each.
+VENDORED = PROJECT / "tools" / "stripe_to_segment_tools" / "page" / "static" / "vendor"
 NAME, LICENCE = "stripe-to-segment", "MIT"
 # The platform of Lambda, whatever machine builds, in the terms of
 # https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers
@@ -101,7 +104,8 @@ def bill_of(build: Path, pinned: Mapping[str, list[str]]) -> str:
     }
     listed = {name: _library(name, found, pinned) for name, found in libraries.items()}
     units = {path: _unit(path, is_layer=path in layers) for path in folders}
-    bom = Bom(components=[*units.values(), *listed.values()], metadata=BomMetaData(component=root))
+    vendored = [_vendored(path) for path in sorted(VENDORED.iterdir())]
+    bom = Bom(components=[*units.values(), *listed.values(), *vendored], metadata=BomMetaData(component=root))
     needed = {name: _needed_by(found) & libraries.keys() for name, found in libraries.items()}
     for name, others in needed.items():
         bom.register_dependency(listed[name], [listed[other] for other in others])
@@ -109,7 +113,7 @@ def bill_of(build: Path, pinned: Mapping[str, list[str]]) -> str:
     for path, unit in units.items():
         holds = [listed[name] for name in first] if any(path.rglob("*.dist-info")) else []
         bom.register_dependency(unit, holds if path in layers else [units[layer] for layer in layers])
-    bom.register_dependency(root, units.values())
+    bom.register_dependency(root, [*units.values(), *vendored])
     return _written(bom)
 
 
@@ -136,6 +140,27 @@ def _file(path: Path, folder: Path) -> Component:
         type=ComponentType.FILE,
         bom_ref=f"{folder.name}/{name}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+    )
+
+
+def _vendored(folder: Path) -> Component:
+    """A library of the page with its files; its README begins with name and version, and states the licence."""
+    readme = (folder / "README.md").read_text("utf-8")
+    about, licence = re.match(r"# (\S+) (\S+)\n", readme), re.search(r"`LICENSE` \(([^)]+)\)", readme)
+    if about is None or licence is None:
+        raise ValueError(
+            f"{folder / 'README.md'} must begin with `# name version`, and name the licence: `LICENSE` (MIT)"
+        )
+    return Component(
+        name=about[1],
+        type=ComponentType.LIBRARY,
+        version=about[2],
+        bom_ref=f"vendor/{folder.name}",
+        purl=PackageURL("npm", None, folder.name, about[2]),
+        description="Draws the charts of the page of `make run`; not deployed",
+        scope=ComponentScope.EXCLUDED,
+        licenses=_licences(licence[1]),
+        components=[_file(each, folder) for each in sorted(folder.iterdir()) if each.name != "README.md"],
     )
 
 
