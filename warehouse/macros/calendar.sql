@@ -12,8 +12,29 @@
     {%- if var('stripe_to_segment_until') -%}
     {{ stripe_to_segment.month_of("cast('" ~ var('stripe_to_segment_until') ~ "' as " ~ stripe_to_segment.moment_type() ~ ")") }}
     {%- else -%}
-    {{ stripe_to_segment.month_of(dbt.current_timestamp()) }}
+    {{ stripe_to_segment.month_of(stripe_to_segment.now_in_utc()) }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- This moment in UTC: `now()` of Postgres and DuckDB is cut off into days by the time zone of the session. -#}
+{% macro now_in_utc() -%}
+    {%- do return(adapter.dispatch('now_in_utc', 'stripe_to_segment')()) -%}
+{%- endmacro %}
+
+{% macro default__now_in_utc() -%}
+    {%- do return(dbt.current_timestamp()) -%}
+{%- endmacro %}
+
+{% macro postgres__now_in_utc() -%}
+    {%- do return("(now() at time zone 'UTC')") -%}
+{%- endmacro %}
+
+{% macro duckdb__now_in_utc() -%}
+    {%- do return("(now() at time zone 'UTC')") -%}
+{%- endmacro %}
+
+{% macro redshift__now_in_utc() -%}
+    {%- do return('getdate()') -%}
 {%- endmacro %}
 
 {#- The numbers from 0 to 1199, a hundred years of months. -#}

@@ -1,3 +1,5 @@
+{#- Nothing, in the type of an amount: not every warehouse widens a whole number that stands in a union. -#}
+{%- set nothing = "cast(0 as " ~ stripe_to_segment.money_type() ~ ")" -%}
 with moved as (
     select
         paid_on as day,
@@ -8,21 +10,21 @@ with moved as (
         case when is_first_payment then revenue else 0 end as first_payment_revenue,
         case when billing_reason = 'subscription_cycle' then revenue else 0 end as renewal_revenue,
         coalesce(tax, 0) as tax,
-        0 as refunded,
+        {{ nothing }} as refunded,
         coalesce(revenue_refunded, 0) as revenue_refunded,
-        0 as disputed,
-        0 as credited
+        {{ nothing }} as disputed,
+        {{ nothing }} as credited
     from {{ ref('payments') }}
     union all
     select
         occurred_on as day,
         currency,
         0 as payments,
-        0 as collected,
-        0 as revenue,
-        0 as first_payment_revenue,
-        0 as renewal_revenue,
-        0 as tax,
+        {{ nothing }} as collected,
+        {{ nothing }} as revenue,
+        {{ nothing }} as first_payment_revenue,
+        {{ nothing }} as renewal_revenue,
+        {{ nothing }} as tax,
         case when kind in ('refund', 'refund_failed') then amount else 0 end as refunded,
         coalesce(revenue_refunded, 0) as revenue_refunded,
         case when kind in ('dispute', 'dispute_won', 'dispute_lost') then amount else 0 end as disputed,
