@@ -100,6 +100,23 @@ def test_a_copied_part_of_an_event_is_told_what_is_missing(given: Any, what: str
     assert "stripe events retrieve evt_…" in line["reason"]
 
 
+def test_a_thin_event_is_told_that_it_has_no_object() -> None:
+    related = {"id": "in_1", "type": "invoice", "url": "/v1/invoices/in_1"}
+    thin = {"id": "evt_test_1", "object": "v2.core.event", "type": "v1.invoice.paid", "livemode": False}
+    thin |= {"created": "2026-11-01T00:00:00.000Z", "related_object": related}
+    code, (line,) = explain("-", given=json.dumps(thin))
+    assert (code, line["outcome"]) == (1, "invalid")
+    assert "this is a thin event, which only names its object" in line["reason"]
+
+
+def test_lines_of_a_log_are_told_how_to_get_their_events() -> None:
+    """What `stripe listen` prints was taken for numbers."""
+    said = "2026-11-01 12:00:00   --> invoice.paid [evt_1Abc]\n2026-11-01 12:00:01  <--  [200] POST http://localhost\n"
+    code, (line,) = explain("-", given=said)
+    assert (code, line["outcome"]) == (1, "invalid")
+    assert line["reason"] == "-: not JSON: it only names events; print one with `stripe events retrieve evt_1Abc`"
+
+
 @pytest.mark.parametrize("given", [{"object": []}, {"object": 7}, {"object": None}, {"data": {"object": SUBSCRIPTION}}])
 def test_what_is_no_event_at_all_is_invalid(given: Any) -> None:
     assert [line["outcome"] for line in explain("-", given=json.dumps(given))[1]] == ["invalid"]

@@ -13,6 +13,7 @@ import typer
 from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.mapping.catalog import CATALOG
+from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.fields import integer
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Explained", "explain", "explain_command", "team_enrich"]
 
+THIN = (
+    "this is a thin event, which only names its object: deliver reads the object from Stripe's API, and explain asks "
+    "nobody. Explain the snapshot event of the same type, with its data: `stripe events retrieve evt_…`"
+)
 OUTCOMES = {Status.DELIVERED: "mapped", Status.IGNORED: "ignored"}
 
 
@@ -179,7 +184,7 @@ class _Player:
             self._held = sorted([*self._held, one], key=lambda each: each.number)
             return
         event, outcome = done.event, OUTCOMES.get(done.status, "invalid")
-        reason = done.detail or done.reason or None
+        reason = THIN if done.reason == Reason.NO_STRIPE_API_KEY else done.detail or done.reason or None
         self._lines[one.number] = Explained(
             _text(given.event, "id") if event is None else event.id,
             _text(given.event, "type") if event is None else event.type,

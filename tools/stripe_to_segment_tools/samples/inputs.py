@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,11 @@ def read_text(content: bytes, source: str, *, lines: bool = False) -> Iterator[I
     if not text.strip():
         if not lines:
             yield Input(source, content, error="empty")
+        return
+    if "{" not in text and (named := EVENT_ID.search(text)):
+        # Lines of `stripe listen`, or of a log.
+        advice = f"print one with `stripe events retrieve {named[0]}`"
+        yield Input(source, content, error=f"not JSON: it only names events; {advice}")
         return
     found = [opened for piece in _pieces(text, lines=lines) for opened in _open(piece)]
     for number, (raw, value, problem) in enumerate(found, start=1):
@@ -249,4 +255,5 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
+EVENT_ID = re.compile(r"\bevt_[A-Za-z0-9_]+")
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
