@@ -4,6 +4,7 @@ const DAY_SECONDS = 86_400;
 const HEIGHT = 220;
 const MONTHS = /^\d{4}-\d{2}$/;
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 
 // `colour(name)` gives the colour of a column, `open(row, name)` is called when a row is clicked, with the name of the
@@ -24,7 +25,8 @@ export function plot(place, chart, { colour, soft, line, open, look }) {
   };
   const whole = drawn.every(({ column }) => column.unit === "count");
   const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
-  const months = { values: (_, ticks) => ticks.map((tick) => chart.rows[tick]?.label ?? ""), incrs: [1, 2, 3, 6, 12, 24] };
+  const days = { values: (_, ticks) => ticks.map(dayText), size: 44 };
+  const months = { size: 30, values: (_, ticks) => ticks.map((tick) => chart.rows[tick]?.label ?? ""), incrs: [1, 2, 3, 6, 12, 24] };
   const options = {
     width: place.clientWidth,
     height: HEIGHT,
@@ -35,7 +37,7 @@ export function plot(place, chart, { colour, soft, line, open, look }) {
       x: { time: !monthly, range: () => [at[0] - margin, at.at(-1) + margin] },
       y: { range: (_, low, high) => uPlot.rangeNum(Math.min(low ?? 0, 0), Math.max(high ?? 0, 0), { min: { pad: 0.1, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 0, mode: 1 } }) },
     },
-    axes: [{ ...axis, ...(monthly ? months : {}) }, { ...axis, size: 60, ...(whole ? { incrs: WHOLE } : {}), values: (_, ticks) => ticks.map((tick) => compact.format(tick)) }],
+    axes: [{ ...axis, ...(monthly ? months : days) }, { ...axis, size: 60, ...(whole ? { incrs: WHOLE } : {}), values: (_, ticks) => ticks.map((tick) => compact.format(tick)) }],
     series: [{}, ...drawn.map(({ column }) => ({ ...looks[column.drawn](column.name), scale: "y" }))],
     hooks: { setCursor: [({ cursor }) => look(chart.rows[cursor.idx] ?? null)] },
   };
@@ -45,6 +47,13 @@ export function plot(place, chart, { colour, soft, line, open, look }) {
     if (idx !== null) open(chart.rows[idx], barAt(drawn, idx, made.posToVal(top, "y")));
   });
   return made;
+}
+
+// "1 Sep", with the year below it on the first tick and where it changes.
+function dayText(seconds, place, ticks) {
+  const year = (of) => new Date(of * 1000).getUTCFullYear();
+  const told = day.format(new Date(seconds * 1000));
+  return place && year(ticks[place - 1]) === year(seconds) ? told : `${told}\n${year(seconds)}`;
 }
 
 // The name of the bar of a row that is drawn at a height: the shortest one that reaches it.
