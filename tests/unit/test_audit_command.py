@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from stripe_to_segment.stripe_lists import Lists
 from stripe_to_segment.stripe_requests import Pace
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.audit import command
+from stripe_to_segment_tools.commands.audit.export import read_export
 from stripe_to_segment_tools.commands.cli import app
 from tests.simulator.imported import listed
 from tests.unit.a_stack import Deployed, deployed
@@ -24,7 +26,6 @@ from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -173,8 +174,8 @@ def test_what_is_not_compared_is_counted(business: Business) -> None:
     assert said["differences"] == []
     text = business.run()
     assert text.exit_code == 0
-    assert "not compared: 1 customers of connected accounts" in text.stdout
-    assert "not compared: 1 credit notes for money given back outside of Stripe" in text.stdout
+    assert "not compared: customers of connected accounts (1)" in text.stdout
+    assert "not compared: credit notes for money given back outside of Stripe (1)" in text.stdout
 
 
 def test_a_month_has_its_own_sums(business: Business) -> None:
@@ -282,6 +283,23 @@ def test_a_file_with_other_columns_is_refused_with_those_that_are_expected(
     result = business.run("--stripe-csv", exported(tmp_path, text))
     assert result.exit_code == 2
     assert "expected is a column for the customer's id (customer_id)" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "mrr"),
+    [
+        ("customer_id;month;mrr\ncus_1;2026-10;1.234,56 €\n", "1234.56"),
+        ("customer_id\tmonth\tmrr\ncus_1\tOct-26\t20,00\n", "20.00"),
+        ('MRR per subscriber\n\nCustomer,Oct 2026\ncus_1,"$1,234.56"\nTotal,9\n', "1234.56"),
+        ("Subscriber ID,10/31/2026\ncus_1,(12.00)\n", "-12.00"),
+        ("customer_id,month_end,mrr_in_usd\ncus_1,2026-10-31,-\n", "0"),
+        ('customer_id,2026-10\ncus_1,"1,234"\n', "1234"),
+    ],
+)
+def test_an_export_is_read_whatever_separates_its_columns_and_figures(tmp_path: Path, text: str, mrr: str) -> None:
+    """A comma before the cents made 20,00 two thousand."""
+    (line,) = read_export(Path(exported(tmp_path, text)))
+    assert (line.customer, line.month, str(line.mrr)) == ("cus_1", "2026-10", mrr)
 
 
 def test_a_broken_line_is_named(business: Business, tmp_path: Path) -> None:

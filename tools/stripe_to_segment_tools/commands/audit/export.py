@@ -8,6 +8,7 @@ and either one for the month and one for the mrr, or one for each month. Amounts
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -32,6 +33,15 @@ CUSTOMER = ("customer_id", "customer", "subscriber_id", "subscriber")
 MONTH = ("month", "month_end", "period", "date")
 MRR = ("mrr", "monthly_recurring_revenue", "mrr_amount", "amount")
 CURRENCY = ("currency", "mrr_currency")
+# A name that more words may follow.
+BEGINNINGS = frozenset({"month", "mrr"})
+# The currency in mrr_usd or mrr_in_usd.
+CODE = re.compile(r"^mrr_(?:in_)?([a-z]{3})$")
+SEPARATORS = ",;\t"
+# So many lines may stand above the header.
+PREFACE = 20
+# Lines that are of no customer.
+NOBODY = frozenset({"", "total"})
 NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTHS = {name: f"{number:02}" for number, name in enumerate(NAMES, 1)}
 EXPECTED = (
@@ -69,33 +79,68 @@ class Explained:
 
 
 def read_export(path: Path) -> list[Line]:
-    """The lines of the file. Raises BadExportError."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [*csv.reader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadExportError(f"it cannot be read as CSV: {error}") from error
+    """The lines of the file, whatever separates its columns and stands above them. Raises BadExportError."""
+    rows = _rows(path)
     if not rows:
         raise BadExportError(f"it is empty; expected is {EXPECTED}")
-    header = [_plain(name) for name in rows[0]]
-    customer, currency = _place(header, CUSTOMER), _place(header, CURRENCY)
-    month, mrr = _place(header, MONTH), _place(header, MRR)
-    wide = {place: at for place, name in enumerate(header) if (at := _month(name))}
-    if customer is None or not (wide or (month is not None and mrr is not None)):
+    columns = next(filter(None, map(_columns_of, rows[:PREFACE])), None)
+    if columns is None:
         raise BadExportError(f"its columns are {', '.join(rows[0])}; expected is {EXPECTED}")
     found: list[Line] = []
-    for number, row in enumerate(rows[1:], start=2):
+    first = next(number for number, row in enumerate(rows, start=1) if _columns_of(row) is not None)
+    for number, row in enumerate(rows[first:], start=first + 1):
         if not any(row):
             continue
-        if len(row) != len(header):
-            raise BadExportError(f"line {number} has {len(row)} columns, and the header has {len(header)}")
-        code = row[currency].strip().lower() if currency is not None else ""
-        cells = wide.items() if wide else [(mrr or 0, _month(_plain(row[month or 0])))]
-        for place, at in cells:
-            if not at:
-                raise BadExportError(f"line {number} has no month, such as 2026-10 or Oct 2026")
-            found.append(Line(row[customer].strip(), at, _amount(row[place], number), code))
+        if len(row) != len(rows[first - 1]):
+            raise BadExportError(f"line {number} has {len(row)} columns, and the header has {len(rows[first - 1])}")
+        if (customer := row[columns.customer].strip()).lower() not in NOBODY:
+            found += (Line(customer, *each) for each in columns.read(row, number))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The places of the columns; `months` are those of a wide table, by place."""
+
+    customer: int
+    currency: int | None
+    code: str
+    month: int
+    mrr: int
+    months: dict[int, str]
+
+    def read(self, row: Sequence[str], number: int) -> Iterator[tuple[str, Decimal, str]]:
+        """The months of a row, each with the mrr and the currency."""
+        code = row[self.currency].strip().lower() if self.currency is not None else self.code
+        cells = self.months or {self.mrr: _month(_plain(row[self.month]))}
+        for place, month in cells.items():
+            if not month:
+                raise BadExportError(f"line {number} has no month, such as 2026-10 or Oct 2026")
+            yield month, _amount(row[place], number), code
+
+
+def _columns_of(row: Sequence[str]) -> _Columns | None:
+    """The columns, if this row is their header."""
+    header = [_plain(name) for name in row]
+    customer, month, mrr = _place(header, CUSTOMER), _place(header, MONTH), _place(header, MRR)
+    months = {place: at for place, name in enumerate(header) if (at := _month(name))}
+    if customer is None or not (months or (month is not None and mrr is not None)):
+        return None
+    named = CODE.search(header[mrr]) if mrr is not None else None
+    return _Columns(customer, _place(header, CURRENCY), named[1] if named else "", month or 0, mrr or 0, months)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
+        # The separator of the line that has most columns.
+        separator = max(
+            SEPARATORS, key=lambda mark: max((line.count(mark) for line in text.splitlines()[:PREFACE]), default=0)
+        )
+        return [*csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadExportError(f"it cannot be read as CSV: {error}") from error
 
 
 def explained(
@@ -161,7 +206,12 @@ def _at_the_end(book: Book, month: str) -> dict[str, int]:
 
 
 def _place(header: Sequence[str], names: Sequence[str]) -> int | None:
-    return next((header.index(name) for name in names if name in header), None)
+    """The column with the first of these names, or with one that begins so: mrr_usd, month_ending."""
+    for name in names:
+        for place, each in enumerate(header):
+            if each == name or (name in BEGINNINGS and each.startswith(f"{name}_")):
+                return place
+    return None
 
 
 def _plain(name: str) -> str:
@@ -169,18 +219,29 @@ def _plain(name: str) -> str:
 
 
 def _month(name: str) -> str:
-    """The month in 2026_10, 2026_10_31, oct_2026, october_2026; empty where there is none."""
-    if numbers := re.match(r"^(20\d\d)_(0[1-9]|1[0-2])(_\d\d)?(_\d+)*$", name):
-        return f"{numbers[1]}-{numbers[2]}"
-    if words := re.match(r"^([a-z]{3})[a-z]*_(20\d\d)$", name):
+    """The month in 2026_10, 2026_10_31, 10_2026, 10_31_2026, oct_2026, oct_26, october_2026; else empty."""
+    if numbers := re.match(r"^(20\d\d)_(0?[1-9]|1[0-2])(_\d+)*$", name):
+        return f"{numbers[1]}-{int(numbers[2]):02}"
+    if numbers := re.match(r"^(?:(0?[1-9]|1[0-2])_)(?:\d\d?_)?(20\d\d)$", name):
+        return f"{numbers[2]}-{int(numbers[1]):02}"
+    if words := re.match(r"^([a-z]{3})[a-z]*_(?:20)?(\d\d)$", name):
         number = MONTHS.get(words[1])
-        return f"{words[2]}-{number}" if number else ""
+        return f"20{words[2]}-{number}" if number else ""
     return ""
 
 
 def _amount(cell: str, number: int) -> Decimal:
-    plain = re.sub(r"[^0-9.,-]", "", cell)
+    """An amount such as 1,234.56, 1.234,56 €, (12.00) or -; nothing is 0."""
+    plain = re.sub(r"[^0-9.,-]", "", cell.replace("\u2212", "-")).strip("-" if not re.search(r"\d", cell) else "")
+    whole = re.fullmatch(r"-?\d{1,3}([.,])\d{3}(\1\d{3})*", plain)
+    if whole and (whole[1] == "," or whole[2]):
+        plain = plain.replace(whole[1], "")
+    elif "," in plain and plain.rfind(",") > plain.rfind("."):
+        plain = plain.replace(".", "").replace(",", ".")
+    else:
+        plain = plain.replace(",", "")
     try:
-        return Decimal(plain.replace(",", "")) if plain else Decimal()
+        amount = Decimal(plain) if plain else Decimal()
     except InvalidOperation:
         raise BadExportError(f"line {number} has {cell!r} in place of an amount such as 1,234.56") from None
+    return -amount if re.fullmatch(r"\s*\(.*\)\s*", cell) else amount

@@ -119,9 +119,9 @@ def notes(left: Mapping[str, int]) -> Iterator[str]:
     """What is left out, for a person."""
     customers, credited = left.values()
     if customers:
-        yield f"not compared: {customers:,} customers of connected accounts, which are in no list of the platform"
+        yield f"not compared: customers of connected accounts ({customers:,}), which are in no list of the platform"
     if credited:
-        yield f"not compared: {credited:,} credit notes for money given back outside of Stripe, which are no refunds"
+        yield f"not compared: credit notes for money given back outside of Stripe ({credited:,}), which are no refunds"
 
 
 def verdict(report: Report, unknown: int) -> str:
@@ -132,7 +132,8 @@ def verdict(report: Report, unknown: int) -> str:
     ]
     if not cents and not unknown:
         explained = len(report.findings)
-        return f"0.00 unexplained{f'; {explained:,} differences, each explained' if explained else ''}"
+        number = f"{explained:,} difference{'' if explained == 1 else 's'}"
+        return f"0.00 unexplained; {number}, each explained" if explained else "0.00 unexplained"
     said = [*cents, *([f"{unknown:,} lines of Stripe's export"] if unknown else [])]
     return f"unexplained: {', '.join(said)}"
 
