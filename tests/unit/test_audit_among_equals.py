@@ -172,6 +172,10 @@ FAULTS: dict[str, tuple[Shop, set[tuple[Any, str, int]]]] = {
         {(Cause.ENRICH, "in_4_2", 2000)},
     ),
     "Segment refuses one of the calls": (Shop(answer=told_of("in_4_2")), {(Cause.REFUSED, "in_4_2", 2000)}),
+    "Segment refused one of the calls more than 40 days ago": (
+        Shop(answer=told_of("in_4_1")),
+        {(Cause.REFUSED, "in_4_1", 2000)},
+    ),
     "there is no key for test mode": (
         Shop(
             answer=lambda _: Answer(Meaning.UNWANTED, "no_test_write_key"),

@@ -12,7 +12,7 @@ from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.sums import added, worth_in
-from stripe_to_segment.state.withheld import newest, withheld_call
+from stripe_to_segment.state.withheld import Why, newest, withheld_call
 from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, named_only
 from stripe_to_segment.stripe_side.fields import integer
 
@@ -365,7 +365,9 @@ class Profile:
         return replace(
             self,
             sent=_with_sent(self, self.claims.values(), new.keys() - self.ledger.keys()),
-            withheld=_with_unwanted(self, received.unwanted),
+            withheld=_with_withheld(
+                self, (claim for key, claim in self.claims.items() if key in received.unwanted), Why.NO_KEY
+            ),
             ledger={**new, **self.ledger},
             # Identify and group calls are always made anew.
             claims={
@@ -389,11 +391,13 @@ class Profile:
             kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
             changes["ledger"] = _most(kept, LEDGER_KEYS, int)
         if self.claims and any(claim.day < oldest for claim in self.claims.values()):
-            over = [claim for claim in self.claims.values() if claim.day < oldest and not claim.given_up]
+            ended = [claim for claim in self.claims.values() if claim.day < oldest]
+            over = [claim for claim in ended if not claim.given_up]
             tracks = {dedup_key for claim in over for dedup_key in claim.tracks}
             changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
             # Their receipt has expired before any batch read it.
             changes["sent"] = _with_sent(self, over, tracks - self.ledger.keys())
+            changes["withheld"] = _with_withheld(self, (claim for claim in ended if claim.given_up), Why.REFUSED)
         if self.failed and any(one.at // 86_400 < oldest for one in self.failed_attempts()):
             changes["failed"] = [one.written() for one in self.failed_attempts() if one.at // 86_400 >= oldest]
         if not all(one.live for one in self.subscriptions.values()):
@@ -445,12 +449,13 @@ def _with_sent(profile: Profile, claims: Iterable[Claim], arrived: set[str]) -> 
     return added(profile.sent, filter(None, (worth_in(*each) for each in counted.values())))
 
 
-def _with_unwanted(profile: Profile, unwanted: Iterable[str]) -> Mapping[str, Sequence[Any]]:
-    """What is withheld, with the tracks of these events, which have no key to be sent with."""
+def _with_withheld(profile: Profile, claims: Iterable[Claim], why: Why) -> Mapping[str, Sequence[Any]]:
+    """What is withheld, with the tracks of these claims, which do not count as arrived."""
     found = dict(profile.withheld)
-    for claim in (profile.claims[key] for key in unwanted if key in profile.claims):
+    for claim in claims:
         for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
-            if (one := withheld_call(encoded, claim.kinds[place : place + 1])) is not None:
+            one = None if dedup_key in profile.ledger else withheld_call(encoded, claim.kinds[place : place + 1], why)
+            if one is not None:
                 found[dedup_key] = one.written()
     return newest(found) if found else profile.withheld
 

@@ -23,13 +23,14 @@ WITHHELD = 1_000
 
 
 class Why(StrEnum):
-    """Why a call was not made."""
+    """Why a call was not made, or was in vain: there was no key for it, or the endpoint refused it for good."""
 
     OPTED_OUT = "opted_out"
     UNKNOWN_USER = "unknown_user"
     DROPPED = "dropped_by_setting"
     ENRICH = "dropped_by_enrich"
     NO_KEY = "no_key_for_test_mode"
+    REFUSED = "refused"
 
 
 class Withheld(NamedTuple):
@@ -50,12 +51,12 @@ class Withheld(NamedTuple):
         return cls(Why(why), Worth(Kind(kind), month, currency, amount), about)
 
 
-def withheld_call(encoded: str, kind: str) -> Withheld | None:
-    """An encoded call that was made and has no key to be sent with; None where it is not about money."""
+def withheld_call(encoded: str, kind: str, why: Why) -> Withheld | None:
+    """An encoded call that was made in vain; None where it is not about money."""
     worth = worth_in(encoded, kind)
     if worth is None:
         return None
-    return Withheld(Why.NO_KEY, worth, text(dig(json.loads(encoded), "properties", OBJECTS[worth.kind])) or "")
+    return Withheld(why, worth, text(dig(json.loads(encoded), "properties", OBJECTS[worth.kind])) or "")
 
 
 def newest(entries: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
