@@ -90,6 +90,29 @@ def test_another_coupon_of_a_discount_changes_the_mrr_at_once() -> None:
     assert (changes(world), shown(world)) == ([(10, "new"), (8, "expansion")], 18)
 
 
+def test_a_new_discount_of_the_customer_takes_the_place_of_the_last() -> None:
+    """A Customer has one; without the end of the first, both lowered the mrr."""
+    world = World()
+    tenth = a_discount(HALF | {"id": "TENTH", "percent_off": 10}, id="di_2")
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(APPLIED, a_discount(), created=NOW + 1),
+        an_event(APPLIED, tenth, created=NOW + 2),
+        an_event(REMOVED, a_discount(), created=NOW + 2),
+    )
+    assert shown(world) == 18
+
+
+@pytest.mark.parametrize("holder", ["subscription_item", "invoice", "invoice_item", "checkout_session"])
+def test_a_discount_on_something_else_is_not_the_customers_own(holder: str) -> None:
+    world = World()
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(APPLIED, a_discount(**{holder: "it_1"}), created=NOW + 1),
+    )
+    assert shown(world) == 20
+
+
 def test_a_subscription_without_seats_stays_without_when_its_discount_becomes_known() -> None:
     """A quantity of 0 was not kept, and counted as 1."""
     world = World()

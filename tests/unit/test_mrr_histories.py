@@ -237,6 +237,38 @@ def test_a_price_in_another_currency_is_known_after_an_invoice() -> None:
     assert told(world) == [25]
 
 
+@pytest.mark.parametrize(("amount", "quantity", "mrr"), [(7500, 3, 75), (7501, 3, None), (0, 3, None)])
+def test_an_older_invoice_line_states_the_price_by_its_amount(amount: int, quantity: int, mrr: int | None) -> None:
+    """Before 2025-03-31 a line has the price in its base currency alone; of a trial it is over nothing."""
+    world = World()
+    price = a_price(3000, currency="usd", id="price_1")
+    line = {"amount": amount, "currency": "eur", "quantity": quantity, "price": price, "proration": False}
+    world.deliver(
+        an_event(CREATED, a_subscription(an_item(price, quantity), currency="eur"), created=NOW),
+        an_event("invoice.paid", an_invoice(currency="eur", lines={"data": [line]}), created=NOW + 1),
+    )
+    assert shown(world) == mrr
+
+
+def test_the_line_of_a_trial_states_no_price() -> None:
+    """It is over nothing, and the mrr after the trial was 0."""
+    world, trial = World(), {"trial_start": NOW, "trial_end": NOW + 7 * DAY}
+    item = an_item(a_price(3000, currency="usd", id="price_1"))
+    pricing = {"price_details": {"price": "price_1"}, "unit_amount_decimal": "0"}
+    line = {"amount": 0, "currency": "eur", "quantity": 1, "pricing": pricing}
+    world.deliver(
+        an_event("invoice.paid", an_invoice(currency="eur", lines={"data": [line]}), created=NOW),
+        an_event(CREATED, a_subscription(item, currency="eur", status="trialing", **trial), created=NOW),
+        an_event(
+            UPDATED,
+            a_subscription(item, currency="eur", **trial),
+            previous={"status": "trialing"},
+            created=NOW + 7 * DAY,
+        ),
+    )
+    assert shown(world) is None
+
+
 # --- Trials ---
 
 TRIAL = {"trial_start": NOW - 14 * DAY, "trial_end": NOW}

@@ -34,6 +34,8 @@ __all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "c
 
 # The name in a record's `as_of` for the Customer's own discounts.
 OWN = "own_discounts"
+# The fields that name what a discount is on, where that is not the Customer. https://docs.stripe.com/api/discounts/object
+HOLDERS = ("subscription", "subscription_item", "invoice", "invoice_item", "checkout_session")
 
 
 @properties
@@ -86,10 +88,11 @@ def after_discount(event: StripeEvent, known: Known) -> Profile:
     if discount is None:
         return known.profile
     profile = known.profile.with_discounts(coupons_of([event.object]), known.coupons)
-    if event.object.get("subscription") or profile.as_of.get(OWN, 0) > event.created:
+    if any(event.object.get(name) for name in HOLDERS) or profile.as_of.get(OWN, 0) > event.created:
         return profile
-    others = tuple(one for one in profile.own_discounts if one != discount)
-    own = others if event.type.endswith(".deleted") else (*others, discount)
+    # A Customer has one discount at most: a new one takes the place of the last.
+    ended = event.type.endswith(".deleted")
+    own = tuple(one for one in profile.own_discounts if one != discount) if ended else (discount,)
     return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: event.created})
 
 

@@ -11,10 +11,12 @@ from stripe_to_segment.mapping.subscriptions.trials import converts, trial_conve
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.fields import dig, integer, listed, text
-from stripe_to_segment.stripe_side.lines import read_line
+from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -76,8 +78,17 @@ def _amounts(invoice: JsonObject) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in listed(invoice.get("lines")):
         line, stated = read_line(entry), minor_decimal(dig(entry, "pricing", "unit_amount_decimal"))
-        if stated is None and line.price.currency == currency:
-            stated = line.price.unit_amount
-        if line.price.id and stated is not None and not line.proration and not line.price.tiered:
+        if stated is None:
+            stated = line.price.unit_amount if line.price.currency == currency else _share(line)
+        # A trial's line is over nothing, whatever the price.
+        if line.price.id and line.amount and stated is not None and not line.proration and not line.price.tiered:
             found[f"{line.price.id}:{currency}"] = str(stated)
     return found
+
+
+def _share(line: Line) -> Decimal | None:
+    """One unit's share of a line's amount, where the price is stated and no rounding can be in it."""
+    units = line.price.units(int(line.quantity or 0))
+    if not units or line.amount is None or line.price.currency is None or line.amount % units:
+        return None
+    return line.amount / units
