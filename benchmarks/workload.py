@@ -85,14 +85,17 @@ def largest(number: int, size: int = 0) -> str:
 
 
 def sqs_batch(texts: list[str]) -> dict[str, list[dict[str, object]]]:
-    """The events as the queue hands them to deliver."""
+    """The events as the queue hands them to deliver; each was queued when it happened."""
     return {
         "Records": [
             {
                 "messageId": str(uuid.UUID(int=number)),
                 "receiptHandle": f"handle-{number}",
                 "body": text,
-                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"},
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": str(1000 * (json.loads(text).get("created") or 0)),
+                },
                 "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:events",
             }
             for number, text in enumerate(texts)
