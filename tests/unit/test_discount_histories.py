@@ -140,6 +140,28 @@ def test_a_coupon_whose_terms_are_told_after_its_discount_counts_from_the_next_e
     assert (changes(world), shown(world)) == ([(10, "new")], 10)
 
 
+def test_the_mrr_is_absent_from_the_moment_a_discount_of_the_customer_is_only_named() -> None:
+    """It stayed gross until the subscription's next event."""
+    world = World()
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW), an_event(APPLIED, a_discount("HALF"), created=NOW + DAY)
+    )
+    assert (changes(world), shown(world)) == ([(20, "new")], None)
+    world.deliver(an_event("coupon.updated", HALF, created=NOW + 2 * DAY))
+    world.deliver(an_event(UPDATED, a_subscription(), previous=RENEWED, created=NOW + 3 * DAY))
+    assert (changes(world)[1:], shown(world)) == ([(-10, "contraction")], 10)
+
+
+def test_the_end_of_a_discount_that_was_only_named_leaves_the_sum_as_it_was() -> None:
+    world = World()
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(APPLIED, a_discount("HALF"), created=NOW + DAY),
+        an_event(REMOVED, a_discount("HALF"), created=NOW + 2 * DAY),
+    )
+    assert (changes(world), shown(world)) == ([(20, "new")], 20)
+
+
 def test_a_customers_object_names_the_coupon_of_its_discount() -> None:
     """The id was dropped where the coupon stood there without its terms."""
     world = World()
@@ -163,6 +185,22 @@ def test_the_coupon_of_a_customers_own_discount_is_read_from_the_api() -> None:
         an_event(APPLIED, a_discount("HALF"), created=NOW), an_event(CREATED, a_subscription(), created=NOW + 1)
     )
     assert shown(world) == 10
+
+
+def test_the_coupon_that_a_discount_names_is_read_when_it_is_applied() -> None:
+    asked: list[Any] = []
+
+    class Api:
+        def read(self, wanted: Any) -> Any:
+            asked.extend(lookup for lookup in wanted if lookup.kind == "coupon")
+            return {lookup: HALF for lookup in wanted if lookup.kind == "coupon"}
+
+    world = World(reader=Api())
+    world.deliver(an_event(CREATED, a_subscription(), created=NOW))
+    world.deliver(an_event(APPLIED, a_discount("HALF"), created=NOW + DAY))
+    world.deliver(an_event(UPDATED, a_subscription(), previous=RENEWED, created=NOW + 2 * DAY))
+    applied = next(call["properties"] for call in world.calls if call.get("event") == "Discount Applied")
+    assert (applied["percent_off"], shown(world), len(asked)) == (50, 10, 1)
 
 
 def test_a_coupon_that_is_told_in_the_same_batch_is_known() -> None:

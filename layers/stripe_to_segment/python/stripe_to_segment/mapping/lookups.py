@@ -13,7 +13,7 @@ from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.subscriptions.state import after_of
 from stripe_to_segment.stripe_side.api_terms import NO_TERMS, api_terms
-from stripe_to_segment.stripe_side.discount import read_coupon
+from stripe_to_segment.stripe_side.discount import coupons_of, named_only, read_coupon
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
@@ -47,6 +47,7 @@ def lookups(
     While an intent `may_wait` for a session or an invoice, Stripe is not asked: mostly one of them comes.
     """
     wanted: list[tuple[str, str]] = []
+    named: list[str] = []
     # Each Customer is read once, even if the user is known: only its metadata may state an opt-out.
     unread = not profile.customer_read and event.about != "customer"
     if unread and (event.customer or "").startswith("cus_"):
@@ -64,8 +65,10 @@ def lookups(
         wanted.append(("invoice", reference(event.object.get("invoice")) or ""))
     if object_id and event.about == "customer.subscription" and _mrr_is_unknown(event, profile, memory, settings):
         wanted.append(("subscription_terms", object_id))
-        unknown = dict.fromkeys([*terms_from_api(event, memory).named_coupons, *profile.named_coupons])
-        wanted += [("coupon", coupon) for coupon in unknown if f"{event.scope}:{coupon}" not in memory.coupons]
+        named = [*terms_from_api(event, memory).named_coupons, *profile.named_coupons]
+    if event.about == "customer.discount":
+        named = named_only(coupons_of([event.object]))
+    wanted += [("coupon", coupon) for coupon in named if f"{event.scope}:{coupon}" not in memory.coupons]
     read = [] if settings.sends_line_descriptions else products_read(event, memory)
     products = (*products_needed(event), *read)
     wanted += [("product", product) for product in products if f"{event.scope}:{product}" not in memory.product_names]

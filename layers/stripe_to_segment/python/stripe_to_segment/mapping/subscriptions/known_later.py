@@ -61,7 +61,7 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
         if before.unsent and (event.listing is not None or before.mrr is not None):
             # Its opening balance is still to be sent.
             record = replace(record, mrr_sent=record.mrr)
-        elif event.listing is not None:
+        elif event.listing is not None or record.mrr is None:
             record = replace(record, mrr_sent=before.counted)
         else:
             record = replace(record, mrr_sent=record.mrr, unsent=False)

@@ -146,12 +146,15 @@ def _only(names: tuple[str, ...], body: JsonObject) -> JsonObject:
 
 
 def valued(profile: Profile, known: Known, *, again: bool) -> Profile:
-    """The record with the mrr of subscriptions whose value has become known, or `again` of all that count."""
+    """The record with the mrr of subscriptions whose value has become known, or `again` of all that count.
+
+    Then it may also have become unknown.
+    """
     terms = replace(known, profile=profile).terms
     found: dict[str, SubscriptionRecord] = {}
     for subscription, record in profile.subscriptions.items():
         if record.basis is not None and (again or record.mrr is None):
             amount = monthly_value(record.basis, items_of(record.basis), terms).amount
-            if amount not in {None, record.mrr}:
+            if amount != record.mrr:
                 found[subscription] = replace(record, mrr=amount)
     return replace(profile, subscriptions={**profile.subscriptions, **found}) if found else profile
