@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
@@ -214,6 +215,37 @@ def test_a_coupon_that_is_told_in_the_same_batch_is_known() -> None:
         an_event("product.created", product, created=NOW),
     )
     assert (shown(world), shown(world, "plan")) == (10, "Basic")
+
+
+class Loads(MemoryStore):
+    """Counts the requests for records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads = 0
+
+    def load(self, keys: Any) -> Any:
+        self.loads += 1
+        return super().load(keys)
+
+
+def test_only_a_coupon_that_nobody_has_told_costs_a_second_request() -> None:
+    store = Loads()
+    world = World(store)
+    renewal = an_event(UPDATED, a_subscription(discounts=["di_1"]), previous=RENEWED, created=NOW + DAY)
+
+    def loads(*events: Any) -> int:
+        before = store.loads
+        world.deliver(*events)
+        return store.loads - before
+
+    assert loads(an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW)) == 1
+    assert loads(an_event(APPLIED, a_discount("HALF", "sub_basic"), created=NOW)) == 1
+    assert loads(renewal) == 2, "its own event may have told since"
+    assert loads(an_event("coupon.created", HALF, created=NOW)) == 1
+    assert loads(an_event(UPDATED, renewal.object, previous=RENEWED, created=NOW + 2 * DAY)) == 2
+    assert loads(an_event(UPDATED, renewal.object, previous=RENEWED, created=NOW + 3 * DAY)) == 1
+    assert shown(world) == 10
 
 
 # --- Coupons that are limited to products ---
