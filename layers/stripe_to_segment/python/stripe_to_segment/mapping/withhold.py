@@ -29,12 +29,17 @@ def with_silence(profile: Profile, facts: Collection[Fact], this: EventToMap, wh
 
 def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[Call], this: EventToMap) -> Profile:
     """The record once these calls tell the facts, or another event's claim: the rest a setting drops, or `enrich`."""
-    told = {call.dedup_key for call in calls} | {*this.known.profile.ledger}
-    told |= {key for claim in this.known.profile.claims.values() for key in claim.tracks}
-    if profile.withheld and not told.isdisjoint(profile.withheld):
-        left = {key: entry for key, entry in profile.withheld.items() if key not in told}
-        profile = replace(profile, withheld=left)
-    untold = {key: fact for fact in facts if (key := _key(fact, this)) not in told}
+    known, sent = this.known.profile, {call.dedup_key for call in calls}
+    if known.withheld and not sent.isdisjoint(known.withheld):
+        profile = replace(profile, withheld={key: one for key, one in profile.withheld.items() if key not in sent})
+    # The ledger is not copied: it may have thousands of keys.
+    untold = {
+        key: fact
+        for fact in facts
+        if (key := _key(fact, this)) not in sent
+        and key not in known.ledger
+        and not any(key in claim.tracks for claim in known.claims.values())
+    }
     dropped = this.settings.drop_events
     reasons = {key: (fact, Why.DROPPED if fact.name in dropped else Why.ENRICH) for key, fact in untold.items()}
     return _noted(profile, reasons, this)
