@@ -145,6 +145,7 @@ class Queue:
 
     `pollers` invocations run at a time on batches of at most `batch` records, gathered for `window` seconds. A record
     that was received `most` times goes to `given_up` when it is due again, as does one whose retention is over.
+    `latencies` are the seconds from each message's sending to its end.
     """
 
     clock: Clock
@@ -154,6 +155,8 @@ class Queue:
     batch: int = 100
     window: float = 5.0
     pollers: int = POLLERS
+    name: str = "events"
+    latencies: list[float] = field(default_factory=list)
     invocations: int = 0
     busy: float = 0.0
     received: int = 0
@@ -168,7 +171,7 @@ class Queue:
 
     def send(self, body: str, at: float) -> None:
         """Put a message in, to be seen from then on."""
-        key = f"message-{next(self._number)}"
+        key = f"{self.name}-{next(self._number)}"
         self.messages[key] = Message(body, at, at)
         heapq.heappush(self._due, (at, key))
 
@@ -183,9 +186,9 @@ class Queue:
             self._by_handle[entry["ReceiptHandle"]].visible = self.clock.now + entry["VisibilityTimeout"]
         return {}
 
-    def drain(self, handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
-        """Let the pollers work until nothing is left."""
-        self.clock.run([lambda: self._poll(handler)] * self.pollers)
+    def jobs(self, handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> list[Callable[[], None]]:
+        """The pollers, each of which works until nothing is left."""
+        return [lambda: self._poll(handler)] * self.pollers
 
     def _poll(self, handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
         while self.messages:
@@ -213,6 +216,7 @@ class Queue:
                     heapq.heappush(self._due, (message.visible, key))
                 else:
                     del self.messages[key]
+                    self.latencies.append(self.clock.now - message.sent)
                     self.last_delivered = self.clock.now
 
     def _receive(self, number: int) -> list[str]:
@@ -244,7 +248,7 @@ class Queue:
             "body": message.body,
             "receiptHandle": message.handle,
             "attributes": attributes,
-            "eventSourceARN": "arn:aws:sqs:eu-central-1:1:events",
+            "eventSourceARN": f"arn:aws:sqs:eu-central-1:1:{self.name}",
         }
 
 

@@ -3,94 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
-
-from stripe_to_segment.delivery.circuit_breaker import Breaker
-from stripe_to_segment.observability import logger
-from stripe_to_segment.state.store import MemoryStore
-from tests.simulator.queue_in_time import Clock, Endpoint, Queue, Says
-from tests.unit.edges import FUNCTIONS, REGION, SecretsManager, load_function, speaking
-from tests.unit.shapes import NOW, a_customer, an_event, an_invoice
+from tests.simulator.function_in_time import FINE, MOST_RECEIVES
+from tests.simulator.queue_in_time import Says
+from tests.unit.shapes import NOW, an_event, an_invoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.simulator.function_in_time import Pack
 
     type Making = Callable[[Callable[[float], Says]], Pack]
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-# As the template has them; tests/template holds them there.
-MOST_RECEIVES, RETENTION, VISIBILITY = 1000, 14 * DAY, 360
-FINE = Says(200)
 # A sample. A hundred thousand take a minute or two: make test PYTEST=tests/simulator/test_outage.py BACKLOG=100000
 BACKLOG = int(os.environ.get("BACKLOG", "4000"))
 # Of events that wait for days, each costs thousands of receives.
 WAITING = 20
-
-
-@dataclass(slots=True)
-class Pack:
-    """The deliver function between a queue and a Segment of which the test decides the mood."""
-
-    clock: Clock
-    queue: Queue
-    segment: Endpoint
-    app: Any
-
-    def arrive(self, number: int, every: float = 0.0) -> None:
-        """So many customers are created, one every so many seconds."""
-        event = json.dumps(an_event("customer.created", a_customer(id="cus_0"), id="evt_0").body)
-        for one in range(number):
-            self.queue.send(event.replace("cus_0", f"cus_{one}").replace("evt_0", f"evt_{one}"), NOW + one * every)
-
-    def drain(self) -> None:
-        """Until the queue is empty."""
-        self.queue.drain(self.app.handler)
-
-    def asked(self, *statuses: int | None) -> list[float]:
-        """When Segment answered so."""
-        return [at for at, status in self.segment.asked if status in statuses]
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Making]:
-    for name in ("KEYS_SECRET_ARN", "EVENTS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "STATE_TABLE"):
-        monkeypatch.setenv(name, name.lower())
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.syspath_prepend(str(FUNCTIONS / "deliver"))
-
-    def make(mood: Callable[[float], Says]) -> Pack:
-        clock = Clock(NOW)
-        queue = Queue(clock, MOST_RECEIVES, RETENTION, VISIBILITY)
-        segment = Endpoint(clock, mood)
-        app = load_function("deliver")
-        secrets = SecretsManager(json.dumps({"segment_write_key": "l" * 32, "segment_test_write_key": "t" * 32}))
-        store = MemoryStore()
-        environment = threading.local()
-
-        def breaker() -> Breaker:
-            """Each poller is an environment of its own, which knows of the others through the store alone."""
-            if not hasattr(environment, "breaker"):
-                environment.breaker = Breaker(store, clock.time, app.settings.retry_base_seconds)
-            known: Breaker = environment.breaker
-            return known
-
-        for name, replacement in {"time": clock, "store": lambda: store, "breaker": breaker}.items():
-            monkeypatch.setattr(app, name, replacement)
-        monkeypatch.setattr("stripe_to_segment.aws.client", {"sqs": queue, "secretsmanager": secrets}.__getitem__)
-        app.session.mount("https://", segment)
-        return Pack(clock, queue, segment, app)
-
-    level = logger.log_level
-    logger.setLevel(logging.CRITICAL)
-    with speaking():
-        yield make
-    logger.setLevel(level)
 
 
 def test_three_days_without_segment_lose_and_dead_letter_nothing(made: Making) -> None:

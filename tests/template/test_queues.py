@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.importing import USUAL
 from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
+from stripe_to_segment_tools.commands.importing.command import FEWEST_BATCHES
+from tests.simulator.function_in_time import IMPORT_POLLERS
 
 if TYPE_CHECKING:
     from tests.template.conftest import Template
@@ -122,6 +125,7 @@ def test_an_import_leaves_the_accounts_concurrency_to_the_events(template: Templ
     """Two is the least that Lambda takes; https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html."""
     assert mappings(template)["ImportQueue"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ImportConcurrency"}}
     assert template.default("ImportConcurrency") == "2"
+    assert {IMPORT_POLLERS, FEWEST_BATCHES, USUAL} == {2}, "as the commands, the bench and the simulation have it"
 
 
 def test_every_allowed_batch_size_has_the_window_that_it_needs(template: Template) -> None:

@@ -96,6 +96,7 @@ def test_time_is_that_of_the_slower_side_of_each_step() -> None:
     assert full_seconds(LISTED, quick) == pytest.approx(10 * 110 + 2 * 35, rel=0.1)
     each = record_seconds(RECORD) / 5
     assert full_seconds(LISTED, RECORD) == pytest.approx(10 * (10_000 + 110_000) * each + 2 * 35, rel=0.05)
+    assert full_seconds(LISTED, RECORD, 2) == pytest.approx(2.5 * full_seconds(LISTED, RECORD), rel=0.05)
 
 
 def test_what_grows_or_is_slow_or_dear_misses_its_target() -> None:

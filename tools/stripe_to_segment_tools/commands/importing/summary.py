@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DELIVERED_A_SECOND", "conclude", "duration", "pace_of"]
 
 # Records a second for each batch at a time; benchmarks/README.md has the milliseconds of a record.
-DELIVERED_A_SECOND = 120
+DELIVERED_A_SECOND = 100
 # The recommendation of docs/import.md for a large import.
 FASTER = 5
 PAGE = 100
