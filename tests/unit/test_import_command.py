@@ -377,6 +377,16 @@ def test_another_account_is_refused(business: Business) -> None:
     assert business.run("--unregistered").exit_code == 0
 
 
+def test_an_account_that_cannot_be_checked_is_refused_unless_somebody_vouches_for_it(business: Business) -> None:
+    """A key of another account that may not read endpoints was taken for one of this."""
+    business.stripe.forbidden = {OBJECTS["webhook_endpoint"].path}
+    result = business.run()
+    assert result.exit_code == 2
+    assert "a restricted key needs the permission 'Webhook Endpoints: Read'" in result.stderr
+    assert business.bodies == []
+    assert business.run("--unregistered").exit_code == 0
+
+
 def test_another_account_is_refused_where_eventbridge_brings_the_events(business: Business) -> None:
     """Such a stack imported from whatever account the key was of."""
     destinations = business.stripe.destinations
@@ -385,7 +395,8 @@ def test_another_account_is_refused_where_eventbridge_brings_the_events(business
     business.here.parameters["EventBusName"] = f"aws.partner/stripe.com/{ours['id']}"
     assert business.run().exit_code == 0
     destinations.allowed = False
-    assert "note: not checked whether the API key is of the account" in business.run().stderr
+    result = business.run()
+    assert (result.exit_code, "cannot be checked: the Stripe API key may not" in result.stderr) == (2, True)
     destinations.allowed = True
     destinations.destinations.clear()
     result = business.run()

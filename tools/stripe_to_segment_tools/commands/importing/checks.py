@@ -70,13 +70,27 @@ def check_readable(lists: Lists) -> None:
 
 
 def check_account(stack: Stack, key: str, base: str) -> None:
-    """End the command if the key's account has no endpoint for the stack: it is another account, or not registered."""
+    """End the command if the key's account has no endpoint for the stack: it is another account, or not registered.
+
+    It also ends if the key may not read that. An event bus of a name of its own says nothing of the account.
+    """
     bus = stack.parameters.get("EventBusName", "")
-    try:
-        leads_here = _leads_here(stack, bus, key, base)
-    except ConfigurationError as error:
-        say(f"note: not checked whether the API key is of the account that sends events here: {error}", err=True)
+    destination = bus.rpartition("/")[2]
+    if bus and not destination.startswith("ed_"):
+        said = f"the event bus {bus} does not name Stripe's event destination"
+        say(f"note: not checked whether the API key is of the account that sends events here: {said}", err=True)
         return
+    try:
+        leads_here = (
+            ThinDestinations(key, base).has(destination)
+            if bus
+            else bool(WebhookEndpoints(key, base).at(stack.webhook_url))
+        )
+    except ConfigurationError as error:
+        stop(
+            f"whether the API key is of the account that sends events here cannot be checked: {error}. "
+            f"--unregistered goes on without the check"
+        )
     if not leads_here:
         what = f"no event destination for {bus}" if bus else f"no webhook endpoint for {stack.webhook_url}"
         first = "" if bus else "If not, run `stripe-to-segment register` first, so that no event is missed; "
@@ -84,13 +98,3 @@ def check_account(stack: Stack, key: str, base: str) -> None:
             f"the API key's Stripe account ({mode_of(key)} mode) has {what}: is it another account? {first}"
             f"--unregistered goes on anyway"
         )
-
-
-def _leads_here(stack: Stack, bus: str, key: str, base: str) -> bool:
-    """Whether the account has an endpoint for the stack, or the destination of its event bus."""
-    if not bus:
-        return bool(WebhookEndpoints(key, base).at(stack.webhook_url))
-    destination = bus.rpartition("/")[2]
-    if not destination.startswith("ed_"):
-        raise ConfigurationError(f"the event bus {bus} does not name Stripe's event destination")
-    return ThinDestinations(key, base).has(destination)
