@@ -545,14 +545,17 @@ def test_a_group_column_needs_a_stack_that_knows_groups(business: Business, tmp_
     assert "GroupIdKeys is empty" in result.stderr
 
 
-def test_a_subscription_comes_with_all_its_items_and_the_tiers_of_their_prices(business: Business) -> None:
-    """A list cuts the items and has no tiers: the mrr of both stayed unknown."""
+@pytest.mark.parametrize("active", [True, False])
+def test_a_subscription_comes_with_all_its_items_and_the_tiers_of_their_prices(
+    business: Business, *, active: bool
+) -> None:
+    """A list cuts the items, and has no tiers: the mrr of both stayed unknown, also that of an archived price."""
     tiers = [{"up_to": 10, "unit_amount": 300}, {"up_to": None, "unit_amount": 200}]
     tiered = a_price(None, id="price_tiered", billing_scheme="tiered", tiers_mode="volume")
     seats = a_subscription(an_item(tiered, quantity=20), id="sub_seats", customer="cus_1", created=NOW)
     items = [an_item(a_price(100), id=f"si_{number}") for number in range(25)]
     many = a_subscription(*items, id="sub_many", customer="cus_1", created=NOW)
-    price = {**tiered, "tiers": tiers, "created": NOW - DAY}
+    price = {**tiered, "tiers": tiers, "created": NOW - DAY, "active": active}
     business.stripe.objects = [a_customer(id="cus_1", created=NOW), price, seats, many]
     result = business.run()
     assert result.exit_code == 0, result.output

@@ -81,7 +81,7 @@ class ObjectLists:
     """Stripe's lists of objects, by path; `objects` are those of the key's mode, in any order.
 
     https://docs.stripe.com/api/pagination. Each list has the parameter `created`, and also `status` if its OBJECTS row
-    needs it.
+    needs it, and that of prices has `active`.
     """
 
     objects: Collection[dict[str, Any]]
@@ -96,7 +96,7 @@ class ObjectLists:
             return None
         found = [_cut(one) for one in self.objects if one["object"] == each.name and _has_status(one, query)]
         found.sort(key=lambda one: (one["created"], one["id"]), reverse=True)
-        return self._page(path, query, found, {"created[gte]", "created[lt]", "status"})
+        return self._page(path, query, found, {"created[gte]", "created[lt]", "status", "active"})
 
     @staticmethod
     def _page(
@@ -123,7 +123,12 @@ class ObjectLists:
 
 
 def _has_status(one: dict[str, Any], query: dict[str, list[str]]) -> bool:
-    """Whether the object has the queried status. Without a status Stripe leaves out cancelled subscriptions."""
+    """Whether the object has the queried status.
+
+    Without one Stripe leaves out cancelled subscriptions, and prices that are not active.
+    """
+    if one["object"] == "price":
+        return str(one.get("active", True)).lower() == query.get("active", ["true"])[0]
     if (wanted := query.get("status", [""])[0]) and wanted != "all":
         return bool(one.get("status") == wanted)
     return bool(wanted) or one["object"] != "subscription" or one.get("status") != "canceled"

@@ -28,6 +28,11 @@ OF_INVOICES = frozenset({"invoice", "invoice_payment"})
 # https://docs.stripe.com/api/subscription_items/list
 ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.discounts")
 TERMS = ("tiers", "currency_options")
+# Without `active`, Stripe lists only active prices; subscriptions keep a price that was archived since.
+# https://docs.stripe.com/api/prices/list
+PRICES = tuple(
+    replace(OBJECTS["price"], listing=f"active={active}&{OBJECTS['price'].listing}") for active in ("true", "false")
+)
 
 PAGE = 100
 
@@ -98,7 +103,7 @@ class Lists:
             items = self._all(replace(ITEMS, listing=f"subscription={subscription['id']}&{ITEMS.listing}"))
         with self._lock:
             if self._terms is None:
-                prices = self._all(LISTS["price"])
+                prices = [price for each in PRICES for price in self._all(each)]
                 self._terms = {
                     price["id"]: terms for price in prices if (terms := {k: price[k] for k in TERMS if price.get(k)})
                 }
