@@ -221,7 +221,8 @@ def test_without_a_terminal_a_long_step_prints_a_line_now_and_then(
 def test_json_is_one_line_for_a_program(business: Business) -> None:
     business.stripe.objects = a_shop(1)
     said = json.loads(business.run("--json").stdout)
-    assert said["listed"] == {"product": 1, "price": 0, "coupon": 0, "customer": 1, "subscription": 1} | {
+    assert said["listed"] == {"product": 1, "price": 0, "archived_price": 0, "coupon": 0, "customer": 1} | {
+        "subscription": 1,
         "invoice": 2,
         "checkout.session": 0,
         "invoice_payment": 0,

@@ -23,16 +23,18 @@ __all__ = ["LISTS", "Lists", "Part"]
 
 # The list of each kind. Parts of invoices come with the open invoices: all others were paid as a whole.
 _OPEN = replace(OBJECTS["invoice"], listing=f"status=open&{OBJECTS['invoice'].listing}")
-LISTS = {name: _OPEN if name == "invoice_payment" else each for name, each in OBJECTS.items()}
+# Without `active`, Stripe lists only active prices; old subscriptions and invoices keep a price that was archived.
+# https://docs.stripe.com/api/prices/list
+PRICES = {
+    kind: replace(OBJECTS["price"], listing=f"active={active}&{OBJECTS['price'].listing}")
+    for kind, active in (("price", "true"), ("archived_price", "false"))
+}
+_LISTED_OTHERWISE = {"price": PRICES, "invoice_payment": {"invoice_payment": _OPEN}}
+LISTS = {kind: one for name, each in OBJECTS.items() for kind, one in _LISTED_OTHERWISE.get(name, {name: each}).items()}
 OF_INVOICES = frozenset({"invoice", "invoice_payment"})
 # https://docs.stripe.com/api/subscription_items/list
 ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.discounts")
 TERMS = ("tiers", "currency_options")
-# Without `active`, Stripe lists only active prices; subscriptions keep a price that was archived since.
-# https://docs.stripe.com/api/prices/list
-PRICES = tuple(
-    replace(OBJECTS["price"], listing=f"active={active}&{OBJECTS['price'].listing}") for active in ("true", "false")
-)
 
 PAGE = 100
 
@@ -103,7 +105,7 @@ class Lists:
             items = self._all(replace(ITEMS, listing=f"subscription={subscription['id']}&{ITEMS.listing}"))
         with self._lock:
             if self._terms is None:
-                prices = [price for each in PRICES for price in self._all(each)]
+                prices = [price for each in PRICES.values() for price in self._all(each)]
                 self._terms = {
                     price["id"]: terms for price in prices if (terms := {k: price[k] for k in TERMS if price.get(k)})
                 }

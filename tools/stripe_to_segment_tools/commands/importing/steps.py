@@ -24,7 +24,7 @@ __all__ = ["CUSTOMERS_STEP", "KINDS", "LEVELS", "PAST", "TELLING", "Step", "says
 LEVELS = (Level.STATE, Level.TRAITS, Level.OPENING, Level.HISTORY)
 """Each does what the ones before it do, and more."""
 
-KINDS = tuple(name for name, each in LISTS.items() if each.listing is not None and name in LISTED)
+KINDS = tuple(name for name, each in LISTS.items() if each.listing is not None and each.name in LISTED)
 PAST = KINDS[KINDS.index("invoice") :]
 """Things that happened once, left out if they are older than `--since`; what exists now is listed in any case."""
 
