@@ -51,7 +51,7 @@ def _audited(context: LambdaContext) -> tuple[dict[str, object], int]:
             raise OutOfTimeError(f"the account is too large for the function's time; read so far: {said}")
 
     if not (key := usable_key(secret.get(), settings)):
-        raise ConfigurationError("the KeysSecret has no stripe_api_key; docs/audit.md says what it has to read")
+        raise ConfigurationError("the KeysSecret has no stripe_api_key; docs/audit.md lists what it has to read")
     if settings.delivery_mode == "log":
         raise ConfigurationError("DeliveryMode is log, so nothing is remembered")
     now, store = int(time.time()), DynamoStore(aws.client("dynamodb"), settings.state_table)

@@ -283,9 +283,7 @@ def test_a_first_deployment_that_failed_is_repeated_with_the_same_command(
     desk.deploy()
     assert "delete_stack" in desk.aws.asked
     assert "ProtectState" not in desk.overrides, "it is a first deployment again"
-    assert (
-        f"the first deployment of shop had failed ({status}): what was left of it is deleted" in capsys.readouterr().out
-    )
+    assert f"the first deployment of shop had failed ({status}): its remains are deleted" in capsys.readouterr().out
 
 
 def test_what_cannot_be_deleted_is_named(desk: Desk) -> None:

@@ -198,7 +198,7 @@ def test_keys_in_their_former_place_are_reported_with_the_command_that_moves_the
 def test_a_signing_secret_without_a_mode_is_reported_with_both_ways_to_give_it_one(here: Deployed) -> None:
     here.put_signing(stripe_signing_secrets=[BY_HAND, OTHER])
     said, fix = failed()["signing secrets without a mode"]
-    assert said == "2 in stripe_signing_secrets, of a mode that nobody has noted: they vouch for both"
+    assert said == "2 in stripe_signing_secrets, of an unknown mode: they are valid for both"
     assert "register --stack stripe-to-segment with a key of each mode" in fix
     assert "stripe-to-segment secret edit --stack stripe-to-segment" in fix
 
@@ -493,7 +493,7 @@ def test_subscriptions_with_an_unknown_discount_are_counted(here: Deployed) -> N
     here.cloudwatch.sums = {"UnknownDiscounts": 12}
     said, fix = failed()["discounts"]
     assert said == "in 31 days 12 events without mrr, because only the discount's id is known"
-    assert "Discounts that nobody knows" in fix
+    assert "Discounts with an unknown coupon" in fix
 
 
 def test_alarms_in_state_alarm_are_reported_but_not_those_of_a_stack_with_a_longer_name(here: Deployed) -> None:
@@ -562,13 +562,13 @@ def test_alarms_without_a_subscriber_are_reported(here: Deployed) -> None:
     here.topics.subscriptions = []
     assert failed("--no-event") == {
         "alarm subscribers": (
-            "no address is subscribed: alarms reach nobody",
+            "no address is subscribed: nobody gets the alarms",
             "ALARM_EMAIL=you@example.com make deploy",
         )
     }
     here.topics.subscriptions = ["PendingConfirmation"]
     said, fix = failed("--no-event")["alarm subscribers"]
-    assert said == "the subscription is not confirmed: alarms reach nobody yet"
+    assert said == "the subscription is not confirmed: nobody gets the alarms yet"
     assert fix == "follow the link in AWS's mail"
     here.topics.subscriptions = ["PendingConfirmation", "arn:aws:sns:eu-central-1:1:alarms:1", "PendingConfirmation"]
     assert failed("--no-event") == {}

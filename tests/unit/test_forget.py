@@ -66,7 +66,7 @@ def test_the_record_is_deleted_in_both_modes(here: Deployed, world: World) -> No
             world.deliver(an_event(f"customer.subscription.{change}", a_subscription(), livemode=livemode))
     result = run(CUSTOMER, "--yes")
     assert result.exit_code == 0
-    assert "subscriptions 1, sums paid 0, marks of what was delivered 2, events told last 0" in result.stdout
+    assert "subscriptions 1, sums paid 0, marks of what was delivered 2, events of the latest claims 0" in result.stdout
     assert f"test:{CUSTOMER}: deleted" in result.stdout
     assert keys(here) == []
 

@@ -225,7 +225,7 @@ def test_the_endpoint_is_found_on_any_page_and_others_are_left_alone(here: Deplo
     result = run()
     assert result.exit_code == 0
     assert "nothing to do: we_1 " in result.stdout
-    assert "whether the signing secret of we_1 is in the SigningSecret cannot be told" in result.stderr
+    assert "whether the signing secret of we_1 is in the SigningSecret is unknown" in result.stderr
     assert stripe.log == []
 
 
@@ -374,7 +374,7 @@ def test_a_run_that_is_cut_off_is_finished_by_the_next(
     cut_off(stripe, method, path)
     stopped = run(*words)
     assert stopped.exit_code == 1
-    assert "run this again: it goes on where it stopped" in stopped.stderr
+    assert "run this again: it continues where it stopped" in stopped.stderr
     assert stripe.endpoints[old]["status"] == "enabled", "somebody listens"
     mended(stripe)
     assert run(*words).exit_code == 0
@@ -466,7 +466,7 @@ def test_with_connect_two_unmarked_endpoints_cannot_be_distinguished(here: Deplo
         stripe.add(WEBHOOK_URL, list(CATALOG), api_version=API_VERSION)
     result = run()
     assert result.exit_code == 1
-    assert "Stripe does not tell which of them takes the events of connected accounts" in result.stderr
+    assert "Stripe does not say which of them takes the events of connected accounts" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -432,7 +432,7 @@ def test_the_keys_move_and_the_signing_secrets_stay(before: Deployed) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "moved to the KeysSecret: segment_write_key, segment_test_write_key, stripe_api_key, client_reference_key",
-        "taken out of the SigningSecret, and of the version before",
+        "removed from the SigningSecret and from its previous version",
     ]
     assert "roll the keys" in result.stderr
     assert before.keys == KEYS

@@ -165,7 +165,7 @@ def reporting_errors() -> Iterator[None]:
         stop(str(error))
     except ParamValidationError:
         # Its text quotes the value to send, for example a secret.
-        stop("AWS's client does not send this: what was given has a shape that AWS does not take")
+        stop("AWS's client does not send this, because AWS does not accept a value of this form")
     except (BotoCoreError, ClientError) as error:
         operation = getattr(error, "operation_name", "")
         stop(f"AWS refused {operation}: {code_of(error)}" if operation else f"AWS did not answer: {error}")

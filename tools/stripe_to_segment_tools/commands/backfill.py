@@ -160,8 +160,8 @@ def _start(text: str, now: int) -> int:
     earliest = now - STRIPE_KEEPS_SECONDS
     if start < earliest - GRACE_SECONDS:
         stop(
-            f"Stripe lists the events of the last 30 days, so from {iso(earliest)} on; "
-            f"what is older cannot be had from it. Take --since 30d for all there is"
+            f"Stripe lists the events of the last 30 days, so from {iso(earliest)} on, and has no older ones. Use"
+            " --since 30d for all of them"
         )
     return max(start, earliest)
 

@@ -69,7 +69,7 @@ COMMANDS = (
     (
         "import",
         "importing.command:import_command",
-        "Bring what is in Stripe already into a stack, so that its numbers are right from the first event on.",
+        "Bring Stripe's existing data into a stack, so that its numbers are right from the first event on.",
     ),
     (
         "identify-customers",
@@ -84,7 +84,7 @@ COMMANDS = (
     (
         "audit",
         "audit.command:audit_command",
-        "Compare Stripe's lists with what was sent and what is remembered, and explain every cent that differs.",
+        "Compare Stripe's lists with what was sent and what is stored, and explain every cent that differs.",
     ),
     (
         "forget",

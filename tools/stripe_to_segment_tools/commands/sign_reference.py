@@ -55,7 +55,8 @@ def sign_reference_command(
         )
     if reference_key_flaw(key):
         say(
-            "note: on AWS no reference counts that this key signs, for it is short or a placeholder: set a long random "
+            "note: on AWS references that this key signs do not count, because it is short or a placeholder: set a"
+            " long random "
             "text with `stripe-to-segment secret set client_reference_key`",
             err=True,
         )

@@ -43,7 +43,8 @@ CHARTS = (
     Chart(
         "revenue",
         "Revenue by day",
-        "What was collected less tax and shipping (revenue), and what of it went back (revenue_refunded).",
+        "The amount collected less tax and shipping (revenue), and the part of it that was refunded"
+        " (revenue_refunded).",
         (Column("revenue", "Revenue", "bar"), Column("refunded", "Refunded", "bar"), Column("net", "Net")),
     ),
     Chart(

@@ -69,7 +69,7 @@ _TOLD = (
         "A subscription's life",
         "trial → conversion → upgrade → failed payment → recovery → cancellation → refund",
         "There is no revenue in the trial. After it, each payment's revenue is on one call only; MRR rises with the"
-        " conversion and the upgrade and is gone with the cancellation. What is mere bookkeeping becomes no call.",
+        " conversion and the upgrade and falls to 0 with the cancellation. Events that only keep books become no call.",
         _of(
             "customer.created",
             "customer.subscription.created.trialing",
@@ -186,8 +186,8 @@ _TOLD = (
         "Payment Element → refund → the refund fails → dispute → won → off-session payment → dispute → lost → an order"
         " in two captures",
         "The payment intent is the order, because no invoice or session has it. The lifetime value follows each"
-        " movement of the money: a failed refund and a won dispute give back what was taken, a lost dispute does not,"
-        " and of several captures each brings its part.",
+        " movement of the money: a failed refund and a won dispute reverse their amount, a lost dispute does not, and"
+        " each of several captures adds its part.",
         _of(
             "payment_intent.succeeded",
             "refund.created",

@@ -105,7 +105,7 @@ def context_schema(traits: Mapping[str, Property], *, closed: bool = False) -> S
             "event_type": TEXT,
             "import": {
                 "enum": [str(level) for level in Level],
-                "description": "the level of the import that told it, where no event did",
+                "description": "the level of the import that sent it, if no event did",
             },
             "account": {**TEXT, "description": "the connected account, on a Connect platform"},
         },

@@ -83,7 +83,7 @@ def warehouse_guide(plan: TrackingPlan, currencies: tuple[str, ...]) -> Iterator
     yield ""
     yield "Hello, in the schema of our source <schema_name> these columns were made as integer, because the first"
     yield "amount happened to be a whole number. They hold money. Please change their data types as follows, so that"
-    yield "amounts keep their cents, and tell us when we can drop the tables for a backfill of our history:"
+    yield "amounts keep their cents, and say when we can drop the tables for a backfill of our history:"
     yield ""
     for table, columns in tables.items():
         for column, kind in columns.items():

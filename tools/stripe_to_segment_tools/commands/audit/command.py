@@ -67,7 +67,7 @@ def audit_command(
     stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:
-    """Compare Stripe's lists with what was sent and what is remembered, and explain every cent that differs.
+    """Compare Stripe's lists with what was sent and what is stored, and explain every cent that differs.
 
     By currency: payments, refunds, disputes, mrr, and live subscriptions. What was sent is the sum of the calls that
     Segment accepted. Each difference is named by an object and a reason, as docs/audit.md lists them. The mrr and the

@@ -29,7 +29,7 @@ SAYS = {
     Cause.ENRICH: "the function enrich dropped its call",
     Cause.NO_KEY: "it is of test mode, and the KeysSecret has no segment_test_write_key",
     Cause.OPTED_OUT: "the person had opted out",
-    Cause.UNKNOWN_USER: "nobody knew the user, and UnknownUserPolicy was skip",
+    Cause.UNKNOWN_USER: "the user was unknown, and UnknownUserPolicy was skip",
     Cause.NOT_IMPORTED: "it is older than the stack, and was not imported",
     Cause.IMPORTED: "an import has listed it at a level that sends nothing of it",
     Cause.BEFORE_SUMS: "it was sent before the stack kept sums of what it sends",

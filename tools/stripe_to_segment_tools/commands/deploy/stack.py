@@ -89,7 +89,7 @@ def make_way(client: Any, name: str, region: str, found: Found | None) -> str:
         except WaiterError as error:
             left = f"what is left of {name} after a failed deployment cannot be deleted"
             raise DeployError(f"{left} ({first_failure(client, found.id)}); delete it, and deploy again") from error
-        return f"the first deployment of {name} had failed ({found.status}): what was left of it is deleted"
+        return f"the first deployment of {name} had failed ({found.status}): its remains are deleted"
     if found.status == "UPDATE_ROLLBACK_FAILED":
         command = f"aws cloudformation continue-update-rollback --stack-name {name} --region {region}"
         raise DeployError(f"{name} is {found.status}: run `{command}`, wait until it is over, and deploy again")

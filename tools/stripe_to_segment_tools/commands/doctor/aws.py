@@ -190,7 +190,7 @@ def check_discounts(stack: Stack) -> Iterator[Check]:
     number = int(sum(point["Sum"] for point in points))
     if number:
         said = f"in {DISCOUNT_DAYS} days {number} events without mrr, because only the discount's id is known"
-        yield bad("discounts", said, "docs/operations.md, Discounts that nobody knows")
+        yield bad("discounts", said, "docs/operations.md, Discounts with an unknown coupon")
     else:
         yield good("discounts", f"every mrr of the last {DISCOUNT_DAYS} days was known")
 

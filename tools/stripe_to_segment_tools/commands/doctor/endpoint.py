@@ -42,7 +42,7 @@ def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe
         yield unknown("endpoint", "not checked in Stripe", refused)
         return
     if stack.local and not stripe_api_base:
-        said = "Stripe cannot reach a stack on this machine; the Stripe CLI brings its events"
+        said = "Stripe cannot reach a stack on this machine; the Stripe CLI forwards its events"
         yield unknown("endpoint", said, f"stripe listen --forward-to {stack.webhook_url}")
         return
     keys = {is_live(key): key for key in (key_of_secret, os.environ.get(VARIABLE, "").strip()) if key}
@@ -91,7 +91,7 @@ def _check_mode(  # noqa: PLR0913 - all that is known of a mode
     snapshots_from, thin_from = ([each.id for each in kind if each.enabled] for kind in (found, thin))
     if snapshots_from and thin_from:
         said = f"{' and '.join(snapshots_from + thin_from)} send the same events, as snapshots and thin"
-        yield bad(name, said, "each is told once, but comes twice: delete in Stripe what you do not want")
+        yield bad(name, said, "each is sent once, but comes twice: delete the endpoint in Stripe that you do not want")
     if found or not thin:
         yield from _check(stack, settings, found, connections, name)
         return
@@ -129,5 +129,5 @@ def _check_one(endpoint: Endpoint, connections: Connections, name: str, register
     connected = connections.read()
     if connected.is_misplaced(endpoint.id):
         return bad(name, f"the signing secret of {endpoint.id} is not among those of its mode alone", register)
-    kept = "" if connected.has(endpoint.id) else "; that its signing secret is in the SigningSecret cannot be told"
+    kept = "" if connected.has(endpoint.id) else "; it is unknown whether its signing secret is in the SigningSecret"
     return good(name, f"{endpoint.id}: {sends}{kept}")

@@ -78,9 +78,11 @@ def check_listeners(stack: Stack) -> Iterator[Check]:
     if confirmed:
         yield good(name, f"{confirmed} get the alarms")
     elif found:
-        yield bad(name, "the subscription is not confirmed: alarms reach nobody yet", "follow the link in AWS's mail")
+        yield bad(
+            name, "the subscription is not confirmed: nobody gets the alarms yet", "follow the link in AWS's mail"
+        )
     else:
-        yield bad(name, "no address is subscribed: alarms reach nobody", "ALARM_EMAIL=you@example.com make deploy")
+        yield bad(name, "no address is subscribed: nobody gets the alarms", "ALARM_EMAIL=you@example.com make deploy")
 
 
 def check_state(stack: Stack) -> Iterator[Check]:

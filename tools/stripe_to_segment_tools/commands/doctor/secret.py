@@ -55,7 +55,7 @@ def _signing(stack: Stack, settings: Settings, values: list[Value]) -> Iterator[
         fix = f"{_command(stack, 'secret show-shape')} names it, secret set … --remove takes it out"
         yield bad("signing secrets", said, f"{fix}; then {_command(stack, 'register')}")
     if usable["unassigned"]:
-        said = f"{len(usable['unassigned'])} in {UNASSIGNED}, of a mode that nobody has noted: they vouch for both"
+        said = f"{len(usable['unassigned'])} in {UNASSIGNED}, of an unknown mode: they are valid for both"
         fix = f"{_command(stack, 'register')} with a key of each mode; what is left, {_command(stack, 'secret edit')}"
         yield bad("signing secrets without a mode", said, fix)
     if not stack.local and (both := usable["live"] & usable["test"]):

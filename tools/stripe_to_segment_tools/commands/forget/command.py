@@ -179,7 +179,7 @@ def _lines(found: Found, letters: int, waiting: int, *, dry_run: bool) -> list[s
     if letters:
         lines.append(f"the dead-letter queue holds {letters} events that mention these ids: see dlq show and dlq purge")
     if waiting:
-        lines.append(f"about {waiting} events wait in the events queue; nobody can tell here whose they are")
+        lines.append(f"about {waiting} events wait in the events queue, of this or of other customers")
     return lines
 
 
@@ -193,6 +193,6 @@ def _said(found: Found, key: str) -> str:
         ("subscriptions", "subscriptions"),
         ("currencies_paid", "sums paid"),
         ("delivered", "marks of what was delivered"),
-        ("told_last", "events told last"),
+        ("told_last", "events of the latest claims"),
     )
     return ", ".join([*ids, *(f"{words} {kept[name]}" for name, words in counts)])

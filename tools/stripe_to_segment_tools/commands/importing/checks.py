@@ -96,5 +96,5 @@ def check_account(stack: Stack, key: str, base: str) -> None:
         first = "" if bus else "If not, run `stripe-to-segment register` first, so that no event is missed; "
         stop(
             f"the API key's Stripe account ({mode_of(key)} mode) has {what}: is it another account? {first}"
-            f"--unregistered goes on anyway"
+            f"--unregistered continues anyway"
         )

@@ -89,7 +89,7 @@ def import_command(  # noqa: PLR0913 - a command's options
     stripe_api_base: StripeApiBase = "",
     as_json: AsJson = False,
 ) -> None:
-    """Bring what is in Stripe already into a stack, so that its numbers are right from the first event on.
+    """Bring Stripe's existing data into a stack, so that its numbers are right from the first event on.
 
     Run it after `register`. It reads Stripe's lists and puts the objects into a queue of their own, which delays no
     event. Without --integrations the calls that it sends reach warehouses only.

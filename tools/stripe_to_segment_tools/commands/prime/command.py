@@ -145,8 +145,9 @@ def _heard(stack: Stack, settings: Settings, warehouses: Sequence[str], *, decli
     """The destinations of the calls, as `integrations`."""
     if not (warehouses or decline or is_segments(stack, settings.segment_endpoint)):
         stop(
-            f"SegmentEndpoint is {settings.segment_endpoint}, which is not Segment's: elsewhere calls to nobody "
-            "reach no warehouse either. Name yours with --warehouse, on RudderStack as its dashboard calls the kind of "
+            f"SegmentEndpoint is {settings.segment_endpoint}, which is not Segment's: with another endpoint, calls"
+            " without destinations reach no warehouse either. Name yours with --warehouse, on RudderStack as its"
+            " dashboard calls the kind of "
             "destination (--warehouse Snowflake); docs/warehouse.md says more"
         )
     return {"All": False, **dict.fromkeys(warehouses, True)}

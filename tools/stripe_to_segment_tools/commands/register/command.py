@@ -129,8 +129,8 @@ def register_command(  # noqa: PLR0913 - a command's options
     settings = found.settings()
     if found.local and not stripe_api_base and settings.stripe_api_base == STRIPE_API:
         stop(
-            "Stripe cannot reach a stack on this machine, so there is nothing to register. Let the Stripe CLI bring "
-            f"its events: start with STRIPE_SECRET=$(stripe listen --print-secret) make run, then "
+            "Stripe cannot reach a stack on this machine, so there is nothing to register. Let the Stripe CLI"
+            " forward its events: start with STRIPE_SECRET=$(stripe listen --print-secret) make run, then "
             f"stripe listen --forward-to {found.webhook_url}"
         )
     base = stripe_address(settings, stripe_api_base)
@@ -172,7 +172,7 @@ def _note_of_thin(report: Report, stack: Stack, snapshots: WebhookEndpoints) -> 
     with suppress(StripeToSegmentError):
         for endpoint in (each for each in snapshots.at(report.url) if each.enabled):
             report.note(
-                f"{endpoint.id} sends snapshots of the same events to this URL; each is told once. When thin events "
+                f"{endpoint.id} sends snapshots of the same events to this URL; each is sent once. When thin events "
                 f"are delivered, it can be deleted in Stripe"
             )
 
@@ -200,7 +200,7 @@ def _follow(registration: Registration, made: Plan, report: Report) -> None:
         for step, endpoint in registration.follow(made.steps):
             report.did(step, endpoint)
     except StripeToSegmentError as error:
-        problem = f"{error}\nrun this again: it goes on where it stopped"
+        problem = f"{error}\nrun this again: it continues where it stopped"
         report.end([problem])
         stop(problem, 1)
 

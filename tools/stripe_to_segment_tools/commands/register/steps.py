@@ -84,8 +84,8 @@ def plan(found: Sequence[Endpoint], connected: Connected, roles: Sequence[Role],
     unmarked = [each for each in found if not each.metadata.get(ROLE)]
     if Role.CONNECT in roles and len(unmarked) > 1:
         made.problems.append(
-            f"{_named(unmarked)} have this URL, and Stripe does not tell which of them takes the events of connected "
-            f"accounts: delete those in Stripe and run this again, it makes one for each"
+            f"{_named(unmarked)} have this URL, and Stripe does not say which of them takes the events of connected"
+            " accounts: delete them in Stripe and run this again; it creates one for each"
         )
         return made
     why = f"its signing secret is to vouch for {'live' if connected.livemode else 'test'} mode alone"
@@ -139,8 +139,9 @@ def _plan_endpoint(made: Plan, role: Role, endpoint: Endpoint, connected: Connec
     elif not connected.vouching and not connected.has(endpoint.id):
         field = SIGNING_FIELDS["live" if connected.livemode else "test"]
         made.problems.append(
-            f"{endpoint.id} is registered, but the SigningSecret has no signing secret of its mode, and Stripe's API "
-            f"tells one only when an endpoint is made: put it in with `stripe-to-segment secret set {field}` (Stripe "
+            f"{endpoint.id} is registered, but the SigningSecret has no signing secret of its mode, and Stripe's"
+            " API returns one only when an endpoint is created: store it with `stripe-to-segment secret set"
+            f" {field}` (Stripe "
             f"shows it under Workbench → Webhooks → the endpoint), or let --rotate replace the endpoint"
         )
     elif endpoint.version != API_VERSION:
@@ -156,8 +157,8 @@ def _plan_endpoint(made: Plan, role: Role, endpoint: Endpoint, connected: Connec
             made.kept.append(endpoint.id)
         if not connected.has(endpoint.id):
             made.notes.append(
-                f"whether the signing secret of {endpoint.id} is in the SigningSecret cannot be told, as this command "
-                f"did not put it there: if Stripe shows that deliveries fail with 400, --rotate makes sure"
+                f"whether the signing secret of {endpoint.id} is in the SigningSecret is unknown, because this"
+                " command did not store it: if Stripe shows that deliveries fail with 400, use --rotate"
             )
 
 

@@ -77,13 +77,13 @@ def move(stack: Stack) -> Iterator[str]:
     if wanted:
         keys.write(found.content | wanted, found.version)
         if wanted.items() - keys.read().content.items():
-            raise SecretChangedError("the KeysSecret does not hold what was written: nothing was taken out. Try again")
+            raise SecretChangedError("the KeysSecret does not hold what was written, so nothing was removed. Try again")
         yield f"moved to the KeysSecret: {', '.join(wanted)}"
     for field in left.keys() - wanted.keys():
         same = left[field] in texts(found.content.get(field))
         yield f"in the KeysSecret already: {field}{'' if same else ', with another value, which is used and stays'}"
     if _take_out(signing, KEY_FIELDS):
-        yield "taken out of the SigningSecret, and of the version before"
+        yield "removed from the SigningSecret and from its previous version"
 
 
 def _forget_former(stack: Stack, field: str) -> None:
