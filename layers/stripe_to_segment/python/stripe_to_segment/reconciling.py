@@ -163,7 +163,7 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
     wanted = [event for event in wanted if storable(event)]
     memory = recall(wanted, store)
     wanted = [*owned(wanted, memory, store)]
-    # A record that cannot be read does not tell whether the event is missing. Queued, the event waits until it can be.
+    # A record that cannot be read does not show whether the event is missing. Queued, the event waits until it can be.
     doubtful = [event for event in wanted if unreadable(event, memory)]
     wanted = [event for event in wanted if not unreadable(event, memory)]
     take_over(wanted, memory, store)

@@ -153,7 +153,7 @@ def _book(profile: Profile) -> Book:
 
 def _add_payment(book: Book, order: str, payment: Payment) -> None:
     currency, paid = payment.currency, payment.intent or order
-    # What captures have brought in so far, no call has told yet, and Stripe lists no payment that succeeded.
+    # While captures may follow, no call has stated the payment, and Stripe does not list it as succeeded.
     if payment.counted and payment.total is not None and not payment.capturing:
         book.payments[order] = Kept(
             order,

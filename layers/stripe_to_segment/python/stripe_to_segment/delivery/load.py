@@ -83,7 +83,7 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
         for coupon in profile.named_coupons
     }
     if named - needed:
-        # Their own events may have told since what they take off.
+        # Their own events may have stated their amounts since.
         memory.coupons.update(store.load(named - needed).coupons)
     return memory
 

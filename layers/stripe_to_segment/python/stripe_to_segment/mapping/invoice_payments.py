@@ -66,7 +66,7 @@ def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
     if found is None or found.part.stated_by != event.id:
         return
     currency = found.before.currency
-    told = InvoicePaymentReceived(
+    stated = InvoicePaymentReceived(
         order_id=found.order,
         invoice_id=found.order,
         invoice_payment_id=text(event.object.get("id")),
@@ -74,7 +74,7 @@ def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
         revenue=major(found.part.revenue, currency),
         currency=currency.upper() or None,
     )
-    yield Fact(told, found.name)
+    yield Fact(stated, found.name)
 
 
 def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:

@@ -103,7 +103,7 @@ def coupons_known(event: StripeEvent, profile: Profile, memory: Memory) -> dict[
 
 
 def payer_lookup(event: StripeEvent) -> Lookup | None:
-    """The lookup for the customer who paid, for an event that names none; None if no lookup can tell.
+    """The lookup for the customer who paid, for an event that names none; None if no lookup can find it.
 
     A charge without an intent is older than these, and would need one more permission.
     """

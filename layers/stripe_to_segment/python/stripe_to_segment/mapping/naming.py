@@ -23,7 +23,7 @@ def products_needed(event: StripeEvent) -> list[str]:
 
 @asked_once
 def names_needed(event: StripeEvent) -> list[str]:
-    """Ids of these products, and of the prices that are named by their id alone: their own events tell their names."""
+    """Ids of these products, and of the prices that are named by their id alone: their own events have their names."""
     return [*(price.id for price in _nameless(event) if price.id and price.by_id), *products_needed(event)]
 
 

@@ -162,10 +162,10 @@ def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
     if order is None or taken is None or not taken.intent:
         return profile
     after = profile.without_guesses(order, by=charge)
-    for stranger in sorted(taken.taken_for_its_own):
-        listed = after.payment(stranger)
+    for other in sorted(taken.taken_for_its_own):
+        listed = after.payment(other)
         better = listed and listed.total and _nearest(after, listed, without=order)
-        after = after.with_guess(better, stranger) if better else after
+        after = after.with_guess(better, other) if better else after
     return after
 
 

@@ -222,8 +222,8 @@ class Profile:
         their own payments again.
         """
         after = self
-        for stranger in sorted(self._guesses(order) - {by}):
-            after = after.parted(order, stranger, stranger)
+        for other in sorted(self._guesses(order) - {by}):
+            after = after.parted(order, other, other)
         return after
 
     def _guesses(self, order: str) -> set[str]:
