@@ -1,4 +1,7 @@
-"""A deployed stack as the commands see it: moto's queues, table and secret, and what its deliver function is set to."""
+"""A deployed stack as the commands see it.
+
+Moto's queues, table and secrets, and the settings of its deliver function.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +49,11 @@ class Functions:
         return {} if found is None else {"ReservedConcurrentExecutions": found}
 
     def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        """What brings events to deliver, by its alias."""
+        """The event source mappings of deliver, by its alias."""
         return {"EventSourceMappings": [self.mapping] if FunctionName == "deliver:live" and self.mapping else []}
 
     def get_account_settings(self) -> dict[str, Any]:
-        """What the account may run at a time in this region."""
+        """The account's concurrency in this region."""
         left = self.concurrency - self.reserved
         limit = {"ConcurrentExecutions": self.concurrency, "UnreservedConcurrentExecutions": left}
         return {"AccountLimit": limit, "AccountUsage": {"FunctionCount": 3}}
@@ -89,7 +92,7 @@ class Topics:
 
 @dataclass
 class Deployed:
-    """The stack, its clients, and what goes wrong with SQS."""
+    """The stack, its clients, and the failures of SQS."""
 
     sqs: Any
     dynamodb: Any
@@ -154,13 +157,13 @@ class Deployed:
         self.letters_url = self.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
 
     def dead_letter(self, body: str, **attributes: str) -> str:
-        """Put a dead letter as deliver does; gives its message id."""
+        """Put a dead letter as deliver does; returns its message id."""
         written = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         answer = self.sqs.send_message(QueueUrl=self.letters_url, MessageBody=body, MessageAttributes=written)
         return str(answer["MessageId"])
 
     def bodies(self, url: str) -> list[str]:
-        """What can be received from a queue at this moment; it is there again afterwards."""
+        """The messages that can be received from a queue now; they are visible again afterwards."""
         found = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             found += messages
@@ -182,12 +185,12 @@ class Deployed:
 
     @property
     def signing(self) -> Any:
-        """What the SigningSecret says."""
+        """The content of the SigningSecret."""
         return self._held(self.signing_arn)
 
     @property
     def keys(self) -> Any:
-        """What the KeysSecret says."""
+        """The content of the KeysSecret."""
         return self._held(self.keys_arn)
 
     def put_signing(self, **values: Any) -> None:

@@ -64,7 +64,7 @@ class CloudFormation:
             yield {"StackEvents": newest_first[start : start + 2]}
 
     def operation(self, status: str, *, ago: float = 0) -> None:
-        """Somebody begins something."""
+        """An operation on the stack begins."""
         self._event("shop", STACK_ID, status, "User Initiated", ago)
 
     def failed(self, resource: str, reason: str, status: str = "CREATE_FAILED", *, ago: float = 0) -> None:

@@ -1,4 +1,4 @@
-"""The surroundings of the package in tests: AWS services with their real conditions, and an endpoint without any.
+"""The services around the package in tests: AWS services with their real conditions, and an endpoint without any.
 
 The services' conditions are those of the SQS and Secrets Manager API references, as far as the package can meet them.
 """
@@ -85,7 +85,7 @@ class Spoken:
         return sums
 
     def values(self, name: str) -> list[list[float]]:
-        """What was written out of one metric, line by line."""
+        """The values of one metric, line by line."""
         return [line[name] for line in self._all if "_aws" in line and name in line]
 
     @property
@@ -115,7 +115,7 @@ def speaking() -> Iterator[Spoken]:
 
 
 def refusal(code: str, operation: str) -> ClientError:
-    """What boto3 raises where a service refuses."""
+    """The error that boto3 raises if a service refuses."""
     return ClientError({"Error": {"Code": code, "Message": "refused"}}, operation)
 
 
@@ -284,7 +284,7 @@ def a_call(number: int = 1, size: int | None = None, **more: Any) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it came; `raw` is what went over the wire."""
+    """A request as it came; `raw` holds its bytes."""
 
     path: str
     headers: dict[str, str]
@@ -294,12 +294,12 @@ class HttpRequest:
 
     @property
     def content(self) -> bytes:
-        """What it holds, unpacked."""
+        """Its content, unpacked."""
         return unpacked(self.headers, self.raw)
 
     @property
     def body(self) -> Any:
-        """What its JSON says."""
+        """Its JSON, parsed."""
         return json.loads(self.content)
 
 
@@ -352,7 +352,7 @@ class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that went away in the middle is what some tests are about."""
+        """Some tests have a client that ends the connection early."""
 
 
 def say(status: int, body: bytes = b"", **headers: str) -> Answering:
@@ -383,6 +383,6 @@ def write(raw: bytes, then: Callable[[socket.socket], None] | None = None) -> An
 
 
 def reset(connection: socket.socket) -> None:
-    """End a connection as a dying server does: with a reset instead of a goodbye."""
+    """End a connection with a reset, as a crashing server does."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()

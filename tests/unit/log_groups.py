@@ -24,7 +24,7 @@ class Logs:
         self.now = int(time.time())
 
     def write(self, group: str, *, ago: float = 60, **said: Any) -> None:
-        """File a line; it was written two seconds before."""
+        """Store a line that was written two seconds before."""
         written = datetime.fromtimestamp(self.now - ago - 2, UTC)
         line = {"timestamp": written.strftime("%Y-%m-%d %H:%M:%S,%f")[:-3] + "+0000", "level": "INFO", **said}
         self.raw(group, json.dumps(line), ago)

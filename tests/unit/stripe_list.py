@@ -72,7 +72,7 @@ class StripeList(Endpoint):
                 self.undelivered.add(body["id"])
 
     def clear(self) -> None:
-        """Nothing ever happened."""
+        """Forget all that happened."""
         self.events.clear()
         self.undelivered.clear()
         self.objects.clear()

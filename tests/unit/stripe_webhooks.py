@@ -46,7 +46,7 @@ class StripeWebhooks:
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def clear(self) -> None:
-        """As if there had never been any."""
+        """Forget all endpoints."""
         fresh = StripeWebhooks(self.livemode)
         self.__dict__.update(fresh.__dict__)
 
@@ -129,7 +129,7 @@ class StripeWebhooks:
 
 
 def parse_form(raw: bytes) -> dict[str, Any]:
-    """What a form says: `a[0]=` makes a list, `a[b]=` an object, and everything is text."""
+    """The content of a form: `a[0]=` makes a list, `a[b]=` an object, and every value is text."""
     form: dict[str, Any] = {}
     for key, value in parse_qsl(raw.decode(), keep_blank_values=True):
         name, _, rest = key.partition("[")

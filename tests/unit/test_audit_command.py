@@ -1,4 +1,4 @@
-"""`audit` reads both sides, says what differs and why, and its exit status says whether all is explained."""
+"""`audit` reads both sides and prints each difference with its reason; its exit status says if all are explained."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Business:
         self.events: list[StripeEvent] = []
 
     def happened(self, *events: StripeEvent, here: bool = True) -> None:
-        """Something happened in Stripe, and came here or did not."""
+        """Something happened in Stripe; its event was delivered, or not."""
         self.events += events
         self.stripe.objects = listed([event.body for event in self.events], 10**10)
         if here:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a service that takes connections and never says a word."""
+    """The address of a service that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 

@@ -22,7 +22,7 @@ VALUES = json.dumps(
 
 
 class Nobody:
-    """A reader that looks at all it is asked for and finds nothing."""
+    """A reader that finds nothing."""
 
     def read(self, wanted: Iterable[Lookup]) -> Mapping[Lookup, dict[str, Any]]:
         assert all(isinstance(lookup.id, str) for lookup in wanted)

@@ -1,4 +1,4 @@
-"""Sending to Segment over real sockets: what a request looks like, and that no answer, or none, can do harm."""
+"""Sending to Segment over real sockets: the form of a request, and every kind of answer, also none."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_the_connection_is_kept_between_requests(endpoint: Endpoint, client: Seg
 def test_a_kept_connection_that_died_is_replaced_at_once(
     endpoint: Endpoint, request: pytest.FixtureRequest, ends: Answering, kind: str
 ) -> None:
-    """Three of them, one in each batch, opened the circuit for everybody, though Segment was well."""
+    """Three of them, one in each batch, opened the circuit for all batches, although Segment worked."""
     client: SegmentClient = request.getfixturevalue(kind)
     assert one(client).meaning is Meaning.ACCEPTED
     answers = [OK, ends]
@@ -189,7 +189,7 @@ def test_a_request_with_half_an_answer_is_not_repeated_at_once(endpoint: Endpoin
 def test_a_connection_that_was_idle_for_a_minute_is_not_used_again(
     endpoint: Endpoint, client: SegmentClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A NAT drops it without a word, and the request waited ten seconds for an answer that could not come."""
+    """A NAT drops it silently, and the request waited ten seconds for an answer that could not come."""
     one(client)
     later = time.time() + 60
     monkeypatch.setattr("stripe_to_segment.segment_side.patience.time.time", lambda: later)

@@ -36,7 +36,7 @@ def dlq(*words: str, answer: str = "") -> Result:
 
 
 def a_letter(here: Deployed, number: int = 1, reason: str = "http_400", kind: str = "customer.created") -> str:
-    """Bury an event; gives its body."""
+    """Dead-letter an event; returns its body."""
     event = an_event(kind, a_customer(email=PRIVATE, description=f"number {number}"), id=f"evt_{number}")
     body = json.dumps(event.body)
     here.dead_letter(
@@ -265,7 +265,7 @@ def test_what_was_sent_and_could_not_be_deleted_is_said(here: Deployed) -> None:
 
 
 def test_a_letter_that_comes_back_dead_is_left_alone(here: Deployed) -> None:
-    """An event that fails again at once would otherwise go round for ever."""
+    """Otherwise an event that fails again at once would circulate without end."""
     a_letter(here)
     rounds = 0
 

@@ -1,4 +1,4 @@
-"""The deliver function as Lambda runs it: a batch in, calls out, and for each record what is to become of it."""
+"""The deliver function as Lambda runs it: it takes a batch, sends calls, and reports the outcome of each record."""
 
 from __future__ import annotations
 

@@ -425,7 +425,7 @@ def test_an_identify_with_another_context_has_another_message_id() -> None:
 
 
 class WatchedStore(MemoryStore):
-    """Tells when a receipt is about to be written."""
+    """Calls a function before a receipt is written."""
 
     def __init__(self, before_receipt: Callable[[], None]) -> None:
         super().__init__()

@@ -78,7 +78,7 @@ class Desk:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What the file of the stack says."""
+        """The content of the stack's file."""
         return tomllib.loads((self.folder / ".deploy/shop.toml").read_text("utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong with a stack, says what mends it, shows no secret, and leaves nothing behind."""
+"""`doctor` finds the problems of a stack, names the fix of each, shows no secret, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def api() -> Iterator[StripeList]:
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]:
-    """A stack that is in order: registered by `register` itself."""
+    """A stack without problems, registered by `register` itself."""
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     # Together with the stack's BatchWindowSeconds a second, for a machine that has other things to do as well.
     monkeypatch.setattr(door, "PATIENCE_SECONDS", -4.0)
@@ -103,7 +103,7 @@ def run(*words: str) -> Result:
 
 
 def failed(*words: str) -> dict[str, tuple[str, str]]:
-    """What is wrong, by name: how it is, and what to do."""
+    """The failed checks by name, each with its state and its fix."""
     result = run("--json", *words)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     said = json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""The business that `make demo` imports, and what the demo notices about it."""
+"""The business that `make demo` imports, and the differences that the demo notices."""
 
 from __future__ import annotations
 

@@ -331,7 +331,7 @@ def test_only_the_newest_attempts_are_remembered() -> None:
 
 
 class Reader:
-    """Stands in for the API: the PaymentIntent behind an invoice, and what was asked for."""
+    """An imitation of the API: the PaymentIntent behind an invoice, and the lookups made."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -1,4 +1,4 @@
-"""The headline of a call says what a person wants to know of it first."""
+"""The headline of a call states its most important value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`identify-customers` writes the users of a file into Stripe, and nothing that is there already is lost."""
+"""`identify-customers` writes the users of a file into Stripe, and overwrites nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`import` brings a business that is there already into the stack, whatever gets in its way."""
+"""`import` brings an existing business into the stack, also through failures and interruptions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Business:
         self.interrupt_at = -1
 
     def left(self, sqs: Any, url: str) -> int:
-        """Deliver what waits; gives how much that was."""
+        """Deliver the waiting records; returns their number."""
         taken = 0
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             for message in messages:

@@ -64,7 +64,7 @@ class Importing(World):
     """A world into which objects can be imported."""
 
     def import_(self, *objects: dict[str, Any], level: Level = Level.STATE, moment: int = NOW) -> list[dict[str, Any]]:
-        """Import objects one after the other; gives the calls that arrived for them."""
+        """Import objects one after the other; returns the calls that arrived for them."""
         before = len(self.calls)
         for one in objects:
             record = record_of(one, level, moment, livemode=False, integrations=WAREHOUSES)

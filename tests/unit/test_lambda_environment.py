@@ -1,4 +1,4 @@
-"""The harness gives a function what Lambda gives it: no variable less, and none more."""
+"""The harness gives a function exactly the variables that Lambda gives it."""
 
 from __future__ import annotations
 

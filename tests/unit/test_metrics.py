@@ -1,4 +1,4 @@
-"""What alarms and dashboard rest on: the metrics as CloudWatch gets them, and when each is written."""
+"""The metrics of alarms and dashboard, as CloudWatch gets them, and when each is written."""
 
 from __future__ import annotations
 
