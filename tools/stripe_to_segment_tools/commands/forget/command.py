@@ -32,7 +32,7 @@ def forget_command(  # noqa: PLR0913 - options by name
     customer: Annotated[
         str,
         typer.Argument(
-            metavar="cus_…", help="The Stripe customer; of a guest the pi_… paid, or the cs_… as which it was told."
+            metavar="cus_…", help="The Stripe customer; for a guest the pi_… of the payment, or the cs_… in the calls."
         ),
     ] = "",
     *,
