@@ -91,14 +91,14 @@ def protected(emulator: Emulator, name: str) -> bool:
 def test_the_same_command_deploys_and_updates_and_the_update_protects_the_state(
     emulator: Emulator, environment: dict[str, str]
 ) -> None:
-    renamed = '{"Order Completed": "Purchase Completed"}'
+    renamed = json.dumps({"Order Completed": 'A "new" order 🎉 = 100 %', "Trial Started": "$x \\"}, ensure_ascii=False)
     first = deploy(environment, **ANSWERS, PARAMETERS=f"RenameEvents='{renamed}'")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "WebhookUrl" in first.stdout
     assert "secret set segment_write_key" in first.stdout
     given = stack(emulator, "shop")
     assert (given["SegmentEndpoint"], given["DeliveryMode"]) == ("https://events.eu1.segmentapis.com", "log")
-    assert (given["RenameEvents"], given["ProtectState"]) == (renamed, "false")
+    assert (given["RenameEvents"], given["ProtectState"]) == (renamed, "false"), "as it was given"
     assert not protected(emulator, "shop")
 
     second = deploy(environment, **ANSWERS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,11 @@ import pytest
 
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.settings import Settings, settings_from
+from stripe_to_segment_tools.commands.deploy.parameters import as_sam_reads
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.template.conftest import Template
 
 # Variables that Powertools reads, not the package's settings.
@@ -195,3 +200,36 @@ def test_the_outputs_have_what_the_next_steps_need(template: Template) -> None:
     }
     assert template.body["Outputs"]["WebhookUrl"]["Value"]["Fn::Sub"].endswith("/webhooks/stripe")
     assert all(output["Description"] for output in template.body["Outputs"].values())
+
+
+VALUES = [
+    *(
+        '{"Order Completed": "A \\"new\\" order"}',
+        "It's",
+        '"quoted"',
+        "'",
+        '"',
+        "a\\ b",
+        "\\",
+        '\\\\"',
+        "",
+        " x ",
+        "🎉",
+    ),
+    *("true", "null", "1e3", "a: b # c", "line\nbreak", "\x7f\x85"),
+]
+READ = """
+import json, sys
+from samcli.cli.types import CfnParameterOverridesType
+print(json.dumps(CfnParameterOverridesType().convert(["file://" + sys.argv[1]], None, None)))
+"""
+
+
+@pytest.mark.tool
+def test_sam_reads_every_value_as_it_was_given(project: Path, tmp_path: Path) -> None:
+    given = {f"Parameter{number}": value for number, value in enumerate(VALUES)}
+    (tmp_path / "parameters.toml").write_text(as_sam_reads(given), "utf-8")
+    command = [f"{project}/.tools/sam/bin/python", "-c", READ, f"{tmp_path}/parameters.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - sam's own code
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == given

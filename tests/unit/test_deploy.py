@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tomllib
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from stripe_to_segment_tools.commands.deploy.__main__ import main
 from stripe_to_segment_tools.commands.deploy.answers import Answers, Sources, read_answers, write_answers
 from stripe_to_segment_tools.commands.deploy.deployment import Project, deploy
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
-from stripe_to_segment_tools.commands.deploy.parameters import check, read_parameters
+from stripe_to_segment_tools.commands.deploy.parameters import as_sam_reads, check, read_parameters
 from stripe_to_segment_tools.commands.deploy.stack import LONGEST_NAME
 from tests.unit.cloud_formation import CloudFormation
 
@@ -73,13 +72,27 @@ class Desk:
         assert folder == self.folder
         self.ran.append(list(command))
         path = Path(command[command.index("--parameter-overrides") + 1].removeprefix("file://"))
-        self.overrides = json.loads(path.read_text("utf-8"))
+        self.overrides = {k: _read(_read(v)) for k, v in tomllib.loads(path.read_text("utf-8")).items()}
         return self.sam(self.aws)
 
     @property
     def kept(self) -> dict[str, Any]:
         """The content of the stack's file."""
         return tomllib.loads((self.folder / ".deploy/shop.toml").read_text("utf-8"))
+
+
+def _read(value: str) -> str:
+    """What sam makes of a value; tests/template/test_parameters.py asks sam itself."""
+    if value and value[0] == value[-1] and value[0] in {'"', "'"}:
+        value = value[1:-1]
+    return value.replace("\\ ", " ").replace('\\"', '"').replace("\\'", "'")
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("\\\\\"' \x7f")))
+def test_any_value_reaches_the_stack_as_it_was_given(value: str) -> None:
+    """Of a quote in the name of an event sam took the backslash, so RenameEvents was no JSON; an emoji became two."""
+    written = tomllib.loads(as_sam_reads({"RenameEvents": value}))
+    assert _read(_read(written["RenameEvents"])) == value
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ a missing answer is an error. The file is in `.deploy/`, one for each stack, and
 
 from __future__ import annotations
 
-import json
 import shlex
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
+from stripe_to_segment_tools.commands.deploy.parameters import toml_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -200,12 +200,7 @@ def _plain(value: str | int) -> str:
 
 def write_answers(path: Path, answers: Answers) -> None:
     """Save the answers."""
-    lines = [HEAD, f"stack = {_quoted(answers.stack)}", f"region = {_quoted(answers.region)}", "", "[parameters]"]
-    lines += [f"{name} = {_quoted(value)}" for name, value in answers.parameters.items()]
+    lines = [HEAD, f"stack = {toml_text(answers.stack)}", f"region = {toml_text(answers.region)}", "", "[parameters]"]
+    lines += [f"{name} = {toml_text(value)}" for name, value in answers.parameters.items()]
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _quoted(text: str) -> str:
-    """A TOML text: JSON's, but with DEL escaped and no pairs of surrogates. https://toml.io/en/v1.0.0#string."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from stripe_to_segment_tools.commands.deploy.answers import (
     write_answers,
 )
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
-from stripe_to_segment_tools.commands.deploy.parameters import SCHEDULED, check, read_parameters
+from stripe_to_segment_tools.commands.deploy.parameters import SCHEDULED, as_sam_reads, check, read_parameters
 from stripe_to_segment_tools.commands.deploy.stack import find, first_failure, make_way, name_flaw
 from stripe_to_segment_tools.terminal.output import say
 
@@ -129,8 +128,8 @@ def _run_sam(project: Project, answers: Answers, client: Any, *, confirm: bool) 
     began = datetime.now(UTC)
     with tempfile.TemporaryDirectory() as folder:
         # A file, because sam's argument syntax cannot express every value.
-        overrides = Path(folder) / "parameters.yaml"
-        overrides.write_text(json.dumps(dict(answers.parameters)), "utf-8")
+        overrides = Path(folder) / "parameters.toml"
+        overrides.write_text(as_sam_reads(answers.parameters), "utf-8")
         command = [
             *(str(project.folder / ".tools/sam/bin/sam"), "deploy"),
             *("--template-file", ".aws-sam/build/template.yaml"),

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-sectio
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["SCHEDULED", "Parameter", "check", "read_parameters"]
+__all__ = ["SCHEDULED", "Parameter", "as_sam_reads", "check", "read_parameters", "toml_text"]
 
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 # The functions with a schedule, and an alarm that rings where they have not run for the hours of their parameter.
@@ -110,3 +111,21 @@ def _contradictions(given: Mapping[str, str], parameters: Mapping[str, Parameter
             hours = int(rate[1]) * HOURS[rate[2]]
             if hours >= number(f"{name}QuietHours"):
                 yield f"{name}QuietHours must be more than the {hours:g} hours of {name}Schedule, or its alarm rings"
+
+
+def toml_text(text: str) -> str:
+    """A TOML text: JSON's, but with DEL escaped and no pairs of surrogates. https://toml.io/en/v1.0.0#string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def as_sam_reads(parameters: Mapping[str, str]) -> str:
+    """The TOML file from which sam takes these values as they are.
+
+    sam strips quotes around a value, and the backslash before a space or a quote in it, once for the file and once more
+    for what it is named in. https://github.com/aws/aws-sam-cli/blob/develop/samcli/cli/types.py
+    """
+    return "".join(f"{name} = {toml_text(_guarded(_guarded(value)))}\n" for name, value in parameters.items())
+
+
+def _guarded(value: str) -> str:
+    return '"' + re.sub(r"\\(?=[ \"'])", r"\\\\", value) + '"'
