@@ -662,6 +662,20 @@ def test_an_invoice_sends_the_shares_of_refunds_that_came_before_it_and_before_w
     assert lifetime_value(world) == 30
 
 
+def test_a_charge_that_names_its_invoice_finds_the_refund_that_came_before_it() -> None:
+    """Before 2025-03-31: a refund that came before its charge was stored under the payment, and the charge told it once
+    more under the invoice, so the lifetime value fell below zero."""
+    world = World()
+    world.deliver(an_event("refund.created", a_refund()))
+    world.deliver(an_event("charge.refunded", a_charge(invoice="in_basic"), previous={"amount_refunded": 0}))
+    world.deliver(an_event("invoice.paid", an_invoice(total=5000, payment_intent="pi_basic")))
+    assert len(told(world, "Order Refunded")) == 1
+    assert summed(world, "revenue") == summed(world, "revenue_refunded") == 50
+    customer = an_event("customer.updated", {"id": "cus_basic", "object": "customer"}, created=NOW + DAY)
+    world.deliver(customer)
+    assert lifetime_value(world) == 0
+
+
 def test_half_a_cent_of_a_refunds_share_is_rounded_to_even() -> None:
     """Five sixths of 114.33 are 95.275; the quotient was rounded before it was multiplied, which made 95.27 of it."""
     paid = Payment("usd", counted=True, total=16806, revenue=14005, tax=2801)

@@ -112,7 +112,8 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
     """The part of the memory that the mapping of one event needs, with the event's statements about the person."""
     prefix, profile = f"{event.scope}:", memory.profiles[profile_key(event)]
     for payment in orders_needed(event):
-        order = memory.orders.get(prefix + payment, payment)
+        # Until 2025-03-31 a charge names its invoice; what came before it was stored under the payment.
+        order = reference(event.object.get("invoice")) or memory.orders.get(prefix + payment, payment)
         if payment in profile.payments and order != payment:
             # The order is written first, by an event that names no customer, and the record may not know it yet.
             profile = profile.with_paid(order, by=payment)
