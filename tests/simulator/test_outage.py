@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.simulator.function_in_time import FINE, MOST_RECEIVES
 from tests.simulator.queue_in_time import Says
 from tests.unit.shapes import NOW, an_event, an_invoice
