@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.delivery.record import Status
+from stripe_to_segment.state.store import MemoryStore
 from tests.unit.shapes import NOW, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
 from tests.unit.test_invoice_parts import finalized, part
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Learnt
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.objects import Lookup
@@ -129,3 +132,45 @@ def test_a_stored_or_fully_paid_invoice_is_not_looked_up() -> None:
     world.deliver(finalized(), part(1, 6000), part(2, 6000, default=True))
     World(reader=api).deliver(part(1, 12_000, default=True))
     assert api.times("invoice") == 0
+
+
+class Orders(MemoryStore):
+    """Records the keys of the orders that are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write them."""
+        self.written += [fact.key.rpartition(":")[2] for fact in learnt if fact.kind == "order"]
+        return super().save(profiles, learnt, now)
+
+
+PAID = an_event("invoice.paid", an_invoice(total=5000))
+WHOLE = part(1, 5000, default=True)
+
+
+@pytest.mark.parametrize("events", [(PAID, WHOLE), (WHOLE, PAID)], ids=["invoice first", "payment first"])
+def test_one_order_names_the_payer_of_an_invoice_that_one_payment_has_paid_as_a_whole(
+    events: tuple[StripeEvent, ...],
+) -> None:
+    store = Orders()
+    world = World(store)
+    world.batch(*events)
+    assert store.written == ["pi_1"]
+    world.batch(an_event("refund.created", a_refund(payment_intent="pi_1"), created=NOW + 9))
+    world.batch(WHOLE, PAID)
+    assert strangers(world) == {"cus_basic"}
+    assert [call["properties"].get("revenue_refunded") for call in world.calls if call["type"] == "track"] == [None, 50]
+
+
+@pytest.mark.parametrize("parts", [[part(1, 4500)], [], [part(1, 500), part(2, 4000)]], ids=["a part", "none", "two"])
+def test_the_order_of_an_invoice_with_further_payments_names_their_payer(parts: list[StripeEvent]) -> None:
+    store = Orders()
+    world = World(store)
+    world.batch(PAID, *parts)
+    assert "in_basic" in store.written
+    world.batch(part(3, 500))
+    world.batch(an_event("refund.created", a_refund(payment_intent="pi_3"), created=NOW + 9))
+    assert strangers(world) == {"cus_basic"}

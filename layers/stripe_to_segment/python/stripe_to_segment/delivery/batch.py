@@ -24,7 +24,7 @@ from stripe_to_segment.delivery.outcome import (
     unmappable,
     unwritten,
 )
-from stripe_to_segment.delivery.payers import owned, take_over
+from stripe_to_segment.delivery.payers import named_once, owned, take_over
 from stripe_to_segment.delivery.persons import Persons, Turn
 from stripe_to_segment.delivery.reading import Reading, waits_for_circuit
 from stripe_to_segment.delivery.record import RecordOutcome, Status
@@ -296,6 +296,7 @@ class Delivery:
         again = [one for one in free if one.key in persons.stale]
         work = [one for one in free if one.key not in persons.stale]
         learnt += self._translate(work, memory, persons, batch)
+        learnt = named_once(learnt, [one.event for one in work])
         errors: Mapping[str, Exception] = {}
         if self.remembers:
             mapped = {one.key for one in work if one.translation is not None}

@@ -17,7 +17,8 @@ from stripe_to_segment.mapping.lookups import payer_from_api, payer_lookup
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
 from stripe_to_segment.state.profile import OUTDATED
 from stripe_to_segment.state.store import Learnt
-from stripe_to_segment.stripe_side.fields import reference, text
+from stripe_to_segment.stripe_side.fields import integer, reference, text
+from stripe_to_segment.stripe_side.invoice_payment import amount_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Taken", "owned", "take_over"]
+__all__ = ["Taken", "named_once", "owned", "take_over"]
 
 # The prefixes of customers' ids, also where Stripe's accounts are customers; a guest's record has a payment's id.
 CUSTOMERS = ("cus_", "acct_")
@@ -126,6 +127,42 @@ def _kept_together(events: Sequence[StripeEvent], memory: Memory) -> Sequence[St
     return [
         event if kept.get(id(event), profile_key(event)) == profile_key(event) else event.kept_in(kept[id(event)])
         for event in events
+    ]
+
+
+def named_once(learnt: Sequence[Learnt], events: Collection[StripeEvent]) -> list[Learnt]:
+    """The facts, with one order for an invoice that one payment of the same batch has paid as a whole.
+
+    An invoice's order says whose it is, for payments that do not name the customer. Here the order of the payment says
+    it, and the invoice gets no other payment. It saves a write for most invoices.
+    """
+    amounts = {
+        f"{event.scope}:{text(event.object.get('id'))}": amount
+        for event in events
+        if event.type == "invoice.paid" and (amount := integer(event.object.get("amount_paid")))
+    }
+    if not amounts:
+        return [*learnt]
+    invoices = {fact.key: fact for fact in learnt if fact.kind == "order" and fact.key in amounts and fact.owner}
+    payments = {
+        _key(event): invoice
+        for event in events
+        if event.type == "invoice_payment.paid"
+        and (invoice := invoices.get(f"{event.scope}:{reference(event.object.get('invoice'))}"))
+        and amounts[invoice.key] == amount_of(event.object)
+    }
+    named = {
+        fact.key: replace(fact, owner=invoice.owner)
+        for fact in learnt
+        if fact.kind == "order"
+        and (invoice := payments.get(fact.key))
+        and (fact.value, fact.owner or invoice.owner) == (invoice.value, invoice.owner)
+    }
+    needless = {payments[key].key for key in named}
+    return [
+        named.get(fact.key, fact) if fact.kind == "order" else fact
+        for fact in learnt
+        if fact.kind != "order" or fact.key not in needless
     ]
 
 
