@@ -239,12 +239,21 @@ def _has_news(event: StripeEvent, translation: Translation, memory: Memory, name
     )
     return (
         bool(translation.calls)
-        or after != profile
+        or (after != profile and _without_intents(after) != _without_intents(profile))
         or any(key not in profile.ledger for key in translation.counted)
         or any(_is_news(event, names, "order", key, value) for key, value in translation.orders.items())
         or any(_is_news(event, names, "product", key, value) for key, value in translation.product_names.items())
         or any(_is_news(event, names, "coupon", key, value) for key, value in translation.coupons.items())
     )
+
+
+def _without_intents(profile: Profile) -> Profile:
+    """The record without which intent has paid what: it is kept where it was known in time, and is no news later."""
+    payments = {
+        order: {name: value for name, value in written.items() if name != "intent"}
+        for order, written in profile.payments.items()
+    }
+    return replace(profile, payments=payments)
 
 
 def _is_news(event: StripeEvent, names: Memory, kind: str, key: str, value: str) -> bool:
