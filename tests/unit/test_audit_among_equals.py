@@ -271,6 +271,13 @@ def test_a_dropped_payment_that_is_sent_later_is_no_difference() -> None:
     assert named(shop.report()) == set()
 
 
+def test_what_was_sent_before_an_opt_out_is_not_withheld_when_its_event_comes_again() -> None:
+    """Weeks later, beside a payment that is withheld, both of the same amount."""
+    happened = [customer(1), *invoice(1, 1, OCTOBER), customer(1, OCTOBER + DAY, **OUT), *invoice(1, 2, NOVEMBER)]
+    shop = Shop(happenings=happened, again={"invoice.paid in_1_1": 2 * DAY, "invoice.paid in_1_2": 2 * DAY})
+    assert named(shop.report()) == {(Cause.OPTED_OUT, "in_1_2", 2000)}
+
+
 @pytest.mark.parametrize(
     ("month", "payments"), [("2026-08", 1), ("2026-09", 2), ("2026-10", 1), ("2026-11", 0), ("2026-07", 0)]
 )

@@ -32,14 +32,7 @@ def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[C
     known, sent = this.known.profile, {call.dedup_key for call in calls}
     if known.withheld and not sent.isdisjoint(known.withheld):
         profile = replace(profile, withheld={key: one for key, one in profile.withheld.items() if key not in sent})
-    # The ledger is not copied: it may have thousands of keys.
-    untold = {
-        key: fact
-        for fact in facts
-        if (key := _key(fact, this)) not in sent
-        and key not in known.ledger
-        and not any(key in claim.tracks for claim in known.claims.values())
-    }
+    untold = {key: fact for fact in facts if (key := _key(fact, this)) not in sent}
     dropped = this.settings.drop_events
     reasons = {key: (fact, Why.DROPPED if fact.name in dropped else Why.ENRICH) for key, fact in untold.items()}
     return _noted(profile, reasons, this)
@@ -50,11 +43,16 @@ def _key(fact: Fact, this: EventToMap) -> str:
 
 
 def _noted(profile: Profile, reasons: dict[str, tuple[Fact, Why]], this: EventToMap) -> Profile:
-    """The record with those of these facts that are about money; what it has noted already stays as it was."""
+    """The record with those of these facts that are about money and that no call has told; none is noted twice."""
+    known = this.known.profile
     new = {
         key: found.written()
         for key, (fact, why) in reasons.items()
-        if key not in profile.withheld and (found := _withheld(fact, why, this)) is not None
+        if key not in profile.withheld
+        # The ledger is not copied: it may have thousands of keys.
+        and key not in known.ledger
+        and not any(key in claim.tracks for claim in known.claims.values())
+        and (found := _withheld(fact, why, this)) is not None
     }
     return replace(profile, withheld=newest({**profile.withheld, **new})) if new else profile
 
