@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 # `make test-fast`: a glance at each law. Samples that are no examples of Hypothesis's are cut by the same measure.
-settings.register_profile("fast", settings.get_profile("default"), max_examples=25)
+settings.register_profile("fast", settings.get_profile("default"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
 
 
@@ -34,7 +34,7 @@ typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[a
 
 # --- In parallel (`make test`): a process for each part that starts a server, a browser or dbt, files for the rest ---
 
-# The longest first. They mostly wait, so that the files after them keep the cores busy.
+# The longest first, each in a process of its own. They mostly wait, so that other files keep the cores busy.
 PARTS = ("tests/chaos", "tests/stack", "tests/browser", "tests/warehouse")
 
 
@@ -58,9 +58,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InParts:
     return InParts(config, log)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a part that deploys or waits for a retry needs none."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More than there are cores: a part that deploys or waits for a retry needs none, and `make test-fast` has none."""
+    return (os.cpu_count() or 1) + (1 if "not stack" in config.option.markexpr else 2)
 
 
 @pytest.hookimpl(trylast=True)

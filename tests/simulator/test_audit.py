@@ -59,7 +59,7 @@ def of_history(events: Sequence[Json], ours: laws.Ours) -> Report:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_history_audits_clean(shape: str) -> None:
     found = {}
-    for seed in range(20):
+    for seed in range(settings().max_examples // 5):
         history = a_history(seed, shape=shape)
         report = of_history(history.events, laws.in_order(history))
         found[seed] = faults(report) + [str(one) for one in report.findings if one.cause is not Cause.HIDDEN]
@@ -67,7 +67,7 @@ def test_a_history_audits_clean(shape: str) -> None:
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 def test_any_order_and_repetition_audits_clean(seed: int, order: int) -> None:
     history = a_history(seed)
     ours = laws.shuffled_and_tripled(history, order)
@@ -76,7 +76,7 @@ def test_any_order_and_repetition_audits_clean(seed: int, order: int) -> None:
 
 @pytest.mark.parametrize("through", [through_outages, through_lost_records, through_refusals])
 @given(seed=st.integers(0, 10**9), mixed=st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples * 3 // 10)
 def test_failures_audit_clean(through: Callable[..., laws.Ours], seed: int, *, mixed: bool) -> None:
     history = a_history(seed)
     ours = through(history, seed, mixed=mixed)
@@ -84,7 +84,7 @@ def test_failures_audit_clean(through: Callable[..., laws.Ours], seed: int, *, m
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 def test_merged_customers_and_guests_audit_clean(seed: int) -> None:
     circle = a_circle(seed)
     ours = laws.Ours(circle.at)
@@ -94,7 +94,7 @@ def test_merged_customers_and_guests_audit_clean(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 def test_a_till_with_refunds_that_failed_disputes_and_parts_audits_clean(seed: int) -> None:
     till = a_till(Random(seed), payments=5)  # noqa: S311 - a simulation has to be reproducible
     assume(till.joined and till.referenced)
@@ -109,7 +109,7 @@ def test_a_till_with_refunds_that_failed_disputes_and_parts_audits_clean(seed: i
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 # Parts of an invoice that an import has listed without sending them, before the rest was sent.
 @example(seed=23805023, order=0, level="state")
 # A part of an invoice that an event stated before its customer was known, and that the whole repeats.
@@ -133,7 +133,7 @@ def test_an_import_of_any_level_audits_clean(seed: int, order: int, level: str) 
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from([None, *LEVELS]))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 def test_a_customer_imported_at_any_moment_audits_clean(seed: int, order: int, level: str | None) -> None:
     history = a_history(seed)
     run, ours = cut(history.events, Random(f"cut {order}"), level), laws.Ours(history.happenings[0].body["created"])  # noqa: S311 - the same

@@ -21,13 +21,13 @@ def test_whenever_it_is_cut_and_imported_every_number_is_the_truth_from_then_on(
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from([None, *LEVELS]))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 def test_any_customer_cut_at_any_moment(seed: int, order: int, level: str | None) -> None:
     assert of_customer(a_history(seed), order, level)[1] == []
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 # The owner of a listed invoice's payment was not read: its batch conflicted with the stored one for good.
 @example(seed=54024339, order=0, level="state")
 # Parts of an invoice and a dispute that came before their customer was known.
@@ -41,7 +41,7 @@ def test_any_till_cut_at_any_moment_has_the_balance_of_stripe(seed: int, order: 
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(["traits", "opening", "history"]))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 # A late event joined the user whom the import had named, so no call showed the traits again.
 @example(seed=1958, order=607826745, level="opening")
 def test_users_and_groups_of_several_customers_have_the_traits_of_a_recount(seed: int, order: int, level: str) -> None:

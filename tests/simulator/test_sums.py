@@ -78,7 +78,7 @@ def all_time(sums: Counter[tuple[int, str, str]]) -> dict[tuple[int, str], int]:
 
 @pytest.mark.parametrize("through", [through_outages, through_lost_records, through_refusals])
 @given(seed=st.integers(0, 10**9), mixed=st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples * 3 // 10)
 @example(seed=1, mixed=True)
 # Two events of one batch state the same change; the call of the first is sent.
 @example(seed=14730, mixed=False)
@@ -90,7 +90,7 @@ def test_through_failures_each_call_that_arrived_counts_once(
 
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from(LEVELS))
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 # An event stated the opening of a dispute, and the import its end.
 @example(seed=175241, order=175241, level="history")
 # The end of a listed dispute came as an event, before the import stated its opening.
@@ -105,7 +105,7 @@ def test_an_import_of_any_level_counts_what_it_sent(seed: int, order: int, level
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples * 3 // 10)
 def test_the_newest_months_are_kept_apart(seed: int) -> None:
     history = a_history(seed)
     ours = laws.Ours(history.events[0]["created"])
@@ -122,7 +122,7 @@ def test_a_renamed_a_changed_and_a_dropped_call_count_as_they_were_sent() -> Non
     renames = '{"Order Completed": "Refund Failed", "Order Refunded": "Order Completed"}'
     holds = {"IDENTITY_HOLD_SECONDS": "0", "PAYMENT_HOLD_SECONDS": "0"}
     chosen = settings_from({"RENAME_EVENTS": renames, "DROP_EVENTS": "Invoice Paid", **holds})
-    for seed in range(20):
+    for seed in range(settings().max_examples // 5):
         history = a_history(seed)
         plain, ours = (laws.Ours(history.events[0]["created"], settings=one) for one in (laws.SETTINGS, chosen))
         for each in (plain, ours):

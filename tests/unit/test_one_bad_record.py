@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.strategies import DataObject, booleans, data, sampled_from
 
 from stripe_to_segment.delivery.circuit_breaker import Breaker
@@ -225,26 +225,33 @@ def test_an_invalid_attribute_of_an_item_affects_only_the_events_that_need_it(ta
     lived(World(DynamoStore(table, TABLE)))
     good = items(table)
     one_of_each = {key.partition("#")[0]: item for key, item in good.items() if "cus_early" not in key}
-    for key, item in one_of_each.items():
-        for name in (*item.keys() - {"pk"}, "format"):
-            for value in [*GARBAGE, {"N": str(FORMAT + 1)}] if name == "format" else GARBAGE:
-                spoiled = {**item, name: value}
-                now = [every if every is not item else spoiled for every in good.values()]
-                table.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": every}} for every in now]})
-                world = World(DynamoStore(table, TABLE))
-                # The records with events of these customers are done.
-                world.now += 3600
-                verdicts = beside(world, *(json.dumps(event.body) for event in changed_while_it_is_gone()))
-                for verdict in verdicts:
-                    assert verdict.status is not Status.DEAD, (key, name, value, verdict)
-                    assert verdict.status is not Status.RETRY or verdict.reason in {"newer_record", "broken_record"}, (
-                        key,
-                        name,
-                        value,
-                        verdict.reason,
-                        verdict.detail,
-                    )
-                table.delete_item(TableName=TABLE, Key={"pk": {"S": "profile#own:test:cus_another"}})
+    places = [
+        (key, name, value)
+        for key, item in one_of_each.items()
+        for name in (*item.keys() - {"pk"}, "format")
+        for value in [*GARBAGE, {"N": str(FORMAT + 1)}]
+        if name == "format" or value in GARBAGE
+    ]
+    # Sorted, because a set's order is another one each time: the fast profile takes every tenth.
+    for key, name, value in sorted(places, key=str)[:: max(1, 100 // settings().max_examples)]:
+        item = one_of_each[key]
+        spoiled = {**item, name: value}
+        now = [every if every is not item else spoiled for every in good.values()]
+        table.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": every}} for every in now]})
+        world = World(DynamoStore(table, TABLE))
+        # The records with events of these customers are done.
+        world.now += 3600
+        verdicts = beside(world, *(json.dumps(event.body) for event in changed_while_it_is_gone()))
+        for verdict in verdicts:
+            assert verdict.status is not Status.DEAD, (key, name, value, verdict)
+            assert verdict.status is not Status.RETRY or verdict.reason in {"newer_record", "broken_record"}, (
+                key,
+                name,
+                value,
+                verdict.reason,
+                verdict.detail,
+            )
+        table.delete_item(TableName=TABLE, Key={"pk": {"S": "profile#own:test:cus_another"}})
 
 
 @pytest.mark.parametrize("kind", ["profile", "person", "order", "product", "receipt"])
