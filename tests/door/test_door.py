@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tests.door.door import Door
 
-# Twenty of each kind, and two in the fast profile.
-NUMBERS = range(len(KINDS) * (settings().max_examples // 5))
+# Twenty of each kind, and five in the fast profile.
+NUMBERS = range(len(KINDS) * max(settings().max_examples // 5, 5))
 NAMES = [make.__name__.replace("_", " ") for make in KINDS]
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
-# A sample; `make truth` takes 500 customers through the same, or as many as one has time for. The fast profile takes 3.
-SEEDS, CUSTOMERS = range(4), range(1, settings().max_examples * 3 // 10 + 1)
+# A sample; `make truth` takes 500 customers through the same, or as many as one has time for. The fast profile takes 2.
+SEEDS, CUSTOMERS = range(4), range(1, settings().max_examples // 5 + 1)
 
 
 def faults_in_order(history: History) -> list[str]:
