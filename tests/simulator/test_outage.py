@@ -105,15 +105,8 @@ def test_after_an_outage_the_backlog_comes_back_spread_over_an_hour(made: Making
     assert pack.queue.last_delivered < back + 5 * MINUTE + HOUR
 
 
-@pytest.mark.parametrize(
-    ("metadata", "seconds", "receives"),
-    # An event of an unknown user is held for half a minute, and looked at a few times meanwhile.
-    [({"user_id": "user_busy"}, 150, 3), ({}, 200, 5)],
-    ids=["known user", "held for its user"],
-)
-def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(
-    made: Making, metadata: dict[str, str], seconds: int, receives: int
-) -> None:
+@pytest.mark.parametrize("metadata", [{"user_id": "user_busy"}, {}], ids=["known user", "unknown user"])
+def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(made: Making, metadata: dict[str, str]) -> None:
     """Batches with the same customer went back to the queue again and again: 780 s, and 11.7 receives an event."""
     pack = made(lambda _: FINE)
     event = json.dumps(an_event("invoice.paid", an_invoice(customer="cus_busy", metadata=metadata), id="evt_0").body)
@@ -124,5 +117,5 @@ def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(
 
     # A payment each, and the lifetime value after it.
     assert pack.segment.calls.total() == len(pack.segment.calls) == 6_000, "each call once"
-    assert pack.queue.last_delivered - NOW < seconds
-    assert pack.queue.received <= receives * 3_000
+    assert pack.queue.last_delivered - NOW < 150
+    assert pack.queue.received <= 3 * 3_000

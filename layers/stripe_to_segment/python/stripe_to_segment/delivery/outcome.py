@@ -49,13 +49,16 @@ class Work:
     calls: Sequence[Call] = ()
 
     def may_wait(self, settings: Settings, now: int) -> MayWait:
-        """Whether the event is young, at an epoch second.
+        """Whether the event is young enough, at an epoch second.
 
-        Counted from its arrival, because after an outage all events of a payment come late.
+        For its payment it waits from its arrival: after an outage all events of a payment come late. For its user it
+        waits from its creation: if it comes late, the identify that follows joins its calls to the user.
         """
-        created, queued_at = self.event.created, self.record.queued_at
-        age = now - (created if self.event.listing is not None else max(created, queued_at))
-        return MayWait(age < settings.identity_hold_seconds > 0, age < settings.payment_hold_seconds > 0)
+        created, arrived = self.event.created, max(self.event.created, self.record.queued_at)
+        since = created if self.event.listing is not None else arrived
+        return MayWait(
+            now - created < settings.identity_hold_seconds > 0, now - since < settings.payment_hold_seconds > 0
+        )
 
     @property
     def tries(self) -> int:
