@@ -25,9 +25,9 @@ def frozen_with_cache[T](declared: type[T]) -> type[T]:
 
 
 def _made[T](declared: type[T], *, slots: bool) -> type[T]:
+    own = vars(declared).get("__replace__")
     made: Any = dataclass(slots=slots, unsafe_hash=True)(declared)
-    if "__replace__" not in vars(declared):
-        made.__replace__ = _replacing(made)
+    made.__replace__ = own or _replacing(made)
     frozen_type: type[T] = made
     return frozen_type
 

@@ -151,10 +151,10 @@ class Delivery:
                 work.append(read)
             else:
                 batch.outcomes[read.record.id] = read
-        # In the order in which they are mapped and sent, identity first.
-        work.sort(key=lambda one: one.order)
         conflicts = 0
         while work:
+            # In the order in which they are mapped and sent, identity first.
+            work.sort(key=lambda one: one.order)
             again, others = self._round(work, batch)
             conflicts += bool(again)
             if conflicts == ROUNDS:
@@ -169,7 +169,7 @@ class Delivery:
                 batch.claimed, batch.leased, batch.delivery = [], False, _delivery_id()
                 if not self._await_turn(batch):
                     break
-            work = sorted([*again, *others], key=lambda one: one.order)
+            work = [*again, *others]
         self._confirm(batch)
         return [batch.outcomes[record.id] for record in records]
 
@@ -212,8 +212,9 @@ class Delivery:
         """Map the work and write its claims."""
         circuits = self.gate.asks({one.event.livemode for one in work if not one.event.silent}) if self.gate else ()
         try:
-            memory = recall([one.event for one in work], self.store, circuits)
-            events = owned([one.event for one in work], memory, self.store, self.reader)
+            said = [one.event for one in work]
+            memory = recall(said, self.store, circuits)
+            events = owned(said, memory, self.store, self.reader)
         except StoreUnavailableError as error:
             batch.outcomes.update((one.record.id, unwritten(one, error)) for one in work)
             return _Prepared()

@@ -74,7 +74,8 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     Raises StoreUnavailableError.
     """
     needed = {key for event in events for key in keys_of(event)}
-    memory = store.load([*needed, *(("circuit", name) for name in circuits)])
+    needed |= {("circuit", name) for name in circuits}
+    memory = store.load(needed)
     settle({profile_key(event) for event in events}, memory, store)
     named = {
         ("coupon", f"{event.scope}:{coupon}")

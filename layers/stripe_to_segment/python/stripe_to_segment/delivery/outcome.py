@@ -148,11 +148,12 @@ def receipt_of(
             arrived |= {call.dedup_key for call in tracks if answers[call.message_id].meaning is Meaning.ACCEPTED}
             statuses[one.translation.dedup_key].add(outcomes[one.record.id].status)
 
-    def ended(status: Status) -> set[str]:
-        return {dedup_key for dedup_key, found in statuses.items() if found == {status}}
-
+    agreed: dict[Status, set[str]] = defaultdict(set)
+    for dedup_key, found in statuses.items():
+        if len(found) == 1:
+            agreed[found.pop()].add(dedup_key)
     return Receipt(
-        frozenset(arrived | ended(Status.DELIVERED)), frozenset(ended(Status.DEAD)), frozenset(ended(Status.IGNORED))
+        frozenset(arrived | agreed[Status.DELIVERED]), frozenset(agreed[Status.DEAD]), frozenset(agreed[Status.IGNORED])
     )
 
 

@@ -194,9 +194,11 @@ class Taken:
 
     def parted(self, learnt: Iterable[Learnt]) -> tuple[list[Learnt], list[Learnt]]:
         """What is written before the records, and what after them."""
-        after = {(fact.kind, fact.key) for fact in self.owned}
-        first = [fact for fact in learnt if (fact.kind, fact.key) not in after]
-        return first, [*self.owned, *(fact for fact in learnt if (fact.kind, fact.key) in after)]
+        after, last = {(fact.kind, fact.key) for fact in self.owned}, [*self.owned]
+        first: list[Learnt] = []
+        for fact in learnt:
+            (last if (fact.kind, fact.key) in after else first).append(fact)
+        return first, last
 
 
 def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Taken:

@@ -151,8 +151,10 @@ class Persons:
 
     def unreadable(self, record: str) -> str:
         """The reason why the person of a record cannot be read; empty if it can be, or if it is not needed."""
-        persons = (self._person(key) for key, records in self.records.items() if record in records)
-        return next((person.unreadable for person in persons if person.unreadable), "")
+        for key, records in self.records.items():
+            if record in records and (reason := self._person(key).unreadable):
+                return reason
+        return ""
 
     def after(
         self, event: StripeEvent, before: Profile, profile: Profile, memory: Memory
@@ -198,17 +200,18 @@ class Persons:
         Their calls show the same traits, so they must wait or fail together.
         """
         spread = dict(found)
-        while True:
+        while spread:
             members = [
                 records
                 for key, records in self.records.items()
                 if records & spread.keys() and not records <= spread.keys() and self._is_summed_up(key)
             ]
             if not members:
-                return spread
+                break
             for records in members:
                 one = next(spread[record] for record in sorted(records) if record in spread)
                 spread |= {record: one for record in records if record not in spread}
+        return spread
 
     def _person(self, key: str) -> Person:
         return self.known.get(key, NEW_PERSON)
@@ -219,7 +222,7 @@ class Persons:
         return (
             bool(person.guests)
             or len(person.records | self.records[key]) > 1
-            or any(key == left for left, _ in self.moves)
+            or key in {left for left, _ in self.moves}
         )
 
     def _tied(self, event: StripeEvent, before: Profile, profile: Profile) -> Profile:

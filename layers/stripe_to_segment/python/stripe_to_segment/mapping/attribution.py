@@ -75,7 +75,7 @@ def attribution_of(event: StripeEvent, settings: Settings) -> Attribution:
     for place in reversed(metadata_places(event)):
         metadata |= place
     keys = settings.attribution_keys
-    if not metadata.keys() & keys.keys():
+    if keys.keys().isdisjoint(metadata):
         return NOTHING
     said: dict[str, str] = {}
     for key, name in keys.items():

@@ -176,16 +176,16 @@ class Composer:
     def _context(self, who: Identity) -> Context:
         event, listing = self._event, self._event.listing
         brought = {"event_id": event.id, "event_type": event.type}
-        stripe = {
-            **(brought if listing is None else {"import": listing.level}),
-            "account": event.account,
-            "identity": who.identity_source,
-        }
+        account = {} if event.account is None else {"account": event.account}
         context: Context = {
             "library": LIBRARY,
             # An event of a server must not change the user's last-seen time.
             "active": False,
-            "stripe": {name: str(value) for name, value in stripe.items() if value is not None},
+            "stripe": {
+                **(brought if listing is None else {"import": str(listing.level)}),
+                **account,
+                "identity": str(who.identity_source),
+            },
             **self._attribution.context,
         }
         if self._profile.group_id:
@@ -279,10 +279,9 @@ def _with_the_claimed_change(
     yield from (body for body in unsaid if dig(body, "properties", "mrr_change"))
 
 
-def _still_claimed(claim: Claim, blanks: Blanks) -> Iterator[Call]:
+def _still_claimed(claim: Claim, blanks: Blanks) -> list[Call]:
     """The track calls that an event claimed before, byte for byte."""
-    if not claim.given_up:
-        yield from map(blanks.read, claim.tracks.values())
+    return [] if claim.given_up else [blanks.read(encoded) for encoded in claim.tracks.values()]
 
 
 def _finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:

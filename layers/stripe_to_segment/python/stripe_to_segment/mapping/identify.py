@@ -172,6 +172,6 @@ def _group_to_show(
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
     """Whether the lifetime value changed; an unknown guest has none."""
-    has_one = event.customer is not None or after.user_id is not None
-    codes = after.paid.keys() if has_one and after.paid != before.paid else ()
-    return any(after.paid[code] != before.paid.get(code, 0) for code in codes)
+    if after.paid == before.paid or (event.customer is None and after.user_id is None):
+        return False
+    return any(amount != before.paid.get(code, 0) for code, amount in after.paid.items())

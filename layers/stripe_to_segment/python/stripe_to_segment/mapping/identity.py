@@ -242,11 +242,11 @@ def resolve(
                 user_id = fallback_id
             case _:
                 anonymous_id = anonymous_id or fallback_id
-
-    def own(identifier: str | None) -> str | None:
-        return identifier and own_id(identifier, event, settings)
-
-    return Identity(own(user_id), own(anonymous_id), identity_source)
+    return Identity(
+        user_id and own_id(user_id, event, settings),
+        anonymous_id and own_id(anonymous_id, event, settings),
+        identity_source,
+    )
 
 
 def email_digest(address: str) -> str:

@@ -390,8 +390,7 @@ class Profile:
         if len(self.ledger) > LEDGER_KEYS or min(self.ledger.values(), default=today) < oldest:
             kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
             changes["ledger"] = _most(kept, LEDGER_KEYS, int)
-        if self.claims and any(claim.day < oldest for claim in self.claims.values()):
-            ended = [claim for claim in self.claims.values() if claim.day < oldest]
+        if ended := [claim for claim in self.claims.values() if claim.day < oldest]:
             over = [claim for claim in ended if not claim.given_up]
             tracks = {dedup_key for claim in over for dedup_key in claim.tracks}
             changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
