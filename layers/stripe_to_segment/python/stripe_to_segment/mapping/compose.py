@@ -63,11 +63,14 @@ def compose(
     personal = carried_personal(event, settings) if settings.context_traits != "none" else {}
     blanks = Blanks(attribution, personal)
     bodies: Iterable[CallBody] = Composer(event, plan, settings, attribution, personal).bodies(facts)
-    bodies = _with_the_claimed_change(bodies, claim, known.profile, blanks)
+    if known.profile.claims:
+        bodies = _with_the_claimed_change(bodies, claim, known.profile, blanks)
     if known.left_user or known.left_group:
         farewells = Farewells(event, plan, settings, attribution, personal)
         bodies = chain(bodies, farewells.left(known.profile, known.left_user, known.left_group))
-    composed = _repeated_byte_for_byte(_finished(bodies, event, enrich), known.profile, blanks)
+    composed = _finished(bodies, event, enrich)
+    if known.profile.claims:
+        composed = _repeated_byte_for_byte(composed, known.profile, blanks)
     calls = (*composed, *_still_claimed(claim, blanks))
     fresh = [call for call in calls if call.dedup_key not in known.profile.ledger]
     kinds = kinds_of(fresh, facts, event, known, settings)
@@ -135,8 +138,8 @@ class Composer:
         if traits:
             body["context"]["traits"] = traits
         properties = {**self._attribution.properties, **fact.event.known_properties()}
-        track: CallBody = {**body, "event": name, "properties": wire(properties)}
-        return self._identified(track, f"{fact.name}|{fact.key}")
+        body["event"], body["properties"] = name, wire(properties)
+        return self._identified(body, f"{fact.name}|{fact.key}")
 
     @cached_property
     def _context_traits(self) -> dict[str, Any]:
@@ -284,7 +287,7 @@ def _still_claimed(claim: Claim, blanks: Blanks) -> list[Call]:
     return [] if claim.given_up else [blanks.read(encoded) for encoded in claim.tracks.values()]
 
 
-def _finished(bodies: Iterator[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
+def _finished(bodies: Iterable[CallBody], event: StripeEvent, enrich: Enrich) -> Iterator[Call]:
     """Each call after the team's `enrich`, encoded.
 
     Raises

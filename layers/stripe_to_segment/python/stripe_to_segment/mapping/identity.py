@@ -254,7 +254,6 @@ def email_digest(address: str) -> str:
     return hashlib.sha256(address.strip().lower().encode()).hexdigest()[:16]
 
 
-@asked_once
 def _email(event: StripeEvent) -> str | None:
     address = email_of(event)
     return email_digest(address) if address else None

@@ -24,10 +24,9 @@ def products_needed(event: StripeEvent) -> list[str]:
 @asked_once
 def names_needed(event: StripeEvent) -> list[str]:
     """Ids of these products, and of the prices that are named by their id alone: their own events have their names."""
-    return [*(price.id for price in _nameless(event) if price.id and price.by_id), *products_needed(event)]
+    return [price.id for price in _nameless(event) if price.id and price.by_id] + products_needed(event)
 
 
-@asked_once
 def _nameless(event: StripeEvent) -> list[Price]:
     if event.type.startswith("customer.subscription."):
         items = (*items_after(event), *items_then(event))

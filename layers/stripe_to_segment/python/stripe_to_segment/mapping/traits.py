@@ -49,7 +49,7 @@ def user_traits(event: StripeEvent, profile: Profile, settings: Settings) -> Use
         traits["currency"] = currency.upper()
     if _has_lifetime(event, profile):
         traits.update(_paid_traits(profile))
-    traits.update(_allowed(personal_traits(event), settings))
+    traits.update(_allowed(personal_traits(event, settings.personal_traits), settings))
     return traits
 
 
@@ -72,7 +72,7 @@ def context_traits(
 
 def carried_personal(event: StripeEvent, settings: Settings) -> UserTraits:
     """The personal traits in the event itself that the settings allow."""
-    return _allowed(carried_traits(event), settings)
+    return _allowed(carried_traits(event, settings.personal_traits), settings)
 
 
 def with_personal(profile: Profile, event: StripeEvent, settings: Settings) -> Profile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
@@ -46,19 +46,22 @@ class FailedAttempt:
 
     def written(self) -> JsonObject:
         """The attempt as JSON for a record, without empty fields."""
-        given = {name: value for name, value in asdict(self).items() if value and value != UNKNOWN_FAILURE}
+        stated = {name: value for name in FIELDS if (value := getattr(self, name)) and value != UNKNOWN_FAILURE}
         # The field was `told_as` once, and is stored under that name.
-        return {"told_as" if name == "fact_key" else name: value for name, value in given.items()}
+        return {"told_as" if name == "fact_key" else name: value for name, value in stated.items()}
 
     @classmethod
     def read(cls, written: JsonObject) -> FailedAttempt:
         """The attempt from a record, also from one of another release."""
-        known: JsonObject = {field.name: written.get(field.name) for field in fields(cls)}
+        known: JsonObject = {name: written.get(name) for name in FIELDS}
         known |= {name: tuple(known[name] or ()) for name in ("keys", "stated_by", "names")}
         return cls(
             **known
             | {"fact_key": written.get("told_as", ""), "at": known["at"] or 0, "why": Failure(*known["why"] or ())}
         )
+
+
+FIELDS = [each.name for each in fields(FailedAttempt)]
 
 
 def _both(these: tuple[str, ...], those: tuple[str, ...]) -> tuple[str, ...]:

@@ -185,17 +185,19 @@ class MemoryStore:
 
     def load(self, keys: Collection[tuple[str, str]]) -> Memory:
         """Load the items with these kinds and keys."""
-        known = [self.learnt[each] for each in keys if each in self.learnt]
-        memory = Memory(
-            {key: self.profiles[key] for kind, key in keys if kind == "profile" and key in self.profiles},
-            as_of={(fact.kind, fact.key): fact.as_of for fact in known},
-            circuits=self.circuits([name for kind, name in keys if kind == "circuit"]),
-            asked={key for kind, key in keys if kind == "order"},
-        )
-        for fact in known:
-            memory.learnt(fact.kind)[fact.key] = fact.value
-            if fact.kind == "order" and fact.owner:
-                memory.owners[fact.key] = memory.stored_owners[fact.key] = fact.owner
+        memory = Memory()
+        for kind, key in keys:
+            if kind == "profile" and key in self.profiles:
+                memory.profiles[key] = self.profiles[key]
+            elif kind == "circuit":
+                memory.circuits |= self.circuits([key])
+            elif kind == "order":
+                memory.asked.add(key)
+            if (fact := self.learnt.get((kind, key))) is not None:
+                memory.as_of[kind, key] = fact.as_of
+                memory.learnt(kind)[key] = fact.value
+                if kind == "order" and fact.owner:
+                    memory.owners[key] = memory.stored_owners[key] = fact.owner
         return memory
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, text
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["PERSONAL", "business_name_of", "carried_traits", "email_of", "personal_traits"]
@@ -18,25 +19,23 @@ __all__ = ["PERSONAL", "business_name_of", "carried_traits", "email_of", "person
 PERSONAL = ("email", "name", "phone", "address")
 
 
-@asked_once
-def personal_traits(event: StripeEvent) -> JsonObject:
-    """email, name, phone and address under Segment's names, from a Customer or a session's `customer_details`.
+def personal_traits(event: StripeEvent, wanted: Collection[str] = PERSONAL) -> JsonObject:
+    """The wanted ones of email, name, phone and address, from a Customer or a session's `customer_details`.
 
-    https://segment.com/docs/connections/spec/identify/#traits
+    Under Segment's names: https://segment.com/docs/connections/spec/identify/#traits
     """
-    return _traits(_source_of(event))
+    return _traits(_source_of(event), wanted)
 
 
-@asked_once
-def carried_traits(event: StripeEvent) -> JsonObject:
+def carried_traits(event: StripeEvent, wanted: Collection[str] = PERSONAL) -> JsonObject:
     """The same of every object that names its customer: an invoice copies them, a payment has an address for receipts.
 
     The name and address on a card are the payer's and are not used.
     """
     body = event.object
     if "customer_email" in body and not event.type.startswith("checkout.session."):
-        return _traits({name: body.get(f"customer_{name}") for name in PERSONAL})
-    found = personal_traits(event)
+        return _traits({name: body.get(f"customer_{name}") for name in PERSONAL}, wanted)
+    found = personal_traits(event, wanted)
     receipts = text(body.get("receipt_email"))
     return {"email": receipts} if receipts and not found else found
 
@@ -52,12 +51,9 @@ def business_name_of(event: StripeEvent, customer: JsonObject | None = None) -> 
     return next(filter(None, named), None)
 
 
-def _traits(source: JsonObject) -> JsonObject:
-    if not source:
-        return {}
-    found: JsonObject = {name: text(source.get(name)) for name in ("email", "name", "phone")}
-    if address := hash_of(source.get("address")):
-        found["address"] = _address(address)
+def _traits(source: JsonObject, wanted: Collection[str]) -> JsonObject:
+    given = {name: source[name] for name in PERSONAL if name in wanted and source.get(name)}
+    found = {name: _address(hash_of(value)) if name == "address" else text(value) for name, value in given.items()}
     return {name: value for name, value in found.items() if value}
 
 
