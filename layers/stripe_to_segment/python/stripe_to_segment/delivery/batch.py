@@ -269,6 +269,21 @@ class Delivery:
                 free.append(one)
         return free, others
 
+    def _by_person(
+        self, work: list[Work], persons: Persons, batch: _Batch
+    ) -> tuple[list[Work], list[Work], list[Work]]:
+        """The work whose persons are free, the work that met a newer record, and the work that waits for others."""
+        free: list[Work] = []
+        again: list[Work] = []
+        others: list[Work] = []
+        for one in self._readable(work, lambda one: persons.unreadable(one.key), batch):
+            if one.key in persons.busy:
+                _wait_for(one, *persons.busy[one.key], batch)
+                others.append(one)
+            else:
+                (again if one.key in persons.stale else free).append(one)
+        return free, again, others
+
     def _write_down(self, work: list[Work], memory: Memory, batch: _Batch) -> tuple[list[Work], list[Work], list[Work]]:
         """Map, and write the claims and what was learnt.
 
@@ -289,13 +304,7 @@ class Delivery:
         except StoreUnavailableError as unavailable:
             batch.outcomes.update((one.record.id, unwritten(one, unavailable)) for one in work)
             return [], [], []
-        work = self._readable(work, lambda one: persons.unreadable(one.key), batch)
-        others = [one for one in work if one.key in persons.busy]
-        for one in others:
-            _wait_for(one, *persons.busy[one.key], batch)
-        free = [one for one in work if one.key not in persons.busy]
-        again = [one for one in free if one.key in persons.stale]
-        work = [one for one in free if one.key not in persons.stale]
+        work, again, others = self._by_person(work, persons, batch)
         learnt += self._translate(work, memory, persons, batch)
         learnt = named_once(learnt, [one.event for one in work])
         errors: Mapping[str, Exception] = {}
