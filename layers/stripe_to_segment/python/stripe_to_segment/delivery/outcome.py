@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from copy import replace
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -141,19 +140,18 @@ def receipt_of(
 ) -> Receipt:
     """The receipt for the calls of these records. Two records may be copies of one event, with different calls left."""
     arrived: set[str] = set()
-    statuses: dict[str, set[Status]] = defaultdict(set)
+    ended: dict[str, Status | None] = {}
     for one in claimed:
         if one.translation is not None:
             tracks = [call for call in one.translation.calls if call.body["type"] == "track"]
             arrived |= {call.dedup_key for call in tracks if answers[call.message_id].meaning is Meaning.ACCEPTED}
-            statuses[one.translation.dedup_key].add(outcomes[one.record.id].status)
-
-    agreed: dict[Status, set[str]] = defaultdict(set)
-    for dedup_key, found in statuses.items():
-        if len(found) == 1:
-            agreed[found.pop()].add(dedup_key)
+            dedup_key, status = one.translation.dedup_key, outcomes[one.record.id].status
+            # None where they ended in different ways.
+            ended[dedup_key] = status if ended.get(dedup_key, status) is status else None
     return Receipt(
-        frozenset(arrived | agreed[Status.DELIVERED]), frozenset(agreed[Status.DEAD]), frozenset(agreed[Status.IGNORED])
+        frozenset(arrived | {dedup_key for dedup_key, status in ended.items() if status is Status.DELIVERED}),
+        frozenset({dedup_key for dedup_key, status in ended.items() if status is Status.DEAD}),
+        frozenset({dedup_key for dedup_key, status in ended.items() if status is Status.IGNORED}),
     )
 
 

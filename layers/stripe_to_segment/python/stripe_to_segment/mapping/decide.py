@@ -10,7 +10,7 @@ from stripe_to_segment.mapping.identity import with_person
 from stripe_to_segment.mapping.learning import Lesson
 from stripe_to_segment.mapping.payments import Paid
 from stripe_to_segment.mapping.traits import with_personal
-from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
+from stripe_to_segment.segment_side.calls import dedup_key_for
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side.money import major
 
@@ -73,7 +73,7 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     if event.silent and event.listing is not None:
         payment = replace(payment, listed_at=event.listing.moment)
     profile = profile.regained(order, payment.intent) if payment.intent else profile
-    keys = tuple(dedup_key_of(identifier(event.scope, "counted", key)) for key in lesson.counted.keys)
+    keys = tuple(dedup_key_for(event.scope, "counted", key) for key in lesson.counted.keys)
     listed = profile.payment(order)
     begun = listed is not None and listed.begun
     if not begun and (any(key in profile.ledger for key in keys) or (listed is not None and listed.complete)):

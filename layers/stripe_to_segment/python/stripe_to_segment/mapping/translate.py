@@ -23,7 +23,7 @@ from stripe_to_segment.mapping.identity import (
 from stripe_to_segment.mapping.imports import enrich_for, row_of
 from stripe_to_segment.mapping.withhold import with_silence, with_withheld
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.segment_side.calls import dedup_key_of, identifier
+from stripe_to_segment.segment_side.calls import dedup_key_for
 from stripe_to_segment.state.claim import NO_CLAIM
 from stripe_to_segment.state.withheld import Why
 from stripe_to_segment.stripe_side.fields import text
@@ -89,7 +89,7 @@ class Translation:
 def event_dedup_key(event: StripeEvent) -> str:
     """The ledger's deduplication key for an event delivered as a whole."""
     about = text(event.object.get("id")) or ""
-    return dedup_key_of(identifier(event.scope, event.id, event.type, str(event.created), about))
+    return dedup_key_for(event.scope, event.id, event.type, str(event.created), about)
 
 
 def translate(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.frozen import frozen_with_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, Literal, TypedDict
 
     type Kind = Literal["track", "identify", "group"]
@@ -56,6 +56,7 @@ __all__ = [
     "MAX_CALL_BYTES",
     "Call",
     "call_from",
+    "dedup_key_for",
     "dedup_key_of",
     "encode",
     "fitting",
@@ -102,10 +103,19 @@ def call_from(encoded: str) -> Call:
 def identifier(*parts: str) -> str:
     """A UUIDv5 of these parts: 36 characters, which every Segment-compatible endpoint keeps whole."""
     # Built by hand in half the time of `uuid.uuid5`: the 13th digit is the version, half of the 17th the variant.
-    name = NAMESPACE + "\x1f".join(parts).encode()
-    digits = hashlib.sha1(name, usedforsecurity=False).hexdigest()
+    digits = _digest(parts)
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
+def dedup_key_for(*parts: str) -> str:
+    """The deduplication key of the UUID of these parts, of which it is the beginning."""
+    digits = _digest(parts)
+    return f"{digits[:12]}5{digits[13:DEDUP_KEY_LENGTH]}"
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha1(NAMESPACE + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def message_id(source: str, scope: str, kind: Kind, fact: str) -> str:

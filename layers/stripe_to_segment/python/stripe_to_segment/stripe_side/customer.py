@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -52,9 +52,8 @@ def business_name_of(event: StripeEvent, customer: JsonObject | None = None) -> 
 
 
 def _traits(source: JsonObject, wanted: Collection[str]) -> JsonObject:
-    given = {name: source[name] for name in PERSONAL if name in wanted and source.get(name)}
-    found = {name: _address(hash_of(value)) if name == "address" else text(value) for name, value in given.items()}
-    return {name: value for name, value in found.items() if value}
+    readers = READERS.items() if source else ()
+    return {name: value for name, read in readers if name in wanted and (value := read(source.get(name)))}
 
 
 def email_of(event: StripeEvent) -> str | None:
@@ -68,7 +67,8 @@ def _source_of(event: StripeEvent) -> JsonObject:
     return event.object if event.type in {"customer.created", "customer.updated"} else {}
 
 
-def _address(address: JsonObject) -> dict[str, str]:
+def _address(given: object) -> dict[str, str]:
+    address = hash_of(given)
     street = ", ".join(filter(None, (text(address.get("line1")), text(address.get("line2")))))
     reserved = {
         "street": street,
@@ -78,3 +78,6 @@ def _address(address: JsonObject) -> dict[str, str]:
         "country": text(address.get("country")),
     }
     return {name: value for name, value in reserved.items() if value}
+
+
+READERS: Mapping[str, Callable[[object], object]] = {"email": text, "name": text, "phone": text, "address": _address}
