@@ -186,8 +186,8 @@ def coupons_of(plural: Iterable[object] | None, singular: object = None) -> dict
 
 def named_only(coupons: Mapping[str, str]) -> list[str]:
     """Ids of those of these coupons, as written, of which only the id is known."""
-    named = (text(json.loads(written).get("id")) for written in coupons.values() if coupon_from(written) is None)
-    return [coupon for coupon in named if coupon]
+    read = [json.loads(written) for written in coupons.values()]
+    return [coupon for one in read if read_coupon(one) is None and (coupon := text(one.get("id")))]
 
 
 def _entries(plural: Iterable[object] | None, singular: object) -> list[object]:
