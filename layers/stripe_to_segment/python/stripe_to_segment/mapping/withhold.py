@@ -32,6 +32,9 @@ def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[C
     known, sent = this.known.profile, {call.dedup_key for call in calls}
     if known.withheld and not sent.isdisjoint(known.withheld):
         profile = replace(profile, withheld={key: one for key, one in profile.withheld.items() if key not in sent})
+    if not known.claims and len(facts) == sum(call.body["type"] == "track" for call in calls):
+        # As is usual, each fact has its call.
+        return profile
     untold = {key: fact for fact in facts if (key := _key(fact, this)) not in sent}
     dropped = this.settings.drop_events
     reasons = {key: (fact, Why.DROPPED if fact.name in dropped else Why.ENRICH) for key, fact in untold.items()}
