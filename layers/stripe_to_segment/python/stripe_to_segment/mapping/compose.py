@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import replace
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stripe_to_segment import __version__
 from stripe_to_segment.errors import EnrichError
@@ -45,19 +45,25 @@ if TYPE_CHECKING:
     # The team's own code, which may take and return any dict.
     type Enrich = Callable[[Any, JsonObject], object]
 
-__all__ = ["compose"]
+__all__ = ["NO_CALLS", "Composed", "compose"]
 
 CHANGE = ("mrr_change", "mrr_movement")
 LIBRARY = {"name": "stripe-to-segment", "version": __version__}
 
 
-def compose(
-    this: EventToMap, facts: Collection[Fact], plan: IdentifyPlan, enrich: Enrich
-) -> tuple[tuple[Call, ...], Claim | None]:
-    """Compose all calls of the event, and the claim of those that were not delivered yet, None if all were.
+class Composed(NamedTuple):
+    """All calls of an event, those that were not delivered yet, and the claim of these, None if all were delivered."""
 
-    Raises EnrichError.
-    """
+    every: tuple[Call, ...]
+    undelivered: tuple[Call, ...]
+    claim: Claim | None
+
+
+NO_CALLS = Composed((), (), None)
+
+
+def compose(this: EventToMap, facts: Collection[Fact], plan: IdentifyPlan, enrich: Enrich) -> Composed:
+    """Compose the calls of the event. Raises EnrichError."""
     event, known, settings, claim = this.event, this.known, this.settings, this.claim
     attribution = attribution_of(event, settings)
     personal = carried_personal(event, settings) if settings.context_traits != "none" else {}
@@ -72,9 +78,11 @@ def compose(
     if known.profile.claims:
         composed = _repeated_byte_for_byte(composed, known.profile, blanks)
     calls = (*composed, *_still_claimed(claim, blanks))
-    fresh = [call for call in calls if call.dedup_key not in known.profile.ledger]
-    kinds = kinds_of(fresh, facts, event, known, settings)
-    return calls, _leaving(plan.claim(fresh, blanks, kinds), known) if fresh else None
+    undelivered = tuple([call for call in calls if call.dedup_key not in known.profile.ledger])
+    if not undelivered:
+        return Composed(calls, (), None)
+    kinds = kinds_of(undelivered, facts, event, known, settings)
+    return Composed(calls, undelivered, _leaving(plan.claim(undelivered, blanks, kinds), known))
 
 
 def _leaving(claim: Claim, known: Known) -> Claim:

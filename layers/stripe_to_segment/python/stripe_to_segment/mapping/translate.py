@@ -5,11 +5,10 @@ from __future__ import annotations
 from copy import replace
 from dataclasses import field
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.compose import compose
+from stripe_to_segment.mapping.compose import NO_CALLS, compose
 from stripe_to_segment.mapping.decide import EventToMap, decide
 from stripe_to_segment.mapping.gaps import gaps
 from stripe_to_segment.mapping.identify import identify, named_without_calls
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stripe_to_segment.mapping.catalog import Row
-    from stripe_to_segment.mapping.compose import Enrich
+    from stripe_to_segment.mapping.compose import Composed, Enrich
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.learning import Lesson
     from stripe_to_segment.segment_side.calls import Call
@@ -130,34 +129,36 @@ def translate(
     fallback_id = own_id(profile.fallback_id or fallback_anonymous_id(event), event, settings)
     who = resolve(known.stated, profile, fallback_id, event, settings)
     source = IdentitySource.UNKNOWN if who is None else who.identity_source
-    learnt = partial(
-        Translation,
-        dedup_key=dedup_key,
+    outcome, composed = EventOutcome.IGNORED, NO_CALLS
+    reason: str | None = None
+    if profile.opted_out or event.silent:
+        reason = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
+        after = profile if event.silent else with_silence(profile, decided.facts, this, Why.OPTED_OUT)
+        profile = named_without_calls(known.profile, after)
+    elif not claim.tracks and (waits := _waits_for(row, event, known, source, may_wait)):
+        held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
+        return _held(event, known, lesson, held)
+    elif who is None:
+        reason, profile = Reason.UNKNOWN_USER, with_silence(profile, decided.facts, this, Why.UNKNOWN_USER)
+    else:
+        plan = identify(this, decided, who, fallback_id)
+        composed = compose(this, decided.facts, plan, enrich_for(event, enrich))
+        after = plan.after() if composed.every else profile
+        profile = with_withheld(after, decided.facts, composed.every, this)
+        outcome, reason = EventOutcome.MAPPED, _why_nothing(composed)
+    return Translation(
+        outcome,
+        profile,
+        dedup_key,
+        reason,
+        composed.undelivered,
         counted=decided.counted,
+        claim=composed.claim,
         identity_source=source,
+        unknown=gaps(decided.facts, event, known) if outcome is EventOutcome.MAPPED else (),
         orders=lesson.orders,
         product_names=lesson.product_names,
         coupons=lesson.coupons,
-    )
-    if profile.opted_out or event.silent:
-        why = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
-        after = profile if event.silent else with_silence(profile, decided.facts, this, Why.OPTED_OUT)
-        return learnt(EventOutcome.IGNORED, named_without_calls(known.profile, after), reason=why)
-    if not claim.tracks and (waits := _waits_for(row, event, known, source, may_wait)):
-        held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
-        return _held(event, known, lesson, held)
-    if who is None:
-        after = with_silence(profile, decided.facts, this, Why.UNKNOWN_USER)
-        return learnt(EventOutcome.IGNORED, after, reason=Reason.UNKNOWN_USER)
-    plan = identify(this, decided, who, fallback_id)
-    calls, claimed = compose(this, decided.facts, plan, enrich_for(event, enrich))
-    return learnt(
-        EventOutcome.MAPPED,
-        with_withheld(plan.after() if calls else profile, decided.facts, calls, this),
-        calls=tuple(call for call in calls if call.dedup_key not in known.profile.ledger),
-        claim=claimed,
-        unknown=gaps(decided.facts, event, known),
-        reason=_why_nothing(calls, claimed),
     )
 
 
@@ -186,7 +187,7 @@ def _may_be_named_later(event: StripeEvent) -> bool:
     return event.customer is not None and not event.type.startswith("checkout.session.")
 
 
-def _why_nothing(calls: tuple[Call, ...], claimed: Claim | None) -> str | None:
-    if claimed is not None:
+def _why_nothing(composed: Composed) -> str | None:
+    if composed.undelivered:
         return None
-    return Reason.ALREADY_DELIVERED if calls else Reason.NOTHING_NEW
+    return Reason.ALREADY_DELIVERED if composed.every else Reason.NOTHING_NEW
