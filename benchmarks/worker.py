@@ -176,7 +176,7 @@ def _one_batch(receiver: Receiver, batch: dict[str, Any]) -> dict[str, Any]:
 def _load(receiver: Receiver, load: Load) -> dict[str, float]:
     """What an event of simulated customers asks of everything behind the door, in steady traffic."""
     table, texts = CountingTable(), customers_events(CUSTOMERS)
-    # One environment has what it caches for a minute of this traffic, not of the customers' years.
+    # One environment has what it caches for some minutes of this traffic, not of the customers' years.
     begun = itertools.count(step=load.batch / load.rate)
     store = DynamoStore(table, "state", clock=lambda: next(begun))
     app = deliver_function(receiver.url, lambda: store)

@@ -45,7 +45,7 @@ __all__ = ["DynamoStore"]
 # The number of receipts that are cached in memory.
 RECEIPTS = 500
 # The names of products and prices that are cached in memory, and for how many seconds: few change, and most events ask.
-NAMES, NAME_SECONDS = 500, 60
+NAMES, NAME_SECONDS = 500, 300
 
 
 class DynamoStore(StoredPersons):

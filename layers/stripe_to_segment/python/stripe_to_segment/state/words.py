@@ -98,7 +98,7 @@ SECOND = (
     b'groups":true,"day":20}}}\n'
 )
 
-# The second, and what records say since: cards, sums for the audit, the flat columns of products.
+# The second, and what records say since: cards, what the mrr is worked out from, sums for the audit, flat columns.
 THIRD = SECOND + (
     b'{"type":"track","messageId":"","timestamp":"2026-01-01T00:00:00.000Z","userId":"","anonymousId":"","context":{'
     b'"library":{"name":"stripe-to-segment","version":"1.0.0"},"active":false,"stripe":{"event_id":"evt_","event_typ'
@@ -111,11 +111,13 @@ THIRD = SECOND + (
     b'e,"plan":"","price_id":"price_1","product_id":"prod_1","quantity":1}}\n{"user_id":"user","named_by":"client_re'
     b'ference_id","customer_read":true,"email":"","tied":true,"told":{"user_id":17},"customer_created":17,"stranger"'
     b':"cus_1","joined":true,"shown":"","subscriptions":{"sub_1":{"as_of":[17,2],"status":"active","plan":"","price_'
-    b'id":"price_1","mrr":1,"currency":"eur","period":"month","quantity":1,"came_from":"","told":1}},"paid":{"eur":1'
-    b'},"cards":{"pm_1":[17,1,19]},"subscribed":true,"sent":{"2025-10:eur":[1,1],"2025-11:eur":[1,0,1]},"delivery":"'
-    b'","busy_until":17,"payments":{"in_1":{"currency":"eur","counted":true,"total":1,"revenue":1,"tax":0,"paid_at":'
-    b'17,"stated_by":"in_1","intent":"ch_1","refunds":{"total:1":{"amount":1,"revenue":1,"tax":1,"told_by":"evt_1","'
-    b'running_total":1}}},"in_'
+    b'id":"price_1","mrr":1,"currency":"eur","period":"month","quantity":1,"came_from":"","told":1,"basis":{"currenc'
+    b'y":"usd","discounts":["di_1"],"items":[{"quantity":1,"price":{"id":"price_1","product":"prod_1","currency":"us'
+    b'd","unit_amount":1,"unit_amount_decimal":"1","recurring":{"interval":"month","interval_count":1,"usage_type":"'
+    b'licensed"}}}]}}},"paid":{"eur":1},"cards":{"pm_1":[17,1,19]},"subscribed":true,"sent":{"2025-10:eur":[1,1],"20'
+    b'25-11:eur":[1,0,1]},"delivery":"","busy_until":17,"payments":{"in_1":{"currency":"eur","counted":true,"total":'
+    b'1,"revenue":1,"tax":0,"paid_at":17,"stated_by":"in_1","intent":"ch_1","refunds":{"total:1":{"amount":1,"revenu'
+    b'e":1,"tax":1,"told_by":"evt_1","running_total":1}}},"in_'
 )
 
 # The last one compresses new records.

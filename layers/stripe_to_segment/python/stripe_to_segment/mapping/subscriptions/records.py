@@ -135,6 +135,9 @@ def _basis(state: State) -> JsonObject | None:
 def _priced(item: JsonObject) -> JsonObject:
     stated = hash_of(item.get("price"))
     priced, price = _only(OF_ITEM, item), _only(OF_PRICE, stated)
+    if "unit_amount_decimal" in price:
+        # It says the same, and a record has one for each item.
+        price.pop("unit_amount", None)
     if recurring := hash_of(stated.get("recurring")):
         return priced | {"price": price | {"recurring": _only(OF_RECURRING, recurring)}}
     return priced | {"price": price, "plan": _only(OF_PLAN, hash_of(item.get("plan")))}
