@@ -209,9 +209,9 @@ def test_of_the_receipts_of_a_busy_day_only_the_latest_are_kept_in_memory(
     assert [*store._receipts] == [f"delivery_{number}" for number in range(1, 6)]
 
 
-def test_a_name_once_read_is_not_read_again_for_a_minute(table: Any) -> None:
+def test_a_name_once_read_is_not_read_again_for_five_minutes(table: Any) -> None:
     """Nearly each event of a subscription reads the names of the same few products and prices."""
-    seconds, name = iter((0.0, 59.0, 61.0, 62.0)), Learnt("product", "own:live:prod_1", "Basic", NOW)
+    seconds, name = iter((0.0, 299.0, 301.0, 302.0)), Learnt("product", "own:live:prod_1", "Basic", NOW)
     client: Any = Faulty(table, lambda *_: None)
     store = DynamoStore(client, TABLE, clock=lambda: next(seconds))
     DynamoStore(table, TABLE).save([], [name], NOW)
