@@ -40,6 +40,8 @@ QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:stripe-to-segment-events"
 WRITE_KEY = "invoke0only0write0key00000000001"
 # reconcile leaves out the last hour, because Stripe may still deliver events from it.
 MISSED_SECONDS = 2 * 3_600
+# Longer than an event waits for others of its payment: what is invoked with one event shows that event's calls.
+WAITED_SECONDS = 3_600
 
 
 class BadEventError(Exception):
@@ -206,7 +208,7 @@ def _batch(content: bytes) -> dict[str, Any]:
     given = _document(content)
     if isinstance(given, dict) and "Records" in given:
         return given
-    return sqs_batch(_bodies(content), QUEUE_ARN, int(time.time()))
+    return sqs_batch(_bodies(content), QUEUE_ARN, int(time.time()) - WAITED_SECONDS)
 
 
 def _schedule(_content: bytes) -> dict[str, Any]:
