@@ -20,7 +20,7 @@ from stripe_to_segment.mapping.identity import (
     with_person,
 )
 from stripe_to_segment.mapping.imports import enrich_for, row_of
-from stripe_to_segment.mapping.withhold import with_silence, with_withheld
+from stripe_to_segment.mapping.withhold import with_all_withheld, with_withheld
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_for
 from stripe_to_segment.state.claim import NO_CLAIM
@@ -133,13 +133,13 @@ def translate(
     reason: str | None = None
     if profile.opted_out or event.silent:
         reason = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
-        after = profile if event.silent else with_silence(profile, decided.facts, this, Why.OPTED_OUT)
+        after = profile if event.silent else with_all_withheld(profile, decided.facts, this, Why.OPTED_OUT)
         profile = named_without_calls(known.profile, after)
     elif not claim.tracks and (waits := _waits_for(row, event, known, source, may_wait)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         return _held(event, known, lesson, held)
     elif who is None:
-        reason, profile = Reason.UNKNOWN_USER, with_silence(profile, decided.facts, this, Why.UNKNOWN_USER)
+        reason, profile = Reason.UNKNOWN_USER, with_all_withheld(profile, decided.facts, this, Why.UNKNOWN_USER)
     else:
         plan = identify(this, decided, who, fallback_id)
         composed = compose(this, decided.facts, plan, enrich_for(event, enrich))

@@ -1,4 +1,4 @@
-"""Which of an event's facts about money no call tells, and why: for the audit."""
+"""The facts about money for which an event sends no call, each with the reason, for the audit."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call, CallBody
     from stripe_to_segment.state.profile import Profile
 
-__all__ = ["with_silence", "with_withheld"]
+__all__ = ["with_all_withheld", "with_withheld"]
 
 
-def with_silence(profile: Profile, facts: Collection[Fact], this: EventToMap, why: Why) -> Profile:
-    """The record once nothing is told of these facts."""
+def with_all_withheld(profile: Profile, facts: Collection[Fact], this: EventToMap, why: Why) -> Profile:
+    """The record after an event that sends no call for any of its facts."""
     return _noted(profile, {_key(fact, this): (fact, why) for fact in facts}, this)
 
 
 def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[Call], this: EventToMap) -> Profile:
-    """The record once these calls tell the facts, or another event's claim: the rest a setting drops, or `enrich`."""
+    """The record after an event that sends these calls. Facts without one are dropped by a setting or by `enrich`."""
     known, sent = this.known.profile, {call.dedup_key for call in calls}
     if known.withheld and not sent.isdisjoint(known.withheld):
         profile = replace(profile, withheld={key: one for key, one in profile.withheld.items() if key not in sent})
     if not known.claims and len(facts) == sum(call.body["type"] == "track" for call in calls):
         # As is usual, each fact has its call.
         return profile
-    untold = {key: fact for fact in facts if (key := _key(fact, this)) not in sent}
+    unsent = {key: fact for fact in facts if (key := _key(fact, this)) not in sent}
     dropped = this.settings.drop_events
-    reasons = {key: (fact, Why.DROPPED if fact.name in dropped else Why.ENRICH) for key, fact in untold.items()}
+    reasons = {key: (fact, Why.DROPPED if fact.name in dropped else Why.ENRICH) for key, fact in unsent.items()}
     return _noted(profile, reasons, this)
 
 
@@ -46,7 +46,7 @@ def _key(fact: Fact, this: EventToMap) -> str:
 
 
 def _noted(profile: Profile, reasons: dict[str, tuple[Fact, Why]], this: EventToMap) -> Profile:
-    """The record with those of these facts that are about money and that no call has told; none is noted twice."""
+    """The record with those of these facts that are about money and for which no call was ever sent, each once."""
     known = this.known.profile
     new = {
         key: found.written()

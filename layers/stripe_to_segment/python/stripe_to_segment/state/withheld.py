@@ -1,7 +1,7 @@
 """The calls about money that were not made, each with the reason, as a customer's record keeps them for the audit.
 
-The settings and the opt-out of today do not say what was not sent yesterday: an opt-out ends, an unknown user gets a
-name, and a setting changes. Most records withhold nothing, and pay nothing for it.
+Settings and opt-outs of today do not show which calls were not made yesterday: an opt-out ends, an unknown user gets an
+id, and a setting changes. Most records have no such calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WITHHELD = 1_000
 
 
 class Why(StrEnum):
-    """Why a call was not made, or was in vain: there was no key for it, or the endpoint refused it for good."""
+    """Why a call was not made, or was made in vain: without a write key, or refused by the endpoint for good."""
 
     OPTED_OUT = "opted_out"
     UNKNOWN_USER = "unknown_user"
