@@ -1,4 +1,4 @@
-"""Events that arrive late, because Stripe could not reach the endpoint: the hold counts from their arrival."""
+"""Events that arrive late, because Stripe could not reach the endpoint: the hold for a payment counts from then."""
 
 from __future__ import annotations
 

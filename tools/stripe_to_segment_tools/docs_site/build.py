@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -133,7 +134,10 @@ def main() -> int:
         shutil.copyfile(PROJECT / "docs" / name, SOURCE / name)
     CONFIGURATION.write_text(configuration(), "utf-8")
     if sys.argv[1:] == ["serve"]:
-        return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
+        # Ctrl-C reaches MkDocs too, which stops by itself.
+        with suppress(KeyboardInterrupt):
+            return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
+        return 0
     # Not quietly: MkDocs counts only the warnings that it prints, so a quiet run would always pass.
     built = subprocess.run([MKDOCS, "build", "--strict", "-f", CONFIGURATION], check=False)
     if built.returncode:
