@@ -65,5 +65,10 @@ def test_a_release_is_built_once_and_published_after_it_was_tried_and_attested()
     assert {"run": "make package wheel"} in jobs["build"]["steps"]
 
 
+def test_a_release_is_tried_with_the_uv_that_the_project_is_built_with() -> None:
+    (tried,) = [step["env"]["UV"] for step in workflow("release")["jobs"]["try"]["steps"] if "env" in step]
+    assert f"\n{tried} " in (PROJECT / "requirements/uv.txt").read_text("utf-8")
+
+
 def test_the_deployment_has_the_steps_of_the_guide() -> None:
     assert workflow("deploy")["jobs"]["deploy"]["steps"] == yaml.safe_load(GUIDES)["jobs"]["deploy"]["steps"]

@@ -34,10 +34,11 @@ NEXT = """\
 Next, as docs/start.md says under Deploy:
   export STRIPE_TO_SEGMENT_STACK={name} AWS_DEFAULT_REGION={region}{keys}
   .venv/bin/stripe-to-segment register    # tells Stripe the address, and which events to send
-  .venv/bin/stripe-to-segment doctor      # looks whether all is well"""
+  .venv/bin/stripe-to-segment doctor      # verifies the deployment"""
 KEYS = """
   .venv/bin/stripe-to-segment secret set segment_write_key         # asks for it
-  .venv/bin/stripe-to-segment secret set segment_test_write_key    # of another source, for test events"""
+  .venv/bin/stripe-to-segment secret set segment_test_write_key    # of another source, for test events
+  .venv/bin/stripe-to-segment prime       # makes the columns of a warehouse, before the first payment"""
 
 
 @dataclass(frozen=True, slots=True)
