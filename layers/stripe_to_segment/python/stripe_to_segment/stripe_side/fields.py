@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 __all__ = ["day_of", "dig", "hash_of", "integer", "iso_time", "listed", "merged", "metadata_of", "reference", "text"]
 
 JsonObject = dict[str, Any]
+
+# In UTC, as all times of Stripe; without a zone it is added to in less time.
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 
 
 def reference(value: object) -> str | None:
@@ -84,10 +87,9 @@ def iso_time(epoch: int | None) -> str | None:
     if epoch is None:
         return None
     try:
-        moment = datetime.fromtimestamp(epoch, UTC)
-    except (OverflowError, ValueError, OSError):
+        return f"{(EPOCH + timedelta(0, epoch)).isoformat()}.000Z"
+    except OverflowError:
         return None
-    return f"{moment.isoformat()[:19]}.000Z"
 
 
 def day_of(epoch: int) -> int:
