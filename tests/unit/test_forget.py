@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.errors import StoreConflictError
-from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment_tools.access import options as stack_options
@@ -74,7 +73,7 @@ def test_the_record_is_deleted_in_both_modes(here: Deployed, world: World) -> No
 def test_the_key_is_that_of_the_events_record(here: Deployed, world: World) -> None:
     event = an_event("customer.subscription.created", a_subscription())
     world.deliver(event)
-    assert keys(here) == [f"profile#{profile_key(event)}"]
+    assert keys(here) == [f"profile#{event.profile_key}"]
 
 
 def test_no_personal_data_of_a_forgotten_customer_is_left(here: Deployed) -> None:

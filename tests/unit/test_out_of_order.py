@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.delivery.load import recall
-from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.state.profile import LEDGER_DAYS
 from tests.simulator import laws, weather
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice, an_item
@@ -189,14 +188,14 @@ def test_a_claim_is_deleted_when_it_is_settled_or_its_event_can_no_longer_arrive
     world.answer = lambda _: weather.DOWN
     upgrade = seats(3, 1, NOW)
     world.batch(upgrade)
-    (profile,) = world.store.load([("profile", profile_key(upgrade))]).profiles.values()
+    (profile,) = world.store.load([("profile", upgrade.profile_key)]).profiles.values()
     (claim,) = profile.claims.values()
     assert ['"mrr_change":40' in encoded for encoded in claim.tracks.values()] == [False, True]
     assert profile.pruned(NOW // DAY + LEDGER_DAYS + 1).claims == {}
     world.answer = lambda _: laws.ACCEPTED
     world.deliver(upgrade)
     memory = recall([upgrade], world.store)
-    assert memory.profiles[profile_key(upgrade)].claims == {}
+    assert memory.profiles[upgrade.profile_key].claims == {}
 
 
 @pytest.mark.parametrize("after", [365, 2], ids=["a year", "a day"])

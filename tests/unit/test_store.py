@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
-from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
@@ -726,9 +725,9 @@ def test_a_record_with_a_claim_costs_one_write_unit(table: Any) -> None:
     world = World(DynamoStore(table, TABLE))
     event = an_event("customer.subscription.created", a_subscription())
     world.batch(event, an_event("invoice.paid", an_invoice()))
-    (profile,) = world.store.load([("profile", profile_key(event))]).profiles.values()
+    (profile,) = world.store.load([("profile", event.profile_key)]).profiles.values()
     assert sum(len(claim.tracks) for claim in profile.claims.values()) == 2
-    item = item_in(table, f"profile#{profile_key(event)}")
+    item = item_in(table, f"profile#{event.profile_key}")
     assert sum(len(name) + len(next(iter(value.values()))) for name, value in item.items()) < 1024
 
 

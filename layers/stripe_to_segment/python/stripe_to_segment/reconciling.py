@@ -15,7 +15,7 @@ from stripe_to_segment.delivery.persons import NO_TURN, Persons
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.catalog import CATALOG, refusal
-from stripe_to_segment.mapping.identity import profile_key, stated_by
+from stripe_to_segment.mapping.identity import stated_by
 from stripe_to_segment.mapping.translate import event_dedup_key, translate
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_side.event import event_from
@@ -167,7 +167,7 @@ def _missing(wanted: list[StripeEvent], store: Store, settings: Settings) -> lis
     doubtful = [event for event in wanted if unreadable(event, memory)]
     wanted = [event for event in wanted if not unreadable(event, memory)]
     take_over(wanted, memory, store)
-    unmarked = [event for event in wanted if not _under_way(event, memory.profiles[profile_key(event)])]
+    unmarked = [event for event in wanted if not _under_way(event, memory.profiles[event.profile_key])]
     stated = {event.id: stated_by(event, settings) for event in unmarked}
     # Read the persons for their opt-outs; without a time, nothing is written.
     Persons(settings, NO_TURN).meet([(event, stated[event.id]) for event in unmarked], memory, store)
@@ -227,7 +227,7 @@ def _taught(events: list[StripeEvent], translations: list[Translation | None]) -
 
 
 def _has_news(event: StripeEvent, translation: Translation, memory: Memory, names: Memory) -> bool:
-    profile = memory.profiles[profile_key(event)]
+    profile = memory.profiles[event.profile_key]
     # A deleted customer stays deleted; an event from before is no news about that.
     after = replace(
         translation.profile,

@@ -6,8 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.identity import owner_key
-from stripe_to_segment.stripe_side.event import scope_of
+from stripe_to_segment.stripe_side.event import owner_key, scope_of
 from stripe_to_segment.stripe_side.fields import integer, reference
 
 if TYPE_CHECKING:

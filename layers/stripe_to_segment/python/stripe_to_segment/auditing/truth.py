@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.mapping.facts import Known
-from stripe_to_segment.mapping.identity import owner_key
 from stripe_to_segment.mapping.subscriptions.state import after_of
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.profile import new_profile
@@ -25,7 +24,7 @@ from stripe_to_segment.stripe_side import payment_intent as read_intent
 from stripe_to_segment.stripe_side import refund as read_refund
 from stripe_to_segment.stripe_side.api_terms import api_terms
 from stripe_to_segment.stripe_side.discount import coupons_of, read_coupon
-from stripe_to_segment.stripe_side.event import Level, scope_of
+from stripe_to_segment.stripe_side.event import Level, owner_key, scope_of
 from stripe_to_segment.stripe_side.fields import integer, listed, reference, text
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
 from stripe_to_segment.stripe_side.subscription import created_at

@@ -30,7 +30,7 @@ from stripe_to_segment.delivery.reading import Reading, waits_for_circuit
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnavailableError
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.identity import profile_key, reference_refused, stated_by
+from stripe_to_segment.mapping.identity import reference_refused, stated_by
 from stripe_to_segment.mapping.lookups import read_from_stripe
 from stripe_to_segment.mapping.translate import translate
 from stripe_to_segment.reasons import Reason
@@ -219,7 +219,7 @@ class Delivery:
             batch.outcomes.update((one.record.id, unwritten(one, error)) for one in work)
             return _Prepared()
         for one, event in zip(work, events, strict=True):
-            one.event, one.key = event, profile_key(event)
+            one.event, one.key = event, event.profile_key
         work = self._readable(work, lambda one: unreadable(one.event, memory), batch)
         work = self._let_through(work, memory.circuits, batch)
         free, others = self._by_turn(work, memory, batch)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Known
-from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.lookups import (
     coupons_known,
     failed_intent,
@@ -56,7 +55,7 @@ MAX_KEY_BYTES = 2_000
 def keys_of(event: StripeEvent) -> Collection[tuple[str, str]]:
     """The kinds and keys of the stored items that one event needs: its customer's record, orders, and so on."""
     needed = (("order", orders_needed(event)), ("product", names_needed(event)), ("coupon", coupons_needed(event)))
-    return [("profile", profile_key(event)), *((kind, f"{event.scope}:{id_}") for kind, ids in needed for id_ in ids)]
+    return [("profile", event.profile_key), *((kind, f"{event.scope}:{id_}") for kind, ids in needed for id_ in ids)]
 
 
 def storable(event: StripeEvent) -> bool:
@@ -76,11 +75,11 @@ def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[s
     needed = {key for event in events for key in keys_of(event)}
     needed |= {("circuit", name) for name in circuits}
     memory = store.load(needed)
-    settle({profile_key(event) for event in events}, memory, store)
+    settle({event.profile_key for event in events}, memory, store)
     named = {
         ("coupon", f"{event.scope}:{coupon}")
         for event in events
-        if (profile := memory.profiles.get(profile_key(event))) is not None
+        if (profile := memory.profiles.get(event.profile_key)) is not None
         for coupon in profile.named_coupons
     }
     if named - needed:
@@ -111,7 +110,7 @@ def unreadable(event: StripeEvent, memory: Memory) -> str:
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:
     """The part of the memory that the mapping of one event needs, with the event's statements about the person."""
-    prefix, profile = f"{event.scope}:", memory.profiles[profile_key(event)]
+    prefix, profile = f"{event.scope}:", memory.profiles[event.profile_key]
     for payment in orders_needed(event):
         # Until 2025-03-31 a charge names its invoice; what came before it was stored under the payment.
         order = reference(event.object.get("invoice")) or memory.orders.get(prefix + payment, payment)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import UnreadableRecordError
-from stripe_to_segment.mapping.identity import SILENT, profile_key
+from stripe_to_segment.mapping.identity import SILENT
 from stripe_to_segment.mapping.orders import names_no_customer
 from stripe_to_segment.mapping.translate import EventOutcome, MayWait
 from stripe_to_segment.reasons import Reason
@@ -117,7 +117,7 @@ def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[st
             f"{event.scope}:{key}",
             value,
             event.created,
-            _payer(event, value, owners, translation) if kind == "order" else profile_key(event),
+            _payer(event, value, owners, translation) if kind == "order" else event.profile_key,
         )
         for kind, values in learnt
         for key, value in values.items()
@@ -132,7 +132,7 @@ def _payer(event: StripeEvent, order: str, owners: Mapping[str, str], translatio
     """
     kept = order in translation.profile.payments
     joins = names_no_customer(event) and event.type == "invoice_payment.paid" and not kept
-    return owners.get(f"{event.scope}:{order}", "") if joins else profile_key(event)
+    return owners.get(f"{event.scope}:{order}", "") if joins else event.profile_key
 
 
 def receipt_of(

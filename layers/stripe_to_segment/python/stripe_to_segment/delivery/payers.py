@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import recall, settle
-from stripe_to_segment.mapping.identity import profile_key
 from stripe_to_segment.mapping.invoice_payments import leaves_open
 from stripe_to_segment.mapping.lookups import payer_from_api, payer_lookup
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed, payment_named
@@ -48,7 +47,7 @@ def owned(
     if not nameless:
         return events
     payers = {
-        f"{event.scope}:{about}": profile_key(event)
+        f"{event.scope}:{about}": event.profile_key
         for event in events
         if event.customer
         for about in (payment_named(event), text(event.object.get("id")))
@@ -69,7 +68,7 @@ def owned(
     def paid_by(event: StripeEvent) -> str:
         key = _key(event)
         named = f"{event.scope}:{reference(event.object.get('invoice'))}"
-        record = memory.profiles.get(profile_key(event))
+        record = memory.profiles.get(event.profile_key)
         names = (key, invoices.get(key, named), named)
         owners = (found.get(each, "") for found in (memory.owners, payers) for each in names)
         return next(filter(None, map(_customer, (record.moved_to if record is not None else "", *owners))), "")
@@ -86,7 +85,7 @@ def owned(
         for event in events
     ]
     given = _kept_together(paid, memory)
-    missing = [event for event in given if (event.payer or event.keeper) and profile_key(event) not in memory.profiles]
+    missing = [event for event in given if (event.payer or event.keeper) and event.profile_key not in memory.profiles]
     if missing:
         records = recall(missing, store)
         memory.profiles |= records.profiles
@@ -112,7 +111,7 @@ def _kept_together(events: Sequence[StripeEvent], memory: Memory) -> Sequence[St
         return links.get(key) or (f"{event.scope}:{known}" if known else key)
 
     def stored(event: StripeEvent) -> str:
-        own = memory.profiles.get(profile_key(event))
+        own = memory.profiles.get(event.profile_key)
         records = (memory.owners.get(about(event)), memory.owners.get(_key(event)), own.moved_to if own else "")
         return next((record for record in records if record and not _customer(record)), "")
 
@@ -125,7 +124,7 @@ def _kept_together(events: Sequence[StripeEvent], memory: Memory) -> Sequence[St
         if keepers[order := about(event)] or order != _key(event)
     }
     return [
-        event if kept.get(id(event), profile_key(event)) == profile_key(event) else event.kept_in(kept[id(event)])
+        event if kept.get(id(event), event.profile_key) == event.profile_key else event.kept_in(kept[id(event)])
         for event in events
     ]
 
@@ -168,7 +167,7 @@ def named_once(learnt: Sequence[Learnt], events: Collection[StripeEvent]) -> lis
 
 def _is_a_guests(event: StripeEvent, memory: Memory) -> bool:
     """Whether the payment is known to be that of a guest, who is no customer."""
-    record = memory.profiles.get(profile_key(event))
+    record = memory.profiles.get(event.profile_key)
     payment = None if record is None else record.payment(payment_named(event) or "")
     return payment is not None and payment.counted
 
@@ -211,7 +210,7 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
     """
     kept: dict[str, dict[str, list[Learnt]]] = {}
     for event in events:
-        record, takes = profile_key(event), event.customer or names_no_customer(event)
+        record, takes = event.profile_key, event.customer or names_no_customer(event)
         for order in orders_needed(event) if takes else ():
             key = f"{event.scope}:{order}"
             owner = memory.owners.get(key, record)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.mapping.identity import profile_key, with_person
+from stripe_to_segment.mapping.identity import with_person
 from stripe_to_segment.mapping.translate import event_dedup_key
 from stripe_to_segment.state.claim import NO_CLAIM
 from stripe_to_segment.state.person import (
@@ -257,7 +257,7 @@ class Persons:
         """Find the persons of each event; later events use the statements of earlier ones."""
         profiles = dict(memory.profiles)
         for event, stated in statements:
-            record = profile_key(event)
+            record = event.profile_key
             before = profile = profiles[record]
             if stated.user_id not in {None, before.user_id} or stated.group_id not in {None, before.group_id}:
                 profile = profiles[record] = with_person(before, stated, event.created)

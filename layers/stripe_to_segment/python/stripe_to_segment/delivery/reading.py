@@ -10,7 +10,7 @@ from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.catalog import refusal
-from stripe_to_segment.mapping.identity import profile_key, stated_by
+from stripe_to_segment.mapping.identity import stated_by
 from stripe_to_segment.mapping.imports import row_of
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import read_json
@@ -106,7 +106,7 @@ class Reading:
     def _work(self, record: Record, event: StripeEvent) -> Work | RecordOutcome:
         work = Work(record, event, "")
         try:
-            work.key = profile_key(event)
+            work.key = event.profile_key
             # Computed here, where an error ends only this record; the event caches the keys.
             fit, work.stated = storable(event), stated_by(event, self.settings)
             work.order = _order(event, work.stated)

@@ -43,8 +43,6 @@ __all__ = [
     "fallback_anonymous_id",
     "metadata_places",
     "own_id",
-    "owner_key",
-    "profile_key",
     "reference_refused",
     "resolve",
     "stated_by",
@@ -94,30 +92,6 @@ class Identity:
     user_id: str | None
     anonymous_id: str | None
     identity_source: IdentitySource
-
-
-def owner_key(scope: str, owner: str) -> str:
-    """The key of the record of a customer (or a guest's payment) within its scope, the account and mode."""
-    return f"{scope}:{owner}"
-
-
-@asked_once
-def profile_key(event: StripeEvent) -> str:
-    """The key of the record this event belongs to: the customer's, or for a guest that of the payment.
-
-    A guest's session and a later refund of it share the payment intent and nothing else; payments of parts of one
-    invoice share the invoice while its customer is unknown.
-    """
-    if event.keeper is not None:
-        return event.keeper
-    return owner_key(event.scope, event.customer or _tie_of(event) or event.id)
-
-
-def _tie_of(event: StripeEvent) -> str | None:
-    """What the events of a payment have in common, where they name no customer."""
-    body = event.object
-    invoice = text(body.get("invoice")) if event.type.startswith("invoice_payment.") else None
-    return text(body.get("payment_intent")) or invoice or text(body.get("id"))
 
 
 def fallback_anonymous_id(event: StripeEvent) -> str:

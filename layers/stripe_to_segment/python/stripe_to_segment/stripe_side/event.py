@@ -27,6 +27,7 @@ __all__ = [
     "asked_once",
     "decoded",
     "event_from",
+    "owner_key",
     "parse_event",
     "read_json",
     "scope_of",
@@ -131,6 +132,24 @@ class StripeEvent(EventHead):
                 return named
         return self.payer
 
+    @cached_property
+    def profile_key(self) -> str:
+        """The key of the record this event belongs to: the customer's, or for a guest that of the payment.
+
+        A guest's session and a later refund of it share the payment intent and nothing else; payments of parts of one
+        invoice share the invoice while its customer is unknown.
+        """
+        if self.keeper is not None:
+            return self.keeper
+        return owner_key(self.scope, self.customer or self._tie or self.id)
+
+    @property
+    def _tie(self) -> str | None:
+        """What the events of a payment have in common, where they name no customer."""
+        body = self.object
+        invoice = text(body.get("invoice")) if self.about == "invoice_payment" else None
+        return text(body.get("payment_intent")) or invoice or text(body.get("id"))
+
     def belonging_to(self, customer: str) -> StripeEvent:
         """The event with its customer set, where the object does not name one."""
         return replace(self, payer=customer)
@@ -152,6 +171,11 @@ EXACT = 2**53
 def scope_of(account: str | None, *, livemode: bool) -> str:
     """The scope of an account (None for the stack's own) in a mode."""
     return f"{account or 'own'}:{'live' if livemode else 'test'}"
+
+
+def owner_key(scope: str, owner: str) -> str:
+    """The key of the record of a customer (or a guest's payment) within its scope, the account and mode."""
+    return f"{scope}:{owner}"
 
 
 def parse_event(raw: str | bytes) -> StripeEvent:
