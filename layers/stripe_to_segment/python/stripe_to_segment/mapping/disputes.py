@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import guessed_for, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.payment import Dispute, Payment
@@ -110,6 +110,7 @@ def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
     return not _behind(event, known)[1].counted
 
 
+@worked_out_once
 def _behind(event: StripeEvent, known: Known) -> tuple[str, Payment]:
     currency = text(event.object.get("currency")) or ""
     return order_behind(event, known, integer(event.object.get("amount")) or 0, currency)

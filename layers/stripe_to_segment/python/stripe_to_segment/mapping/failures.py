@@ -16,13 +16,12 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.payments import PaymentFailed
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_intent as read_intent
-from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.failure import Failure, failure_of, only_type_of
 from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import major
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
@@ -82,7 +80,7 @@ def has_invoice(session: JsonObject) -> bool:
 
 def fact_of(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
     """The fact of this attempt, with the cause if any event has stated it."""
-    attempt = attempt_of(event, known.profile)
+    attempt = attempt_of(event, known)
     why = attempt.why if known.failed_intent is None else attempt.why.or_else(failure_of(known.failed_intent))
     failed = replace(
         failed,
@@ -95,10 +93,11 @@ def fact_of(failed: PaymentFailed, event: StripeEvent, known: Known) -> Fact:
     return Fact(failed, attempt.fact_key)
 
 
-def attempt_of(event: StripeEvent, profile: Profile) -> FailedAttempt:
+@worked_out_once
+def attempt_of(event: StripeEvent, known: Known) -> FailedAttempt:
     """The attempt that this event reports, joined with the reports of other events."""
     found = _stated(event)
-    same = [attempt for attempt in profile.failed_attempts() if _same(attempt, found)]
+    same = [attempt for attempt in known.profile.failed_attempts() if _same(attempt, found)]
     # An attempt with the same key comes first, then the nearest in time. An invoice may join a session to its intent.
     for attempt in sorted(same, key=lambda one: (not {*one.keys} & {*found.keys}, abs(one.at - found.at))):
         if _same(attempt, found):
@@ -128,7 +127,6 @@ def _may_be(intent: FailedAttempt, other: FailedAttempt) -> bool:
     return not any(name.startswith("pi_") for name in other.names)
 
 
-@asked_once
 def _stated(event: StripeEvent) -> FailedAttempt:
     match event.type:
         case "invoice.payment_failed":

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import paying_invoice
 from stripe_to_segment.mapping.payments import OrderCompleted
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import payment_intent as read
+from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import integer, reference, text
 from stripe_to_segment.stripe_side.money import major
 
@@ -53,11 +54,13 @@ def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield Fact(stated, intent_id)
 
 
+@worked_out_once
 def paid_alone(event: StripeEvent, known: Known) -> Payment | None:
     """The payment of an intent that belongs to nothing else; None where an invoice or a session states it."""
     return _payment(event) if unclaimed(event, known) and invoice_paid_then(event, known) is None else None
 
 
+@worked_out_once
 def invoice_paid_then(event: StripeEvent, known: Known) -> str | None:
     """The invoice with the same amount that was paid at the same time, for an intent that no object claims.
 
@@ -67,6 +70,7 @@ def invoice_paid_then(event: StripeEvent, known: Known) -> str | None:
     return paying_invoice(known.profile, _payment(event)) if guessed else None
 
 
+@asked_once
 def _payment(event: StripeEvent) -> Payment:
     intent_id, amounts = text(event.object.get("id")) or event.id, read.received(event.object)
     return Payment(

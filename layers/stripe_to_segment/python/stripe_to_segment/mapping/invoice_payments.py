@@ -10,7 +10,7 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.tracking import Event, track
 from stripe_to_segment.state.payment import NOT_SENT, Bill, Part, Payment
@@ -111,6 +111,7 @@ def bill_of(invoice: JsonObject) -> Bill:
     return Bill(read_invoice.due_of(invoice), amounts.total, amounts.total - amounts.tax - amounts.shipping)
 
 
+@worked_out_once
 def _part_of(event: StripeEvent, known: Known) -> _Received | None:
     """The part that this event states, now or in an earlier attempt; None if the whole was stated before."""
     invoice_id, amount = reference(event.object.get("invoice")), read.amount_of(event.object)

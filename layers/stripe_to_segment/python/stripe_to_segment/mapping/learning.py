@@ -229,7 +229,7 @@ def capture(event: StripeEvent, known: Known, _rank: int) -> Lesson:
 
 def failure(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     """A failed attempt at a payment, which other events report too."""
-    return Lesson(known.profile.with_failed_attempt(failures.attempt_of(event, known.profile)))
+    return Lesson(known.profile.with_failed_attempt(failures.attempt_of(event, known)))
 
 
 def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:

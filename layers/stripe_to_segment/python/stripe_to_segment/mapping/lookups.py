@@ -55,7 +55,7 @@ def lookups(
     object_id = text(event.object.get("id"))
     if object_id and event.type in ORDER_EVENTS and is_order(event):
         wanted.append(("line_items", object_id))
-    if object_id and event.type == "invoice.payment_failed" and not attempt_of(event, profile).why.code:
+    if object_id and event.type == "invoice.payment_failed" and not attempt_of(event, Known(profile)).why.code:
         wanted.append(("failed_payment", object_id))
     if object_id and event.type == "payment_intent.succeeded" and not may_wait:
         order = memory.orders.get(f"{event.scope}:{object_id}", object_id)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import charged_at_of, guessed_for, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.payment import Refund
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import refund as read
+from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import integer, text
 from stripe_to_segment.stripe_side.money import major
 
@@ -102,6 +103,7 @@ def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
     return not payment.counted or refund_id.startswith(ANONYMOUS)
 
 
+@worked_out_once
 def _after(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     """The order, its payment after this event, and under which id the refund is listed, empty where there is none."""
     return _after_charge(event, known) if event.type.startswith("charge.") else _after_refund(event, known)
@@ -170,6 +172,7 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     return order, payment.with_refund(refund_id, new), refund_id
 
 
+@asked_once
 def _refunded_by(event: StripeEvent) -> tuple[int | None, int | None]:
     """What a charge.refunded gives back, and all that was given back of the charge, in minor units."""
     charge, previous = event.object, event.previous

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.mapping.facts import worked_out_once
 from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
 from stripe_to_segment.mapping.subscriptions.records import valued
 from stripe_to_segment.mapping.subscriptions.trials import converts, trial_converted
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["by_invoice", "corrected"]
 
 
+@worked_out_once
 def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
     """The record after a paid invoice, and the facts: a trial's conversion, an mrr that became known."""
     invoice, profile = event.object, known.profile
