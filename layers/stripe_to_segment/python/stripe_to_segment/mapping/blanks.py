@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.segment_side.calls import Call, call_from, encode
+from stripe_to_segment.stripe_side.fields import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,9 +37,15 @@ class Blanks:
 
     def written(self, call: Call) -> str:
         """The call with blanks; a value that the team's `enrich` changed stays."""
-        if not (self._of_context or self._of_traits):
-            return call.encoded.decode()
-        return encode(_each(call.body, self._leave_out)).decode()
+        encoded = call.encoded.decode()
+        for part, own in self._parts_of(call.body):
+            for name in [name for name, value in own.items() if name in part and part[name] == value]:
+                before, after = f'"{name}":{encode(part[name]).decode()}', f'"{name}":{MARK}'
+                if encoded.count(before) != 1:
+                    # The same name and value stand elsewhere in the call too, and stay there.
+                    return encode(_each(call.body, self._leave_out)).decode()
+                encoded = encoded.replace(before, after)
+        return encoded
 
     def read(self, encoded: str) -> Call:
         """The call with its blanks filled; a value that this event does not have is absent."""
@@ -51,12 +58,13 @@ class Blanks:
         """Whether this event has every value that was left out of the call."""
         if MARK not in encoded:
             return True
-        context = call_from(encoded).body["context"]
-        parts: tuple[tuple[Mapping[str, object], Mapping[str, object]], ...] = (
-            (context, self._of_context),
-            (context.get("traits", {}), self._of_traits),
-        )
+        parts = self._parts_of(call_from(encoded).body)
         return all(name in own for part, own in parts for name, value in part.items() if value == BLANK)
+
+    def _parts_of(self, body: CallBody) -> list[tuple[Mapping[str, object], Mapping[str, object]]]:
+        """The context and the traits in it, each with this event's values for it."""
+        context = hash_of(body.get("context"))
+        return [(context, self._of_context), (hash_of(context.get("traits")), self._of_traits)]
 
     def _leave_out(self, part: Mapping[str, Any], *, traits: bool) -> dict[str, Any]:
         own: Mapping[str, object] = self._of_traits if traits else self._of_context
