@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, dataclass_transform
 
 __all__ = ["frozen", "frozen_with_cache"]
@@ -34,10 +35,14 @@ def _made[T](declared: type[T], *, slots: bool) -> type[T]:
 
 def _replacing(made: Any) -> Any:
     names = [each.name for each in fields(made) if each.init]
+    values_of = attrgetter(*names)
 
     def replaced(self: Any, /, **changes: object) -> Any:
-        values = [changes.pop(name) if name in changes else getattr(self, name) for name in names]
-        # What is left is no field, which the constructor says.
-        return made(*values, **changes)
+        copy = made(*values_of(self))
+        for name, value in changes.items():
+            if name not in names:
+                raise TypeError(f"{made.__name__} has no field {name}")
+            setattr(copy, name, value)
+        return copy
 
     return replaced

@@ -220,7 +220,8 @@ class Delivery:
             return _Prepared()
         for one, event in zip(work, events, strict=True):
             one.event, one.key = event, event.profile_key
-        work = self._readable(work, lambda one: unreadable(one.event, memory), batch)
+        if memory.unreadable:
+            work = self._readable(work, lambda one: unreadable(one.event, memory), batch)
         work = self._let_through(work, memory.circuits, batch)
         free, others = self._by_turn(work, memory, batch)
         ready, again, also = self._write_down(free, memory, batch)
@@ -262,7 +263,7 @@ class Delivery:
         for one in work:
             profile = memory.profiles[one.key]
             # The claim may be this batch's own: DynamoDB wrote it, and the answer was lost.
-            if profile.delivery not in {"", batch.delivery} and profile.lease_until > batch.now:
+            if profile.lease_until > batch.now and profile.delivery not in {"", batch.delivery}:
                 _wait_for(one, profile.delivery, profile.lease_until, batch)
                 others.append(one)
             else:
@@ -273,6 +274,8 @@ class Delivery:
         self, work: list[Work], persons: Persons, batch: _Batch
     ) -> tuple[list[Work], list[Work], list[Work]]:
         """The work whose persons are free, the work that met a newer record, and the work that waits for others."""
+        if not persons.records:
+            return work, [], []
         free: list[Work] = []
         again: list[Work] = []
         others: list[Work] = []
@@ -330,7 +333,7 @@ class Delivery:
         self,
         work: list[Work],
         changed: Sequence[Profile],
-        learnt: Sequence[Learnt],
+        learnt: list[Learnt],
         persons: Persons,
         taken: Taken,
     ) -> dict[str, Exception]:

@@ -103,8 +103,6 @@ def settle(keys: Collection[str], memory: Memory, store: Store) -> None:
 
 def unreadable(event: StripeEvent, memory: Memory) -> str:
     """The reason why an item that this event needs cannot be read; empty if all of them can."""
-    if not memory.unreadable:
-        return ""
     return next((memory.unreadable[key] for key in keys_of(event) if key in memory.unreadable), "")
 
 

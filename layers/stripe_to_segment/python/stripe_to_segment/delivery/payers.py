@@ -186,13 +186,18 @@ class Taken:
 
     def by(self, records: Collection[str]) -> Taken:
         """What these records take over."""
+        if not self.marked:
+            # As is usual.
+            return self
         return Taken(
             [mark for mark in self.marked if mark.moved_to in records],
             [fact for fact in self.owned if fact.owner in records],
         )
 
-    def parted(self, learnt: Iterable[Learnt]) -> tuple[list[Learnt], list[Learnt]]:
+    def parted(self, learnt: list[Learnt]) -> tuple[list[Learnt], list[Learnt]]:
         """What is written before the records, and what after them."""
+        if not self.owned:
+            return learnt, []
         after, last = {(fact.kind, fact.key) for fact in self.owned}, [*self.owned]
         first: list[Learnt] = []
         for fact in learnt:
