@@ -313,8 +313,11 @@ class Delivery:
         errors: Mapping[str, Exception] = {}
         if self.remembers:
             mapped = {one.key for one in work if one.translation is not None}
-            changed = [memory.profiles[key] for key in sorted(mapped) if memory.profiles[key] != before[key]]
-            errors = self._save(work, changed, learnt, persons, taken.by(mapped))
+            claimed = {one.key for one in work if one.translation is not None and one.translation.claim is not None}
+            changed = [
+                memory.profiles[key] for key in sorted(mapped) if key in claimed or memory.profiles[key] != before[key]
+            ]
+            errors = self._save(changed, learnt, persons, taken.by(mapped))
             batch.leased = batch.leased or persons.leased
         ready: list[Work] = []
         for one in work:
@@ -331,7 +334,6 @@ class Delivery:
 
     def _save(
         self,
-        work: list[Work],
         changed: Sequence[Profile],
         learnt: list[Learnt],
         persons: Persons,
@@ -344,8 +346,7 @@ class Delivery:
         now = persons.turn.now
         unmarked = self.store.save(taken.marked, [], now) if taken.marked else {}
         errors = {mark.moved_to: unmarked[mark.key] for mark in taken.marked if mark.key in unmarked}
-        sending = {one.key for one in work if one.translation is not None and one.translation.calls}
-        errors |= persons.claim({profile.key for profile in changed} | sending, self.store)
+        errors |= persons.claim({profile.key for profile in changed}, self.store)
         if errors:
             changed = [profile for profile in changed if profile.key not in errors]
             learnt = [fact for fact in learnt if fact.owner not in errors]

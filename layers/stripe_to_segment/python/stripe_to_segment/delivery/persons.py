@@ -268,9 +268,10 @@ class Persons:
                 self.records.setdefault(key, set()).add(record)
                 if not profile.grouped:
                     self.ties.add((key, record))
-            for key in self._left_keys(event, before, profile):
-                self.records.setdefault(key, set()).add(record)
-                self.moves.add((key, record))
+            if before.tied or before.grouped or before.claims:
+                for key in self._left_keys(event, before, profile):
+                    self.records.setdefault(key, set()).add(record)
+                    self.moves.add((key, record))
 
     def _survey_user(self, event: StripeEvent, stated: Stated, profile: Profile) -> None:
         guest, record = event.customer is None, profile.key

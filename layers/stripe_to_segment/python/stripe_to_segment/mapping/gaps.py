@@ -37,7 +37,7 @@ def gaps(facts: Iterable[Fact], event: StripeEvent, known: Known) -> tuple[str, 
             missing.discard("mrr")
         elif after_of(event, known).value.discount_unknown:
             missing = missing - {"mrr"} | {UNKNOWN_DISCOUNT}
-    return tuple(sorted(missing))
+    return tuple(sorted(missing)) if missing else ()
 
 
 @cache

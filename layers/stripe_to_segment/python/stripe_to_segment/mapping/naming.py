@@ -18,13 +18,18 @@ __all__ = ["coupons_needed", "names_needed", "products_needed"]
 
 def products_needed(event: StripeEvent) -> list[str]:
     """Ids of products whose name is needed because the price has none of its own."""
-    return [price.product for price in _nameless(event) if price.product]
+    return _products(_nameless(event))
 
 
 @asked_once
 def names_needed(event: StripeEvent) -> list[str]:
     """Ids of these products, and of the prices that are named by their id alone: their own events have their names."""
-    return [price.id for price in _nameless(event) if price.id and price.by_id] + products_needed(event)
+    nameless = _nameless(event)
+    return [price.id for price in nameless if price.id and price.by_id] + _products(nameless) if nameless else []
+
+
+def _products(nameless: list[Price]) -> list[str]:
+    return [price.product for price in nameless if price.product]
 
 
 def _nameless(event: StripeEvent) -> list[Price]:

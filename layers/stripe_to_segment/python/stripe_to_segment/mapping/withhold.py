@@ -29,11 +29,15 @@ def with_all_withheld(profile: Profile, facts: Collection[Fact], this: EventToMa
 
 def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[Call], this: EventToMap) -> Profile:
     """The record after an event that sends these calls. Facts without one are dropped by a setting or by `enrich`."""
-    known, sent = this.known.profile, {call.dedup_key for call in calls}
-    if known.withheld and not sent.isdisjoint(known.withheld):
+    known = this.known.profile
+    each_has_its_call = not known.claims and len(facts) == [call.body["type"] for call in calls].count("track")
+    if each_has_its_call and not known.withheld:
+        # As is usual.
+        return profile
+    sent = {call.dedup_key for call in calls}
+    if not sent.isdisjoint(known.withheld):
         profile = replace(profile, withheld={key: one for key, one in profile.withheld.items() if key not in sent})
-    if not known.claims and len(facts) == sum(call.body["type"] == "track" for call in calls):
-        # As is usual, each fact has its call.
+    if each_has_its_call:
         return profile
     unsent = {key: fact for fact in facts if (key := _key(fact, this)) not in sent}
     dropped = this.settings.drop_events
