@@ -121,7 +121,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
         profile,
         product_names={
             product: memory.product_names[prefix + product]
-            for product in (*names_needed(event), *products_read(event, memory))
+            for product in names_needed(event) + (products_read(event, memory) if memory.read else [])
             if prefix + product in memory.product_names
         },
         orders={

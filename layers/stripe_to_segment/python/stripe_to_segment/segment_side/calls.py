@@ -68,6 +68,9 @@ __all__ = [
 # Any fixed value serves; changing it would send every fact of the last 24 hours twice.
 NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11").bytes
 
+# The two highest bits of a digit are 10.
+VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
 DEDUP_KEY_LENGTH = 16
 
 # The types of most values, which JSON holds unchanged.
@@ -104,8 +107,7 @@ def identifier(*parts: str) -> str:
     """A UUIDv5 of these parts: 36 characters, which every Segment-compatible endpoint keeps whole."""
     # Built by hand in half the time of `uuid.uuid5`: the 13th digit is the version, half of the 17th the variant.
     digits = _digest(parts)
-    variant = "89ab"[int(digits[16], 16) % 4]
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 
 def dedup_key_for(*parts: str) -> str:

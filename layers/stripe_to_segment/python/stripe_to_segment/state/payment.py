@@ -6,13 +6,14 @@ from copy import replace
 from dataclasses import MISSING, field, fields
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.money import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from _typeshed import DataclassInstance
 
@@ -361,13 +362,19 @@ def _summed(parts: Iterable[Part]) -> tuple[int, int]:
 
 def _stated(value: DataclassInstance) -> JsonObject:
     """The fields that have another value than their default, not copied as `asdict` copies them."""
-    return {name: one for name, default in _defaults(type(value)).items() if (one := getattr(value, name)) != default}
+    names, defaults, values_of = _fields_of(type(value))
+    each = zip(names, values_of(value), defaults, strict=True)
+    return {name: one for name, one, default in each if one != default}
 
 
 @cache
-def _defaults(kind: type[DataclassInstance]) -> Mapping[str, object]:
-    """The default of each field, MISSING for a field that has none."""
-    return {one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(kind)}
+def _fields_of(
+    kind: type[DataclassInstance],
+) -> tuple[list[str], list[object], Callable[[DataclassInstance], tuple[object, ...]]]:
+    """The names of the fields, the default of each, MISSING where it has none, and what reads their values."""
+    names = [one.name for one in fields(kind)]
+    defaults = [one.default if one.default_factory is MISSING else one.default_factory() for one in fields(kind)]
+    return names, defaults, attrgetter(*names)
 
 
 def _written(value: DataclassInstance) -> JsonObject:

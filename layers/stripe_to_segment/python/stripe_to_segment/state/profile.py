@@ -387,7 +387,7 @@ class Profile:
         """The record without entries older than LEDGER_DAYS (live subscriptions stay) and those beyond the limits."""
         oldest = today - LEDGER_DAYS
         changes: dict[str, Any] = {}
-        if len(self.ledger) > LEDGER_KEYS or min(self.ledger.values(), default=today) < oldest:
+        if self.ledger and (len(self.ledger) > LEDGER_KEYS or min(self.ledger.values()) < oldest):
             kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
             changes["ledger"] = _most(kept, LEDGER_KEYS, int)
         if ended := [claim for claim in self.claims.values() if claim.day < oldest]:
@@ -399,7 +399,7 @@ class Profile:
             changes["withheld"] = _with_withheld(self, (claim for claim in ended if claim.given_up), Why.REFUSED)
         if self.failed and any(one.at // 86_400 < oldest for one in self.failed_attempts()):
             changes["failed"] = [one.written() for one in self.failed_attempts() if one.at // 86_400 >= oldest]
-        if not all(one.live for one in self.subscriptions.values()):
+        if len(self.live) < len(self.subscriptions):
             remembered = {
                 key: record
                 for key, record in self.subscriptions.items()

@@ -47,8 +47,10 @@ def business_name_of(event: StripeEvent, customer: JsonObject | None = None) -> 
     """
     body = event.object
     holders = (body, body.get("customer_details"), body.get("collected_information"), body.get("customer"), customer)
-    named = [text(holder.get("business_name")) for holder in holders if isinstance(holder, dict)]
-    return next(filter(None, named), None)
+    for holder in holders:
+        if isinstance(holder, dict) and (name := text(holder.get("business_name"))):
+            return name
+    return None
 
 
 def _traits(source: JsonObject, wanted: Collection[str]) -> JsonObject:

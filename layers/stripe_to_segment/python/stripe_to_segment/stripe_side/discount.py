@@ -186,6 +186,8 @@ def coupons_of(plural: Iterable[object] | None, singular: object = None) -> dict
 
 def named_only(coupons: Mapping[str, str]) -> list[str]:
     """Ids of those of these coupons, as written, of which only the id is known."""
+    if not coupons:
+        return []
     read = [json.loads(written) for written in coupons.values()]
     return [coupon for one in read if read_coupon(one) is None and (coupon := text(one.get("id")))]
 

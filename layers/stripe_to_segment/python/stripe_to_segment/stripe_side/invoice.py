@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, listed, metadata_of, reference
+from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, listed, metadata_of, reference
 from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import rounded
 
@@ -127,7 +127,7 @@ def subscription_of(invoice: JsonObject) -> str | None:
 def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
     """The subscription's metadata at the time the invoice was finalised; before 2023 on the subscription's lines."""
     return (
-        metadata_of(dig(invoice, "parent", "subscription_details"))
+        metadata_of(hash_of(invoice.get("parent")).get("subscription_details"))
         or metadata_of(invoice.get("subscription_details"))
         or next((metadata_of(line) for line in listed(invoice.get("lines")) if line.get("type") == "subscription"), {})
     )
