@@ -103,6 +103,9 @@ class StripeList(Endpoint):
         if path == "/v1/events":
             events = EventList(self.events, self.undelivered, livemode="_live_" in self.key)
             return events.answer(query, self._clock())
+        if request.method == "GET" and path.startswith("/v1/prices/"):
+            found = next((one for one in self.objects if one["id"] == path.rpartition("/")[2]), None)
+            return (404, error("invalid_request_error", "No such price")) if found is None else (200, found)
         if request.method == "POST" and path.startswith("/v1/customers/"):
             return self._changed(path.rpartition("/")[2], parse_form(request.raw))
         if path.startswith("/v2/"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 CREATED, UPDATED = "customer.subscription.created", "customer.subscription.updated"
+TERMS = {"subscription_terms", "coupon", "currency_tiers"}
 TIERS = [
     {"up_to": 10, "unit_amount": 500, "unit_amount_decimal": "500", "flat_amount": 1000, "flat_amount_decimal": "1000"},
     {"up_to": None, "unit_amount": None, "unit_amount_decimal": "250.5", "flat_amount": None},
@@ -38,7 +39,7 @@ class Api:
 
     @property
     def about_terms(self) -> list[tuple[str, str]]:
-        return [(kind, key) for kind, key in self.asked if kind in {"subscription_terms", "coupon"}]
+        return [(kind, key) for kind, key in self.asked if kind in TERMS]
 
 
 def tiered(mode: str, **more: Any) -> dict[str, Any]:
@@ -145,6 +146,93 @@ def test_a_subscription_with_all_terms_in_its_payload_is_not_looked_up() -> None
 
 def test_one_request_gives_all_terms() -> None:
     assert Lookup("subscription_terms", "sub_1", livemode=False, account=None).path == (
-        "/v1/subscriptions/sub_1?expand[]=discounts.source.coupon.applies_to&expand[]=items.data.discounts"
+        "/v1/subscriptions/sub_1?expand[]=discounts.source.coupon.applies_to"
+        "&expand[]=discounts.source.coupon.currency_options&expand[]=items.data.discounts"
         "&expand[]=items.data.price.tiers&expand[]=items.data.price.currency_options"
     )
+
+
+# --- In another currency than the price's or the coupon's own ---
+
+FOREIGN = {"usd": {}, "eur": {"tiers": [{"up_to": None, "unit_amount": 400, "flat_amount": 900}]}}
+
+
+@pytest.mark.parametrize(("mode", "mrr"), [("graduated", 57), ("volume", 57)])
+def test_tiers_in_another_currency_are_those_of_its_option(mode: str, mrr: int) -> None:
+    """The mrr of a tiered price in another currency than its own stayed absent, also with a key."""
+    price = tiered(mode)
+    whole = a_subscription(an_item({**price, "tiers": TIERS}, 12), currency="eur")
+    api = Api(sub_basic=whole, price_tiers={**price, "currency_options": FOREIGN})
+    world = World(reader=api)
+    world.deliver(an_event(CREATED, a_subscription(an_item(price, 12), currency="eur")))
+    assert mrrs(world) == [mrr]
+    assert api.about_terms == [("subscription_terms", "sub_basic"), ("currency_tiers", "price_tiers")]
+
+
+def test_without_the_tiers_of_the_billed_currency_the_mrr_is_unknown() -> None:
+    price = tiered("volume")
+    whole = a_subscription(an_item({**price, "tiers": TIERS}, 12), currency="eur")
+    for api in (
+        None,
+        Api(sub_basic=whole),
+        Api(sub_basic=whole, price_tiers={**price, "currency_options": {"gbp": {}}}),
+    ):
+        world = World(reader=api)
+        world.deliver(an_event(CREATED, a_subscription(an_item(price, 12), currency="eur")))
+        assert mrrs(world) == [None]
+
+
+def five_off(**more: Any) -> dict[str, Any]:
+    """A coupon over 5.00 US dollars, as webhooks state it; the API expands what it takes off in euros."""
+    return {
+        "id": "co_five",
+        "object": "coupon",
+        "amount_off": 500,
+        "currency": "usd",
+        "duration": "forever",
+        "percent_off": None,
+    } | more
+
+
+IN_EUROS = five_off(currency_options={"usd": {"amount_off": 500}, "eur": {"amount_off": 400}})
+EUROS = an_item({**a_price(2000), "currency": "eur"})
+
+
+@pytest.mark.parametrize("shape", ["in full", "of a coupon's id", "by id", "the older field"])
+def test_a_fixed_amount_in_another_currency_is_that_of_its_option(shape: str) -> None:
+    """A coupon of 5 US dollars on a subscription in euros left the mrr absent, also with a key."""
+    whole = {"id": "di_1", "object": "discount", "source": {"type": "coupon", "coupon": IN_EUROS}}
+    discounts: dict[str, Any] = {
+        "in full": {"discounts": [{**whole, "source": {"type": "coupon", "coupon": five_off()}}]},
+        "of a coupon's id": {"discounts": [{**whole, "source": {"type": "coupon", "coupon": "co_five"}}]},
+        "by id": {"discounts": ["di_1"]},
+        "the older field": {"discounts": None, "discount": {"id": "di_1", "object": "discount", "coupon": five_off()}},
+    }
+    api = Api(sub_basic=a_subscription(EUROS, currency="eur", discounts=[whole]))
+    world = World(reader=api)
+    world.deliver(an_event(CREATED, a_subscription(EUROS, currency="eur", **discounts[shape]), created=NOW))
+    renewed = a_subscription(EUROS, currency="eur", metadata={"note": "1"}, **discounts[shape])
+    world.deliver(an_event(UPDATED, renewed, previous={"metadata": {"note": None}}, created=NOW + DAY))
+    assert mrrs(world) == [16]
+    assert api.about_terms.count(("subscription_terms", "sub_basic")) == 1, "it is remembered"
+
+
+def test_a_customers_own_fixed_amount_in_another_currency_is_looked_up_by_its_coupon() -> None:
+    """The subscription does not name the Customer's own discount, so the API does not return it with it."""
+    own = {"id": "di_own", "object": "discount", "customer": "cus_basic", "coupon": five_off(), "subscription": None}
+    api = Api(sub_basic=a_subscription(EUROS, currency="eur"), co_five=IN_EUROS)
+    world = World(reader=api)
+    world.deliver(an_event("customer.discount.created", own, created=NOW))
+    for moment in (NOW + 1, NOW + DAY):
+        kind, previous = (CREATED, {}) if moment == NOW + 1 else (UPDATED, {"previous": {"metadata": {"note": None}}})
+        body = a_subscription(EUROS, currency="eur", metadata={"note": "1"}, created=NOW)
+        world.deliver(an_event(kind, body, created=moment, **previous))
+    assert mrrs(world)[1:] == [16]
+    assert api.about_terms == [("subscription_terms", "sub_basic"), ("coupon", "co_five")], "it is remembered"
+
+
+def test_without_a_key_a_fixed_amount_in_another_currency_is_unknown() -> None:
+    world = World()
+    discount = {"id": "di_1", "object": "discount", "coupon": five_off()}
+    world.deliver(an_event(CREATED, a_subscription(EUROS, currency="eur", discounts=[discount])))
+    assert mrrs(world) == [None]

@@ -288,8 +288,9 @@ def test_the_products_of_a_coupon_are_read_from_the_api() -> None:
         an_event(UPDATED, a_subscription(EXTRA, discounts=["di_1"]), previous={"items": {"data": []}}, created=NOW + 1)
     )
     assert shown(world) == 10
-    assert Lookup("coupon", "HALF", livemode=True, account=None).path == "/v1/coupons/HALF?expand[]=applies_to"
-    assert OBJECTS["coupon"].listing == "expand[]=data.applies_to"
+    path = Lookup("coupon", "HALF", livemode=True, account=None).path
+    assert path == "/v1/coupons/HALF?expand[]=applies_to&expand[]=currency_options"
+    assert OBJECTS["coupon"].listing == "expand[]=data.applies_to&expand[]=data.currency_options"
 
 
 def test_a_known_limit_outranks_a_payload_that_does_not_state_it() -> None:

@@ -566,6 +566,24 @@ def test_a_subscription_comes_with_all_its_items_and_the_tiers_of_their_prices(
     assert {name: one.mrr for name, one in profile.subscriptions.items()} == {"sub_seats": 4000, "sub_many": 2500}
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["a currency without tiers", "a currency with tiers"])
+def test_a_subscription_in_another_currency_comes_with_the_tiers_in_that_currency(
+    business: Business, *, gone: bool
+) -> None:
+    """No list expands them."""
+    seats = [{"up_to": None, "unit_amount": 300}]
+    tiered = a_price(None, id="price_tiered", billing_scheme="tiered", tiers_mode="volume", tiers=seats, created=NOW)
+    options = {"usd": {}, "eur": {} if gone else {"tiers": [{"up_to": None, "unit_amount": 250}]}}
+    item = an_item({name: one for name, one in tiered.items() if name != "tiers"}, quantity=20)
+    billed = a_subscription(item, id="sub_seats", customer="cus_1", created=NOW, currency="eur")
+    business.stripe.objects = [a_customer(id="cus_1", created=NOW), {**tiered, "currency_options": options}, billed]
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    store = DynamoStore(business.here.dynamodb, TABLE)
+    profile = store.load([("profile", "own:test:cus_1")]).profiles["own:test:cus_1"]
+    assert profile.subscriptions["sub_seats"].mrr == (None if gone else 5000)
+
+
 def test_guests_whom_a_session_names_are_users_too(business: Business) -> None:
     guest = a_session(id="cs_1", customer=None, client_reference_id="u_9", status="complete", created=NOW)
     business.stripe.objects = [guest, a_session(id="cs_2", customer="cus_1", status="complete", created=NOW)]

@@ -19,7 +19,7 @@ from stripe_to_segment.stripe_side.event import event_from
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
 from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.samples.files import samples
-from tests.unit.shapes import a_subscription, an_event
+from tests.unit.shapes import a_price, a_subscription, an_event, an_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,13 +124,16 @@ def test_a_lookup_asks_for_what_stripe_knows(each: StripeObject, kind: str, rest
         case path:
             assert hasattr(of_library(each.name), f"list_{path.removeprefix('/{id}/')}")
     assert rest.count("{id}") == 1
-    assert Lookup(kind, "a/../b", livemode=True, account=None).path == each.path + rest.replace("{id}", "a%2F..%2Fb")
+    filled = rest.replace("{id}", "a%2F..%2Fb").replace("{currency}", "e%2Fr")
+    assert Lookup(kind, "a/../b", livemode=True, account=None, currency="e/r").path == each.path + filled
 
 
 def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_event() -> None:
     asked: set[str] = set()
     # No sample leaves its mrr unknown: this one names a discount, whose coupon the first answer only names too.
-    unsent = an_event("customer.subscription.created", a_subscription(discounts=["di_1"]))
+    # Nor has one a tiered price in another currency than its own.
+    tiered = a_price(None, billing_scheme="tiered", currency="eur")
+    unsent = an_event("customer.subscription.created", a_subscription(an_item(tiered), discounts=["di_1"]))
     discount = {"id": "di_1", "source": {"type": "coupon", "coupon": "co_1"}}
     (terms,) = [each for each in lookups(unsent, Profile("key"), Memory(), Settings()) if each.kind in TERMS]
     told = Memory(read={terms: a_subscription(discounts=[discount])})

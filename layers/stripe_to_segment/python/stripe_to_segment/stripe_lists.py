@@ -9,9 +9,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from stripe_to_segment.stripe_requests import NotPermittedError, Requests
-from stripe_to_segment.stripe_side.fields import hash_of, listed
-from stripe_to_segment.stripe_side.objects import OBJECTS, StripeObject
+from stripe_to_segment.stripe_requests import NotPermittedError, RefusedError, Requests
+from stripe_to_segment.stripe_side.fields import hash_of, listed, text
+from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup, StripeObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,6 +72,7 @@ class Lists:
     def __init__(self, key: str, base: str, pace: Pace | None = None) -> None:
         self.requests = Requests(key, base, pace)
         self._terms: dict[str, JsonObject] | None = None
+        self._tiers: dict[str, JsonObject] = {}
         self._lock = Lock()
 
     def page(self, part: Part) -> tuple[list[JsonObject], bool]:
@@ -109,8 +110,27 @@ class Lists:
                 self._terms = {
                     price["id"]: terms for price in prices if (terms := {k: price[k] for k in TERMS if price.get(k)})
                 }
-        items = [_with_terms(item, self._terms) for item in items]
+        terms, currency = self._terms, text(subscription.get("currency"))
+        items = [self._with_tiers(_with_terms(item, terms), currency) for item in items]
         return {**subscription, "items": {"object": "list", "data": items, "has_more": False}}
+
+    def _with_tiers(self, item: JsonObject, currency: str | None) -> JsonObject:
+        """The item with the tiers of its price in the billed currency, which no list expands."""
+        price = hash_of(item.get("price"))
+        if not price.get("tiers") or currency in {None, price.get("currency")}:
+            return item
+        lookup = Lookup("currency_tiers", str(price["id"]), livemode=False, account=None, currency=currency or "")
+        with self._lock:
+            if lookup.path not in self._tiers:
+                path, _, query = lookup.path.partition("?")
+                try:
+                    found = self.requests.get(path, "Prices", expand=[field for _, field in parse_qsl(query)])
+                except RefusedError:
+                    # The price may be gone by now; then what it costs is unknown.
+                    found = {}
+                self._tiers[lookup.path] = found
+        options = hash_of(self._tiers[lookup.path].get("currency_options"))
+        return {**item, "price": {**price, "currency_options": {**hash_of(price.get("currency_options")), **options}}}
 
     def _with_payments(self, invoice: JsonObject) -> JsonObject:
         """An invoice with all its payments, of which its list shows the first."""

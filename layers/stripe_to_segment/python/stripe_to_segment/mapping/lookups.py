@@ -11,13 +11,13 @@ from stripe_to_segment.mapping.intents import waits_to_be_claimed
 from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_open
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import payment_named
-from stripe_to_segment.mapping.subscriptions.state import after_of
+from stripe_to_segment.mapping.subscriptions.state import after_of, items_after
 from stripe_to_segment.stripe_side.api_terms import NO_TERMS, api_terms
-from stripe_to_segment.stripe_side.discount import coupons_of, named_only, read_coupon
+from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, named_only, read_coupon
 from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, reference, text
 from stripe_to_segment.stripe_side.lines import read_line
 from stripe_to_segment.stripe_side.objects import Lookup
-from stripe_to_segment.stripe_side.subscription import items_complete
+from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
 
 if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
@@ -48,6 +48,7 @@ def lookups(
     """
     wanted: list[tuple[str, str]] = []
     named: list[str] = []
+    tiers: list[Lookup] = []
     # Each Customer is read once, even if the user is known: only its metadata may state an opt-out.
     unread = not profile.customer_read and event.about != "customer"
     if unread and (event.customer or "").startswith("cus_"):
@@ -66,15 +67,18 @@ def lookups(
     if object_id and event.about == "customer.subscription" and _mrr_is_unknown(event, profile, memory, settings):
         wanted.append(("subscription_terms", object_id))
         named = [*terms_from_api(event, memory).named_coupons, *profile.named_coupons]
+        tiers = _foreign_tiers(event)
+        if read_from_stripe(event, memory, "subscription_terms", object_id):
+            wanted += [("coupon", coupon) for coupon in _without_amount(event, profile)]
     if event.about == "customer.discount":
         named = named_only(coupons_of([event.object]))
     wanted += [("coupon", coupon) for coupon in named if f"{event.scope}:{coupon}" not in memory.coupons]
     read = [] if settings.sends_line_descriptions else products_read(event, memory)
     products = (*products_needed(event), *read)
     wanted += [("product", product) for product in products if f"{event.scope}:{product}" not in memory.product_names]
+    asked = [*(Lookup(kind, key, event.livemode, event.account) for kind, key in wanted), *tiers]
     # Another lookup for the event may have read it already.
-    asked = dict.fromkeys(Lookup(kind, key, event.livemode, event.account) for kind, key in wanted)
-    return [lookup for lookup in asked if lookup not in memory.read]
+    return [lookup for lookup in dict.fromkeys(asked) if lookup not in memory.read]
 
 
 def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settings: Settings) -> bool:
@@ -84,22 +88,53 @@ def _mrr_is_unknown(event: StripeEvent, profile: Profile, memory: Memory, settin
     return items_complete(event.object) and after_of(event, known).value.amount is None
 
 
+def _foreign_tiers(event: StripeEvent) -> list[Lookup]:
+    """The lookups for the tiers of prices that are billed in another currency than their own."""
+    currency = currency_of(event.object) or ""
+    prices = [item.price for item in items_after(event) if item.price.tiered]
+    return [
+        Lookup("currency_tiers", price.id, event.livemode, event.account, currency)
+        for price in prices
+        if price.id and price.currency not in {None, currency}
+    ]
+
+
+def _without_amount(event: StripeEvent, profile: Profile) -> list[str]:
+    """Ids of the coupons over a fixed amount that is unknown in the currency of the subscription."""
+    body, currency = event.object, currency_of(event.object)
+    found = {**profile.discounts, **coupons_of(body.get("discounts"), body.get("discount"))}
+    for item in items_after(event):
+        found |= coupons_of(item.discounts)
+    coupons = filter(None, map(coupon_from, found.values()))
+    return [coupon.id for coupon in coupons if coupon.id and coupon.billed(currency) is None]
+
+
 def terms_from_api(event: StripeEvent, memory: Memory) -> ApiTerms:
     """The coupons and prices of the event's subscription, from the Stripe API; an import lists them with it."""
+    if event.about != "customer.subscription" or not (memory.read or event.listing is not None):
+        return NO_TERMS
     if event.listing is not None:
-        return api_terms(event.object) if event.about == "customer.subscription" else NO_TERMS
-    return api_terms(read_from_stripe(event, memory, "subscription_terms", event.object.get("id")))
+        return api_terms(event.object)
+    prices = [memory.read[lookup] for lookup in _foreign_tiers(event) if lookup in memory.read]
+    return api_terms(read_from_stripe(event, memory, "subscription_terms", event.object.get("id")), prices)
 
 
 def coupons_known(event: StripeEvent, profile: Profile, memory: Memory) -> dict[str, str]:
     """The coupons that the event or the record names, as written, by id: those stored, and those read from the API."""
-    named = [*coupons_needed(event), *profile.named_coupons, *terms_from_api(event, memory).named_coupons]
-    if not named:
+    terms = terms_from_api(event, memory)
+    named = [*coupons_needed(event), *profile.named_coupons, *terms.named_coupons]
+    if event.about == "customer.subscription" and memory.read:
+        named += _without_amount(event, profile)
+    if not (named or terms.discounts):
         return {}
     stored = {coupon: memory.coupons.get(f"{event.scope}:{coupon}") for coupon in named}
-    read = {coupon: read_coupon(read_from_stripe(event, memory, "coupon", coupon) or {}) for coupon in named}
-    stated = {coupon: one.written for coupon, one in read.items() if one is not None}
-    return stated | {coupon: written for coupon, written in stored.items() if written is not None}
+    found = {coupon: written for coupon, written in stored.items() if written is not None}
+    for coupon in named:
+        read = read_coupon(read_from_stripe(event, memory, "coupon", coupon) or {})
+        found |= {} if read is None else {coupon: read.written}
+    # The API states more of a coupon than any event.
+    stated = filter(None, map(coupon_from, terms.discounts.values()))
+    return found | {coupon.id: coupon.written for coupon in stated if coupon.id}
 
 
 def payer_lookup(event: StripeEvent) -> Lookup | None:

@@ -263,13 +263,18 @@ class Profile:
     def with_discounts(self, coupons: Mapping[str, str], by_id: Mapping[str, str]) -> Profile:
         """The record with these coupons, as written, by the id of their discount; the newest DISCOUNTS are kept.
 
-        `by_id` are known coupons, as written: what they take off, or the products that they are limited to.
+        `by_id` are known coupons, as written, with what no webhook states of them.
         """
         if not (coupons or self.discounts):
             return self
         known, found = Remembered(frozenset(self.discounts.items()), frozenset(by_id.items())), dict[str, str]()
-        named = {discount: written for discount, written in self.discounts.items() if coupon_from(written) is None}
-        for discount, written in {**named, **coupons}.items():
+        for discount, written in self.discounts.items():
+            stated = coupon_from(written)
+            if stated is None or stated.id in by_id:
+                content = known.content(discount, written)
+                if content is not None and content.written != written:
+                    found[discount] = content.written
+        for discount, written in coupons.items():
             content = known.content(discount, written)
             if content is not None or discount not in self.discounts:
                 found[discount] = written if content is None else content.written

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.discount import coupons_of, named_only
-from stripe_to_segment.stripe_side.fields import hash_of, listed, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.tiers import tiers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
@@ -21,7 +21,7 @@ __all__ = ["NO_TERMS", "ApiTerms", "api_terms"]
 
 @frozen
 class ApiTerms:
-    """Coupons, as written, by the id of their discount; amounts by price and currency; tiers, as written, by price."""
+    """Coupons, as written, by the id of their discount; amounts and tiers, as written, by price and currency."""
 
     discounts: Mapping[str, str] = field(default_factory=dict)
     amounts: Mapping[str, str] = field(default_factory=dict)
@@ -36,13 +36,11 @@ class ApiTerms:
 NO_TERMS = ApiTerms()
 
 
-def api_terms(subscription: JsonObject | None) -> ApiTerms:
-    """The terms in a subscription that was read with its prices and discounts expanded."""
-    if subscription is None:
-        return NO_TERMS
-    items = listed(subscription.get("items"))
-    prices = [hash_of(item.get("price")) for item in items]
-    holders = [subscription, *items]
+def api_terms(subscription: JsonObject | None, more_prices: Iterable[JsonObject] = ()) -> ApiTerms:
+    """The terms in a subscription that was read with its prices and discounts expanded, and in prices of their own."""
+    items = listed(hash_of(subscription).get("items"))
+    prices = [*(hash_of(item.get("price")) for item in items), *more_prices]
+    holders = [hash_of(subscription), *items]
     return ApiTerms(
         coupons_of([entry for holder in holders for entry in listed(holder.get("discounts"))]),
         {
@@ -51,8 +49,18 @@ def api_terms(subscription: JsonObject | None) -> ApiTerms:
             for currency, option in hash_of(price.get("currency_options")).items()
             if currency != text(price.get("currency")) and (amount := _amount(hash_of(option))) is not None
         },
-        {str(price.get("id")): tiers for price in prices if (tiers := tiers_of(price)) is not None},
+        {name: tiers for price in prices for name, tiers in _tiers(price)},
     )
+
+
+def _tiers(price: JsonObject) -> Iterator[tuple[str, str]]:
+    """The price's tiers, as written, by price and currency: its own, and those of its other currencies."""
+    # Only the price itself says how its tiers add up.
+    mode = price.get("tiers_mode")
+    for currency, holder in (*hash_of(price.get("currency_options")).items(), (text(price.get("currency")), price)):
+        tiers = tiers_of({"tiers_mode": mode, "tiers": dig(holder, "tiers")})
+        if tiers is not None:
+            yield f"{price.get('id')}:{currency}", tiers
 
 
 def _amount(option: JsonObject) -> object:

@@ -36,8 +36,9 @@ __all__ = [
 class Coupon(NamedTuple):
     """A coupon, which takes off a percentage, or `amount_off` in minor units of `currency`.
 
-    `duration` is forever, once or repeating. `products` are those that it is limited to, which no webhook states: the
-    API does where `applies_to` is expanded. https://docs.stripe.com/api/coupons/object
+    `duration` is forever, once or repeating. No webhook states the `products` that it is limited to, and the amounts in
+    other currencies (`options`, by currency): the API does where `applies_to` and `currency_options` are expanded.
+    https://docs.stripe.com/api/coupons/object
     """
 
     id: str | None
@@ -46,6 +47,7 @@ class Coupon(NamedTuple):
     currency: str | None = None
     duration: str | None = None
     products: tuple[str, ...] = ()
+    options: tuple[tuple[str, int], ...] = ()
 
     @property
     def written(self) -> str:
@@ -57,12 +59,29 @@ class Coupon(NamedTuple):
             "currency": self.currency,
             "duration": self.duration,
             "applies_to": {"products": self.products} if self.products else None,
+            "currency_options": {name: {"amount_off": off} for name, off in self.options} or None,
         }
         return json.dumps({name: value for name, value in known.items() if value is not None}, separators=(",", ":"))
 
     def covers(self, product: str | None) -> bool:
         """Whether it takes something off this product."""
         return not self.products or product in self.products
+
+    def billed(self, currency: str | None) -> Coupon | None:
+        """The coupon in this currency; None where the amount that it takes off in it is unknown."""
+        if self.percent_off is not None or None in {self.currency, currency} or self.currency == currency:
+            return self
+        amount = dict(self.options).get(currency or "")
+        return None if amount is None else self._replace(amount_off=amount, currency=currency)
+
+    @property
+    def stated(self) -> Coupon:
+        """The coupon as a webhook states it."""
+        return self._replace(products=(), options=())
+
+    def with_more_of(self, known: Coupon) -> Coupon:
+        """The coupon with what the API has told of it."""
+        return self._replace(products=self.products or known.products, options=self.options or known.options)
 
 
 @lru_cache(maxsize=1024)
@@ -86,6 +105,11 @@ def read_coupon(coupon: JsonObject) -> Coupon | None:
         text(coupon.get("currency")),
         text(coupon.get("duration")),
         tuple(map(str, products)) if isinstance(products, list) else (),
+        tuple(
+            (name, off)
+            for name, option in hash_of(coupon.get("currency_options")).items()
+            if (off := integer(dig(option, "amount_off"))) is not None
+        ),
     )
 
 
@@ -110,12 +134,12 @@ class Remembered(NamedTuple):
         return self._own(text(json.loads(written).get("id"))) if stated is None else self.limited(discount, stated)
 
     def limited(self, discount: str | None, coupon: Coupon) -> Coupon:
-        """The coupon of a discount with the products that it is limited to, which another payload may have stated."""
+        """The coupon of a discount with what no webhook states of it, and another payload may have stated."""
         of_discount = _named(discount, self.discounts)
         for known in (self._own(coupon.id), None if of_discount is None else coupon_from(of_discount)):
             # A coupon's id may have belonged to another one, which was deleted.
-            if known is not None and known.products and known == coupon._replace(products=known.products):
-                return known
+            if known is not None and known.stated == coupon.stated:
+                coupon = coupon.with_more_of(known)
         return coupon
 
     def _own(self, coupon: str | None) -> Coupon | None:
@@ -138,7 +162,7 @@ class Discounts:
         """The discounts that lower the MRR in this currency.
 
         By Stripe's rule, coupons with the duration forever lower it, once and repeating do not; `policy` is forever,
-        all or none. The effect of a fixed amount in another currency is unknown.
+        all or none. A fixed amount is unknown in a currency that is none of its options.
         https://support.stripe.com/questions/billing-analytics
         """
         if policy == "none":
@@ -147,10 +171,9 @@ class Discounts:
             return self
         counted = [one for one in self.coupons if policy == "all" or one.duration in {"forever", None}]
         fitting = tuple(
-            one
+            billed
             for one in counted
-            if (one.percent_off is not None or None in {one.currency, currency} or one.currency == currency)
-            and (policy == "all" or one.duration is not None)
+            if (billed := one.billed(currency)) is not None and (policy == "all" or one.duration is not None)
         )
         return Discounts(fitting, self.unstated or len(fitting) < len(counted))
 

@@ -42,7 +42,7 @@ class Terms(NamedTuple):
     """Knowledge about discounts and prices from outside the payload.
 
     `policy` says which discounts count: forever, all or none. `amounts` holds the cost of one unit in minor units, as
-    text, by price and currency (`price_…:eur`).
+    text, and `tiers` the tiers, as written, by price and currency (`price_…:eur`).
     """
 
     policy: str = "forever"
@@ -53,10 +53,9 @@ class Terms(NamedTuple):
     def cost(self, price: Price, quantity: int, currency: str | None) -> Decimal | None:
         """The cost of a billing period in minor units of the billed currency; None where it is unknown."""
         if price.tiered:
-            written = next((written for name, written in self.tiers if name == price.id), None)
-            # The tiers of a price are in its base currency.
-            known = written is not None and price.currency in {None, currency}
-            return cost_of(written, quantity) if written is not None and known else None
+            key = f"{price.id}:{currency or price.currency}"
+            written = next((written for name, written in self.tiers if name == key), None)
+            return None if written is None else cost_of(written, quantity)
         unit_amount = self.unit_amount(price, currency)
         return None if unit_amount is None else unit_amount * price.units(quantity)
 

@@ -40,6 +40,7 @@ _EXPANDED = "&".join(
     f"expand[]={field}"
     for field in (
         "discounts.source.coupon.applies_to",
+        "discounts.source.coupon.currency_options",
         "items.data.discounts",
         "items.data.price.tiers",
         "items.data.price.currency_options",
@@ -50,10 +51,21 @@ _EXPANDED = "&".join(
 _ROWS = (
     StripeObject("product", "product", "Products", "", {"product": ("/{id}", 600)}),
     # Tiers and amounts in other currencies are in no event, and in a list only where they are expanded.
-    StripeObject("price", "price", "Prices", "expand[]=data.tiers&expand[]=data.currency_options"),
+    StripeObject(
+        "price",
+        "price",
+        "Prices",
+        "expand[]=data.tiers&expand[]=data.currency_options",
+        # Tiers of one more currency, deeper than any list expands them.
+        {"currency_tiers": ("/{id}?expand[]=currency_options.{currency}.tiers", 3600)},
+    ),
     # What a coupon takes off never changes.
     StripeObject(
-        "coupon", "coupon", "Coupons", "expand[]=data.applies_to", {"coupon": ("/{id}?expand[]=applies_to", 3600)}
+        "coupon",
+        "coupon",
+        "Coupons",
+        "expand[]=data.applies_to&expand[]=data.currency_options",
+        {"coupon": ("/{id}?expand[]=applies_to&expand[]=currency_options", 3600)},
     ),
     # A merchant may set a customer's metadata a moment after the lookup.
     StripeObject("customer", "customer", "Customers", "", {"customer": ("/{id}", 10)}),
@@ -104,18 +116,19 @@ _LOOKUPS = {kind: (each.path + rest, seconds) for each in _ROWS for kind, (rest,
 
 
 class Lookup(NamedTuple):
-    """One read from the Stripe API: a kind of lookup, and the id of its object."""
+    """One read from the Stripe API: a kind of lookup, and the id of its object; of some kinds also a currency."""
 
     kind: str
     id: str
     livemode: bool
     account: str | None
+    currency: str = ""
 
     @property
     def path(self) -> str:
         """The address to read."""
         # Merchants choose the ids of their products, and an id must not lead to another path.
-        return _LOOKUPS[self.kind][0].format(id=quote(self.id, safe=""))
+        return _LOOKUPS[self.kind][0].format(id=quote(self.id, safe=""), currency=quote(self.currency, safe=""))
 
     @property
     def cache_seconds(self) -> float:
