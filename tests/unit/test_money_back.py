@@ -931,3 +931,23 @@ def test_an_invoice_takes_over_the_part_that_was_paid_before_its_customer_was_kn
     (paid,) = world.batch(an_event("invoice.paid", an_invoice(total=5000)))
     assert (billed.status, paid.status) == ("delivered", "delivered")
     assert (summed(world, "revenue"), lifetime_value(world)) == (50, 50)
+
+
+@pytest.mark.parametrize("customer", ["cus_basic", None], ids=["a customer", "a guest"])
+def test_a_payment_that_was_refunded_before_it_came_shows_a_lifetime_value_of_0(customer: str | None) -> None:
+    """A user whose refund arrived before the payment had no lifetime value at all."""
+    world = World()
+    paid = an_intent(customer=customer, metadata={"user_id": "user_1"})
+    world.deliver(an_event("refund.created", a_refund(), created=NOW + 60), an_event(SUCCEEDED, paid))
+    assert lifetime_value(world) == 0
+    assert summed(world, "revenue") == summed(world, "revenue_refunded") == 50
+
+
+def test_a_refund_after_one_of_the_same_total_that_failed_is_told() -> None:
+    """Without refund.created, both had the same messageId: the second was taken off and never told."""
+    world = World()
+    refunded = [an_event("charge.refunded", a_charge(), previous={"amount_refunded": 0}) for _ in range(2)]
+    failed = an_event("refund.failed", a_refund(status="failed"))
+    world.deliver(an_event(SUCCEEDED, an_intent()), refunded[0], failed, refunded[1], refunded[0], refunded[1])
+    assert names(world.calls).count("Order Refunded") == 2
+    assert (summed(world, "revenue_refunded"), lifetime_value(world)) == (50, 0)

@@ -174,4 +174,8 @@ def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
     """Whether the lifetime value changed; an unknown guest has none."""
     if after.paid == before.paid or (event.customer is None and after.user_id is None):
         return False
-    return any(amount != before.paid.get(code, 0) for code, amount in after.paid.items())
+    # A payment that was refunded before it came changes nothing, but is the first of its currency.
+    return any(
+        amount != before.paid.get(code, 0) or (code not in before.paid and after.has_payments_in(code))
+        for code, amount in after.paid.items()
+    )

@@ -168,7 +168,9 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     new = Refund(amount or 0, revenue=revenue, tax=tax, stated_by=event.id, running_total=total or 0)
     if guessed := guessed_for(event, known, order):
         new = replace(new, named=guessed, charged_at=charged_at_of(event) or 0)
-    refund_id = refund_id or f"{ANONYMOUS}{total}"
+    # After one that failed, the next of the same total is another one.
+    failed = sum(one.running_total == total and not one.stands for one in payment.refunds.values())
+    refund_id = refund_id or f"{ANONYMOUS}{total}{f':{failed}' if failed else ''}"
     return order, payment.with_refund(refund_id, new), refund_id
 
 

@@ -171,6 +171,10 @@ class Profile:
             paid = {**paid, payment.currency: paid.get(payment.currency, 0) + added}
         return replace(self, paid=paid, payments={**self.payments, order: payment.written()})
 
+    def has_payments_in(self, currency: str) -> bool:
+        """Whether a payment in this currency is listed, which one of 0 is not."""
+        return any(written["currency"] == currency for written in self.payments.values())
+
     def with_payments_of(self, other: Profile) -> Profile:
         """The record with the payments, the ledger and the claims of another record, which is of the same customer.
 
