@@ -13,7 +13,7 @@ from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
-from tests.unit.shapes import DAY, NOW, a_customer, a_price, a_subscription, an_event, an_item
+from tests.unit.shapes import DAY, NOW, a_customer, a_price, a_subscription, an_event, an_item, an_old_subscription
 from tests.unit.worlds import World
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
@@ -61,6 +61,33 @@ def test_a_discount_of_the_customer_leaves_a_subscription_with_its_own_alone() -
     world.deliver(an_event(CREATED, a_subscription(discounts=[own]), created=NOW))
     world.deliver(an_event(APPLIED, a_discount(), created=NOW + DAY))
     assert (changes(world), shown(world)) == ([(18, "new")], 18)
+
+
+@pytest.mark.parametrize("items", [True, False], ids=["with items", "a plan alone"])
+@pytest.mark.parametrize("by", [APPLIED, "customer.updated"])
+def test_a_discount_of_an_old_api_version_has_no_id_and_counts(by: str, *, items: bool) -> None:
+    """Discounts got their ids with 2020-08-27: a Customer's own never lowered the mrr.
+
+    And the mrr of a subscription that states its plan alone was null after any discount's event.
+    """
+    old = an_old_subscription(id="sub_1", customer="cus_basic")
+    body = old if items else {name: value for name, value in old.items() if name != "items"}
+    bare = {"object": "discount", "customer": "cus_basic", "coupon": HALF, "start": NOW, "end": None}
+    own = bare | {"subscription": None}
+    applied = own if by == APPLIED else a_customer(discount=own)
+    previous = {} if by == APPLIED else {"previous": {"discount": None}}
+    world = World()
+    world.deliver(an_event(CREATED, body, created=NOW))
+    world.deliver(an_event(APPLIED, bare | {"subscription": "sub_2"}, created=NOW + 1))
+    assert (changes(world), shown(world)) == ([(20, "new")], 20), "of another subscription"
+    world.deliver(an_event(by, applied, created=NOW + DAY, **previous))
+    world.deliver(an_event(UPDATED, body, previous={"metadata": {}}, created=NOW + 2 * DAY))
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (10, 10)
+    world.deliver(an_event(REMOVED, own, created=NOW + 3 * DAY))
+    world.deliver(an_event(UPDATED, body, previous={"metadata": {}}, created=NOW + 4 * DAY))
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (20, 20)
+    told = [call["properties"] for call in world.calls if call.get("event") in {"Discount Applied", "Discount Removed"}]
+    assert all((each["percent_off"], each["duration"]) == (50, "forever") for each in told)
 
 
 def test_a_discount_that_makes_everything_free_is_one_churn_and_its_end_a_reactivation() -> None:

@@ -19,7 +19,7 @@ from stripe_to_segment.mapping import (
 )
 from stripe_to_segment.mapping.orders import paying_invoice, payment_named, refunded_before
 from stripe_to_segment.mapping.subscriptions import listed
-from stripe_to_segment.mapping.subscriptions.discounts import after_discount, with_own
+from stripe_to_segment.mapping.subscriptions.discounts import after_discount, named, with_own
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
 from stripe_to_segment.mapping.subscriptions.state import items_after
@@ -330,9 +330,10 @@ def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     )
     if "discount" in event.object:
         own = event.object.get("discount")
-        named = reference(own)
+        own = named(own, event.customer) if isinstance(own, dict) else own
+        discount_id = reference(own)
         profile = profile.with_discounts(coupons_of(None, own), known.coupons)
-        profile = with_own(profile, () if named is None else (named,), event.created)
+        profile = with_own(profile, () if discount_id is None else (discount_id,), event.created)
     # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
     return Lesson(profile, changed=not event.previous or bool(event.previous.keys() & TRAIT_FIELDS))
 

@@ -43,8 +43,8 @@ def refunded_amount(charge: JsonObject, previous: JsonObject) -> int | None:
 def _released(charge: JsonObject, previous: JsonObject) -> int:
     """The part of `amount_refunded` that was never collected.
 
-    After a partial capture Stripe releases the rest of the authorisation. Before 2025-03-31 it counts it as refunded, and
-    says so in charge.refunded; no refund.created states it.
+    After a partial capture Stripe releases the rest of the authorisation. Before 2025-03-31 it counts that as refunded,
+    and says so in charge.refunded; no refund.created states it.
     https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
     """
     asked, captured = integer(charge.get("amount")), integer(charge.get("amount_captured"))

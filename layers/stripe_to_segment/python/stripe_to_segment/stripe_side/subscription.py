@@ -21,6 +21,7 @@ __all__ = [
     "created_at",
     "currency_of",
     "ended_at",
+    "entries_of",
     "items_before",
     "items_complete",
     "items_of",
@@ -53,11 +54,16 @@ class Item:
 
 
 def items_of(subscription: JsonObject) -> tuple[Item, ...]:
-    """The items; for old subscriptions without items, the one plan and quantity of the subscription itself."""
+    """The items, from any shape."""
+    return tuple(map(_item, entries_of(subscription)))
+
+
+def entries_of(subscription: JsonObject) -> list[JsonObject]:
+    """The items as stated; for an old subscription without items, its own plan and quantity."""
     entries = listed(subscription.get("items"))
     if not entries and (subscription.get("plan") or subscription.get("price")):
-        entries = [{"plan": subscription.get("plan"), "price": subscription.get("price"), **_quantity(subscription)}]
-    return tuple(_item(entry) for entry in entries if not entry.get("deleted"))
+        return [{name: subscription.get(name) for name in ("plan", "price", "quantity")}]
+    return [entry for entry in entries if not entry.get("deleted")]
 
 
 def items_before(subscription: JsonObject, previous: JsonObject, before: JsonObject) -> tuple[Item, ...]:
@@ -107,10 +113,6 @@ def _item(entry: JsonObject) -> Item:
         discounts=tuple(discounts) if isinstance(discounts, list) else (),
         trial=(integer(trial.get("start_date")), integer(trial.get("end_date"))) if trial else None,
     )
-
-
-def _quantity(subscription: JsonObject) -> JsonObject:
-    return {"quantity": subscription.get("quantity")}
 
 
 def _replace_quantity(item: Item, before: JsonObject) -> Item:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.known_later import corrected
 from stripe_to_segment.mapping.tracking import Event, properties, track
-from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, ids_of
+from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, ids_of, read_discounts
 from stripe_to_segment.stripe_side.fields import integer, iso_time, reference, text
 from stripe_to_segment.stripe_side.money import major
 
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     )
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "changed", "removed", "with_own"]
+__all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "changed", "named", "removed", "with_own"]
 
 # The name in a record's `as_of` for the Customer's own discounts.
 OWN = "own_discounts"
@@ -84,16 +85,22 @@ def changed(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 def after_discount(event: StripeEvent, known: Known) -> Profile:
     """The record with the discount's coupon, and with the Customer's own discounts."""
-    discount = ids_of(event.object)[0]
+    body = named(event.object, event.customer)
+    discount = ids_of(body)[0]
     if discount is None:
         return known.profile
-    profile = known.profile.with_discounts(coupons_of([event.object]), known.coupons)
-    if any(event.object.get(name) for name in HOLDERS) or profile.as_of.get(OWN, 0) > event.created:
+    profile = known.profile.with_discounts(coupons_of([body]), known.coupons)
+    if any(body.get(name) for name in HOLDERS) or profile.as_of.get(OWN, 0) > event.created:
         return profile
     # A Customer has one discount at most: a new one takes the place of the last.
     ended = event.type.endswith(".deleted")
     own = tuple(one for one in profile.own_discounts if one != discount) if ended else (discount,)
     return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: event.created})
+
+
+def named(discount: JsonObject, customer: str | None) -> JsonObject:
+    """The discount with an id: until 2020-08-27 it had none, and a Customer's own is named after the Customer."""
+    return discount if discount.get("id") or any(map(discount.get, HOLDERS)) else {**discount, "id": customer}
 
 
 def with_own(profile: Profile, own: tuple[str, ...], as_of: int) -> Profile:
@@ -111,7 +118,7 @@ def _stated[E: Discounted](declared: type[E], event: StripeEvent, known: Known) 
     body = event.object
     discount, coupon_id = ids_of(body)
     written = after_discount(event, known).discounts.get(discount or "")
-    coupon = None if written is None else coupon_from(written)
+    coupon = next(iter(read_discounts([body]).coupons), None) if written is None else coupon_from(written)
     return declared(
         discount_id=_key(event),
         coupon=coupon_id,

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.mapping.facts import plan_name, worked_out_once
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.state.subscription import LISTED, SubscriptionRecord
-from stripe_to_segment.stripe_side.fields import hash_of, listed, text
+from stripe_to_segment.stripe_side.fields import hash_of, text
 from stripe_to_segment.stripe_side.mrr import COUNTING, monthly_value
-from stripe_to_segment.stripe_side.subscription import cancellation_scheduled_for, created_at, items_complete, items_of
+from stripe_to_segment.stripe_side.subscription import (
+    cancellation_scheduled_for,
+    created_at,
+    entries_of,
+    items_complete,
+    items_of,
+)
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
@@ -128,7 +134,7 @@ def _basis(state: State) -> JsonObject | None:
     if not counts or not items_complete(body) or any(item.price.tiered for item in state.items):
         return None
     return _only(OF_SUBSCRIPTION, body) | {
-        "items": [_priced(item) for item in listed(body.get("items")) if not item.get("current_trial")]
+        "items": [_priced(item) for item in entries_of(body) if not item.get("current_trial")]
     }
 
 
