@@ -354,3 +354,15 @@ def test_the_first_renewal_after_a_trial_is_distinguished() -> None:
     second = an_invoice(id="in_next", billing_reason="subscription_cycle", created=NOW + 30 * DAY)
     assert world.tracks(an_event("invoice.paid", first))["Subscription Renewed"]["after_trial"] is True
     assert "after_trial" not in world.tracks(an_event("invoice.paid", second))["Subscription Renewed"]
+
+
+def test_a_pause_that_no_update_announces_shows_in_the_traits_and_so_does_its_end() -> None:
+    """The user kept the mrr of a subscription that was paused, until its next update."""
+    world = World()
+    world.deliver(an_event("customer.subscription.created", a_subscription(metadata={"user_id": "user_1"})))
+    paused = a_subscription(status="paused", metadata={"user_id": "user_1"})
+    (shown, _) = world.deliver(an_event("customer.subscription.paused", paused, created=NOW + 9))
+    assert (shown["traits"]["mrr"], shown["traits"]["subscription_status"]) == (0, "paused")
+    resumed = a_subscription(metadata={"user_id": "user_1"})
+    (shown, _) = world.deliver(an_event("customer.subscription.resumed", resumed, created=NOW + 99))
+    assert (shown["traits"]["mrr"], shown["traits"]["subscription_status"]) == (20, "active")

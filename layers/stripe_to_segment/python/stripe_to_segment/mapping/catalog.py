@@ -154,11 +154,13 @@ CATALOG: dict[str, Row] = {
         (plan_changes.SubscriptionChanged, lifecycle.SubscriptionImported, lifecycle.SubscriptionPaused),
         lifecycle.paused,
         learning.subscription,
+        Identify.IF_CHANGED,
     ),
     "customer.subscription.resumed": Row(
         (plan_changes.SubscriptionChanged, lifecycle.SubscriptionImported, lifecycle.SubscriptionResumed),
         lifecycle.resumed,
         learning.subscription,
+        Identify.IF_CHANGED,
     ),
     "customer.subscription.trial_will_end": Row((trials.TrialEndingSoon,), trials.trial_will_end),
     "customer.subscription.pending_update_applied": Row(
