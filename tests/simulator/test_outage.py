@@ -105,14 +105,17 @@ def test_after_an_outage_the_backlog_comes_back_spread_over_an_hour(made: Making
     assert pack.queue.last_delivered < back + 5 * MINUTE + HOUR
 
 
+@pytest.mark.parametrize("created", [0, 1], ids=["created at once", "created as they come"])
 @pytest.mark.parametrize("metadata", [{"user_id": "user_busy"}, {}], ids=["known user", "unknown user"])
-def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(made: Making, metadata: dict[str, str]) -> None:
+def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(
+    made: Making, metadata: dict[str, str], created: int
+) -> None:
     """Batches with the same customer went back to the queue again and again: 780 s, and 11.7 receives an event."""
     pack = made(lambda _: FINE)
     event = json.dumps(an_event("invoice.paid", an_invoice(customer="cus_busy", metadata=metadata), id="evt_0").body)
     for one in range(3_000):
-        body = event.replace("in_basic", f"in_{one}").replace("evt_0", f"evt_{one}")
-        pack.queue.send(body, NOW + one * 120 / 3_000)
+        body, moment = event.replace("in_basic", f"in_{one}").replace("evt_0", f"evt_{one}"), one * 120 / 3_000
+        pack.queue.send(body.replace(str(NOW), str(NOW + created * int(moment))), NOW + moment)
     pack.drain()
 
     # A payment each, and the lifetime value after it.

@@ -65,6 +65,31 @@ def test_after_an_outage_an_event_does_not_wait_for_its_user() -> None:
     assert joins["userId"] == "user_1"
 
 
+def test_after_one_that_waited_in_vain_the_next_of_a_busy_customer_do_not_wait() -> None:
+    """Each of thousands of events waited for its user by itself: four receives an event, and the last came too late."""
+    world = World(IDENTITY_HOLD_SECONDS="30")
+    events = [an_event("invoice.paid", an_invoice(id=f"in_{one}"), created=NOW + 4 * one) for one in range(9)]
+    world.now = NOW + 20
+    assert all(still_waits(world, event) for event in events[:5])
+    world.now = NOW + 31
+    assert [still_waits(world, event) for event in events] == [False] * 9, "each came soon after the one before it"
+
+
+@pytest.mark.parametrize("first", ["customer.created", "invoice.paid"])
+def test_a_checkout_soon_after_an_event_that_waited_in_vain_still_names_its_user(first: str) -> None:
+    """A server creates the Customer, and the visitor pays a minute later."""
+    world = World(IDENTITY_HOLD_SECONDS="30")
+    world.now = NOW + 31
+    assert not still_waits(world, an_event(first, {"customer.created": a_customer()}.get(first, an_invoice(id="in_0"))))
+    world.now = NOW + 61
+    paid = an_event("invoice.paid", an_invoice(), created=NOW + 60)
+    assert still_waits(world, paid)
+    world.deliver(an_event(COMPLETED, a_session(client_reference_id="user_1", invoice="in_basic"), created=NOW + 61))
+    world.now = NOW + 66
+    (order,) = (call for call in world.deliver(paid) if call["type"] == "track")
+    assert order["userId"] == "user_1"
+
+
 def test_what_waited_in_the_queue_for_a_long_time_waits_no_longer() -> None:
     """A backlog: its records were queued when they came, and those that name the payment with them."""
     world = World(PAYMENT_HOLD_SECONDS="300")

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
+# The name in a record's `as_of` for the newest event that has waited for its user in vain, and the seconds within which
+# the next one does not wait again.
+WAITED, IN_VAIN_SECONDS = "waited", 10
+
 __all__ = ["EventOutcome", "MayWait", "Translation", "event_dedup_key", "translate"]
 
 
@@ -145,6 +149,8 @@ def translate(
         composed = compose(this, decided.facts, plan, enrich_for(event, enrich))
         after = plan.after() if composed.every else profile
         profile = with_withheld(after, decided.facts, composed.every, this)
+        if source is IdentitySource.UNKNOWN and settings.identity_hold_seconds:
+            profile = _waited_for(profile, event)
         outcome, reason = EventOutcome.MAPPED, _why_nothing(composed)
     return Translation(
         outcome,
@@ -177,14 +183,23 @@ def _waits_for(row: Row, event: StripeEvent, known: Known, source: IdentitySourc
     """Why the event waits for others, while it is young: for those of its payment, or those that name its user."""
     if may_wait.payment and row.holds is not None and row.holds(event, known):
         return Reason.WAITING_FOR_PAYMENT
-    if may_wait.identity and event.listing is None and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
-        return Reason.WAITING_FOR_IDENTITY
+    if may_wait.identity and source is IdentitySource.UNKNOWN and _may_be_named_later(event):
+        # The events of one Checkout come within seconds; those of a busy customer go on and on.
+        in_vain = event.created - known.profile.as_of.get(WAITED, -IN_VAIN_SECONDS) < IN_VAIN_SECONDS
+        return None if in_vain else Reason.WAITING_FOR_IDENTITY
     return None
+
+
+def _waited_for(profile: Profile, event: StripeEvent) -> Profile:
+    """The record after an event whose user did not become known."""
+    newer = _may_be_named_later(event) and event.created > profile.as_of.get(WAITED, 0)
+    return replace(profile, as_of={**profile.as_of, WAITED: event.created}) if newer else profile
 
 
 def _may_be_named_later(event: StripeEvent) -> bool:
     """Whether a later event may name the user. A Checkout Session itself names the user, so it does not wait."""
-    return event.customer is not None and not event.type.startswith("checkout.session.")
+    session = event.type.startswith("checkout.session.")
+    return event.customer is not None and event.listing is None and not session
 
 
 def _why_nothing(composed: Composed) -> str | None:

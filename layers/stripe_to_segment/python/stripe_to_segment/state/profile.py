@@ -61,11 +61,11 @@ class Profile:
     says that the Customer's own metadata has been read, `email` is the short digest of its last address. `tied` says
     that the user's person lists this record (or a guest's payment), `grouped` that the group does, `shared` that one of
     them lists others too. `as_of` holds, for the ids, the opt-out and the consent, the epoch second as of which each is
-    true. `moved_to` is the key of the customer's record that has taken over this one, a record of a payment whose
-    customer was unknown. `personal` holds the personal traits that later calls show, where the deployer wants them
-    remembered. `fallback_id` is the anonymousId that calls carried before the user was known; `joined` says that an
-    identify has joined it to the user. `shown` is the digest of the traits last delivered, UNSURE or OUTDATED,
-    `shown_group` that of the group's traits.
+    true, and when the newest event was created that has waited for its user in vain. `moved_to` is the key of the
+    customer's record that has taken over this one, a record of a payment whose customer was unknown. `personal` holds
+    the personal traits that later calls show, where the deployer wants them remembered. `fallback_id` is the
+    anonymousId that calls carried before the user was known; `joined` says that an identify has joined it to the user.
+    `shown` is the digest of the traits last delivered, UNSURE or OUTDATED, `shown_group` that of the group's traits.
 
     Money: `paid` is the amount collected less given back, in minor units by lower-case currency. `payments` lists the
     newest payments by their orders' ids, each as `Payment.written` gives it, and `failed` the newest failed attempts,
