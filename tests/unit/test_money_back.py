@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -951,3 +952,28 @@ def test_a_refund_after_one_of_the_same_total_that_failed_is_told() -> None:
     world.deliver(an_event(SUCCEEDED, an_intent()), refunded[0], failed, refunded[1], refunded[0], refunded[1])
     assert names(world.calls).count("Order Refunded") == 2
     assert (summed(world, "revenue_refunded"), lifetime_value(world)) == (50, 0)
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+@pytest.mark.parametrize("key", [True, False], ids=["with a key", "without one"])
+def test_without_a_hold_the_intent_of_an_invoice_counts_once(order: tuple[int, ...], *, key: bool) -> None:
+    """Stripe is asked at once; where it cannot be, the intent is an order with its tax, and the invoice states 0."""
+
+    class Api:
+        def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, dict[str, Any]]:
+            joined = {"object": "list", "data": [an_invoice_payment()]}
+            return {lookup: joined for lookup in wanted if lookup.kind == "invoice_payments"}
+
+    world = World(reader=Api() if key else None, PAYMENT_HOLD_SECONDS="0")
+    events = [
+        an_event(SUCCEEDED, an_intent(amount=4000, amount_received=4000)),
+        an_event("invoice.paid", an_invoice(total=4000, total_taxes=[{"amount": 640}])),
+        an_event("invoice_payment.paid", an_invoice_payment()),
+    ]
+    world.deliver(*(events[place] for place in order))
+    revenue = summed(world, "revenue")
+    assert (revenue in ({Decimal("33.6")} if key else {Decimal("33.6"), Decimal(40)}), lifetime_value(world)) == (
+        True,
+        40,
+    )
+    assert sum(bool(call.get("properties", {}).get("revenue")) for call in world.calls) == 1
