@@ -329,6 +329,24 @@ def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
     assert (told(world), told(world, "changed")) == ([20, -20, 20], [["billing_date"]] * 2)
 
 
+def test_a_billing_date_that_two_events_move_is_told_once_whenever_they_come() -> None:
+    """The second stated it again, and under another messageId after each change of the mrr."""
+    world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}
+    ends = [
+        an_event(UPDATED, a_subscription(**moved), previous={"status": "trialing"}, created=NOW + 9 * DAY)
+        for _ in range(3)
+    ]
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW - DAY),
+        an_event(UPDATED, a_subscription(status="trialing", **moved), previous={"status": "active"}, created=NOW),
+        *ends[:2],
+        an_event(DELETED, a_subscription(status="canceled", ended_at=NOW + 12 * DAY), created=NOW + 12 * DAY),
+        ends[2],
+    )
+    assert names(world) == ["Subscription Created", *["Subscription Changed"] * 2, "Subscription Cancelled"]
+    assert told(world) == [20, -20, 20, -20]
+
+
 def test_a_paid_trial_offer_is_a_trial_and_its_end_no_upgrade() -> None:
     """A dollar now and 29 after: the status is active all the time, and the end looked like an upgrade."""
     world, trial = World(), {"start_date": NOW, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}

@@ -125,9 +125,9 @@ def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecor
 
 def changed_otherwise(event: StripeEvent, before: State, after: State, known: Known) -> Fact:
     """An update that changes the mrr without any other fact, with the cause if it is known."""
-    change = change_of(event, known)
+    change, moved = change_of(event, known), before.on_trial is not after.on_trial
     reasons = {
-        "billing_date": before.on_trial is not after.on_trial,
+        "billing_date": moved,
         "discount": event.previous.keys() & {"discount", "discounts"},
     }
     stated = replace(
@@ -135,4 +135,8 @@ def changed_otherwise(event: StripeEvent, before: State, after: State, known: Kn
         changed=[next((name for name, holds in reasons.items() if holds), "mrr")],
         previous_mrr=major(change.sent, after.currency),
     )
-    return Fact(stated, key_of(event, f"{event.created}:{change.sent}>{change.now}"))
+    # A moved date is told also without a change of mrr, so its key does not depend on what was sent before.
+    once = (
+        f"{after.on_trial}:{(after if after.on_trial else before).trial[1]}" if moved else f"{change.sent}>{change.now}"
+    )
+    return Fact(stated, key_of(event, f"{event.created}:{once}"))
