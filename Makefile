@@ -65,8 +65,8 @@ mutate: build install ## Make small mistakes in the package and list those that 
 destinations: .venv/.installed .tools/destinations/.installed ## Compare docs/destinations.md with Segment's own destination code, run on the samples (needs npm); UPDATE=1 writes it
 	UPDATE=$(UPDATE) $(PYTHON) -m tests.destinations
 
-golden: install ## Rewrite the expected calls of recorded events, for review; STRIPE_EVENTS_DIR=… adds the corpus
-	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py
+golden: install ## Rewrite the expected calls of recorded events and the fields that are read, for review; STRIPE_EVENTS_DIR=… adds the corpus
+	UPDATE_GOLDEN=1 $(PYTHON) -m pytest tests/unit/test_corpus.py tests/unit/test_shapes.py
 
 lint: .venv/.installed ## Check the code alone: lint, format, which folder imports which, types
 	.venv/bin/ruff check .

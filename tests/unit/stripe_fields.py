@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stripe
 
-__all__ = ["always_there", "known"]
+__all__ = ["always_there", "known", "type_of"]
 
 
 def known(kind: str) -> set[str]:
@@ -23,12 +23,26 @@ def always_there(kind: str) -> set[str]:
     return {name for name in _names(kind) if not name.startswith("(")}
 
 
+def type_of(kind: str, field: str) -> str:
+    """The type of a field of this kind of object: "int", "str | None"; "object" where it is neither text nor number."""
+    hint = _hints(kind).get(field)
+    written = hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
+    plain = written.removeprefix("Optional[").removesuffix("]")
+    if plain not in {"bool", "float", "int", "str"}:
+        return "object"
+    return plain if plain == written else f"{plain} | None"
+
+
+def _hints(kind: str) -> dict[str, object]:
+    read = stripe.StripeObject.construct_from({"inside": {"object": kind}}, None)["inside"]
+    assert type(read) is not stripe.StripeObject, f"Stripe's library knows no {kind}"
+    return {name: hint for name, hint in type(read).__annotations__.items() if "ClassVar" not in str(hint)}
+
+
 def _names(kind: str) -> list[str]:
     if kind in FIELDS:
         return FIELDS[kind].split()
-    read = stripe.StripeObject.construct_from({"inside": {"object": kind}}, None)["inside"]
-    assert type(read) is not stripe.StripeObject, f"Stripe's library knows no {kind}"
-    fields = {name: str(hint) for name, hint in type(read).__annotations__.items() if "ClassVar" not in str(hint)}
+    fields = {name: str(hint) for name, hint in _hints(kind).items()}
     return [f"({name})" if "Optional" in hint or "NoneType" in hint else name for name, hint in fields.items()]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CREATED, UPDATED = "customer.subscription.created", "customer.subscription.updated"
 TERMS = {"subscription_terms", "coupon", "currency_tiers"}
-TIERS = [
+TIERS: list[Any] = [
     {"up_to": 10, "unit_amount": 500, "unit_amount_decimal": "500", "flat_amount": 1000, "flat_amount_decimal": "1000"},
     {"up_to": None, "unit_amount": None, "unit_amount_decimal": "250.5", "flat_amount": None},
 ]
@@ -79,7 +79,7 @@ def test_without_tiers_or_units_the_cost_is_unknown() -> None:
 @given(quantity=st.integers(1, 500), bounds=st.lists(st.integers(1, 400), unique=True, max_size=4))
 def test_tiers_of_one_amount_are_a_flat_price(quantity: int, bounds: list[int]) -> None:
     ends: list[int | None] = [*sorted(bounds), None]
-    tiers = [{"up_to": end, "unit_amount": 700, "flat_amount": None} for end in ends]
+    tiers: Any = [{"up_to": end, "unit_amount": 700, "flat_amount": None} for end in ends]
     for mode in ("graduated", "volume"):
         written = tiers_of({"tiers_mode": mode, "tiers": tiers})
         assert written is not None

@@ -152,7 +152,7 @@ def test_a_reference_of_the_merchants_own_is_no_session() -> None:
     ],
     ids=["today", "sepa", "no method", "before 2022-11-15", "expanded charge", "unknown", "no code words"],
 )
-def test_the_failure_code_is_read_from_each_place(intent: dict[str, Any], why: Failure) -> None:
+def test_the_failure_code_is_read_from_each_place(intent: Any, why: Failure) -> None:
     assert failure_of(intent) == why
 
 

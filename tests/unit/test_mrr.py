@@ -13,8 +13,8 @@ from stripe_to_segment.stripe_side.subscription import items_of
 from tests.unit.shapes import a_plan, a_price, a_subscription, an_item, an_old_subscription
 
 
-def value_of(subscription: dict[str, Any]) -> MonthlyValue:
-    return monthly_value(subscription, items_of(subscription))
+def value_of(subscription: Any, terms: Terms | None = None) -> MonthlyValue:
+    return monthly_value(subscription, items_of(subscription), terms or Terms())
 
 
 def amount_of(*items: dict[str, Any], **more: Any) -> int | None:
@@ -161,14 +161,14 @@ HALF = Coupon("SAVE", Decimal(50), None, duration="forever").written
 )
 def test_a_discount_that_another_payload_stated_is_subtracted(named: list[Any], remembered: Remembered) -> None:
     subscription = a_subscription(discounts=named)
-    assert monthly_value(subscription, items_of(subscription), Terms(remembered=remembered)).amount == 1000
+    assert value_of(subscription, Terms(remembered=remembered)).amount == 1000
 
 
 def test_a_customers_own_discount_leaves_a_subscription_with_one_alone() -> None:
     """https://docs.stripe.com/billing/subscriptions/coupons: the subscription's takes precedence."""
     subscription = a_subscription(discounts=[{"id": "di_2", "coupon": {"duration": "once", "percent_off": 10}}])
     terms = Terms(remembered=Remembered(frozenset({("di_1", HALF)}), own=("di_1",)))
-    assert monthly_value(subscription, items_of(subscription), terms).amount == 2000
+    assert value_of(subscription, terms).amount == 2000
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_duration_of_a_coupon_says_whether_it_lowers_the_mrr(
     """By Stripe's rule, unless `MrrDiscounts` says otherwise. https://support.stripe.com/questions/billing-analytics"""
     coupon = {"id": "HALF", "percent_off": 50, "duration": duration}
     subscription = a_subscription(discounts=[{"id": "di_1", "coupon": coupon}])
-    assert monthly_value(subscription, items_of(subscription), Terms(policy)).amount == amount
+    assert value_of(subscription, Terms(policy)).amount == amount
 
 
 def test_a_price_in_another_currency_has_the_amount_from_an_invoice() -> None:
@@ -197,7 +197,7 @@ def test_a_price_in_another_currency_has_the_amount_from_an_invoice() -> None:
     subscription = a_subscription(an_item(a_price(3000, currency="usd", id="price_1")), currency="eur")
     told = Terms(amounts=frozenset({("price_1:eur", "2500")}))
     assert value_of(subscription).amount is None
-    assert monthly_value(subscription, items_of(subscription), told).amount == 2500
+    assert value_of(subscription, told).amount == 2500
 
 
 def test_a_fixed_amount_in_another_currency_is_not_taken_off_as_if_it_were_this_one() -> None:

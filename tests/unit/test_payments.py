@@ -236,7 +236,7 @@ def test_price_times_quantity_is_the_lines_amount(thousandths: int, unit: int) -
     quantity = Decimal(thousandths).scaleb(-3)
     amount = int((quantity * unit).to_integral_value())
     pricing = {"type": "price_details", "price_details": {"price": "price_hour"}, "unit_amount_decimal": f"{unit}"}
-    line = {"amount": amount, "quantity": int(quantity), "quantity_decimal": f"{quantity}", "pricing": pricing}
+    line: Any = {"amount": amount, "quantity": int(quantity), "quantity_decimal": f"{quantity}", "pricing": pricing}
     (product,) = products_of([read_line(line)], "usd", Known(Profile("cus_basic"))) or []
     assert abs(product["price"] * product["quantity"] * 100 - amount) < 1
 

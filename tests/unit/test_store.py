@@ -54,7 +54,7 @@ SUBSCRIPTION = SubscriptionRecord(
     converted=NOW,
     moved=NOW,
     on_trial=True,
-    basis={"currency": "usd", "items": [{"quantity": 3}]},
+    basis={"currency": "usd", "items": {"data": [{"quantity": 3}]}},
 )
 FULL = Profile(
     KEY,

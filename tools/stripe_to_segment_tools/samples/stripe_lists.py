@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.stripe_side import charge as read_charge
-from stripe_to_segment.stripe_side.fields import listed
+from stripe_to_segment.stripe_side.fields import hash_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +67,7 @@ def _refund(event: Json) -> Json:
     return {
         "id": named.get("id") or f"re_{charge['id']}_{charge['amount_refunded']}",
         "object": "refund",
-        "amount": read_charge.refunded_amount(charge, event["data"].get("previous_attributes") or {}),
+        "amount": read_charge.refunded_amount(charge, hash_of(event["data"].get("previous_attributes"))),
         "charge": charge["id"],
         "created": event["created"],
         "currency": charge["currency"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from copy import replace
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.mapping.facts import Known
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["Entry", "Truth", "is_live"]
@@ -99,7 +100,7 @@ class Truth:
 
     def take(self, one: JsonObject) -> None:
         """Take an object of a list."""
-        read: dict[str, Callable[[JsonObject], None]] = {
+        read: dict[str, Callable[[Any], None]] = {
             "coupon": self._coupon,
             "customer": self._customer,
             "subscription": self._subscription,
@@ -165,21 +166,21 @@ class Truth:
             if not one.names.isdisjoint(refund.names) and (one.at, one.id) <= (refund.at, refund.id)
         )
 
-    def _record(self, one: JsonObject, *others: str | None) -> str:
+    def _record(self, one: shapes.Owned | shapes.Dispute, *others: str | None) -> str:
         owner = reference(one.get("customer")) or reference(one.get("customer_account"))
         return owner_key(self.scope, owner or next(filter(None, (*others, text(one.get("id")))), ""))
 
-    def _coupon(self, coupon: JsonObject) -> None:
+    def _coupon(self, coupon: shapes.Coupon) -> None:
         if (read := read_coupon(coupon)) is not None and read.id:
             self._coupons[read.id] = read.written
 
-    def _customer(self, customer: JsonObject) -> None:
+    def _customer(self, customer: shapes.Customer) -> None:
         own = customer.get("discount")
         if (named := reference(own)) is not None:
             known = new_profile("").with_discounts(coupons_of(None, own), self._coupons)
             self._own[str(customer["id"])] = replace(known, own_discounts=(named,))
 
-    def _subscription(self, subscription: JsonObject) -> None:
+    def _subscription(self, subscription: shapes.Subscription) -> None:
         event = listed_event(record_of(subscription, Level.STATE, self.moment, livemode=self.livemode))
         if event is None:
             return
@@ -205,7 +206,7 @@ class Truth:
             traits=_traits(state, profile),
         )
 
-    def _invoice(self, invoice: JsonObject) -> None:
+    def _invoice(self, invoice: shapes.Invoice) -> None:
         name, currency, status = str(invoice["id"]), text(invoice.get("currency")), invoice.get("status")
         parts = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
         paid_by = {
@@ -226,7 +227,7 @@ class Truth:
             event = event if status == "paid" else "Invoice Payment Received"
             self.payments[name] = Entry(name, currency, amount, at or 0, record, event, {name, *paid_by})
 
-    def _session(self, session: JsonObject) -> None:
+    def _session(self, session: shapes.CheckoutSession) -> None:
         intent, name = read_checkout.payment_intent_of(session), str(session["id"])
         record = self._record(session, intent)
         self._owners |= dict.fromkeys(filter(None, (name, intent)), record)
@@ -242,7 +243,7 @@ class Truth:
             at = integer(session.get("created")) or 0
             self.payments[order] = Entry(order, currency, amount, at, record, "Order Completed", {name, order})
 
-    def _intent(self, intent: JsonObject) -> None:
+    def _intent(self, intent: shapes.PaymentIntent) -> None:
         amount, currency, name = read_intent.received(intent).total, text(intent.get("currency")), str(intent["id"])
         if intent.get("status") != "succeeded" or not amount or not currency:
             return
@@ -251,17 +252,17 @@ class Truth:
         of_a_session = read_intent.session_of(intent) is not None and not read_intent.captured_by_hand(intent)
         self._intents[name] = (entry, read_intent.invoice_of(intent) or "", of_a_session)
 
-    def _went_back(self, one: JsonObject, amount: int, event: str) -> Entry:
+    def _went_back(self, one: shapes.Refund | shapes.Dispute, amount: int, event: str) -> Entry:
         name, payment = str(one["id"]), read_refund.payment_of(one)
         names = {name, *filter(None, (payment, read_refund.charge_of(one)))}
         at, currency = integer(one.get("created")) or 0, text(one.get("currency")) or ""
         return Entry(name, currency, amount, at, self._record(one, payment), event, names)
 
-    def _refund(self, refund: JsonObject) -> None:
+    def _refund(self, refund: shapes.Refund) -> None:
         amount = 0 if read_refund.has_failed(refund) else integer(refund.get("amount")) or 0
         self.refunds[str(refund["id"])] = self._went_back(refund, amount, "Order Refunded")
 
-    def _dispute(self, dispute: JsonObject) -> None:
+    def _dispute(self, dispute: shapes.Dispute) -> None:
         amount, status = integer(dispute.get("amount")) or 0, text(dispute.get("status")) or ""
         entry = self._went_back(dispute, amount, "Payment Disputed")
         withdrawn = read_refund.withdrawn(dispute)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         SubscriptionId,
         Value,
     )
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -107,34 +108,34 @@ class RenewalUpcoming(Event):
     quantity: Quantity = None
 
 
-def finalized(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def finalized(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
     """invoice.finalized, once for each invoice."""
     yield Fact(_billed(InvoiceFinalized, event), f"{event.object.get('id')}")
 
 
-def sent(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def sent(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
     """invoice.sent, which reminders repeat."""
     yield Fact(_billed(InvoiceSent, event), f"{event.object.get('id')}:{event.created}")
 
 
-def overdue(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def overdue(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
     """invoice.overdue; an automation may send it again after some more days."""
     due = integer(event.object.get("due_date"))
     stated = _billed(InvoiceOverdue, event, days_overdue=None if due is None else max(event.created - due, 0) // DAY)
     yield Fact(stated, f"{event.object.get('id')}:{event.created}")
 
 
-def voided(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def voided(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
     """invoice.voided, once for each invoice."""
     yield Fact(_billed(InvoiceVoided, event), f"{event.object.get('id')}")
 
 
-def written_off(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def written_off(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
     """invoice.marked_uncollectible, once for each invoice."""
     yield Fact(_billed(InvoiceWrittenOff, event), f"{event.object.get('id')}")
 
 
-def upcoming(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def upcoming(event: StripeEvent[shapes.Invoice], known: Known) -> Iterator[Fact]:
     """invoice.upcoming, once for each subscription and period, because the coming invoice has no id yet.
 
     https://docs.stripe.com/api/invoices/create_preview: its `period_end` is when the subscription renews.
@@ -151,7 +152,7 @@ def upcoming(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield Fact(stated, f"{subscription or event.customer}:{renewal or event.created}")
 
 
-def _billed[E: Billed](declared: type[E], event: StripeEvent, **more: int | None) -> E:
+def _billed[E: Billed](declared: type[E], event: StripeEvent[shapes.Invoice], **more: int | None) -> E:
     """An event about this invoice; amounts in major units."""
     invoice, currency = event.object, text(event.object.get("currency"))
     return declared(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Tax,
         Value,
     )
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -85,7 +86,7 @@ class PaymentInfoEntered(Event):
     checkout_id: CheckoutId
 
 
-def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def completed(event: StripeEvent[shapes.CheckoutSession], known: Known) -> Iterator[Fact]:
     """checkout.session.completed: always Checkout Completed, and an order if the session is paid without an invoice."""
     session = event.object
     amounts, currency = read.amounts_of(session), text(session.get("currency"))
@@ -109,12 +110,12 @@ def completed(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield Fact(PaymentInfoEntered(checkout_id=checkout_id), key)
 
 
-def async_payment_succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def async_payment_succeeded(event: StripeEvent[shapes.CheckoutSession], known: Known) -> Iterator[Fact]:
     """checkout.session.async_payment_succeeded: the bank debit or voucher succeeded."""
     yield from _order(event, known)
 
 
-def async_payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def async_payment_failed(event: StripeEvent[shapes.CheckoutSession], known: Known) -> Iterator[Fact]:
     """checkout.session.async_payment_failed, of a bank debit or voucher; the invoice states it where there is one."""
     session = event.object
     if failures.has_invoice(session):
@@ -130,7 +131,7 @@ def async_payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield failures.fact_of(failed, event, known)
 
 
-def expired(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def expired(event: StripeEvent[shapes.CheckoutSession], _: Known) -> Iterator[Fact]:
     """checkout.session.expired."""
     session = event.object
     currency = text(session.get("currency"))
@@ -144,24 +145,24 @@ def expired(event: StripeEvent, _: Known) -> Iterator[Fact]:
     yield Fact(stated, f"{session.get('id')}")
 
 
-def is_order(event: StripeEvent) -> bool:
+def is_order(event: StripeEvent[shapes.CheckoutSession]) -> bool:
     """Whether this event states a paid one-time purchase, which no invoice states."""
     settled = event.type.endswith(".async_payment_succeeded") or read.is_settled(event.object)
     return settled and read.takes_the_money(event.object)
 
 
-def collected(event: StripeEvent, known: Known) -> Payment | None:
+def collected(event: StripeEvent[shapes.CheckoutSession], known: Known) -> Payment | None:
     """The payment of a session that was paid without an invoice; None for any other session."""
     return _payment(event, counted=True) if is_order(event) and not _stated_by_invoice(event, known) else None
 
 
-def to_be_invoiced(event: StripeEvent) -> Payment | None:
+def to_be_invoiced(event: StripeEvent[shapes.CheckoutSession]) -> Payment | None:
     """The payment of a session that an invoice is still to state, not counted; None where there is none."""
     settled = event.type.endswith(".async_payment_succeeded") or read.is_settled(event.object)
     return _payment(event, counted=False) if settled and read.awaits_its_invoice(event.object) else None
 
 
-def _payment(event: StripeEvent, *, counted: bool) -> Payment | None:
+def _payment(event: StripeEvent[shapes.CheckoutSession], *, counted: bool) -> Payment | None:
     session, currency = event.object, text(event.object.get("currency"))
     amounts = read.amounts_of(session)
     if currency is None or amounts.total is None:
@@ -178,7 +179,7 @@ def _payment(event: StripeEvent, *, counted: bool) -> Payment | None:
     )
 
 
-def _order(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def _order(event: StripeEvent[shapes.CheckoutSession], known: Known) -> Iterator[Fact]:
     """The order, with the same key for every event that states it."""
     session = event.object
     if not is_order(event) or _stated_by_intent(event, known) or _stated_by_invoice(event, known):
@@ -207,14 +208,14 @@ def _revenue(amounts: read.Amounts) -> int | None:
     return None if amounts.total is None else amounts.total - (amounts.tax or 0) - (amounts.shipping or 0)
 
 
-def _stated_by_intent(event: StripeEvent, known: Known) -> bool:
+def _stated_by_intent(event: StripeEvent[shapes.CheckoutSession], known: Known) -> bool:
     """Whether a payment intent has stated the order already, because no session claimed it in time."""
     intent = read.payment_intent_of(event.object)
     listed = known.profile.payment(intent) if intent else None
     return listed is not None and listed.counted and listed.stated_by == intent
 
 
-def _stated_by_invoice(event: StripeEvent, known: Known) -> bool:
+def _stated_by_invoice(event: StripeEvent[shapes.CheckoutSession], known: Known) -> bool:
     """Whether the payment is known to be of an invoice that the session, in an old shape, does not name."""
     intent = read.payment_intent_of(event.object)
     return intent is not None and known.orders.get(intent, intent) != intent

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Reason,
         Value,
     )
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["CreditNoteIssued", "CreditNoteVoided", "after_credit_note", "credited"]
@@ -55,7 +56,7 @@ class CreditNoteVoided(Credited):
     """It no longer counts."""
 
 
-def credited(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def credited(event: StripeEvent[shapes.CreditNote], _: Known) -> Iterator[Fact]:
     """credit_note.created and .voided."""
     note, currency = event.object, text(event.object.get("currency"))
     declared = CreditNoteVoided if event.type == "credit_note.voided" else CreditNoteIssued
@@ -72,7 +73,7 @@ def credited(event: StripeEvent, _: Known) -> Iterator[Fact]:
     yield Fact(stated, f"{note.get('id')}")
 
 
-def after_credit_note(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+def after_credit_note(event: StripeEvent[shapes.CreditNote], known: Known) -> tuple[str, Payment] | None:
     """The invoice and its payment after the credit note; None if it gives nothing back outside of Stripe."""
     note = event.object
     invoice, amount = reference(note.get("invoice")), integer(note.get("out_of_band_amount"))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Status,
         Value,
     )
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["DisputeLost", "DisputeWon", "PaymentDisputed", "after_dispute", "disputed", "waits_for_its_payment"]
@@ -70,7 +71,7 @@ class DisputeLost(Disputed):
     """The funds are not returned."""
 
 
-def disputed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def disputed(event: StripeEvent[shapes.Dispute], known: Known) -> Iterator[Fact]:
     """charge.dispute.created and .closed; an inquiry that is closed without a dispute is neither won nor lost."""
     dispute_id, status = text(event.object.get("id")) or event.id, text(event.object.get("status"))
     if event.type == "charge.dispute.created":
@@ -82,7 +83,7 @@ def disputed(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield Fact(DisputeLost(**_stated(event, known)), dispute_id)
 
 
-def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+def after_dispute(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str, Payment] | None:
     """The order and its payment after the event; None if the event withdraws or returns no funds."""
     dispute, dispute_id = event.object, text(event.object.get("id")) or event.id
     order, payment = _behind(event, known)
@@ -105,18 +106,18 @@ def after_dispute(event: StripeEvent, known: Known) -> tuple[str, Payment] | Non
     )
 
 
-def waits_for_its_payment(event: StripeEvent, known: Known) -> bool:
+def waits_for_its_payment(event: StripeEvent[shapes.Dispute], known: Known) -> bool:
     """Whether the payment, and with it the customer, is not known yet."""
     return not _behind(event, known)[1].counted
 
 
 @worked_out_once
-def _behind(event: StripeEvent, known: Known) -> tuple[str, Payment]:
+def _behind(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str, Payment]:
     currency = text(event.object.get("currency")) or ""
     return order_behind(event, known, integer(event.object.get("amount")) or 0, currency)
 
 
-def _stated(event: StripeEvent, known: Known) -> dict[str, Any]:
+def _stated(event: StripeEvent[shapes.Dispute], known: Known) -> dict[str, Any]:
     dispute = event.object
     order, payment = _behind(event, known)
     currency = text(dispute.get("currency"))

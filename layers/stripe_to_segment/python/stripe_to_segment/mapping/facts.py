@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.identity import Stated
     from stripe_to_segment.mapping.tracking import Event
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.price import Price
 
 __all__ = ["Fact", "Known", "plan_name", "worked_out_once"]
@@ -64,11 +64,11 @@ class Known:
     profile: Profile
     product_names: Mapping[str, str] = field(default_factory=dict)
     orders: Mapping[str, str] = field(default_factory=dict)
-    customer: JsonObject | None = None
-    line_items: Sequence[JsonObject] = ()
-    invoice_payments: Sequence[JsonObject] | None = None
-    invoice: JsonObject | None = None
-    failed_intent: JsonObject | None = None
+    customer: shapes.Customer | None = None
+    line_items: Sequence[shapes.Line] = ()
+    invoice_payments: Sequence[shapes.InvoicePayment] | None = None
+    invoice: shapes.Invoice | None = None
+    failed_intent: shapes.PaymentIntent | None = None
     stated: Stated = SILENT
     settings: Settings = Settings()
     coupons: Mapping[str, str] = field(default_factory=dict)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["attempt_of", "fact_of", "has_invoice", "intent_failed"]
 
@@ -60,7 +60,7 @@ DELAYED = frozenset(
 )
 
 
-def intent_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def intent_failed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Iterator[Fact]:
     """payment_intent.payment_failed, once for each attempt; the invoice states it where there is one."""
     intent, currency = event.object, text(event.object.get("currency"))
     if read_intent.invoice_of(intent) is None:
@@ -73,7 +73,7 @@ def intent_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield fact_of(failed, event, known)
 
 
-def has_invoice(session: JsonObject) -> bool:
+def has_invoice(session: shapes.CheckoutSession) -> bool:
     """Whether an invoice states this session's payment: that of a subscription, or one of its own."""
     return read_checkout.mode_of(session) == "subscription" or read_checkout.invoice_of(session) is not None
 
@@ -137,7 +137,7 @@ def _stated(event: StripeEvent) -> FailedAttempt:
             return _of_session(event)
 
 
-def _of_invoice(event: StripeEvent) -> FailedAttempt:
+def _of_invoice(event: StripeEvent[shapes.Invoice]) -> FailedAttempt:
     # The key includes the time, because `attempt_count` counts Stripe's own retries, not those of the customer.
     invoice = event.object
     key = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
@@ -148,7 +148,7 @@ def _of_invoice(event: StripeEvent) -> FailedAttempt:
     return replace(attempt, why=failure_of(intent))
 
 
-def _of_session(event: StripeEvent) -> FailedAttempt:
+def _of_session(event: StripeEvent[shapes.CheckoutSession]) -> FailedAttempt:
     session = event.object
     names = (
         text(session.get("id")),
@@ -161,7 +161,7 @@ def _of_session(event: StripeEvent) -> FailedAttempt:
     return replace(attempt, fact_key="" if has_invoice(session) else attempt.fact_key, why=why)
 
 
-def _of_intent(event: StripeEvent) -> FailedAttempt:
+def _of_intent(event: StripeEvent[shapes.PaymentIntent]) -> FailedAttempt:
     intent, why = event.object, failure_of(event.object)
     invoice, session = read_intent.invoice_of(intent), read_intent.session_of(intent)
     # Each attempt creates a charge of its own, unless it fails earlier.

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = [
     "SILENT",
@@ -117,7 +117,7 @@ def reference_refused(event: StripeEvent, settings: Settings) -> bool:
     return given and _client_reference(event, settings) is None
 
 
-def stated_by(event: StripeEvent, settings: Settings, customer: JsonObject | None = None) -> Stated:
+def stated_by(event: StripeEvent, settings: Settings, customer: shapes.Customer | None = None) -> Stated:
     """What metadata and `client_reference_id` say, newest place first.
 
     `customer` is the Customer read from the Stripe API; its metadata is the last place of all.
@@ -234,7 +234,7 @@ def _email(event: StripeEvent) -> str | None:
 
 
 def _group_name(
-    event: StripeEvent, places: list[dict[str, str]], settings: Settings, customer: JsonObject | None
+    event: StripeEvent, places: list[dict[str, str]], settings: Settings, customer: shapes.Customer | None
 ) -> str | None:
     """The name of the company or team, where there are groups at all: metadata, else the name of the business."""
     if not settings.group_id_keys:
@@ -254,11 +254,11 @@ def metadata_places(event: StripeEvent) -> list[dict[str, str]]:
     return [place for place in places if place]
 
 
-def _reference_of(event: StripeEvent) -> str | None:
+def _reference_of(event: StripeEvent[shapes.CheckoutSession]) -> str | None:
     return (text(event.object.get("client_reference_id")) or "").strip() or None
 
 
-def _client_reference(event: StripeEvent, settings: Settings) -> str | None:
+def _client_reference(event: StripeEvent[shapes.CheckoutSession], settings: Settings) -> str | None:
     """The user that the session's reference names, None if the setting does not trust it."""
     reference, trusted = _reference_of(event), settings.client_reference_id
     if reference is None or trusted == "ignore":
@@ -286,7 +286,7 @@ def _consent(places: list[dict[str, str]], prefix: str) -> dict[str, bool]:
     }
 
 
-def _checkout_consent(event: StripeEvent, settings: Settings) -> dict[str, bool]:
+def _checkout_consent(event: StripeEvent[shapes.CheckoutSession], settings: Settings) -> dict[str, bool]:
     """What the customer consented to in Checkout, under the categories that the setting gives it."""
     chosen = settings.checkout_consent
     if not chosen or not event.type.startswith("checkout.session."):

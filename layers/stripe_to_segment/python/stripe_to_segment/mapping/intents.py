@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 
-def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def succeeded(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Iterator[Fact]:
     """payment_intent.succeeded: Order Completed, unless an invoice or a session states it."""
     intent_id, payment = text(event.object.get("id")) or event.id, paid_alone(event, known)
     if payment is None:
@@ -55,13 +56,13 @@ def succeeded(event: StripeEvent, known: Known) -> Iterator[Fact]:
 
 
 @worked_out_once
-def paid_alone(event: StripeEvent, known: Known) -> Payment | None:
+def paid_alone(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Payment | None:
     """The payment of an intent that belongs to nothing else; None where an invoice or a session states it."""
     return _payment(event) if unclaimed(event, known) and invoice_paid_then(event, known) is None else None
 
 
 @worked_out_once
-def invoice_paid_then(event: StripeEvent, known: Known) -> str | None:
+def invoice_paid_then(event: StripeEvent[shapes.PaymentIntent], known: Known) -> str | None:
     """The invoice with the same amount that was paid at the same time, for an intent that no object claims.
 
     None where the Stripe API was asked: it knows of no invoice then.
@@ -71,7 +72,7 @@ def invoice_paid_then(event: StripeEvent, known: Known) -> str | None:
 
 
 @asked_once
-def _payment(event: StripeEvent) -> Payment:
+def _payment(event: StripeEvent[shapes.PaymentIntent]) -> Payment:
     intent_id, amounts = text(event.object.get("id")) or event.id, read.received(event.object)
     return Payment(
         text(event.object.get("currency")) or "",
@@ -85,7 +86,7 @@ def _payment(event: StripeEvent) -> Payment:
     )
 
 
-def after_capture(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+def after_capture(event: StripeEvent[shapes.PaymentIntent], known: Known) -> tuple[str, Payment] | None:
     """payment_intent.amount_capturable_updated: the payment after one of several captures; None if none brought money.
 
     The last capture makes the intent succeed, which states the payment. https://docs.stripe.com/payments/multicapture
@@ -98,13 +99,13 @@ def after_capture(event: StripeEvent, known: Known) -> tuple[str, Payment] | Non
     return intent_id, begun.with_captured(received)
 
 
-def waits_to_be_claimed(event: StripeEvent, known: Known) -> bool:
+def waits_to_be_claimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:
     """Whether a session or an invoice may still claim the payment; one of the same amount and time has not done so."""
     counted = known.profile.payment(text(event.object.get("id")) or event.id)
     return (counted is None or not counted.counted) and unclaimed(event, known)
 
 
-def unclaimed(event: StripeEvent, known: Known) -> bool:
+def unclaimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:
     """Whether no known object claims the payment; an intent that was sent as an order stays one."""
     intent_id = text(event.object.get("id")) or event.id
     if invoice_behind(event, known):
@@ -115,7 +116,7 @@ def unclaimed(event: StripeEvent, known: Known) -> bool:
     return read.session_of(event.object) is None or read.captured_by_hand(event.object)
 
 
-def invoice_behind(event: StripeEvent, known: Known) -> str | None:
+def invoice_behind(event: StripeEvent[shapes.PaymentIntent], known: Known) -> str | None:
     """The invoice that the intent pays, named by the intent, by the stored order, or by the Stripe API."""
     intent_id = text(event.object.get("id")) or event.id
     remembered = known.orders.get(intent_id, intent_id)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import Currency, InvoiceId, InvoicePaymentId, OrderId, Revenue, Total
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = [
     "InvoicePaymentReceived",
@@ -60,7 +60,7 @@ class _Received(NamedTuple):
     before: Payment
 
 
-def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def received(event: StripeEvent[shapes.InvoicePayment], known: Known) -> Iterator[Fact]:
     """invoice_payment.paid: nothing, unless its invoice stays open."""
     found = _part_of(event, known)
     if found is None or found.part.stated_by != event.id:
@@ -77,7 +77,7 @@ def received(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield Fact(stated, found.name)
 
 
-def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
+def after_part(event: StripeEvent[shapes.InvoicePayment], known: Known) -> tuple[str, Payment] | None:
     """The invoice and its payment after this part; None if this is not a part, or was sent before."""
     found = _part_of(event, known)
     if found is None or found.part.stated_by not in {event.id, NOT_SENT}:
@@ -85,7 +85,7 @@ def after_part(event: StripeEvent, known: Known) -> tuple[str, Payment] | None:
     return found.order, found.before.with_part(found.name, found.part)
 
 
-def waits_for_its_invoice(event: StripeEvent, known: Known) -> bool:
+def waits_for_its_invoice(event: StripeEvent[shapes.InvoicePayment], known: Known) -> bool:
     """Whether invoice.paid may still state it with the whole, or the payer is not known yet."""
     found = _part_of(event, known)
     if found is None or found.name in found.before.parts:
@@ -94,25 +94,25 @@ def waits_for_its_invoice(event: StripeEvent, known: Known) -> bool:
     return event.customer is None or bill is None or found.before.paid_in_parts[0] + found.part.amount >= bill.due
 
 
-def leaves_open(event: StripeEvent) -> bool:
+def leaves_open(event: StripeEvent[shapes.InvoicePayment]) -> bool:
     """Whether this payment may be a part of its invoice."""
     return event.type == "invoice_payment.paid" and read.may_be_a_part(event.object)
 
 
-def bill_is_missing(event: StripeEvent, profile: Profile) -> bool:
+def bill_is_missing(event: StripeEvent[shapes.InvoicePayment], profile: Profile) -> bool:
     """Whether the amounts of the invoice that this part pays are unknown."""
     listed = profile.payment(reference(event.object.get("invoice")) or "")
     return listed is None or not (listed.complete or listed.bill)
 
 
-def bill_of(invoice: JsonObject) -> Bill:
+def bill_of(invoice: shapes.Invoice) -> Bill:
     """The amounts of an open invoice."""
     amounts = read_invoice.amounts_of(invoice)
     return Bill(read_invoice.due_of(invoice), amounts.total, amounts.total - amounts.tax - amounts.shipping)
 
 
 @worked_out_once
-def _part_of(event: StripeEvent, known: Known) -> _Received | None:
+def _part_of(event: StripeEvent[shapes.InvoicePayment], known: Known) -> _Received | None:
     """The part that this event states, now or in an earlier attempt; None if the whole was stated before."""
     invoice_id, amount = reference(event.object.get("invoice")), read.amount_of(event.object)
     name = payment_named(event) or text(event.object.get("id")) or event.id

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
         Total,
     )
     from stripe_to_segment.state.subscription import SubscriptionRecord
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.lines import Line
     from stripe_to_segment.stripe_side.price import Price
 
@@ -86,17 +86,17 @@ class PaymentActionRequired(Unpaid):
 
 
 @asked_once
-def lines_of(event: StripeEvent) -> tuple[Line, ...]:
+def lines_of(event: StripeEvent[shapes.Invoice]) -> tuple[Line, ...]:
     """The lines of an event's invoice."""
     return read.lines_of(event.object)
 
 
 @asked_once
-def _amounts_of(event: StripeEvent) -> read.InvoiceAmounts:
+def _amounts_of(event: StripeEvent[shapes.Invoice]) -> read.InvoiceAmounts:
     return read.amounts_of(event.object)
 
 
-def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def paid(event: StripeEvent[shapes.Invoice], known: Known) -> Iterator[Fact]:
     """invoice.paid: Order Completed for a first invoice, Subscription Renewed for a period's, else Invoice Paid."""
     invoice = event.object
     reason = text(invoice.get("billing_reason"))
@@ -109,14 +109,14 @@ def paid(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield Fact(_paid(declared, event, known), f"{invoice.get('id')}")
 
 
-def payment_failed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def payment_failed(event: StripeEvent[shapes.Invoice], known: Known) -> Iterator[Fact]:
     """invoice.payment_failed, once for each attempt."""
     next_attempt = iso_time(integer(event.object.get("next_payment_attempt")))
     failed = replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt)
     yield failures.fact_of(failed, event, known)
 
 
-def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def payment_action_required(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
     """invoice.payment_action_required, once for each attempt."""
     invoice = event.object
     attempt = f"{invoice.get('id')}:{integer(invoice.get('attempt_count'))}:{event.created}"
@@ -124,7 +124,7 @@ def payment_action_required(event: StripeEvent, _: Known) -> Iterator[Fact]:
 
 
 @asked_once
-def collected(event: StripeEvent) -> Payment | None:
+def collected(event: StripeEvent[shapes.Invoice]) -> Payment | None:
     """The payment of this invoice; None if it names no currency."""
     currency, amounts = text(event.object.get("currency")), _amounts_of(event)
     if currency is None:
@@ -142,7 +142,7 @@ def collected(event: StripeEvent) -> Payment | None:
     )
 
 
-def stated_by_intent(event: StripeEvent, known: Known) -> str | None:
+def stated_by_intent(event: StripeEvent[shapes.Invoice], known: Known) -> str | None:
     """The payment intent that has stated this payment already, because no invoice claimed it in time."""
     payment = collected(event)
     if payment is None or not payment.total:
@@ -154,7 +154,7 @@ def stated_by_intent(event: StripeEvent, known: Known) -> str | None:
     return None if known_by else same_payment(known.profile, payment, "pi_")
 
 
-def _paid[E: Paid](declared: type[E], event: StripeEvent, known: Known) -> E:
+def _paid[E: Paid](declared: type[E], event: StripeEvent[shapes.Invoice], known: Known) -> E:
     """A payment with its amounts, and the subscription billed with its plan."""
     invoice = event.object
     amounts, lines, currency = _amounts_of(event), lines_of(event), text(invoice.get("currency"))
@@ -186,7 +186,7 @@ class BilledPlan(TypedDict, total=False):
     quantity: Quantity
 
 
-def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
+def billed_plan(event: StripeEvent[shapes.Invoice], known: Known) -> BilledPlan:
     """The plan of the first line that is not a proration, on a subscription's invoice; else empty.
 
     Since 2025-03-31 an invoice names its prices only by id; the subscription's record has their names.
@@ -199,7 +199,7 @@ def billed_plan(event: StripeEvent, known: Known) -> BilledPlan:
     return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
 
 
-def _not_yet_stated(event: StripeEvent, known: Known) -> tuple[int, int]:
+def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[int, int]:
     """The part of the total and of the revenue that no other call has stated, in minor units, at least 0."""
     amounts, invoice_id = _amounts_of(event), text(event.object.get("id")) or ""
     profile, by_intent = known.profile, stated_by_intent(event, known)
@@ -218,7 +218,7 @@ def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str 
     return price.label or remembered or plan_name(price, known)
 
 
-def _unpaid[E: Unpaid](declared: type[E], invoice: JsonObject) -> E:
+def _unpaid[E: Unpaid](declared: type[E], invoice: shapes.Invoice) -> E:
     currency = text(invoice.get("currency"))
     return declared(
         order_id=text(invoice.get("id")),
@@ -231,7 +231,7 @@ def _unpaid[E: Unpaid](declared: type[E], invoice: JsonObject) -> E:
     )
 
 
-def _follows_trial(invoice: JsonObject, known: Known) -> bool | None:
+def _follows_trial(invoice: shapes.Invoice, known: Known) -> bool | None:
     """True if the subscription's stored trial ended just before Stripe created this invoice."""
     record = known.profile.subscriptions.get(read.subscription_of(invoice) or "")
     made = integer(invoice.get("created"))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -96,7 +97,7 @@ def nothing(_event: StripeEvent, known: Known, _rank: int) -> Lesson:
     return Lesson(known.profile)
 
 
-def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def subscription(event: StripeEvent[shapes.Subscription], known: Known, _rank: int) -> Lesson:
     """The state of a subscription, unless a newer one is known, and the mrr changes that were sent."""
     subscription_id = text(event.object.get("id")) or event.id
     record, changed = record_after(event, known)
@@ -111,7 +112,7 @@ def subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     return Lesson(_with_terms(profile, event, known), changed)
 
 
-def listed_subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def listed_subscription(event: StripeEvent[shapes.Subscription], known: Known, _rank: int) -> Lesson:
     """A subscription that an import has listed."""
     subscription_id = text(event.object.get("id")) or event.id
     profile = known.profile.with_subscription(subscription_id, listed.opened(event, known))
@@ -120,7 +121,7 @@ def listed_subscription(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     return Lesson(_with_terms(profile, event, known))
 
 
-def _with_terms(profile: Profile, event: StripeEvent, known: Known) -> Profile:
+def _with_terms(profile: Profile, event: StripeEvent[shapes.Subscription], known: Known) -> Profile:
     """The record with the coupons that a subscription states, and without stored amounts that its prices state now."""
     body = event.object
     stated = {**known.api_terms.discounts, **coupons_of(body.get("discounts"), body.get("discount"))}
@@ -138,19 +139,19 @@ def _with_terms(profile: Profile, event: StripeEvent, known: Known) -> Profile:
     return profile
 
 
-def discount(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def discount(event: StripeEvent[shapes.Discount], known: Known, _rank: int) -> Lesson:
     """The coupon of a discount, and whether the discount is the Customer's own."""
     profile, _ = corrected(event, after_discount(event, known), known)
     return Lesson(profile, changed=profile.subscriptions != known.profile.subscriptions)
 
 
-def coupon(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def coupon(event: StripeEvent[shapes.Coupon], known: Known, _rank: int) -> Lesson:
     """The amount or percentage of a coupon, for discounts that only name it."""
     read = read_coupon(event.object)
     return Lesson(known.profile, coupons={read.id: read.written} if read is not None and read.id else {})
 
 
-def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def session(event: StripeEvent[shapes.CheckoutSession], known: Known, _rank: int) -> Lesson:
     """A payment without an invoice; the order of its payment intent, and the order's customer."""
     intent, invoice_id = read_checkout.payment_intent_of(event.object), read_checkout.invoice_of(event.object)
     order, payment = read_checkout.order_id_of(event.object), checkout.collected(event, known)
@@ -173,7 +174,7 @@ def session(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     )
 
 
-def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Lesson:
     """A payment by invoice; its payment intent, if named, because a later refund may name only that."""
     paid_by, invoice_id = read_invoice.payment_of(event.object), text(event.object.get("id")) or event.id
     profile, _ = by_invoice(event, known)
@@ -204,7 +205,7 @@ def invoice(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     )
 
 
-def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank: int) -> Lesson:
     """A payment without invoice and session, or the customer of a payment."""
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
     if invoice_id is not None:
@@ -220,7 +221,7 @@ def payment_intent(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     )
 
 
-def capture(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def capture(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank: int) -> Lesson:
     """What several captures of one payment have brought in so far, and whose it is."""
     moved, intent = intents.after_capture(event, known), text(event.object.get("id"))
     owned = moved is not None and event.customer is not None and intent is not None and intent not in known.orders
@@ -237,7 +238,7 @@ def refund(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     return _moved(event, known, refunds.after_refund(event, known))
 
 
-def dispute(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def dispute(event: StripeEvent[shapes.Dispute], known: Known, _rank: int) -> Lesson:
     """Funds that a dispute moves."""
     return _moved(event, known, disputes.after_dispute(event, known))
 
@@ -259,12 +260,12 @@ def _moved(event: StripeEvent, known: Known, moved: tuple[str, Payment] | None) 
     return Lesson(known.profile, moved=moved, orders={order: order, payment: order} if news else {})
 
 
-def credit_note(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def credit_note(event: StripeEvent[shapes.CreditNote], known: Known, _rank: int) -> Lesson:
     """The amount that a credit note gave back outside of Stripe."""
     return Lesson(known.profile, moved=credit_notes.after_credit_note(event, known))
 
 
-def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _rank: int) -> Lesson:
     """Which invoice a payment intent (or a charge without one) paid; invoices and charges name each other no longer.
 
     For a part of an invoice also the amount received. https://docs.stripe.com/api/invoice-payment/object
@@ -283,7 +284,7 @@ def invoice_payment(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     return Lesson(profile, moved=moved, orders=orders)
 
 
-def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def bill(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Lesson:
     """The amounts of an open invoice, because parts of it may be paid and do not state their tax."""
     invoice_id, found = text(event.object.get("id")), invoice_payments.bill_of(event.object)
     if invoice_id is None or text(event.object.get("status")) != "open" or not found.due:
@@ -298,7 +299,7 @@ def bill(event: StripeEvent, known: Known, _rank: int) -> Lesson:
     return Lesson(known.profile.with_payment(invoice_id, replace(listed, bill=found)), orders=owned | parts)
 
 
-def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:
+def payment_method(event: StripeEvent[shapes.PaymentMethod], known: Known, rank: int) -> Lesson:
     """The expiry of a card, or its removal."""
     method_id, expiry = text(event.object.get("id")), read_payment_method.card_expiry_of(event.object)
     if event.customer is None or method_id is None or expiry is None:
@@ -308,19 +309,19 @@ def payment_method(event: StripeEvent, known: Known, rank: int) -> Lesson:
     return Lesson(profile, profile.card_expires_at != known.profile.card_expires_at)
 
 
-def product(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def product(event: StripeEvent[shapes.Product], known: Known, _rank: int) -> Lesson:
     """The name of a product."""
     product_id, name = text(event.object.get("id")), text(event.object.get("name"))
     return Lesson(known.profile, product_names={product_id: name} if product_id and name else {})
 
 
-def price(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def price(event: StripeEvent[shapes.Price], known: Known, _rank: int) -> Lesson:
     """The name of a price, which an invoice names by its id alone."""
     read = read_price(event.object, {})
     return Lesson(known.profile, product_names={read.id: read.label} if read.id and read.label else {})
 
 
-def customer(event: StripeEvent, known: Known, _rank: int) -> Lesson:
+def customer(event: StripeEvent[shapes.Customer], known: Known, _rank: int) -> Lesson:
     """The time at which the customer was created; an update changes a trait only if it names one."""
     stated = integer(event.object.get("created"))
     profile = replace(

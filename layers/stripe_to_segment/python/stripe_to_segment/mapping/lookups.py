@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.checkout import is_order
 from stripe_to_segment.mapping.facts import Known
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.api_terms import ApiTerms
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = [
     "coupons_known",
@@ -130,7 +130,7 @@ def coupons_known(event: StripeEvent, profile: Profile, memory: Memory) -> dict[
     stored = {coupon: memory.coupons.get(f"{event.scope}:{coupon}") for coupon in named}
     found = {coupon: written for coupon, written in stored.items() if written is not None}
     for coupon in named:
-        read = read_coupon(read_from_stripe(event, memory, "coupon", coupon) or {})
+        read = read_coupon(hash_of(read_from_stripe(event, memory, "coupon", coupon)))
         found |= {} if read is None else {coupon: read.written}
     # The API states more of a coupon than any event.
     stated = filter(None, map(coupon_from, terms.discounts.values()))
@@ -164,13 +164,13 @@ def products_read(event: StripeEvent, memory: Memory) -> list[str]:
     return [price.product for price in prices if price.product and not price.label]
 
 
-def failed_intent(event: StripeEvent, memory: Memory) -> JsonObject | None:
+def failed_intent(event: StripeEvent, memory: Memory) -> shapes.PaymentIntent | None:
     """The PaymentIntent of an invoice whose payment failed, from the Stripe API."""
     open_payments = listed(read_from_stripe(event, memory, "failed_payment", event.object.get("id")))
     return next((hash_of(dig(payment, "payment", "payment_intent")) for payment in open_payments), None)
 
 
-def read_from_stripe(event: StripeEvent, memory: Memory, kind: str, key: object) -> JsonObject | None:
+def read_from_stripe(event: StripeEvent, memory: Memory, kind: str, key: object) -> Any:
     """The object as read from the Stripe API, None if it was not read."""
     return memory.read.get(Lookup(kind, str(key), event.livemode, event.account)) if memory.read else None
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PaymentMethodId,
         PaymentMethodType,
     )
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["PaymentMethodAdded", "PaymentMethodRemoved", "PaymentMethodUpdated", "added", "removed", "updated"]
@@ -52,22 +53,24 @@ class PaymentMethodRemoved(OfPaymentMethod):
     """It can never be used again."""
 
 
-def added(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def added(event: StripeEvent[shapes.PaymentMethod], _: Known) -> Iterator[Fact]:
     """payment_method.attached."""
     yield from _fact(PaymentMethodAdded, event)
 
 
-def updated(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def updated(event: StripeEvent[shapes.PaymentMethod], _: Known) -> Iterator[Fact]:
     """payment_method.updated, and payment_method.automatically_updated by the card's network."""
     yield from _fact(PaymentMethodUpdated, event, automatic=event.type == "payment_method.automatically_updated")
 
 
-def removed(event: StripeEvent, _: Known) -> Iterator[Fact]:
+def removed(event: StripeEvent[shapes.PaymentMethod], _: Known) -> Iterator[Fact]:
     """payment_method.detached; the event's `previous_attributes` name the customer."""
     yield from _fact(PaymentMethodRemoved, event)
 
 
-def _fact[E: OfPaymentMethod](declared: type[E], event: StripeEvent, **more: bool) -> Iterator[Fact]:
+def _fact[E: OfPaymentMethod](
+    declared: type[E], event: StripeEvent[shapes.PaymentMethod], **more: bool
+) -> Iterator[Fact]:
     # A payment method without a customer is not a fact about a customer.
     if event.customer is None:
         return

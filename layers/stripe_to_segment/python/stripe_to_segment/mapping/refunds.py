@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Total,
     )
     from stripe_to_segment.state.payment import Payment
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["OrderRefunded", "RefundFailed", "after_refund", "refunded", "waits_for_its_payment"]
@@ -109,7 +110,7 @@ def _after(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
     return _after_charge(event, known) if event.type.startswith("charge.") else _after_refund(event, known)
 
 
-def _after_refund(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
+def _after_refund(event: StripeEvent[shapes.Refund], known: Known) -> tuple[str, Payment, str]:
     refund, refund_id = event.object, text(event.object.get("id")) or event.id
     amount, currency = integer(refund.get("amount")) or 0, text(refund.get("currency")) or ""
     order, payment = order_behind(event, known, amount, currency)
@@ -142,7 +143,7 @@ def _listed_at(event: StripeEvent) -> int:
     return 0 if event.listing is None else event.listing.moment
 
 
-def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
+def _after_charge(event: StripeEvent[shapes.Charge], known: Known) -> tuple[str, Payment, str]:
     charge = event.object
     amount, total = _refunded_by(event)
     currency = text(charge.get("currency")) or ""
@@ -175,7 +176,7 @@ def _after_charge(event: StripeEvent, known: Known) -> tuple[str, Payment, str]:
 
 
 @asked_once
-def _refunded_by(event: StripeEvent) -> tuple[int | None, int | None]:
+def _refunded_by(event: StripeEvent[shapes.Charge]) -> tuple[int | None, int | None]:
     """What a charge.refunded gives back, and all that was given back of the charge, in minor units."""
     charge, previous = event.object, event.previous
     return read_charge.refunded_amount(charge, previous), read_charge.refunded_total(charge, previous)
@@ -232,7 +233,9 @@ def _stated_amount(event: StripeEvent, refund: Refund) -> int | None:
     return None if integer(stated) is None else refund.amount
 
 
-def _refund_failed(event: StripeEvent, order: str, payment: Payment, refund_id: str, refund: Refund) -> RefundFailed:
+def _refund_failed(
+    event: StripeEvent[shapes.Refund], order: str, payment: Payment, refund_id: str, refund: Refund
+) -> RefundFailed:
     currency = payment.currency
     revenue, tax = (None if share is None else -share for share in (refund.revenue, refund.tax))
     return RefundFailed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import replace
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stripe_to_segment.errors import StoreConflictError
 from stripe_to_segment.frozen import frozen
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from stripe_to_segment.state.claim import Receipt
-    from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment.stripe_side.objects import Lookup
 
 __all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store"]
@@ -47,7 +46,7 @@ class Memory:
     product_names: dict[str, str] = field(default_factory=dict)
     coupons: dict[str, str] = field(default_factory=dict)
     siblings: dict[str, Profile] = field(default_factory=dict)
-    read: dict[Lookup, JsonObject] = field(default_factory=dict)
+    read: dict[Lookup, Any] = field(default_factory=dict)
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     as_of: dict[tuple[str, str], int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)

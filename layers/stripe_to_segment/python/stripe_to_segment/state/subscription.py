@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
-    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["LISTED", "SubscriptionRecord", "Watermark"]
 
@@ -52,7 +52,7 @@ class SubscriptionRecord:
     moved: int | None = None
     on_trial: bool = False
     apart: bool = False
-    basis: JsonObject | None = None
+    basis: shapes.Subscription | None = None
 
     @property
     def may_convert(self) -> bool:

@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_side.tiers import tiers_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["NO_TERMS", "ApiTerms", "api_terms"]
 
@@ -36,7 +36,7 @@ class ApiTerms:
 NO_TERMS = ApiTerms()
 
 
-def api_terms(subscription: JsonObject | None, more_prices: Iterable[JsonObject] = ()) -> ApiTerms:
+def api_terms(subscription: shapes.Subscription | None, more_prices: Iterable[shapes.Price] = ()) -> ApiTerms:
     """The terms in a subscription that was read with its prices and discounts expanded, and in prices of their own."""
     items = listed(hash_of(subscription).get("items"))
     prices = [*(hash_of(item.get("price")) for item in items), *more_prices]
@@ -53,7 +53,7 @@ def api_terms(subscription: JsonObject | None, more_prices: Iterable[JsonObject]
     )
 
 
-def _tiers(price: JsonObject) -> Iterator[tuple[str, str]]:
+def _tiers(price: shapes.Price) -> Iterator[tuple[str, str]]:
     """The price's tiers, as written, by price and currency: its own, and those of its other currencies."""
     # Only the price itself says how its tiers add up.
     mode = price.get("tiers_mode")
@@ -63,6 +63,6 @@ def _tiers(price: JsonObject) -> Iterator[tuple[str, str]]:
             yield f"{price.get('id')}:{currency}", tiers
 
 
-def _amount(option: JsonObject) -> object:
-    found = (minor_decimal(option.get(name)) for name in ("unit_amount_decimal", "unit_amount"))
+def _amount(option: shapes.CurrencyOption) -> object:
+    found = map(minor_decimal, (option.get("unit_amount_decimal"), option.get("unit_amount")))
     return next((amount for amount in found if amount is not None), None)

@@ -5,12 +5,17 @@ https://docs.stripe.com/api/charges/object
 
 from __future__ import annotations
 
-from stripe_to_segment.stripe_side.fields import JsonObject, integer, listed, reference, text
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_side.fields import integer, listed, reference, text
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["invoice_of", "newest_refund", "payment_of", "refunded_amount", "refunded_total", "was_collected"]
 
 
-def was_collected(charge: JsonObject) -> bool:
+def was_collected(charge: shapes.Charge) -> bool:
     """Whether the charge collected money. A released authorisation did not, though Stripe calls its release a refund.
 
     https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
@@ -20,13 +25,13 @@ def was_collected(charge: JsonObject) -> bool:
     return not (held and charge.get("amount_refunded") == charge.get("amount"))
 
 
-def refunded_total(charge: JsonObject, previous: JsonObject) -> int | None:
+def refunded_total(charge: shapes.Charge, previous: shapes.Charge) -> int | None:
     """All refunds of this charge so far, in minor units, without the part of the authorisation that was released."""
     total = integer(charge.get("amount_refunded"))
     return None if total is None else total - _released(charge, previous)
 
 
-def refunded_amount(charge: JsonObject, previous: JsonObject) -> int | None:
+def refunded_amount(charge: shapes.Charge, previous: shapes.Charge) -> int | None:
     """The amount of this refund alone, in minor units, because `amount_refunded` is a running total.
 
     It is the difference to the previous total. Where the event does not state that, it is the amount of the newest
@@ -40,7 +45,7 @@ def refunded_amount(charge: JsonObject, previous: JsonObject) -> int | None:
     return total if newest is None or not total else integer(newest.get("amount"))
 
 
-def _released(charge: JsonObject, previous: JsonObject) -> int:
+def _released(charge: shapes.Charge, previous: shapes.Charge) -> int:
     """The part of `amount_refunded` that was never collected.
 
     After a partial capture Stripe releases the rest of the authorisation. Before 2025-03-31 it counts that as refunded,
@@ -57,16 +62,16 @@ def _released(charge: JsonObject, previous: JsonObject) -> int:
     return released if includes else 0
 
 
-def newest_refund(charge: JsonObject) -> JsonObject | None:
+def newest_refund(charge: shapes.Charge) -> shapes.Refund | None:
     """The newest entry of the `refunds` list, None where the charge has none."""
     return max(listed(charge.get("refunds")), key=lambda refund: integer(refund.get("created")) or 0, default=None)
 
 
-def invoice_of(charge: JsonObject) -> str | None:
+def invoice_of(charge: shapes.Charge) -> str | None:
     """The invoice that the charge paid; gone since 2025-03-31, since when the payment intent joins the two."""
     return reference(charge.get("invoice"))
 
 
-def payment_of(charge: JsonObject) -> str | None:
+def payment_of(charge: shapes.Charge) -> str | None:
     """The id under which the charge's order is known: the payment intent or, where there is none, the charge itself."""
     return reference(charge.get("payment_intent")) or text(charge.get("id"))

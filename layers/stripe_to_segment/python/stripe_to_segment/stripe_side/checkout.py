@@ -5,8 +5,13 @@ https://docs.stripe.com/api/checkout/sessions/object
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, reference, text
+from stripe_to_segment.stripe_side.fields import dig, integer, reference, text
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = [
     "Amounts",
@@ -36,7 +41,7 @@ class Amounts:
     discount: int | None
 
 
-def amounts_of(session: JsonObject) -> Amounts:
+def amounts_of(session: shapes.CheckoutSession) -> Amounts:
     """The session's amounts in its own currency, not in the customer's local one of adaptive pricing.
 
     `shipping` excludes its tax, which `tax` includes.
@@ -57,7 +62,7 @@ def amounts_of(session: JsonObject) -> Amounts:
     )
 
 
-def mode_of(session: JsonObject) -> str:
+def mode_of(session: shapes.CheckoutSession) -> str:
     """payment, subscription or setup; for old sessions without `mode`, derived from the objects that they created."""
     stated = text(session.get("mode"))
     if stated:
@@ -67,17 +72,17 @@ def mode_of(session: JsonObject) -> str:
     return "setup" if session.get("setup_intent") else "payment"
 
 
-def is_settled(session: JsonObject) -> bool:
+def is_settled(session: shapes.CheckoutSession) -> bool:
     """Whether the session is paid, or there was nothing to pay; `unpaid` waits for an asynchronous payment."""
     return text(session.get("payment_status")) in {"paid", "no_payment_required"}
 
 
-def invoice_of(session: JsonObject) -> str | None:
+def invoice_of(session: shapes.CheckoutSession) -> str | None:
     """The invoice behind the session; where there is one, its `invoice.paid` states the revenue."""
     return reference(session.get("invoice"))
 
 
-def takes_the_money(session: JsonObject) -> bool:
+def takes_the_money(session: shapes.CheckoutSession) -> bool:
     """Whether the session itself states the revenue: it is one-time, and no invoice does.
 
     With `invoice_creation` Stripe creates the invoice after the payment, so the session may not name it yet.
@@ -85,7 +90,7 @@ def takes_the_money(session: JsonObject) -> bool:
     return mode_of(session) == "payment" and invoice_of(session) is None and not awaits_its_invoice(session)
 
 
-def awaits_its_invoice(session: JsonObject) -> bool:
+def awaits_its_invoice(session: shapes.CheckoutSession) -> bool:
     """Whether the invoice of a one-time session is still to come, as a receipt.
 
     https://docs.stripe.com/payments/checkout/receipts
@@ -94,27 +99,27 @@ def awaits_its_invoice(session: JsonObject) -> bool:
     return wanted and mode_of(session) == "payment" and invoice_of(session) is None
 
 
-def names_its_order(session: JsonObject) -> bool:
+def names_its_order(session: shapes.CheckoutSession) -> bool:
     """Whether a one-time session knows the id of its order; it does not while its invoice is still to come."""
     return takes_the_money(session) or (mode_of(session) == "payment" and invoice_of(session) is not None)
 
 
-def payment_intent_of(session: JsonObject) -> str | None:
+def payment_intent_of(session: shapes.CheckoutSession) -> str | None:
     """The payment intent, by which a later refund finds its order."""
     return reference(session.get("payment_intent"))
 
 
-def order_id_of(session: JsonObject) -> str | None:
+def order_id_of(session: shapes.CheckoutSession) -> str | None:
     """The order's id: the invoice where there is one, else the payment intent, which refunds name too."""
     return invoice_of(session) or payment_intent_of(session) or text(session.get("id"))
 
 
-def has_recovery_url(session: JsonObject) -> bool:
+def has_recovery_url(session: shapes.CheckoutSession) -> bool:
     """Whether an expired session can be recovered. The URL itself holds a token and is never sent."""
     return text(dig(session, "after_expiration", "recovery", "url")) is not None
 
 
-def made_by_payment_link(session: JsonObject) -> bool:
+def made_by_payment_link(session: shapes.CheckoutSession) -> bool:
     """Whether a Payment Link made the session. Any visitor can put a `client_reference_id` into a Payment Link's URL.
 
     https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-payment_link
@@ -122,7 +127,7 @@ def made_by_payment_link(session: JsonObject) -> bool:
     return bool(session.get("payment_link"))
 
 
-def consents_of(session: JsonObject) -> dict[str, bool]:
+def consents_of(session: shapes.CheckoutSession) -> dict[str, bool]:
     """The customer's consents, `promotions` and `terms_of_service`; one that Checkout did not ask for is absent.
 
     https://docs.stripe.com/api/checkout/sessions/object#checkout_session_object-consent

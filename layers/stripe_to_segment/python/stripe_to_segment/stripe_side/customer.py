@@ -12,11 +12,19 @@ from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, text
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["PERSONAL", "business_name_of", "carried_traits", "email_of", "personal_traits"]
 
 PERSONAL = ("email", "name", "phone", "address")
+# What an invoice copies of its Customer.
+COPIES = {
+    "email": "customer_email",
+    "name": "customer_name",
+    "phone": "customer_phone",
+    "address": "customer_address",
+}
 
 
 def personal_traits(event: StripeEvent, wanted: Collection[str] = PERSONAL) -> JsonObject:
@@ -34,13 +42,13 @@ def carried_traits(event: StripeEvent, wanted: Collection[str] = PERSONAL) -> Js
     """
     body = event.object
     if "customer_email" in body and not event.type.startswith("checkout.session."):
-        return _traits({name: body.get(f"customer_{name}") for name in PERSONAL}, wanted)
+        return _traits({name: body.get(copy) for name, copy in COPIES.items()}, wanted)
     found = personal_traits(event, wanted)
     receipts = text(body.get("receipt_email"))
     return {"email": receipts} if receipts and not found else found
 
 
-def business_name_of(event: StripeEvent, customer: JsonObject | None = None) -> str | None:
+def business_name_of(event: StripeEvent, customer: shapes.Customer | None = None) -> str | None:
     """The name of the customer's business, as a Customer or a Checkout Session states it, since 2025-10-29.
 
     `customer` is the Customer read from the Stripe API.
@@ -70,7 +78,7 @@ def _source_of(event: StripeEvent) -> JsonObject:
 
 
 def _address(given: object) -> dict[str, str]:
-    address = hash_of(given)
+    address: shapes.Address = hash_of(given)
     street = ", ".join(filter(None, (text(address.get("line1")), text(address.get("line2")))))
     reserved = {
         "street": street,

@@ -11,12 +11,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
+
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = [
     "NOTHING",
@@ -90,7 +92,7 @@ def coupon_from(written: str) -> Coupon | None:
     return read_coupon(json.loads(written))
 
 
-def read_coupon(coupon: JsonObject) -> Coupon | None:
+def read_coupon(coupon: shapes.Coupon) -> Coupon | None:
     """The coupon of a Coupon object; None where it is only an id, or states neither an amount nor a percentage."""
     percent, amount = coupon.get("percent_off"), integer(coupon.get("amount_off"))
     # Through its text, because a Decimal made from a float would not be exact.
@@ -234,7 +236,7 @@ def _coupon(discount: object) -> Coupon | None:
     return read_coupon(hash_of(dig(discount, "source", "coupon")) or hash_of(dig(discount, "coupon")))
 
 
-def coupon_code(holder: JsonObject) -> str | None:
+def coupon_code(holder: shapes.Discounted) -> str | None:
     """The id of the first coupon that an invoice, a session or a subscription names, expanded or not."""
     plural = holder.get("discounts")
     entries = [*plural] if isinstance(plural, list) else []

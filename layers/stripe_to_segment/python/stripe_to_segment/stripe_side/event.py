@@ -16,7 +16,7 @@ from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.fields import JsonObject, hash_of, integer, merged, reference, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "THIN",
@@ -82,7 +82,7 @@ class EventHead:
 
 
 @frozen_with_cache
-class StripeEvent(EventHead):
+class StripeEvent[T: Mapping[str, Any] = Any](EventHead):
     """A snapshot event; `object`, `previous` and the whole `body` are plain dicts.
 
     `payer` is the customer, found elsewhere, where the object names none; `keeper` is the key of the record in which
@@ -91,8 +91,8 @@ class StripeEvent(EventHead):
     are those of `asked_once`. https://docs.stripe.com/api/events/object
     """
 
-    object: JsonObject
-    previous: JsonObject
+    object: T
+    previous: T
     body: JsonObject
     payer: str | None = None
     keeper: str | None = None
@@ -115,9 +115,10 @@ class StripeEvent(EventHead):
         return self.type.rpartition(".")[0]
 
     @cached_property
-    def before(self) -> JsonObject:
+    def before(self) -> T:
         """The object before this event, by its `previous_attributes`."""
-        return merged(self.object, self.previous)
+        before: T = merged(self.object, self.previous)
+        return before
 
     @cached_property
     def customer(self) -> str | None:
@@ -150,11 +151,11 @@ class StripeEvent(EventHead):
         invoice = text(body.get("invoice")) if self.about == "invoice_payment" else None
         return text(body.get("payment_intent")) or invoice or text(body.get("id"))
 
-    def belonging_to(self, customer: str) -> StripeEvent:
+    def belonging_to(self, customer: str) -> StripeEvent[T]:
         """The event with its customer set, where the object does not name one."""
         return replace(self, payer=customer)
 
-    def kept_in(self, record: str) -> StripeEvent:
+    def kept_in(self, record: str) -> StripeEvent[T]:
         """The event with the record of this key, for an unknown customer."""
         return replace(self, keeper=record)
 

@@ -6,9 +6,12 @@ https://docs.stripe.com/error-codes, https://docs.stripe.com/declines/codes and 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, listed, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, listed, text
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["UNKNOWN_FAILURE", "Failure", "failure_of", "only_type_of"]
 
@@ -39,7 +42,7 @@ class Failure(NamedTuple):
 UNKNOWN_FAILURE = Failure()
 
 
-def failure_of(intent: JsonObject) -> Failure:
+def failure_of(intent: shapes.PaymentIntent) -> Failure:
     """The cause of a PaymentIntent's last failure, from its `last_payment_error` and, where present, its newest charge.
 
     The intent lists its charges until 2022-11-15; later it holds the latest one only where that was expanded.
@@ -62,13 +65,13 @@ def failure_of(intent: JsonObject) -> Failure:
     )
 
 
-def only_type_of(payment: JsonObject) -> str | None:
+def only_type_of(payment: shapes.PaymentIntent | shapes.CheckoutSession) -> str | None:
     """The type of payment method, where an intent or a session allows only one."""
     types = payment.get("payment_method_types")
     return _code(types[0]) if isinstance(types, list) and len(types) == 1 else None
 
 
-def _newest_charge(intent: JsonObject) -> JsonObject:
+def _newest_charge(intent: shapes.PaymentIntent) -> shapes.Charge:
     # The list is sorted, the newest charge first.
     charges = listed(intent.get("charges"))
     return hash_of(intent.get("latest_charge")) or (charges[0] if charges else {})

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stripe_to_segment.stripe_side.shapes import Reference, StripeList
 
 __all__ = ["day_of", "dig", "hash_of", "integer", "iso_time", "listed", "merged", "metadata_of", "reference", "text"]
 
@@ -30,7 +35,13 @@ def integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def hash_of(value: object) -> JsonObject:
+@overload
+def hash_of[T: Mapping[str, object]](value: Reference[T]) -> T: ...
+@overload
+def hash_of(value: object) -> Any: ...
+
+
+def hash_of(value: object) -> object:
     """A hash, or an empty one where Stripe sends null or leaves the field out."""
     return value if isinstance(value, dict) else {}
 
@@ -44,7 +55,15 @@ def dig(value: object, *path: str) -> Any:
     return value
 
 
-def listed(value: object) -> list[JsonObject]:
+@overload
+def listed[T: Mapping[str, object]](value: StripeList[T] | list[T] | None) -> list[T]: ...
+@overload
+def listed[T: Mapping[str, object]](value: list[str | T] | None) -> list[T]: ...
+@overload
+def listed(value: object) -> list[Any]: ...
+
+
+def listed(value: object) -> object:
     """The hashes of a Stripe list object (`{"object": "list", "data": [...]}`) or of a plain array."""
     if isinstance(value, dict):
         value = value.get("data")
@@ -69,7 +88,7 @@ def _written(entry: object) -> str:
     return entry.strip() if isinstance(entry, str) else ""
 
 
-def merged(newer: JsonObject, older: JsonObject) -> JsonObject:
+def merged(newer: Mapping[str, Any], older: Mapping[str, Any]) -> Any:
     """`newer` overwritten with the values of `older` (a `previous_attributes`).
 
     In `previous_attributes` hashes hold only the changed keys while arrays come whole.

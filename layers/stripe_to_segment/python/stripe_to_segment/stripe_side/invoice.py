@@ -6,11 +6,15 @@ https://docs.stripe.com/api/invoices/object
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, listed, metadata_of, reference
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, listed, metadata_of, reference
 from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import rounded
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = [
     "InvoiceAmounts",
@@ -49,7 +53,7 @@ class InvoiceAmounts:
         return int(rounded(Decimal(net) * self.collected / self.total))
 
 
-def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
+def amounts_of(invoice: shapes.Invoice) -> InvoiceAmounts:
     """The amounts, from the fields in which this payload's version keeps tax, shipping and discounts."""
     total = integer(invoice.get("total")) or 0
     paid = integer(invoice.get("amount_paid"))
@@ -75,13 +79,13 @@ def amounts_of(invoice: JsonObject) -> InvoiceAmounts:
     )
 
 
-def due_of(invoice: JsonObject) -> int:
+def due_of(invoice: shapes.Invoice) -> int:
     """What the customer is to pay of it, in minor units: the total less what a balance covers."""
     due = integer(invoice.get("amount_due"))
     return (integer(invoice.get("total")) or 0) if due is None else due
 
 
-def unpaid_of(invoice: JsonObject) -> int | None:
+def unpaid_of(invoice: shapes.Invoice) -> int | None:
     """The unpaid part of the amount due, in minor units; None where the payload does not state the amount due.
 
     Not read from `amount_remaining`, which old payloads lack.
@@ -90,7 +94,7 @@ def unpaid_of(invoice: JsonObject) -> int | None:
     return None if due is None else max(due - (integer(invoice.get("amount_paid")) or 0), 0)
 
 
-def _tax(invoice: JsonObject) -> int:
+def _tax(invoice: shapes.Invoice) -> int:
     if isinstance(invoice.get("total_taxes"), list):
         return _sum_of(invoice["total_taxes"])
     stated = integer(invoice.get("tax"))
@@ -102,7 +106,7 @@ def _tax(invoice: JsonObject) -> int:
     return total - without
 
 
-def _discount(invoice: JsonObject) -> int:
+def _discount(invoice: shapes.Invoice) -> int:
     subtotal, total = integer(invoice.get("subtotal")), integer(invoice.get("total"))
     stated = isinstance(invoice.get("total_discount_amounts"), list)
     if stated or not invoice.get("discount") or subtotal is None or total is None:
@@ -111,11 +115,11 @@ def _discount(invoice: JsonObject) -> int:
     return max(subtotal + _tax(invoice) - total, 0)
 
 
-def _sum_of(entries: object) -> int:
+def _sum_of(entries: list[shapes.AmountEntry] | None) -> int:
     return sum(integer(entry.get("amount")) or 0 for entry in listed(entries))
 
 
-def subscription_of(invoice: JsonObject) -> str | None:
+def subscription_of(invoice: shapes.Invoice) -> str | None:
     """The subscription this invoice bills, or None for a one-off."""
     return (
         reference(dig(invoice, "parent", "subscription_details", "subscription"))
@@ -124,7 +128,7 @@ def subscription_of(invoice: JsonObject) -> str | None:
     )
 
 
-def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
+def subscription_metadata_of(invoice: shapes.Invoice) -> dict[str, str]:
     """The subscription's metadata at the time the invoice was finalised; before 2023 on the subscription's lines."""
     return (
         metadata_of(hash_of(invoice.get("parent")).get("subscription_details"))
@@ -133,13 +137,13 @@ def subscription_metadata_of(invoice: JsonObject) -> dict[str, str]:
     )
 
 
-def payment_of(invoice: JsonObject) -> str | None:
+def payment_of(invoice: shapes.Invoice) -> str | None:
     """The payment intent, or in old payloads the charge. Gone since 2025-03-31: `invoice_payment.paid` names it."""
     named = reference(invoice.get("payment_intent")) or reference(invoice.get("charge"))
     return named or next(iter(payments_of(invoice)), None)
 
 
-def payments_of(invoice: JsonObject) -> tuple[str, ...]:
+def payments_of(invoice: shapes.Invoice) -> tuple[str, ...]:
     """The payment intents that have paid it. Lists have them if expanded, events never.
 
     https://docs.stripe.com/api/invoices/object#invoice_object-payments
@@ -148,12 +152,12 @@ def payments_of(invoice: JsonObject) -> tuple[str, ...]:
     return tuple(found for one in paid if (found := reference(dig(one, "payment", "payment_intent"))))
 
 
-def lines_of(invoice: JsonObject) -> tuple[Line, ...]:
+def lines_of(invoice: shapes.Invoice) -> tuple[Line, ...]:
     """The lines in the payload (Stripe cuts the list at ten)."""
     return tuple(read_line(line) for line in listed(invoice.get("lines")))
 
 
-def _line_subscription(line: JsonObject) -> str | None:
+def _line_subscription(line: shapes.Line) -> str | None:
     return reference(dig(line, "parent", "subscription_item_details", "subscription")) or reference(
         line.get("subscription")
     )

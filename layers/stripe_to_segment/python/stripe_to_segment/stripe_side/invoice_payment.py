@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.stripe_side.fields import hash_of, integer, reference
 
 if TYPE_CHECKING:
-    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["amount_of", "may_be_a_part", "payment_of"]
 
 
-def amount_of(payment: JsonObject) -> int | None:
+def amount_of(payment: shapes.InvoicePayment) -> int | None:
     """The amount received for this invoice, in minor units."""
     return integer(payment.get("amount_paid"))
 
 
-def payment_of(payment: JsonObject) -> str | None:
+def payment_of(payment: shapes.InvoicePayment) -> str | None:
     """The payment intent, or the charge without one."""
     paid_by = hash_of(payment.get("payment"))
     return reference(paid_by.get("payment_intent")) or reference(paid_by.get("charge"))
 
 
-def may_be_a_part(payment: JsonObject) -> bool:
+def may_be_a_part(payment: shapes.InvoicePayment) -> bool:
     """Whether the invoice may stay open after it; the payment that Stripe itself makes covers all that remains.
 
     https://docs.stripe.com/api/invoice-payment/object#invoice_payment_object-is_default

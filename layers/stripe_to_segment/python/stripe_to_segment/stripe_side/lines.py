@@ -5,16 +5,18 @@ https://docs.stripe.com/api/invoice-line-item/object and https://docs.stripe.com
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side.discount import coupon_code
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 from stripe_to_segment.stripe_side.price import Price, read_price
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["Line", "read_line"]
 
@@ -31,9 +33,9 @@ class Line:
     coupon: str | None
 
 
-def read_line(line: JsonObject) -> Line:
+def read_line(line: shapes.Line) -> Line:
     """The line, from any shape that Stripe has given it."""
-    details = hash_of(dig(line, "pricing", "price_details"))
+    details: shapes.PriceDetails = hash_of(dig(line, "pricing", "price_details"))
     price = _price(details.get("price"), line.get("price"))
     if details.get("product"):
         price["product"] = details["product"]
@@ -53,7 +55,7 @@ def read_line(line: JsonObject) -> Line:
     )
 
 
-def _quantity(line: JsonObject) -> Decimal | int | None:
+def _quantity(line: shapes.Line) -> Decimal | int | None:
     """The quantity, with decimals where they are stated; `quantity` itself cuts them off, so 0.75 hours would be 0.
 
     https://docs.stripe.com/api/invoice-line-item/object#invoice_line_item_object-quantity_decimal
@@ -62,9 +64,9 @@ def _quantity(line: JsonObject) -> Decimal | int | None:
     return integer(line.get("quantity")) if stated is None else stated
 
 
-def _price(newer: object, older: object) -> JsonObject:
+def _price(newer: shapes.Reference[shapes.Price], older: shapes.Price | None) -> shapes.Price:
     """The price of a line, which may name it by id, hold the object, or have both in an old and a new field."""
     if reference(newer) not in {None, reference(older)}:
         older = None
-    ids = {"id": reference(newer) or reference(older)}
+    ids: Any = {"id": reference(newer) or reference(older)}
     return {**hash_of(older), **hash_of(newer), **ids}

@@ -10,7 +10,7 @@ So a fact of it has the same key, and the same messageId, as that of the live ev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeIs
+from typing import TYPE_CHECKING, Any, TypeIs
 
 from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.reasons import Reason
@@ -19,7 +19,9 @@ from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integ
 from stripe_to_segment.stripe_side.payment_intent import invoice_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["IMPORT", "LISTED", "is_listed", "listed_event", "record_of", "states_something"]
 
@@ -30,7 +32,7 @@ CREATED = "created"
 DISPUTE_ENDS = frozenset({"won", "lost"})
 
 
-def record_of(listed: JsonObject, level: Level, moment: int, *, livemode: bool, **more: object) -> JsonObject:
+def record_of(listed: Mapping[str, Any], level: Level, moment: int, *, livemode: bool, **more: object) -> JsonObject:
     """The record of one listed object, as it is queued.
 
     Parameters
@@ -54,7 +56,7 @@ def is_listed(data: object) -> TypeIs[JsonObject]:
     return isinstance(data, dict) and data.get("object") == IMPORT
 
 
-def states_something(listed: JsonObject) -> bool:
+def states_something(listed: Any) -> bool:
     """Whether an object of a list states anything: drafts of invoices, expired sessions and the like do not."""
     name = listed.get("object")
     read = LISTED.get(str(name))
@@ -95,29 +97,31 @@ def listed_event(data: JsonObject) -> StripeEvent | None:
     )
 
 
-def _now(kind: str) -> Callable[[JsonObject, int], tuple[str, int]]:
+def _now(kind: str) -> Callable[[Any, int], tuple[str, int]]:
     """Objects that change: what is listed is true as of the import."""
     return lambda _, moment: (kind, moment)
 
 
-def _once(kind: str, field: str = "", value: str = "", at: str = CREATED) -> Callable[..., tuple[str, int] | None]:
+def _once(
+    kind: str, field: str = "", value: str = "", at: tuple[str, ...] = (CREATED,)
+) -> Callable[..., tuple[str, int] | None]:
     """Objects that say that something happened, where the field has this value."""
 
-    def read(listed: JsonObject, moment: int) -> tuple[str, int] | None:
+    def read(listed: Any, moment: int) -> tuple[str, int] | None:
         if field and listed.get(field) != value:
             return None
-        found = integer(dig(listed, *at.split(".")))
+        found = integer(dig(listed, *at))
         return kind, (integer(listed.get(CREATED)) or moment) if found is None else found
 
     return read
 
 
-def _subscription(listed: JsonObject, moment: int) -> tuple[str, int]:
+def _subscription(listed: shapes.Subscription, moment: int) -> tuple[str, int]:
     ended = integer(listed.get("ended_at")) if listed.get("status") == "canceled" else None
     return ("customer.subscription.updated", moment) if ended is None else ("customer.subscription.deleted", ended)
 
 
-def _invoice(listed: JsonObject, moment: int) -> tuple[str, int] | None:
+def _invoice(listed: shapes.Invoice, moment: int) -> tuple[str, int] | None:
     """A paid invoice is a payment; an open one may become one, and has parts that are paid already.
 
     https://docs.stripe.com/api/invoices/object#invoice_object-status_transitions
@@ -128,7 +132,7 @@ def _invoice(listed: JsonObject, moment: int) -> tuple[str, int] | None:
     return (kind, at) if kind else None
 
 
-def _payment_intent(listed: JsonObject, moment: int) -> tuple[str, int] | None:
+def _payment_intent(listed: shapes.PaymentIntent, moment: int) -> tuple[str, int] | None:
     """A payment, or what several captures of one have brought in so far."""
     status = text(listed.get("status"))
     if status == "requires_capture" and integer(listed.get("amount_received")):
@@ -136,27 +140,27 @@ def _payment_intent(listed: JsonObject, moment: int) -> tuple[str, int] | None:
     return ("payment_intent.succeeded", integer(listed.get(CREATED)) or moment) if status == "succeeded" else None
 
 
-def _dispute(listed: JsonObject, moment: int) -> tuple[str, int]:
+def _dispute(listed: shapes.Dispute, moment: int) -> tuple[str, int]:
     # Nothing says when it was closed.
     closed = text(listed.get("status")) in DISPUTE_ENDS
     return "charge.dispute.closed" if closed else "charge.dispute.created", integer(listed.get(CREATED)) or moment
 
 
-def _credit_note(listed: JsonObject, moment: int) -> tuple[str, int]:
+def _credit_note(listed: shapes.CreditNote, moment: int) -> tuple[str, int]:
     voided = integer(listed.get("voided_at"))
     if voided is not None or listed.get("status") == "void":
         return "credit_note.voided", moment if voided is None else voided
     return "credit_note.created", integer(listed.get(CREATED)) or moment
 
 
-LISTED: dict[str, Callable[[JsonObject, int], tuple[str, int] | None]] = {
+LISTED: dict[str, Callable[[Any, int], tuple[str, int] | None]] = {
     "product": _now("product.updated"),
     "price": _now("price.updated"),
     "coupon": _now("coupon.updated"),
     "customer": _now("customer.updated"),
     "subscription": _subscription,
     "invoice": _invoice,
-    "invoice_payment": _once("invoice_payment.paid", "status", "paid", "status_transitions.paid_at"),
+    "invoice_payment": _once("invoice_payment.paid", "status", "paid", ("status_transitions", "paid_at")),
     "checkout.session": _once("checkout.session.completed", "status", "complete"),
     "payment_intent": _payment_intent,
     "refund": _once("refund.created"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.price import Price
     from stripe_to_segment.stripe_side.subscription import Item
 
@@ -90,7 +90,9 @@ class MonthlyValue:
         return self.amount if status in COUNTING else 0
 
 
-def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms = STRIPES_RULE) -> MonthlyValue:
+def monthly_value(
+    subscription: shapes.Subscription, items: Iterable[Item], terms: Terms = STRIPES_RULE
+) -> MonthlyValue:
     """The monthly value of these items under the subscription's discounts.
 
     It is unknown (never 0, gross or partial) where no payload states the cost of a licensed item (tiers) or the amount
@@ -119,7 +121,7 @@ def monthly_value(subscription: JsonObject, items: Iterable[Item], terms: Terms 
     return MonthlyValue(amount, round(gross), discount_unknown=unstated)
 
 
-def _overall(subscription: JsonObject, items: Iterable[Item], terms: Terms) -> Discounts:
+def _overall(subscription: shapes.Subscription, items: Iterable[Item], terms: Terms) -> Discounts:
     """The subscription's own discounts, else the Customer's. https://docs.stripe.com/billing/subscriptions/coupons."""
     found = read_discounts(subscription.get("discounts"), subscription.get("discount"), terms.remembered)
     if found.coupons or found.unstated or any(item.discounts for item in items):

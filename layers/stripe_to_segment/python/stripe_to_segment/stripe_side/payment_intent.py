@@ -5,9 +5,12 @@ https://docs.stripe.com/api/payment_intents/object
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["Received", "captured_by_hand", "invoice_of", "received", "session_of"]
 
@@ -26,7 +29,7 @@ class Received(NamedTuple):
         return None if self.total is None else self.total - (self.tax or 0) - (self.shipping or 0)
 
 
-def received(intent: JsonObject) -> Received:
+def received(intent: shapes.PaymentIntent) -> Received:
     """The amounts received. For a partial capture, tax and shipping are unknown.
 
     https://docs.stripe.com/api/payment_intents/object#payment_intent_object-amount_details
@@ -41,7 +44,7 @@ def received(intent: JsonObject) -> Received:
     return Received(total, tax, shipping, integer(intent.get("application_fee_amount")))
 
 
-def invoice_of(intent: JsonObject) -> str | None:
+def invoice_of(intent: shapes.PaymentIntent) -> str | None:
     """The invoice that the intent pays: in `invoice` until 2025-03-31, in `order_reference` since late 2025, else None.
 
     https://docs.stripe.com/api/payment_intents/object#payment_intent_object-payment_details-order_reference
@@ -49,12 +52,12 @@ def invoice_of(intent: JsonObject) -> str | None:
     return reference(intent.get("invoice")) or _ordered(intent, "in_")
 
 
-def session_of(intent: JsonObject) -> str | None:
+def session_of(intent: shapes.PaymentIntent) -> str | None:
     """The Checkout Session that the intent pays, None where the intent does not name it."""
     return _ordered(intent, "cs_")
 
 
-def captured_by_hand(intent: JsonObject) -> bool:
+def captured_by_hand(intent: shapes.PaymentIntent) -> bool:
     """Whether the merchant captures the money. Checkout then completes its session unpaid, and sends no later event.
 
     https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
@@ -63,7 +66,7 @@ def captured_by_hand(intent: JsonObject) -> bool:
     return intent.get("capture_method") == "manual" or any(dig(one, "capture_method") == "manual" for one in options)
 
 
-def _ordered(intent: JsonObject, prefix: str) -> str | None:
+def _ordered(intent: shapes.PaymentIntent, prefix: str) -> str | None:
     # A merchant may write a reference of its own there; only Stripe's ids name a session or an invoice.
     named = text(dig(intent, "payment_details", "order_reference"))
     return named if named and named.startswith(prefix) else None

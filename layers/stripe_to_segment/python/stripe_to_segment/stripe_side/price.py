@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, reference, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, reference, text
 from stripe_to_segment.stripe_side.money import minor_decimal
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["Price", "read_price"]
 
@@ -49,15 +53,16 @@ class Price:
         return self.interval if self.interval_count == 1 else f"{self.interval_count} {self.interval}s"
 
 
-def read_price(price: JsonObject, plan: JsonObject) -> Price:
+def read_price(price: shapes.Price, plan: shapes.Plan) -> Price:
     """One price from an item's `price` and `plan`; since 2020 items carry both, before only the plan.
 
     The plan fills only the fields that the price leaves out.
     """
     # A field is left out where it is null, or an empty text, hash or list; 0 and false are values.
-    stated = {**plan, **{name: value for name, value in price.items() if value or value == 0}}
+    filled: Any = {**plan, **{name: value for name, value in price.items() if value or value == 0}}
+    stated: shapes.PriceOrPlan = filled
     # A price keeps its period in the hash `recurring`, a plan at its top level.
-    recurring = {**stated, **hash_of(stated.get("recurring"))}
+    recurring: shapes.PriceOrPlan = {**stated, **hash_of(stated.get("recurring"))}
     transform = stated.get("transform_quantity") or stated.get("transform_usage")
     return Price(
         id=text(stated.get("id")),
@@ -80,11 +85,11 @@ def read_price(price: JsonObject, plan: JsonObject) -> Price:
 AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
 
-def _is_tiered(stated: JsonObject) -> bool:
+def _is_tiered(stated: shapes.PriceOrPlan) -> bool:
     return bool(stated.get("billing_scheme") == "tiered")
 
 
-def _unit_amount(stated: JsonObject) -> Decimal | None:
+def _unit_amount(stated: shapes.PriceOrPlan) -> Decimal | None:
     # A tiered plan may state an amount that no tier has, or a stray 0: neither is what the customer pays.
     if _is_tiered(stated):
         return None
@@ -92,7 +97,7 @@ def _unit_amount(stated: JsonObject) -> Decimal | None:
     return next((amount for amount in read if amount is not None), None)
 
 
-def _label(stated: JsonObject) -> str | None:
+def _label(stated: shapes.PriceOrPlan) -> str | None:
     """The price's name: metadata `plan`, lookup key, nickname, or the name of an expanded product or an old plan."""
     return (
         text(dig(stated.get("metadata"), "plan"))

@@ -5,7 +5,12 @@ https://docs.stripe.com/api/refunds/object and https://docs.stripe.com/api/dispu
 
 from __future__ import annotations
 
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, integer, listed, reference, text
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.stripe_side.fields import dig, integer, listed, reference, text
+
+if TYPE_CHECKING:
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["charge_of", "evidence_due_by", "has_failed", "network_reason_code", "payment_of", "withdrawn"]
 
@@ -13,27 +18,27 @@ __all__ = ["charge_of", "evidence_due_by", "has_failed", "network_reason_code", 
 FAILED = frozenset({"failed", "canceled"})
 
 
-def payment_of(stripe_object: JsonObject) -> str | None:
+def payment_of(refunded: shapes.Refund | shapes.Dispute) -> str | None:
     """The id under which its order is known: the payment intent or, where there is none, the charge."""
-    return reference(stripe_object.get("payment_intent")) or charge_of(stripe_object)
+    return reference(refunded.get("payment_intent")) or charge_of(refunded)
 
 
-def charge_of(stripe_object: JsonObject) -> str | None:
+def charge_of(refunded: shapes.Refund | shapes.Dispute) -> str | None:
     """The refunded or disputed charge."""
-    return reference(stripe_object.get("charge"))
+    return reference(refunded.get("charge"))
 
 
-def has_failed(refund: JsonObject) -> bool:
+def has_failed(refund: shapes.Refund) -> bool:
     """Whether the money came back to the merchant: the refund failed or was cancelled."""
     return text(refund.get("status")) in FAILED
 
 
-def evidence_due_by(dispute: JsonObject) -> int | None:
+def evidence_due_by(dispute: shapes.Dispute) -> int | None:
     """The deadline for evidence, in epoch seconds."""
     return integer(dig(dispute, "evidence_details", "due_by"))
 
 
-def network_reason_code(dispute: JsonObject) -> str | None:
+def network_reason_code(dispute: shapes.Dispute) -> str | None:
     """The card network's own code; before 2024 at the top level, today with the payment method's details.
 
     https://docs.stripe.com/api/disputes/object#dispute_object-payment_method_details-card-network_reason_code
@@ -43,7 +48,7 @@ def network_reason_code(dispute: JsonObject) -> str | None:
     )
 
 
-def withdrawn(dispute: JsonObject) -> int | None:
+def withdrawn(dispute: shapes.Dispute) -> int | None:
     """The amount that Stripe keeps back now, in minor units: the sum of the dispute's balance transactions.
 
     None where there are none, or where they are in another currency than the payment: they are in the balance's.

@@ -5,14 +5,16 @@ https://docs.stripe.com/api/subscriptions/object
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, listed, text
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, listed, text
 from stripe_to_segment.stripe_side.price import Price, read_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = [
     "Item",
@@ -53,20 +55,28 @@ class Item:
         return (price.id, price.unit_amount, self.quantity, price.interval, price.interval_count)
 
 
-def items_of(subscription: JsonObject) -> tuple[Item, ...]:
+def items_of(subscription: shapes.Subscription) -> tuple[Item, ...]:
     """The items, from any shape."""
     return tuple(map(_item, entries_of(subscription)))
 
 
-def entries_of(subscription: JsonObject) -> list[JsonObject]:
+def entries_of(subscription: shapes.Subscription) -> list[shapes.SubscriptionItem]:
     """The items as stated; for an old subscription without items, its own plan and quantity."""
     entries = listed(subscription.get("items"))
     if not entries and (subscription.get("plan") or subscription.get("price")):
-        return [{name: subscription.get(name) for name in ("plan", "price", "quantity")}]
+        return [
+            {
+                "plan": subscription.get("plan"),
+                "price": subscription.get("price"),
+                "quantity": subscription.get("quantity"),
+            }
+        ]
     return [entry for entry in entries if not entry.get("deleted")]
 
 
-def items_before(subscription: JsonObject, previous: JsonObject, before: JsonObject) -> tuple[Item, ...]:
+def items_before(
+    subscription: shapes.Subscription, previous: shapes.Subscription, before: shapes.Subscription
+) -> tuple[Item, ...]:
     """The items before an update.
 
     Old API versions state a plan change only on the subscription (`previous_attributes.plan`, `.quantity`), while the
@@ -79,7 +89,7 @@ def items_before(subscription: JsonObject, previous: JsonObject, before: JsonObj
     if not now or (len(now) > 1 and not hash_of(previous.get("plan"))):
         return items_of(before)
     hidden = {"items", "price"} if "plan" in previous else {"items"}
-    alone = {key: value for key, value in before.items() if key not in hidden}
+    alone: Any = {key: value for key, value in before.items() if key not in hidden}
     if not (alone.get("plan") or alone.get("price")):
         return (_replace_quantity(now[0], before),)
     (item,) = items_of(alone) or now
@@ -93,12 +103,12 @@ def counted_items(items: Iterable[Item]) -> list[Item]:
     return [item for item in licensed if item.trial is None] or licensed
 
 
-def items_complete(subscription: JsonObject) -> bool:
+def items_complete(subscription: shapes.Subscription) -> bool:
     """Whether the payload holds every item; Stripe cuts the list at ten and says `has_more`."""
     return dig(subscription, "items", "has_more") is not True
 
 
-def _item(entry: JsonObject) -> Item:
+def _item(entry: shapes.SubscriptionItem) -> Item:
     price, plan = entry.get("price"), entry.get("plan")
     # An id stands in place of the object where an integration trimmed the payload.
     price = {"id": price} if isinstance(price, str) else hash_of(price)
@@ -115,23 +125,23 @@ def _item(entry: JsonObject) -> Item:
     )
 
 
-def _replace_quantity(item: Item, before: JsonObject) -> Item:
+def _replace_quantity(item: Item, before: shapes.Subscription) -> Item:
     quantity = integer(before.get("quantity"))
     return Item(item.id, item.price, item.quantity if quantity is None else quantity, item.discounts)
 
 
-def status_of(subscription: JsonObject) -> str | None:
+def status_of(subscription: shapes.Subscription) -> str | None:
     """incomplete, incomplete_expired, trialing, active, past_due, canceled, unpaid or paused."""
     return text(subscription.get("status"))
 
 
-def currency_of(subscription: JsonObject) -> str | None:
+def currency_of(subscription: shapes.Subscription) -> str | None:
     """The currency in lower case; old payloads state it only on the price or plan."""
     stated = text(subscription.get("currency"))
     return stated or next((item.price.currency for item in items_of(subscription) if item.price.currency), None)
 
 
-def period_of(subscription: JsonObject) -> tuple[int | None, int | None]:
+def period_of(subscription: shapes.Subscription) -> tuple[int | None, int | None]:
     """Start and end of the current period in epoch seconds; since 2025-03-31 of the item whose period ends first."""
     on_items = [
         (integer(entry.get("current_period_start")), integer(entry.get("current_period_end")))
@@ -143,12 +153,12 @@ def period_of(subscription: JsonObject) -> tuple[int | None, int | None]:
     return integer(subscription.get("current_period_start")), integer(subscription.get("current_period_end"))
 
 
-def trial_of(subscription: JsonObject) -> tuple[int | None, int | None]:
+def trial_of(subscription: shapes.Subscription) -> tuple[int | None, int | None]:
     """Start and end of the trial in epoch seconds, also long after it is over."""
     return integer(subscription.get("trial_start")), integer(subscription.get("trial_end"))
 
 
-def cancellation_scheduled_for(subscription: JsonObject) -> int | None:
+def cancellation_scheduled_for(subscription: shapes.Subscription) -> int | None:
     """The scheduled end of the subscription in epoch seconds; None where no end is scheduled or it has ended already.
 
     Flexible billing sets `cancel_at`, `cancel_at_period_end` and `canceled_at` on a subscription that is still
@@ -165,18 +175,18 @@ def cancellation_scheduled_for(subscription: JsonObject) -> int | None:
     return period_of(subscription)[1] or 0
 
 
-def ended_at(subscription: JsonObject) -> int | None:
+def ended_at(subscription: shapes.Subscription) -> int | None:
     """The time at which the subscription ended, in epoch seconds. `canceled_at` alone does not mean that it ended."""
     return integer(subscription.get("ended_at"))
 
 
-def created_at(subscription: JsonObject) -> int | None:
+def created_at(subscription: shapes.Subscription) -> int | None:
     """The time at which the subscription was created, in epoch seconds; its start may be earlier or later."""
     made = integer(subscription.get("created"))
     return started_at(subscription) if made is None else made
 
 
-def started_at(subscription: JsonObject) -> int | None:
+def started_at(subscription: shapes.Subscription) -> int | None:
     """The start of the subscription, in epoch seconds."""
     for field in ("start_date", "created", "start"):
         moment = integer(subscription.get(field))

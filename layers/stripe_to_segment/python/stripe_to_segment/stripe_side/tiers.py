@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_side.fields import integer, listed, text
 from stripe_to_segment.stripe_side.money import minor_decimal
 
 if TYPE_CHECKING:
-    from stripe_to_segment.stripe_side.fields import JsonObject
+    from stripe_to_segment.stripe_side import shapes
 
 __all__ = ["cost_of", "tiers_of"]
 
@@ -27,7 +27,7 @@ class _Tier(NamedTuple):
     flat: Decimal
 
 
-def tiers_of(price: JsonObject) -> str | None:
+def tiers_of(price: shapes.Price) -> str | None:
     """A price's tiers as text, None where they are not stated."""
     mode, tiers = text(price.get("tiers_mode")), listed(price.get("tiers"))
     return json.dumps({"mode": mode, "tiers": tiers}, separators=(",", ":")) if mode and tiers else None
@@ -59,13 +59,18 @@ def cost_of(written: str, quantity: int) -> Decimal | None:
 @lru_cache(maxsize=256)
 def _read(written: str) -> tuple[str, tuple[_Tier, ...]]:
     read = json.loads(written)
+    tiers: list[shapes.Tier] = read["tiers"]
     return read["mode"], tuple(
-        _Tier(integer(tier.get("up_to")), _amount(tier, "unit_amount"), _amount(tier, "flat_amount"))
-        for tier in read["tiers"]
+        _Tier(
+            integer(tier.get("up_to")),
+            _amount(tier.get("unit_amount"), tier.get("unit_amount_decimal")),
+            _amount(tier.get("flat_amount"), tier.get("flat_amount_decimal")),
+        )
+        for tier in tiers
     )
 
 
-def _amount(tier: JsonObject, name: str) -> Decimal:
+def _amount(*stated: object) -> Decimal:
     """A tier without one of the amounts costs nothing by it."""
-    found = (minor_decimal(tier.get(field)) for field in (name, f"{name}_decimal"))
+    found = map(minor_decimal, stated)
     return next((amount for amount in found if amount is not None), Decimal())

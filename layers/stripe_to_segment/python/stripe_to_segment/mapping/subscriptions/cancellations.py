@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import CancelledBy, CancelsAt, Feedback, FeedbackOption, Reason
     from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = [
     "CancellationFeedbackGiven",
@@ -64,7 +64,9 @@ class SubscriptionReactivated(Subscribed):
     """The subscription continues."""
 
 
-def cancellation_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+def cancellation_facts(
+    event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known
+) -> Iterator[Fact]:
     """The facts of an update about a cancellation, scheduled or done."""
     read = cancellation_scheduled_for if ended_at(after.subscription) is None else ended_at
     was, now = (read(state.subscription) for state in (before, after))
@@ -83,7 +85,7 @@ def cancellation_facts(event: StripeEvent, before: State, after: State, known: K
         yield Fact(event_with(SubscriptionReactivated, event, after, known), key_of(event, event.created))
 
 
-def with_reason[E: Ending](stated: E, subscription: JsonObject) -> E:
+def with_reason[E: Ending](stated: E, subscription: shapes.Subscription) -> E:
     """The event with the reason that Stripe knows."""
     details = subscription.get("cancellation_details")
     reason = text(dig(details, "reason"))
@@ -97,6 +99,6 @@ def with_reason[E: Ending](stated: E, subscription: JsonObject) -> E:
     return cast("E", given)
 
 
-def _why(subscription: JsonObject) -> tuple[str | None, ...]:
+def _why(subscription: shapes.Subscription) -> tuple[str | None, ...]:
     details = subscription.get("cancellation_details")
     return tuple(reference(dig(details, name)) for name in ("reason", "feedback", "feedback_option"))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import CollectionBehavior, ResumesAt
     from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["SubscriptionCollectionPaused", "SubscriptionCollectionResumed", "collection_facts"]
@@ -34,7 +35,9 @@ class SubscriptionCollectionResumed(Subscribed):
     """By itself, or by hand."""
 
 
-def collection_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+def collection_facts(
+    event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known
+) -> Iterator[Fact]:
     """The facts of an update about `pause_collection`."""
     was, now = (state.subscription.get("pause_collection") for state in (before, after))
     if bool(was) == bool(now):

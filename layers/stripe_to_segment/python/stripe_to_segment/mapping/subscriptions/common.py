@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         SubscriptionId,
     )
     from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["BearsMrrChange", "Subscribed", "bearing", "event_with", "key_of"]
@@ -58,7 +59,9 @@ class BearsMrrChange(Subscribed):
     mrr_movement: MrrMovement = None
 
 
-def event_with[E: Subscribed](declared: type[E], event: StripeEvent, state: State, known: Known) -> E:
+def event_with[E: Subscribed](
+    declared: type[E], event: StripeEvent[shapes.Subscription], state: State, known: Known
+) -> E:
     """An event about this subscription with the common properties; amounts in major units."""
     subscription_id, main = text(event.object.get("id")) or event.id, state.main
     if main is None:
@@ -77,12 +80,12 @@ def event_with[E: Subscribed](declared: type[E], event: StripeEvent, state: Stat
     )
 
 
-def key_of(event: StripeEvent, once: object = "") -> str:
+def key_of(event: StripeEvent[shapes.Subscription], once: object = "") -> str:
     """The key of a fact about this subscription; `once` distinguishes the times of a thing that can happen again."""
     return f"{text(event.object.get('id')) or event.id}:{once}"
 
 
-def bearing(fact: Fact, event: StripeEvent, known: Known) -> Fact:
+def bearing(fact: Fact, event: StripeEvent[shapes.Subscription], known: Known) -> Fact:
     """The fact with the event's mrr_change and mrr_movement."""
     if not isinstance(fact.event, BearsMrrChange):
         return fact

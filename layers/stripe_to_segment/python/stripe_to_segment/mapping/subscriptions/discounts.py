@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         SubscriptionId,
     )
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "changed", "named", "removed", "with_own"]
 
@@ -65,25 +65,25 @@ class DiscountRemoved(Discounted):
     """https://docs.stripe.com/api/events/types#event_types-customer.discount.deleted."""
 
 
-def applied(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def applied(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
     """customer.discount.created."""
     stated = _stated(DiscountApplied, event, known)
     yield Fact(replace(stated, discount_ends_at=iso_time(integer(event.object.get("end")))), _key(event))
     yield from changed(event, known)
 
 
-def removed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def removed(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
     """customer.discount.deleted."""
     yield Fact(_stated(DiscountRemoved, event, known), _key(event))
     yield from changed(event, known)
 
 
-def changed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def changed(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
     """customer.discount.updated, and corrections of an mrr that any discount event makes possible."""
     yield from corrected(event, after_discount(event, known), known)[1]
 
 
-def after_discount(event: StripeEvent, known: Known) -> Profile:
+def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile:
     """The record with the discount's coupon, and with the Customer's own discounts."""
     body = named(event.object, event.customer)
     discount = ids_of(body)[0]
@@ -98,7 +98,7 @@ def after_discount(event: StripeEvent, known: Known) -> Profile:
     return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: event.created})
 
 
-def named(discount: JsonObject, customer: str | None) -> JsonObject:
+def named(discount: shapes.Discount, customer: str | None) -> shapes.Discount:
     """The discount with an id: until 2020-08-27 it had none, and a Customer's own is named after the Customer."""
     return discount if discount.get("id") or any(map(discount.get, HOLDERS)) else {**discount, "id": customer}
 
@@ -110,11 +110,11 @@ def with_own(profile: Profile, own: tuple[str, ...], as_of: int) -> Profile:
     return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: as_of})
 
 
-def _key(event: StripeEvent) -> str:
+def _key(event: StripeEvent[shapes.Discount]) -> str:
     return ids_of(event.object)[0] or event.id
 
 
-def _stated[E: Discounted](declared: type[E], event: StripeEvent, known: Known) -> E:
+def _stated[E: Discounted](declared: type[E], event: StripeEvent[shapes.Discount], known: Known) -> E:
     body = event.object
     discount, coupon_id = ids_of(body)
     written = after_discount(event, known).discounts.get(discount or "")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["SubscriptionPastDue", "SubscriptionRecovered", "SubscriptionUnpaid", "dunning_facts"]
@@ -33,7 +34,7 @@ class SubscriptionUnpaid(BearsMrrChange):
     """It no longer counts."""
 
 
-def dunning_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+def dunning_facts(event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known) -> Iterator[Fact]:
     """The facts of an update about payments, by its change of status."""
     was, now = before.status, after.status
     if was == now:

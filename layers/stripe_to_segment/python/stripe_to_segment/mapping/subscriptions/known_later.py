@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["by_invoice", "corrected"]
 
 
 @worked_out_once
-def by_invoice(event: StripeEvent, known: Known) -> tuple[Profile, list[Fact]]:
+def by_invoice(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[Profile, list[Fact]]:
     """The record after a paid invoice, and the facts: a trial's conversion, an mrr that became known."""
     invoice, profile = event.object, known.profile
     subscription, made = read.subscription_of(invoice), integer(invoice.get("created"))
@@ -74,7 +74,7 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
     return now, facts
 
 
-def _amounts(invoice: JsonObject) -> dict[str, str]:
+def _amounts(invoice: shapes.Invoice) -> dict[str, str]:
     """The cost of one unit of each price in the invoice's currency, in minor units, from its lines."""
     currency = text(invoice.get("currency"))
     found: dict[str, str] = {}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import DaysActive, Reason
     from stripe_to_segment.mapping.subscriptions.state import State
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -102,7 +103,7 @@ class SubscriptionUpdateExpired(Subscribed):
     """The subscription stays as it was."""
 
 
-def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def imported(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """The facts before those of the event itself: an opening balance, or a change that no call has stated yet."""
     change, record = change_of(event, known), record_in(event, known)
     if change.missed and record is not None:
@@ -122,7 +123,7 @@ def imported(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield Fact(stated, key_of(event))
 
 
-def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def created(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.created."""
     yield from imported(event, known)
     state = after_of(event, known)
@@ -132,7 +133,9 @@ def created(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield from conversion(event, known)
 
 
-def beginning_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+def beginning_facts(
+    event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known
+) -> Iterator[Fact]:
     """The facts of an update about a first payment."""
     if before.status != "incomplete":
         return
@@ -142,7 +145,7 @@ def beginning_facts(event: StripeEvent, before: State, after: State, known: Know
         yield Fact(event_with(SubscriptionExpired, event, after, known), key_of(event))
 
 
-def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def deleted(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.deleted: the end, for any reason."""
     yield from imported(event, known)
     state = after_of(event, known)
@@ -151,7 +154,7 @@ def deleted(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield trial_ended(event, state, known, trial=state.trial)
 
 
-def ended(event: StripeEvent, known: Known) -> Fact:
+def ended(event: StripeEvent[shapes.Subscription], known: Known) -> Fact:
     """The end, without what it changes."""
     end, start = ended_at(event.object) or event.created, started_at(event.object)
     stated = with_reason(event_with(SubscriptionCancelled, event, after_of(event, known), known), event.object)
@@ -159,7 +162,7 @@ def ended(event: StripeEvent, known: Known) -> Fact:
     return Fact(replace(stated, days_active=days), key_of(event))
 
 
-def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def paused(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.paused; `status_details` says why, since 2026-10-28."""
     yield from imported(event, known)
     reason = text(dig(event.object, "status_details", "paused", "subscription", "type"))
@@ -167,14 +170,14 @@ def paused(event: StripeEvent, known: Known) -> Iterator[Fact]:
     yield bearing(Fact(stated, key_of(event, event.created)), event, known)
 
 
-def resumed(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def resumed(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.resumed."""
     yield from imported(event, known)
     stated = event_with(SubscriptionResumed, event, after_of(event, known), known)
     yield bearing(Fact(stated, key_of(event, event.created)), event, known)
 
 
-def update_pending(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def update_pending(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.pending_update_applied and .pending_update_expired."""
     applied = event.type.endswith("_applied")
     declared: type[Subscribed] = SubscriptionUpdateApplied if applied else SubscriptionUpdateExpired

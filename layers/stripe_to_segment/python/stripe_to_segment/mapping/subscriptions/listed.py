@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.state.subscription import SubscriptionRecord
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["facts_of", "has_counted", "opened", "record_after_listing"]
 
 
-def facts_of(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def facts_of(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """Subscription Imported with the opening balance; at level `history` also an end, with a change of 0."""
     level = event.listing and event.listing.level
     if level is Level.HISTORY and event.type.endswith(".deleted"):
@@ -42,7 +43,7 @@ def facts_of(event: StripeEvent, known: Known) -> Iterator[Fact]:
         yield Fact(fact, key_of(event))
 
 
-def record_after_listing(event: StripeEvent, known: Known) -> SubscriptionRecord:
+def record_after_listing(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord:
     """The record of the subscription after it was listed; a newer event keeps precedence.
 
     The mrr that was sent stays, so that the next event states the difference; if none was sent, the opening balance is
@@ -56,13 +57,13 @@ def record_after_listing(event: StripeEvent, known: Known) -> SubscriptionRecord
     return replace(new, mrr_sent=remembered.counted, converted=remembered.converted)
 
 
-def opened(event: StripeEvent, known: Known) -> SubscriptionRecord:
+def opened(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord:
     """The same, with its opening balance marked as sent if this event sends it."""
     record = _to_open(event, known)
     return record_after_listing(event, known) if record is None else replace(record, unsent=False)
 
 
-def has_counted(event: StripeEvent, known: Known) -> bool:
+def has_counted(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
     """Whether the subscription has had an mrr, now or before it ended."""
     state = after_of(event, known)
     if event.type.endswith(".deleted"):
@@ -70,7 +71,7 @@ def has_counted(event: StripeEvent, known: Known) -> bool:
     return bool(state.mrr)
 
 
-def _to_open(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
+def _to_open(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord | None:
     """The record whose opening balance this event sends; None if a newer event sends it."""
     if event.listing is None or event.listing.level is not Level.OPENING:
         return None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.subscription import SubscriptionRecord
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["Change", "bears_change", "change_of", "ended_in_trial", "growth", "movement", "record_after", "sent_after"]
@@ -60,7 +61,7 @@ class Change:
 
 
 @worked_out_once
-def change_of(event: StripeEvent, known: Known) -> Change:
+def change_of(event: StripeEvent[shapes.Subscription], known: Known) -> Change:
     """The effect of a subscription's event on its mrr."""
     record, new = record_in(event, known), record_of(event, known)
     if record is not None and record.unsent:
@@ -82,7 +83,7 @@ def change_of(event: StripeEvent, known: Known) -> Change:
     return Change(opening or 0, new.mrr, imported=True, opening=opening)
 
 
-def _opening(event: StripeEvent, known: Known) -> int | None:
+def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | None:
     """The mrr before the first event that is seen of a subscription.
 
     An update states it; an end and a pause do not. Then a subscription that was not on trial is assumed to have
@@ -100,7 +101,7 @@ def _opening(event: StripeEvent, known: Known) -> int | None:
     return 0
 
 
-def bears_change(event: StripeEvent, known: Known) -> bool:
+def bears_change(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
     """Whether this event carries the change: a pause, a resumption and an end have events of their own."""
     if not event.type.endswith(".updated"):
         return True
@@ -108,13 +109,13 @@ def bears_change(event: StripeEvent, known: Known) -> bool:
     return was == now or not SEPARATE_FACTS & {was, now}
 
 
-def sent_after(event: StripeEvent, known: Known) -> int:
+def sent_after(event: StripeEvent[shapes.Subscription], known: Known) -> int:
     """The sum of all changes of a subscription after this event is sent, in minor units."""
     change = change_of(event, known)
     return change.sent if change.now is None or not bears_change(event, known) else change.now
 
 
-def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, bool]:
+def record_after(event: StripeEvent[shapes.Subscription], known: Known) -> tuple[SubscriptionRecord, bool]:
     """The subscription's record after an event, and whether the traits change with it.
 
     An event that is older than the record only adds a trial's start, and data that no other event has stated.
@@ -132,7 +133,7 @@ def record_after(event: StripeEvent, known: Known) -> tuple[SubscriptionRecord, 
     return new, was != new.digest or change.imported
 
 
-def ended_in_trial(event: StripeEvent, known: Known) -> bool:
+def ended_in_trial(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
     """Whether the subscription ended in its trial or, without a payment method for instance, with the trial.
 
     The trial's end decides, because the record may still have the state of a trial that converted a year ago.
@@ -141,12 +142,12 @@ def ended_in_trial(event: StripeEvent, known: Known) -> bool:
     return _with_the_trial(event, known, late=VERY_LATE if record is not None and record.in_trial else LATE)
 
 
-def _with_the_trial(event: StripeEvent, known: Known, *, late: int = LATE) -> bool:
+def _with_the_trial(event: StripeEvent[shapes.Subscription], known: Known, *, late: int = LATE) -> bool:
     trial_end = after_of(event, known).trial[1]
     return trial_end is not None and trial_end + late >= (ended_at(event.object) or event.created)
 
 
-def movement(event: StripeEvent, known: Known) -> str | None:
+def movement(event: StripeEvent[shapes.Subscription], known: Known) -> str | None:
     """The mrr_movement of the event's change."""
     change = change_of(event, known)
     return growth(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.subscription import SubscriptionRecord
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
@@ -63,7 +64,7 @@ class SubscriptionChanged(BearsMrrChange, PlanChange):
     """Neither an upgrade nor a downgrade."""
 
 
-def plan_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+def plan_facts(event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known) -> Iterator[Fact]:
     """The facts of an update about the plan. A renewal lists the same terms again, which is not a change."""
     if (before.paid_trial is None) is not (after.paid_trial is None):
         # A paid trial's price is replaced by the plan's own, or replaces it, which is not a change of plan.
@@ -123,7 +124,7 @@ def corrected_mrr(profile: Profile, subscription: str, record: SubscriptionRecor
     return Fact(fact, f"{subscription}:{created}:{sent}>{record.mrr}")
 
 
-def changed_otherwise(event: StripeEvent, before: State, after: State, known: Known) -> Fact:
+def changed_otherwise(event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known) -> Fact:
     """An update that changes the mrr without any other fact, with the cause if it is known."""
     change, moved = change_of(event, known), before.on_trial is not after.on_trial
     reasons = {

@@ -19,10 +19,13 @@ from stripe_to_segment.stripe_side.subscription import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.subscription import Watermark
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
@@ -33,7 +36,7 @@ LATER = 86_400
 RANKS = {"created": 0, "deleted": 2}
 
 
-def moment_of(event: StripeEvent) -> Watermark:
+def moment_of(event: StripeEvent[shapes.Subscription]) -> Watermark:
     """The watermark of an event, to compare with those in a record.
 
     An object that was listed at a moment is older than what happened in the same second.
@@ -43,13 +46,13 @@ def moment_of(event: StripeEvent) -> Watermark:
     return (event.created, RANKS.get(event.type.rpartition(".")[2], 1))
 
 
-def record_in(event: StripeEvent, known: Known) -> SubscriptionRecord | None:
+def record_in(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord | None:
     """The stored record of the event's subscription, None without one."""
     return known.profile.subscriptions.get(text(event.object.get("id")) or "")
 
 
 @worked_out_once
-def record_of(event: StripeEvent, known: Known) -> SubscriptionRecord:
+def record_of(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord:
     """The record that this event alone states, without the sum of sent changes."""
     before, after, remembered = before_of(event, known), after_of(event, known), record_in(event, known)
     as_of = moment_of(event)
@@ -81,7 +84,9 @@ def _snapshot(state: State, as_of: Watermark, known: Known, **more: Any) -> Subs
     )
 
 
-def moves_billing_date(event: StripeEvent, before: State, after: State, remembered: SubscriptionRecord | None) -> bool:
+def moves_billing_date(
+    event: StripeEvent[shapes.Subscription], before: State, after: State, remembered: SubscriptionRecord | None
+) -> bool:
     """Whether a trial only moves the billing date of a paying customer, as Stripe's own guide describes.
 
     https://docs.stripe.com/billing/subscriptions/billing-cycle#changing
@@ -107,7 +112,7 @@ def moves_billing_date(event: StripeEvent, before: State, after: State, remember
 
 
 def _trials(
-    event: StripeEvent, before: State, after: State, remembered: SubscriptionRecord | None
+    event: StripeEvent[shapes.Subscription], before: State, after: State, remembered: SubscriptionRecord | None
 ) -> dict[str, int | None]:
     """The record's fields about trials."""
     names = ("trial_start", "trialed", "converted")
@@ -128,7 +133,7 @@ OF_RECURRING = ("interval", "interval_count", "usage_type")
 OF_PLAN = ("id", "product", "currency", "amount", "amount_decimal", "transform_usage", *OF_RECURRING)
 
 
-def _basis(state: State) -> JsonObject | None:
+def _basis(state: State) -> Any:
     """The payload to calculate the mrr from while it counts."""
     body, counts = state.subscription, state.status in COUNTING and not state.on_trial
     if not counts or not items_complete(body) or any(item.price.tiered for item in state.items):
@@ -138,7 +143,7 @@ def _basis(state: State) -> JsonObject | None:
     }
 
 
-def _priced(item: JsonObject) -> JsonObject:
+def _priced(item: shapes.SubscriptionItem) -> JsonObject:
     stated = hash_of(item.get("price"))
     priced, price = _only(OF_ITEM, item), _only(OF_PRICE, stated)
     if "unit_amount_decimal" in price:
@@ -149,7 +154,7 @@ def _priced(item: JsonObject) -> JsonObject:
     return priced | {"price": price, "plan": _only(OF_PLAN, hash_of(item.get("plan")))}
 
 
-def _only(names: tuple[str, ...], body: JsonObject) -> JsonObject:
+def _only(names: tuple[str, ...], body: Mapping[str, object]) -> JsonObject:
     # Keep zeros: a quantity of 0 is known, not missing.
     return {name: value for name in names if (value := body.get(name)) or value == 0}
 

@@ -23,8 +23,8 @@ from stripe_to_segment.stripe_side.subscription import (
 
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
-    from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["State", "after_of", "before_of", "items_after", "items_then"]
 
@@ -37,7 +37,7 @@ PRICED = frozenset({"items", "plan", "price", "quantity", "discounts", "discount
 class State:
     """The state of a subscription before or after an event."""
 
-    subscription: JsonObject
+    subscription: shapes.Subscription
     items: tuple[Item, ...]
     value: MonthlyValue
     terms: Terms
@@ -112,7 +112,7 @@ class State:
 
 
 @worked_out_once
-def after_of(event: StripeEvent, known: Known) -> State:
+def after_of(event: StripeEvent[shapes.Subscription], known: Known) -> State:
     """The subscription after the event."""
     subscription, items = event.object, items_after(event)
     if event.type.endswith(".deleted"):
@@ -122,7 +122,7 @@ def after_of(event: StripeEvent, known: Known) -> State:
 
 
 @worked_out_once
-def before_of(event: StripeEvent, known: Known) -> State:
+def before_of(event: StripeEvent[shapes.Subscription], known: Known) -> State:
     """The subscription before an update, by its `previous_attributes`."""
     before, after = event.before, after_of(event, known)
     if not event.previous.keys() & PRICED:
@@ -132,13 +132,13 @@ def before_of(event: StripeEvent, known: Known) -> State:
 
 
 @asked_once
-def items_after(event: StripeEvent) -> tuple[Item, ...]:
+def items_after(event: StripeEvent[shapes.Subscription]) -> tuple[Item, ...]:
     """The items after the event."""
     return items_of(event.object)
 
 
 @asked_once
-def items_then(event: StripeEvent) -> tuple[Item, ...]:
+def items_then(event: StripeEvent[shapes.Subscription]) -> tuple[Item, ...]:
     """The items before an update, which mostly does not change them."""
     if not event.previous.keys() & PRICED:
         return items_after(event)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.properties import Converted, TrialEndDate, TrialPlanName, TrialStartDate
     from stripe_to_segment.mapping.subscriptions.state import State
     from stripe_to_segment.state.subscription import SubscriptionRecord
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
     # Start and end in epoch seconds.
@@ -78,7 +79,7 @@ class TrialEndingSoon(OnTrial):
     """Stripe's reminder."""
 
 
-def trial_facts(event: StripeEvent, before: State, after: State, known: Known) -> Iterator[Fact]:
+def trial_facts(event: StripeEvent[shapes.Subscription], before: State, after: State, known: Known) -> Iterator[Fact]:
     """The facts of an update about a trial."""
     if before.on_trial == after.on_trial or moves_billing_date(event, before, after, record_in(event, known)):
         return
@@ -88,7 +89,7 @@ def trial_facts(event: StripeEvent, before: State, after: State, known: Known) -
         yield trial_ended(event, after, known, trial=after.trial if after.trial[1] is not None else before.trial)
 
 
-def conversion(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def conversion(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """The conversion of a trial whose first payment arrived before this event about the trial's end."""
     subscription_id = text(event.object.get("id")) or event.id
     record, _ = record_after(event, known)
@@ -100,19 +101,19 @@ def conversion(event: StripeEvent, known: Known) -> Iterator[Fact]:
         )
 
 
-def trial_will_end(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def trial_will_end(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.trial_will_end, three days before the end (or at once for a shorter trial)."""
     after = after_of(event, known)
     yield _fact(TrialEndingSoon, event, after, known, after.trial)
 
 
-def trial_ended(event: StripeEvent, state: State, known: Known, *, trial: Trial) -> Fact:
+def trial_ended(event: StripeEvent[shapes.Subscription], state: State, known: Known, *, trial: Trial) -> Fact:
     """The end of a trial; `converted` is known at once only if the subscription does not continue."""
     fact = _fact(TrialEnded, event, state, known, trial)
     return replace(fact, event=replace(fact.event, converted=False if state.status in OVER else None))
 
 
-def trial_started(event: StripeEvent, state: State, known: Known) -> Fact:
+def trial_started(event: StripeEvent[shapes.Subscription], state: State, known: Known) -> Fact:
     """The beginning of a trial."""
     return _fact(TrialStarted, event, state, known, state.trial)
 
@@ -145,7 +146,9 @@ def trial_converted(subscription_id: str, record: SubscriptionRecord) -> Fact[Tr
     return Fact(stated, f"{subscription_id}:{record.trialed}")
 
 
-def _fact[E: OnTrial](declared: type[E], event: StripeEvent, state: State, known: Known, trial: Trial) -> Fact[E]:
+def _fact[E: OnTrial](
+    declared: type[E], event: StripeEvent[shapes.Subscription], state: State, known: Known, trial: Trial
+) -> Fact[E]:
     start, end = trial
     stated = replace(
         event_with(declared, event, state, known),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Fact, Known
+    from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["MRR_BEARERS", "updated"]
@@ -54,7 +55,7 @@ MRR_BEARERS = (
 FALLBACK_BEARERS = (TrialStarted, SubscriptionPastDue)
 
 
-def updated(event: StripeEvent, known: Known) -> Iterator[Fact]:
+def updated(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """customer.subscription.updated."""
     yield from imported(event, known)
     before, after = before_of(event, known), after_of(event, known)

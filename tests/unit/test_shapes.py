@@ -1,0 +1,207 @@
+"""The shapes of Stripe's objects have exactly the fields that the package reads.
+
+mypy reports `invoice["totl"]`, but neither `invoice.get("totl")` nor `"totl" in invoice`. So these tests take the types
+that mypy has inferred, and look up each field that is read in the shape of the object that it is read from.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from mypy import build
+from mypy.config_parser import parse_config_file
+from mypy.modulefinder import BuildSource
+from mypy.nodes import CallExpr, ComparisonExpr, Expression, IndexExpr, MemberExpr, RefExpr, StrExpr
+from mypy.options import Options
+from mypy.types import Instance, Type, TypedDictType, TypeVarType, UnionType, get_proper_type, get_proper_types
+
+from tests.unit.stripe_fields import known, type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "layers/stripe_to_segment/python"
+SHAPES = PACKAGE / "stripe_to_segment/stripe_side/shapes.py"
+MODULE = "stripe_to_segment.stripe_side.shapes."
+# What the readers of all objects read of one.
+FIELDS = "stripe_to_segment.stripe_side.fields."
+FIELD_OF = {f"{FIELDS}listed": "data", f"{FIELDS}metadata_of": "metadata", f"{FIELDS}reference": "id"}
+# The objects, by the name that Stripe gives them.
+OBJECTS = {
+    "Charge": "charge",
+    "CheckoutSession": "checkout.session",
+    "Coupon": "coupon",
+    "CreditNote": "credit_note",
+    "Customer": "customer",
+    "Discount": "discount",
+    "Dispute": "dispute",
+    "Invoice": "invoice",
+    "InvoicePayment": "invoice_payment",
+    "Line": "line_item",
+    "PaymentIntent": "payment_intent",
+    "PaymentMethod": "payment_method",
+    "Plan": "plan",
+    "Price": "price",
+    "Product": "product",
+    "Refund": "refund",
+    "Subscription": "subscription",
+    "SubscriptionItem": "subscription_item",
+}
+type Read = tuple[tuple[TypedDictType, ...], str]
+
+
+@cache
+def classes() -> dict[str, ast.ClassDef]:
+    return {node.name: node for node in ast.parse(SHAPES.read_text()).body if isinstance(node, ast.ClassDef)}
+
+
+def own_fields(name: str) -> dict[str, int]:
+    """The fields that a shape declares, each with its line."""
+    return {
+        line.target.id: line.lineno
+        for line in classes()[name].body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+    }
+
+
+def lineage(name: str) -> list[str]:
+    """A shape and those that it extends."""
+    bases = [base.id for base in classes()[name].bases if isinstance(base, ast.Name) and base.id != "TypedDict"]
+    return [name, *(each for base in bases for each in lineage(base))]
+
+
+@pytest.fixture(scope="module")
+def typed() -> dict[Expression, Type]:
+    """The expressions of the package with their types. Other packages count as Any, which saves a minute."""
+    options = Options()
+    parse_config_file(options, lambda: None, str(ROOT / "pyproject.toml"))
+    options.incremental, options.export_types, options.follow_imports = False, True, "skip"
+    paths = sorted((PACKAGE / "stripe_to_segment").rglob("*.py"))
+    names = [".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    found = build.build([BuildSource(str(path), name) for path, name in zip(paths, names, strict=True)], options).types
+    assert len(found) > 50_000, "mypy has to have inferred types"
+    return found
+
+
+def hashes(of: Type | None) -> tuple[TypedDictType, ...]:
+    """The typed dictionaries among the types that a value may have, none where it may be any hash."""
+    kind = get_proper_type(of)
+    if isinstance(kind, UnionType):
+        items = get_proper_types(kind.items)
+        any_hash = any(isinstance(each, Instance) and each.type.fullname == "builtins.dict" for each in items)
+        return () if any_hash else tuple(each for item in items for each in hashes(item))
+    if isinstance(kind, TypeVarType):
+        return hashes(kind.upper_bound)
+    return (kind,) if isinstance(kind, TypedDictType) else ()
+
+
+def within(holders: tuple[TypedDictType, ...], step: Expression) -> tuple[TypedDictType, ...]:
+    """The hashes in a field of these hashes, in any field where the step is not written out."""
+    return tuple(
+        each
+        for holder in holders
+        for name, kind in holder.items.items()
+        if not isinstance(step, StrExpr) or name == step.value
+        for each in hashes(kind)
+    )
+
+
+def reads(typed: dict[Expression, Type]) -> Iterator[Read]:
+    """Each field that is read by its name, with the typed dictionaries it may be read from; none if it is untyped."""
+    for expression in typed:
+        match expression:
+            case CallExpr(callee=MemberExpr(name="get" | "pop" | "setdefault") as method, args=[StrExpr() as key, *_]):
+                yield hashes(typed.get(method.expr)), key.value
+            case CallExpr(callee=RefExpr(fullname=name), args=[first, *steps]) if name == f"{FIELDS}dig":
+                holders = hashes(typed.get(first))
+                for step in steps:
+                    if isinstance(step, StrExpr):
+                        yield holders, step.value
+                    holders = within(holders, step)
+            case CallExpr(callee=RefExpr(fullname=name), args=[first, *_]) if field := FIELD_OF.get(name):
+                yield tuple(each for each in hashes(typed.get(first)) if field in each.items), field
+            case IndexExpr(base=base, index=StrExpr() as key):
+                yield hashes(typed.get(base)), key.value
+            case ComparisonExpr(operators=["in" | "not in"], operands=[StrExpr() as key, holder]):
+                yield hashes(typed.get(holder)), key.value
+
+
+def constants() -> set[str]:
+    """The texts in tuples, sets and tables, by which fields are read in a loop."""
+    trees = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
+    collections = [
+        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Tuple | ast.Set | ast.Dict)
+    ]
+    return {
+        node.value
+        for each in collections
+        for node in (each.values if isinstance(each, ast.Dict) else each.elts)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def add(name: str, field: str) -> None:
+    """Add a field to a shape, with its type in Stripe's library."""
+    lines = SHAPES.read_text().splitlines()
+    lines.insert(max(own_fields(name).values()), f"    {field}: {type_of(OBJECTS[name], field)}")
+    SHAPES.write_text("\n".join([*lines, ""]))
+    classes.cache_clear()
+
+
+def test_every_field_that_is_read_is_one_of_its_object(typed: dict[Expression, Type]) -> None:
+    """`make golden` adds to an object what Stripe's library knows of it."""
+    slips = {
+        (key, *sorted(holder.fallback.type.name for holder in holders))
+        for holders, key in reads(typed)
+        if holders and not any(key in holder.items for holder in holders)
+    }
+    if os.environ.get("UPDATE_GOLDEN"):
+        for field, name, *_ in sorted(slips):
+            if name in OBJECTS and field in known(OBJECTS[name]):
+                add(name, field)
+    else:
+        assert slips == set()
+
+
+def test_every_field_of_a_shape_is_read(typed: dict[Expression, Type]) -> None:
+    """From that shape; or by a name in a table, or from an object of unknown kind."""
+    read, untyped = Counter[tuple[str, str]](), constants()
+    for holders, key in reads(typed):
+        if not holders:
+            untyped.add(key)
+        for holder in holders:
+            if (name := holder.fallback.type.fullname).startswith(MODULE):
+                read.update((each, key) for each in lineage(name.removeprefix(MODULE)))
+    unread = [
+        f"{name}.{field}"
+        for name in classes()
+        for field in own_fields(name)
+        if not read[name, field] and field not in untyped
+    ]
+    assert set(unread) == set()
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_field_of_a_shape_is_one_of_stripes(name: str) -> None:
+    """Of its newest version, unless a comment says where else the field comes from."""
+    lines = SHAPES.read_text().splitlines()
+    ours = {field: lines[at - 1] for each in lineage(name) for field, at in own_fields(each).items()}
+    assert {field for field, line in ours.items() if "#" not in line} <= known(OBJECTS[name])
+
+
+def test_every_object_is_compared_with_stripes() -> None:
+    """The docstring of an object names its page in Stripe's reference; hashes inside of objects have no page."""
+    pages = {
+        name
+        for name, node in classes().items()
+        if re.search(r"docs\.stripe\.com/api/\S+/object", ast.get_docstring(node) or "")
+    }
+    assert pages - {"BalanceTransaction"} == {*OBJECTS}
