@@ -16,8 +16,8 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_lists import Lists
 from stripe_to_segment.stripe_requests import Pace
 from tests.simulator.imported import listed
-from tests.unit.edges import TABLE, Spoken, speaking
-from tests.unit.scheduled import Context, deployed_with_key, load_scheduled
+from tests.unit.edges import TABLE, Spoken
+from tests.unit.scheduled import Context, load_scheduled
 from tests.unit.shapes import DAY
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.test_audit_command import NOW, a_life
@@ -29,13 +29,9 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from tests.unit.a_stack import Deployed
 
+pytestmark = pytest.mark.usefixtures("spoken")
+
 LIVES = [*a_life(1), *a_life(2, currency="eur")]
-
-
-@pytest.fixture(autouse=True)
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 @pytest.fixture
@@ -43,12 +39,6 @@ def stripe() -> Iterator[StripeList]:
     with StripeList() as listing:
         listing.objects = deepcopy(listed([event.body for event in LIVES], 10**10))
         yield listing
-
-
-@pytest.fixture
-def here() -> Iterator[Deployed]:
-    with deployed_with_key() as stack:
-        yield stack
 
 
 @pytest.fixture

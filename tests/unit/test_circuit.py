@@ -16,13 +16,12 @@ from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Answer, Meaning
 from stripe_to_segment.state.circuit import FAILURES
 from stripe_to_segment.state.store import MemoryStore
-from tests.unit.edges import speaking
 from tests.unit.shapes import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.unit.edges import Spoken
+
+pytestmark = pytest.mark.usefixtures("spoken")
 
 BASE = 30
 TAKEN = Answer(Meaning.ACCEPTED)
@@ -47,12 +46,6 @@ class Stack:
         for _ in range(FAILURES):
             fail(breaker)
         return breaker
-
-
-@pytest.fixture(autouse=True)
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 def pause_of(breaker: Breaker, *, livemode: bool = True) -> Pause | None:

@@ -19,11 +19,11 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment_tools.samples.files import api_gateway_request
-from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function, speaking
+from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function
 from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from stripe_to_segment.segment_side.calls import Call
 
@@ -38,12 +38,6 @@ def handler(_event, _context):
 
 handler({}, None)
 """
-
-
-@pytest.fixture
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 def reported(*outcomes: RecordOutcome) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,19 +11,12 @@ from hypothesis import strategies as st
 from stripe_to_segment.delivery.queues import Queues
 from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
-from tests.unit.edges import Spoken, Sqs, speaking
+from tests.unit.edges import Spoken, Sqs
 from tests.unit.shapes import a_customer, an_event
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = pytest.mark.usefixtures("spoken")
 
 EVENTS, DEAD_LETTERS = "https://sqs/events", "https://sqs/dead-letters"
-
-
-@pytest.fixture(autouse=True)
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 @pytest.fixture

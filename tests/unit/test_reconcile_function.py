@@ -13,8 +13,8 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.encoding import FORMAT
-from tests.unit.edges import TABLE, Spoken, load_function, refusal, speaking
-from tests.unit.scheduled import Context, deployed_with_key, load_scheduled
+from tests.unit.edges import TABLE, Spoken, load_function, refusal
+from tests.unit.scheduled import Context, load_scheduled
 from tests.unit.shapes import DAY, a_customer, an_event
 from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
@@ -25,25 +25,15 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from tests.unit.a_stack import Deployed
 
+pytestmark = pytest.mark.usefixtures("spoken")
+
 PRIVATE = "DoNotLogThis"
-
-
-@pytest.fixture(autouse=True)
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 @pytest.fixture
 def stripe() -> Iterator[StripeList]:
     with StripeList() as listing:
         yield listing
-
-
-@pytest.fixture
-def here() -> Iterator[Deployed]:
-    with deployed_with_key() as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -10,19 +10,14 @@ import pytest
 from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
 from stripe_to_segment.delivery.report import report, summary
 from stripe_to_segment.observability import observed
-from tests.unit.edges import Spoken, speaking
 from tests.unit.shapes import NOW, a_customer, an_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.unit.edges import Spoken
+
+pytestmark = pytest.mark.usefixtures("spoken")
 
 EVENT = an_event("customer.updated", a_customer(), id="evt_1", account="acct_1", livemode=True)
-
-
-@pytest.fixture(autouse=True)
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 def reported(*outcomes: RecordOutcome, now: float = NOW + 5) -> None:

@@ -7,7 +7,7 @@ import json
 import traceback
 from random import Random
 from string import ascii_letters, digits, hexdigits
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -27,18 +27,11 @@ from stripe_to_segment.secrets import (
 )
 from tests.unit.edges import SecretsManager, Spoken, a_signing_secret, refusal, speaking
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = pytest.mark.usefixtures("spoken")
 
 ONE, TWO, THREE = (a_signing_secret(name) for name in ("one", "two", "three"))
 HIDDEN = a_signing_secret("hidden", "DoNotShow")
 FULL = {"segment_write_key": "live_key", "segment_test_write_key": "test_key", "stripe_api_key": "rk_1"}
-
-
-@pytest.fixture(autouse=True)
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 class Vault:

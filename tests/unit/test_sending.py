@@ -12,20 +12,16 @@ from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.secrets import Keys, SecretSource, read_keys
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.settings import settings_from
-from tests.unit.edges import Endpoint, Spoken, a_call, a_signing_secret, speaking
+from tests.unit.edges import Endpoint, Spoken, a_call, a_signing_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.segment_side.answers import Answer
 
+pytestmark = pytest.mark.usefixtures("spoken")
+
 LIVE, TEST = "l" * 32, "t" * 32
-
-
-@pytest.fixture(autouse=True)
-def spoken() -> Iterator[Spoken]:
-    with speaking() as spoken:
-        yield spoken
 
 
 @pytest.fixture
