@@ -384,7 +384,7 @@ class Delivery:
                 batch.outcomes[one.record.id] = unmappable(one, error)
                 continue
             taught = [*map(memory.agreed, learnt_from(one.event, translation, memory.owners))]
-            if not all(fits(lesson.key) and fits(lesson.value) for lesson in taught):
+            if [lesson for lesson in taught if not (fits(lesson.key) and fits(lesson.value))]:
                 batch.outcomes[one.record.id] = oversize(one)
                 continue
             one.translation = translation

@@ -55,12 +55,12 @@ MAX_KEY_BYTES = 2_000
 def keys_of(event: StripeEvent) -> Collection[tuple[str, str]]:
     """The kinds and keys of the stored items that one event needs: its customer's record, orders, and so on."""
     needed = (("order", orders_needed(event)), ("product", names_needed(event)), ("coupon", coupons_needed(event)))
-    return [("profile", event.profile_key), *((kind, f"{event.scope}:{id_}") for kind, ids in needed for id_ in ids)]
+    return [("profile", event.profile_key)] + [(kind, f"{event.scope}:{id_}") for kind, ids in needed for id_ in ids]
 
 
 def storable(event: StripeEvent) -> bool:
     """Whether DynamoDB takes all keys that the event needs."""
-    return all(fits(key) for _, key in keys_of(event))
+    return not [key for _, key in keys_of(event) if not fits(key)]
 
 
 def recall(events: Collection[StripeEvent], store: Store, circuits: Collection[str] = ()) -> Memory:

@@ -74,7 +74,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
         Status.DELIVERED,
         translation.reason or "",
         event=one.event,
-        calls=tuple(str(call.body.get("event", call.body["type"])) for call in one.calls),
+        calls=tuple([str(call.body.get("event", call.body["type"])) for call in one.calls]),
         identity_source=translation.identity_source,
         unknown=translation.unknown,
         reference_refused=one.reference_refused,

@@ -110,8 +110,8 @@ class Persons:
         for key, person in self.known.items():
             # Also records of the batch that were read before they were marked.
             self.records.setdefault(key, set()).update(person.records & memory.profiles.keys())
-        shares = (self._is_summed_up(key) or self._person(key).delivery for key in self.records)
-        self.alone = not (self.guests or self.moves or any(shares))
+        shared = [key for key in self.records if self._is_summed_up(key) or self._person(key).delivery]
+        self.alone = not (self.guests or self.moves or shared)
         if self.turn.writes and not self.alone:
             self._mark(memory, store, self.turn.now)
         for key in self.records:

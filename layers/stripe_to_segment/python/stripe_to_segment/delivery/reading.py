@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stripe_to_segment.delivery.load import storable
 from stripe_to_segment.delivery.outcome import Work, oversize, unmappable
@@ -82,8 +82,10 @@ class Reading:
     ) -> list[tuple[Record, StripeEvent | RecordOutcome]]:
         """The same with the snapshots of thin events in their places, or their outcomes."""
         thin = [event for _, event in read if isinstance(event, ThinEvent)]
+        if not thin:
+            return cast("list[tuple[Record, StripeEvent | RecordOutcome]]", read)
         # Events that cannot be sent now are not read now.
-        waits = self.gate.waits({event.livemode for event in thin}, {}) if self.gate and thin else {}
+        waits = self.gate.waits({event.livemode for event in thin}, {}) if self.gate else {}
         wanted = [event for event in thin if waits.get(event.livemode) is None]
         snapshots = self.thin_reader.read(wanted) if self.thin_reader and wanted else dict.fromkeys(wanted, NO_READER)
         whole: list[tuple[Record, StripeEvent | RecordOutcome]] = []

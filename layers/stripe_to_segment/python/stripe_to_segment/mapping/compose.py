@@ -187,18 +187,12 @@ class Composer:
     def _context(self, who: Identity) -> Context:
         event, listing = self._event, self._event.listing
         brought = {"event_id": event.id, "event_type": event.type}
-        account = {} if event.account is None else {"account": event.account}
-        context: Context = {
-            "library": LIBRARY,
-            # An event of a server must not change the user's last-seen time.
-            "active": False,
-            "stripe": {
-                **(brought if listing is None else {"import": str(listing.level)}),
-                **account,
-                "identity": str(who.identity_source),
-            },
-            **self._attribution.context,
-        }
+        stripe = brought if listing is None else {"import": str(listing.level)}
+        if event.account is not None:
+            stripe["account"] = event.account
+        stripe["identity"] = str(who.identity_source)
+        # An event of a server must not change the user's last-seen time.
+        context: Context = {"library": LIBRARY, "active": False, "stripe": stripe, **self._attribution.context}
         if self._profile.group_id:
             context["groupId"] = self._own(self._profile.group_id)
         if self._profile.consent:

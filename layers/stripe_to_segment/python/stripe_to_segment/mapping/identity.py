@@ -184,7 +184,9 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     if stated.customer_read:
         changes["customer_read"] = True
     moments = {name: max(created, profile.as_of.get(name, 0)) for name in newest}
-    return replace(profile, **newest, **changes, as_of={**profile.as_of, **moments})
+    changes |= newest
+    changes["as_of"] = {**profile.as_of, **moments}
+    return replace(profile, **changes)
 
 
 def _outranks(stated: Stated, profile: Profile, created: int) -> bool:

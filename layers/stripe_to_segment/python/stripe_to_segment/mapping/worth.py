@@ -32,7 +32,7 @@ def kinds_of(
     """
     tracks = [call.body for call in calls if call.body["type"] == "track"]
     renamed = {body.get("event") for body in tracks} - {fact.name for fact in facts}
-    if not renamed and not any(_may_repeat(fact.event) for fact in facts):
+    if not (renamed or [fact for fact in facts if _may_repeat(fact.event)]):
         return ""
     by_name = [kind_by_name(body) for body in tracks]
     stated = {fact_id(fact.name, fact.key, event, settings): fact for fact in facts}

@@ -130,11 +130,11 @@ def subscription_of(invoice: shapes.Invoice) -> str | None:
 
 def subscription_metadata_of(invoice: shapes.Invoice) -> dict[str, str]:
     """The subscription's metadata at the time the invoice was finalised; before 2023 on the subscription's lines."""
-    return (
-        metadata_of(hash_of(invoice.get("parent")).get("subscription_details"))
-        or metadata_of(invoice.get("subscription_details"))
-        or next((metadata_of(line) for line in listed(invoice.get("lines")) if line.get("type") == "subscription"), {})
-    )
+    of_parent = hash_of(invoice.get("parent")).get("subscription_details")
+    if stated := metadata_of(of_parent) or metadata_of(invoice.get("subscription_details")):
+        return stated
+    lines = [line for line in listed(invoice.get("lines")) if line.get("type") == "subscription"]
+    return metadata_of(lines[0]) if lines else {}
 
 
 def payment_of(invoice: shapes.Invoice) -> str | None:
