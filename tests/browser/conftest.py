@@ -18,10 +18,10 @@ from stripe_to_segment_tools.receiver import Behaviour, Receiver
 from tests.servers.played_page import PlayedPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
     from stripe_to_segment_tools.receiver import Record
 
@@ -102,6 +102,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def tab(browser: Browser) -> Page:
+    """What every page is opened in, one after the other: a new tab costs a process, three times as much as the page."""
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    return page
+
+
+@pytest.fixture(scope="session")
 def segment() -> Iterator[Receiver]:
     sources = {"live": SECRET.segment_write_key, "test": SECRET.segment_test_write_key}
     with Receiver(sources=sources) as receiver:
@@ -131,15 +140,15 @@ def debugger(stack: LocalStack, segment: Receiver) -> Iterator[Debugger]:
 
 
 @pytest.fixture
-def window() -> dict[str, Any]:
-    """How the browser is set up; a test's parameters may say otherwise."""
-    return {"viewport": {"width": 1600, "height": 1000}, "color_scheme": "light"}
+def size() -> ViewportSize:
+    """How large the window is; a test's parameters may say otherwise."""
+    return {"width": 1600, "height": 1000}
 
 
 @pytest.fixture
-def screen(browser: Browser, debugger: Debugger, segment: Receiver, window: dict[str, Any]) -> Iterator[Screen]:
+def screen(tab: Page, debugger: Debugger, segment: Receiver, size: ViewportSize) -> Iterator[Screen]:
     """The page of a real stack, opened."""
-    with opened(browser, debugger.url, window) as page:
+    with opened(tab, debugger.url, size) as page:
         yield Screen(page, debugger.url, debugger.webhook_url, segment.record)
 
 
@@ -151,32 +160,35 @@ def played() -> Iterator[PlayedPage]:
 
 
 @pytest.fixture
-def alone(browser: Browser, played: PlayedPage, window: dict[str, Any]) -> Iterator[Screen]:
+def alone(tab: Page, played: PlayedPage, size: ViewportSize) -> Iterator[Screen]:
     """Its page, opened."""
-    with opened(browser, played.url, window) as page:
+    with opened(tab, played.url, size) as page:
         yield Screen(page, played.url, played.parts.webhook_url, played.record)
 
 
 @contextmanager
-def opened(browser: Browser, url: str, window: Mapping[str, Any]) -> Iterator[Page]:
-    """A page in a window of its own; at the end the browser must have had nothing to complain about."""
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-    context = browser.new_context(**window)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
+def opened(tab: Page, url: str, size: ViewportSize) -> Iterator[Page]:
+    """A page, opened in the tab; at the end the browser must have had nothing to complain about."""
     complaints: list[str] = []
-    page.on(
-        "console",
-        lambda message: (
+    listeners: dict[Any, Callable[[Any], None]] = {
+        "console": lambda message: (
             complaints.append(f"{message.text} {message.location['url']}") if message.type != "log" else None
         ),
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if "127.0.0.1" not in request.url else None)
-    page.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
-    page.goto(url)
-    expect(page.locator("#connection")).to_have_text("live")
-    yield page
-    context.close()
+        "pageerror": lambda error: complaints.append(str(error)),
+        "request": lambda request: complaints.append(request.url) if "127.0.0.1" not in request.url else None,
+        "dialog": lambda dialog: complaints.append(f"a dialog: {dialog.message}"),
+    }
+    tab.set_viewport_size(size)
+    tab.emulate_media(color_scheme="light", reduced_motion="null")
+    for name, listener in listeners.items():
+        tab.on(name, listener)
+    tab.goto(url)
+    expect(tab.locator("#connection")).to_have_text("live")
+    try:
+        yield tab
+    finally:
+        tab.goto("about:blank")
+        for name, listener in listeners.items():
+            tab.remove_listener(name, listener)
     complaints = [said for said in complaints if not any(word in said for word in WANTED)]
     assert complaints == [], "the console stays empty, and no other server is asked for anything"

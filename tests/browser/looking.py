@@ -16,9 +16,14 @@ def contrast(screen: Screen) -> float:
     return lowest
 
 
-def violations(screen: Screen) -> list[str]:
-    """What axe-core finds, of any impact, the best practices too. https://github.com/dequelabs/axe-core"""
-    found: list[dict[str, Any]] = Axe().run(screen.page).response["violations"]
+def violations(screen: Screen, *rules: str) -> list[str]:
+    """What axe-core finds, of any impact, the best practices too, or by these of its rules.
+
+    https://github.com/dequelabs/axe-core
+    """
+    axe = Axe() if screen.page.evaluate("!window.axe") else Axe("")
+    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    found: list[dict[str, Any]] = axe.run(screen.page, options=options).response["violations"]
     return [f"{each['id']} ({each['impact']}): {node['html']}" for each in found for node in each["nodes"]]
 
 

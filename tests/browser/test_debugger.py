@@ -161,7 +161,7 @@ def test_everything_can_be_reached_with_the_keyboard(screen: Screen) -> None:
     assert screen.segment.behaviour.seconds == 3
 
 
-@pytest.mark.parametrize("window", [{"viewport": {"width": 400, "height": 800}}], ids=["phone"])
+@pytest.mark.parametrize("size", [{"width": 400, "height": 800}], ids=["phone"])
 def test_on_a_phone_the_detail_replaces_the_list_until_it_is_closed(screen: Screen) -> None:
     screen.send("customer.created")
     row = screen.row("customer.created")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Position, expect
@@ -164,9 +164,7 @@ def test_an_address_that_names_no_number_says_so(played: PlayedPage, alone: Scre
     expect(alone.page.locator("#empty")).to_have_text("Nothing matches these filters.")
 
 
-@pytest.mark.parametrize("window", [{"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}])
-def test_charts_follow_the_window_and_the_colour_scheme(played: PlayedPage, alone: Screen, window: Any) -> None:
-    del window
+def test_charts_follow_the_window_and_the_colour_scheme(played: PlayedPage, alone: Screen) -> None:
     played.play_samples()
     alone.page.goto(f"{alone.url}/#/numbers/USD")
     canvas = chart(alone, "MRR over time").locator("canvas")

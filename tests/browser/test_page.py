@@ -16,14 +16,14 @@ from tests.browser.looking import contrast
 from tests.servers.played_page import PlayedPage, call, event, message, said
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page, ViewportSize
 
     from tests.browser.conftest import Screen
 
 MARKUP = '<img src=x onerror="alert(1)"><b>'
 READABLE = """() => [document.body.innerText, ...[...document.querySelectorAll("option, [title], [aria-label]")]
   .flatMap((each) => [each.textContent, each.title, each.ariaLabel ?? ""])].join(" ")"""
-PHONE = {"viewport": {"width": 400, "height": 860}}
+PHONE = {"width": 400, "height": 860}
 REFUSED = (400, '{"error": "the signature matches no active signing secret"}')
 
 
@@ -173,8 +173,8 @@ def test_many_users_and_a_long_history_do_not_make_the_page_slow(played: PlayedP
     expect(alone.rows).to_have_count(231)
 
 
-@pytest.mark.parametrize("window", [{"permissions": ["clipboard-read", "clipboard-write"]}], ids=["copying"])
 def test_the_raw_event_can_be_copied(played: PlayedPage, alone: Screen) -> None:
+    alone.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     played.came(event("evt_1", name=MARKUP))
     played.look()
     alone.rows.first.click()
@@ -183,10 +183,10 @@ def test_the_raw_event_can_be_copied(played: PlayedPage, alone: Screen) -> None:
     assert json.loads(alone.page.evaluate("navigator.clipboard.readText()")) == event("evt_1", name=MARKUP)
 
 
-def test_after_a_lost_connection_the_page_connects_again(browser: Browser, window: dict[str, Any]) -> None:
+def test_after_a_lost_connection_the_page_connects_again(tab: Page, size: ViewportSize) -> None:
     with PlayedPage() as first:
         deliver(first, "evt_1", "evt_2")
-        with opened(browser, first.url, window) as page:
+        with opened(tab, first.url, size) as page:
             rows, connection = page.locator("#list .row"), page.locator("#connection")
             expect(rows).to_have_count(2)
             first.parts.stopping.set()
@@ -202,8 +202,8 @@ def test_after_a_lost_connection_the_page_connects_again(browser: Browser, windo
                 expect(page.locator(".total", has_text="Events in")).to_contain_text("3")
 
 
-def test_the_page_of_an_earlier_run_says_that_there_is_another(browser: Browser, window: dict[str, Any]) -> None:
-    with PlayedPage() as first, opened(browser, first.url, window) as page:
+def test_the_page_of_an_earlier_run_says_that_there_is_another(tab: Page, size: ViewportSize) -> None:
+    with PlayedPage() as first, opened(tab, first.url, size) as page:
         first.parts.stopping.set()
         first.server.stop()
         with PlayedPage(port=first.server.port):
@@ -249,7 +249,7 @@ def test_the_next_attempt_is_shown_with_its_time_and_a_countdown(played: PlayedP
     expect(until).not_to_have_text(first or "")
 
 
-@pytest.mark.parametrize("window", [PHONE], ids=["phone"])
+@pytest.mark.parametrize("size", [PHONE], ids=["phone"])
 def test_on_a_phone_a_newcomer_learns_what_it_is_and_sees_events_arrive(played: PlayedPage, alone: Screen) -> None:
     """A phone never showed what the page is about, and a scenario's button hid the list in which it arrives."""
     alone.page.get_by_role("link", name="What is this?").click()
@@ -352,8 +352,9 @@ def test_every_outcome_of_an_event_is_readable(played: PlayedPage, alone: Screen
             assert contrast(alone) >= 4.5, f"{place} at {width} px"
 
 
-@pytest.mark.parametrize("window", [PHONE | {"reduced_motion": "reduce"}], ids=["still"])
+@pytest.mark.parametrize("size", [PHONE], ids=["phone"])
 def test_with_reduced_motion_nothing_is_animated(played: PlayedPage, alone: Screen) -> None:
+    alone.page.emulate_media(reduced_motion="reduce")
     deliver(played, "evt_1")
     expect(alone.rows).to_have_count(1)
     assert alone.page.evaluate("document.getAnimations().length") == 0
