@@ -141,13 +141,14 @@ class Composer:
         """A track call under this name on the wire; unknown values are left out, never null."""
         # The messageId uses the catalog's name: renaming an event must not send it a second time.
         who = self._plan.tracks_as
-        body = self._envelope("track", who.anonymous_id, who, fact.name)
+        message = self._message_id("track", f"{fact.name}|{fact.key}")
+        body = self._envelope({"type": "track", "messageId": message}, who.anonymous_id, who, fact.name)
         traits = wire(self._context_traits)
         if traits:
             body["context"]["traits"] = traits
         properties = {**self._attribution.properties, **fact.event.known_properties()}
         body["event"], body["properties"] = name, wire(properties)
-        return self._identified(body, f"{fact.name}|{fact.key}")
+        return body
 
     @cached_property
     def _context_traits(self) -> dict[str, Any]:
@@ -159,19 +160,16 @@ class Composer:
     def _stateful(self, kind: Kind, content: CallBody, anonymous_id: str | None) -> CallBody:
         """A call with a state. Its messageId covers all content, or Segment would drop the return to an old state."""
         event = self._event
-        body: CallBody = {**self._envelope(kind, anonymous_id, self._who), **content}
+        body: CallBody = {**self._envelope({"type": kind}, anonymous_id, self._who), **content}
         shown = encode(body).decode()
-        return self._identified(body, f"{event.id}|{event.created}|{shown}")
+        message = self._message_id(kind, f"{event.id}|{event.created}|{shown}")
+        return {"type": kind, "messageId": message, **body}
 
-    def _identified(self, body: CallBody, fact: str) -> CallBody:
-        """The call with the messageId of its fact."""
-        kind = body["type"]
-        name = message_id(self._settings.source_name, self._event.scope, kind, fact)
-        return {"type": kind, "messageId": name, **body}
+    def _message_id(self, kind: Kind, fact: str) -> str:
+        return message_id(self._settings.source_name, self._event.scope, kind, fact)
 
-    def _envelope(self, kind: Kind, anonymous_id: str | None, who: Identity, name: str = "") -> CallBody:
-        """What all calls of the event have; `name` is that of a track in the catalog."""
-        body: CallBody = {"type": kind}
+    def _envelope(self, body: CallBody, anonymous_id: str | None, who: Identity, name: str = "") -> CallBody:
+        """The call, with what all calls of the event have; `name` is that of a track in the catalog."""
         if self._timestamp:
             body["timestamp"] = self._timestamp
         if who.user_id:

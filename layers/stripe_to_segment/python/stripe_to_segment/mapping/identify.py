@@ -36,6 +36,7 @@ class IdentifyPlan:
     `profile` is the customer's record after the event, `person` the same over all customers of the user, `group` over
     all of the group. `shows` is the digest of the traits in its identify, None without an identify; `groups` is the
     digest of its group call. `tracks_as` is the identity that the event itself states, `who` is the current user.
+    `to_join` says that the user is known and the history under the fallback id is not joined to it yet.
     `everywhere` is false where not every destination may get the calls, so that none of them joins for good.
     """
 
@@ -47,36 +48,28 @@ class IdentifyPlan:
     shows: str | None
     groups: str | None
     tracks_as: Identity
-    everywhere: bool = True
-
-    @property
-    def _known(self) -> bool:
-        return self.who.identity_source is not IdentitySource.UNKNOWN
-
-    @property
-    def _to_join(self) -> bool:
-        return self._known and not self.profile.joined
+    to_join: bool
+    everywhere: bool
 
     @property
     def joins_apart(self) -> bool:
         """Whether the join needs an extra identify: there is a history, and the event's own identify cannot join it."""
-        history = self.profile.fallback_id is not None
         return (
-            self.everywhere
-            and self._to_join
-            and history
+            self.to_join
+            and self.everywhere
+            and self.profile.fallback_id is not None
             and (not self.shows or self.who.anonymous_id not in {None, self.fallback_id})
         )
 
     @property
     def anonymous_id(self) -> str | None:
         """The anonymousId of the event's own identify: the browser's, else the fallback id until it is joined."""
-        return self.who.anonymous_id or (self.fallback_id if self._to_join else None)
+        return self.who.anonymous_id or (self.fallback_id if self.to_join else None)
 
     @property
     def joins(self) -> bool:
         """Whether this event's identify is the one that joins."""
-        return self.everywhere and self._to_join and (self.shows is not None or self.joins_apart)
+        return self.to_join and self.everywhere and (self.shows is not None or self.joins_apart)
 
     def claim(self, calls: Iterable[Call], blanks: Blanks, kinds: str) -> Claim:
         """The claim of these calls of the event; `kinds` are those of the tracks."""
@@ -92,7 +85,8 @@ class IdentifyPlan:
             changes["shown_group"] = self._shown_after(self.profile.shown_group, self.groups)
         if self.joins:
             changes["joined"] = True
-        if not self._known and self.fallback_id in {self.who.anonymous_id, self.who.user_id}:
+        unknown = self.who.identity_source is IdentitySource.UNKNOWN
+        if unknown and self.fallback_id in {self.who.anonymous_id, self.who.user_id}:
             changes["fallback_id"] = self.fallback_id
         return replace(self.profile, **changes) if changes else self.profile
 
@@ -114,9 +108,8 @@ def identify(this: EventToMap, decided: Decided, who: Identity, fallback_id: str
         shows = shown_digest(event, person)
     beside = shows is not None and event.type.startswith("customer.subscription.")
     groups = _group_to_show(event, known.profile, group, settings, anyway=this.claim.groups or beside)
-    return IdentifyPlan(
-        now, profile, person, group, fallback_id, shows, groups, tracks_as=who, everywhere=event.listing is None
-    )
+    to_join = now.identity_source is not IdentitySource.UNKNOWN and not profile.joined
+    return IdentifyPlan(now, profile, person, group, fallback_id, shows, groups, who, to_join, event.listing is None)
 
 
 def named_without_calls(before: Profile, after: Profile) -> Profile:

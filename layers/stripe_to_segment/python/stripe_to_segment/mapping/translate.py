@@ -152,19 +152,20 @@ def translate(
         if source is IdentitySource.UNKNOWN and settings.identity_hold_seconds:
             profile = _waited_for(profile, event)
         outcome, reason = EventOutcome.MAPPED, _why_nothing(composed)
+    unknown = gaps(decided.facts, event, known) if outcome is EventOutcome.MAPPED else ()
     return Translation(
         outcome,
         profile,
         dedup_key,
         reason,
         composed.undelivered,
-        counted=decided.counted,
-        claim=composed.claim,
-        identity_source=source,
-        unknown=gaps(decided.facts, event, known) if outcome is EventOutcome.MAPPED else (),
-        orders=lesson.orders,
-        product_names=lesson.product_names,
-        coupons=lesson.coupons,
+        decided.counted,
+        composed.claim,
+        source,
+        unknown,
+        lesson.orders,
+        lesson.product_names,
+        lesson.coupons,
     )
 
 
