@@ -295,7 +295,7 @@ class Delivery:
         """
         before = dict(memory.profiles)
         learnt = look_up(work, memory, self.reader, self.settings, int(batch.now))
-        persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, writes=self.remembers))
+        persons = Persons(self.settings, Turn(batch.delivery, batch.now, batch.until, self.remembers))
         for one in work:
             customer = read_from_stripe(one.event, memory, "customer", one.event.customer)
             if customer is not None:

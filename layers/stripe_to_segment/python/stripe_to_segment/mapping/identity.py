@@ -132,16 +132,16 @@ def stated_by(event: StripeEvent, settings: Settings, customer: shapes.Customer 
         user_id, identity_source = _client_reference(event, settings), IdentitySource.CLIENT_REFERENCE
     opted = _first(places, ("analytics_opt_out",))
     return Stated(
-        user_id=user_id,
-        identity_source=identity_source if user_id else IdentitySource.UNKNOWN,
-        anonymous_id=_first(places, settings.anonymous_id_keys),
-        group_id=_first(places, settings.group_id_keys),
-        group_name=_group_name(event, places, settings, customer),
-        opted_out=None if opted is None else _says_yes(opted),
-        consent=_consent(places, settings.consent_prefix) | _checkout_consent(event, settings),
-        email=_email(event),
-        customer_read=customer is not None or event.about == "customer",
-        moves=not event.silent,
+        user_id,
+        identity_source if user_id else IdentitySource.UNKNOWN,
+        _first(places, settings.anonymous_id_keys),
+        _first(places, settings.group_id_keys),
+        _group_name(event, places, settings, customer),
+        None if opted is None else _says_yes(opted),
+        _consent(places, settings.consent_prefix) | _checkout_consent(event, settings),
+        _email(event),
+        customer is not None or event.about == "customer",
+        not event.silent,
     )
 
 

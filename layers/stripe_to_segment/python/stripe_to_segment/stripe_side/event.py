@@ -227,16 +227,9 @@ def event_from(data: object) -> StripeEvent:
     missing = [name for name, value in required.items() if value is None]
     if missing:
         raise MalformedEventError(Reason.NOT_AN_EVENT, f"the body is no Stripe event: no usable {', '.join(missing)}")
-    return StripeEvent(
-        id=data["id"],
-        type=data["type"],
-        created=created,
-        livemode=data.get("livemode") is True,
-        account=text(data.get("account")),
-        object=body,
-        previous=hash_of(hash_of(data["data"]).get("previous_attributes")),
-        body=data,
-    )
+    livemode, account = data.get("livemode") is True, text(data.get("account"))
+    previous = hash_of(data["data"].get("previous_attributes"))
+    return StripeEvent(data["id"], data["type"], created, livemode, account, body, previous, data)
 
 
 def _refuse_constant(name: str) -> NoReturn:
