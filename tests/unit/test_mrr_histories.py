@@ -541,3 +541,13 @@ def test_a_change_that_stripe_tells_twice_keeps_its_amount_where_segment_refused
     )
     assert told(world) == [60, 80, -40]
     assert shown(world) == 100
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["after the subscription", "before it"])
+def test_a_name_that_comes_after_its_subscription_is_a_trait_with_the_first_invoice(*, late: bool) -> None:
+    """The user's plan was the price's id until the next event of the subscription, a month later."""
+    world = World()
+    named = an_event("product.created", {"id": "prod_basic", "object": "product", "name": "Basic"}, created=NOW)
+    begun = an_event(CREATED, a_subscription(), created=NOW)
+    world.deliver(*((begun, named) if late else (named, begun)), paid(0))
+    assert shown(world, "plan") == "Basic"

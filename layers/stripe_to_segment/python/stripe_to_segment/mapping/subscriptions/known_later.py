@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping.facts import worked_out_once
+from stripe_to_segment.mapping.facts import plan_name, worked_out_once
 from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
 from stripe_to_segment.mapping.subscriptions.records import valued
 from stripe_to_segment.mapping.subscriptions.trials import converts, trial_converted
@@ -28,13 +28,21 @@ __all__ = ["by_invoice", "corrected"]
 
 @worked_out_once
 def by_invoice(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[Profile, list[Fact]]:
-    """The record after a paid invoice, and the facts: a trial's conversion, an mrr that became known."""
+    """The record after a paid invoice, with a name that the plan lacked, and the facts.
+
+    These are a trial's conversion, and an mrr that became known.
+    """
     invoice, profile = event.object, known.profile
     subscription, made = read.subscription_of(invoice), integer(invoice.get("created"))
     if subscription is None or made is None:
         return profile, []
     record = profile.subscriptions.get(subscription)
     facts: list[Fact] = []
+    if record is not None and record.plan == record.price_id:
+        # The event with the name of a new product or price often comes after that of its subscription.
+        prices = [line.price for line in read.lines_of(invoice) if line.price.id == record.price_id]
+        record = replace(record, plan=next((plan_name(price, known) for price in prices), record.plan))
+        profile = profile.with_subscription(subscription, record)
     if record is None or record.awaits_payment:
         newest = max(made, profile.invoiced.get(subscription, 0))
         profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})
