@@ -149,7 +149,8 @@ def translate(
         composed = compose(this, decided.facts, plan, enrich_for(event, enrich))
         after = plan.after() if composed.every else profile
         profile = with_withheld(after, decided.facts, composed.every, this)
-        if source is IdentitySource.UNKNOWN and settings.identity_hold_seconds:
+        if composed.undelivered and source is IdentitySource.UNKNOWN and settings.identity_hold_seconds:
+            # Written with the claim of the calls.
             profile = _waited_for(profile, event)
         outcome, reason = EventOutcome.MAPPED, _why_nothing(composed)
     unknown = gaps(decided.facts, event, known) if outcome is EventOutcome.MAPPED else ()
