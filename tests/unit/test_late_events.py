@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stripe_to_segment.delivery.record import Status
-from tests.unit.shapes import DAY, NOW, a_customer, a_refund, a_session, an_event, an_intent, an_invoice
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_customer,
+    a_refund,
+    a_session,
+    a_subscription,
+    an_event,
+    an_intent,
+    an_invoice,
+)
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
@@ -95,3 +105,26 @@ def test_what_waited_in_the_queue_for_a_long_time_waits_no_longer() -> None:
     world = World(PAYMENT_HOLD_SECONDS="300")
     world.now, world.queued_at = NOW + DAY, NOW + 2
     assert names(world.deliver(an_event(SUCCEEDED, an_intent(), created=NOW))) == ["identify", "Order Completed"]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_a_history_that_comes_a_year_late_and_in_any_order_is_the_same(order: tuple[int, ...]) -> None:
+    """What had ended or failed was forgotten by the clock: the subscription lived on, the failure was told twice."""
+    world = World()
+    world.now = NOW + 400 * DAY
+    ended = a_subscription(created=NOW, status="canceled", ended_at=NOW + DAY)
+    events = [
+        an_event("customer.subscription.created", a_subscription(created=NOW), created=NOW),
+        an_event("customer.subscription.deleted", ended, created=NOW + DAY),
+        an_event("customer.updated", a_customer(), created=NOW + 2 * DAY),
+    ]
+    world.deliver(*(events[place] for place in order))
+    assert sum(call.get("properties", {}).get("mrr_change", 0) for call in world.calls) == 0
+    assert [call["traits"] for call in world.calls if call["type"] == "identify"][-1]["mrr"] == 0
+    failed = {"status": "requires_payment_method", "invoice": "in_basic"}
+    world.deliver(
+        an_event("payment_intent.payment_failed", an_intent(**failed)),
+        an_event("customer.updated", a_customer(), created=NOW + 3 * DAY),
+        an_event("invoice.payment_failed", an_invoice(status="open", payment_intent="pi_basic")),
+    )
+    assert names(world.calls).count("Payment Failed") == 1

@@ -21,7 +21,7 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.payment import NOT_SENT
-from stripe_to_segment.state.profile import UNSURE, Profile
+from stripe_to_segment.state.profile import ENDED, UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.state.words import WORDS
@@ -448,15 +448,16 @@ def test_a_customer_with_hundreds_of_subscriptions_too_keeps_a_record_that_dynam
     assert profile_in(store).ledger["f" * 16] == TODAY
 
 
-def test_an_ended_subscription_expires_with_the_ledger_but_a_live_one_never(store: AnyStore) -> None:
+def test_of_subscriptions_that_ended_long_ago_the_newest_stay_and_every_live_one(store: AnyStore) -> None:
+    """An event that a dead letter kept for weeks began an ended subscription anew, with its mrr."""
     ended = replace(SUBSCRIPTION, status="canceled")
-    subscriptions = {
-        "old and live": replace(SUBSCRIPTION, as_of=(NOW - 500 * DAY, 1)),
-        "old and ended": replace(ended, as_of=(NOW - 41 * DAY, 1)),
-        "ended": replace(ended, as_of=(NOW - 39 * DAY, 1)),
-    }
-    saved(store, Profile(KEY, subscriptions=subscriptions))
-    assert set(profile_in(store).subscriptions) == {"old and live", "ended"}
+    long_ago = {f"ended {one}": replace(ended, as_of=(NOW - (41 + one) * DAY, 1)) for one in range(30)}
+    live = {"old and live": replace(SUBSCRIPTION, as_of=(NOW - 500 * DAY, 1))}
+    saved(store, Profile(KEY, subscriptions=long_ago | live))
+    assert set(profile_in(store).subscriptions) == {"old and live", *list(long_ago)[: ENDED - 1]}
+    recently = {f"recently {one}": replace(ended, as_of=(NOW - 39 * DAY, 1)) for one in range(30)}
+    saved(store, replace(profile_in(store), subscriptions=long_ago | live | recently))
+    assert set(profile_in(store).subscriptions) == {"old and live", *recently}
 
 
 def test_accounts_and_modes_never_mix(store: AnyStore) -> None:

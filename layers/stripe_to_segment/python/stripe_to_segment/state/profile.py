@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.subscription import SubscriptionRecord, Watermark
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["LEDGER_DAYS", "OUTDATED", "UNSURE", "Profile", "new_profile"]
+__all__ = ["ENDED", "LEDGER_DAYS", "OUTDATED", "UNSURE", "Profile", "new_profile"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
 # Upper limits, of the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
 # A deduplication key has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
 LEDGER_KEYS, SUBSCRIPTIONS = 30_000, 900
+# Of those that ended long ago, because an older event of one may still come: it must not begin anew.
+ENDED = 20
 # A payment has about 60 bytes. The sums keep payments that are no longer listed.
 PAYMENTS = 500
 # Coupons of a customer's discounts, about 100 bytes each.
@@ -327,7 +329,9 @@ class Profile:
         """The record with this attempt added, or put in place of the one that shares a key with it."""
         others = [one for one in self.failed_attempts() if not {*one.keys} & {*attempt.keys}]
         newest = sorted((*others, attempt), key=lambda one: one.at)[-FAILED_ATTEMPTS:]
-        return replace(self, failed=tuple(one.written() for one in newest))
+        # By the time of the newest one and not by the clock: a history may come long after it happened.
+        oldest = newest[-1].at - LEDGER_DAYS * 86_400
+        return replace(self, failed=tuple(one.written() for one in newest if one.at >= oldest))
 
     def with_delivered(self, dedup_keys: Iterable[str], day: int) -> Profile:
         """The record with these deduplication keys in its ledger; a key that is there already keeps its first day."""
@@ -393,7 +397,10 @@ class Profile:
         )
 
     def pruned(self, today: int) -> Profile:
-        """The record without entries older than LEDGER_DAYS (live subscriptions stay) and those beyond the limits."""
+        """The record without what is older than LEDGER_DAYS and without what is beyond the limits.
+
+        Live subscriptions stay.
+        """
         oldest = today - LEDGER_DAYS
         changes: dict[str, Any] = {}
         if self.ledger and (len(self.ledger) > LEDGER_KEYS or min(self.ledger.values()) < oldest):
@@ -406,15 +413,13 @@ class Profile:
             # Their receipt has expired before any batch read it.
             changes["sent"] = _with_sent(self, over, tracks - self.ledger.keys())
             changes["withheld"] = _with_withheld(self, (claim for claim in ended if claim.given_up), Why.REFUSED)
-        if self.failed and any(one.at // 86_400 < oldest for one in self.failed_attempts()):
-            changes["failed"] = [one.written() for one in self.failed_attempts() if one.at // 86_400 >= oldest]
-        if len(self.live) < len(self.subscriptions):
-            remembered = {
+        if len(self.subscriptions) > ENDED:
+            ranked = _most(self.subscriptions, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
+            changes["subscriptions"] = {
                 key: record
-                for key, record in self.subscriptions.items()
-                if record.live or record.as_of[0] // 86_400 >= oldest
+                for place, (key, record) in enumerate(ranked.items())
+                if place < ENDED or record.live or record.as_of[0] // 86_400 >= oldest
             }
-            changes["subscriptions"] = _most(remembered, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
         if len(self.payments) > PAYMENTS:
             # An import lists old ones after new ones.
             newest = sorted(self.payments.items(), key=lambda entry: integer(entry[1].get("paid_at")) or 0)[-PAYMENTS:]
