@@ -174,3 +174,32 @@ def test_the_order_of_an_invoice_with_further_payments_names_their_payer(parts: 
     world.batch(part(3, 500))
     world.batch(an_event("refund.created", a_refund(payment_intent="pi_3"), created=NOW + 9))
     assert strangers(world) == {"cus_basic"}
+
+
+class Overtaken(MemoryStore):
+    """While a batch writes its records, another one delivers `others`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[StripeEvent] = []
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write after the others."""
+        others, self.others = self.others, []
+        World(self).deliver(*others)
+        return super().save(profiles, learnt, now)
+
+
+def test_a_refund_whose_customer_becomes_known_while_it_is_written_is_that_customers() -> None:
+    """On the second attempt it had the customer and still the record of the unknown payment.
+
+    An identify showed the payment's lifetime value under an id that nobody joins.
+    """
+    store = Overtaken()
+    world = World(store)
+    world.deliver(part(1, 6000))
+    store.others = [an_event("invoice.paid", an_invoice(total=6000, metadata={"user_id": "user_1"}))]
+    before = len(world.calls)
+    world.batch(an_event("refund.created", a_refund(payment_intent="pi_1", amount=2000), created=NOW + 9))
+    (shown, told) = world.calls[before:]
+    assert (shown["userId"], shown["traits"]["lifetime_value"], told["userId"]) == ("user_1", 40, "user_1")

@@ -152,8 +152,8 @@ class StripeEvent[T: Mapping[str, Any] = Any](EventHead):
         return text(body.get("payment_intent")) or invoice or text(body.get("id"))
 
     def belonging_to(self, customer: str) -> StripeEvent[T]:
-        """The event with its customer set, where the object does not name one."""
-        return replace(self, payer=customer)
+        """The event with its customer set, where the object does not name one; it is that customer's from now on."""
+        return replace(self, payer=customer, keeper=None)
 
     def kept_in(self, record: str) -> StripeEvent[T]:
         """The event with the record of this key, for an unknown customer."""
