@@ -137,7 +137,7 @@ class StripeLists:
     def _page(self, kind: str, query: dict[str, list[str]]) -> str:
         count, limit = self._counts.get(kind, 0), int(query["limit"][0])
         # All invoices are paid.
-        if query.get("status", ["all"])[0] == "open":
+        if query.get("status", ["paid"])[0] not in {"all", "paid"}:
             count = 0
         last = min(count, _first(count, int(query.get("created[lt]", [NOW + 1])[0]))) - 1
         first = _first(count, int(query.get("created[gte]", [0])[0]))

@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.invoice import UNPAID
 from stripe_to_segment_tools.commands.importing.steps import says_something
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def listing(objects: Iterable[Json], moment: int, level: str, rng: Random) -> It
     First those that are only stored, then those that send calls.
     """
     objects = [*objects]
-    # What has paid parts of an invoice that is still open.
-    objects += [part for one in objects if one.get("status") == "open" for part in payments_in(one)]
+    # What has paid parts of an invoice that is open, or was written off.
+    objects += [part for one in objects if one.get("status") in UNPAID for part in payments_in(one)]
     for kinds in SILENT:
         yield from _step(objects, kinds, "state", moment, rng)
     for told in LEVELS[1 : LEVELS.index(level) + 1]:
@@ -175,7 +176,7 @@ def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
         paid = {**one, "status": "paid", "status_transitions": {"paid_at": at}}
         return {**invoice, "payments": {"object": "list", "data": [*payments_in(invoice), paid]}}
     more: Json = {}
-    if kind == "invoice.finalized":
+    if kind in {"invoice.finalized", "invoice.marked_uncollectible"}:
         more = {"payments": objects.get(one["id"], {}).get("payments")}
     elif kind == "invoice.paid":
         payments = objects.get(one["id"], {}).get("payments")

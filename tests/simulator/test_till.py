@@ -40,7 +40,7 @@ def test_the_simulated_shops_contain_every_case() -> None:
     assert {event.type for event in events} == {
         *("customer.created", "checkout.session.completed"),
         *("payment_intent.succeeded", "payment_intent.amount_capturable_updated"),
-        *("invoice.finalized", "invoice.paid", "invoice_payment.paid"),
+        *("invoice.finalized", "invoice.paid", "invoice_payment.paid", "invoice.marked_uncollectible"),
         *("refund.created", "refund.failed", "charge.refunded"),
         *(f"charge.dispute.{step}" for step in ("created", "closed", "funds_withdrawn", "funds_reinstated")),
         *("credit_note.created", "credit_note.voided"),

@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.shapes import a_session, an_event, an_invoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from random import Random
 
 __all__ = ["GUEST", "USERS", "Moment", "Till", "a_till", "balance_of"]
 
 START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
+# The share of the parts after which no more of their invoice is paid.
+WRITTEN_OFF = 0.15
 # Whose customers they are.
 USERS = {"cus_ada": "ada", "cus_ada_at_work": "ada", "cus_noor": "noor"}
 GUEST = "a guest"
@@ -200,7 +202,10 @@ class Till:
         return sale
 
     def _parts(self, sale: _Sale) -> _Sale:
-        """An invoice that is paid in several payments; the last may be the one that Stripe made for it."""
+        """An invoice that is paid in several payments; the last may be the one that Stripe made for it.
+
+        Now and then the rest is never paid, and written off.
+        """
         sale = replace(sale, order=self._next("in"), net=sale.total - self._tax(sale.total))
         self._emit(self._moment(sale.at), "invoice.finalized", self._invoice_of(sale, 0))
         left = sale.total
@@ -213,6 +218,11 @@ class Till:
             if not left:
                 self._emit(moment, "invoice.paid", self._invoice_of(sale, sale.total))
             self._paid(moment, sale, reference=sale.order)
+            if left and Random(f"{self.start} {sale.intent}").random() < WRITTEN_OFF:  # noqa: S311 - as the others
+                bad = {**self._invoice_of(sale, sale.total - left), "status": "uncollectible"}
+                self._emit(self._moment(sale.at + 9 * DAY), "invoice.marked_uncollectible", bad)
+                paid = sale.total - left
+                return replace(sale, total=paid, net=round(Fraction(sale.net * paid, sale.total)))
         return sale
 
     def _paid(self, moment: Moment, sale: _Sale, reference: str | None = None, **more: Any) -> None:

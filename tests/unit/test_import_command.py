@@ -226,6 +226,7 @@ def test_json_is_one_line_for_a_program(business: Business) -> None:
         "invoice": 2,
         "checkout.session": 0,
         "invoice_payment": 0,
+        "written_off_payment": 0,
         "payment_intent": 0,
         "refund": 1,
         "dispute": 0,
@@ -622,9 +623,12 @@ def test_a_payment_that_names_its_invoice_is_no_record_of_its_own(business: Busi
     assert names(business.world.calls).count("Order Completed") == 2
 
 
-@pytest.mark.parametrize("status", ["paid", "open"])
+@pytest.mark.parametrize("status", ["paid", "open", "uncollectible"])
 def test_an_invoice_that_was_paid_in_many_parts_has_all_of_them(business: Business, status: str) -> None:
-    """Its list shows ten: a refund of the eleventh found no payment, and an open invoice had been paid too little."""
+    """Its list shows ten: a refund of the eleventh found no payment, and an unpaid invoice had been paid too little.
+
+    What was paid of an invoice that was written off later was on no list at all.
+    """
     parts = [
         {
             "id": f"inpay_{number}",

@@ -23,6 +23,7 @@ from tests.unit.shapes import (
     DAY,
     NOW,
     a_customer,
+    a_dispute,
     a_price,
     a_refund,
     a_session,
@@ -215,6 +216,34 @@ def test_a_refund_that_a_state_has_listed_is_told_by_its_live_event_and_no_later
         assert call["traits"]["lifetime_value"] == 15
 
 
+def test_what_was_sent_months_ago_is_sent_again_by_no_history() -> None:
+    """The ledger forgot it after forty days: a history then sent every older payment a second time."""
+    world, whose = Importing(), {"customer": CUSTOMER["id"]}
+    invoice = an_invoice(id="in_1", **whose, status="paid", created=NOW, status_transitions={"paid_at": NOW})
+    session = a_session(id="cs_1", **whose, payment_intent="pi_2", status="complete", created=NOW)
+    refund = a_refund(id="re_1", amount=500, payment_intent="pi_2", currency="usd", created=NOW, **whose)
+    dispute = a_dispute(id="dp_1", payment_intent="pi_2", charge="ch_2", created=NOW, status="lost")
+    ended = {**SUBSCRIPTION, "status": "canceled", "ended_at": NOW + DAY, "created": NOW}
+    world.deliver(
+        an_event("customer.created", CUSTOMER, created=NOW),
+        an_event("customer.subscription.created", {**SUBSCRIPTION, "created": NOW}, created=NOW),
+        an_event("invoice.paid", invoice, created=NOW),
+        an_event("checkout.session.completed", session, created=NOW),
+        an_event("refund.created", refund, created=NOW),
+        an_event("charge.dispute.created", {**dispute, "status": "needs_response"}, created=NOW),
+        an_event("charge.dispute.closed", dispute, created=NOW + DAY),
+        an_event("customer.subscription.deleted", ended, created=NOW + DAY),
+    )
+    assert len(world.calls) > 8
+    for days in (50, 100, 150):
+        world.now = NOW + days * DAY
+        said = an_event("customer.updated", CUSTOMER, id=f"evt_{days}", created=int(world.now), previous={"email": "x"})
+        world.deliver(said)
+        listed = (CUSTOMER, invoice, session, refund, dispute, ended)
+        assert world.import_(*listed, moment=int(world.now)) == []
+        assert world.import_(*listed[1:], level=Level.HISTORY, moment=int(world.now)) == []
+
+
 def test_a_subscription_that_has_ended_has_no_opening_and_tells_its_end_in_the_history() -> None:
     ended = {**SUBSCRIPTION, "status": "canceled", "ended_at": NOW - 10 * DAY, "start_date": NOW - 20 * DAY}
     world = Importing()
@@ -280,9 +309,11 @@ def test_traits_that_only_warehouses_heard_are_told_to_all_by_the_next_event() -
     assert (call["traits"]["mrr"], call.get("integrations")) == (20, None)
 
 
-def test_what_was_paid_of_an_open_invoice_is_a_part_of_it() -> None:
+@pytest.mark.parametrize("status", ["open", "uncollectible"])
+def test_what_was_paid_of_an_unpaid_invoice_is_a_part_of_it(status: str) -> None:
+    """An invoice that is written off keeps what was paid of it, and may be paid in the end."""
     world = Importing()
-    bill = {"status": "open", "amount_due": 2000, "total": 2000, "amount_paid": 0, "currency": "usd", "total_taxes": []}
+    bill = {"status": status, "amount_due": 2000, "total": 2000, "amount_paid": 0, "currency": "usd", "total_taxes": []}
     part = {"id": "inpay_1", "object": "invoice_payment", "invoice": "in_open", "is_default": False, "status": "paid"}
     part |= {"amount_paid": 500, "amount_requested": 500, "currency": "usd", "payment": {"payment_intent": "pi_5"}}
     part |= {"status_transitions": {"paid_at": PAID_AT}}

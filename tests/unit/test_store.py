@@ -21,7 +21,7 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.payment import NOT_SENT
-from stripe_to_segment.state.profile import ENDED, UNSURE, Profile
+from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.state.words import WORDS
@@ -405,6 +405,14 @@ def test_the_ledger_remembers_forty_days(store: AnyStore) -> None:
     assert sorted(TODAY - day for day in profile_in(store).ledger.values()) == [0, 1, 39, 40]
 
 
+def test_the_ledger_remembers_the_newest_thousand_tracks_longer(store: AnyStore) -> None:
+    """So that an import of the history, or a second one, sends nothing again that is older than forty days."""
+    tracks = {f"{age:016x}": TODAY - age + TRACK for age in range(1_100)}
+    saved(store, Profile(KEY, ledger={**tracks, "f" * 16: TODAY - 50}))
+    kept = profile_in(store).ledger
+    assert sorted(TODAY + TRACK - day for day in kept.values()) == [*range(1_041)]
+
+
 def test_a_customer_with_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_accepts(table: Any) -> None:
     """Beyond 400 KB no write was taken: the customer's events came again and again, and after a day counted twice."""
     marks = {f"{number:016x}": TODAY - number // 1_200 for number in range(48_000)}
@@ -745,7 +753,7 @@ def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
     whole = claimed.settled(Receipt(frozenset({"e" * 16, *tracks})))
     assert (whole.claims, whole.delivery, whole.shown, whole.joined) == ({}, "", "digest", True)
     assert list(whole.ledger.items())[-1] == ("f" * 16, TODAY - 2), "the newest marks come first"
-    assert whole.ledger == {"e" * 16: day, **dict.fromkeys(tracks, day), "f" * 16: TODAY - 2}
+    assert whole.ledger == {"e" * 16: day, **dict.fromkeys(tracks, day + TRACK), "f" * 16: TODAY - 2}
 
     partly = claimed.settled(Receipt(frozenset({"1" * 16})))
     assert set(partly.ledger) == {"1" * 16, "f" * 16}

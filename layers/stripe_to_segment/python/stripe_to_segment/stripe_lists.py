@@ -19,19 +19,25 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_requests import Pace
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["LISTS", "Lists", "Part"]
+__all__ = ["LISTS", "PARTS", "Lists", "Part"]
 
-# The list of each kind. Parts of invoices come with the open invoices: all others were paid as a whole.
-_OPEN = replace(OBJECTS["invoice"], listing=f"status=open&{OBJECTS['invoice'].listing}")
+# Parts of invoices come with those that are open and those that were written off: a paid invoice states the whole, and
+# Stripe voids none of which a part is paid.
+# https://docs.stripe.com/invoicing/partial-payments
+PARTS = {
+    kind: replace(OBJECTS["invoice"], listing=f"status={status}&{OBJECTS['invoice'].listing}")
+    for kind, status in (("invoice_payment", "open"), ("written_off_payment", "uncollectible"))
+}
 # Without `active`, Stripe lists only active prices; old subscriptions and invoices keep a price that was archived.
 # https://docs.stripe.com/api/prices/list
 PRICES = {
     kind: replace(OBJECTS["price"], listing=f"active={active}&{OBJECTS['price'].listing}")
     for kind, active in (("price", "true"), ("archived_price", "false"))
 }
-_LISTED_OTHERWISE = {"price": PRICES, "invoice_payment": {"invoice_payment": _OPEN}}
+# The list of each kind.
+_LISTED_OTHERWISE = {"price": PRICES, "invoice_payment": PARTS}
 LISTS = {kind: one for name, each in OBJECTS.items() for kind, one in _LISTED_OTHERWISE.get(name, {name: each}).items()}
-OF_INVOICES = frozenset({"invoice", "invoice_payment"})
+OF_INVOICES = frozenset({"invoice", *PARTS})
 # https://docs.stripe.com/api/subscription_items/list
 ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.discounts")
 TERMS = ("tiers", "currency_options")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import QueueUnavailableError
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
-from stripe_to_segment.stripe_lists import Part
+from stripe_to_segment.stripe_lists import PARTS, Part
 from stripe_to_segment.stripe_side.fields import listed
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment_tools.commands.importing.steps import TELLING, says_something
@@ -168,6 +168,6 @@ class Walk:
 
 def _objects(kind: str, page: list[JsonObject]) -> list[JsonObject]:
     """The objects of a page: parts of invoices are listed with their invoices."""
-    if kind != "invoice_payment":
+    if kind not in PARTS:
         return page
     return [part for invoice in page for part in listed(invoice.get("payments")) if part.get("status") == "paid"]

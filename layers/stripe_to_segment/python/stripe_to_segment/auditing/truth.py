@@ -126,7 +126,7 @@ class Truth:
             if invoice and invoice in self.payments:
                 self.orders[name] = invoice
             elif invoice:
-                # A part of an invoice that is neither paid nor open: it was written off.
+                # The invoice itself is not listed.
                 self.orders[name] = invoice
                 self.payments[invoice] = replace(entry, id=invoice, names={invoice, name})
             elif of_a_session:
@@ -221,7 +221,7 @@ class Truth:
         if status == "paid":
             amount = read_invoice.amounts_of(invoice).collected
         at = (integer(times.get("paid_at")) if isinstance(times, dict) else None) or integer(invoice.get("created"))
-        if currency and amount > 0 and status in {"paid", "open"}:
+        if currency and amount > 0 and status in {"paid", *read_invoice.UNPAID}:
             names = {"subscription_create": "Order Completed", "subscription_cycle": "Subscription Renewed"}
             event = names.get(str(invoice.get("billing_reason")), "Invoice Paid")
             event = event if status == "paid" else "Invoice Payment Received"

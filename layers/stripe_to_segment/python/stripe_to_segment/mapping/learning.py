@@ -285,9 +285,9 @@ def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _ra
 
 
 def bill(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Lesson:
-    """The amounts of an open invoice, because parts of it may be paid and do not state their tax."""
+    """The amounts of an unpaid invoice, because parts of it may be paid and do not state their tax."""
     invoice_id, found = text(event.object.get("id")), invoice_payments.bill_of(event.object)
-    if invoice_id is None or text(event.object.get("status")) != "open" or not found.due:
+    if invoice_id is None or text(event.object.get("status")) not in read_invoice.UNPAID or not found.due:
         return Lesson(known.profile)
     parts = dict.fromkeys(read_invoice.payments_of(event.object), invoice_id)
     listed = known.profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "")

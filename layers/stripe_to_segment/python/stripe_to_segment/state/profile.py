@@ -34,6 +34,9 @@ LEDGER_DAYS = 40
 LEDGER_KEYS, SUBSCRIPTIONS = 30_000, 900
 # Of those that ended long ago, because an older event of one may still come: it must not begin anew.
 ENDED = 20
+# In a ledger, added to the day of a track: no later import sends again what was sent once. Of those older than
+# LEDGER_DAYS the newest so many stay.
+TRACK, OLD_TRACKS = 1 << 15, 1_000
 # A payment has about 60 bytes. The sums keep payments that are no longer listed.
 PAYMENTS = 500
 # Coupons of a customer's discounts, about 100 bytes each.
@@ -80,7 +83,8 @@ class Profile:
     release that kept no sums. `withheld` holds the calls about money that were not made, by their deduplication keys,
     each as `Withheld.written` gives it.
 
-    Delivery: `ledger` holds the deduplication keys of delivered or counted facts, each with its day. `claims` holds, by
+    Delivery: `ledger` holds the deduplication keys of delivered or counted facts, each with its day, that of a track
+    plus TRACK. `claims` holds, by
     the event's deduplication key, the calls that were claimed and are not known to have arrived. The newest claims
     belong to `delivery`, which ends with its receipt, or without one with its lease, at the epoch second `lease_until`.
     `version` is the store's, for its conditional write.
@@ -369,7 +373,7 @@ class Profile:
         received = receipt or Receipt()
         over = received.arrived | received.unwanted
         new = {
-            each: claim.day
+            each: claim.day + (TRACK if each in claim.tracks else 0)
             for dedup_key, claim in self.claims.items()
             for each in (dedup_key, *claim.tracks)
             if each in received.arrived
@@ -404,8 +408,7 @@ class Profile:
         oldest = today - LEDGER_DAYS
         changes: dict[str, Any] = {}
         if self.ledger and (len(self.ledger) > LEDGER_KEYS or min(self.ledger.values()) < oldest):
-            kept = {dedup_key: day for dedup_key, day in self.ledger.items() if day >= oldest}
-            changes["ledger"] = _most(kept, LEDGER_KEYS, int)
+            changes["ledger"] = _pruned_ledger(self.ledger, oldest)
         if ended := [claim for claim in self.claims.values() if claim.day < oldest]:
             over = [claim for claim in ended if not claim.given_up]
             tracks = {dedup_key for claim in over for dedup_key in claim.tracks}
@@ -471,6 +474,13 @@ def _with_withheld(profile: Profile, claims: Iterable[Claim], why: Why) -> Mappi
             if one is not None:
                 found[dedup_key] = one.written()
     return newest(found) if found else profile.withheld
+
+
+def _pruned_ledger(ledger: Mapping[str, int], oldest: int) -> Mapping[str, int]:
+    """The keys from the oldest day on, and older ones of tracks; the newest first where there are too many."""
+    kept = {dedup_key: day for dedup_key, day in ledger.items() if day % TRACK >= oldest}
+    old = {dedup_key: day for dedup_key, day in ledger.items() if TRACK <= day < TRACK + oldest}
+    return _most({**kept, **_most(old, OLD_TRACKS, int)}, LEDGER_KEYS, lambda day: day % TRACK)
 
 
 def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
 
 __all__ = [
+    "UNPAID",
     "InvoiceAmounts",
     "amounts_of",
     "due_of",
@@ -27,6 +28,9 @@ __all__ = [
     "subscription_of",
     "unpaid_of",
 ]
+
+# Open, or written off: parts may be paid, and the whole may be paid later. https://docs.stripe.com/invoicing/overview
+UNPAID = ("open", "uncollectible")
 
 
 @frozen

@@ -16,6 +16,7 @@ from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import Level, Listing, StripeEvent
 from stripe_to_segment.stripe_side.fields import JsonObject, dig, hash_of, integer, text
+from stripe_to_segment.stripe_side.invoice import UNPAID
 from stripe_to_segment.stripe_side.payment_intent import invoice_of
 
 if TYPE_CHECKING:
@@ -122,11 +123,11 @@ def _subscription(listed: shapes.Subscription, moment: int) -> tuple[str, int]:
 
 
 def _invoice(listed: shapes.Invoice, moment: int) -> tuple[str, int] | None:
-    """A paid invoice is a payment; an open one may become one, and has parts that are paid already.
+    """A paid invoice is a payment. One that is open or written off may become one, and parts of it may be paid.
 
     https://docs.stripe.com/api/invoices/object#invoice_object-status_transitions
     """
-    kinds = {"paid": ("invoice.paid", "paid_at"), "open": ("invoice.finalized", "finalized_at")}
+    kinds = {"paid": ("invoice.paid", "paid_at"), **dict.fromkeys(UNPAID, ("invoice.finalized", "finalized_at"))}
     kind, field = kinds.get(text(listed.get("status")) or "", ("", ""))
     at = integer(dig(listed, "status_transitions", field)) or integer(listed.get(CREATED)) or moment
     return (kind, at) if kind else None
