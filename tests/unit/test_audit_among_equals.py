@@ -111,6 +111,31 @@ FAULTS: dict[str, tuple[Shop, set[tuple[Any, str, int]]]] = {
         Shop([*OLD, customer(7), charge_refunded(7, 0, SEPTEMBER + 1, 2000, 1000)], lost={"re_a", "re_b"}),
         {(Cause.NEVER_CAME, "re_a", 1000)},
     ),
+    "an old endpoint tells the sum of a refund, and not that it failed": (
+        Shop(
+            [
+                intent(7, 0, AUGUST),
+                customer(7),
+                charge_refunded(7, 0, SEPTEMBER, 1000, 0),
+                refund("f", 7, 0, SEPTEMBER, 1000),
+                refund("f", 7, 0, SEPTEMBER + DAY, 1000, failed=True),
+            ],
+            lost={"re_f"},
+        ),
+        {(Cause.NEVER_CAME, "re_f", -1000)},
+    ),
+    "a disputed payment never came, nor that the dispute took the funds": (
+        Shop(
+            [
+                intent(7, 1, AUGUST),
+                customer(7),
+                dispute(7, 1, SEPTEMBER, 5000),
+                dispute(7, 1, SEPTEMBER, 5000, "funds_withdrawn"),
+            ],
+            lost={"payment_intent.succeeded pi_7_1", "charge.dispute.funds_withdrawn dp_7_1"},
+        ),
+        {(Cause.NEVER_CAME, "pi_7_1", 5000), (Cause.NEVER_CAME, "dp_7_1", 5000)},
+    ),
     "that a dispute took the funds never came": (
         Shop(DISPUTED, lost={"charge.dispute.funds_withdrawn dp_2_1"}),
         {(Cause.NEVER_CAME, "dp_2_1", 2000)},

@@ -184,8 +184,10 @@ def _claimed(profile: Profile) -> Iterator[NotSent]:
     """The claimed calls that are not known to have arrived, each fact once."""
     seen = {*profile.ledger}
     for claim in profile.claims.values():
+        # A call that was refused, and then withheld when its event came again, has the later reason.
+        over = seen | profile.withheld.keys() if claim.given_up else seen
         for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
-            worth = None if dedup_key in seen else worth_in(encoded, claim.kinds[place : place + 1])
+            worth = None if dedup_key in over else worth_in(encoded, claim.kinds[place : place + 1])
             seen.add(dedup_key)
             if worth is not None:
                 kind = COLUMNS[worth.kind.column]

@@ -77,7 +77,9 @@ def _compared(run: Comparison, kind: Kind, one: Kept) -> Compared:
 def _not_kept(run: Comparison, kind: Kind, book: Book) -> Iterator[Entry]:
     """The objects that a record does not list although their events came."""
     opened = _opened(run, book) if kind is Kind.DISPUTES else {}
-    for entry in run.truth.of(kind, book.key):
+    # A dispute of a payment whose customer is not known here has a record of its own.
+    theirs = run.truth.about(kind, book.owner) if kind is Kind.DISPUTES else []
+    for entry in (*run.truth.of(kind, book.key), *theirs):
         if entry.id in run.seen[kind]:
             continue
         if kind is Kind.DISPUTES:
@@ -151,10 +153,10 @@ def _by_stripes_ids(kind: Kind, kept: list[Kept], record: str, truth: Truth) -> 
     named = {one.id for one in kept}
     for place, one in enumerate(kept):
         if kind is Kind.REFUNDS and (summed := TOTAL.match(one.id)):
-            theirs = (*truth.about(one.payment), *truth.of(Kind.REFUNDS, record))
-            alike = [each for each in theirs if each.id not in named and each.amount == one.amount]
-            # Of several with this amount, the one with which the charge's sum is reached.
-            alike.sort(key=lambda each: truth.refunded_with(each) != int(summed[1]))
+            theirs = (*truth.about(kind, one.payment), *truth.of(kind, record))
+            alike = [each for each in theirs if each.id not in named and one.amount in {each.amount, each.failed}]
+            # Of several with this amount, one that stands, and with which the charge's sum is reached.
+            alike.sort(key=lambda each: (each.failed > 0, truth.refunded_with(each) != int(summed[1])))
             if alike:
                 kept[place] = replace(one, id=alike[0].id)
                 named.add(alike[0].id)

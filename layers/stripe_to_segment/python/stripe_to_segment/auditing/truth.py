@@ -50,9 +50,9 @@ class Entry:
 
     `names` are the ids under which an event may state it, `record` is the key of its customer's record, `event` the
     name of the call that states it. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
-    failed has the amount 0. `status`, of a subscription, decides whether it is live; its amount is the mrr, `unknown`
-    where not even the API says enough, `terms` are price, quantity and period of its main item, and `traits` say what
-    else its mrr depends on: discount, metered, trial, several (items).
+    failed has the amount 0, and `failed` is what it was. `status`, of a subscription, decides whether it is live; its
+    amount is the mrr, `unknown` where not even the API says enough, `terms` are price, quantity and period of its main
+    item, and `traits` say what else its mrr depends on: discount, metered, trial, several (items).
     """
 
     id: str
@@ -63,6 +63,7 @@ class Entry:
     event: str
     names: set[str] = field(default_factory=set)
     settled: int = 0
+    failed: int = 0
     status: str = ""
     unknown: bool = False
     terms: tuple[str | None, int | None, str | None] = (None, None, None)
@@ -91,7 +92,7 @@ class Truth:
     _coupons: dict[str, str] = field(default_factory=dict)
     _own: dict[str, Profile] = field(default_factory=dict)
     _by_record: dict[tuple[Kind, str], list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    _by_payment: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    _by_payment: dict[tuple[Kind, str], list[Entry]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def scope(self) -> str:
@@ -150,13 +151,14 @@ class Truth:
                     self._by_record[each, entry.record].append(entry)
         return self._by_record.get((kind, record), [])
 
-    def about(self, payment: str) -> list[Entry]:
-        """The refunds of a payment, by its order, its intent or its charge."""
+    def about(self, kind: Kind, payment: str) -> list[Entry]:
+        """The refunds or the disputes of a payment, by its order, its intent or its charge."""
         if not self._by_payment:
-            for entry in self.refunds.values():
-                for name in {*entry.names, *(self.orders.get(name, "") for name in entry.names)}:
-                    self._by_payment[name].append(entry)
-        return self._by_payment.get(payment, [])
+            for each in (Kind.REFUNDS, Kind.DISPUTES):
+                for entry in self.entries(each).values():
+                    for name in {*entry.names, *(self.orders.get(name, "") for name in entry.names)}:
+                        self._by_payment[each, name].append(entry)
+        return self._by_payment.get((kind, payment), [])
 
     def refunded_with(self, refund: Entry) -> int:
         """The sum of the refunds of its charge up to this one."""
@@ -259,8 +261,10 @@ class Truth:
         return Entry(name, currency, amount, at, self._record(one, payment), event, names)
 
     def _refund(self, refund: shapes.Refund) -> None:
-        amount = 0 if read_refund.has_failed(refund) else integer(refund.get("amount")) or 0
-        self.refunds[str(refund["id"])] = self._went_back(refund, amount, "Order Refunded")
+        amount, failed = integer(refund.get("amount")) or 0, read_refund.has_failed(refund)
+        entry = self._went_back(refund, 0 if failed else amount, "Order Refunded")
+        entry.failed = amount if failed else 0
+        self.refunds[entry.id] = entry
 
     def _dispute(self, dispute: shapes.Dispute) -> None:
         amount, status = integer(dispute.get("amount")) or 0, text(dispute.get("status")) or ""

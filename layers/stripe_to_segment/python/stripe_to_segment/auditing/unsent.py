@@ -48,12 +48,8 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
     left = sum(one.amount for one in objects) - book.sent_in_all(kind, currency)
     if not left:
         return []
-    amounts: Counter[tuple[str, Cause]] = Counter()
-    for one in book.not_sent:
-        if (one.kind, one.currency) == (kind, currency):
-            amounts[one.id, one.cause] += one.amount
-    found = [Finding(kind, currency, name, amount, why, remembered=True) for (name, why), amount in amounts.items()]
-    left -= amounts.total()
+    found = [*_not_sent(kind, currency, book, objects)]
+    left -= sum(one.amount for one in found)
     if not left:
         return found
     named, several = {one.id for one in found}, dict[str, tuple[Cause, int]]()
@@ -70,6 +66,24 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
             more = (Finding(kind, currency, *each, remembered=True, guessed=not certain) for each in explained)
             return [*found, *more]
     return [*found, Finding(kind, currency, book.owner, left, Cause.UNEXPLAINED, remembered=True)]
+
+
+def _not_sent(kind: Kind, currency: str, book: Book, objects: Sequence[Kept]) -> Iterator[Finding]:
+    """The calls that were not made, or did not arrive, by object and reason.
+
+    A call that only the sum of a charge has stated names no refund: it is one of its amount.
+    """
+    amounts: Counter[tuple[str, Cause]] = Counter()
+    mine = [one for one in book.not_sent if (one.kind, one.currency) == (kind, currency)]
+    named, guessed = {one.id for one in mine}, set[str]()
+    for one in mine:
+        alike = [] if one.id else [each.id for each in objects if each.amount == one.amount and each.id not in named]
+        name = next(iter(alike), one.id)
+        named.add(name)
+        guessed |= {name} if len(alike) > 1 else set()
+        amounts[name, one.cause] += one.amount
+    for (name, why), amount in amounts.items():
+        yield Finding(kind, currency, name, amount, why, remembered=True, guessed=name in guessed)
 
 
 def _candidates(

@@ -84,7 +84,7 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     if refund is None:
         return
     if refund.stated_by == event.id:
-        yield Fact(_order_refunded(event, order, payment, refund_id, refund), _key_of(event, refund_id))
+        yield Fact(_order_refunded(event, order, payment, refund_id, refund), _key_of(event, refund_id, refund))
     if refund.undone_by == event.id:
         yield Fact(_refund_failed(event, order, payment, refund_id, refund), refund_id)
 
@@ -196,11 +196,15 @@ def _named(payment: Payment, refund_id: str, amount: int) -> Payment:
     )
 
 
-def _key_of(event: StripeEvent, refund_id: str) -> str:
-    """The fact's key; for an unknown id, the key that charge.refunded always had."""
-    if not refund_id.startswith(ANONYMOUS):
+def _key_of(event: StripeEvent, refund_id: str, refund: Refund) -> str:
+    """The fact's key; for an unknown id, the key that charge.refunded always had.
+
+    The event may come again after another has named the refund: the key stays.
+    """
+    nameless = event.type.startswith("charge.") and not read_charge.newest_refund(event.object)
+    if not nameless or refund.totalled_by == event.id:
         return refund_id
-    return f"{event.object.get('id')}:{refund_id.removeprefix(ANONYMOUS)}"
+    return f"{event.object.get('id')}:{_refunded_by(event)[1]}"
 
 
 def _order_refunded(event: StripeEvent, order: str, payment: Payment, refund_id: str, refund: Refund) -> OrderRefunded:

@@ -137,13 +137,15 @@ def translate(
     reason: str | None = None
     if profile.opted_out or event.silent:
         reason = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
-        after = profile if event.silent else with_all_withheld(profile, decided.facts, this, Why.OPTED_OUT)
-        profile = named_without_calls(known.profile, after)
+        if not event.silent:
+            profile = with_all_withheld(profile, decided.facts, this, Why.OPTED_OUT).withdrawn(dedup_key, Why.OPTED_OUT)
+        profile = named_without_calls(known.profile, profile)
     elif not claim.tracks and (waits := _waits_for(row, event, known, source, may_wait)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         return _held(event, known, lesson, held)
     elif who is None:
-        reason, profile = Reason.UNKNOWN_USER, with_all_withheld(profile, decided.facts, this, Why.UNKNOWN_USER)
+        reason, why = Reason.UNKNOWN_USER, Why.UNKNOWN_USER
+        profile = with_all_withheld(profile, decided.facts, this, why).withdrawn(dedup_key, why)
     else:
         plan = identify(this, decided, who, fallback_id)
         composed = compose(this, decided.facts, plan, enrich_for(event, enrich))

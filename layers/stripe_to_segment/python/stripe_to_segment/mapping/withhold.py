@@ -12,7 +12,8 @@ from stripe_to_segment.state.withheld import Why, Withheld, newest
 from stripe_to_segment.stripe_side.fields import iso_time, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from typing import Any
 
     from stripe_to_segment.mapping.decide import EventToMap
     from stripe_to_segment.mapping.facts import Fact
@@ -34,15 +35,28 @@ def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[C
     if each_has_its_call and not known.withheld:
         # As is usual.
         return profile
-    sent = {call.dedup_key for call in calls}
-    if not sent.isdisjoint(known.withheld):
-        profile = replace(profile, withheld={key: one for key, one in profile.withheld.items() if key not in sent})
+    sent = {call.dedup_key: call for call in calls}
+    if not known.withheld.keys().isdisjoint(sent):
+        profile = replace(profile, withheld=dict(_left(profile.withheld, sent)))
     if each_has_its_call:
         return profile
     unsent = {key: fact for fact in facts if (key := _key(fact, this)) not in sent}
     dropped = this.settings.drop_events
     reasons = {key: (fact, Why.DROPPED if fact.name in dropped else Why.ENRICH) for key, fact in unsent.items()}
     return _noted(profile, reasons, this)
+
+
+def _left(withheld: Mapping[str, Sequence[Any]], sent: Mapping[str, Call]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """What these calls leave of what is withheld. The change of an mrr is sent once: a call sent later says 0."""
+    for key, written in withheld.items():
+        if key not in sent:
+            yield key, written
+            continue
+        one = Withheld.read(written)
+        stated = worth_of(sent[key].body, one.worth.kind)
+        amount = one.worth.amount - (0 if stated is None else stated.amount)
+        if amount:
+            yield key, replace(one, worth=replace(one.worth, amount=amount)).written()
 
 
 def _key(fact: Fact, this: EventToMap) -> str:
@@ -58,7 +72,7 @@ def _noted(profile: Profile, reasons: dict[str, tuple[Fact, Why]], this: EventTo
         if key not in profile.withheld
         # The ledger is not copied: it may have thousands of keys.
         and key not in known.ledger
-        and not any(key in claim.tracks for claim in known.claims.values())
+        and not any(key in claim.tracks for claim in known.claims.values() if not claim.given_up)
         and (found := _withheld(fact, why, this)) is not None
     }
     return replace(profile, withheld=newest({**profile.withheld, **new})) if new else profile

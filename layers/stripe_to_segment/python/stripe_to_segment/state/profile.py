@@ -362,6 +362,17 @@ class Profile:
         )
         return replace(self, claims={**self.claims, dedup_key: claim}, summed=self.summed or day, **delivery)
 
+    def withdrawn(self, dedup_key: str, why: Why) -> Profile:
+        """The record without the claim of an event whose calls are no longer to be sent, for this reason.
+
+        As it was, if a receipt is missing: then nobody knows whether they arrived.
+        """
+        claim = self.claims.get(dedup_key)
+        if claim is None or claim.given_up or self.delivery:
+            return self
+        left = {key: one for key, one in self.claims.items() if key != dedup_key}
+        return replace(self, claims=left, withheld=_with_withheld(self, [claim], why))
+
     def settled(self, receipt: Receipt | None) -> Profile:
         """The record after the newest delivery, by its receipt, None where it left none.
 
