@@ -6,6 +6,7 @@ The customer's record, and the records that it took over.
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,18 @@ class Book:
         """The customer's id, or a guest's payment."""
         return self.key.rpartition(":")[2]
 
+    def take(self, other: Book) -> None:
+        """Add the book of a payment of this customer, whose events came before anybody knew whose it was."""
+        for name, paid in other.payments.items():
+            mine = self.payments.get(name)
+            amount, whole = (0, True) if mine is None else (mine.amount, mine.whole)
+            self.payments[name] = replace(mine or paid, amount=amount + paid.amount, whole=whole and paid.whole)
+        self.refunds = {**other.refunds, **self.refunds}
+        self.disputes = {**other.disputes, **self.disputes}
+        for key, amount in other.sent.items():
+            self.sent[key] += amount
+        self.not_sent += other.not_sent
+
     def sent_in_all(self, kind: Kind, currency: str) -> int:
         """The sum over all months."""
         return sum(amount for (one, code, _), amount in self.sent.items() if (one, code) == (kind, currency))
@@ -104,11 +117,16 @@ def books_of(profiles: Iterable[Profile], receipts: Mapping[str, Receipt], today
     """
     moved: dict[str, list[Profile]] = defaultdict(list)
     own: dict[str, Profile] = {}
-    for profile in profiles:
-        if profile.moved_to:
-            moved[profile.moved_to].append(profile)
-        else:
+    every = {profile.key: profile for profile in profiles}
+    for profile in every.values():
+        taker = profile
+        # A part of an invoice may go to the invoice's record first, and with that to the customer's.
+        while taker.moved_to in every:
+            taker = every[taker.moved_to]
+        if taker is profile:
             own[profile.key] = profile
+        else:
+            moved[taker.key].append(profile)
     for key, profile in own.items():
         book = _book(_settled(profile, receipts.get(profile.delivery), moved[key], receipts, today))
         for former in moved[key]:

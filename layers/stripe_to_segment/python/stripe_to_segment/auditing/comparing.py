@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from stripe_to_segment.auditing.around import Around
+    from stripe_to_segment.auditing.books import Book
     from stripe_to_segment.auditing.findings import Report
     from stripe_to_segment.auditing.truth import Entry, Truth
     from stripe_to_segment.state.claim import Receipt
@@ -50,8 +51,9 @@ def audit(
     """
     run = Comparison(truth, around, month)
     own = (each for each in profiles if each.key.startswith(f"{truth.scope}:"))
-    books = [*books_of(own, receipts, around.now // DAY)]
-    run.known = {book.key for book in books}
+    found = [*books_of(own, receipts, around.now // DAY)]
+    run.known = {book.key for book in found}
+    books = _by_customer(found, truth)
     # Customers first: a customer's record may have taken over the record of a single payment.
     for book in sorted(books, key=lambda book: not book.owner.startswith(CUSTOMERS)):
         for kind in MONEY:
@@ -60,6 +62,16 @@ def audit(
     _count_stripes(run)
     run.report.close()
     return run.report
+
+
+def _by_customer(books: Iterable[Book], truth: Truth) -> list[Book]:
+    """The books, with those of single payments added to their customers'."""
+    by_key = {book.key: book for book in books}
+    for book in [*by_key.values()]:
+        whose = by_key.get("" if book.owner.startswith(CUSTOMERS) else truth.record_of(book.owner))
+        if whose is not None and whose is not book:
+            whose.take(by_key.pop(book.key))
+    return [*by_key.values()]
 
 
 def _count_stripes(run: Comparison) -> None:

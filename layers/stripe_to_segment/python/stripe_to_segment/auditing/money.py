@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.auditing.books import Kept
 from stripe_to_segment.auditing.comparison import Compared, total
 from stripe_to_segment.auditing.findings import Cause, Finding, Kind
-from stripe_to_segment.auditing.unsent import unsent
+from stripe_to_segment.auditing.unsent import summing, unsent
 from stripe_to_segment.state.sums import EARLIER
 
 if TYPE_CHECKING:
@@ -76,33 +76,34 @@ def _compared(run: Comparison, kind: Kind, one: Kept) -> Compared:
 
 def _not_kept(run: Comparison, kind: Kind, book: Book) -> Iterator[Entry]:
     """The objects that a record does not list although their events came."""
-    opened = _opened(run, book) if kind is Kind.DISPUTES else {}
-    # A dispute of a payment whose customer is not known here has a record of its own.
-    theirs = run.truth.about(kind, book.owner) if kind is Kind.DISPUTES else []
-    for entry in (*run.truth.of(kind, book.key), *theirs):
-        if entry.id in run.seen[kind]:
-            continue
-        if kind is Kind.DISPUTES:
-            # Only its opening came: an inquiry, a dispute that was won, or one whose events of the funds are missing.
-            if entry.amount <= opened[entry.currency]:
-                opened[entry.currency] -= entry.amount
-                yield entry
-        elif kind is Kind.PAYMENTS and book.full and entry.at <= book.oldest:
-            # The record keeps only the sum of its oldest payments.
-            yield entry
+    if kind is Kind.DISPUTES:
+        yield from _opened(run, book)
+    elif kind is Kind.PAYMENTS and book.full:
+        # The record keeps only the sum of its oldest payments.
+        missing = (entry for entry in run.truth.of(kind, book.key) if entry.id not in run.seen[kind])
+        yield from (entry for entry in missing if entry.at <= book.oldest)
 
 
-def _opened(run: Comparison, book: Book) -> Counter[str]:
-    """The amounts of opened disputes that the record does not list, by currency."""
-    found: Counter[str] = Counter()
+def _opened(run: Comparison, book: Book) -> Iterator[Entry]:
+    """The disputes of which only the opening came: inquiries, won ones, and those whose events of the funds lack.
+
+    The sums name none: with those that the record lists they sum to what was opened.
+    """
+    opened: Counter[str] = Counter()
     for (kind, currency, _), amount in book.sent.items():
-        found[currency] += amount if kind is Kind.DISPUTES else 0
+        opened[currency] += amount if kind is Kind.DISPUTES else 0
     for one in book.not_sent:
-        found[one.currency] += one.amount if one.kind is Kind.DISPUTES else 0
-    for name in book.disputes:
-        if (entry := run.truth.disputes.get(name)) is not None:
-            found[entry.currency] -= entry.amount
-    return found
+        opened[one.currency] += one.amount if one.kind is Kind.DISPUTES else 0
+    # A dispute of a payment whose customer is not known here has a record of its own.
+    theirs = {
+        one.id: one for one in (*run.truth.of(Kind.DISPUTES, book.key), *run.truth.about(Kind.DISPUTES, book.owner))
+    }
+    for currency, total_opened in opened.items():
+        mine = sorted(
+            (one for one in theirs.values() if one.currency == currency), key=lambda one: one.id not in book.disputes
+        )
+        chosen, _ = summing([(one.id, one.amount) for one in mine], total_opened)
+        yield from (theirs[name] for name, _ in chosen if name not in run.seen[Kind.DISPUTES])
 
 
 def _assumed(run: Comparison, kind: Kind, entry: Entry) -> Kept:

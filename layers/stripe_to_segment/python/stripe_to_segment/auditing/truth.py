@@ -151,6 +151,10 @@ class Truth:
                     self._by_record[each, entry.record].append(entry)
         return self._by_record.get((kind, record), [])
 
+    def record_of(self, payment: str) -> str:
+        """The key of the record of a payment's customer, by its order or its intent; empty where it is not listed."""
+        return self._owners.get(payment, "")
+
     def about(self, kind: Kind, payment: str) -> list[Entry]:
         """The refunds or the disputes of a payment, by its order, its intent or its charge."""
         if not self._by_payment:

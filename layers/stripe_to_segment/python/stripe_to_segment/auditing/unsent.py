@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.auditing.truth import Entry
     from stripe_to_segment.settings import Settings
 
-__all__ = ["cause_of_silence", "unsent"]
+__all__ = ["cause_of_silence", "summing", "unsent"]
 
 DAY = 86_400
 # The newest objects that are tried in all combinations, and the most sums of them.
@@ -60,7 +60,7 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
     # One reason for all, or several at once.
     tries = [{name: (cause, amount) for name, amount in each.items()} for cause, each in by_reason]
     for those in (*tries, several):
-        chosen, certain = _summing([(name, amount) for name, (_, amount) in those.items()], left)
+        chosen, certain = summing([(name, amount) for name, (_, amount) in those.items()], left)
         if chosen:
             explained = ((name, amount, those[name][0]) for name, amount in chosen)
             more = (Finding(kind, currency, *each, remembered=True, guessed=not certain) for each in explained)
@@ -107,7 +107,7 @@ def _candidates(
         yield Cause.NEVER_CAME, those(lambda _: True)
 
 
-def _summing(candidates: list[Named], wanted: int) -> tuple[list[Named], bool]:
+def summing(candidates: list[Named], wanted: int) -> tuple[list[Named], bool]:
     """The candidates whose amounts sum to this, none if there are none, and whether no other selection does."""
     if sum(amount for _, amount in candidates) == wanted:
         return candidates, True

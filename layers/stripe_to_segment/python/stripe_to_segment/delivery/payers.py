@@ -233,7 +233,7 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
         scope, _, _ = record.rpartition(":")
         profile = memory.profiles[record]
         for owner in sorted(owners.keys() & found.profiles.keys()):
-            taken.marked.append(replace(found.profiles[owner], moved_to=record))
+            taken.marked.append(found.profiles[owner].moved(record))
             taken.owned += owners[owner]
             memory.owners |= {fact.key: record for fact in owners[owner]}
             profile = profile.with_payments_of(found.profiles[owner])

@@ -11,7 +11,7 @@ from stripe_to_segment.frozen import frozen_with_cache
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.state.sums import added, worth_in
+from stripe_to_segment.state.sums import UNCOUNTED, added, worth_in
 from stripe_to_segment.state.withheld import Why, newest, withheld_call
 from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, named_only
 from stripe_to_segment.stripe_side.fields import integer
@@ -196,6 +196,11 @@ class Profile:
             listed = after.payment(order)
             after = after.with_payment(order, payment if listed is None else listed.joined(payment))
         return after
+
+    def moved(self, record: str) -> Profile:
+        """The record once another has taken over its payments and its claims, which then count there."""
+        claims = {key: replace(claim, kinds=UNCOUNTED * len(claim.tracks)) for key, claim in self.claims.items()}
+        return replace(self, moved_to=record, claims=claims)
 
     def with_paid(self, order: str, *, by: str) -> Profile:
         """The record once it is known that the payment intent `by` paid this order: their two entries become one."""
