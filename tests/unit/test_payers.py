@@ -104,9 +104,9 @@ def test_events_of_one_payment_in_one_batch_cost_one_request() -> None:
 
 
 def test_a_dispute_in_one_batch_with_the_invoice_that_was_paid_is_its_customers() -> None:
-    """The payment's invoice was known, and its customer only from the batch.
+    """The payment's invoice was known, and its customer only from the batch; or both came with the batch.
 
-    The dispute was sent for an unknown customer.
+    The dispute was sent for an unknown customer, and once more when its event came again.
     """
     world = World()
     intent = an_intent(payment_details={"order_reference": "in_basic"})
@@ -115,6 +115,11 @@ def test_a_dispute_in_one_batch_with_the_invoice_that_was_paid_is_its_customers(
     world.batch(an_event("payment_intent.succeeded", intent), an_event("invoice_payment.paid", joined))
     world.batch(an_event("invoice.paid", an_invoice()), an_event("charge.dispute.created", a_dispute()))
     assert strangers(world) == {"cus_basic"}
+    world, disputed = World(), an_event("charge.dispute.created", a_dispute())
+    world.batch(an_event("invoice.paid", an_invoice()), an_event("invoice_payment.paid", joined), disputed)
+    world.batch(disputed)
+    assert strangers(world) == {"cus_basic"}
+    assert [call.get("event") for call in world.calls].count("Payment Disputed") == 1
 
 
 def test_the_stripe_api_gives_the_customer_and_the_tax_of_a_partly_paid_invoice() -> None:

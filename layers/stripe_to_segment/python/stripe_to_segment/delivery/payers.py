@@ -54,8 +54,9 @@ def owned(
         if about
     }
     # The order of a payment may be an invoice, and only the invoice's item may name the owner.
-    invoices = {
-        key: f"{event.scope}:{memory.orders[key]}" for event in nameless if (key := _key(event)) in memory.orders
+    paying = {_key(event): event.scope for event in nameless}
+    invoices = {key: invoice for key, invoice in _joined(events).items() if key in paying} | {
+        key: f"{scope}:{memory.orders[key]}" for key, scope in paying.items() if key in memory.orders
     }
     unread = {invoice for key, invoice in invoices.items() if not _customer(memory.owners.get(key)) and invoice != key}
     if unread:
@@ -93,17 +94,22 @@ def owned(
     return given
 
 
+def _joined(events: Iterable[StripeEvent]) -> dict[str, str]:
+    """The invoice of each payment of which these events say what it paid."""
+    return {
+        _key(event): f"{event.scope}:{reference(event.object.get('invoice'))}"
+        for event in events
+        if event.type == "invoice_payment.paid"
+    }
+
+
 def _kept_together(events: Sequence[StripeEvent], memory: Memory) -> Sequence[StripeEvent]:
     """The events; those that are about one invoice get one record while nobody knows its customer.
 
     A refund arrives under its payment, a part of an invoice under the invoice. What was stored first keeps the rest.
     """
     strangers = [event for event in events if names_no_customer(event)]
-    links = {
-        _key(event): f"{event.scope}:{reference(event.object.get('invoice'))}"
-        for event in strangers
-        if event.type == "invoice_payment.paid"
-    }
+    links = _joined(strangers)
 
     def about(event: StripeEvent) -> str:
         key = _key(event)
