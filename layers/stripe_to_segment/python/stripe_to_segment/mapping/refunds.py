@@ -8,6 +8,7 @@ https://docs.stripe.com/refunds
 from __future__ import annotations
 
 from copy import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
@@ -21,7 +22,7 @@ from stripe_to_segment.stripe_side.fields import integer, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import (
@@ -84,7 +85,7 @@ def refunded(event: StripeEvent, known: Known) -> Iterator[Fact]:
     if refund is None:
         return
     if refund.stated_by == event.id:
-        yield Fact(_order_refunded(event, order, payment, refund_id, refund), _key_of(event, refund_id, refund))
+        yield Fact(_order_refunded(event, order, payment, refund_id, refund), _key_of(event, refund_id, payment))
     if refund.undone_by == event.id:
         yield Fact(_refund_failed(event, order, payment, refund_id, refund), refund_id)
 
@@ -169,9 +170,7 @@ def _after_charge(event: StripeEvent[shapes.Charge], known: Known) -> tuple[str,
     new = Refund(amount or 0, revenue=revenue, tax=tax, stated_by=event.id, running_total=total or 0)
     if guessed := guessed_for(event, known, order):
         new = replace(new, named=guessed, charged_at=charged_at_of(event) or 0)
-    # After one that failed, the next of the same total is another one.
-    failed = sum(one.running_total == total and not one.stands for one in payment.refunds.values())
-    refund_id = refund_id or f"{ANONYMOUS}{total}{f':{failed}' if failed else ''}"
+    refund_id = refund_id or f"{ANONYMOUS}{_running(payment.refunds.values(), total)}"
     return order, payment.with_refund(refund_id, new), refund_id
 
 
@@ -196,15 +195,22 @@ def _named(payment: Payment, refund_id: str, amount: int) -> Payment:
     )
 
 
-def _key_of(event: StripeEvent, refund_id: str, refund: Refund) -> str:
+def _key_of(event: StripeEvent, refund_id: str, payment: Payment) -> str:
     """The fact's key; for an unknown id, the key that charge.refunded always had.
 
     The event may come again after another has named the refund: the key stays.
     """
     nameless = event.type.startswith("charge.") and not read_charge.newest_refund(event.object)
-    if not nameless or refund.totalled_by == event.id:
+    if not nameless or payment.refunds[refund_id].totalled_by == event.id:
         return refund_id
-    return f"{event.object.get('id')}:{_refunded_by(event)[1]}"
+    earlier = takewhile(lambda entry: entry[0] != refund_id, payment.refunds.items())
+    return f"{event.object.get('id')}:{_running((one for _, one in earlier), _refunded_by(event)[1])}"
+
+
+def _running(earlier: Iterable[Refund], total: int | None) -> str:
+    """What distinguishes a refund with an unknown id: the charge's running total, and how many failed at that."""
+    failed = sum(one.running_total == total and not one.stands for one in earlier)
+    return f"{total}:{failed}" if failed else f"{total}"
 
 
 def _order_refunded(event: StripeEvent, order: str, payment: Payment, refund_id: str, refund: Refund) -> OrderRefunded:
