@@ -39,8 +39,8 @@ class Kept:
 
     `at` is in epoch seconds, 0 where the record does not say. For a refund or a dispute `payment` is the payment that
     it is about. `imported` says that an import has listed it and sent nothing; `unsent` are the amounts of the parts of
-    an invoice for which that is so, by payment intent; `sent` says that an event has stated it since. `whole` says that
-    no further part of it can come.
+    an invoice for which that is so, by payment intent, or that of a refund which has failed since; `sent` says that an
+    event has stated it since. `whole` says that no further part of it can come.
     """
 
     id: str
@@ -187,7 +187,11 @@ def _add_payment(book: Book, order: str, payment: Payment) -> None:
         amount, sent = refund.amount if refund.stands else 0, bool(refund.stated_by or refund.totalled_by)
         # A refund that only the sum of a charge has stated has no id of its own.
         own = name if name not in book.refunds else f"{name} of {order}"
-        book.refunds[own] = Kept(own, currency, amount, 0, paid, imported=refund.listed_at > 0, sent=sent)
+        # Where an import has listed it in silence, an event may have stated that it failed.
+        taken_back = {own: refund.amount} if refund.listed_at and refund.undone_by and not sent else {}
+        book.refunds[own] = Kept(
+            own, currency, amount, 0, paid, imported=refund.listed_at > 0, unsent=taken_back, sent=sent
+        )
     for name, dispute in payment.disputes.items():
         imported = dispute.listed_at is not None
         book.disputes[name] = Kept(name, currency, dispute.withdrawn, dispute.as_of, paid, imported=imported)

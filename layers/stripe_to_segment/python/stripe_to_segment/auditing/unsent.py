@@ -53,7 +53,9 @@ def unsent(  # noqa: PLR0913 - what a difference may come from
     if not left:
         return found
     named, several = {one.id for one in found}, dict[str, tuple[Cause, int]]()
-    rest = sorted((one for one in objects if one.amount and one.id not in named), key=lambda one: -one.at)
+    rest = sorted(
+        (one for one in objects if (one.amount or one.unsent) and one.id not in named), key=lambda one: -one.at
+    )
     by_reason = [*_candidates(kind, book, rest, entries, around)]
     for cause, candidates in reversed(by_reason):
         several |= {name: (cause, amount) for name, amount in candidates.items()}
