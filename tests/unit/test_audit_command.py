@@ -303,8 +303,10 @@ def test_an_export_is_read_whatever_separates_its_columns_and_figures(tmp_path: 
 
 
 def test_a_broken_line_is_named(business: Business, tmp_path: Path) -> None:
-    result = business.run("--stripe-csv", exported(tmp_path, "customer_id,2026-10\ncus_1,1-2-3\n"))
-    assert result.exit_code == 2
-    assert "line 2 has '1-2-3' in place of an amount" in result.stderr
+    """A word was 0, and 1.2E+3 was 1.23."""
+    for cell in ("1-2-3", "abc", "1.2E+3"):
+        result = business.run("--stripe-csv", exported(tmp_path, f"customer_id,2026-10\ncus_1,{cell}\n"))
+        assert result.exit_code == 2
+        assert f"line 2 has {cell!r} in place of an amount" in result.stderr
     result = business.run("--stripe-csv", str(tmp_path / "none.csv"))
     assert result.exit_code == 2

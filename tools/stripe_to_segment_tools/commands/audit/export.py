@@ -240,8 +240,10 @@ def _amount(cell: str, number: int) -> Decimal:
         plain = plain.replace(".", "").replace(",", ".")
     else:
         plain = plain.replace(",", "")
+    # A currency stands before or after the digits: a word alone is no amount, nor is 1.2E+3.
+    word = re.search(r"\d.*[^\W\d_].*\d", cell) or (not plain and re.search(r"\w", cell))
     try:
-        amount = Decimal(plain) if plain else Decimal()
+        amount = Decimal("no amount" if word else plain or 0)
     except InvalidOperation:
         raise BadExportError(f"line {number} has {cell!r} in place of an amount such as 1,234.56") from None
     return -amount if re.fullmatch(r"\s*\(.*\)\s*", cell) else amount
