@@ -157,14 +157,16 @@ class Profile:
     ) -> Iterator[tuple[str, Payment]]:
         """The listed payments of the same amount, at most so many seconds from it, by the prefix of what stated them.
 
-        They are compared as they are written: each event asks this of all of them.
+        They are compared as they are written, and first by what differs most: each event asks this of all of them.
         """
-        wanted = (paid.currency, paid.total, counted)
+        first, last = paid.paid_at - within, paid.paid_at + within
         for order, written in self.payments.items():
             if (
-                (written.get("currency"), written.get("total"), written.get("counted", False)) == wanted
-                and abs(written.get("paid_at", 0) - paid.paid_at) <= within
+                written.get("counted", False) == counted
                 and written.get("stated_by", "").startswith(stated_by)
+                and first <= written.get("paid_at", 0) <= last
+                and written.get("total") == paid.total
+                and written.get("currency") == paid.currency
             ):
                 yield order, Payment.read(written)
 
