@@ -36,7 +36,6 @@ class Clock:
         self.now = start
         self._due: list[tuple[float, int, Lock]] = []
         self._number = count()
-        self._idle = _closed()
 
     def time(self) -> float:
         """What time it is."""
@@ -51,12 +50,13 @@ class Clock:
             return
         mine = _closed()
         heapq.heappush(self._due, (until, next(self._number), mine))
-        self._idle.release()
+        self._hand_over()
         mine.acquire()
 
     def run(self, jobs: Iterable[Callable[[], None]]) -> None:
         """Run all jobs until each has come to its end; the first error ends it."""
         errors: list[BaseException] = []
+        over = _closed()
 
         def started(job: Callable[[], None], mine: Lock) -> None:
             mine.acquire()
@@ -64,18 +64,24 @@ class Clock:
                 job()
             except BaseException as error:  # noqa: BLE001 - handed on to the one who waits for all of them
                 errors.append(error)
-            self._idle.release()
+            if errors or not self._due:
+                over.release()
+            else:
+                self._hand_over()
 
         for job in jobs:
             mine = _closed()
             heapq.heappush(self._due, (self.now, next(self._number), mine))
             Thread(target=started, args=(job, mine), daemon=True).start()
-        while self._due and not errors:
-            self.now, _, theirs = heapq.heappop(self._due)
-            theirs.release()
-            self._idle.acquire()
+        self._hand_over()
+        over.acquire()
         if errors:
             raise errors[0]
+
+    def _hand_over(self) -> None:
+        """Let the one go on whose time comes next."""
+        self.now, _, theirs = heapq.heappop(self._due)
+        theirs.release()
 
 
 def _closed() -> Lock:
