@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer.testing
+from httpx._transports import default
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -28,8 +30,16 @@ def project() -> Path:
     return PROJECT
 
 
-# Tests call the command line hundreds of times, and each time it would be made anew, from the types of all its options.
+# Tests call the command line hundreds of times, and each time it would be made anew, from the types of all its options,
+# and read the certificates of all authorities.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+default.create_ssl_context = cache(default.create_ssl_context)  # type: ignore[attr-defined]
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the garbage collector need not look at it a hundred times."""
+    gc.collect()
+    gc.freeze()
 
 
 # --- In parallel (`make test`): a process for each part that starts a server, a browser or dbt, files for the rest ---

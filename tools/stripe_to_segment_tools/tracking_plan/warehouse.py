@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.properties import Kind
@@ -35,6 +36,7 @@ COLUMN_TYPES = {
 TEXT = "varchar"
 
 
+@cache
 def snake_case(name: str) -> str:
     """The name of a table or column: "Order Completed" is order_completed, createdAt created_at."""
     apart = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
