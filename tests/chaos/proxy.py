@@ -10,11 +10,12 @@ import json
 import re
 from collections import Counter, defaultdict
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import httpx
 import psutil
+import urllib3
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -73,7 +74,7 @@ class FaultyProxy(ServerThread):
         self._knowing: set[int] = set()
         self._dice = dice
         self._place_of = place_of
-        self._client = httpx.Client(timeout=60, trust_env=False)
+        self._client = urllib3.PoolManager(maxsize=16, timeout=60, retries=False)
 
         # A function, because uvicorn takes a bound method for an ASGI 2 application.
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +85,7 @@ class FaultyProxy(ServerThread):
     def stop(self) -> None:
         """Stop serving, and close the connections to the upstream."""
         super().stop()
-        self._client.close()
+        self._client.clear()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -118,7 +119,7 @@ class FaultyProxy(ServerThread):
 
     def _learn(self, place: str, body: bytes, response: Response, process: psutil.Process | None) -> None:
         """Note which process has the secret now, and which broken records were read."""
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != HTTPStatus.OK:
             return
         if process is not None:
             self._knowing.add(process.pid)
@@ -157,10 +158,12 @@ class FaultyProxy(ServerThread):
 
     async def _pass_on(self, request: Request, body: bytes) -> Response:
         url = f"{self.upstream}{request.url.path}"
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
-        answer = await asyncio.to_thread(self._client.request, request.method, url, headers=headers, content=body)
+        headers = urllib3.HTTPHeaderDict(
+            (name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP
+        )
+        answer = await asyncio.to_thread(self._client.request, request.method, url, headers=headers, body=body)
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-        return Response(answer.content, answer.status_code, kept)
+        return Response(answer.data, answer.status, kept)
 
     async def _split(self, request: Request, body: bytes) -> Response:
         asked = json.loads(body)
