@@ -14,7 +14,8 @@ from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.errors import MalformedEventError
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.state.payment import NOT_SENT, Part, Payment
+from stripe_to_segment.state.bill import NOT_SENT, Part
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side.event import Level, parse_event
 from stripe_to_segment.stripe_side.listing import LISTED, listed_event, record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
+from stripe_to_segment.state.bill import NOT_SENT
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import decompressed, packed_ledger, unpacked_ledger
-from stripe_to_segment.state.payment import NOT_SENT
 from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord

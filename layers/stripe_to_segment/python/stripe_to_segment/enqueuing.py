@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 __all__ = ["Enqueued", "enqueue", "waiting"]
 
-WAITING = (
+WAITING: tuple[QueueAttributeNameType, ...] = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
@@ -49,7 +50,7 @@ def enqueue(client: SQSClient, queue_url: str, bodies: Sequence[str]) -> list[En
     return [result for batch in _batches(bodies) for result in _send(client, queue_url, batch)]
 
 
-def waiting(client: Any, queue_url: str) -> int:
+def waiting(client: SQSClient, queue_url: str) -> int:
     """The approximate number of records in the queue, with those under way and those to be tried again.
 
     Raises QueueUnavailableError.

@@ -10,8 +10,9 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import known_to, recall, storable, unreadable
-from stripe_to_segment.delivery.payers import owned, take_over
+from stripe_to_segment.delivery.payers import owned
 from stripe_to_segment.delivery.persons import NO_TURN, Persons
+from stripe_to_segment.delivery.take_over import take_over
 from stripe_to_segment.errors import MalformedEventError, QueueUnavailableError, StoreUnavailableError
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.catalog import CATALOG, refusal

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.auditing.findings import Cause, Kind
 from stripe_to_segment.segment_side.calls import call_from
-from stripe_to_segment.state.payment import NOT_SENT
+from stripe_to_segment.state.bill import NOT_SENT
 from stripe_to_segment.state.profile import LEDGER_DAYS, PAYMENTS
 from stripe_to_segment.state.sums import OBJECTS, sent_in, worth_in
 from stripe_to_segment.state.withheld import Withheld

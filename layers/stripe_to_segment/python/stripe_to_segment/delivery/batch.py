@@ -12,22 +12,23 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.delivery.learnt import learnt_from, named_once
 from stripe_to_segment.delivery.load import fits, known_to, recall, unreadable
 from stripe_to_segment.delivery.look_up import look_up
 from stripe_to_segment.delivery.outcome import (
     Work,
     dead,
-    learnt_from,
     outcome_of,
     oversize,
     receipt_of,
     unmappable,
     unwritten,
 )
-from stripe_to_segment.delivery.payers import named_once, owned, take_over
+from stripe_to_segment.delivery.payers import owned
 from stripe_to_segment.delivery.persons import Persons, Turn
 from stripe_to_segment.delivery.reading import Reading, waits_for_circuit
 from stripe_to_segment.delivery.record import RecordOutcome, Status
+from stripe_to_segment.delivery.take_over import take_over
 from stripe_to_segment.errors import EnrichError, StoreConflictError, StoreUnavailableError
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.identity import reference_refused, stated_by
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from stripe_to_segment.delivery.load import Reader
-    from stripe_to_segment.delivery.payers import Taken
     from stripe_to_segment.delivery.reading import Gate, ThinReader
     from stripe_to_segment.delivery.record import Record
+    from stripe_to_segment.delivery.take_over import Taken
     from stripe_to_segment.mapping.compose import Enrich
     from stripe_to_segment.mapping.translate import Translation
     from stripe_to_segment.segment_side.answers import Answer

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import UnreadableRecordError
 from stripe_to_segment.mapping.identity import SILENT
-from stripe_to_segment.mapping.orders import names_no_customer
 from stripe_to_segment.mapping.translate import EventOutcome, MayWait
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.state.claim import Receipt
-from stripe_to_segment.state.store import Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Work", "dead", "learnt_from", "outcome_of", "oversize", "receipt_of", "unmappable", "unwritten"]
+__all__ = ["Work", "dead", "outcome_of", "oversize", "receipt_of", "unmappable", "unwritten"]
 
 
 @dataclass(slots=True)
@@ -106,33 +104,6 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
                 tries=max(found.tries or 0, one.tries),
             )
     return delivered
-
-
-def learnt_from(event: StripeEvent, translation: Translation, owners: Mapping[str, str]) -> list[Learnt]:
-    """The orders, product names and coupons of an event; `owners` are the records of those who paid the orders."""
-    learnt = (("order", translation.orders), ("product", translation.product_names), ("coupon", translation.coupons))
-    return [
-        Learnt(
-            kind,
-            f"{event.scope}:{key}",
-            value,
-            event.created,
-            _payer(event, value, owners, translation) if kind == "order" else event.profile_key,
-        )
-        for kind, values in learnt
-        for key, value in values.items()
-    ]
-
-
-def _payer(event: StripeEvent, order: str, owners: Mapping[str, str], translation: Translation) -> str:
-    """The record of the customer who paid an order; empty while it is unknown.
-
-    An event that joins an invoice with its payment does not name the customer; the stored order may. Refunds of an
-    unknown payment, and a part of an invoice, are kept in a record of their own until the customer is known.
-    """
-    kept = order in translation.profile.payments
-    joins = names_no_customer(event) and event.type == "invoice_payment.paid" and not kept
-    return owners.get(f"{event.scope}:{order}", "") if joins else event.profile_key
 
 
 def receipt_of(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import guessed_for, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
-from stripe_to_segment.state.payment import Dispute, Payment
+from stripe_to_segment.state.refund import Dispute
 from stripe_to_segment.stripe_side import refund as read
 from stripe_to_segment.stripe_side.fields import integer, iso_time, text
 from stripe_to_segment.stripe_side.money import major
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Status,
         Value,
     )
+    from stripe_to_segment.state.payment import Payment
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 

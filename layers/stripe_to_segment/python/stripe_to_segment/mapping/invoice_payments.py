@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.tracking import Event, track
-from stripe_to_segment.state.payment import NOT_SENT, Bill, Part, Payment
+from stripe_to_segment.state.bill import NOT_SENT, Bill, Part
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import invoice_payment as read
 from stripe_to_segment.stripe_side.fields import reference, text

@@ -25,11 +25,11 @@ from stripe_to_segment.state.packing import (
     unpacked_dedup_keys,
     unpacked_ledger,
 )
-from stripe_to_segment.state.payment import known_of
 from stripe_to_segment.state.person import Person
 from stripe_to_segment.state.profile import LEDGER_DAYS, UNSURE, Profile
 from stripe_to_segment.state.store import DAY
 from stripe_to_segment.state.subscription import SubscriptionRecord
+from stripe_to_segment.state.written import known_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

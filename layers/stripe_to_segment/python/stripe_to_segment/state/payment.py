@@ -3,108 +3,27 @@
 from __future__ import annotations
 
 from copy import replace
-from dataclasses import MISSING, field, fields
+from dataclasses import field
 from decimal import Decimal
-from functools import cache
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
+from stripe_to_segment.state.bill import NOT_SENT, Bill, Part
+from stripe_to_segment.state.refund import Dispute, Refund
+from stripe_to_segment.state.written import known_of, stated_of
 from stripe_to_segment.stripe_side.money import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from _typeshed import DataclassInstance
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["NOT_SENT", "Bill", "Dispute", "Part", "Payment", "Refund", "known_of"]
+__all__ = ["Payment"]
 
-# In place of the event that stated a part: an import has listed the part, and no call has been sent for it yet.
-NOT_SENT = "?"
 # A field of refunds and parts that has been renamed, and the name under which it is stored.
 STATED_BY, WRITTEN_AS = "stated_by", "told_by"
-
-
-@frozen
-class Refund:
-    """One refund; amounts are in minor units.
-
-    A refund `stands` until it fails. `revenue` and `tax` are its shares, None where those of the payment are unknown.
-    `stated_by` and `undone_by` are the ids of the events that stated the refund and its failure, empty until one did.
-    `running_total` is the charge's sum of refunds after this one, 0 until a charge.refunded (`totalled_by`) states it.
-    `named` is the payment that the refund names, kept where only amount and time say which order that payment paid;
-    `charged_at` is the time of its charge, 0 where the event does not state it. `listed_at` is the epoch second as of
-    which an import has listed it, 0 where an event came first.
-    """
-
-    amount: int
-    stands: bool = True
-    revenue: int | None = None
-    tax: int | None = None
-    stated_by: str = ""
-    undone_by: str = ""
-    running_total: int = 0
-    totalled_by: str = ""
-    named: str = ""
-    charged_at: int = 0
-    listed_at: int = 0
-
-    def joined(self, other: Refund) -> Refund:
-        """The refund as two records together know it; a refund that has failed stays failed."""
-        return replace(
-            self,
-            stands=self.stands and other.stands,
-            revenue=other.revenue if self.revenue is None else self.revenue,
-            tax=other.tax if self.tax is None else self.tax,
-            stated_by=self.stated_by or other.stated_by,
-            undone_by=self.undone_by or other.undone_by,
-            running_total=max(self.running_total, other.running_total),
-            totalled_by=self.totalled_by or other.totalled_by,
-            named=self.named and other.named,
-            charged_at=self.charged_at or other.charged_at,
-            listed_at=min(self.listed_at, other.listed_at),
-        )
-
-
-@frozen
-class Dispute:
-    """One dispute: the amount that Stripe has withdrawn (minor units), as of an epoch second.
-
-    `named` is the payment that the dispute names, as for a refund. `listed_at` is the epoch second as of which an
-    import has listed it without sending it, None if an event came first.
-    """
-
-    withdrawn: int = 0
-    as_of: int = 0
-    named: str = ""
-    listed_at: int | None = None
-
-
-@frozen
-class Bill:
-    """What an open invoice asks for, in minor units: what is due of its total, and the total less tax and shipping."""
-
-    due: int
-    total: int
-    net: int
-
-    def revenue(self, collected: int) -> int:
-        """The revenue in what was collected of it: its share of the net, half to even."""
-        return int(rounded(Decimal(self.net) * collected / self.total)) if self.total > 0 else collected
-
-
-@frozen
-class Part:
-    """One of several payments of an invoice, in minor units.
-
-    `revenue` is None if the invoice's tax was unknown. `stated_by` is the id of the event that stated it, or NOT_SENT.
-    """
-
-    amount: int
-    revenue: int | None = None
-    stated_by: str = ""
 
 
 @frozen
@@ -335,12 +254,12 @@ class Payment:
 
     def written(self) -> JsonObject:
         """The payment as JSON for a record; an amount of 0 is known and kept."""
-        given = _stated(self)
+        given = stated_of(self)
         for name in ("refunds", "disputes", "parts"):
             if name in given:
                 given[name] = {key: _written(entry) for key, entry in given[name].items()}
         if self.bill is not None:
-            given["bill"] = _stated(self.bill)
+            given["bill"] = stated_of(self.bill)
         return given
 
     @classmethod
@@ -360,36 +279,12 @@ def _summed(parts: Iterable[Part]) -> tuple[int, int]:
     return sum(part.amount for part in parts), sum(part.revenue or 0 for part in parts)
 
 
-def _stated(value: DataclassInstance) -> JsonObject:
-    """The fields that have another value than their default, not copied as `asdict` copies them."""
-    names, defaults, values_of = _fields_of(type(value))
-    each = zip(names, values_of(value), defaults, strict=True)
-    return {name: one for name, one, default in each if one != default}
-
-
-@cache
-def _fields_of(
-    kind: type[DataclassInstance],
-) -> tuple[list[str], list[object], Callable[[DataclassInstance], tuple[object, ...]]]:
-    """The names of the fields, the default of each, MISSING where it has none, and what reads their values."""
-    names = [one.name for one in fields(kind)]
-    defaults = [one.default if one.default_factory is MISSING else one.default_factory() for one in fields(kind)]
-    return names, defaults, attrgetter(*names)
-
-
 def _written(value: DataclassInstance) -> JsonObject:
     """A refund, a dispute or a part as JSON for a record."""
-    return {WRITTEN_AS if name == STATED_BY else name: one for name, one in _stated(value).items()}
+    return {WRITTEN_AS if name == STATED_BY else name: one for name, one in stated_of(value).items()}
 
 
 def _read(kind: type[DataclassInstance], written: JsonObject) -> JsonObject:
     """The fields of a refund or a part from a record."""
     known = known_of(kind, written)
     return known | {STATED_BY: written[WRITTEN_AS]} if WRITTEN_AS in written else known
-
-
-def known_of(kind: type[DataclassInstance], values: JsonObject) -> JsonObject:
-    """Only those values that are fields of the dataclass in this release."""
-    # The names that `fields` reads too; it makes a list anew for each of hundreds of payments.
-    names = kind.__dataclass_fields__
-    return {name: value for name, value in values.items() if name in names}

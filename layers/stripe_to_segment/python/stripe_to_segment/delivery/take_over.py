@@ -1,0 +1,95 @@
+"""Take over what was stored for a payment before its customer was known, into the record of the customer."""
+
+from __future__ import annotations
+
+from copy import replace
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stripe_to_segment.delivery.load import settle
+from stripe_to_segment.delivery.payers import customer_of
+from stripe_to_segment.mapping.orders import names_no_customer, orders_needed
+from stripe_to_segment.state.profile import OUTDATED
+from stripe_to_segment.state.store import Learnt
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Memory, Store
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+__all__ = ["Taken", "take_over"]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What customers' records take over in a batch.
+
+    `marked` are the records that were taken over, to be written before these: a batch that met the same payment at the
+    same time then fails, and finds the customer. `owned` are the payments with their owners, to be written after them,
+    so that a record that could not be written takes over again.
+    """
+
+    marked: list[Profile] = field(default_factory=list)
+    owned: list[Learnt] = field(default_factory=list)
+
+    def by(self, records: Collection[str]) -> Taken:
+        """What these records take over."""
+        if not self.marked:
+            # As is usual.
+            return self
+        return Taken(
+            [mark for mark in self.marked if mark.moved_to in records],
+            [fact for fact in self.owned if fact.owner in records],
+        )
+
+    def parted(self, learnt: list[Learnt]) -> tuple[list[Learnt], list[Learnt]]:
+        """What is written before the records, and what after them."""
+        if not self.owned:
+            return learnt, []
+        after, last = {(fact.kind, fact.key) for fact in self.owned}, [*self.owned]
+        first: list[Learnt] = []
+        for fact in learnt:
+            (last if (fact.kind, fact.key) in after else first).append(fact)
+        return first, last
+
+
+def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Taken:
+    """Move what arrived before its payment's customer was known into that customer's record.
+
+    While nobody knows the customer, the record that keeps an invoice takes over those of its payments. Where there are
+    none, nothing is read.
+
+    Raises StoreUnavailableError.
+    """
+    kept: dict[str, dict[str, list[Learnt]]] = {}
+    for event in events:
+        record, takes = event.profile_key, event.customer or names_no_customer(event)
+        for order in orders_needed(event) if takes else ():
+            key = f"{event.scope}:{order}"
+            owner = memory.owners.get(key, record)
+            if owner != record and not customer_of(owner):
+                # The order is the payment itself, until another event names its invoice.
+                itself = Learnt("order", key, key.rpartition(":")[2], event.created, record)
+                kept.setdefault(record, {}).setdefault(owner, []).append(memory.agreed(itself))
+    taken = Taken()
+    if not kept:
+        return taken
+    every = {owner for owners in kept.values() for owner in owners}
+    found = store.load([("profile", key) for key in every])
+    settle(every, found, store)
+    for record, owners in kept.items():
+        scope, _, _ = record.rpartition(":")
+        profile = memory.profiles[record]
+        for owner in sorted(owners.keys() & found.profiles.keys()):
+            taken.marked.append(found.profiles[owner].moved(record))
+            taken.owned += owners[owner]
+            memory.owners |= {fact.key: record for fact in owners[owner]}
+            profile = profile.with_payments_of(found.profiles[owner])
+            for payment in found.profiles[owner].payments:
+                # The order that it paid may have become known since.
+                profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
+        moved = profile.paid != memory.profiles[record].paid
+        memory.profiles[record] = replace(profile, shown=OUTDATED) if moved else profile
+    return taken
