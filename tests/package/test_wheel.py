@@ -96,7 +96,7 @@ def test_every_command_can_be_imported(helps: dict[str, str], command: str) -> N
     assert f"stripe-to-segment {command}" in helps[command]
 
 
-def test_the_samples_come_along(installed: Installed) -> None:
+def test_the_wheel_contains_the_samples(installed: Installed) -> None:
     assert installed.run("sample", "list").stdout.split() == [each.name for each in samples()]
     posted = installed.run("sample", "event", EVENT.stem, "--as-is").stdout
     assert json.loads(installed.run("explain", "-", given=posted).stdout)["outcome"] == "mapped"

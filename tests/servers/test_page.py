@@ -358,7 +358,7 @@ def test_an_event_that_was_put_back_untried_says_so_and_keeps_its_calls(
     assert words in detail["reason"]
 
 
-def test_the_numbers_and_the_events_of_one_are_told(page: PlayedPage) -> None:
+def test_the_page_gives_the_numbers_and_the_events_of_one(page: PlayedPage) -> None:
     properties = {"revenue": 10.5, "currency": "USD"}
     page.keep(call("evt_1", type="track", event="Invoice Paid", properties=properties))
     page.look()

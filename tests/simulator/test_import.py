@@ -22,7 +22,7 @@ def test_whenever_it_is_cut_and_imported_every_number_is_the_truth_from_then_on(
 
 @given(seed=st.integers(0, 10**9), order=st.integers(0, 10**9), level=st.sampled_from([None, *LEVELS]))
 @settings(max_examples=settings().max_examples // 2)
-def test_any_customer_cut_at_any_moment(seed: int, order: int, level: str | None) -> None:
+def test_any_customer_may_be_imported_at_any_moment(seed: int, order: int, level: str | None) -> None:
     assert of_customer(a_history(seed), order, level)[1] == []
 
 
@@ -33,7 +33,7 @@ def test_any_customer_cut_at_any_moment(seed: int, order: int, level: str | None
 # Parts of an invoice and a dispute that came before their customer was known.
 @example(seed=256, order=55037516, level="history")
 @example(seed=448, order=224, level="state")
-def test_any_till_cut_at_any_moment_has_the_balance_of_stripe(seed: int, order: int, level: str) -> None:
+def test_any_shop_imported_at_any_moment_has_the_balance_of_stripe(seed: int, order: int, level: str) -> None:
     found = of_till(seed, order, level)
     assume(found is not None)
     assert found is not None

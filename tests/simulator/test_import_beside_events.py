@@ -68,5 +68,5 @@ def test_events_of_imported_customers_are_as_early_as_without_the_import(made: M
     assert beside[-1] < alone[-1] + 1, "the slowest"
 
 
-def test_in_one_queue_they_would_wait_for_the_import(made: Making) -> None:
+def test_in_one_queue_events_would_wait_for_the_import(made: Making) -> None:
     assert median(latencies(made, records(Level.STATE), one_queue=True)) > median(latencies(made, [])) + 1

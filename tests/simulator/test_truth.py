@@ -132,7 +132,7 @@ def test_across_api_versions_in_the_middle_of_a_life_every_sum_is_the_truth(
 
 @given(seed=st.integers(0, 10**9))
 @settings(max_examples=settings().max_examples // 4)
-def test_an_event_that_two_endpoints_send_in_two_versions_is_told_once(seed: int) -> None:
+def test_an_event_that_two_endpoints_send_in_two_versions_is_sent_once(seed: int) -> None:
     """While `register` replaces an endpoint both send: in the overlap each event comes in the old and the new shape."""
     early, late = (a_history(seed, shape="basil", then=["clover"], after=days * 86_400) for days in (10, 60))
     assert [each["id"] for each in early.events] == [each["id"] for each in late.events]

@@ -108,7 +108,7 @@ def test_the_same_command_deploys_and_updates_and_the_update_protects_the_state(
     assert protected(emulator, "shop")
 
 
-def test_at_a_terminal_it_asks_for_parameters_shows_the_changes_and_confirms_once(
+def test_at_a_terminal_the_command_asks_for_parameters_shows_the_changes_and_confirms_once(
     emulator: Emulator, environment: dict[str, str]
 ) -> None:
     kept = PROJECT / ".deploy/shop-at-a-terminal.toml"

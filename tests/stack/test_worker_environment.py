@@ -45,7 +45,7 @@ def test_the_invoked_version_has_lambdas_variables(stack: LocalStack, function: 
         assert variables[name] == expected[name], name
 
 
-def test_its_process_has_these_and_the_emulators_own_variables(stack: LocalStack) -> None:
+def test_the_functions_process_has_these_and_the_emulators_own_variables(stack: LocalStack) -> None:
     configuration = live(stack, "ReceiveFunction")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as code:

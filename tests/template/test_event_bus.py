@@ -74,7 +74,7 @@ def test_the_rules_name_fits_for_any_stack_name(template: Template) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "aws.partner/stripe.com/ed_test_61TXyz", "stripe-events"])
-def test_a_partners_bus_or_a_forwarding_bus_can_be_named(template: Template, name: str) -> None:
+def test_a_parameter_may_name_a_partners_bus_or_a_forwarding_bus(template: Template, name: str) -> None:
     assert re.fullmatch(template.body["Parameters"]["EventBusName"]["AllowedPattern"], name)
 
 

@@ -20,7 +20,7 @@ def test_the_state_table_has_one_key_and_is_paid_per_request(template: Template)
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_old_items_expire(template: Template) -> None:
+def test_the_state_table_deletes_expired_items(template: Template) -> None:
     """The attribute must be the one that the package's store writes; otherwise nothing would expire."""
     assert template.properties("StateTable")["TimeToLiveSpecification"] == {
         "AttributeName": "expires_at",

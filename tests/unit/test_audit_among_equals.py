@@ -270,7 +270,7 @@ def test_each_fault_is_named_and_no_other(fault: str) -> None:
     assert report.unexplained == []
 
 
-def test_many_faults_at_once_are_told_apart() -> None:
+def test_many_faults_at_once_are_distinguished() -> None:
     report = ALL_AT_ONCE.report()
     assert named(report) == {
         (Cause.NEVER_CAME, "in_1_1", 2000),

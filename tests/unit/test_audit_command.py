@@ -138,7 +138,7 @@ def test_an_unexplained_cent_fails(business: Business) -> None:
     assert result.stdout.splitlines()[-1] == "unexplained: 0.01 USD of payments"
 
 
-def test_json_is_one_document_with_the_same(business: Business) -> None:
+def test_json_is_one_document_with_the_same_content(business: Business) -> None:
     business.happened(*a_life(3), here=False)
     said = json.loads(business.run("--json").stdout)
     assert (said["explained"], said["mode"], said["month"]) == (True, "test", None)

@@ -249,7 +249,7 @@ def test_a_call_of_32000_bytes_goes_and_a_longer_one_is_refused_with_its_size(
     assert [call["messageId"] for call in endpoint.requests[0].body["batch"]] == [largest.message_id, after.message_id]
 
 
-def test_bytes_are_counted_not_letters(endpoint: Endpoint, client: SegmentClient) -> None:
+def test_the_size_of_a_request_is_counted_in_bytes(endpoint: Endpoint, client: SegmentClient) -> None:
     call = a_call(1, userId="🦊" * 8000)
     assert len(call.encoded.decode()) < 32_000 < len(call.encoded)
     assert send(client, call)[0].reason == "too_large"

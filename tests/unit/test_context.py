@@ -282,7 +282,7 @@ def test_a_click_id_never_enables_a_destination(chosen: dict[str, Any], sent: di
     assert call["integrations"] == sent
 
 
-def test_the_keys_are_a_setting() -> None:
+def test_a_setting_names_and_drops_the_keys_of_attribution() -> None:
     world = World(ATTRIBUTION_KEYS='{"ip": "client_ip", "fbc": ""}')
     session = a_session(metadata={**VISITED, "client_ip": "198.51.100.1"})
     call = track(world, an_event(COMPLETED, session), "Order Completed")
@@ -291,7 +291,7 @@ def test_the_keys_are_a_setting() -> None:
     assert call["properties"]["gclid"] == "Cj0KCQ"
 
 
-def test_all_of_it_can_be_switched_off() -> None:
+def test_a_setting_switches_attribution_off() -> None:
     world = World(ATTRIBUTION_KEYS='{"*": "", "gclid": "google_click"}')
     session = a_session(metadata={**VISITED, "google_click": "g1"})
     call = track(world, an_event(COMPLETED, session), "Order Completed")

@@ -249,7 +249,7 @@ def test_no_failure_loses_a_dead_letter(here: Deployed, troubles: list[str]) -> 
     assert set(here.events) | set(here.letters) == bodies
 
 
-def test_what_was_sent_and_could_not_be_deleted_is_said(here: Deployed) -> None:
+def test_the_command_names_what_was_sent_and_could_not_be_deleted(here: Deployed) -> None:
     body = a_letter(here)
 
     def fault(operation: str, arguments: dict[str, Any]) -> dict[str, Any] | None:

@@ -155,7 +155,7 @@ def test_a_subscription_without_seats_stays_without_when_its_discount_becomes_kn
 # --- Coupons that are only named ---
 
 
-def test_a_coupon_whose_terms_are_told_after_its_discount_counts_from_the_next_event_on() -> None:
+def test_a_coupon_that_is_stated_after_its_discount_counts_from_the_next_event_on() -> None:
     """In the newest API version a discount has its coupon's id alone; what was told of it later was not used."""
     world = World()
     world.deliver(
@@ -231,7 +231,7 @@ def test_the_coupon_that_a_discount_names_is_read_when_it_is_applied() -> None:
     assert (applied["percent_off"], shown(world), len(asked)) == (50, 10, 1)
 
 
-def test_a_coupon_that_is_told_in_the_same_batch_is_known() -> None:
+def test_a_coupon_that_the_same_batch_states_is_known() -> None:
     """What names no user came last in a batch, also names and coupons."""
     world = World()
     subscription = a_subscription(discounts=[a_discount("HALF")], metadata={"user_id": "u_1"})
@@ -256,7 +256,7 @@ class Loads(MemoryStore):
         return super().load(keys)
 
 
-def test_only_a_coupon_that_nobody_has_told_costs_a_second_request() -> None:
+def test_only_a_coupon_that_no_event_has_stated_costs_a_second_request() -> None:
     store = Loads()
     world = World(store)
     renewal = an_event(UPDATED, a_subscription(discounts=["di_1"]), previous=RENEWED, created=NOW + DAY)

@@ -72,7 +72,7 @@ def without(name: str, calls: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_its_people_are_none_of_the_samples() -> None:
+def test_the_people_of_a_history_are_none_of_the_samples() -> None:
     """One user of both would have had the traits of both, and the samples other calls than `make run` shows."""
     business = existing_business(NOW, "a seed")
     theirs = json.dumps([business.objects, business.event])

@@ -91,7 +91,7 @@ SUBSCRIPTION = a_subscription()
         ([SUBSCRIPTION], "an object of Stripe (subscription)"),
     ],
 )
-def test_a_copied_part_of_an_event_is_told_what_is_missing(given: Any, what: str) -> None:
+def test_the_error_of_a_partly_copied_event_names_what_is_missing(given: Any, what: str) -> None:
     """A copied `data` ended in a traceback: a hash was looked up in a set."""
     code, (line,) = explain("-", given=json.dumps(given))
     assert (code, line["outcome"], line["calls"]) == (1, "invalid", [])
@@ -100,7 +100,7 @@ def test_a_copied_part_of_an_event_is_told_what_is_missing(given: Any, what: str
     assert "stripe events retrieve evt_…" in line["reason"]
 
 
-def test_a_thin_event_is_told_that_it_has_no_object() -> None:
+def test_the_error_of_a_thin_event_says_that_it_has_no_object() -> None:
     related = {"id": "in_1", "type": "invoice", "url": "/v1/invoices/in_1"}
     thin = {"id": "evt_test_1", "object": "v2.core.event", "type": "v1.invoice.paid", "livemode": False}
     thin |= {"created": "2026-11-01T00:00:00.000Z", "related_object": related}
@@ -109,7 +109,7 @@ def test_a_thin_event_is_told_that_it_has_no_object() -> None:
     assert "this is a thin event, which only names its object" in line["reason"]
 
 
-def test_lines_of_a_log_are_told_how_to_get_their_events() -> None:
+def test_the_error_for_a_line_of_a_log_says_how_to_get_its_event() -> None:
     """What `stripe listen` prints was taken for numbers."""
     said = "2026-11-01 12:00:00   --> invoice.paid [evt_1Abc]\n2026-11-01 12:00:01  <--  [200] POST http://localhost\n"
     code, (line,) = explain("-", given=said)
@@ -171,7 +171,7 @@ def test_a_setting_that_cannot_be_used_is_a_usage_error(setting: str) -> None:
     assert explain("-", "--set", setting, given="[]") == (2, [])
 
 
-def test_nothing_is_held_back() -> None:
+def test_explain_holds_no_event_back() -> None:
     event = lines(an_event("customer.subscription.created", a_subscription()))
     _, (line,) = explain("-", "--set", "IDENTITY_HOLD_SECONDS=3600", given=event)
     assert line["outcome"] == "mapped"

@@ -80,7 +80,7 @@ Resources:
 HEAD = "| Parameter | Variable | Default | What it does |\n|---|---|---|---|\n"
 
 
-def test_a_parameter_that_nobody_told_of_gets_a_row_after_its_neighbour() -> None:
+def test_a_parameter_without_a_row_gets_one_after_its_neighbour() -> None:
     """A new setting had to be written into the guide by hand, as a fifth file."""
     told = HEAD + "| `Third` | - | `on` | [On](x.md) or off |\n| `First` | `X` | `0` | Ours |\n"
     assert settings_table(TEMPLATE, told) == HEAD + (

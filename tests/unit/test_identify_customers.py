@@ -163,7 +163,9 @@ def test_ctrl_c_leaves_nothing_half_done(shop: Shop, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("forbidden", "lacking"), [(OBJECTS["customer"].path, "read"), (f"POST {OBJECTS['customer'].path}", "write")]
 )
-def test_a_key_that_may_not_is_told_before_anything_is_written(shop: Shop, forbidden: str, lacking: str) -> None:
+def test_a_key_without_the_permission_to_write_is_reported_before_anything_is_written(
+    shop: Shop, forbidden: str, lacking: str
+) -> None:
     shop.stripe.forbidden = {forbidden}
     shop.has(a_customer(id="cus_1", metadata={}))
     result = shop.run("customer,user\ncus_1,u_1\n", "--yes")
@@ -199,7 +201,7 @@ def test_customers_that_stripe_does_not_have_are_listed(shop: Shop) -> None:
     assert "note: cus_gone is not in Stripe" in result.stderr
 
 
-def test_a_customer_that_stripe_does_not_change_is_told_and_the_others_are_written(shop: Shop) -> None:
+def test_a_customer_that_stripe_does_not_change_is_reported_and_the_others_are_written(shop: Shop) -> None:
     full = {f"key_{number}": "x" for number in range(50)}
     shop.has(a_customer(id="cus_full", metadata=full), a_customer(id="cus_1", metadata={}))
     result = shop.run("customer,user\ncus_full,u_1\ncus_1,u_2\n", "--yes")
@@ -208,7 +210,7 @@ def test_a_customer_that_stripe_does_not_change_is_told_and_the_others_are_writt
     assert shop.metadata["cus_1"] == {"user_id": "u_2"}
 
 
-def test_a_bad_file_is_told_with_its_lines(shop: Shop) -> None:
+def test_a_bad_file_is_reported_with_its_lines(shop: Shop) -> None:
     result = shop.run("customer,user\nada,u_1\ncus_1," + "x" * 501 + "\n", "--yes")
     assert result.exit_code == 2
     assert "line 2: 'ada' is not the id of a Stripe customer" in result.stderr

@@ -151,7 +151,7 @@ def test_the_levels_tell_more_and_more_and_each_thing_once(business: Business) -
     assert len(business.world.calls) == 7, "a second time nothing is told"
 
 
-def test_what_others_are_about_is_learnt_first_and_what_tells_comes_last(business: Business) -> None:
+def test_objects_that_others_refer_to_are_listed_first_and_objects_that_send_calls_last(business: Business) -> None:
     business.stripe.objects = a_shop(2)
     business.run("--level", "history")
     order = [level for level, _ in business.listed]
@@ -184,7 +184,7 @@ def test_a_dry_run_counts_each_record_that_the_import_queues(business: Business)
     assert queued["traits checkout.session"] == 1, "a guest is a tracked user too"
 
 
-def test_a_large_import_is_told_how_long_it_takes_and_which_setting_makes_it_faster(business: Business) -> None:
+def test_a_large_import_says_how_long_it_takes_and_which_setting_makes_it_faster(business: Business) -> None:
     business.stripe.objects = a_shop(1)
     started = business.run()
     assert "deliver takes about 12,000 records a minute with ImportConcurrency=2, 30,000 with 5" in started.stderr
@@ -327,7 +327,7 @@ def test_too_many_requests_is_slower_and_nothing_is_lost(business: Business, mon
     assert sum(paused) >= 7 * 30 / walk.WORKERS, "as long as Stripe asked for"
 
 
-def test_a_key_that_may_not_read_a_list_is_told_before_anything_starts(business: Business) -> None:
+def test_a_key_that_may_not_read_a_list_is_reported_before_anything_starts(business: Business) -> None:
     business.stripe.forbidden = {OBJECTS["invoice"].path, OBJECTS["dispute"].path}
     result = business.run()
     assert result.exit_code == 2
@@ -336,7 +336,7 @@ def test_a_key_that_may_not_read_a_list_is_told_before_anything_starts(business:
     assert business.bodies == []
 
 
-def test_the_permission_that_stripe_names_is_told_too(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_permission_as_stripe_does_too(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
     """An expanded field may need another one than the list itself."""
     stripe_says = (
         "The provided key 'rk_test_*****1' does not have the required permissions for this endpoint on account "
@@ -420,7 +420,7 @@ def test_another_import_does_not_go_on_with_this_ones_progress(business: Busines
     assert business.run("--level", "opening", "--restart").exit_code == 0
 
 
-def test_progress_that_cannot_be_read_is_told(business: Business) -> None:
+def test_progress_that_cannot_be_read_is_reported(business: Business) -> None:
     (business.folder / "import-stripe-to-segment-test.json").write_text('{"format": 9}', encoding="utf-8")
     result = business.run()
     assert result.exit_code == 2
@@ -503,7 +503,7 @@ def test_users_give_way_to_a_user_under_any_key_that_the_stack_reads(business: B
         ("customer,user\ncus_1,a\u2028b\ncus_2,\n".encode(), "line 3: cus_2 has no user"),
     ],
 )
-def test_a_bad_row_is_told_with_its_line_and_what_is_expected(
+def test_a_bad_row_is_reported_with_its_line_and_what_is_expected(
     business: Business, tmp_path: Path, content: bytes, said: str
 ) -> None:
     file = tmp_path / "users.csv"
@@ -514,7 +514,7 @@ def test_a_bad_row_is_told_with_its_line_and_what_is_expected(
     assert business.bodies == []
 
 
-def test_integrations_are_said_and_stand_on_every_call(business: Business) -> None:
+def test_the_command_names_the_integrations_and_they_stand_on_every_call(business: Business) -> None:
     business.stripe.objects = a_shop(1)
     chosen = '{"All": false, "Mixpanel": true}'
     result = business.run("--level", "traits", "--integrations", chosen)
@@ -523,7 +523,7 @@ def test_integrations_are_said_and_stand_on_every_call(business: Business) -> No
     assert business.run("--integrations", "none").exit_code == 2
 
 
-def test_an_object_too_large_for_the_queue_is_told(business: Business) -> None:
+def test_an_object_too_large_for_the_queue_is_reported(business: Business) -> None:
     business.stripe.objects = [a_customer(id="cus_huge", created=NOW, description="x" * 1_100_000)]
     result = business.run()
     assert "cus_huge is too large for the queue" in result.stderr

@@ -89,7 +89,7 @@ def test_a_state_sends_nothing_and_remembers_everything() -> None:
     assert customer.claims == {}, "nothing is claimed where nothing is told"
 
 
-def test_the_first_event_after_a_state_tells_the_opening_balance() -> None:
+def test_the_first_event_after_an_import_of_the_state_sends_the_opening_balance() -> None:
     world = Importing()
     world.import_(*EVERYTHING)
     event = an_event(UPDATED, cheaper(), created=NOW + DAY, previous={"items": SUBSCRIPTION["items"]})
@@ -99,7 +99,7 @@ def test_the_first_event_after_a_state_tells_the_opening_balance() -> None:
     assert told["Subscription Downgraded"]["mrr_change"] == -10
 
 
-def test_an_opening_is_told_once_with_the_mrr_as_its_change() -> None:
+def test_an_opening_is_sent_once_with_the_mrr_as_its_change() -> None:
     world = Importing()
     world.import_(*EVERYTHING)
     (call,) = world.import_(SUBSCRIPTION, level=Level.OPENING)
@@ -158,7 +158,7 @@ def test_history_has_its_own_times_and_the_ids_of_the_live_events() -> None:
     assert world.deliver(an_event("invoice.paid", INVOICE)) == [], "what was told is not told again"
 
 
-def test_a_live_payment_that_a_state_has_listed_is_told_and_counts_once() -> None:
+def test_a_payment_that_the_level_state_has_listed_is_sent_by_its_event_and_counts_once() -> None:
     world = Importing()
     world.import_(*EVERYTHING)
     calls = world.deliver(an_event("invoice.paid", INVOICE, created=PAID_AT))
@@ -186,7 +186,7 @@ def test_live_events_win_over_what_was_listed_before_them() -> None:
     assert (call["userId"], call["traits"]["mrr"]) == ("u_1", 10)
 
 
-def test_what_events_have_told_stays_and_the_next_one_tells_the_difference() -> None:
+def test_an_import_changes_nothing_that_events_have_sent_and_the_next_event_sends_the_difference() -> None:
     """An event that never came: the list knows the dearer plan, and no call may say so yet."""
     world = Importing()
     world.deliver(an_event("customer.subscription.created", cheaper(), created=NOW - 5 * DAY))
@@ -196,7 +196,7 @@ def test_what_events_have_told_stays_and_the_next_one_tells_the_difference() -> 
     assert (told["event"], told["properties"]["mrr_change"]) == ("Subscription Changed", 10)
 
 
-def test_the_twin_of_an_event_that_was_told_does_not_swallow_the_difference() -> None:
+def test_a_second_event_about_a_change_that_was_sent_still_sends_the_difference() -> None:
     """Stripe may state one change in two events; the second's own facts are in the ledger, and with them any change."""
     world = Importing()
     for _ in range(2):
@@ -206,7 +206,7 @@ def test_the_twin_of_an_event_that_was_told_does_not_swallow_the_difference() ->
     assert changes == [10, 10]
 
 
-def test_a_refund_that_a_state_has_listed_is_told_by_its_live_event_and_no_later_one() -> None:
+def test_a_refund_that_the_level_state_has_listed_is_sent_by_its_own_event_and_no_later_one() -> None:
     refund = a_refund(id="re_1", amount=500, payment_intent="pi_1", currency="usd", customer=CUSTOMER["id"])
     for kind, told in (("refund.created", ["Order Refunded"]), ("refund.updated", [])):
         world = Importing()
@@ -245,7 +245,7 @@ def test_what_was_sent_months_ago_is_sent_again_by_no_history() -> None:
         assert world.import_(*listed[1:], level=Level.HISTORY, moment=int(world.now)) == []
 
 
-def test_a_subscription_that_has_ended_has_no_opening_and_tells_its_end_in_the_history() -> None:
+def test_an_ended_subscription_gets_no_opening_and_the_history_sends_its_end() -> None:
     ended = {**SUBSCRIPTION, "status": "canceled", "ended_at": NOW - 10 * DAY, "start_date": NOW - 20 * DAY}
     world = Importing()
     world.import_(CUSTOMER, ended)
@@ -256,7 +256,7 @@ def test_a_subscription_that_has_ended_has_no_opening_and_tells_its_end_in_the_h
     assert "mrr_change" not in call["properties"]
 
 
-def test_who_opted_out_is_not_spoken_of() -> None:
+def test_nothing_is_sent_about_a_user_who_opted_out() -> None:
     world = Importing()
     silent = a_customer(metadata={"user_id": "u_1", "analytics_opt_out": "true"})
     world.import_(silent, SUBSCRIPTION, INVOICE)
@@ -285,7 +285,7 @@ def test_a_user_who_pays_as_a_guest_is_shown_too() -> None:
     assert world.import_(stranger, level=Level.TRAITS) == [], "who is not known has no traits"
 
 
-def test_a_customer_is_moved_to_another_user_only_where_the_former_can_be_told() -> None:
+def test_a_customer_is_moved_to_another_user_only_where_calls_can_reach_the_former_user() -> None:
     """Without calls the traits of the former user would have stayed wrong."""
     world = Importing()
     world.deliver(an_event("customer.created", CUSTOMER, created=NOW - DAY))
@@ -298,7 +298,7 @@ def test_a_customer_is_moved_to_another_user_only_where_the_former_can_be_told()
     assert [(call["userId"], call["traits"]["mrr"]) for call in calls] == [("u_2", 20), ("u_1", 0)]
 
 
-def test_traits_that_only_warehouses_heard_are_told_to_all_by_the_next_event() -> None:
+def test_the_next_event_sends_to_all_destinations_the_traits_that_only_warehouses_got() -> None:
     """The record said that they were shown, and other destinations kept the old ones."""
     world = Importing()
     world.deliver(an_event("customer.subscription.created", cheaper(), created=NOW - 5 * DAY))
@@ -382,7 +382,7 @@ def listed_after(number: int) -> list[dict[str, Any]]:
 # A part that an import had listed in silence was lost once its invoice was paid: no event and no history told it.
 @example(steps=[(2, Level.STATE)], live=False)
 @example(steps=[(2, Level.STATE)], live=True)
-def test_every_cent_of_an_invoice_that_is_paid_in_parts_is_told_once_whatever_was_imported_before(
+def test_every_cent_of_an_invoice_that_is_paid_in_parts_is_sent_once_whatever_was_imported_before(
     steps: list[int | tuple[int, Level]], live: bool
 ) -> None:
     """Events in any order and doubled, parts whose payer nobody knew, imports of both kinds at any moment."""
@@ -413,7 +413,7 @@ def test_every_cent_of_an_invoice_that_is_paid_in_parts_is_told_once_whatever_wa
     assert last["traits"]["lifetime_value"] == 120
 
 
-def test_a_part_that_was_told_of_a_stranger_is_not_told_again_by_the_history() -> None:
+def test_a_part_that_was_sent_for_an_unknown_customer_is_not_sent_again_by_the_history() -> None:
     """The import's entry of the part replaced the one that had been sent, and the history sent it again."""
     told, listed = Part(500, None, "evt_1"), Part(500, 400, NOT_SENT)
     for one, other in ((told, listed), (listed, told)):
@@ -491,7 +491,7 @@ def test_a_record_that_this_release_does_not_know_is_a_dead_letter(change: dict[
     assert (done.status, done.reason) == (Status.DEAD, Reason.NOT_AN_EVENT)
 
 
-def test_no_door_takes_the_record_of_an_import_for_an_event() -> None:
+def test_neither_webhook_nor_event_bus_takes_the_record_of_an_import_for_an_event() -> None:
     with pytest.raises(MalformedEventError):
         parse_event(json.dumps(record_of(CUSTOMER, Level.STATE, NOW, livemode=False)))
 

@@ -74,7 +74,7 @@ def test_a_given_parameter_comes_before_its_default_also_inside_of_conditions() 
     ("name", "level", "both", "either"),
     [("", "INFO", False, False), ("x", "INFO", False, True), ("", "DEBUG", False, True), ("x", "DEBUG", True, True)],
 )
-def test_conditions_ask_for_others(name: str, level: str, both: bool, either: bool) -> None:
+def test_a_condition_may_refer_to_other_conditions(name: str, level: str, both: bool, either: bool) -> None:
     given = intrinsics(Name=name, Level=level)
     assert (given.condition("Both"), given.condition("Either")) == (both, either)
 

@@ -495,7 +495,7 @@ def test_the_failure_of_a_refund_that_came_before_its_payment_reaches_the_custom
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_a_late_charge_refunded_of_a_refund_that_failed_takes_nothing_off(times: int) -> None:
+def test_a_late_charge_refunded_of_a_failed_refund_subtracts_nothing(times: int) -> None:
     """Its repeat, or its next try after Segment was down, was taken for another refund."""
     world = World()
     refunded = an_event("charge.refunded", a_charge(), previous={"amount_refunded": 0})
@@ -945,7 +945,7 @@ def test_a_payment_that_was_refunded_before_it_came_shows_a_lifetime_value_of_0(
     assert summed(world, "revenue") == summed(world, "revenue_refunded") == 50
 
 
-def test_a_refund_after_one_of_the_same_total_that_failed_is_told() -> None:
+def test_a_refund_after_one_of_the_same_total_that_failed_is_sent() -> None:
     """Without refund.created, both had the same messageId: the second was taken off and never told."""
     world = World()
     refunded = [an_event("charge.refunded", a_charge(), previous={"amount_refunded": 0}) for _ in range(2)]

@@ -329,7 +329,7 @@ def test_a_billing_date_that_is_moved_by_a_trial_is_no_second_trial() -> None:
     assert (told(world), told(world, "changed")) == ([20, -20, 20], [["billing_date"]] * 2)
 
 
-def test_a_billing_date_that_two_events_move_is_told_once_whenever_they_come() -> None:
+def test_a_billing_date_that_two_events_move_is_stated_once_whenever_they_come() -> None:
     """The second stated it again, and under another messageId after each change of the mrr."""
     world, moved = World(), {"trial_start": NOW, "trial_end": NOW + 9 * DAY}
     ends = [
@@ -514,7 +514,7 @@ def test_a_price_without_a_name_of_its_own_leaves_the_products() -> None:
     assert [call["properties"]["plan"] for call in world.calls if call["type"] == "track"] == ["Basic"]
 
 
-def test_a_change_that_stripe_tells_twice_keeps_its_amount_where_segment_refused_the_first() -> None:
+def test_a_change_that_two_events_state_keeps_its_amount_where_segment_refused_the_first() -> None:
     """The second event of one change took the refused one's place, with an mrr_change of 0: the record had moved on."""
     world = World()
     price, next_price = a_price(2000), a_price(2000, id="price_2")

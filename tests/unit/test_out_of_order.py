@@ -68,7 +68,7 @@ def test_an_old_event_between_an_update_and_its_pause_leaves_the_change_to_the_p
     assert world.calls[-1]["properties"]["mrr_change"] == change
 
 
-def test_a_pause_whose_own_event_never_comes_is_told_by_the_next_one() -> None:
+def test_a_pause_whose_own_event_never_comes_is_stated_by_the_next_one() -> None:
     world = World()
     world.deliver(
         an_event(CREATED, a_subscription(), created=NOW),

@@ -223,5 +223,5 @@ def test_the_events_of_a_figure_and_of_a_row_can_be_asked_for() -> None:
         "waterfall.EUR.2026-11.x",
     ],
 )
-def test_a_figure_that_is_not_there_has_no_events(sought: str) -> None:
+def test_a_number_that_the_page_does_not_have_has_no_events(sought: str) -> None:
     assert counted_events(told(moved("2026-11-01T00:00:00Z", 60)), sought) is None

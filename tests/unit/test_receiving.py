@@ -76,7 +76,7 @@ def test_a_header_is_found_in_whatever_case_it_came(name: str) -> None:
 
 
 @pytest.mark.parametrize("request_", [{}, {"headers": None}, {"headers": {}}, {"headers": {"stripe-signature": None}}])
-def test_a_header_that_is_not_there_is_none(request_: dict[str, Any]) -> None:
+def test_a_missing_header_is_none(request_: dict[str, Any]) -> None:
     assert header_of(request_, "stripe-signature") is None
 
 

@@ -57,7 +57,7 @@ def test_a_signed_reference_names_its_user_in_characters_that_stripe_takes(user:
 
 
 @given(users, st.text(alphabet="0123456789abcdef", min_size=1, max_size=32))
-def test_no_other_key_signs(user: str, other: str) -> None:
+def test_a_reference_signed_with_another_key_is_refused(user: str, other: str) -> None:
     reference = signed_reference(user[:30], KEY)
     assert user_of(reference, other) is None
     assert user_of(reference, "") is None

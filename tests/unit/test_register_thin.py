@@ -109,7 +109,7 @@ def test_it_says_that_thin_events_need_a_key_and_that_snapshots_come_too(here: D
     assert [note for note in told["notes"] if f"{snapshots['id']} sends snapshots" in note]
 
 
-def test_a_key_without_the_right_is_told_which_it_needs(api: StripeList) -> None:
+def test_the_error_names_the_permission_that_a_key_lacks(api: StripeList) -> None:
     api.destinations.allowed = False
     result = run()
     assert result.exit_code == 2

@@ -145,7 +145,7 @@ def test_a_record_near_the_end_of_the_queues_retention_is_dead_lettered_with_its
     assert letter.detail == "not delivered in 13 days."
 
 
-def test_before_that_it_waits_and_a_finished_record_stays_finished() -> None:
+def test_before_the_last_attempt_a_record_waits_and_a_finished_one_stays_finished() -> None:
     young = outcome(age=GIVE_UP_SECONDS - 1)
     assert given_up(young, NOW) is young
     for status in (Status.DELIVERED, Status.IGNORED, Status.DEAD):

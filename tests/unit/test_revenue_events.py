@@ -50,7 +50,7 @@ def test_every_payment_is_an_order_completed(named: dict[str, Body], orders: dic
     assert {named[key]["event"] for key in paid} == PAYING, "and by default each has its own name"
 
 
-def test_nothing_but_the_name_changes(named: dict[str, Body], orders: dict[str, Body]) -> None:
+def test_renaming_an_event_changes_nothing_but_its_name(named: dict[str, Body], orders: dict[str, Body]) -> None:
     assert {key: {**call, "event": None} for key, call in named.items()} == {
         key: {**call, "event": None} for key, call in orders.items()
     }

@@ -45,7 +45,7 @@ def test_the_lists_have_each_object_once_as_it_is_in_the_end() -> None:
     assert kinds.keys() >= {"customer", "subscription", "invoice", "checkout.session", "payment_intent", "refund"}
 
 
-def test_the_stand_in_serves_them() -> None:
+def test_the_stand_in_for_stripe_lists_the_samples_objects() -> None:
     with StripeStandIn(objects=ObjectLists(objects_after(sample_events()))) as stripe:
         lists = Lists("rk_test_local", stripe.url, Pace(0, pause=lambda _: None))
         page, more = lists.page(Part("invoice", 0, NOW + 1))

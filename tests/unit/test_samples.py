@@ -370,7 +370,7 @@ _LITERALS = re.compile(r"Literal\[([^\]]+)\]")
 _WORD = re.compile(r'"([^"]+)"')
 
 
-def test_the_merchants_own_values_stay() -> None:
+def test_a_fresh_event_keeps_the_merchants_own_values() -> None:
     user = "user_1Hm86MFz0jfFqjGsc5iEdZee"
     (fresh,) = freshen(
         [

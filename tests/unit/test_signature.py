@@ -96,7 +96,7 @@ def test_other_schemes_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["v0", "v2", "V1", " v1", "v1 ", "v11", ""])
-def test_only_v1_counts(scheme: str) -> None:
+def test_only_signatures_of_scheme_v1_count(scheme: str) -> None:
     assert verdict(BODY, f"t={NOW},{scheme}={DIGEST}") == "malformed"
 
 

@@ -56,7 +56,7 @@ def test_every_remaining_character_is_visible(text: str) -> None:
 
 
 @given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_json_stays_the_same_value(value: Any) -> None:
+def test_printed_json_reads_back_as_the_same_value(value: Any) -> None:
     for indent in (None, 2):
         written = visible(json.dumps(value, ensure_ascii=False, indent=indent), keep="\n")
         assert json.loads(written) == value
@@ -64,7 +64,7 @@ def test_json_stays_the_same_value(value: Any) -> None:
 
 
 @given(st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"], exclude_characters="".join(_BLANK_LETTERS))))
-def test_what_can_be_seen_stays(text: str) -> None:
+def test_visible_characters_stay(text: str) -> None:
     assert visible(text) == text
 
 
@@ -146,7 +146,7 @@ def shown(*words: str, answer: str = "") -> Result:
     return result
 
 
-def test_explain_and_the_samples(event_file: str) -> None:
+def test_explain_and_sample_show_invisible_characters(event_file: str) -> None:
     lines = shown("explain", event_file).stdout.splitlines()
     assert [json.loads(line)["id"] for line in lines[:2]] == [f"evt_{EVIL}"] * 2
     good = an_event("customer.created", a_customer(name=EVIL))
@@ -157,7 +157,7 @@ def test_explain_and_the_samples(event_file: str) -> None:
         assert json.loads(shown("sample", command, path).stdout)
 
 
-def test_secret(here: Deployed) -> None:
+def test_secret_shows_invisible_characters(here: Deployed) -> None:
     here.put_signing(
         stripe_test_signing_secrets=[SIGNING],
         stripe_endpoints={EVIL: {"secret": hashlib.sha256(SIGNING.encode()).hexdigest()}},
@@ -169,14 +169,14 @@ def test_secret(here: Deployed) -> None:
     shown("secret", "set", "segment_write_key", "--from-env", EVIL.replace("\0", ""))
 
 
-def test_send(event_file: str, here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_send_shows_invisible_characters(event_file: str, here: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_SIGNING_SECRET", "whsec_1")
     for how in ((), ("--json",), ("--fresh",)):
         shown("send", event_file, "--url", here.webhook_url, *how)
     shown("send", event_file, "--url", f"http://127.0.0.1:9/{EVIL.replace('/', '')}")
 
 
-def test_tail(here: Deployed) -> None:
+def test_tail_shows_invisible_characters(here: Deployed) -> None:
     about = {"event_id": EVIL, "event_type": EVIL, "reason": EVIL, "detail": f"{EVIL}\n{EVIL}"}
     here.logs.write("deliver", outcome="retry", calls=[EVIL], received=2, **about)
     here.logs.write("deliver", outcome="delivered", calls=[EVIL], received=1, **about)
@@ -186,7 +186,7 @@ def test_tail(here: Deployed) -> None:
     assert len(shown("tail", "--no-follow", "--json").stdout.splitlines()) == 4
 
 
-def test_dead_letters(here: Deployed) -> None:
+def test_dlq_shows_invisible_characters(here: Deployed) -> None:
     said = {"reason": SENDABLE, "detail": SENDABLE, "event_id": SENDABLE, "event_type": SENDABLE, "account": SENDABLE}
     here.dead_letter(json.dumps({"id": "evt_1", "name": EVIL}), **said)
     here.dead_letter(f"no JSON {SENDABLE}\r\n{SENDABLE}", **said)
@@ -200,7 +200,7 @@ def test_dead_letters(here: Deployed) -> None:
     shown("dlq", "purge", answer="n\n")
 
 
-def test_doctor(here: Deployed) -> None:
+def test_doctor_shows_invisible_characters(here: Deployed) -> None:
     here.functions.told = {"State": "Failed", "StateReason": EVIL, "LastUpdateStatus": EVIL, "Version": EVIL}
     here.functions.mapping = {"UUID": EVIL, "State": EVIL, "StateTransitionReason": EVIL}
     result = shown("doctor", *AT)
@@ -208,7 +208,7 @@ def test_doctor(here: Deployed) -> None:
     shown("doctor", "--json", *AT)
 
 
-def test_register(here: Deployed, stripe: StripeList) -> None:
+def test_register_shows_invisible_characters(here: Deployed, stripe: StripeList) -> None:
     assert CliRunner().invoke(app, ["register", *AT]).exit_code == 0
     (endpoint,) = stripe.webhooks.endpoints.values()
     endpoint["api_version"] = EVIL
@@ -219,7 +219,7 @@ def test_register(here: Deployed, stripe: StripeList) -> None:
     shown("register", "--dry-run", *AT)
 
 
-def test_backfill(here: Deployed, stripe: StripeList) -> None:
+def test_backfill_shows_invisible_characters(here: Deployed, stripe: StripeList) -> None:
     stripe.happened(an_event("customer.created", a_customer(description="x" * 1_100_000), id=f"evt_{EVIL}"))
     del here
     shown("backfill", "--since", "30d", *AT)
@@ -227,7 +227,7 @@ def test_backfill(here: Deployed, stripe: StripeList) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_users_of_a_file_and_of_stripe(stripe: StripeList, tmp_path: Path) -> None:
+def test_import_shows_invisible_characters_of_users(stripe: StripeList, tmp_path: Path) -> None:
     stripe.objects = [{**a_customer(id="cus_1", metadata={"user_id": EVIL}), "created": 1_700_000_000}]
     file = tmp_path / "users.csv"
     file.write_text("customer,user\ncus_1,u_1\n", encoding="utf-8")
@@ -239,14 +239,14 @@ def test_users_of_a_file_and_of_stripe(stripe: StripeList, tmp_path: Path) -> No
     shown("import", "--users", str(file), "--unregistered", *AT)
 
 
-def test_plan() -> None:
+def test_plan_shows_invisible_characters() -> None:
     for form in ("segment", "markdown", "jsonschema"):
         shown("plan", "--format", form, "--set", f"RENAME_EVENTS={json.dumps({'Order Completed': EVIL})}")
     shown("plan", "--set", EVIL)
     shown("plan", "--set", f"{EVIL}={EVIL}")
 
 
-def test_demo_and_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_and_run_show_invisible_characters(capsys: pytest.CaptureFixture[str]) -> None:
     call = {"type": "track", "event": EVIL, "messageId": EVIL}
     played = Played(Planned(EVIL, {}, EVIL, EVIL, [call]), 400, EVIL, [call], 0.1)
     nothing = Played(Planned(EVIL, {}, EVIL, EVIL, []), 200, EVIL, [], 0.1)
@@ -261,7 +261,7 @@ def test_demo_and_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "log:\n" in said.err
 
 
-def test_the_log_of_a_function_that_make_invoke_runs() -> None:
+def test_invoke_shows_invisible_characters_of_a_log() -> None:
     log = io.StringIO()
     lines: list[str] = []
     # As one line: what is no line break to a terminal does not end one here.

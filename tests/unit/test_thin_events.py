@@ -149,7 +149,7 @@ def test_a_thin_event_without_its_head_is_refused(spoil: dict[str, Any]) -> None
 # --- Read and sent ---
 
 
-def test_a_thin_event_is_told_like_its_snapshot(api: Api, world: World) -> None:
+def test_a_thin_event_is_sent_like_its_snapshot(api: Api, world: World) -> None:
     snapshot = an_event("invoice.paid", an_invoice())
     api.has(thin(), snapshot)
     (outcome,) = world.batch(json.dumps(thin()))
@@ -161,7 +161,7 @@ def test_a_thin_event_is_told_like_its_snapshot(api: Api, world: World) -> None:
 
 
 @pytest.mark.parametrize("batches", ["one", "thin first", "snapshot first"])
-def test_an_event_that_comes_thin_and_as_a_snapshot_is_told_once(api: Api, world: World, batches: str) -> None:
+def test_an_event_that_comes_thin_and_as_a_snapshot_is_sent_once(api: Api, world: World, batches: str) -> None:
     snapshot = an_event("invoice.paid", an_invoice())
     api.has(thin(), snapshot)
     both: list[Any] = [json.dumps(thin()), snapshot]
@@ -267,7 +267,7 @@ def test_without_a_key_an_event_waits_and_the_reason_names_the_secret(api: Api, 
     assert spoken.metrics == {"StripeKeyRefused": 1}, "the alarm stripe-key rings"
 
 
-def test_a_key_that_must_not_be_sent_there_is_not(api: Api) -> None:
+def test_no_key_is_sent_to_an_address_that_the_stack_does_not_trust(api: Api) -> None:
     def refuse() -> str:
         raise ConfigurationError("deploy with TrustStripeApiBase=true")
 

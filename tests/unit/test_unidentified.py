@@ -95,7 +95,7 @@ def test_a_customer_who_is_named_later_is_no_longer_without_a_user(world: World)
     assert said()["test"]["without_user"] == 0
 
 
-def test_for_a_person_it_is_a_table(world: World) -> None:
+def test_for_a_person_the_output_is_a_table(world: World) -> None:
     subscribed(world, "ada", 3000, user="u_ada")
     subscribed(world, "bob", 1000)
     shown = CliRunner().invoke(app, ["unidentified"]).stdout

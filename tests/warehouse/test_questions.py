@@ -82,7 +82,9 @@ def test_the_views_read_each_table_that_has_what_they_sum(project: Path) -> None
 
 @each_way
 @each_kind
-def test_revenue_of_each_day(warehouses: Warehouses, truth: Truth, till: Till, way: str, kind: str) -> None:
+def test_a_query_gives_the_revenue_of_each_day(
+    warehouses: Warehouses, truth: Truth, till: Till, way: str, kind: str
+) -> None:
     rows = without_the_till(warehouses[way].answers[f"1 {kind}"], till, "day")
     at_the_till = {day_of(moment.at) for moment in till.moments}
     expected = {key: sums["revenue"] for key, sums in truth.days.items() if key[0] not in at_the_till}
@@ -91,7 +93,9 @@ def test_revenue_of_each_day(warehouses: Warehouses, truth: Truth, till: Till, w
 
 @each_way
 @each_kind
-def test_what_is_left_in_each_month(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
+def test_a_query_gives_what_is_left_of_each_months_revenue(
+    warehouses: Warehouses, truth: Truth, way: str, kind: str
+) -> None:
     """Refunds that fail, disputes and credit notes of the till included."""
     rows = warehouses[way].answers[f"2 {kind}"]
     kept = monthly((on, currency, sums["kept"]) for (on, currency), sums in truth.days.items())
@@ -101,7 +105,7 @@ def test_what_is_left_in_each_month(warehouses: Warehouses, truth: Truth, way: s
 
 @each_way
 @each_kind
-def test_renewals_and_new_subscriptions(
+def test_a_query_tells_renewals_from_new_subscriptions(
     warehouses: Warehouses, truth: Truth, histories: list[History], till: Till, way: str, kind: str
 ) -> None:
     """By the reasons in Stripe's own invoices."""
@@ -124,7 +128,9 @@ def test_renewals_and_new_subscriptions(
 
 @each_way
 @each_kind
-def test_mrr_at_the_end_of_each_month(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
+def test_a_query_gives_the_mrr_at_the_end_of_each_month(
+    warehouses: Warehouses, truth: Truth, way: str, kind: str
+) -> None:
     rows = warehouses[way].answers[f"4 {kind}"]
     assert {*truth.waterfall()} <= {(day(row["month"]), row["currency"]) for row in rows}, "no month is missing"
     for row in rows:
@@ -133,7 +139,9 @@ def test_mrr_at_the_end_of_each_month(warehouses: Warehouses, truth: Truth, way:
 
 @each_way
 @each_kind
-def test_the_parts_of_mrr_growth(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
+def test_a_query_splits_the_growth_of_the_mrr_into_movements(
+    warehouses: Warehouses, truth: Truth, way: str, kind: str
+) -> None:
     rows = warehouses[way].answers[f"5 {kind}"]
     for movement in ("new", "expansion", "reactivation", "contraction", "churn"):
         expected = {key: growth[movement] for key, growth in truth.waterfall().items() if growth[movement]}
@@ -142,7 +150,7 @@ def test_the_parts_of_mrr_growth(warehouses: Warehouses, truth: Truth, way: str,
 
 @each_way
 @each_kind
-def test_what_each_person_pays_a_month(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
+def test_a_query_gives_what_each_person_pays_a_month(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
     expected: Amounts = defaultdict(Decimal)
     for one in truth.movements:
         expected[one.customer, one.currency] += one.change
@@ -153,7 +161,7 @@ def test_what_each_person_pays_a_month(warehouses: Warehouses, truth: Truth, way
 
 @each_way
 @each_kind
-def test_customers_that_are_lost(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
+def test_a_query_counts_the_customers_that_left(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
     rows = warehouses[way].answers[f"7 {kind}"]
     expected: Amounts = {}
     for month, currency in truth.waterfall():
@@ -165,7 +173,7 @@ def test_customers_that_are_lost(warehouses: Warehouses, truth: Truth, way: str,
 
 @each_way
 @each_kind
-def test_trials_that_convert(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
+def test_a_query_counts_the_trials_that_convert(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
     """The truth knows the trials that subscriptions begin with: months with later ones are left out."""
     trials = warehouses[way].models["trials"]
     later = {day(one["started_month"]) for one in trials if (one["subscription_id"], began_at(one)) not in truth.trials}
@@ -182,7 +190,9 @@ def test_trials_that_convert(warehouses: Warehouses, truth: Truth, way: str, kin
 
 @each_way
 @each_kind
-def test_failed_payments_that_are_recovered(warehouses: Warehouses, truth: Truth, way: str, kind: str) -> None:
+def test_a_query_counts_the_failed_payments_that_were_recovered(
+    warehouses: Warehouses, truth: Truth, way: str, kind: str
+) -> None:
     rows = warehouses[way].answers[f"9 {kind}"]
     recovered = truth.attempts.keys() & truth.payments.keys()
     assert sum(int(row["failed"]) for row in rows) == len(truth.attempts)
@@ -196,7 +206,9 @@ def test_failed_payments_that_are_recovered(warehouses: Warehouses, truth: Truth
 
 @each_way
 @each_kind
-def test_lifetime_values(warehouses: Warehouses, truth: Truth, histories: list[History], way: str, kind: str) -> None:
+def test_a_query_gives_the_lifetime_value_of_each_customer(
+    warehouses: Warehouses, truth: Truth, histories: list[History], way: str, kind: str
+) -> None:
     found = by(warehouses[way].answers[f"10 {kind}"], "lifetime_value", "person", "currency")
     worth: Amounts = defaultdict(Decimal)
     for (person, currency), amount in found.items():
