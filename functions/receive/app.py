@@ -46,7 +46,9 @@ def signing_secrets() -> SigningSecrets:
     text = aws.secret_text(secrets_manager(), settings.signing_secret_arn)
     found = read_signing_secrets(text, strict=not on_this_machine())
     if found.refused:
-        logger.error("some signing secrets are not used: they are none", extra={"refused": dict(found.refused)})
+        logger.error(
+            "configured signing secrets are not used: they cannot be Stripe's", extra={"refused": dict(found.refused)}
+        )
     return found
 
 

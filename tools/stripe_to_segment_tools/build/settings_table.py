@@ -28,15 +28,15 @@ def settings_table(template: str, table: str) -> str:
     body: Any = yaml.load(template, _Loader)  # noqa: S506 - a SafeLoader
     parameters: dict[str, Any] = body["Parameters"]
     groups = body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    told = {found[1]: found[2] for found in ROW.finditer(table) if found[1] in parameters}
-    names = [*told]
+    described = {found[1]: found[2] for found in ROW.finditer(table) if found[1] in parameters}
+    names = [*described]
     for before, name in pairwise(["", *(name for group in groups for name in group["Parameters"])]):
-        if name not in told:
+        if name not in described:
             names.insert(names.index(before) + 1 if before else 0, name)
     variables = dict(_variables(body))
     return HEAD + "".join(
         f"| `{name}` | {_code(variables.get(name, ''), '-')} | {_code(str(parameters[name]['Default']), '*empty*')}"
-        f" | {told.get(name) or EMPTY.sub('', parameters[name]['Description'])} |\n"
+        f" | {described.get(name) or EMPTY.sub('', parameters[name]['Description'])} |\n"
         for name in names
     )
 

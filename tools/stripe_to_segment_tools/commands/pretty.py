@@ -48,12 +48,12 @@ def print_explained(console: Console, explained: Explained) -> None:
 
 
 def _print_call(console: Console, call: Mapping[str, Any]) -> None:
-    told = headline(call)
+    short = headline(call)
     track = call.get("type") == "track"
     parts = (
-        (told.name, "green" if track else "cyan"),
-        (told.says, "bold" if track else ""),
-        (told.who if track else "", ""),
+        (short.name, "green" if track else "cyan"),
+        (short.says, "bold" if track else ""),
+        (short.who if track else "", ""),
     )
     line = Text("  " if track else " ").join(Text(visible(part), style) for part, style in parts if part)
     console.print(Text.assemble("  ", line), soft_wrap=True)

@@ -154,24 +154,24 @@ def _linked(text: str, source: str, page: str, repository: str) -> str:
     """The text of a file with its links as they are in the site; code stays."""
 
     def renewed(found: re.Match[str]) -> str:
-        picture, told, target = found.groups()
+        picture, label, target = found.groups()
         file, hash_, heading = target.partition("#")
         if "://" in target or target.startswith("mailto:") or (not file and _PAGE_OF.get(source) == page):
             return found[0]
         path = source if not file else posixpath.normpath(posixpath.join(posixpath.dirname(source), file))
         if path in _PAGE_OF or picture:
             to = _PAGE_OF.get(path, posixpath.basename(path))
-            return f"{picture}[{told}]({posixpath.relpath(to, posixpath.dirname(page) or '.')}{hash_}{heading})"
-        return f"[{told}]({repository.rstrip('/')}/blob/main/{path})" if repository else told
+            return f"{picture}[{label}]({posixpath.relpath(to, posixpath.dirname(page) or '.')}{hash_}{heading})"
+        return f"[{label}]({repository.rstrip('/')}/blob/main/{path})" if repository else label
 
     # A link's own text may be code.
     return "".join(part if part.startswith("```") else _LINK.sub(renewed, part) for part in _CODE.split(text))
 
 
 def _commands() -> str:
-    told = ["# Commands\n\nEach command of `stripe-to-segment`; `--help` says the same.\n"]
-    told += [_command(names, command) for names, command in _every_command(get_command(app))]
-    return "\n".join(told)
+    sections = ["# Commands\n\nEach command of `stripe-to-segment`; `--help` says the same.\n"]
+    sections += [_command(names, command) for names, command in _every_command(get_command(app))]
+    return "\n".join(sections)
 
 
 def _every_command(command: Any, *names: str) -> Iterator[tuple[str, Any]]:

@@ -107,7 +107,7 @@ def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
 
 def _print_addresses(console: Console, page: Debugger, stack: LocalStack, own: str, *, accepts_other: bool) -> None:
     if not page.has_its_port:
-        console.print(f"\nPort {PAGE_PORT} is taken: the page is at another one.")
+        console.print(f"\nPort {PAGE_PORT} is in use, so the page has another port.")
     console.print(f"\npage     {page.url}")
     console.print(f"webhook  {page.webhook_url}")
     console.print(f"secret   {own}{', and yours' if accepts_other else ''}")

@@ -201,7 +201,7 @@ def _trials(tracks: Iterable[_Track], settings: Settings) -> dict[str, Table]:
             lives[str(track.properties.get("subscription_id"))].append((event, track))
     tables: dict[str, Table] = defaultdict(dict)
     for life in lives.values():
-        # At the same moment a trial begins before anything comes of it.
+        # Of one moment, the start of the trial comes first.
         life.sort(key=lambda one: (one[1].at, one[0] is not TrialStarted))
         starts = [place for place, (event, _) in enumerate(life) if event is TrialStarted]
         for start, following in zip(starts, [*starts, len(life)][1:], strict=True):

@@ -52,7 +52,7 @@ CALLS = """\
 | `context.active` | boolean | false: an event of a server does not change the user's last-seen time |
 | `context.groupId` | string | the group, where known |
 | `context.externalIds` | array of objects | the Stripe customer as `stripe_customer_id` |
-| `context.consent` | object | `categoryPreferences` by category, where the metadata tells the user's consent |
+| `context.consent` | object | `categoryPreferences` by category, where the metadata has the user's consent |
 | `context.traits` | object | of a track, by `CONTEXT_TRAITS`: personal traits, `plan`, `mrr`, `currency` |
 | `context.campaign` | object | where metadata (`ATTRIBUTION_KEYS`) has it: `source`, `medium`, `name`, and so on |
 | `context.page` | object | `url`, `path`, `search`, `referrer`, where metadata has them |

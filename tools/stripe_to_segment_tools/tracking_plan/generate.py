@@ -81,8 +81,8 @@ def _table() -> Iterator[str]:
     yield "| Stripe event | Segment calls |\n|---|---|"
     for kind, row in CATALOG.items():
         calls = [SHOWS[row.identify], *(f"**{event.event_name}**: {event.sent_when}" for event in row.events)]
-        told = "<br>".join(filter(None, calls))
-        yield f"| `{kind}` | {told or 'none: later calls use its data'} |"
+        becomes = "<br>".join(filter(None, calls))
+        yield f"| `{kind}` | {becomes or 'none: later calls use its data'} |"
 
 
 def _between(text: str, start: str, end: str, renewed: Callable[[str], str]) -> str:

@@ -78,16 +78,16 @@ def primer_calls(
     """
     plan = _plan(settings)
     codes = (PRIMER_CURRENCY, *currencies)
-    told: list[tuple[str, CallBody]] = [
+    contents: list[tuple[str, CallBody]] = [
         ("", {"type": "identify", "traits": _values(plan.user_traits, codes)}),
         ("", {"type": "group", "groupId": PRIMER_USER, "traits": _values(GROUP_TRAITS, codes)}),
     ]
     for name, event in plan.events.items():
-        told.append((name, {"type": "track", "event": name, "properties": _values(event.properties, codes)}))
+        contents.append((name, {"type": "track", "event": name, "properties": _values(event.properties, codes)}))
     # Whatever ContextTraits says now, for the setting may change: a track shows some traits in columns of its own.
     shown = _values({name: trait for name, trait in plan.user_traits.items() if name in SHOWN}, codes)
     calls = []
-    for fact, content in told:
+    for fact, content in contents:
         columns_sent = ",".join((*codes, *(content.get("traits") or content["properties"])))
         body: CallBody = {
             "messageId": message_id(settings.source_name, "primer", content["type"], f"{fact}|{columns_sent}"),

@@ -273,7 +273,7 @@ def _attribution(name: str, value: str) -> Mapping[str, str]:
     if not all(key in {*ATTRIBUTION, "*"} and isinstance(keys, str) for key, keys in read.items()):
         known = ", ".join(ATTRIBUTION)
         _refuse(name, value, f'a JSON object of metadata keys such as {{"ip": "client_ip", "fbc": ""}}, out of {known}')
-    # "*" is all that is not named; empty text is none.
+    # "*" stands for all that are not named; an empty text means no value.
     defaults = {} if read.get("*") == "" else ATTRIBUTION
     chosen = {**defaults, **{key: _names(name, keys) for key, keys in read.items() if key != "*"}}
     return MappingProxyType({key: slot for slot, keys in chosen.items() for key in keys})

@@ -157,7 +157,7 @@ class Lists:
     def unreadable(self, kinds: Iterable[str]) -> list[str]:
         """The permissions that the key lacks for these lists, as Stripe calls them. Raises as `page` does.
 
-        Behind the name in the Dashboard stands the one in Stripe's answer, where that has one.
+        Each has its name in the Dashboard, and behind it the name in Stripe's answer, if the answer has one.
         """
         lacking = []
         for kind in kinds:

@@ -118,7 +118,7 @@ def audit_command(
     result = audit(truth, records.profiles, records.receipts, around, month)
     if not any(row.remembered for row in result.rows.values()) and any(truth.entries(kind) for kind in Kind):
         say(
-            "note: the stack remembers nothing that Stripe lists: is the API key of the account that it is for?",
+            "note: the stack has stored nothing of what Stripe lists: is the API key that of the stack's account?",
             err=True,
         )
     lines = None

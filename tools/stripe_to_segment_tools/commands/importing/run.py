@@ -85,7 +85,7 @@ class Run:
     def _list(self, step: Step, name: str) -> None:
         with self.bar(name, self._left()) as report:
 
-            def told() -> None:
+            def reported() -> None:
                 report(self._listed(step), self._left())
 
             Walk(
@@ -97,7 +97,7 @@ class Run:
                 self.more,
                 self.users,
                 self.later,
-                told,
+                reported,
             ).run()
 
     def _wait(self, name: str) -> None:

@@ -96,10 +96,10 @@ def _seconds(run: Run, level: Level, batches: int) -> float:
 
 def _calls(progress: Progress, level: Level) -> Iterator[str]:
     """The calls that an import of this level sends at most."""
-    told = {each: sum(n for name, n in progress.queued.items() if name.startswith(f"{each} ")) for each in LEVELS}
+    queued = {each: sum(n for name, n in progress.queued.items() if name.startswith(f"{each} ")) for each in LEVELS}
     if level is not Level.STATE:
-        yield f"up to {told[Level.TRAITS]:,} identify calls, one for each tracked user, and as many group calls"
+        yield f"up to {queued[Level.TRAITS]:,} identify calls, one for each tracked user, and as many group calls"
     if level in {Level.OPENING, Level.HISTORY}:
-        yield f"up to {told[Level.OPENING]:,} Subscription Imported, one for each live subscription"
+        yield f"up to {queued[Level.OPENING]:,} Subscription Imported, one for each live subscription"
     if level is Level.HISTORY:
-        yield f"up to {told[Level.HISTORY]:,} tracks of payments, refunds, disputes and ends"
+        yield f"up to {queued[Level.HISTORY]:,} tracks of payments, refunds, disputes and ends"

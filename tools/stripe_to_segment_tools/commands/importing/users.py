@@ -32,7 +32,7 @@ class BadUsersError(Exception):
 
 
 class Row(NamedTuple):
-    """The user and the group of a customer; an empty group is none."""
+    """The user and the group of a customer; an empty group means no group."""
 
     user: str
     group: str

@@ -29,7 +29,7 @@ SIGNING_FLAWS = {
     "malformed": "no signing secret: they begin with whsec_ and are longer than 24 characters",
 }
 WRITE_KEY_FLAWS = {
-    "placeholder": "no write key: it is a placeholder, or has a space or a letter that none has",
+    "placeholder": "no write key: it is a placeholder, or has a space or another character that no write key has",
     "foreign": "no write key: it is a key of something else",
 }
 API_KEY_FLAWS = {

@@ -50,7 +50,7 @@ class Cause(StrEnum):
 
     @property
     def explains(self) -> bool:
-        """Whether it is a reason; unexplained is none."""
+        """Whether it is a reason; false for unexplained."""
         return self is not Cause.UNEXPLAINED
 
 
@@ -116,7 +116,7 @@ class Report:
         return self.rows[kind, currency]
 
     def found(self, findings: Iterable[Finding]) -> None:
-        """Add differences; those of 0 are none."""
+        """Add differences; those of 0 are left out."""
         for one in findings:
             if one.amount:
                 self.findings.append(one)

@@ -37,7 +37,7 @@ class Taken:
     def by(self, records: Collection[str]) -> Taken:
         """What these records take over."""
         if not self.marked:
-            # As is usual.
+            # True of most batches.
             return self
         return Taken(
             [mark for mark in self.marked if mark.moved_to in records],

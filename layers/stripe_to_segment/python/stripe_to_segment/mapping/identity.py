@@ -1,4 +1,6 @@
-"""Find the user of an event, for which Stripe names only a customer. The sources, the most reliable first, are these.
+"""Find the user of an event, for which Stripe names only a customer.
+
+The sources, most reliable first:
 
 1. Metadata of the object, of its subscription, of its customer (in the event or read through the API).
 2. The user that metadata named for this customer before.

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-# The name in a record's `as_of` for the newest event that has waited for its user in vain, and the seconds within which
+# The name in a record's `as_of` for the newest event whose wait for its user brought none, and the seconds within which
 # the next one does not wait again.
 WAITED, IN_VAIN_SECONDS = "waited", 10
 

@@ -33,7 +33,7 @@ def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[C
     known = this.known.profile
     each_has_its_call = not known.claims and len(facts) == [call.body["type"] for call in calls].count("track")
     if each_has_its_call and not known.withheld:
-        # As is usual.
+        # True of most events.
         return profile
     sent = {call.dedup_key: call for call in calls}
     if not known.withheld.keys().isdisjoint(sent):

@@ -23,7 +23,7 @@ WITHHELD = 1_000
 
 
 class Why(StrEnum):
-    """Why a call was not made, or was made in vain: without a write key, or refused by the endpoint for good."""
+    """Why a call was not made, or was made and not sent: no write key, or refused by the endpoint for good."""
 
     OPTED_OUT = "opted_out"
     UNKNOWN_USER = "unknown_user"
@@ -52,7 +52,7 @@ class Withheld(NamedTuple):
 
 
 def withheld_call(encoded: str, kind: str, why: Why) -> Withheld | None:
-    """An encoded call that was made in vain; None where it is not about money."""
+    """An encoded call that was not accepted; None where it is not about money."""
     worth = worth_in(encoded, kind)
     if worth is None:
         return None

@@ -82,7 +82,7 @@ class Coupon(NamedTuple):
         return self._replace(products=(), options=())
 
     def with_more_of(self, known: Coupon) -> Coupon:
-        """The coupon with what the API has told of it."""
+        """The coupon with what the API has stated of it."""
         return self._replace(products=self.products or known.products, options=self.options or known.options)
 
 

@@ -136,7 +136,7 @@ def changed_otherwise(event: StripeEvent[shapes.Subscription], before: State, af
         changed=[next((name for name, holds in reasons.items() if holds), "mrr")],
         previous_mrr=major(change.sent, after.currency),
     )
-    # A moved date is told also without a change of mrr, so its key does not depend on what was sent before.
+    # A moved date is stated also without a change of mrr, so its key does not depend on what was sent before.
     once = (
         f"{after.on_trial}:{(after if after.on_trial else before).trial[1]}" if moved else f"{change.sent}>{change.now}"
     )
