@@ -468,6 +468,15 @@ def test_of_subscriptions_that_ended_long_ago_the_newest_stay_and_every_live_one
     assert set(profile_in(store).subscriptions) == {"old and live", *recently}
 
 
+@pytest.mark.parametrize("days", [39, 41])
+def test_a_failed_attempt_stays_for_forty_days_of_the_records_own_time(store: AnyStore, days: int) -> None:
+    """By the clock, a history that came a year late lost it, and the next event of the attempt sent it again."""
+    attempt = replace(FAILED, at=NOW - (400 + days) * DAY)
+    later = {"later": replace(SUBSCRIPTION, as_of=(NOW - 400 * DAY, 1))}
+    saved(store, Profile(KEY, failed=(attempt.written(),), subscriptions=later))
+    assert len(profile_in(store).failed) == (1 if days == 39 else 0)
+
+
 def test_accounts_and_modes_never_mix(store: AnyStore) -> None:
     scopes = ["own:live", "own:test", "acct_1:live", "acct_1:test", "acct_2:live"]
     for number, scope in enumerate(scopes):

@@ -340,9 +340,7 @@ class Profile:
         """The record with this attempt added, or put in place of the one that shares a key with it."""
         others = [one for one in self.failed_attempts() if not {*one.keys} & {*attempt.keys}]
         newest = sorted((*others, attempt), key=lambda one: one.at)[-FAILED_ATTEMPTS:]
-        # By the time of the newest one and not by the clock: a history may come long after it happened.
-        oldest = newest[-1].at - LEDGER_DAYS * 86_400
-        return replace(self, failed=tuple(one.written() for one in newest if one.at >= oldest))
+        return replace(self, failed=tuple(one.written() for one in newest))
 
     def with_delivered(self, dedup_keys: Iterable[str], day: int) -> Profile:
         """The record with these deduplication keys in its ledger; a key that is there already keeps its first day."""
@@ -434,6 +432,13 @@ class Profile:
             # Their receipt has expired before any batch read it.
             changes["sent"] = _with_sent(self, over, tracks - self.ledger.keys())
             changes["withheld"] = _with_withheld(self, (claim for claim in ended if claim.given_up), Why.REFUSED)
+        if self.failed:
+            # By the record's own time and not by the clock: a history may come long after it happened.
+            attempts = [*self.failed_attempts()]
+            moments = [*(one.at for one in attempts), *(record.as_of[0] for record in self.subscriptions.values())]
+            kept = [one for one in attempts if one.at >= max(moments) - LEDGER_DAYS * 86_400]
+            if len(kept) < len(attempts):
+                changes["failed"] = tuple(one.written() for one in kept)
         if len(self.subscriptions) > ENDED:
             ranked = _most(self.subscriptions, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
             changes["subscriptions"] = {
