@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment_tools.local_stack import LocalStack, Secret
@@ -27,7 +27,7 @@ from tests.simulator.history import a_history
 from tests.simulator.till import a_till
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.chaos.faults import Fault
     from tests.chaos.poison import Poison
@@ -251,7 +251,13 @@ def _replayed(world: _World, sendings: Sequence[Sending]) -> Iterator[Violation]
     whole = [sending for sending in sendings if "poison" not in json.loads(sending.body)["id"]]
     world.send("send some events again", whole)
     for request in world.segment.record.requests[before:]:
-        yield Violation("doubled", f"a replay sent {request.calls} calls again, {request.kept} of them new")
+        new = [_short(kept.call) for kept in world.segment.record.calls if kept.request == request.number]
+        text = f"a replay sent {', '.join(new)}, and {request.calls - len(new)} calls that were sent before"
+        yield Violation("doubled", text)
+
+
+def _short(call: Mapping[str, Any]) -> str:
+    return f"{call.get('event', call['type'])} {call['messageId']} of {call['context']['stripe']['event_id']}"
 
 
 def _count(outcome: Result, world: _World, histories: Sequence[History]) -> None:

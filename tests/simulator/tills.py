@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from tests.simulator.till import Till
 
-__all__ = ["at_the_end", "deliver", "in_order", "lifetime_values", "mixed_up", "summed", "true"]
+__all__ = ["at_the_end", "deliver", "in_order", "lifetime_values", "mixed_up", "replayed", "summed", "true"]
 
 HOLD = 300
 # Of calls that Segment answers, in bad weather.
@@ -98,7 +98,17 @@ def mixed_up(till: Till, order: Random, down: Answer | None = None, hold: int = 
     while events:
         size = order.choice((1, 2, 5, 20))
         events = [*events[size:], *deliver(world, events[:size])]
-    return world, at_the_end([till], world.calls)
+    return world, [*at_the_end([till], world.calls), *replayed(till, world)]
+
+
+def replayed(till: Till, world: World) -> Iterator[str]:
+    """The calls that every event of the till sends once more: none may."""
+    world.answer = lambda _: ACCEPTED
+    for event in till.events:
+        before = len(world.calls)
+        world.batch(event)
+        for call in world.calls[before:]:
+            yield f"the replay of {event.type} {event.id} sent {call.get('event', call['type'])}"
 
 
 def at_the_end(tills: Iterable[Till], calls: Iterable[Mapping[str, Any]]) -> list[str]:

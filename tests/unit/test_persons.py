@@ -87,6 +87,25 @@ def paid(number: int, created: int) -> StripeEvent:
     return an_event("invoice.paid", an_invoice(id=f"in_{number}_{created}", customer=f"cus_{number}"), created=created)
 
 
+# --- Repeats ---
+
+
+def test_an_event_that_changed_nothing_sends_nothing_again_after_another_customer_of_the_user_paid(
+    store: AnyStore,
+) -> None:
+    """The traits of the user differed from those that this customer had shown last, though the other customer had shown
+    them, so each repeat of such an event sent one more identify and one more group call."""
+    world = World(store)
+    body = a_customer(id="cus_1", metadata={"user_id": "user_1", "group_id": "acme"})
+    nothing_new = an_event("customer.updated", body, created=NOW + 2, previous={"balance": 0})
+    world.deliver(customer(1, group_id="acme"), paid(1, NOW + 1), nothing_new)
+    world.deliver(customer(2, NOW + 3, group_id="acme"), paid(2, NOW + 4))
+    world.deliver(an_event("customer.subscription.created", a_subscription(customer="cus_2"), created=NOW + 5))
+    told = len(world.calls)
+    world.deliver(nothing_new)
+    assert world.calls[told:] == []
+
+
 # --- Silence ---
 
 

@@ -34,8 +34,9 @@ class IdentifyPlan:
     """How this event joins the history under the fallback id to the user, once for each customer.
 
     `profile` is the customer's record after the event, `person` the same over all customers of the user, `group` over
-    all of the group. `shows` is the digest of the traits in its identify, None without an identify; `groups` is the
-    digest of its group call. `tracks_as` is the identity that the event itself states, `who` is the current user.
+    all of the group. `shows` is the digest of the record's part of the traits in its identify, None without one;
+    `groups` is that of its group call. `tracks_as` is the identity that the event itself states, `who` is the current
+    user.
     `to_join` says that the user is known and the history under the fallback id is not joined to it yet.
     `everywhere` is false where not every destination may get the calls, so that none of them joins for good.
     """
@@ -103,11 +104,11 @@ def identify(this: EventToMap, decided: Decided, who: Identity, fallback_id: str
     now = (resolve(SILENT, profile, fallback_id, event, settings) or who) if outdated else who
     person, group = over_all(profile, known.others), over_all(profile, known.group_others)
     changed = decided.lesson.changed or _moved_money(event, known.profile, profile)
-    shows = _digest_to_show(this.row, event, person, changed=changed)
+    shows = _digest_to_show(this.row, event, profile, person, changed=changed)
     if shows is None and _must_show(known.profile, profile, retried=this.claim is not NO_CLAIM):
-        shows = shown_digest(event, person)
+        shows = shown_digest(event, profile)
     beside = shows is not None and event.type.startswith("customer.subscription.")
-    groups = _group_to_show(event, known.profile, group, settings, anyway=this.claim.groups or beside)
+    groups = _group_to_show(event, known.profile, profile, settings, anyway=this.claim.groups or beside)
     to_join = now.identity_source is not IdentitySource.UNKNOWN and not profile.joined
     return IdentifyPlan(now, profile, person, group, fallback_id, shows, groups, who, to_join, event.listing is None)
 
@@ -130,37 +131,40 @@ def _must_show(before: Profile, after: Profile, *, retried: bool) -> bool:
     )
 
 
-def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, *, changed: bool) -> str | None:
-    """The digest of the traits in the event's identify, None without an identify."""
-    never_shown = profile.shown is None and event.listing is None
+def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, person: Profile, *, changed: bool) -> str | None:
+    """The digest of the record's part of the traits in the event's identify, None without an identify.
+
+    The part of another record of the person is shown when that record changes.
+    """
+    never_shown = person.shown is None and event.listing is None
     if row.identify is Identify.NEVER or (row.identify is not Identify.ALWAYS and never_shown and not changed):
         return None
     digest = shown_digest(event, profile)
     if event.listing is not None:
-        if event.customer is None and profile.user_id is None:
+        if event.customer is None and person.user_id is None:
             return None
-        shown_to_another = profile.user_id is not None and profile.fallback_id is not None and not profile.joined
-        return None if profile.shown == digest and not shown_to_another else digest
-    changed = changed or profile.shown not in {None, digest}
+        shown_to_another = person.user_id is not None and person.fallback_id is not None and not person.joined
+        return None if person.shown == digest and not shown_to_another else digest
+    changed = changed or person.shown not in {None, digest}
     return digest if row.identify is Identify.ALWAYS or changed else None
 
 
 def _group_to_show(
-    event: StripeEvent, before: Profile, group: Profile, settings: Settings, *, anyway: bool
+    event: StripeEvent, before: Profile, after: Profile, settings: Settings, *, anyway: bool
 ) -> str | None:
-    """The digest of the traits in the event's group call, None if it has none.
+    """The digest of the record's part of the group's traits in the event's group call, None if it has none.
 
     It has one if the group or its traits are new, and `anyway` beside the identify of a subscription's event. An object
     of an import has one if the group is new, or at a level that sends traits.
     """
-    if not group.group_id:
+    if not after.group_id:
         return None
-    digest = group_digest(event, group, settings)
+    digest = group_digest(event, after, settings)
     if event.listing is None:
         changed = before.shown_group not in {None, digest}
     else:
         changed = event.listing.level is Level.TRAITS and event.customer is not None and before.shown_group != digest
-    return digest if changed or before.group_id != group.group_id or anyway else None
+    return digest if changed or before.group_id != after.group_id or anyway else None
 
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:
