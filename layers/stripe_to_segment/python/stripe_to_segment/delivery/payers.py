@@ -48,11 +48,14 @@ def owned(
     }
     # The order of a payment may be an invoice, and only the invoice's item may name the owner.
     paying = {payment_key(event): event.scope for event in nameless}
-    invoices = {key: invoice for key, invoice in _joined(events).items() if key in paying} | {
+    others = {payment_key(event) for event in nameless if event.type != "invoice_payment.paid"}
+    invoices = {key: invoice for key, invoice in _joined(events).items() if key in others} | {
         key: f"{scope}:{memory.orders[key]}" for key, scope in paying.items() if key in memory.orders
     }
     unread = {
-        invoice for key, invoice in invoices.items() if not customer_of(memory.owners.get(key)) and invoice != key
+        invoice
+        for key, invoice in invoices.items()
+        if invoice not in {key, *payers} and not customer_of(memory.owners.get(key))
     }
     if unread:
         read = store.load([("order", key) for key in unread])
