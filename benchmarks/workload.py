@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
+import string
 import uuid
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,9 @@ IDS = re.compile(rf'"({STRIPES})_([A-Za-z0-9_]+)"')
 # The merchant's own too, and not the name `user_id`: each customer is a user and a group by itself, as most are.
 IDS_AND_PERSONS = re.compile(rf'"({STRIPES}|user|team)_([A-Za-z0-9_]+)"(?!:)')
 PRODUCTS = re.compile(r'"(prod_\w+)"')
+ALPHABET = string.digits + string.ascii_letters
+# The part of Stripe's ids that is the same in all of an account.
+ACCOUNT = "LkdIwHu7ix"
 LARGE = 10_000
 DAY = 86_400
 
@@ -51,7 +54,7 @@ def customers_events(customers: int) -> tuple[str, ...]:
     histories = [a_history(seed, start=START + seed * DAY).events for seed in range(customers)]
     told = [event for events in histories for event in events if event["type"] in CATALOG]
     told.sort(key=lambda event: event["created"])
-    texts = [IDS.sub(_as_long_as_stripes, json.dumps(event)) for event in told]
+    texts = [IDS.sub(_as_stripes, json.dumps(event)) for event in told]
     return (*map(_product, sorted({found for text in texts for found in PRODUCTS.findall(text)})), *texts)
 
 
@@ -62,9 +65,19 @@ def _product(product_id: str) -> str:
     return json.dumps(event | {"data": {"object": made}})
 
 
-def _as_long_as_stripes(found: re.Match[str]) -> str:
-    """An id as long as Stripe's and as random, for the sake of what is sent, logged and compressed."""
-    return f'"{found[1]}_{base64.b32encode(hashlib.sha256(found[2].encode()).digest()).decode()[:24]}"'
+def _as_stripes(found: re.Match[str]) -> str:
+    """An id like Stripe's, for the sake of what is sent, logged and compressed.
+
+    Those of customers and items are random. Others say when they were made and end at random; the account is between,
+    always the same: in_1MtHbELkdIwHu7ixl4OzzPMv, pi_1NG8Du2eZvKYlo2CUI79vXWy.
+    """
+    kind, digits = found[1], _base62(hashlib.sha256(found[2].encode()).digest())
+    made = digits[:14] if kind in {"cus", "si"} else f"1{digits[:5]}{ACCOUNT}{digits[5:13]}"
+    return f'"{kind}_{made}"'
+
+
+def _base62(random: bytes) -> str:
+    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in random)
 
 
 def large_event() -> str:
