@@ -94,7 +94,7 @@ class Saboteur:
         broken = {"pk": item["pk"], BROKEN: {"BOOL": True}}
         if fault is GARBAGE:
             # It has no version, so a batch that read the record earlier cannot write it either.
-            broken |= {"record": {"B": b"garbage"}, "ledger": {"S": "garbage"}}
+            broken |= {"record": {"B": b"garbage"}, "keys": {"S": "garbage"}}
         else:
             broken |= item | {"format": {"N": "99"}}
         same = {":read": item["version"]}

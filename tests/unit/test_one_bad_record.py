@@ -129,7 +129,7 @@ def spoil(table: Any, key: str, **attributes: Any) -> None:
     [
         ({"record": {"B": b"not compressed"}}, "broken_record"),
         ({"record": {"S": "{"}}, "broken_record"),
-        ({"ledger": {"S": "no bytes"}}, "broken_record"),
+        ({"keys": {"S": "no bytes"}}, "broken_record"),
         ({"version": {"S": "one"}}, "broken_record"),
         ({"format": {"N": str(FORMAT + 1)}, "record": {"M": {}}}, "newer_record"),
         ({"format": {"N": str(FORMAT + 9)}}, "newer_record"),

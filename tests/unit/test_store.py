@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
+from stripe_to_segment.segment_side.calls import dedup_key_for
 from stripe_to_segment.state.bill import NOT_SENT
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
-from stripe_to_segment.state.packing import decompressed, packed_ledger, unpacked_ledger
+from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord
@@ -69,8 +70,8 @@ FULL = Profile(
     deleted=True,
     subscriptions={"sub_1": SUBSCRIPTION, "sub_2": replace(SUBSCRIPTION, status="canceled", plan=None, mrr=None)},
     paid={"usd": 5000, "jpy": -3},
-    ledger={"00ff" * 4: TODAY, "a" * 16: TODAY - 40},
-    claims={"b" * 16: Claim({"c" * 16: '{"type":"track"}', "d" * 16: "{}"}, shows=True, groups=True, day=TODAY - 40)},
+    ledger={"00ff" * 3: TODAY, "a" * 12: TODAY - 40},
+    claims={"b" * 12: Claim({"c" * 12: '{"type":"track"}', "d" * 12: "{}"}, shows=True, groups=True, day=TODAY - 40)},
     discounts={"di_1": '{"id":"SAVE","percent_off":"50","duration":"forever"}'},
     own_discounts=("di_1",),
     amounts={"price_1:eur": "2500"},
@@ -162,7 +163,7 @@ def test_an_empty_record_comes_back_as_it_was(store: AnyStore) -> None:
 
 
 def test_a_receipt_comes_back_as_it_was_from_another_environment_too(store: AnyStore, request: Any) -> None:
-    receipt = Receipt(frozenset({"a" * 16, "00ff" * 4}), frozenset({"b" * 16}), frozenset({"c" * 16}))
+    receipt = Receipt(frozenset({"a" * 12, "00ff" * 3}), frozenset({"b" * 12}), frozenset({"c" * 12}))
     store.put_receipt("delivery_1", receipt, NOW)
     store.put_receipt("delivery_2", Receipt(), NOW)
     expected = {"delivery_1": receipt, "delivery_2": Receipt()}
@@ -193,7 +194,7 @@ def test_more_receipts_than_the_cache_holds_are_all_returned(table: Any, monkeyp
     names = [f"delivery_{number}" for number in range(8)]
     store = DynamoStore(table, TABLE)
     for name in names:
-        store.put_receipt(name, Receipt(frozenset({"a" * 16})), NOW)
+        store.put_receipt(name, Receipt(frozenset({"a" * 12})), NOW)
     for asked in (names, [names[-5], *names[:1]], names[:6]):
         assert set(store.receipts(asked)) == set(asked)
 
@@ -400,29 +401,29 @@ def test_a_bookmark_is_where_the_newest_run_left_it(store: AnyStore) -> None:
 
 
 def test_the_ledger_remembers_forty_days(store: AnyStore) -> None:
-    marks = {f"{age:016x}": TODAY - age for age in (0, 1, 39, 40, 41, 400)}
+    marks = {f"{age:012x}": TODAY - age for age in (0, 1, 39, 40, 41, 400)}
     saved(store, Profile(KEY, ledger=marks))
     assert sorted(TODAY - day for day in profile_in(store).ledger.values()) == [0, 1, 39, 40]
 
 
 def test_the_ledger_remembers_the_newest_thousand_tracks_longer(store: AnyStore) -> None:
     """So that an import of the history, or a second one, sends nothing again that is older than forty days."""
-    tracks = {f"{age:016x}": TODAY - age + TRACK for age in range(1_100)}
-    saved(store, Profile(KEY, ledger={**tracks, "f" * 16: TODAY - 50}))
+    tracks = {f"{age:012x}": TODAY - age + TRACK for age in range(1_100)}
+    saved(store, Profile(KEY, ledger={**tracks, "f" * 12: TODAY - 50}))
     kept = profile_in(store).ledger
     assert sorted(TODAY + TRACK - day for day in kept.values()) == [*range(1_041)]
 
 
 def test_a_customer_with_hundreds_of_events_a_day_keeps_a_record_that_dynamodb_accepts(table: Any) -> None:
     """Beyond 400 KB no write was taken: the customer's events came again and again, and after a day counted twice."""
-    marks = {f"{number:016x}": TODAY - number // 1_200 for number in range(48_000)}
+    marks = {f"{number:012x}": TODAY - number // 1_200 for number in range(48_000)}
     store = DynamoStore(table, TABLE)
     saved(store, Profile(KEY, ledger=marks))
     kept = profile_in(store).ledger
     assert list(kept.items()) == list(marks.items())[:30_000], "the newest"
-    saved(store, profile_in(store).with_delivered(["f" * 16], TODAY))
+    saved(store, profile_in(store).with_delivered(["f" * 12], TODAY))
     assert len(profile_in(store).ledger) == 30_000
-    assert profile_in(store).ledger["f" * 16] == TODAY
+    assert profile_in(store).ledger["f" * 12] == TODAY
 
 
 def test_a_customer_with_hundreds_of_subscriptions_too_keeps_a_record_that_dynamodb_accepts(table: Any) -> None:
@@ -434,9 +435,9 @@ def test_a_customer_with_hundreds_of_subscriptions_too_keeps_a_record_that_dynam
     full = Profile(
         KEY,
         subscriptions=ended | live,
-        ledger={f"{number:016x}": TODAY - number // 1_000 for number in range(30_000)},
+        ledger={f"{number:012x}": TODAY - number // 1_000 for number in range(30_000)},
         claims={
-            f"{number:016x}": Claim({"c" * 16: random.randbytes(500).hex()}, shows=True, joins=True, day=TODAY)
+            f"{number:012x}": Claim({"c" * 12: random.randbytes(500).hex()}, shows=True, joins=True, day=TODAY)
             for number in range(1_000)
         },
         shown="digest",
@@ -452,8 +453,8 @@ def test_a_customer_with_hundreds_of_subscriptions_too_keeps_a_record_that_dynam
     assert list(kept.claims.items()) == list(full.claims.items())[-len(kept.claims) :], "the newest"
     assert kept.ledger, "what was delivered last is still known"
     assert list(kept.ledger.items()) == list(full.ledger.items())[: len(kept.ledger)], "the newest"
-    saved(store, kept.with_delivered(["f" * 16], TODAY))
-    assert profile_in(store).ledger["f" * 16] == TODAY
+    saved(store, kept.with_delivered(["f" * 12], TODAY))
+    assert profile_in(store).ledger["f" * 12] == TODAY
 
 
 def test_of_subscriptions_that_ended_long_ago_the_newest_stay_and_every_live_one(store: AnyStore) -> None:
@@ -635,7 +636,8 @@ def test_learnt_facts_are_kept_for_a_year_and_a_month(table: Any) -> None:
 
 
 def test_a_month_of_one_customers_facts_fits_the_first_kilobyte() -> None:
-    assert len(packed_ledger({f"{number:016x}": TODAY for number in range(60)})) == 600
+    assert len(dedup_key_for("a fact")) == DEDUP_KEY_DIGITS
+    assert len(packed_ledger({f"{number:012x}": TODAY for number in range(60)})) == 480
 
 
 def test_the_compression_dictionaries_never_change() -> None:
@@ -672,11 +674,46 @@ def test_a_record_of_the_first_release_is_read(table: Any) -> None:
         "pk": {"S": f"profile#{KEY}"},
         "version": {"N": "3"},
         "record": {"S": json.dumps({"user_id": "user_1", "shown": "digest", "promised": {"b" * 16: [TODAY, 5]}})},
-        "ledger": {"B": packed_ledger({"a" * 16: TODAY})},
+        "ledger": {"B": bytes.fromhex("a" * 16) + TODAY.to_bytes(2)},
     }
     table.put_item(TableName=TABLE, Item=item)
-    expected = Profile(KEY, user_id="user_1", shown="digest", ledger={"a" * 16: TODAY}, summed=0, version=3)
+    expected = Profile(KEY, user_id="user_1", shown="digest", ledger={"a" * 12: TODAY}, summed=0, version=3)
     assert profile_in(DynamoStore(table, TABLE)) == expected
+
+
+def test_deduplication_keys_of_sixteen_digits_are_read_by_their_first_twelve(table: Any) -> None:
+    """Formats before 4 wrote them so. What was sent is not sent again, and a receipt of that time ends its claims."""
+    store = DynamoStore(table, TABLE)
+    record = {
+        "claims": {"e" * 16: {"tracks": ["f" * 16], "day": TODAY}},
+        "withheld": {"d" * 16: ["refused", "revenue", "2026-10", "eur", 5, "in_1"]},
+        "delivery": "delivery_1",
+    }
+    item = {
+        "pk": {"S": f"profile#{KEY}"},
+        "format": {"N": "3"},
+        "version": {"N": "3"},
+        "record": {"B": compressed([json.dumps(record), "{}"])},
+        "ledger": {"B": b"".join(bytes.fromhex(one * 16) + TODAY.to_bytes(2) for one in "ab")},
+    }
+    receipt = {
+        "pk": {"S": "receipt#delivery_1"},
+        "format": {"N": "3"},
+        "arrived": {"B": bytes.fromhex("e" * 16 + "f" * 16)},
+        "given_up": {"B": b""},
+        "unwanted": {"B": b""},
+    }
+    table.put_item(TableName=TABLE, Item=item)
+    profile = profile_in(store)
+    assert profile.ledger == {"a" * 12: TODAY, "b" * 12: TODAY}
+    assert profile.claims == {"e" * 12: Claim({"f" * 12: "{}"}, day=TODAY)}
+    assert {*profile.withheld} == {"d" * 12}
+    table.put_item(TableName=TABLE, Item=receipt)
+    settled = profile.settled(store.receipts(["delivery_1"])["delivery_1"])
+    assert settled.claims == {}
+    assert {*settled.ledger} == {one * 12 for one in "abef"}
+    saved(store, settled)
+    assert profile_in(store).ledger == settled.ledger
 
 
 def test_renamed_fields_keep_the_names_under_which_other_releases_store_them(table: Any) -> None:
@@ -732,7 +769,7 @@ def test_sums_begin_where_a_release_first_kept_them(table: Any) -> None:
     assert profile_in(store) == replace(told, version=2), "the sums say it without the day"
     old = {"pk": {"S": f"profile#{KEY}"}, "version": {"N": "3"}, "record": {"S": "{}"}, "ledger": {"B": b""}}
     table.put_item(TableName=TABLE, Item=old)
-    claimed = profile_in(store).with_claim("e" * 16, Claim({"f" * 16: "{}"}), TODAY)
+    claimed = profile_in(store).with_claim("e" * 12, Claim({"f" * 12: "{}"}), TODAY)
     assert (profile_in(store).summed, claimed.summed) == (0, TODAY)
     saved(store, claimed)
     assert profile_in(store).summed == TODAY
@@ -750,53 +787,53 @@ def test_a_record_with_a_claim_costs_one_write_unit(table: Any) -> None:
 
 
 def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
-    tracks, day = {"1" * 16: "{}", "2" * 16: "{}"}, TODAY - 1
+    tracks, day = {"1" * 12: "{}", "2" * 12: "{}"}, TODAY - 1
     claimed = Profile(
         KEY,
         joined=True,
         shown="digest",
-        ledger={"f" * 16: TODAY - 2},
-        claims={"e" * 16: Claim(tracks, shows=True, joins=True, day=day)},
+        ledger={"f" * 12: TODAY - 2},
+        claims={"e" * 12: Claim(tracks, shows=True, joins=True, day=day)},
         delivery="delivery_1",
     )
-    whole = claimed.settled(Receipt(frozenset({"e" * 16, *tracks})))
+    whole = claimed.settled(Receipt(frozenset({"e" * 12, *tracks})))
     assert (whole.claims, whole.delivery, whole.shown, whole.joined) == ({}, "", "digest", True)
-    assert list(whole.ledger.items())[-1] == ("f" * 16, TODAY - 2), "the newest marks come first"
-    assert whole.ledger == {"e" * 16: day, **dict.fromkeys(tracks, day + TRACK), "f" * 16: TODAY - 2}
+    assert list(whole.ledger.items())[-1] == ("f" * 12, TODAY - 2), "the newest marks come first"
+    assert whole.ledger == {"e" * 12: day, **dict.fromkeys(tracks, day + TRACK), "f" * 12: TODAY - 2}
 
-    partly = claimed.settled(Receipt(frozenset({"1" * 16})))
-    assert set(partly.ledger) == {"1" * 16, "f" * 16}
-    assert partly.claims == {"e" * 16: Claim(tracks, day=day)}
+    partly = claimed.settled(Receipt(frozenset({"1" * 12})))
+    assert set(partly.ledger) == {"1" * 12, "f" * 12}
+    assert partly.claims == {"e" * 12: Claim(tracks, day=day)}
     assert (partly.shown, partly.joined, partly.delivery) == (UNSURE, False, "")
     assert partly.settled(None) == partly, "what was settled stays so"
 
-    given_up = claimed.settled(Receipt(given_up=frozenset({"e" * 16})))
-    assert given_up.claims == {"e" * 16: Claim(tracks, given_up=True, day=day)}
+    given_up = claimed.settled(Receipt(given_up=frozenset({"e" * 12})))
+    assert given_up.claims == {"e" * 12: Claim(tracks, given_up=True, day=day)}
     assert (given_up.ledger, given_up.shown, given_up.joined) == (claimed.ledger, UNSURE, False)
-    assert claimed.settled(Receipt(unwanted=frozenset({"e" * 16}))) == replace(given_up, claims={})
+    assert claimed.settled(Receipt(unwanted=frozenset({"e" * 12}))) == replace(given_up, claims={})
 
     unknown = claimed.settled(None)
-    assert (unknown.delivery, unknown.ledger, set(unknown.claims)) == ("delivery_1", claimed.ledger, {"e" * 16})
+    assert (unknown.delivery, unknown.ledger, set(unknown.claims)) == ("delivery_1", claimed.ledger, {"e" * 12})
     assert (unknown.shown, unknown.joined) == (UNSURE, False)
 
 
 def test_of_a_claim_with_only_an_identify_just_the_attempt_is_kept() -> None:
-    profile = Profile(KEY, claims={"e" * 16: Claim(shows=True, day=TODAY)}, delivery="delivery_1")
-    assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE, claims={"e" * 16: Claim(day=TODAY)})
+    profile = Profile(KEY, claims={"e" * 12: Claim(shows=True, day=TODAY)}, delivery="delivery_1")
+    assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE, claims={"e" * 12: Claim(day=TODAY)})
 
 
 def test_a_claim_counts_the_attempts() -> None:
     profile = Profile(KEY)
     for tries in range(3):
-        profile = profile.with_claim("e" * 16, Claim({"f" * 16: "{}"}, shows=True), TODAY).settled(Receipt())
-        assert profile.claims["e" * 16].tries == tries
+        profile = profile.with_claim("e" * 12, Claim({"f" * 12: "{}"}, shows=True), TODAY).settled(Receipt())
+        assert profile.claims["e" * 12].tries == tries
 
 
-@given(st.dictionaries(st.binary(min_size=8, max_size=8).map(bytes.hex), st.integers(0, 2**16 - 1)))
+@given(st.dictionaries(st.binary(min_size=6, max_size=6).map(bytes.hex), st.integers(0, 2**16 - 1)))
 def test_a_ledger_is_packed_without_loss(ledger: dict[str, int]) -> None:
     packed = packed_ledger(ledger)
     assert unpacked_ledger(packed) == ledger
-    assert len(packed) == 10 * len(ledger)
+    assert len(packed) == 8 * len(ledger)
 
 
 def test_unknown_fields_in_a_record_of_another_release_are_ignored(table: Any) -> None:

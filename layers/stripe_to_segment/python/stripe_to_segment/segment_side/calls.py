@@ -71,7 +71,7 @@ NAMESPACE = uuid.UUID("5b8f6a0e-3d0b-5b0a-9c55-6f1a2f7a7c11").bytes
 # The two highest bits of a digit are 10.
 VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
-DEDUP_KEY_LENGTH = 16
+DEDUP_KEY_LENGTH = 12
 
 # The types of most values, which JSON holds unchanged.
 PLAIN = (str, int, type(None))
@@ -112,8 +112,7 @@ def identifier(*parts: str) -> str:
 
 def dedup_key_for(*parts: str) -> str:
     """The deduplication key of the UUID of these parts, of which it is the beginning."""
-    digits = _digest(parts)
-    return f"{digits[:12]}5{digits[13:DEDUP_KEY_LENGTH]}"
+    return _digest(parts)[:DEDUP_KEY_LENGTH]
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -130,7 +129,7 @@ def message_id(source: str, scope: str, kind: Kind, fact: str) -> str:
 
 
 def dedup_key_of(identifier_text: str) -> str:
-    """The first 64 bits of a UUID, in hex: enough to be unique within one customer's record."""
+    """The first 48 bits of a UUID, in hex: enough to be unique within one customer's record."""
     return identifier_text.replace("-", "")[:DEDUP_KEY_LENGTH]
 
 

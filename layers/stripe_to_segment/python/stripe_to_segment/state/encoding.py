@@ -17,7 +17,10 @@ from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.packing import (
+    DEDUP_KEY_BYTES,
+    DEDUP_KEY_DIGITS,
     DEDUP_KEY_WIDTH,
+    LONG_DEDUP_KEY_BYTES,
     compressed,
     decompressed,
     packed_dedup_keys,
@@ -64,7 +67,9 @@ __all__ = [
 
 # Every item carries the number of its format. A release raises it when older releases would misread its items; an older
 # release that is deployed again then waits. A new field that older releases may ignore needs no new format.
-FORMAT = 3
+FORMAT = 4
+# Since this format deduplication keys have twelve hex digits; of the sixteen before, the first twelve count.
+SHORT_DEDUP_KEYS = 4
 # Fields that have been renamed since, and the names under which they are stored, so that older releases find them.
 WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until", "as_of": "told"}
 READ_AS = {written: name for name, written in WRITTEN_AS.items()}
@@ -95,8 +100,7 @@ def _guarded[T](read: Read[T]) -> Read[T]:
     @wraps(read)
     def guarded(item: Attributes) -> T:
         try:
-            newer = "format" in item and int(item["format"]["N"]) > FORMAT
-            found = None if newer else read(item)
+            found = None if _format_of(item) > FORMAT else read(item)
         except Exception:  # noqa: BLE001 - a broken item may raise any error
             # Not chained: the error's text may quote the item.
             raise UnreadableRecordError(Reason.BROKEN_RECORD) from None
@@ -105,6 +109,10 @@ def _guarded[T](read: Read[T]) -> Read[T]:
         return found
 
     return guarded
+
+
+def _format_of(item: Attributes) -> int:
+    return int(item["format"]["N"]) if "format" in item else 0
 
 
 def key_of(item: Attributes) -> tuple[str, str]:
@@ -183,7 +191,10 @@ def fact_from(item: Attributes) -> tuple[str, int]:
 @_guarded
 def receipt_from(item: Attributes) -> Receipt:
     """The receipt of a delivery."""
-    arrived, given_up, unwanted = (unpacked_dedup_keys(item[name]["B"]) for name in ("arrived", "given_up", "unwanted"))
+    width = DEDUP_KEY_BYTES if _format_of(item) >= SHORT_DEDUP_KEYS else LONG_DEDUP_KEY_BYTES
+    arrived, given_up, unwanted = (
+        unpacked_dedup_keys(item[name]["B"], width) for name in ("arrived", "given_up", "unwanted")
+    )
     return Receipt(arrived, given_up, unwanted)
 
 
@@ -229,7 +240,7 @@ def profile_item(profile: Profile, now: float) -> Attributes:
         "format": {"N": str(FORMAT)},
         "version": {"N": str(profile.version + 1)},
         "record": {"B": record},
-        "ledger": {"B": ledger},
+        "keys": {"B": ledger},
     }
     if profile.shared:
         item["shared"] = {"BOOL": True}
@@ -301,7 +312,10 @@ def profile_from(item: Attributes) -> Profile:
     encoded, claims = iter(calls), {}
     for dedup_key, values in record.pop("claims", {}).items():
         known = known_of(Claim, values)
-        claims[dedup_key] = Claim(**known | {"tracks": {track: next(encoded) for track in known.get("tracks", ())}})
+        tracks = {track[:DEDUP_KEY_DIGITS]: next(encoded) for track in known.get("tracks", ())}
+        claims[dedup_key[:DEDUP_KEY_DIGITS]] = Claim(**known | {"tracks": tracks})
+    if withheld := record.get("withheld"):
+        record["withheld"] = {dedup_key[:DEDUP_KEY_DIGITS]: one for dedup_key, one in withheld.items()}
     return Profile(
         **{
             # A release that kept no sums wrote neither them nor a day.
@@ -311,11 +325,17 @@ def profile_from(item: Attributes) -> Profile:
             "own_discounts": tuple(record.get("own_discounts", ())),
             "subscriptions": subscriptions,
             "claims": claims,
-            "ledger": unpacked_ledger(item["ledger"]["B"]),
+            "ledger": _ledger_from(item),
             "shared": shared,
             "version": version,
         }
     )
+
+
+def _ledger_from(item: Attributes) -> dict[str, int]:
+    if "keys" in item:
+        return unpacked_ledger(item["keys"]["B"])
+    return unpacked_ledger(item["ledger"]["B"], LONG_DEDUP_KEY_BYTES)
 
 
 def _subscription_from(values: JsonObject) -> SubscriptionRecord:

@@ -30,7 +30,7 @@ __all__ = ["ENDED", "LEDGER_DAYS", "OUTDATED", "UNSURE", "Profile", "new_profile
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
 # Upper limits, of the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
-# A deduplication key has ten bytes, a subscription about 300. Stripe gives a customer 500 live ones.
+# A deduplication key has eight bytes, a subscription about 300. Stripe gives a customer 500 live ones.
 LEDGER_KEYS, SUBSCRIPTIONS = 30_000, 900
 # Of those that ended long ago, because an older event of one may still come: it must not begin anew.
 ENDED = 20
