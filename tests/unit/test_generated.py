@@ -22,14 +22,20 @@ FILES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def texts(project: Path) -> dict[Path, str]:
+    """What `make generate` would write, by file."""
+    return generated(project)
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_the_committed_file_is_current(project: Path, name: str) -> None:
+def test_the_committed_file_is_current(project: Path, texts: dict[Path, str], name: str) -> None:
     path = project / name
-    assert path.read_text("utf-8") == generated(project)[path], f"{name} is out of date: run `make generate`"
+    assert path.read_text("utf-8") == texts[path], f"{name} is out of date: run `make generate`"
 
 
-def test_the_guide_names_every_event_type_and_every_event(project: Path) -> None:
-    start, events = (generated(project)[project / "docs" / name] for name in ("start.md", "events.md"))
+def test_the_guide_names_every_event_type_and_every_event(project: Path, texts: dict[Path, str]) -> None:
+    start, events = (texts[project / "docs" / name] for name in ("start.md", "events.md"))
     assert all(start.count(f"\n{kind}\n") == 1 and f"| `{kind}` |" in events for kind in CATALOG)
     assert all(f"**{name}**" in events for name in EVENTS)
 
