@@ -133,8 +133,8 @@ def test_while_the_endpoint_is_down_nothing_is_compared(app: Any, here: Deployed
 def test_the_requests_of_a_run_to_stripe_are_limited(
     app: Any, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stripe.happened(*customers(*(days / 2 for days in range(2, 20))))
-    monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 10 * DAY)
+    stripe.happened(*customers(*(days / 2 for days in range(1, 4))))
+    monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 2 * DAY)
     monkeypatch.setattr(app, "MOST_REQUESTS", 6)
     asked: list[int] = []
     while app.handler({}, Context())["outcome"] == "to_be_continued":
