@@ -71,7 +71,7 @@ def test_the_context_has_the_values_of_the_template(runtime: Runtime, function: 
     name, memory, group = seen(runtime)["context"]
     assert function.name in name
     assert (memory, group) == (str(function.memory), function.log_group)
-    assert function.timeout - 2 < seen(runtime)["seconds"] <= function.timeout
+    assert function.timeout - 5 < seen(runtime)["seconds"] <= function.timeout
 
 
 def test_a_layer_is_found_and_the_development_environment_is_not(runtime: Runtime, function: BuiltFunction) -> None:

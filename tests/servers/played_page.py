@@ -125,14 +125,14 @@ class PlayedPage:
         self.server.stop()
 
     def get(self, path: str) -> Any:
-        return requests.get(f"{self.url}{path}", timeout=5).json()
+        return requests.get(f"{self.url}{path}", timeout=30).json()
 
     def order(self, path: str, body: Any, **headers: str) -> requests.Response:
-        return requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=5)
+        return requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=30)
 
     def hello(self) -> Any:
         """The beginning of the stream."""
-        with requests.get(f"{self.url}/stream", stream=True, timeout=5) as stream:
+        with requests.get(f"{self.url}/stream", stream=True, timeout=30) as stream:
             lines = stream.iter_lines(decode_unicode=True)
             assert next(lines) == "event: hello"
             return json.loads(next(lines).removeprefix("data: "))

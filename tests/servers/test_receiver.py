@@ -36,7 +36,7 @@ def track(message_id: str, event: str = "Order Completed") -> dict[str, Any]:
     }
 
 
-def send(segment: Receiver, *calls: dict[str, Any], key: str = LIVE, timeout: float = 5) -> requests.Response:
+def send(segment: Receiver, *calls: dict[str, Any], key: str = LIVE, timeout: float = 30) -> requests.Response:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = {"batch": list(calls), "sentAt": now, "writeKey": key}
     return requests.post(f"{segment.url}/v1/batch", json=body, auth=(key, ""), timeout=timeout)
@@ -55,7 +55,7 @@ def test_a_compressed_request_is_kept_too_and_its_size_is_that_on_the_wire(segme
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = gzip.compress(json.dumps({"batch": calls, "sentAt": now, "writeKey": LIVE}).encode())
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-    answer = requests.post(f"{segment.url}/v1/batch", data=body, headers=headers, auth=(LIVE, ""), timeout=5)
+    answer = requests.post(f"{segment.url}/v1/batch", data=body, headers=headers, auth=(LIVE, ""), timeout=30)
     assert answer.json() == {"success": True}
     assert [kept.call for kept in segment.record.calls] == calls
     assert segment.record.violations == []
@@ -156,7 +156,7 @@ def test_an_invalid_behaviour_is_refused(wrong: dict[str, Any]) -> None:
 )
 def test_a_web_page_can_send_it_nothing(segment: Receiver, headers: dict[str, str]) -> None:
     """A page knows no write key, but where no source is named every key is good."""
-    answer = requests.post(f"{segment.url}/v1/batch", data="{}", headers=headers, timeout=5)
+    answer = requests.post(f"{segment.url}/v1/batch", data="{}", headers=headers, timeout=30)
     assert answer.status_code == 403
     assert segment.record.requests == []
 
@@ -166,13 +166,13 @@ def test_the_received_calls_have_no_address_on_the_network(segment: Receiver, pa
     """Every user of the machine could read the calls, and switch Segment off."""
     send(segment, track("a"))
     for method in ("GET", "PUT", "DELETE"):
-        assert requests.request(method, f"{segment.url}{path}", timeout=5).status_code == 404
+        assert requests.request(method, f"{segment.url}{path}", timeout=30).status_code == 404
     assert len(segment.record.calls) == 1
 
 
 def test_what_segment_cannot_read_is_answered_with_400(segment: Receiver) -> None:
     for body in (b"{", b"[]", b'{"batch": NaN}', b'{"batch": []}', b"\xff", b"[" * 100_000):
-        answer = requests.post(f"{segment.url}/v1/batch", data=body, auth=(LIVE, ""), timeout=5)
+        answer = requests.post(f"{segment.url}/v1/batch", data=body, auth=(LIVE, ""), timeout=30)
         assert answer.status_code == 400, body[:20]
         assert json.loads(answer.text)["message"]
     assert segment.record.calls == []
@@ -193,8 +193,10 @@ def test_a_port_in_use_is_reported_before_anything_runs(segment: Receiver) -> No
 def test_an_answer_takes_no_longer_because_its_connection_is_kept(segment: Receiver) -> None:
     """Head and body of an answer lay 40 ms apart, which is what an acknowledgement may be delayed."""
     with requests.Session() as session:
-        seconds = [session.get(f"{segment.url}/nothing", timeout=5).elapsed.total_seconds() for _ in range(9)]
-    assert min(seconds[1:]) < 0.03
+        session.get(f"{segment.url}/nothing", timeout=30)
+        answers = (session.get(f"{segment.url}/nothing", timeout=30) for _ in range(50))
+        # On a machine with other things to do most take longer, with the fault all of them.
+        assert any(answer.elapsed.total_seconds() < 0.03 for answer in answers)
 
 
 def test_calls_that_are_refused_for_good_are_remembered_with_the_answer(segment: Receiver) -> None:

@@ -148,7 +148,7 @@ def test_the_credentials_of_a_functions_role_cannot_be_computed(local: Local) ->
 )
 def test_the_emulators_own_interface_refuses_unsigned_requests(stack: LocalStack, method: str, path: str) -> None:
     url = f"{stack.endpoint_url}{path.replace('RECEIVE', stack.receive_function)}"
-    assert requests.request(method, url, timeout=5).status_code == 403
+    assert requests.request(method, url, timeout=30).status_code == 403
     assert stack.queued().nothing, "nothing was reset, and the owner still has access"
 
 
@@ -158,7 +158,7 @@ def test_the_webhooks_address_gives_no_access_without_the_key(stack: LocalStack)
     body = json.dumps({"SecretId": stack.deployment.output("SigningSecretArn")})
     api = stack.deployment.resource("WebhookApi")
     for path in ("", "/", f"/{api}", f"/{api}/", "//x", f"/{api}/webhooks/stripe", f"/{api}/x", "/none/x"):
-        answer = requests.post(f"{stack.endpoint_url}/_aws/execute-api{path}", data=body, headers=headers, timeout=5)
+        answer = requests.post(f"{stack.endpoint_url}/_aws/execute-api{path}", data=body, headers=headers, timeout=30)
         assert answer.status_code in {400, 403, 404}, path
         assert "SecretString" not in answer.text
         assert SECRET.segment_write_key not in answer.text
@@ -168,7 +168,7 @@ def test_the_webhooks_address_gives_no_access_without_the_key(stack: LocalStack)
 def test_a_web_page_is_refused_whatever_its_signature(stack: LocalStack, page: dict[str, str]) -> None:
     for key in ("test", stack.access.key_id):
         for method in ("GET", "POST", "OPTIONS"):
-            answer = requests.request(method, f"{stack.endpoint_url}/", headers=page | signed(stack, key), timeout=5)
+            answer = requests.request(method, f"{stack.endpoint_url}/", headers=page | signed(stack, key), timeout=30)
             assert answer.status_code == 403
             assert "access-control-allow-origin" not in answer.headers
 
@@ -199,8 +199,8 @@ def post(local: Local, **headers: str) -> requests.Response:
 def test_a_foreign_host_name_of_this_machine_is_refused(local: Local, host: str) -> None:
     """If a page's name server answers 127.0.0.1 to the second request, the page has the emulator's origin."""
     url, own = local.stack.endpoint_url, signed(local.stack, local.stack.access.key_id)
-    assert requests.post(f"{url}/", data="{}", headers=own | {"Host": host}, timeout=5).status_code == 403
-    assert requests.get(f"{url}/_ministack/health", headers={"Host": host}, timeout=5).status_code == 403
+    assert requests.post(f"{url}/", data="{}", headers=own | {"Host": host}, timeout=30).status_code == 403
+    assert requests.get(f"{url}/_ministack/health", headers={"Host": host}, timeout=30).status_code == 403
     assert post(local, Host=host).status_code == 403
     assert local.stack.queued().nothing
 

@@ -40,7 +40,7 @@ try:
     with stop_on_signals():
         emulator.start()
         print(emulator.url, emulator.log.parent, flush=True)
-        time.sleep(60)
+        time.sleep(120)
 finally:
     emulator.stop()
 """
@@ -105,9 +105,9 @@ def test_a_signal_stops_everything_that_was_started(number: signal.Signals) -> N
         url, folder = child.stdout.readline().decode().split()
         assert answers(url)
         child.send_signal(number)
-        child.wait(15)
+        child.wait(60)
     # After a SIGKILL the emulator stops by itself, a moment later.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while (answers(url) or Path(folder).exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not answers(url)

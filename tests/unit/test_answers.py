@@ -331,9 +331,9 @@ def test_no_text_of_an_endpoint_is_kept(status: int, said: object) -> None:
 
 def test_a_long_answer_is_searched_quickly() -> None:
     """The pattern that looked for addresses took seven seconds over 60,000 letters in a row, and longer over more."""
-    before = time.monotonic()
+    before = time.thread_time()
     assert detail_of({"message": "a" * 1_000_000}) == ""
-    assert time.monotonic() - before < 1
+    assert time.thread_time() - before < 1
 
 
 @given(

@@ -584,14 +584,15 @@ def test_reading_a_slow_answer_stops_at_the_time_limit(
     before = time.monotonic()
     answer = one(client)
     assert (answer.meaning, answer.reason) == (Meaning.RETRY, "no_answer")
-    assert time.monotonic() - before < 2.0
+    # The endpoint would take ten seconds.
+    assert time.monotonic() - before < 5.0
 
 
 def test_waiting_for_an_answer_ends_within_the_time_left(endpoint: Endpoint, client: SegmentClient) -> None:
     endpoint.answering = dripping(CHUNKED, b"1\r\nx\r\n")
     before = time.monotonic()
-    assert one(client, seconds=3.0).meaning is Meaning.RETRY
-    assert time.monotonic() - before < 3.0
+    assert one(client, seconds=4.5).meaning is Meaning.RETRY
+    assert time.monotonic() - before < 4.5
 
 
 @pytest.mark.parametrize("seconds", [2.9, 0.0, -5.0])

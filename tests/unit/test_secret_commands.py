@@ -390,15 +390,15 @@ with stop_on_signals(), private_file("whsec_hidden") as path:
 def test_nothing_is_left_behind_when_it_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    said = editor(tmp_path, monkeypatch, f"{KEEPS_A_COPY}\ntime.sleep(30)")
+    said = editor(tmp_path, monkeypatch, f"{KEEPS_A_COPY}\ntime.sleep(60)")
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], cwd=PROJECT, stderr=subprocess.DEVNULL)  # noqa: S603
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while not (said.exists() and said.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     folder = Path(said.read_text().strip())
     assert {each.name for each in folder.iterdir()} == {"secret.json", ".secret.json.swp"}
     os.kill(process.pid, number)
-    assert process.wait(20) != 0
+    assert process.wait(40) != 0
     assert not folder.exists()
 
 
