@@ -42,7 +42,7 @@ def main() -> int:
     found = _worker()
     warm = {name: Measured(name, tuple(values)) for name, values in found["values"].items()}
     growth = {size: _growth(size) for size in SIZES}
-    memory = _memory()
+    memory = _in_development("benchmarks.memory")
     imported = measured_import()
     targets = [
         *cold_targets(cold),
@@ -50,6 +50,7 @@ def main() -> int:
         *_warm_targets(warm, found),
         *_growth_targets(growth),
         *_memory_targets(memory),
+        *_busy_targets(_in_development("benchmarks.busy_customer")),
         *import_targets(imported),
     ]
     pyperf.BenchmarkSuite([each.benchmark for each in (*cold.values(), *start.values(), *warm.values())]).dump(
@@ -97,9 +98,20 @@ def _memory_targets(memory: dict[str, dict[str, float]]) -> list[Target]:
     ]
 
 
-def _memory() -> dict[str, dict[str, float]]:
-    # In the environment that has what drives AWS's runtime interface emulator.
-    command = [str(ROOT / ".venv/bin/python"), "-m", "benchmarks.memory"]
+def _busy_targets(busy: dict[str, dict[str, float]]) -> list[Target]:
+    return [
+        target
+        for user, each in busy.items()
+        for target in (
+            Target(f"seconds until 3,000 events of one customer within 120 s are done, {user}", each["seconds"], 150),
+            Target(f"receives of each of them, {user}", each["receives"], 3),
+        )
+    ]
+
+
+def _in_development(module: str) -> dict[str, dict[str, float]]:
+    # In the environment that has the simulations, and what drives AWS's runtime interface emulator.
+    command = [str(ROOT / ".venv/bin/python"), "-m", module]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     found: dict[str, dict[str, float]] = json.loads(done.stdout)
     return found

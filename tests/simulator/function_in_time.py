@@ -11,7 +11,7 @@ from stripe_to_segment.delivery.circuit_breaker import Breaker
 from stripe_to_segment.state.store import MemoryStore
 from tests.simulator.queue_in_time import Clock, Endpoint, Queue, Says
 from tests.unit.edges import FUNCTIONS, REGION, SecretsManager, load_function
-from tests.unit.shapes import NOW, a_customer, an_event
+from tests.unit.shapes import NOW, a_customer, an_event, an_invoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -46,6 +46,20 @@ class Pack:
         event = json.dumps(an_event("customer.created", a_customer(id="cus_0"), id="evt_0").body)
         for one in range(number):
             self.queue.send(event.replace("cus_0", f"cus_{one}").replace("evt_0", f"evt_{one}"), NOW + one * every)
+
+    def pay_often(self, events: int, seconds: float, *, user: str | None, at_once: bool = False) -> None:
+        """One customer pays so many invoices within so many seconds, or `at_once` while their events arrive then.
+
+        Each event names the user, if there is one.
+        """
+        metadata = {} if user is None else {"user_id": user}
+        event = json.dumps(
+            an_event("invoice.paid", an_invoice(customer="cus_busy", metadata=metadata), id="evt_0").body
+        )
+        for one in range(events):
+            moment = NOW + one * seconds / events
+            body = event.replace("in_basic", f"in_{one}").replace("evt_0", f"evt_{one}")
+            self.queue.send(body if at_once else body.replace(str(NOW), str(int(moment))), moment)
 
     def drain(self) -> None:
         """Until the queues are empty."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.simulator.function_in_time import FINE, MOST_RECEIVES
 from tests.simulator.queue_in_time import Says
-from tests.unit.shapes import NOW, an_event, an_invoice
+from tests.unit.shapes import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,23 +104,20 @@ def test_after_an_outage_the_backlog_comes_back_spread_over_an_hour(made: Making
     assert pack.queue.last_delivered < back + 5 * MINUTE + HOUR
 
 
-@pytest.mark.parametrize("created", [0, 1], ids=["created at once", "created as they come"])
+@pytest.mark.parametrize("at_once", [True, False], ids=["created at once", "created as they come"])
 @pytest.mark.parametrize(
-    ("metadata", "receives"),
+    ("user", "receives"),
     # What names no user waits once for it.
-    [({"user_id": "user_busy"}, 1.2), ({}, 3)],
+    [("user_busy", 1.2), (None, 3)],
     ids=["known user", "unknown user"],
 )
 def test_a_busy_customer_is_done_half_a_minute_after_its_last_event(
-    made: Making, metadata: dict[str, str], receives: float, created: int
+    made: Making, user: str | None, receives: float, *, at_once: bool
 ) -> None:
     """Batches with the same customer went back to the queue again and again: 780 s, and 11.7 receives an event."""
     events, seconds = 1_500, 60
     pack = made(lambda _: FINE)
-    event = json.dumps(an_event("invoice.paid", an_invoice(customer="cus_busy", metadata=metadata), id="evt_0").body)
-    for one in range(events):
-        body, moment = event.replace("in_basic", f"in_{one}").replace("evt_0", f"evt_{one}"), one * seconds / events
-        pack.queue.send(body.replace(str(NOW), str(NOW + created * int(moment))), NOW + moment)
+    pack.pay_often(events, seconds, user=user, at_once=at_once)
     pack.drain()
 
     # A payment each, and the lifetime value after it.
