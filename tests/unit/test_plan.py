@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,11 +48,11 @@ from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 type Body = dict[str, Any]
 
 PLAN = TrackingPlan(Settings())
+MAPPING = Path(__file__).parents[2] / "layers/stripe_to_segment/python/stripe_to_segment/mapping"
 
 
 def printed(*arguments: str, code: int = 0) -> str:
@@ -528,3 +530,29 @@ def test_the_type_checker_finds_a_misspelt_property(tmp_path: Path, project: Pat
     said = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True).stdout  # noqa: S603 - our own code
     for line, slip in ((2, 'Unexpected keyword argument "totl"'), (3, 'incompatible type "str"'), (4, "Missing named")):
         assert re.search(rf"slips\.py:{line}: error: .*{slip}", said), said
+
+
+def test_the_type_checker_sees_every_property_that_an_event_is_given() -> None:
+    """Disputes were made of a `dict[str, Any]`, others of `**more`, in which it sees no wrong name or type."""
+    names = {declared.__name__ for declared in EVENTS.values()} | {"declared"}
+    trees = [ast.parse(path.read_text("utf-8")) for path in MAPPING.rglob("*.py")]
+    returned = {
+        node.name: ast.unparse(node.returns)
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.returns
+    }
+    unpacked = [
+        each.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+        for each in node.keywords
+        if each.arg is None
+    ]
+    untyped = [
+        ast.unparse(each)
+        for each in unpacked
+        if not isinstance(each, ast.Call) or returned[ast.unparse(each.func)].startswith("dict")
+    ]
+    assert untyped == []

@@ -5,6 +5,7 @@ None of them states revenue; the payment does. https://docs.stripe.com/invoicing
 
 from __future__ import annotations
 
+from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
@@ -121,7 +122,8 @@ def sent(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
 def overdue(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:
     """invoice.overdue; an automation may send it again after some more days."""
     due = integer(event.object.get("due_date"))
-    stated = _billed(InvoiceOverdue, event, days_overdue=None if due is None else max(event.created - due, 0) // DAY)
+    days = None if due is None else max(event.created - due, 0) // DAY
+    stated = replace(_billed(InvoiceOverdue, event), days_overdue=days)
     yield Fact(stated, f"{event.object.get('id')}:{event.created}")
 
 
@@ -152,7 +154,7 @@ def upcoming(event: StripeEvent[shapes.Invoice], known: Known) -> Iterator[Fact]
     yield Fact(stated, f"{subscription or event.customer}:{renewal or event.created}")
 
 
-def _billed[E: Billed](declared: type[E], event: StripeEvent[shapes.Invoice], **more: int | None) -> E:
+def _billed[E: Billed](declared: type[E], event: StripeEvent[shapes.Invoice]) -> E:
     """An event about this invoice; amounts in major units."""
     invoice, currency = event.object, text(event.object.get("currency"))
     return declared(
@@ -163,5 +165,4 @@ def _billed[E: Billed](declared: type[E], event: StripeEvent[shapes.Invoice], **
         billing_reason=text(invoice.get("billing_reason")),
         collection_method=text(invoice.get("collection_method")),
         due_date=iso_time(integer(invoice.get("due_date"))),
-        **more,
     )

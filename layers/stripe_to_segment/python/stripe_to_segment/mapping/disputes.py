@@ -5,7 +5,8 @@ https://docs.stripe.com/disputes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from copy import replace
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import guessed_for, order_behind
@@ -77,11 +78,11 @@ def disputed(event: StripeEvent[shapes.Dispute], known: Known) -> Iterator[Fact]
     dispute_id, status = text(event.object.get("id")) or event.id, text(event.object.get("status"))
     if event.type == "charge.dispute.created":
         due = iso_time(read.evidence_due_by(event.object))
-        yield Fact(PaymentDisputed(**_stated(event, known), evidence_due_by=due), dispute_id)
+        yield Fact(replace(_about(PaymentDisputed, event, known), evidence_due_by=due), dispute_id)
     elif event.type == "charge.dispute.closed" and status == "won":
-        yield Fact(DisputeWon(**_stated(event, known)), dispute_id)
+        yield Fact(_about(DisputeWon, event, known), dispute_id)
     elif event.type == "charge.dispute.closed" and status == "lost":
-        yield Fact(DisputeLost(**_stated(event, known)), dispute_id)
+        yield Fact(_about(DisputeLost, event, known), dispute_id)
 
 
 def after_dispute(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str, Payment] | None:
@@ -118,18 +119,19 @@ def _behind(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str, Paym
     return order_behind(event, known, integer(event.object.get("amount")) or 0, currency)
 
 
-def _stated(event: StripeEvent[shapes.Dispute], known: Known) -> dict[str, Any]:
+def _about[E: Disputed](declared: type[E], event: StripeEvent[shapes.Dispute], known: Known) -> E:
+    """An event about this dispute; amounts in major units."""
     dispute = event.object
     order, payment = _behind(event, known)
     currency = text(dispute.get("currency"))
-    return {
-        "order_id": order,
-        "dispute_id": text(dispute.get("id")),
-        "charge_id": read.charge_of(dispute),
-        "value": major(integer(dispute.get("amount")), currency),
-        "currency": currency and currency.upper(),
-        "reason": text(dispute.get("reason")),
-        "status": text(dispute.get("status")),
-        "network_reason_code": read.network_reason_code(dispute),
-        "of_known_payment": payment.counted,
-    }
+    return declared(
+        order_id=order,
+        dispute_id=text(dispute.get("id")),
+        charge_id=read.charge_of(dispute),
+        value=major(integer(dispute.get("amount")), currency),
+        currency=currency and currency.upper(),
+        reason=text(dispute.get("reason")),
+        status=text(dispute.get("status")),
+        network_reason_code=read.network_reason_code(dispute),
+        of_known_payment=payment.counted,
+    )

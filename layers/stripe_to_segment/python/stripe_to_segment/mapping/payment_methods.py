@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
-from stripe_to_segment.mapping.tracking import Event, properties, track
+from stripe_to_segment.mapping.tracking import Event, always, properties, track
 from stripe_to_segment.stripe_side import payment_method as read
 from stripe_to_segment.stripe_side.fields import iso_time, text
 
@@ -45,7 +46,7 @@ class PaymentMethodAdded(OfPaymentMethod):
 class PaymentMethodUpdated(OfPaymentMethod):
     """https://docs.stripe.com/payments/cards/overview#automatic-card-updates."""
 
-    automatic: Automatic
+    automatic: Automatic = always()
 
 
 @track("Payment Method Removed", when="a payment method is detached from a customer")
@@ -55,31 +56,31 @@ class PaymentMethodRemoved(OfPaymentMethod):
 
 def added(event: StripeEvent[shapes.PaymentMethod], _: Known) -> Iterator[Fact]:
     """payment_method.attached."""
-    yield from _fact(PaymentMethodAdded, event)
+    yield from _fact(_about(PaymentMethodAdded, event), event)
 
 
 def updated(event: StripeEvent[shapes.PaymentMethod], _: Known) -> Iterator[Fact]:
     """payment_method.updated, and payment_method.automatically_updated by the card's network."""
-    yield from _fact(PaymentMethodUpdated, event, automatic=event.type == "payment_method.automatically_updated")
+    automatic = event.type == "payment_method.automatically_updated"
+    yield from _fact(replace(_about(PaymentMethodUpdated, event), automatic=automatic), event)
 
 
 def removed(event: StripeEvent[shapes.PaymentMethod], _: Known) -> Iterator[Fact]:
     """payment_method.detached; the event's `previous_attributes` name the customer."""
-    yield from _fact(PaymentMethodRemoved, event)
+    yield from _fact(_about(PaymentMethodRemoved, event), event)
 
 
-def _fact[E: OfPaymentMethod](
-    declared: type[E], event: StripeEvent[shapes.PaymentMethod], **more: bool
-) -> Iterator[Fact]:
-    # A payment method without a customer is not a fact about a customer.
-    if event.customer is None:
-        return
+def _about[E: OfPaymentMethod](declared: type[E], event: StripeEvent[shapes.PaymentMethod]) -> E:
     method = event.object
-    stated = declared(
+    return declared(
         payment_method_id=text(method.get("id")),
         payment_method_type=text(method.get("type")),
         card_brand=read.card_brand_of(method),
         card_expires_at=iso_time(read.card_expiry_of(method)),
-        **more,
     )
-    yield Fact(stated, f"{method.get('id')}:{event.created}")
+
+
+def _fact(stated: OfPaymentMethod, event: StripeEvent[shapes.PaymentMethod]) -> Iterator[Fact]:
+    # A payment method without a customer is not a fact about a customer.
+    if event.customer is not None:
+        yield Fact(stated, f"{event.object.get('id')}:{event.created}")
