@@ -104,7 +104,7 @@ publish: package ## Put dist/ into a bucket of yours and print the link that lau
 	@test -n "$(BUCKET)" || { echo "usage: make publish BUCKET=… [PREFIX=…] [KEY=…]" >&2; exit 2; }
 	$(PYTHON) -m stripe_to_segment_tools.build.publish "$(BUCKET)" $(if $(PREFIX),--prefix "$(PREFIX)")
 
-wheel: .local/wheel/.built ## Build the command line by itself, `stripe-to-segment` as a wheel and its sources, into dist/
+wheel: .local/wheel/.built ## Build the command line by itself, `stripe-to-segment` as a wheel and its sources, into dist/; REPOSITORY_URL=… for its links
 	@mkdir -p dist
 	cp .local/wheel/*.whl .local/wheel/*.tar.gz dist/
 
@@ -175,7 +175,7 @@ endef
 	@touch $@
 
 # The command line by itself, and the same as everybody gets it: in an environment of its own, compiled.
-WHEEL_INPUTS := pyproject.toml README.md LICENSE $(shell find layers/stripe_to_segment/python tools events -type f ! -name '*.pyc')
+WHEEL_INPUTS := pyproject.toml hatch_build.py README.md LICENSE $(shell find layers/stripe_to_segment/python tools events -type f ! -name '*.pyc')
 
 .local/wheel/.built: $(WHEEL_INPUTS) .venv/.installed
 	rm -rf .local/wheel

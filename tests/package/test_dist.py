@@ -80,6 +80,7 @@ def test_the_template_names_an_archive_for_each_function_and_layer_and_nothing_o
     assert template.count("CodeUri:") + template.count("ContentUri:") == len(archives)
     assert "../" not in template
     assert all((dist / name).is_file() for name in ("LICENSE", "README.md", "sbom.cdx.json"))
+    assert "](docs/" not in (dist / "README.md").read_text("utf-8"), "there is no such folder beside it"
 
 
 def test_an_archive_holds_what_was_built_and_is_named_by_its_content(dist: Path) -> None:

@@ -208,6 +208,14 @@ def test_the_wheel_holds_the_packages_and_the_samples_alone(wheel: Path) -> None
     }
 
 
+def test_its_page_on_pypi_links_to_no_file_beside_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
+    assert "Description-Content-Type: text/markdown" in metadata
+    assert "## What arrives, and what to sum" in metadata
+    assert re.findall(r"\]\((?!https://|#)[^)]*\)", metadata) == []
+
+
 def test_the_same_sources_are_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     assert hatchling("wheel", tmp_path).read_bytes() == wheel.read_bytes()
 

@@ -13,6 +13,7 @@ import typer
 import yaml
 
 from stripe_to_segment.settings import Settings
+from stripe_to_segment_tools.build.readme import readme_elsewhere
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
@@ -113,6 +114,17 @@ def test_every_relative_link_resolves(path: Path) -> None:
         if heading:
             headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
             assert heading in [anchor(each) for each in headings], link
+
+
+def test_away_from_the_checkout_no_link_of_the_readme_leads_nowhere() -> None:
+    """The wheel's page on PyPI and the package had fifty links to files that are not there, and a broken picture."""
+    alone = readme_elsewhere(README)
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", alone) if not link.startswith(("https://", "#"))] == []
+    assert "![" not in alone
+    assert "Numbers has the rules" in alone
+    linked = readme_elsewhere(README, "https://example.com/shop/stripe-to-segment/")
+    assert "(https://example.com/shop/stripe-to-segment/raw/main/docs/page.png)" in linked
+    assert "[Numbers](https://example.com/shop/stripe-to-segment/blob/main/docs/numbers.md)" in linked
 
 
 def test_the_readme_is_read_in_a_few_minutes() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from stripe_to_segment import __version__
+from stripe_to_segment_tools.build.readme import readme_elsewhere
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.output import say
 
@@ -34,7 +36,7 @@ DIST = PROJECT / "dist"
 TEMPLATE, ARCHIVES, BILL = "template.yaml", "artifacts", "sbom.cdx.json"
 MANIFEST, SIGNATURE, CHECKSUMS = "manifest.json", "manifest.json.sig", "SHA256SUMS"
 # The files that the template names for the Serverless Application Repository.
-TEXTS = ("LICENSE", "README.md")
+LICENCE, README = "LICENSE", "README.md"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _ARCHIVED = re.compile(r"^(\s+(?:Code|Content)Uri: )(\w+)$", re.MULTILINE)
 _TEXT = re.compile(r"^(\s+(?:License|Readme)Url: )\S*?([^/\s]+)$", re.MULTILINE)
@@ -70,9 +72,10 @@ def package(build: Path, to: Path, key: Path | None = None) -> Path:
     archives = {folder: f"{ARCHIVES}/{_archive(build / folder, to / ARCHIVES)}" for folder in folders}
     (to / TEMPLATE).write_text(with_texts(with_archives(text, archives), ""), "utf-8")
     shutil.copyfile(build / BILL, to / BILL)
-    for name in TEXTS:
-        shutil.copyfile(PROJECT / name, to / name)
-    names = sorted([TEMPLATE, BILL, *TEXTS, *archives.values()])
+    shutil.copyfile(PROJECT / LICENCE, to / LICENCE)
+    text = readme_elsewhere((PROJECT / README).read_text("utf-8"), os.environ.get("REPOSITORY_URL", ""))
+    (to / README).write_text(text, "utf-8")
+    names = sorted([TEMPLATE, BILL, LICENCE, README, *archives.values()])
     files = {name: _sha256((to / name).read_bytes()) for name in names}
     manifest = {"name": "stripe-to-segment", "version": __version__, "archives": archives, "sha256": files}
     content = f"{json.dumps(manifest, indent=2)}\n".encode()
