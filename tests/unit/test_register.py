@@ -261,9 +261,9 @@ def test_secrets_whose_endpoint_is_noted_move_to_their_mode(here: Deployed, stri
     as_before(here, BY_HAND, stripe.secrets[name])
     (step,) = done("--dry-run")["steps"]
     assert (step["action"], step["endpoint"]) == ("assign", name)
-    assert "test mode alone" in step["why"]
+    assert "only events of test mode" in step["why"]
     assert signing(here) == []
-    assert f"assigned  {name}: its signing secret is to vouch for test mode alone" in run().stdout
+    assert f"assigned  {name}: its signing secret must sign only events of test mode" in run().stdout
     assert signing(here) == [stripe.secrets[name]]
     assert here.signing["stripe_signing_secrets"] == [BY_HAND], "of which nobody knows the mode"
     assert here.signing["stripe_endpoints"][name]["livemode"] is False

@@ -238,7 +238,7 @@ def test_a_mode_without_a_signing_secret_is_reported_before_anything_is_sent(
     deployed_stack.put_signing(stripe_live_signing_secrets=[LIVE])
     status, output = run(FILE, "--stack", "mine")
     assert status == 2
-    assert "no signing secret that vouches for test events" in output
+    assert "no signing secret for test events" in output
     assert "--mode live" in output
     assert endpoint.received == []
 

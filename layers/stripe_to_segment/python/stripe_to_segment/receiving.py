@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stripe_to_segment.errors import MalformedEventError, SignatureRefusedError
 from stripe_to_segment.frozen import frozen
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import EventHead
 
-__all__ = ["WRONG_MODE", "Reply", "body_of", "examine", "header_of", "queueable"]
+__all__ = ["WRONG_MODE", "Reply", "RequestOutcome", "body_of", "examine", "header_of", "queueable"]
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES = 1_048_576
@@ -42,12 +42,15 @@ FLAWS = {
 }
 
 
+type RequestOutcome = Literal["queue", "ignored", "refused", "unready"]
+
+
 @frozen
 class Reply:
-    """The answer to a request, and the event to log. `outcome` is queue, ignored, refused or unready."""
+    """The answer to a request, and the event to log."""
 
     status: int
-    outcome: str
+    outcome: RequestOutcome
     reason: str = ""
     message: str = ""
     event: EventHead | None = None

@@ -88,7 +88,7 @@ def plan(found: Sequence[Endpoint], connected: Connected, roles: Sequence[Role],
             " accounts: delete them in Stripe and run this again; it creates one for each"
         )
         return made
-    why = f"its signing secret is to vouch for {'live' if connected.livemode else 'test'} mode alone"
+    why = f"its signing secret must sign only events of {'live' if connected.livemode else 'test'} mode"
     made.steps += [
         Step(Action.ASSIGN, Role.CONNECT if each.metadata.get(ROLE) == Role.CONNECT else Role.ACCOUNT, why, each.id)
         for each in found

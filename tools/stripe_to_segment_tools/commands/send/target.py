@@ -44,7 +44,7 @@ class Target:
         if not self.secrets[live]:
             mode, other = ("live", "test") if live else ("test", "live")
             raise StackAccessError(
-                f"the stack has no signing secret that vouches for {mode} events: register it with a key of {mode} "
+                f"the stack has no signing secret for {mode} events: register it with a key of {mode} "
                 f"mode, or make them {other} events with --mode {other}"
             )
         return self.secrets[live]
