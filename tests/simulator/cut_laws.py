@@ -21,10 +21,14 @@ from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
+    from tests.simulator.circles import Circle
     from tests.simulator.history import History
     from tests.simulator.imported import Cut
     from tests.simulator.till import Till
+
+    type Json = dict[str, Any]
 
 __all__ = ["of_circle", "of_customer", "of_till"]
 
@@ -63,7 +67,28 @@ def of_circle(seed: int, order: int, level: str) -> tuple[Cut, list[str]]:
     run, ours = cut(circle.events, _random(order), level), laws.Ours(circle.at)
     for batch in run.batches:
         ours.deliver(batch)
-    return run, [*ours.faults, *faults_of(circle, ours.calls)]
+    everywhere = [] if level == "state" else faults_of(circle, ours.calls)
+    ours.deliver(circle.renamed())
+    return run, [*ours.faults, *everywhere, *faults_of(circle, _reached(ours.calls), _without_news(circle, ours.calls))]
+
+
+def _reached(calls: list[Json]) -> list[Json]:
+    """The calls that reach destinations too, not warehouses alone."""
+    return [call for call in calls if call.get("integrations") != {"All": False}]
+
+
+def _without_news(circle: Circle, calls: list[Json]) -> set[str]:
+    """The users and groups of whom no event brought destinations the traits: those without a customer.
+
+    And those from whom an import took one: what is left of them has reached warehouses alone.
+    """
+    have_one = {name for one in circle.customers for name in (one.user, one.group)}
+    taken_from = {
+        call.get("groupId") or call["userId"]
+        for call in calls
+        if call.get("integrations") == {"All": False} and "externalIds" not in call["context"]
+    }
+    return {*circle.users, *circle.groups} - have_one | taken_from
 
 
 def _random(order: int) -> Random:

@@ -28,7 +28,7 @@ SHOWN = 20
 SUBJECTS: dict[str, tuple[str | None, ...]] = {
     "customer": (None, *LEVELS),
     "shop": LEVELS,
-    "user of several customers": LEVELS[1:],
+    "user of several customers": LEVELS,
 }
 
 

@@ -310,6 +310,32 @@ def test_the_next_event_sends_to_all_destinations_the_traits_that_only_warehouse
     assert (call["traits"]["mrr"], call.get("integrations")) == (20, None)
 
 
+def test_the_next_event_shows_all_destinations_a_user_and_a_group_that_only_warehouses_have() -> None:
+    """What only the import had shown counted as shown to all: an event that changes nothing showed it to nobody."""
+    world, team = Importing(), a_customer(metadata={"user_id": "u_1", "group_id": "team"})
+    world.import_(team, SUBSCRIPTION)
+    world.import_(team, level=Level.TRAITS)
+    world.import_(SUBSCRIPTION, level=Level.OPENING)
+    assert world.import_(team, level=Level.TRAITS, moment=NOW + 1) == [], "the warehouses have it"
+    dull = an_event(UPDATED, SUBSCRIPTION, previous={"latest_invoice": "in_0"})
+    user, group = world.deliver(dull)
+    assert (user["type"], user["traits"]["mrr"]) == ("identify", 20)
+    assert (group["type"], group["traits"]["mrr"]) == ("group", 20)
+    assert "integrations" not in user
+    assert world.deliver(an_event("customer.updated", team, id="evt_2", previous={"balance": 0})) == []
+
+
+def test_the_first_identify_after_a_state_brings_the_group_that_it_named() -> None:
+    """No event but one of its subscription brought it: a team that pays by the year had no mrr for a year."""
+    world, team = Importing(), a_customer(metadata={"user_id": "u_1", "group_id": "team"})
+    world.import_(team, SUBSCRIPTION)
+    calls = world.deliver(an_event("invoice.paid", INVOICE))
+    assert names(calls)[:2] == ["identify", "group"]
+    assert (calls[1]["groupId"], calls[1]["traits"]["mrr"]) == ("team", 20)
+    renamed = an_event("customer.updated", {**team, "name": "B"}, id="evt_2", previous={"name": "A"})
+    assert names(world.deliver(renamed)) == ["identify"], "it is the same group still"
+
+
 @pytest.mark.parametrize("status", ["open", "uncollectible"])
 def test_what_was_paid_of_an_unpaid_invoice_is_a_part_of_it(status: str) -> None:
     """An invoice that is written off keeps what was paid of it, and may be paid in the end."""

@@ -11,7 +11,7 @@ from stripe_to_segment.mapping.identity import SILENT, IdentitySource, resolve
 from stripe_to_segment.mapping.traits import group_digest, shown_digest
 from stripe_to_segment.state.claim import NO_CLAIM, Claim
 from stripe_to_segment.state.person import over_all
-from stripe_to_segment.state.profile import OUTDATED, UNSURE
+from stripe_to_segment.state.profile import OUTDATED, PARTLY, UNSURE
 from stripe_to_segment.stripe_side.event import Level
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ class IdentifyPlan:
         """The record after the calls are sent."""
         changes: dict[str, Any] = {}
         if self.shows:
-            changes["shown"] = self._shown_after(self.profile.shown, self.shows)
+            changes["shown"] = self._shown_after(self.shows)
         if self.groups:
-            changes["shown_group"] = self._shown_after(self.profile.shown_group, self.groups)
+            changes["shown_group"] = self._shown_after(self.groups)
         if self.joins:
             changes["joined"] = True
         unknown = self.who.identity_source is IdentitySource.UNKNOWN
@@ -91,9 +91,9 @@ class IdentifyPlan:
             changes["fallback_id"] = self.fallback_id
         return replace(self.profile, **changes) if changes else self.profile
 
-    def _shown_after(self, before: str | None, now: str) -> str:
-        """The digest of the traits that every destination has; UNSURE where some have only what was shown before."""
-        return now if self.everywhere or before in {None, now} else UNSURE
+    def _shown_after(self, now: str) -> str:
+        """The digest of the traits that were sent, marked as PARTLY where not every destination got them."""
+        return now if self.everywhere else PARTLY + now
 
 
 def identify(this: EventToMap, decided: Decided, who: Identity, fallback_id: str) -> IdentifyPlan:
@@ -107,8 +107,8 @@ def identify(this: EventToMap, decided: Decided, who: Identity, fallback_id: str
     shows = _digest_to_show(this.row, event, profile, person, changed=changed)
     if shows is None and _must_show(known.profile, profile, retried=this.claim is not NO_CLAIM):
         shows = shown_digest(event, profile)
-    beside = shows is not None and event.type.startswith("customer.subscription.")
-    groups = _group_to_show(event, known.profile, profile, settings, anyway=this.claim.groups or beside)
+    beside, retried = shows is not None, this.claim.groups
+    groups = _group_to_show(event, known.profile, profile, settings, beside=beside, retried=retried)
     to_join = now.identity_source is not IdentitySource.UNKNOWN and not profile.joined
     return IdentifyPlan(now, profile, person, group, fallback_id, shows, groups, who, to_join, event.listing is None)
 
@@ -144,27 +144,30 @@ def _digest_to_show(row: Row, event: StripeEvent, profile: Profile, person: Prof
         if event.customer is None and person.user_id is None:
             return None
         shown_to_another = person.user_id is not None and person.fallback_id is not None and not person.joined
-        return None if person.shown == digest and not shown_to_another else digest
+        return None if person.shown in {digest, PARTLY + digest} and not shown_to_another else digest
     changed = changed or person.shown not in {None, digest}
     return digest if row.identify is Identify.ALWAYS or changed else None
 
 
-def _group_to_show(
-    event: StripeEvent, before: Profile, after: Profile, settings: Settings, *, anyway: bool
+def _group_to_show(  # noqa: PLR0913 - all that decides on it
+    event: StripeEvent, before: Profile, after: Profile, settings: Settings, *, beside: bool, retried: bool
 ) -> str | None:
     """The digest of the record's part of the group's traits in the event's group call, None if it has none.
 
-    It has one if the group or its traits are new, and `anyway` beside the identify of a subscription's event. An object
-    of an import has one if the group is new, or at a level that sends traits.
+    It has one if the group or its traits are new, and `beside` an identify if none was sent yet (the group was only
+    remembered) or the event is a subscription's. An object of an import has one if the group is new, or at a level that
+    sends traits.
     """
     if not after.group_id:
         return None
     digest = group_digest(event, after, settings)
     if event.listing is None:
-        changed = before.shown_group not in {None, digest}
+        due = before.shown_group is None or event.type.startswith("customer.subscription.")
+        shows = (beside and due) or before.shown_group not in {None, digest}
     else:
-        changed = event.listing.level is Level.TRAITS and event.customer is not None and before.shown_group != digest
-    return digest if changed or before.group_id != after.group_id or anyway else None
+        new = before.shown_group not in {digest, PARTLY + digest}
+        shows = event.listing.level is Level.TRAITS and event.customer is not None and new
+    return digest if shows or before.group_id != after.group_id or retried else None
 
 
 def _moved_money(event: StripeEvent, before: Profile, after: Profile) -> bool:

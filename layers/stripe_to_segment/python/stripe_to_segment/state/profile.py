@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.subscription import SubscriptionRecord, Watermark
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["ENDED", "LEDGER_DAYS", "OUTDATED", "UNSURE", "Profile", "new_profile"]
+__all__ = ["ENDED", "LEDGER_DAYS", "OUTDATED", "PARTLY", "UNSURE", "Profile", "new_profile"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
@@ -56,6 +56,8 @@ UNTRIED = Claim(tries=-1)
 UNSURE = "?"
 # Likewise: they were sent, and the sum of payments has changed since without an event that said so.
 OUTDATED = "!"
+# Before a digest of traits: an import sent them, and not to every destination.
+PARTLY = "~"
 
 
 @frozen_with_cache
@@ -70,7 +72,8 @@ class Profile:
     customer's record that has taken over this one, a record of a payment whose customer was unknown. `personal` holds
     the personal traits that later calls show, where the deployer wants them remembered. `fallback_id` is the
     anonymousId that calls carried before the user was known; `joined` says that an identify has joined it to the user.
-    `shown` is the digest of the traits last delivered, UNSURE or OUTDATED, `shown_group` that of the group's traits.
+    `shown` is the digest of the traits last delivered (after PARTLY where only some destinations have them), UNSURE or
+    OUTDATED, `shown_group` that of the group's traits.
 
     Money: `paid` is the amount collected less given back, in minor units by lower-case currency. `payments` lists the
     newest payments by their orders' ids, each as `Payment.written` gives it, and `failed` the newest failed attempts,
