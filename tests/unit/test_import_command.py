@@ -523,6 +523,23 @@ def test_the_command_names_the_integrations_and_they_stand_on_every_call(busines
     assert business.run("--integrations", "none").exit_code == 2
 
 
+@pytest.mark.parametrize("chosen", ['{"all": false}', '{"All": "false"}', '{"All": NaN}', "{}", "[1]"])
+def test_integrations_that_segment_would_read_otherwise_are_refused(business: Business, chosen: str) -> None:
+    """`{"all": false}` was taken, and would have sent the history to every destination."""
+    business.stripe.objects = a_shop(1)
+    result = business.run("--level", "history", "--integrations", chosen)
+    assert result.exit_code == 2
+    assert "it takes a JSON object such as" in result.stderr
+    assert business.bodies == []
+
+
+def test_where_all_is_not_false_the_command_says_that_others_get_the_calls_too(business: Business) -> None:
+    business.stripe.objects = a_shop(1)
+    said = "destinations that are not named get them as well"
+    assert said in business.run("--level", "traits", "--integrations", '{"Mixpanel": true}').stderr
+    assert said not in business.run("--level", "traits", "--integrations", '{"All": false, "Mixpanel": true}').stderr
+
+
 def test_an_object_too_large_for_the_queue_is_reported(business: Business) -> None:
     business.stripe.objects = [a_customer(id="cus_huge", created=NOW, description="x" * 1_100_000)]
     result = business.run()

@@ -59,6 +59,8 @@ def test_the_share_of_those_without_a_user_by_currency(world: World) -> None:
     assert said()["test"] == {
         "customers": 3,
         "without_user": 2,
+        "mrr_unknown": 0,
+        "mrr_unknown_without_user": 0,
         "currencies": {
             "JPY": {"mrr": 500, "mrr_without_user": 500, "lifetime_value": 500, "lifetime_value_without_user": 500},
             "USD": {"mrr": 40, "mrr_without_user": 10, "lifetime_value": 40, "lifetime_value_without_user": 10},
@@ -93,6 +95,18 @@ def test_a_customer_who_is_named_later_is_no_longer_without_a_user(world: World)
     assert said()["test"]["without_user"] == 1
     subscribed(world, "bob", 1000, user="u_bob")
     assert said()["test"]["without_user"] == 0
+
+
+def test_an_unknown_mrr_is_no_mrr_of_0(world: World) -> None:
+    """A subscription of tiers, whose amount no event states, counted as 0: the share of unknown users was too small."""
+    subscribed(world, "ada", 3000, user="u_ada")
+    tiered = {**a_price(), "billing_scheme": "tiered", "unit_amount": None, "unit_amount_decimal": None}
+    body = a_subscription(an_item(tiered), id="sub_bob", customer="cus_bob")
+    world.deliver(an_event("customer.subscription.created", body))
+    found = said()["test"]
+    assert (found["mrr_unknown"], found["mrr_unknown_without_user"]) == (1, 1)
+    shown = CliRunner().invoke(app, ["unidentified"]).stdout
+    assert "not in these sums: 1 live subscription of unknown mrr, 1 of them without a known user" in shown
 
 
 def test_for_a_person_the_output_is_a_table(world: World) -> None:

@@ -57,6 +57,9 @@ def unidentified_command(
         say(f"{mode} mode: {found.customers:,} customers and guests, {found.nameless:,} of them without a known user")
         console = make_console()
         console.print(_sums_table(found))
+        if found.unknown[ALL]:
+            many = f"{found.unknown[ALL]:,} live subscription{'s' if found.unknown[ALL] > 1 else ''} of unknown mrr"
+            say(f"not in these sums: {many}, {found.unknown[NAMELESS]:,} of them without a known user")
         if found.largest:
             console.print(_largest_table(found))
 
@@ -79,11 +82,13 @@ class Sums:
 class Mode:
     """The customers of one mode: how many, the sums by currency, and the largest of those without a user.
 
-    An entry of `largest` is a heap of (mrr, lifetime value, a number that decides between equals, id), in minor units.
+    `unknown` counts the live subscriptions of unknown mrr, of all customers and of those without a user. An entry of
+    `largest` is a heap of (mrr, lifetime value, a number that decides between equals, id), in minor units.
     """
 
     customers: int = 0
     nameless: int = 0
+    unknown: list[int] = field(default_factory=lambda: [0, 0])
     sums: dict[str, Sums] = field(default_factory=dict)
     largest: dict[str, list[tuple[int, int, int, str]]] = field(default_factory=dict)
 
@@ -98,6 +103,8 @@ class Mode:
         return {
             "customers": self.customers,
             "without_user": self.nameless,
+            "mrr_unknown": self.unknown[ALL],
+            "mrr_unknown_without_user": self.unknown[NAMELESS],
             "currencies": {
                 currency.upper(): {
                     "mrr": _number(sums.mrr[ALL], currency),
@@ -133,6 +140,9 @@ def counted(kept: Iterable[Kept], top: int) -> dict[str, Mode]:
         found = modes.setdefault(mode, Mode())
         found.customers += 1
         found.nameless += nameless
+        unknown = sum(record.mrr is None for record in profile.live)
+        found.unknown[ALL] += unknown
+        found.unknown[NAMELESS] += unknown * nameless
         for currency, (mrr, lifetime) in _amounts(profile).items():
             found.sums.setdefault(currency, Sums()).add(mrr, lifetime, nameless=nameless)
             if nameless and top and (mrr or lifetime):
@@ -144,7 +154,7 @@ def counted(kept: Iterable[Kept], top: int) -> dict[str, Mode]:
 
 
 def _amounts(profile: Profile) -> dict[str, tuple[int, int]]:
-    """Mrr and lifetime value by currency, in minor units; a subscription of unknown mrr counts as 0."""
+    """Mrr and lifetime value by currency, in minor units; a subscription of unknown mrr is left out."""
     mrr: dict[str, int] = {}
     for record in profile.live:
         if record.currency:

@@ -15,7 +15,8 @@ from stripe_to_segment.enqueuing import enqueue, waiting
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
 from stripe_to_segment.stripe_api import is_live
 from stripe_to_segment.stripe_lists import Lists
-from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.event import Level, decoded
+from stripe_to_segment.stripe_side.fields import hash_of
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from stripe_to_segment_tools.access.stripe import mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.importing.checks import (
@@ -37,6 +38,7 @@ from stripe_to_segment_tools.terminal.output import say, stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment_tools.access.stack import Stack
 
 __all__ = ["import_command"]
@@ -198,10 +200,12 @@ def _integrations(text: str) -> dict[str, Any]:
     if text.lower() == "all":
         return EVERYWHERE
     try:
-        read = json.loads(text)
+        read: JsonObject = hash_of(decoded(text))
     except ValueError:
-        read = None
-    if not isinstance(read, dict) or not read:
+        read = {}
+    # Segment reads a name with its case: "all" would be a destination that nobody has, and every other one gets calls.
+    misread = any(name != "All" and name.lower() == "all" for name in read)
+    if not read or misread or not isinstance(read.get("All", True), bool):
         stop(f'--integrations is {text!r}; it takes a JSON object such as {{"All": false, "Mixpanel": true}}, or all')
     return read
 
@@ -230,6 +234,8 @@ def _said_before(level: Level, where: dict[str, Any], mode: str, progress: Progr
         yield "the calls go to warehouses only: integrations are " + json.dumps(where)
     else:
         yield "the calls go to destinations too: integrations are " + json.dumps(where)
+        if where.get("All") is not False:
+            yield "destinations that are not named get them as well, because All is not false"
         yield "destinations refuse old events (docs/import.md), and each customer becomes a tracked user of theirs"
     if dry_run:
         yield "dry run: nothing is queued"
