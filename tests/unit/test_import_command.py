@@ -313,6 +313,28 @@ def test_a_failure_of_aws_while_it_waits_is_gone_on_from(business: Business, mon
     assert len(business.listed) == len({*business.listed}) == 6
 
 
+def test_the_object_after_which_it_goes_on_may_be_deleted_meanwhile(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe then refuses the next page, so the import stopped there, and the same command could never go on."""
+    at = NOW - 60 * DAY
+    business.stripe.objects = [a_customer(id=f"cus_{number:03}", created=at + number // 7) for number in range(250)]
+    page, gone = Lists.page, list[str]()
+
+    def deleting(self: Lists, part: Part) -> Any:
+        found, more = page(self, part)
+        if part.kind == "customer" and more:
+            gone.append(found[-1]["id"])
+            business.stripe.objects = [one for one in business.stripe.objects if one["id"] != gone[-1]]
+        return found, more
+
+    monkeypatch.setattr(Lists, "page", deleting)
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    assert len(gone) == 2
+    assert {name for _, name in business.listed} == {f"cus_{number:03}" for number in range(250)}
+
+
 def test_too_many_requests_is_slower_and_nothing_is_lost(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than the other failures are put up with: a limit is no trouble, only a matter of time."""
     paused: list[float] = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.errors import QueueUnavailableError
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_lists import PARTS, Part
+from stripe_to_segment.stripe_requests import RefusedError
 from stripe_to_segment.stripe_side.fields import listed
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment_tools.commands.importing.steps import TELLING, says_something
@@ -41,6 +42,8 @@ PAGES = 4
 # Shorter parts are not halved.
 NARROWEST_SECONDS = 3_600
 QUEUE_ATTEMPTS = 3
+# https://docs.stripe.com/error-codes#resource-missing
+NO_SUCH_OBJECT = (400, 404)
 
 
 @dataclass(slots=True)
@@ -104,7 +107,16 @@ class Walk:
         for _ in range(PAGES):
             if self._stopped.is_set():
                 return []
-            page, more = self.lists.page(part)
+            try:
+                page, more = self.lists.page(part)
+            except RefusedError as error:
+                gets_on = part.after and part.reached + 1 < part.until
+                if error.status not in NO_SUCH_OBJECT or not gets_on:
+                    raise
+                # The object after which it goes on was deleted since, such as the draft of an invoice.
+                with self.progress.lock:
+                    part.until, part.after, part.reached = part.reached + 1, "", 0
+                continue
             objects = _objects(part.kind, page)
             self._take(part.kind, objects)
             with self.progress.lock:
