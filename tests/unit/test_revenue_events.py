@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from stripe_to_segment_tools.samples.inputs import Input
 from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown, violations
 from stripe_to_segment_tools.tracking_plan.declarations import EVENT_PLANS
 from stripe_to_segment_tools.tracking_plan.primer import primer_calls
-from tests.unit.shapes import an_event, an_invoice
+from tests.unit.shapes import a_session, an_event, an_intent, an_invoice
+from tests.unit.test_money_back import an_invoice_payment
 from tests.unit.worlds import World, names
 
 type Body = dict[str, Any]
@@ -74,6 +76,36 @@ def test_a_renewal_over_nothing_is_no_order() -> None:
     world = World(REVENUE_EVENTS="orders")
     world.deliver(an_event("invoice.paid", an_invoice(billing_reason="subscription_cycle", total=0)))
     assert names(world.calls) == ["Subscription Renewed"]
+
+
+def test_a_renewal_that_pays_for_shipping_alone_is_an_order_without_revenue() -> None:
+    """It stayed a Subscription Renewed, for its revenue is 0; but money was collected, and a first one is an order."""
+    world = World(REVENUE_EVENTS="orders")
+    shipped = an_invoice(total=300, amount_paid=300, shipping_cost={"amount_total": 300, "amount_subtotal": 300})
+    world.deliver(an_event("invoice.paid", shipped | {"billing_reason": "subscription_cycle"}))
+    (order,) = [call for call in world.calls if call["type"] == "track"]
+    assert (order["event"], order["properties"]["total"], order["properties"]["revenue"]) == ("Order Completed", 3, 0)
+
+
+@pytest.mark.parametrize("setting", ["named", "orders"])
+@pytest.mark.parametrize("order", [*permutations(range(4))])
+def test_an_invoice_of_a_payment_that_a_session_stated_states_no_amount_again(
+    order: tuple[int, ...], setting: str
+) -> None:
+    """A session was the order, and the invoice to which its payment was attached repeated the total beside it."""
+    world = World(REVENUE_EVENTS=setting)
+    invoice = an_invoice(total=4000, amount_paid=4000, payment_intent="pi_basic", billing_reason="subscription_cycle")
+    session = a_session(amount_total=4000, payment_intent="pi_basic", currency="usd", customer="cus_basic")
+    events = [
+        an_event("payment_intent.succeeded", an_intent(amount=4000, amount_received=4000)),
+        an_event("invoice.paid", invoice),
+        an_event("checkout.session.completed", session),
+        an_event("invoice_payment.paid", an_invoice_payment()),
+    ]
+    world.deliver(*(events[place] for place in order))
+    stated = [call["properties"] for call in world.calls if "revenue" in call.get("properties", {})]
+    assert sorted((each["total"], each["revenue"]) for each in stated)[-1] == (40, 40)
+    assert (sum(each["total"] for each in stated), sum(each["revenue"] for each in stated)) == (40, 40)
 
 
 def test_a_part_of_an_invoice_is_an_order_with_its_share(orders: dict[str, Body]) -> None:

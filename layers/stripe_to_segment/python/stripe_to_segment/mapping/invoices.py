@@ -208,7 +208,7 @@ def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[i
         return amounts.collected, amounts.revenue
     if listed.stated_by not in {"", invoice_id}:
         # The session stated it, or an old release noted that.
-        return amounts.collected, 0
+        return 0, 0
     total, revenue = listed.stated_in_parts
     return max(amounts.collected - total, 0), max(amounts.revenue - revenue, 0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.disputes import DisputeLost, DisputeWon, PaymentDisputed
-from stripe_to_segment.mapping.payments import Paid
 from stripe_to_segment.segment_side.calls import dedup_key_of, message_id
 from stripe_to_segment.state.sums import UNCOUNTED, Kind, kind_by_name
 
@@ -13,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from stripe_to_segment.mapping.facts import Fact, Known
-    from stripe_to_segment.mapping.tracking import Event
     from stripe_to_segment.segment_side.calls import Call, CallBody
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["fact_id", "kind_of", "kinds_of"]
 
+# An import and an event may both state the amount of one.
 DISPUTES = (PaymentDisputed, DisputeWon, DisputeLost)
 
 
@@ -32,7 +31,7 @@ def kinds_of(
     """
     tracks = [call.body for call in calls if call.body["type"] == "track"]
     renamed = {body.get("event") for body in tracks} - {fact.name for fact in facts}
-    if not (renamed or [fact for fact in facts if _may_repeat(fact.event)]):
+    if not (renamed or [fact for fact in facts if isinstance(fact.event, DISPUTES)]):
         return ""
     by_name = [kind_by_name(body) for body in tracks]
     stated = {fact_id(fact.name, fact.key, event, settings): fact for fact in facts}
@@ -43,11 +42,6 @@ def kinds_of(
     return "" if kinds == by_name else "".join(kinds)
 
 
-def _may_repeat(stated: Event) -> bool:
-    """Whether another event may have stated the same amount."""
-    return isinstance(stated, DISPUTES) or (isinstance(stated, Paid) and stated.revenue == 0)
-
-
 def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
     """The messageId of the call that states a fact."""
     return message_id(settings.source_name, event.scope, "track", f"{name}|{key}")
@@ -56,8 +50,6 @@ def fact_id(name: str, key: str, event: StripeEvent, settings: Settings) -> str:
 def kind_of(fact: Fact, body: CallBody, event: StripeEvent, known: Known, settings: Settings) -> str:
     """The kind of the call of a fact, UNCOUNTED where another call states the same amount."""
     stated = fact.event
-    if isinstance(stated, Paid) and _stated_before(stated, known):
-        return UNCOUNTED
     of_import = event.listing is not None
     if isinstance(stated, DisputeWon | DisputeLost) and of_import:
         # For a dispute that is over, the history of an import sends only the end.
@@ -80,13 +72,3 @@ def _listed_before(dispute_id: str, known: Known) -> bool:
     """Whether an import has listed a dispute before any event moved its funds."""
     disputes = (payment.disputes.get(dispute_id) for _, payment in known.profile.listed_payments())
     return any(one is not None and one.listed_at is not None for one in disputes)
-
-
-def _stated_before(paid: Paid, known: Known) -> bool:
-    """Whether a session stated this payment of an invoice before.
-
-    The invoice then repeats the total, without revenue.
-    """
-    listed = known.profile.payment(paid.order_id or "")
-    stated_by = "" if listed is None or not listed.counted else listed.stated_by
-    return paid.revenue == 0 and stated_by not in {"", paid.order_id}
