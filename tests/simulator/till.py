@@ -32,11 +32,15 @@ type Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Moment:
-    """What happens in one second: its events, and what moves in minor units, by user (or GUEST) and currency."""
+    """What happens in one second: its events, and what moves in minor units, by user (or GUEST) and currency.
+
+    `stated` is what payments and what goes back of them state then: of several captures, the last one states all.
+    """
 
     at: int
     events: list[Any] = field(default_factory=list)
     moved: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    stated: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,10 @@ class Till:
     def _emit(self, moment: Moment, kind: str, body: Json, **more: Any) -> None:
         moment.events.append(an_event(kind, body, id=self._next("evt"), created=moment.at, **more))
 
-    def _move(self, moment: Moment, sale: _Sale, amount: int) -> None:
+    def _move(self, moment: Moment, sale: _Sale, amount: int, stated: int | None = None) -> None:
         user = self._named(USERS[sale.customer.removesuffix(self.name)]) if sale.customer is not None else GUEST
         moment.moved[user, sale.currency] += amount
+        moment.stated[user, sale.currency] += amount if stated is None else stated
 
     # --- what comes in ---
 
@@ -180,8 +185,9 @@ class Till:
                 break
             so_far = {"amount_received": received - left, "amount_capturable": left + released}
             self._intent_of(moment, "amount_capturable_updated", sale, session, **by_hand, **so_far)
-            self._move(moment, sale, part)
-        self._paid(moment, sale, reference=session, amount_received=received, **by_hand)
+            self._move(moment, sale, part, stated=0)
+        self._intent_of(moment, "succeeded", sale, session, amount_received=received, **by_hand)
+        self._move(moment, sale, part, stated=received)
         return replace(sale, charged=received)
 
     def _intent(self, sale: _Sale) -> _Sale:

@@ -2,7 +2,7 @@
 
     .tools/dbt/bin/python tests/warehouse/run_dbt.py FOLDER
 
-FOLDER/warehouses.json holds the tables of each warehouse, dbt's command for it, and the queries to run there;
+FOLDER/warehouses.json holds the tables of each warehouse, dbt's command and vars for it, and the queries to run there;
 FOLDER/models.json is written: the rows of each model and query, by warehouse, with what dbt found wrong. Amounts are
 texts, exact.
 """
@@ -35,7 +35,7 @@ def main(folder: Path) -> int:
     found = {}
     for name, tables in given["warehouses"].items():
         fill(file, tables)
-        found[name] = built(folder, file, given["commands"][name], given["vars"])
+        found[name] = built(folder, file, given["commands"][name], given["vars"][name])
         if name in given["queries"]:
             found[name]["answers"] = answers(file, *given["queries"][name])
     (folder / "models.json").write_text(json.dumps(found), "utf-8")

@@ -103,6 +103,7 @@ def truth_of(histories: Iterable[History], till: Till) -> Truth:
     for moment in till.moments:
         for (customer, currency), minor in moment.moved.items():
             truth.worth[customer, currency.upper()] += in_major(minor, currency)
+        for (_, currency), minor in moment.stated.items():
             truth.days[day(moment.at), currency.upper()]["kept"] += in_major(minor, currency)
     return truth
 

@@ -21,12 +21,47 @@
     {%- endif -%}
 {% endmacro %}
 
-{#- The table of an event, by its name in the tracking plan. Segment and RudderStack name it in snake case. -#}
-{% macro event_table(event) %}
-    {%- set renamed = (var('stripe_to_segment_rename_events') or {}).get(event, event) -%}
-    {%- do return(stripe_to_segment.told_table(stripe_to_segment.snake_case(renamed))) -%}
+{#- The tables of these events that are there, each with its event; a table that several events share stands once.
+    An event has a table of its name: that of today, and that which it had before RenameEvents gave it another one.
+    `apart` are the events that the models tell apart, which the rows of a shared table do not. -#}
+{% macro event_tables(events, apart) %}
+    {%- set renamed = var('stripe_to_segment_rename_events') or {} -%}
+    {%- set plan = stripe_to_segment.tracking_plan() -%}
+    {%- set writers, names = {}, {} -%}
+    {%- for event in plan -%}
+        {%- set name = stripe_to_segment.snake_case(renamed.get(event, event)) -%}
+        {%- do writers.setdefault(name, []).append(event) -%}
+    {%- endfor -%}
+    {%- for event in events if event not in renamed -%}
+        {%- do names.update({stripe_to_segment.snake_case(event): event}) -%}
+    {%- endfor -%}
+    {%- for event in events if event in renamed -%}
+        {%- do names.setdefault(stripe_to_segment.snake_case(renamed[event]), event) -%}
+    {%- endfor -%}
+    {%- for event in events if event in renamed and stripe_to_segment.snake_case(event) not in writers -%}
+        {%- do names.update({stripe_to_segment.snake_case(event): event}) -%}
+    {%- endfor -%}
+    {%- for name, sharing in writers.items() if name in names and sharing | length > 1 -%}
+        {%- if sharing | select('in', apart) | list -%}
+            {%- do exceptions.raise_compiler_error(
+                'stripe_to_segment_rename_events gives ' ~ sharing | join(' and ') ~ ' one name: the models cannot tell '
+                ~ 'them apart by their rows, so rename them to different names'
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set tables = [] -%}
+    {%- for name, event in names.items() -%}
+        {%- set relation = stripe_to_segment.told_table(name) or stripe_to_segment.told_table(
+            modules.re.sub('([a-z])([0-9])|([0-9])([a-z])', '\\1\\3_\\2\\4', name)
+        ) -%}
+        {%- if relation -%}
+            {%- do tables.append((relation, event)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do return(tables) -%}
 {% endmacro %}
 
+{#- A name as Segment and RudderStack write it; RudderStack parts digits from letters too. -#}
 {% macro snake_case(name) %}
     {%- set spaced = modules.re.sub('([a-z0-9])([A-Z])', '\\1_\\2', name) -%}
     {%- do return(modules.re.sub('[^a-z0-9]+', '_', spaced | lower).strip('_')) -%}

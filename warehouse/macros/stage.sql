@@ -42,8 +42,9 @@
     {%- endif %}
 {% endmacro %}
 
-{#- The calls of these events as one table, each once: where a call came again, its first arrival. -#}
-{% macro staged(events, properties) %}
+{#- The calls of these events as one table, each once: where a call came again, its first arrival. The models tell the
+    events `apart` from all others. -#}
+{% macro staged(events, properties, apart=[]) %}
     {%- set plan = stripe_to_segment.tracking_plan() -%}
     {%- set columns = {} -%}
     {%- for name in properties -%}
@@ -51,13 +52,7 @@
             {%- do columns.update({name: plan[event][name]}) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- set tables = [] -%}
-    {%- for event in events -%}
-        {%- set relation = stripe_to_segment.event_table(event) if execute else none -%}
-        {%- if relation -%}
-            {%- do tables.append((relation, event)) -%}
-        {%- endif -%}
-    {%- endfor %}
+    {%- set tables = stripe_to_segment.event_tables(events, apart) if execute else [] -%}
 with told as (
     {%- for relation, event in (tables or [(none, events[0])]) %}
     {{ stripe_to_segment.selected(relation, event, columns) }}
