@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.shapes import NOW, a_refund, an_event, an_invoice
+from tests.unit.shapes import NOW, a_refund, a_session, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
@@ -133,6 +133,17 @@ def test_an_intent_sent_as_an_order_counts_as_a_part_once_its_invoice_is_known()
     assert told(world) == [("Order Completed", 50, 50), ("Order Completed", 70, 70)]
     deliver(world, paid())
     assert told(world, "Invoice Paid") == [("Invoice Paid", 0, 0)]
+    assert lifetime_value(world) == 120
+
+
+def test_a_session_whose_payment_is_attached_to_an_invoice_is_a_part_of_it() -> None:
+    """The deposit counted as the whole invoice, whose rest was no revenue."""
+    world = World()
+    deposit = a_session(customer="cus_basic", amount_total=5000, payment_intent="pi_1", currency="usd")
+    deliver(world, an_event("checkout.session.completed", deposit), finalized(), part(1, 5000))
+    deliver(world, succeeded(2, 7000), part(2, 7000, default=True), paid())
+    # The session knew of no tax.
+    assert told(world) == [("Order Completed", 50, 50), ("Order Completed", 70, 70), ("Invoice Paid", 0, 0)]
     assert lifetime_value(world) == 120
 
 

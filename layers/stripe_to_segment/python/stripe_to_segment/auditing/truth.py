@@ -88,6 +88,7 @@ class Truth:
     orders: dict[str, str] = field(default_factory=dict)
     """The order of each payment intent or charge that an invoice or a session claims; NOBODY where it is not listed."""
     _intents: dict[str, tuple[Entry, str, bool]] = field(default_factory=dict)
+    _invoiced: dict[str, str] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
     _coupons: dict[str, str] = field(default_factory=dict)
     _own: dict[str, Profile] = field(default_factory=dict)
@@ -118,8 +119,13 @@ class Truth:
         """Finish after all lists are read.
 
         A payment intent that belongs to no invoice and no session becomes a payment of its own. A refund or a dispute
-        belongs to the customer of its payment.
+        belongs to the customer of its payment. A session's payment that was attached to an invoice is the
+        invoice's.
         """
+        for name, invoice in self._invoiced.items():
+            if name in self.payments and invoice in self.payments:
+                self.payments[invoice].names |= self.payments.pop(name).names
+                self.orders[name] = invoice
         for name, (entry, invoice, of_a_session) in self._intents.items():
             self._owners.setdefault(name, entry.record)
             if name in self.orders:
@@ -222,6 +228,7 @@ class Truth:
         paid_by |= {found for field in ("payment_intent", "charge") if (found := reference(invoice.get(field)))}
         record = self._record(invoice)
         self.orders |= dict.fromkeys(paid_by, name)
+        self._invoiced |= dict.fromkeys(paid_by, name)
         self._owners |= dict.fromkeys({name, *paid_by}, record)
         amount, times = sum(read_part.amount_of(one) or 0 for one in parts), invoice.get("status_transitions")
         if status == "paid":

@@ -45,7 +45,7 @@ class Fact[E: Event = Event]:
 
     @property
     def pays(self) -> bool:
-        """Whether it states a payment, which one call of each does; of one for shipping or tax alone the revenue is 0."""
+        """Whether it states a payment, which one call of each does; of shipping or tax alone the revenue is 0."""
         revenue, total = (getattr(self.event, name, None) for name in ("revenue", "total"))
         return revenue is not None and bool(revenue or total)
 

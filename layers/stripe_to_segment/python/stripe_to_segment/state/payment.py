@@ -195,8 +195,9 @@ class Payment:
         )
 
     def as_part(self, payment: str) -> Payment:
-        """The payment that an intent stated as an order, as a part of the invoice that it is now known to have paid."""
-        if not (self.counted and self.total is not None and self.stated_by == payment):
+        """The payment that an intent or a session stated, as a part of the invoice that it is now known to pay."""
+        stated = self.stated_by == payment or self.stated_by.startswith("cs_")
+        if not (self.counted and self.total is not None and stated):
             return self
         return replace(self, counted=False).with_part(payment, Part(self.total, self.revenue))
 
