@@ -17,7 +17,7 @@ import pytest
 from stripe_to_segment.settings import Settings
 from stripe_to_segment_tools.tracking_plan.primer import primer_calls
 from tests.conftest import PROJECT
-from tests.simulator import laws
+from tests.simulator import laws, tills
 from tests.simulator.history import a_history
 from tests.simulator.market import CURRENCIES
 from tests.simulator.till import a_till
@@ -27,6 +27,7 @@ from tests.warehouse.truth import Truth, day, truth_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
 
     from tests.simulator.history import History
     from tests.simulator.till import Till
@@ -111,6 +112,7 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     """Each way of the calls into a warehouse."""
     told = sent(histories, till, laws.SETTINGS)
     mixed = [call for one in histories for call in laws.shuffled_and_tripled(one, one.seed).calls]
+    mixed += tills.mixed_up(till, Random(1))[0].calls  # noqa: S311 - any order, but the same one each time
     primer = primer_of(Settings())
     renamed = sent(histories, till, RENAMED)
     # The setting is changed when half of all has happened.

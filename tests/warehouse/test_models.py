@@ -47,6 +47,7 @@ def payments_in(warehouse: Warehouse) -> dict[str, tuple[str, date, Decimal, Dec
     return {
         row["order_id"]: (row["currency"], day(row["paid_on"]), Decimal(row["total"]), Decimal(row["revenue"]))
         for row in warehouse.models["payments"]
+        if row["revenue"] is not None
     }
 
 
@@ -131,7 +132,7 @@ def test_revenue_events_as_orders_change_no_number(warehouses: Warehouses) -> No
 
 @pytest.mark.parametrize("way", ["segment_renamed", "rudderstack_renamed"])
 def test_renamed_events_change_no_number(warehouses: Warehouses, way: str) -> None:
-    """A name's table of before the setting was left out, and so was one that RudderStack writes with its digits apart."""
+    """The table of the name of before was left out, and so was one whose digits RudderStack parts from letters."""
     named, renamed = warehouses["segment"].models, warehouses[way].models
     for model in named.keys() - {name for name in named if name.startswith("stg_")}:
         assert rows_of(named[model]) == rows_of(renamed[model]), model
@@ -234,6 +235,18 @@ def alone_of(truth: Truth, histories: list[History]) -> dict[tuple[str, str], De
     """What is the customer's alone: a guest may be the same user."""
     shared = {one.customer for one in histories for paid in one.truth.payments.values() if paid.guest}
     return {key: amount for key, amount in truth.worth.items() if key[0] not in {*shared, "a guest"}}
+
+
+def test_a_refund_that_came_before_its_payment_lowers_the_payers_lifetime_value(warehouses: Warehouses) -> None:
+    """A refund names no customer: it stood as a person of its own, below zero, and the payer had all of the money."""
+    models = warehouses["segment_mixed"].models
+    payers = {row["order_id"]: row["person_id"] for row in models["payments"]}
+    early = [
+        row
+        for row in models["refunds_and_disputes"]
+        if str(row["anonymous_id"]).startswith(("re_", "dp_")) and row["order_id"] in payers
+    ]
+    assert [row["person_id"] for row in early] == [payers[row["order_id"]] for row in early] != []
 
 
 @pytest.mark.parametrize("way", PRIMED)

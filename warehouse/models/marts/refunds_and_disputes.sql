@@ -21,6 +21,16 @@ disputes as (
     from told
     where dispute_id is not null
     group by dispute_id
+),
+
+-- A refund or a dispute names no customer: told before its payment, it is nobody's until the payment says whose.
+payers as (
+    select
+        payments.order_id,
+        min({{ stripe_to_segment.person('payments') }}) as person_id
+    from {{ ref('stg_stripe__payments') }} as payments
+    {{ stripe_to_segment.join_people('payments') }}
+    group by payments.order_id
 )
 
 select
@@ -31,7 +41,7 @@ select
     told.charge_id,
     told.occurred_at,
     {{ stripe_to_segment.day_of('told.occurred_at') }} as occurred_on,
-    {{ stripe_to_segment.person('told') }} as person_id,
+    coalesce(told.user_id, people.user_id, payers.person_id, told.anonymous_id) as person_id,
     told.user_id,
     told.anonymous_id,
     told.group_id,
@@ -54,4 +64,5 @@ select
     told.stripe_event_id
 from told
 left join disputes on told.dispute_id = disputes.dispute_id
+left join payers on told.order_id = payers.order_id
 {{ stripe_to_segment.join_people('told') }}
