@@ -332,6 +332,18 @@ def test_a_record_is_not_written_by_a_batch_that_did_not_know_of_the_stored_invo
     assert store.load([("order", ORDER.key)]).owners == {ORDER.key: KEY}
 
 
+def test_an_invoice_takes_the_place_of_a_payment_only_where_the_batch_knew_of_the_payment(store: AnyStore) -> None:
+    """A payment stayed an order of its own: the batch that joined it to its invoice had not read the record with it."""
+    joins = replace(ORDER, as_of=NOW + 9, instead_of="")
+    assert store.save([], [replace(ORDER, value="pi_1", owner=KEY)], NOW) == {}
+    assert {key: type(error) for key, error in store.save([], [joins], NOW).items()} == {ORDER.key: StoreConflictError}
+    memory = store.load([("order", ORDER.key)])
+    assert memory.orders == {ORDER.key: "pi_1"}
+    assert store.save([], [memory.agreed(joins)], NOW) == {}
+    assert store.load([("order", ORDER.key)]).orders == {ORDER.key: "in_1"}
+    assert store.save([], [replace(joins, value="in_2", as_of=NOW)], NOW) == {}, "a newer invoice stays"
+
+
 def test_the_owner_of_an_order_is_not_written_over_by_a_batch_that_did_not_know_of_it(store: AnyStore) -> None:
     """A refund that named no customer became the owner again, after its customer had been found."""
     owned = [replace(ORDER, value="pi_1", owner=owner, instead_of="") for owner in ("own:live:pi_1", KEY)]
@@ -376,7 +388,8 @@ def test_an_order_that_would_stay_as_it_is_is_not_written_again(
     """A refund wrote the order of its payment again, as it was, and paid for it."""
     key = "own:live:pi_1"
     store.save([], [Learnt("order", key, stored, NOW, "cus_1")], NOW)
-    known, fact = store.load([("order", key)]), Learnt("order", key, value, NOW + DAY, owner, "cus_1")
+    known = store.load([("order", key)])
+    fact = known.agreed(Learnt("order", key, value, NOW + DAY, owner))
     needed = known.needs(fact)
     store.save([], [fact], NOW)
     after = store.load([("order", key)])

@@ -272,17 +272,18 @@ class Delivery:
         return free, others
 
     def _by_person(
-        self, work: list[Work], persons: Persons, batch: _Batch
+        self, work: list[Work], persons: Persons, busy: Mapping[str, tuple[str, int]], batch: _Batch
     ) -> tuple[list[Work], list[Work], list[Work]]:
         """The work whose persons are free, the work that met a newer record, and the work that waits for others."""
-        if not persons.records:
+        if not (persons.records or busy):
             return work, [], []
+        busy = {**busy, **persons.busy}
         free: list[Work] = []
         again: list[Work] = []
         others: list[Work] = []
         for one in self._readable(work, lambda one: persons.unreadable(one.key), batch):
-            if one.key in persons.busy:
-                _wait_for(one, *persons.busy[one.key], batch)
+            if one.key in busy:
+                _wait_for(one, *busy[one.key], batch)
                 others.append(one)
             else:
                 (again if one.key in persons.stale else free).append(one)
@@ -303,18 +304,19 @@ class Delivery:
                 one.stated = stated_by(one.event, self.settings, customer)
             one.reference_refused = reference_refused(one.event, self.settings)
         try:
-            taken = take_over([one.event for one in work], memory, self.store)
+            taken = take_over([one.event for one in work], memory, self.store, persons.turn)
             persons.meet([(one.event, one.stated) for one in work], memory, self.store)
         except StoreUnavailableError as unavailable:
             batch.outcomes.update((one.record.id, unwritten(one, unavailable)) for one in work)
             return [], [], []
-        work, again, others = self._by_person(work, persons, batch)
+        work, again, others = self._by_person(work, persons, taken.busy, batch)
         learnt += self._translate(work, memory, persons, batch)
         learnt = named_once(learnt, [one.event for one in work])
         errors: Mapping[str, Exception] = {}
         if self.remembers:
             mapped = {one.key for one in work if one.translation is not None}
             claimed = {one.key for one in work if one.translation is not None and one.translation.claim is not None}
+            claimed |= {fact.owner for fact in learnt if fact.joins_late and _is_not_known(fact, memory)}
             changed = [
                 memory.profiles[key] for key in sorted(mapped) if key in claimed or memory.profiles[key] != before[key]
             ]
@@ -442,6 +444,16 @@ class Delivery:
             message: replace(answer, tries=pause.tries) if answer.meaning is Meaning.RETRY else answer
             for message, answer in answers.items()
         }
+
+
+def _is_not_known(late: Learnt, memory: Memory) -> bool:
+    """Whether the record of the payer knows nothing of this invoice of the payment.
+
+    Another batch, which has read the record as it is, may be about to write the payment into it as an order of its own.
+    If this batch writes it too, the other one meets a newer record, and learns of the invoice.
+    """
+    record = memory.profiles.get(late.owner)
+    return record is not None and record.order_paid_by(late.itself) is None
 
 
 def _error_of(one: Work, translation: Translation, errors: Mapping[str, Exception], memory: Memory) -> Exception | None:

@@ -14,7 +14,7 @@ from stripe_to_segment.mapping.orders import names_no_customer, payment_named
 from stripe_to_segment.stripe_side.fields import reference, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stripe_to_segment.delivery.load import Reader
     from stripe_to_segment.state.store import Memory, Store
@@ -36,16 +36,29 @@ def owned(
 
     Raises StoreUnavailableError.
     """
-    nameless = [event for event in events if names_no_customer(event) and _wants_owner(event, memory)]
-    if not nameless:
-        return events
-    payers = {
+    return _moved_on(_paid_for(events, memory, store, reader), memory, store)
+
+
+def _payers(events: Iterable[StripeEvent]) -> dict[str, str]:
+    """The records of the customers whom these events name, by the payments and the invoices that they are about."""
+    return {
         f"{event.scope}:{about}": event.profile_key
         for event in events
         if event.customer
         for about in (payment_named(event), text(event.object.get("id")))
         if about
     }
+
+
+def _paid_for(
+    events: Sequence[StripeEvent], memory: Memory, store: Store, reader: Reader | None
+) -> Sequence[StripeEvent]:
+    """The events; those without a customer get the one who made their payment, or the record that keeps it."""
+    strangers = [event for event in events if names_no_customer(event)]
+    payers = _payers(events) if strangers else {}
+    nameless = [event for event in strangers if _wants_owner(event, memory, payers)]
+    if not nameless:
+        return events
     # The order of a payment may be an invoice, and only the invoice's item may name the owner.
     paying = {payment_key(event): event.scope for event in nameless}
     others = {payment_key(event) for event in nameless if event.type != "invoice_payment.paid"}
@@ -55,13 +68,14 @@ def owned(
     unread = {
         invoice
         for key, invoice in invoices.items()
-        if invoice not in {key, *payers} and not customer_of(memory.owners.get(key))
+        if invoice not in {key, *payers, *memory.asked} and not customer_of(memory.owners.get(key))
     }
     if unread:
         read = store.load([("order", key) for key in unread])
         memory.owners |= read.owners
         memory.stored_owners |= read.stored_owners
         memory.asked |= read.asked
+        memory.alone |= read.alone
         memory.orders |= read.orders
 
     def paid_by(event: StripeEvent) -> str:
@@ -73,8 +87,8 @@ def owned(
         return next(filter(None, map(customer_of, (record.moved_to if record is not None else "", *owners))), "")
 
     if reader is not None:
-        strangers = (event for event in nameless if not paid_by(event) and not _is_a_guests(event, memory))
-        wanted = dict.fromkeys(filter(None, map(payer_lookup, strangers)))
+        unknown = (event for event in nameless if not paid_by(event) and not _is_a_guests(event, memory))
+        wanted = dict.fromkeys(filter(None, map(payer_lookup, unknown)))
         memory.read.update(reader.read(wanted) if wanted else {})
     unowned = {id(event) for event in nameless}
     paid = [
@@ -83,13 +97,30 @@ def owned(
         else event
         for event in events
     ]
-    given = _kept_together(paid, memory)
-    missing = [event for event in given if (event.payer or event.keeper) and event.profile_key not in memory.profiles]
+    return _kept_together(paid, memory)
+
+
+def _moved_on(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Sequence[StripeEvent]:
+    """The events; those whose record another one has taken over get that one. All their records are loaded.
+
+    The order that names the owner may have been read before the record was taken over, and the record afterwards.
+    """
+    missing = [event for event in events if (event.payer or event.keeper) and event.profile_key not in memory.profiles]
     if missing:
         records = recall(missing, store)
         memory.profiles |= records.profiles
         memory.unreadable |= records.unreadable
-    return given
+    moved = [_moved(event, memory) for event in events]
+    return events if moved == [*events] else _moved_on(moved, memory, store)
+
+
+def _moved(event: StripeEvent, memory: Memory) -> StripeEvent:
+    """The event with the record that has taken over its own."""
+    record = memory.profiles.get(event.profile_key)
+    if record is None or not record.moved_to:
+        return event
+    customer = customer_of(record.moved_to)
+    return event.belonging_to(customer) if customer else event.kept_in(record.moved_to)
 
 
 def _joined(events: Iterable[StripeEvent]) -> dict[str, str]:
@@ -151,9 +182,12 @@ def payment_key(event: StripeEvent) -> str:
     return f"{event.scope}:{payment_named(event)}"
 
 
-def _wants_owner(event: StripeEvent, memory: Memory) -> bool:
-    """Whether the event needs its customer's record; `invoice_payment.paid` needs it where the store knows the owner.
+def _wants_owner(event: StripeEvent, memory: Memory, payers: Mapping[str, str]) -> bool:
+    """Whether the event needs its customer's record; `invoice_payment.paid` needs it where the owner is known.
 
     A stored order does not mean that the record knows it: the order is written first, and the record's write may fail.
     """
-    return event.type != "invoice_payment.paid" or leaves_open(event) or bool(memory.owners.get(payment_key(event)))
+    if event.type != "invoice_payment.paid" or leaves_open(event):
+        return True
+    invoice = f"{event.scope}:{reference(event.object.get('invoice'))}"
+    return bool(memory.owners.get(payment_key(event))) or not payers.keys().isdisjoint({payment_key(event), invoice})

@@ -9,6 +9,7 @@ no receipt.
 
 from __future__ import annotations
 
+import math
 from copy import replace
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,17 @@ class Turn:
     until: int
     writes: bool = True
 
+    def pending(self, known: Iterable[Person | Profile]) -> dict[str, int]:
+        """The deliveries of other batches that may be sending calls of these, each with the end of its lease."""
+        return {
+            one.delivery: one.lease_until
+            for one in known
+            if one.delivery not in {"", self.delivery} and one.lease_until > self.now
+        }
+
 
 # For callers that only read.
-NO_TURN = Turn("", 0, 0, writes=False)
+NO_TURN = Turn("", math.inf, 0, writes=False)
 
 
 @dataclass(slots=True)
@@ -327,7 +336,7 @@ class Persons:
         pending = {
             key: found
             for key, person in persons.items()
-            if (found := _pending(self.turn, [person, *(read[one] for one in members.get(key, ()) if one in read)]))
+            if (found := self.turn.pending([person, *(read[one] for one in members.get(key, ()) if one in read)]))
         }
         over = store.receipts({name for found in pending.values() for name in found}) if pending else {}
         for key, found in pending.items():
@@ -365,12 +374,3 @@ def _left(event: StripeEvent, before: Profile, after: Profile) -> tuple[str, str
     user = before.user_id if before.tied and before.user_id not in {None, after.user_id} else claim.left_user
     group = before.group_id if before.grouped and before.group_id not in {None, after.group_id} else claim.left_group
     return ("" if user == after.user_id else user or "", "" if group == after.group_id else group or "")
-
-
-def _pending(turn: Turn, known: Iterable[Person | Profile]) -> dict[str, int]:
-    """The deliveries of other batches that may still be sending calls of these, each with the end of its lease."""
-    return {
-        one.delivery: one.lease_until
-        for one in known
-        if one.delivery not in {"", turn.delivery} and one.lease_until > turn.now
-    }

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.load import settle
 from stripe_to_segment.delivery.payers import customer_of
+from stripe_to_segment.delivery.persons import NO_TURN
 from stripe_to_segment.mapping.orders import names_no_customer, orders_needed
 from stripe_to_segment.state.profile import OUTDATED
 from stripe_to_segment.state.store import Learnt
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
+    from stripe_to_segment.delivery.persons import Turn
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory, Store
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -28,11 +30,13 @@ class Taken:
 
     `marked` are the records that were taken over, to be written before these: a batch that met the same payment at the
     same time then fails, and finds the customer. `owned` are the payments with their owners, to be written after them,
-    so that a record that could not be written takes over again.
+    so that a record that could not be written takes over again. `busy` are the records that take over nothing yet,
+    because another batch may be sending what is claimed there: each with that delivery and the end of its lease.
     """
 
     marked: list[Profile] = field(default_factory=list)
     owned: list[Learnt] = field(default_factory=list)
+    busy: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def by(self, records: Collection[str]) -> Taken:
         """What these records take over."""
@@ -55,11 +59,12 @@ class Taken:
         return first, last
 
 
-def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Taken:
+def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store, turn: Turn = NO_TURN) -> Taken:
     """Move what arrived before its payment's customer was known into that customer's record.
 
     While nobody knows the customer, the record that keeps an invoice takes over those of its payments. Where there are
-    none, nothing is read.
+    none, nothing is read. It waits for the receipt of a batch that may be sending their calls: the receipt names calls
+    that arrived, and is read with the record of the newest delivery alone.
 
     Raises StoreUnavailableError.
     """
@@ -76,20 +81,41 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store) -> Ta
     taken = Taken()
     if not kept:
         return taken
-    every = {owner for owners in kept.values() for owner in owners}
-    found = store.load([("profile", key) for key in every])
-    settle(every, found, store)
+    found = _taken_over(kept, store)
     for record, owners in kept.items():
         scope, _, _ = record.rpartition(":")
         profile = memory.profiles[record]
-        for owner in sorted(owners.keys() & found.profiles.keys()):
-            taken.marked.append(found.profiles[owner].moved(record))
+        pending = turn.pending(found[owner] for owner in owners.keys() & found.keys())
+        if pending:
+            taken.busy[record] = next(iter(pending.items()))
+            continue
+        for owner in sorted(owners.keys() & found.keys()):
+            taken.marked.append(found[owner].moved(record))
             taken.owned += owners[owner]
             memory.owners |= {fact.key: record for fact in owners[owner]}
-            profile = profile.with_payments_of(found.profiles[owner])
-            for payment in found.profiles[owner].payments:
+            profile = profile.with_payments_of(found[owner])
+            for payment in found[owner].payments:
                 # The order that it paid may have become known since.
-                profile = profile.with_paid(memory.orders.get(f"{scope}:{payment}", payment), by=payment)
+                order = memory.orders.get(f"{scope}:{payment}", payment)
+                order = profile.order_paid_by(payment) or payment if order == payment else order
+                profile = profile.with_paid(order, by=payment)
         moved = profile.paid != memory.profiles[record].paid
         memory.profiles[record] = replace(profile, shown=OUTDATED) if moved else profile
     return taken
+
+
+def _taken_over(kept: Mapping[str, dict[str, list[Learnt]]], store: Store) -> dict[str, Profile]:
+    """The records to take over. One that another record without a customer has taken over leads to that record too."""
+    found: dict[str, Profile] = {}
+    asked: set[str] = set()
+    while unread := {owner for owners in kept.values() for owner in owners} - asked:
+        read = store.load([("profile", key) for key in unread])
+        settle(unread, read, store)
+        asked |= unread
+        found |= read.profiles
+        for record, owners in kept.items():
+            takers = {found[owner].moved_to for owner in owners.keys() & found.keys()} - {"", record}
+            for taker in takers:
+                if not customer_of(taker):
+                    owners.setdefault(taker, [])
+    return found

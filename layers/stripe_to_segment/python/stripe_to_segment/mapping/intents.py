@@ -65,10 +65,12 @@ def paid_alone(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Paymen
 def invoice_paid_then(event: StripeEvent[shapes.PaymentIntent], known: Known) -> str | None:
     """The invoice with the same amount that was paid at the same time, for an intent that no object claims.
 
-    None where the Stripe API was asked: it knows of no invoice then.
+    Also one that the record knows it to have paid. None where the Stripe API was asked: it knows of no invoice then.
     """
-    guessed = known.invoice_payments is None and unclaimed(event, known)
-    return paying_invoice(known.profile, _payment(event)) if guessed else None
+    if known.invoice_payments is not None or not unclaimed(event, known):
+        return None
+    payment = _payment(event)
+    return known.profile.order_paid_by(payment.intent) or paying_invoice(known.profile, payment)
 
 
 @asked_once

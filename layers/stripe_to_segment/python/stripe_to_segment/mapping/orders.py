@@ -105,6 +105,8 @@ def order_behind(
         # An unlisted payment, of an old release or too long ago, is counted if the sum exceeds the listed payments.
         counted = 0 < amount <= profile.unlisted(currency)
         found = Payment(currency, counted=counted, total=None if counted else charged, paid_at=_charged_at(event))
+        # So that a batch which reads the record, and read the order before it was stored, knows the payment by it.
+        found = replace(found, intent=payment) if order != payment else found
     return order, found
 
 
@@ -205,10 +207,9 @@ def _charged_at(event: StripeEvent) -> int:
 
 
 def _paid_by(payment: str, profile: Profile) -> tuple[str, Payment] | None:
-    return next(
-        (each for each in profile.listed_payments() if each[1].intent == payment or each[1].took_for_its_own(payment)),
-        None,
-    )
+    order = profile.order_paid_by(payment) or profile.order_taken_for(payment)
+    found = profile.payment(order) if order else None
+    return (order, found) if order and found else None
 
 
 def _unlinked(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
 from stripe_to_segment.mapping.orders import charged_at_of, guessed_for, order_behind
 from stripe_to_segment.mapping.tracking import Event, properties, track
-from stripe_to_segment.state.refund import Refund
+from stripe_to_segment.state.refund import ANONYMOUS, Refund
 from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side import refund as read
 from stripe_to_segment.stripe_side.event import asked_once
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = ["OrderRefunded", "RefundFailed", "after_refund", "refunded", "waits_for_its_payment"]
-
-# The prefix of the key of a refund with an unknown id; the charge's running total distinguishes it from the next.
-ANONYMOUS = "total:"
 
 
 @properties

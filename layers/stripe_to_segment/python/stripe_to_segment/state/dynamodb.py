@@ -27,7 +27,7 @@ from stripe_to_segment.state.encoding import (
     receipt_item,
 )
 from stripe_to_segment.state.person import Person
-from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory
+from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory, each_once
 from stripe_to_segment.state.stored_persons import StoredPersons, errors_of
 from stripe_to_segment.state.table import NO_NEWER, OURS, ConditionFailedError, Table
 
@@ -96,6 +96,8 @@ class DynamoStore(StoredPersons):
                         _keep(self._names, key, (value, as_of, now), NAMES)
                     if owner := item.get("owner", {}).get("S"):
                         memory.owners[key] = memory.stored_owners[key] = owner
+                    if kind == "order" and key.endswith(f":{value}"):
+                        memory.alone.add(key)
             except UnreadableRecordError as error:
                 # A circuit that cannot be read stays closed: batches go on sending.
                 memory.unreadable[kind, key] = error.reason
@@ -114,12 +116,7 @@ class DynamoStore(StoredPersons):
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write each record if its version is still the one read, and each learnt fact unless a newer one is stored."""
         # Learnt facts are written first: once the record counts the event as done, nothing writes them again.
-        # Where several facts have one key, only the newest is written.
-        newest: dict[tuple[str, str], Learnt] = {}
-        for fact in sorted(learnt, key=lambda fact: fact.as_of):
-            known = newest.get((fact.kind, fact.key))
-            newest[fact.kind, fact.key] = fact.over(known) if fact.kind == "order" else fact
-        errors = errors_of((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in newest.values())
+        errors = errors_of((fact.key, self._pool.submit(self._put_learnt, fact, now)) for fact in each_once(learnt))
         if errors:
             errors |= {fact.owner: errors[fact.key] for fact in learnt if fact.owner and fact.key in errors}
         written = [profile for profile in profiles if profile.key not in errors]
@@ -229,16 +226,23 @@ class DynamoStore(StoredPersons):
         # The owner is always written; the order's id only where no better one is stored.
         which, conditions = [f"#{name} = if_not_exists(#{name}, :{name})" for name in ("value", "as_of")], list[str]()
         if fact.names_another:
-            values |= {":itself": {"S": fact.key.rpartition(":")[2]}}
+            values |= {":itself": {"S": fact.itself}}
             which = ["#value = :value", "#as_of = :as_of"]
-            conditions = ["attribute_not_exists(#as_of) OR #as_of <= :as_of OR #value = :itself"]
+            newer = "attribute_not_exists(#as_of) OR #as_of <= :as_of"
+            unseen = fact.missed(fact.itself)
+            conditions = (
+                ["attribute_not_exists(#value) OR #value <> :itself", newer]
+                if unseen
+                else [f"{newer} OR #value = :itself"]
+            )
         if fact.owner and fact.instead_of is not None:
             values |= {":instead_of": {"S": fact.instead_of}}
             conditions.append("attribute_not_exists(#owner) OR #owner = :owner OR #owner = :instead_of")
         try:
             stored = self._table.update(pk("order", fact.key), f"SET {', '.join([*which, *sets])}", values, *conditions)
         except ConditionFailedError:
-            if fact.may_own_after(self.load([("order", fact.key)]).owners.get(fact.key, "")):
+            found = self.load([("order", fact.key)])
+            if fact.may_own_after(found.owners.get(fact.key, "")) and not fact.missed(found.orders.get(fact.key, "")):
                 # A newer invoice is stored already.
                 return
             raise StoreConflictError(fact.key) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.state.bill import NOT_SENT, Bill, Part
-from stripe_to_segment.state.refund import Dispute, Refund
+from stripe_to_segment.state.refund import Dispute, Refund, of_both
 from stripe_to_segment.state.written import known_of, stated_of
 from stripe_to_segment.stripe_side.money import rounded
 
@@ -239,13 +239,11 @@ class Payment:
             # A part that was sent takes precedence over one that an import has listed.
             known = stated.parts.get(name)
             stated = stated.with_part(name, part) if known is None or known.stated_by == NOT_SENT else stated
-        both = self.refunds.keys() & other.refunds.keys()
         after = replace(
             stated,
             intent=self.intent or other.intent,
             bill=self.bill or other.bill,
-            refunds={**other.refunds, **self.refunds}
-            | {refund_id: self.refunds[refund_id].joined(other.refunds[refund_id]) for refund_id in both},
+            refunds=of_both(self.refunds, other.refunds),
         )
         for dispute_id, dispute in second.disputes.items():
             after = after.with_dispute(dispute_id, dispute)

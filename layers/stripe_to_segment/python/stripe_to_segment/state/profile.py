@@ -220,6 +220,21 @@ class Profile:
         one = paid if stated is None else replace(stated, intent=by).joined(paid)
         return self.without_payment(by).with_payment(order, one).regained(order, by)
 
+    def order_paid_by(self, payment: str) -> str | None:
+        """The other order that this payment has paid, as far as the record itself knows; guesses by an amount left out.
+
+        The store's order of the payment may have been read before another batch wrote it, and the record afterwards.
+        """
+        for order, written in self.payments.items():
+            names = written.get("intent") == payment or payment in written.get("parts", ())
+            if names and order != payment and payment not in self._guesses(order):
+                return order
+        return None
+
+    def order_taken_for(self, payment: str) -> str | None:
+        """The order under which something that went back of this payment stands, by its amount and time alone."""
+        return next((order for order in self.payments if payment in self._guesses(order)), None)
+
     def with_guess(self, order: str, payment: str) -> Profile:
         """With what went back of a payment under the order that it seems to have paid, by its amount and time."""
         gone = self.payment(payment)

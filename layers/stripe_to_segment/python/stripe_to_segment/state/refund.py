@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from copy import replace
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
 
-__all__ = ["Dispute", "Refund"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ANONYMOUS", "Dispute", "Refund", "of_both"]
+
+# The prefix of the key of a refund with an unknown id; the charge's running total distinguishes it from the next.
+ANONYMOUS = "total:"
 
 
 @frozen
@@ -33,6 +40,14 @@ class Refund:
     charged_at: int = 0
     listed_at: int = 0
 
+    def may_be(self, nameless: Refund) -> bool:
+        """Whether a charge.refunded, which names no refund, may have stated this one.
+
+        What came after an import is another refund.
+        """
+        same_total = self.running_total in {0, nameless.running_total}
+        return self.amount == nameless.amount and same_total and not self.listed_at
+
     def joined(self, other: Refund) -> Refund:
         """The refund as two records together know it; a refund that has failed stays failed."""
         return replace(
@@ -48,6 +63,24 @@ class Refund:
             charged_at=self.charged_at or other.charged_at,
             listed_at=min(self.listed_at, other.listed_at),
         )
+
+
+def of_both(one: Mapping[str, Refund], other: Mapping[str, Refund]) -> dict[str, Refund]:
+    """The refunds of two entries for one payment, each once; one without a name is looked for in the other entry."""
+    one, other = _named_by(other, one), _named_by(one, other)
+    return {**other, **one} | {key: one[key].joined(other[key]) for key in one.keys() & other.keys()}
+
+
+def _named_by(names: Mapping[str, Refund], refunds: Mapping[str, Refund]) -> dict[str, Refund]:
+    """The refunds, those without a name under the name of the same refund in `names`."""
+    named: dict[str, Refund] = {}
+    free = {key: one for key, one in names.items() if key not in refunds and not key.startswith(ANONYMOUS)}
+    for key, refund in refunds.items():
+        nameless = key.startswith(ANONYMOUS) and key not in names
+        name = next((name for name, one in free.items() if nameless and one.may_be(refund)), key)
+        free.pop(name, None)
+        named[name] = refund
+    return named
 
 
 @frozen

@@ -13,12 +13,12 @@ from stripe_to_segment.state.person import MOST_RECORDS, NEW_PERSON, Person
 from stripe_to_segment.state.profile import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from stripe_to_segment.state.claim import Receipt
     from stripe_to_segment.stripe_side.objects import Lookup
 
-__all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store"]
+__all__ = ["OPT_OUT", "Learnt", "Memory", "MemoryStore", "Store", "each_once"]
 
 DAY = 86_400
 # An order is kept for a year from when it was written last: later than this it is written again.
@@ -33,9 +33,10 @@ class Memory:
 
     `orders` maps a payment (or invoice) to its order, which is the payment itself until an invoice is known; `owners`
     maps it to the record of the customer who paid, `stored_owners` to the one that was read; `asked` are the payments
-    of which these were read, stored or not. `siblings` are other records of the same users, read only. `read` holds
-    answers of the Stripe API. `unreadable` is the reason, by kind and key, why a stored item cannot be read. `as_of` is
-    the epoch second, by kind and key, as of which an order, a product's name or a coupon is true.
+    of which these were read, stored or not, and `alone` those whose order was stored as the payment itself. `siblings`
+    are other records of the same users, read only. `read` holds answers of the Stripe API. `unreadable` is the reason,
+    by kind and key, why a stored item cannot be read. `as_of` is the epoch second, by kind and key, as of which an
+    order, a product's name or a coupon is true.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Memory:
     owners: dict[str, str] = field(default_factory=dict)
     stored_owners: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    alone: set[str] = field(default_factory=set)
     product_names: dict[str, str] = field(default_factory=dict)
     coupons: dict[str, str] = field(default_factory=dict)
     siblings: dict[str, Profile] = field(default_factory=dict)
@@ -67,7 +69,9 @@ class Memory:
             return fact
         known = self.orders.get(fact.key)
         if fact.key in self.asked:
-            fact = replace(fact, instead_of=self.stored_owners.get(fact.key, ""))
+            fact = replace(
+                fact, instead_of=self.stored_owners.get(fact.key, ""), instead_of_itself=fact.key in self.alone
+            )
         if fact.names_another or known is None or known == fact.value:
             return fact
         return replace(fact, value=known, as_of=self.as_of.get((fact.kind, fact.key), fact.as_of))
@@ -91,7 +95,8 @@ class Learnt:
 
     `owner` is the key of the record that must not be written before this fact, empty where there is none. For an order
     it is the record of the customer who paid, `instead_of` the owner that was read: only this owner is replaced. None
-    if no owner was read; then any owner is replaced.
+    if no owner was read; then any owner is replaced. `instead_of_itself` says that the order was read as the payment
+    itself: only then an invoice may take its place, because the owner's record may hold the payment as an order.
     """
 
     kind: str
@@ -100,15 +105,28 @@ class Learnt:
     as_of: int
     owner: str = ""
     instead_of: str | None = field(default=None, compare=False)
+    instead_of_itself: bool = field(default=False, compare=False)
 
     @property
     def names_another(self) -> bool:
         """Whether the order is the invoice that the payment paid, and not the payment itself."""
-        return not self.key.endswith(f":{self.value}")
+        return self.value != self.itself
+
+    @property
+    def itself(self) -> str:
+        """The id of the payment."""
+        return self.key.rpartition(":")[2]
+
+    @property
+    def joins_late(self) -> bool:
+        """Whether it names the invoice of a payment that was stored as an order of its own."""
+        return self.kind == "order" and self.names_another and self.instead_of_itself
 
     def missed(self, stored: str) -> bool:
-        """Whether it names the payment itself and another batch has stored the invoice that the payment paid."""
-        return self.instead_of is not None and not self.names_another and stored != self.value
+        """Whether another batch has meanwhile stored the invoice that the payment paid, or the payment as an order."""
+        if self.instead_of is None:
+            return False
+        return stored == self.itself and not self.instead_of_itself if self.names_another else stored != self.value
 
     def may_own_after(self, stored: str) -> bool:
         """Whether its owner may take the place of the stored one: where none is, or the batch knew of it."""
@@ -124,6 +142,15 @@ class Learnt:
         ranks = [(one.names_another, one.as_of) for one in (known, self)]
         better, other = (known, self) if ranks[0] > ranks[1] else (self, known)
         return replace(better, owner=self.owner or known.owner) if better.owner != other.owner else better
+
+
+def each_once(learnt: Iterable[Learnt]) -> list[Learnt]:
+    """The facts of one batch as they are written: the newest of those with one key."""
+    newest: dict[tuple[str, str], Learnt] = {}
+    for fact in sorted(learnt, key=lambda fact: fact.as_of):
+        known = newest.get((fact.kind, fact.key))
+        newest[fact.kind, fact.key] = fact.over(known) if fact.kind == "order" else fact
+    return [*newest.values()]
 
 
 class Store(Protocol):
@@ -197,20 +224,24 @@ class MemoryStore:
                 memory.learnt(kind)[key] = fact.value
                 if kind == "order" and fact.owner:
                     memory.owners[key] = memory.stored_owners[key] = fact.owner
+                if kind == "order" and not fact.names_another:
+                    memory.alone.add(key)
         return memory
 
     def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
         """Write records whose version is still the one read."""
         errors: dict[str, Exception] = {}
-        for fact in learnt:
+        for fact in each_once(learnt):
             if fact.kind == OPT_OUT:
                 self._learn_opt_out(fact)
                 continue
             known = self.learnt.get((fact.kind, fact.key))
             if fact.kind == "order":
-                mine = fact.may_own_after("" if known is None else known.owner)
-                self.learnt[fact.kind, fact.key] = fact.over(known) if mine or known is None else known
-                if not mine or fact.missed(self.learnt[fact.kind, fact.key].value):
+                mine = known is None or fact.may_own_after(known.owner)
+                missed = known is not None and fact.missed(known.value)
+                if mine and not (missed and fact.names_another):
+                    self.learnt[fact.kind, fact.key] = fact.over(known)
+                if missed or not mine:
                     errors |= dict.fromkeys(filter(None, (fact.key, fact.owner)), StoreConflictError(fact.key))
             elif known is None or known.as_of <= fact.as_of:
                 self.learnt[fact.kind, fact.key] = fact

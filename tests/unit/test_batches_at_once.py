@@ -1,0 +1,164 @@
+"""Two batches about one payment at the same time: what one reads is old once the other has written."""
+
+from __future__ import annotations
+
+from copy import replace
+from typing import TYPE_CHECKING, Any
+
+from stripe_to_segment.state.payment import Payment
+from stripe_to_segment.state.refund import Refund
+from stripe_to_segment.state.store import Learnt, Memory, MemoryStore
+from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, an_event, an_intent, an_invoice
+from tests.unit.worlds import World, names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from stripe_to_segment.stripe_side.event import StripeEvent
+
+CUSTOMER, PAYMENT, INVOICE = "own:test:cus_basic", "own:test:pi_basic", "own:test:in_basic"
+PART: dict[str, Any] = {
+    "id": "inpay_1",
+    "object": "invoice_payment",
+    "invoice": "in_basic",
+    "amount_paid": 500,
+    "amount_requested": 500,
+    "currency": "usd",
+    "is_default": False,
+    "payment": {"type": "payment_intent", "payment_intent": "pi_basic"},
+}
+
+
+class CrossedStore(MemoryStore):
+    """A store with one moment in which another batch runs: while a batch reads, or before it writes its receipt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.between_reads: Callable[[], object] | None = None
+        self.before_receipt: Callable[[], object] | None = None
+
+    def load(self, keys: Collection[tuple[str, str]]) -> Memory:
+        """Read the orders, and then the rest."""
+        memory = super().load([key for key in keys if key[0] == "order"])
+        meanwhile, self.between_reads = self.between_reads, None
+        if meanwhile is not None:
+            meanwhile()
+        rest = super().load([key for key in keys if key[0] != "order"])
+        memory.profiles, memory.circuits, memory.coupons = rest.profiles, rest.circuits, rest.coupons
+        return memory
+
+    def put_receipt(self, *arguments: Any) -> None:
+        meanwhile, self.before_receipt = self.before_receipt, None
+        if meanwhile is not None:
+            meanwhile()
+        super().put_receipt(*arguments)
+
+
+def a_world() -> tuple[World, CrossedStore]:
+    store = CrossedStore()
+    return World(store), store
+
+
+def paid(**more: Any) -> StripeEvent:
+    return an_event("payment_intent.succeeded", an_intent(amount=500, amount_received=500, **more), created=NOW + 2)
+
+
+def joined(**more: Any) -> StripeEvent:
+    return an_event("invoice_payment.paid", {**PART, **more}, created=NOW + 4)
+
+
+def told(world: World, name: str) -> list[dict[str, Any]]:
+    return [call["properties"] for call in world.calls if call.get("event") == name]
+
+
+def test_a_record_that_was_taken_over_meanwhile_is_written_no_more() -> None:
+    """A dispute was written into the record of its payment, whose customer had just been found: it was lost there."""
+    world, store = a_world()
+    created = an_event("charge.dispute.created", a_dispute(payment_intent="pi_basic"))
+    closed = an_event("charge.dispute.closed", a_dispute(payment_intent="pi_basic", status="lost"), created=NOW + 9)
+    world.batch(joined(), created)
+    store.between_reads = lambda: world.deliver(paid())
+    world.deliver(closed)
+    assert store.profiles[INVOICE].moved_to == CUSTOMER
+    assert not [track for claim in store.profiles[INVOICE].claims.values() for track in claim.tracks]
+    assert names(world.calls).count("Dispute Lost") == 1
+    assert world.deliver(created, closed) == [], "the customer's record knows what was sent"
+
+
+def test_a_record_that_is_newer_than_the_order_says_itself_which_invoice_a_payment_paid() -> None:
+    """The order was read before a part of the invoice was paid, and the record afterwards: the part counted twice."""
+    world, store = a_world()
+    bill = an_invoice(amount_paid=0, amount_remaining=2000, status="open", parent=None)
+    refunded = a_charge(amount=500, amount_captured=500, amount_refunded=100, refunded=False, payment_intent="pi_basic")
+    world.deliver(an_event("invoice.finalized", bill), an_event("charge.refunded", refunded, created=NOW + 1))
+    store.between_reads = lambda: world.deliver(joined())
+    world.deliver(paid())
+    assert [part["total"] for part in told(world, "Invoice Payment Received")] == [5]
+    assert told(world, "Order Completed") == []
+    assert store.profiles[CUSTOMER].paid == {"usd": 400}
+
+
+def test_a_payment_that_is_about_to_become_an_order_of_its_own_is_joined_with_its_invoice_all_the_same() -> None:
+    """The order was known, so the batch that joined the two wrote no record, and the other one did not notice."""
+    world, store = a_world()
+    world.deliver(an_event("invoice.paid", an_invoice()), joined(id="inpay_0", payment={"payment_intent": "pi_other"}))
+    assert store.save([], [Learnt("order", PAYMENT, "pi_basic", NOW, CUSTOMER)], NOW) == {}
+    about_to_write = store.profiles[CUSTOMER]
+    world.deliver(joined())
+    assert store.save([about_to_write], [], NOW).keys() == {CUSTOMER}
+
+
+def test_a_payment_of_an_invoice_has_the_customer_whom_another_event_of_the_batch_names() -> None:
+    """The batch named the record that had kept a refund as the owner of the payment, and did not take the refund over.
+
+    The refund counted twice.
+    """
+    world, store = a_world()
+    whole = joined(is_default=True)
+    given_back = an_event("refund.created", a_refund(amount=100, payment_intent="pi_basic"), created=NOW + 3)
+    of_charge = a_charge(
+        amount=500, amount_captured=500, amount_refunded=100, refunded=False, payment_intent="pi_basic"
+    )
+    store.between_reads = lambda: world.deliver(whole, given_back)
+    world.batch(whole, paid(), an_event("charge.refunded", of_charge, created=NOW + 3))
+    world.deliver(an_event("invoice.paid", an_invoice(amount_paid=500, total=500, amount_due=500), created=NOW + 2))
+    assert len(told(world, "Order Refunded")) == 1
+    assert store.profiles[CUSTOMER].paid == {"usd": 400}
+
+
+def test_what_another_batch_is_sending_is_taken_over_after_its_receipt() -> None:
+    """The receipt was read with the record that had been taken over, and its calls never counted as sent."""
+    world, store = a_world()
+    world.lease = 60
+    opened = an_event("charge.dispute.created", a_dispute(payment_intent="pi_basic"))
+    waits: list[str] = []
+    store.before_receipt = lambda: waits.extend(outcome.reason for outcome in world.batch(paid()))
+    world.batch(opened)
+    assert waits == ["under_way"]
+    world.batch(paid())
+    assert world.deliver(opened) == []
+
+
+def test_a_record_leads_to_the_other_record_that_has_taken_it_over() -> None:
+    """Two batches took over one record, for the customer and for its invoice: what the invoice kept was lost."""
+    world, store = a_world()
+    world.deliver(an_event("charge.dispute.funds_withdrawn", a_dispute(amount=100)))
+    kept, other = store.profiles[PAYMENT], INVOICE
+    of_the_invoice = Payment("usd", refunds={"re_1": Refund(100)}).written()
+    store.profiles |= {
+        PAYMENT: kept.moved(other),
+        other: replace(kept, key=other, payments={"in_basic": of_the_invoice}),
+    }
+    world.deliver(paid())
+    assert store.profiles[CUSTOMER].payments.keys() == {"pi_basic", "in_basic"}
+    assert {store.profiles[record].moved_to for record in (PAYMENT, other)} == {CUSTOMER}
+
+
+def test_a_refund_without_a_name_is_the_one_of_the_same_amount_in_the_other_entry() -> None:
+    """A refund that came long before its payment stood there twice, once without a name."""
+    nameless = Refund(500, stated_by="evt_charge", running_total=500)
+    entries = [Payment("usd", refunds={"total:500": nameless}), Payment("usd", refunds={"re_1": Refund(500)})]
+    for one, other in (entries, entries[::-1]):
+        assert one.joined(other).refunds == {"re_1": nameless}
+    for another in (Refund(400), Refund(500, running_total=900), Refund(500, listed_at=NOW)):
+        assert len(entries[0].joined(Payment("usd", refunds={"re_2": another})).refunds) == 2
