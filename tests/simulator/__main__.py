@@ -2,7 +2,8 @@
 
 CUSTOMERS and SEED choose how many and from which; any difference is named with the customer that shows it. Each of them
 lives through bad weather too: outages, lost records and functions that die, calls that are refused and redriven. As
-many shops' tills show each user's lifetime value beside the balance transactions.
+many shops' tills show each user's lifetime value beside the balance transactions, also where several functions deliver
+one payment's events at once.
 
 `--imported` (`make truth IMPORTED=1`) cuts them at random moments and imports them instead.
 """
@@ -20,6 +21,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulator import tills
+from tests.simulator.at_once import FAIR, LOSSES, OUTAGE
 from tests.simulator.history import a_history
 from tests.simulator.imported_truth import examine_cuts, report_of_cuts
 from tests.simulator.laws import in_order, judged, replayed, shuffled_and_tripled
@@ -37,6 +39,7 @@ type Sums = Mapping[tuple[str, str], Decimal]
 ORDERS = ("in order", "shuffled, tripled", "replayed")
 MEASURES = ("revenue", "refunds", "mrr")
 OUTAGES = "outages"
+AT_ONCE = {"several functions at once": FAIR, "at once, through losses": LOSSES, "at once, through outages": OUTAGE}
 STREAMS = Path(".local") / "truth"
 
 
@@ -96,6 +99,11 @@ def examine_till(seed: int) -> Result:
     }
     result.ours = {order: _by_currency(tills.lifetime_values(world.calls)) for order, (world, _) in runs.items()}
     result.faults = [(order, fault) for order, (_, faults) in runs.items() for fault in faults]
+    for about, chances in AT_ONCE.items():
+        result.faults += [(about, fault) for fault in tills.crossed(till, f"{seed}", chances)]
+        # Of one payment more batches are about the same.
+        small = a_till(Random(f"small {seed}"), payments=1)  # noqa: S311 - likewise
+        result.faults += [(f"one payment, {about}", fault) for fault in tills.crossed(small, f"small {seed}", chances)]
     return result
 
 

@@ -1,6 +1,6 @@
 """What must hold for every history: our calls, summed up, are the truth.
 
-With `tills.py` and `weather.py` the modules here that run the package under test.
+With `tills.py`, `weather.py` and `at_once.py` the modules here that run the package under test.
 """
 
 from __future__ import annotations

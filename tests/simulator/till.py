@@ -71,7 +71,8 @@ class Till:
     """Everything that happened, in order.
 
     `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
-    and `returned`, by currency, are without tax.
+    and `returned`, by currency, are without tax. `sold` is what each order brought in without tax and with it, in minor
+    units, `paid_by` the order of each intent.
     """
 
     rng: Random
@@ -82,6 +83,8 @@ class Till:
     moments: list[Moment] = field(default_factory=list)
     revenue: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     returned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    sold: dict[str, tuple[int, int]] = field(default_factory=dict)
+    paid_by: dict[str, str] = field(default_factory=dict)
     _number: int = 0
 
     def run(self, payments: int) -> None:
@@ -140,6 +143,7 @@ class Till:
         sale = _Sale(at, customer, rng.choice(("usd", "usd", "eur")), "", total, total, self._next("pi"), total)
         sale = rng.choices([*kinds], [*kinds.values()])[0](sale)
         self.revenue[sale.currency] += sale.net
+        self.sold[sale.order] = sale.net, sale.total
         fates = (self._nothing, self._refunds, self._refunds, self._dispute, self._credit)
         rng.choice(fates)(sale, sale.at + rng.randrange(HOUR, 20 * DAY))
 
@@ -238,6 +242,7 @@ class Till:
         self.rng.shuffle(moment.events)
 
     def _intent_of(self, moment: Moment, kind: str, sale: _Sale, reference: str | None, **more: Any) -> None:
+        self.paid_by[sale.intent] = sale.order
         named = {"order_reference": reference} if self.referenced and reference else None
         intent = {"id": sale.intent, "object": "payment_intent", "customer": sale.customer, "currency": sale.currency}
         money = {"amount": sale.charged, "amount_received": sale.charged, "payment_details": named}

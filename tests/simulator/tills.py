@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import Decimal
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+from tests.simulator.at_once import at_once
 from tests.simulator.till import GUEST, balance_of
 from tests.unit.worlds import ACCEPTED, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from random import Random
 
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from tests.simulator.at_once import Chances
     from tests.simulator.till import Till
 
-__all__ = ["at_the_end", "deliver", "in_order", "lifetime_values", "mixed_up", "replayed", "summed", "true"]
+__all__ = [
+    "at_the_end",
+    "crossed",
+    "deliver",
+    "doubled",
+    "in_order",
+    "lifetime_values",
+    "mixed_up",
+    "replayed",
+    "summed",
+    "true",
+]
 
 HOLD = 300
 # Of calls that Segment answers, in bad weather.
@@ -109,6 +122,34 @@ def replayed(till: Till, world: World) -> Iterator[str]:
         world.batch(event)
         for call in world.calls[before:]:
             yield f"the replay of {event.type} {event.id} sent {call.get('event', call['type'])}"
+
+
+def crossed(till: Till, seed: str, chances: Chances) -> list[str]:
+    """Every event three times, through several functions at once; the faults at the end and of a replay."""
+    ours = at_once([event.body for event in till.events], Random(f"at once {seed}"), chances)  # noqa: S311 - a simulation has to be reproducible
+    faults = [*ours.faults, *at_the_end([till], ours.calls), *doubled(till, ours.calls)]
+    for event in till.events:
+        sent = [call.get("event", call["type"]) for call in ours.deliver([event.body])]
+        faults += [f"the replay of {event.type} {event.id} sent {name}" for name in sent]
+    return faults
+
+
+def doubled(till: Till, calls: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The orders that our calls state more than once, or never.
+
+    Their revenue is without tax; an intent that is stated before its invoice says nothing of tax. Of an invoice in
+    parts, a part may be stated by its intent too, if that comes before the invoice is known and does not wait.
+    """
+    parts = Counter(till.paid_by.values())
+    said: dict[str, list[Decimal]] = defaultdict(list)
+    for call in calls:
+        told = call.get("properties", {})
+        if "total" in told and "refund_id" not in told and call["event"] != "Order Refunded":
+            said[till.paid_by.get(told["order_id"], told["order_id"])].append(Decimal(str(told.get("revenue", 0))))
+    for order in till.sold.keys() | said.keys():
+        _, total = till.sold.get(order, (0, 0))
+        if not said[order] or (parts[order] == 1 and sum(said[order]) > Decimal(total) / 100):
+            yield f"order {order} is stated with revenue {said[order]}, of {total} minor units"
 
 
 def at_the_end(tills: Iterable[Till], calls: Iterable[Mapping[str, Any]]) -> list[str]:
