@@ -16,8 +16,8 @@ from stripe_to_segment.observability import count, logger, observed
 from stripe_to_segment.secrets import keys_source
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_api import is_live, usable_key
-from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.reader import is_live, usable_key
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

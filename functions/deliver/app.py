@@ -25,8 +25,8 @@ from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.snapshots import snapshot_hooks
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_api import StripeReader, usable_key
-from stripe_to_segment.thin_events import ThinEventReader
+from stripe_to_segment.stripe_api.reader import StripeReader, usable_key
+from stripe_to_segment.stripe_api.thin_events import ThinEventReader
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

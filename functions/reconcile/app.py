@@ -18,7 +18,7 @@ from stripe_to_segment.secrets import keys_source
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.state.circuit import circuit_name
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_api import StripeEvents, is_live, usable_key
+from stripe_to_segment.stripe_api.reader import StripeEvents, is_live, usable_key
 from stripe_to_segment.stripe_side.event import scope_of
 
 if TYPE_CHECKING:

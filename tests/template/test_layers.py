@@ -43,7 +43,7 @@ import app, requests, stripe
 from botocore.exceptions import EndpointConnectionError
 from stripe_to_segment import aws
 from stripe_to_segment.observability import logger
-from stripe_to_segment.stripe_api import stripe_client
+from stripe_to_segment.stripe_api.reader import stripe_client
 
 def refused(error, call, *given, **named):
     try:

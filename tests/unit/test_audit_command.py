@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_lists import Lists
-from stripe_to_segment.stripe_requests import Pace
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.audit import command
 from stripe_to_segment_tools.commands.audit.export import read_export

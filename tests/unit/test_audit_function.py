@@ -13,8 +13,8 @@ import pytest
 from stripe_to_segment.audit_reading import span_of, two_months
 from stripe_to_segment.errors import StripeUnavailableError
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_lists import Lists
-from stripe_to_segment.stripe_requests import Pace
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.requests import Pace
 from tests.simulator.imported import listed
 from tests.unit.edges import TABLE, Spoken
 from tests.unit.scheduled import Context, load_scheduled

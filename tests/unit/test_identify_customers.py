@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from stripe_to_segment.stripe_lists import Lists
-from stripe_to_segment.stripe_requests import Pace
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands import identify_customers

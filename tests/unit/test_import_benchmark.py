@@ -10,8 +10,8 @@ import pytest
 from benchmarks.import_listing import list_all
 from benchmarks.importing import full_dollars, full_seconds, import_rows, import_targets, record_seconds
 from benchmarks.stripe_lists import KEY, NOW, START, Clock, StripeLists
-from stripe_to_segment.stripe_lists import Lists, Part
-from stripe_to_segment.stripe_requests import Pace
+from stripe_to_segment.stripe_api.lists import Lists, Part
+from stripe_to_segment.stripe_api.requests import Pace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from stripe_to_segment.enqueuing import Enqueued, waiting
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_lists import Lists, Part
-from stripe_to_segment.stripe_requests import Pace
+from stripe_to_segment.stripe_api.lists import Lists, Part
+from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access import options as stack_options

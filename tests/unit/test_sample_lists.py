@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from stripe_to_segment.stripe_lists import Lists, Part
-from stripe_to_segment.stripe_requests import Pace
+from stripe_to_segment.stripe_api.lists import Lists, Part
+from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment.stripe_side.event import event_from
 from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import ObjectLists, StripeStandIn
 from stripe_to_segment_tools.samples.files import freshen, samples

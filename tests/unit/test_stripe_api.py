@@ -10,12 +10,11 @@ from urllib.parse import parse_qs, quote
 import pytest
 import stripe
 
-from stripe_to_segment import stripe_api
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import metrics
 from stripe_to_segment.secrets import Keys
 from stripe_to_segment.settings import settings_from
-from stripe_to_segment.stripe_api import StripeReader, usable_key
+from stripe_to_segment.stripe_api.reader import StripeReader, usable_key
 from stripe_to_segment.stripe_side.objects import Lookup
 from tests.unit.edges import Endpoint, say, speaking
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event, an_invoice
@@ -293,8 +292,8 @@ def test_an_unresponsive_stripe_api_delays_a_batch_only_a_little(monkeypatch: py
 
     What was left out was counted once more when its request failed at last.
     """
-    monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 2.0)
-    monkeypatch.setattr(stripe_api, "TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr("stripe_to_segment.stripe_api.reader.PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr("stripe_to_segment.stripe_api.reader.TIMEOUT_SECONDS", 60.0)
     wanted = [Lookup("product", f"prod_{number}", livemode=False, account=None) for number in range(100)]
     quick = [Lookup("product", f"prod_quick_{number}", livemode=False, account=None) for number in range(5)]
     given_up = threading.Event()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stripe_to_segment import stripe_api
 from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.mapping.catalog import CATALOG
@@ -18,7 +17,7 @@ from stripe_to_segment.receiving import examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import settings_from
-from stripe_to_segment.thin_events import ThinEventReader
+from stripe_to_segment.stripe_api.thin_events import ThinEventReader
 from stripe_to_segment_tools.samples.signing import sign
 from tests.unit.edges import Endpoint, a_signing_secret, say, speaking
 from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_invoice, an_item
@@ -240,7 +239,7 @@ def test_an_event_waits_while_stripe_is_down_or_busy(api: Api, world: World, sta
 
 
 def test_an_event_waits_where_stripe_is_too_slow(api: Api, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stripe_api, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("stripe_to_segment.stripe_api.reader.PATIENCE_SECONDS", 0.05)
     api.has(thin(), an_event("invoice.paid", an_invoice()))
     api.awake.clear()
     with speaking() as spoken:

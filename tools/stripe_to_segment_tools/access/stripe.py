@@ -15,7 +15,7 @@ import typer
 
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.settings import STRIPE_API, settings_from
-from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment.stripe_api.reader import is_live
 from stripe_to_segment_tools.terminal.output import stop
 
 if TYPE_CHECKING:

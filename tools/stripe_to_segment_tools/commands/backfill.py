@@ -17,7 +17,7 @@ from stripe_to_segment.enqueuing import enqueue
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reconciling import STRIPE_KEEPS_SECONDS, Reconciliation
-from stripe_to_segment.stripe_api import StripeEvents
+from stripe_to_segment.stripe_api.reader import StripeEvents
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from stripe_to_segment_tools.access.stripe import check_mode, mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.terminal.moments import iso, moment

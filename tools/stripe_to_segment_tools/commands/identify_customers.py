@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stripe_to_segment.errors import StripeUnavailableError
-from stripe_to_segment.stripe_lists import Lists, Part
-from stripe_to_segment.stripe_requests import NotPermittedError, RefusedError
+from stripe_to_segment.stripe_api.lists import Lists, Part
+from stripe_to_segment.stripe_api.requests import NotPermittedError, RefusedError
 from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
 from stripe_to_segment_tools.access.stripe import mode_of, stripe_address, stripe_key

@@ -12,7 +12,7 @@ from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_api.lists import Lists
 from stripe_to_segment_tools.commands.audit.report import verdict
 from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import ObjectLists, StripeStandIn
 from stripe_to_segment_tools.local_stack.rehearsal import Planned, Played

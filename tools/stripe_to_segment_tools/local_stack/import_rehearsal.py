@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.enqueuing import enqueue, waiting
-from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_api.lists import Lists
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.money import digits

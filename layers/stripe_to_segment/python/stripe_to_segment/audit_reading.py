@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.state.encoding import KEEP_DAYS
-from stripe_to_segment.stripe_lists import Part
+from stripe_to_segment.stripe_api.lists import Part
 from stripe_to_segment.stripe_side.listing import states_something
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.claim import Receipt
     from stripe_to_segment.state.dynamodb import DynamoStore
     from stripe_to_segment.state.profile import Profile
-    from stripe_to_segment.stripe_lists import Lists
+    from stripe_to_segment.stripe_api.lists import Lists
 
 __all__ = ["KINDS", "Records", "Span", "read_lists", "read_records", "span_of", "two_months"]
 

@@ -18,8 +18,8 @@ from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.stripe_api import is_live
-from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.reader import is_live
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from stripe_to_segment_tools.access.stripe import VARIABLE, mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.audit.export import BadExportError, explained, read_export

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import StripeToSegmentError
-from stripe_to_segment.stripe_api import is_live
-from stripe_to_segment.stripe_lists import Lists
-from stripe_to_segment.stripe_requests import NotPermittedError
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.reader import is_live
+from stripe_to_segment.stripe_api.requests import NotPermittedError
 from stripe_to_segment_tools.access.stripe import VARIABLE, other_address, stripe_address
 from stripe_to_segment_tools.commands.doctor.check import bad, good, guarded, unknown
 from stripe_to_segment_tools.commands.importing.missing import subscriptions_known

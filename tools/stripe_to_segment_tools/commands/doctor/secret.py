@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.secrets import KEY_FIELDS, SIGNING_FIELDS, texts
-from stripe_to_segment.stripe_api import is_live
+from stripe_to_segment.stripe_api.reader import is_live
 from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.commands.doctor.check import bad, good
 from stripe_to_segment_tools.commands.secret.shapes import UNASSIGNED, flaw_of, values_in

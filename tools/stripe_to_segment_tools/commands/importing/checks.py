@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.stripe_lists import Lists
+    from stripe_to_segment.stripe_api.lists import Lists
     from stripe_to_segment_tools.access.stack import Stack
 
 __all__ = ["Mode", "check_account", "check_modes", "check_readable", "check_sends", "users_in"]

@@ -13,8 +13,8 @@ import typer
 
 from stripe_to_segment.enqueuing import enqueue, waiting
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError
-from stripe_to_segment.stripe_api import is_live
-from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.reader import is_live
 from stripe_to_segment.stripe_side.event import Level, decoded
 from stripe_to_segment.stripe_side.fields import hash_of
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack

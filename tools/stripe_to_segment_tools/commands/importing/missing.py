@@ -11,7 +11,7 @@ from stripe_to_segment.stripe_side.fields import integer, reference
 
 if TYPE_CHECKING:
     from stripe_to_segment.state.store import Store
-    from stripe_to_segment.stripe_lists import Lists
+    from stripe_to_segment.stripe_api.lists import Lists
 
 __all__ = ["MOST", "Subscriptions", "subscriptions_known"]
 

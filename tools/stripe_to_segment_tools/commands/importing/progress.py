@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.stripe_lists import Part
+from stripe_to_segment.stripe_api.lists import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable

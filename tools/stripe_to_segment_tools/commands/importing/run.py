@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from stripe_to_segment.stripe_lists import Part
+from stripe_to_segment.stripe_api.lists import Part
 from stripe_to_segment_tools.commands.importing.drain import wait_until_empty
 from stripe_to_segment_tools.commands.importing.steps import PAST
 from stripe_to_segment_tools.commands.importing.walk import Walk
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from stripe_to_segment.stripe_lists import Lists
+    from stripe_to_segment.stripe_api.lists import Lists
     from stripe_to_segment.stripe_side.event import Level
     from stripe_to_segment_tools.commands.importing.progress import Progress
     from stripe_to_segment_tools.commands.importing.steps import Step

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.state.subscription import LIVE
-from stripe_to_segment.stripe_lists import LISTS
+from stripe_to_segment.stripe_api.lists import LISTS
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import LISTED, states_something
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.stripe_requests import REQUESTS_A_SECOND
+from stripe_to_segment.stripe_api.requests import REQUESTS_A_SECOND
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment_tools.commands.importing.drain import LOOKS
 from stripe_to_segment_tools.commands.importing.steps import CUSTOMERS_STEP, LEVELS, steps

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import QueueUnavailableError
 from stripe_to_segment.receiving import MAX_EVENT_BYTES
-from stripe_to_segment.stripe_lists import PARTS, Part
-from stripe_to_segment.stripe_requests import RefusedError
+from stripe_to_segment.stripe_api.lists import PARTS, Part
+from stripe_to_segment.stripe_api.requests import RefusedError
 from stripe_to_segment.stripe_side.fields import listed
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment_tools.commands.importing.steps import TELLING, says_something
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from stripe_to_segment.enqueuing import Enqueued
-    from stripe_to_segment.stripe_lists import Lists
+    from stripe_to_segment.stripe_api.lists import Lists
     from stripe_to_segment.stripe_side.event import Level
     from stripe_to_segment.stripe_side.fields import JsonObject
     from stripe_to_segment_tools.commands.importing.progress import Progress

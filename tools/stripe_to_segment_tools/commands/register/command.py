@@ -11,8 +11,8 @@ import typer
 
 from stripe_to_segment.errors import StripeToSegmentError
 from stripe_to_segment.settings import STRIPE_API
-from stripe_to_segment.stripe_api import is_live
-from stripe_to_segment.stripe_lists import Lists
+from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.reader import is_live
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
 from stripe_to_segment_tools.access.stripe import VARIABLE, check_mode, mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.importing.missing import subscriptions_known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.stripe_api import stripe_client
+from stripe_to_segment.stripe_api.reader import stripe_client
 from stripe_to_segment.stripe_side.thin import V1
 from stripe_to_segment_tools.commands.register.webhook_endpoints import (
     API_VERSION,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, StripeUnavailableError
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.stripe_api import reason_of, stripe_client
+from stripe_to_segment.stripe_api.reader import reason_of, stripe_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

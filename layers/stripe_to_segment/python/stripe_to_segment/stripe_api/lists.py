@@ -9,14 +9,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from stripe_to_segment.stripe_requests import NotPermittedError, RefusedError, Requests
+from stripe_to_segment.stripe_api.requests import NotPermittedError, RefusedError, Requests
 from stripe_to_segment.stripe_side.fields import hash_of, listed, text
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup, StripeObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stripe_to_segment.stripe_requests import Pace
+    from stripe_to_segment.stripe_api.requests import Pace
     from stripe_to_segment.stripe_side.fields import JsonObject
 
 __all__ = ["LISTS", "PARTS", "Lists", "Part"]

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import ConfigurationError, StripeUnavailableError
-from stripe_to_segment.stripe_api import reason_of, stripe_client
+from stripe_to_segment.stripe_api.reader import reason_of, stripe_client
 from stripe_to_segment.stripe_side.event import decoded
 
 if TYPE_CHECKING:

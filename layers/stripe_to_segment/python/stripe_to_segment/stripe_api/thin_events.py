@@ -12,7 +12,7 @@ from urllib.parse import quote
 from stripe_to_segment.errors import ConfigurationError, MalformedEventError
 from stripe_to_segment.observability import count
 from stripe_to_segment.reasons import Reason
-from stripe_to_segment.stripe_api import REFUSED, Asking, is_live, reason_of
+from stripe_to_segment.stripe_api.reader import REFUSED, Asking, is_live, reason_of
 from stripe_to_segment.stripe_side.event import decoded
 from stripe_to_segment.stripe_side.fields import text
 from stripe_to_segment.stripe_side.thin import Unread, at_the_time, object_path, of_account
