@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
-    from stripe_to_segment.receiving import RequestOutcome
-
 # Queued events need no metric of their own: SQS counts them, also those from elsewhere (NumberOfMessagesSent).
-METRIC_OF: dict[RequestOutcome, str] = {"ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
+METRIC_OF = {"ignored": "EventsIgnored", "refused": "RequestsRefused", "unready": "NotReady"}
 
 # Refusals that a wrong signing secret or a wrong clock can explain. A request without a signature is not from Stripe.
 DOUBTFUL = frozenset({Reason.WRONG, Reason.STALE, Reason.FUTURE, Reason.WRONG_MODE})

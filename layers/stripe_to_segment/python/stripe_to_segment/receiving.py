@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.stripe_side.event import EventHead
 
-__all__ = ["WRONG_MODE", "Reply", "RequestOutcome", "body_of", "examine", "header_of", "queueable"]
+__all__ = ["WRONG_MODE", "Reply", "body_of", "examine", "header_of", "queueable"]
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES = 1_048_576
