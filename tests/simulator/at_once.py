@@ -43,14 +43,13 @@ NO_TIME = 0.3
 
 @frozen
 class Chances:
-    """Probabilities: of a request to Segment that it is `refused` or its answer lost (`unheard`); of one to the table.
+    """Probabilities: of a request to Segment that it is `refused`; of one to the table.
 
     The table refuses a request (`throttled`), its answer is lost after it was written (`timed_out`), or the function
     dies there (`killed`).
     """
 
     refused: float = 0
-    unheard: float = 0
     throttled: float = 0
     timed_out: float = 0
     killed: float = 0
@@ -63,13 +62,13 @@ LOSSES = Chances(refused=0.05, throttled=0.03, timed_out=0.02, killed=0.01)
 
 def at_once(events: Sequence[Mapping[str, Any]], rng: Random, chances: Chances = FAIR) -> Ours:
     """Every event once or three times, in any order, in batches of any size, until each is delivered."""
-    street = _Street(rng, chances, Ours(events[0]["created"]))
-    street.ours.store = _Table(street)
+    schedule = _Schedule(rng, chances, Ours(events[0]["created"]))
+    schedule.ours.store = _Table(schedule)
     bodies = [json.dumps(event) for event in events] * rng.choice((1, 3))
     rng.shuffle(bodies)
-    street.waiting = [Record(f"{number}", body) for number, body in enumerate(bodies)]
-    street.deliver_all()
-    return street.ours
+    schedule.waiting = [Record(f"{number}", body) for number, body in enumerate(bodies)]
+    schedule.deliver_all()
+    return schedule.ours
 
 
 class _KilledError(BaseException):
@@ -89,7 +88,7 @@ class _Function:
 
 
 @dataclass(slots=True)
-class _Street:
+class _Schedule:
     """The records that wait, the functions that run, and the time in epoch seconds."""
 
     rng: Random
@@ -183,30 +182,30 @@ class _Street:
             self.ours.take([call for call in calls if call.message_id not in self.heard], livemode=livemode)
             self.heard.update({call.message_id: call.encoded for call in calls})
         self.pause()
-        answer = DOWN if mood < self.chances.refused + self.chances.unheard else ACCEPTED
+        answer = DOWN if mood < self.chances.refused else ACCEPTED
         return dict.fromkeys((call.message_id for call in calls), answer)
 
 
 class _Table(MemoryStore):
     """The twin of the StateTable, item by item."""
 
-    def __init__(self, street: _Street) -> None:
+    def __init__(self, schedule: _Schedule) -> None:
         super().__init__()
-        self._street = street
+        self._schedule = schedule
 
     def _asked[T](self, request: Callable[[], T]) -> T:
-        street = self._street
-        street.pause()
-        if street.current is not None and street.rng.random() < street.chances.throttled:
+        schedule = self._schedule
+        schedule.pause()
+        if schedule.current is not None and schedule.rng.random() < schedule.chances.throttled:
             raise StoreUnavailableError("throttled")
         answer = request()
-        if street.current is not None and street.rng.random() < street.chances.timed_out:
+        if schedule.current is not None and schedule.rng.random() < schedule.chances.timed_out:
             raise StoreUnavailableError("timed out")
         return answer
 
     def _mixed[T](self, items: Collection[T]) -> list[T]:
         """The items in the order in which a request happens to reach them."""
-        return self._street.rng.sample([*items], len(items))
+        return self._schedule.rng.sample([*items], len(items))
 
     def _each[T](
         self, items: Collection[T], keys: Callable[[T], Collection[str]], write: Callable[[T], dict[str, Exception]]
@@ -224,7 +223,7 @@ class _Table(MemoryStore):
         """Read the items, while others write between two of them."""
         memory = self._asked(Memory)
         for key in self._mixed(sorted(keys)):
-            self._street.pause()
+            self._schedule.pause()
             found = super().load([key])
             for name in [each.name for each in fields(Memory)]:
                 setattr(memory, name, getattr(memory, name) | getattr(found, name))

@@ -333,6 +333,7 @@ def profile_from(item: Attributes) -> Profile:
 
 
 def _ledger_from(item: Attributes) -> dict[str, int]:
+    """The ledger, which formats before SHORT_DEDUP_KEYS wrote under another name and with longer keys."""
     if "keys" in item:
         return unpacked_ledger(item["keys"]["B"])
     return unpacked_ledger(item["ledger"]["B"], LONG_DEDUP_KEY_BYTES)
