@@ -154,7 +154,7 @@ def test_a_signing_secret_that_gets_a_mode_leaves_the_list_of_those_without(here
 def test_a_secret_is_not_accepted_for_both_modes(here: Deployed) -> None:
     result = run("set", "stripe_live_signing_secrets", given=TEST)
     assert result.exit_code == 1
-    assert "would sign both modes: take it out there first" in result.stderr
+    assert "would sign events of both modes: take it out there first" in result.stderr
     assert here.signing["stripe_live_signing_secrets"] == [LIVE]
     here.options = ("--local",)
     assert run("set", "stripe_live_signing_secrets", given=TEST).exit_code == 0, "here it may"

@@ -34,7 +34,8 @@ def put(stack: Stack, field: str, value: str) -> None:
         return
     if value in texts(found.content.get(OPPOSITE[field])) and not stack.local:
         raise SecretRefusedError(
-            f"this secret stands in {OPPOSITE[field]} already, and would sign both modes: take it out there first"
+            f"this secret stands in {OPPOSITE[field]} already, and would sign events of both modes:"
+            " take it out there first"
         )
     kept = [text for text in texts(found.content.get(field)) if text != value]
     unassigned = [text for text in texts(found.content.get(UNASSIGNED)) if text != value]
