@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any, dataclass_transform
+from typing import TYPE_CHECKING, Any, dataclass_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["frozen", "frozen_with_cache"]
 
@@ -27,15 +30,36 @@ def frozen_with_cache[T](declared: type[T]) -> type[T]:
 
 def _made[T](declared: type[T], *, slots: bool) -> type[T]:
     own = vars(declared).get("__replace__")
-    made: Any = dataclass(slots=slots, unsafe_hash=True)(declared)
+    # `dataclass` would compile a text for each of the methods below, and take twice as long while a function starts.
+    made: Any = dataclass(slots=slots, repr=False, eq=False)(declared)
+    made.__eq__, made.__hash__, made.__repr__ = _equality(made), _hashing(made), _representation(made)
     made.__replace__ = own or _replacing(made)
     frozen_type: type[T] = made
     return frozen_type
 
 
-def _replacing(made: Any) -> Any:
+def _equality(made: Any) -> Callable[[Any, object], bool]:
+    values_of = _values([each.name for each in fields(made) if each.compare])
+
+    def equals(self: Any, other: object) -> bool:
+        return values_of(self) == values_of(other) if type(self) is type(other) else NotImplemented
+
+    return equals
+
+
+def _hashing(made: Any) -> Callable[[Any], int]:
+    values_of = _values([each.name for each in fields(made) if (each.compare if each.hash is None else each.hash)])
+    return lambda self: hash(values_of(self))
+
+
+def _representation(made: Any) -> Callable[[Any], str]:
+    names = [each.name for each in fields(made) if each.repr]
+    return lambda self: f"{made.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+def _replacing(made: Any) -> Callable[..., Any]:
     names = [each.name for each in fields(made) if each.init]
-    values_of = attrgetter(*names)
+    values_of = _values(names)
 
     def replaced(self: Any, /, **changes: object) -> Any:
         copy = made(*values_of(self))
@@ -46,3 +70,8 @@ def _replacing(made: Any) -> Any:
         return copy
 
     return replaced
+
+
+def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    values_of = attrgetter(*names)
+    return values_of if len(names) > 1 else lambda self: (values_of(self),)
