@@ -40,11 +40,11 @@ SUBJECTS = {
     DELIVER: ("import app", (BUILD / "DeliverFunction", *LAYERS)),
     # With the clients that the first request makes.
     RECEIVE_READY: (
-        "import app, boto3; boto3.client('secretsmanager'); app.sqs()",
+        "import app; app.aws.client('secretsmanager'); app.aws.client('sqs')",
         (BUILD / "ReceiveFunction", *LAYERS),
     ),
     DELIVER_READY: (
-        "import app, boto3; boto3.client('secretsmanager'); app.store(); app.queues()",
+        "import app; app.aws.client('secretsmanager'); app.store(); app.aws.client('sqs')",
         (BUILD / "DeliverFunction", *LAYERS),
     ),
     AWS_PATTERN: ("import app", (PATTERN, PLAIN)),

@@ -50,6 +50,14 @@ class StandInQueue:
         return {}
 
 
+class StandInSecrets:
+    """Has both secrets."""
+
+    def get_secret_value(self, **_: Any) -> dict[str, Any]:
+        """Read a secret."""
+        return {"SecretString": json.dumps(SECRET)}
+
+
 class Context:
     """As much of Lambda's context as the functions look at."""
 
@@ -73,10 +81,7 @@ def delivered(app: ModuleType, batch: dict[str, Any]) -> None:
 
 def receive_function() -> ModuleType:
     """functions/receive/app.py with a queue that costs nothing."""
-    app = _loaded("receive", {})
-    queue = StandInQueue()
-    app.sqs = lambda: queue
-    return app
+    return _loaded("receive", {})
 
 
 def deliver_function(segment: str, store: Callable[[], Store]) -> ModuleType:
@@ -84,8 +89,7 @@ def deliver_function(segment: str, store: Callable[[], Store]) -> ModuleType:
     # What waits for its payment would come again, and each batch is delivered once here.
     settings = {"SEGMENT_ENDPOINT": segment, "COMPRESS_REQUESTS": "on", "PAYMENT_HOLD_SECONDS": "0"}
     app = _loaded("deliver", settings)
-    queues = app.Queues(StandInQueue(), "events", "dead-letters")
-    app.queues, app.store = (lambda: queues), store
+    app.store = store
     return app
 
 
@@ -98,6 +102,5 @@ def _loaded(name: str, environment: dict[str, str]) -> Any:
         raise FileNotFoundError(folder)
     app = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(app)
-    text = json.dumps(SECRET)
-    app.aws.secret_text = lambda _client, _arn: text
+    app.aws.client = {"secretsmanager": StandInSecrets(), "sqs": StandInQueue()}.__getitem__
     return app

@@ -28,7 +28,7 @@ RESERVE = 120.0
 NAMED = 20
 
 settings = settings_from_environment()
-secret = keys_source(settings, lambda arn: aws.secret_text(aws.client("secretsmanager"), arn))
+secret = keys_source(settings, aws.secret_text)
 
 
 @observed

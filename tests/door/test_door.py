@@ -61,7 +61,7 @@ def faults(kind: str, spoil: Callable[[Door], None]) -> set[str]:
 
 
 def test_the_laws_detect_that_unsigned_requests_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe_to_segment.receiving.verify", lambda _body, _header, secrets, _now: {*secrets})
+    monkeypatch.setattr("stripe_to_segment.receiving.examine.verify", lambda _body, _header, secrets, _now: {*secrets})
     for kind in ("forged", "changed", "replayed", "moved in time", "other scheme"):
         broken = faults(kind, lambda _: None)
         assert "queued without a signature over these bytes by a live secret at this time" in broken, kind
@@ -129,6 +129,6 @@ def test_the_exit_status_says_how_it_went(monkeypatch: pytest.MonkeyPatch, cases
 def test_a_broken_law_is_an_exit_status_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     # Run the cases in this process, because only it has the faulty `verify`.
     monkeypatch.setattr(fuzz, "ProcessPoolExecutor", lambda: nullcontext(builtins))
-    monkeypatch.setattr("stripe_to_segment.receiving.verify", lambda _body, _header, secrets, _now: {*secrets})
+    monkeypatch.setattr("stripe_to_segment.receiving.examine.verify", lambda _body, _header, secrets, _now: {*secrets})
     monkeypatch.setenv("CASES", "62")
     assert fuzz.main() == 1

@@ -69,12 +69,15 @@ OF_WHAT = {
 
 def emitted() -> dict[str, set[str]]:
     """The names of all metrics that the code can write, by the function that writes them."""
-    # The package writes deliver's metrics; the others write theirs in their handlers.
     found = {name: _counted(PROJECT / f"functions/{name}") for name in ("receive", "deliver", "reconcile", "audit")}
-    found["deliver"] |= _counted(PROJECT / "layers/stripe_to_segment/python")
+    package = PROJECT / "layers/stripe_to_segment/python/stripe_to_segment"
+    found["receive"] |= _counted(package / "receiving")
+    found["reconcile"] |= _counted(package, "reconciling.py")
+    # The rest of the package's metrics are deliver's.
+    found["deliver"] |= _counted(package) - found["receive"] - _counted(package, "reconciling.py")
     found["deliver"] |= {*METRIC_OF.values(), *(f"Identity.{identity_source}" for identity_source in IdentitySource)}
     # Each function has a secret.
-    secrets = _counted(PROJECT / "layers/stripe_to_segment/python/stripe_to_segment", "secrets.py")
+    secrets = _counted(package, "secrets.py")
     return {name: names | secrets for name, names in found.items()}
 
 

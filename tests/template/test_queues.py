@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.importing import USUAL
-from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
+from stripe_to_segment.receiving.examine import MAX_MESSAGE_BYTES
 from stripe_to_segment_tools.commands.importing.command import FEWEST_BATCHES
 from tests.simulator.function_in_time import IMPORT_POLLERS
 

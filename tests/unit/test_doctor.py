@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
 from stripe_to_segment.mapping.catalog import CATALOG
-from stripe_to_segment.receiving import examine
+from stripe_to_segment.receiving.examine import examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.state.circuit import Circuit, circuit_name

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.delivery.queues import Queues
 from stripe_to_segment.delivery.record import Record, RecordOutcome, Status
-from stripe_to_segment.receiving import MAX_EVENT_BYTES
+from stripe_to_segment.receiving.examine import MAX_EVENT_BYTES
 from tests.unit.edges import Spoken, Sqs
 from tests.unit.shapes import a_customer, an_event
 

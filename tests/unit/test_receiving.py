@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_to_segment.receiving import MAX_EVENT_BYTES, Reply, body_of, examine, header_of, queueable
+from stripe_to_segment.receiving.examine import MAX_EVENT_BYTES, Reply, body_of, examine, header_of, queueable
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_side.event import StripeEvent, parse_event

@@ -304,18 +304,19 @@ def test_a_refresh_that_fails_found_nothing_new() -> None:
 
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestExpired"])
-def test_an_expired_request_to_aws_is_signed_again_at_once(code: str) -> None:
+def test_an_expired_request_to_aws_is_signed_again_at_once(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda may freeze an environment between signing and sending; the first event of a cold start then got 503."""
     client: Any = SecretsManager('{"a": 1}')
+    monkeypatch.setattr(aws, "client", {"secretsmanager": client}.__getitem__)
     client.failures = [code]
-    assert aws.secret_text(client, "arn") == '{"a": 1}'
+    assert aws.secret_text("arn") == '{"a": 1}'
     assert client.calls == 2
     client.failures = [code, code]
     with pytest.raises(ClientError):
-        aws.secret_text(client, "arn")
+        aws.secret_text("arn")
     client.calls, client.failures = 0, ["AccessDeniedException"]
     with pytest.raises(ClientError):
-        aws.secret_text(client, "arn")
+        aws.secret_text("arn")
     assert client.calls == 1, "anything else is not mended by asking again"
 
 

@@ -12,7 +12,7 @@ import stripe
 import typer
 from typer.testing import CliRunner
 
-from stripe_to_segment.receiving import WRONG_MODE
+from stripe_to_segment.receiving.examine import WRONG_MODE
 from stripe_to_segment_tools.commands import sample as sample_commands
 from stripe_to_segment_tools.commands.secret import asking
 from stripe_to_segment_tools.commands.send import command as sending

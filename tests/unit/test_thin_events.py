@@ -13,7 +13,7 @@ from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.observability import metrics
-from stripe_to_segment.receiving import examine
+from stripe_to_segment.receiving.examine import examine
 from stripe_to_segment.secrets import SigningSecrets
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import settings_from

@@ -1,7 +1,13 @@
-"""Clients of AWS services, which the functions create when they first need them."""
+"""Clients of AWS services, which the functions create when they first need them, and SnapStart.
+
+With SnapStart one snapshot of a function becomes many environments, days later. They must not share random numbers,
+connections or a secret. https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
+"""
 
 from __future__ import annotations
 
+import random
+from functools import cache, partial
 from typing import TYPE_CHECKING, overload
 
 import boto3
@@ -10,7 +16,14 @@ from botocore.exceptions import ClientError
 
 from stripe_to_segment.errors import code_of
 
+try:
+    from snapshot_restore_py import register_after_restore, register_before_snapshot
+except ImportError:
+    # Only Lambda's Python has this module, and it calls the hooks only where SnapStart is on.
+    register_after_restore = register_before_snapshot = None
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Literal
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,7 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.type_defs import GetSecretValueRequestTypeDef
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["client", "secret_text"]
+    type Service = Literal["dynamodb", "secretsmanager", "sqs"]
+
+__all__ = ["client", "secret_text", "snapshot_hooks"]
 
 # By default the SDK waits a minute for each attempt: longer than Stripe waits for an answer, or than a batch may take.
 # With these limits, a call that hangs is tried three times and then fails.
@@ -34,18 +49,24 @@ def client(service: Literal["sqs"]) -> SQSClient: ...
 
 
 def client(service: str) -> object:
-    """A low-level client whose calls fail early enough for the function to answer or log."""
+    """A low-level client whose calls fail early enough for the function to answer or log; it is created once."""
+    return _created(service)
+
+
+@cache
+def _created(service: str) -> object:
     return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
 
 
-def secret_text(secrets_manager: SecretsManagerClient, arn: str) -> str:
-    """The current text of a secret, read with a `client("secretsmanager")`.
+def secret_text(arn: str) -> str:
+    """The current text of a secret.
 
     In Lambda this sometimes fails with "Signature expired", for instance where Lambda froze the environment between
     signing and sending (https://github.com/aws/aws-sdk-js-v3/issues/6222). The SDK does not retry that; this does.
     """
     # AWSCURRENT is the default, and named here because the functions' roles allow no other stage.
     asked: GetSecretValueRequestTypeDef = {"SecretId": arn, "VersionStage": "AWSCURRENT"}
+    secrets_manager = client("secretsmanager")
     try:
         answer = secrets_manager.get_secret_value(**asked)
     except ClientError as error:
@@ -57,3 +78,16 @@ def secret_text(secrets_manager: SecretsManagerClient, arn: str) -> str:
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html
 EXPIRED = frozenset({"InvalidSignatureException", "RequestExpired"})
+
+
+def snapshot_hooks(prepare: Iterable[Service], renew: Iterable[Callable[[], object]] = ()) -> None:
+    """Create the clients to `prepare` before the snapshot, and `renew` in each copy, within Lambda's limit of 10 s.
+
+    Random numbers are always renewed: copies with the same jitter, here or in botocore's retries, would retry together.
+    """
+    if register_before_snapshot is None or register_after_restore is None:
+        return
+    for service in prepare:
+        register_before_snapshot(partial(client, service))
+    for each in (random.seed, *renew):
+        register_after_restore(each)

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stripe_to_segment.delivery.queues import ENTRIES
 from stripe_to_segment.errors import QueueUnavailableError, code_of
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.receiving import MAX_MESSAGE_BYTES
+from stripe_to_segment.receiving.examine import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -18,7 +18,8 @@ from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.catalog import CATALOG, refusal
 from stripe_to_segment.mapping.identity import stated_by
 from stripe_to_segment.mapping.translate import event_dedup_key, translate
-from stripe_to_segment.receiving import MAX_EVENT_BYTES
+from stripe_to_segment.observability import about, count, logger
+from stripe_to_segment.receiving.examine import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_side.event import event_from
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
         def __call__(self, bodies: Sequence[str]) -> list[Enqueued]: ...
 
 
-__all__ = ["STRIPE_KEEPS_SECONDS", "Reconciliation", "Step", "missing", "raw", "window"]
+__all__ = ["STRIPE_KEEPS_SECONDS", "Reconciliation", "Step", "missing", "raw", "report", "window"]
 
 # https://docs.stripe.com/api/events: "events going back up to 30 days".
 STRIPE_KEEPS_SECONDS = 30 * 86_400
@@ -124,6 +125,16 @@ class Reconciliation:
             if failed:
                 raise QueueUnavailableError(f"SQS did not take {len(failed)} of {len(fitting)} events: {failed[0]}")
         return Step(since, until, len(listed), tuple(event for event, _ in fitting), tuple(oversize))
+
+
+def report(step: Step) -> None:
+    """Log the missing events of a step, and count them."""
+    for event in step.missing:
+        logger.info("missing event queued", extra=about(event))
+    for event in step.oversize:
+        logger.error("missing event too large to queue", extra=about(event))
+    count("EventsCompared", step.listed)
+    count("EventsReconciled", len(step.missing))
 
 
 def window(bookmark: int | None, began: int, now: float) -> tuple[int, int]:

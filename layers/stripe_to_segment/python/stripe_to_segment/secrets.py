@@ -34,6 +34,7 @@ __all__ = [
     "read_keys",
     "read_signing_secrets",
     "secret_object",
+    "signing_secrets_source",
     "texts",
 ]
 
@@ -244,6 +245,22 @@ class SecretSource[Held]:
         if self._held is not None:
             logger.warning("the secret was not refreshed: the one known before serves on", extra={"reason": reason})
             count("SecretRefreshFailed")
+
+
+def signing_secrets_source(settings: Settings, read: Callable[[str], str]) -> SecretSource[SigningSecrets]:
+    """The signing secrets of this stack; those that cannot be Stripe's are logged, by their number.
+
+    `read` returns the text of a secret by its ARN.
+    """
+
+    def fetch() -> SigningSecrets:
+        found = read_signing_secrets(read(settings.signing_secret_arn), strict=not on_this_machine())
+        if found.refused:
+            said = "configured signing secrets are not used: they cannot be Stripe's"
+            logger.error(said, extra={"refused": dict(found.refused)})
+        return found
+
+    return SecretSource(fetch)
 
 
 def keys_source(settings: Settings, read: Callable[[str], str]) -> SecretSource[Keys]:

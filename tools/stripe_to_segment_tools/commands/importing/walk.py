@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import QueueUnavailableError
-from stripe_to_segment.receiving import MAX_EVENT_BYTES
+from stripe_to_segment.receiving.examine import MAX_EVENT_BYTES
 from stripe_to_segment.stripe_api.lists import PARTS, Part
 from stripe_to_segment.stripe_api.requests import RefusedError
 from stripe_to_segment.stripe_side.fields import listed

@@ -14,7 +14,7 @@ import httpx
 import typer
 from rich.text import Text
 
-from stripe_to_segment.receiving import WRONG_MODE
+from stripe_to_segment.receiving.examine import WRONG_MODE
 from stripe_to_segment_tools.access.stack import find_stack, reporting_errors
 from stripe_to_segment_tools.commands.secret.asking import NoSecret, SecretFromEnv, given_secret
 from stripe_to_segment_tools.commands.send.target import Mode, find_target, in_mode

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef, MessageAttributeValueTypeDef
 
     from stripe_to_segment.delivery.record import RecordOutcome
+    from stripe_to_segment.settings import Settings
 
 __all__ = ["Queues", "records_of"]
 
@@ -47,6 +48,14 @@ class Queues:
     client: SQSClient
     events_url: str
     dead_letter_url: str
+
+    @classmethod
+    def of(cls, batch: SQSEvent, client: SQSClient, settings: Settings) -> Queues:
+        """The queues of a batch: it came from the queue of an import, or else from that of the events."""
+        source = batch["Records"][0]["eventSourceARN"].rpartition(":")[2]
+        imported = source == settings.import_queue_url.rpartition("/")[2]
+        url = settings.import_queue_url if imported else settings.events_queue_url
+        return cls(client, url, settings.dead_letter_queue_url)
 
     def change_visibility(self, delays: Mapping[str, int]) -> None:
         """Hide records, by receipt handle, for a number of seconds; if that fails, the queue's own timeout applies."""

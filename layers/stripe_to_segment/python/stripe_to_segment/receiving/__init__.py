@@ -1,0 +1,1 @@
+"""The webhook: from a request to its answer."""
