@@ -88,10 +88,25 @@ def test_the_reference_has_every_command_with_its_options() -> None:
             assert f"stripe-to-segment {full}" in section
 
 
+def test_the_reference_has_the_values_and_defaults_that_the_help_has() -> None:
+    """`--level` stood there without its four values."""
+    told = "What to send; each level includes those before it. [default: state]"
+    assert f"| `--level <state\\|traits\\|opening\\|history>` | {told} |" in TEXTS["commands.md"]
+    assert "| `PATH` | Files or folders of events" in TEXTS["commands.md"], "as the usage above it names it"
+
+
 def test_the_reference_says_of_every_reason_what_it_means() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", TEXTS["reasons.md"], re.MULTILINE)
-    assert [code for code, _ in rows] == [str(each) for each in Reason]
-    assert [code for code, told in rows if not told.strip()] == []
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.*) \|$", TEXTS["reasons.md"], re.MULTILINE)
+    assert list(dict.fromkeys(code for code, *_ in rows)) == [str(each) for each in Reason]
+
+
+def test_a_reason_that_means_two_things_has_a_row_for_each() -> None:
+    """Of `too_large` only the dead letter's meaning was there, and none of the request that gets a 413."""
+    found = re.findall(r"^\| `too_large` \| (.+?) \| (.+?) \|", TEXTS["reasons.md"], re.MULTILINE)
+    assert found == [
+        ("dead letters", "a call is over 32,000 bytes"),
+        ("answer 413 of `receive`", "a Stripe event over 1 MiB, which SQS does not take"),
+    ]
 
 
 def test_the_reference_has_every_parameter_and_every_event() -> None:
@@ -106,4 +121,4 @@ def test_llms_txt_lists_the_markdown_of_every_page_with_a_sentence() -> None:
     assert [(title, page) for title, page, _ in listed] == [
         (title, page) for section in SECTIONS.values() for title, page, _ in section
     ]
-    assert all(said for _, _, said in listed)
+    assert all(said.endswith(".") for _, _, said in listed), "a whole sentence"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from stripe_to_segment_tools.commands.cli import COMMANDS, app
 from stripe_to_segment_tools.terminal.help import loaded
@@ -41,6 +42,14 @@ def test_the_help_says_what_the_exit_status_means_and_gives_an_example(command: 
     before, _, examples = HELP[command].partition("Examples\n--------\n")
     assert "Exit status: 0" in before
     assert f"stripe-to-segment {command}" in examples
+
+
+@pytest.mark.parametrize("command", ["", *HELP])
+def test_a_flag_shows_no_type_as_if_it_took_a_value(command: str) -> None:
+    """Typer 0.29 prints `--local <bool>`, and `--local true` then names an argument that no command has."""
+    shown = CliRunner().invoke(app, [*command.split(), "--help"]).stdout
+    assert "--help" in shown
+    assert "<bool>" not in shown
 
 
 @pytest.mark.parametrize("command", HELP)

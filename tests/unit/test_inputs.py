@@ -89,6 +89,8 @@ def test_a_list_of_stripes_events_is_unpacked() -> None:
     ("content", "error"),
     [
         (b"", "empty"),
+        (b"[]", "no event is in it"),
+        (b'{"object": "list", "data": []}', "no event is in it"),
         (b"\xff\xfe", "not UTF-8"),
         (b'{"amount": NaN}', "NaN"),
         (b"[" * 200_000, "recursion"),

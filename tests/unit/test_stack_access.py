@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 import typer
-from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+)
 from typer.testing import CliRunner
 
 from stripe_to_segment.errors import ConfigurationError, StoreUnavailableError
@@ -62,13 +68,24 @@ def test_an_output_that_is_not_there_is_a_stack_of_another_template(monkeypatch:
             "there is no stack 'mine': is it in another --region or --profile",
         ),
         (refusal("AccessDenied", "DescribeStacks"), "AccessDenied"),
-        (NoCredentialsError(), "AWS cannot be reached: Unable to locate credentials; set --region and --profile"),
-        (NoRegionError(), "You must specify a region; set --region and --profile, or AWS_DEFAULT_REGION"),
+        (refusal("ExpiredToken", "DescribeStacks"), "ExpiredToken.*; log in with `aws sso login`"),
+        (NoCredentialsError(), "AWS cannot be reached: Unable to locate credentials; log in with `aws sso login`"),
+        (NoRegionError(), "You must specify a region; name it with --region or AWS_DEFAULT_REGION$"),
+        (
+            ProfileNotFound(profile="nix"),
+            r"\(nix\) could not be found; name another one with --profile or AWS_PROFILE$",
+        ),
+        (
+            EndpointConnectionError(endpoint_url="https://cloudformation.eu-central-9.amazonaws.com/"),
+            r'"; is this machine online, and the region right \(--region or AWS_DEFAULT_REGION\)\?$',
+        ),
     ],
 )
 def test_the_reason_is_reported_if_a_stack_cannot_be_described(
     monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
+    """Whoever had no credentials was told to set a region."""
+
     def fail(**_: Any) -> None:
         raise error
 
@@ -78,7 +95,9 @@ def test_the_reason_is_reported_if_a_stack_cannot_be_described(
 
 
 def test_a_stack_has_to_be_named() -> None:
-    with pytest.raises(StackAccessError, match="--stack NAME for one on AWS, or --local"):
+    with pytest.raises(
+        StackAccessError, match=r"--stack NAME \(or STRIPE_TO_SEGMENT_STACK\) for one on AWS, or --local"
+    ):
         find_stack("", local=False)
 
 
@@ -161,15 +180,25 @@ def test_every_command_of_a_stack_takes_the_same_options() -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (StackAccessError("no stack"), "error: no stack\n"),
-        (ConfigurationError("no key"), "error: no key\n"),
-        (StoreUnavailableError("no table"), "error: no table\n"),
-        (refusal("AccessDenied", "ReceiveMessage"), "error: AWS refused ReceiveMessage: AccessDenied\n"),
-        (NoCredentialsError(), "error: AWS did not answer: Unable to locate credentials\n"),
+        (StackAccessError("no stack"), "error: no stack"),
+        (ConfigurationError("no key"), "error: no key"),
+        (StoreUnavailableError("no table"), "error: no table"),
+        (
+            refusal("AccessDenied", "ReceiveMessage"),
+            "error: AWS refused ReceiveMessage: AccessDenied; docs/permissions.md lists what each command needs",
+        ),
+        (refusal("Throttling", "ReceiveMessage"), "error: AWS refused ReceiveMessage: Throttling"),
+        (
+            NoCredentialsError(),
+            (
+                "error: AWS cannot be reached: Unable to locate credentials; log in with `aws sso login` or "
+                "`aws configure`, or name a profile with --profile or AWS_PROFILE"
+            ),
+        ),
     ],
 )
 def test_an_error_is_a_sentence_and_a_status(error: Exception, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended, reporting_errors():
         raise error
     assert ended.value.exit_code == 2
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == f"{said}\n"

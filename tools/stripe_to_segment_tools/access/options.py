@@ -58,11 +58,18 @@ def _stack_options(
     ] = False,
     region: Annotated[
         str,
-        typer.Option(help="AWS region.", show_default="your AWS configuration's", rich_help_panel="Which stack"),
+        typer.Option(
+            metavar="REGION", help="AWS region.", show_default="your AWS configuration's", rich_help_panel="Which stack"
+        ),
     ] = "",
     profile: Annotated[
         str,
-        typer.Option(help="AWS profile.", show_default="your AWS configuration's", rich_help_panel="Which stack"),
+        typer.Option(
+            metavar="PROFILE",
+            help="AWS profile.",
+            show_default="your AWS configuration's",
+            rich_help_panel="Which stack",
+        ),
     ] = "",
 ) -> StackChoice:
     return StackChoice(name, local, region, profile)

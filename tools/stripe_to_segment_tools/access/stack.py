@@ -8,7 +8,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoRegionError,
+    ParamValidationError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
 from stripe_to_segment.secrets import KeysReader, read_signing_secrets
@@ -31,8 +39,22 @@ __all__ = [
     "Stack",
     "StackAccessError",
     "find_stack",
+    "refused",
     "reporting_errors",
+    "unreachable",
 ]
+
+REGION, PROFILE = "--region or AWS_DEFAULT_REGION", "--profile or AWS_PROFILE"
+# What AWS answers to credentials that it does not know, or knows no more.
+NOT_LOGGED_IN = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
 
 
 class StackAccessError(Exception):
@@ -110,7 +132,9 @@ def find_stack(name: str, *, local: bool, region: str = "", profile: str = "") -
     if local:
         return _local_stack()
     if not name:
-        raise StackAccessError("name the stack: --stack NAME for one on AWS, or --local for the one of `make run`")
+        raise StackAccessError(
+            "name the stack: --stack NAME (or STRIPE_TO_SEGMENT_STACK) for one on AWS, or --local for `make run`"
+        )
     return _aws_stack(name, region, profile)
 
 
@@ -139,13 +163,10 @@ def _aws_stack(name: str, region: str, profile: str) -> Stack:
     except ClientError as error:
         if "does not exist" in str(error):
             raise StackAccessError(f"there is no stack {name!r}: is it in another --region or --profile?") from error
-        raise StackAccessError(f"AWS does not describe the stack {name!r}: {error}") from error
+        said = f"AWS does not describe the stack {name!r}: {str(error).rstrip('.')}{_advice(error)}"
+        raise StackAccessError(said) from error
     except BotoCoreError as error:
-        # No credentials, no region or no such profile: botocore's text names the cause, and not what to set.
-        raise StackAccessError(
-            f"AWS cannot be reached: {str(error).rstrip('.')}; set --region and --profile, or AWS_DEFAULT_REGION and "
-            "AWS_PROFILE"
-        ) from error
+        raise StackAccessError(unreachable(error)) from error
 
 
 def _described(name: str, options: tuple[str, ...], client: Callable[[str], Any], url: str = "") -> Stack:
@@ -167,5 +188,38 @@ def reporting_errors() -> Iterator[None]:
         # Its text quotes the value to send, for example a secret.
         stop("AWS's client does not send this, because AWS does not accept a value of this form")
     except (BotoCoreError, ClientError) as error:
-        operation = getattr(error, "operation_name", "")
-        stop(f"AWS refused {operation}: {code_of(error)}" if operation else f"AWS did not answer: {error}")
+        stop(refused(error) if isinstance(error, ClientError) else unreachable(error))
+
+
+def refused(error: ClientError) -> str:
+    """What AWS has refused, and what to do."""
+    return f"AWS refused {error.operation_name}: {code_of(error)}{_advice(error)}"
+
+
+def unreachable(error: BotoCoreError, region: str = REGION, profile: str = PROFILE) -> str:
+    """Why AWS was not even asked, and what to do: botocore names the cause, and not what to set.
+
+    `region` and `profile` are the options and variables for these.
+    """
+    if isinstance(error, NoRegionError):
+        advice = f"name it with {region}"
+    elif isinstance(error, ProfileNotFound):
+        advice = f"name another one with {profile}"
+    elif isinstance(error, (NoConnectionError, HTTPClientError)):
+        advice = f"is this machine online, and the region right ({region})?"
+    else:
+        advice = _log_in(profile)
+    return f"AWS cannot be reached: {str(error).rstrip('.')}; {advice}"
+
+
+def _advice(error: ClientError) -> str:
+    code = code_of(error)
+    if code in NOT_LOGGED_IN:
+        return f"; {_log_in(PROFILE)}"
+    if "Denied" in code or "Unauthorized" in code:
+        return "; docs/permissions.md lists what each command needs"
+    return ""
+
+
+def _log_in(profile: str) -> str:
+    return f"log in with `aws sso login` or `aws configure`, or name a profile with {profile}"

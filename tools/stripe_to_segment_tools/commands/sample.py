@@ -71,7 +71,7 @@ def event(names: Names = None, *, everything: Everything = False, fresh: Fresh =
 
 @app.command()
 def request(
-    name: Annotated[str, typer.Argument(help="A sample by name, or a file of your own, or -.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A sample by name, or a file of your own, or -.")],
     *,
     secret_from_env: SecretFromEnv = "",
     _: NoSecret = "",
@@ -100,7 +100,7 @@ def batch(
     *,
     everything: Everything = False,
     fresh: Fresh = True,
-    queue_arn: Annotated[str, typer.Option(help="The queue that the records name.")] = QUEUE_ARN,
+    queue_arn: Annotated[str, typer.Option(metavar="ARN", help="The queue that the records name.")] = QUEUE_ARN,
 ) -> None:
     """Print the SQS batch that invokes the deliver function with events.
 

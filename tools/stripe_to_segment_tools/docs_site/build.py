@@ -187,11 +187,7 @@ def _command(names: str, command: Any) -> str:
     about, _, examples = command.help.partition("Examples\n--------\n")
     context = typer.Context(command, info_name=f"stripe-to-segment {names}")
     usage = " ".join(command.collect_usage_pieces(context))
-    rows = [
-        f"| `{' '.join([*each.opts, *each.secondary_opts])}` | {_cell(each.help or '')} |"
-        for each in command.params
-        if getattr(each, "help", None)
-    ]
+    rows = [_parameter(each, context) for each in command.params if getattr(each, "help", None)]
     options = "\n".join(["| Option or argument | |", "|---|---|", *rows, ""]) if rows else ""
     code = "\n".join(line.strip() for line in examples.strip().splitlines() if line.strip())
     return (
@@ -200,17 +196,34 @@ def _command(names: str, command: Any) -> str:
     )
 
 
+def _parameter(parameter: Any, context: typer.Context) -> str:
+    """A row with what `--help` says of an option or an argument, its values and its default included."""
+    name, told = parameter.get_help_record(context)
+    if parameter.param_type_name == "argument":
+        name = parameter.display_name_raw
+    return f"| `{_cell(name)}` | {_cell(told.replace('  [', ' ['))} |"
+
+
 def _reasons(repository: str) -> str:
+    guide = (PROJECT / "docs" / "operations.md").read_text("utf-8").split("\n## Reasons\n")[1].split("\n## ")[0]
+    # A reason may stand in several sections: `too_large` of a request, and of a call in a dead letter.
     rows: dict[str, list[str]] = {}
-    for line in (PROJECT / "docs" / "operations.md").read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("| `") else []
-        for code in re.findall(r"`([^`]+)`", cells[0]) if len(cells) > 1 else []:
-            rows.setdefault(code, cells[1:])
-    table = "".join(f"| `{each}` | {_cell(' · '.join(rows.get(each, [])))} |\n" for each in Reason)
+    for section in re.split(r"^### ", "Dead letters\n" + guide, flags=re.MULTILINE):
+        place, heads = section[0].lower() + section[1:].partition("\n")[0], list[str]()
+        for line in re.findall(r"^\| (.+) \|$", section, re.MULTILINE):
+            cells = line.split(" | ")
+            if cells[0] == "Reason":
+                heads = cells
+            row = dict(zip(heads, cells, strict=False))
+            where = f"answer {row['Answer']} of `receive`" if "Answer" in row else place
+            told = [where, row.get("What happened", ""), row.get("What to do", "")]
+            for code in re.findall(r"`([^`]+)`", row.get("Reason", "")):
+                rows.setdefault(code, []).append(" | ".join(told))
+    table = "".join(f"| `{each}` | {row} |\n" for each in Reason for row in rows.get(each, []))
     text = (
         "# Reasons\n\nEvery reason that a log line, an answer to Stripe or a dead letter may give. An endpoint's other "
-        "statuses are `http_<status>`. [Operations](operations.md) says what to do.\n\n"
-        f"| Reason | What it means |\n|---|---|\n{table}"
+        "statuses are `http_<status>`. [Operations](operations.md#reasons) has more about some of them.\n\n"
+        f"| Reason | Where | What happened | What to do |\n|---|---|---|---|\n{table}"
     )
     return _linked(text, "docs/operations.md", "reasons.md", repository)
 
@@ -222,7 +235,7 @@ def _cell(text: str) -> str:
 def _first_sentence(text: str) -> str:
     paragraphs = [each for each in _CODE.sub("", text).split("\n\n") if re.match(r"[A-Za-z`*]", each)]
     said = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", paragraphs[0].replace("\n", " ")) if paragraphs else ""
-    return re.split(r"(?<=[.:])\s", said)[0]
+    return re.split(r"(?<=\.)\s", said)[0]
 
 
 if __name__ == "__main__":

@@ -102,6 +102,8 @@ def read_text(content: bytes, source: str, *, lines: bool = False) -> Iterator[I
         yield Input(source, content, error=f"not JSON: it only names events; {advice}")
         return
     found = [opened for piece in _pieces(text, lines=lines) for opened in _open(piece)]
+    if not found and not lines:
+        yield Input(source, content, error="no event is in it")
     for number, (raw, value, problem) in enumerate(found, start=1):
         label = source if len(found) == 1 else f"{source}#{number}"
         yield Input(label, raw.encode("utf-8", "surrogatepass"), value, problem)

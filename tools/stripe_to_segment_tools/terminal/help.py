@@ -69,12 +69,24 @@ class _Command(TyperCommand):
         super().__init__(*arguments, help=_flowing(help or ""), **options)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return _quick(super().get_params(ctx))
+        return _plain(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
-        return _quick(super().get_params(ctx))
+        return _plain(super().get_params(ctx))
+
+
+def _plain(parameters: list[Any]) -> list[Any]:
+    """Show no type beside a flag, which takes no value."""
+    for parameter in _quick(parameters):
+        if getattr(parameter, "is_flag", False):
+            parameter.display_type_rich = _no_type
+    return parameters
+
+
+def _no_type(ctx: Any) -> None:
+    """What Typer shows beside an option in place of `<bool>`."""
 
 
 def _quick(parameters: list[Any]) -> list[Any]:

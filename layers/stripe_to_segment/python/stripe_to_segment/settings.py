@@ -187,7 +187,7 @@ def settings_from(given: Mapping[str, str], *, strict: bool = False) -> Settings
         name, reader = readers.get(_plain(key), (None, None))
         if name is None or reader is None:
             if strict:
-                known = ", ".join(sorted(_READERS))
+                known = ", ".join(sorted(name.upper() for name in _READERS))
                 message = f"{key} is not a setting; the settings are {known}"
                 raise ConfigurationError(message)
             continue

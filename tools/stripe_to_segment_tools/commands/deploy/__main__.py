@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stripe_to_segment.errors import code_of
+from stripe_to_segment_tools.access.stack import refused, unreachable
 from stripe_to_segment_tools.commands.deploy.answers import Sources
 from stripe_to_segment_tools.commands.deploy.deployment import Project, deploy
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
@@ -61,11 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeployError as error:
         return _failed(str(error))
     except ClientError as error:
-        return _failed(
-            f"AWS refused {error.operation_name}: {code_of(error)}; docs/deploy.md lists what a deployment needs"
-        )
+        return _failed(refused(error))
     except BotoCoreError as error:
-        return _failed(f"AWS cannot be reached: {error}")
+        return _failed(unreachable(error, region="REGION", profile="AWS_PROFILE"))
     except (KeyboardInterrupt, EOFError):
         say("", "interrupted")
         return INTERRUPTED

@@ -110,7 +110,10 @@ def send_command(  # noqa: PLR0913 - a command's options
     ],
     *,
     url: Annotated[
-        str, typer.Option(envvar="STRIPE_WEBHOOK_URL", help="Webhook URL.", show_default="the running local stack's")
+        str,
+        typer.Option(
+            envvar="STRIPE_WEBHOOK_URL", metavar="URL", help="Webhook URL.", show_default="the running local stack's"
+        ),
     ] = "",
     secret_from_env: SecretFromEnv = "",
     stack: Annotated[
@@ -118,8 +121,8 @@ def send_command(  # noqa: PLR0913 - a command's options
         str,
         typer.Option(metavar="NAME", help="A deployed stack: its URL, and the signing secret of each event's mode."),
     ] = "",
-    region: Annotated[str, typer.Option(help="AWS region of --stack.")] = "",
-    profile: Annotated[str, typer.Option(help="AWS profile for --stack.")] = "",
+    region: Annotated[str, typer.Option(metavar="REGION", help="AWS region of --stack.")] = "",
+    profile: Annotated[str, typer.Option(metavar="PROFILE", help="AWS profile for --stack.")] = "",
     mode: Annotated[
         Mode | None, typer.Option(help="Set `livemode` of the events to this mode.", show_default="as the files say")
     ] = None,
