@@ -91,7 +91,7 @@ def test_the_reference_has_every_command_with_its_options() -> None:
 def test_the_reference_has_the_values_and_defaults_that_the_help_has() -> None:
     """`--level` stood there without its four values."""
     told = "What to send; each level includes those before it. [default: state]"
-    assert f"| `--level <state\\|traits\\|opening\\|history>` | {told} |" in TEXTS["commands.md"]
+    assert f"| `--level <state/traits/opening/history>` | {told} |" in TEXTS["commands.md"]
     assert "| `PATH` | Files or folders of events" in TEXTS["commands.md"], "as the usage above it names it"
 
 

@@ -201,7 +201,8 @@ def _parameter(parameter: Any, context: typer.Context) -> str:
     name, told = parameter.get_help_record(context)
     if parameter.param_type_name == "argument":
         name = parameter.display_name_raw
-    return f"| `{_cell(name)}` | {_cell(told.replace('  [', ' ['))} |"
+    # MkDocs and GitHub differ over a bar in code in a table.
+    return f"| `{name.replace('|', '/')}` | {_cell(told.replace('  [', ' ['))} |"
 
 
 def _reasons(repository: str) -> str:
