@@ -22,10 +22,10 @@ export SAM_CLI_TELEMETRY := 0
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate destinations golden lint check format generate docs docs-serve package publish wheel invoke \
-	bench 	burst deploy lock clean FORCE
+	bench burst deploy lock clean FORCE
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Install everything into .venv and .tools
 

@@ -262,7 +262,8 @@ def _follow(output: IO[str], lines: list[str], log: IO[str] | None) -> None:
             lines.append(line)
             # Show the function's lines only; the emulator's own lines are in the result's log.
             if log is not None and "(rapid)" not in line:
-                log.write(visible(line, keep="\n"))
+                # The emulator's REPORT line has tabs between its numbers.
+                log.write(visible(line.replace("\t", "  "), keep="\n"))
                 log.flush()
 
 
