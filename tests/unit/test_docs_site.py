@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.deploy.parameters import read_parameters
-from stripe_to_segment_tools.docs_site.build import PAGES, SECTIONS, configuration, llms_txt, pages, twin
+from stripe_to_segment_tools.docs_site.build import PAGES, SECTIONS, address, configuration, llms_txt, pages, twin
 from stripe_to_segment_tools.terminal.help import loaded
 
 PROJECT = Path(__file__).parents[2]
@@ -122,3 +123,12 @@ def test_llms_txt_lists_the_markdown_of_every_page_with_a_sentence() -> None:
         (title, page) for section in SECTIONS.values() for title, page, _ in section
     ]
     assert all(said.endswith(".") for _, _, said in listed), "a whole sentence"
+
+
+def test_a_port_that_is_in_use_does_not_keep_the_site_from_being_served() -> None:
+    """`make docs-serve` ended in a traceback where something listened at port 8000."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        used = other.getsockname()[1]
+        host, port = address(used).split(":")
+        assert (host, port.isdecimal(), port != str(used)) == ("127.0.0.1", True, True)
+    assert address(used) == f"127.0.0.1:{used}"

@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -29,7 +30,7 @@ from stripe_to_segment_tools.terminal.output import say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["PAGES", "SECTIONS", "configuration", "llms_txt", "main", "pages", "twin"]
+__all__ = ["PAGES", "SECTIONS", "address", "configuration", "llms_txt", "main", "pages", "twin"]
 
 MKDOCS = PROJECT / ".tools" / "docs" / "bin" / "mkdocs"
 CONFIGURATION = PROJECT / ".local" / "mkdocs.yml"
@@ -136,7 +137,8 @@ def main() -> int:
     if sys.argv[1:] == ["serve"]:
         # Ctrl-C reaches MkDocs too, which stops by itself.
         with suppress(KeyboardInterrupt):
-            return subprocess.run([MKDOCS, "serve", "--strict", "-f", CONFIGURATION], check=False).returncode
+            command = [str(MKDOCS), "serve", "--strict", "-f", str(CONFIGURATION), "--dev-addr", address()]
+            return subprocess.run(command, check=False).returncode
         return 0
     # Not quietly: MkDocs counts only the warnings that it prints, so a quiet run would always pass.
     built = subprocess.run([MKDOCS, "build", "--strict", "-f", CONFIGURATION], check=False)
@@ -148,6 +150,17 @@ def main() -> int:
     (SITE / "llms.txt").write_text(llms_txt(texts), "utf-8")
     say(f"wrote {len(texts)} pages to {SITE / 'index.html'}")
     return 0
+
+
+def address(port: int = 8000) -> str:
+    """An address on this machine that nobody listens at, with this port if it is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _linked(text: str, source: str, page: str, repository: str) -> str:
