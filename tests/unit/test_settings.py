@@ -33,12 +33,15 @@ def test_an_empty_list_of_personal_traits_means_none() -> None:
         ("HASH_EMAIL", "maybe", "true or false"),
         ("SEGMENT_ENDPOINT", "http://api.segment.io", "https://"),
         ("SEGMENT_ENDPOINT", "api.segment.io", "https://"),
-        ("RENAME_EVENTS", "[]", "JSON object"),
+        ("RENAME_EVENTS", "[]", "Purchase Completed"),
+        ("CHECKOUT_CONSENT", "{", "Advertising"),
+        ("ATTRIBUTION_KEYS", "{", "client_ip"),
         ("RENAME_EVENTS", '{"Order Completed": 1}', "JSON object of names"),
         ("INTEGRATIONS", "{", "JSON object"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_allowed_values(name: str, value: str, takes: str) -> None:
+    """For what is no JSON at all the example of INTEGRATIONS was shown for every setting."""
     with pytest.raises(ConfigurationError, match=takes) as refused:
         settings_from({name: value})
     assert name in str(refused.value)
