@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,6 +78,16 @@ def test_users_and_groups_are_written_and_other_metadata_stays(shop: Shop) -> No
     assert shop.metadata == {"cus_1": {"plan": "old", "user_id": "u_1", "group_id": "g_1"}, "cus_2": {"user_id": "u_2"}}
 
 
+def test_the_progress_is_what_was_written_and_not_what_was_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of Stripe's list counted as done as soon as it was read: 518 of 600 customers were 100%."""
+    reports: list[tuple[str, int]] = []
+    bar = nullcontext(lambda said, left: reports.append((said, left)))
+    monkeypatch.setattr(identify_customers, "progress_bar", lambda *_: bar)
+    shop.has(a_customer(id="cus_1", metadata={}), a_customer(id="cus_2", metadata={}))
+    assert shop.run("customer,user\ncus_1,u_1\ncus_2,u_2\n", "--yes").exit_code == 0
+    assert reports[:2] == [("1 of 2", 1), ("2 of 2", 0)]
+
+
 def test_the_first_of_the_stacks_own_keys_is_written(shop: Shop) -> None:
     shop.here.functions.variables |= {"USER_ID_KEYS": "uid,user_id"}
     shop.has(a_customer(id="cus_1", metadata={}))
@@ -90,7 +101,7 @@ def test_a_dry_run_needs_no_right_to_write_and_writes_nothing(shop: Shop) -> Non
     shop.has(a_customer(id="cus_1", metadata={}))
     result = shop.run("customer,user\ncus_1,u_1\n", "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "1 Customers would be written" in result.stdout
+    assert "1 Customer would be written" in result.stdout
     assert shop.metadata == {"cus_1": {}}
 
 

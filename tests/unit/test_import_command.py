@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.importing import command, missing, walk
 from stripe_to_segment_tools.commands.importing.progress import Progress
-from stripe_to_segment_tools.commands.importing.run import Run, progress_bar
-from stripe_to_segment_tools.commands.importing.steps import KINDS
+from stripe_to_segment_tools.commands.importing.run import Run
+from stripe_to_segment_tools.commands.importing.steps import KINDS, steps
 from stripe_to_segment_tools.commands.importing.summary import duration
 from tests.unit import stripe_list
 from tests.unit.a_stack import WEBHOOK_URL, Deployed, deployed
@@ -41,7 +42,7 @@ from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 NOW = int(time.time())
 
@@ -203,19 +204,25 @@ def a_run_of(**listed: int) -> Run:
     return Run(lists, progress, None, livemode=False, more={}, queue=None, left=lambda: 0, pause_seconds=10)
 
 
-def test_without_a_terminal_a_long_step_prints_a_line_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    seconds = iter((0.0, 10.0, 31.0, 31.0, 40.0))
-    monkeypatch.setattr("stripe_to_segment_tools.commands.importing.run.time.monotonic", lambda: next(seconds))
-    with progress_bar("2/4 remember customers", 1000) as report:
-        report("100 customer", 900)
-        report("600 customer", 400)
-        report("700 customer", 300)
-    assert capsys.readouterr().err.splitlines() == [
-        "2/4 remember customers",
-        "2/4 remember customers: 600 customer, 60%",
-    ]
+def test_the_progress_of_a_step_counts_what_that_step_has_listed(business: Business) -> None:
+    """A level that sends lists customers once more, and its progress counted those of the step before too."""
+    lines: dict[str, str] = {}
+
+    @contextmanager
+    def bar(name: str, _total: int) -> Iterator[Callable[..., None]]:
+        def report(said: str, *_: int) -> None:
+            lines[name] = said
+
+        yield report
+
+    business.stripe.objects = a_shop(3)
+    run = a_run_of()
+    run.lists, run.bar = Lists(KEY, business.stripe.url), bar
+    run.progress.since, run.progress.path = 0, business.folder / "progress.json"
+    run.through([*steps(Level.TRAITS)])
+    assert lines["1/5 remember products, prices, archived prices, coupons"] == "1 product"
+    assert lines["2/5 remember customers"] == "3 customers"
+    assert lines["5/5 send traits of customers, checkout sessions, payment intents"] == "3 customers"
 
 
 def test_json_is_one_line_for_a_program(business: Business) -> None:
@@ -515,7 +522,8 @@ def test_users_give_way_to_a_user_under_any_key_that_the_stack_reads(business: B
         (b"customer,user\ncus_1,u_1\ncus_2,J\xf6\n", "line 3: not UTF-8"),
         (b"", "line 1: ''; expected is"),
         (b"customer,user\n\n", "line 3: the file names no customer; expected is"),
-        (b"customer;user\ncus_1;u_1\n", "line 1: 'customer;user'; expected is a first line customer,user"),
+        (b"customer;user\ncus_1;u_1\n", "line 1: 'customer;user'; expected is a first line customer,user or "),
+        (b"customer;user,group\n", ", with commas, and below it one line for each Stripe customer"),
         ("customer,user\ncus_1,u_1\n".encode("utf-16"), "line 1: not UTF-8"),
         (b'customer,user\ncus_1,"u_1\ncus_2,u_2\n', "line 2: unexpected end of data"),
         (b'customer,user\ncus_1,"u\n1"\ncus_1,u_2\n', "line 2: cus_1 has an invisible character"),
@@ -545,9 +553,21 @@ def test_the_command_names_the_integrations_and_they_stand_on_every_call(busines
     assert business.run("--integrations", "none").exit_code == 2
 
 
-@pytest.mark.parametrize("chosen", ['{"all": false}', '{"All": "false"}', '{"All": NaN}', "{}", "[1]"])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        '{"all": false}',
+        '{"All": "false"}',
+        '{"All": NaN}',
+        '{"All": {}}',
+        '{"All": false, "Mixpanel": 1}',
+        '{"All": false, "Mixpanel": "true"}',
+        "{}",
+        "[1]",
+    ],
+)
 def test_integrations_that_segment_would_read_otherwise_are_refused(business: Business, chosen: str) -> None:
-    """`{"all": false}` was taken, and would have sent the history to every destination."""
+    """`{"all": false}` was taken, and would have sent the history to every destination; so was `"Mixpanel": 1`."""
     business.stripe.objects = a_shop(1)
     result = business.run("--level", "history", "--integrations", chosen)
     assert result.exit_code == 2

@@ -18,8 +18,9 @@ from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, StripeApiBase, Yes, on_a_stack
 from stripe_to_segment_tools.access.stripe import mode_of, stripe_address, stripe_key
 from stripe_to_segment_tools.commands.importing.checks import Mode, check_account, check_modes, users_in
-from stripe_to_segment_tools.commands.importing.run import FIRST, progress_bar
+from stripe_to_segment_tools.commands.importing.run import FIRST
 from stripe_to_segment_tools.terminal.output import say, say_json, stop
+from stripe_to_segment_tools.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,10 +100,10 @@ def identify_customers_command(  # noqa: PLR0913 - a command's options
     if not (dry_run or yes) and not (sys.stdin.isatty() and typer.confirm(f"Write into {where}?", err=True)):
         stop(f"nothing was written: add --yes to write into {where}")
     writing = Writing(lists, users, overwrite=overwrite, dry_run=dry_run)
-    problem = ""
+    problem, every = "", len(users.rows)
     try:
-        with progress_bar("read and compare" if dry_run else "write", len(users.rows)) as report:
-            writing.run(lambda: report(f"{writing.done:,} of {len(users.rows):,}", len(users.unseen)))
+        with progress_bar("read and compare" if dry_run else "write", every) as report:
+            writing.run(lambda: report(f"{writing.done:,} of {every:,}", every - writing.done))
     except (KeyboardInterrupt, StripeUnavailableError, NotPermittedError) as error:
         problem = str(error) or "interrupted"
     _conclude(writing, dry_run=dry_run, as_json=as_json, complete=not problem)
@@ -222,7 +223,8 @@ def _conclude(writing: Writing, *, dry_run: bool, as_json: bool, complete: bool)
         )
         return
     verb = "would be written" if dry_run else "written"
-    say(f"{writing.written:,} Customers {verb}, {writing.unchanged:,} had their user already")
+    many = "" if writing.written == 1 else "s"
+    say(f"{writing.written:,} Customer{many} {verb}, {writing.unchanged:,} had their user already")
     found = [f"note: {each} is not in Stripe" for each in unknown]
     found += [
         f"note: {each['customer']} names another user or group, and was left as it is: "

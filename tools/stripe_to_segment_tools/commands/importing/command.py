@@ -28,12 +28,13 @@ from stripe_to_segment_tools.commands.importing.checks import (
     users_in,
 )
 from stripe_to_segment_tools.commands.importing.progress import Progress, new_progress, read_progress
-from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run, progress_bar
+from stripe_to_segment_tools.commands.importing.run import FIRST, LOCAL_PAUSE_SECONDS, Run
 from stripe_to_segment_tools.commands.importing.steps import LEVELS, steps
 from stripe_to_segment_tools.commands.importing.summary import conclude, pace_of
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.moments import iso, moment
 from stripe_to_segment_tools.terminal.output import say, stop
+from stripe_to_segment_tools.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,7 +206,9 @@ def _integrations(text: str) -> dict[str, Any]:
         read = {}
     # Segment reads a name with its case: "all" would be a destination that nobody has, and every other one gets calls.
     misread = any(name != "All" and name.lower() == "all" for name in read)
-    if not read or misread or not isinstance(read.get("All", True), bool):
+    # Of a destination it reads true, false and an object of options.
+    misread |= not all(isinstance(value, bool | dict) for value in read.values()) or isinstance(read.get("All"), dict)
+    if not read or misread:
         stop(f'--integrations is {text!r}; it takes a JSON object such as {{"All": false, "Mixpanel": true}}, or all')
     return read
 

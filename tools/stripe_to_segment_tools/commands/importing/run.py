@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager, nullcontext
+from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from typing import TYPE_CHECKING
 
 from stripe_to_segment.stripe_api.lists import Part
 from stripe_to_segment_tools.commands.importing.drain import wait_until_empty
-from stripe_to_segment_tools.commands.importing.steps import PAST
+from stripe_to_segment_tools.commands.importing.steps import PAST, counted
 from stripe_to_segment_tools.commands.importing.walk import Walk
-from stripe_to_segment_tools.terminal.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from stripe_to_segment.stripe_api.lists import Lists
@@ -28,14 +23,12 @@ if TYPE_CHECKING:
     from stripe_to_segment_tools.commands.importing.users import Users
     from stripe_to_segment_tools.commands.importing.walk import Queuer
 
-__all__ = ["FIRST", "LOCAL_PAUSE_SECONDS", "Run", "progress_bar"]
+__all__ = ["FIRST", "LOCAL_PAUSE_SECONDS", "Run"]
 
 # 2010: no Stripe account is older.
 FIRST = 1_262_304_000
 # The local stack counts exactly, and at once.
 LOCAL_PAUSE_SECONDS = 0.1
-# The seconds between two lines of progress without a terminal.
-LINE_SECONDS = 30.0
 
 
 def _silent(_name: str, _total: int) -> AbstractContextManager[Callable[..., None]]:
@@ -83,10 +76,11 @@ class Run:
         self.progress.end()
 
     def _list(self, step: Step, name: str) -> None:
+        before = Counter(self.progress.listed)
         with self.bar(name, self._left()) as report:
 
             def reported() -> None:
-                report(self._listed(step), self._left())
+                report(self._listed(before), self._left())
 
             Walk(
                 self.lists,
@@ -116,44 +110,11 @@ class Run:
     def _part(self, kind: str) -> Part:
         return Part(kind, self.progress.since if kind in PAST else FIRST, self.progress.until)
 
-    def _listed(self, step: Step) -> str:
-        counts = ", ".join(f"{self.progress.listed[kind]:,} {kind}" for kind in step.kinds)
+    def _listed(self, before: Counter[str]) -> str:
+        """What was listed since; a level that sends lists the objects of a kind again."""
+        with self.progress.lock:
+            since = self.progress.listed - before
+        counts = ", ".join(counted(kind, count) for kind, count in since.items()) or "nothing yet"
         refused = self.lists.requests.pace.refused
-        slow = f", Stripe asked {refused} times to go slower" if refused else ""
+        slow = f"; slowed down {refused} time{'s' if refused > 1 else ''} by Stripe" if refused else ""
         return f"{counts}{slow}"
-
-
-@contextmanager
-def progress_bar(name: str, total: int) -> Iterator[Any]:
-    """A progress bar on a terminal, a line now and then elsewhere. Lists show time, because their length is unknown."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines(name, max(total, 1))
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=max(total, 1))
-
-        def report(said: str, left: int, of: int = max(total, 1)) -> None:
-            bar.update(task, total=of, completed=max(of - left, 0), description=f"{name}: {said}")
-
-        yield report
-
-
-def _lines(name: str, total: int) -> Callable[..., None]:
-    """A line at once, and one every LINE_SECONDS."""
-    say(name, err=True)
-    printed = time.monotonic()
-
-    def report(said: str, left: int, of: int = total) -> None:
-        nonlocal printed
-        if time.monotonic() - printed >= LINE_SECONDS:
-            printed = time.monotonic()
-            say(f"{name}: {said}, {max(of - left, 0) / of:.0%}", err=True)
-
-    return report

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["CUSTOMERS_STEP", "KINDS", "LEVELS", "PAST", "TELLING", "Step", "says_something", "steps"]
+__all__ = ["CUSTOMERS_STEP", "KINDS", "LEVELS", "PAST", "TELLING", "Step", "counted", "says_something", "steps"]
 
 LEVELS = (Level.STATE, Level.TRAITS, Level.OPENING, Level.HISTORY)
 """Each does what the ones before it do, and more."""
@@ -38,6 +38,12 @@ TELLING = {
 """The kinds that are listed once more for each level that sends."""
 
 
+def counted(kind: str, count: int | None = None) -> str:
+    """So many objects of a kind in words."""
+    number = "" if count is None else f"{count:,} "
+    return f"{number}{kind.replace('.', ' ').replace('_', ' ')}{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The kinds of objects that are listed for one level."""
@@ -48,7 +54,7 @@ class Step:
     @property
     def name(self) -> str:
         """The step in words."""
-        what = ", ".join(f"{kind.replace('.', ' ').replace('_', ' ')}s" for kind in self.kinds)
+        what = ", ".join(counted(kind) for kind in self.kinds)
         return f"remember {what}" if self.level is Level.STATE else f"send {self.level} of {what}"
 
 

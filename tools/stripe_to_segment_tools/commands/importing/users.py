@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["BadUsersError", "Users", "read_users"]
 
 HEADERS = (["customer", "user"], ["customer", "user", "group"])
-EXPECTED = "a first line customer,user or customer,user,group, and below it one line for each Stripe customer"
+EXPECTED = (
+    "a first line customer,user or customer,user,group, with commas, and below it one line for each Stripe customer"
+)
 SHOWN = 20
 # Of a value in metadata. https://docs.stripe.com/metadata
 LONGEST = 500
@@ -121,7 +123,7 @@ def _rows(text: str) -> tuple[dict[str, Row], list[str]]:
         if not (rows or wrong):
             wrong.append(f"line {line}: the file names no customer; expected is {EXPECTED}")
     except csv.Error as error:
-        wrong.append(f"line {line}: {error}; expected are cells that CSV can have")
+        wrong.append(f"line {line}: {error}; expected are ids, with each quote closed")
     return rows, wrong
 
 
