@@ -310,6 +310,11 @@ def test_a_secret_that_is_no_json_is_reported_and_the_rest_is_checked(here: Depl
     ("change", "said"),
     [
         ({"enabled_events": [kind for kind in CATALOG if kind != "product.updated"]}, "lacks product.updated"),
+        # A wall of fifty names hid what else was wrong.
+        (
+            {"enabled_events": ["invoice.paid"]},
+            "lacks 50 event types (checkout.session.completed, checkout.session.async",
+        ),
         ({"enabled_events": ["*"]}, "sends * too"),
         ({"api_version": "2022-11-15"}, "has API version 2022-11-15"),
         ({"status": "disabled"}, "is disabled"),
@@ -383,7 +388,20 @@ def test_the_local_stack_has_no_endpoint_in_stripe(here: Deployed) -> None:
 
 def test_a_key_without_the_permission_names_it(api: StripeList) -> None:
     api.webhooks.permission = "none"
-    assert "the permission 'Webhook Endpoints: Read'" in failed()["endpoint, test mode"][0]
+    said, fix = failed()["endpoint, test mode"]
+    assert "the permission 'Webhook Endpoints: Read'" in said
+    assert fix.startswith("another key: STRIPE_API_KEY=rk_test_…"), fix
+
+
+def test_a_key_that_stripe_refuses_is_not_mended_by_a_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a key that was revoked, the fix was to deploy again."""
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_revoked1")
+    found = failed()
+    assert {*found} == {"endpoint, test mode", "import, test mode"}
+    for said, fix in found.values():
+        assert "was it revoked" in said
+        assert "secret set stripe_api_key --stack stripe-to-segment" in fix
+        assert "deploy" not in fix.replace("`deliver`", "")
 
 
 def test_with_an_event_bus_neither_endpoint_nor_signing_secret_is_missed(here: Deployed, api: StripeList) -> None:

@@ -33,7 +33,9 @@ def test_an_empty_list_of_personal_traits_means_none() -> None:
         ("HASH_EMAIL", "maybe", "true or false"),
         ("SEGMENT_ENDPOINT", "http://api.segment.io", "https://"),
         ("SEGMENT_ENDPOINT", "api.segment.io", "https://"),
-        ("RENAME_EVENTS", "[]", "Purchase Completed"),
+        # The example was that of another setting, {"All": true}.
+        ("RENAME_EVENTS", "Order Completed=Purchase", 'JSON object of names such as {"Order Completed": '),
+        ("RENAME_EVENTS", "[]", "JSON object of names"),
         ("CHECKOUT_CONSENT", "{", "Advertising"),
         ("ATTRIBUTION_KEYS", "{", "client_ip"),
         ("RENAME_EVENTS", '{"Order Completed": 1}', "JSON object of names"),

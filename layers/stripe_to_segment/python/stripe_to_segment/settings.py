@@ -13,7 +13,7 @@ from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.frozen import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["STRIPE_API", "Settings", "on_this_machine", "settings_from", "settings_from_environment"]
 
@@ -251,32 +251,30 @@ def _is_endpoint(value: str) -> bool:
     return secure and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username or parts.password)
 
 
-def _object(
-    name: str,
-    value: str,
-    takes: str = 'a JSON object such as {"All": true}',
-    fits: Callable[[dict[str, Any]], bool] = lambda _: True,
-) -> Mapping[str, Any]:
+def _object(name: str, value: str, takes: str = 'a JSON object such as {"All": true}') -> Mapping[str, Any]:
     try:
         read = json.loads(value)
     except ValueError:
         read = None
-    if not isinstance(read, dict) or not fits(read):
+    if not isinstance(read, dict):
         _refuse(name, value, takes)
     return MappingProxyType(read)
 
 
 def _consents(name: str, value: str) -> Mapping[str, str]:
     takes = 'a JSON object such as {"promotions": "Advertising", "terms_of_service": "Functional"}'
-    return _object(name, value, takes, lambda read: read.keys() <= CHECKOUT_CONSENTS and _are_names(read.values()))
+    read = _object(name, value, takes)
+    if not all(key in CHECKOUT_CONSENTS and isinstance(category, str) and category for key, category in read.items()):
+        _refuse(name, value, takes)
+    return read
 
 
 def _attribution(name: str, value: str) -> Mapping[str, str]:
-    takes = f'a JSON object of metadata keys such as {{"ip": "client_ip", "fbc": ""}}, out of {", ".join(ATTRIBUTION)}'
-    slots = {*ATTRIBUTION, "*"}
-    read = _object(
-        name, value, takes, lambda read: read.keys() <= slots and all(isinstance(keys, str) for keys in read.values())
-    )
+    known = ", ".join(ATTRIBUTION)
+    takes = f'a JSON object of metadata keys such as {{"ip": "client_ip", "fbc": ""}}, out of {known}'
+    read = _object(name, value, takes)
+    if not all(key in {*ATTRIBUTION, "*"} and isinstance(keys, str) for key, keys in read.items()):
+        _refuse(name, value, takes)
     # "*" stands for all that are not named; an empty text means no value.
     defaults = {} if read.get("*") == "" else ATTRIBUTION
     chosen = {**defaults, **{key: _names(name, keys) for key, keys in read.items() if key != "*"}}
@@ -285,11 +283,10 @@ def _attribution(name: str, value: str) -> Mapping[str, str]:
 
 def _renames(name: str, value: str) -> Mapping[str, str]:
     takes = 'a JSON object of names such as {"Order Completed": "Purchase Completed"}'
-    return _object(name, value, takes, lambda read: _are_names(read.values()))
-
-
-def _are_names(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) and value for value in values)
+    read = _object(name, value, takes)
+    if not all(isinstance(new, str) and new for new in read.values()):
+        _refuse(name, value, takes)
+    return read
 
 
 def _refuse(name: str, value: str, takes: str) -> None:

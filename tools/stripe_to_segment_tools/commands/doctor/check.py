@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Check", "State", "bad", "good", "guarded", "unknown"]
 
 # CloudFormation compares templates, not resources, so a deployment does not make a deleted one again.
+CORRECT = "correct it, or deploy again: make deploy"
 GONE = "somebody has deleted it: docs/operations.md, A part of the stack is gone"
 
 
@@ -53,8 +54,11 @@ def unknown(name: str, said: str, fix: str = "") -> Check:
     return Check(name, State.UNKNOWN, said, fix)
 
 
-def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]:
-    """The results of these checks; if AWS or Stripe refuses access, one line says so, and the other checks go on."""
+def guarded(name: str, checks: Callable[[], Iterable[Check]], fix: str = CORRECT) -> Iterator[Check]:
+    """The results of these checks; if AWS or Stripe refuses access, one line says so, and the other checks go on.
+
+    `fix` is for what is configured wrongly.
+    """
     try:
         yield from checks()
     except ClientError as error:
@@ -69,7 +73,7 @@ def guarded(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]
     except BotoCoreError as error:
         yield unknown(name, f"AWS did not answer: {error}", "try again")
     except (ConfigurationError, StackAccessError) as error:
-        yield bad(name, str(error), "correct it, or deploy again: make deploy")
+        yield bad(name, str(error), fix)
     except StripeToSegmentError as error:
         if isinstance(error.__cause__, ClientError) and _is_gone(code_of(error.__cause__)):
             yield bad(name, str(error), GONE)

@@ -58,12 +58,15 @@ def check_endpoints(stack: Stack, settings: Settings, key_of_secret: str, stripe
         base = stripe_address(settings, stripe_api_base)
         reads_thin = bool(key_of_secret) and is_live(key_of_secret) is live
         connections = Connections(stack, livemode=live)
+        put = f"stripe-to-segment secret set stripe_api_key {' '.join(stack.options)}"
+        fix = f"another key: {VARIABLE}=rk_{mode}_…, or for `deliver` too: {put}"
         yield from guarded(
             name,
             partial(_check_mode, stack, settings, connections, name, key=keys[live], base=base, reads_thin=reads_thin),
+            fix,
         )
         lists = Lists(keys[live], base)
-        yield from guarded(f"import, {mode} mode", partial(_check_import, stack, lists, mode, livemode=live))
+        yield from guarded(f"import, {mode} mode", partial(_check_import, stack, lists, mode, livemode=live), fix)
 
 
 def _check_import(stack: Stack, lists: Lists, mode: str, *, livemode: bool) -> Iterator[Check]:

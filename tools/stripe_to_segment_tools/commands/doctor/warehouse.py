@@ -31,5 +31,8 @@ def check_warehouse(stack: Stack, settings: Settings, keys: Keys) -> Iterator[Ch
         elif (at := source.declined_at(store)) is not None:
             yield good(name, f"priming was declined on {iso(at)}: amounts in a warehouse may lose their cents")
         else:
-            said = "not primed for all amounts: a warehouse makes whole numbers of columns whose first amount is one"
+            said = (
+                "not primed, or not since an update or RenameEvents brought other columns: "
+                "a warehouse makes whole numbers of columns whose first amount is one"
+            )
             yield bad(name, said, f"{prime}, or where no warehouse is connected: {prime} --decline")

@@ -12,7 +12,7 @@ from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.stripe_api.reader import reason_of, stripe_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
     "API_VERSION",
@@ -31,6 +31,7 @@ EVENT_TYPES = tuple(CATALOG)
 TIMEOUT_SECONDS = 20.0
 RETRIES = 2
 PAGE = 100
+SHOWN = 4
 READ, WRITE = (f"the permission 'Webhook Endpoints: {name}'" for name in ("Read", "Write"))
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
 PERMISSION = re.compile(r"\brak_[a-z0-9_]+")
@@ -62,11 +63,17 @@ class Endpoint:
             sorted(self.events - {*EVENT_TYPES}),
         )
         return [
-            *([f"lacks {', '.join(missing)}"] if missing and "*" not in self.events else []),
-            *([f"sends {', '.join(others)} too"] if others else []),
+            *([f"lacks {_some(missing)}"] if missing and "*" not in self.events else []),
+            *([f"sends {_some(others)} too"] if others else []),
             *([] if self.version == API_VERSION else [f"has API version {self.version or 'of the account'}"]),
             *([] if self.enabled else ["is disabled"]),
         ]
+
+
+def _some(events: Sequence[str]) -> str:
+    """Event types in words; of many, the first and the number of all."""
+    shown = ", ".join(events[:SHOWN])
+    return shown if len(events) <= SHOWN else f"{len(events)} event types ({shown}, …)"
 
 
 class WebhookEndpoints:
