@@ -138,6 +138,24 @@ def test_an_unexplained_cent_fails(business: Business) -> None:
     assert result.stdout.splitlines()[-1] == "unexplained: 0.01 USD of payments"
 
 
+def test_the_table_and_the_last_line_count_the_same_cents(business: Business) -> None:
+    """The table netted what nothing explains, and left out a record that differs where what was sent is right.
+
+    So it ended in columns of 0.00 above "unexplained: 35,991.00 USD of payments".
+    """
+    business.happened(*a_life(4))
+    wrong = {"in_1": 2001, "in_4": 1999}
+    business.stripe.objects = [
+        {**one, "amount_paid": wrong[one["id"]]} if one["id"] in wrong else one for one in business.stripe.objects
+    ]
+    result = business.run()
+    assert result.stdout.splitlines()[-1] == "unexplained: 0.02 USD of payments"
+    (row,) = [line.split() for line in result.stdout.splitlines() if line.split()[:2] == ["payments", "USD"]]
+    assert row[-2:] == ["0.00", "0.02"]
+    said = json.loads(business.run("--json").stdout)
+    assert [row["unexplained"] for row in said["rows"] if row["kind"] == "payments"] == ["0.00", "0.02"]
+
+
 def test_json_is_one_document_with_the_same_content(business: Business) -> None:
     business.happened(*a_life(3), here=False)
     said = json.loads(business.run("--json").stdout)

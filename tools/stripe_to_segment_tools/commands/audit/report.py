@@ -49,11 +49,12 @@ def _amount(kind: Kind, amount: int, currency: str) -> str:
     return f"{in_units(kind, amount, currency):,.{digits(currency)}f}"
 
 
-def _rows(report: Report) -> Iterator[tuple[Kind, str, Row]]:
-    order = [*Kind]
+def _rows(report: Report) -> Iterator[tuple[Kind, str, Row, int]]:
+    """The sums by kind and currency, and what nothing explains of them, which also counts what cancels out."""
+    order, unexplained = [*Kind], unexplained_of(report.unexplained)
     rows = sorted(report.rows.items(), key=lambda entry: (order.index(entry[0][0]), entry[0][1]))
     return (
-        (kind, currency, row)
+        (kind, currency, row, unexplained.get((kind, currency), 0))
         for (kind, currency), row in rows
         if any((row.stripe, row.remembered, row.sent, row.explained))
     )
@@ -66,8 +67,8 @@ def as_table(report: Report) -> Table:
     table.add_column("Currency")
     for name in ("Stripe", "Sent", "Remembered", "Difference", "Unexplained"):
         table.add_column(name, justify="right", no_wrap=True)
-    for kind, currency, row in _rows(report):
-        sums = (row.stripe, row.sent, row.remembered, row.difference, row.unexplained)
+    for kind, currency, row, unexplained in _rows(report):
+        sums = (row.stripe, row.sent, row.remembered, row.difference, unexplained)
         table.add_row(str(kind), currency.upper(), *(_amount(kind, each, currency) for each in sums))
     return table
 
@@ -79,6 +80,7 @@ def reasons(report: Report) -> Iterator[str]:
         yield f"{cause} ({len(findings)}): {SAYS[cause]}"
         for one in findings[:SHOWN]:
             known = "  or another of the same amount" if one.guessed else "" if one.remembered else "  not remembered"
+            known = "  sent, but the record differs" if one.beside else known
             amount = _amount(one.kind, one.amount, one.currency)
             yield f"  {one.kind:<18} {one.id or '(sum)':<32} {amount:>14} {one.currency.upper()}{known}"
         if len(findings) > SHOWN:
@@ -158,9 +160,9 @@ def as_object(report: Report, lines: Sequence[Explained] | None) -> dict[str, An
                 "sent": _written(kind, row.sent, currency),
                 "remembered": _written(kind, row.remembered, currency),
                 "difference": _written(kind, row.difference, currency),
-                "unexplained": _written(kind, row.unexplained, currency),
+                "unexplained": _written(kind, unexplained, currency),
             }
-            for kind, currency, row in _rows(report)
+            for kind, currency, row, unexplained in _rows(report)
         ],
         "differences": [
             {
