@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,23 @@ CHARTS = [
 ]
 
 
-def paid(played: PlayedPage, event_id: str, at: str, revenue: float, currency: str = "EUR", **more: float) -> None:
+MONTHS = ("May", "Jun", "Jul", "Aug", "Sep")
+# What charts write from now on: each text with the middle of its line.
+WRITTEN = """() => {
+  const charts = new Map();
+  const write = CanvasRenderingContext2D.prototype.fillText;
+  window.written = [];
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...more) {
+    if (!charts.has(this.canvas)) charts.set(this.canvas, charts.size);
+    window.written.push({ chart: charts.get(this.canvas), text, x, y, width: this.measureText(text).width });
+    return write.call(this, text, x, y, ...more);
+  };
+}"""
+
+
+def paid(
+    played: PlayedPage, event_id: str, at: str, revenue: float, currency: str = "EUR", **more: float | str
+) -> None:
     """An order has been paid; `more` is in its properties."""
     properties = {"revenue": revenue, "total": revenue, "currency": currency, **more}
     played.came(event(event_id))
@@ -66,6 +83,28 @@ def test_every_chart_has_a_name_a_picture_and_a_table(played: PlayedPage, alone:
     rows = table(alone, "MRR movements by month").locator("tbody tr")
     expect(rows.last.locator("th")).to_have_text("May 2026")
     expect(rows.last.locator("td")).to_have_text(["$0.00", "$29.00", "$50.00", "$0.00", "$79.00"])
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1366, 1440])
+def test_the_dates_below_a_chart_lie_apart_and_name_months_as_its_table_does(
+    played: PlayedPage, alone: Screen, width: int
+) -> None:
+    """At 1440 pixels five months lay over one another, and September was Sept below a chart and Sep in its table."""
+    for number in range(20):
+        at = f"2026-{5 + number // 4:02}-{1 + 7 * (number % 4):02}T12:00:00Z"
+        paid(played, f"evt_{number}", at, 100, mrr_change=10, mrr_movement="new")
+    alone.page.set_viewport_size({"width": width, "height": 900})
+    alone.page.goto(f"{alone.url}/#/")
+    alone.page.evaluate(WRITTEN)
+    alone.page.goto(f"{alone.url}/#/numbers/EUR")
+    alone.page.locator(".chart canvas").last.wait_for()
+    alone.page.wait_for_function("window.written.some(({ text }) => /Sep/.test(text))")
+    written = [each for each in alone.page.evaluate("window.written") if re.search(r"[A-Z][a-z]{2}", each["text"])]
+    assert {word for each in written for word in re.findall("[A-Z][a-z]+", each["text"])} <= {*MONTHS}
+    for one, other in pairwise(written):
+        alike = (one["chart"], one["y"]) == (other["chart"], other["y"]) and one["x"] < other["x"]
+        apart = other["x"] - one["x"] - (one["width"] + other["width"]) / 2
+        assert not alike or apart > 2, (one, other)
 
 
 def test_the_currency_is_chosen_and_in_the_address(played: PlayedPage, alone: Screen) -> None:

@@ -110,6 +110,15 @@ def test_totals_are_reset_when_the_stand_in_for_segment_is_emptied(page: PlayedP
     assert page.hello()["state"]["totals"] == {"revenue": [], "mrr": [], "refunds": []}
 
 
+def test_a_refund_that_failed_was_not_given_back(page: PlayedPage) -> None:
+    """The page said $166.04 of refunds where the audit said 126.04: it left a refund in that had failed."""
+    for number, (name, total) in enumerate((("Order Refunded", 60.5), ("Order Refunded", 40), ("Refund Failed", 40))):
+        told = {"total": total, "currency": "USD"}
+        page.keep({"type": "track", "event": name, "messageId": str(number), "userId": "u", "properties": told})
+    page.look()
+    assert page.hello()["state"]["totals"]["refunds"] == ["\N{MINUS SIGN}$60.50"]
+
+
 def test_samples_are_sent_fresh_and_signed(page: PlayedPage, webhook: Webhook) -> None:
     for _ in range(2):
         assert page.order("/send", {"sample": "customer.created"}).status_code == 202

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.mapping.refunds import OrderRefunded
+from stripe_to_segment.mapping.refunds import OrderRefunded, RefundFailed
 from stripe_to_segment_tools.terminal.amounts import amount_text, number
 
 if TYPE_CHECKING:
@@ -19,11 +19,13 @@ __all__ = ["Totals"]
 class Totals:
     """Revenue, MRR and refunds in major units, by currency.
 
-    MRR is the sum of `mrr_change`, as on a dashboard: each change is on one event.
+    MRR is the sum of `mrr_change`, as on a dashboard: each change is on one event. Refunds are what was given back: a
+    refund that has failed was not.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._refunded = settings.wire_name(OrderRefunded.event_name)
+        signs = ((RefundFailed, 1), (OrderRefunded, -1))
+        self._refunds = {settings.wire_name(each.event_name): sign for each, sign in signs}
         self._sums: dict[str, dict[str, Decimal]] = {"revenue": {}, "mrr": {}, "refunds": {}}
 
     def add(self, call: Mapping[str, Any]) -> None:
@@ -32,8 +34,9 @@ class Totals:
         if call.get("type") != "track" or not isinstance(properties, dict):
             return
         amounts = {"revenue": number(properties.get("revenue")), "mrr": number(properties.get("mrr_change"))}
-        if call.get("event") == self._refunded and (total := number(properties.get("total"))) is not None:
-            amounts["refunds"] = -total
+        sign = self._refunds.get(str(call.get("event")))
+        if sign and (total := number(properties.get("total"))) is not None:
+            amounts["refunds"] = sign * total
         currency = str(properties.get("currency") or "?")
         for name, amount in amounts.items():
             if amount is not None:

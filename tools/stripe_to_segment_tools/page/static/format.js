@@ -1,10 +1,18 @@
 // Times and values as people read them. Amounts come as texts.
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const monthHere = new Intl.DateTimeFormat("en", { month: "short" });
+const monthInUtc = new Intl.DateTimeFormat("en", { month: "short", timeZone: "UTC" });
 
 export const clockTime = (iso) => clock.format(new Date(iso));
-export const dayAndTime = (iso) => `${day.format(new Date(iso))}, ${clock.format(new Date(iso))}`;
+
+// "1 Sep 2026": months have one name on the whole page; British English would say Sept.
+export function dayAndTime(iso) {
+  const at = new Date(iso);
+  return `${at.getDate()} ${monthHere.format(at)} ${at.getFullYear()}, ${clock.format(at)}`;
+}
+
+export const dayInUtc = (at) => `${at.getUTCDate()} ${monthInUtc.format(at)}`;
 
 export function untilText(iso, now = Date.now()) {
   const seconds = Math.ceil((new Date(iso).getTime() - now) / 1000);

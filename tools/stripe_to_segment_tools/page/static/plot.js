@@ -1,10 +1,13 @@
 // A chart, drawn by uPlot: bars that are stacked up and down from zero, a line, or steps.
 
+import { dayInUtc } from "./format.js";
+
 const DAY_SECONDS = 86_400;
 const HEIGHT = 220;
+// So much room has the name of a month, such as "Sep 2026".
+const MONTH_PIXELS = 70;
 const MONTHS = /^\d{4}-\d{2}$/;
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
-const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 
 // `colour(name)` gives the colour of a column, `open(row, name)` is called when a row is clicked, with the name of the
@@ -26,7 +29,7 @@ export function plot(place, chart, { colour, soft, line, open, look }) {
   const whole = drawn.every(({ column }) => column.unit === "count");
   const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
   const days = { values: (_, ticks) => ticks.map(dayText), size: 44 };
-  const months = { size: 30, values: (_, ticks) => ticks.map((tick) => chart.rows[tick]?.label ?? ""), incrs: [1, 2, 3, 6, 12, 24] };
+  const months = { size: 30, space: MONTH_PIXELS, values: (_, ticks) => ticks.map((tick) => chart.rows[tick]?.label ?? ""), incrs: [1, 2, 3, 6, 12, 24] };
   const options = {
     width: place.clientWidth,
     height: HEIGHT,
@@ -52,7 +55,7 @@ export function plot(place, chart, { colour, soft, line, open, look }) {
 // "1 Sep", with the year below it on the first tick and where it changes.
 function dayText(seconds, place, ticks) {
   const year = (of) => new Date(of * 1000).getUTCFullYear();
-  const told = day.format(new Date(seconds * 1000));
+  const told = dayInUtc(new Date(seconds * 1000));
   return place && year(ticks[place - 1]) === year(seconds) ? told : `${told}\n${year(seconds)}`;
 }
 
