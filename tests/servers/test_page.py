@@ -119,6 +119,18 @@ def test_a_refund_that_failed_was_not_given_back(page: PlayedPage) -> None:
     assert page.hello()["state"]["totals"]["refunds"] == ["\N{MINUS SIGN}$60.50"]
 
 
+def test_stripes_imitated_lists_show_what_the_page_has_sent(page: PlayedPage) -> None:
+    """They had only what `make run` posted: after an event from the page the audit left its amount unexplained."""
+    page.came(event("evt_forged"), 400)
+    page.came({**event("evt_live"), "livemode": True})
+    page.came({**event("evt_connected"), "account": "acct_1"})
+    assert page.parts.journal.stripe_objects() == []
+    for _ in range(2):
+        page.play_samples(["invoice.paid.manual"])
+    (invoice,) = page.parts.journal.stripe_objects()
+    assert (invoice["object"], invoice["status"]) == ("invoice", "paid")
+
+
 def test_samples_are_sent_fresh_and_signed(page: PlayedPage, webhook: Webhook) -> None:
     for _ in range(2):
         assert page.order("/send", {"sample": "customer.created"}).status_code == 202

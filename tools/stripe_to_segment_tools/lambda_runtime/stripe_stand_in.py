@@ -19,7 +19,7 @@ from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.receiver.runner import ServerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from starlette.requests import Request
 
@@ -78,13 +78,13 @@ class EventList:
 
 @dataclass(frozen=True, slots=True)
 class ObjectLists:
-    """Stripe's lists of objects, by path; `objects` are those of the key's mode, in any order.
+    """Stripe's lists of objects, by path; `objects` are those of the key's mode, in any order, read anew each time.
 
     https://docs.stripe.com/api/pagination. Each list has the parameter `created`, and also `status` if its OBJECTS row
     needs it, and that of prices has `active`.
     """
 
-    objects: Collection[dict[str, Any]]
+    objects: Iterable[dict[str, Any]]
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]] | None:
         """The status and body for a query: one page, the newest object first; None where no list has this address."""

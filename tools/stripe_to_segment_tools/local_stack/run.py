@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
@@ -23,17 +24,27 @@ from stripe_to_segment_tools.local_stack.stack_file import STACK_FILE, only_run,
 from stripe_to_segment_tools.page import PAGE_PORT, Debugger
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.receiver import Receiver
-from stripe_to_segment_tools.samples.stripe_lists import objects_after
 from stripe_to_segment_tools.terminal.output import make_console
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
 __all__ = ["main"]
 
 HIGHEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What Stripe's lists show of all events that came to the page's webhook, for `audit --local`."""
+
+    page: Debugger
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The objects as of now."""
+        return iter(self.page.stripe_objects())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,13 +103,10 @@ def _run(options: argparse.Namespace, console: Console, steps: Steps) -> None:
     ):
         own = secret.stripe_signing_secrets[0]
         page = Debugger(stack, receiver, own, options.page_port or None, own_secret=bool(options.secret))
-        # What Stripe's lists show of the sample events, for `audit --local`.
-        objects: list[dict[str, Any]] = []
-        with page, StripeStandIn(objects=ObjectLists(objects)) as lists:
+        with page, StripeStandIn(objects=ObjectLists(Happened(page))) as lists:
             write_stack_file(_content(page, stack, secret) | {"stripe_lists": lists.url})
             if not options.no_samples:
-                events = _post_samples(console, stack, receiver, page.webhook_url, secret)
-                objects.extend(objects_after(events))
+                _post_samples(console, stack, receiver, page.webhook_url, secret)
             _print_addresses(console, page, stack, own, accepts_other=bool(options.secret))
             while True:
                 time.sleep(1)
@@ -119,10 +127,8 @@ def _print_addresses(console: Console, page: Debugger, stack: LocalStack, own: s
     console.print("\nCtrl-C stops everything.")
 
 
-def _post_samples(
-    console: Console, stack: LocalStack, receiver: Receiver, url: str, secret: Secret
-) -> list[dict[str, Any]]:
-    """Post the sample events; returns them."""
+def _post_samples(console: Console, stack: LocalStack, receiver: Receiver, url: str, secret: Secret) -> None:
+    """Post the sample events."""
     started = time.monotonic()
     plan = plan_samples(stack.environment(stack.deliver_function))
     played = list(
@@ -137,7 +143,6 @@ def _post_samples(
     played = settle(played, receiver)
     print_table(console, played)
     print_result(console, played, differences(played, stack.queued(), receiver), time.monotonic() - started)
-    return [dict(planned.event) for planned in plan if planned.event is not None]
 
 
 def _content(page: Debugger, stack: LocalStack, secret: Secret) -> dict[str, str]:

@@ -7,7 +7,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment_tools.local_stack import WEBHOOK_PATH
@@ -115,6 +115,10 @@ class Debugger:
     def has_its_port(self) -> bool:
         """Whether the page has the requested port, or `PAGE_PORT` if none was requested."""
         return self._port is not None or self._parts.origin.endswith(f":{PAGE_PORT}")
+
+    def stripe_objects(self) -> list[dict[str, Any]]:
+        """What Stripe's lists would show now of what came to the webhook."""
+        return self._parts.journal.stripe_objects()
 
     def __enter__(self) -> Self:
         with ExitStack() as started:

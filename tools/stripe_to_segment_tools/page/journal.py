@@ -15,6 +15,7 @@ from stripe_to_segment_tools.page.numbers import numbers
 from stripe_to_segment_tools.page.people import people
 from stripe_to_segment_tools.page.showing import show_detail, show_entry, show_person
 from stripe_to_segment_tools.page.totals import Totals
+from stripe_to_segment_tools.samples.stripe_lists import objects_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,6 +79,13 @@ class Journal:
                 entry.event = event
             entry.seen.append(replace(seen, body=seen.body[:KEPT_BYTES]))
             self._touch(entry)
+
+    def stripe_objects(self) -> list[dict[str, Any]]:
+        """What Stripe's lists would show now, by the accepted events of test mode and of the account itself."""
+        with self._lock:
+            accepted = [entry.event for entry in self._entries if any(seen.status in OK for seen in entry.seen)]
+        own = (event for event in accepted if event and event.object and not (event.livemode or event.account))
+        return objects_after(event.body for event in own)
 
     def note_attempt(self, attempt: Attempt) -> None:
         """Record a log line of the deliver function about one record."""
