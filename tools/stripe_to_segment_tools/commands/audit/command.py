@@ -154,7 +154,7 @@ def _stripe(stack: Stack, settings: Settings, given: str) -> tuple[str, str, str
     """
     imitated = str(read_stack_file().get("stripe_lists") or "")
     if stack.local and imitated and not given and not os.environ.get(VARIABLE) and not stack.keys().stripe_api_key:
-        return imitated, IMITATED_KEY, "the lists have what `make run` has posted, and nothing that was sent afterwards"
+        return imitated, IMITATED_KEY, "the lists have what came to the page's webhook"
     base = stripe_address(settings, given)
     key, place = stripe_key(stack, "read access to what is listed")
     return base, key, f"API key from {place}"
