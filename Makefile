@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install build run demo screenshot test test-fast truth chaos fuzz mutate destinations golden lint check format generate docs docs-serve package publish wheel invoke \
-	bench burst deploy lock clean FORCE
+	bench burst deploy lock clean named-bucket FORCE
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,9 +100,12 @@ docs-serve: .venv/.installed .tools/docs/.installed ## Serve that site on this m
 package: build .venv/.installed ## Write dist/, from which a stack is deployed without building; KEY=… signs its manifest
 	$(PYTHON) -m stripe_to_segment_tools.build.package $(if $(KEY),--key "$(KEY)")
 
-publish: package ## Put dist/ into a bucket of yours and print the link that launches a stack: BUCKET=… PREFIX=…
-	@test -n "$(BUCKET)" || { echo "usage: make publish BUCKET=… [PREFIX=…] [KEY=…]" >&2; exit 2; }
+publish: named-bucket package ## Put dist/ into a bucket of yours and print the link that launches a stack: BUCKET=… PREFIX=…
 	$(PYTHON) -m stripe_to_segment_tools.build.publish "$(BUCKET)" $(if $(PREFIX),--prefix "$(PREFIX)")
+
+# Before anything is built.
+named-bucket:
+	@test -n "$(BUCKET)" || { echo "usage: make publish BUCKET=… [PREFIX=…] [KEY=…]" >&2; exit 2; }
 
 wheel: .local/wheel/.built ## Build the command line by itself, `stripe-to-segment` as a wheel and its sources, into dist/; REPOSITORY_URL=… for its links
 	@mkdir -p dist
