@@ -23,11 +23,13 @@ from tests.simulator.market import CURRENCIES
 from tests.simulator.till import a_till
 from tests.unit.worlds import World
 from tests.warehouse.loaders import RudderStack, Segment
+from tests.warehouse.postgres import postgres, programs_of_postgres
 from tests.warehouse.truth import Truth, day, truth_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import date
+    from pathlib import Path
 
     from tests.simulator.history import History
     from tests.simulator.till import Till
@@ -41,6 +43,7 @@ PAYMENTS = 30
 HOLD = 300
 TESTED = {"segment", "segment_mixed", "new"}
 ORDERS = replace(laws.SETTINGS, revenue_events="orders")
+IN_POSTGRES = ("segment", "rudderstack")
 # Names with digits, which the loaders write differently; two of one name; one that RevenueEvents gives to payments.
 RENAMES = {
     "Order Completed": "Purchase 2Completed",
@@ -108,8 +111,8 @@ def truth(histories: list[History], till: Till) -> Truth:
 
 
 @pytest.fixture(scope="session")
-def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
-    """Each way of the calls into a warehouse."""
+def ways(histories: list[History], till: Till) -> Json:
+    """Each way of the calls into a warehouse: its tables, and what dbt is to do there."""
     told = sent(histories, till, laws.SETTINGS)
     mixed = [call for one in histories for call in laws.shuffled_and_tripled(one, one.seed).calls]
     mixed += tills.mixed_up(till, Random(1))[0].calls  # noqa: S311 - any order, but the same one each time
@@ -119,7 +122,7 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     switched = [*told[: len(told) // 2], *renamed[len(told) // 2 :]]
     shuffled = [*told, *told[::7]]
     Random(1).shuffle(shuffled)  # noqa: S311 - any order, but the same one each time
-    ways: dict[str, tuple[Loader, list[Json]]] = {
+    every: dict[str, tuple[Loader, list[Json]]] = {
         "segment": (Segment(), [*primer, *told]),
         "segment_mixed": (Segment(), [*primer, *mixed]),
         "segment_orders": (Segment(), [*primer_of(ORDERS), *sent(histories, till, ORDERS)]),
@@ -135,13 +138,12 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
         "new": (Segment(), [call for call in told if call["type"] == "identify"][:1]),
         "elsewhere": (Segment(), []),
     }
-    for loader, calls in ways.values():
+    for loader, calls in every.values():
         loader.load(arriving(calls))
-    folder = tmp_path_factory.mktemp("dbt")
-    tables = {name: {table: asdict(one) for table, one in loader.tables.items()} for name, (loader, _) in ways.items()}
+    tables = {name: {table: asdict(one) for table, one in loader.tables.items()} for name, (loader, _) in every.items()}
     # The package's own tests take as long as its models: each runs where it can find something.
-    commands = {name: ["build"] if name in TESTED else ["run"] for name in ways}
-    commands |= {name: ["run", "--select", "+payments"] for name in ways if name.endswith("unprimed")}
+    commands = {name: ["build"] if name in TESTED else ["run"] for name in every}
+    commands |= {name: ["run", "--select", "+payments"] for name in every if name.endswith("unprimed")}
     commands["elsewhere"] = ["run", "--select", "stg_stripe__identifies"]
     commands["segment_confused"] = ["run", "--select", "stg_stripe__money_back"]
     views, queries = queries_of((PROJECT / "docs" / "analysts.md").read_text("utf-8"))
@@ -155,14 +157,36 @@ def warehouses(histories: list[History], till: Till, tmp_path_factory: pytest.Te
     renames["rudderstack_renamed"] = dict(RENAMED_ORDERS.rename_events)
     variables = {
         name: {"stripe_to_segment_until": UNTIL, "stripe_to_segment_rename_events": renames.get(name, {})}
-        for name in ways
+        for name in every
     }
-    given = {"vars": variables, "warehouses": tables, "commands": commands, "queries": asked}
+    return {"vars": variables, "warehouses": tables, "commands": commands, "queries": asked}
+
+
+@pytest.fixture(scope="session")
+def warehouses(ways: Json, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+    """Each way, in DuckDB."""
+    return built(ways, tmp_path_factory.mktemp("dbt"))
+
+
+@pytest.fixture(scope="session")
+def in_postgres(ways: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Warehouse]]:
+    """Some of them in a Postgres, whose sessions are not in UTC."""
+    programs = programs_of_postgres()
+    if programs is None:
+        pytest.skip("no Postgres on this machine: on Debian, apt-get install postgresql")
+    some = {kind: {name: one for name, one in each.items() if name in IN_POSTGRES} for kind, each in ways.items()}
+    with postgres(programs) as sockets:
+        yield built(some, tmp_path_factory.mktemp("postgres"), str(sockets))
+
+
+def built(given: Json, folder: Path, *sockets: str) -> dict[str, Warehouse]:
+    """What dbt makes of these warehouses, in DuckDB, or in the Postgres that listens in a folder."""
     (folder / "warehouses.json").write_text(json.dumps(given), "utf-8")
     if not PYTHON.exists():
         pytest.fail(f"{PYTHON} is not there: run `make .tools/dbt/.installed`")
+    script = PROJECT / "tests" / "warehouse" / "run_dbt.py"
     done = subprocess.run(  # noqa: S603 - a script of this folder
-        [PYTHON, PROJECT / "tests" / "warehouse" / "run_dbt.py", folder], check=False, capture_output=True, text=True
+        [PYTHON, script, folder, *sockets], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return {name: Warehouse(**one) for name, one in json.loads((folder / "models.json").read_text("utf-8")).items()}
