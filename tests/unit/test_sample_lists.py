@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import Any
 
+from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.stripe_api.lists import Lists, Part
 from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment.stripe_side.event import event_from
@@ -43,6 +44,17 @@ def test_the_lists_have_each_object_once_as_it_is_in_the_end() -> None:
     assert all(isinstance(one["created"], int) for one in found.values())
     kinds = Counter(one["object"] for one in found.values())
     assert kinds.keys() >= {"customer", "subscription", "invoice", "checkout.session", "payment_intent", "refund"}
+
+
+def test_the_lists_show_the_discounts_of_a_subscription_with_their_coupons() -> None:
+    """They were named by their ids, so Stripe's mrr was unknown, and the audit took the record's word for it."""
+    listed = objects_after(sample_events())
+    found = [discount for one in listed if one["object"] == "subscription" for discount in one["discounts"]]
+    assert found
+    assert all(discount["source"]["coupon"]["percent_off"] for discount in found)
+    store: Any = World().store
+    report = audited(listed, store, World().settings, NOW + 10)
+    assert report.row(Kind.MRR, "eur").stripe == 14_400
 
 
 def test_the_stand_in_for_stripe_lists_the_samples_objects() -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment_tools.samples.files import sample
 from stripe_to_segment_tools.samples.freshen import freshen
+from stripe_to_segment_tools.samples.stripe_lists import with_discounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["ExistingBusiness", "existing_business"]
 
@@ -101,18 +102,11 @@ def _customers() -> Iterator[Json]:
 def _listed(events: Iterable[Json]) -> Iterator[Json]:
     """The objects as lists show them: with their discounts, coupons and payments, where events name only ids."""
     objects = [event["data"]["object"] for event in events]
-    coupons = {one["id"]: one for one in objects if one["object"] == "coupon"}
-    discounts = {one["id"]: _with_coupon(one, coupons) for one in objects if one["object"] == "discount"}
+    discounts = [one for one in objects if one["object"] == "discount"]
     payments = {one["invoice"]: one for one in objects if one["object"] == "invoice_payment"}
-    for one in objects:
+    for one in with_discounts(objects, discounts):
         if one["object"] == "invoice":
             paid = [payments[one["id"]]] if one["id"] in payments else []
             yield {**one, "payments": {"object": "list", "data": paid, "has_more": False}}
-        elif one["object"] == "subscription":
-            yield {**one, "discounts": [discounts[name] for name in one["discounts"]]}
         elif one["object"] not in {"discount", "invoice_payment"}:
             yield one
-
-
-def _with_coupon(discount: Json, coupons: Mapping[str, Json]) -> Json:
-    return {**discount, "source": {**discount["source"], "coupon": coupons[discount["source"]["coupon"]]}}

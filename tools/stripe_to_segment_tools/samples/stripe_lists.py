@@ -8,9 +8,9 @@ from stripe_to_segment.stripe_side import charge as read_charge
 from stripe_to_segment.stripe_side.fields import hash_of, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["objects_after"]
+__all__ = ["objects_after", "with_discounts"]
 
 type Json = dict[str, Any]
 # Of other types no list that is read has the object, or its event does not say how it is.
@@ -34,7 +34,32 @@ def objects_after(events: Iterable[Json]) -> list[Json]:
             found = _shown(event, objects.get(str(one.get("id"))))
         if found is not None:
             objects[found["id"]] = found
-    return [*objects.values()]
+    told = [event["data"]["object"] for event in happened]
+    return with_discounts(objects.values(), (one for one in told if one.get("object") == "discount"))
+
+
+def with_discounts(objects: Iterable[Json], discounts: Iterable[Json]) -> list[Json]:
+    """The objects with the discounts and coupons of subscriptions, which lists expand and events only name."""
+    given = [*objects]
+    coupons = {one["id"]: one for one in given if one["object"] == "coupon"}
+    known = {one["id"]: _with_coupon(one, coupons) for one in discounts}
+    return [
+        {
+            **one,
+            "discounts": [
+                known.get(each, each) if isinstance(each, str) else each for each in one.get("discounts") or []
+            ],
+        }
+        if one["object"] == "subscription"
+        else one
+        for one in given
+    ]
+
+
+def _with_coupon(discount: Json, coupons: Mapping[str, Json]) -> Json:
+    """A discount with its coupon, of API versions that name it by its source; others have it."""
+    named = hash_of(discount.get("source")).get("coupon")
+    return {**discount, "source": {**discount["source"], "coupon": coupons[named]}} if named in coupons else discount
 
 
 def _shown(event: Json, before: Json | None) -> Json | None:
