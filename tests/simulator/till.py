@@ -1,8 +1,9 @@
 """A shop's till: payments of all kinds and what goes back of them, with the balance transactions beside the events.
 
 A payment is a Checkout Session (captured later or with a receipt, too), an invoice at once or in parts, or a payment
-intent of its own; refunds may fail, disputes be won or lost, credit notes pay out outside of Stripe. One user is two
-customers, and guests are none. What Stripe's balance shows of it, before fees, is the truth.
+intent of its own, and may be attached to an invoice later; refunds may fail, disputes be won or lost, credit notes pay
+out outside of Stripe. One user is two customers, and guests are none. What Stripe's balance shows of it, before fees,
+is the truth.
 https://docs.stripe.com/reports/balance-transaction-types
 """
 
@@ -24,6 +25,8 @@ __all__ = ["GUEST", "USERS", "Moment", "Till", "a_till", "balance_of"]
 START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
 # The share of the parts after which no more of their invoice is paid.
 WRITTEN_OFF = 0.15
+# The share of the invoices in parts whose first part was a purchase of its own, days before.
+DEPOSITS = 0.3
 # Whose customers they are.
 USERS = {"cus_ada": "ada", "cus_ada_at_work": "ada", "cus_noor": "noor"}
 GUEST = "a guest"
@@ -214,11 +217,15 @@ class Till:
     def _parts(self, sale: _Sale) -> _Sale:
         """An invoice that is paid in several payments; the last may be the one that Stripe made for it.
 
-        Now and then the rest is never paid, and written off.
+        The first may be a deposit, paid before the invoice was made. Now and then the rest of one without a deposit,
+        whose session rounds for itself, is never paid, and written off.
         """
         sale = replace(sale, order=self._next("in"), net=sale.total - self._tax(sale.total))
+        deposit = self._deposit(sale)
+        left = sale.total - deposit
         self._emit(self._moment(sale.at), "invoice.finalized", self._invoice_of(sale, 0))
-        left = sale.total
+        if deposit:
+            self._attach(sale, deposit)
         while left:
             part = left if left < 100 or self.rng.random() < 0.3 else self.rng.randrange(50, left)
             left -= part
@@ -228,12 +235,33 @@ class Till:
             if not left:
                 self._emit(moment, "invoice.paid", self._invoice_of(sale, sale.total))
             self._paid(moment, sale, reference=sale.order)
-            if left and Random(f"{self.start} {sale.intent}").random() < WRITTEN_OFF:  # noqa: S311 - as the others
+            if left and not deposit and Random(f"{self.start} {sale.intent}").random() < WRITTEN_OFF:  # noqa: S311 - as the others
                 bad = {**self._invoice_of(sale, sale.total - left), "status": "uncollectible"}
                 self._emit(self._moment(sale.at + 9 * DAY), "invoice.marked_uncollectible", bad)
                 paid = sale.total - left
                 return replace(sale, total=paid, net=round(Fraction(sale.net * paid, sale.total)))
         return sale
+
+    def _deposit(self, sale: _Sale) -> int:
+        """What a session or an intent of its own has brought in the day before; 0 where there was none."""
+        rng = Random(f"{self.start} {sale.intent} deposit")  # noqa: S311 - as the others
+        if rng.random() >= DEPOSITS:
+            return 0
+        amount = sale.total if rng.random() < DEPOSITS else rng.randrange(50, sale.total)
+        tax = amount - round(Fraction(sale.net * amount, sale.total))
+        paid, moment = replace(sale, total=amount, charged=amount), self._moment(sale.at - DAY)
+        session = self._next("cs") if rng.random() < 1 / 2 else None
+        if session is not None:
+            self._emit(moment, "checkout.session.completed", self._session_of(replace(paid, order=session), tax))
+        self._paid(moment, paid, session, amount_details={"tax": {"total_tax_amount": tax}})
+        return amount
+
+    def _attach(self, sale: _Sale, amount: int) -> None:
+        """The deposit pays its part of the invoice. https://docs.stripe.com/api/invoices/attach_payment."""
+        moment = self._moment(sale.at + 1)
+        self._join(moment, sale, amount, default=False)
+        if amount == sale.total:
+            self._emit(moment, "invoice.paid", self._invoice_of(sale, amount))
 
     def _paid(self, moment: Moment, sale: _Sale, reference: str | None = None, **more: Any) -> None:
         """The intent succeeds, in whatever order with the others of its moment."""

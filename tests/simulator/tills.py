@@ -24,6 +24,7 @@ __all__ = [
     "crossed",
     "deliver",
     "doubled",
+    "held_up",
     "in_order",
     "lifetime_values",
     "mixed_up",
@@ -112,6 +113,27 @@ def mixed_up(till: Till, order: Random, down: Answer | None = None, hold: int = 
         size = order.choice((1, 2, 5, 20))
         events = [*events[size:], *deliver(world, events[:size])]
     return world, [*at_the_end([till], world.calls), *replayed(till, world)]
+
+
+def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
+    """Every event twice in any order, in batches of any size, while it may wait for the others; the faults at the end.
+
+    Then each payment's revenue stands on its calls once.
+    """
+    world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
+    events = till.events * 2
+    order.shuffle(events)
+    world.now = world.queued_at = till.moments[-1].at + 1_000
+    for later in (0, 1, HOLD, HOLD):
+        world.now += later
+        left, events = events, []
+        while left:
+            size = order.choice((1, 2, 5, 20))
+            events += deliver(world, left[:size])
+            left = left[size:]
+    faults = [f"{event.type} {event.id} still waits" for event in events]
+    faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue")
+    return world, [*faults, *at_the_end([till], world.calls), *replayed(till, world)]
 
 
 def replayed(till: Till, world: World) -> Iterator[str]:

@@ -14,7 +14,10 @@ from tests.unit.shapes import NOW, a_refund, a_session, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stripe_to_segment.stripe_side.event import StripeEvent
+    from stripe_to_segment.stripe_side.objects import Lookup
 
 # 120 with 20 of tax.
 DUE, NET = 12_000, 10_000
@@ -145,6 +148,76 @@ def test_a_session_whose_payment_is_attached_to_an_invoice_is_a_part_of_it() -> 
     # The session knew of no tax.
     assert told(world) == [("Order Completed", 50, 50), ("Order Completed", 70, 70), ("Invoice Paid", 0, 0)]
     assert lifetime_value(world) == 120
+
+
+# A purchase of 40, attached to an invoice of 120 later; a payment of 80 settles the rest.
+DEPOSIT = {"amount_total": 4000, "payment_intent": "pi_1", "currency": "usd", "customer": "cus_basic"}
+ATTACHED = (
+    an_event("checkout.session.completed", a_session(**DEPOSIT)),
+    succeeded(1, 4000),
+    part(1, 4000),
+    part(2, 8000, default=True),
+    paid(),
+)
+
+
+class Joining:
+    """A Stripe API that knows what paid the invoice; `kinds` are the lookups that joined the two."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    def read(self, wanted: Iterable[Lookup]) -> dict[Lookup, Any]:
+        parts = {"pi_1": [ATTACHED[2].object], "in_basic": [ATTACHED[2].object, ATTACHED[3].object]}
+        asked = [one for one in wanted if one.kind in {"invoice_payments", "invoice_paid_by"}]
+        self.kinds += [one.kind for one in asked]
+        return {one: {"data": parts[one.id]} for one in asked}
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(5))])
+def test_a_purchase_that_is_attached_to_an_invoice_is_revenue_once_in_any_order(order: tuple[int, ...]) -> None:
+    """160 for 120, where the invoice was paid before the event came that joins the two."""
+    world, later = holding(), [ATTACHED[place] for place in order]
+    world.now = world.queued_at = NOW + 200
+    for waited in (0, 1, 300, 300):
+        world.now += waited
+        later = [event for event in later if world.batch(event)[0].status.value == "waiting"]
+    assert later == []
+    assert (sum(total for _, total, _ in told(world)), lifetime_value(world)) == (120, 120)
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations((0, 2, 4))])
+def test_without_a_hold_the_stripe_api_says_what_an_invoice_was_paid_by(order: tuple[int, ...]) -> None:
+    """It was asked about intents alone."""
+    reader = Joining()
+    world = World(reader=reader)
+    world.deliver(*(ATTACHED[place] for place in order))
+    assert (sum(total for _, total, _ in told(world)), lifetime_value(world)) == (120, 120)
+    assert len(reader.kinds) <= 1
+
+
+@pytest.mark.parametrize(
+    ("invoice", "waits"),
+    [
+        ({"total": 12_000}, True),
+        ({"total": 3900}, False),
+        ({"currency": "eur"}, False),
+        ({"payment_intent": "pi_2"}, False),
+        ({"billing_reason": "subscription_cycle", "collection_method": "charge_automatically", "paid_at": 3}, False),
+        ({"billing_reason": "subscription_cycle", "collection_method": "charge_automatically", "paid_at": 900}, True),
+        ({"billing_reason": "subscription_cycle", "collection_method": "send_invoice", "paid_at": 3}, True),
+    ],
+)
+def test_an_invoice_waits_only_where_a_purchase_of_the_customer_may_have_paid_a_part(
+    invoice: dict[str, Any], *, waits: bool
+) -> None:
+    """Renewals, which Stripe charges itself, do not wait, whatever else the customer has bought."""
+    world = holding()
+    world.deliver(ATTACHED[0])
+    total = invoice.get("total", 12_000)
+    times = {"finalized_at": NOW, "paid_at": NOW + invoice.pop("paid_at", 0)}
+    event = an_event("invoice.paid", an_invoice(**{"total": total, "status_transitions": times, **invoice}))
+    assert world.batch(event)[0].status.value == ("waiting" if waits else "delivered")
 
 
 def test_a_part_of_an_unknown_customer_becomes_the_payers_when_the_invoice_is_paid() -> None:

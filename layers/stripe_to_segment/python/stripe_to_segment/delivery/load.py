@@ -8,6 +8,7 @@ from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.lookups import (
     coupons_known,
     failed_intent,
+    joining,
     products_read,
     read_from_stripe,
     terms_from_api,
@@ -140,7 +141,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
 def _from_stripe(event: StripeEvent, memory: Memory) -> dict[str, Any]:
     """What was read from the Stripe API for the event, by the fields of Known."""
     object_id = event.object.get("id")
-    joined = read_from_stripe(event, memory, "invoice_payments", object_id)
+    joined = read_from_stripe(event, memory, *joining(event))
     return {
         "customer": read_from_stripe(event, memory, "customer", event.customer),
         "line_items": listed(read_from_stripe(event, memory, "line_items", object_id)),

@@ -117,9 +117,14 @@ CATALOG: dict[str, Row] = {
         checkout.completed,
         learning.session,
         Identify.ALWAYS,
+        holds=checkout.waits_for_its_invoice,
     ),
     "checkout.session.async_payment_succeeded": Row(
-        (payments.OrderCompleted,), checkout.async_payment_succeeded, learning.session, Identify.IF_CHANGED
+        (payments.OrderCompleted,),
+        checkout.async_payment_succeeded,
+        learning.session,
+        Identify.IF_CHANGED,
+        holds=checkout.waits_for_its_invoice,
     ),
     "checkout.session.async_payment_failed": Row(
         (payments.PaymentFailed,), checkout.async_payment_failed, learning.failure
@@ -180,6 +185,7 @@ CATALOG: dict[str, Row] = {
         invoices.paid,
         learning.invoice,
         Identify.IF_CHANGED,
+        holds=invoices.waits_for_its_payments,
     ),
     "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed, learning.failure),
     "invoice.payment_action_required": Row((invoices.PaymentActionRequired,), invoices.payment_action_required),

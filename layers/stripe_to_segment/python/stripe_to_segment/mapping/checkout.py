@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.orders import attached_to, invoice_paid_by
 from stripe_to_segment.mapping.payments import OrderCompleted, PaymentFailed
 from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.tracking import Event, track
@@ -48,6 +49,7 @@ __all__ = [
     "expired",
     "is_order",
     "to_be_invoiced",
+    "waits_for_its_invoice",
 ]
 
 
@@ -162,6 +164,17 @@ def to_be_invoiced(event: StripeEvent[shapes.CheckoutSession]) -> Payment | None
     return _payment(event, counted=False) if settled and read.awaits_its_invoice(event.object) else None
 
 
+def waits_for_its_invoice(event: StripeEvent[shapes.CheckoutSession], known: Known) -> bool:
+    """Whether its payment may have been attached to an invoice that was paid since, which stated it.
+
+    A session mostly comes before any such invoice, and then does not wait.
+    """
+    payment, intent = collected(event, known), read.payment_intent_of(event.object)
+    listed = known.profile.payment(intent) if intent else None
+    unstated = payment is not None and (listed is None or not listed.counted)
+    return unstated and payment is not None and intent is not None and attached_to(known.profile, payment)
+
+
 def _payment(event: StripeEvent[shapes.CheckoutSession], *, counted: bool) -> Payment | None:
     session, currency = event.object, text(event.object.get("currency"))
     amounts = read.amounts_of(session)
@@ -217,5 +230,4 @@ def _stated_by_intent(event: StripeEvent[shapes.CheckoutSession], known: Known) 
 
 def _stated_by_invoice(event: StripeEvent[shapes.CheckoutSession], known: Known) -> bool:
     """Whether the payment is known to be of an invoice that the session, in an old shape, does not name."""
-    intent = read.payment_intent_of(event.object)
-    return intent is not None and known.orders.get(intent, intent) != intent
+    return invoice_paid_by(read.payment_intent_of(event.object), known) is not None

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
-from stripe_to_segment.mapping.orders import paying_invoice
+from stripe_to_segment.mapping.orders import invoice_paid_by, paying_invoice
 from stripe_to_segment.mapping.payments import OrderCompleted
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import payment_intent as read
 from stripe_to_segment.stripe_side.event import asked_once
-from stripe_to_segment.stripe_side.fields import integer, reference, text
+from stripe_to_segment.stripe_side.fields import integer, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -120,7 +120,4 @@ def unclaimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:
 
 def invoice_behind(event: StripeEvent[shapes.PaymentIntent], known: Known) -> str | None:
     """The invoice that the intent pays, named by the intent, by the stored order, or by the Stripe API."""
-    intent_id = text(event.object.get("id")) or event.id
-    remembered = known.orders.get(intent_id, intent_id)
-    asked = next((reference(one.get("invoice")) for one in known.invoice_payments or ()), None)
-    return read.invoice_of(event.object) or (remembered if remembered != intent_id else None) or asked
+    return read.invoice_of(event.object) or invoice_paid_by(text(event.object.get("id")) or event.id, known)

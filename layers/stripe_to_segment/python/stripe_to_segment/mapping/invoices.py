@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact, plan_name
-from stripe_to_segment.mapping.orders import same_payment
+from stripe_to_segment.mapping.orders import attachable, same_payment
 from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
 from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice
@@ -17,6 +17,7 @@ from stripe_to_segment.stripe_side import invoice as read
 from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
+from stripe_to_segment.stripe_side.invoice_payment import payment_of
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ __all__ = [
     "paid",
     "payment_action_required",
     "payment_failed",
+    "payments_of",
     "stated_by_intent",
+    "waits_for_its_payments",
 ]
 
 DAY = 86_400
@@ -142,6 +145,12 @@ def collected(event: StripeEvent[shapes.Invoice]) -> Payment | None:
     )
 
 
+def payments_of(event: StripeEvent[shapes.Invoice], known: Known) -> list[str]:
+    """The payment intents that paid the invoice, as it lists them itself, or the Stripe API, if asked."""
+    asked = map(payment_of, known.invoice_payments or ())
+    return [*read.payments_of(event.object), *filter(None, asked)]
+
+
 def stated_by_intent(event: StripeEvent[shapes.Invoice], known: Known) -> str | None:
     """The payment intent that has stated this payment already, because no invoice claimed it in time."""
     payment = collected(event)
@@ -152,6 +161,18 @@ def stated_by_intent(event: StripeEvent[shapes.Invoice], known: Known) -> str | 
     if stated is not None and stated.counted and stated.stated_by not in {"", text(event.object.get("id"))}:
         return known_by
     return None if known_by else same_payment(known.profile, payment, "pi_")
+
+
+def waits_for_its_payments(event: StripeEvent[shapes.Invoice], known: Known) -> bool:
+    """Whether an order of the customer may turn out to have paid a part of it, which is then not stated again."""
+    payment = collected(event)
+    if payment is None or payment.intent or read.charged_at_once(event.object):
+        return False
+    listed = known.profile.payment(text(event.object.get("id")) or "")
+    if (listed is not None and listed.complete) or stated_by_intent(event, known):
+        return False
+    left = (payment.total or 0) - (0 if listed is None else listed.paid_in_parts[0])
+    return attachable(known.profile, payment, left)
 
 
 def _paid[E: Paid](declared: type[E], event: StripeEvent[shapes.Invoice], known: Known) -> E:
@@ -202,8 +223,10 @@ def billed_plan(event: StripeEvent[shapes.Invoice], known: Known) -> BilledPlan:
 def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[int, int]:
     """The part of the total and of the revenue that no other call has stated, in minor units, at least 0."""
     amounts, invoice_id = _amounts_of(event), text(event.object.get("id")) or ""
-    profile, by_intent = known.profile, stated_by_intent(event, known)
-    listed = (profile.with_paid(invoice_id, by=by_intent) if by_intent else profile).payment(invoice_id)
+    profile = known.profile
+    for intent in filter(None, (stated_by_intent(event, known), *payments_of(event, known))):
+        profile = profile.with_paid(invoice_id, by=intent)
+    listed = profile.payment(invoice_id)
     if listed is None or not listed.counted:
         return amounts.collected, amounts.revenue
     if listed.stated_by not in {"", invoice_id}:

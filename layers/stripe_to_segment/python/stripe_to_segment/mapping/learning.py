@@ -17,7 +17,7 @@ from stripe_to_segment.mapping import (
     invoices,
     refunds,
 )
-from stripe_to_segment.mapping.orders import paying_invoice, payment_named, refunded_before
+from stripe_to_segment.mapping.orders import invoice_paid_by, paying_invoice, payment_named, refunded_before
 from stripe_to_segment.mapping.subscriptions import listed
 from stripe_to_segment.mapping.subscriptions.discounts import after_discount, named, with_own
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
@@ -80,13 +80,15 @@ class Lesson:
     """The knowledge after an event.
 
     `counted` is a payment that the event states, `moved` an order with its payment after a part payment, a refund or a
-    dispute; `changed` says that a trait changed.
+    dispute; `changed` says that a trait changed. `claimed` is a payment that is listed, not counted, while the event
+    that states it waits: no other event takes it for an order of its own then.
     """
 
     profile: Profile
     changed: bool = False
     counted: Counted | None = None
     moved: tuple[str, Payment] | None = None
+    claimed: tuple[str, Payment] | None = None
     orders: Mapping[str, str] = field(default_factory=dict)
     product_names: Mapping[str, str] = field(default_factory=dict)
     coupons: Mapping[str, str] = field(default_factory=dict)
@@ -157,19 +159,20 @@ def session(event: StripeEvent[shapes.CheckoutSession], known: Known, _rank: int
     order, payment = read_checkout.order_id_of(event.object), checkout.collected(event, known)
     profile, to_come = known.profile, checkout.to_be_invoiced(event)
     if intent and to_come is not None:
-        paid_then = known.orders.get(intent) if known.orders.get(intent) != intent else None
-        invoice_id = paid_then or paying_invoice(profile, to_come)
+        invoice_id = invoice_paid_by(intent, known) or paying_invoice(profile, to_come)
         listed = profile.payment(intent)
         if invoice_id is None and (listed is None or not listed.counted):
             # Listed already, so that no other event takes it for an order before its invoice comes.
             profile = profile.with_payment(intent, to_come if listed is None else to_come.joined(listed))
             profile = profile.regained(intent, intent)
     keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
+    invoice_id = invoice_id or invoice_paid_by(intent, known)
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)
     return Lesson(
         profile.with_paid(invoice_id, by=intent) if intent and invoice_id else profile,
         counted=None if payment is None or order is None else Counted(order, payment, keys),
+        claimed=_claimed(intent, payment, profile),
         orders={intent: behind} if intent and behind else {},
     )
 
@@ -188,7 +191,7 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
         profile = profile.with_guess(invoice_id, early)
     paid_by = intent or paid_by
     # From now on the invoice states it.
-    intents_paid = dict.fromkeys(each for each in (paid_by, *read_invoice.payments_of(event.object)) if each)
+    intents_paid = dict.fromkeys(each for each in (paid_by, *invoices.payments_of(event, known)) if each)
     for intent in intents_paid:
         profile = profile.with_paid(invoice_id, by=intent)
     keys = (invoice_id, paid_by) if paid_by else (invoice_id,)
@@ -201,8 +204,18 @@ def invoice(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Les
         profile,
         changed=changed,
         counted=None if payment is None else Counted(invoice_id, payment, keys),
+        claimed=_claimed(invoice_id, payment, profile),
         orders=owned | dict.fromkeys(intents_paid, invoice_id),
     )
+
+
+def _claimed(order: str | None, payment: Payment | None, profile: Profile) -> tuple[str, Payment] | None:
+    """The payment of an event that waits, None where the record has counted some of it."""
+    listed = None if order is None else profile.payment(order)
+    if order is None or payment is None or (listed is not None and listed.counted):
+        return None
+    waiting = replace(payment, counted=False)
+    return order, waiting if listed is None else waiting.joined(listed)
 
 
 def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank: int) -> Lesson:

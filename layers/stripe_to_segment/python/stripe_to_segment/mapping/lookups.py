@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_to_segment.mapping.checkout import is_order
+from stripe_to_segment.mapping.checkout import is_order, waits_for_its_invoice
 from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.failures import attempt_of
 from stripe_to_segment.mapping.intents import waits_to_be_claimed
 from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_open
+from stripe_to_segment.mapping.invoices import waits_for_its_payments
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import payment_named
 from stripe_to_segment.mapping.subscriptions.state import after_of, items_after
@@ -20,6 +21,8 @@ from stripe_to_segment.stripe_side.objects import Lookup
 from stripe_to_segment.stripe_side.subscription import currency_of, items_complete
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stripe_to_segment.settings import Settings
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Memory
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "coupons_known",
     "failed_intent",
+    "joining",
     "lookups",
     "payer_from_api",
     "payer_lookup",
@@ -58,10 +62,10 @@ def lookups(
         wanted.append(("line_items", object_id))
     if object_id and event.type == "invoice.payment_failed" and not attempt_of(event, Known(profile)).why.code:
         wanted.append(("failed_payment", object_id))
-    if object_id and event.type == "payment_intent.succeeded" and not may_wait:
-        order = memory.orders.get(f"{event.scope}:{object_id}", object_id)
-        if waits_to_be_claimed(event, Known(profile, orders={object_id: order})):
-            wanted.append(("invoice_payments", object_id))
+    if (waits := WAITS_TO_BE_JOINED.get(event.type)) is not None and not may_wait:
+        kind, about = joining(event)
+        if about and waits(event, Known(profile, orders={about: memory.orders.get(f"{event.scope}:{about}", about)})):
+            wanted.append((kind, about))
     if leaves_open(event) and bill_is_missing(event, profile):
         wanted.append(("invoice", reference(event.object.get("invoice")) or ""))
     if object_id and event.about == "customer.subscription" and _mrr_is_unknown(event, profile, memory, settings):
@@ -157,6 +161,13 @@ def payer_from_api(event: StripeEvent, memory: Memory) -> str | None:
     return None if stated is None else reference(stated.get("customer")) or reference(stated.get("customer_account"))
 
 
+def joining(event: StripeEvent) -> tuple[str, str | None]:
+    """The lookup for what joins the event's payment with its invoice, or its invoice with all its payments."""
+    if event.type == "invoice.paid":
+        return "invoice_paid_by", text(event.object.get("id"))
+    return "invoice_payments", payment_named(event)
+
+
 def products_read(event: StripeEvent, memory: Memory) -> list[str]:
     """Ids of the products whose name is needed for the lines of a session, after these were read."""
     read = read_from_stripe(event, memory, "line_items", event.object.get("id"))
@@ -176,3 +187,9 @@ def read_from_stripe(event: StripeEvent, memory: Memory, kind: str, key: object)
 
 
 ORDER_EVENTS = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded"})
+# Where nothing that joins the two came in time.
+WAITS_TO_BE_JOINED: dict[str, Callable[[StripeEvent, Known], bool]] = {
+    "payment_intent.succeeded": waits_to_be_claimed,
+    "invoice.paid": waits_for_its_payments,
+    **dict.fromkeys(ORDER_EVENTS, waits_for_its_invoice),
+}

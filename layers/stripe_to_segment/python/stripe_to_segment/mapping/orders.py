@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
+    "attachable",
+    "attached_to",
     "charged_at_of",
     "guessed_for",
+    "invoice_paid_by",
     "matched_anew",
     "names_no_customer",
     "order_behind",
@@ -36,6 +39,8 @@ __all__ = [
 LONGEST_DEBIT = 15 * 86_400
 # Stripe creates payment_intent.succeeded and invoice.paid within a few seconds of each other.
 SAME_MOMENT = 300
+# What follows from one payment is mostly created within seconds of it.
+SAME_SECONDS = 5
 
 
 def names_no_customer(event: StripeEvent) -> bool:
@@ -75,6 +80,15 @@ def orders_needed(event: StripeEvent) -> list[str]:
 
 BILLED = frozenset({"invoice.finalized", "invoice.sent", "invoice.overdue"})
 ABOUT_PAYMENTS = ("charge.", "checkout.session.", "payment_intent.", "refund.")
+
+
+def invoice_paid_by(payment: str | None, known: Known) -> str | None:
+    """The invoice that the event's payment intent paid, by the stored order or by the Stripe API, if asked."""
+    if payment is None:
+        return None
+    remembered = known.orders.get(payment, payment)
+    asked = next((reference(one.get("invoice")) for one in known.invoice_payments or ()), None)
+    return remembered if remembered != payment else asked
 
 
 def order_behind(
@@ -123,8 +137,8 @@ def paying_invoice(profile: Profile, paid: Payment) -> str | None:
 
 
 def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
-    """The order of a counted payment with the same amount and time, stated by an object with this prefix."""
-    alike = profile.payments_like(paid, counted=True, within=SAME_MOMENT, stated_by=prefix)
+    """The order of a payment with the same amount and time, stated by an object with this prefix, or about to be."""
+    alike = profile.payments_like(paid, within=SAME_MOMENT, stated_by=prefix)
     return next(
         (
             order
@@ -133,6 +147,34 @@ def same_payment(profile: Profile, paid: Payment, prefix: str) -> str | None:
             if payment.intent in {"", paid.intent or order} or payment.took_for_its_own(payment.intent)
         ),
         None,
+    )
+
+
+def attachable(profile: Profile, paid: Payment, left: int) -> bool:
+    """Whether an order of the customer, of so much or less, may be attached to this invoice as a payment of it.
+
+    Until the event that says so comes, nothing else does. https://docs.stripe.com/api/invoices/attach_payment
+    """
+    return any(
+        written.get("counted", False)
+        and written.get("currency") == paid.currency
+        and written.get("stated_by", "").startswith(("cs_", "pi_"))
+        and not order.startswith("in_")
+        and 0 < (written.get("total") or 0) <= left
+        and written.get("paid_at", 0) <= paid.paid_at + SAME_MOMENT
+        for order, written in profile.payments.items()
+    )
+
+
+def attached_to(profile: Profile, paid: Payment) -> bool:
+    """Whether an invoice that was paid since, of so much or more, may be one to which this payment was attached."""
+    return any(
+        written.get("counted", False)
+        and written.get("currency") == paid.currency
+        and written.get("stated_by", "").startswith("in_")
+        and (written.get("total") or 0) >= (paid.total or 0) > 0
+        and written.get("paid_at", 0) >= paid.paid_at - SAME_SECONDS
+        for written in profile.payments.values()
     )
 
 

@@ -176,11 +176,17 @@ def _held(event: StripeEvent, known: Known, lesson: Lesson, held: Translation) -
     """An event that waits for others; they can already use the user and the payment that it names."""
     if held.reason is Reason.WAITING_FOR_IDENTITY:
         return held
-    held = replace(held, orders=lesson.orders if event.customer is not None else {})
+    orders = lesson.orders
+    if event.customer is None:
+        # Which invoice a payment has paid is certain, whoever the customer is.
+        joins = event.type == "invoice_payment.paid"
+        orders = {payment: order for payment, order in orders.items() if joins and payment != order}
+    held = replace(held, orders=orders)
     if known.left_user or known.left_group:
         # The user and the group that the customer leaves get their calls with the event.
         return held
-    return replace(held, profile=with_person(known.profile, known.stated, event.created))
+    profile = known.profile if lesson.claimed is None else known.profile.with_payment(*lesson.claimed)
+    return replace(held, profile=with_person(profile, known.stated, event.created))
 
 
 def _waits_for(row: Row, event: StripeEvent, known: Known, source: IdentitySource, may_wait: MayWait) -> Reason | None:

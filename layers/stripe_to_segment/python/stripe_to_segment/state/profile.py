@@ -156,7 +156,7 @@ class Profile:
         return ((order, Payment.read(written)) for order, written in self.payments.items())
 
     def payments_like(
-        self, paid: Payment, *, counted: bool, within: int, stated_by: str = ""
+        self, paid: Payment, *, within: int, counted: bool | None = None, stated_by: str = ""
     ) -> Iterator[tuple[str, Payment]]:
         """The listed payments of the same amount, at most so many seconds from it, by the prefix of what stated them.
 
@@ -165,7 +165,7 @@ class Profile:
         first, last = paid.paid_at - within, paid.paid_at + within
         for order, written in self.payments.items():
             if (
-                written.get("counted", False) == counted
+                counted in {None, written.get("counted", False)}
                 and written.get("stated_by", "").startswith(stated_by)
                 and first <= written.get("paid_at", 0) <= last
                 and written.get("total") == paid.total

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, listed, metadata_of, reference
+from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, listed, metadata_of, reference, text
 from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import rounded
 
@@ -20,6 +20,7 @@ __all__ = [
     "UNPAID",
     "InvoiceAmounts",
     "amounts_of",
+    "charged_at_once",
     "due_of",
     "lines_of",
     "payment_of",
@@ -29,6 +30,8 @@ __all__ = [
     "unpaid_of",
 ]
 
+# A card is charged within seconds after Stripe has finalized an invoice.
+AT_ONCE = 60
 # Open, or written off: parts may be paid, and the whole may be paid later. https://docs.stripe.com/invoicing/overview
 UNPAID = ("open", "uncollectible")
 
@@ -154,6 +157,18 @@ def payments_of(invoice: shapes.Invoice) -> tuple[str, ...]:
     """
     paid = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
     return tuple(found for one in paid if (found := reference(dig(one, "payment", "payment_intent"))))
+
+
+def charged_at_once(invoice: shapes.Invoice) -> bool:
+    """Whether Stripe charged a subscription's invoice itself as soon as it was open, so that nothing else has paid it.
+
+    https://docs.stripe.com/api/invoices/object#invoice_object-collection_method
+    """
+    if invoice.get("collection_method") != "charge_automatically":
+        return False
+    times, reason = invoice.get("status_transitions"), text(invoice.get("billing_reason")) or ""
+    opened, paid = integer(dig(times, "finalized_at")), integer(dig(times, "paid_at"))
+    return reason.startswith("subscription") and opened is not None and paid is not None and paid - opened <= AT_ONCE
 
 
 def lines_of(invoice: shapes.Invoice) -> tuple[Line, ...]:

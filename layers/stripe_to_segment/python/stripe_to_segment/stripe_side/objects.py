@@ -98,6 +98,8 @@ _ROWS = (
         lookups={
             # By its invoice: the open payment is the one that failed. https://docs.stripe.com/api/invoice-payment/list
             "failed_payment": ("?invoice={id}&status=open&limit=1&expand[]=data.payment.payment_intent", 10),
+            # All that paid an invoice.
+            "invoice_paid_by": ("?invoice={id}&status=paid&limit=100", 60),
             # By its intent.
             "invoice_payments": ("?payment[type]=payment_intent&payment[payment_intent]={id}&status=paid&limit=1", 60),
         },
