@@ -118,7 +118,8 @@ def test_a_till_with_refunds_that_failed_disputes_and_parts_audits_clean(seed: i
 @example(seed=38, share=0.2, mixed=True)
 def test_whatever_is_lost_has_a_reason(seed: int, share: float, *, mixed: bool) -> None:
     till, rng = a_till(Random(seed), payments=6), Random(f"l{seed}")  # noqa: S311 - the same
-    assume(till.joined and till.referenced)
+    # A purchase and its invoice both have the revenue if the event that joins them is lost, or comes after the hold.
+    assume(till.joined and till.referenced and not till.deposits)
     came = [event for event in till.events if rng.random() >= share]
     if mixed:
         rng.shuffle(came)

@@ -27,6 +27,8 @@ START, HOUR, DAY = 1_790_000_000, 3_600, 86_400
 WRITTEN_OFF = 0.15
 # The share of the invoices in parts whose first part was a purchase of its own, days before.
 DEPOSITS = 0.3
+# The share of the refunded charges that name no customer.
+NAMELESS = 0.3
 # Whose customers they are.
 USERS = {"cus_ada": "ada", "cus_ada_at_work": "ada", "cus_noor": "noor"}
 GUEST = "a guest"
@@ -74,8 +76,8 @@ class Till:
     """Everything that happened, in order.
 
     `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
-    and `returned`, by currency, are without tax. `sold` is what each order brought in without tax and with it, in minor
-    units, `paid_by` the order of each intent.
+    and `returned`, by currency, are without tax, `refunded` is with it. `sold` is what each order brought in without tax and with it, in minor
+    units, `paid_by` the order of each intent. `deposits` are the purchases that were attached to an invoice later.
     """
 
     rng: Random
@@ -86,8 +88,10 @@ class Till:
     moments: list[Moment] = field(default_factory=list)
     revenue: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     returned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    refunded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sold: dict[str, tuple[int, int]] = field(default_factory=dict)
     paid_by: dict[str, str] = field(default_factory=dict)
+    deposits: int = 0
     _number: int = 0
 
     def run(self, payments: int) -> None:
@@ -250,6 +254,7 @@ class Till:
         amount = sale.total if rng.random() < DEPOSITS else rng.randrange(50, sale.total)
         tax = amount - round(Fraction(sale.net * amount, sale.total))
         paid, moment = replace(sale, total=amount, charged=amount), self._moment(sale.at - DAY)
+        self.deposits += 1
         session = self._next("cs") if rng.random() < 1 / 2 else None
         if session is not None:
             self._emit(moment, "checkout.session.completed", self._session_of(replace(paid, order=session), tax))
@@ -302,13 +307,15 @@ class Till:
 
     def _refunds(self, sale: _Sale, at: int) -> None:
         left, total, charged = sale.charged, 0, at - HOUR
+        nameless = Random(f"{self.start} {sale.intent} charge").random() < NAMELESS  # noqa: S311 - as the others
         while left and self.rng.random() < 0.8:
             part = left if self.rng.random() < 0.5 else self.rng.randrange(1, left + 1)
             refund = {"id": self._next("re"), "object": "refund", "amount": part, "created": at, **sale.about}
             moment = self._moment(at)
             self._emit(moment, "refund.created", {**refund, "status": "succeeded"})
             charge = {"id": f"ch_{sale.intent}", "object": "charge", "amount": sale.charged + sale.released}
-            charge |= {"amount_captured": sale.charged, "customer": sale.customer, "currency": sale.currency}
+            charge |= {"amount_captured": sale.charged, "currency": sale.currency}
+            charge |= {"customer": None if nameless else sale.customer}
             # What was released counts as refunded, from the capture on.
             before = sale.released + total
             charge |= {"payment_intent": sale.intent, "amount_refunded": before + part, "created": charged}
@@ -324,6 +331,7 @@ class Till:
                 break
             left, total = left - part, total + part
             at += self.rng.randrange(HOUR, 5 * DAY)
+        self.refunded[sale.currency] += total
         self.returned[sale.currency] += round(Fraction(sale.net * total, sale.total))
 
     def _dispute(self, sale: _Sale, at: int) -> None:

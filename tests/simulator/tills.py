@@ -12,7 +12,7 @@ from tests.simulator.till import GUEST, balance_of
 from tests.unit.worlds import ACCEPTED, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -28,6 +28,7 @@ __all__ = [
     "in_order",
     "lifetime_values",
     "mixed_up",
+    "refunded",
     "replayed",
     "summed",
     "true",
@@ -72,6 +73,16 @@ def summed(world: World, name: str) -> dict[str, Decimal]:
     return {currency: amount for currency, amount in sums.items() if amount}
 
 
+def refunded(calls: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
+    """What our calls say was refunded and did not fail, by lower-case currency, without zeros."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for call in calls:
+        sign = {"Order Refunded": 1, "Refund Failed": -1}.get(call.get("event", ""))
+        if sign is not None:
+            sums[call["properties"]["currency"].lower()] += sign * Decimal(str(call["properties"]["total"]))
+    return {currency: amount for currency, amount in sums.items() if amount}
+
+
 def deliver(world: World, events: list[StripeEvent]) -> list[StripeEvent]:
     """Deliver a batch; gives what has to come again."""
     again = {"waiting", "retry"}
@@ -94,6 +105,7 @@ def in_order(till: Till) -> tuple[World, list[str]]:
         faults += _faults(lifetime_values(world.calls), true(balance), f"{about}: lifetime_value")
     faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue")
     faults += _faults(summed(world, "revenue_refunded"), true(till.returned), "revenue_refunded")
+    faults += _faults(refunded(world.calls), true(till.refunded), "refunds")
     strangers = {call["anonymousId"] for call in world.calls if "userId" not in call}
     faults += [f"{who} is no guest and has no user" for who in sorted(strangers) if not who.startswith("cs_")]
     return world, faults
@@ -112,7 +124,7 @@ def mixed_up(till: Till, order: Random, down: Answer | None = None, hold: int = 
     while events:
         size = order.choice((1, 2, 5, 20))
         events = [*events[size:], *deliver(world, events[:size])]
-    return world, [*at_the_end([till], world.calls), *replayed(till, world)]
+    return world, [*_sums_at_the_end(till, world.calls), *replayed(till, world)]
 
 
 def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
@@ -133,7 +145,7 @@ def held_up(till: Till, order: Random) -> tuple[World, list[str]]:
             left = left[size:]
     faults = [f"{event.type} {event.id} still waits" for event in events]
     faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue")
-    return world, [*faults, *at_the_end([till], world.calls), *replayed(till, world)]
+    return world, [*faults, *_sums_at_the_end(till, world.calls), *replayed(till, world)]
 
 
 def replayed(till: Till, world: World) -> Iterator[str]:
@@ -149,7 +161,7 @@ def replayed(till: Till, world: World) -> Iterator[str]:
 def crossed(till: Till, seed: str, chances: Chances) -> list[str]:
     """Every event three times, through several functions at once; the faults at the end and of a replay."""
     ours = at_once([event.body for event in till.events], Random(f"at once {seed}"), chances)  # noqa: S311 - a simulation has to be reproducible
-    faults = [*ours.faults, *at_the_end([till], ours.calls), *doubled(till, ours.calls)]
+    faults = [*ours.faults, *_sums_at_the_end(till, ours.calls), *doubled(till, ours.calls)]
     for event in till.events:
         sent = [call.get("event", call["type"]) for call in ours.deliver([event.body])]
         faults += [f"the replay of {event.type} {event.id} sent {name}" for name in sent]
@@ -172,6 +184,11 @@ def doubled(till: Till, calls: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         _, total = till.sold.get(order, (0, 0))
         if not said[order] or (parts[order] == 1 and sum(said[order]) > Decimal(total) / 100):
             yield f"order {order} is stated with revenue {said[order]}, of {total} minor units"
+
+
+def _sums_at_the_end(till: Till, calls: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lifetime values and the refunds that differ, once every event of the till was delivered."""
+    return [*at_the_end([till], calls), *_faults(refunded(calls), true(till.refunded), "refunds")]
 
 
 def at_the_end(tills: Iterable[Till], calls: Iterable[Mapping[str, Any]]) -> list[str]:

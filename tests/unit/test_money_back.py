@@ -978,3 +978,38 @@ def test_without_a_hold_the_intent_of_an_invoice_counts_once(order: tuple[int, .
         40,
     )
     assert sum(bool(call.get("properties", {}).get("revenue")) for call in world.calls) == 1
+
+
+@pytest.mark.parametrize("hold", ["0", "300"])
+@pytest.mark.parametrize("order", [*permutations(range(4))])
+def test_a_refund_of_a_charge_that_names_no_customer_is_one_refund(order: tuple[int, ...], hold: str) -> None:
+    """The charge was kept apart from its payment for ever, and its refund.created was a second Order Refunded."""
+    invoice = an_invoice(total=5000, billing_reason="manual")
+    joined = {"id": "inpay_1", "object": "invoice_payment", "amount_paid": 5000, "amount_requested": 5000}
+    joined |= {"is_default": True, "invoice": "in_basic", "payment": {"payment_intent": "pi_basic"}}
+    charge = a_charge(customer=None, created=NOW)
+    events = [
+        an_event("invoice.paid", invoice),
+        an_event("invoice_payment.paid", joined),
+        an_event("refund.created", a_refund(), created=NOW + DAY),
+        an_event("charge.refunded", charge, created=NOW + DAY, previous={"amount_refunded": 0}),
+    ]
+    world, later = World(PAYMENT_HOLD_SECONDS=hold), [events[place] for place in order]
+    world.now = world.queued_at = NOW + 2 * DAY
+    for waited in (0, 1, 300, 300):
+        world.now += waited
+        later = [event for event in later if world.batch(event)[0].status.value == "waiting"]
+    assert names(world.calls).count("Order Refunded") == 1
+    assert [call["traits"]["lifetime_value"] for call in world.calls if call["type"] == "identify"][-1] == 0
+
+
+def test_a_charge_says_of_which_invoice_the_refund_was_that_came_before_it() -> None:
+    """A refund states no amount of its charge, and what the charge stated later was not looked at."""
+    world = World()
+    renewal = an_invoice(total=5000, billing_reason="subscription_cycle")
+    world.deliver(
+        an_event("invoice.paid", renewal),
+        an_event("refund.created", a_refund(), created=NOW + DAY),
+        an_event("charge.refunded", a_charge(created=NOW), created=NOW + DAY, previous={"amount_refunded": 0}),
+    )
+    assert [call["traits"]["lifetime_value"] for call in world.calls if call["type"] == "identify"][-1] == 0

@@ -45,7 +45,7 @@ SAME_SECONDS = 5
 
 def names_no_customer(event: StripeEvent) -> bool:
     """Whether the event is about a payment and names no customer."""
-    about_a_payment = event.type.startswith(("refund.", "charge.dispute.", "invoice_payment."))
+    about_a_payment = event.type.startswith(("refund.", "charge.", "invoice_payment."))
     return about_a_payment and event.customer is None
 
 
@@ -193,14 +193,21 @@ def refunded_before(profile: Profile, paid: Payment) -> str | None:
 
 
 def matched_anew(event: StripeEvent, profile: Profile) -> Profile:
-    """The record after the event's charge replaces a charge that was matched to its order with less certainty.
+    """The record after the event's charge is matched to an order, or replaces one that was so with less certainty.
 
     Refunds of the replaced charge go to the order that matches it best among the others.
     """
     charged_at, charge = charged_at_of(event), payment_named(event)
-    if charged_at is None or charge is None or profile.payment(charge) or _paid_by(charge, profile):
+    if charged_at is None or charge is None or _paid_by(charge, profile):
         return profile
     total, currency = integer(event.object.get("amount")), text(event.object.get("currency"))
+    if (listed := profile.payment(charge)) is not None:
+        if listed.counted or listed.total is not None:
+            return profile
+        # Only a refund was known, which states nothing of its charge.
+        listed = replace(listed, total=total, paid_at=charged_at)
+        order, profile = _nearest(profile, listed), profile.with_payment(charge, listed)
+        return profile.with_guess(order, charge) if order else profile
     order = _nearest(profile, Payment(currency or "", total=total, paid_at=charged_at), taken=True)
     taken = profile.payment(order) if order else None
     if order is None or taken is None or not taken.intent:

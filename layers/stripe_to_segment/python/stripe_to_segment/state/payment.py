@@ -199,7 +199,8 @@ class Payment:
         stated = self.stated_by == payment or self.stated_by.startswith("cs_")
         if not (self.counted and self.total is not None and stated):
             return self
-        return replace(self, counted=False).with_part(payment, Part(self.total, self.revenue))
+        sender = "" if self.listed_at is None else NOT_SENT
+        return replace(self, counted=False, listed_at=None).with_part(payment, Part(self.total, self.revenue, sender))
 
     def parted(self, payment: str) -> tuple[Payment, Payment]:
         """The payment without what was matched to it but belongs to another payment; and that other payment."""
