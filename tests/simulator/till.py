@@ -76,8 +76,9 @@ class Till:
     """Everything that happened, in order.
 
     `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
-    and `returned`, by currency, are without tax, `refunded` is with it. `sold` is what each order brought in without tax and with it, in minor
-    units, `paid_by` the order of each intent. `deposits` are the purchases that were attached to an invoice later.
+    and `returned`, by currency, are without tax, `refunded` is with it. `sold` is what each order brought in without
+    tax and with it, in minor units, `paid_by` the order of each intent. `deposits` are the purchases that were attached
+    to an invoice later.
     """
 
     rng: Random
