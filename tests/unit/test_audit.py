@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.auditing.around import Around, Letter
+from stripe_to_segment.auditing.books import books_of
 from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.comparison import month_of
 from stripe_to_segment.auditing.findings import Cause, Kind
 from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.segment_side.answers import Answer, Meaning
+from stripe_to_segment.state.profile import new_profile
 from tests.simulator.imported import listed
 from tests.unit.shapes import (
     DAY,
@@ -355,3 +357,10 @@ def test_twenty_kinds_of_fault_are_tried() -> None:
         Cause.ENRICH,
         Cause.NO_KEY,
     }
+
+
+def test_records_that_have_taken_over_each_other_are_audited_each_for_itself() -> None:
+    """The audit followed them round and round, and never ended."""
+    one, two, three = (replace(new_profile(key), moved_to=taker) for key, taker in (("1", "2"), ("2", "1"), ("3", "1")))
+    books = books_of([one, two, three], {}, 20_000)
+    assert {book.key for book in books} == {"1", "2", "3"}

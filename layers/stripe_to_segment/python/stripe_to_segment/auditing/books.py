@@ -119,10 +119,7 @@ def books_of(profiles: Iterable[Profile], receipts: Mapping[str, Receipt], today
     own: dict[str, Profile] = {}
     every = {profile.key: profile for profile in profiles}
     for profile in every.values():
-        taker = profile
-        # A part of an invoice may go to the invoice's record first, and with that to the customer's.
-        while taker.moved_to in every:
-            taker = every[taker.moved_to]
+        taker = _taker_of(profile, every)
         if taker is profile:
             own[profile.key] = profile
         else:
@@ -132,6 +129,21 @@ def books_of(profiles: Iterable[Profile], receipts: Mapping[str, Receipt], today
         for former in moved[key]:
             _add_sent(book, former)
         yield book
+
+
+def _taker_of(profile: Profile, every: Mapping[str, Profile]) -> Profile:
+    """The record that has taken over a record in the end, itself where none has.
+
+    A part of an invoice may go to the invoice's record first, and with that to the customer's. Records that lead in a
+    circle are damaged; each stands for itself.
+    """
+    taker, passed = profile, set[str]()
+    while taker.moved_to in every:
+        if taker.key in passed:
+            return profile
+        passed.add(taker.key)
+        taker = every[taker.moved_to]
+    return taker
 
 
 def _settled(

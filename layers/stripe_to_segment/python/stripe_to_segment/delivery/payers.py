@@ -24,6 +24,7 @@ __all__ = ["customer_of", "owned", "payment_key"]
 
 # The prefixes of customers' ids, also where Stripe's accounts are customers; a guest's record has a payment's id.
 CUSTOMERS = ("cus_", "acct_")
+REFUNDS = ("refund.", "charge.")
 
 
 def owned(
@@ -36,18 +37,52 @@ def owned(
 
     Raises StoreUnavailableError.
     """
-    return _moved_on(_paid_for(events, memory, store, reader), memory, store)
+    events = _moved_on(_paid_for(events, memory, store, reader), memory, store)
+    _read_owners(_unread_invoices(events, memory), memory, store)
+    return events
 
 
-def _payers(events: Iterable[StripeEvent]) -> dict[str, str]:
+def _unread_invoices(events: Sequence[StripeEvent], memory: Memory) -> set[str]:
+    """The invoices behind refunds and disputes of a customer whose record has not counted them.
+
+    A part of such an invoice may be kept in a record of its own, which the customer then takes over.
+    """
+    refunds = [event for event in events if event.customer and event.type.startswith(REFUNDS)]
+    links = _joined(events) if refunds else {}
+    found: set[str] = set()
+    for event in refunds:
+        key, payment, record = payment_key(event), payment_named(event) or "", memory.profiles.get(event.profile_key)
+        stored = {reference(event.object.get("invoice")), memory.orders.get(key)}
+        stored |= {record.order_paid_by(payment)} if record is not None else set()
+        counted = {order for order in stored if record is not None and record.has_counted(order or "")}
+        found |= {f"{event.scope}:{order}" for order in stored - counted - {None, payment}}
+        found |= {links[key]} if key in links else set()
+    return found - memory.asked
+
+
+def _read_owners(orders: set[str], memory: Memory, store: Store) -> None:
+    """Load who paid these orders."""
+    if orders:
+        read = store.load([("order", key) for key in orders])
+        memory.owners |= read.owners
+        memory.stored_owners |= read.stored_owners
+        memory.asked |= read.asked
+        memory.alone |= read.alone
+        memory.orders |= read.orders
+
+
+def _payers(events: Sequence[StripeEvent], memory: Memory) -> dict[str, str]:
     """The records of the customers whom these events name, by the payments and the invoices that they are about."""
-    return {
+    named = {
         f"{event.scope}:{about}": event.profile_key
         for event in events
         if event.customer
         for about in (payment_named(event), text(event.object.get("id")))
         if about
     }
+    stored = {key: f"{key.rpartition(':')[0]}:{memory.orders[key]}" for key in named.keys() & memory.orders.keys()}
+    paid = stored | _joined(events)
+    return {invoice: named[payment] for payment, invoice in paid.items() if payment in named} | named
 
 
 def _paid_for(
@@ -55,7 +90,7 @@ def _paid_for(
 ) -> Sequence[StripeEvent]:
     """The events; those without a customer get the one who made their payment, or the record that keeps it."""
     strangers = [event for event in events if names_no_customer(event)]
-    payers = _payers(events) if strangers else {}
+    payers = _payers(events, memory) if strangers else {}
     nameless = [event for event in strangers if _wants_owner(event, memory, payers)]
     if not nameless:
         return events
@@ -70,13 +105,7 @@ def _paid_for(
         for key, invoice in invoices.items()
         if invoice not in {key, *payers, *memory.asked} and not customer_of(memory.owners.get(key))
     }
-    if unread:
-        read = store.load([("order", key) for key in unread])
-        memory.owners |= read.owners
-        memory.stored_owners |= read.stored_owners
-        memory.asked |= read.asked
-        memory.alone |= read.alone
-        memory.orders |= read.orders
+    _read_owners(unread, memory, store)
 
     def paid_by(event: StripeEvent) -> str:
         key = payment_key(event)

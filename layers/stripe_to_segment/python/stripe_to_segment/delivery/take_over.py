@@ -71,7 +71,10 @@ def take_over(events: Iterable[StripeEvent], memory: Memory, store: Store, turn:
     kept: dict[str, dict[str, list[Learnt]]] = {}
     for event in events:
         record, takes = event.profile_key, event.customer or names_no_customer(event)
-        for order in orders_needed(event) if takes else ():
+        needed = orders_needed(event) if takes else []
+        # The invoice behind a payment too, where its owner was read.
+        needed = [*needed, *(memory.orders.get(f"{event.scope}:{order}", order) for order in needed)]
+        for order in dict.fromkeys(needed):
             key = f"{event.scope}:{order}"
             owner = memory.owners.get(key, record)
             if owner != record and not customer_of(owner):

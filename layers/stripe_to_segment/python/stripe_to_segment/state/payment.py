@@ -86,6 +86,18 @@ class Payment:
             disputes={key: replace(one, named=payment) for key, one in self.disputes.items()},
         )
 
+    def sure_of(self, payment: str) -> Payment:
+        """Without the mark on what went back of a payment that is now known to have paid this order."""
+        return replace(
+            self,
+            refunds={
+                key: replace(one, named="" if one.named == payment else one.named) for key, one in self.refunds.items()
+            },
+            disputes={
+                key: replace(one, named="" if one.named == payment else one.named) for key, one in self.disputes.items()
+            },
+        )
+
     @property
     def paid_in_parts(self) -> tuple[int, int]:
         """What parts of it paid, in minor units: of the total and of the revenue."""

@@ -151,6 +151,10 @@ class Profile:
         written = self.payments.get(order)
         return None if written is None else Payment.read(written)
 
+    def has_counted(self, order: str) -> bool:
+        """Whether the record lists a payment of this order that counts."""
+        return bool(self.payments.get(order, {}).get("counted", False))
+
     def listed_payments(self) -> Iterator[tuple[str, Payment]]:
         """Every listed payment with its order's id, oldest first."""
         return ((order, Payment.read(written)) for order, written in self.payments.items())
@@ -260,6 +264,13 @@ class Profile:
         for other in sorted(self._guesses(order) - {by}):
             after = after.parted(order, other, other)
         return after
+
+    def sure_of(self, order: str, payment: str) -> Profile:
+        """With what went back of a payment as what certainly went back of the order, no longer by amount and time."""
+        listed = self.payment(order)
+        if listed is None or not listed.took_for_its_own(payment):
+            return self
+        return self.with_payment(order, listed.sure_of(payment))
 
     def _guesses(self, order: str) -> set[str]:
         """The payments of which something stands under the order by its amount and time alone."""
