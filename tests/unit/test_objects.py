@@ -13,13 +13,14 @@ import stripe
 
 from stripe_to_segment.mapping.lookups import lookups, payer_lookup
 from stripe_to_segment.settings import Settings
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.state.store import Memory
 from stripe_to_segment.stripe_side.event import event_from
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
 from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.samples.files import samples
-from tests.unit.shapes import a_price, a_subscription, an_event, an_item
+from tests.unit.shapes import a_price, a_subscription, an_event, an_invoice, an_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +139,10 @@ def test_each_kind_of_lookup_is_one_of_an_object_and_is_asked_by_some_event() ->
     (terms,) = [each for each in lookups(unsent, Profile("key"), Memory(), Settings()) if each.kind in TERMS]
     told = Memory(read={terms: a_subscription(discounts=[discount])})
     asked |= {terms.kind} | {each.kind for each in lookups(unsent, Profile("key"), told, Settings())}
+    # Nor has one a purchase that may have paid a part of an invoice.
+    purchase = Payment("usd", counted=True, total=2000, stated_by="pi_1")
+    known = Profile("key").with_payment("pi_1", purchase)
+    asked |= {each.kind for each in lookups(an_event("invoice.paid", an_invoice()), known, Memory(), Settings())}
     for sample in samples():
         event = event_from(sample.event)
         wanted = [*lookups(event, Profile("key"), Memory(), Settings()), payer_lookup(event)]
