@@ -348,6 +348,38 @@ def test_another_coupon_under_the_id_of_a_deleted_one_is_not_limited_by_it() -> 
     assert shown(world) == 108
 
 
+@pytest.mark.parametrize("batched", [False, True], ids=["one by one", "in one batch"])
+def test_a_discount_keeps_the_coupon_that_it_began_with_where_another_has_its_id_now(*, batched: bool) -> None:
+    """A coupon was deleted and another one made under its id: its 10 % were taken for the 50 % of the discount.
+
+    In a batch the coupons come first, and only the newest of an id is stored: then the mrr is unknown.
+    """
+    world = World()
+    discount = a_discount("HALF", "sub_basic", start=NOW + 5)
+    events = [
+        an_event("coupon.created", HALF | {"created": NOW}, created=NOW),
+        an_event(APPLIED, discount, created=NOW + 5),
+        an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW + 5),
+        an_event("coupon.created", HALF | {"percent_off": 10, "created": NOW + DAY}, created=NOW + DAY),
+        an_event(UPDATED, a_subscription(discounts=["di_1"]), previous=RENEWED, created=NOW + 2 * DAY),
+    ]
+    if batched:
+        world.batch(*events)
+    else:
+        world.deliver(*events)
+    assert shown(world) == (None if batched else 10)
+
+
+def test_an_unknown_discount_that_is_removed_is_no_change_of_the_items() -> None:
+    """`changed` said items."""
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW))
+    properties = world.tracks(an_event(UPDATED, a_subscription(), previous={"discounts": ["di_1"]}, created=NOW + DAY))[
+        "Subscription Changed"
+    ]
+    assert (properties["changed"], properties["mrr_change"]) == (["discount"], 20)
+
+
 # --- With an import ---
 
 

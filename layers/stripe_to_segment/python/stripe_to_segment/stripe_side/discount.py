@@ -38,8 +38,9 @@ __all__ = [
 class Coupon(NamedTuple):
     """A coupon, which takes off a percentage, or `amount_off` in minor units of `currency`.
 
-    `duration` is forever, once or repeating. No webhook states the `products` that it is limited to, and the amounts in
-    other currencies (`options`, by currency): the API does where `applies_to` and `currency_options` are expanded.
+    `duration` is forever, once or repeating; `created` is in epoch seconds, None in records of older releases. No
+    webhook states the `products` that it is limited to, and the amounts in other currencies (`options`, by currency):
+    the API does where `applies_to` and `currency_options` are expanded.
     https://docs.stripe.com/api/coupons/object
     """
 
@@ -50,6 +51,7 @@ class Coupon(NamedTuple):
     duration: str | None = None
     products: tuple[str, ...] = ()
     options: tuple[tuple[str, int], ...] = ()
+    created: int | None = None
 
     @property
     def written(self) -> str:
@@ -62,6 +64,7 @@ class Coupon(NamedTuple):
             "duration": self.duration,
             "applies_to": {"products": self.products} if self.products else None,
             "currency_options": {name: {"amount_off": off} for name, off in self.options} or None,
+            "created": self.created,
         }
         return json.dumps({name: value for name, value in known.items() if value is not None}, separators=(",", ":"))
 
@@ -79,7 +82,7 @@ class Coupon(NamedTuple):
     @property
     def stated(self) -> Coupon:
         """The coupon as a webhook states it."""
-        return self._replace(products=(), options=())
+        return self._replace(products=(), options=(), created=None)
 
     def with_more_of(self, known: Coupon) -> Coupon:
         """The coupon with what the API has stated of it."""
@@ -112,6 +115,7 @@ def read_coupon(coupon: shapes.Coupon) -> Coupon | None:
             for name, option in hash_of(coupon.get("currency_options")).items()
             if (off := integer(dig(option, "amount_off"))) is not None
         ),
+        integer(coupon.get("created")),
     )
 
 
@@ -125,15 +129,18 @@ class Remembered(NamedTuple):
     coupons: frozenset[tuple[str, str]] = frozenset()
     own: tuple[str, ...] = ()
 
-    def coupon(self, discount: str | None, coupon: str | None) -> Coupon | None:
-        """The coupon with the id of a discount, or with an id of its own."""
+    def coupon(self, discount: str | None, coupon: str | None, start: int | None) -> Coupon | None:
+        """The coupon with the id of a discount that started then, or with an id of its own."""
         found = _named(discount, self.discounts)
-        return self._own(coupon) if found is None else self.content(discount, found)
+        return self._own(coupon, start) if found is None else self.content(discount, found)
 
     def content(self, discount: str | None, written: str) -> Coupon | None:
         """The coupon of a discount from its JSON, which may be its id alone."""
         stated = coupon_from(written)
-        return self._own(text(json.loads(written).get("id"))) if stated is None else self.limited(discount, stated)
+        if stated is not None:
+            return self.limited(discount, stated)
+        named = json.loads(written)
+        return self._own(text(named.get("id")), integer(named.get("start")))
 
     def limited(self, discount: str | None, coupon: Coupon) -> Coupon:
         """The coupon of a discount with what no webhook states of it, and another payload may have stated."""
@@ -144,9 +151,13 @@ class Remembered(NamedTuple):
                 coupon = coupon.with_more_of(known)
         return coupon
 
-    def _own(self, coupon: str | None) -> Coupon | None:
-        found = _named(coupon, self.coupons)
-        return None if found is None else coupon_from(found)
+    def _own(self, name: str | None, start: int | None = None) -> Coupon | None:
+        written = _named(name, self.coupons)
+        found = None if written is None else coupon_from(written)
+        if found is None or None in {found.created, start}:
+            return found
+        # One that was made after the discount began has the id of another, which was deleted.
+        return found if (found.created or 0) <= (start or 0) else None
 
 
 def _named(name: str | None, pairs: frozenset[tuple[str, str]]) -> str | None:
@@ -191,8 +202,11 @@ def read_discounts(
     entries = _entries(plural, singular)
     if not entries:
         return NONE
-    stated = [(ids_of(entry), _coupon(entry)) for entry in entries]
-    coupons = [remembered.limited(ids[0], one) if one else remembered.coupon(*ids) for ids, one in stated]
+    stated = [(entry, ids_of(entry), _coupon(entry)) for entry in entries]
+    coupons = [
+        remembered.limited(ids[0], one) if one else remembered.coupon(*ids, integer(dig(entry, "start")))
+        for entry, ids, one in stated
+    ]
     known = tuple(coupon for coupon in coupons if coupon is not None)
     return Discounts(known, len(known) < len(coupons))
 
@@ -205,7 +219,8 @@ def coupons_of(plural: Iterable[object] | None, singular: object = None) -> dict
         if discount and stated is not None:
             found[discount] = stated.written
         elif discount and coupon:
-            found[discount] = json.dumps({"id": coupon}, separators=(",", ":"))
+            named = {"id": coupon, "start": integer(dig(entry, "start"))}
+            found[discount] = json.dumps({name: one for name, one in named.items() if one}, separators=(",", ":"))
     return found
 
 

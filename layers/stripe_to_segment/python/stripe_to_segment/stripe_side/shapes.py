@@ -74,6 +74,7 @@ class Coupon(TypedDict, total=False):
     """https://docs.stripe.com/api/coupons/object."""
 
     id: str
+    created: int
     percent_off: float | None
     amount_off: int | None
     currency: str | None
@@ -94,6 +95,7 @@ class Discount(TypedDict, total=False):
     id: str | None  # Since 2020-08-27.
     source: DiscountSource
     coupon: Reference[Coupon]  # Until 2025-09-30; in a session still.
+    start: int
     end: int | None
     promotion_code: Reference[dict[str, object]]
     subscription: str | None

@@ -87,7 +87,8 @@ def plan_facts(event: StripeEvent[shapes.Subscription], before: State, after: St
         "billing_period": was.billing_period != now.billing_period,
     }
     changed = [name for name, is_other in compared.items() if is_other]
-    if {item.id for item in before.items} != {item.id for item in after.items} or (differs and not changed):
+    others = {item.id for item in before.items} != {item.id for item in after.items}
+    if others or (before.bought != after.bought and not changed):
         changed.append("items")
     stated = replace(
         now,
