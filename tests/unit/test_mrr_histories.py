@@ -250,6 +250,66 @@ def test_an_older_invoice_line_states_the_price_by_its_amount(amount: int, quant
     assert shown(world) == mrr
 
 
+def test_an_older_line_states_the_price_by_its_amount_and_a_decimal_quantity() -> None:
+    """2.5 units for 50.00 were taken for 2, and the price for 25 instead of 20."""
+    world = World()
+    price = a_price(3000, currency="usd", id="price_1")
+    line = {"amount": 5000, "currency": "eur", "quantity": 2, "quantity_decimal": "2.5", "price": price}
+    world.deliver(
+        an_event(CREATED, a_subscription(an_item(price, 2), currency="eur"), created=NOW),
+        an_event("invoice.paid", an_invoice(currency="eur", lines={"data": [line]}), created=NOW + 1),
+    )
+    assert shown(world) == 40
+
+
+def a_line(price: str, amount: int, **more: Any) -> dict[str, Any]:
+    pricing = {"price_details": {"price": price}, "unit_amount_decimal": str(amount)}
+    return {"amount": amount, "currency": "eur", "quantity": 1, "pricing": pricing} | more
+
+
+@pytest.mark.parametrize("first", ["the plan", "the invoice"])
+def test_another_price_in_another_currency_is_known_whichever_of_plan_and_invoice_comes_first(first: str) -> None:
+    """Of a subscription whose mrr was known no line was read, so the mrr was null until the next renewal."""
+    world = World()
+    small, big = (an_item(a_price(amount, id=f"price_{amount}")) for amount in (3000, 9000))
+    plan = an_event(
+        UPDATED, a_subscription(big, currency="eur"), previous={"items": {"data": [small]}}, created=NOW + DAY
+    )
+    lines = [a_line("price_9000", 8000)]
+    bill = an_event("invoice.paid", an_invoice(id="in_2", currency="eur", lines={"data": lines}), created=NOW + DAY)
+    world.deliver(
+        an_event(CREATED, a_subscription(small, currency="eur"), created=NOW),
+        an_event("invoice.paid", an_invoice(currency="eur", lines={"data": [a_line("price_3000", 2500)]})),
+        *((plan, bill) if first == "the plan" else (bill, plan)),
+    )
+    assert (sum(told(world)), shown(world)) == (80, 80)
+
+
+@pytest.mark.parametrize("first", ["the end of the trial", "the invoice"])
+def test_a_price_in_another_currency_is_known_if_the_first_invoice_overtakes_the_end_of_the_trial(first: str) -> None:
+    """The mrr of a trial is known to be 0, so the line was not read."""
+    world, trial = World(), {"trial_start": NOW - 7 * DAY, "trial_end": NOW}
+    item = an_item(a_price(3000, id="price_3000"))
+    over = an_event(UPDATED, a_subscription(item, currency="eur", **trial), previous={"status": "trialing"})
+    bill = an_event("invoice.paid", an_invoice(currency="eur", lines={"data": [a_line("price_3000", 2500)]}))
+    begins = a_subscription(item, currency="eur", status="trialing", **trial)
+    world.deliver(an_event(CREATED, begins, created=NOW - 7 * DAY))
+    world.deliver(*((over, bill) if first == "the end of the trial" else (bill, over)))
+    assert (sum(told(world)), shown(world)) == (25, 25)
+
+
+def test_an_invoice_item_states_the_price_of_no_plan() -> None:
+    """Only lines for a period of the subscription are kept in the record."""
+    world = World()
+    item = a_line("price_once", 700, parent={"invoice_item_details": {"subscription": "sub_basic"}})
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event("invoice.paid", an_invoice(currency="eur", lines={"data": [item]}), created=NOW + 1),
+    )
+    (record,) = world.store.load([("profile", "own:test:cus_basic")]).profiles.values()
+    assert record.amounts == {}
+
+
 def test_the_line_of_a_trial_states_no_price() -> None:
     """It is over nothing, and the mrr after the trial was 0."""
     world, trial = World(), {"trial_start": NOW, "trial_end": NOW + 7 * DAY}
@@ -305,6 +365,56 @@ def test_the_invoice_that_begins_a_trial_converts_nothing() -> None:
     world = World()
     invoice = an_invoice(billing_reason="subscription_create", created=NOW - 14 * DAY, amount_paid=0, total=0)
     world.deliver(BEGINS, an_event("invoice.paid", invoice, created=NOW - 14 * DAY), ENDS)
+    assert "Trial Converted" not in names(world)
+
+
+def an_extended_trial(made: int) -> list[Any]:
+    """A trial that is extended twice, its end and its payment; `made` is when the subscription was created."""
+    begins, ends = NOW - 14 * DAY, (NOW, NOW + 7 * DAY, NOW + 14 * DAY)
+    bodies = [a_subscription(status="trialing", created=made, trial_start=begins, trial_end=end) for end in ends]
+    over = a_subscription(created=made, trial_start=begins, trial_end=ends[2])
+    kind, before = (CREATED, None) if made == begins else (UPDATED, {"status": "unpaid"})
+    return [
+        an_event(kind, bodies[0], previous=before, created=begins),
+        an_event(UPDATED, bodies[1], previous={"trial_end": ends[0]}, created=ends[0] - DAY),
+        an_event(UPDATED, bodies[2], previous={"trial_end": ends[1]}, created=ends[1] - DAY),
+        an_event(UPDATED, over, previous={"status": "trialing"}, created=ends[2]),
+        paid(14 * DAY),
+    ]
+
+
+@given(st.permutations(an_extended_trial(NOW - 14 * DAY)))
+def test_an_extended_trial_ends_and_converts_once_in_any_order(events: Any) -> None:
+    """Its payment, if it came before an extension, converted it a second time with the next renewal.
+
+    And the end of the trial was taken for a moved billing date.
+    """
+    world = World()
+    world.deliver(*events, paid(44 * DAY, id="in_2"))
+    told_of_trial = [name for name in names(world) if name.startswith("Trial")]
+    assert sorted(told_of_trial) == ["Trial Converted", "Trial Ended", "Trial Started"]
+    assert (sum(told(world)), shown(world)) == (20, 20)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["the end first", "the invoice first"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"type": "invoiceitem", "subscription": "sub_basic"},
+        {"parent": {"type": "invoice_item_details", "invoice_item_details": {"subscription": "sub_basic"}}},
+    ],
+    ids=["before basil", "since"],
+)
+def test_a_trial_that_is_lost_does_not_convert_with_its_last_invoice_items(line: Any, *, late: bool) -> None:
+    """Stripe bills pending invoice items at the end of the period, here of a trial that nobody paid for.
+
+    https://docs.stripe.com/billing/subscriptions/cancel
+    """
+    world, over = World(), ended(NOW, **TRIAL)
+    items = paid(5, total=700, lines={"data": [{"amount": 700, "currency": "usd", "quantity": 1} | line]})
+    world.deliver(BEGINS, *((items, over) if late else (over, items)))
+    ends = next(call["properties"] for call in world.calls if call.get("event") == "Trial Ended")
+    assert ends["converted"] is False
     assert "Trial Converted" not in names(world)
 
 

@@ -337,7 +337,7 @@ class Profile:
     def converted(self, subscription_id: str) -> Profile:
         """The record once the conversion of a subscription's trial has been stated."""
         record = self.subscriptions[subscription_id]
-        converted = replace(record, converted=record.trialed)
+        converted = replace(record, converted=self.invoiced[subscription_id])
         invoiced = {name: made for name, made in self.invoiced.items() if name != subscription_id}
         return replace(self, subscriptions={**self.subscriptions, subscription_id: converted}, invoiced=invoiced)
 

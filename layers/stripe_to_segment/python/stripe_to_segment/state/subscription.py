@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
@@ -16,6 +17,9 @@ __all__ = ["LISTED", "SubscriptionRecord", "Watermark"]
 type Watermark = tuple[int, int]
 LISTED = -1
 
+# Seconds: Stripe creates the invoice in the second of the trial's end, or a moment before if the trial is ended early.
+EARLY = 60
+
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
 
@@ -27,10 +31,10 @@ class SubscriptionRecord:
     sum of the `mrr_change` sent so far, None in a record of a release that did not keep it. `unsent` says that an
     import has listed the subscription and no call has stated its opening balance yet. `apart` says that the change is
     for the event of a pause, a resumption or an end, which is still to come. `trialed` is the end of the last trial
-    seen, `converted` the end of the trial whose conversion was sent. `moved` is the end of a trial that only moves the
-    billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active. `basis` is the
-    payload to work out the mrr from while it counts: a price or a discount of it may become known or change without an
-    event of the subscription.
+    seen, `converted` the time of the payment whose conversion was sent, or the end of its trial. `moved` is the end of
+    a trial that only moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose
+    status is active. `basis` is the payload to work out the mrr from while it counts: a price or a discount of it may
+    become known or change without an event of the subscription.
     """
 
     as_of: Watermark
@@ -57,7 +61,20 @@ class SubscriptionRecord:
     @property
     def may_convert(self) -> bool:
         """Whether a trial was seen, and the first payment after it was not."""
-        return self.trialed is not None and self.converted != self.trialed
+        return self.trialed is not None and not self.pays_after_trial(self.converted)
+
+    def pays_after_trial(self, moment: int | None) -> bool:
+        """Whether a payment of this moment comes after the last trial seen."""
+        return moment is not None and self.trialed is not None and moment >= self.trialed - EARLY
+
+    def extended(self, start: int | None, end: int | None) -> bool:
+        """Whether a trial of these moments is the last one seen with a later end, and not yet another one.
+
+        An event that extends a trial may come after its payment, and after its end.
+        """
+        if start is None or end is None or self.trialed is None or not start < self.trialed < end:
+            return False
+        return self.converted is None or replace(self, trialed=end).pays_after_trial(self.converted)
 
     @property
     def awaits_payment(self) -> bool:

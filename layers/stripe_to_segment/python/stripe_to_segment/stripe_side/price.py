@@ -38,7 +38,7 @@ class Price:
     round_up: bool
     tiered: bool
 
-    def units(self, quantity: int) -> Decimal:
+    def units(self, quantity: Decimal | int) -> Decimal:
         """The number of unit amounts charged for a quantity, after `transform_quantity`."""
         if not self.divide_by:
             return Decimal(quantity)

@@ -11,9 +11,10 @@ from stripe_to_segment.mapping.subscriptions.records import valued
 from stripe_to_segment.mapping.subscriptions.trials import converts, trial_converted
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side import invoice as read
-from stripe_to_segment.stripe_side.fields import dig, integer, listed, text
+from stripe_to_segment.stripe_side.fields import dig, integer, listed, reference, text
 from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import minor_decimal
+from stripe_to_segment.stripe_side.subscription import entries_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -43,15 +44,17 @@ def by_invoice(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[Profil
         prices = [line.price for line in read.lines_of(invoice) if line.price.id == record.price_id]
         record = replace(record, plan=next((plan_name(price, known) for price in prices), record.plan))
         profile = profile.with_subscription(subscription, record)
-    if record is None or record.awaits_payment:
+    if (record is None or record.awaits_payment) and not read.bills_items_alone(invoice):
         newest = max(made, profile.invoiced.get(subscription, 0))
         profile = replace(profile, invoiced={**profile.invoiced, subscription: newest})
         # An event states the conversion: that of this payment, or the next one of the subscription.
         if record is not None and event.listing is None and converts(record, newest):
             facts.append(trial_converted(subscription, record))
             profile = profile.converted(subscription)
-    if record is None or record.mrr is None:
-        profile = replace(profile, amounts={**profile.amounts, **_amounts(invoice)})
+    # The event with a price, or with the end of a trial, may come after its first invoice.
+    known_prices = _prices_of(record.basis) if record is not None and record.mrr is not None and record.basis else set()
+    if found := _amounts(invoice, known_prices):
+        profile = replace(profile, amounts={**profile.amounts, **found})
     profile, corrections = corrected(event, profile, known)
     return profile, [*facts, *corrections]
 
@@ -82,11 +85,21 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
     return now, facts
 
 
-def _amounts(invoice: shapes.Invoice) -> dict[str, str]:
-    """The cost of one unit of each price in the invoice's currency, in minor units, from its lines."""
+def _prices_of(basis: shapes.Subscription) -> set[str | None]:
+    return {reference(holder) for entry in entries_of(basis) for holder in (entry.get("price"), entry.get("plan"))}
+
+
+def _amounts(invoice: shapes.Invoice, known: set[str | None]) -> dict[str, str]:
+    """The cost of one unit of each price in the invoice's currency, in minor units, from its lines.
+
+    Without those that are `known`.
+    """
     currency = text(invoice.get("currency"))
     found: dict[str, str] = {}
     for entry in listed(invoice.get("lines")):
+        named = dig(entry, "pricing", "price_details", "price") or entry.get("price") or entry.get("plan")
+        if reference(named) in known or read.bills_item(entry):
+            continue
         line, stated = read_line(entry), minor_decimal(dig(entry, "pricing", "unit_amount_decimal"))
         if stated is None:
             stated = line.price.unit_amount if line.price.currency == currency else _share(line)
@@ -98,7 +111,7 @@ def _amounts(invoice: shapes.Invoice) -> dict[str, str]:
 
 def _share(line: Line) -> Decimal | None:
     """One unit's share of a line's amount, where the price is stated and no rounding can be in it."""
-    units = line.price.units(int(line.quantity or 0))
+    units = line.price.units(line.quantity or 0)
     if not units or line.amount is None or line.price.currency is None or line.amount % units:
         return None
     return line.amount / units

@@ -95,6 +95,8 @@ def moves_billing_date(
         start, end = before.trial
         if end is not None and remembered is not None and end in {remembered.moved, remembered.trialed}:
             return end == remembered.moved
+        if remembered is not None and remembered.extended(start, end):
+            return False
         if remembered is not None and remembered.converted is not None:
             # A customer who has paid after a trial does not get a second one.
             return before.status == "trialing"

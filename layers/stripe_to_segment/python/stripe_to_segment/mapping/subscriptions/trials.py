@@ -44,8 +44,6 @@ __all__ = [
 
 # The statuses of a subscription that was not paid for.
 OVER = frozenset({"canceled", "paused", "incomplete_expired"})
-# Seconds.
-EARLY = 60
 
 
 @properties
@@ -120,10 +118,7 @@ def trial_started(event: StripeEvent[shapes.Subscription], state: State, known: 
 
 def converts(record: SubscriptionRecord | None, invoiced: int | None) -> bool:
     """Whether a trial has had its first payment, by the time of the newest paid invoice."""
-    if record is None or record.trialed is None or invoiced is None or not record.may_convert:
-        return False
-    # Stripe creates the invoice in the second of the trial's end, or a moment before if the trial is ended early.
-    return invoiced >= record.trialed - EARLY
+    return record is not None and record.may_convert and record.pays_after_trial(invoiced)
 
 
 def trial_converted(subscription_id: str, record: SubscriptionRecord) -> Fact[TrialConverted]:
