@@ -131,6 +131,32 @@ def test_a_new_discount_of_the_customer_takes_the_place_of_the_last() -> None:
     assert shown(world) == 18
 
 
+TENTH = HALF | {"id": "TENTH", "percent_off": 10}
+BARE = {"object": "discount", "customer": "cus_basic", "subscription": None}
+SWITCHED = {
+    "in place": [
+        an_event(APPLIED, a_discount(), created=NOW + 1),
+        an_event("customer.updated", a_customer(discount=a_discount()), previous={"discount": None}, created=NOW + 1),
+        an_event("customer.discount.updated", a_discount(TENTH), created=NOW + DAY),
+    ],
+    "one after the other, without ids": [
+        an_event(APPLIED, BARE | {"coupon": HALF}, created=NOW + 1),
+        an_event(REMOVED, BARE | {"coupon": HALF}, created=NOW + DAY - 1),
+        an_event(APPLIED, BARE | {"coupon": TENTH}, created=NOW + DAY),
+    ],
+}
+
+
+@pytest.mark.parametrize("by", SWITCHED)
+@given(data=st.data())
+def test_the_newest_coupon_of_a_customers_discount_counts_in_any_order(by: str, data: st.DataObject) -> None:
+    """The coupon of the event that came last counted, also where it was a late or a repeated one."""
+    world, events = World(), [an_event(CREATED, a_subscription(), created=NOW), *SWITCHED[by]]
+    for event in data.draw(st.permutations(events * 2)):
+        world.batch(event)
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (18, 18)
+
+
 @pytest.mark.parametrize("holder", ["subscription_item", "invoice", "invoice_item", "checkout_session"])
 def test_a_discount_on_something_else_is_not_the_customers_own(holder: str) -> None:
     world = World()

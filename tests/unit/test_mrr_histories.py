@@ -396,6 +396,23 @@ def test_an_extended_trial_ends_and_converts_once_in_any_order(events: Any) -> N
     assert (sum(told(world)), shown(world)) == (20, 20)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the end first"])
+def test_a_trial_of_a_free_plans_user_is_a_trial_also_if_its_start_comes_late(*, late: bool) -> None:
+    """A trial that begins long after its subscription was taken for a billing date that moves."""
+    world, trial = World(), {"trial_start": NOW - 14 * DAY, "trial_end": NOW}
+    free, paying = (an_item(a_price(amount, id=f"price_{amount}")) for amount in (0, 2000))
+    previous = {"status": "active", "items": {"data": [free]}, "trial_start": None, "trial_end": None}
+    begins = an_event(
+        UPDATED, a_subscription(paying, status="trialing", **trial), previous=previous, created=NOW - 14 * DAY
+    )
+    ends = an_event(UPDATED, a_subscription(paying, **trial), previous={"status": "trialing"}, created=NOW)
+    world.deliver(an_event(CREATED, a_subscription(free), created=NOW - 100 * DAY))
+    world.deliver(*((ends, begins) if late else (begins, ends)), paid())
+    told_of_trial = [name for name in names(world) if name.startswith("Trial")]
+    assert sorted(told_of_trial) == ["Trial Converted", "Trial Ended", "Trial Started"]
+    assert (told(world, "mrr_movement"), shown(world)) == (["new"], 20)
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["the end first", "the invoice first"])
 @pytest.mark.parametrize(
     "line",

@@ -347,8 +347,8 @@ def customer(event: StripeEvent[shapes.Customer], known: Known, _rank: int) -> L
         own = event.object.get("discount")
         own = named(own, event.customer) if isinstance(own, dict) else own
         discount_id = reference(own)
-        profile = profile.with_discounts(coupons_of(None, own), known.coupons)
-        profile = with_own(profile, () if discount_id is None else (discount_id,), event.created)
+        ids = () if discount_id is None else (discount_id,)
+        profile = with_own(profile, ids, coupons_of(None, own), event.created, known)
     # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
     return Lesson(profile, changed=not event.previous or bool(event.previous.keys() & TRAIT_FIELDS))
 

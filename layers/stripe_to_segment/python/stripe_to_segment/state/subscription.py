@@ -76,6 +76,10 @@ class SubscriptionRecord:
             return False
         return self.converted is None or replace(self, trialed=end).pays_after_trial(self.converted)
 
+    def counts_nothing_before(self, moment: int) -> bool:
+        """Whether it ran before this moment and was over nothing, as a free plan is: a trial is then a first one."""
+        return self.as_of[0] < moment and self.status in {"active", "past_due"} and self.mrr == 0
+
     @property
     def awaits_payment(self) -> bool:
         """Whether the first payment after a trial may still come, also where the trial's start has not been seen."""

@@ -13,7 +13,7 @@ from stripe_to_segment.stripe_side.fields import integer, iso_time, reference, t
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from stripe_to_segment.mapping.facts import Known
     from stripe_to_segment.mapping.properties import (
@@ -89,13 +89,13 @@ def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile
     discount = ids_of(body)[0]
     if discount is None:
         return known.profile
-    profile = known.profile.with_discounts(coupons_of([body]), known.coupons)
-    if any(body.get(name) for name in HOLDERS) or profile.as_of.get(OWN, 0) > event.created:
-        return profile
+    profile = known.profile
+    if any(body.get(name) for name in HOLDERS):
+        return profile.with_discounts(coupons_of([body]), known.coupons)
     # A Customer has one discount at most: a new one takes the place of the last.
     ended = event.type.endswith(".deleted")
     own = tuple(one for one in profile.own_discounts if one != discount) if ended else (discount,)
-    return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: event.created})
+    return with_own(profile, own, coupons_of([body]), event.created, known)
 
 
 def named(discount: shapes.Discount, customer: str | None) -> shapes.Discount:
@@ -103,9 +103,15 @@ def named(discount: shapes.Discount, customer: str | None) -> shapes.Discount:
     return discount if discount.get("id") or any(map(discount.get, HOLDERS)) else {**discount, "id": customer}
 
 
-def with_own(profile: Profile, own: tuple[str, ...], as_of: int) -> Profile:
-    """The record with the ids of the Customer's own discounts as of an epoch second, unless newer ones are known."""
-    if profile.as_of.get(OWN, 0) > as_of or (own == profile.own_discounts and not (own or OWN in profile.as_of)):
+def with_own(profile: Profile, own: tuple[str, ...], coupons: Mapping[str, str], as_of: int, known: Known) -> Profile:
+    """The record with the ids of the Customer's own discounts as of an epoch second, unless newer ones are known.
+
+    And with their coupons: a discount may get another one, and until 2020-08-27 all of a Customer had one name.
+    """
+    late = profile.as_of.get(OWN, 0) > as_of
+    stated = {name: one for name, one in coupons.items() if not (late and name in profile.discounts)}
+    profile = profile.with_discounts(stated, known.coupons)
+    if late or (own == profile.own_discounts and not (own or coupons or OWN in profile.as_of)):
         return profile
     return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: as_of})
 

@@ -100,6 +100,8 @@ def moves_billing_date(
         if remembered is not None and remembered.converted is not None:
             # A customer who has paid after a trial does not get a second one.
             return before.status == "trialing"
+        if start is not None and remembered is not None and remembered.counts_nothing_before(start):
+            return False
         # Without the event of its start: a first trial begins with the subscription.
         made = created_at(before.subscription)
         first = event.type.endswith(".created")
