@@ -12,6 +12,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.simulator.terms import Item, Subscription
 
 __all__ = [
@@ -75,9 +77,10 @@ def monthly_worth(contract: Subscription, stated: Stated) -> int | None:
         together = sum(a_year[number] for number in covered)
         if coupon.duration != "forever" or not together:
             continue
-        off = (coupon.amount or 0) * max(_bills_a_year(licensed[number]) for number in covered)
         if coupon.percent is not None:
             off = together * Fraction(coupon.percent) / 100
+        else:
+            off = _off_a_year(coupon.amount or 0, [(a_year[number], licensed[number]) for number in covered])
         for number in covered:
             a_year[number] -= min(off, together) * a_year[number] / together
     return round(sum(a_year) / MONTHS_A_YEAR)
@@ -90,6 +93,16 @@ def true_mrr(contract: Subscription, stated: Stated) -> int | None:
 
 def _bills_a_year(item: Item) -> Fraction:
     return Fraction(PERIODS_A_YEAR[item.price.interval], item.price.every)
+
+
+def _off_a_year(amount: int, covered: Sequence[tuple[Fraction, Item]]) -> Fraction:
+    """What a fixed amount takes off the bills of a year: each bill has the items that are due, and is never below 0."""
+    most = max(_bills_a_year(item) for _, item in covered)
+    # Every how many bills an item is due, and what it costs then.
+    due = [(most / _bills_a_year(item), worth / _bills_a_year(item)) for worth, item in covered]
+    cycle = int(max(every for every, _ in due))
+    bills = [sum(cost for every, cost in due if number % every == 0) for number in range(cycle)]
+    return sum((min(Fraction(amount), bill) for bill in bills), Fraction(0)) * most / cycle
 
 
 def _bill(item: Item) -> Fraction:

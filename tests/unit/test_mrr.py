@@ -130,6 +130,25 @@ def test_a_fixed_amount_comes_off_once_a_period() -> None:
     assert amount_of(an_item(a_price(12000, "year")), **discount) == 900
 
 
+@pytest.mark.parametrize(
+    ("monthly", "yearly", "off", "mrr"),
+    [
+        # Eleven invoices of 2 are free, and the twelfth of 2 + 240 is 5 less: 264 - 22 - 5 = 237 a year.
+        (200, 24_000, 500, 1975),
+        # Nothing comes off the monthly invoices over nothing.
+        (0, 24_000, 500, 1958),
+        (2000, 24_000, 500, 3500),
+    ],
+)
+def test_a_fixed_amount_comes_off_each_invoice_and_is_never_more_than_it(
+    monthly: int, yearly: int, off: int, mrr: int
+) -> None:
+    """The amount was subtracted for each month, although the monthly invoices were over less, or over nothing."""
+    discount = {"discounts": [{"id": "di_1", "coupon": {"id": "OFF", "duration": "forever", "amount_off": off}}]}
+    items = an_item(a_price(monthly)), an_item(a_price(yearly, "year"), id="si_2")
+    assert amount_of(*items, **discount) == mrr
+
+
 def test_an_items_own_discount_leaves_the_other_items_alone() -> None:
     half = [{"id": "di_1", "coupon": {"id": "HALF", "duration": "forever", "percent_off": 50}}]
     assert amount_of(an_item(a_price(1000), discounts=half), an_item(a_price(1000))) == 1500

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from stripe_to_segment.frozen import frozen
@@ -146,7 +147,7 @@ class _Part(NamedTuple):
 
 
 def _less(parts: list[_Part], discounts: Discounts) -> list[_Part]:
-    """The parts less their discounts; a fixed amount is subtracted once for each invoice."""
+    """The parts less their discounts."""
     for coupon in discounts.coupons:
         covered = [part for part in parts if coupon.covers(part.product)]
         value = sum(part.value for part in covered)
@@ -155,7 +156,24 @@ def _less(parts: list[_Part], discounts: Discounts) -> list[_Part]:
         if coupon.percent_off is not None:
             share = Fraction(coupon.percent_off) / 100
         else:
-            share = (coupon.amount_off or 0) * max(part.invoices for part in covered) / value
+            share = _off_a_month(coupon.amount_off or 0, covered) / value
         left = max(1 - share, Fraction(0))
         parts = [part._replace(value=part.value * left) if part in covered else part for part in parts]
     return parts
+
+
+def _off_a_month(amount: int, parts: list[_Part]) -> Fraction:
+    """A fixed amount off each invoice, and never more than the invoice, normalised to a month.
+
+    Items of several intervals share the invoices of the longer ones: of monthly and yearly items every twelfth invoice
+    has both. https://docs.stripe.com/billing/subscriptions/mixed-interval
+    """
+    often = sorted({part.invoices for part in parts}, reverse=True)
+    return sum(
+        (
+            (invoices - fewer)
+            * min(amount, sum(part.value / part.invoices for part in parts if part.invoices >= invoices))
+            for invoices, fewer in pairwise([*often, Fraction(0)])
+        ),
+        Fraction(0),
+    )
