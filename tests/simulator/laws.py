@@ -182,7 +182,10 @@ def since(history: History, first: int) -> list[str]:
     ours = Ours(history.happenings[0].body["created"])
     sums: dict[str, Decimal] = defaultdict(Decimal)
     left_out: set[str] = set()
-    for happening in history.happenings[first:]:
+    # Two events may state one change, of which the first bears it: nobody begins between them.
+    before = history.happenings[first - 1].moment if first else None
+    seen = [one for one in history.happenings[first:] if one.moment != before]
+    for happening in seen:
         about = f"from {first}, after {happening.body['type']} {happening.body['id']}"
         for call in ours.deliver([happening.body]):
             each = call.get("properties", {})
