@@ -131,6 +131,20 @@ def test_a_new_discount_of_the_customer_takes_the_place_of_the_last() -> None:
     assert shown(world) == 18
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["the customer first", "the subscription first"])
+@pytest.mark.parametrize("kind", ["customer.created", "customer.updated"])
+def test_a_discount_that_only_the_customers_event_states_changes_the_mrr_at_once(kind: str, *, late: bool) -> None:
+    """Without `customer.discount.*` the mrr of a yearly subscription stayed gross for up to a year."""
+    world = World()
+    stated = an_event(kind, a_customer(discount=a_discount()), previous={"discount": None}, created=NOW)
+    begins = an_event(CREATED, a_subscription(), created=NOW)
+    world.deliver(*((begins, stated) if late else (stated, begins)))
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (10, 10)
+    gone = an_event("customer.updated", a_customer(discount=None), previous={"discount": a_discount()}, created=NOW + 9)
+    world.deliver(gone, an_event("customer.deleted", a_customer(discount=a_discount()), created=NOW + DAY))
+    assert (changes(world)[-1], shown(world)) == ((10, "expansion"), 20)
+
+
 TENTH = HALF | {"id": "TENTH", "percent_off": 10}
 BARE = {"object": "discount", "customer": "cus_basic", "subscription": None}
 SWITCHED = {

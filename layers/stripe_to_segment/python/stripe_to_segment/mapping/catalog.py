@@ -242,8 +242,12 @@ CATALOG: dict[str, Row] = {
     "charge.dispute.funds_reinstated": DISPUTE,
     "credit_note.created": CREDIT_NOTE,
     "credit_note.voided": replace(CREDIT_NOTE, events=(credit_notes.CreditNoteVoided,)),
-    "customer.created": Row((), customers.nothing, learning.customer, Identify.ALWAYS, CREATED),
-    "customer.updated": Row((), customers.nothing, learning.customer, Identify.IF_CHANGED),
+    "customer.created": Row(
+        (plan_changes.SubscriptionChanged,), discounts.of_customer, learning.customer, Identify.ALWAYS, CREATED
+    ),
+    "customer.updated": Row(
+        (plan_changes.SubscriptionChanged,), discounts.of_customer, learning.customer, Identify.IF_CHANGED
+    ),
     "customer.deleted": Row((customers.CustomerDeleted,), customers.deleted, learning.customer, rank=DELETED),
     "customer.discount.created": Row(
         (discounts.DiscountApplied, plan_changes.SubscriptionChanged),

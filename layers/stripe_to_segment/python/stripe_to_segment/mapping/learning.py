@@ -19,7 +19,7 @@ from stripe_to_segment.mapping import (
 )
 from stripe_to_segment.mapping.orders import invoice_paid_by, paying_invoice, payment_named, refunded_before
 from stripe_to_segment.mapping.subscriptions import listed
-from stripe_to_segment.mapping.subscriptions.discounts import after_discount, named, with_own
+from stripe_to_segment.mapping.subscriptions.discounts import after_discount, by_customer
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
 from stripe_to_segment.mapping.subscriptions.state import items_after
@@ -343,14 +343,10 @@ def customer(event: StripeEvent[shapes.Customer], known: Known, _rank: int) -> L
         customer_created=known.profile.customer_created if stated is None else stated,
         deleted=known.profile.deleted or event.type == "customer.deleted",
     )
-    if "discount" in event.object:
-        own = event.object.get("discount")
-        own = named(own, event.customer) if isinstance(own, dict) else own
-        discount_id = reference(own)
-        ids = () if discount_id is None else (discount_id,)
-        profile = with_own(profile, ids, coupons_of(None, own), event.created, known)
+    profile, _ = by_customer(event, profile, known)
     # Events without `previous_attributes` (some integrations strip them) cannot rule a change out.
-    return Lesson(profile, changed=not event.previous or bool(event.previous.keys() & TRAIT_FIELDS))
+    changed = not event.previous or bool(event.previous.keys() & TRAIT_FIELDS)
+    return Lesson(profile, changed=changed or profile.subscriptions != known.profile.subscriptions)
 
 
 TRAIT_FIELDS = frozenset({"email", "name", "phone", "address", "metadata"})

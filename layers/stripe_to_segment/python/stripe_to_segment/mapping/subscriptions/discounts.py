@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["DiscountApplied", "DiscountRemoved", "after_discount", "applied", "changed", "named", "removed", "with_own"]
+__all__ = [
+    "DiscountApplied",
+    "DiscountRemoved",
+    "after_discount",
+    "applied",
+    "by_customer",
+    "changed",
+    "of_customer",
+    "removed",
+]
 
 # The name in a record's `as_of` for the Customer's own discounts.
 OWN = "own_discounts"
@@ -95,7 +104,26 @@ def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile
     # A Customer has one discount at most: a new one takes the place of the last.
     ended = event.type.endswith(".deleted")
     own = tuple(one for one in profile.own_discounts if one != discount) if ended else (discount,)
-    return with_own(profile, own, coupons_of([body]), event.created, known)
+    return _with_own(profile, own, coupons_of([body]), event.created, known)
+
+
+def of_customer(event: StripeEvent[shapes.Customer], known: Known) -> Iterator[Fact]:
+    """customer.created and .updated: corrections of an mrr that the Customer's own discount makes possible."""
+    yield from by_customer(event, known.profile, known)[1]
+
+
+def by_customer(event: StripeEvent[shapes.Customer], profile: Profile, known: Known) -> tuple[Profile, list[Fact]]:
+    """The record with the Customer's own discount, and the facts that it makes possible.
+
+    The subscriptions of a deleted Customer have ended.
+    """
+    if "discount" not in event.object or event.type.endswith(".deleted"):
+        return profile, []
+    own = event.object.get("discount")
+    own = named(own, event.customer) if isinstance(own, dict) else own
+    discount = reference(own)
+    after = _with_own(profile, () if discount is None else (discount,), coupons_of(None, own), event.created, known)
+    return (profile, []) if after is profile else corrected(event, after, known)
 
 
 def named(discount: shapes.Discount, customer: str | None) -> shapes.Discount:
@@ -103,7 +131,7 @@ def named(discount: shapes.Discount, customer: str | None) -> shapes.Discount:
     return discount if discount.get("id") or any(map(discount.get, HOLDERS)) else {**discount, "id": customer}
 
 
-def with_own(profile: Profile, own: tuple[str, ...], coupons: Mapping[str, str], as_of: int, known: Known) -> Profile:
+def _with_own(profile: Profile, own: tuple[str, ...], coupons: Mapping[str, str], as_of: int, known: Known) -> Profile:
     """The record with the ids of the Customer's own discounts as of an epoch second, unless newer ones are known.
 
     And with their coupons: a discount may get another one, and until 2020-08-27 all of a Customer had one name.
