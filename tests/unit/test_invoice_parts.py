@@ -317,7 +317,7 @@ def sums_of(calls: list[dict[str, Any]]) -> tuple[Any, ...]:
     """What was paid and what was refunded by the calls, and the customer's lifetime value."""
     tracks = [call for call in calls if "total" in call.get("properties", {})]
     totals = [(call["event"] == "Order Refunded", Decimal(str(call["properties"]["total"]))) for call in tracks]
-    shown = [call["traits"]["lifetime_value"] for call in calls if call["type"] == "identify"][-1]
+    shown = [call["traits"].get("lifetime_value") for call in calls if call["type"] == "identify"][-1]
     return sum(one for back, one in totals if not back), sum(one for back, one in totals if back), shown
 
 
