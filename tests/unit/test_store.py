@@ -22,6 +22,7 @@ from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
+from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord
@@ -659,6 +660,7 @@ def test_the_compression_dictionaries_never_change() -> None:
         "fbc9c20422db071dc9757723dc74e7345d90ba710d624db5604f36f6b7730797",
         "99bc5303e0939e3ec1d444df07194ee9ed4ea7644bf3dbf9e6f3d5975d2d921d",
         "0cac53a7df399b7a80cd1ffb821441868a7b1c54719a9d34a34036df2ca9bddf",
+        "2c7e226eaf45f52c88946089a54fa552370ad9a375c817c8da43749f54703f40",
     ]
     assert [hashlib.sha256(words).hexdigest() for words in WORDS] == digests
 
@@ -769,6 +771,24 @@ def test_renamed_fields_keep_the_names_under_which_other_releases_store_them(tab
     saved(store, replace(profile, payments=payments_again, failed=(FAILED.written(),)))
     written = json.loads(decompressed(item_in(table, f"profile#{KEY}")["record"]["B"])[0])
     assert {name: written[name] for name in stored} == stored
+
+
+def test_a_payment_that_its_order_states_is_written_without_the_orders_id(table: Any) -> None:
+    """The id stands before it already; written with it, by an older release, the payment is read all the same."""
+    store = DynamoStore(table, TABLE)
+    by_itself, by_another, by_none = (
+        Payment("usd", counted=True, total=500, paid_at=NOW, stated_by=stated).written()
+        for stated in ("in_1", "pi_2", "")
+    )
+    payments = {"in_1": by_itself, "in_2": by_another, "in_3": by_none}
+    saved(store, Profile(KEY, payments=payments))
+    assert profile_in(store).payments == payments
+    item = item_in(table, f"profile#{KEY}")
+    written = json.loads(decompressed(item["record"]["B"])[0])
+    assert [one.get("stated_by") for one in written["payments"].values()] == ["=", "pi_2", None]
+    item["record"] = {"S": json.dumps(written | {"payments": payments})}
+    table.put_item(TableName=TABLE, Item=item)
+    assert profile_in(store).payments == payments
 
 
 def test_sums_begin_where_a_release_first_kept_them(table: Any) -> None:

@@ -35,7 +35,7 @@ from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.state.written import known_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
@@ -70,6 +70,8 @@ __all__ = [
 FORMAT = 4
 # Since this format deduplication keys have twelve hex digits; of the sixteen before, the first twelve count.
 SHORT_DEDUP_KEYS = 4
+# Instead of the order's id, in a payment that the order itself states.
+ITSELF = "="
 # Fields that have been renamed since, and the names under which they are stored, so that older releases find them.
 WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until", "as_of": "told"}
 READ_AS = {written: name for name, written in WRITTEN_AS.items()}
@@ -259,7 +261,7 @@ def _written(profile: Profile) -> bytes:
     # `asdict` would copy the payments, which costs more than all the rest, and they are JSON already.
     bare = replace(profile, payments={}, ledger={}, withheld={})
     record = {WRITTEN_AS.get(name, name): value for name, value in _without_blanks(asdict(bare)).items()}
-    record |= {"payments": profile.payments} if profile.payments else {}
+    record |= {"payments": _payments_written(profile.payments)} if profile.payments else {}
     record |= {"withheld": profile.withheld} if profile.withheld else {}
     if profile.sent and profile.summed == 1:
         # The sums say it, and each byte of a record is paid for.
@@ -293,6 +295,21 @@ def _written(profile: Profile) -> bytes:
         claims = dict([*claims.items()][dropped:])
 
 
+def _payments_written(payments: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """The payments; most are stated by what their order is named after, whose id need not stand there twice."""
+    return {
+        order: {**payment, "stated_by": ITSELF} if payment.get("stated_by") == order else payment
+        for order, payment in payments.items()
+    }
+
+
+def _payments_from(written: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    return {
+        order: {**payment, "stated_by": order} if payment.get("stated_by") == ITSELF else payment
+        for order, payment in written.items()
+    }
+
+
 def _without_blanks(values: JsonObject) -> JsonObject:
     return {name: value for name, value in values.items() if value}
 
@@ -314,6 +331,8 @@ def profile_from(item: Attributes) -> Profile:
         known = known_of(Claim, values)
         tracks = {track[:DEDUP_KEY_DIGITS]: next(encoded) for track in known.get("tracks", ())}
         claims[dedup_key[:DEDUP_KEY_DIGITS]] = Claim(**known | {"tracks": tracks})
+    if payments := record.get("payments"):
+        record["payments"] = _payments_from(payments)
     if withheld := record.get("withheld"):
         record["withheld"] = {dedup_key[:DEDUP_KEY_DIGITS]: one for dedup_key, one in withheld.items()}
     return Profile(

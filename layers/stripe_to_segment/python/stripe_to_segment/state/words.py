@@ -120,5 +120,19 @@ THIRD = SECOND + (
     b'e":1,"tax":1,"told_by":"evt_1","running_total":1}}},"in_'
 )
 
+# The third, and records whose payments are stated by their orders themselves.
+FOURTH = THIRD + (
+    b'1":{"currency":"usd"}},"claims":{"":{"tracks":["",""],"shows":true,"groups":true,"day":20,"kinds":"p"}}}\n{"user_id'
+    b'":"","customer_read":true,"email":"","tied":true,"told":{"waited":17,"user_id":17},"customer_created":17,"stranger":'
+    b'"cus_1","joined":true,"shown":"","subscriptions":{"sub_1":{"as_of":[17,1],"status":"canceled","plan":"","price_id":"'
+    b'price_1","mrr":0,"currency":"usd","period":"year","quantity":1,"came_from":"","told":0,"basis":{"items":[{"quantity"'
+    b':1,"price":{},"plan":{"id":"price_1","product":"prod_1","currency":"usd","amount":1,"amount_decimal":"1","interval":'
+    b'"month","interval_count":1,"usage_type":"licensed"}}]}}},"paid":{"usd":1},"cards":{"pm_1":[17,0,18],"pm_1":[17,1,19]'
+    b'},"subscribed":true,"sent":{"2025-10:usd":[1,1],"2025-11:usd":[1,0,1],"2025-12:usd":[1],"2026-01:usd":[1]},"delivery'
+    b'":"","busy_until":17,"payments":{"in_1":{"currency":"usd","counted":true,"total":1,"revenue":1,"paid_at":17,"stated_'
+    b'by":"=","intent":"pi_1","refunds":{"re_1":{"amount":1,"revenue":1,"tax":1,"told_by":"evt_1","running_total":1}}},"in'
+    b'_1":{"currency":"usd","counted":true,"total":1,"revenue":1,"tax":1,"paid_at":17,"stated_by":"="},"in_'
+)
+
 # The last one compresses new records.
-WORDS = (FIRST, SECOND, THIRD)
+WORDS = (FIRST, SECOND, THIRD, FOURTH)
