@@ -17,10 +17,11 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.encoding import FORMAT
 from stripe_to_segment.state.person import user_digest
+from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.event import decoded
 from tests.unit.edges import TABLE, state_table
-from tests.unit.shapes import a_charge, a_customer, a_subscription, an_event, an_invoice
+from tests.unit.shapes import a_charge, a_customer, a_refund, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
@@ -307,6 +308,15 @@ def test_an_unforeseen_error_dead_letters_one_event_alone() -> None:
         for number, name in enumerate(("good", "bad", "good", "fine"))
     ]
     assert [verdict.reason for verdict in world.batch(*events)] == ["", "mapper_failed", "", ""]
+
+
+def test_records_that_lead_in_a_circle_affect_only_their_own_events() -> None:
+    """Each names the other as the one that has taken it over, which only damage can do."""
+    world = World(PAYMENT_HOLD_SECONDS="0")
+    one, other = "own:test:pi_1", "own:test:in_1"
+    world.store.save([Profile(one, moved_to=other), Profile(other, moved_to=one)], [], world.now)
+    (lost,) = beside(world, json.dumps(an_event("refund.created", a_refund(payment_intent="pi_1")).body))
+    assert (lost.status, lost.detail) == (Status.DEAD, "RecursionError while mapping")
 
 
 @pytest.mark.parametrize("ends", [SystemExit, RecursionError, MemoryError])
