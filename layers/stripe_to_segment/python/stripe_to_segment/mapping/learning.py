@@ -155,18 +155,18 @@ def coupon(event: StripeEvent[shapes.Coupon], known: Known, _rank: int) -> Lesso
 
 def session(event: StripeEvent[shapes.CheckoutSession], known: Known, _rank: int) -> Lesson:
     """A payment without an invoice; the order of its payment intent, and the order's customer."""
-    intent, invoice_id = read_checkout.payment_intent_of(event.object), read_checkout.invoice_of(event.object)
+    intent = read_checkout.payment_intent_of(event.object)
+    invoice_id = read_checkout.invoice_of(event.object) or invoice_paid_by(intent, known)
     order, payment = read_checkout.order_id_of(event.object), checkout.collected(event, known)
     profile, to_come = known.profile, checkout.to_be_invoiced(event)
     if intent and to_come is not None:
-        invoice_id = invoice_paid_by(intent, known) or paying_invoice(profile, to_come)
+        invoice_id = invoice_id or paying_invoice(profile, to_come)
         listed = profile.payment(intent)
         if invoice_id is None and (listed is None or not listed.counted):
             # Listed already, so that no other event takes it for an order before its invoice comes.
             profile = profile.with_payment(intent, to_come if listed is None else to_come.joined(listed))
             profile = profile.regained(intent, intent)
     keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
-    invoice_id = invoice_id or invoice_paid_by(intent, known)
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)
     return Lesson(
