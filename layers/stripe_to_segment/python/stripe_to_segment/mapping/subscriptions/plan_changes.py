@@ -59,7 +59,10 @@ class SubscriptionDowngraded(BearsMrrChange, PlanChange):
     """Fewer seats are a downgrade too."""
 
 
-@track("Subscription Changed", when="the items change and the monthly value stays the same or is unknown")
+@track(
+    "Subscription Changed",
+    when="the items change and the monthly value stays the same or is unknown, or it becomes known later",
+)
 class SubscriptionChanged(BearsMrrChange, PlanChange):
     """Neither an upgrade nor a downgrade."""
 
