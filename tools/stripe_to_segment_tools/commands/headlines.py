@@ -28,8 +28,9 @@ class Headline:
     name
         The event of a track, or the type of another call.
     says
-        The rest of the headline, in a few words. It may be empty. who The user's id, or the anonymous id where the user
-        is not known.
+        The rest of the headline, in a few words. It may be empty.
+    who
+        The user's id, or the anonymous id where the user is not known.
     """
 
     name: str
