@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from stripe_to_segment.auditing.books import Book
+from stripe_to_segment.auditing.findings import Kind
+from stripe_to_segment.auditing.truth import Entry
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api.lists import Lists
 from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.audit import command
-from stripe_to_segment_tools.commands.audit.export import read_export
+from stripe_to_segment_tools.commands.audit.export import Line, explained, read_export
 from stripe_to_segment_tools.commands.cli import app
 from tests.simulator.imported import listed
 from tests.unit.a_stack import Deployed, deployed
@@ -288,10 +293,61 @@ def test_each_line_that_differs_has_a_reason(business: Business, tmp_path: Path)
 
 
 def test_a_line_that_nothing_explains_fails(business: Business, tmp_path: Path) -> None:
-    path = exported(tmp_path, f"customer,{time.strftime('%b %Y', time.gmtime(NOW))}\ncus_1,25.00\n")
+    path = exported(tmp_path, f"customer,{time.strftime('%b %Y', time.gmtime(NOW))}\ncus_1,25.00\ncus_2,20\n")
     result = business.run("--stripe-csv", path)
     assert result.exit_code == 1
-    assert "unexplained: 1 lines of Stripe's export" in result.stdout
+    assert "unexplained: 1 line of Stripe's export" in result.stdout
+
+
+def test_a_customer_whom_the_export_leaves_out_is_a_line_too(business: Business, tmp_path: Path) -> None:
+    """Only the lines of the file were compared, so an export without half of the mrr ended with 0.00 unexplained."""
+    result = business.run("--json", "--stripe-csv", exported(tmp_path, f"customer_id,{MONTH},2020-01\ncus_1,20,0\n"))
+    assert result.exit_code == 1
+    absent = json.loads(result.stdout)["export"][2:]
+    assert [(one["customer"], one["month"], one["currency"], one["difference"], one["reason"]) for one in absent] == [
+        ("cus_2", MONTH, "EUR", "-20.00", "unknown")
+    ]
+
+
+def test_the_rows_of_one_customer_are_one_line(business: Business, tmp_path: Path) -> None:
+    """Each row of a customer with two subscriptions was held against the sum of both."""
+    business.happened(*(a_life(3)[:2]), a_second_subscription(3))
+    rows = f"{MONTH},20.00,usd\ncus_3,{MONTH},20.00,usd\n"
+    text = f"customer_id,month,mrr,currency\ncus_1,{MONTH},20,usd\ncus_2,{MONTH},20,eur\ncus_3,{rows},,,\n"
+    result = business.run("--stripe-csv", exported(tmp_path, text))
+    assert result.exit_code == 0, result.output
+    assert "Stripe's export: 3 lines, 0 differ" in result.stdout
+
+
+def a_second_subscription(number: int) -> StripeEvent:
+    body = a_subscription(an_item(), id="sub_second", customer=f"cus_{number}", created=NOW)
+    return an_event("customer.subscription.created", body, created=NOW)
+
+
+def a_book(**sent: int) -> Book:
+    """A customer with these changes of the mrr, in cents by month: 10 for 2026-10."""
+    book = Book("own:test:cus_1")
+    book.sent |= {(Kind.MRR, "usd", f"2026-{month[1:]}"): amount for month, amount in sent.items()}
+    return book
+
+
+def explained_line(line: str, began: datetime, **sent: int) -> str:
+    """The reason of a line: its month, and Stripe's number."""
+    month, mrr = line.split()
+    entry = Entry("sub_1", "usd", 0, int(began.timestamp()), "own:test:cus_1", "", {"sub_1"})
+    (found,) = explained([Line("cus_1", month, Decimal(mrr), "usd")], {"cus_1": a_book(**sent)}, [entry], [])
+    return found.reason
+
+
+def test_a_change_in_the_hours_that_are_in_another_month_for_stripe_is_explained() -> None:
+    """Every change within hours of a month's end failed the audit of an account with another time zone than UTC."""
+    old, near, no = datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 10, 31, 20, tzinfo=UTC), "unknown"
+    assert explained_line("2026-10 30.00", old, _08=2000, _11=1000) == "time zone", "east of UTC an upgrade is earlier"
+    assert explained_line("2026-10 20.00", old, _08=2000, _10=1000) == "time zone", "and west of it later, or reversed"
+    assert explained_line("2026-10 0.00", near, _10=2000) == "time zone"
+    assert explained_line("2026-12 20.00", old, _08=2000, _12=1000) == "time zone", "the last month of a year"
+    assert explained_line("2026-10 25.00", old, _08=2000, _11=1000) == no
+    assert explained_line("2026-10 0.00", datetime(2026, 10, 15, tzinfo=UTC), _10=2000) == no, "it began amid the month"
 
 
 @pytest.mark.parametrize("text", ["", "name,email\nJo,jo@example.com\n", "customer_id,plan\ncus_1,pro\n"])
@@ -311,6 +367,10 @@ def test_a_file_with_other_columns_is_refused_with_those_that_are_expected(
         ('MRR per subscriber\n\nCustomer,Oct 2026\ncus_1,"$1,234.56"\nTotal,9\n', "1234.56"),
         ("Subscriber ID,10/31/2026\ncus_1,(12.00)\n", "-12.00"),
         ("customer_id,month_end,mrr_in_usd\ncus_1,2026-10-31,-\n", "0"),
+        ("\ufeffcustomer_id,month,mrr\r\ncus_1,2026-10-31T00:00:00Z,20\r\n,,\r\n", "20"),
+        ("customer_id,month,mrr\ncus_1,2026-10-31 23:59:59 UTC,20\n", "20"),
+        ('"customer_id","month","mrr"\n"cus_1","Oct 31, 2026","20"\n', "20"),
+        ("customer_id,31-Oct-26\ncus_1,20\n", "20"),
         ('customer_id,2026-10\ncus_1,"1,234"\n', "1234"),
     ],
 )
@@ -326,5 +386,10 @@ def test_a_broken_line_is_named(business: Business, tmp_path: Path) -> None:
         result = business.run("--stripe-csv", exported(tmp_path, f"customer_id,2026-10\ncus_1,{cell}\n"))
         assert result.exit_code == 2
         assert f"line 2 has {cell!r} in place of an amount" in result.stderr
+    result = business.run("--stripe-csv", exported(tmp_path, "customer_id,currency,2026-10\ncus_1,US Dollar,1\n"))
+    assert (result.exit_code, "line 2 has 'us dollar' in place of a currency" in result.stderr) == (2, True)
     result = business.run("--stripe-csv", str(tmp_path / "none.csv"))
     assert result.exit_code == 2
+    (tmp_path / "latin.csv").write_bytes("customer_id;Kundenname;2026-10\ncus_1;Müller;1\n".encode("latin-1"))
+    result = business.run("--stripe-csv", str(tmp_path / "latin.csv"))
+    assert (result.exit_code, "it is not in UTF-8" in result.stderr) == (2, True)

@@ -12,6 +12,7 @@ import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ PREFACE = 20
 NOBODY = frozenset({"", "total"})
 NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTHS = {name: f"{number:02}" for number, name in enumerate(NAMES, 1)}
+# No time zone is further from UTC.
+ZONES = timedelta(hours=14)
 EXPECTED = (
     "a column for the customer's id (customer_id), and either the columns month and mrr, or one column for each month "
     "(2026-10, Oct 2026); a column currency is read where there is one"
@@ -66,9 +69,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A line with what was sent up to the end of its month, and why the two differ; empty where they do not."""
+    """A line with what was sent up to the end of its month, and why the two differ; empty where they do not.
+
+    `currency` is that of what was sent, where the line has none.
+    """
 
     line: Line
+    currency: str
     ours: Decimal
     reason: str
 
@@ -79,14 +86,17 @@ class Explained:
 
 
 def read_export(path: Path) -> list[Line]:
-    """The lines of the file, whatever separates its columns and stands above them. Raises BadExportError."""
+    """The lines of the file, whatever separates its columns and stands above them. Raises BadExportError.
+
+    Rows of one customer, month and currency, as of several subscriptions, are one line.
+    """
     rows = _rows(path)
     if not rows:
         raise BadExportError(f"it is empty; expected is {EXPECTED}")
     columns = next(filter(None, map(_columns_of, rows[:PREFACE])), None)
     if columns is None:
         raise BadExportError(f"its columns are {', '.join(rows[0])}; expected is {EXPECTED}")
-    found: list[Line] = []
+    found: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     first = next(number for number, row in enumerate(rows, start=1) if _columns_of(row) is not None)
     for number, row in enumerate(rows[first:], start=first + 1):
         if not any(row):
@@ -94,8 +104,9 @@ def read_export(path: Path) -> list[Line]:
         if len(row) != len(rows[first - 1]):
             raise BadExportError(f"line {number} has {len(row)} columns, and the header has {len(rows[first - 1])}")
         if (customer := row[columns.customer].strip()).lower() not in NOBODY:
-            found += (Line(customer, *each) for each in columns.read(row, number))
-    return found
+            for month, amount, currency in columns.read(row, number):
+                found[customer, month, currency] += amount
+    return [Line(customer, month, amount, currency) for (customer, month, currency), amount in found.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,8 @@ class _Columns:
     def read(self, row: Sequence[str], number: int) -> Iterator[tuple[str, Decimal, str]]:
         """The months of a row, each with the mrr and the currency."""
         code = row[self.currency].strip().lower() if self.currency is not None else self.code
+        if not re.fullmatch(r"([a-z]{3})?", code):
+            raise BadExportError(f"line {number} has {code!r} in place of a currency such as usd")
         cells = self.months or {self.mrr: _month(_plain(row[self.month]))}
         for place, month in cells.items():
             if not month:
@@ -139,7 +152,9 @@ def _rows(path: Path) -> list[list[str]]:
             SEPARATORS, key=lambda mark: max((line.count(mark) for line in text.splitlines()[:PREFACE]), default=0)
         )
         return [*csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise BadExportError("it is not in UTF-8, as Stripe writes it") from error
+    except (OSError, csv.Error) as error:
         raise BadExportError(f"it cannot be read as CSV: {error}") from error
 
 
@@ -152,18 +167,27 @@ def explained(
 ) -> Iterator[Explained]:
     """Each line beside the sum of the changes that were sent up to the end of its month.
 
+    A customer who has such a sum and no line in a month of the export has a line of 0 there.
+
     Parameters
     ----------
     lines
-        The lines that Stripe exported. books The stored data of each customer, by the customer's id. subscriptions
-        Stripe's subscriptions. findings The differences that the audit found. month Only the lines of this month; empty
-        for all.
+        The lines that Stripe exported.
+    books
+        The stored data of each customer, by the customer's id.
+    subscriptions
+        Stripe's subscriptions.
+    findings
+        The differences that the audit found.
+    month
+        Only the lines of this month; empty for all.
     """
+    lines = [*lines]
     theirs: dict[str, list[Entry]] = defaultdict(list)
     for entry in subscriptions:
         theirs[entry.record.rpartition(":")[2]].append(entry)
     causes = {each.id: each.cause for each in findings if each.kind is Kind.MRR}
-    for line in lines:
+    for line in [*lines, *_absent(lines, books)]:
         if month and line.month != month:
             continue
         entries, book = theirs.get(line.customer, []), books.get(line.customer)
@@ -172,7 +196,19 @@ def explained(
         currency = line.currency or next(iter(currencies if len(currencies) == 1 else {*sums}), "")
         ours = major(sums.get(currency, 0), currency) if currency else Decimal()
         reason = "" if ours == line.mrr else _reason(line, ours, book, entries, causes)
-        yield Explained(line, ours, reason)
+        if reason == "unknown" and book is not None and _turns_with_the_month(line, currency, book, entries):
+            reason = "time zone"
+        yield Explained(line, currency, ours, reason)
+
+
+def _absent(lines: Sequence[Line], books: Mapping[str, Book]) -> Iterator[Line]:
+    """The lines of 0 of those whom the export leaves out."""
+    there = {(line.customer, line.month) for line in lines}
+    for month in sorted({line.month for line in lines}):
+        for owner, book in books.items():
+            if (owner, month) not in there:
+                sums = _at_the_end(book, month)
+                yield from (Line(owner, month, Decimal(), currency) for currency, amount in sums.items() if amount)
 
 
 def _reason(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entry], causes: Mapping[str, Cause]) -> str:
@@ -184,7 +220,8 @@ def _reason(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entr
     if not entries and book is None:
         return "no subscription of this customer is listed or remembered"
     currencies = {entry.currency for entry in entries}
-    if len(currencies) > 1 or (line.currency and currencies and line.currency not in currencies):
+    # Nothing is nothing in any currency.
+    if line.mrr and (len(currencies) > 1 or (line.currency and currencies and line.currency not in currencies)):
         return "currency conversion"
     if book is not None and book.summed != 1:
         return str(Cause.BEFORE_SUMS)
@@ -194,6 +231,20 @@ def _reason(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entr
     found = next((said for trait, said in named if trait in traits), "")
     # Each subscription, and each item of it, is rounded by itself.
     return found or ("rounding" if abs(line.mrr - ours) <= Decimal("0.01") * max(len(entries), 1) else "unknown")
+
+
+def _turns_with_the_month(line: Line, currency: str, book: Book, entries: Sequence[Entry]) -> bool:
+    """Whether the change may be of the hours that are in this month in UTC and in another for Stripe, or reversed.
+
+    Then Stripe's number is ours of the month before or after. A subscription that began then tells the moment.
+    """
+    year, number = map(int, line.month.split("-"))
+    after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+    before = datetime(year, number, 1, tzinfo=UTC) - timedelta(days=1)
+    neighbours = {f"{moment:%Y-%m}" for moment in (before, after)}
+    began = [datetime.fromtimestamp(entry.at, UTC) for entry in entries]
+    near = all(abs(at - after) <= ZONES for at in began if f"{at:%Y-%m}" in {line.month, f"{after:%Y-%m}"})
+    return near and any(major(_at_the_end(book, each).get(currency, 0), currency) == line.mrr for each in neighbours)
 
 
 def _at_the_end(book: Book, month: str) -> dict[str, int]:
@@ -219,12 +270,12 @@ def _plain(name: str) -> str:
 
 
 def _month(name: str) -> str:
-    """The month in 2026_10, 2026_10_31, 10_2026, 10_31_2026, oct_2026, oct_26, october_2026; else empty."""
-    if numbers := re.match(r"^(20\d\d)_(0?[1-9]|1[0-2])(_\d+)*$", name):
+    """The month in 2026_10, 2026_10_31, 2026_10_31t00_00_00z, 10_2026, 10_31_2026, oct_26, october_31_2026; else ''."""
+    if numbers := re.match(r"^(20\d\d)_(0?[1-9]|1[0-2])(_\d\d?([t_]\d.*)?)?$", name):
         return f"{numbers[1]}-{int(numbers[2]):02}"
     if numbers := re.match(r"^(?:(0?[1-9]|1[0-2])_)(?:\d\d?_)?(20\d\d)$", name):
         return f"{numbers[2]}-{int(numbers[1]):02}"
-    if words := re.match(r"^([a-z]{3})[a-z]*_(?:20)?(\d\d)$", name):
+    if words := re.match(r"^(?:\d\d?_)?([a-z]{3})[a-z]*_(?:\d\d?_)?(?:20)?(\d\d)$", name):
         number = MONTHS.get(words[1])
         return f"20{words[2]}-{number}" if number else ""
     return ""

@@ -95,7 +95,8 @@ def lines_of_export(lines: Sequence[Explained]) -> Iterator[str]:
         line = one.line
         yield (
             f"  {line.customer:<24} {line.month}  ours {one.ours:>12,}  Stripe {line.mrr:>12,}  "
-            f"difference {one.difference:>12,}  {one.reason}"
+            f"difference {one.difference:>12,} {one.currency.upper()}  "
+            f"{one.reason}"
         )
     if len(differing) > SHOWN:
         yield f"  and {len(differing) - SHOWN:,} more (--json has all)"
@@ -136,7 +137,8 @@ def verdict(report: Report, unknown: int) -> str:
         explained = len(report.findings)
         number = f"{explained:,} difference{'' if explained == 1 else 's'}"
         return f"0.00 unexplained; {number}, each explained" if explained else "0.00 unexplained"
-    said = [*cents, *([f"{unknown:,} lines of Stripe's export"] if unknown else [])]
+    lines = f"{unknown:,} line{'' if unknown == 1 else 's'} of Stripe's export"
+    said = [*cents, *([lines] if unknown else [])]
     return f"unexplained: {', '.join(said)}"
 
 
@@ -182,6 +184,7 @@ def as_object(report: Report, lines: Sequence[Explained] | None) -> dict[str, An
             {
                 "customer": one.line.customer,
                 "month": one.line.month,
+                "currency": one.currency.upper(),
                 "ours": str(one.ours),
                 "stripe": str(one.line.mrr),
                 "difference": str(one.difference),

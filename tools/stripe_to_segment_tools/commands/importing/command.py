@@ -146,7 +146,7 @@ def import_command(  # noqa: PLR0913 - a command's options
     }
     path = FOLDER / f"import-{found.name}-{mode_of(key)}{'-dry-run' if dry_run else ''}.json"
     progress = _progress(path, options, lists.requests.now or now, start, fresh=restart or dry_run)
-    batches = int(found.parameters.get("ImportConcurrency") or FEWEST_BATCHES)
+    batches = 0 if found.local else int(found.parameters.get("ImportConcurrency") or FEWEST_BATCHES)
     say(*_said_before(level, where, mode_of(key), progress, dry_run=dry_run), err=True)
     if not (dry_run or found.local):
         say(f"{pace_of(batches)}; --dry-run estimates the whole", err=True)
