@@ -192,8 +192,8 @@ def test_a_large_import_says_how_long_it_takes_and_which_setting_makes_it_faster
     run = a_run_of(customer=100_000, subscription=100_000, invoice=1_000_000, payment_intent=1_000_000)
     said = duration(run, Level.STATE, 2)
     assert said == (
-        "would take about 110 minutes with ImportConcurrency=2, about 50 with 5: deploy with ImportConcurrency=5 before "
-        "you start, if the account has more than 10 concurrent executions (`doctor` shows them)"
+        "would take about 110 minutes with ImportConcurrency=2, about 50 with 5: deploy with ImportConcurrency=5 before"
+        " you start, if the account has more than 10 concurrent executions (`doctor` shows them)"
     )
     assert duration(run, Level.STATE, 5) == "would take about 50 minutes with ImportConcurrency=5"
 

@@ -88,8 +88,8 @@ def duration(run: Run, level: Level, batches: int) -> str:
     if batches >= FASTER or faster >= minutes:
         return said
     return (
-        f"{said}, about {faster:,} with {FASTER}: deploy with ImportConcurrency={FASTER} before you start, if the account "
-        "has more than 10 concurrent executions (`doctor` shows them)"
+        f"{said}, about {faster:,} with {FASTER}: deploy with ImportConcurrency={FASTER} before you start, if the "
+        "account has more than 10 concurrent executions (`doctor` shows them)"
     )
 
 
