@@ -100,6 +100,19 @@ def test_a_user_is_found_by_any_of_the_joined_ids(page: PlayedPage) -> None:
     assert requests.get(f"{page.url}/user?id=nobody", timeout=30).status_code == 404
 
 
+def test_calls_of_an_import_are_named_so_and_are_no_events_that_came_in(page: PlayedPage) -> None:
+    """The rows said "no Stripe event", and each call counted among the events that came in."""
+    page.attempts = [said("delivered")]
+    for number, level in enumerate(("traits", "opening")):
+        stripe = {"import": level, "identity": "remembered"}
+        page.keep({"type": "identify", "messageId": str(number), "userId": "u", "context": {"stripe": stripe}})
+    page.look()
+    hello = page.hello()
+    shown = {each["type"] for each in hello["entries"]}
+    assert shown == {"customer.created", "import, level traits", "import, level opening"}
+    assert (hello["state"]["events"], hello["state"]["calls"]) == (1, 2)
+
+
 def test_totals_are_reset_when_the_stand_in_for_segment_is_emptied(page: PlayedPage) -> None:
     properties = {"revenue": 10.5, "mrr_change": -2, "currency": "USD"}
     page.keep({"type": "track", "event": "Invoice Paid", "messageId": "1", "userId": "u", "properties": properties})

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["KEPT_ENTRIES", "Entries", "key_of", "key_of_call"]
 
 KEPT_ENTRIES = 5000
+# Of a call of an import or of the primer, which came of no event.
+_CALL = "call-"
 # Characters that need no escaping in an address. Stripe's ids have no others.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
@@ -31,11 +33,14 @@ def key_of_call(call: Mapping[str, Any]) -> str:
     context = call.get("context")
     stripe = context.get("stripe") if isinstance(context, dict) else None
     event_id = stripe.get("event_id") if isinstance(stripe, dict) else None
-    return key_of(str(event_id or ""), f"call-{call.get('messageId')}")
+    return key_of(str(event_id or ""), f"{_CALL}{call.get('messageId')}")
 
 
 class Entries:
-    """The entries by key, oldest first. `count` is the number of events so far, dropped ones included."""
+    """The entries by key, oldest first. `count` is the number of events so far, dropped ones included.
+
+    A call that came of no event has an entry too, and does not count.
+    """
 
     def __init__(self, limit: int = KEPT_ENTRIES) -> None:
         self._limit = limit
@@ -58,7 +63,7 @@ class Entries:
         if entry is None:
             entry = self._entries[key] = Entry(key, self._orders, at)
             self._orders += 1
-            self.count += key not in self._forgotten
+            self.count += not (key in self._forgotten or key.startswith(_CALL))
             self._forgotten.discard(key)
             if len(self._entries) > self._limit:
                 oldest = next(iter(self._entries))

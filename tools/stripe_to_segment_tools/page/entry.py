@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.errors import StripeToSegmentError
 from stripe_to_segment.stripe_side.event import StripeEvent, parse_event
-from stripe_to_segment.stripe_side.fields import reference, text
+from stripe_to_segment.stripe_side.fields import dig, reference, text
 from stripe_to_segment.stripe_side.invoice import subscription_of as subscription_of_invoice
 
 if TYPE_CHECKING:
@@ -124,10 +124,12 @@ class Entry:
 
     @property
     def type(self) -> str:
-        """The event's type; empty where there is none."""
+        """The event's type, or the level of the import that sent a call; empty where there is neither."""
         if self.event is not None:
             return self.event.type
-        return next((attempt.event_type for attempt in self.attempts), "")
+        levels = (dig(kept.call, "context", "stripe", "import") for kept in self.calls)
+        imported = next((f"import, level {level}" for level in levels if level), "")
+        return next((attempt.event_type for attempt in self.attempts), imported)
 
     @property
     def created(self) -> int:

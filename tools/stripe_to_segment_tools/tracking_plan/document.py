@@ -57,7 +57,7 @@ CALLS = """\
 | `context.campaign` | object | where metadata (`ATTRIBUTION_KEYS`) has it: `source`, `medium`, `name`, and so on |
 | `context.page` | object | `url`, `path`, `search`, `referrer`, where metadata has them |
 | `context.ip`, `context.userAgent`, `context.locale` | string | where metadata has them |
-| `context.stripe` | object | `event_id`, `event_type`, `account` (Connect), `identity` (the source of the user's id) |
+| `context.stripe` | object | `event_id`, `event_type` (or `import`), `account`, `identity` (source of the user's id) |
 | `integrations` | object | where the call may go, if the setting `INTEGRATIONS` says |
 
 At least one of `userId` and `anonymousId` is there.
