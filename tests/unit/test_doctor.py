@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from stripe_to_segment_tools.build.stripe_requests import permissions
 from stripe_to_segment_tools.commands.cli import app
 from stripe_to_segment_tools.commands.doctor import door
 from stripe_to_segment_tools.commands.doctor.door import harmless_event
+from stripe_to_segment_tools.commands.prime.sources import sources_of
 from stripe_to_segment_tools.commands.register.webhook_endpoints import API_VERSION
 from stripe_to_segment_tools.commands.send.command import send
 from stripe_to_segment_tools.samples.signing import SAMPLE_SECRET
@@ -718,5 +720,9 @@ def test_an_unprimed_source_is_reported_until_it_is_primed_or_declined(here: Dep
     said, fix = failed()["warehouse, test source"]
     assert said.startswith("not primed")
     assert fix.startswith("stripe-to-segment prime --stack stripe-to-segment, or")
+    stack = here.stack
+    for source in sources_of(replace(stack.settings(), rename_events={"Order Refunded": "Refund"}), stack.keys()):
+        source.remember(stack.store(), declined=False)
+    assert "an update or RenameEvents brought columns" in failed()["warehouse, test source"][0]
     assert CliRunner().invoke(app, ["prime", "--decline"]).exit_code == 0
     assert "warehouse, test source" not in failed()

@@ -218,13 +218,19 @@ def test_another_write_key_is_another_source_with_tables_of_its_own(here: Deploy
 def test_a_source_is_primed_again_where_amounts_get_new_columns(
     here: Deployed, segment: Segment, setting: dict[str, str], *, primes_again: bool
 ) -> None:
-    """A renamed event, or one that an update brings, has a table that no primer made."""
-    run()
+    """A renamed event, or one that an update brings, has a table that no primer made.
+
+    The second priming did not say why it was not the first.
+    """
+    why = "an update or RenameEvents brought columns of amounts"
+    assert why not in run().output
     segment.took.clear()
     here.functions.variables = {**here.functions.variables, **setting}
-    assert ("nothing to do" not in run("--dry-run").output) is primes_again
-    run()
+    shown = run("--dry-run").output
+    assert ("nothing to do" not in shown) is primes_again is (why in shown)
+    assert (why in run().output) is primes_again
     assert bool(segment.took) is primes_again
+    assert why not in run("--again").output
 
 
 def test_the_columns_that_are_primed_are_every_amount_of_the_plan() -> None:

@@ -31,8 +31,7 @@ def check_warehouse(stack: Stack, settings: Settings, keys: Keys) -> Iterator[Ch
         elif (at := source.declined_at(store)) is not None:
             yield good(name, f"priming was declined on {iso(at)}: amounts in a warehouse may lose their cents")
         else:
-            said = (
-                "not primed, or not since an update or RenameEvents brought other columns: "
-                "a warehouse makes whole numbers of columns whose first amount is one"
-            )
+            before = source.once_primed_at(store)
+            more = "" if before is None else f" since {iso(before)}, and an update or RenameEvents brought columns"
+            said = f"not primed{more}: a warehouse makes whole numbers of columns whose first amount is one"
             yield bad(name, said, f"{prime}, or where no warehouse is connected: {prime} --decline")

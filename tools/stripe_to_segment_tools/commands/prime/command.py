@@ -89,7 +89,8 @@ def prime_command(  # noqa: PLR0913 - a command's options
     whole numbers, and a later 19.99 becomes 19, for good. So this command sends one call of each event and of each set
     of traits in the tracking plan to each source, live and test, with every amount fractional. The calls are of one
     user, stripe-to-segment-primer, in XTS, the currency code for tests. Run it before you register the webhook, once
-    for each source. The StateTable keeps a note of it, and `doctor` says ✗ until a source is primed or declined.
+    for each source, and once more when an update or RenameEvents brings columns of amounts: then it says so. The
+    StateTable keeps a note of it, and `doctor` says ✗ until a source is primed or declined.
 
     Other destinations do not get the calls: `integrations` is {"All": false}, which Segment's warehouses ignore. Those
     of RudderStack obey it, so there name the warehouse with --warehouse, as RudderStack's dashboard calls its kind.
@@ -129,7 +130,8 @@ def prime_command(  # noqa: PLR0913 - a command's options
                 source, "primed", f"nothing to do: primed on {iso(at)}; --again sends it once more", at=iso(at)
             )
         else:
-            failed = not _prime(source, store, _calls(settings, codes, heard), report) or failed
+            before = None if again else source.once_primed_at(store)
+            failed = not _prime(source, store, _calls(settings, codes, heard), report, before) or failed
     report.end()
     raise typer.Exit(int(failed))
 
@@ -160,20 +162,26 @@ def _calls(settings: Settings, codes: Sequence[str], heard: dict[str, Any]) -> l
     return primer_calls(settings, iso_time(int(time.time())) or "", currencies=codes, integrations=heard)
 
 
-def _prime(source: Source, store: DynamoStore, calls: Sequence[Call], report: Report) -> bool:
-    """Send the calls and note that in the StateTable; returns whether all were accepted."""
+def _prime(source: Source, store: DynamoStore, calls: Sequence[Call], report: Report, before: int | None) -> bool:
+    """Send the calls and note that in the StateTable; returns whether all were accepted.
+
+    `before` is the epoch second at which it was primed with fewer columns.
+    """
+    why = f": since {iso(before)} an update or RenameEvents brought columns of amounts" if before is not None else ""
     if report.dry_run:
         bodies = [json.loads(call.encoded) for call in calls] if report.as_json else []
-        report.about(source, "would be primed", f"would send {len(calls)} calls to {source.endpoint}", calls=bodies)
+        said = f"would send {len(calls)} calls to {source.endpoint}{why}"
+        report.about(source, "would be primed", said, calls=bodies)
         return True
     answers = SegmentClient(patient_session(), source.endpoint, source.write_key).send(calls, lambda: SECONDS)
     bad = [answer for answer in answers.values() if answer.meaning is not Meaning.ACCEPTED]
     if bad:
-        why = f"{bad[0].reason} {bad[0].detail}".strip()
-        report.about(source, "failed", f"{len(bad)} of {len(calls)} calls were not taken: {why}; try again", reason=why)
+        reason = f"{bad[0].reason} {bad[0].detail}".strip()
+        said = f"{len(bad)} of {len(calls)} calls were not taken: {reason}; try again"
+        report.about(source, "failed", said, reason=reason)
         return False
     source.remember(store, declined=False)
-    report.about(source, "primed", f"primed with {len(calls)} calls", sent=len(calls))
+    report.about(source, "primed", f"primed with {len(calls)} calls{why}", sent=len(calls))
     return True
 
 

@@ -47,6 +47,10 @@ class Source:
         """
         return store.bookmark(f"primed:{self.name}:{self.columns}")
 
+    def once_primed_at(self, store: DynamoStore) -> int | None:
+        """The epoch second at which it was primed last, whatever came since. Raises the errors of `primed_at`."""
+        return store.bookmark(f"primed:{self.name}")
+
     def declined_at(self, store: DynamoStore) -> int | None:
         """The epoch second at which a user declined its priming. Raises the errors of `primed_at`."""
         return store.bookmark(f"primer-declined:{self.name}")
@@ -54,8 +58,9 @@ class Source:
     def remember(self, store: DynamoStore, *, declined: bool) -> None:
         """Store the note that it is primed or declined. Raises StoreUnavailableError."""
         now = time.time()
-        note = f"primer-declined:{self.name}" if declined else f"primed:{self.name}:{self.columns}"
-        store.put_bookmark(note, int(now), now + FOR_GOOD)
+        primed = (f"primed:{self.name}", f"primed:{self.name}:{self.columns}")
+        for note in (f"primer-declined:{self.name}",) if declined else primed:
+            store.put_bookmark(note, int(now), now + FOR_GOOD)
 
 
 def sources_of(settings: Settings, keys: Keys) -> Iterator[Source]:
