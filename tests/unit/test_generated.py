@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FILES = [
     *("docs/start.md", "docs/events.md", "docs/settings.md", "docs/tracking-plan.md", "docs/operations.md"),
     *("docs/permissions.md", "template.yaml", "warehouse/macros/tracking_plan.sql"),
+    "warehouse/models/staging/_staging.yml",
 ]
 
 

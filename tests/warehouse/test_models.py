@@ -66,11 +66,12 @@ def test_every_model_is_built_and_every_test_of_the_package_holds(warehouses: Wa
 
 
 def test_every_column_is_documented(warehouses: Warehouses, project: Path) -> None:
-    described = yaml.safe_load((project / "warehouse" / "models" / "marts" / "_marts.yml").read_text("utf-8"))
-    documented = {model["name"]: {column["name"] for column in model["columns"]} for model in described["models"]}
-    assert documented == {
-        name: {*rows[0]} for name, rows in warehouses["segment"].models.items() if not name.startswith("stg_")
-    }
+    """Those of the views of calls were not, though the guide says that `dbt docs generate` shows all."""
+    files = [*(project / "warehouse" / "models").rglob("*.yml")]
+    described = [model for file in files for model in yaml.safe_load(file.read_text("utf-8"))["models"]]
+    documented = {model["name"]: {column["name"] for column in model["columns"]} for model in described}
+    assert all(column["description"] for model in described for column in model["columns"])
+    assert documented == {name: {*rows[0]} for name, rows in warehouses["segment"].models.items()}
 
 
 @pytest.mark.parametrize("way", ENDED)

@@ -5,7 +5,7 @@ event becomes | | `docs/settings.md` | the table of settings | | `docs/start.md`
 permissions that a restricted key needs | | `docs/permissions.md` | the requests to the Stripe
 API, and the permissions that a restricted key needs for them | | `docs/operations.md` | the same permissions, in a
 sentence | | `template.yaml` | the event types in the rule for EventBridge | | `warehouse/macros/tracking_plan.sql` |
-each event's properties, for the dbt package |
+each event's properties, for the dbt package | | `warehouse/models/staging/_staging.yml` | what their columns mean |
 
 The other text of a file stays. `tests/unit/test_generated.py` fails if anything differs.
 """
@@ -22,7 +22,7 @@ from stripe_to_segment_tools.build.stripe_requests import permissions, requests_
 from stripe_to_segment_tools.project import PROJECT
 from stripe_to_segment_tools.terminal.output import say
 from stripe_to_segment_tools.tracking_plan import TrackingPlan, markdown
-from stripe_to_segment_tools.tracking_plan.warehouse import dbt_macro
+from stripe_to_segment_tools.tracking_plan.warehouse import dbt_columns, dbt_macro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +40,7 @@ SHOWS = {
 def generated(project: Path = PROJECT) -> dict[Path, str]:
     """The current text of each file."""
     guides, template = project / "docs", project / "template.yaml"
+    views = project / "warehouse" / "models" / "staging" / "_staging.yml"
     start, events, settings = guides / "start.md", guides / "events.md", guides / "settings.md"
     parameters, types = template.read_text("utf-8"), [f"{kind}\n" for kind in CATALOG]
     listed = "".join(f"          - {kind}" for kind in types)
@@ -73,6 +74,7 @@ def generated(project: Path = PROJECT) -> dict[Path, str]:
             lambda _: requests_table(),
         ),
         project / "warehouse" / "macros" / "tracking_plan.sql": dbt_macro(),
+        views: _described(views),
         template: _between(parameters, r"        detail-type:\n", r"      Targets:\n", lambda _: listed),
     }
 
@@ -83,6 +85,16 @@ def _table() -> Iterator[str]:
         calls = [SHOWS[row.identify], *(f"**{event.event_name}**: {event.sent_when}" for event in row.events)]
         becomes = "<br>".join(filter(None, calls))
         yield f"| `{kind}` | {becomes or 'none: later calls use its data'} |"
+
+
+def _described(views: Path) -> str:
+    """The YAML of the dbt package's views of calls, with the columns of each."""
+    return re.sub(
+        r"(- name: (\w+)\n[^#]*# columns[^\n]*\n).*?(      # end\n)",
+        lambda found: found[1] + dbt_columns((views.parent / f"{found[2]}.sql").read_text("utf-8")) + found[3],
+        views.read_text("utf-8"),
+        flags=re.DOTALL,
+    )
 
 
 def _between(text: str, start: str, end: str, renewed: Callable[[str], str]) -> str:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.properties import Kind
-from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, EVENT_PLANS, GROUP_TRAITS
+from stripe_to_segment_tools.tracking_plan.declarations import ADDRESS, EVENT_PLANS, GROUP_TRAITS, USER_TRAITS
 from stripe_to_segment_tools.tracking_plan.schemas import SHOWN
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.properties import Property
     from stripe_to_segment_tools.tracking_plan.tracking_plan import TrackingPlan
 
-__all__ = ["COLUMN_TYPES", "dbt_macro", "snake_case", "warehouse_guide", "warehouse_tables"]
+__all__ = ["COLUMN_TYPES", "dbt_columns", "dbt_macro", "snake_case", "warehouse_guide", "warehouse_tables"]
 
 # Segment's names of column types, by the kind of a value.
 COLUMN_TYPES = {
@@ -34,6 +34,16 @@ COLUMN_TYPES = {
     Kind.TIME: "timestamp",
 }
 TEXT = "varchar"
+# What the dbt package's views of calls have beside properties or traits.
+OF_EVERY_CALL = {
+    "event": "The name of the event in the tracking plan, whatever RenameEvents makes of it; identify of an identify.",
+    "occurred_at": "When it happened, in UTC, by Stripe's event.",
+    "received_at": "When the call arrived.",
+    "user_id": "The user, if the call named one.",
+    "anonymous_id": "The anonymous id of the call.",
+    "group_id": "The group, if the call named one.",
+    "stripe_event_id": "Stripe's event; empty where an import sent the call.",
+}
 
 
 @cache
@@ -106,3 +116,16 @@ def dbt_macro() -> str:
         kinds = {property_name: str(entry.kind) for property_name, entry in plan.properties.items()}
         lines.append(f"        {json.dumps(name)}: {json.dumps(kinds)},")
     return "\n".join([*lines, "    }) -%}", "{% endmacro %}", ""])
+
+
+def dbt_columns(query: str) -> str:
+    """The descriptions of the columns of a view of calls, for the YAML of the dbt package; `query` is that view."""
+    traits = {snake_case(name): entry for name, entry in USER_TRAITS.items()}
+    stated = {name: entry for plan in reversed(EVENT_PLANS.values()) for name, entry in plan.properties.items()}
+    known = traits if "'identifies'" in query else stated
+    named = dict.fromkeys(name for name in re.findall(r"'([a-z_]+)'", query) if name in known)
+    meanings = OF_EVERY_CALL | {name: known[name].meaning for name in named}
+    return "".join(
+        f"      - name: {name}\n        description: {json.dumps(meaning, ensure_ascii=False)}\n"
+        for name, meaning in meanings.items()
+    )
