@@ -293,7 +293,8 @@ def test_each_line_that_differs_has_a_reason(business: Business, tmp_path: Path)
 
 
 def test_a_line_that_nothing_explains_fails(business: Business, tmp_path: Path) -> None:
-    path = exported(tmp_path, f"customer,{time.strftime('%b %Y', time.gmtime(NOW))}\ncus_1,25.00\ncus_2,20\n")
+    month = time.strftime("%b %Y", time.gmtime(NOW))
+    path = exported(tmp_path, f"customer,currency,{month}\ncus_1,usd,25.00\ncus_2,eur,20\n")
     result = business.run("--stripe-csv", path)
     assert result.exit_code == 1
     assert "unexplained: 1 line of Stripe's export" in result.stdout
@@ -307,6 +308,15 @@ def test_a_customer_whom_the_export_leaves_out_is_a_line_too(business: Business,
     assert [(one["customer"], one["month"], one["currency"], one["difference"], one["reason"]) for one in absent] == [
         ("cus_2", MONTH, "EUR", "-20.00", "unknown")
     ]
+
+
+def test_an_export_without_a_currency_is_in_that_of_most_lines(business: Business, tmp_path: Path) -> None:
+    """Stripe converts into the account's currency: each customer of another one was a failure."""
+    business.happened(*a_life(3), *a_life(4))
+    text = f"customer_id,{MONTH}\ncus_1,20\ncus_2,23.10\ncus_3,20\ncus_4,21\n"
+    result = business.run("--json", "--stripe-csv", exported(tmp_path, text))
+    reasons = {each["customer"]: each["reason"] for each in json.loads(result.stdout)["export"]}
+    assert reasons == {"cus_1": "", "cus_2": "currency conversion", "cus_3": "", "cus_4": "unknown"}
 
 
 def test_the_rows_of_one_customer_are_one_line(business: Business, tmp_path: Path) -> None:

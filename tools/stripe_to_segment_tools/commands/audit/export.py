@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
@@ -167,7 +167,8 @@ def explained(
 ) -> Iterator[Explained]:
     """Each line beside the sum of the changes that were sent up to the end of its month.
 
-    A customer who has such a sum and no line in a month of the export has a line of 0 there.
+    A customer who has such a sum and no line in a month of the export has a line of 0 there. An export that names no
+    currency is in that of most of the lines that agree.
 
     Parameters
     ----------
@@ -187,15 +188,21 @@ def explained(
     for entry in subscriptions:
         theirs[entry.record.rpartition(":")[2]].append(entry)
     causes = {each.id: each.cause for each in findings if each.kind is Kind.MRR}
+    beside: list[tuple[Line, str, Decimal]] = []
     for line in [*lines, *_absent(lines, books)]:
         if month and line.month != month:
             continue
-        entries, book = theirs.get(line.customer, []), books.get(line.customer)
-        currencies = {entry.currency for entry in entries}
+        book = books.get(line.customer)
+        currencies = {entry.currency for entry in theirs[line.customer]}
         sums = {} if book is None else _at_the_end(book, line.month)
         currency = line.currency or next(iter(currencies if len(currencies) == 1 else {*sums}), "")
-        ours = major(sums.get(currency, 0), currency) if currency else Decimal()
-        reason = "" if ours == line.mrr else _reason(line, ours, book, entries, causes)
+        beside.append((line, currency, major(sums.get(currency, 0), currency) if currency else Decimal()))
+    agreed = Counter(currency for line, currency, ours in beside if ours == line.mrr and ours)
+    usual = max(agreed, key=agreed.__getitem__, default="")
+    for line, currency, ours in beside:
+        entries, book = theirs[line.customer], books.get(line.customer)
+        with_currency = replace(line, currency=line.currency or usual)
+        reason = "" if ours == line.mrr else _reason(with_currency, ours, book, entries, causes)
         if reason == "unknown" and book is not None and _turns_with_the_month(line, currency, book, entries):
             reason = "time zone"
         yield Explained(line, currency, ours, reason)
