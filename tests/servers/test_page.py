@@ -111,6 +111,10 @@ def test_calls_of_an_import_are_named_so_and_are_no_events_that_came_in(page: Pl
     shown = {each["type"] for each in hello["entries"]}
     assert shown == {"customer.created", "import, level traits", "import, level opening"}
     assert (hello["state"]["events"], hello["state"]["calls"]) == (1, 2)
+    timeline = page.get("/user?id=u")["timeline"]
+    assert {page.get(f"/events/{each['event']}")["type"] for each in timeline} == shown - {"customer.created"}, (
+        "a user's history links to them, as the numbers do"
+    )
 
 
 def test_totals_are_reset_when_the_stand_in_for_segment_is_emptied(page: PlayedPage) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment_tools.commands.headlines import headline
+from stripe_to_segment_tools.page.entries import key_of_call
 from stripe_to_segment_tools.page.entry import Stage
 from stripe_to_segment_tools.page.meaning import meaning_of
 from stripe_to_segment_tools.page.steps import steps_of
@@ -94,7 +95,7 @@ def show_person(person: Person) -> dict[str, Any]:
             {
                 **_headline(kept),
                 "at": kept.call.get("timestamp"),
-                "event": ((kept.call.get("context") or {}).get("stripe") or {}).get("event_id"),
+                "event": key_of_call(kept.call),
                 "anonymous": not kept.call.get("userId"),
                 "as": kept.call.get("userId") or kept.call.get("anonymousId"),
             }

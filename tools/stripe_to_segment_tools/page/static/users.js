@@ -55,6 +55,6 @@ export function personView(person) {
 }
 
 function happening({ name, says, kind, at, event, as, anonymous }) {
-  const link = event ? h("a", { href: eventLink(event) }, name) : name;
+  const link = h("a", { href: eventLink(event) }, name);
   return h("li", {}, h("time", { datetime: at }, dayAndTime(at)), h("span", {}, kind === "track" ? link : h("span", { class: `chip ${kind}` }, link)), kind === "track" && says ? h("span", { class: "says" }, says) : null, anonymous ? h("span", { class: "soft" }, `as anonymous ${as}`) : null);
 }
