@@ -103,6 +103,12 @@ def subscription(
     return happening(kind, body, moment, previous={"items": {"object": "list", "data": [before], "has_more": False}})
 
 
+def turned(number: int, moment: int, status: str, was: str, currency: str = "usd", **more: Any) -> Happening:
+    """A subscription has another status, and the same terms."""
+    body = subscription(number, moment, currency=currency, status=status, **more).event.object
+    return happening("customer.subscription.updated", body, moment, previous={"status": was})
+
+
 def ended(number: int, moment: int, currency: str = "usd") -> Happening:
     """A subscription is cancelled at once."""
     return subscription(number, moment, currency=currency, status="canceled", ended_at=moment, canceled_at=moment)

@@ -22,6 +22,7 @@ from tests.unit.shop import (
     invoice,
     refund,
     subscription,
+    turned,
 )
 from tests.unit.worlds import ACCEPTED
 
@@ -161,6 +162,56 @@ FAULTS: dict[str, tuple[Shop, set[tuple[Any, str, int]]]] = {
     "cancellations are dropped": (
         Shop([ended(1, OCTOBER)], settings={0: {"DROP_EVENTS": "Subscription Cancelled"}}),
         {(Cause.DROPPED, "sub_1", -2000)},
+    ),
+    "that a trial became a paying subscription never came": (
+        Shop(
+            [
+                customer(9),
+                subscription(9, AUGUST, status="trialing", trial_start=AUGUST, trial_end=SEPTEMBER, began=AUGUST),
+                turned(9, SEPTEMBER, "active", "trialing", trial_start=AUGUST, trial_end=SEPTEMBER, began=AUGUST),
+            ],
+            lost={"customer.subscription.updated sub_9"},
+        ),
+        {(Cause.NEVER_CAME, "sub_9", 2000)},
+    ),
+    "that a subscription is unpaid never came": (
+        Shop([turned(4, OCTOBER, "unpaid", "past_due", "eur")], lost={"customer.subscription.updated sub_4"}),
+        {(Cause.NEVER_CAME, "sub_4", -2000)},
+    ),
+    "a cancellation is a dead letter": (
+        Shop(
+            [ended(4, OCTOBER, "eur")],
+            lost={"customer.subscription.deleted sub_4"},
+            letters=(Letter("customer.subscription.deleted", frozenset({"sub_4"})),),
+        ),
+        {(Cause.DEAD_LETTER, "sub_4", -2000), (Cause.DEAD_LETTER, "sub_4", -1)},
+    ),
+    "a payment of three decimals and a refund of none never came": (
+        Shop(
+            [
+                customer(9),
+                subscription(9, AUGUST, 12345, "kwd", began=AUGUST),
+                *invoice(9, 0, AUGUST, 12345, "kwd"),
+                *invoice(9, 1, SEPTEMBER, 12345, "kwd"),
+                refund("j", 5, 1, SEPTEMBER + DAY, 700, "jpy"),
+            ],
+            lost=an_invoice_of(9, 1) | {"re_j"},
+        ),
+        {(Cause.NEVER_CAME, "in_9_1", 12345), (Cause.NEVER_CAME, "re_j", 700)},
+    ),
+    "a payment never came, but its refund": (
+        Shop([refund("x", 1, 2, OCTOBER + DAY, 2000)], lost=an_invoice_of(1, 2)),
+        {(Cause.NEVER_CAME, "in_1_2", 2000)},
+    ),
+    "one event of a customer is dropped, and another refused": (
+        Shop(
+            [refund("x", 1, 2, OCTOBER + DAY, 2000)],
+            settings={0: {}, OCTOBER - 1: RENEWALS_DROPPED, OCTOBER + 1: {}},
+            answer=lambda call: (
+                Answer(Meaning.REFUSED, "http_400") if call.body.get("event") == "Order Refunded" else ACCEPTED
+            ),
+        ),
+        {(Cause.DROPPED, f"in_{number}_2", 2000) for number in range(1, 7)} | {(Cause.REFUSED, "re_x", 2000)},
     ),
     "a cancellation never came": (
         Shop([ended(4, OCTOBER, "eur")], lost={"customer.subscription.deleted sub_4"}),
