@@ -1,11 +1,16 @@
 """`make generate`: write the parts of files that are derived from the code or the template.
 
-| file | what | |---|---| | `docs/tracking-plan.md` | every event, property and trait | | `docs/events.md` | what each
-event becomes | | `docs/settings.md` | the table of settings | | `docs/start.md` | the event types to register, and the
-permissions that a restricted key needs | | `docs/permissions.md` | the requests to the Stripe
-API, and the permissions that a restricted key needs for them | | `docs/operations.md` | the same permissions, in a
-sentence | | `template.yaml` | the event types in the rule for EventBridge | | `warehouse/macros/tracking_plan.sql` |
-each event's properties, for the dbt package | | `warehouse/models/staging/_staging.yml` | what their columns mean |
+| file | what |
+|---|---|
+| `docs/tracking-plan.md` | every event, property and trait |
+| `docs/events.md` | what each event becomes |
+| `docs/settings.md` | the table of settings |
+| `docs/start.md` | the event types to register, and the permissions that a restricted key needs |
+| `docs/permissions.md` | the requests to the Stripe API, and the permissions that they need |
+| `docs/operations.md` | the same permissions, in a sentence |
+| `template.yaml` | the event types in the rule for EventBridge |
+| `warehouse/macros/tracking_plan.sql` | each event's properties, for the dbt package |
+| `warehouse/models/staging/_staging.yml` | what the columns of its views mean |
 
 The other text of a file stays. `tests/unit/test_generated.py` fails if anything differs.
 """
