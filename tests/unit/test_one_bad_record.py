@@ -21,7 +21,7 @@ from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.event import decoded
 from tests.unit.edges import TABLE, state_table
-from tests.unit.shapes import a_charge, a_customer, a_refund, a_subscription, an_event, an_invoice
+from tests.unit.shapes import a_charge, a_customer, a_dispute, a_refund, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
@@ -310,13 +310,27 @@ def test_an_unforeseen_error_dead_letters_one_event_alone() -> None:
     assert [verdict.reason for verdict in world.batch(*events)] == ["", "mapper_failed", "", ""]
 
 
-def test_records_that_lead_in_a_circle_affect_only_their_own_events() -> None:
-    """Each names the other as the one that has taken it over, which only damage can do."""
+@pytest.mark.parametrize("takers", [{"pi_1": "in_1", "in_1": "pi_1"}, {"pi_1": "in_1", "in_1": "in_2", "in_2": "in_1"}])
+@pytest.mark.parametrize("kept", ["pi_1", "in_1"])
+def test_of_records_that_lead_in_a_circle_each_stands_for_itself(takers: dict[str, str], kept: str) -> None:
+    """Each names another as the one that has taken it over, which only damage can do.
+
+    Following them to the end was a dead letter, as an event that was nested too deep.
+    """
     world = World(PAYMENT_HOLD_SECONDS="0")
-    one, other = "own:test:pi_1", "own:test:in_1"
-    world.store.save([Profile(one, moved_to=other), Profile(other, moved_to=one)], [], world.now)
-    (lost,) = beside(world, json.dumps(an_event("refund.created", a_refund(payment_intent="pi_1")).body))
-    assert (lost.status, lost.detail) == (Status.DEAD, "RecursionError while mapping")
+    records = [Profile(f"own:test:{one}", moved_to=f"own:test:{other}") for one, other in takers.items()]
+    world.store.save(records, [], world.now)
+    events = [
+        an_event("refund.created", a_refund(payment_intent=kept)),
+        an_event("charge.dispute.created", a_dispute(payment_intent=kept)),
+    ]
+    for event in events:
+        (outcome,) = beside(world, json.dumps(event.body))
+        assert outcome.status is Status.DELIVERED
+    assert {"Order Refunded", "Payment Disputed"} <= {*names(world.calls)}
+    told = len(world.calls)
+    assert [each.status for each in world.batch(*events)] == [Status.IGNORED, Status.IGNORED]
+    assert len(world.calls) == told
 
 
 @pytest.mark.parametrize("ends", [SystemExit, RecursionError, MemoryError])

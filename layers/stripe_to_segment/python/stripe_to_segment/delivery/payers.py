@@ -134,22 +134,33 @@ def _moved_on(events: Sequence[StripeEvent], memory: Memory, store: Store) -> Se
 
     The order that names the owner may have been read before the record was taken over, and the record afterwards.
     """
+    _read_records(events, memory, store)
+    return [_moved(event, memory, store) for event in events]
+
+
+def _moved(event: StripeEvent, memory: Memory, store: Store) -> StripeEvent:
+    """The event with the record that has taken over its own in the end.
+
+    Records that lead in a circle are damaged; each stands for itself, as in an audit.
+    """
+    moved, passed = event, set[str]()
+    while (record := memory.profiles.get(moved.profile_key)) is not None and record.moved_to:
+        if moved.profile_key in passed:
+            return event
+        passed.add(moved.profile_key)
+        customer = customer_of(record.moved_to)
+        moved = moved.belonging_to(customer) if customer else moved.kept_in(record.moved_to)
+        _read_records([moved], memory, store)
+    return moved
+
+
+def _read_records(events: Sequence[StripeEvent], memory: Memory, store: Store) -> None:
+    """Load the records that these events got, where they were not loaded before."""
     missing = [event for event in events if (event.payer or event.keeper) and event.profile_key not in memory.profiles]
     if missing:
         records = recall(missing, store)
         memory.profiles |= records.profiles
         memory.unreadable |= records.unreadable
-    moved = [_moved(event, memory) for event in events]
-    return events if moved == [*events] else _moved_on(moved, memory, store)
-
-
-def _moved(event: StripeEvent, memory: Memory) -> StripeEvent:
-    """The event with the record that has taken over its own."""
-    record = memory.profiles.get(event.profile_key)
-    if record is None or not record.moved_to:
-        return event
-    customer = customer_of(record.moved_to)
-    return event.belonging_to(customer) if customer else event.kept_in(record.moved_to)
 
 
 def _joined(events: Iterable[StripeEvent]) -> dict[str, str]:
