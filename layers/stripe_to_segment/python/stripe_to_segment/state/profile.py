@@ -11,7 +11,7 @@ from stripe_to_segment.frozen import frozen_with_cache
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.state.sums import UNCOUNTED, added, worth_in
+from stripe_to_segment.state.sums import added, worth_in
 from stripe_to_segment.state.withheld import Why, newest, withheld_call
 from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, named_only
 from stripe_to_segment.stripe_side.fields import integer
@@ -207,9 +207,11 @@ class Profile:
         return after
 
     def moved(self, record: str) -> Profile:
-        """The record once another has taken over its payments and its claims, which then count there."""
-        claims = {key: replace(claim, kinds=UNCOUNTED * len(claim.tracks)) for key, claim in self.claims.items()}
-        return replace(self, moved_to=record, claims=claims)
+        """The record once another has taken over its payments and its claims, which then count there.
+
+        They stay as they are: where the other could not be written, the next batch takes them over again.
+        """
+        return replace(self, moved_to=record)
 
     def with_paid(self, order: str, *, by: str) -> Profile:
         """The record once it is known that the payment intent `by` paid this order: their two entries become one."""
@@ -506,7 +508,12 @@ def new_profile(key: str) -> Profile:
 
 
 def _with_sent(profile: Profile, claims: Iterable[Claim], arrived: set[str]) -> Mapping[str, Sequence[int]]:
-    """The sums with those claimed tracks that arrived; one that several events have claimed counts once."""
+    """The sums with those claimed tracks that arrived; one that several events have claimed counts once.
+
+    What a record has claimed that another has taken over counts there.
+    """
+    if profile.moved_to:
+        return profile.sent
     counted: dict[str, tuple[str, str]] = {}
     for claim in claims:
         for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
