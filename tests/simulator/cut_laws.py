@@ -15,7 +15,7 @@ from tests.simulator import laws
 from tests.simulator.circles import a_circle, faults_of
 from tests.simulator.imported import cut
 from tests.simulator.till import DAY, a_till
-from tests.simulator.tills import at_the_end
+from tests.simulator.tills import HOLD, at_the_end
 from tests.simulator.worth import in_major
 from tests.unit.worlds import World
 
@@ -52,15 +52,25 @@ def of_till(seed: int, order: int, level: str) -> tuple[Cut, list[str]] | None:
     till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
     if not (till.joined and till.referenced):
         return None
-    world = World(PAYMENT_HOLD_SECONDS="300")
+    world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
     world.now = till.moments[-1].at + 2 * DAY
+    # Only while they may wait for each other, a purchase and the invoice to which it was attached are stated once.
+    world.queued_at = world.now if till.deposits or order % 2 else 0
     run = cut([event.body for event in till.events], _random(order), level)
+    held: list[str] = []
     for batch in run.batches:
-        world.batch(*(json.dumps(body) for body in batch))
+        held += _held(world, [json.dumps(body) for body in batch])
+    held = _held(world, held)
+    world.now += HOLD
+    faults = [f"{body} still waits" for body in _held(world, held)]
     world.deliver(*till.last)
-    # All comes after the hold, when a purchase and the invoice to which it was attached no longer wait for each other.
-    revenue = [] if till.deposits else _receipts(till, world, level)
-    return run, [*at_the_end([till], world.calls), *revenue]
+    return run, [*faults, *at_the_end([till], world.calls), *_receipts(till, world, level)]
+
+
+def _held(world: World, bodies: list[str]) -> list[str]:
+    """Deliver a batch; gives what waits for others."""
+    outcomes = world.batch(*bodies)
+    return [body for body, outcome in zip(bodies, outcomes, strict=True) if outcome.status.value == "waiting"]
 
 
 def of_circle(seed: int, order: int, level: str) -> tuple[Cut, list[str]]:

@@ -77,8 +77,8 @@ class Till:
 
     `joined` says that the endpoint gets invoice_payment.paid, `referenced` that intents name what they pay. `revenue`
     and `returned`, by currency, are without tax, `refunded` is with it. `sold` is what each order brought in without
-    tax and with it, in minor units, `paid_by` the order of each intent. `deposits` are the purchases that were attached
-    to an invoice later.
+    tax and with it, in minor units, `paid_by` the order of each intent. `deposits` are the invoices to which a purchase
+    was attached later.
     """
 
     rng: Random
@@ -92,7 +92,7 @@ class Till:
     refunded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sold: dict[str, tuple[int, int]] = field(default_factory=dict)
     paid_by: dict[str, str] = field(default_factory=dict)
-    deposits: int = 0
+    deposits: set[str] = field(default_factory=set)
     _number: int = 0
 
     def run(self, payments: int) -> None:
@@ -255,7 +255,7 @@ class Till:
         amount = sale.total if rng.random() < DEPOSITS else rng.randrange(50, sale.total)
         tax = amount - round(Fraction(sale.net * amount, sale.total))
         paid, moment = replace(sale, total=amount, charged=amount), self._moment(sale.at - DAY)
-        self.deposits += 1
+        self.deposits.add(sale.order)
         session = self._next("cs") if rng.random() < 1 / 2 else None
         if session is not None:
             self._emit(moment, "checkout.session.completed", self._session_of(replace(paid, order=session), tax))

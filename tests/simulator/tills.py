@@ -172,7 +172,8 @@ def doubled(till: Till, calls: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """The orders that our calls state more than once, or never.
 
     Their revenue is without tax; an intent that is stated before its invoice says nothing of tax. Of an invoice in
-    parts, a part may be stated by its intent too, if that comes before the invoice is known and does not wait.
+    parts, a part may be stated by its intent too, if that comes before the invoice is known and does not wait; so may a
+    purchase that was attached to it later.
     """
     parts = Counter(till.paid_by.values())
     said: dict[str, list[Decimal]] = defaultdict(list)
@@ -182,7 +183,8 @@ def doubled(till: Till, calls: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             said[till.paid_by.get(told["order_id"], told["order_id"])].append(Decimal(str(told.get("revenue", 0))))
     for order in till.sold.keys() | said.keys():
         _, total = till.sold.get(order, (0, 0))
-        if not said[order] or (parts[order] == 1 and sum(said[order]) > Decimal(total) / 100):
+        once = parts[order] == 1 and order not in till.deposits
+        if not said[order] or (once and sum(said[order]) > Decimal(total) / 100):
             yield f"order {order} is stated with revenue {said[order]}, of {total} minor units"
 
 

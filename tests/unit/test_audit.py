@@ -156,6 +156,19 @@ def updated(**more: Any) -> dict[str, StripeEvent]:
     return {**a_business(), "update": an_event("customer.subscription.updated", body, created=NOW + DAY)}
 
 
+def attached() -> dict[str, StripeEvent]:
+    """The intent was attached to an invoice that was paid a day later, and the event that says so comes last."""
+    part = {"id": "inpay_2", "object": "invoice_payment", "invoice": "in_later", "amount_paid": 5000, "currency": "usd"}
+    part |= {"is_default": False, "payment": {"type": "payment_intent", "payment_intent": "pi_alone"}}
+    paid = {"status": "paid", "status_transitions": {"paid_at": NOW + DAY}, "billing_reason": "manual", "parent": None}
+    later = an_invoice(id="in_later", total=7000, amount_paid=7000, total_taxes=[], **paid)
+    return {
+        **a_business(),
+        "later": an_event("invoice.paid", later, created=NOW + DAY),
+        "attached": an_event("invoice_payment.paid", part, created=NOW + DAY),
+    }
+
+
 TWO_SEATS = {"items": {"data": [an_item(quantity=2)], "object": "list", "has_more": False}}
 TIERED = a_price(None, billing_scheme="tiered", unit_amount_decimal=None)
 TIERED_WITH_TERMS = {
@@ -300,6 +313,14 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
     "less was sent than is remembered": (
         Case(stored=lambda profiles: changed(profiles, sent=less(profiles[CUSTOMER].sent))),
         {(Cause.UNEXPLAINED, PAID, "cus_basic")},
+    ),
+    "a purchase and its invoice were sent before the event that joins them": (
+        Case(events=attached()),
+        {(Cause.STATED_TWICE, PAID, "pi_alone")},
+    ),
+    "the event that joins a purchase and its invoice never came": (
+        Case(events=attached(), lost={"attached"}),
+        {(Cause.STATED_TWICE, PAID, "in_later")},
     ),
     "the record has a payment that Stripe has not": (
         Case(stored=a_stranger),

@@ -38,6 +38,7 @@ SAYS = {
     Cause.UNREADABLE: "a newer release wrote the customer's record, or it is broken",
     Cause.EXPIRED: "the customer's record has expired",
     Cause.OTHER_MONTH: "it was sent with a time in another month",
+    Cause.STATED_TWICE: "a purchase, and the invoice that it has paid or a part of it, are both sent",
     Cause.UNEXPLAINED: "nothing explains it: docs/audit.md says what to look at",
 }
 SHOWN = 20

@@ -38,7 +38,8 @@ class Kept:
     """One remembered payment, refund or dispute, in minor units; of a dispute the amount withdrawn.
 
     `at` is in epoch seconds, 0 where the record does not say. For a refund or a dispute `payment` is the payment that
-    it is about. `imported` says that an import has listed it and sent nothing; `unsent` are the amounts of the parts of
+    it is about, `beside` the part of a payment's amount that is listed beside its invoice, which is whole without it.
+    `imported` says that an import has listed it and sent nothing; `unsent` are the amounts of the parts of
     an invoice for which that is so, by payment intent, or that of a refund which has failed since; `sent` says that an
     event has stated it since. `whole` says that no further part of it can come.
     """
@@ -48,6 +49,7 @@ class Kept:
     amount: int
     at: int = 0
     payment: str = ""
+    beside: int = 0
     imported: bool = False
     unsent: Mapping[str, int] = field(default_factory=dict)
     sent: bool = False

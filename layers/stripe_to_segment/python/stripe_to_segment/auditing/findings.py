@@ -46,6 +46,7 @@ class Cause(StrEnum):
     UNREADABLE = "unreadable_record"
     EXPIRED = "record_expired"
     OTHER_MONTH = "another_month"
+    STATED_TWICE = "stated_twice"
     UNEXPLAINED = "unexplained"
 
     @property

@@ -70,6 +70,7 @@ def _compared(run: Comparison, kind: Kind, one: Kept) -> Compared:
     # The amount that an invoice or a session has collected does not change any more.
     final = kind is Kind.PAYMENTS and one.whole
     cause = Cause.UNEXPLAINED if final else run.cause(kind, entry, remembered=True)
+    cause = Cause.STATED_TWICE if one.beside and short == -one.beside else cause
     found = Finding(kind, entry.currency, one.id, short, cause, remembered=True, beside=disputed)
     return Compared(kept, listed, found)
 
@@ -119,13 +120,19 @@ def _assumed(run: Comparison, kind: Kind, entry: Entry) -> Kept:
 
 def _count_sent(run: Comparison, kind: Kind, currency: str, book: Book, objects: list[Kept]) -> None:
     """Add what was sent, and what was not, to the report: of all months, or of the month that is compared."""
-    found = unsent(kind, currency, book, objects, entries=run.truth.entries(kind), around=run.around)
+    entries = run.truth.entries(kind)
+    found = unsent(kind, currency, book, objects, entries=entries, around=run.around)
     row = run.report.row(kind, currency)
     if not run.month:
         row.sent += book.sent_in_all(kind, currency)
         run.report.found(found)
         return
-    at = {one.id: one.at for one in objects}
+    # Of a part of an invoice the time is the invoice's.
+    at = {
+        name: one.at
+        for one in objects
+        for name in (one.id, *one.unsent, *(entries[one.id].attached if one.id in entries else ()))
+    }
     found = [one for one in found if run.in_month(at.get(one.id, 0))]
     left = total(one for one in objects if run.in_month(one.at)) - sum(one.amount for one in found)
     sent = book.sent.get((kind, currency, run.month), 0)
@@ -149,7 +156,11 @@ def _by_stripes_ids(kind: Kind, kept: list[Kept], record: str, truth: Truth) -> 
             name = truth.orders.get(one.id) or one.id
             other = found.get(name)
             amount = one.amount + (other.amount if other else 0)
-            found[name] = replace(one, id=name, amount=amount, whole=one.whole and (other is None or other.whole))
+            whole = one.whole and (other is None or other.whole)
+            found[name] = replace(one, id=name, amount=amount, whole=whole)
+        for one in kept:
+            if one.id in found and one.whole:
+                found[one.id] = replace(found[one.id], beside=found[one.id].amount - one.amount)
         return [*found.values()]
     named = {one.id for one in kept}
     for place, one in enumerate(kept):

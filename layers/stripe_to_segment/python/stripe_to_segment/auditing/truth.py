@@ -49,7 +49,8 @@ class Entry:
     """One object that counts, in minor units of `currency` (lower case), made at an epoch second.
 
     `names` are the ids under which an event may state it, `record` is the key of its customer's record, `event` the
-    name of the call that states it. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
+    name of the call that states it. `attached` are the amounts of payments that were attached to an invoice, which may
+    have been orders of their own. `settled` is for a dispute the amount that Stripe has withdrawn. A refund that has
     failed has the amount 0, and `failed` is what it was. `status`, of a subscription, decides whether it is live; its
     amount is the mrr, `unknown` where not even the API says enough, `terms` are price, quantity and period of its main
     item, and `traits` say what else its mrr depends on: discount, metered, trial, several (items).
@@ -62,6 +63,7 @@ class Entry:
     record: str
     event: str
     names: set[str] = field(default_factory=set)
+    attached: dict[str, int] = field(default_factory=dict)
     settled: int = 0
     failed: int = 0
     status: str = ""
@@ -238,7 +240,12 @@ class Truth:
             names = {"subscription_create": "Order Completed", "subscription_cycle": "Subscription Renewed"}
             event = names.get(str(invoice.get("billing_reason")), "Invoice Paid")
             event = event if status == "paid" else "Invoice Payment Received"
-            self.payments[name] = Entry(name, currency, amount, at or 0, record, event, {name, *paid_by})
+            attached = {
+                paid: read_part.amount_of(one) or 0
+                for one in parts
+                if read_part.may_be_a_part(one) and (paid := read_part.payment_of(one))
+            }
+            self.payments[name] = Entry(name, currency, amount, at or 0, record, event, {name, *paid_by}, attached)
 
     def _session(self, session: shapes.CheckoutSession) -> None:
         intent, name = read_checkout.payment_intent_of(session), str(session["id"])

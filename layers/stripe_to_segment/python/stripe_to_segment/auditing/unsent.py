@@ -104,6 +104,10 @@ def _candidates(
     yield Cause.NOT_IMPORTED, those(lambda one: one.id in entries and entries[one.id].at < around.began)
     if book.summed != 1:
         yield Cause.BEFORE_SUMS, those(lambda one: one.at // DAY <= book.summed)
+    if kind is Kind.PAYMENTS:
+        # Sent as an order, and then with the whole invoice, before anything said that it had paid a part of it.
+        attached = [entries[one.id].attached for one in objects if one.id in entries]
+        yield Cause.STATED_TWICE, {paid: -amount for each in attached for paid, amount in each.items()}
     if kind is Kind.DISPUTES:
         # Later events of the dispute came, but they state only how it continued.
         yield Cause.NEVER_CAME, those(lambda _: True)
