@@ -222,6 +222,61 @@ def test_an_invoice_waits_only_where_a_purchase_of_the_customer_may_have_paid_a_
     assert world.batch(event)[0].status.value == ("waiting" if waits else "delivered")
 
 
+def of_another(event: StripeEvent, **more: Any) -> StripeEvent:
+    """The same of a second invoice."""
+    named = "id" if event.object["object"] == "invoice" else "invoice"
+    return an_event(event.type, {**event.object, named: "in_other", **more}, created=event.created)
+
+
+# One payment of 70 for parts of two invoices of 120, whose rests are paid later.
+OF_TWO = (
+    part(1, 4000),
+    of_another(part(1, 3000), id="inpay_1b"),
+    part(2, 8000, default=True),
+    paid(),
+    of_another(part(3, 9000, default=True), id="inpay_3b"),
+    of_another(paid()),
+)
+
+
+@pytest.mark.parametrize("parts", [*itertools.permutations(OF_TWO[:2])])
+@pytest.mark.parametrize("rests", [*itertools.permutations(OF_TWO[2:])])
+def test_a_payment_that_pays_parts_of_two_invoices_is_revenue_on_both(
+    parts: tuple[StripeEvent, ...], rests: tuple[StripeEvent, ...]
+) -> None:
+    """The calls of both parts had one key, that of the payment: the second was dropped as sent before."""
+    world = holding()
+    deliver(world, finalized(), of_another(finalized()), *parts, *rests, *parts, *rests)
+    assert sorted(told(world, "Invoice Payment Received")) == [
+        ("Invoice Payment Received", 30, 25),
+        ("Invoice Payment Received", 40, 33.33),
+    ]
+    assert sum(Decimal(str(revenue)) for _, _, revenue in told(world)) == 200
+    assert lifetime_value(world) == 240
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(4))])
+def test_a_purchase_that_is_attached_to_two_invoices_counts_once(order: tuple[int, ...]) -> None:
+    """Its money counted as a whole with the first invoice, and its share of the second one counted beside it."""
+    attached = [
+        part(1, DUE),
+        paid(),
+        of_another(part(1, 3000), id="inpay_1b"),
+        of_another(paid(), total=3000, amount_due=3000, amount_paid=3000, total_taxes=[]),
+    ]
+    world = holding()
+    deliver(world, an_event("payment_intent.succeeded", succeeded(1, 15_000).object, created=NOW - 2000))
+    world.now = world.queued_at = NOW + 200
+    events = [attached[number] for number in order]
+    held = [event for event in [*events, *events] if world.batch(event)[0].status.value == "waiting"]
+    world.now += 300
+    deliver(world, *held, *attached)
+    assert lifetime_value(world) == 150
+    refund = an_event("refund.created", a_refund(payment_intent="pi_1", amount=15_000), created=NOW + 900)
+    deliver(world, refund)
+    assert lifetime_value(world) == 0
+
+
 def test_a_part_of_an_unknown_customer_becomes_the_payers_when_the_invoice_is_paid() -> None:
     world = World()
     deliver(world, part(1, 5000), part(2, 3000))

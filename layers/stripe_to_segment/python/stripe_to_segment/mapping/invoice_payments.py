@@ -37,6 +37,7 @@ __all__ = [
     "leaves_open",
     "received",
     "waits_for_its_invoice",
+    "with_its_share",
 ]
 
 
@@ -61,6 +62,14 @@ class _Received(NamedTuple):
     before: Payment
 
 
+class _Shared(NamedTuple):
+    """An order that has the whole of a payment which has paid this invoice too, without that; and that as a part."""
+
+    order: str
+    rest: Payment
+    part: Part
+
+
 def received(event: StripeEvent[shapes.InvoicePayment], known: Known) -> Iterator[Fact]:
     """invoice_payment.paid: nothing, unless its invoice stays open."""
     found = _part_of(event, known)
@@ -81,15 +90,27 @@ def received(event: StripeEvent[shapes.InvoicePayment], known: Known) -> Iterato
 def after_part(event: StripeEvent[shapes.InvoicePayment], known: Known) -> tuple[str, Payment] | None:
     """The invoice and its payment after this part; None if this is not a part, or was sent before."""
     found = _part_of(event, known)
-    if found is None or found.part.stated_by not in {event.id, NOT_SENT}:
+    if found is None or (found.name in found.before.parts and found.part.stated_by not in {event.id, NOT_SENT}):
         return None
     return found.order, found.before.with_part(found.name, found.part)
+
+
+def with_its_share(event: StripeEvent[shapes.InvoicePayment], known: Known, profile: Profile) -> Profile:
+    """The record after another order, which had the whole of this payment, has given this invoice its share.
+
+    Once: from then on the invoice lists the part or, where it was paid as a whole before, is known to be paid by it.
+    """
+    listed, shared = known.profile.payment(_invoice_of(event)), _shared(event, profile)
+    names = set() if listed is None else {listed.intent, *listed.parts}
+    if shared is None or names & {text(event.object.get("id")), payment_named(event)}:
+        return profile
+    return profile.with_payment(shared.order, shared.rest)
 
 
 def waits_for_its_invoice(event: StripeEvent[shapes.InvoicePayment], known: Known) -> bool:
     """Whether invoice.paid may still state it with the whole, or the payer is not known yet."""
     found = _part_of(event, known)
-    if found is None or found.name in found.before.parts:
+    if found is None or found.name in found.before.parts or not found.part.stated_by:
         return False
     bill = found.before.bill
     return event.customer is None or bill is None or found.before.paid_in_parts[0] + found.part.amount >= bill.due
@@ -112,6 +133,27 @@ def bill_of(invoice: shapes.Invoice) -> Bill:
     return Bill(read_invoice.due_of(invoice), amounts.total, amounts.total - amounts.tax - amounts.shipping)
 
 
+def _listed_as(event: StripeEvent[shapes.InvoicePayment], payment: str, profile: Profile, before: Payment) -> str:
+    """The name of this part: the payment's, or its own where the payment has paid a part of another order, too."""
+    own, other = text(event.object.get("id")) or event.id, profile.other_paid_by(payment, _invoice_of(event))
+    return own if own in before.parts or (other is not None and payment not in before.parts) else payment
+
+
+def _shared(event: StripeEvent[shapes.InvoicePayment], profile: Profile) -> _Shared | None:
+    """The share of this invoice in a payment that was stated as an order, and attached to another invoice first."""
+    payment, amount = payment_named(event), read.amount_of(event.object)
+    other = None if payment is None else profile.other_paid_by(payment, _invoice_of(event))
+    listed = None if other is None else profile.payment(other)
+    if payment is None or other is None or listed is None or not amount:
+        return None
+    part = listed.parts[payment]
+    return None if part.stated_by or part.amount <= amount else _Shared(other, *listed.without_share(payment, amount))
+
+
+def _invoice_of(event: StripeEvent[shapes.InvoicePayment]) -> str:
+    return reference(event.object.get("invoice")) or ""
+
+
 @worked_out_once
 def _part_of(event: StripeEvent[shapes.InvoicePayment], known: Known) -> _Received | None:
     """The part that this event states, now or in an earlier attempt; None if the whole was stated before."""
@@ -122,12 +164,15 @@ def _part_of(event: StripeEvent[shapes.InvoicePayment], known: Known) -> _Receiv
     profile = known.profile.with_paid(invoice_id, by=name)
     before = profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "", paid_at=event.created)
     sender = NOT_SENT if event.silent else event.id
+    name = _listed_as(event, name, profile, before)
     if name in before.parts:
         part = before.parts[name]
         part = replace(part, stated_by=sender) if part.stated_by == NOT_SENT else part
         return _Received(name, part, invoice_id, before)
     if before.complete or (before.counted and before.total is None):
         return None
+    if (shared := _shared(event, profile)) is not None:
+        return _Received(name, shared.part, invoice_id, before)
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
     total, revenue = before.paid_in_parts
     # The running sum is rounded, so that the parts of an invoice sum to its revenue.

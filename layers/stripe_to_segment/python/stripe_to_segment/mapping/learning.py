@@ -290,6 +290,7 @@ def invoice_payment(event: StripeEvent[shapes.InvoicePayment], known: Known, _ra
     if paid_by:
         profile = profile.with_paid(invoice_id, by=paid_by).without_guesses(invoice_id, by=paid_by)
         profile = profile.sure_of(invoice_id, paid_by)
+        profile = invoice_payments.with_its_share(event, known, profile)
     moved = invoice_payments.after_part(event, known)
     orders = {paid_by: invoice_id} if paid_by and known.orders.get(paid_by) != invoice_id else {}
     if event.customer is None and (moved is not None or profile.payment(invoice_id) is not None):

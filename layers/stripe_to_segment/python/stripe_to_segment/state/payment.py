@@ -206,6 +206,19 @@ class Payment:
             parts=parts,
         )
 
+    def without_share(self, payment: str, amount: int) -> tuple[Payment, Part]:
+        """Without an amount by which a payment, itself an order before, paid another invoice; and that as a part."""
+        part = self.parts[payment]
+        share = None if part.revenue is None else int(rounded(Decimal(part.revenue * amount) / part.amount))
+        left = None if part.revenue is None else part.revenue - (share or 0)
+        rest = replace(
+            self,
+            total=None if self.total is None else self.total - amount,
+            revenue=None if self.revenue is None or share is None else self.revenue - share,
+            parts={**self.parts, payment: replace(part, amount=part.amount - amount, revenue=left)},
+        )
+        return rest, Part(amount, share, part.stated_by)
+
     def as_part(self, payment: str) -> Payment:
         """The payment that an intent or a session stated, as a part of the invoice that it is now known to pay."""
         stated = self.stated_by == payment or self.stated_by.startswith("cs_")

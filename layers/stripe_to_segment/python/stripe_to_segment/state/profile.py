@@ -237,6 +237,11 @@ class Profile:
                 return order
         return None
 
+    def other_paid_by(self, payment: str, order: str) -> str | None:
+        """Another order of which this payment has paid a part: one payment may be attached to several invoices."""
+        others = (one for one, written in self.payments.items() if payment in written.get("parts", ()))
+        return next((one for one in others if one != order), None)
+
     def order_taken_for(self, payment: str) -> str | None:
         """The order under which something that went back of this payment stands, by its amount and time alone."""
         return next((order for order in self.payments if payment in self._guesses(order)), None)
