@@ -444,7 +444,7 @@ LIVES = st.lists(
 @given(lives=LIVES, order=st.randoms(use_true_random=False), shuffled=st.booleans())
 def test_the_changes_sum_to_the_mrr_with_a_discount_of_the_customer(lives: Any, order: Any, *, shuffled: bool) -> None:
     """Three subscriptions, which begin, change and end while the Customer's own discount comes and goes."""
-    world, at, seats, ever, applied = World(), NOW, dict[int, int](), dict[int, int](), False
+    world, at, seats, ever, applied, started = World(), NOW, dict[int, int](), dict[int, int](), False, NOW
     events = []
 
     def is_true() -> None:
@@ -467,7 +467,10 @@ def test_the_changes_sum_to_the_mrr_with_a_discount_of_the_customer(lives: Any, 
             events.append(an_event(DELETED, body | {"status": "canceled", "ended_at": at}, created=at))
         elif kind in {"apply", "remove"} and applied is (kind == "remove"):
             applied = not applied
-            events.append(an_event(APPLIED if applied else REMOVED, a_discount(), created=at))
+            # No id of a discount comes twice.
+            started = at if applied else started
+            own = a_discount(id=f"di_{started}", start=started)
+            events.append(an_event(APPLIED if applied else REMOVED, own, created=at))
         else:
             continue
         if not shuffled:
