@@ -13,7 +13,17 @@ from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
-from tests.unit.shapes import DAY, NOW, a_customer, a_price, a_subscription, an_event, an_item, an_old_subscription
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_customer,
+    a_price,
+    a_subscription,
+    an_event,
+    an_invoice,
+    an_item,
+    an_old_subscription,
+)
 from tests.unit.worlds import World
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
@@ -169,6 +179,127 @@ def test_the_newest_coupon_of_a_customers_discount_counts_in_any_order(by: str, 
     for event in data.draw(st.permutations(events * 2)):
         world.batch(event)
     assert (sum(change for change, _ in changes(world)), shown(world)) == (18, 18)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["apply", "remove", "switch", "email"]), st.sampled_from([0, 0, 1, DAY])), max_size=7
+)
+
+
+@settings(deadline=None)
+@given(steps=STEPS, by=st.sampled_from([(True, True), (True, False), (False, True)]), data=st.data())
+def test_a_customers_discounts_within_one_second_count_in_any_order(
+    steps: list[tuple[str, int]], by: tuple[bool, bool], data: st.DataObject
+) -> None:
+    """One that was made and removed in a second stayed where its end came first; so did the first of two."""
+    events, at, own = [an_event(CREATED, a_subscription(), created=NOW)], NOW, dict[str, Any]()
+    for number, (step, later) in enumerate(steps):
+        # Nothing says which coupon of one discount came first within a second.
+        at += (later or 1) if step == "switch" else later
+        was, customer = own, a_customer(discount=own or None)
+        if step == "apply":
+            own = a_discount(HALF | {"id": f"C{number}", "percent_off": 10 * number + 5}, id=f"di_{number}", start=at)
+            told = [(APPLIED, own), *([(REMOVED, was)] if was else [])]
+        elif was and step == "remove":
+            own, told = {}, [(REMOVED, was)]
+        elif was and step == "switch":
+            own = was | a_discount(HALF | {"id": f"S{number}", "percent_off": 3}, id=was["id"], start=was["start"])
+            told = [("customer.discount.updated", own)]
+        else:
+            told = []
+        events += [an_event(kind, body, created=at) for kind, body in told if by[0]]
+        if told and by[1]:
+            changed, gone = (
+                customer | {"discount": own or None},
+                {key: was[key] for key in was if own.get(key) != was[key]},
+            )
+            previous = {"discount": gone or None}
+            events.append(an_event("customer.updated", changed, previous=previous, created=at))
+        elif step == "email":
+            events.append(an_event("customer.updated", customer, previous={"email": "old@example.com"}, created=at))
+    mrr = 20 - (own["source"]["coupon"]["percent_off"] / 5 if own else 0)
+    world = World()
+    for event in data.draw(st.permutations(events * 2)):
+        world.batch(event)
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (pytest.approx(mrr), pytest.approx(mrr))
+
+
+def test_a_late_beginning_does_not_bring_back_the_coupon_that_its_discount_had_then() -> None:
+    """Of a subscription's discount whose coupon was switched the first one counted again."""
+    world = World()
+    world.deliver(
+        an_event(CREATED, a_subscription(discounts=["di_1"]), created=NOW),
+        an_event("customer.discount.updated", a_discount(TENTH, "sub_basic"), created=NOW + DAY),
+        an_event(APPLIED, a_discount(HALF, "sub_basic"), created=NOW),
+        an_event(UPDATED, a_subscription(discounts=["di_1"]), previous=RENEWED, created=NOW + 2 * DAY),
+    )
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (18, 18)
+
+
+# --- A Customer's own discount from before the stack ---
+
+
+class OldCustomer:
+    """The Stripe API with a Customer who has this discount, and with the coupon HALF; keeps what is asked."""
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+        self.asked: list[str] = []
+
+    def read(self, wanted: Any) -> Any:
+        self.asked += [lookup.kind for lookup in wanted]
+        known = {"customer": a_customer(discount=self.own), "coupon": HALF}
+        return {lookup: known[lookup.kind] for lookup in wanted if lookup.kind in known}
+
+
+@pytest.mark.parametrize("coupon", [HALF, "HALF"], ids=["stated", "named"])
+@pytest.mark.parametrize("kind", [CREATED, UPDATED, DELETED])
+def test_the_own_discount_of_a_customer_that_is_read_lowers_the_mrr(kind: str, coupon: Any) -> None:
+    """Of a discount from before the stack no event tells, and the mrr was gross although the Customer was read."""
+    api = OldCustomer(a_discount(coupon, start=NOW - 300 * DAY))
+    world = World(reader=api)
+    body = a_subscription(**({"status": "canceled", "ended_at": NOW} if kind == DELETED else {}))
+    world.deliver(an_event(kind, body, created=NOW, previous={"metadata": {}}))
+    assert (
+        changes(world)
+        == {
+            CREATED: [(10, "new")],
+            UPDATED: [(10, "opening")],
+            DELETED: [(10, "opening"), (-10, "churn")],
+        }[kind]
+    )
+    assert api.asked.count("customer") == 1
+    if coupon is HALF:
+        assert api.asked == ["customer", "product"], "no further request"
+    world.deliver(an_event(REMOVED, a_discount(start=NOW - 300 * DAY), created=NOW + DAY))
+    assert shown(world) == (0 if kind == DELETED else 20)
+
+
+def test_an_own_discount_that_began_after_the_event_is_left_to_its_own_event() -> None:
+    """The Customer is read later than the event happened."""
+    world = World(reader=OldCustomer(a_discount(start=NOW + DAY)))
+    world.deliver(an_event(CREATED, a_subscription(), created=NOW))
+    assert (changes(world), shown(world)) == ([(20, "new")], 20)
+    world.deliver(an_event(APPLIED, a_discount(start=NOW + DAY), created=NOW + DAY))
+    assert (changes(world)[1:], shown(world)) == ([(-10, "contraction")], 10)
+
+
+def test_an_own_discount_that_an_event_has_ended_since_is_not_taken_from_the_api() -> None:
+    """What is read may be older than the newest event."""
+    world = World(reader=OldCustomer(a_discount(start=NOW - DAY)))
+    world.batch(
+        an_event(REMOVED, a_discount(start=NOW - DAY), created=NOW),
+        an_event(CREATED, a_subscription(), created=NOW + 1),
+    )
+    assert (changes(world), shown(world)) == ([(20, "new")], 20)
+
+
+def test_a_customer_that_can_be_read_only_later_corrects_the_mrr_with_the_next_invoice() -> None:
+    world = World()
+    world.deliver(an_event(CREATED, a_subscription(), created=NOW))
+    world.reader = OldCustomer(a_discount(start=NOW - DAY))
+    world.deliver(an_event("invoice.paid", an_invoice(), created=NOW + DAY))
+    assert (changes(world), shown(world)) == ([(20, "new"), (-10, "contraction")], 10)
 
 
 @pytest.mark.parametrize("holder", ["subscription_item", "invoice", "invoice_item", "checkout_session"])

@@ -15,6 +15,7 @@ from stripe_to_segment.mapping.lookups import (
 )
 from stripe_to_segment.mapping.naming import coupons_needed, names_needed
 from stripe_to_segment.mapping.orders import matched_anew, orders_needed
+from stripe_to_segment.mapping.subscriptions.discounts import with_own_of
 from stripe_to_segment.state.profile import new_profile
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed, reference
@@ -118,6 +119,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
             profile = profile.with_paid(order, by=payment)
         elif order == payment:
             profile = matched_anew(event, profile)
+    profile = with_own_of(read_from_stripe(event, memory, "customer", event.customer), event, profile)
     return Known(
         profile,
         product_names={

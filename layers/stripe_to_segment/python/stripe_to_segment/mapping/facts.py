@@ -87,7 +87,8 @@ class Known:
         terms = self.api_terms
         discounts = profile.discounts if terms is NO_TERMS else {**terms.discounts, **profile.discounts}
         amounts = profile.amounts if terms is NO_TERMS else {**profile.amounts, **terms.amounts}
-        remembered = Remembered(frozenset(discounts.items()), frozenset(self.coupons.items()), profile.own_discounts)
+        own = profile.own_discounts[:1]
+        remembered = Remembered(frozenset(discounts.items()), frozenset(self.coupons.items()), own)
         return Terms(
             self.settings.mrr_discounts, remembered, frozenset(amounts.items()), frozenset(terms.tiers.items())
         )

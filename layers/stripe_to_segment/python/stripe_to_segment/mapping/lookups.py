@@ -12,6 +12,7 @@ from stripe_to_segment.mapping.invoice_payments import bill_is_missing, leaves_o
 from stripe_to_segment.mapping.invoices import waits_for_its_payments
 from stripe_to_segment.mapping.naming import coupons_needed, products_needed
 from stripe_to_segment.mapping.orders import payment_named
+from stripe_to_segment.mapping.subscriptions.discounts import with_own_of
 from stripe_to_segment.mapping.subscriptions.state import after_of, items_after
 from stripe_to_segment.stripe_side.api_terms import NO_TERMS, api_terms
 from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, named_only, read_coupon
@@ -57,6 +58,7 @@ def lookups(
     unread = not profile.customer_read and event.about != "customer"
     if unread and (event.customer or "").startswith("cus_"):
         wanted.append(("customer", event.customer or ""))
+    profile = with_own_of(read_from_stripe(event, memory, "customer", event.customer), event, profile)
     object_id = text(event.object.get("id"))
     if object_id and event.type in ORDER_EVENTS and is_order(event):
         wanted.append(("line_items", object_id))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from copy import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.known_later import corrected
 from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.stripe_side.discount import coupon_from, coupons_of, ids_of, read_discounts
-from stripe_to_segment.stripe_side.fields import integer, iso_time, reference, text
+from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, reference, text
 from stripe_to_segment.stripe_side.money import major
 
 if TYPE_CHECKING:
@@ -40,10 +41,13 @@ __all__ = [
     "changed",
     "of_customer",
     "removed",
+    "with_own_of",
 ]
 
 # The name in a record's `as_of` for the Customer's own discounts.
 OWN = "own_discounts"
+# Before the name of a discount of the Customer that ended in that second: no event of its beginning brings it back.
+GONE = "ended "
 # The fields that name what a discount is on, where that is not the Customer. https://docs.stripe.com/api/discounts/object
 HOLDERS = ("subscription", "subscription_item", "invoice", "invoice_item", "checkout_session")
 
@@ -94,17 +98,15 @@ def changed(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]
 
 def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile:
     """The record with the discount's coupon, and with the Customer's own discounts."""
-    body = named(event.object, event.customer)
-    discount = ids_of(body)[0]
-    if discount is None:
+    body, begins, ends = named(event.object, event.customer), *map(event.type.endswith, (".created", ".deleted"))
+    if ids_of(body)[0] is None:
         return known.profile
     profile = known.profile
     if any(body.get(name) for name in HOLDERS):
-        return profile.with_discounts(coupons_of([body]), known.coupons)
-    # A Customer has one discount at most: a new one takes the place of the last.
-    ended = event.type.endswith(".deleted")
-    own = tuple(one for one in profile.own_discounts if one != discount) if ended else (discount,)
-    return _with_own(profile, own, coupons_of([body]), event.created, known)
+        coupons = coupons_of([body])
+        return profile.with_discounts(_unknown(coupons, profile) if begins else coupons, known.coupons)
+    now, gone = (None, body) if ends else (body, None)
+    return _with_own(profile, now, event.created, known.coupons, gone=gone, begins=begins, ends=ends)
 
 
 def of_customer(event: StripeEvent[shapes.Customer], known: Known) -> Iterator[Fact]:
@@ -119,29 +121,87 @@ def by_customer(event: StripeEvent[shapes.Customer], profile: Profile, known: Kn
     """
     if "discount" not in event.object or event.type.endswith(".deleted"):
         return profile, []
-    own = event.object.get("discount")
-    own = named(own, event.customer) if isinstance(own, dict) else own
-    discount = reference(own)
-    after = _with_own(profile, () if discount is None else (discount,), coupons_of(None, own), event.created, known)
+    own, was = (named(holder.get("discount"), event.customer) for holder in (event.object, event.before))
+    gone = was if "discount" in event.previous and reference(was) != reference(own) else None
+    # An update of something else may be older or newer than a change of the discount within its second.
+    begins = event.type.endswith(".created") or event.listing is not None
+    unsure = begins or ("discount" not in event.previous and bool(event.previous))
+    after = _with_own(profile, own, event.created, known.coupons, gone=gone, begins=begins, unsure=unsure)
     return (profile, []) if after is profile else corrected(event, after, known)
 
 
-def named(discount: shapes.Discount, customer: str | None) -> shapes.Discount:
-    """The discount with an id: until 2020-08-27 it had none, and a Customer's own is named after the Customer."""
-    return discount if discount.get("id") or any(map(discount.get, HOLDERS)) else {**discount, "id": customer}
+def with_own_of(customer: shapes.Customer | None, event: StripeEvent, profile: Profile) -> Profile:
+    """The record with the own discount of a Customer that was read from the Stripe API, if it began before the event.
 
-
-def _with_own(profile: Profile, own: tuple[str, ...], coupons: Mapping[str, str], as_of: int, known: Known) -> Profile:
-    """The record with the ids of the Customer's own discounts as of an epoch second, unless newer ones are known.
-
-    And with their coupons: a discount may get another one, and until 2020-08-27 all of a Customer had one name.
+    Of a later one its own event tells.
     """
-    late = profile.as_of.get(OWN, 0) > as_of
-    stated = {name: one for name, one in coupons.items() if not (late and name in profile.discounts)}
-    profile = profile.with_discounts(stated, known.coupons)
-    if late or (own == profile.own_discounts and not (own or coupons or OWN in profile.as_of)):
+    own = dig(customer, "discount")
+    start = integer(dig(own, "start")) or 0
+    if not isinstance(own, dict) or start > event.created:
         return profile
-    return replace(profile, own_discounts=own, as_of={**profile.as_of, OWN: as_of})
+    return _with_own(profile, named(own, event.customer), start, {}, unsure=True)
+
+
+def named(discount: Any, customer: str | None) -> Any:
+    """The discount with an id: until 2020-08-27 it had none, and a Customer's own is named after the Customer."""
+    if not isinstance(discount, dict) or discount.get("id") or any(map(discount.get, HOLDERS)):
+        return discount
+    return {**discount, "id": customer}
+
+
+def _with_own(  # noqa: PLR0913 - what the different events know
+    profile: Profile,
+    now: Any,
+    as_of: int,
+    by_id: Mapping[str, str],
+    *,
+    gone: Any = None,
+    begins: bool = False,
+    ends: bool = False,
+    unsure: bool = False,
+) -> Profile:
+    """The record with the Customer's own discount `now` as of an epoch second, unless a newer one is known.
+
+    A Customer has one at most: a new one takes the place of the last. Those that began in one second and have not ended
+    are all kept, the one that was told of last first. `gone` has ended, which is all that the event says if it `ends`;
+    within its second an event that `begins` a discount is older than all others, and one that is `unsure` may be.
+    """
+    moment = profile.as_of.get(OWN, 0)
+    late = moment > as_of or (unsure and moment == as_of)
+    coupons = coupons_of(None, now or gone)
+    if late:
+        coupons = {name: one for name, one in coupons.items() if name not in profile.discounts}
+    elif begins and moment == as_of:
+        coupons = _unknown(coupons, profile)
+    after = profile.with_discounts(coupons, by_id)
+    if (
+        late
+        and gone
+        and reference(gone) in profile.own_discounts
+        and reference(gone) != reference(gone.get("customer"))
+    ):
+        # No id comes twice, so whatever is newer is about another discount.
+        return replace(after, own_discounts=tuple(one for one in after.own_discounts if one != reference(gone)))
+    if late or not (now or gone or OWN in profile.as_of):
+        return after
+    marks = {name: at for name, at in profile.as_of.items() if name.startswith(GONE) and at == as_of}
+    marks |= {_mark(gone): as_of} if gone else {}
+    kept = [one for one in profile.own_discounts if one != reference(gone)] if ends or moment == as_of else []
+    new = reference(now)
+    own = (new, *kept) if new is not None and new not in kept and _mark(now) not in marks else tuple(kept)
+    others = {name: at for name, at in after.as_of.items() if not name.startswith(GONE)}
+    return replace(after, own_discounts=own, as_of={**others, **marks, OWN: as_of})
+
+
+def _mark(discount: Any) -> str:
+    """The name in a record's `as_of` of a discount that has ended: where it has no id of its own, by its start."""
+    return f"{GONE}{reference(discount)} {dig(discount, 'start') or 0}"
+
+
+def _unknown(coupons: Mapping[str, str], profile: Profile) -> dict[str, str]:
+    """Those of the coupons that another one has not replaced in their discount: the beginning may be told late."""
+    known = {name: json.loads(written).get("id") for name, written in profile.discounts.items() if name in coupons}
+    return {name: one for name, one in coupons.items() if known.get(name) in {None, json.loads(one).get("id")}}
 
 
 def _key(event: StripeEvent[shapes.Discount]) -> str:

@@ -65,7 +65,8 @@ def corrected(event: StripeEvent, profile: Profile, known: Known) -> tuple[Profi
     A subscription that was only listed states no fact: the next event of the subscription includes the change.
     """
     # A discount of the Customer, or a discount's other coupon, changes what is known already.
-    now = valued(profile, known, again=event.about in {"customer", "customer.discount"})
+    again = known.customer is not None or event.about in {"customer", "customer.discount"}
+    now = valued(profile, known, again=again)
     facts: list[Fact] = []
     for name, before in profile.subscriptions.items():
         record = now.subscriptions[name]
