@@ -474,6 +474,29 @@ def test_a_billing_date_that_two_events_move_is_stated_once_whenever_they_come()
     assert told(world) == [20, -20, 20, -20]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (0, 1, 3, 2, 4), (0, 1, 4, 2, 3), (0, 1, 4, 3, 2), (1, 0, 3, 4, 2)])
+def test_a_second_trial_that_keeps_the_start_of_the_first_ends_no_trial_whichever_event_comes_first(
+    order: tuple[int, ...],
+) -> None:
+    """If its end or its payment overtook its start, it was taken for the first one, extended: two trials ended."""
+    world, fresh = World(), {"created": NOW, "start_date": NOW}
+    first, second = ({"trial_start": NOW, "trial_end": NOW + days * DAY} for days in (7, 40))
+    running = {"status": "active", "trial_end": first["trial_end"]}
+    events = [
+        an_event(CREATED, a_subscription(status="trialing", **first, **fresh), created=NOW),
+        an_event(UPDATED, a_subscription(**first, **fresh), previous={"status": "trialing"}, created=NOW + 7 * DAY),
+        an_event(
+            UPDATED, a_subscription(status="trialing", **second, **fresh), previous=running, created=NOW + 20 * DAY
+        ),
+        an_event(UPDATED, a_subscription(**second, **fresh), previous={"status": "trialing"}, created=NOW + 40 * DAY),
+        paid(40 * DAY),
+    ]
+    world.deliver(*(events[number] for number in order))
+    trials = sorted(name for name in names(world) if name.startswith("Trial"))
+    assert trials == ["Trial Converted", "Trial Ended", "Trial Started"]
+    assert (sum(told(world)), shown(world)) == (20, 20)
+
+
 def test_a_paid_trial_offer_is_a_trial_and_its_end_no_upgrade() -> None:
     """A dollar now and 29 after: the status is active all the time, and the end looked like an upgrade."""
     world, trial = World(), {"start_date": NOW, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}

@@ -80,6 +80,10 @@ class SubscriptionRecord:
         """Whether it ran before this moment and was over nothing, as a free plan is: a trial is then a first one."""
         return self.as_of[0] < moment and self.status in {"active", "past_due"} and self.mrr == 0
 
+    def counts_before(self, moment: int) -> bool:
+        """Whether it ran before this moment and was not over nothing: a trial then only moves the billing date."""
+        return self.as_of[0] < moment and self.status in {"active", "past_due"} and self.mrr != 0 and not self.on_trial
+
     @property
     def awaits_payment(self) -> bool:
         """Whether the first payment after a trial may still come, also where the trial's start has not been seen."""

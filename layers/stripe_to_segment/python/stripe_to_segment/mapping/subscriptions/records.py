@@ -95,10 +95,12 @@ def moves_billing_date(
         start, end = before.trial
         if end is not None and remembered is not None and end in {remembered.moved, remembered.trialed}:
             return end == remembered.moved
-        if remembered is not None and remembered.extended(start, end):
+        # The event of its start may still come.
+        paying = remembered is not None and remembered.counts_before(event.created)
+        if remembered is not None and not paying and remembered.extended(start, end):
             return False
-        if remembered is not None and remembered.converted is not None:
-            # A customer who has paid after a trial does not get a second one.
+        if paying or (remembered is not None and remembered.converted is not None):
+            # A customer who pays, or has paid after a trial, does not get another one.
             return before.status == "trialing"
         if start is not None and remembered is not None and remembered.counts_nothing_before(start):
             return False
