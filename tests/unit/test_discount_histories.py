@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from copy import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.profile import new_profile
+from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup
@@ -444,6 +446,50 @@ def test_only_a_coupon_that_no_event_has_stated_costs_a_second_request() -> None
     assert loads(an_event(UPDATED, renewal.object, previous=RENEWED, created=NOW + 2 * DAY)) == 2
     assert loads(an_event(UPDATED, renewal.object, previous=RENEWED, created=NOW + 3 * DAY)) == 1
     assert shown(world) == 10
+
+
+# --- Stored by releases that kept less ---
+
+OLD_COUPON = '{"id":"HALF","percent_off":"50","duration":"forever"}'
+
+
+@pytest.mark.parametrize("on", ["subscription", "customer"])
+@pytest.mark.parametrize(
+    ("discount", "coupon", "mrr"),
+    [
+        (OLD_COUPON, None, 10),
+        ('{"id":"HALF"}', OLD_COUPON, 10),
+        ('{"id":"HALF"}', '{"id":"HALF","percent_off":"50","duration":"forever","created":1}', 10),
+        (f'{{"id":"HALF","start":{NOW}}}', OLD_COUPON, 10),
+        ('{"id":"HALF"}', None, None),
+        ('{"id":"HALF","percent_off":"50"}', None, None),
+        ('{"id":"HALF","amount_off":500,"duration":"forever"}', None, 15),
+    ],
+)
+def test_stored_coupons_and_discounts_without_their_times_count(
+    discount: str, coupon: str | None, mrr: int | None, on: str
+) -> None:
+    """Older releases kept neither when a coupon was made nor when its discount began."""
+    world, key = World(), "own:test:cus_basic"
+    own = ("di_1",) if on == "customer" else ()
+    record = replace(new_profile(key), discounts={"di_1": discount}, own_discounts=own)
+    world.store.save([record], [], NOW)
+    if coupon:
+        world.store.save([], [Learnt("coupon", "own:test:HALF", coupon, NOW - DAY)], NOW)
+    body = a_subscription(discounts=[] if own else ["di_1"])
+    world.deliver(an_event(CREATED, body, created=NOW))
+    assert shown(world) == mrr
+    begun = a_discount("HALF", None if own else "sub_basic", start=NOW - DAY)
+    world.deliver(
+        an_event(APPLIED, begun, created=NOW - DAY), an_event("coupon.created", HALF | {"created": NOW - DAY})
+    )
+    world.deliver(an_event(UPDATED, body, previous=RENEWED, created=NOW + DAY))
+    expected = 15 if mrr == 15 else 10
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (expected, expected)
+    world.deliver(an_event(REMOVED, begun, created=NOW + 2 * DAY))
+    gone = an_event(UPDATED, a_subscription(), previous={"discounts": body["discounts"]}, created=NOW + 2 * DAY)
+    world.deliver(gone)
+    assert (sum(change for change, _ in changes(world)), shown(world)) == (20, 20)
 
 
 # --- Coupons that are limited to products ---

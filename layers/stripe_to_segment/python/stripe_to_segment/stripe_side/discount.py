@@ -135,12 +135,12 @@ class Remembered(NamedTuple):
         return self._own(coupon, start) if found is None else self.content(discount, found)
 
     def content(self, discount: str | None, written: str) -> Coupon | None:
-        """The coupon of a discount from its JSON, which may be its id alone."""
+        """The coupon of a discount from its JSON, which may be its id alone, or an old release's without duration."""
         stated = coupon_from(written)
-        if stated is not None:
+        if stated is not None and stated.duration is not None:
             return self.limited(discount, stated)
         named = json.loads(written)
-        return self._own(text(named.get("id")), integer(named.get("start")))
+        return self._own(text(named.get("id")), integer(named.get("start"))) or stated
 
     def limited(self, discount: str | None, coupon: Coupon) -> Coupon:
         """The coupon of a discount with what no webhook states of it, and another payload may have stated."""
@@ -225,11 +225,12 @@ def coupons_of(plural: Iterable[object] | None, singular: object = None) -> dict
 
 
 def named_only(coupons: Mapping[str, str]) -> list[str]:
-    """Ids of those of these coupons, as written, of which only the id is known."""
+    """Ids of those of these coupons, as written, of which the amount or the duration is unknown."""
     if not coupons:
         return []
     read = [json.loads(written) for written in coupons.values()]
-    return [coupon for one in read if read_coupon(one) is None and (coupon := text(one.get("id")))]
+    unknown = [one for one in read if read_coupon(one) is None or not one.get("duration")]
+    return [coupon for one in unknown if (coupon := text(one.get("id")))]
 
 
 def _entries(plural: Iterable[object] | None, singular: object) -> list[object]:
