@@ -254,6 +254,15 @@ def test_an_invalid_address_is_left_out() -> None:
     assert not context.keys() & {"ip", "page"}
 
 
+@pytest.mark.parametrize("url", ["pricing", "/pricing", "javascript:alert(1)", "https:", "x" * 500])
+def test_a_page_that_is_no_address_is_left_out(url: str) -> None:
+    """Each was sent as `url`, with a part of it as `path`."""
+    call = track(
+        World(), an_event(COMPLETED, a_session(metadata={"page_url": url, "referrer": "https://example.com/"}))
+    )
+    assert call["context"]["page"] == {"referrer": "https://example.com/"}
+
+
 def test_a_click_id_that_a_destination_reads_in_its_options_goes_there() -> None:
     session = a_session(metadata={"rdt_cid": "r1", "sc_click_id": "s1"})
     call = track(World(), an_event(COMPLETED, session), "Order Completed")
@@ -302,6 +311,12 @@ def test_a_setting_switches_attribution_off() -> None:
 def test_a_name_that_is_no_attribution_is_refused_with_those_that_are() -> None:
     with pytest.raises(ConfigurationError, match=r"ATTRIBUTION_KEYS.*utm_source"):
         settings_from({"ATTRIBUTION_KEYS": '{"utm_sauce": "x"}'})
+
+
+def test_all_other_keys_can_only_be_switched_off() -> None:
+    """A word for it, such as "off", left all of them on."""
+    with pytest.raises(ConfigurationError, match="ATTRIBUTION_KEYS"):
+        settings_from({"ATTRIBUTION_KEYS": '{"*": "off"}'})
 
 
 def test_everything_that_metadata_may_say_has_one_place() -> None:
@@ -354,6 +369,23 @@ def test_a_group_that_its_customer_leaves_keeps_its_name_and_its_amounts_their_c
     told = {call["groupId"]: call["traits"] for call in world.deliver(moved) if call["type"] == "group"}
     assert {group: traits["name"] for group, traits in told.items()} == {"team_One": "One", "team_Two": "Two"}
     assert (told["team_One"]["mrr"], told["team_One"]["currency"], told["team_Two"]["mrr"]) == (0, "USD", 20)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the first group's event last"])
+def test_a_group_does_not_get_the_name_of_the_one_that_its_customer_leaves(*, late: bool) -> None:
+    """It had that name until an event named it, also if the name came with a late event of the first group."""
+    world, one = World(), {"group_id": "team_1", "group_name": "One"}
+    moved = a_subscription(metadata={"group_id": "team_2"})
+    events = [
+        an_event("customer.subscription.created", a_subscription(metadata=one), created=NOW),
+        an_event("customer.subscription.updated", moved, previous={"metadata": one}, created=NOW + DAY),
+    ]
+    world.deliver(*(events[::-1] if late else events))
+    told = {call["groupId"]: call["traits"] for call in world.calls if call["type"] == "group"}
+    assert "name" not in told["team_2"]
+    world.deliver(an_event("customer.updated", a_customer(business_name="Two"), created=NOW + 2 * DAY))
+    told = {call["groupId"]: call["traits"] for call in world.calls if call["type"] == "group"}
+    assert told["team_2"]["name"] == "Two"
 
 
 def test_a_group_is_never_named_after_its_id_or_a_person() -> None:

@@ -633,6 +633,18 @@ def test_feedback_that_arrives_after_an_immediate_cancellation_is_not_lost() -> 
     assert sum(told(world)) == 0
 
 
+def test_feedback_that_is_taken_back_is_none() -> None:
+    """The reason, which stays, was sent once more as feedback."""
+    world, at = World(), {"cancel_at": NOW + 30 * DAY, "cancel_at_period_end": True}
+    details = {"reason": "cancellation_requested", "feedback": None}
+    given = {"cancellation_details": {"feedback": "unused"}}
+    world.deliver(
+        an_event(CREATED, a_subscription(**at), created=NOW - DAY),
+        an_event(UPDATED, a_subscription(**at, cancellation_details=details), previous=given, created=NOW + 1),
+    )
+    assert names(world) == ["Subscription Created"]
+
+
 def test_the_name_of_a_price_is_used_for_events_that_have_only_its_id() -> None:
     """Since 2025-03-31 an invoice's line has the id of its price alone, and was called by the product, or by the id."""
     world = World()
@@ -645,6 +657,19 @@ def test_the_name_of_a_price_is_used_for_events_that_have_only_its_id() -> None:
     bare = {"id": "price_basic", "product": "prod_basic", "recurring": {"interval": "month"}, "unit_amount": 2000}
     world.deliver(an_event(CREATED, a_subscription(an_item({**bare, "currency": "usd"})), created=NOW + 1))
     assert [call["properties"]["plan"] for call in world.calls if call["type"] == "track"] == ["Basic, monthly"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the beginning last"])
+def test_a_name_that_a_price_no_longer_has_is_not_used(*, late: bool) -> None:
+    """Invoices, which have the price's id alone, went on with a nickname that was taken away."""
+    world = World()
+    prices = [
+        an_event("price.created", a_price(nickname="Draft"), created=NOW - DAY),
+        an_event("price.updated", a_price(), previous={"nickname": "Draft"}, created=NOW),
+    ]
+    product = {"id": "prod_basic", "object": "product", "name": "Basic"}
+    world.deliver(*(prices[::-1] if late else prices), an_event("product.created", product, created=NOW), paid())
+    assert told(world, "plan") == ["Basic"]
 
 
 def test_only_the_name_of_a_price_that_an_event_names_by_id_alone_is_looked_up() -> None:

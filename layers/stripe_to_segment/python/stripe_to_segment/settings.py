@@ -273,7 +273,7 @@ def _attribution(name: str, value: str) -> Mapping[str, str]:
     known = ", ".join(ATTRIBUTION)
     takes = f'a JSON object of metadata keys such as {{"ip": "client_ip", "fbc": ""}}, out of {known}'
     read = _object(name, value, takes)
-    if not all(key in {*ATTRIBUTION, "*"} and isinstance(keys, str) for key, keys in read.items()):
+    if read.get("*") or not all(key in {*ATTRIBUTION, "*"} and isinstance(keys, str) for key, keys in read.items()):
         _refuse(name, value, takes)
     # "*" stands for all that are not named; an empty text means no value.
     defaults = {} if read.get("*") == "" else ATTRIBUTION

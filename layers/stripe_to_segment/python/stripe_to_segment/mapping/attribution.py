@@ -6,6 +6,7 @@ the context, click ids mostly among the properties, some as options of one desti
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
@@ -107,14 +108,12 @@ def _context(said: Mapping[str, str]) -> Context:
 
 def _page(url: str | None, referrer: str | None) -> dict[str, str]:
     """The page with the field names of analytics.js. https://segment.com/docs/connections/spec/common/#context."""
-    page = {"url": url, "referrer": referrer}
-    try:
+    page = {"referrer": referrer}
+    with suppress(ValueError):
         parts = urlsplit(url or "")
-    except ValueError:
         # A text that is no address is no page.
-        page["url"] = None
-    else:
-        page |= {"path": parts.path or None, "search": f"?{parts.query}" if parts.query else None}
+        if parts.scheme in {"http", "https"} and parts.hostname:
+            page |= {"url": url, "path": parts.path or None, "search": f"?{parts.query}" if parts.query else None}
     return {name: value for name, value in page.items() if value}
 
 

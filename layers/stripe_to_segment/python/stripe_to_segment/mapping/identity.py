@@ -168,6 +168,7 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
         for name in REMEMBERED
         if (value := getattr(stated, name)) is not None and created >= profile.as_of.get(name, 0)
     }
+    newest = _named_as_its_group(newest, stated, profile)
     changes: dict[str, Any] = {}
     if stated.user_id is not None and _outranks(stated, profile, created):
         newest["user_id"] = stated.user_id
@@ -189,6 +190,15 @@ def with_person(profile: Profile, stated: Stated, created: int) -> Profile:
     changes |= newest
     changes["as_of"] = {**profile.as_of, **moments}
     return replace(profile, **changes)
+
+
+def _named_as_its_group(newest: dict[str, Any], stated: Stated, profile: Profile) -> dict[str, Any]:
+    """The newest statements, without the name of another group: a late event's, or the one that the customer leaves."""
+    group_id = newest.get("group_id", profile.group_id)
+    if stated.group_id not in {None, group_id}:
+        return {name: value for name, value in newest.items() if name != "group_name"}
+    leaves = profile.group_id not in {None, group_id}
+    return {"group_name": None, **newest} if leaves else newest
 
 
 def _outranks(stated: Stated, profile: Profile, created: int) -> bool:

@@ -331,9 +331,10 @@ def product(event: StripeEvent[shapes.Product], known: Known, _rank: int) -> Les
 
 
 def price(event: StripeEvent[shapes.Price], known: Known, _rank: int) -> Lesson:
-    """The name of a price, which an invoice names by its id alone."""
+    """The name of a price, which an invoice names by its id alone; an empty one where it was taken away."""
     read = read_price(event.object, {})
-    return Lesson(known.profile, product_names={read.id: read.label} if read.id and read.label else {})
+    known_now = read.label or event.previous.keys() & LABELS
+    return Lesson(known.profile, product_names={read.id: read.label or ""} if read.id and known_now else {})
 
 
 def customer(event: StripeEvent[shapes.Customer], known: Known, _rank: int) -> Lesson:
@@ -350,4 +351,6 @@ def customer(event: StripeEvent[shapes.Customer], known: Known, _rank: int) -> L
     return Lesson(profile, changed=changed or profile.subscriptions != known.profile.subscriptions)
 
 
+# The fields from which a price has its name.
+LABELS = frozenset({"nickname", "lookup_key", "metadata"})
 TRAIT_FIELDS = frozenset({"email", "name", "phone", "address", "metadata"})

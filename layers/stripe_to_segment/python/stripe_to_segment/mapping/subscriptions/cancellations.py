@@ -71,8 +71,8 @@ def cancellation_facts(
     read = cancellation_scheduled_for if ended_at(after.subscription) is None else ended_at
     was, now = (read(state.subscription) for state in (before, after))
     if was is not None and now is not None and (why := _why(after.subscription)) != _why(before.subscription):
-        # Customers mostly send the feedback form a moment after they cancel.
-        if any(why):
+        # Customers mostly send the feedback form a moment after they cancel. What is taken back is no feedback.
+        if any(new and new != old for new, old in zip(why, _why(before.subscription), strict=True)):
             given = with_reason(event_with(CancellationFeedbackGiven, event, after, known), after.subscription)
             yield Fact(given, key_of(event, ":".join(filter(None, (str(now), *why)))))
         return
