@@ -16,11 +16,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-# A test machine may be slow and shared: examples count, their time does not. CI draws the same examples each time.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A test machine may be slow and shared: examples count, their time does not.
+settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+# CI draws the same examples each time.
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 # `make test-fast`: a glance at each law. Samples that are no examples of Hypothesis's are cut by the same measure.
 settings.register_profile("fast", settings.get_profile("default"), max_examples=10)
+# `make laws`, every week: as many as nobody wants to wait for.
+settings.register_profile("many", settings.get_profile("default"), max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
 
 

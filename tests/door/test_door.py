@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.door.door import Door
 
-# Twenty of each kind, and five in the fast profile.
+# Ten of each kind, and five in the fast profile.
 NUMBERS = range(len(KINDS) * max(settings().max_examples // 5, 5))
 NAMES = [make.__name__.replace("_", " ") for make in KINDS]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.segment_side.calls import Call
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
-# A sample; `make truth` takes 500 customers through the same, or as many as one has time for. The fast profile takes 2.
+# A sample of 10, and 2 in the fast profile; `make truth` takes 500 customers through the same, or as many as you like.
 SEEDS, CUSTOMERS = range(4), range(1, settings().max_examples // 5 + 1)
 
 
