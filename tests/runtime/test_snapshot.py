@@ -109,7 +109,7 @@ def restored(service: Lambda, name: str, scratch: Path, initialization: str = SN
         stderr=subprocess.STDOUT,
     )
     try:
-        assert service.done.wait(60), process.communicate(timeout=1)
+        assert service.done.wait(180), process.communicate(timeout=1)
     finally:
         process.kill()
         process.communicate()

@@ -21,7 +21,7 @@ from tests.unit.stripe_list import StripeList
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 SECRET = Secret()
 # The bus does not exist unless a test creates it.
 BUS = "aws.partner/stripe.com/ed_test"

@@ -107,7 +107,7 @@ def test_a_signal_stops_everything_that_was_started(number: signal.Signals) -> N
         child.send_signal(number)
         child.wait(60)
     # After a SIGKILL the emulator stops by itself, a moment later.
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (answers(url) or Path(folder).exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not answers(url)
