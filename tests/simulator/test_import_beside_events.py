@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     type Making = Callable[..., Pack]
 
-CUSTOMERS, INVOICES = 1_000, 4
-EVENTS, EVERY = 50, 0.3
+CUSTOMERS, INVOICES = 600, 4
+EVENTS, EVERY = 30, 0.3
 
 
 def records(level: Level) -> list[str]:

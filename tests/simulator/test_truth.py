@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
 # A sample of 10, and 2 in the fast profile; `make truth` takes 500 customers through the same, or as many as you like.
-SEEDS, CUSTOMERS = range(4), range(1, settings().max_examples // 5 + 1)
+CUSTOMERS = range(1, settings().max_examples // 5 + 1)
+# Two of each shape, and forty with `make laws`.
+SEEDS = range(max(settings().max_examples // 25, 2))
 
 
 def faults_in_order(history: History) -> list[str]:

@@ -392,7 +392,7 @@ def test_nothing_is_left_behind_when_it_is_interrupted(
 ) -> None:
     said = editor(tmp_path, monkeypatch, f"{KEEPS_A_COPY}\ntime.sleep(60)")
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], cwd=PROJECT, stderr=subprocess.DEVNULL)  # noqa: S603
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while not (said.exists() and said.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     folder = Path(said.read_text().strip())
