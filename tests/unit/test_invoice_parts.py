@@ -11,6 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stripe_to_segment.state.bill import Part
+from stripe_to_segment.state.payment import Payment
 from tests.simulator.at_once import FAIR, LOSSES, at_once
 from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_invoice
 from tests.unit.worlds import World, names
@@ -122,6 +124,23 @@ def test_a_part_of_an_unknown_invoice_waits_and_is_then_sent_without_revenue() -
     deliver(world, paid())
     assert told(world)[1:] == [("Invoice Paid", 70, 100)]
     assert lifetime_value(world) == 120
+
+
+def test_the_revenue_of_a_part_is_what_the_parts_so_far_are_worth_less_what_was_stated() -> None:
+    """Rounded one by one, parts of an invoice can add up to more than its revenue."""
+    world = holding()
+    deliver(world, finalized(), *(part(number, 4000) for number in (1, 2)), paid())
+    assert told(world) == [
+        ("Invoice Payment Received", 40, 33.33),
+        ("Invoice Payment Received", 40, 33.34),
+        ("Invoice Paid", 40, 33.33),
+    ]
+
+
+def test_parts_that_exceed_their_invoice_all_count() -> None:
+    begun = Payment("usd").with_part("pi_1", Part(7000, 7000)).with_part("pi_2", Part(7000, 7000))
+    whole = Payment("usd", counted=True, total=DUE, revenue=NET, stated_by="in_basic").completing(begun)
+    assert (whole.total, whole.revenue) == (14_000, 14_000)
 
 
 def test_a_part_whose_event_is_lost_is_in_the_rest() -> None:

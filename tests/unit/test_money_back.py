@@ -4,6 +4,7 @@ cent."""
 from __future__ import annotations
 
 import json
+from copy import replace
 from decimal import Decimal
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.profile import PAYMENTS, Profile
-from stripe_to_segment.state.refund import Refund
+from stripe_to_segment.state.refund import Dispute, Refund
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import read_text
@@ -355,7 +356,24 @@ def test_payments_that_are_no_longer_listed_stay_in_the_sum() -> None:
     assert (len(kept.payments), kept.paid, kept.unlisted("usd")) == (PAYMENTS, profile.paid, 300)
 
 
+def test_a_payment_that_is_no_longer_listed_counts_once_where_an_import_lists_it_again() -> None:
+    """A record lists so many payments, and a second import lists all of them."""
+    world, key = World(), "own:test:cus_basic"
+    world.deliver(an_event("invoice.paid", an_invoice()))
+    profile = world.store.load({("profile", key)}).profiles[key]
+    world.store.save([replace(profile, payments={})], [], NOW)
+    assert world.deliver(an_event("invoice.paid", an_invoice(), id="evt_again")) == []
+    assert world.store.load({("profile", key)}).profiles[key].paid == profile.paid == {"usd": 2000}
+
+
 # --- Disputes ---
+
+
+def test_of_two_states_of_a_dispute_in_one_second_the_one_that_arrives_last_counts() -> None:
+    withdrawn, reinstated = Dispute(5000, as_of=NOW), Dispute(0, as_of=NOW)
+    payment = Payment("usd", counted=True, total=5000)
+    assert payment.with_dispute("dp_1", withdrawn).with_dispute("dp_1", reinstated).left == 5000
+    assert payment.with_dispute("dp_1", reinstated).with_dispute("dp_1", withdrawn).left == 0
 
 
 def test_a_lost_dispute_lowers_the_lifetime_value() -> None:
