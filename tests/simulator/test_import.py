@@ -36,6 +36,8 @@ def test_any_customer_may_be_imported_at_any_moment(seed: int, order: int, level
 # Parts of an invoice and a dispute that came before their customer was known.
 @example(seed=256, order=55037516, level="history")
 @example(seed=448, order=224, level="state")
+# A purchase that was listed in silence, stated by its own event and attached to an invoice then was sent twice.
+@example(seed=4758787, order=4758787, level="history")
 def test_any_shop_imported_at_any_moment_has_the_balance_of_stripe(seed: int, order: int, level: str) -> None:
     found = of_till(seed, order, level)
     assume(found is not None)

@@ -77,6 +77,9 @@ def _with_payment(event: StripeEvent, lesson: Lesson) -> tuple[Profile, tuple[st
     listed = profile.payment(order)
     begun = listed is not None and listed.begun
     if not begun and (any(key in profile.ledger for key in keys) or (listed is not None and listed.complete)):
+        if listed is not None and listed.listed_at is not None and not event.silent:
+            # It is stated now: a payment that is attached to an invoice later is not sent again as a part of it.
+            profile = profile.with_payment(order, replace(listed, listed_at=None))
         return profile, keys
     if listed is None and not payment.total:
         # A payment of 0 cannot be refunded, so it is not listed.
