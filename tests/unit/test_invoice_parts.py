@@ -143,6 +143,17 @@ def test_parts_that_exceed_their_invoice_all_count() -> None:
     assert (whole.total, whole.revenue) == (14_000, 14_000)
 
 
+def test_a_part_that_came_before_its_payment_is_the_customers_whom_the_payment_names() -> None:
+    """What the part said of its invoice was stored without a customer, and the payment did not add its own."""
+    world = holding()
+    for event in (part(1, 5000), succeeded(1, 5000)):
+        world.batch(event)
+    world.now = NOW + 400
+    world.batch(part(1, 5000))
+    assert told(world) == [("Invoice Payment Received", 50, None)]
+    assert lifetime_value(world) == 50
+
+
 def test_a_part_whose_event_is_lost_is_in_the_rest() -> None:
     world = holding()
     deliver(world, finalized(), succeeded(2, 3000), part(2, 3000), paid())

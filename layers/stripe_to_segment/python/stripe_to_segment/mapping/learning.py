@@ -223,7 +223,8 @@ def payment_intent(event: StripeEvent[shapes.PaymentIntent], known: Known, _rank
     intent, invoice_id = text(event.object.get("id")) or event.id, intents.invoice_behind(event, known)
     if invoice_id is not None:
         profile = known.profile.with_paid(invoice_id, by=intent)
-        return Lesson(profile, orders={} if known.orders.get(intent) == invoice_id else {intent: invoice_id})
+        # Also where it is stored: what came before the intent may have stored it without its customer.
+        return Lesson(profile, orders={intent: invoice_id})
     payment, guessed = intents.paid_alone(event, known), intents.invoice_paid_then(event, known)
     owned = event.customer is not None and (payment is not None or guessed is not None)
     return Lesson(
@@ -308,9 +309,9 @@ def bill(event: StripeEvent[shapes.Invoice], known: Known, _rank: int) -> Lesson
     listed = known.profile.payment(invoice_id) or Payment(text(event.object.get("currency")) or "")
     if listed.complete or listed.bill is not None:
         return Lesson(known.profile, orders=parts)
-    # Its customer too, if it names no payment: the event of a part names no customer.
-    unnamed = event.customer is not None and read_invoice.payment_of(event.object) is None
-    owned = {invoice_id: invoice_id} if unnamed else {}
+    # Its customer too, unless its one payment says it: the event of a part names no customer.
+    in_parts = read_invoice.payment_of(event.object) is None or bool(integer(event.object.get("amount_paid")))
+    owned = {invoice_id: invoice_id} if event.customer is not None and in_parts else {}
     return Lesson(known.profile.with_payment(invoice_id, replace(listed, bill=found)), orders=owned | parts)
 
 
