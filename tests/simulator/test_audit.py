@@ -116,6 +116,8 @@ def test_a_till_with_refunds_that_failed_disputes_and_parts_audits_clean(seed: i
 @example(seed=267, share=0.7, mixed=False)
 # A part that came to a record which had been moved already.
 @example(seed=38, share=0.2, mixed=True)
+# A purchase that was attached to an invoice of which no event came.
+@example(seed=128919326, share=0.5, mixed=False)
 def test_whatever_is_lost_has_a_reason(seed: int, share: float, *, mixed: bool) -> None:
     till, rng = a_till(Random(seed), payments=6), Random(f"l{seed}")  # noqa: S311 - the same
     assume(till.joined and till.referenced)

@@ -151,12 +151,14 @@ def _by_stripes_ids(kind: Kind, kept: list[Kept], record: str, truth: Truth) -> 
     the same amount.
     """
     if kind is Kind.PAYMENTS:
-        found: dict[str, Kept] = {}
+        found, entries, own = dict[str, Kept](), truth.entries(kind), {one.id for one in kept}
         for one in kept:
             name = truth.orders.get(one.id) or one.id
             other = found.get(name)
             amount = one.amount + (other.amount if other else 0)
-            whole = one.whole and (other is None or other.whole)
+            # Of an invoice that the record does not have, a purchase that was attached to it is only a part.
+            is_a_part = name in entries and name not in own and one.id in entries[name].attached
+            whole = one.whole and not is_a_part and (other is None or other.whole)
             found[name] = replace(one, id=name, amount=amount, whole=whole)
         for one in kept:
             if one.id in found and one.whole:
