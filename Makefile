@@ -50,7 +50,7 @@ test: build install .tools/dbt/.installed .tools/recipes/.installed ## Run the w
 test-fast: build install ## Run the tests without emulator, browser, dbt, sam and checkov, over fewer examples: about a minute
 	HYPOTHESIS_PROFILE=fast $(PYTHON) -m pytest -n auto -m "not stack and not emulator and not browser and not tool and not warehouse"
 
-laws: build install ## Run the laws of the tests over twenty times as many examples as `make test`, in half an hour: SEED=1
+laws: build install ## Run the laws of the tests over twenty times as many examples as `make test`: SEED=1
 	HYPOTHESIS_PROFILE=many $(PYTHON) -m pytest -n auto tests/unit tests/simulator tests/door $(if $(SEED),--hypothesis-seed=$(SEED))
 
 truth: .venv/.installed ## Compare revenue, refunds and mrr with simulated customers: CUSTOMERS=500 SEED=1; IMPORTED=1 imports them
