@@ -358,6 +358,13 @@ def test_a_call_with_a_time_in_another_month_is_named_and_no_loss() -> None:
     assert named(replace(case, month="").audited()) == set()
 
 
+@pytest.mark.parametrize("lost", [set(), {"attached"}], ids=["came late", "never came"])
+def test_a_purchase_that_was_sent_twice_is_named_in_the_month_of_its_invoice(lost: set[str]) -> None:
+    """An attached payment is none of the objects by its own id, and so was in no month at all."""
+    case = Case(events=attached(), lost=lost)
+    assert named(replace(case, month=month_of(NOW + DAY)).audited()) == named(case.audited()) != set()
+
+
 def test_a_clean_business_has_no_difference() -> None:
     report = Case().audited()
     assert report.findings == []

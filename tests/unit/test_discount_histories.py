@@ -226,6 +226,19 @@ def test_a_customers_discounts_within_one_second_count_in_any_order(
     assert (sum(change for change, _ in changes(world)), shown(world)) == (pytest.approx(mrr), pytest.approx(mrr))
 
 
+def test_of_two_discounts_of_one_second_only_the_newer_one_counts_before_the_end_of_the_other_comes() -> None:
+    """Both are kept until then, because either may be the one that has ended."""
+    world = World()
+    world.deliver(
+        an_event(CREATED, a_subscription(), created=NOW),
+        an_event(APPLIED, a_discount(HALF, id="di_1"), created=NOW + 1),
+        an_event(APPLIED, a_discount(TENTH, id="di_2"), created=NOW + 1),
+    )
+    assert (changes(world), shown(world)) == ([(20, "new"), (-10, "contraction"), (8, "expansion")], 18)
+    world.deliver(an_event(REMOVED, a_discount(HALF, id="di_1"), created=NOW + 1))
+    assert shown(world) == 18
+
+
 def test_a_late_beginning_does_not_bring_back_the_coupon_that_its_discount_had_then() -> None:
     """Of a subscription's discount whose coupon was switched the first one counted again."""
     world = World()

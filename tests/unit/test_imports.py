@@ -358,6 +358,14 @@ def test_what_was_paid_of_an_unpaid_invoice_is_a_part_of_it(status: str) -> None
     assert rest["properties"]["revenue"] == 15
 
 
+def test_a_part_of_a_listed_invoice_is_the_customers_though_only_the_invoice_says_whose_it_is() -> None:
+    """The payment that was listed with the invoice said whose it was, and of the next part nobody knew the customer."""
+    world = Importing()
+    assert world.import_(CUSTOMER, billed(PARTS[0]) | {"amount_paid": 5_000}) == []
+    (part,) = world.deliver(an_event("invoice_payment.paid", PARTS[1]))[1:]
+    assert (part["event"], part["userId"]) == ("Invoice Payment Received", "u_1")
+
+
 PARTS = [
     {
         "id": f"inpay_{number}",

@@ -850,6 +850,17 @@ def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
     assert (unknown.shown, unknown.joined) == (UNSURE, False)
 
 
+def test_what_a_record_has_claimed_counts_in_the_record_that_took_it_over() -> None:
+    """A taker that could not be written at first got claims that count no longer, and no record had their amounts."""
+    properties = {"total": 5, "currency": "USD"}
+    call = {"event": "Order Completed", "timestamp": "2026-10-01T00:00:00.000Z", "properties": properties}
+    claims = {"e" * 12: Claim({"1" * 12: json.dumps(call)}, day=TODAY)}
+    claimed, arrived = Profile(KEY, claims=claims, delivery="delivery_1"), Receipt(frozenset({"e" * 12, "1" * 12}))
+    moved = claimed.moved("own:test:in_1")
+    assert moved.claims == claims
+    assert (len(claimed.settled(arrived).sent), moved.settled(arrived).sent) == (1, {})
+
+
 def test_of_a_claim_with_only_an_identify_just_the_attempt_is_kept() -> None:
     profile = Profile(KEY, claims={"e" * 12: Claim(shows=True, day=TODAY)}, delivery="delivery_1")
     assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE, claims={"e" * 12: Claim(day=TODAY)})

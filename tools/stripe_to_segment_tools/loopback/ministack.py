@@ -72,7 +72,7 @@ class UnpackedOnce(zipfile.ZipFile):
     _turn = threading.Lock()
 
     def namelist(self) -> list[str]:
-        """The names to check before it is unpacked."""
+        """The names that the emulator checks before it unpacks; none where that is done already."""
         return [] if self._folder.exists() else super().namelist()
 
     def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:
