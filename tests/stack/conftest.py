@@ -67,7 +67,7 @@ class Local:
             if time.monotonic() > deadline:
                 said = "\n".join(self.stack.output(self.stack.deliver_function)[-15:])
                 pytest.fail(f"{what}: not within {PATIENCE_SECONDS:.0f} s\n{self.stack.queued()}\n{said}")
-            time.sleep(0.05)
+            time.sleep(0.15)
 
     def wait_until_idle(self) -> None:
         """Wait until all queued events have been processed."""

@@ -44,7 +44,11 @@ def main(folder: str, descriptor: str) -> None:
         The number of the listening socket.
     """
     threading.Thread(target=_go_when_nobody_is_left, args=[folder], daemon=True).start()
-    from hypercorn.asyncio import serve  # noqa: PLC0415 - the leash comes first, and this takes half a second
+    import yaml  # noqa: PLC0415 - the leash comes first, and all this takes half a second
+
+    # The emulator reads the template several times; the reader in Python takes a second each time, that in C a tenth.
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - as above
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack import app  # noqa: PLC0415
     from ministack.core import lambda_runtime  # noqa: PLC0415
