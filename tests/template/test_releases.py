@@ -64,8 +64,10 @@ def test_a_changed_setting_publishes_a_version_of_each_function_that_has_it(
         for name in parameters_in(kept, template.body["Conditions"]):
             if name in having:
                 having[name].add(function)
-    found = {name: published[name] for name in template.body["Parameters"]}
-    assert found == having, "the Tracing of a function lists its settings and no others"
+    for name, functions in having.items():
+        missing, needless = (sorted(each) for each in (functions - published[name], published[name] - functions))
+        assert not missing, f"template.yaml: put `!Ref {name}` into the list at Tracing of {missing}"
+        assert not needless, f"template.yaml: take `!Ref {name}` out of the list at Tracing of {needless}"
     assert having["DropEvents"] == {"DeliverFunction", "ReconcileFunction", "AuditFunction"}
 
 

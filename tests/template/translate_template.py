@@ -1,6 +1,7 @@
 """Prints template.yaml after the SAM transform. Runs in SAM's environment, offline and without an AWS account."""
 
 import json
+import logging
 import sys
 from copy import deepcopy
 from functools import cache
@@ -18,6 +19,8 @@ UPLOADED = "s3://bucket/code.zip"
 # Both are the same for each translation, and making them took as long as half of one.
 translator.make_policy_template_for_function_plugin = cache(translator.make_policy_template_for_function_plugin)
 SESSION = Session()
+# It warns after each translation that its metrics go nowhere, and pytest shows that with every failure.
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 
 def translated(untouched: dict[str, Any], changed: dict[str, str]) -> dict[str, Any]:

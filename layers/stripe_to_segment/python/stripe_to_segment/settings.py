@@ -301,8 +301,17 @@ _MAY_BE_EMPTY = frozenset(
     }
 )
 
-_READERS: dict[str, Callable[[str, str], object]] = {
-    **{entry.name: _text for entry in fields(Settings) if entry.name != "client_reference_key"},
+# By a field's type as it is written in the class.
+_READERS_OF_TYPES: Mapping[Any, Callable[[str, str], object]] = {
+    "bool": _switch,
+    "int": _seconds,
+    "str": _text,
+    "tuple[str, ...]": _names,
+    "Mapping[str, Any]": _object,
+}
+
+# Of the fields that not every value of their type suits.
+_READERS_OF_FIELDS: Mapping[str, Callable[[str, str], object]] = {
     "segment_endpoint": _endpoint,
     "stripe_api_base": _endpoint,
     "compress_requests": _choice("auto", "on", "off"),
@@ -315,21 +324,14 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "line_descriptions": _choice("send", "omit"),
     "mrr_discounts": _choice("forever", "all", "none"),
     "revenue_events": _choice("named", "orders"),
-    "user_id_keys": _names,
-    "anonymous_id_keys": _names,
-    "group_id_keys": _names,
-    "group_name_keys": _names,
     "attribution_keys": _attribution,
     "context_traits": _choice("event", "remembered", "none"),
     "unknown_user_policy": _choice("anonymous", "customer_id", "skip"),
-    "identity_hold_seconds": _seconds,
-    "payment_hold_seconds": _seconds,
-    "personal_traits": _names,
-    "hash_email": _switch,
-    "trust_stripe_api_base": _switch,
     "rename_events": _renames,
-    "drop_events": _names,
-    "integrations": _object,
-    "retry_base_seconds": _seconds,
-    "retry_cap_seconds": _seconds,
+}
+
+_READERS: Mapping[str, Callable[[str, str], object]] = {
+    entry.name: _READERS_OF_FIELDS.get(entry.name) or _READERS_OF_TYPES[entry.type]
+    for entry in fields(Settings)
+    if entry.name != "client_reference_key"
 }
