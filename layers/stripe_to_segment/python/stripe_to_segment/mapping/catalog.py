@@ -127,7 +127,7 @@ CATALOG: dict[str, Row] = {
         holds=checkout.waits_for_its_invoice,
     ),
     "checkout.session.async_payment_failed": Row(
-        (payments.PaymentFailed,), checkout.async_payment_failed, learning.failure
+        (failures.PaymentFailed,), checkout.async_payment_failed, learning.failure
     ),
     "checkout.session.expired": Row((checkout.CheckoutExpired,), checkout.expired),
     "customer.subscription.created": Row(
@@ -187,7 +187,7 @@ CATALOG: dict[str, Row] = {
         Identify.IF_CHANGED,
         holds=invoices.waits_for_its_payments,
     ),
-    "invoice.payment_failed": Row((payments.PaymentFailed,), invoices.payment_failed, learning.failure),
+    "invoice.payment_failed": Row((failures.PaymentFailed,), invoices.payment_failed, learning.failure),
     "invoice.payment_action_required": Row((invoices.PaymentActionRequired,), invoices.payment_action_required),
     "invoice.finalized": Row((billing.InvoiceFinalized,), billing.finalized, learning.bill),
     "invoice.sent": Row((billing.InvoiceSent,), billing.sent, learning.bill),
@@ -197,7 +197,7 @@ CATALOG: dict[str, Row] = {
     "invoice.upcoming": Row((billing.RenewalUpcoming,), billing.upcoming),
     # The first within a second, because it has the cause of a failure that an invoice or a session states.
     "payment_intent.payment_failed": Row(
-        (payments.PaymentFailed,), failures.intent_failed, learning.failure, rank=CREATED
+        (failures.PaymentFailed,), failures.intent_failed, learning.failure, rank=CREATED
     ),
     "payment_method.attached": Row(
         (payment_methods.PaymentMethodAdded,),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact
+from stripe_to_segment.mapping.failures import PaymentFailed, fact_of, has_invoice
 from stripe_to_segment.mapping.orders import attached_to, invoice_paid_by
-from stripe_to_segment.mapping.payments import OrderCompleted, PaymentFailed
+from stripe_to_segment.mapping.payments import OrderCompleted
 from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.tracking import Event, track
 from stripe_to_segment.state.payment import Payment
@@ -120,7 +120,7 @@ def async_payment_succeeded(event: StripeEvent[shapes.CheckoutSession], known: K
 def async_payment_failed(event: StripeEvent[shapes.CheckoutSession], known: Known) -> Iterator[Fact]:
     """checkout.session.async_payment_failed, of a bank debit or voucher; the invoice states it where there is one."""
     session = event.object
-    if failures.has_invoice(session):
+    if has_invoice(session):
         return
     currency = text(session.get("currency"))
     failed = PaymentFailed(
@@ -130,7 +130,7 @@ def async_payment_failed(event: StripeEvent[shapes.CheckoutSession], known: Know
         value=major(read.amounts_of(session).total, currency),
         currency=currency and currency.upper(),
     )
-    yield failures.fact_of(failed, event, known)
+    yield fact_of(failed, event, known)
 
 
 def expired(event: StripeEvent[shapes.CheckoutSession], _: Known) -> Iterator[Fact]:

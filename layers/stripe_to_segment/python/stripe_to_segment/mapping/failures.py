@@ -1,4 +1,4 @@
-"""Match the events about one failed attempt at a payment, so that it is sent once.
+"""Payment Failed, once for each failed attempt at a payment: the events about one attempt are matched.
 
 A Checkout Session, its invoice and the PaymentIntent all report that one bank debit failed, in any order and in any
 number of batches. If there is an invoice, the invoice states the attempt, and the others only add the cause. If there
@@ -17,7 +17,7 @@ from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact, worked_out_once
-from stripe_to_segment.mapping.payments import PaymentFailed
+from stripe_to_segment.mapping.tracking import Event, properties, track
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
@@ -30,10 +30,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.mapping.properties import (
+        AttemptCount,
+        BillingReason,
+        CardBrand,
+        CheckoutId,
+        Currency,
+        DeclineCode,
+        FailureCode,
+        FailureMessage,
+        InvoiceId,
+        NextPaymentAttempt,
+        OrderId,
+        PaymentMethodType,
+        SubscriptionId,
+        Value,
+    )
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["attempt_of", "fact_of", "has_invoice", "intent_failed"]
+__all__ = ["PaymentFailed", "Unpaid", "attempt_of", "fact_of", "has_invoice", "intent_failed"]
 
 # The reports of one attempt come within seconds. Stripe retries after a day at the earliest, a customer maybe sooner.
 SAME_PAYMENT_SECONDS = 3600
@@ -58,6 +74,32 @@ DELAYED = frozenset(
         "us_bank_account",
     }
 )
+
+
+@properties
+class Unpaid(Event):
+    """The properties of every failed attempt."""
+
+    order_id: OrderId
+    invoice_id: InvoiceId = None
+    subscription_id: SubscriptionId = None
+    value: Value = None
+    currency: Currency = None
+    attempt_count: AttemptCount = None
+    billing_reason: BillingReason = None
+
+
+@track("Payment Failed", when="an attempt to pay an invoice, a Checkout Session or another payment intent fails")
+class PaymentFailed(Unpaid):
+    """One for each attempt, with the cause if Stripe states it."""
+
+    checkout_id: CheckoutId = None
+    next_payment_attempt: NextPaymentAttempt = None
+    failure_code: FailureCode = None
+    decline_code: DeclineCode = None
+    failure_message: FailureMessage = None
+    payment_method_type: PaymentMethodType = None
+    card_brand: CardBrand = None
 
 
 def intent_failed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Iterator[Fact]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING, TypedDict
 
-from stripe_to_segment.mapping import failures
 from stripe_to_segment.mapping.facts import Fact, plan_name
+from stripe_to_segment.mapping.failures import PaymentFailed, Unpaid, fact_of
 from stripe_to_segment.mapping.orders import attachable, same_payment
-from stripe_to_segment.mapping.payments import OrderCompleted, Paid, PaymentFailed, Unpaid
+from stripe_to_segment.mapping.payments import OrderCompleted, Paid
 from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice
 from stripe_to_segment.mapping.tracking import always, properties, track
@@ -116,7 +116,7 @@ def payment_failed(event: StripeEvent[shapes.Invoice], known: Known) -> Iterator
     """invoice.payment_failed, once for each attempt."""
     next_attempt = iso_time(integer(event.object.get("next_payment_attempt")))
     failed = replace(_unpaid(PaymentFailed, event.object), next_payment_attempt=next_attempt)
-    yield failures.fact_of(failed, event, known)
+    yield fact_of(failed, event, known)
 
 
 def payment_action_required(event: StripeEvent[shapes.Invoice], _: Known) -> Iterator[Fact]:

@@ -1,4 +1,4 @@
-"""The events of a payment, which are the same for all of Stripe's objects that state it."""
+"""What a payment states, whichever of Stripe's objects states it: invoice, Checkout Session or PaymentIntent."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from stripe_to_segment.mapping.tracking import Event, properties, track
 if TYPE_CHECKING:
     from stripe_to_segment.mapping.properties import (
         ApplicationFee,
-        AttemptCount,
         BillingReason,
-        CardBrand,
         CheckoutId,
         Coupon,
         Currency,
-        DeclineCode,
         Discount,
-        FailureCode,
-        FailureMessage,
         FirstProduct,
         InvoiceId,
         LineCount,
-        NextPaymentAttempt,
         OrderId,
-        PaymentMethodType,
         Plan,
         PriceId,
         ProductId,
@@ -40,10 +33,9 @@ if TYPE_CHECKING:
         Tax,
         TaxRefunded,
         Total,
-        Value,
     )
 
-__all__ = ["OrderCompleted", "Paid", "PaymentFailed", "Unpaid"]
+__all__ = ["OrderCompleted", "Paid"]
 
 
 @properties
@@ -87,29 +79,3 @@ class OrderCompleted(Paid):
 
     checkout_id: CheckoutId = None
     application_fee: ApplicationFee = None
-
-
-@properties
-class Unpaid(Event):
-    """The properties of every failed attempt."""
-
-    order_id: OrderId
-    invoice_id: InvoiceId = None
-    subscription_id: SubscriptionId = None
-    value: Value = None
-    currency: Currency = None
-    attempt_count: AttemptCount = None
-    billing_reason: BillingReason = None
-
-
-@track("Payment Failed", when="an attempt to pay an invoice, a Checkout Session or another payment intent fails")
-class PaymentFailed(Unpaid):
-    """One for each attempt, with the cause if Stripe states it."""
-
-    checkout_id: CheckoutId = None
-    next_payment_attempt: NextPaymentAttempt = None
-    failure_code: FailureCode = None
-    decline_code: DeclineCode = None
-    failure_message: FailureMessage = None
-    payment_method_type: PaymentMethodType = None
-    card_brand: CardBrand = None

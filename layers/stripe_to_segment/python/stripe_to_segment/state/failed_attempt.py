@@ -55,10 +55,8 @@ class FailedAttempt:
         """The attempt from a record, also from one of another release."""
         known: JsonObject = {name: written.get(name) for name in FIELDS}
         known |= {name: tuple(known[name] or ()) for name in ("keys", "stated_by", "names")}
-        return cls(
-            **known
-            | {"fact_key": written.get("told_as", ""), "at": known["at"] or 0, "why": Failure(*known["why"] or ())}
-        )
+        why = (known["why"] or ())[: len(Failure._fields)]
+        return cls(**known | {"fact_key": written.get("told_as", ""), "at": known["at"] or 0, "why": Failure(*why)})
 
 
 FIELDS = [each.name for each in fields(FailedAttempt)]

@@ -19,7 +19,10 @@ _CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Failure(NamedTuple):
-    """The cause of a failed payment; a field is None where the payload does not state it."""
+    """The cause of a failed payment; a field is None where the payload does not state it.
+
+    Records hold the fields by their places: a new one goes to the end.
+    """
 
     code: str | None = None
     decline_code: str | None = None
