@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.segment_side.calls import dedup_key_for
-from stripe_to_segment.state.bill import NOT_SENT
+from stripe_to_segment.state.bill import NOT_SENT, Bill
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
@@ -24,6 +24,7 @@ from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
+from stripe_to_segment.state.refund import Dispute
 from stripe_to_segment.state.store import Learnt, MemoryStore
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.state.words import WORDS
@@ -892,3 +893,14 @@ def test_unknown_fields_in_a_record_of_another_release_are_ignored(table: Any) -
     table.put_item(TableName=TABLE, Item=item)
     profile = DynamoStore(table, TABLE).load([("profile", KEY)]).profiles[KEY]
     assert (profile.user_id, profile.version, profile.subscriptions["sub_1"].as_of) == ("u1", 7, (5, 1))
+
+
+def test_unknown_fields_inside_of_a_stored_payment_are_ignored() -> None:
+    """A field more in an open invoice made the record of its customer unreadable for the release before."""
+    entry = {"amount": 500, "withdrawn": 500, "colour": 3}
+    bill = {"due": 2000, "total": 2000, "net": 1900}
+    written = {"refunds": {"re_1": entry}, "disputes": {"dp_1": entry}, "parts": {"inpay_1": entry}}
+    payment = Payment.read({"currency": "usd", **written, "bill": {**bill, "colour": 3}, "colour": 3})
+    assert payment.bill == Bill(**bill)
+    assert payment.disputes == {"dp_1": Dispute(withdrawn=500)}
+    assert payment.refunds["re_1"].amount == payment.parts["inpay_1"].amount == 500

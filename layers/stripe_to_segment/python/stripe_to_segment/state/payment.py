@@ -294,7 +294,7 @@ class Payment:
         given["refunds"] = {key: Refund(**_read(Refund, one)) for key, one in given.get("refunds", {}).items()}
         given["disputes"] = {key: Dispute(**known_of(Dispute, one)) for key, one in given.get("disputes", {}).items()}
         given["parts"] = {key: Part(**_read(Part, one)) for key, one in given.get("parts", {}).items()}
-        given["bill"] = Bill(**given["bill"]) if "bill" in given else None
+        given["bill"] = Bill(**known_of(Bill, given["bill"])) if "bill" in given else None
         return cls(**given)
 
 
