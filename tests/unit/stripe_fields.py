@@ -8,9 +8,11 @@ come has no id and no page.
 
 from __future__ import annotations
 
+from typing import get_args
+
 import stripe
 
-__all__ = ["always_there", "known", "type_of"]
+__all__ = ["always_there", "hints_of", "inside", "known", "written_type"]
 
 
 def known(kind: str) -> set[str]:
@@ -23,9 +25,8 @@ def always_there(kind: str) -> set[str]:
     return {name for name in _names(kind) if not name.startswith("(")}
 
 
-def type_of(kind: str, field: str) -> str:
-    """The type of a field of this kind of object: "int", "str | None"; "object" where it is neither text nor number."""
-    hint = _hints(kind).get(field)
+def written_type(hint: object) -> str:
+    """A field's type in Stripe's library, as shapes write it: "object" where it is neither text nor number."""
     written = hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
     plain = written.removeprefix("Optional[").removesuffix("]")
     if plain not in {"bool", "float", "int", "str"}:
@@ -33,16 +34,24 @@ def type_of(kind: str, field: str) -> str:
     return plain if plain == written else f"{plain} | None"
 
 
-def _hints(kind: str) -> dict[str, object]:
+def hints_of(kind: str) -> dict[str, object]:
+    """The types of an object's fields in Stripe's library."""
     read = stripe.StripeObject.construct_from({"inside": {"object": kind}}, None)["inside"]
     assert type(read) is not stripe.StripeObject, f"Stripe's library knows no {kind}"
     return {name: hint for name, hint in type(read).__annotations__.items() if "ClassVar" not in str(hint)}
 
 
+def inside(hint: object) -> dict[str, object]:
+    """The types of the fields of the hash in a field of this type, or of those in its list; none if it holds none."""
+    if isinstance(hint, type) and issubclass(hint, stripe.StripeObject):
+        return dict(hint.__annotations__)
+    return {name: one for each in get_args(hint) for name, one in inside(each).items()}
+
+
 def _names(kind: str) -> list[str]:
     if kind in FIELDS:
         return FIELDS[kind].split()
-    fields = {name: str(hint) for name, hint in _hints(kind).items()}
+    fields = {name: str(hint) for name, hint in hints_of(kind).items()}
     return [f"({name})" if "Optional" in hint or "NoneType" in hint else name for name, hint in fields.items()]
 
 
