@@ -12,7 +12,7 @@ import time
 from benchmarks.functions import deliver_function, delivered
 from benchmarks.receiver import receiving
 from benchmarks.workload import SAMPLES, event_texts, sqs_batch
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 
 BATCH = 100
 

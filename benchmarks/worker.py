@@ -27,7 +27,7 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.segment_side.client import batches
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

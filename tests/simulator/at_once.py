@@ -16,7 +16,8 @@ from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.segment_side.answers import Answer, Meaning
-from stripe_to_segment.state.store import Memory, MemoryStore, each_once
+from stripe_to_segment.state.memory_store import MemoryStore
+from stripe_to_segment.state.store import Memory, each_once
 from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.delivery.circuit_breaker import Breaker
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from tests.simulator.queue_in_time import Clock, Endpoint, Queue, Says
 from tests.unit.edges import FUNCTIONS, REGION, SecretsManager, load_function
 from tests.unit.shapes import NOW, a_customer, an_event, an_invoice

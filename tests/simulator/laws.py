@@ -17,7 +17,7 @@ from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import settings_from
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from tests.simulator.worth import in_major, moment_of, month_of
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from stripe_to_segment.settings import Settings
-    from stripe_to_segment.state.store import MemoryStore
+    from stripe_to_segment.state.memory_store import MemoryStore
 
 type Json = dict[str, Any]
 FAR = 10**10

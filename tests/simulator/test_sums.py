@@ -27,7 +27,7 @@ from tests.unit.worlds import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from stripe_to_segment.state.store import MemoryStore
+    from stripe_to_segment.state.memory_store import MemoryStore
 
 PAYMENTS = {"Order Completed", "Subscription Renewed", "Invoice Paid", "Invoice Payment Received"}
 PAID, MRR, REFUNDED, DISPUTED = range(4)

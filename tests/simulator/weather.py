@@ -11,7 +11,7 @@ from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.segment_side.answers import Answer, Meaning
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from tests.chaos.verdict import of_customers
 from tests.simulator.laws import ACCEPTED, FINE, SETTINGS, Ours, replayed
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING, Any
 
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.refund import Refund
-from stripe_to_segment.state.store import Learnt, Memory, MemoryStore
+from stripe_to_segment.state.store import Learnt, Memory
 from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, an_event, an_intent, an_invoice
 from tests.unit.worlds import World, names
 

@@ -15,7 +15,7 @@ from stripe_to_segment.delivery.circuit_breaker import PROBE_SECONDS, Breaker, P
 from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.segment_side.answers import RETRY_AFTER_CAP, Answer, Meaning
 from stripe_to_segment.state.circuit import FAILURES
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from tests.unit.shapes import NOW
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from stripe_to_segment.mapping.attribution import CAMPAIGN, DESTINATION_OPTIONS,
 from stripe_to_segment.mapping.properties import AttributionProperties
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import ATTRIBUTION, settings_from
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from tests.unit.shapes import (
     DAY,
     NOW,

@@ -13,7 +13,7 @@ from stripe_to_segment.delivery.circuit_breaker import Pause
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.claim import Receipt
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
 from tests.unit.worlds import ACCEPTED, World, names
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.profile import new_profile
-from stripe_to_segment.state.store import Learnt, MemoryStore
+from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import record_of
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup

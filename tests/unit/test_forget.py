@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from stripe_to_segment.errors import StoreConflictError
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.cli import app
 from tests.unit.a_stack import Deployed, deployed

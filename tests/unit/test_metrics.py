@@ -17,7 +17,7 @@ from stripe_to_segment.delivery.report import report
 from stripe_to_segment.observability import observed
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment_tools.samples.files import api_gateway_request
 from tests.unit.edges import SecretsManager, Spoken, Sqs, a_signing_secret, load_function
 from tests.unit.shapes import NOW, a_customer, a_price, a_subscription, an_event, an_item

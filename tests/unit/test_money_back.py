@@ -17,10 +17,11 @@ from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.errors import StoreUnavailableError
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.profile import PAYMENTS, Profile
 from stripe_to_segment.state.refund import Dispute, Refund
-from stripe_to_segment.state.store import Learnt, MemoryStore
+from stripe_to_segment.state.store import Learnt
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import read_text
 from tests.unit.shapes import DAY, NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice

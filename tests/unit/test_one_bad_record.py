@@ -16,9 +16,9 @@ from stripe_to_segment.reconciling import missing
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.encoding import FORMAT
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.person import user_digest
 from stripe_to_segment.state.profile import Profile
-from stripe_to_segment.state.store import MemoryStore
 from stripe_to_segment.stripe_side.event import decoded
 from tests.unit.edges import TABLE, state_table
 from tests.unit.shapes import a_charge, a_customer, a_dispute, a_refund, a_subscription, an_event, an_invoice

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stripe_to_segment.delivery.record import Status
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from tests.unit.shapes import NOW, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
 from tests.unit.test_invoice_parts import finalized, part
 from tests.unit.worlds import World

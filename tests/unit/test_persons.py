@@ -12,9 +12,10 @@ from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.errors import StoreConflictError, StoreUnavailableError
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.person import MOST_GUESTS, MOST_SIBLINGS, Person
 from stripe_to_segment.state.profile import Profile
-from stripe_to_segment.state.store import OPT_OUT, Learnt, MemoryStore
+from stripe_to_segment.state.store import OPT_OUT, Learnt
 from stripe_to_segment.stripe_side.event import StripeEvent
 from tests.unit.edges import TABLE, state_table
 from tests.unit.shapes import (

@@ -16,7 +16,7 @@ from stripe_to_segment.errors import ConfigurationError, QueueUnavailableError, 
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reconciling import SLICE, STRIPE_KEEPS_SECONDS, Reconciliation, missing, raw, window
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.stripe_api.reader import StripeEvents
 from stripe_to_segment.stripe_side.event import event_from, parse_event
 from stripe_to_segment_tools.samples.files import samples

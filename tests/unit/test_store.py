@@ -21,11 +21,12 @@ from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
 from stripe_to_segment.state.refund import Dispute
-from stripe_to_segment.state.store import Learnt, MemoryStore
+from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.state.words import WORDS
 from tests.unit.edges import TABLE, Faulty, refusal, state_table

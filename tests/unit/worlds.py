@@ -10,7 +10,7 @@ from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings, settings_from
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

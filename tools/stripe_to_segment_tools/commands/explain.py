@@ -15,7 +15,7 @@ from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.mapping.catalog import CATALOG
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.answers import Answer, Meaning
-from stripe_to_segment.state.store import MemoryStore
+from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.stripe_side.fields import integer
 from stripe_to_segment_tools.commands.overrides import REFERENCE_KEY, Overrides, chosen_settings
 from stripe_to_segment_tools.project import ENRICH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.known_later import corrected
@@ -78,6 +78,21 @@ class DiscountRemoved(Discounted):
     """https://docs.stripe.com/api/events/types#event_types-customer.discount.deleted."""
 
 
+class Told(NamedTuple):
+    """What somebody says of the Customer's own discount as of an epoch second.
+
+    The Customer has `now`, and `gone` has ended, which is all that is said if it `ends`. What `begins` a discount is older
+    than all else of its second, and what is `unsure` may be.
+    """
+
+    as_of: int
+    now: Any = None
+    gone: Any = None
+    begins: bool = False
+    ends: bool = False
+    unsure: bool = False
+
+
 def applied(event: StripeEvent[shapes.Discount], known: Known) -> Iterator[Fact]:
     """customer.discount.created."""
     stated = _stated(DiscountApplied, event, known)
@@ -106,7 +121,7 @@ def after_discount(event: StripeEvent[shapes.Discount], known: Known) -> Profile
         coupons = coupons_of([body])
         return profile.with_discounts(_unknown(coupons, profile) if begins else coupons, known.coupons)
     now, gone = (None, body) if ends else (body, None)
-    return _with_own(profile, now, event.created, known.coupons, gone=gone, begins=begins, ends=ends)
+    return _with_own(profile, Told(event.created, now, gone, begins=begins, ends=ends), known.coupons)
 
 
 def of_customer(event: StripeEvent[shapes.Customer], known: Known) -> Iterator[Fact]:
@@ -126,7 +141,7 @@ def by_customer(event: StripeEvent[shapes.Customer], profile: Profile, known: Kn
     # An update of something else may be older or newer than a change of the discount within its second.
     begins = event.type.endswith(".created") or event.listing is not None
     unsure = begins or ("discount" not in event.previous and bool(event.previous))
-    after = _with_own(profile, own, event.created, known.coupons, gone=gone, begins=begins, unsure=unsure)
+    after = _with_own(profile, Told(event.created, own, gone, begins=begins, unsure=unsure), known.coupons)
     return (profile, []) if after is profile else corrected(event, after, known)
 
 
@@ -139,7 +154,7 @@ def with_own_of(customer: shapes.Customer | None, event: StripeEvent, profile: P
     start = integer(dig(own, "start")) or 0
     if not isinstance(own, dict) or start > event.created:
         return profile
-    return _with_own(profile, named(own, event.customer), start, {}, unsure=True)
+    return _with_own(profile, Told(start, named(own, event.customer), unsure=True), {})
 
 
 def named(discount: Any, customer: str | None) -> Any:
@@ -149,44 +164,28 @@ def named(discount: Any, customer: str | None) -> Any:
     return {**discount, "id": customer}
 
 
-def _with_own(  # noqa: PLR0913 - what the different events know
-    profile: Profile,
-    now: Any,
-    as_of: int,
-    by_id: Mapping[str, str],
-    *,
-    gone: Any = None,
-    begins: bool = False,
-    ends: bool = False,
-    unsure: bool = False,
-) -> Profile:
-    """The record with the Customer's own discount `now` as of an epoch second, unless a newer one is known.
+def _with_own(profile: Profile, told: Told, by_id: Mapping[str, str]) -> Profile:
+    """The record with the Customer's own discount as told, unless a newer one is known.
 
     A Customer has one at most: a new one takes the place of the last. Those that began in one second and have not ended
-    are all kept, the one that was told of last first. `gone` has ended, which is all that the event says if it `ends`;
-    within its second an event that `begins` a discount is older than all others, and one that is `unsure` may be.
+    are all kept, the one that was told of last first.
     """
-    moment = profile.as_of.get(OWN, 0)
-    late = moment > as_of or (unsure and moment == as_of)
+    as_of, now, gone, moment = told.as_of, told.now, told.gone, profile.as_of.get(OWN, 0)
+    late = moment > as_of or (told.unsure and moment == as_of)
     coupons = coupons_of(None, now or gone)
     if late:
         coupons = {name: one for name, one in coupons.items() if name not in profile.discounts}
-    elif begins and moment == as_of:
+    elif told.begins and moment == as_of:
         coupons = _unknown(coupons, profile)
-    after = profile.with_discounts(coupons, by_id)
-    if (
-        late
-        and gone
-        and reference(gone) in profile.own_discounts
-        and reference(gone) != reference(gone.get("customer"))
-    ):
+    after, ended = profile.with_discounts(coupons, by_id), reference(gone)
+    if late and gone and ended in profile.own_discounts and ended != reference(gone.get("customer")):
         # No id comes twice, so whatever is newer is about another discount.
-        return replace(after, own_discounts=tuple(one for one in after.own_discounts if one != reference(gone)))
+        return replace(after, own_discounts=tuple(one for one in after.own_discounts if one != ended))
     if late or not (now or gone or OWN in profile.as_of):
         return after
     marks = {name: at for name, at in profile.as_of.items() if name.startswith(GONE) and at == as_of}
     marks |= {_mark(gone): as_of} if gone else {}
-    kept = [one for one in profile.own_discounts if one != reference(gone)] if ends or moment == as_of else []
+    kept = [one for one in profile.own_discounts if one != ended] if told.ends or moment == as_of else []
     new = reference(now)
     own = (new, *kept) if new is not None and new not in kept and _mark(now) not in marks else tuple(kept)
     others = {name: at for name, at in after.as_of.items() if not name.startswith(GONE)}
