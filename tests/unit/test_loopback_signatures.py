@@ -75,9 +75,10 @@ def checked(request: SignedRequest, now: float | None = None) -> str:
     return verify(request, KEYS.get, time.time() if now is None else now)
 
 
-def refused(request: SignedRequest, match: str, now: float | None = None) -> None:
-    with pytest.raises(RefusedError, match=match):
+def refusal(request: SignedRequest, now: float | None = None) -> str:
+    with pytest.raises(RefusedError) as refused:
         checked(request, now)
+    return str(refused.value)
 
 
 def with_header(request: SignedRequest, name: str, value: str | None) -> SignedRequest:
@@ -92,20 +93,20 @@ def test_requests_of_boto3_are_accepted(request_of_boto3: SignedRequest) -> None
 
 
 def test_an_emulator_refuses_what_is_not_signed(request_of_boto3: SignedRequest) -> None:
-    refused(with_header(request_of_boto3, "authorization", None), "no AWS Signature")
+    assert "no AWS Signature" in refusal(with_header(request_of_boto3, "authorization", None))
     for other in ("", "Bearer x", "AWS test:signature", "AWS4-HMAC-SHA256 Credential=test"):
-        refused(with_header(request_of_boto3, "authorization", other), "no AWS Signature")
+        assert "no AWS Signature" in refusal(with_header(request_of_boto3, "authorization", other))
 
 
 @pytest.mark.parametrize("key", ["test", "000000000000", "AKIAOTHER"])
 def test_the_emulators_default_keys_are_refused(key: str) -> None:
     for secret in ("test", SECRET):
-        refused(sent(OPERATIONS["json"], key, secret), "unknown access key")
+        assert "unknown access key" in refusal(sent(OPERATIONS["json"], key, secret))
 
 
 def test_a_wrong_secret_is_refused() -> None:
     for operation in OPERATIONS.values():
-        refused(sent(operation, secret="test"), "does not fit")
+        assert "does not fit" in refusal(sent(operation, secret="test"))
 
 
 CHANGES: dict[str, Callable[[SignedRequest], SignedRequest]] = {
@@ -129,7 +130,7 @@ def test_a_request_that_was_changed_is_refused(
 
 def test_the_operation_is_signed() -> None:
     request = sent(OPERATIONS["json"])
-    refused(with_header(request, "x-amz-target", "AmazonSQS.PurgeQueue"), "does not fit")
+    assert "does not fit" in refusal(with_header(request, "x-amz-target", "AmazonSQS.PurgeQueue"))
 
 
 def test_a_header_that_decides_must_be_signed() -> None:
@@ -137,31 +138,31 @@ def test_a_header_that_decides_must_be_signed() -> None:
     request = sent(OPERATIONS["json"])
     for name in ("host", "x-amz-date"):
         header = request.headers["authorization"].replace(f"{name};", "").replace(f";{name}", "")
-        refused(with_header(request, "authorization", header), "does not cover")
+        assert "does not cover" in refusal(with_header(request, "authorization", header))
 
 
 def test_a_body_that_is_not_signed_is_refused() -> None:
     request = sent(OPERATIONS["rest-xml"])
-    refused(with_header(request, "x-amz-content-sha256", "UNSIGNED-PAYLOAD"), "does not cover the body")
+    assert "does not cover the body" in refusal(with_header(request, "x-amz-content-sha256", "UNSIGNED-PAYLOAD"))
 
 
 @pytest.mark.parametrize("seconds", [-301, 301])
 def test_a_signature_is_good_for_five_minutes(request_of_boto3: SignedRequest, seconds: int) -> None:
     assert checked(request_of_boto3, time.time() + seconds * 0.9) == OWN
-    refused(request_of_boto3, "within 300 seconds", time.time() + seconds * 1.1)
+    assert "within 300 seconds" in refusal(request_of_boto3, time.time() + seconds * 1.1)
 
 
 @pytest.mark.parametrize("stamp", ["", "now", "20261128", "99999999T999999Z"])
 def test_a_text_that_is_not_a_time_is_refused(stamp: str) -> None:
-    refused(with_header(sent(OPERATIONS["json"]), "x-amz-date", stamp), "within 300 seconds")
+    assert "within 300 seconds" in refusal(with_header(sent(OPERATIONS["json"]), "x-amz-date", stamp))
 
 
 def test_a_role_needs_its_session_token() -> None:
     role = "ASIAROLE", "of a role"
     assert checked(sent(OPERATIONS["json"], *role, "its token")) == "ASIAROLE"
-    refused(sent(OPERATIONS["json"], *role, "another"), "session token")
-    refused(sent(OPERATIONS["json"], *role), "session token")
-    refused(sent(OPERATIONS["json"], token="one too many"), "session token")
+    assert "session token" in refusal(sent(OPERATIONS["json"], *role, "another"))
+    assert "session token" in refusal(sent(OPERATIONS["json"], *role))
+    assert "session token" in refusal(sent(OPERATIONS["json"], token="one too many"))
 
 
 PATHS = st.text("abc/%.~ é+", max_size=20)

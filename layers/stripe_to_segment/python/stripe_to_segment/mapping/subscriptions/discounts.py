@@ -81,8 +81,8 @@ class DiscountRemoved(Discounted):
 class Told(NamedTuple):
     """What somebody says of the Customer's own discount as of an epoch second.
 
-    The Customer has `now`, and `gone` has ended, which is all that is said if it `ends`. What `begins` a discount is older
-    than all else of its second, and what is `unsure` may be.
+    The Customer has `now`, and `gone` has ended, which is all that is said if it `ends`. What `begins` a discount is
+    older than all else of its second, and what is `unsure` may be.
     """
 
     as_of: int
