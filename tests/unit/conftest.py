@@ -1,12 +1,14 @@
-"""What several of the unit tests need: the log and the metrics of the package, and a stack."""
+"""What several of the unit tests need: the log and the metrics of the package, the StateTable, and a stack."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.edges import Spoken, speaking
+from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.memory_store import MemoryStore
+from tests.unit.edges import TABLE, Spoken, speaking, state_table
 from tests.unit.scheduled import deployed_with_key
 
 if TYPE_CHECKING:
@@ -27,3 +29,24 @@ def here() -> Iterator[Deployed]:
     """A stack whose KeysSecret has a Stripe API key. Tests of commands also make it the stack that a command finds."""
     with deployed_with_key() as stack:
         yield stack
+
+
+@pytest.fixture(scope="module")
+def dynamodb() -> Iterator[Any]:
+    """A client of DynamoDB with a StateTable."""
+    with state_table() as client:
+        yield client
+
+
+@pytest.fixture
+def table(dynamodb: Any) -> Any:
+    """The client, on a table in which nothing is left from the last test."""
+    for item in dynamodb.scan(TableName=TABLE)["Items"]:
+        dynamodb.delete_item(TableName=TABLE, Key={"pk": item["pk"]})
+    return dynamodb
+
+
+@pytest.fixture(params=["memory", "table"])
+def store(request: pytest.FixtureRequest) -> MemoryStore | DynamoStore:
+    """The store in memory, then the one in DynamoDB."""
+    return MemoryStore() if request.param == "memory" else DynamoStore(request.getfixturevalue("table"), TABLE)

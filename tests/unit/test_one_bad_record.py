@@ -20,12 +20,12 @@ from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.person import user_digest
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.stripe_side.event import decoded
-from tests.unit.edges import TABLE, state_table
+from tests.unit.edges import TABLE
 from tests.unit.shapes import a_charge, a_customer, a_dispute, a_refund, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World, names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from stripe_to_segment.delivery.record import RecordOutcome
     from stripe_to_segment.state.person import Person
@@ -34,19 +34,6 @@ if TYPE_CHECKING:
 DEEP = "@deep"
 LONG = "x" * 3000
 ORDINARY = "customer.subscription.updated"
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with state_table() as dynamodb:
-        yield dynamodb
-
-
-@pytest.fixture
-def table(client: Any) -> Any:
-    for item in client.scan(TableName=TABLE)["Items"]:
-        client.delete_item(TableName=TABLE, Key={"pk": item["pk"]})
-    return client
 
 
 def beside(world: World, *bad: str) -> list[RecordOutcome]:

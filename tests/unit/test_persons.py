@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +16,7 @@ from stripe_to_segment.state.person import MOST_GUESTS, MOST_SIBLINGS, Person
 from stripe_to_segment.state.profile import Profile
 from stripe_to_segment.state.store import OPT_OUT, Learnt
 from stripe_to_segment.stripe_side.event import StripeEvent
-from tests.unit.edges import TABLE, state_table
+from tests.unit.edges import TABLE
 from tests.unit.shapes import (
     DAY,
     NOW,
@@ -33,34 +32,13 @@ from tests.unit.shapes import (
 from tests.unit.worlds import ACCEPTED, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import pytest
 
     from stripe_to_segment.segment_side.answers import Answer
 
     type AnyStore = MemoryStore | DynamoStore
 
 OUT = {"analytics_opt_out": "true"}
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with state_table() as dynamodb:
-        yield dynamodb
-
-
-@pytest.fixture
-def table(client: Any) -> Any:
-    """The client, on a table in which nothing is left from the last test."""
-    for item in client.scan(TableName=TABLE)["Items"]:
-        client.delete_item(TableName=TABLE, Key={"pk": item["pk"]})
-    return client
-
-
-@pytest.fixture(params=["memory", "table"])
-def store(request: pytest.FixtureRequest) -> AnyStore:
-    if request.param == "memory":
-        return MemoryStore()
-    return DynamoStore(request.getfixturevalue("table"), TABLE)
 
 
 def customer(number: int, created: int = NOW, /, user: str | None = "user_1", **metadata: str) -> StripeEvent:

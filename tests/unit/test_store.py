@@ -21,7 +21,6 @@ from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
-from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
@@ -29,12 +28,14 @@ from stripe_to_segment.state.refund import Dispute
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from stripe_to_segment.state.words import WORDS
-from tests.unit.edges import TABLE, Faulty, refusal, state_table
+from tests.unit.edges import TABLE, Faulty, refusal
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from stripe_to_segment.state.memory_store import MemoryStore
 
     type AnyStore = MemoryStore | DynamoStore
     type Fault = Callable[[str, dict[str, Any]], dict[str, Any] | None]
@@ -90,27 +91,6 @@ ORDER = Learnt("order", "own:live:pi_1", "in_1", NOW)
 
 # DynamoDB's own words for being overloaded.
 THROTTLED = ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"]
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with state_table() as dynamodb:
-        yield dynamodb
-
-
-@pytest.fixture
-def table(client: Any) -> Any:
-    """The client, on a table in which nothing is left from the last test."""
-    for item in client.scan(TableName=TABLE)["Items"]:
-        client.delete_item(TableName=TABLE, Key={"pk": item["pk"]})
-    return client
-
-
-@pytest.fixture(params=["memory", "table"])
-def store(request: pytest.FixtureRequest) -> AnyStore:
-    if request.param == "memory":
-        return MemoryStore()
-    return DynamoStore(request.getfixturevalue("table"), TABLE)
 
 
 def faulty(table: Any, fault: Fault) -> tuple[DynamoStore, Faulty, list[float]]:

@@ -55,11 +55,6 @@ class Sample:
         """The Stripe event type."""
         return str(self.event["type"])
 
-    @property
-    def variant(self) -> str:
-        """The part of the name that distinguishes it from other samples of its type, or an empty text."""
-        return self.name.removeprefix(self.type).removeprefix(".")
-
 
 def samples(folder: Path = EVENTS) -> list[Sample]:
     """Return the sample events in the order in which they happened, as in the scenarios of events/README.md."""

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["CATALOG", "Identify", "Row", "refusal"]
 
 
+CREATED, UPDATED, DELETED = 0, 1, 2
+
+
 class Identify(Enum):
     """When an event type sends an identify (and, if a group is known, a group call) beside its facts."""
 
@@ -66,12 +69,10 @@ class Row:
     facts: Callable[[StripeEvent, Known], Iterator[Fact]]
     learns: Callable[[StripeEvent, Known, int], Lesson] = learning.nothing
     identify: Identify = Identify.NEVER
-    rank: int = 1
+    rank: int = UPDATED
     holds: Callable[[StripeEvent, Known], bool] | None = None
     turn: int = 0
 
-
-CREATED, UPDATED, DELETED = 0, 1, 2
 
 UPDATES = (
     lifecycle.SubscriptionImported,
