@@ -18,16 +18,16 @@ TRIES = 200
 
 def deliver_all(spool: Path) -> dict[str, Any]:
     """Deliver the records, and give what each takes: processor seconds, units of DynamoDB, bytes of log."""
-    from benchmarks.cold_start import environment_beside  # noqa: PLC0415 - a function's environment from the start
+    from benchmarks.cold_start import environment_beside
 
     os.environ |= environment_beside("DeliverFunction")
-    from benchmarks.functions import deliver_function, delivered  # noqa: PLC0415 - loaded with it
-    from benchmarks.growth import _same_work  # noqa: PLC0415 - loaded with it
-    from benchmarks.receiver import receiving  # noqa: PLC0415 - loaded with it
-    from benchmarks.table import CountingTable  # noqa: PLC0415 - loaded with it
-    from benchmarks.worker import _log_of, _table_call  # noqa: PLC0415 - loaded with it
-    from benchmarks.workload import sqs_batch  # noqa: PLC0415 - loaded with it
-    from stripe_to_segment.state.dynamodb import DynamoStore  # noqa: PLC0415 - loaded with it
+    from benchmarks.functions import deliver_function, delivered
+    from benchmarks.growth import _same_work
+    from benchmarks.receiver import receiving
+    from benchmarks.table import CountingTable
+    from benchmarks.worker import _log_of, _table_call
+    from benchmarks.workload import sqs_batch
+    from stripe_to_segment.state.dynamodb import DynamoStore
 
     table, ratios, records = CountingTable(), [], 0
     with receiving() as receiver, spool.open(encoding="utf-8") as lines:

@@ -61,7 +61,7 @@ def receiving() -> Iterator[Receiver]:
 
 def _serve(listener: socket.socket, taken: Synchronized[int], size: Synchronized[int], processors: list[int]) -> None:
     # asyncio is not needed by anybody else here, and forked before it starts.
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     if processors:
         os.sched_setaffinity(0, processors)

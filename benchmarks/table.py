@@ -26,7 +26,7 @@ class CountingTable:
         self.keys_read = 0
         self._items: dict[str, dict[str, Any]] = {}
 
-    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
         """What is there."""
         self.requests["BatchGetItem"] += 1
         found: dict[str, list[dict[str, Any]]] = {}
@@ -39,7 +39,7 @@ class CountingTable:
             self.units["read"] += price * sum(-(-_size(self._items.get(key, {})) // READ_UNIT) or 1 for key in keys)
         return {"Responses": found}
 
-    def put_item(self, *, Item: dict[str, dict[str, Any]], **condition: Any) -> dict[str, Any]:  # noqa: N803 - the same
+    def put_item(self, *, Item: dict[str, dict[str, Any]], **condition: Any) -> dict[str, Any]:
         """Store an item and count the write units that DynamoDB charges for its size."""
         receipt = Item["pk"]["S"].startswith("receipt#")
         if "ConditionExpression" not in condition and not receipt:
@@ -52,10 +52,10 @@ class CountingTable:
     def update_item(
         self,
         *,
-        Key: dict[str, dict[str, Any]],  # noqa: N803 - the same
-        UpdateExpression: str,  # noqa: N803
-        ExpressionAttributeNames: dict[str, str],  # noqa: N803
-        ExpressionAttributeValues: dict[str, Any],  # noqa: N803
+        Key: dict[str, dict[str, Any]],
+        UpdateExpression: str,
+        ExpressionAttributeNames: dict[str, str],
+        ExpressionAttributeValues: dict[str, Any],
         **_: Any,
     ) -> dict[str, Any]:
         """Set attributes of an item and add to its sets and numbers: what delivering to simulated customers updates."""

@@ -208,7 +208,7 @@ def _load(receiver: Receiver, load: Load) -> dict[str, float]:
 
 def _log_of(work: Callable[[], object]) -> bytes:
     """What a function prints; its logger wrote to this process's output before this and does again afterwards."""
-    from stripe_to_segment.observability import logger  # noqa: PLC0415 - loaded with a function's environment
+    from stripe_to_segment.observability import logger
 
     written, before = io.StringIO(), sys.stdout
     handlers = [(handler, handler.stream) for handler in logger._logger.handlers]  # noqa: SLF001 - no public way

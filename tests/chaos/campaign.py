@@ -144,14 +144,14 @@ def run(events: int, seed: int, reporting: Reporting = Reporting()) -> Result:
     start = int(time.time()) // DAY * DAY + DAY
     histories = _histories(events, seed, start)
     tills = [
-        a_till(Random(f"till {seed} {number}"), start=start, name=f"_{seed}_{number}")  # noqa: S311 - to be reproducible
+        a_till(Random(f"till {seed} {number}"), start=start, name=f"_{seed}_{number}")
         for number in range(-(-events // A_TILL))
     ]
     circles = [a_circle(1000 * seed + number, start=start) for number in range(max(4, len(histories) // CIRCLES))]
     sent = sum(len(history.events) for history in histories) + sum(len(till.events) for till in tills)
     sent += sum(len(circle.events) for circle in circles)
     evil = poisons(max(len(KINDS), sent // POISONOUS), int(time.time()))
-    rng = Random(f"traffic {seed}")  # noqa: S311 - a run has to be reproducible
+    rng = Random(f"traffic {seed}")
     storm = mixed([*histories, *circles], tills, evil, rng)
     final = [*(history.last for history in histories), *(event.body for till in tills for event in till.last)]
     last = [Sending(body_of(event), door=True) for event in final] * COPIES
@@ -198,7 +198,7 @@ def _world(histories: Sequence[History], seed: int, reporting: Reporting) -> Ite
             QueueUrl=stack.events_queue_url, Attributes={"VisibilityTimeout": f"{VISIBILITY_SECONDS}"}
         )
         customers = [history.customer for history in histories]
-        saboteur = Saboteur(stack, to_aws, customers, Random(f"saboteur {seed}"))  # noqa: S311 - to be reproducible
+        saboteur = Saboteur(stack, to_aws, customers, Random(f"saboteur {seed}"))
         yield _World(stack, segment, (to_aws, to_segment), saboteur, Stripe(stack, SECRET), reporting)
 
 

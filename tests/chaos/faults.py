@@ -156,7 +156,7 @@ class Dice:
         self._of: dict[str, list[Fault]] = defaultdict(list)
         for fault in faults:
             self._of[fault.place].append(fault)
-        self._rng = {place: Random(f"{place} {seed}") for place in self._of}  # noqa: S311 - to be reproducible
+        self._rng = {place: Random(f"{place} {seed}") for place in self._of}
         self._number = dict.fromkeys(self._of, 0)
         self._due = {place: self._rng[place].sample(those, len(those)) for place, those in self._of.items()}
         self._storm = dict.fromkeys(self._of, False)

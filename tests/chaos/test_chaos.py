@@ -68,7 +68,7 @@ def found(calls: list[dict[str, Any]]) -> set[str]:
 
 
 def test_the_verdict_detects_a_lifetime_value_that_differs_from_the_balance() -> None:
-    till = a_till(Random(1))  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(1))
     world, _ = in_order(till)
     assert [*of_tills([till], world.calls)] == []
     (*_, newest) = (call for call in world.calls if "lifetime_value_by_currency" in call.get("traits", {}))

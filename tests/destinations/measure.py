@@ -88,7 +88,7 @@ def measured(page: str) -> dict[str, dict[str, Measured]]:
 
 def _measured(calls: list[Json], *, advised: bool) -> dict[str, Measured]:
     given = {"destinations": [each.told(advised=advised) for each in DESTINATIONS], "calls": calls}
-    done = subprocess.run(  # noqa: S603 - a script of this folder
+    done = subprocess.run(
         ["node", str(SEND)],  # noqa: S607 - the user's own
         input=json.dumps(given),
         env={**os.environ, "NODE_PATH": str(MODULES)},

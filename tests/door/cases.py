@@ -57,4 +57,4 @@ KINDS: tuple[Callable[[Random], Case], ...] = (
 def a_case(number: int) -> Case:
     """The case with this number; the kinds take turns."""
     make = KINDS[number % len(KINDS)]
-    return replace(make(Random(number)), kind=make.__name__.replace("_", " "))  # noqa: S311 - no secret comes of it
+    return replace(make(Random(number)), kind=make.__name__.replace("_", " "))

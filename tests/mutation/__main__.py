@@ -36,7 +36,7 @@ def sample(module: str, number: int, seed: int) -> list[Found]:
     paths = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
     wanted = [path for path in paths if f"{module_of(path)}.".startswith(f"{PACKAGE.name}.{module}".rstrip(".") + ".")]
     every = [(path, mutant) for path in wanted for mutant in mutants((PACKAGE / path).read_text("utf-8"))]
-    return random.Random(seed).sample(every, min(number, len(every)))  # noqa: S311 - must be reproducible
+    return random.Random(seed).sample(every, min(number, len(every)))
 
 
 def survives(found: Found, touching: Touching) -> bool:

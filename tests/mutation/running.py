@@ -83,7 +83,7 @@ def recorded(folder: Path) -> Touching:
         sys.stderr.write("recording which tests call which function\n")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as parts:
-            done = subprocess.run(  # noqa: S603 - our own tests
+            done = subprocess.run(
                 [sys.executable, "-m", "pytest", "-n", "auto", "-p", "tests.mutation.touching", *TESTS],
                 cwd=PROJECT,
                 env=os.environ | ENVIRONMENT | {RECORDED: parts},
@@ -138,7 +138,7 @@ def killed(path: Path, mutant: Mutant, tests: Sequence[str], seconds: float) -> 
         chosen.write_text("\n".join(tests), "utf-8")
         options = ("-x", "-p", "no:cacheprovider", f"@{chosen}")
         try:
-            done = subprocess.run(  # noqa: S603 - our own tests
+            done = subprocess.run(
                 [sys.executable, "-m", "tests.mutation.child", module_of(path), str(file), *options],
                 cwd=PROJECT,
                 env=os.environ | ENVIRONMENT,

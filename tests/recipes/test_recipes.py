@@ -40,7 +40,7 @@ def recipes(folder: Path) -> Json:
     python, script = PROJECT / ".tools/recipes/bin/python", Path(__file__).with_name("run_recipes.py")
     assert python.exists(), f"{python} is missing: run `make test`, which installs it"
     command = [python, script, PROJECT / "docs/recipes.md", folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own script
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     found: Json = json.loads(done.stdout)
     return found

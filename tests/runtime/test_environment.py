@@ -84,7 +84,7 @@ def test_a_layer_is_found_and_the_development_environment_is_not(runtime: Runtim
 def test_only_tmp_can_be_written_to(runtime: Runtime, function: BuiltFunction) -> None:
     places = [f"{function.code}/x", f"{function.layers[0]}/python/x.pyc", "/var/x", "relative"]
     refused = seen(runtime, write=[*places, "/tmp/of-a-function"])["refused"]  # noqa: S108 - Lambda's own
-    assert refused == dict.fromkeys(places, "Read-only file system") | {"/tmp/of-a-function": ""}  # noqa: S108
+    assert refused == dict.fromkeys(places, "Read-only file system") | {"/tmp/of-a-function": ""}  # noqa: S108 - the only one to write to
     assert [path.name for path in function.code.iterdir()] == [PROBE.name], "Python cannot write bytecode either"
 
 

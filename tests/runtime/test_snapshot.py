@@ -101,7 +101,7 @@ def restored(service: Lambda, name: str, scratch: Path, initialization: str = SN
     }
     (scratch / PROBE.name).symlink_to(PROBE)
     environment["PYTHONPATH"] += f":{scratch}"
-    process = subprocess.Popen(  # noqa: S603 - our own code
+    process = subprocess.Popen(
         runtime_command(function, scratch),
         cwd=function.code,
         env=environment,

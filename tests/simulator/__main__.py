@@ -89,20 +89,20 @@ def examine(seed: int) -> Result:
 
 def examine_till(seed: int) -> Result:
     """Simulate one shop's till and hold the lifetime values against the balance."""
-    till = a_till(Random(seed))  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(seed))
     counts = {"events": len(till.events), "moments": len(till.moments)}
     result = Result(seed, "till", counts, _by_currency(tills.true(balance_of(till))))
     runs = {
         ORDERS[0]: tills.in_order(till),
-        ORDERS[1]: tills.mixed_up(till, Random(f"order {seed}")),  # noqa: S311 - likewise
-        OUTAGES: tills.mixed_up(till, Random(f"outage {seed}"), DOWN),  # noqa: S311 - likewise
+        ORDERS[1]: tills.mixed_up(till, Random(f"order {seed}")),
+        OUTAGES: tills.mixed_up(till, Random(f"outage {seed}"), DOWN),
     }
     result.ours = {order: _by_currency(tills.lifetime_values(world.calls)) for order, (world, _) in runs.items()}
     result.faults = [(order, fault) for order, (_, faults) in runs.items() for fault in faults]
     for about, chances in AT_ONCE.items():
         result.faults += [(about, fault) for fault in tills.crossed(till, f"{seed}", chances)]
         # Of one payment more batches are about the same.
-        small = a_till(Random(f"small {seed}"), payments=1)  # noqa: S311 - likewise
+        small = a_till(Random(f"small {seed}"), payments=1)
         result.faults += [(f"one payment, {about}", fault) for fault in tills.crossed(small, f"small {seed}", chances)]
     return result
 

@@ -291,7 +291,7 @@ class Circle:
 
 def a_circle(seed: int, steps: int = 14, *, start: int = START) -> Circle:
     """The users and groups of this seed, from `start` on; each may be up to five customers and any number of guests."""
-    rng = Random(f"circle {seed}")  # noqa: S311 - a simulation has to be reproducible
+    rng = Random(f"circle {seed}")
     circle = Circle(seed, rng, start)
     circle.join()
     for _ in range(steps):

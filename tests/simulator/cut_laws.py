@@ -49,7 +49,7 @@ def of_till(seed: int, order: int, level: str) -> tuple[Cut, list[str]] | None:
 
     No faults for a till whose payments nothing joins to their orders: there a list states no more than the events.
     """
-    till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(seed), payments=4)
     if not (till.joined and till.referenced):
         return None
     world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
@@ -104,7 +104,7 @@ def _without_news(circle: Circle, calls: list[Json]) -> set[str]:
 
 
 def _random(order: int) -> Random:
-    return Random(f"cut {order}")  # noqa: S311 - a simulation has to be reproducible
+    return Random(f"cut {order}")
 
 
 def _changes(history: History, ours: laws.Ours, run: Cut, level: str | None) -> Iterator[str]:

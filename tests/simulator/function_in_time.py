@@ -65,7 +65,7 @@ class Pack:
         """Until the queues are empty."""
         self.clock.run([*self.queue.jobs(self.app.handler), *self.imports.jobs(self.app.handler)])
 
-    def change_message_visibility_batch(self, QueueUrl: str, **more: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def change_message_visibility_batch(self, QueueUrl: str, **more: Any) -> dict[str, Any]:
         """Of messages of either queue."""
         queue = self.imports if QueueUrl.endswith(self.imports.name) else self.queue
         return queue.change_message_visibility_batch(**more)

@@ -69,7 +69,7 @@ def a_history(
     `unknown` allows contracts whose value no payload states. `then` are shapes to which the endpoint changes in the
     middle of the customer's life, the first so many seconds `after` its beginning, each as long after the one before.
     """
-    rng = Random(f"customer {seed}")  # noqa: S311 - a simulation has to be reproducible
+    rng = Random(f"customer {seed}")
     rendering = _rendering(rng, shape or rng.choice([*SHAPES]))
     if then:
         # What a coupon takes off is stated by each of them, so that the truth is the same in each.

@@ -92,7 +92,7 @@ def cut(events: Sequence[Json], rng: Random, level: str | None) -> Cut:
 
 def _first_level(level: str, moment: int) -> str:
     """What is imported first; if it is less than the level, a second import follows."""
-    chosen = Random(f"first {moment}")  # noqa: S311 - a simulation has to be reproducible
+    chosen = Random(f"first {moment}")
     return chosen.choice(LEVELS[: LEVELS.index(level) + 1]) if chosen.random() < 0.3 else level
 
 

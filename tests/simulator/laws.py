@@ -161,7 +161,7 @@ def replayed(history: History, ours: Ours) -> list[str]:
 
 def shuffled_and_tripled(history: History, seed: int) -> Ours:
     """Every event three times, in any order, in batches of any size; only the last one comes last."""
-    rng = Random(f"order {seed}")  # noqa: S311 - a simulation has to be reproducible
+    rng = Random(f"order {seed}")
     events = [*history.events] * 3
     rng.shuffle(events)
     ours = Ours(history.happenings[0].body["created"])
@@ -215,7 +215,7 @@ def with_late_retries(history: History, seed: int) -> Ours:
 
     A retry states nothing: the most that it may send is an identify with the traits of now.
     """
-    rng = Random(f"retries {seed}")  # noqa: S311 - a simulation has to be reproducible
+    rng = Random(f"retries {seed}")
     ours = Ours(history.happenings[0].body["created"])
     waiting: list[tuple[int, Json]] = []
     for number, happening in enumerate(history.happenings):

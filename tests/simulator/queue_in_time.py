@@ -185,7 +185,7 @@ class Queue:
         """A dead letter."""
         self.dead_letters.append(message)
 
-    def change_message_visibility_batch(self, Entries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803
+    def change_message_visibility_batch(self, Entries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
         """Hide messages for so many seconds from now on."""
         assert len(Entries) <= 10, "SQS takes ten entries"
         for entry in Entries:

@@ -96,7 +96,7 @@ def test_merged_customers_and_guests_audit_clean(seed: int) -> None:
 @given(seed=st.integers(0, 10**9))
 @settings(max_examples=settings().max_examples // 2)
 def test_a_till_with_refunds_that_failed_disputes_and_parts_audits_clean(seed: int) -> None:
-    till = a_till(Random(seed), payments=5)  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(seed), payments=5)
     assume(till.joined and till.referenced)
     world = World(PAYMENT_HOLD_SECONDS="0")
     world.now = till.moments[-1].at + 2 * DAY
@@ -119,7 +119,7 @@ def test_a_till_with_refunds_that_failed_disputes_and_parts_audits_clean(seed: i
 # A purchase that was attached to an invoice of which no event came.
 @example(seed=128919326, share=0.5, mixed=False)
 def test_whatever_is_lost_has_a_reason(seed: int, share: float, *, mixed: bool) -> None:
-    till, rng = a_till(Random(seed), payments=6), Random(f"l{seed}")  # noqa: S311 - the same
+    till, rng = a_till(Random(seed), payments=6), Random(f"l{seed}")
     assume(till.joined and till.referenced)
     came = [event for event in till.events if rng.random() >= share]
     if mixed:
@@ -152,12 +152,12 @@ def test_whatever_is_lost_has_a_reason(seed: int, share: float, *, mixed: bool) 
 # A part of an invoice that an event stated before its customer was known, and that the whole repeats.
 @example(seed=482547047, order=875028473, level="history")
 def test_an_import_of_any_level_audits_clean(seed: int, order: int, level: str) -> None:
-    till = a_till(Random(seed), payments=4)  # noqa: S311 - the same
+    till = a_till(Random(seed), payments=4)
     assume(till.joined and till.referenced)
     world = World(PAYMENT_HOLD_SECONDS=str(HOLD))
     world.now = till.moments[-1].at + 2 * DAY
     events = [event.body for event in till.events]
-    run = cut(events, Random(f"cut {order}"), level)  # noqa: S311 - the same
+    run = cut(events, Random(f"cut {order}"), level)
     for batch in run.batches:
         world.batch(*(json.dumps(body) for body in batch))
     store: Any = world.store
@@ -175,7 +175,7 @@ def test_an_import_of_any_level_audits_clean(seed: int, order: int, level: str) 
 @settings(max_examples=settings().max_examples // 2)
 def test_a_customer_imported_at_any_moment_audits_clean(seed: int, order: int, level: str | None) -> None:
     history = a_history(seed)
-    run, ours = cut(history.events, Random(f"cut {order}"), level), laws.Ours(history.happenings[0].body["created"])  # noqa: S311 - the same
+    run, ours = cut(history.events, Random(f"cut {order}"), level), laws.Ours(history.happenings[0].body["created"])
     for batch in run.batches:
         ours.deliver(batch)
     now = int(ours.frozen_at) + 400 * DAY

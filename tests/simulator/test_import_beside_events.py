@@ -41,7 +41,7 @@ def records(level: Level) -> list[str]:
 
 def latencies(made: Making, queued: list[str], *, one_queue: bool = False) -> list[float]:
     """The seconds from the queue to Segment of events of the imported customers, in order of size."""
-    pack, rng = made(lambda _: FINE, timed=True), Random(1)  # noqa: S311 - reproducible
+    pack, rng = made(lambda _: FINE, timed=True), Random(1)
     for body in queued:
         (pack.queue if one_queue else pack.imports).send(body, NOW)
     for number in range(EVENTS):

@@ -41,7 +41,7 @@ def histories() -> list[History]:
 
 @pytest.fixture(scope="module")
 def till() -> Till:
-    return a_till(Random(1), payments=20)  # noqa: S311
+    return a_till(Random(1), payments=20)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def told(histories: list[History]) -> Told:
 
 
 def numbers_of(calls: list[dict[str, Any]]) -> Told:
-    Random(1).shuffle(calls)  # noqa: S311
+    Random(1).shuffle(calls)
     wired = [json.loads(json.dumps(call, default=float)) for call in calls]
     return numbers([AcceptedCall(call, 1, ARRIVED, "test") for call in wired], Settings())
 

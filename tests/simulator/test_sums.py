@@ -97,8 +97,8 @@ def test_through_failures_each_call_that_arrived_counts_once(
 @example(seed=29)
 @example(seed=38)
 def test_from_several_functions_at_once_that_lose_writes_each_call_that_arrived_counts_once(seed: int) -> None:
-    till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
-    ours = at_once([event.body for event in till.events], Random(f"at once {seed}"), LOSSES)  # noqa: S311 - likewise
+    till = a_till(Random(seed), payments=4)
+    ours = at_once([event.body for event in till.events], Random(f"at once {seed}"), LOSSES)
     assert all_time(written(ours.store)) == all_time(heard(ours.calls))
 
 
@@ -109,10 +109,10 @@ def test_from_several_functions_at_once_that_lose_writes_each_call_that_arrived_
 # The end of a listed dispute came as an event, before the import stated its opening.
 @example(seed=7955, order=7955, level="history")
 def test_an_import_of_any_level_counts_what_it_sent(seed: int, order: int, level: str) -> None:
-    till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(seed), payments=4)
     world = World(PAYMENT_HOLD_SECONDS="300")
     world.now = till.moments[-1].at + 2 * DAY
-    for batch in cut([event.body for event in till.events], Random(order), level).batches:  # noqa: S311 - the same
+    for batch in cut([event.body for event in till.events], Random(order), level).batches:
         world.batch(*map(json.dumps, batch))
     assert all_time(written(world.store)) == all_time(heard(world.calls))  # type: ignore[arg-type]
 
@@ -151,7 +151,7 @@ def test_nothing_is_counted_where_nothing_is_remembered() -> None:
     history = a_history(3)
     world.batch(*map(json.dumps, history.events))
     assert world.calls
-    assert world.store.profiles == {}  # type: ignore[attr-defined]
+    assert world.profiles == {}
 
 
 def test_a_claim_whose_receipt_has_expired_counts_as_arrived_once() -> None:

@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("seed", range(40))
 def test_in_order_lifetime_values_equal_the_balance_after_every_moment(seed: int) -> None:
     """Within a moment the events come in any order, and what waits for others comes again."""
-    assert in_order(a_till(Random(seed)))[1] == []  # noqa: S311 - a simulation has to be reproducible
+    assert in_order(a_till(Random(seed)))[1] == []
 
 
 @given(seed=st.integers(0, 10**9), order=st.randoms(use_true_random=False))
 def test_out_of_order_repeated_and_after_outages_lifetime_values_equal_the_balance(seed: int, order: Random) -> None:
-    till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(seed), payments=4)
     assert mixed_up(till, order, DOWN)[1] == []
 
 
 @given(seed=st.integers(0, 10**9), order=st.randoms(use_true_random=False))
-@example(seed=76, order=Random("o76"))  # noqa: S311 - a simulation has to be reproducible
-@example(seed=154, order=Random("o154"))  # noqa: S311 - likewise
+@example(seed=76, order=Random("o76"))
+@example(seed=154, order=Random("o154"))
 def test_in_any_order_each_payment_is_revenue_once_if_events_may_wait_for_each_other(seed: int, order: Random) -> None:
     """A purchase that was attached to an invoice later counted beside it."""
-    till = a_till(Random(seed), payments=4)  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(seed), payments=4)
     assert held_up(till, order)[1] == []
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_without_a_hold_lifetime_values_equal_the_balance_in_the_end(seed: int) -> None:
     """What was sent too early is corrected when the rest is known."""
-    order = Random(f"order {seed}")  # noqa: S311 - a simulation has to be reproducible
-    assert mixed_up(a_till(Random(seed), payments=4), order, hold=0)[1] == []  # noqa: S311 - likewise
+    order = Random(f"order {seed}")
+    assert mixed_up(a_till(Random(seed), payments=4), order, hold=0)[1] == []
 
 
 @pytest.mark.parametrize("chances", [FAIR, LOSSES, OUTAGE], ids=["fair", "losses", "outage"])
@@ -53,13 +53,13 @@ def test_several_functions_at_once_state_each_payment_once_and_a_replay_sends_no
     seed: int, chances: Chances
 ) -> None:
     """Two batches that met counted a payment twice, lost a dispute, or listed one refund under two names."""
-    till = a_till(Random(f"a{seed}"), payments=1)  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(f"a{seed}"), payments=1)
     assert crossed(till, f"{seed}", chances) == []
 
 
 def test_the_simulated_shops_contain_every_case() -> None:
     """A truth over a dull shop proves little."""
-    tills = [a_till(Random(seed)) for seed in range(40)]  # noqa: S311 - a simulation has to be reproducible
+    tills = [a_till(Random(seed)) for seed in range(40)]
     events = [event for till in tills for event in till.events]
     assert {event.type for event in events} == {
         *("customer.created", "checkout.session.completed"),
@@ -83,12 +83,12 @@ def test_the_simulated_shops_contain_every_case() -> None:
 
 def test_a_refund_that_comes_long_before_its_payment_is_listed_once() -> None:
     """One without a name and its own failure were kept in two entries of the payment, and stayed two refunds."""
-    till, order = a_till(Random(31505)), Random("order 31505")  # noqa: S311 - a simulation has to be reproducible
+    till, order = a_till(Random(31505)), Random("order 31505")
     assert mixed_up(till, order)[1] == []
 
 
 def test_the_law_of_the_orders_detects_missing_and_doubled_ones() -> None:
-    till = a_till(Random(3))  # noqa: S311 - a simulation has to be reproducible
+    till = a_till(Random(3))
     calls = in_order(till)[0].calls
     assert [*doubled(till, calls)] == []
     assert [*doubled(till, [*calls, *calls])] != []

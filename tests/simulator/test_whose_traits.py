@@ -31,7 +31,7 @@ def one_by_one(circle: Circle) -> laws.Ours:
 
 def in_any_order(circle: Circle, seed: int) -> laws.Ours:
     """Every event twice, in any order, in batches of any size."""
-    rng = Random(f"order {seed}")  # noqa: S311 - a simulation has to be reproducible
+    rng = Random(f"order {seed}")
     ours, events = laws.Ours(circle.at), [*circle.events] * 2
     rng.shuffle(events)
     while events:

@@ -240,7 +240,7 @@ class Till:
             if not left:
                 self._emit(moment, "invoice.paid", self._invoice_of(sale, sale.total))
             self._paid(moment, sale, reference=sale.order)
-            if left and not deposit and Random(f"{self.start} {sale.intent}").random() < WRITTEN_OFF:  # noqa: S311 - as the others
+            if left and not deposit and Random(f"{self.start} {sale.intent}").random() < WRITTEN_OFF:
                 bad = {**self._invoice_of(sale, sale.total - left), "status": "uncollectible"}
                 self._emit(self._moment(sale.at + 9 * DAY), "invoice.marked_uncollectible", bad)
                 paid = sale.total - left
@@ -249,7 +249,7 @@ class Till:
 
     def _deposit(self, sale: _Sale) -> int:
         """What a session or an intent of its own has brought in the day before; 0 where there was none."""
-        rng = Random(f"{self.start} {sale.intent} deposit")  # noqa: S311 - as the others
+        rng = Random(f"{self.start} {sale.intent} deposit")
         if rng.random() >= DEPOSITS:
             return 0
         amount = sale.total if rng.random() < DEPOSITS else rng.randrange(50, sale.total)
@@ -308,7 +308,7 @@ class Till:
 
     def _refunds(self, sale: _Sale, at: int) -> None:
         left, total, charged = sale.charged, 0, at - HOUR
-        nameless = Random(f"{self.start} {sale.intent} charge").random() < NAMELESS  # noqa: S311 - as the others
+        nameless = Random(f"{self.start} {sale.intent} charge").random() < NAMELESS
         while left and self.rng.random() < 0.8:
             part = left if self.rng.random() < 0.5 else self.rng.randrange(1, left + 1)
             refund = {"id": self._next("re"), "object": "refund", "amount": part, "created": at, **sale.about}

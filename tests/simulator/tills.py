@@ -160,7 +160,7 @@ def replayed(till: Till, world: World) -> Iterator[str]:
 
 def crossed(till: Till, seed: str, chances: Chances) -> list[str]:
     """Every event three times, through several functions at once; the faults at the end and of a replay."""
-    ours = at_once([event.body for event in till.events], Random(f"at once {seed}"), chances)  # noqa: S311 - a simulation has to be reproducible
+    ours = at_once([event.body for event in till.events], Random(f"at once {seed}"), chances)
     faults = [*ours.faults, *_sums_at_the_end(till, ours.calls), *doubled(till, ours.calls)]
     for event in till.events:
         sent = [call.get("event", call["type"]) for call in ours.deliver([event.body])]

@@ -40,7 +40,7 @@ LEASE = 60
 
 def through_outages(history: History | Circle, seed: int, *, mixed: bool = False) -> Ours:
     """Every fifth request is refused and of every tenth the answer is lost; what waits comes back later."""
-    return _Weather(history, Random(f"outage {seed}"), mixed, refused=0.2, unanswered=0.1).pass_through()  # noqa: S311 - a simulation has to be reproducible
+    return _Weather(history, Random(f"outage {seed}"), mixed, refused=0.2, unanswered=0.1).pass_through()
 
 
 def through_lost_records(history: History | Circle, seed: int, *, mixed: bool = False) -> Ours:
@@ -49,7 +49,7 @@ def through_lost_records(history: History | Circle, seed: int, *, mixed: bool = 
     The table refuses every tenth write, and every twentieth batch dies after Segment received it. Before its record is
     written and while it is sent, another batch of the same customer may run, one time in five.
     """
-    rng = Random(f"lost records {seed}")  # noqa: S311 - a simulation has to be reproducible
+    rng = Random(f"lost records {seed}")
     return _Weather(
         history, rng, mixed, refused=0.05, unanswered=0.05, unwritten=0.1, killed=0.05, overtaken=0.2
     ).pass_through()
@@ -60,7 +60,7 @@ def through_refusals(history: History | Circle, seed: int, *, mixed: bool = Fals
 
     It refuses for good only calls that it has never received. Functions die and others run meanwhile, too.
     """
-    rng = Random(f"refusals {seed}")  # noqa: S311 - a simulation has to be reproducible
+    rng = Random(f"refusals {seed}")
     return _Weather(
         history, rng, mixed, refused=0.05, unanswered=0.05, killed=0.02, overtaken=0.1, picked=0.3
     ).pass_through()

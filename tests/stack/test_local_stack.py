@@ -99,7 +99,7 @@ def test_an_emulator_that_exits_at_once_is_reported_with_its_output(tmp_path: Pa
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_stops_everything_that_was_started(number: signal.Signals) -> None:
     command = [sys.executable, "-c", RUN_AND_WAIT]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     with child:
         assert child.stdout is not None
         url, folder = child.stdout.readline().decode().split()

@@ -121,7 +121,7 @@ def test_terraform_deploys_the_recipe_and_then_finds_nothing_to_change(
 
     def terraform(*arguments: str) -> str:
         command = [str(TERRAFORM), *arguments, "-no-color"]
-        done = subprocess.run(  # noqa: S603 - our own recipe
+        done = subprocess.run(
             command, cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, check=False, timeout=240
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -236,6 +236,6 @@ def test_sam_reads_every_value_as_it_was_given(project: Path, tmp_path: Path) ->
     given = {f"Parameter{number}": value for number, value in enumerate(VALUES)}
     (tmp_path / "parameters.toml").write_text(as_sam_reads(given), "utf-8")
     command = [f"{project}/.tools/sam/bin/python", "-c", READ, f"{tmp_path}/parameters.toml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - sam's own code
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == given

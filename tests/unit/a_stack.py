@@ -43,12 +43,12 @@ class Functions:
         # By function, what somebody has reserved for it by hand.
         self.set_by_hand: dict[str, int] = {}
 
-    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, Any]:
         """Nothing where nothing is reserved: https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConcurrency.html."""
         found = self.set_by_hand.get(FunctionName)
         return {} if found is None else {"ReservedConcurrentExecutions": found}
 
-    def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:
         """The event source mappings of deliver, by its alias."""
         return {"EventSourceMappings": [self.mapping] if FunctionName == "deliver:live" and self.mapping else []}
 
@@ -58,7 +58,7 @@ class Functions:
         limit = {"ConcurrentExecutions": self.concurrency, "UnreservedConcurrentExecutions": left}
         return {"AccountLimit": limit, "AccountUsage": {"FunctionCount": 3}}
 
-    def get_function_configuration(self, *, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def get_function_configuration(self, *, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:
         assert Qualifier in {"", "live"}
         assert FunctionName in {"receive", "deliver", "reconcile"}
         return {
@@ -83,7 +83,7 @@ class Topics:
         assert operation == "list_subscriptions_by_topic"
         return self
 
-    def paginate(self, *, TopicArn: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's name
+    def paginate(self, *, TopicArn: str) -> Iterator[dict[str, Any]]:
         assert TopicArn.endswith(":alarms")
         for start in range(0, max(len(self.subscriptions), 1), 2):
             found = self.subscriptions[start : start + 2]

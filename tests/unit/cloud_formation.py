@@ -24,7 +24,7 @@ class CloudFormation:
         self.asked: list[str] = []
         self.keeps = ""
 
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:
         self.asked.append("describe_stacks")
         if not self.status:
             message = f"Stack with id {StackName} does not exist"
@@ -35,7 +35,7 @@ class CloudFormation:
             stack["Outputs"] = [{"OutputKey": k, "OutputValue": v} for k, v in OUTPUTS.items()]
         return {"Stacks": [stack]}
 
-    def delete_stack(self, *, StackName: str) -> None:  # noqa: N803 - boto3's name
+    def delete_stack(self, *, StackName: str) -> None:
         assert StackName == STACK_ID, "by its id: the waiter asks for it when its name is free again"
         self.asked.append("delete_stack")
         self.operation("DELETE_IN_PROGRESS")
@@ -47,7 +47,7 @@ class CloudFormation:
         assert name == "stack_delete_complete"
         return self
 
-    def wait(self, *, StackName: str) -> None:  # noqa: N803 - boto3's name
+    def wait(self, *, StackName: str) -> None:
         assert StackName == STACK_ID
         if self.status:
             raise WaiterError("StackDeleteComplete", "it failed", {})
@@ -56,7 +56,7 @@ class CloudFormation:
         assert name == "describe_stack_events"
         return self
 
-    def paginate(self, *, StackName: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's name
+    def paginate(self, *, StackName: str) -> Iterator[dict[str, Any]]:
         assert StackName == STACK_ID
         # Newest first, some on a page.
         newest_first = self.events[::-1]

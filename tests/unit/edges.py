@@ -156,7 +156,7 @@ class Sqs:
         self.sent.append(message)
         return {"MessageId": str(len(self.sent))}
 
-    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html."""
         self._check("change_message_visibility_batch")
         assert QueueUrl
@@ -199,7 +199,7 @@ class SecretsManager:
         self.calls = 0
         self.failures: list[str] = []
 
-    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> dict[str, Any]:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html."""
         assert SecretId
         assert VersionStage == "AWSCURRENT", "the roles may read no other"

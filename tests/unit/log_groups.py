@@ -62,7 +62,7 @@ class CloudWatch:
         self.values: dict[str, float] = {}
         self.sums: dict[str, float] = {}
 
-    def get_metric_statistics(self, *, MetricName: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def get_metric_statistics(self, *, MetricName: str, **_: Any) -> dict[str, Any]:
         if MetricName in self.sums:
             return {"Datapoints": [{"Sum": self.sums[MetricName] - 1}, {"Sum": 1}]}
         if MetricName not in self.values:
@@ -78,7 +78,7 @@ class CloudWatch:
         assert operation == "describe_alarms"
         return self
 
-    def paginate(self, *, AlarmNamePrefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's name
+    def paginate(self, *, AlarmNamePrefix: str) -> Iterator[dict[str, Any]]:
         yield {"MetricAlarms": []}
         yield {"MetricAlarms": [each for each in self.alarms if each["AlarmName"].startswith(AlarmNamePrefix)]}
 

@@ -245,7 +245,7 @@ class Shop:
         for each in sorted(lists.values(), key=lambda one: one["object"] not in {"coupon", "customer"}):
             truth.take(each)
         truth.close()
-        around = Around(world.settings, False, self.audited_at, self.began, self.waiting, self.letters)  # noqa: FBT003
+        around = Around(world.settings, False, self.audited_at, self.began, self.waiting, self.letters)  # noqa: FBT003 - test mode
         kept: Any = store
         return audit(truth, kept.profiles.values(), kept.known_receipts, around, self.month)
 

@@ -48,7 +48,7 @@ def bent(draw: Random) -> str:
 
 def test_any_value_in_an_event_leaves_its_batch_deliverable() -> None:
     """A Checkout Session whose payment_status was a list made its whole batch fail a thousand times."""
-    draw = Random(5)  # noqa: S311 - no secret comes of it
+    draw = Random(5)
     for _ in range(settings().max_examples * 2 // 5):
         world = World(reader=Nobody())
         # The plan is for what Stripe sends.

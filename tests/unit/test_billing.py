@@ -81,7 +81,7 @@ def test_an_open_invoice_changes_no_sums() -> None:
     world.deliver(
         an_event("invoice.finalized", an_open_invoice()), an_event("invoice.marked_uncollectible", an_open_invoice())
     )
-    (profile,) = world.store.profiles.values()  # type: ignore[attr-defined]
+    (profile,) = world.profiles.values()
     assert not profile.paid
 
 

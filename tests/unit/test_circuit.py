@@ -313,7 +313,7 @@ def test_no_batch_sends_while_it_is_open_and_no_pause_exceeds_the_cap(steps: lis
 
 
 def test_ten_pollers_send_no_more_requests_to_a_dead_endpoint_than_one() -> None:
-    stack, random = Stack(), Random(1)  # noqa: S311 - no secret depends on it
+    stack, random = Stack(), Random(1)
     environments = [stack.environment() for _ in range(10)]
     asked: list[float] = []
     while stack.now < NOW + 86_400:

@@ -301,7 +301,7 @@ def test_calls_sent_again_after_an_outage_are_unchanged() -> None:
     world = World()
     world.batch(of_session())
     (first,) = world.calls
-    (profile,) = world.store.profiles.values()  # type: ignore[attr-defined]
+    (profile,) = world.profiles.values()
     assert profile.failed
     world.deliver(of_intent())
     assert [call["messageId"] for call in world.calls] == [first["messageId"]]

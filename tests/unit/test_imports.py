@@ -82,7 +82,7 @@ def cheaper() -> dict[str, Any]:
 def test_a_state_sends_nothing_and_remembers_everything() -> None:
     world = Importing()
     assert world.import_(*EVERYTHING) == []
-    (customer,) = (profile for profile in world.store.profiles.values() if profile.user_id)  # type: ignore[attr-defined]
+    (customer,) = (profile for profile in world.profiles.values() if profile.user_id)
     assert customer.user_id == "u_1"
     assert customer.paid == {"usd": 2000}
     assert [record.mrr for record in customer.live] == [2000]
@@ -292,7 +292,7 @@ def test_a_customer_is_moved_to_another_user_only_where_calls_can_reach_the_form
     world.deliver(an_event("customer.subscription.created", SUBSCRIPTION, created=NOW - DAY))
     moved = a_customer(metadata={"user_id": "u_2"})
     world.import_(moved)
-    (profile,) = (one for one in world.store.profiles.values() if one.user_id)  # type: ignore[attr-defined]
+    (profile,) = (one for one in world.profiles.values() if one.user_id)
     assert profile.user_id == "u_1"
     calls = world.import_(moved, level=Level.TRAITS)
     assert [(call["userId"], call["traits"]["mrr"]) for call in calls] == [("u_2", 20), ("u_1", 0)]

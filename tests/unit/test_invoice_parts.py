@@ -427,5 +427,5 @@ def test_a_refund_of_one_part_leaves_the_other_part_to_the_customer(order: list[
 def test_batches_that_meet_about_parts_and_a_refund_count_each_once(events: list[StripeEvent], seed: int) -> None:
     """A part in one batch with the refund of another did not learn from it whose the invoice is."""
     bodies = [{**event.body, "id": f"evt_{number}"} for number, event in enumerate(events)]
-    ours = at_once(bodies, Random(f"{seed}"), FAIR if seed % 2 else LOSSES)  # noqa: S311 - has to be reproducible
+    ours = at_once(bodies, Random(f"{seed}"), FAIR if seed % 2 else LOSSES)
     assert sums_of(ours.calls) == (120, 10, 60 if len(events) == len(STRANGE) else 110)

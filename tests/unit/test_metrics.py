@@ -60,7 +60,7 @@ def test_a_metric_has_one_dimension_the_service() -> None:
         "POWERTOOLS_METRICS_NAMESPACE": "StripeToSegment",
     }
     command = [sys.executable, "-c", WRITES_A_METRIC]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)  # noqa: S603 - our own code
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     line = json.loads(done.stdout)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "StripeToSegment"

@@ -496,7 +496,7 @@ def test_a_refund_in_two_events_before_its_payment_is_subtracted_once() -> None:
         an_event("payment_intent.succeeded", an_intent()),
         an_event("invoice.paid", an_invoice(amount_paid=5000, total=5000)),
     )
-    assert [*world.store.profiles["own:test:cus_basic"].paid.values()] == [0]  # type: ignore[attr-defined]
+    assert [*world.profiles["own:test:cus_basic"].paid.values()] == [0]
     assert len(told(world, "Order Refunded")) == 1
 
 
@@ -640,7 +640,7 @@ def test_a_refund_assigned_to_an_invoice_moves_to_its_session_when_that_arrives(
     world.deliver(an_event(COMPLETED, a_session()))
     charge = a_charge(customer="cus_basic", amount=5000, amount_refunded=1000)
     world.deliver(an_event("charge.refunded", charge, previous={"amount_refunded": 0}))
-    listed = world.store.profiles["own:test:cus_basic"].payments  # type: ignore[attr-defined]
+    listed = world.profiles["own:test:cus_basic"].payments
     assert "refunds" not in listed["in_basic"]
     assert lifetime_value(world) == (90 if failed else 80)
 
@@ -669,7 +669,7 @@ def test_a_payment_sends_the_shares_of_the_refunds_that_arrived_before_it(paid: 
         world.deliver(an_event("refund.failed", a_refund(id="re_2", amount=2500, status="failed")))
         assert (summed(world, "revenue_refunded"), summed(world, "tax_refunded")) == (21, 4)
         assert lifetime_value(world) == 25
-    assert world.store.profiles["own:test:cus_basic"].paid == {"usd": 2500 if fails else 0}  # type: ignore[attr-defined]
+    assert world.profiles["own:test:cus_basic"].paid == {"usd": 2500 if fails else 0}
 
 
 def test_an_invoice_sends_the_shares_of_refunds_that_came_before_it_and_before_what_joins_them() -> None:
@@ -871,7 +871,7 @@ def test_a_refund_and_the_link_to_its_invoice_find_each_other_in_two_batches(fir
     world.deliver(*begun)
     world.deliver(refunds[1], an_event("invoice.paid", an_invoice(amount_paid=5000, total=5000)))
     assert lifetime_value(world) == 20
-    listed = world.store.profiles["own:test:cus_basic"].payments  # type: ignore[attr-defined]
+    listed = world.profiles["own:test:cus_basic"].payments
     assert [*listed] == ["in_basic"]
 
 

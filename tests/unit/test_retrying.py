@@ -122,7 +122,7 @@ def test_the_delay_is_a_second_to_an_hour(
 @pytest.mark.parametrize("counted", [True, False])
 def test_fourteen_days_of_outage_stay_below_the_receive_count_of_the_queue(*, counted: bool) -> None:
     """The redrive policy allows 1000 receives, after which SQS itself buries a record without a reason."""
-    draw = random.Random(1).random  # noqa: S311 - no secret depends on it
+    draw = random.Random(1).random
     for _ in range(50):
         received, waited = 0, 0
         while waited < 14 * DAY:

@@ -23,7 +23,7 @@ def test_a_signing_secret_given_to_make_reaches_the_stack(tmp_path: Path, by_mak
     given = [f"STRIPE_SECRET={STRIPES}"] if by_make else []
     # Nothing is built or installed for it.
     command = ["make", "--silent", "--old-file=build", "--old-file=install", "run", f"PYTHON={python}", *given]
-    done = subprocess.run(  # noqa: S603 - our own Makefile
+    done = subprocess.run(
         command,
         cwd=PROJECT,
         env=environment if by_make else environment | {"STRIPE_SECRET": STRIPES},

@@ -391,7 +391,7 @@ def test_nothing_is_left_behind_when_it_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     said = editor(tmp_path, monkeypatch, f"{KEEPS_A_COPY}\ntime.sleep(60)")
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], cwd=PROJECT, stderr=subprocess.DEVNULL)  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], cwd=PROJECT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (said.exists() and said.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)

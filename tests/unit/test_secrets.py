@@ -127,7 +127,7 @@ def test_on_aws_an_invalid_signing_secret_is_not_accepted_and_counted_by_its_err
 )
 def test_no_signing_secret_of_stripe_is_refused(letters: str, length: int) -> None:
     """As the Dashboard and `stripe listen` have them, and shorter ones than there are."""
-    draw = Random(length)  # noqa: S311 - opens nothing
+    draw = Random(length)
     for _ in range(5_000):
         secret = f"whsec_{''.join(draw.choices(letters, k=length))}"
         assert signing_secret_flaw(secret) == "", secret
@@ -425,6 +425,6 @@ def test_on_the_local_stack_and_for_checks_invalid_keys_are_returned() -> None:
 
 @pytest.mark.parametrize(("letters", "length"), [(ascii_letters + digits, 16), (hexdigits[:16], 16), (hexdigits, 64)])
 def test_no_random_key_of_references_is_refused(letters: str, length: int) -> None:
-    draw = Random(length)  # noqa: S311 - opens nothing
+    draw = Random(length)
     for _ in range(5_000):
         assert reference_key_flaw("".join(draw.choices(letters, k=length))) == ""

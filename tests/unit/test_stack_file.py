@@ -62,7 +62,7 @@ def test_a_second_run_is_refused_as_long_as_the_first_one_lives(tmp_path: Path) 
     """It took the first one's file, so that every command spoke to the second one, and to none after that."""
     path = tmp_path / "stack.json"
     command = [sys.executable, "-c", OTHER, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:  # noqa: S603
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "running\n"
         with pytest.raises(AlreadyRunningError, match=r"its page is http://127\.0\.0\.1:4242/x"), only_run(path):

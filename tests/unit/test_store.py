@@ -427,7 +427,7 @@ def test_a_customer_with_hundreds_of_subscriptions_too_keeps_a_record_that_dynam
     live = {f"sub_1{number:023}": replace(SUBSCRIPTION, plan="A plan with a name" * 2) for number in range(500)}
     gone = replace(SUBSCRIPTION, status="canceled")
     ended = {f"sub_2{number:023}": replace(gone, as_of=(NOW - 2000 + number, 2)) for number in range(2000)}
-    random = Random(1)  # noqa: S311 - what cannot be compressed, the same each time
+    random = Random(1)
     full = Profile(
         KEY,
         subscriptions=ended | live,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.delivery.reading import Gate, ThinReader
     from stripe_to_segment.delivery.record import RecordOutcome
     from stripe_to_segment.segment_side.calls import Call
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.store import Store
     from stripe_to_segment.stripe_side.event import StripeEvent
 
@@ -57,6 +58,12 @@ class World:
         self.lease = 0
         self.wait: Callable[[float], float | None] | None = None
         self.remembers = True
+
+    @property
+    def profiles(self) -> dict[str, Profile]:
+        """The records, if the store is the one in memory."""
+        assert isinstance(self.store, MemoryStore)
+        return self.store.profiles
 
     def _send(self, calls: Sequence[Call], *, livemode: bool) -> Mapping[str, Answer]:
         self.requests.append([call.message_id for call in calls])

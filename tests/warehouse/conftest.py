@@ -86,7 +86,7 @@ def till() -> Till:
     """A shop with refunds that fail, disputes and credit notes."""
     return next(
         one
-        for one in (a_till(Random(seed), payments=PAYMENTS) for seed in range(100))  # noqa: S311
+        for one in (a_till(Random(seed), payments=PAYMENTS) for seed in range(100))
         if one.joined and one.referenced and _captured_on_several_days(one) and _paid_in_parts(one)
     )
 
@@ -115,13 +115,13 @@ def ways(histories: list[History], till: Till) -> Json:
     """Each way of the calls into a warehouse: its tables, and what dbt is to do there."""
     told = sent(histories, till, laws.SETTINGS)
     mixed = [call for one in histories for call in laws.shuffled_and_tripled(one, one.seed).calls]
-    mixed += tills.mixed_up(till, Random(1))[0].calls  # noqa: S311 - any order, but the same one each time
+    mixed += tills.mixed_up(till, Random(1))[0].calls
     primer = primer_of(Settings())
     renamed = sent(histories, till, RENAMED)
     # The setting is changed when half of all has happened.
     switched = [*told[: len(told) // 2], *renamed[len(told) // 2 :]]
     shuffled = [*told, *told[::7]]
-    Random(1).shuffle(shuffled)  # noqa: S311 - any order, but the same one each time
+    Random(1).shuffle(shuffled)
     every: dict[str, tuple[Loader, list[Json]]] = {
         "segment": (Segment(), [*primer, *told]),
         "segment_mixed": (Segment(), [*primer, *mixed]),
@@ -185,9 +185,7 @@ def built(given: Json, folder: Path, *sockets: str) -> dict[str, Warehouse]:
     if not PYTHON.exists():
         pytest.fail(f"{PYTHON} is not there: run `make .tools/dbt/.installed`")
     script = PROJECT / "tests" / "warehouse" / "run_dbt.py"
-    done = subprocess.run(  # noqa: S603 - a script of this folder
-        [PYTHON, script, folder, *sockets], check=False, capture_output=True, text=True
-    )
+    done = subprocess.run([PYTHON, script, folder, *sockets], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return {name: Warehouse(**one) for name, one in json.loads((folder / "models.json").read_text("utf-8")).items()}
 

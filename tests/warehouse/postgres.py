@@ -40,7 +40,7 @@ def postgres(programs: Path) -> Iterator[Path]:
     data = folder / "data"
 
     def run(program: str, *words: str) -> None:
-        subprocess.run(  # noqa: S603 - Postgres's own programs
+        subprocess.run(
             [programs / program, "-D", data, *words], check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL
         )
 

@@ -46,7 +46,7 @@ class DuckDb:
         """Write a table as a loader left it; row by row would take a minute."""
         self._rows.write_text(json.dumps(table["rows"]), "utf-8")
         database.execute(
-            f'create table {SCHEMA}."{name}" as select * from read_json($rows, columns = $columns)',  # noqa: S608
+            f'create table {SCHEMA}."{name}" as select * from read_json($rows, columns = $columns)',  # noqa: S608 - our own names
             {"rows": str(self._rows), "columns": table["columns"]},
         )
 
@@ -76,7 +76,7 @@ class Postgres:
         rows = json.dumps([_in_utc(row, table["columns"]) for row in table["rows"]])
         database.execute(f'create table {SCHEMA}."{name}" ({told})')
         database.execute(
-            f'insert into {SCHEMA}."{name}" select * from json_to_recordset(%s) as rows ({told})',  # noqa: S608
+            f'insert into {SCHEMA}."{name}" select * from json_to_recordset(%s) as rows ({told})',  # noqa: S608 - our own names
             [rows],
         )
 
@@ -156,9 +156,9 @@ def built(folder: Path, command: list[str], variables: dict[str, Any]) -> list[s
 
 def models(database: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Each model with its rows."""
-    there = f"select table_name from information_schema.tables where table_schema = '{MODELS}'"  # noqa: S608
+    there = f"select table_name from information_schema.tables where table_schema = '{MODELS}'"  # noqa: S608 - our own names
     for (name,) in database.execute(there).fetchall():
-        yield name, rows(database, f'select * from {MODELS}."{name}"')  # noqa: S608
+        yield name, rows(database, f'select * from {MODELS}."{name}"')  # noqa: S608 - our own names
 
 
 def answers(here: DuckDb | Postgres, database: Any, views: str, queries: dict[str, str]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _shown(*, pretty: bool) -> Callable[[Explained], None]:
     if not pretty:
         return lambda explained: say_json(explained.line())
     # Imported here, because JSON lines need neither a console nor the tracking plan.
-    from stripe_to_segment_tools.commands.pretty import print_explained  # noqa: PLC0415
+    from stripe_to_segment_tools.commands.pretty import print_explained
 
     return partial(print_explained, make_console())
 

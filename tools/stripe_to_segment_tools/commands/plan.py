@@ -65,8 +65,8 @@ def plan_command(
     plan = TrackingPlan(chosen)
     if form is Format.WAREHOUSE:
         # Imported here alone: `prime` imports AWS's client.
-        from stripe_to_segment_tools.commands.prime.command import CURRENCIES  # noqa: PLC0415
-        from stripe_to_segment_tools.tracking_plan.warehouse import warehouse_guide  # noqa: PLC0415
+        from stripe_to_segment_tools.commands.prime.command import CURRENCIES
+        from stripe_to_segment_tools.tracking_plan.warehouse import warehouse_guide
 
         say(*warehouse_guide(plan, CURRENCIES))
     elif form is Format.MARKDOWN:

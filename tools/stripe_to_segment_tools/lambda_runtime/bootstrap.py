@@ -30,7 +30,7 @@ def keep_read_only(folders: list[str]) -> None:
             return
         for path in paths:
             # Do not follow links, which lead to the code's folder on this machine.
-            if isinstance(path, (str, bytes)) and not allowed(os.path.abspath(os.fsdecode(path))):  # noqa: PTH100
+            if isinstance(path, (str, bytes)) and not allowed(os.path.abspath(os.fsdecode(path))):  # noqa: PTH100 - a Path follows them
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
     def allowed(path: str) -> bool:
@@ -49,7 +49,7 @@ def main() -> None:
     # Lambda unpacks later layers over earlier ones, so later ones come first on the path.
     sys.path[:0] = [root, *(f"{layer}/python" for layer in reversed(layers))]
     keep_read_only([root, runtime, *layers])
-    from awslambdaric import __main__, bootstrap  # noqa: PLC0415 - found on the path just made
+    from awslambdaric import __main__, bootstrap
 
     # Lambda sends a trace header with every event; the emulator has none.
     update = bootstrap.update_xray_env_variable

@@ -213,7 +213,7 @@ class Emulator:
     def _is_healthy(self) -> bool:
         try:
             with _open(f"{self.url}/_ministack/health", timeout=2) as answer:
-                return bool(answer.status == 200)  # noqa: PLR2004
+                return bool(answer.status == 200)  # noqa: PLR2004 - all is well
         except OSError:
             return False
 

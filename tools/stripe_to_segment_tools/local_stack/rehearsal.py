@@ -83,7 +83,7 @@ class Played:
     @property
     def problems(self) -> list[str]:
         """The differences from the plan, in words; empty without any."""
-        found = [] if self.status == 200 else [f"answered {self.status or 'not at all'}: {self.answer}"]  # noqa: PLR2004
+        found = [] if self.status == 200 else [f"answered {self.status or 'not at all'}: {self.answer}"]  # noqa: PLR2004 - all is well
         received = {call["messageId"]: call for call in self.calls}
         for call in self.planned.calls:
             if call["messageId"] not in received:
@@ -130,7 +130,7 @@ def play(plan: Sequence[Planned], url: str, secret: Secret, stack: LocalStack, r
             # In this order: a call arrives before its event leaves the queue.
             empty = not stack.queued().events
             calls = arrived(planned, receiver)
-            if empty and (len(calls) == len(planned.calls) or answer.status != 200):  # noqa: PLR2004
+            if empty and (len(calls) == len(planned.calls) or answer.status != 200):  # noqa: PLR2004 - all is well
                 break
             time.sleep(PAUSE_SECONDS)
         else:

@@ -44,15 +44,16 @@ def main(folder: str, descriptor: str) -> None:
         The number of the listening socket.
     """
     threading.Thread(target=_go_when_nobody_is_left, args=[folder], daemon=True).start()
-    import yaml  # noqa: PLC0415 - the leash comes first, and all this takes half a second
+    # After the thread: importing them takes half a second.
+    import yaml
 
     # The emulator reads the template several times; the reader in Python takes a second each time, that in C a tenth.
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
-    from hypercorn.asyncio import serve  # noqa: PLC0415 - as above
-    from hypercorn.config import Config  # noqa: PLC0415
-    from ministack import app  # noqa: PLC0415
-    from ministack.core import lambda_runtime  # noqa: PLC0415
-    from ministack.services import lambda_svc, sts  # noqa: PLC0415
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack import app
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc, sts
 
     own = os.environ["AWS_ACCESS_KEY_ID"]
     issue = _unguessable(lambda_runtime.execution_credentials, os.environ["AWS_SECRET_ACCESS_KEY"])
@@ -124,8 +125,8 @@ def _unguessable(issue: Callable[[dict[str, Any]], dict[str, str]], secret: str)
 
 def _refusal(scope: Mapping[str, Any], why: str) -> Any:
     """AccessDenied in the format of the called service, so that an SDK can read it."""
-    from ministack.core.iam_actions import access_denied_response  # noqa: PLC0415 - as above
-    from ministack.core.router import detect_service  # noqa: PLC0415
+    from ministack.core.iam_actions import access_denied_response
+    from ministack.core.router import detect_service
 
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     service = detect_service(scope["method"], scope["path"], headers, {})

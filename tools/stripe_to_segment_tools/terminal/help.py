@@ -97,7 +97,7 @@ def _quick(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         known = getattr(parameter, "type_descriptor", None)
         if known is not None and known.annotation in {bool, str, list[str]} and known.parameter_info.parser is None:
-            parameter._runtime_param = _AsItIs(parameter)  # noqa: SLF001
+            parameter._runtime_param = _AsItIs(parameter)  # noqa: SLF001 - no public way
     return parameters
 
 
@@ -112,7 +112,7 @@ class _AsItIs:
             return list(value or ())
         if value is None or isinstance(value, parameter.type_descriptor.annotation):
             return value
-        parameter._runtime_param = None  # noqa: SLF001
+        parameter._runtime_param = None  # noqa: SLF001 - no public way
         return parameter.get_runtime_param().coerce(value, **options)
 
 

@@ -48,7 +48,7 @@ def _is_visible(character: str) -> bool:
 def make_console() -> Console:
     """Return a console with colours on a terminal, and with a fixed width elsewhere."""
     # Imported here, because commands that print JSON do not need it.
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)

@@ -83,7 +83,7 @@ class TrackingPlan:
             return [f"track: {event!r} is not an event of the tracking plan"]
         name = str(event) if kind == "track" else kind
         # Imported here, because writing the plan needs no JSON Schema library, which is an extra of the wheel.
-        from stripe_to_segment_tools.tracking_plan.findings import sentences  # noqa: PLC0415
+        from stripe_to_segment_tools.tracking_plan.findings import sentences
 
         errors = self._validator(kind, name).iter_errors(call)
         in_order = sorted(errors, key=lambda error: [str(step) for step in error.absolute_path])
@@ -93,9 +93,9 @@ class TrackingPlan:
         """The validator of one kind of call or event, compiled once: trying all of them in turn is ten times slower."""
         found = self._validators.get((kind, name))
         if found is None:
-            from jsonschema import Draft202012Validator  # noqa: PLC0415
+            from jsonschema import Draft202012Validator
 
-            from stripe_to_segment_tools.tracking_plan.findings import FORMATS  # noqa: PLC0415
+            from stripe_to_segment_tools.tracking_plan.findings import FORMATS
 
             schema = {**self._envelope(), "allOf": [self._demands(kind, name if kind == "track" else None)]}
             found = Draft202012Validator(schema, format_checker=FORMATS)

@@ -55,7 +55,7 @@ def client(service: str) -> object:
 
 @cache
 def _created(service: str) -> object:
-    return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]
+    return boto3.client(service, config=PATIENCE)  # type: ignore[call-overload]  # The stubs know names, no text.
 
 
 def secret_text(arn: str) -> str:

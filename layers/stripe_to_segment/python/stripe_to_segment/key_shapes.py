@@ -19,8 +19,8 @@ __all__ = [
 
 # Both are public and open nothing: one signs the sample requests in events/, the other was in the local stack of
 # earlier versions.
-SAMPLE_SECRET = "whsec_sampleRequestsOnly0123456789abcdef"  # noqa: S105
-LOCAL_SECRET = "whsec_local0stack0signing0secret0"  # noqa: S105
+SAMPLE_SECRET = "whsec_sampleRequestsOnly0123456789abcdef"  # noqa: S105 - everybody may know it
+LOCAL_SECRET = "whsec_local0stack0signing0secret0"  # noqa: S105 - likewise
 
 # Secrets of the Dashboard have 32 letters and digits after the prefix, those of `stripe listen` 64; Stripe documents
 # neither length.

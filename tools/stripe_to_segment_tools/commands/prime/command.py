@@ -157,7 +157,7 @@ def _heard(stack: Stack, settings: Settings, warehouses: Sequence[str], *, decli
 
 def _calls(settings: Settings, codes: Sequence[str], heard: dict[str, Any]) -> list[Call]:
     # Imported only here, because the JSON Schema library takes longer to import than all the rest.
-    from stripe_to_segment_tools.tracking_plan.primer import primer_calls  # noqa: PLC0415
+    from stripe_to_segment_tools.tracking_plan.primer import primer_calls
 
     return primer_calls(settings, iso_time(int(time.time())) or "", currencies=codes, integrations=heard)
 

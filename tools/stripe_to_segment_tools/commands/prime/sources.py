@@ -66,7 +66,7 @@ class Source:
 def sources_of(settings: Settings, keys: Keys) -> Iterator[Source]:
     """The sources of the modes that the stack takes and has a write key for; both keys may be of one source."""
     # Imported here alone: `register` needs it only at its end.
-    from stripe_to_segment_tools.tracking_plan.primer import primed_columns  # noqa: PLC0415
+    from stripe_to_segment_tools.tracking_plan.primer import primed_columns
 
     seen, columns = set(), primed_columns(settings)
     for live in (True, False):

@@ -247,8 +247,7 @@ def is_live(key: str) -> bool:
 
 def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> StripeClient:
     """Stripe's own client; `timeout` is in seconds, `base` the API's address."""
-    # Imported only where a stack has a key: importing it takes longer than all the rest.
-    import stripe  # noqa: PLC0415
+    import stripe  # noqa: PLC0415 - only where a stack has a key: importing it takes longer than all the rest
 
     # The variable STRIPE_LOG makes the library print requests and answers, whatever the loggers' levels.
     # https://github.com/stripe/stripe-python#logging

@@ -15,7 +15,7 @@ __all__ = ["day_of", "dig", "hash_of", "integer", "iso_time", "listed", "merged"
 JsonObject = dict[str, Any]
 
 # In UTC, as all times of Stripe; without a zone it is added to in less time.
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC is what every time is printed in
 
 
 def reference(value: object) -> str | None:
