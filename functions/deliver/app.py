@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from enrich import enrich
 from stripe_to_segment import aws
-from stripe_to_segment.delivery.answer import answered
 from stripe_to_segment.delivery.batch import Delivery
+from stripe_to_segment.delivery.carry_out import carry_out
 from stripe_to_segment.delivery.circuit_breaker import Breaker
 from stripe_to_segment.delivery.deadline import Deadline
 from stripe_to_segment.delivery.queues import Queues, records_of
@@ -70,8 +70,8 @@ def handler(batch: SQSEvent, context: LambdaContext) -> PartialItemFailureRespon
         chosen = replace(settings, client_reference_key=secret.get().client_reference_key)
     except ConfigurationError as error:
         outcomes = [RecordOutcome(record, Status.RETRY, Reason.BAD_SECRET, str(error)) for record in records]
-        return answered(outcomes, queues, settings, time.time())
+        return carry_out(outcomes, queues, settings, time.time())
     deadline, sends = Deadline(context, time), settings.delivery_mode == "send"
     send, gate = sender(chosen, secret, session, deadline.left), breaker() if sends else None
     delivery = Delivery(chosen, store(), send, enrich, reader, thin_reader, gate, sends, deadline.lease, deadline.wait)
-    return answered(delivery.deliver(records, time.time()), queues, settings, time.time())
+    return carry_out(delivery.deliver(records, time.time()), queues, settings, time.time())

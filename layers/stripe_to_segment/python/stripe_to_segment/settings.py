@@ -1,4 +1,4 @@
-"""The settings, read once from the environment; no other module reads it."""
+"""The settings, read once from the environment; no other module reads them there."""
 
 from __future__ import annotations
 

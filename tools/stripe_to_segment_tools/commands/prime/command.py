@@ -89,8 +89,8 @@ def prime_command(  # noqa: PLR0913 - a command's options
     whole numbers, and a later 19.99 becomes 19, for good. So this command sends one call of each event and of each set
     of traits in the tracking plan to each source, live and test, with every amount fractional. The calls are of one
     user, stripe-to-segment-primer, in XTS, the currency code for tests. Run it before you register the webhook, once
-    for each source, and once more when an update or RenameEvents brings columns of amounts: then it says so. The
-    StateTable keeps a note of it, and `doctor` says ✗ until a source is primed or declined.
+    for each source, and again when an update or RenameEvents brings new columns of amounts. The StateTable keeps a note
+    of it, and `doctor` says ✗ until each source is primed, with all its columns, or declined.
 
     Other destinations do not get the calls: `integrations` is {"All": false}, which Segment's warehouses ignore. Those
     of RudderStack obey it, so there name the warehouse with --warehouse, as RudderStack's dashboard calls its kind.

@@ -98,7 +98,7 @@ def register_command(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Create or update the stack's webhook endpoint in Stripe, and put its signing secret into the SigningSecret.
 
-    The endpoint gets exactly the event types that are mapped, and the API version of the tests; with
+    The endpoint gets exactly the event types that are mapped, in the API version of this release's tests; with
     ConnectEvents=accept there is a second one, for connected accounts. A second run changes nothing, and finishes a run
     that was interrupted. The signing secret is never shown; the secret's other fields stay.
 

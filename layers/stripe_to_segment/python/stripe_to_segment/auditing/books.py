@@ -1,4 +1,4 @@
-"""What the stack remembers of one customer and what it sent.
+"""What the stack has stored of one customer, and what it has sent.
 
 The customer's record, and the records that it took over.
 """

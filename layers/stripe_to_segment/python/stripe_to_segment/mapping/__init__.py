@@ -1,1 +1,1 @@
-"""From a Stripe event to the facts it states: pure functions, one row of `catalog.py` for each event type."""
+"""From a Stripe event to facts, and from these to calls. Pure; `catalog.py` has a row for each type of event."""

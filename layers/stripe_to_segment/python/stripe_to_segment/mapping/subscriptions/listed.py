@@ -1,4 +1,4 @@
-"""A subscription that an import has listed: what is remembered of it, its opening balance, and its end."""
+"""A subscription that an import has listed: what is stored of it, its opening balance, and its end."""
 
 from __future__ import annotations
 

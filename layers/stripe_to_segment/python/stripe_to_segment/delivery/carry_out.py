@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from stripe_to_segment.delivery.record import RecordOutcome
     from stripe_to_segment.settings import Settings
 
-__all__ = ["answered"]
+__all__ = ["carry_out"]
 
 # A dead record comes again where it could not be dead-lettered.
 COMES_AGAIN = {Status.RETRY, Status.WAITING, Status.DEAD}
 
 
-def answered(
+def carry_out(
     outcomes: Iterable[RecordOutcome], queues: Queues, settings: Settings, now: float
 ) -> PartialItemFailureResponse:
     """Carry out the outcomes of the records, and tell Lambda which records SQS must deliver again.
