@@ -283,6 +283,42 @@ def test_an_invoice_names_the_plan_as_its_subscription_does() -> None:
     assert world.tracks(an_event("invoice.paid", an_invoice()))["Order Completed"]["plan"] == "basic_monthly"
 
 
+SETUP_FEE = {
+    "parent": {"type": "invoice_item_details", "invoice_item_details": {"invoice_item": "ii_1", "proration": False}},
+    "pricing": {"type": "price_details", "price_details": {"price": "price_setup", "product": "prod_setup"}},
+}
+USAGE = {"pricing": {"type": "price_details", "price_details": {"price": "price_calls", "product": "prod_calls"}}}
+PERIOD = an_invoice()["lines"]["data"][0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        PERIOD | SETUP_FEE,
+        PERIOD | USAGE,
+        {"type": "invoiceitem", "price": {"id": "price_setup", "product": "prod_setup"}},
+        {"type": "subscription", "price": a_price(id="price_calls", recurring={"usage_type": "metered"})},
+    ],
+    ids=["a setup fee", "usage", "a setup fee before 2025", "usage before 2025"],
+)
+def test_the_first_line_of_an_invoice_is_not_always_its_plan(line: dict[str, Any]) -> None:
+    """Stripe lists a setup fee and usage before the plan, and the order named them as its plan."""
+    world = World()
+    world.deliver(an_event("customer.subscription.created", a_subscription(an_item(a_price(lookup_key="basic")))))
+    lines = {"data": [line | {"id": "il_0", "amount": 9900, "quantity": 3}, PERIOD]}
+    order = world.tracks(an_event("invoice.paid", an_invoice(lines=lines)))["Order Completed"]
+    assert (order["plan"], order["price_id"], order["product_id"]) == ("basic", "price_basic", "prod_basic")
+    assert (order["quantity"], order["line_count"]) == (1, 2)
+
+
+def test_an_invoice_of_items_alone_bills_no_plan() -> None:
+    """The item was named as the plan of the subscription to whose invoice it was added."""
+    invoice = an_invoice(billing_reason="manual", lines={"data": [PERIOD | SETUP_FEE]})
+    paid = World().tracks(an_event("invoice.paid", invoice))["Invoice Paid"]
+    assert paid.keys().isdisjoint({"plan", "price_id", "product_id", "quantity"})
+    assert paid["product_ids"] == ["prod_setup"]
+
+
 def test_each_failed_attempt_is_sent_once() -> None:
     world = World()
     for attempt in (1, 1, 2):

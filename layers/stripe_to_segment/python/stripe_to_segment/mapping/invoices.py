@@ -208,16 +208,25 @@ class BilledPlan(TypedDict, total=False):
 
 
 def billed_plan(event: StripeEvent[shapes.Invoice], known: Known) -> BilledPlan:
-    """The plan of the first line that is not a proration, on a subscription's invoice; else empty.
+    """The plan that a subscription's invoice bills for a period; else empty.
 
-    Since 2025-03-31 an invoice names its prices only by id; the subscription's record has their names.
+    It is the subscription's plan, as its record names it, and without that the first licensed one. Stripe lists invoice
+    items, such as a setup fee, and the usage of metered prices before it. Since 2025-03-31 an invoice names its prices
+    only by id; the subscription's record has their names.
     """
     subscription = read.subscription_of(event.object)
-    main = next((line for line in lines_of(event) if not line.proration and line.price.id), None)
-    if subscription is None or main is None:
+    periods = [line for line in lines_of(event) if line.price.id and not (line.of_item or line.proration)]
+    if subscription is None or not periods:
         return {}
-    plan = _plan(main.price, known.profile.subscriptions.get(subscription), known)
-    return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
+    record = known.profile.subscriptions.get(subscription)
+    plan = None if record is None else record.price_id
+    main = min(periods, key=lambda line: (line.price.id != plan, line.price.metered))
+    return {
+        "plan": _plan(main.price, record, known),
+        "price_id": main.price.id,
+        "product_id": main.price.product,
+        "quantity": main.quantity,
+    }
 
 
 def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[int, int]:

@@ -20,7 +20,6 @@ __all__ = [
     "UNPAID",
     "InvoiceAmounts",
     "amounts_of",
-    "bills_item",
     "bills_items_alone",
     "charged_at_once",
     "due_of",
@@ -147,17 +146,9 @@ def subscription_metadata_of(invoice: shapes.Invoice) -> dict[str, str]:
 
 
 def bills_items_alone(invoice: shapes.Invoice) -> bool:
-    """Whether all its lines are invoice items: it bills no period of the subscription.
-
-    https://docs.stripe.com/api/invoice-line-item/object#invoice_line_item_object-parent
-    """
-    lines = listed(invoice.get("lines"))
-    return bool(lines) and all(map(bills_item, lines)) and dig(invoice, "lines", "has_more") is not True
-
-
-def bills_item(line: shapes.Line) -> bool:
-    """Whether a line is an invoice item, and not a period of a subscription."""
-    return line.get("type") == "invoiceitem" or bool(dig(line, "parent", "invoice_item_details"))
+    """Whether all its lines are invoice items: it bills no period of the subscription."""
+    lines = lines_of(invoice)
+    return bool(lines) and all(line.of_item for line in lines) and dig(invoice, "lines", "has_more") is not True
 
 
 def payment_of(invoice: shapes.Invoice) -> str | None:

@@ -23,13 +23,18 @@ __all__ = ["Line", "read_line"]
 
 @frozen
 class Line:
-    """One line; `amount` is in minor units. Since 2025-03-31 an invoice names its `price` by id only."""
+    """One line; `amount` is in minor units. Since 2025-03-31 an invoice names its `price` by id only.
+
+    `of_item` says that the line is an invoice item, as a setup fee or a proration is, and not a subscription's period.
+    https://docs.stripe.com/api/invoice-line-item/object#invoice_line_item_object-parent
+    """
 
     description: str | None
     amount: int | None
     quantity: Decimal | int | None
     price: Price
     proration: bool
+    of_item: bool
     coupon: str | None
 
 
@@ -51,6 +56,7 @@ def read_line(line: shapes.Line) -> Line:
         quantity=_quantity(line),
         price=read_price(price, hash_of(line.get("plan"))),
         proration=proration is True,
+        of_item=line.get("type") == "invoiceitem" or bool(dig(line, "parent", "invoice_item_details")),
         coupon=coupon_code(line),
     )
 

@@ -99,9 +99,11 @@ def _amounts(invoice: shapes.Invoice, known: set[str | None]) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in listed(invoice.get("lines")):
         named = dig(entry, "pricing", "price_details", "price") or entry.get("price") or entry.get("plan")
-        if reference(named) in known or read.bills_item(entry):
+        if reference(named) in known:
             continue
         line, stated = read_line(entry), minor_decimal(dig(entry, "pricing", "unit_amount_decimal"))
+        if line.of_item:
+            continue
         if stated is None:
             stated = line.price.unit_amount if line.price.currency == currency else _share(line)
         # A trial's line is over nothing, whatever the price.
