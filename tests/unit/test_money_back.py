@@ -24,7 +24,18 @@ from stripe_to_segment.state.refund import Dispute, Refund
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment_tools.commands.explain import explain
 from stripe_to_segment_tools.samples.inputs import read_text
-from tests.unit.shapes import DAY, NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_charge,
+    a_dispute,
+    a_refund,
+    a_session,
+    a_subscription,
+    an_event,
+    an_intent,
+    an_invoice,
+)
 from tests.unit.worlds import ACCEPTED, World, names
 
 if TYPE_CHECKING:
@@ -479,6 +490,14 @@ def test_the_lifetime_value_has_every_currency() -> None:
     world.deliver(an_event("refund.created", a_refund()))
     shown = [call["traits"] for call in world.calls if call["type"] == "identify"][-1]
     assert shown["lifetime_value_by_currency"] == {"USD": 0, "EUR": 30}
+
+
+def test_the_lifetime_value_in_a_new_currency_is_not_that_of_the_old_one() -> None:
+    """The trait was left out until the first payment in the new currency, and Segment kept 50, as if it were euros."""
+    world = paid_and(an_event("customer.subscription.created", a_subscription(currency="eur")))
+    shown = [call["traits"] for call in world.calls if call["type"] == "identify"][-1]
+    assert (shown["currency"], shown["lifetime_value"]) == ("EUR", 0)
+    assert shown["lifetime_value_by_currency"] == {"USD": 50}
 
 
 # --- In any order, twice, and through failed writes ---

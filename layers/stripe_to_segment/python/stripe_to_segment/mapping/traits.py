@@ -226,12 +226,13 @@ def _mrr_by_currency(profile: Profile) -> dict[str, Decimal]:
 def _paid_traits(profile: Profile) -> UserTraits:
     if not profile.paid:
         return {}
-    currency = _currency(profile)
     traits: UserTraits = {
         "lifetime_value_by_currency": {code.upper(): major(profile.paid[code], code) for code in sorted(profile.paid)}
     }
-    if currency is not None and currency in profile.paid:
-        traits["lifetime_value"] = major(profile.paid[currency], currency)
+    currency = _currency(profile)
+    if currency is not None:
+        # 0 where all payments were in other currencies: Segment would keep their amount beside the new currency.
+        traits["lifetime_value"] = major(profile.paid.get(currency, 0), currency)
     return traits
 
 
