@@ -182,11 +182,13 @@ class Till:
 
     def _captured(self, sale: _Sale) -> _Sale:
         """The session is completed unpaid, and captured days later; a part of it, perhaps in several captures."""
-        session, received = self._next("cs"), self.rng.randrange(1, sale.total + 1)
-        body = self._session_of(replace(sale, order=session), 0, payment_status="unpaid")
+        session, tax = self._next("cs"), self._tax(sale.total)
+        received = sale.total if self.rng.random() < 0.3 else self.rng.randrange(1, sale.total + 1)
+        net = round(Fraction((sale.total - tax) * received, sale.total))
+        body = self._session_of(replace(sale, order=session), tax, payment_status="unpaid")
         self._emit(self._moment(sale.at), "checkout.session.completed", body)
         released = sale.total + self.rng.choice((0, 500)) - received
-        sale = replace(sale, order=sale.intent, total=received, net=received, released=released)
+        sale = replace(sale, order=sale.intent, total=received, net=net, released=released)
         by_hand = {"capture_method": "manual", "amount": received + released}
         left = received
         while True:

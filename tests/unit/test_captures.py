@@ -9,7 +9,7 @@ import pytest
 
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
-from tests.unit.shapes import DAY, NOW, a_charge, a_refund, an_event, an_intent
+from tests.unit.shapes import DAY, NOW, a_charge, a_refund, a_session, an_event, an_intent
 from tests.unit.test_money_back import lifetime_value, summed, told
 from tests.unit.worlds import World, names
 
@@ -26,6 +26,40 @@ def captured(received: int, at: int = 0, **more: Any) -> Any:
 def over(received: int, **more: Any) -> Any:
     """The event of the last capture, after which so much was received."""
     return an_event(SUCCEEDED, an_intent(amount=10_000, amount_received=received, capture_method="manual") | more)
+
+
+# --- A Checkout Session that is captured later ---
+
+
+@pytest.mark.parametrize(
+    ("received", "revenue", "tax", "shipping"), [(3600, 25, 6, 5), (1800, 12.5, None, None), (4000, 29, 6, 5)]
+)
+@pytest.mark.parametrize("customer", ["cus_basic", None])
+def test_the_tax_and_shipping_of_a_session_that_is_captured_later_are_no_revenue(
+    received: int, revenue: float, tax: int | None, shipping: int | None, customer: str | None
+) -> None:
+    """Only the session states them, and only the payment intent the payment: all of it was sent as revenue."""
+    world, details = World(), {"amount_discount": 0, "amount_shipping": 500, "amount_tax": 600}
+    session = a_session(customer=customer, payment_status="unpaid", amount_total=3600, total_details=details)
+    of_session = {"customer": customer, "amount": 3600, "payment_details": {"order_reference": "cs_test_basic"}}
+    world.deliver(
+        an_event("checkout.session.completed", session),
+        over(received, **of_session),
+        an_event("refund.created", a_refund(amount=received)),
+    )
+    (order,) = told(world, "Order Completed")
+    assert (order["total"], order["revenue"]) == (received / 100, revenue)
+    assert (order.get("tax"), order.get("shipping")) == (tax, shipping)
+    assert summed(world, "revenue") == summed(world, "revenue_refunded")
+
+
+def test_what_the_intent_states_of_its_tax_outranks_the_session_that_is_captured_later() -> None:
+    world, details = World(), {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 600}
+    world.deliver(
+        an_event("checkout.session.completed", a_session(payment_status="unpaid", total_details=details)),
+        over(10_000, amount_details={"tax": {"total_tax_amount": 1000}}),
+    )
+    assert summed(world, "revenue") == 90
 
 
 # --- Captured in part ---

@@ -10,6 +10,7 @@ from stripe_to_segment.mapping.orders import attached_to, invoice_paid_by
 from stripe_to_segment.mapping.payments import OrderCompleted
 from stripe_to_segment.mapping.products import bought
 from stripe_to_segment.mapping.tracking import Event, track
+from stripe_to_segment.state.bill import Bill
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import checkout as read
 from stripe_to_segment.stripe_side.discount import coupon_code
@@ -44,6 +45,7 @@ __all__ = [
     "PaymentInfoEntered",
     "async_payment_failed",
     "async_payment_succeeded",
+    "bill_of",
     "collected",
     "completed",
     "expired",
@@ -162,6 +164,18 @@ def to_be_invoiced(event: StripeEvent[shapes.CheckoutSession]) -> Payment | None
     """The payment of a session that an invoice is still to state, not counted; None where there is none."""
     settled = event.type.endswith(".async_payment_succeeded") or read.is_settled(event.object)
     return _payment(event, counted=False) if settled and read.awaits_its_invoice(event.object) else None
+
+
+def bill_of(event: StripeEvent[shapes.CheckoutSession]) -> Bill | None:
+    """The amounts of a completed one-time session that is not paid yet; None for any other.
+
+    If the merchant captures the money, the payment intent states the payment, and mostly neither tax nor shipping.
+    """
+    amounts = read.amounts_of(event.object)
+    total, revenue = amounts.total, _revenue(amounts)
+    if is_order(event) or not read.takes_the_money(event.object):
+        return None
+    return Bill(total, total, revenue, amounts.tax) if total and revenue is not None else None
 
 
 def waits_for_its_invoice(event: StripeEvent[shapes.CheckoutSession], known: Known) -> bool:

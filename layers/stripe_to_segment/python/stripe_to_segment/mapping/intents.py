@@ -15,7 +15,6 @@ from stripe_to_segment.mapping.orders import invoice_paid_by, paying_invoice
 from stripe_to_segment.mapping.payments import OrderCompleted
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import payment_intent as read
-from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import integer, text
 from stripe_to_segment.stripe_side.money import major
 
@@ -42,7 +41,7 @@ def succeeded(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Iterato
     intent_id, payment = text(event.object.get("id")) or event.id, paid_alone(event, known)
     if payment is None:
         return
-    amounts, currency = read.received(event.object), payment.currency
+    amounts, currency = _received(event, known), payment.currency
     stated = OrderCompleted(
         order_id=intent_id,
         total=major(amounts.total, currency),
@@ -58,7 +57,7 @@ def succeeded(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Iterato
 @worked_out_once
 def paid_alone(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Payment | None:
     """The payment of an intent that belongs to nothing else; None where an invoice or a session states it."""
-    return _payment(event) if unclaimed(event, known) and invoice_paid_then(event, known) is None else None
+    return _payment(event, known) if unclaimed(event, known) and invoice_paid_then(event, known) is None else None
 
 
 @worked_out_once
@@ -69,13 +68,12 @@ def invoice_paid_then(event: StripeEvent[shapes.PaymentIntent], known: Known) ->
     """
     if known.invoice_payments is not None or not unclaimed(event, known):
         return None
-    payment = _payment(event)
+    payment = _payment(event, known)
     return known.profile.order_paid_by(payment.intent) or paying_invoice(known.profile, payment)
 
 
-@asked_once
-def _payment(event: StripeEvent[shapes.PaymentIntent]) -> Payment:
-    intent_id, amounts = text(event.object.get("id")) or event.id, read.received(event.object)
+def _payment(event: StripeEvent[shapes.PaymentIntent], known: Known) -> Payment:
+    intent_id, amounts = text(event.object.get("id")) or event.id, _received(event, known)
     return Payment(
         text(event.object.get("currency")) or "",
         counted=True,
@@ -86,6 +84,22 @@ def _payment(event: StripeEvent[shapes.PaymentIntent]) -> Payment:
         stated_by=intent_id,
         intent=intent_id,
     )
+
+
+@worked_out_once
+def _received(event: StripeEvent[shapes.PaymentIntent], known: Known) -> read.Received:
+    """The amounts received, with the tax and shipping of the session whose payment was captured later.
+
+    They count pro rata where less than the session's total was captured.
+    """
+    amounts, listed = read.received(event.object), known.profile.payment(text(event.object.get("id")) or event.id)
+    asked, total = None if listed is None else listed.bill, amounts.total
+    if asked is None or total is None or amounts.tax is not None or amounts.shipping is not None:
+        return amounts
+    if total < asked.total:
+        return amounts._replace(revenue=asked.revenue(total))
+    rest = asked.total - asked.net
+    return amounts._replace(revenue=total - rest, tax=asked.tax, shipping=rest - (asked.tax or 0))
 
 
 def after_capture(event: StripeEvent[shapes.PaymentIntent], known: Known) -> tuple[str, Payment] | None:

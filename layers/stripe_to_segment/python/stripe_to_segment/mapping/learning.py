@@ -166,6 +166,9 @@ def session(event: StripeEvent[shapes.CheckoutSession], known: Known, _rank: int
             # Listed already, so that no other event takes it for an order before its invoice comes.
             profile = profile.with_payment(intent, to_come if listed is None else to_come.joined(listed))
             profile = profile.regained(intent, intent)
+    if intent and (asked := checkout.bill_of(event)) is not None:
+        listed = profile.payment(intent) or Payment(text(event.object.get("currency")) or "", paid_at=event.created)
+        profile = profile if listed.complete else profile.with_payment(intent, replace(listed, bill=asked))
     keys = tuple(key for key in (text(event.object.get("id")), intent) if key)
     # A guest's record has the intent's own id.
     behind = invoice_id or (intent if event.customer is not None else None)

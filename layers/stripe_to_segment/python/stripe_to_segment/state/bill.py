@@ -1,4 +1,4 @@
-"""An open invoice, and a payment of a part of it, as the record of the payment keeps them."""
+"""An open invoice or session, and a payment of a part of an invoice, as the record of the payment keeps them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ NOT_SENT = "?"
 
 @frozen
 class Bill:
-    """What an open invoice asks for, in minor units: what is due of its total, and the total less tax and shipping."""
+    """What an open invoice, or a session before its capture, asks for, in minor units.
+
+    `due` is what is to be paid of the total, `net` the total less tax and shipping. `tax` is None for an invoice, which
+    states it when it is paid.
+    """
 
     due: int
     total: int
     net: int
+    tax: int | None = None
 
     def revenue(self, collected: int) -> int:
         """The revenue in what was collected of it: its share of the net, half to even."""

@@ -16,17 +16,16 @@ __all__ = ["Received", "captured_by_hand", "invoice_of", "received", "session_of
 
 
 class Received(NamedTuple):
-    """Amounts in minor units: `total` is the captured amount with tips; tax and shipping are None where not stated."""
+    """Amounts in minor units: `total` is the captured amount with tips; tax and shipping are None where not stated.
+
+    `revenue` is the total less tax and shipping, which count 0 where they are not stated.
+    """
 
     total: int | None
+    revenue: int | None
     tax: int | None
     shipping: int | None
     fee: int | None
-
-    @property
-    def revenue(self) -> int | None:
-        """Received less tax and shipping, which count 0 where they are not stated."""
-        return None if self.total is None else self.total - (self.tax or 0) - (self.shipping or 0)
 
 
 def received(intent: shapes.PaymentIntent) -> Received:
@@ -41,7 +40,8 @@ def received(intent: shapes.PaymentIntent) -> Received:
     whole = asked is None or total is None or total >= asked - tip
     tax = integer(dig(intent, "amount_details", "tax", "total_tax_amount")) if whole else None
     shipping = integer(dig(intent, "amount_details", "shipping", "amount")) if whole else None
-    return Received(total, tax, shipping, integer(intent.get("application_fee_amount")))
+    revenue = None if total is None else total - (tax or 0) - (shipping or 0)
+    return Received(total, revenue, tax, shipping, integer(intent.get("application_fee_amount")))
 
 
 def invoice_of(intent: shapes.PaymentIntent) -> str | None:
