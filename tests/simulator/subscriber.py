@@ -62,7 +62,7 @@ class Subscriber(Dealings):
             self._renew: 8,
             self._renew_with_changes: 1,
             self._change: 4,
-            self._change_twice: 1,
+            self._change_at_once: 1,
             self._schedule_or_reactivate: 1.5,
             self._cancel: 0.6,
             self._hold_collection_or_resume: 0 if self.shape.historic else 0.7,
@@ -272,16 +272,20 @@ class Subscriber(Dealings):
         old, self.state = self.state, self.changes.any(self.state, self.at)
         self._together(lambda: self._become(old), lambda: self._prorate(old))
 
-    def _change_twice(self) -> None:
-        """Two changes in one second, as a script makes them; no payload states the order of the two."""
+    def _change_at_once(self) -> None:
+        """Two or three changes in one second, as a script makes them; only what each one changes states their order.
+
+        None leads back to an earlier state, which would fit any order.
+        """
         self._wait()
-        first = self.state
-        second = self.changes.seats(first, self.at)
-        third = self.changes.seats(second, self.at)
-        if monthly_worth(third, self.stream.rendering.stated) == monthly_worth(first, self.stream.rendering.stated):
-            third = second
-        for old, self.state in ((first, second), (second, third)):
-            self._become(old)
+        first, worths = self.state, {monthly_worth(self.state, self.stream.rendering.stated)}
+        for _ in range(self.rng.choice((2, 2, 3))):
+            old, changed = self.state, self.changes.seats(self.state, self.at)
+            worth = monthly_worth(changed, self.stream.rendering.stated)
+            if old is first or worth not in worths:
+                worths.add(worth)
+                self.state = changed
+                self._become(old)
 
     def _schedule_or_reactivate(self) -> None:
         self._wait()

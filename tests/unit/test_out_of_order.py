@@ -5,6 +5,7 @@ Each of these was a customer of `make truth` before it was a test.
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +93,19 @@ def test_a_twin_of_a_sent_event_leaves_no_change_out() -> None:
         world.deliver(an_event(UPDATED, paused, created=NOW + DAY, previous={"status": "active"}))
     world.deliver(an_event("customer.subscription.paused", paused, created=NOW + DAY))
     assert changes(world) == [20, -20]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(4))])
+def test_four_changes_within_a_second_end_with_the_last_one_in_any_order(order: tuple[int, ...]) -> None:
+    """Of three changes of one second in reverse, the mrr stayed at that of the first one, for good."""
+    world, steps = World(), [(4, 2), (7, 4), (5, 7), (9, 5)]
+    world.deliver(an_event(CREATED, a_subscription(an_item(quantity=2)), created=NOW))
+    events = [seats(*step, NOW) for step in steps]
+    world.deliver(*(events[number] for number in order), *events)
+    shown = [call["traits"]["mrr"] for call in world.calls if call["type"] == "identify"]
+    assert (shown[-1], sum(changes(world))) == (180, 180)
+    world.deliver(ended(NOW + DAY))
+    assert sum(changes(world)) == 0
 
 
 def test_up_and_down_again_within_a_second_ends_where_it_began() -> None:

@@ -660,6 +660,9 @@ def test_an_mrr_of_0_is_not_an_unknown_mrr(table: Any) -> None:
     subscriptions = {
         "sub_1": SubscriptionRecord((5, 1), "trialing", mrr=0, mrr_sent=0, trial_end=NOW),
         "sub_2": SubscriptionRecord((5, 1), "active", quantity=0, on_trial=True),
+        "sub_3": SubscriptionRecord(
+            (5, 1), "active", mrr=1, came_from="a b", beside=SubscriptionRecord((5, 1), mrr=0, mrr_sent=0)
+        ),
     }
     store.save([Profile(KEY, subscriptions=subscriptions)], [], NOW)
     assert profile_in(store).subscriptions == subscriptions

@@ -267,15 +267,7 @@ def _written(profile: Profile) -> bytes:
         # The sums say it, and each byte of a record is paid for.
         del record["summed"]
     if profile.subscriptions:
-        record["subscriptions"] = {
-            # Keep zeros: an amount of 0 is known, not missing.
-            key: {
-                SUBSCRIPTION_WRITTEN_AS.get(name, name): value
-                for name, value in one.items()
-                if value or type(value) is int
-            }
-            for key, one in record["subscriptions"].items()
-        }
+        record["subscriptions"] = {key: _subscription_written(one) for key, one in record["subscriptions"].items()}
     for name in ("key", "version", "ledger", "shared"):
         record.pop(name, None)
     claims = record.pop("claims", {})
@@ -358,8 +350,18 @@ def _ledger_from(item: Attributes) -> dict[str, int]:
     return unpacked_ledger(item["ledger"]["B"], LONG_DEDUP_KEY_BYTES)
 
 
+def _subscription_written(values: JsonObject) -> JsonObject:
+    # Keep zeros: an amount of 0 is known, not missing.
+    written = {
+        SUBSCRIPTION_WRITTEN_AS.get(name, name): value for name, value in values.items() if value or type(value) is int
+    }
+    beside = values["beside"]
+    return written if beside is None else written | {"beside": _subscription_written(beside)}
+
+
 def _subscription_from(values: JsonObject) -> SubscriptionRecord:
     known = known_of(SubscriptionRecord, values)
     known |= {name: values[written] for name, written in SUBSCRIPTION_WRITTEN_AS.items() if written in values}
     # JSON has no tuples, and watermarks are compared as tuples.
+    known |= {"beside": _subscription_from(known["beside"])} if "beside" in known else {}
     return SubscriptionRecord(**known | {"as_of": tuple(known["as_of"])})

@@ -20,6 +20,9 @@ LISTED = -1
 # Seconds: Stripe creates the invoice in the second of the trial's end, or a moment before if the trial is ended early.
 EARLY = 60
 
+# The fields about trials, which every event of the subscription adds to.
+TRIALS = ("trial_start", "trialed", "converted", "moved")
+
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
 
@@ -27,14 +30,16 @@ LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 class SubscriptionRecord:
     """One subscription as of the newest event seen. Amounts are in minor units, moments in epoch seconds.
 
-    `came_from` is the digest of the traits before the event, which orders two updates of one second. `mrr_sent` is the
-    sum of the `mrr_change` sent so far, None in a record of a release that did not keep it. `unsent` says that an
-    import has listed the subscription and no call has stated its opening balance yet. `apart` says that the change is
-    for the event of a pause, a resumption or an end, which is still to come. `trialed` is the end of the last trial
-    seen, `converted` the time of the payment whose conversion was sent, or the end of its trial. `moved` is the end of
-    a trial that only moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose
-    status is active. `basis` is the payload to work out the mrr from while it counts: a price or a discount of it may
-    become known or change without an event of the subscription.
+    `came_from` are the digests, with spaces between, of the traits before the event and of all states of its second
+    that are known to be older: they order the updates of one second. `beside` is another state of that second that may
+    be older or newer, as long as the events between the two have not come. `mrr_sent` is the sum of the `mrr_change`
+    sent so far, None in a record of a release that did not keep it. `unsent` says that an import has listed the
+    subscription and no call has stated its opening balance yet. `apart` says that the change is for the event of a
+    pause, a resumption or an end, which is still to come. `trialed` is the end of the last trial seen, `converted` the
+    time of the payment whose conversion was sent, or the end of its trial. `moved` is the end of a trial that only
+    moves the billing date of a paying customer. `on_trial` is also true for a paid trial, whose status is active.
+    `basis` is the payload to work out the mrr from while it counts: a price or a discount of it may become known or
+    change without an event of the subscription.
     """
 
     as_of: Watermark
@@ -57,6 +62,7 @@ class SubscriptionRecord:
     on_trial: bool = False
     apart: bool = False
     basis: shapes.Subscription | None = None
+    beside: SubscriptionRecord | None = None
 
     @property
     def may_convert(self) -> bool:
@@ -105,12 +111,36 @@ class SubscriptionRecord:
         return (self.on_trial or self.status == "trialing") and (self.moved is None or self.moved != self.trial_end)
 
     def newer_than(self, other: SubscriptionRecord) -> bool:
-        """Whether this state is later than the other, by the watermarks, and within one second by `came_from`."""
+        """Whether this state is later than the other, by the watermarks, and within one second by `came_from`.
+
+        A change and its reversal within one second (a seat more, a seat less) fit either order; then neither is.
+        """
         if self.as_of != other.as_of:
             return self.as_of > other.as_of
-        # A change and its reversal within one second (a seat more, a seat less) fit either order; then the one that
-        # arrived last counts.
-        return self.came_from == other.digest != self.digest != other.came_from
+        return self.follows(other) and not other.follows(self)
+
+    def follows(self, other: SubscriptionRecord) -> bool:
+        """Whether the other state of this second is known to lie before this one."""
+        return self.digest != other.digest in self.came_from.split()
+
+    def settled(self, stored: SubscriptionRecord) -> SubscriptionRecord:
+        """The newest state of a second: this one, which has just arrived, unless a stored one is known to follow it.
+
+        What was sent is that of the stored record; so are the trials, if this state is not the newest.
+        """
+        states = [stored] if stored.beside is None else [stored, stored.beside]
+        linked = [one for one in states if one.digest == self.digest or self.follows(one) or one.follows(self)]
+        newest = next((one for one in linked if one.newer_than(self)), self)
+        before = " ".join([self.came_from, self.digest, *(f"{one.came_from} {one.digest}" for one in linked)])
+        kept = () if newest is self else TRIALS
+        return replace(
+            newest,
+            came_from=" ".join(sorted({*before.split()} - {newest.digest})),
+            beside=next((replace(one, beside=None) for one in states if one not in linked), None),
+            mrr_sent=stored.counted,
+            apart=stored.apart,
+            **{name: getattr(stored, name) for name in kept},
+        )
 
     @property
     def digest(self) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.mapping.facts import Fact
 from stripe_to_segment.mapping.subscriptions.cancellations import Ending, with_reason
 from stripe_to_segment.mapping.subscriptions.common import BearsMrrChange, Subscribed, bearing, event_with, key_of
-from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, ended_in_trial
+from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, ended_in_trial, record_then
 from stripe_to_segment.mapping.subscriptions.plan_changes import corrected_mrr
-from stripe_to_segment.mapping.subscriptions.records import record_in
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.mapping.subscriptions.trials import conversion, trial_ended, trial_started
 from stripe_to_segment.mapping.tracking import properties, track
@@ -105,7 +104,7 @@ class SubscriptionUpdateExpired(Subscribed):
 
 def imported(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
     """The facts before those of the event itself: an opening balance, or a change that no call has stated yet."""
-    change, record = change_of(event, known), record_in(event, known)
+    change, record = change_of(event, known), record_then(event, known)
     if change.missed and record is not None:
         subscription = text(event.object.get("id")) or event.id
         person = over_all(known.profile, known.others)

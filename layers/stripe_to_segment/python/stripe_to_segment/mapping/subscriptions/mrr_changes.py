@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["Change", "bears_change", "change_of", "ended_in_trial", "growth", "movement", "record_after", "sent_after"]
+__all__ = [
+    "Change",
+    "bears_change",
+    "change_of",
+    "ended_in_trial",
+    "growth",
+    "movement",
+    "record_after",
+    "record_then",
+    "sent_after",
+]
 
 # Stripe retries for three days: a subscription that is older, and new to the stack, was created before the stack.
 # https://docs.stripe.com/webhooks#automatic-retries
@@ -63,7 +73,7 @@ class Change:
 @worked_out_once
 def change_of(event: StripeEvent[shapes.Subscription], known: Known) -> Change:
     """The effect of a subscription's event on its mrr."""
-    record, new = record_in(event, known), record_of(event, known)
+    record, new = record_then(event, known), record_of(event, known)
     if record is not None and record.unsent:
         now = record.mrr if record.newer_than(new) else new.mrr
         # The first event states all of it; for another one the opening balance is a fact of its own.
@@ -81,6 +91,13 @@ def change_of(event: StripeEvent[shapes.Subscription], known: Known) -> Change:
         return Change(0, new.mrr)
     opening = _opening(event, known)
     return Change(opening or 0, new.mrr, imported=True, opening=opening)
+
+
+@worked_out_once
+def record_then(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord | None:
+    """The stored record; of a record of the event's second, the newest state of that second that is known by now."""
+    record, new = record_in(event, known), record_of(event, known)
+    return record if record is None or record.unsent or record.as_of != new.as_of else new.settled(record)
 
 
 def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | None:
@@ -120,16 +137,18 @@ def record_after(event: StripeEvent[shapes.Subscription], known: Known) -> tuple
 
     An event that is older than the record only adds a trial's start, and data that no other event has stated.
     """
-    remembered, new, sent = record_in(event, known), record_of(event, known), sent_after(event, known)
-    change = change_of(event, known)
+    remembered, new, sent = record_then(event, known), record_of(event, known), sent_after(event, known)
+    change, stored = change_of(event, known), record_in(event, known)
     if remembered is not None and remembered.newer_than(new):
         ends = before_of(event, known).on_trial and not after_of(event, known).on_trial
         if remembered.trialed is None or (ends and remembered.converted is None):
             remembered = replace(remembered, trialed=new.trialed, trial_start=new.trial_start)
-        return replace(remembered, mrr_sent=sent, unsent=False), False
+        return replace(remembered, mrr_sent=sent, unsent=False), stored is None or remembered.digest != stored.digest
     # Without a record, or for the same event on a second attempt, the payload states the previous state.
     was = new.came_from if remembered is None or remembered.as_of == new.as_of else remembered.digest
     new = replace(new, mrr_sent=sent, apart=change.now is not None and sent != change.now)
+    if remembered is not None and remembered is not stored:
+        new = replace(new, came_from=remembered.came_from, beside=remembered.beside)
     return new, was != new.digest or change.imported
 
 
