@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -110,6 +111,21 @@ def test_a_discount_from_an_older_api_version_is_used_when_a_newer_one_has_only_
         ended(NOW + DAY, discounts=["di_1"]),
     )
     assert told(world) == [10, 10, -20]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_a_discount_that_a_late_event_states_is_used_for_a_newer_one_that_has_only_its_id(
+    order: tuple[int, ...],
+) -> None:
+    """The mrr stayed unknown until the next invoice, and the sum gross."""
+    world, stated = World(), {"discounts": ["di_1"], "discount": {"id": "di_1", "coupon": HALF}}
+    events = [
+        an_event(CREATED, a_subscription(created=NOW), created=NOW),
+        an_event(UPDATED, a_subscription(created=NOW, **stated), previous={"discount": None}, created=NOW + 1),
+        an_event(UPDATED, a_subscription(created=NOW, discounts=["di_1"]), previous={"metadata": {}}, created=NOW + 2),
+    ]
+    world.deliver(*(events[number] for number in order))
+    assert (sum(told(world)), shown(world)) == (10, 10)
 
 
 @pytest.mark.parametrize(("policy", "mrr"), [("forever", 20), ("all", 10), ("none", 20)])

@@ -22,16 +22,15 @@ from stripe_to_segment.mapping.subscriptions import listed
 from stripe_to_segment.mapping.subscriptions.discounts import after_discount, by_customer
 from stripe_to_segment.mapping.subscriptions.known_later import by_invoice, corrected
 from stripe_to_segment.mapping.subscriptions.mrr_changes import change_of, record_after
-from stripe_to_segment.mapping.subscriptions.state import items_after
+from stripe_to_segment.mapping.subscriptions.records import with_terms
 from stripe_to_segment.mapping.subscriptions.trials import converts
 from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import payment_method as read_payment_method
-from stripe_to_segment.stripe_side.discount import coupons_of, read_coupon
+from stripe_to_segment.stripe_side.discount import read_coupon
 from stripe_to_segment.stripe_side.fields import integer, reference, text
 from stripe_to_segment.stripe_side.price import read_price
-from stripe_to_segment.stripe_side.subscription import currency_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +110,7 @@ def subscription(event: StripeEvent[shapes.Subscription], known: Known, _rank: i
         profile = replace(profile, invoiced={k: v for k, v in profile.invoiced.items() if k != subscription_id})
     if not profile.subscribed and max(record.counted, change_of(event, known).sent) > 0:
         profile = replace(profile, subscribed=True)
-    return Lesson(_with_terms(profile, event, known), changed)
+    return Lesson(with_terms(profile, event, known), changed)
 
 
 def listed_subscription(event: StripeEvent[shapes.Subscription], known: Known, _rank: int) -> Lesson:
@@ -120,25 +119,7 @@ def listed_subscription(event: StripeEvent[shapes.Subscription], known: Known, _
     profile = known.profile.with_subscription(subscription_id, listed.opened(event, known))
     if not profile.subscribed and listed.has_counted(event, known):
         profile = replace(profile, subscribed=True)
-    return Lesson(_with_terms(profile, event, known))
-
-
-def _with_terms(profile: Profile, event: StripeEvent[shapes.Subscription], known: Known) -> Profile:
-    """The record with the coupons that a subscription states, and without stored amounts that its prices state now."""
-    body = event.object
-    stated = {**known.api_terms.discounts, **coupons_of(body.get("discounts"), body.get("discount"))}
-    for item in items_after(event):
-        stated |= coupons_of(item.discounts)
-    profile = profile.with_discounts(stated, known.coupons)
-    if known.api_terms.amounts.items() - profile.amounts.items():
-        profile = replace(profile, amounts={**profile.amounts, **known.api_terms.amounts})
-    if profile.amounts:
-        currency = currency_of(body)
-        plain = {f"{item.price.id}:{currency}" for item in items_after(event) if item.price.currency == currency}
-        if plain & profile.amounts.keys():
-            kept = {name: amount for name, amount in profile.amounts.items() if name not in plain}
-            profile = replace(profile, amounts=kept)
-    return profile
+    return Lesson(with_terms(profile, event, known))
 
 
 def discount(event: StripeEvent[shapes.Discount], known: Known, _rank: int) -> Lesson:

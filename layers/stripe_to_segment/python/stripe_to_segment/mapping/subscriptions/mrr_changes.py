@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.facts import worked_out_once
-from stripe_to_segment.mapping.subscriptions.records import record_in, record_of
+from stripe_to_segment.mapping.subscriptions.records import record_in, record_of, valued, with_terms
 from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
 from stripe_to_segment.state.person import over_all
 from stripe_to_segment.stripe_side.fields import dig, text
@@ -95,9 +95,19 @@ def change_of(event: StripeEvent[shapes.Subscription], known: Known) -> Change:
 
 @worked_out_once
 def record_then(event: StripeEvent[shapes.Subscription], known: Known) -> SubscriptionRecord | None:
-    """The stored record; of a record of the event's second, the newest state of that second that is known by now."""
-    record, new = record_in(event, known), record_of(event, known)
-    return record if record is None or record.unsent or record.as_of != new.as_of else new.settled(record)
+    """The stored record; of a record of the event's second, the newest state of that second that is known by now.
+
+    With the mrr, if it was unknown and an older event states the coupon of a discount that a newer one only names.
+    """
+    record, new, name = record_in(event, known), record_of(event, known), text(event.object.get("id")) or ""
+    if record is None or record.unsent:
+        return record
+    if record.as_of == new.as_of:
+        record = new.settled(record)
+    if record.mrr is not None or not record.newer_than(new):
+        return record
+    taught = with_terms(known.profile, event, known).with_subscription(name, record)
+    return valued(taught, known, again=False).subscriptions[name]
 
 
 def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | None:

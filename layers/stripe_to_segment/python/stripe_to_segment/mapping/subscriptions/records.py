@@ -6,13 +6,15 @@ from copy import replace
 from typing import TYPE_CHECKING, Any
 
 from stripe_to_segment.mapping.facts import plan_name, worked_out_once
-from stripe_to_segment.mapping.subscriptions.state import after_of, before_of
+from stripe_to_segment.mapping.subscriptions.state import after_of, before_of, items_after
 from stripe_to_segment.state.subscription import LISTED, SubscriptionRecord
+from stripe_to_segment.stripe_side.discount import coupons_of
 from stripe_to_segment.stripe_side.fields import hash_of, text
 from stripe_to_segment.stripe_side.mrr import COUNTING, monthly_value
 from stripe_to_segment.stripe_side.subscription import (
     cancellation_scheduled_for,
     created_at,
+    currency_of,
     entries_of,
     items_complete,
     items_of,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["moves_billing_date", "record_in", "record_of", "valued"]
+__all__ = ["moves_billing_date", "record_in", "record_of", "valued", "with_terms"]
 
 # Seconds after the creation of a subscription within which its first trial may begin.
 LATER = 86_400
@@ -178,3 +180,21 @@ def valued(profile: Profile, known: Known, *, again: bool) -> Profile:
             if amount != record.mrr:
                 found[subscription] = replace(record, mrr=amount)
     return replace(profile, subscriptions={**profile.subscriptions, **found}) if found else profile
+
+
+def with_terms(profile: Profile, event: StripeEvent[shapes.Subscription], known: Known) -> Profile:
+    """The record with the coupons that a subscription states, and without stored amounts that its prices state now."""
+    body = event.object
+    stated = {**known.api_terms.discounts, **coupons_of(body.get("discounts"), body.get("discount"))}
+    for item in items_after(event):
+        stated |= coupons_of(item.discounts)
+    profile = profile.with_discounts(stated, known.coupons)
+    if known.api_terms.amounts.items() - profile.amounts.items():
+        profile = replace(profile, amounts={**profile.amounts, **known.api_terms.amounts})
+    if profile.amounts:
+        currency = currency_of(body)
+        plain = {f"{item.price.id}:{currency}" for item in items_after(event) if item.price.currency == currency}
+        if plain & profile.amounts.keys():
+            kept = {name: amount for name, amount in profile.amounts.items() if name not in plain}
+            profile = replace(profile, amounts=kept)
+    return profile
