@@ -131,11 +131,12 @@ class SubscriptionRecord:
         states = [stored] if stored.beside is None else [stored, stored.beside]
         linked = [one for one in states if one.digest == self.digest or self.follows(one) or one.follows(self)]
         newest = next((one for one in linked if one.newer_than(self)), self)
-        before = " ".join([self.came_from, self.digest, *(f"{one.came_from} {one.digest}" for one in linked)])
+        before = {each for one in (self, *linked) for each in (*one.came_from.split(), one.digest)}
+        taught = newest.digest != stored.digest or before != {*stored.came_from.split(), stored.digest}
         kept = () if newest is self else TRIALS
         return replace(
             newest,
-            came_from=" ".join(sorted({*before.split()} - {newest.digest})),
+            came_from=" ".join(sorted(before - {newest.digest})) if taught else stored.came_from,
             beside=next((replace(one, beside=None) for one in states if one not in linked), None),
             mrr_sent=stored.counted,
             apart=stored.apart,
