@@ -120,6 +120,18 @@ def test_the_amount_of_a_period_is_that_of_all_its_items() -> None:
     )
 
 
+@pytest.mark.parametrize("first", ["free", "metered"])
+def test_what_is_free_or_metered_is_not_the_plan_beside_what_is_paid_for(first: str) -> None:
+    """A gift that Stripe lists before the plan was the plan, with the gift's quantity."""
+    usage = {"metered": {"usage_type": "metered"}}.get(first, {})
+    gift = an_item(a_price(0, id="price_gift", lookup_key="gift", recurring=usage), None if usage else 5, id="si_gift")
+    world, plan = World(), an_item(a_price(lookup_key="basic"), 2)
+    world.deliver(an_event("customer.subscription.created", a_subscription(gift, plan)))
+    shown = [call["traits"] for call in world.calls if call["type"] == "identify"][-1]
+    created = [call["properties"] for call in world.calls if call.get("event") == "Subscription Created"][-1]
+    assert (shown["plan"], created["quantity"], created["amount"]) == ("basic", 2, 40)
+
+
 def test_a_second_item_beside_an_old_plan_is_an_upgrade() -> None:
     """The plan that turned null with the second item was not read, so before and after looked the same."""
     extra = an_item(a_price(500, id="price_extra"), id="si_extra")

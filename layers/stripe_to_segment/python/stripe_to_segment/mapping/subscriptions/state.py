@@ -78,9 +78,8 @@ class State:
 
     @cached_property
     def main(self) -> Item | None:
-        """The item that names the plan: the first licensed one, else the first."""
-        licensed = (item for item in self.items if not item.price.metered)
-        return next(licensed, next(iter(self.items), None))
+        """The item that names the plan: the first licensed one, if possible not a free one; without any, the first."""
+        return min(self.items, key=lambda item: (item.price.metered, item.price.unit_amount == 0), default=None)
 
     @property
     def quantity(self) -> int | None:
