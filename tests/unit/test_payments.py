@@ -287,27 +287,40 @@ SETUP_FEE = {
     "parent": {"type": "invoice_item_details", "invoice_item_details": {"invoice_item": "ii_1", "proration": False}},
     "pricing": {"type": "price_details", "price_details": {"price": "price_setup", "product": "prod_setup"}},
 }
-USAGE = {"pricing": {"type": "price_details", "price_details": {"price": "price_calls", "product": "prod_calls"}}}
-PERIOD = an_invoice()["lines"]["data"][0]
+USAGE = {
+    "period": {"start": NOW - 30 * DAY, "end": NOW},
+    "pricing": {"type": "price_details", "price_details": {"price": "price_calls", "product": "prod_calls"}},
+}
+GIFT = {
+    "pricing": {
+        "type": "price_details",
+        "price_details": {"price": "price_gift", "product": "prod_gift"},
+        "unit_amount_decimal": "0",
+    }
+}
+PERIOD = an_invoice()["lines"]["data"][0] | {"period": {"start": NOW, "end": NOW + 30 * DAY}}
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(
     "line",
     [
         PERIOD | SETUP_FEE,
         PERIOD | USAGE,
+        PERIOD | GIFT,
         {"type": "invoiceitem", "price": {"id": "price_setup", "product": "prod_setup"}},
         {"type": "subscription", "price": a_price(id="price_calls", recurring={"usage_type": "metered"})},
     ],
-    ids=["a setup fee", "usage", "a setup fee before 2025", "usage before 2025"],
+    ids=["a setup fee", "usage", "a gift", "a setup fee before 2025", "usage before 2025"],
 )
-def test_the_first_line_of_an_invoice_is_not_always_its_plan(line: dict[str, Any]) -> None:
+def test_the_first_line_of_an_invoice_is_not_always_its_plan(line: dict[str, Any], *, known: bool) -> None:
     """Stripe lists a setup fee and usage before the plan, and the order named them as its plan."""
-    world = World()
-    world.deliver(an_event("customer.subscription.created", a_subscription(an_item(a_price(lookup_key="basic")))))
+    world, price = World(), a_price(lookup_key="price_basic")
+    if known:
+        world.deliver(an_event("customer.subscription.created", a_subscription(an_item(price))))
     lines = {"data": [line | {"id": "il_0", "amount": 9900, "quantity": 3}, PERIOD]}
     order = world.tracks(an_event("invoice.paid", an_invoice(lines=lines)))["Order Completed"]
-    assert (order["plan"], order["price_id"], order["product_id"]) == ("basic", "price_basic", "prod_basic")
+    assert (order["plan"], order["price_id"], order["product_id"]) == ("price_basic", "price_basic", "prod_basic")
     assert (order["quantity"], order["line_count"]) == (1, 2)
 
 

@@ -210,23 +210,17 @@ class BilledPlan(TypedDict, total=False):
 def billed_plan(event: StripeEvent[shapes.Invoice], known: Known) -> BilledPlan:
     """The plan that a subscription's invoice bills for a period; else empty.
 
-    It is the subscription's plan, as its record names it, and without that the first licensed one. Stripe lists invoice
-    items, such as a setup fee, and the usage of metered prices before it. Since 2025-03-31 an invoice names its prices
-    only by id; the subscription's record has their names.
+    Stripe lists invoice items, such as a setup fee, before it, and perhaps what is free, and usage, which is of the
+    period before. By the invoice alone, because the record may be older or newer. Since 2025-03-31 an invoice names its
+    prices only by id; the subscription's record has their names.
     """
     subscription = read.subscription_of(event.object)
     periods = [line for line in lines_of(event) if line.price.id and not (line.of_item or line.proration)]
     if subscription is None or not periods:
         return {}
-    record = known.profile.subscriptions.get(subscription)
-    plan = None if record is None else record.price_id
-    main = min(periods, key=lambda line: (line.price.id != plan, line.price.metered))
-    return {
-        "plan": _plan(main.price, record, known),
-        "price_id": main.price.id,
-        "product_id": main.price.product,
-        "quantity": main.quantity,
-    }
+    main = min(periods, key=lambda line: (line.price.metered, -line.begins, line.price.unit_amount == 0))
+    plan = _plan(main.price, known.profile.subscriptions.get(subscription), known)
+    return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
 
 
 def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[int, int]:

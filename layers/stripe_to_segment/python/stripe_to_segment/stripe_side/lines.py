@@ -26,6 +26,7 @@ class Line:
     """One line; `amount` is in minor units. Since 2025-03-31 an invoice names its `price` by id only.
 
     `of_item` says that the line is an invoice item, as a setup fee or a proration is, and not a subscription's period.
+    `begins` is the start of its period in epoch seconds, 0 where it states none.
     https://docs.stripe.com/api/invoice-line-item/object#invoice_line_item_object-parent
     """
 
@@ -35,6 +36,7 @@ class Line:
     price: Price
     proration: bool
     of_item: bool
+    begins: int
     coupon: str | None
 
 
@@ -57,6 +59,7 @@ def read_line(line: shapes.Line) -> Line:
         price=read_price(price, hash_of(line.get("plan"))),
         proration=proration is True,
         of_item=line.get("type") == "invoiceitem" or bool(dig(line, "parent", "invoice_item_details")),
+        begins=integer(dig(line, "period", "start")) or 0,
         coupon=coupon_code(line),
     )
 

@@ -324,6 +324,7 @@ class Line(Discounted, total=False):
     subscription: Reference[Subscription]  # Since 2025-03-31 in `parent` too.
     proration: bool  # Until 2025-03-31.
     metadata: dict[str, str]
+    period: object
 
 
 class SubscriptionDetails(TypedDict, total=False):
