@@ -160,3 +160,20 @@ def _receipts(till: Till, world: World, level: str) -> Iterator[str]:
         yield f"the revenue is {dict(revenue)}, and paid was {dict(paid)}"
     if level == "history" and not told >= paid:
         yield f"of {dict(paid)} that was paid {dict(told)} is told"
+    if level == "history":
+        yield from _credits(till, world)
+
+
+def _credits(till: Till, world: World) -> Iterator[str]:
+    """What credit notes gave back is told of those that stand alone."""
+    told, given = Counter[str](), Counter[str]()
+    for call in world.calls:
+        sign = {"Credit Note Issued": 1, "Credit Note Voided": -1}.get(call.get("event", ""), 0)
+        if sign:
+            each = call["properties"]
+            told[each["credit_note_id"]] += sign * round(each["out_of_band"] * 100)
+    for event in till.events:
+        if event.type.startswith("credit_note."):
+            stands = event.type == "credit_note.created"
+            given[event.object["id"]] += event.object["out_of_band_amount"] * (1 if stands else -1)
+    yield from (f"of {name} {told[name]} is told, not {given[name]}" for name in given if told[name] != given[name])

@@ -31,7 +31,8 @@ TELLING = {
     "traits": frozenset({"customer", "checkout.session", "payment_intent"}),
     "opening": frozenset({"subscription"}),
     "history": frozenset(
-        {"subscription", "invoice", "invoice_payment", "checkout.session", "payment_intent", "refund", "dispute"}
+        {"subscription", "invoice", "invoice_payment", "checkout.session"}
+        | {"payment_intent", "refund", "dispute", "credit_note"}
     ),
 }
 EMPTY: Json = {}
@@ -180,7 +181,8 @@ def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
         more = {"payments": objects.get(one["id"], {}).get("payments")}
     elif kind == "invoice.paid":
         payments = objects.get(one["id"], {}).get("payments")
-        more = {"status": "paid", "status_transitions": {"paid_at": at}, "payments": payments}
+        one, paid_by = _without_its_payment(one)
+        more = {"status": "paid", "status_transitions": {"paid_at": at}, "payments": payments or paid_by}
     elif kind == "payment_intent.succeeded":
         more = {"status": "succeeded", "created": at}
     elif kind == "payment_intent.amount_capturable_updated":
@@ -195,6 +197,18 @@ def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
     elif not kind.startswith(("customer.", "refund.", "credit_note.")):
         return None
     return {**one, **more}
+
+
+def _without_its_payment(invoice: Json) -> tuple[Json, Json | None]:
+    """An invoice of any shape as lists show it today, which name what paid it in `payments`: a charge, if it is old."""
+    names = ("payment_intent", "charge")
+    rest = {name: value for name, value in invoice.items() if name not in names}
+    kind = next((name for name in names if invoice.get(name)), None)
+    if kind is None:
+        return rest, None
+    part = {"object": "invoice_payment", "id": f"inpay_{invoice['id']}", "invoice": invoice["id"], "status": "paid"}
+    part |= {"payment": {"type": kind, kind: invoice[kind]}, "is_default": True}
+    return rest, {"object": "list", "data": [part]}
 
 
 def payments_in(invoice: Json) -> list[Json]:
@@ -214,7 +228,6 @@ def _refund(event: Json, objects: dict[str, Json]) -> Json:
         "charge": charge["id"],
         "created": at,
         "currency": charge["currency"],
-        "customer": charge.get("customer"),
         "payment_intent": charge.get("payment_intent"),
         "status": "succeeded",
     }

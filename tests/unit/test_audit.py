@@ -254,6 +254,11 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
         Case(objects={"dp_1": {"status": "won", "balance_transactions": []}}),
         {(Cause.NEVER_CAME, Kind.DISPUTES, "dp_1")},
     ),
+    # The audit took the funds of every dispute for withdrawn that was neither won nor an inquiry.
+    "no fault: a dispute that was prevented moved no funds": (
+        Case(lost={"withdrawn"}, objects={"dp_1": {"status": "prevented", "balance_transactions": []}}),
+        set(),
+    ),
     "a subscription never came": (Case(lost={"subscription"}), both(Cause.NEVER_CAME)),
     "an upgrade never came": (
         Case(events=updated(**TWO_SEATS), lost={"update"}),

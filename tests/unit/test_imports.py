@@ -265,6 +265,63 @@ def test_nothing_is_sent_about_a_user_who_opted_out() -> None:
     assert world.import_(INVOICE, level=Level.HISTORY) == []
 
 
+def test_what_went_back_of_an_old_invoice_is_known_by_the_charge_that_paid_it() -> None:
+    """Until 2019 a charge alone paid an invoice: its refunds were nobody's, and lowered no lifetime value."""
+    paid_by = {"status": "paid", "payment": {"type": "charge", "charge": "ch_1"}}
+    old, named = {**INVOICE, "payments": {"data": [paid_by]}}, {"payment_intent": None, "charge": "ch_1"}
+    refund = a_refund(**named, id="re_1", amount=500, created=PAID_AT + DAY)
+    lost = [{"amount": -700, "currency": "usd"}]
+    dispute = a_dispute(**named, amount=700, currency="usd", status="lost", balance_transactions=lost, created=PAID_AT)
+    world = Importing()
+    world.import_(CUSTOMER, old, refund, dispute)
+    (told,) = world.import_(refund, level=Level.HISTORY)
+    stated = told["properties"]
+    assert (told["userId"], stated["order_id"], stated["revenue_refunded"]) == ("u_1", "in_1", 5)
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert call["traits"]["lifetime_value"] == 8
+    calls = world.deliver(an_event("refund.created", {**refund, "id": "re_2", "amount": 300}, created=NOW + DAY))
+    assert [call["traits"]["lifetime_value"] for call in calls if call["type"] == "identify"] == [5]
+
+
+def test_an_open_dispute_is_withdrawn_in_the_currency_of_the_balance_too() -> None:
+    """An account in euros sells in dollars: its open disputes lowered no lifetime value until they were closed."""
+    world = Importing()
+    moved = [{"amount": -1840, "currency": "eur"}]
+    dispute = a_dispute(amount=2000, currency="usd", payment_intent="pi_1", created=PAID_AT, balance_transactions=moved)
+    world.import_(*EVERYTHING, dispute)
+    (call,) = world.import_(CUSTOMER, level=Level.TRAITS)
+    assert call["traits"]["lifetime_value"] == 0
+    moved.append({"amount": 1810, "currency": "eur"})
+    world.deliver(an_event("charge.dispute.funds_reinstated", {**dispute, "status": "won"}, created=NOW + DAY))
+    assert world.calls[-1]["traits"]["lifetime_value"] == 20
+
+
+def test_the_history_of_a_voided_credit_note_is_that_it_was_issued_and_voided() -> None:
+    """A list shows its end alone: the sum of what credit notes gave back was less by one that nobody had stated."""
+    world = Importing()
+    note = {"id": "cn_1", "object": "credit_note", "invoice": "in_1", "customer": CUSTOMER["id"], "currency": "usd"}
+    note |= {"total": 500, "out_of_band_amount": 500, "created": PAID_AT + DAY}
+    voided = {**note, "status": "void", "voided_at": PAID_AT + 3 * DAY}
+    world.import_(*EVERYTHING, voided)
+    told = world.import_(voided, level=Level.HISTORY)
+    assert [(call["event"], call["properties"]["out_of_band"], call["timestamp"][:10]) for call in told] == [
+        ("Credit Note Issued", 5, "2026-10-10"),
+        ("Credit Note Voided", 5, "2026-10-12"),
+    ]
+    live = [an_event("credit_note.created", note), an_event("credit_note.voided", voided)]
+    assert world.deliver(*live) == [], "the messageIds are those of the events"
+
+
+def test_traits_without_an_mrr_are_sent_once() -> None:
+    """An unknown mrr was left out at first and null then: every second import sent each such user once more."""
+    world, discounted = Importing(), {**SUBSCRIPTION, "discounts": ["di_unknown"]}
+    team = a_customer(metadata={"user_id": "u_1", "group_id": "g_1"})
+    world.import_(team, discounted)
+    calls = world.import_(team, level=Level.TRAITS)
+    assert (names(calls), "mrr" in calls[0]["traits"]) == (["identify", "group"], False)
+    assert world.import_(team, level=Level.TRAITS, moment=NOW + DAY) == []
+
+
 def test_a_session_names_the_user_of_its_customer() -> None:
     world = Importing()
     session = a_session(customer=CUSTOMER["id"], client_reference_id="u_9", status="complete", created=PAID_AT)

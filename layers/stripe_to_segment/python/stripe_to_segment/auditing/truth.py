@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Truth", "is_live"]
 
-INQUIRY = "warning_"
 # The order of an intent whose session Stripe no longer lists: the session stated the payment.
 NOBODY = ""
 
@@ -223,10 +222,7 @@ class Truth:
     def _invoice(self, invoice: shapes.Invoice) -> None:
         name, currency, status = str(invoice["id"]), text(invoice.get("currency")), invoice.get("status")
         parts = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
-        paid_by = {
-            *read_invoice.payments_of(invoice),
-            *(found for one in parts if (found := read_part.payment_of(one))),
-        }
+        paid_by = {*read_invoice.payments_of(invoice)}
         paid_by |= {found for field in ("payment_intent", "charge") if (found := reference(invoice.get(field)))}
         record = self._record(invoice)
         self.orders |= dict.fromkeys(paid_by, name)
@@ -289,7 +285,8 @@ class Truth:
         entry = self._went_back(dispute, amount, "Payment Disputed")
         withdrawn = read_refund.withdrawn(dispute)
         if withdrawn is None:
-            withdrawn = 0 if status == "won" or status.startswith(INQUIRY) else amount
+            # No funds have moved; of one that is lost they had before Stripe listed such moves.
+            withdrawn = amount if status == "lost" else 0
         entry.settled, entry.status = withdrawn, status
         self.disputes[entry.id] = entry
 

@@ -148,6 +148,8 @@ class Composer:
             body["context"]["traits"] = traits
         properties = {**self._attribution.properties, **fact.event.known_properties()}
         body["event"], body["properties"] = name, wire(properties)
+        if (at := iso_time(fact.at)) is not None:
+            body["timestamp"] = at
         return body
 
     @cached_property

@@ -6,6 +6,7 @@ neither counts here. https://docs.stripe.com/api/credit_notes/object
 
 from __future__ import annotations
 
+from copy import replace
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.facts import Fact
@@ -57,9 +58,15 @@ class CreditNoteVoided(Credited):
 
 
 def credited(event: StripeEvent[shapes.CreditNote], _: Known) -> Iterator[Fact]:
-    """credit_note.created and .voided."""
+    """credit_note.created and .voided. A list shows only the end of a voided note: it states both, each at its time."""
+    voided = event.type == "credit_note.voided"
+    if voided and event.listing is not None:
+        yield replace(_credited(CreditNoteIssued, event), at=integer(event.object.get("created")))
+    yield _credited(CreditNoteVoided if voided else CreditNoteIssued, event)
+
+
+def _credited(declared: type[Credited], event: StripeEvent[shapes.CreditNote]) -> Fact:
     note, currency = event.object, text(event.object.get("currency"))
-    declared = CreditNoteVoided if event.type == "credit_note.voided" else CreditNoteIssued
     invoice = reference(note.get("invoice"))
     stated = declared(
         order_id=invoice,
@@ -70,7 +77,7 @@ def credited(event: StripeEvent[shapes.CreditNote], _: Known) -> Iterator[Fact]:
         currency=currency and currency.upper(),
         reason=text(note.get("reason")),
     )
-    yield Fact(stated, f"{note.get('id')}")
+    return Fact(stated, f"{note.get('id')}")
 
 
 def after_credit_note(event: StripeEvent[shapes.CreditNote], known: Known) -> tuple[str, Payment] | None:

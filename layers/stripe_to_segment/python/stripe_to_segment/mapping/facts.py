@@ -32,11 +32,13 @@ class Fact[E: Event = Event]:
     """One future track call: an event of the tracking plan with its properties.
 
     `key` identifies the fact, also when several Stripe events state it: an object's id and, if the same thing can
-    happen more than once, a value that differs each time.
+    happen more than once, a value that differs each time. `at` is the epoch second at which it happened, None where
+    that is the time of the event.
     """
 
     event: E
     key: str
+    at: int | None = None
 
     @property
     def name(self) -> str:

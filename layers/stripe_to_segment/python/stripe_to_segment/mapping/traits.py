@@ -105,8 +105,11 @@ def _taken_away(event: StripeEvent) -> set[str]:
 
 
 def shown_digest(event: StripeEvent, profile: Profile) -> str:
-    """A digest of the traits, to find out whether the traits that were sent last are still true."""
-    traits = {**_subscription_traits(profile), **_card_traits(profile)}
+    """A digest of the traits, to find out whether the traits that were sent last are still true.
+
+    An unknown mrr is the same, whether it was left out or, after a known one, sent as null.
+    """
+    traits = {**_subscription_traits(replace(profile, shown=None)), **_card_traits(profile)}
     # A first payment of 0 changes nothing.
     paid = {code: amount for code, amount in profile.paid.items() if amount and _has_lifetime(event, profile)}
     return _digest([*((name, traits[name]) for name in sorted(traits)), *sorted(paid.items())])
@@ -114,7 +117,7 @@ def shown_digest(event: StripeEvent, profile: Profile) -> str:
 
 def group_digest(event: StripeEvent, group: Profile, settings: Settings) -> str:
     """A digest of the group's traits, without the customer of the event."""
-    traits = {**group_traits(event, group, settings)}
+    traits = {**group_traits(event, replace(group, shown=None), settings)}
     traits.pop("stripe_customer_id", None)
     return _digest(sorted(traits.items()))
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
+from stripe_to_segment.stripe_side import invoice_payment
 from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, listed, metadata_of, reference, text
 from stripe_to_segment.stripe_side.lines import Line, read_line
 from stripe_to_segment.stripe_side.money import rounded
@@ -158,12 +159,12 @@ def payment_of(invoice: shapes.Invoice) -> str | None:
 
 
 def payments_of(invoice: shapes.Invoice) -> tuple[str, ...]:
-    """The payment intents that have paid it. Lists have them if expanded, events never.
+    """The payment intents that have paid it, or the charges without one. Lists have them if expanded, events never.
 
     https://docs.stripe.com/api/invoices/object#invoice_object-payments
     """
     paid = [one for one in listed(invoice.get("payments")) if one.get("status") == "paid"]
-    return tuple(found for one in paid if (found := reference(dig(one, "payment", "payment_intent"))))
+    return tuple(found for one in paid if (found := invoice_payment.payment_of(one)))
 
 
 def charged_at_once(invoice: shapes.Invoice) -> bool:

@@ -51,9 +51,11 @@ def network_reason_code(dispute: shapes.Dispute) -> str | None:
 def withdrawn(dispute: shapes.Dispute) -> int | None:
     """The amount that Stripe keeps back now, in minor units: the sum of the dispute's balance transactions.
 
-    None where there are none, or where they are in another currency than the payment: they are in the balance's.
+    None where there are none. They are in the currency of the balance: where that is not the payment's, each moves the
+    whole amount in dispute, there or back. https://docs.stripe.com/currencies/conversions
     """
-    entries = listed(dispute.get("balance_transactions"))
-    amounts = [integer(entry.get("amount")) for entry in entries if entry.get("currency") == dispute.get("currency")]
-    known = [amount for amount in amounts if amount is not None]
-    return -sum(known) if known and len(known) == len(entries) else None
+    entries, whole = listed(dispute.get("balance_transactions")), integer(dispute.get("amount")) or 0
+    moved = [(integer(entry.get("amount")) or 0, entry.get("currency")) for entry in entries]
+    if any(currency != dispute.get("currency") for _, currency in moved):
+        moved = [(-whole if amount < 0 else whole, currency) for amount, currency in moved]
+    return -sum(amount for amount, _ in moved) if moved else None
