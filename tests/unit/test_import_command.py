@@ -162,6 +162,31 @@ def test_objects_that_others_refer_to_are_listed_first_and_objects_that_send_cal
     assert learnt[-1] == "re"
 
 
+def test_a_deleted_coupon_of_an_item_or_of_a_customer_takes_off_what_it_did(business: Business) -> None:
+    """Coupons are on no list once they are deleted, and a list names those of items: such an mrr was absent."""
+    half: dict[str, Any] = {"object": "coupon", "percent_off": 50, "duration": "forever", "created": NOW - 90 * DAY}
+    discounts = {
+        name: {"id": f"di_{name}", "start": NOW - 80 * DAY, "source": {"coupon": {**half, "id": name}}}
+        for name in ("deleted", "listed", "made_again")
+    }
+    business.stripe.objects = [
+        {**half, "id": "listed"},
+        {**half, "id": "made_again", "percent_off": 10, "created": NOW - DAY},
+        a_customer(id="cus_own", created=NOW - 85 * DAY, discount=discounts["deleted"]),
+        a_subscription(id="sub_own", customer="cus_own", created=NOW - 85 * DAY),
+    ]
+    for name, discount in discounts.items():
+        item = an_item(discounts=[discount])
+        business.stripe.objects.append(a_subscription(item, id=f"sub_{name}", customer="cus_1", created=NOW - 85 * DAY))
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    profiles = DynamoStore(business.here.dynamodb, TABLE).load([("profile", f"own:test:cus_{n}") for n in ("1", "own")])
+    mrr = {name: one.mrr for each in profiles.profiles.values() for name, one in each.subscriptions.items()}
+    assert mrr == dict.fromkeys(("sub_deleted", "sub_listed", "sub_made_again", "sub_own"), 1000)
+    asked = [query for query in business.stripe.asked if "subscription" in query]
+    assert len(asked) == 2, "one request for each subscription whose coupon is on no list"
+
+
 def test_a_dry_run_counts_and_queues_nothing(business: Business) -> None:
     business.stripe.objects = a_shop(3)
     result = business.run("--dry-run", "--level", "history")

@@ -135,12 +135,28 @@ def _has_status(one: dict[str, Any], query: dict[str, list[str]]) -> bool:
 
 
 def _cut(one: dict[str, Any]) -> dict[str, Any]:
-    """A subscription or an invoice as a list shows it, with the first of its parts."""
+    """A subscription or an invoice as a list shows it, with the first of its parts; of items four levels deep."""
     name = PARTS.get(one["object"], "")
     parts = (one.get(name) or {}).get("data", [])
-    if len(parts) <= SHOWN:
+    shown = [_with_ids_of_coupons(part) if part.get("discounts") else part for part in parts[:SHOWN]]
+    if shown == parts:
         return one
-    return {**one, name: {**one[name], "data": parts[:SHOWN], "has_more": True}}
+    return {**one, name: {**one[name], "data": shown, "has_more": len(parts) > SHOWN}}
+
+
+def _with_ids_of_coupons(item: dict[str, Any]) -> dict[str, Any]:
+    """An item of a listed subscription: its discounts name their coupons, which are a fifth level.
+
+    https://docs.stripe.com/expand#depth
+    """
+    sources = ((one, one.get("source") if isinstance(one, dict) else None) for one in item["discounts"])
+    named = [
+        {**one, "source": {**source, "coupon": source["coupon"]["id"]}}
+        if source and isinstance(source["coupon"], dict)
+        else one
+        for one, source in sources
+    ]
+    return {**item, "discounts": named}
 
 
 class StripeStandIn(ServerThread):

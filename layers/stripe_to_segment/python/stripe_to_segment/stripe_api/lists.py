@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from stripe_to_segment.stripe_api.requests import NotPermittedError, RefusedError, Requests
-from stripe_to_segment.stripe_side.fields import hash_of, listed, text
+from stripe_to_segment.stripe_side.fields import hash_of, integer, listed, text
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup, StripeObject
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ PRICES = {
 _LISTED_OTHERWISE = {"price": PRICES, "invoice_payment": PARTS}
 LISTS = {kind: one for name, each in OBJECTS.items() for kind, one in _LISTED_OTHERWISE.get(name, {name: each}).items()}
 OF_INVOICES = frozenset({"invoice", *PARTS})
-# https://docs.stripe.com/api/subscription_items/list
-ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.discounts")
+# https://docs.stripe.com/api/subscription_items/list; a list of subscriptions expands nothing that is so deep.
+ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.discounts.source.coupon")
 TERMS = ("tiers", "currency_options")
 
 PAGE = 100
@@ -79,6 +79,7 @@ class Lists:
         self.requests = Requests(key, base, pace)
         self._terms: dict[str, JsonObject] | None = None
         self._tiers: dict[str, JsonObject] = {}
+        self._coupons: dict[str, int] | None = None
         self._lock = Lock()
 
     def page(self, part: Part) -> tuple[list[JsonObject], bool]:
@@ -103,12 +104,13 @@ class Lists:
         return self._all(replace(OBJECTS["subscription"], listing=""), most)[:most]
 
     def whole(self, subscription: JsonObject) -> JsonObject:
-        """A subscription with all its items, and with the tiers and other currencies of its prices.
+        """A subscription with all its items, their coupons, and the tiers and other currencies of its prices.
 
         Its list cuts the items of each, and expands nothing that is so deep. Raises as `page` does.
         """
         items: list[JsonObject] = listed(subscription.get("items"))
-        if hash_of(subscription.get("items")).get("has_more"):
+        discounts = (one for item in items for one in listed(item.get("discounts")))
+        if hash_of(subscription.get("items")).get("has_more") or any(map(self._is_of_a_deleted_coupon, discounts)):
             items = self._all(replace(ITEMS, listing=f"subscription={subscription['id']}&{ITEMS.listing}"))
         with self._lock:
             if self._terms is None:
@@ -119,6 +121,17 @@ class Lists:
         terms, currency = self._terms, text(subscription.get("currency"))
         items = [self._with_tiers(_with_terms(item, terms), currency) for item in items]
         return {**subscription, "items": {"object": "list", "data": items, "has_more": False}}
+
+    def _is_of_a_deleted_coupon(self, discount: JsonObject) -> bool:
+        """Whether a discount only names its coupon, and that is on no list, or has the id of one that is."""
+        coupon = hash_of(discount.get("source")).get("coupon")
+        if not isinstance(coupon, str):
+            return False
+        with self._lock:
+            if self._coupons is None:
+                self._coupons = {one["id"]: integer(one.get("created")) or 0 for one in self._all(OBJECTS["coupon"])}
+        made, start = self._coupons.get(coupon), integer(discount.get("start"))
+        return made is None or (start is not None and made > start)
 
     def _with_tiers(self, item: JsonObject, currency: str | None) -> JsonObject:
         """The item with the tiers of its price in the billed currency, which no list expands."""

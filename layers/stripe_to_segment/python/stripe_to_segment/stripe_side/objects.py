@@ -68,7 +68,9 @@ _ROWS = (
         {"coupon": ("/{id}?expand[]=applies_to&expand[]=currency_options", 3600)},
     ),
     # A merchant may set a customer's metadata a moment after the lookup.
-    StripeObject("customer", "customer", "Customers", "", {"customer": ("/{id}", 10)}),
+    StripeObject(
+        "customer", "customer", "Customers", "expand[]=data.discount.source.coupon", {"customer": ("/{id}", 10)}
+    ),
     StripeObject("payment_method", "payment_method", "Payment Methods"),
     StripeObject(
         "subscription",
