@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,7 +16,7 @@ from stripe_to_segment.auditing.books import Book
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.auditing.truth import Entry
 from stripe_to_segment.state.dynamodb import DynamoStore
-from stripe_to_segment.stripe_api.lists import Lists
+from stripe_to_segment.stripe_api.lists import Lists, Part
 from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.audit import command
@@ -105,6 +105,26 @@ def test_a_clean_business_ends_with_nothing_unexplained(business: Business) -> N
         ["live", "subscriptions", "EUR", "1", "1", "1", "0", "0"],
         ["live", "subscriptions", "USD", "1", "1", "1", "0", "0"],
     ]
+
+
+def test_what_is_deleted_between_two_pages_does_not_end_an_audit(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe refuses the page after an object that is gone: an audit of a busy account ended with that error."""
+    drafts = [an_invoice(id=f"in_{number}d", status="draft", created=NOW - 100 - number) for number in range(130)]
+    business.stripe.objects += drafts
+    page = Lists.page
+
+    def deleting(self: Lists, part: Part) -> tuple[list[dict[str, Any]], bool]:
+        found, more = page(self, part)
+        if part.kind == "invoice" and more:
+            business.stripe.objects = [one for one in business.stripe.objects if one["id"] != found[-1]["id"]]
+        return found, more
+
+    monkeypatch.setattr(Lists, "page", deleting)
+    result = business.run()
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "0.00 unexplained"
 
 
 def test_what_is_explained_is_named_and_is_no_failure(business: Business) -> None:

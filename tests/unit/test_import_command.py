@@ -569,6 +569,8 @@ def test_users_give_way_to_a_user_under_any_key_that_the_stack_reads(business: B
         (b"customer,user\ncus_1," + b"x" * 200_000 + b"\n", "line 2: field larger than field limit"),
         (b"customer,user\ncus_1," + b"x" * 501 + b"\n", "line 2: an id of 501 characters; expected are at most 500"),
         (b"customer,user\ncus_1,u\x00\n", "line 2: cus_1 has an invisible character"),
+        # Excel shows a long number so, and saves what it shows: users with the same first digits became one.
+        (b"customer,user\ncus_1,1.23457E+11\n", "line 2: '1.23457E+11' is a long number as a spreadsheet shows it"),
         ("customer,user\ncus_1,a\u2028b\ncus_2,\n".encode(), "line 3: cus_2 has no user"),
     ],
 )

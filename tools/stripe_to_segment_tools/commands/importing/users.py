@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,8 @@ SHOWN = 20
 # Of a value in metadata. https://docs.stripe.com/metadata
 LONGEST = 500
 SHOWN_CHARACTERS = 60
+# What a spreadsheet makes of an id of more than eleven digits: users of the same first digits become one.
+ROUNDED = re.compile(r"\d+([.,]\d+)?E\+\d+")
 
 
 class BadUsersError(Exception):
@@ -138,6 +141,8 @@ def _faults(values: list[str], header: list[str], first: Mapping[str, int]) -> I
         yield f"an id of {longest} characters; expected are at most {LONGEST}"
     if not all(map(str.isprintable, values)):
         yield f"{customer} has an invisible character in its line; expected are ids that can be read"
+    if rounded := next(filter(ROUNDED.fullmatch, ids), ""):
+        yield f"{rounded!r} is a long number as a spreadsheet shows it; expected is the whole id"
     if not ids[0]:
         yield f"{customer} has no user; expected is an id, or no line"
     if customer in first:

@@ -42,8 +42,6 @@ PAGES = 4
 # Shorter parts are not halved.
 NARROWEST_SECONDS = 3_600
 QUEUE_ATTEMPTS = 3
-# https://docs.stripe.com/error-codes#resource-missing
-NO_SUCH_OBJECT = (400, 404)
 
 
 @dataclass(slots=True)
@@ -110,12 +108,10 @@ class Walk:
             try:
                 page, more = self.lists.page(part)
             except RefusedError as error:
-                gets_on = part.after and part.reached + 1 < part.until
-                if error.status not in NO_SUCH_OBJECT or not gets_on:
-                    raise
-                # The object after which it goes on was deleted since, such as the draft of an invoice.
                 with self.progress.lock:
-                    part.until, part.after, part.reached = part.reached + 1, "", 0
+                    again = part.begins_again(error)
+                if not again:
+                    raise
                 continue
             objects = _objects(part.kind, page)
             self._take(part.kind, objects)
@@ -124,7 +120,7 @@ class Walk:
                 if not (page and more):
                     self.progress.parts.remove(part)
                     break
-                part.after, part.reached = str(page[-1]["id"]), int(page[-1]["created"])
+                part.passed(page)
             self.progress.noted()
         else:
             return self._halves(part)

@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_side.fields import hash_of, integer, listed, text
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup, StripeObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stripe_to_segment.stripe_api.requests import Pace
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -43,6 +43,8 @@ ITEMS = StripeObject("subscription_item", "", "Subscriptions", "expand[]=data.di
 TERMS = ("tiers", "currency_options")
 
 PAGE = 100
+# https://docs.stripe.com/error-codes#resource-missing
+NO_SUCH_OBJECT = (400, 404)
 
 
 @dataclass(slots=True)
@@ -62,6 +64,20 @@ class Part:
     def left(self) -> int:
         """The seconds of time that are not listed yet."""
         return max((self.reached or self.until) - self.since, 0)
+
+    def passed(self, page: Sequence[JsonObject]) -> None:
+        """Continue after this page."""
+        self.after, self.reached = str(page[-1]["id"]), int(page[-1]["created"])
+
+    def begins_again(self, error: RefusedError) -> bool:
+        """Continue with the second that was reached, where the object that came last was deleted since.
+
+        The draft of an invoice may be. False where the error is another, or the part would not get on.
+        """
+        if error.status not in NO_SUCH_OBJECT or not self.after or self.reached + 1 >= self.until:
+            return False
+        self.until, self.after, self.reached = self.reached + 1, "", 0
+        return True
 
 
 class Lists:
