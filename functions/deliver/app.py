@@ -18,9 +18,9 @@ from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import observed
+from stripe_to_segment.patience import patient_session
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.secrets import keys_source
-from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.settings import settings_from_environment
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.stripe_api.reader import StripeReader, usable_key

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import time
 import traceback
 from random import Random
 from string import ascii_letters, digits, hexdigits
@@ -25,6 +27,8 @@ from stripe_to_segment.secrets import (
     read_keys,
     read_signing_secrets,
 )
+from stripe_to_segment.stripe_api.reader import StripeReader
+from stripe_to_segment.stripe_api.thin_events import ThinEventReader
 from tests.unit.edges import SecretsManager, Spoken, a_signing_secret, refusal, speaking
 
 pytestmark = pytest.mark.usefixtures("spoken")
@@ -232,6 +236,26 @@ def test_refreshing_is_bounded() -> None:
         source.refresh()
         vault.now += 0.1
     assert vault.fetched <= 1 + 100 / 30
+
+
+@pytest.mark.parametrize("cache", [SecretSource, StripeReader, ThinEventReader])
+def test_what_is_cached_grows_old_while_lambda_has_frozen_the_function(cache: type[object]) -> None:
+    """The monotonic clock may stand still meanwhile. A function that is called now and then used a revoked write key
+    for days, and refused events that were signed with a new secret.
+    """
+    assert inspect.signature(cache).parameters["clock"].default is time.time
+
+
+def test_a_clock_that_is_set_back_makes_no_secret_last_longer() -> None:
+    vault = Vault(signing(ONE), signing(TWO))
+    source = vault.source()
+    source.get()
+    vault.now -= 86_400
+    assert source.get().live == (TWO,)
+    assert vault.fetched == 2
+    vault.now += 30
+    assert not source.refresh()
+    assert vault.fetched == 3
 
 
 @pytest.mark.parametrize("trouble", [KeyError("SecretString"), ConnectionError(HIDDEN), HIDDEN])

@@ -16,13 +16,15 @@ from stripe_to_segment.secrets import Keys
 from stripe_to_segment.settings import settings_from
 from stripe_to_segment.stripe_api.reader import StripeReader, usable_key
 from stripe_to_segment.stripe_side.objects import Lookup
-from tests.unit.edges import Endpoint, say, speaking
+from tests.unit.edges import Endpoint, reset, say, speaking, write
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
+
+    from tests.unit.edges import Answering
 
 LINES = {
     "object": "list",
@@ -233,6 +235,26 @@ def test_stripes_client_prints_nothing_even_where_its_own_variable_asks_for_it(
     lookup = Lookup("customer", "cus_basic", livemode=False, account=None)
     assert api.reader().read([lookup])
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("ends", [write(b""), write(b"", reset)], ids=["closed", "reset"])
+def test_a_kept_connection_to_stripe_that_died_is_replaced_at_once(ends: Answering) -> None:
+    """Stripe had closed the connection while Lambda had frozen the function, and the first lookup after each pause
+    failed: its event was sent without products, or as an unknown user's, and was not sent again.
+    """
+    customer = say(200, json.dumps(OBJECTS["/v1/customers/cus_basic"]).encode())
+    answers = [customer, ends, customer]
+
+    def in_turn(handler: BaseHTTPRequestHandler) -> None:
+        answers.pop()(handler)
+
+    with Endpoint(in_turn) as endpoint:
+        reader = StripeReader(lambda: "rk_test_1", endpoint.url)
+        # All by one thread, which has the kept connection.
+        for name in ("cus_basic", "cus_other"):
+            lookup = Lookup("customer", name, livemode=False, account=None)
+            assert reader.read([lookup]).keys() == {lookup}
+    assert len(endpoint.requests) == 3
 
 
 def test_a_deleted_object_counts_as_not_found(api: Api) -> None:

@@ -195,10 +195,11 @@ class SecretSource[Held]:
     fetch
         Returns the content of the secret; it may raise any error.
     clock
-        Monotonic seconds.
+        Epoch seconds. Not the monotonic clock, which can stand still while Lambda has frozen the environment: where
+        requests are rare, a secret would then be kept for days.
     """
 
-    def __init__(self, fetch: Callable[[], Held], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Callable[[], Held], clock: Callable[[], float] = time.time) -> None:
         self._fetch = fetch
         self._clock = clock
         self.forget()
@@ -206,12 +207,12 @@ class SecretSource[Held]:
     def forget(self) -> None:
         """Drop the cached value."""
         self._held: Held | None = None
-        self._tried_at = self._due = -math.inf
+        self._tried_at, self._lasts = -math.inf, 0
         self._failure = ""
 
     def get(self) -> Held:
         """The content of the secret as last read. Raises ConfigurationError where it was never read successfully."""
-        if self._clock() >= self._due:
+        if not self._tried_within(self._lasts):
             self._renew()
         if self._held is None:
             raise ConfigurationError(self._failure)
@@ -219,16 +220,20 @@ class SecretSource[Held]:
 
     def refresh(self) -> bool:
         """Read the secret again, unless that was tried a moment ago; True where its content has changed."""
-        if self._clock() - self._tried_at < REFRESH_EVERY_SECONDS:
+        if self._tried_within(REFRESH_EVERY_SECONDS):
             return False
         before = self._held
         self._renew()
         return self._held != before
 
+    def _tried_within(self, seconds: int) -> bool:
+        # A clock that was set back says nothing about the time since.
+        return 0 <= self._clock() - self._tried_at < seconds
+
     def _renew(self) -> None:
         # Set before the attempt: where the secret cannot be read, forged requests must not each try again.
         self._tried_at = self._clock()
-        self._due = self._tried_at + (READ_AGAIN_SECONDS if self._held is None else REFRESH_EVERY_SECONDS)
+        self._lasts = READ_AGAIN_SECONDS if self._held is None else REFRESH_EVERY_SECONDS
         try:
             self._held = self._fetch()
         except ConfigurationError as error:
@@ -237,7 +242,7 @@ class SecretSource[Held]:
             code = code_of(error)
             self._failed(f"the secret cannot be read: {code}", code)
         else:
-            self._due = self._tried_at + MAX_AGE_SECONDS
+            self._lasts = MAX_AGE_SECONDS
 
     def _failed(self, failure: str, reason: str) -> None:
         self._failure = failure

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stripe_to_segment.patience import patient_session
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.segment_side.client import SegmentClient
-from stripe_to_segment.segment_side.patience import patient_session
 from stripe_to_segment.stripe_side.fields import iso_time
 from stripe_to_segment_tools.access.options import AsJson, DryRun, StackChoice, on_a_stack
 from stripe_to_segment_tools.commands.prime.sources import Source, is_segments, sources_of

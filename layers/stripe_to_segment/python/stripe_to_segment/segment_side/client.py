@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import ssl
 import zlib
 from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import requests
-from urllib3.exceptions import MaxRetryError, ProtocolError, SSLError
 
 from stripe_to_segment import __version__
 from stripe_to_segment.frozen import frozen
@@ -20,6 +16,8 @@ from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    import requests
 
     from stripe_to_segment.segment_side.calls import Call
 
@@ -44,7 +42,6 @@ GZIP = 16 + zlib.MAX_WBITS
 
 OUT_OF_TIME = Answer(Meaning.RETRY, Reason.OUT_OF_TIME, "the function's time ran out before this call was sent")
 ENDLESS = Answer(Meaning.RETRY, Reason.NO_ANSWER, f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-BROKEN_OFF = Answer(Meaning.RETRY, Reason.NO_ANSWER, "the answer breaks off in its head")
 BAD_KEY = Answer(Meaning.MISCONFIGURED, Reason.BAD_WRITE_KEY, "the write key holds characters that no write key has")
 
 
@@ -55,7 +52,7 @@ class SegmentClient:
     Parameters
     ----------
     session
-        A `patient_session`, which limits the time of a whole answer; kept across invocations with its connection.
+        A `patient_session`, kept across invocations with its connection.
     endpoint
         The address before `/v1/batch`.
     write_key
@@ -118,14 +115,7 @@ class SegmentClient:
             body = zlib.compress(body, wbits=GZIP)
         ids = [call.message_id for call in batch]
         try:
-            try:
-                return self._exchange(body, ids, limit, now)
-            except requests.ConnectionError as error:
-                if not _was_cut(error):
-                    raise
-                # The endpoint or a NAT on the way may have closed the kept connection since, which is no failure of the
-                # endpoint. The repeat has the same bytes, so an endpoint that took the first request drops the second.
-                return self._exchange(body, ids, limit, now)
+            return self._exchange(body, ids, limit, now)
         except Exception as error:  # noqa: BLE001 - after any error these calls wait, and the other requests go on
             # The error's text may hold the address with credentials in it; its kind is enough.
             return Answer(Meaning.RETRY, Reason.NO_ANSWER, type(error).__name__)
@@ -150,8 +140,6 @@ class SegmentClient:
             content = _read(response)
             if content is None:
                 return ENDLESS
-            if not content and _breaks_off(response):
-                return BROKEN_OFF
             wait = response.headers.get("Retry-After")
             return classify(response.status_code, content, wait, now, ids, compressed=self.compress)
 
@@ -161,25 +149,9 @@ def _asks_to_stop(answer: Answer) -> bool:
     return answer.meaning is Meaning.MISCONFIGURED or answer.reason == Reason.HTTP_429
 
 
-def _was_cut(error: requests.ConnectionError) -> bool:
-    """Whether the connection ended before any answer, as happens where the other side has closed a kept one."""
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, MaxRetryError):
-        # urllib3 wraps the TLS error of a connection that closed while the request was written.
-        cause = cause.reason
-    said = cause.args if isinstance(cause, ProtocolError | SSLError) else ()
-    return any(isinstance(each, ConnectionError | ssl.SSLEOFError) for each in said)
-
-
 def _forget_location(response: requests.Response, **_: object) -> None:
     # Even where it follows no redirect, `requests` reads the whole body and parses the Location, unguarded.
     response.headers.pop("Location", None)
-
-
-def _breaks_off(response: requests.Response) -> bool:
-    """Whether the connection ended inside the headers: Python takes such headers for complete."""
-    said = any(name in response.headers for name in ("Content-Length", "Transfer-Encoding"))
-    return not said and response.status_code != 204  # noqa: PLR2004 - no content
 
 
 def _read(response: requests.Response) -> bytes | None:

@@ -57,7 +57,7 @@ class Asking[Wanted, Found]:
     most
         The number of answers that are cached.
     clock
-        Monotonic seconds.
+        Epoch seconds, because the monotonic clock can stand still while Lambda has frozen the environment.
     """
 
     def __init__(self, base: str, most: int, clock: Callable[[], float]) -> None:
@@ -77,7 +77,7 @@ class Asking[Wanted, Found]:
         asked: list[Wanted] = []
         for one in dict.fromkeys(wanted):
             kept = self._cache.get(one)
-            if kept is not None and now - kept[0] < seconds(one):
+            if kept is not None and 0 <= now - kept[0] < seconds(one):
                 found[one] = kept[1]
             else:
                 asked.append(one)
@@ -117,10 +117,10 @@ class StripeReader:
     base
         The API's address.
     clock
-        Monotonic seconds.
+        Epoch seconds, because the monotonic clock can stand still while Lambda has frozen the environment.
     """
 
-    def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.time) -> None:
         self._key = key
         self._asking: Asking[Lookup, JsonObject] = Asking(base, CACHED, clock)
 
@@ -249,6 +249,8 @@ def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> S
     """Stripe's own client; `timeout` is in seconds, `base` the API's address."""
     import stripe  # noqa: PLC0415 - only where a stack has a key: importing it takes longer than all the rest
 
+    from stripe_to_segment.patience import patient_session  # noqa: PLC0415
+
     # The variable STRIPE_LOG makes the library print requests and answers, whatever the loggers' levels.
     # https://github.com/stripe/stripe-python#logging
     stripe._util.STRIPE_LOG = None  # noqa: SLF001 - it has no public name that also takes precedence
@@ -256,7 +258,7 @@ def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> S
     return stripe.StripeClient(
         key,
         max_network_retries=retries,
-        http_client=stripe.RequestsClient(timeout=timeout),
+        http_client=stripe.RequestsClient(timeout=timeout, session=patient_session()),
         base_addresses={"api": base},
     )
 

@@ -45,10 +45,10 @@ class ThinEventReader:
     base
         The API's address.
     clock
-        Monotonic seconds.
+        Epoch seconds, because the monotonic clock can stand still while Lambda has frozen the environment.
     """
 
-    def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, key: Callable[[], str], base: str, clock: Callable[[], float] = time.time) -> None:
         self._key = key
         self._asking: Asking[ThinEvent, StripeEvent] = Asking(base, CACHED, clock)
 

@@ -1,14 +1,15 @@
-"""A `requests` session with a read timeout for the whole answer, headers and body.
+"""A `requests` session for an environment that Lambda freezes: for Segment's API and for Stripe's.
 
-The timeout of `requests` limits each read alone, so a server that sends a byte at a time could hold a request until
-Lambda ends the function, before the circuit breaker counts it.
-https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
+A kept connection that died is replaced, and a read timeout is for the whole answer, headers and body. The timeout of
+`requests` limits each read alone, so a server that sends a byte at a time could hold a request until Lambda ends the
+function, before the circuit breaker counts it. https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
 """
 
 from __future__ import annotations
 
 import http.client
 import io
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import MaxRetryError, ProtocolError, SSLError
 
 if TYPE_CHECKING:
     import socket
@@ -43,6 +45,7 @@ class _Bytes(io.RawIOBase):
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
         self._sock = sock
+        self.ended = False
         allowed = sock.gettimeout()
         self._until = None if allowed is None else time.monotonic() + allowed
 
@@ -51,13 +54,15 @@ class _Bytes(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer) -> int | None:
-        """Read the bytes that arrive before the limit. Raises TimeoutError."""
+        """Read the bytes that arrive before the limit, none at the end. Raises TimeoutError."""
         if self._until is not None:
             left = self._until - time.monotonic()
             if left <= 0:
                 raise TimeoutError
             self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
+        number = self._raw.readinto(buffer)
+        self.ended = number == 0
+        return number
 
     def close(self) -> None:
         """Close the socket too."""
@@ -70,7 +75,14 @@ class _Answer(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Bytes(self.fp.detach(), sock))
+        self._bytes = _Bytes(self.fp.detach(), sock)
+        self.fp = io.BufferedReader(self._bytes)
+
+    def begin(self) -> None:
+        """Read the head. Python takes one that breaks off for a complete one; here that raises IncompleteRead."""
+        super().begin()
+        if self._bytes.ended:
+            raise http.client.IncompleteRead(b"")
 
 
 class _Connection(HTTPConnection):
@@ -94,9 +106,16 @@ class _Adapter(HTTPAdapter):
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         # The wall clock, because Lambda may freeze a function for hours between two requests.
-        if time.time() - self._used > IDLE_SECONDS:
+        if not 0 <= time.time() - self._used <= IDLE_SECONDS:
             self.poolmanager.clear()
         try:
+            return super().send(*args, **kwargs)
+        except requests.ConnectionError as error:
+            if not _was_cut(error):
+                raise
+            # The other side or a NAT on the way may have closed the kept connection since, which is no failure of the
+            # server. The repeat has the same bytes, so a server that took the first request drops the second: by its
+            # messageIds, or by Stripe's idempotency key.
             return super().send(*args, **kwargs)
         finally:
             self._used = time.time()
@@ -104,3 +123,13 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
+def _was_cut(error: requests.ConnectionError) -> bool:
+    """Whether the connection ended before any answer, as happens where the other side has closed a kept one."""
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, MaxRetryError):
+        # urllib3 wraps the TLS error of a connection that closed while the request was written.
+        cause = cause.reason
+    said = cause.args if isinstance(cause, ProtocolError | SSLError) else ()
+    return any(isinstance(each, ConnectionError | ssl.SSLEOFError) for each in said)
