@@ -191,6 +191,11 @@ def test_published_the_template_names_the_archives_in_the_bucket(dist: Path) -> 
             "shop-artifacts.s3.us-gov-west-1.amazonaws.com",
             "us-gov-west-1.console.amazonaws-us-gov.com",
         ),
+        (
+            "eusc-de-east-1",
+            "shop-artifacts.s3.eusc-de-east-1.amazonaws.eu",
+            "eusc-de-east-1.console.amazonaws-eusc.eu",
+        ),
     ],
 )
 def test_the_links_are_those_of_the_buckets_partition(dist: Path, region: str, template: str, console: str) -> None:

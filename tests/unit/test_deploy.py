@@ -18,7 +18,7 @@ from stripe_to_segment_tools.commands.deploy.deployment import Project, deploy
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
 from stripe_to_segment_tools.commands.deploy.parameters import as_sam_reads, check, read_parameters
 from stripe_to_segment_tools.commands.deploy.stack import LONGEST_NAME
-from tests.unit.cloud_formation import CloudFormation
+from tests.unit.cloud_formation import SAM_STACK_ID, CloudFormation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -297,6 +297,39 @@ def test_a_first_deployment_that_failed_is_repeated_with_the_same_command(
     assert "delete_stack" in desk.aws.asked
     assert "ProtectState" not in desk.overrides, "it is a first deployment again"
     assert f"the first deployment of shop had failed ({status}): its remains are deleted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS"])
+def test_a_bucket_of_sam_that_was_never_made_is_made_by_the_same_command(
+    desk: Desk, capsys: pytest.CaptureFixture[str], status: str
+) -> None:
+    """Where sam may not make its bucket at first, or is interrupted, it refuses its own stack ever after. It says that
+    tags are missing, so nobody could know that the stack has to be deleted.
+    """
+    desk.variables, desk.aws.of_sam = VARIABLES, status
+    desk.deploy()
+    assert desk.aws.of_sam == ""
+    assert f"the first deployment of aws-sam-cli-managed-default had failed ({status})" in capsys.readouterr().out
+    assert len(desk.ran) == 1
+
+
+def test_a_bucket_of_sam_that_stands_is_left_alone(desk: Desk) -> None:
+    desk.variables, desk.aws.of_sam = VARIABLES, "CREATE_COMPLETE"
+    desk.deploy()
+    assert desk.aws.of_sam == "CREATE_COMPLETE"
+
+
+def test_the_reason_why_sam_could_not_make_its_bucket_is_named(desk: Desk) -> None:
+    """sam says only that its stack was rolled back."""
+
+    def fails(aws: CloudFormation) -> int:
+        aws.of_sam = "ROLLBACK_COMPLETE"
+        aws.failed("SamCliSourceBucket", "not authorized to perform: s3:CreateBucket", stack=SAM_STACK_ID)
+        return 1
+
+    desk.variables, desk.sam = VARIABLES, fails
+    with pytest.raises(DeployError, match=r"\(SamCliSourceBucket: not authorized to perform: s3:CreateBucket\)"):
+        desk.deploy()
 
 
 def test_what_cannot_be_deleted_is_named(desk: Desk) -> None:

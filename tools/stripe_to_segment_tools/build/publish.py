@@ -32,6 +32,7 @@ HOSTS = {
     "aws": ("amazonaws.com", "console.aws.amazon.com"),
     "aws-us-gov": ("amazonaws.com", "console.amazonaws-us-gov.com"),
     "aws-cn": ("amazonaws.com.cn", "console.amazonaws.cn"),
+    "aws-eusc": ("amazonaws.eu", "console.amazonaws-eusc.eu"),
 }
 
 

@@ -18,7 +18,14 @@ from stripe_to_segment_tools.commands.deploy.answers import (
 )
 from stripe_to_segment_tools.commands.deploy.errors import DeployError
 from stripe_to_segment_tools.commands.deploy.parameters import SCHEDULED, as_sam_reads, check, read_parameters
-from stripe_to_segment_tools.commands.deploy.stack import find, first_failure, make_way, name_flaw
+from stripe_to_segment_tools.commands.deploy.stack import (
+    SAM_STACK,
+    find,
+    first_failure,
+    make_way,
+    make_way_for_sam,
+    name_flaw,
+)
 from stripe_to_segment_tools.terminal.output import say
 
 if TYPE_CHECKING:
@@ -88,6 +95,8 @@ def deploy(project: Project, sources: Sources) -> None:
     if done := make_way(client, name, region, found):
         say(done)
         found = None
+    if done := make_way_for_sam(client):
+        say(done)
     stands = found is not None and found.stands
     if stands:
         # The table holds data. Not in a first deployment, which could then not be rolled back.
@@ -145,8 +154,9 @@ def _run_sam(project: Project, answers: Answers, client: Any, *, confirm: bool) 
         say(shlex.join(command))
         if project.run(command, project.folder) == 0:
             return
-    found = find(client, answers.stack)
-    why = (found and first_failure(client, found.id, began)) or "sam says why above"
+    stacks = (find(client, each) for each in (answers.stack, SAM_STACK))
+    failures = (first_failure(client, found.id, began) for found in stacks if found)
+    why = next(filter(None, failures), "sam says why above")
     raise DeployError(f"{answers.stack} was not deployed ({why}); remove the cause, and repeat the command")
 
 

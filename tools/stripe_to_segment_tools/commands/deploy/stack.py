@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["LONGEST_NAME", "Found", "find", "first_failure", "make_way", "name_flaw"]
+__all__ = ["LONGEST_NAME", "SAM_STACK", "Found", "find", "first_failure", "make_way", "make_way_for_sam", "name_flaw"]
 
 # The queue's name ends in 16 characters more, and has at most 80: template.yaml, and tests/template/test_names.py.
 LONGEST_NAME = 64
@@ -26,6 +26,8 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 NEVER_WORKED = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
 # The state after a change set that was not executed; sam treats it as no stack.
 ONLY_PLANNED = "REVIEW_IN_PROGRESS"
+# The stack of the bucket into which sam uploads, one for all stacks of a region.
+SAM_STACK = "aws-sam-cli-managed-default"
 # CloudFormation's reason for resources that it stopped because another one failed.
 FOLLOWS = re.compile(r"cancelled|canceled", re.IGNORECASE)
 
@@ -83,13 +85,7 @@ def make_way(client: Any, name: str, region: str, found: Found | None) -> str:
     if found is None or found.status == ONLY_PLANNED:
         return ""
     if found.status in NEVER_WORKED:
-        client.delete_stack(StackName=found.id)
-        try:
-            client.get_waiter("stack_delete_complete").wait(StackName=found.id)
-        except WaiterError as error:
-            left = f"what is left of {name} after a failed deployment cannot be deleted"
-            raise DeployError(f"{left} ({first_failure(client, found.id)}); delete it, and deploy again") from error
-        return f"the first deployment of {name} had failed ({found.status}): its remains are deleted"
+        return _without_remains(client, name, found)
     if found.status == "UPDATE_ROLLBACK_FAILED":
         command = f"aws cloudformation continue-update-rollback --stack-name {name} --region {region}"
         raise DeployError(f"{name} is {found.status}: run `{command}`, wait until it is over, and deploy again")
@@ -99,6 +95,25 @@ def make_way(client: Any, name: str, region: str, found: Found | None) -> str:
     if found.status.endswith("IN_PROGRESS"):
         raise DeployError(f"{name} is {found.status}: wait until that is over, and deploy again")
     return ""
+
+
+def make_way_for_sam(client: Any) -> str:
+    """Delete the stack of sam's bucket if it was never completed: sam refuses it ever after, and blames its tags.
+
+    Returns a sentence about that; empty if it was not necessary. Raises DeployError if it cannot be deleted.
+    """
+    found = find(client, SAM_STACK)
+    return _without_remains(client, SAM_STACK, found) if found is not None and not found.stands else ""
+
+
+def _without_remains(client: Any, name: str, found: Found) -> str:
+    client.delete_stack(StackName=found.id)
+    try:
+        client.get_waiter("stack_delete_complete").wait(StackName=found.id)
+    except WaiterError as error:
+        left = f"what is left of {name} after a failed deployment cannot be deleted"
+        raise DeployError(f"{left} ({first_failure(client, found.id)}); delete it, and deploy again") from error
+    return f"the first deployment of {name} had failed ({found.status}): its remains are deleted"
 
 
 def first_failure(client: Any, stack_id: str, since: datetime | None = None) -> str:
