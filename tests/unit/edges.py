@@ -190,10 +190,10 @@ def a_signing_secret(name: str, private: str = "") -> str:
 class SecretsManager:
     """A low-level client with one secret of every name but those in `texts`; `text` None refuses to read it.
 
-    `failures` are raised first, one for each call, by the code that AWS gives them.
+    Bytes were stored as such. `failures` are raised first, one for each call, by the code that AWS gives them.
     """
 
-    def __init__(self, text: str | None) -> None:
+    def __init__(self, text: str | bytes | None) -> None:
         self.text = text
         self.texts: dict[str, str] = {}
         self.calls = 0
@@ -208,7 +208,7 @@ class SecretsManager:
         if self.failures or text is None:
             code = self.failures.pop(0) if self.failures else "AccessDeniedException"
             raise refusal(code, "GetSecretValue")
-        return {"SecretString": text}
+        return {"SecretBinary": text} if isinstance(text, bytes) else {"SecretString": text}
 
 
 class Faulty:

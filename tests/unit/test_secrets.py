@@ -344,6 +344,22 @@ def test_an_expired_request_to_aws_is_signed_again_at_once(code: str, monkeypatc
     assert client.calls == 1, "anything else is not mended by asking again"
 
 
+@pytest.mark.parametrize("stored", ['{"a": 1}', '\ufeff{"a": 1}', b'{"a": 1}', '\ufeff{"a": 1}'.encode()])
+def test_a_secret_that_was_stored_from_a_file_is_read(stored: str | bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--secret-binary` stores bytes, of which the log said KeyError; PowerShell puts a mark before a text."""
+    client: Any = SecretsManager(stored)
+    monkeypatch.setattr(aws, "client", {"secretsmanager": client}.__getitem__)
+    assert aws.secret_text("arn") == '{"a": 1}'
+
+
+@pytest.mark.parametrize("stored", [b"", b"\xff\xfe", b"\x89PNG"])
+def test_bytes_that_are_no_text_are_no_json_object(stored: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    client: Any = SecretsManager(stored)
+    monkeypatch.setattr(aws, "client", {"secretsmanager": client}.__getitem__)
+    with pytest.raises(ConfigurationError, match="is no JSON object"):
+        read_keys(aws.secret_text("arn"))
+
+
 # --- The keys, while some are where an earlier release kept them ---
 
 

@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import GetSecretValueRequestTypeDef
+    from mypy_boto3_secretsmanager.type_defs import (
+        GetSecretValueRequestTypeDef,
+        GetSecretValueResponseTypeDef,
+    )
     from mypy_boto3_sqs import SQSClient
 
     type Service = Literal["dynamodb", "secretsmanager", "sqs"]
 
-__all__ = ["client", "secret_text", "snapshot_hooks"]
+__all__ = ["client", "secret_text", "snapshot_hooks", "text_of"]
 
 # By default the SDK waits a minute for each attempt: longer than Stripe waits for an answer, or than a batch may take.
 # With these limits, a call that hangs is tried three times and then fails.
@@ -73,7 +76,16 @@ def secret_text(arn: str) -> str:
         if code_of(error) not in EXPIRED:
             raise
         answer = secrets_manager.get_secret_value(**asked)
-    return answer["SecretString"]
+    return text_of(answer)
+
+
+def text_of(answer: GetSecretValueResponseTypeDef) -> str:
+    """The text in an answer of Secrets Manager, which keeps what was stored as a file (`--secret-binary`) as bytes.
+
+    Without the mark that some editors put before a text.
+    """
+    text = answer.get("SecretString") or answer.get("SecretBinary", b"").decode(errors="replace")
+    return text.removeprefix("\ufeff")
 
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html

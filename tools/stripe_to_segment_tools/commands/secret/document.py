@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from stripe_to_segment.aws import text_of
 from stripe_to_segment.errors import ConfigurationError, StripeToSegmentError, code_of
 from stripe_to_segment.secrets import secret_object
 
@@ -89,4 +90,4 @@ class StackSecret:
             if code_of(error) != "ResourceNotFoundException":
                 raise
             return None
-        return answer.get("SecretString", ""), answer["VersionId"]
+        return text_of(answer), answer["VersionId"]
