@@ -23,6 +23,7 @@ from tests.unit.worlds import World
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
 
     from tests.unit.edges import Answering
 
@@ -255,6 +256,20 @@ def test_a_kept_connection_to_stripe_that_died_is_replaced_at_once(ends: Answeri
             lookup = Lookup("customer", name, livemode=False, account=None)
             assert reader.read([lookup]).keys() == {lookup}
     assert len(endpoint.requests) == 3
+
+
+def test_a_netrc_on_this_machine_does_not_replace_the_api_key(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`requests` prefers its password for the host, or for every host, to the header; Stripe then refused the key.
+
+    https://requests.readthedocs.io/en/latest/user/authentication/#netrc-authentication
+    """
+    (tmp_path / "netrc").write_text("default login somebody password DoNotShow\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    api.reader().read([Lookup("customer", "cus_basic", livemode=False, account=None)])
+    (request,) = api.requests
+    assert request.headers["authorization"] == "Bearer rk_test_1"
 
 
 def test_a_deleted_object_counts_as_not_found(api: Api) -> None:

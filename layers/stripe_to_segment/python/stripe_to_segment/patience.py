@@ -33,10 +33,16 @@ IDLE_SECONDS = 55
 def patient_session() -> requests.Session:
     """A session to keep across invocations, with its connections."""
     session = requests.Session()
+    # Where nothing is set, `requests` takes a password from ~/.netrc, and puts it in the place of Stripe's API key.
+    session.auth = _as_it_is
     adapter = _Adapter()
     for scheme in ("https://", "http://"):
         session.mount(scheme, adapter)
     return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 class _Bytes(io.RawIOBase):
