@@ -27,6 +27,9 @@ __all__ = ["POLLERS", "Clock", "Endpoint", "Queue", "Says"]
 
 # The template's MaximumConcurrency; a test compares.
 POLLERS = 5
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+IN_FLIGHT = 120_000
+LONG_POLL_SECONDS = 20.0
 
 
 class Clock:
@@ -150,8 +153,9 @@ class Queue:
     """The events queue with the rules of the template, and the SQS client that the function sees.
 
     `pollers` invocations run at a time on batches of at most `batch` records, gathered for `window` seconds. A record
-    that was received `most` times goes to `given_up` when it is due again, as does one whose retention is over.
-    `latencies` are the seconds from each message's sending to its end.
+    that was received `most` times goes to `given_up` when it is due again, as does one whose retention is over. While
+    `in_flight` records are hidden, no other is handed out. `latencies` are the seconds from each message's sending to
+    its end.
     """
 
     clock: Clock
@@ -161,6 +165,7 @@ class Queue:
     batch: int = 100
     window: float = 5.0
     pollers: int = POLLERS
+    in_flight: int = IN_FLIGHT
     name: str = "events"
     latencies: list[float] = field(default_factory=list)
     invocations: int = 0
@@ -199,6 +204,9 @@ class Queue:
     def _poll(self, handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> None:
         while self.messages:
             taken = self._receive(self.batch)
+            if not taken and self._room() == 0:
+                self.clock.sleep(LONG_POLL_SECONDS)
+                continue
             if not taken:
                 # Long polling: at the next message, or, where others have all of them in hand, a little later.
                 self.clock.sleep(max(self._due[0][0] - self.clock.now, 0.02) if self._due else self.window)
@@ -227,6 +235,7 @@ class Queue:
 
     def _receive(self, number: int) -> list[str]:
         taken: list[str] = []
+        number = min(number, self._room())
         while self._due and self._due[0][0] <= self.clock.now and len(taken) < number:
             _, key = heapq.heappop(self._due)
             message = self.messages[key]
@@ -242,6 +251,13 @@ class Queue:
             self._by_handle[message.handle] = message
             taken.append(key)
         return taken
+
+    def _room(self) -> int:
+        """How many more messages may be in flight: received, and neither deleted nor visible again."""
+        if len(self.messages) <= self.in_flight:
+            return self.in_flight
+        hidden = sum(each.received > 0 and each.visible > self.clock.now for each in self.messages.values())
+        return max(self.in_flight - hidden, 0)
 
     def _record(self, key: str) -> dict[str, Any]:
         message = self.messages[key]

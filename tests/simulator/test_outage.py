@@ -61,6 +61,20 @@ def test_after_a_short_outage_all_events_are_delivered_within_minutes(made: Maki
     assert pack.queue.last_delivered < back + 15 * MINUTE
 
 
+def test_more_events_than_sqs_hides_at_a_time_are_delivered_after_an_outage(made: Making) -> None:
+    """SQS hands out nothing while 120,000 records are hidden, here 120, as all are that wait for their next attempt."""
+    back = NOW + 2 * HOUR
+    pack = made(lambda now: FINE if now >= back else Says(503))
+    pack.queue.in_flight = 120
+    pack.arrive(400, every=10)
+    pack.drain()
+
+    assert pack.queue.given_up == []
+    assert pack.queue.dead_letters == []
+    assert pack.segment.calls.total() == len(pack.segment.calls) == 400, "each call once"
+    assert pack.queue.last_delivered < back + HOUR + 5 * MINUTE, "once the hidden ones are through, so are the others"
+
+
 def test_a_backlog_drains_under_a_rate_limit_without_bursts(made: Making) -> None:
     taken: list[float] = []
 
