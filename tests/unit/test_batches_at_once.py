@@ -10,7 +10,7 @@ from stripe_to_segment.state.payment import Payment
 from stripe_to_segment.state.refund import Refund
 from stripe_to_segment.state.store import Learnt, Memory
 from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, an_event, an_intent, an_invoice
-from tests.unit.worlds import World, names
+from tests.unit.worlds import World, names, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -66,10 +66,6 @@ def paid(**more: Any) -> StripeEvent:
 
 def joined(**more: Any) -> StripeEvent:
     return an_event("invoice_payment.paid", {**PART, **more}, created=NOW + 4)
-
-
-def told(world: World, name: str) -> list[dict[str, Any]]:
-    return [call["properties"] for call in world.calls if call.get("event") == name]
 
 
 def test_a_record_that_was_taken_over_meanwhile_is_written_no_more() -> None:

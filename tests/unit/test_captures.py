@@ -10,8 +10,8 @@ import pytest
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import listed_event, record_of
 from tests.unit.shapes import DAY, NOW, a_charge, a_refund, a_session, an_event, an_intent
-from tests.unit.test_money_back import lifetime_value, summed, told
-from tests.unit.worlds import World, names
+from tests.unit.test_money_back import summed
+from tests.unit.worlds import World, lifetime_value, names, told
 
 CAPTURABLE, SUCCEEDED = "payment_intent.amount_capturable_updated", "payment_intent.succeeded"
 

@@ -25,7 +25,6 @@ from tests.unit.edges import (
     load_function,
     refusal,
     speaking,
-    state_table,
 )
 from tests.unit.shapes import a_charge, a_customer, a_session, a_subscription, an_event
 
@@ -118,12 +117,6 @@ type Build = Callable[..., Stack]
 
 
 @pytest.fixture(scope="module")
-def table() -> Iterator[Any]:
-    with state_table() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     with Receiver(sources={"live": LIVE, "test": TEST}) as running:
         yield running
@@ -132,8 +125,6 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def build(table: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
     """Makes the stack with settings of choice."""
-    for item in table.scan(TableName=TABLE)["Items"]:
-        table.delete_item(TableName=TABLE, Key={"pk": item["pk"]})
     receiver.record.clear()
     receiver.record.behaviour = Behaviour()
     made: list[Stack] = []

@@ -15,7 +15,7 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.state.claim import Receipt
 from stripe_to_segment.state.memory_store import MemoryStore
 from tests.unit.shapes import NOW, a_customer, a_price, a_session, a_subscription, an_event, an_invoice, an_item
-from tests.unit.worlds import ACCEPTED, World, names
+from tests.unit.worlds import ACCEPTED, World, changes, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -353,11 +353,6 @@ def test_a_claim_whose_answer_was_lost_counts_as_this_batchs_own() -> None:
     world.lease = 60
     assert statuses(world.batch(an_event(CREATED, a_subscription()))) == ["delivered"]
     assert names(world.calls) == ["identify", "Subscription Created"]
-
-
-def changes(world: World) -> list[Any]:
-    tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
-    return [each["mrr_change"] for each in tracks if "mrr_change" in each]
 
 
 def test_a_redriven_event_states_the_same_mrr_change() -> None:

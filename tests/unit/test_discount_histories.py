@@ -27,7 +27,7 @@ from tests.unit.shapes import (
     an_item,
     an_old_subscription,
 )
-from tests.unit.worlds import World
+from tests.unit.worlds import World, shown
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
 APPLIED, REMOVED = "customer.discount.created", "customer.discount.deleted"
@@ -47,10 +47,6 @@ def changes(world: World) -> list[tuple[Any, Any]]:
     """Each mrr_change that is not 0, with its movement."""
     tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
     return [(each["mrr_change"], each["mrr_movement"]) for each in tracks if each.get("mrr_change")]
-
-
-def shown(world: World, trait: str = "mrr") -> Any:
-    return next(call["traits"].get(trait) for call in reversed(world.calls) if call["type"] == "identify")
 
 
 # --- A Customer's own discount ---

@@ -15,7 +15,7 @@ from stripe_to_segment.state.bill import Part
 from stripe_to_segment.state.payment import Payment
 from tests.simulator.at_once import FAIR, LOSSES, at_once
 from tests.unit.shapes import NOW, a_charge, a_dispute, a_refund, a_session, an_event, an_invoice
-from tests.unit.worlds import World, names
+from tests.unit.worlds import World, lifetime_value, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,10 +67,6 @@ def told(world: World, *events: str) -> list[tuple[str, float, float | None]]:
         for call in tracks
         if not events or call["event"] in events
     ]
-
-
-def lifetime_value(world: World) -> object:
-    return [call["traits"].get("lifetime_value") for call in world.calls if call["type"] == "identify"][-1]
 
 
 def holding() -> World:

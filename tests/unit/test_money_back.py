@@ -36,7 +36,7 @@ from tests.unit.shapes import (
     an_intent,
     an_invoice,
 )
-from tests.unit.worlds import ACCEPTED, World, names
+from tests.unit.worlds import ACCEPTED, World, lifetime_value, names, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,15 +55,6 @@ def an_invoice_payment(**more: Any) -> dict[str, Any]:
         "invoice": "in_basic",
         "payment": {"type": "payment_intent", "payment_intent": "pi_basic"},
     } | more
-
-
-def lifetime_value(world: World) -> Any:
-    """What the last identify shows."""
-    return [call["traits"].get("lifetime_value") for call in world.calls if call["type"] == "identify"][-1]
-
-
-def told(world: World, name: str) -> list[dict[str, Any]]:
-    return [call["properties"] for call in world.calls if call.get("event") == name]
 
 
 def summed(world: World, name: str) -> Any:
@@ -463,7 +454,12 @@ def test_credit_outside_of_stripe_lowers_the_lifetime_value_until_it_is_voided()
     voided = an_event("credit_note.voided", a_credit_note(status="void"))
     world.deliver(an_event("invoice.paid", an_invoice()), issued)
     (note,) = told(world, "Credit Note Issued")
-    assert (note["value"], note["out_of_band"], note["order_id"], lifetime_value(world)) == (8, 5, "in_basic", 15)
+    assert (note["value"], note["out_of_band"], note["order_id"], lifetime_value(world)) == (
+        8,
+        5,
+        "in_basic",
+        15,
+    )
     world.deliver(voided, issued)
     assert (len(told(world, "Credit Note Voided")), lifetime_value(world)) == (1, 20)
 
@@ -785,7 +781,11 @@ def test_a_charge_that_was_made_after_an_invoice_was_paid_is_not_taken_for_its_p
     world.deliver(early, renewed(1, NOW))
     assert lifetime_value(world) == 50
     world.deliver(renewed(2, later))
-    assert (summed(world, "revenue"), summed(world, "revenue_refunded"), lifetime_value(world)) == (100, 50, 50)
+    assert (summed(world, "revenue"), summed(world, "revenue_refunded"), lifetime_value(world)) == (
+        100,
+        50,
+        50,
+    )
 
 
 def test_a_refund_that_was_taken_for_another_renewals_goes_back_to_its_own() -> None:
@@ -1011,7 +1011,10 @@ def test_without_a_hold_the_intent_of_an_invoice_counts_once(order: tuple[int, .
     ]
     world.deliver(*(events[place] for place in order))
     revenue = summed(world, "revenue")
-    assert (revenue in ({Decimal("33.6")} if key else {Decimal("33.6"), Decimal(40)}), lifetime_value(world)) == (
+    assert (
+        revenue in ({Decimal("33.6")} if key else {Decimal("33.6"), Decimal(40)}),
+        lifetime_value(world),
+    ) == (
         True,
         40,
     )

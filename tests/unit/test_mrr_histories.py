@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stripe_to_segment.delivery.load import keys_of
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from tests.unit.shapes import DAY, NOW, a_price, a_subscription, an_event, an_invoice, an_item
-from tests.unit.worlds import ACCEPTED, World
+from tests.unit.worlds import ACCEPTED, World, shown
 
 CREATED, UPDATED, DELETED, PAUSED, RESUMED = (
     f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted", "paused", "resumed")
@@ -27,10 +27,6 @@ def told(world: World, name: str = "mrr_change") -> list[Any]:
 
 def names(world: World) -> list[str]:
     return [call["event"] for call in world.calls if call["type"] == "track"]
-
-
-def shown(world: World, trait: str = "mrr") -> Any:
-    return next(call["traits"].get(trait) for call in reversed(world.calls) if call["type"] == "identify")
 
 
 def ended(at: int, **more: Any) -> Any:

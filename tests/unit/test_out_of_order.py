@@ -14,18 +14,13 @@ from stripe_to_segment.delivery.load import recall
 from stripe_to_segment.state.profile import LEDGER_DAYS
 from tests.simulator import laws, weather
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice, an_item
-from tests.unit.worlds import World
+from tests.unit.worlds import World, changes
 
 if TYPE_CHECKING:
     from stripe_to_segment.segment_side.answers import Answer
     from stripe_to_segment.segment_side.calls import Call
 
 CREATED, UPDATED, DELETED = (f"customer.subscription.{kind}" for kind in ("created", "updated", "deleted"))
-
-
-def changes(world: World) -> list[Any]:
-    tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
-    return [each["mrr_change"] for each in tracks if "mrr_change" in each]
 
 
 def seats(quantity: int, before: int, at: int, **more: Any) -> Any:

@@ -114,3 +114,24 @@ class World:
 def names(calls: list[dict[str, Any]]) -> list[str]:
     """What the calls are: a track's event name, or the kind."""
     return [call.get("event", call["type"]) for call in calls]
+
+
+def told(world: World, name: str) -> list[dict[str, Any]]:
+    """The properties of each track call of this event."""
+    return [call["properties"] for call in world.calls if call.get("event") == name]
+
+
+def changes(world: World) -> list[Any]:
+    """Every mrr_change that was sent."""
+    tracks = [call["properties"] for call in world.calls if call["type"] == "track"]
+    return [each["mrr_change"] for each in tracks if "mrr_change" in each]
+
+
+def shown(world: World, trait: str = "mrr") -> Any:
+    """What the last identify shows, None where it lacks the trait."""
+    return next(call["traits"].get(trait) for call in reversed(world.calls) if call["type"] == "identify")
+
+
+def lifetime_value(world: World) -> Any:
+    """The lifetime value that the last identify shows."""
+    return shown(world, "lifetime_value")
