@@ -1,4 +1,4 @@
-"""What several of the unit tests need: the log and the metrics of the package, the StateTable, and a stack."""
+"""What several of the unit tests need: the log and the metrics of the package, the StateTable, Stripe, and a stack."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.memory_store import MemoryStore
 from tests.unit.edges import TABLE, Spoken, speaking, state_table
 from tests.unit.scheduled import deployed_with_key
+from tests.unit.stripe_list import StripeList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,13 @@ def here() -> Iterator[Deployed]:
     """A stack whose KeysSecret has a Stripe API key. Tests of commands also make it the stack that a command finds."""
     with deployed_with_key() as stack:
         yield stack
+
+
+@pytest.fixture
+def api() -> Iterator[StripeList]:
+    """An imitation of Stripe's API."""
+    with StripeList() as stripe:
+        yield stripe
 
 
 @pytest.fixture(scope="module")

@@ -29,20 +29,14 @@ AT: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deployed]:
+def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]:
     monkeypatch.delenv("STRIPE_API_KEY", raising=False)
-    AT[:] = ["--stripe-api-base", stripe.url]
+    AT[:] = ["--stripe-api-base", api.url]
     with deployed() as stack:
-        stack.functions.variables = {"STRIPE_API_BASE": stripe.url}
+        stack.functions.variables = {"STRIPE_API_BASE": api.url}
         stack.put_keys(stripe_api_key=KEY)
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         yield stack
-
-
-@pytest.fixture
-def stripe() -> Iterator[StripeList]:
-    with StripeList() as listing:
-        yield listing
 
 
 def run(*words: str) -> Result:
@@ -71,9 +65,9 @@ def ids(events: list[StripeEvent]) -> list[str]:
     return sorted(event.id for event in events)
 
 
-def test_only_the_gap_is_queued(here: Deployed, stripe: StripeList) -> None:
+def test_only_the_gap_is_queued(here: Deployed, api: StripeList) -> None:
     events = customers(6, 5, 4, 3, 2)
-    stripe.happened(*events)
+    api.happened(*events)
     delivered(here, events[0], events[2], events[4])
     result = run("--since", "7d", "--json")
     assert result.exit_code == 0
@@ -83,49 +77,49 @@ def test_only_the_gap_is_queued(here: Deployed, stripe: StripeList) -> None:
     assert queued(here) == ids([events[1], events[3]])
 
 
-def test_a_window_that_was_delivered_queues_nothing(here: Deployed, stripe: StripeList) -> None:
+def test_a_window_that_was_delivered_queues_nothing(here: Deployed, api: StripeList) -> None:
     events = customers(3, 2, 1)
-    stripe.happened(*events)
+    api.happened(*events)
     delivered(here, *events)
     assert run("--since", "7d").stdout == "3 events listed, 0 missing\n"
     assert queued(here) == []
 
 
-def test_a_dry_run_queues_nothing(here: Deployed, stripe: StripeList) -> None:
-    stripe.happened(*customers(1))
+def test_a_dry_run_queues_nothing(here: Deployed, api: StripeList) -> None:
+    api.happened(*customers(1))
     result = run("--since", "7d", "--dry-run")
     assert "1 events listed, 1 missing and would be queued" in result.stdout
     assert queued(here) == []
 
 
-def test_until_types_and_undelivered_narrow_it_down(here: Deployed, stripe: StripeList) -> None:
+def test_until_types_and_undelivered_narrow_it_down(here: Deployed, api: StripeList) -> None:
     missed, told = customers(3, 3)
-    stripe.happened(*customers(1), told)
-    stripe.happened(missed, an_event("customer.deleted", a_customer(), created=missed.created), delivered=False)
+    api.happened(*customers(1), told)
+    api.happened(missed, an_event("customer.deleted", a_customer(), created=missed.created), delivered=False)
     run("--since", "7d", "--until", "2d", "--undelivered-only", "--types", "customer.created, customer.updated")
     assert queued(here) == [missed.id]
 
 
-def test_a_date_is_utc_and_a_time_may_carry_its_offset(stripe: StripeList) -> None:
+def test_a_date_is_utc_and_a_time_may_carry_its_offset(api: StripeList) -> None:
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 5 * DAY))
     run("--since", day, "--until", f"{day}T05:00:00+02:00")
-    asked = [int(query["created[gte]"][0]) for query in stripe.asked] + [
-        int(query["created[lt]"][0]) for query in stripe.asked
+    asked = [int(query["created[gte]"][0]) for query in api.asked] + [
+        int(query["created[lt]"][0]) for query in api.asked
     ]
     assert (max(asked) - min(asked), min(asked) % DAY) == (3 * 3600, 0)
 
 
-def test_a_window_older_than_stripes_list_is_refused_with_the_reason(stripe: StripeList) -> None:
+def test_a_window_older_than_stripes_list_is_refused_with_the_reason(api: StripeList) -> None:
     result = run("--since", "45d")
     assert result.exit_code == 2
     assert "the last 30 days" in result.stderr
     assert "--since 30d" in result.stderr
-    assert stripe.asked == []
+    assert api.asked == []
 
 
-def test_the_whole_of_stripes_list_can_be_asked_for(here: Deployed, stripe: StripeList) -> None:
+def test_the_whole_of_stripes_list_can_be_asked_for(here: Deployed, api: StripeList) -> None:
     events = customers(29.9, 0.1)
-    stripe.happened(*events, *customers(31))
+    api.happened(*events, *customers(31))
     assert run("--since", "30d").exit_code == 0
     assert queued(here) == ids(events)
 
@@ -153,19 +147,19 @@ def test_without_a_key_the_error_says_where_to_put_one(here: Deployed) -> None:
 
 
 def test_the_environments_key_comes_before_the_secrets(
-    here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+    here: Deployed, api: StripeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stripe.key = "rk_live_mine"
-    monkeypatch.setenv("STRIPE_API_KEY", stripe.key)
+    api.key = "rk_live_mine"
+    monkeypatch.setenv("STRIPE_API_KEY", api.key)
     live, test = customers(1, livemode=True), customers(1)
-    stripe.happened(*live, *test)
+    api.happened(*live, *test)
     result = run("--since", "2d")
     assert "live mode, API key from STRIPE_API_KEY" in result.stderr
     assert queued(here) == ids(live)
-    assert stripe.key not in result.output
+    assert api.key not in result.output
 
 
-def test_the_stacks_setting_alone_never_sends_a_key_to_another_address(stripe: StripeList) -> None:
+def test_the_stacks_setting_alone_never_sends_a_key_to_another_address(api: StripeList) -> None:
     """Anyone who may change the stack's parameter could get the key of any user of a command, of any account."""
     address = AT.pop()
     AT.clear()
@@ -173,15 +167,15 @@ def test_the_stacks_setting_alone_never_sends_a_key_to_another_address(stripe: S
     assert result.exit_code == 2
     assert f"this stack's StripeApiBase is {address}" in result.stderr
     assert f"--stripe-api-base {address}" in result.stderr
-    assert stripe.requests == []
+    assert api.requests == []
 
 
-def test_an_address_that_would_show_the_key_is_refused(stripe: StripeList) -> None:
+def test_an_address_that_would_show_the_key_is_refused(api: StripeList) -> None:
     AT[:] = ["--stripe-api-base", "http://api.stripe.com"]
     result = run("--since", "2d")
     assert result.exit_code == 2
     assert "is neither an https address nor one of this machine" in result.stderr
-    assert stripe.requests == []
+    assert api.requests == []
 
 
 def test_a_key_of_a_mode_that_the_stack_refuses_is_refused(here: Deployed) -> None:
@@ -191,16 +185,16 @@ def test_a_key_of_a_mode_that_the_stack_refuses_is_refused(here: Deployed) -> No
     assert "test mode" in result.stderr
 
 
-def test_a_key_that_stripe_refuses_is_a_configuration_error(stripe: StripeList) -> None:
-    stripe.key = "rk_test_another"
+def test_a_key_that_stripe_refuses_is_a_configuration_error(api: StripeList) -> None:
+    api.key = "rk_test_another"
     result = run("--since", "2d")
     assert result.exit_code == 2
     assert "Stripe refuses the API key" in result.stderr
 
 
-def test_an_interrupted_run_says_how_to_continue_and_misses_nothing(here: Deployed, stripe: StripeList) -> None:
+def test_an_interrupted_run_says_how_to_continue_and_misses_nothing(here: Deployed, api: StripeList) -> None:
     events = customers(*(day + 0.5 for day in range(9)))
-    stripe.happened(*events, delivered=False)
+    api.happened(*events, delivered=False)
     sent = 0
 
     def fault(operation: str, _: dict[str, Any]) -> None:

@@ -69,12 +69,6 @@ class Door(Endpoint):
         say(reply.status, json.dumps(reply.body).encode())(handler)
 
 
-@pytest.fixture
-def api() -> Iterator[StripeList]:
-    with StripeList() as stripe:
-        yield stripe
-
-
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]:
     """A stack without problems, registered by `register` itself."""

@@ -20,8 +20,6 @@ from tests.unit.stripe_list import KEY, StripeList
 from tests.unit.worlds import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from stripe_to_segment.stripe_side.event import StripeEvent
     from tests.unit.a_stack import Deployed
 
@@ -31,15 +29,9 @@ PRIVATE = "DoNotLogThis"
 
 
 @pytest.fixture
-def stripe() -> Iterator[StripeList]:
-    with StripeList() as listing:
-        yield listing
-
-
-@pytest.fixture
-def app(here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch) -> Any:
+def app(here: Deployed, api: StripeList, monkeypatch: pytest.MonkeyPatch) -> Any:
     # The stack is two months old.
-    return load_scheduled("reconcile", here, stripe, lambda: int(time.time()) - 60 * DAY, monkeypatch)
+    return load_scheduled("reconcile", here, api, lambda: int(time.time()) - 60 * DAY, monkeypatch)
 
 
 def customers(*days_ago: float) -> list[StripeEvent]:
@@ -55,10 +47,10 @@ def queued(here: Deployed) -> list[str]:
 
 
 def test_a_bookmark_that_cannot_be_read_stops_the_run_and_triggers_the_alarm(
-    app: Any, here: Deployed, stripe: StripeList, spoken: Spoken
+    app: Any, here: Deployed, api: StripeList, spoken: Spoken
 ) -> None:
     """It ended the function with an error, and a newer release's was read as if it were ours."""
-    stripe.happened(*customers(3), delivered=False)
+    api.happened(*customers(3), delivered=False)
     for spoiled in ({"format": {"N": str(FORMAT + 1)}}, {"as_of": {"S": "today"}}):
         DynamoStore(here.dynamodb, TABLE).put_bookmark("own:test", 1, 1)
         (item,) = here.dynamodb.scan(TableName=TABLE)["Items"]
@@ -70,12 +62,12 @@ def test_a_bookmark_that_cannot_be_read_stops_the_run_and_triggers_the_alarm(
 
 
 def test_what_stripe_could_not_deliver_is_queued_and_counted(
-    app: Any, here: Deployed, stripe: StripeList, spoken: Spoken
+    app: Any, here: Deployed, api: StripeList, spoken: Spoken
 ) -> None:
     missed, told, under_way = customers(3, 2, 0)
     World(DynamoStore(here.dynamodb, TABLE)).deliver(told)
-    stripe.happened(told)
-    stripe.happened(missed, under_way, delivered=False)
+    api.happened(told)
+    api.happened(missed, under_way, delivered=False)
     summary = app.handler({}, Context())
     assert (summary["outcome"], summary["scope"]) == ("done", "own:test")
     assert (summary["listed"], summary["queued"]) == (2, 1)
@@ -87,20 +79,20 @@ def test_what_stripe_could_not_deliver_is_queued_and_counted(
     assert KEY not in spoken.text
 
 
-def test_what_happened_while_the_endpoint_was_disabled_is_found(app: Any, here: Deployed, stripe: StripeList) -> None:
+def test_what_happened_while_the_endpoint_was_disabled_is_found(app: Any, here: Deployed, api: StripeList) -> None:
     """Stripe never sends it, and does not list it among what it could not deliver, which was all that was asked for."""
     (missed,) = customers(3)
-    stripe.happened(missed)
+    api.happened(missed)
     assert app.handler({}, Context())["queued"] == 1
     assert queued(here) == [missed.id]
 
 
 def test_the_first_run_begins_when_the_stack_began(
-    app: Any, here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+    app: Any, here: Deployed, api: StripeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new stack would have sent the last thirty days of the whole business, mails to customers included."""
     before, since = customers(20, 3)
-    stripe.happened(before, since)
+    api.happened(before, since)
     monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 5 * DAY)
     assert app.handler({}, Context())["queued"] == 1
     assert queued(here) == [since.id]
@@ -110,42 +102,42 @@ def test_when_the_stack_began_is_when_its_table_was_made(here: Deployed) -> None
     assert abs(DynamoStore(here.dynamodb, TABLE).began() - time.time()) < 3600
 
 
-def test_an_event_in_the_queues_is_not_missing(app: Any, here: Deployed, stripe: StripeList) -> None:
+def test_an_event_in_the_queues_is_not_missing(app: Any, here: Deployed, api: StripeList) -> None:
     """It waits in the queue, or is a dead letter: queued once more it would be delivered, or dead-lettered, twice."""
     waits, refused, missed = customers(3, 2, 1)
     world = World(DynamoStore(here.dynamodb, TABLE))
     for event, verdict in ((waits, Meaning.RETRY), (refused, Meaning.REFUSED)):
         world.answer = lambda _, verdict=verdict: Answer(verdict, "http")  # type: ignore[misc]
         world.batch(event)
-    stripe.happened(waits, refused, missed)
+    api.happened(waits, refused, missed)
     app.handler({}, Context())
     assert queued(here) == [missed.id]
 
 
-def test_while_the_endpoint_is_down_nothing_is_compared(app: Any, here: Deployed, stripe: StripeList) -> None:
-    stripe.happened(*customers(1))
+def test_while_the_endpoint_is_down_nothing_is_compared(app: Any, here: Deployed, api: StripeList) -> None:
+    api.happened(*customers(1))
     down = Circuit(failures=3, until=int(time.time()) + 60)
     DynamoStore(here.dynamodb, TABLE).put_circuit("test", down, Circuit(), time.time())
     assert app.handler({}, Context()) == {"outcome": "endpoint_down"}
-    assert (stripe.asked, queued(here)) == ([], [])
+    assert (api.asked, queued(here)) == ([], [])
 
 
 def test_the_requests_of_a_run_to_stripe_are_limited(
-    app: Any, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+    app: Any, api: StripeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stripe.happened(*customers(*(days / 2 for days in range(1, 4))))
+    api.happened(*customers(*(days / 2 for days in range(1, 4))))
     monkeypatch.setattr(DynamoStore, "began", lambda _: int(time.time()) - 2 * DAY)
     monkeypatch.setattr(app, "MOST_REQUESTS", 6)
     asked: list[int] = []
     while app.handler({}, Context())["outcome"] == "to_be_continued":
-        asked.append(len(stripe.asked) - sum(asked))
+        asked.append(len(api.asked) - sum(asked))
     assert asked
     assert max(asked) <= 6 + 3, "a slice that was begun is done"
 
 
-def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, stripe: StripeList) -> None:
+def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, api: StripeList) -> None:
     """What is hopeless would otherwise be queued by every run, and dead-lettered by deliver each time."""
-    stripe.happened(*customers(20, 10, 1), delivered=False)
+    api.happened(*customers(20, 10, 1), delivered=False)
     first = app.handler({}, Context())
     second = app.handler({}, Context())
     assert (first["queued"], second["queued"]) == (3, 0)
@@ -153,34 +145,34 @@ def test_the_next_run_goes_on_where_this_one_stopped(app: Any, here: Deployed, s
     assert len(queued(here)) == 3
 
 
-def test_a_run_without_time_left_leaves_the_rest_to_the_next(app: Any, here: Deployed, stripe: StripeList) -> None:
+def test_a_run_without_time_left_leaves_the_rest_to_the_next(app: Any, here: Deployed, api: StripeList) -> None:
     events = customers(20, 10, 1)
-    stripe.happened(*events, delivered=False)
+    api.happened(*events, delivered=False)
     outcomes = [app.handler({}, Context(seconds=30))["outcome"] for _ in range(5)]
     assert outcomes == ["to_be_continued"] * 5
     assert app.handler({}, Context())["outcome"] == "done"
     assert queued(here) == sorted(event.id for event in events)
 
 
-def test_without_a_key_it_says_what_is_missing(app: Any, here: Deployed, stripe: StripeList, spoken: Spoken) -> None:
+def test_without_a_key_it_says_what_is_missing(app: Any, here: Deployed, api: StripeList, spoken: Spoken) -> None:
     here.put_keys(stripe_api_key="")
     assert app.handler({}, Context()) == {"outcome": "not_ready"}
     (line,) = spoken.lines
     assert line["level"] == "ERROR"
     assert "stripe_api_key" in line["message"]
     assert spoken.metrics == {"EventsReconciled": 0, "ReconcileNotReady": 1}
-    assert stripe.asked == []
+    assert api.asked == []
 
 
 def test_no_key_is_sent_to_an_untrusted_address(
-    here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch, app: Any
+    here: Deployed, api: StripeList, monkeypatch: pytest.MonkeyPatch, app: Any
 ) -> None:
     """Whoever could change one parameter of the stack got its Stripe API key."""
     monkeypatch.setenv("TRUST_STRIPE_API_BASE", "false")
     module = load_function("reconcile")
     with pytest.raises(ConfigurationError, match="TrustStripeApiBase=true"):
         module.handler({}, Context())
-    assert stripe.requests == []
+    assert api.requests == []
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
     assert module.handler({}, Context())["outcome"] == "done", "here, where AWS is on this machine too"
     assert app is not module
@@ -188,27 +180,27 @@ def test_no_key_is_sent_to_an_untrusted_address(
 
 
 def test_a_key_that_was_not_moved_yet_is_used(
-    app: Any, here: Deployed, stripe: StripeList, monkeypatch: pytest.MonkeyPatch
+    app: Any, here: Deployed, api: StripeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here.put_keys(stripe_api_key="")
     here.put_signing(stripe_signing_secrets=[], stripe_api_key=KEY)
     assert app.handler({}, Context()) == {"outcome": "not_ready"}
     monkeypatch.setenv("FORMER_SECRET_ARN", here.signing_arn)
-    stripe.happened(*customers(2), delivered=False)
+    api.happened(*customers(2), delivered=False)
     assert load_function("reconcile").handler({}, Context())["queued"] == 1
 
 
-def test_a_key_that_stripe_refuses_fails_the_run_without_showing_the_key(app: Any, stripe: StripeList) -> None:
-    stripe.key = "rk_test_another"
+def test_a_key_that_stripe_refuses_fails_the_run_without_showing_the_key(app: Any, api: StripeList) -> None:
+    api.key = "rk_test_another"
     with pytest.raises(ConfigurationError) as caught:
         app.handler({}, Context())
     assert KEY not in str(caught.value)
 
 
 def test_a_queue_that_does_not_answer_leaves_the_slice_to_the_next_run(
-    app: Any, here: Deployed, stripe: StripeList
+    app: Any, here: Deployed, api: StripeList
 ) -> None:
-    stripe.happened(*customers(2), delivered=False)
+    api.happened(*customers(2), delivered=False)
 
     def fault(operation: str, _: dict[str, Any]) -> None:
         if operation == "send_message_batch":

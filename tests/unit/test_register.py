@@ -42,12 +42,6 @@ AT: list[str] = []
 
 
 @pytest.fixture
-def api() -> Iterator[StripeList]:
-    with StripeList() as stripe:
-        yield stripe
-
-
-@pytest.fixture
 def stripe(api: StripeList) -> StripeWebhooks:
     return api.webhooks
 

@@ -24,12 +24,6 @@ TYPES = [f"v1.{kind}" for kind in CATALOG]
 AT: list[str] = []
 
 
-@pytest.fixture
-def api() -> Iterator[StripeList]:
-    with StripeList() as stripe:
-        yield stripe
-
-
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]:
     monkeypatch.setenv("STRIPE_API_KEY", KEY)

@@ -106,19 +106,13 @@ class Door(Endpoint):
 
 
 @pytest.fixture
-def stripe() -> Iterator[StripeList]:
-    with StripeList() as listing:
-        yield listing
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, stripe: StripeList) -> Iterator[Deployed]:
+def here(monkeypatch: pytest.MonkeyPatch, api: StripeList) -> Iterator[Deployed]:
     """A stack whose every part returns control characters."""
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     with deployed() as stack, Door() as door:
         stack.logs, stack.cloudwatch = Logs(), CloudWatch()
-        stack.functions.variables = {"STRIPE_API_BASE": stripe.url, "STRIPE_MODE": "test"}
-        AT[:] = ["--stripe-api-base", stripe.url]
+        stack.functions.variables = {"STRIPE_API_BASE": api.url, "STRIPE_MODE": "test"}
+        AT[:] = ["--stripe-api-base", api.url]
         stack.put_signing(stripe_test_signing_secrets=[SIGNING])
         stack.put_keys(segment_test_write_key=EVIL)
         stack.webhook_url = f"{door.url}/webhooks/stripe"
@@ -208,9 +202,9 @@ def test_doctor_shows_invisible_characters(here: Deployed) -> None:
     shown("doctor", "--json", *AT)
 
 
-def test_register_shows_invisible_characters(here: Deployed, stripe: StripeList) -> None:
+def test_register_shows_invisible_characters(here: Deployed, api: StripeList) -> None:
     assert CliRunner().invoke(app, ["register", *AT]).exit_code == 0
-    (endpoint,) = stripe.webhooks.endpoints.values()
+    (endpoint,) = api.webhooks.endpoints.values()
     endpoint["api_version"] = EVIL
     shown("register", "--dry-run", *AT)
     shown("register", "--dry-run", "--json", *AT)
@@ -219,16 +213,16 @@ def test_register_shows_invisible_characters(here: Deployed, stripe: StripeList)
     shown("register", "--dry-run", *AT)
 
 
-def test_backfill_shows_invisible_characters(here: Deployed, stripe: StripeList) -> None:
-    stripe.happened(an_event("customer.created", a_customer(description="x" * 1_100_000), id=f"evt_{EVIL}"))
+def test_backfill_shows_invisible_characters(here: Deployed, api: StripeList) -> None:
+    api.happened(an_event("customer.created", a_customer(description="x" * 1_100_000), id=f"evt_{EVIL}"))
     del here
     shown("backfill", "--since", "30d", *AT)
     shown("backfill", "--since", "30d", "--json", *AT)
 
 
 @pytest.mark.usefixtures("here")
-def test_import_shows_invisible_characters_of_users(stripe: StripeList, tmp_path: Path) -> None:
-    stripe.objects = [{**a_customer(id="cus_1", metadata={"user_id": EVIL}), "created": 1_700_000_000}]
+def test_import_shows_invisible_characters_of_users(api: StripeList, tmp_path: Path) -> None:
+    api.objects = [{**a_customer(id="cus_1", metadata={"user_id": EVIL}), "created": 1_700_000_000}]
     file = tmp_path / "users.csv"
     file.write_text("customer,user\ncus_1,u_1\n", encoding="utf-8")
     for more in ("--dry-run", "--yes"):
