@@ -158,12 +158,24 @@ def listed(events: Sequence[Json], moment: int) -> list[Json]:
     """What Stripe's lists show at an epoch second."""
     objects: dict[str, Json] = {}
     told = {event["type"] for event in events}
+    charges = {_paid(event["data"]["object"]): event["data"]["object"] for event in events if _is_refunded(event)}
     for event in events:
         if event["type"] == "charge.refunded" and "refund.created" in told:
             continue
         if event["created"] <= moment and (found := _shown(event, objects)) is not None:
+            if event["type"] == "invoice.paid" and not payments_in(found):
+                found = _with_its_payment(found, charges.get(_paid({**found, "created": event["created"]}), {}))
             objects[found["id"]] = found
     return [*objects.values()]
+
+
+def _is_refunded(event: Json) -> bool:
+    return bool(event["type"] == "charge.refunded")
+
+
+def _paid(one: Json) -> tuple[object, object, object]:
+    """Who paid an invoice, or a charge, when and how much: where no event joins the two, the list does."""
+    return one.get("customer"), one.get("created"), one.get("amount_paid", one.get("amount"))
 
 
 def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
@@ -181,16 +193,16 @@ def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
         more = {"payments": objects.get(one["id"], {}).get("payments")}
     elif kind == "invoice.paid":
         payments = objects.get(one["id"], {}).get("payments")
-        one, paid_by = _without_its_payment(one)
-        more = {"status": "paid", "status_transitions": {"paid_at": at}, "payments": payments or paid_by}
+        more = {"status": "paid", "status_transitions": {"paid_at": at}, "payments": payments}
     elif kind == "payment_intent.succeeded":
         more = {"status": "succeeded", "created": at}
     elif kind == "payment_intent.amount_capturable_updated":
         more = {"status": "requires_capture", "created": at}
     elif kind.startswith("charge.dispute."):
-        moved = [{"amount": -one["amount"], "currency": one["currency"]}]
-        back = [{"amount": one["amount"], "currency": one["currency"]}] if one.get("status") == "won" else []
-        more = {"created": at, "balance_transactions": [*moved, *back]}
+        moved = [] if one["status"].startswith(("warning", "prevented")) else [-one["amount"]]
+        moved += [one["amount"]] if one["status"] == "won" else []
+        told = [{"amount": amount, "currency": one["currency"]} for amount in moved]
+        more = {"created": at, "balance_transactions": told}
     elif kind.startswith("checkout.session."):
         more = {"status": "complete"} if kind.endswith(".completed") else {}
         more |= {"created": objects.get(one["id"], {"created": at})["created"]}
@@ -199,16 +211,22 @@ def _shown(event: Json, objects: dict[str, Json]) -> Json | None:
     return {**one, **more}
 
 
-def _without_its_payment(invoice: Json) -> tuple[Json, Json | None]:
-    """An invoice of any shape as lists show it today, which name what paid it in `payments`: a charge, if it is old."""
+def _with_its_payment(invoice: Json, charge: Json) -> Json:
+    """An invoice of any shape as lists show it today, which name what paid it in `payments`: a charge, if it is old.
+
+    `charge` has paid it, if no event says what has.
+    """
     names = ("payment_intent", "charge")
     rest = {name: value for name, value in invoice.items() if name not in names}
-    kind = next((name for name in names if invoice.get(name)), None)
+    paid_by = {name: invoice.get(name) for name in names}
+    if not any(paid_by.values()) and charge:
+        paid_by = {"payment_intent": charge.get("payment_intent"), "charge": charge["id"]}
+    kind = next((name for name in names if paid_by[name]), None)
     if kind is None:
-        return rest, None
+        return rest
     part = {"object": "invoice_payment", "id": f"inpay_{invoice['id']}", "invoice": invoice["id"], "status": "paid"}
-    part |= {"payment": {"type": kind, kind: invoice[kind]}, "is_default": True}
-    return rest, {"object": "list", "data": [part]}
+    part |= {"payment": {"type": kind, kind: paid_by[kind]}, "is_default": True}
+    return {**rest, "payments": {"object": "list", "data": [part]}}
 
 
 def payments_in(invoice: Json) -> list[Json]:

@@ -12,6 +12,7 @@ from stripe_to_segment.mapping.invoice_payments import leaves_open
 from stripe_to_segment.mapping.lookups import payer_from_api, payer_lookup
 from stripe_to_segment.mapping.orders import names_no_customer, payment_named
 from stripe_to_segment.stripe_side.fields import reference, text
+from stripe_to_segment.stripe_side.invoice import payments_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -77,12 +78,17 @@ def _payers(events: Sequence[StripeEvent], memory: Memory) -> dict[str, str]:
         f"{event.scope}:{about}": event.profile_key
         for event in events
         if event.customer
-        for about in (payment_named(event), text(event.object.get("id")))
+        for about in (payment_named(event), text(event.object.get("id")), *_listed_payments(event))
         if about
     }
     stored = {key: f"{key.rpartition(':')[0]}:{memory.orders[key]}" for key in named.keys() & memory.orders.keys()}
     paid = stored | _joined(events)
     return {invoice: named[payment] for payment, invoice in paid.items() if payment in named} | named
+
+
+def _listed_payments(event: StripeEvent) -> tuple[str, ...]:
+    """The payments of an invoice of an import: its list names them, events do not."""
+    return payments_of(event.object) if event.type == "invoice.paid" else ()
 
 
 def _paid_for(
