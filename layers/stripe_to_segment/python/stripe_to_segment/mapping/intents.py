@@ -116,9 +116,14 @@ def after_capture(event: StripeEvent[shapes.PaymentIntent], known: Known) -> tup
 
 
 def waits_to_be_claimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:
-    """Whether a session or an invoice may still claim the payment; one of the same amount and time has not done so."""
-    counted = known.profile.payment(text(event.object.get("id")) or event.id)
-    return (counted is None or not counted.counted) and unclaimed(event, known)
+    """Whether a session or an invoice may still claim the payment; one of the same amount and time has not done so.
+
+    A session that is captured later claims it too: it states the tax.
+    """
+    listed = known.profile.payment(text(event.object.get("id")) or event.id)
+    stated = listed is not None and listed.counted and not listed.capturing
+    claimed = stated or (listed is not None and listed.bill is not None)
+    return not claimed and unclaimed(event, known)
 
 
 def unclaimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:
