@@ -340,12 +340,19 @@ class Till:
     def _dispute(self, sale: _Sale, at: int) -> None:
         dispute = {"id": self._next("dp"), "object": "dispute", "amount": sale.charged, "reason": "fraudulent"}
         dispute |= sale.about
-        opened = self._moment(at)
+        opened, end, luck = self._moment(at), at + 30 * DAY, self.rng.random()
+        if luck < 0.2:
+            # No money moves: the bank only asks, or the merchant's refund comes first.
+            self._emit(opened, "charge.dispute.created", {**dispute, "status": "warning_needs_response"})
+            self._emit(self._moment(end), "charge.dispute.closed", {**dispute, "status": "warning_closed"})
+            return
+        if luck < 0.3:
+            self._emit(opened, "charge.dispute.created", {**dispute, "status": "prevented"})
+            return
         for kind in ("charge.dispute.created", "charge.dispute.funds_withdrawn"):
             self._emit(opened, kind, {**dispute, "status": "needs_response"})
         self._move(opened, sale, -sale.charged)
-        won = self.rng.random() < 0.5
-        closed = self._moment(at + 30 * DAY)
+        won, closed = luck < 0.65, self._moment(end)
         self._emit(closed, "charge.dispute.closed", {**dispute, "status": "won" if won else "lost"})
         if won:
             self._emit(closed, "charge.dispute.funds_reinstated", {**dispute, "status": "won"})

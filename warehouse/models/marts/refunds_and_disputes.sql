@@ -13,13 +13,13 @@ with told as (
     from {{ ref('stg_stripe__money_back') }}
 ),
 
--- A dispute takes the money when it begins, unless it is an inquiry; what it took comes back when it is won.
+-- A dispute takes the money when it begins, but not an inquiry or one that was prevented; won, it gives the money back.
 disputes as (
     select
         dispute_id,
-        max(case when kind = 'dispute' and coalesce(status, '') not like 'warning%' then coalesce(value, 0) end) as taken
+        max(coalesce(value, 0)) as taken
     from told
-    where dispute_id is not null
+    where kind = 'dispute' and status in ('needs_response', 'under_review', 'won', 'lost')
     group by dispute_id
 ),
 
