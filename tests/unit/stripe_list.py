@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from stripe_to_segment.stripe_side.objects import OBJECTS
 from stripe_to_segment_tools.lambda_runtime.stripe_stand_in import EventList, ObjectLists, error, query_of
 from tests.unit.edges import Endpoint, say
 from tests.unit.stripe_destinations import StripeDestinations
@@ -95,6 +96,9 @@ class StripeList(Endpoint):
         if failures := self.failures or later:
             return failures.pop(0), error("api_error", "told to fail")
         if self.forbidden & {parts.path, f"{request.method} {parts.path.rpartition('/')[0]}"}:
+            return 403, error("invalid_request_error", NOT_PERMITTED)
+        # Nothing says that a key may expand what it may not read.
+        if OBJECTS["coupon"].path in self.forbidden and any(one.endswith(".coupon") for one in query.get("expand", [])):
             return 403, error("invalid_request_error", NOT_PERMITTED)
         listed = ObjectLists(self.objects).answer(parts.path, query)
         return self._answer(request, parts.path, query) if listed is None else listed

@@ -65,7 +65,9 @@ def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shop]:
         stripe.webhooks.add(WEBHOOK_URL, ["*"])
         monkeypatch.setattr(stack_options, "find_stack", lambda *_, **__: stack.stack)
         fast = Pace(0, pause=lambda _: None)
-        monkeypatch.setattr(identify_customers, "Lists", lambda key, base: Lists(key, base, fast))
+        monkeypatch.setattr(
+            identify_customers, "Lists", lambda key, base, *, alone: Lists(key, base, fast, alone=alone)
+        )
         yield Shop(stack, stripe, tmp_path)
 
 
@@ -169,6 +171,35 @@ def test_ctrl_c_leaves_nothing_half_done(shop: Shop, monkeypatch: pytest.MonkeyP
     assert "100 Customers written" in result.stdout
     assert shop.run(rows, "--yes").exit_code == 0
     assert len(shop.writes) == 150
+
+
+def test_a_customer_who_is_deleted_between_two_pages_ends_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe refuses the page after an object that is gone. The page that is read again has customers that are done."""
+    shop.has(*(a_customer(id=f"cus_n{number}", metadata={}) for number in range(150)))
+    # In one second with the one who is deleted, the last of the first page, so the next page has it again.
+    shop.stripe.objects[99]["created"] = NOW - 98
+    rows = "customer,user\n" + "".join(f"cus_n{number},u_{number}\n" for number in range(150) if number != 98)
+    page = Lists.page
+
+    def deleting(self: Lists, part: Any) -> Any:
+        found, more = page(self, part)
+        shop.stripe.objects = [one for one in shop.stripe.objects if one["id"] != "cus_n98"]
+        return found, more
+
+    monkeypatch.setattr(Lists, "page", deleting)
+    result = shop.run(rows, "--yes")
+    assert result.exit_code == 0, result.output
+    assert "149 Customers written, 0 had their user already" in result.stdout
+    assert len(shop.writes) == 149
+
+
+def test_a_key_that_may_read_customers_alone_is_enough(shop: Shop) -> None:
+    """An import reads the coupon of a Customer's discount with the list; this command has no use for it."""
+    shop.stripe.forbidden = {OBJECTS["coupon"].path}
+    shop.has(a_customer(id="cus_1", metadata={}))
+    result = shop.run("customer,user\ncus_1,u_1\n", "--yes")
+    assert result.exit_code == 0, result.output
+    assert shop.writes == ["/v1/customers/cus_1"]
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def identify_customers_command(  # noqa: PLR0913 - a command's options
     users = users_in(path, settings)
     if not (unregistered or found.local):
         check_account(found, key, base)
-    lists = Lists(key, base)
+    lists = Lists(key, base, alone=True)
     if lacking := _lacking(lists, dry_run=dry_run):
         stop(
             f"the Stripe API key may not {lacking} Customers: give it this permission ({lacking.title()}) in the "
@@ -158,11 +158,9 @@ class Writing:
     def run(self, report: Callable[[], None]) -> None:
         """Write the users. Raises as `Requests.post` does; finished writes stay."""
         part = Part(CUSTOMERS.name, FIRST, int(time.time()) + 1)
-        more = True
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
-                while more and self.users.unseen:
-                    page, more = self.lists.page(part)
+                for page in self.lists.pages(part):
                     changes = {str(one["id"]): fields for one in page if (fields := self._changes(one))}
                     for customer, refusal in zip(
                         changes, pool.map(self._write, changes, changes.values()), strict=True
@@ -172,9 +170,9 @@ class Writing:
                         else:
                             self.written += 1
                         report()
-                    if page:
-                        part.after = str(page[-1]["id"])
                     report()
+                    if not self.users.unseen:
+                        break
             except BaseException:
                 # A request that is under way is finished.
                 pool.shutdown(cancel_futures=True)
@@ -183,9 +181,10 @@ class Writing:
     def _changes(self, customer: JsonObject) -> dict[str, str]:
         """The metadata to write for a customer; empty if it names a user already."""
         name = str(customer["id"])
-        row = self.users.rows.get(name)
-        if row is None:
+        # A page that is read again, because a customer was deleted, has some that are done.
+        if name not in self.users.unseen:
             return {}
+        row = self.users.rows[name]
         self.users.unseen.discard(name)
         stated = self.users.stated(customer)
         pairs = list(zip((self.users.user_keys, self.users.group_keys), stated, row, strict=True))

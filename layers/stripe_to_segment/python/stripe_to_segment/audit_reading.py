@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.state.encoding import KEEP_DAYS
 from stripe_to_segment.stripe_api.lists import Part
-from stripe_to_segment.stripe_api.requests import RefusedError
 from stripe_to_segment.stripe_side.listing import states_something
 
 if TYPE_CHECKING:
@@ -94,14 +93,7 @@ def read_lists(lists: Lists, truth: Truth, span: Span, report: Callable[[str], N
     lock, listed = Lock(), Counter[str]()
 
     def read(part: Part) -> None:
-        more = True
-        while more:
-            try:
-                page, more = lists.page(part)
-            except RefusedError as error:
-                if not part.begins_again(error):
-                    raise
-                continue
+        for page in lists.pages(part):
             objects = [one for one in page if states_something(one)]
             if part.kind == "subscription":
                 objects = [lists.whole(one) for one in objects]
@@ -110,9 +102,6 @@ def read_lists(lists: Lists, truth: Truth, span: Span, report: Callable[[str], N
                     truth.take(one)
                 listed[part.kind] += len(objects)
                 report(", ".join(f"{count:,} {kind}" for kind, count in listed.items()))
-            if page:
-                part.passed(page)
-            more = bool(page and more)
 
     for kinds in STEPS:
         with ThreadPoolExecutor(THREADS) as pool:

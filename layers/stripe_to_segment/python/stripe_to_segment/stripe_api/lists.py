@@ -14,7 +14,7 @@ from stripe_to_segment.stripe_side.fields import hash_of, integer, listed, text
 from stripe_to_segment.stripe_side.objects import OBJECTS, Lookup, StripeObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from stripe_to_segment.stripe_api.requests import Pace
     from stripe_to_segment.stripe_side.fields import JsonObject
@@ -89,10 +89,13 @@ class Lists:
         The API key, which decides on live or test mode; the API's address.
     pace
         When requests may go out.
+    alone
+        Whether objects come without others that belong to them, for a key that may read nothing else.
     """
 
-    def __init__(self, key: str, base: str, pace: Pace | None = None) -> None:
+    def __init__(self, key: str, base: str, pace: Pace | None = None, *, alone: bool = False) -> None:
         self.requests = Requests(key, base, pace)
+        self._alone = alone
         self._terms: dict[str, JsonObject] | None = None
         self._tiers: dict[str, JsonObject] = {}
         self._coupons: dict[str, int] | None = None
@@ -114,6 +117,21 @@ class Lists:
         if part.kind in OF_INVOICES:
             page = [self._with_payments(one) for one in page]
         return page, bool(answer.get("has_more"))
+
+    def pages(self, part: Part) -> Iterator[list[JsonObject]]:
+        """The rest of a part, also if the object after which it goes on is deleted meanwhile. Raises as `page` does."""
+        more = True
+        while more:
+            try:
+                page, more = self.page(part)
+            except RefusedError as error:
+                if not part.begins_again(error):
+                    raise
+                continue
+            if not page:
+                return
+            part.passed(page)
+            yield page
 
     def current_subscriptions(self, most: int) -> list[JsonObject]:
         """The newest subscriptions that have not ended, at most so many. Raises as `page` does."""
@@ -199,6 +217,8 @@ class Lists:
     def _get(self, each: StripeObject, query: dict[str, Any]) -> JsonObject:
         given: dict[str, Any] = {}
         for name, value in parse_qsl(each.listing or ""):
+            if self._alone and name == "expand[]":
+                continue
             plain = name.removesuffix("[]")
             given[plain] = [*given.get(plain, []), value] if plain != name else value
         return self.requests.get(each.path, each.permission, **given, **query)
