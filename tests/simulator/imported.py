@@ -158,7 +158,8 @@ def listed(events: Sequence[Json], moment: int) -> list[Json]:
     """What Stripe's lists show at an epoch second."""
     objects: dict[str, Json] = {}
     told = {event["type"] for event in events}
-    charges = {_paid(event["data"]["object"]): event["data"]["object"] for event in events if _is_refunded(event)}
+    refunded = [event["data"]["object"] for event in events if event["type"] == "charge.refunded"]
+    charges = {_paid(charge): charge for charge in refunded}
     for event in events:
         if event["type"] == "charge.refunded" and "refund.created" in told:
             continue
@@ -167,10 +168,6 @@ def listed(events: Sequence[Json], moment: int) -> list[Json]:
                 found = _with_its_payment(found, charges.get(_paid({**found, "created": event["created"]}), {}))
             objects[found["id"]] = found
     return [*objects.values()]
-
-
-def _is_refunded(event: Json) -> bool:
-    return bool(event["type"] == "charge.refunded")
 
 
 def _paid(one: Json) -> tuple[object, object, object]:

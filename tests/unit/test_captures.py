@@ -62,6 +62,19 @@ def test_what_the_intent_states_of_its_tax_outranks_the_session_that_is_captured
     assert summed(world, "revenue") == 90
 
 
+def test_the_last_of_several_captures_waits_for_the_session_that_states_its_tax() -> None:
+    """The captures before it had counted the payment, so it waited for nothing, and its tax was sent as revenue."""
+    world, details = World(PAYMENT_HOLD_SECONDS="300"), {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 600}
+    session = a_session(payment_status="unpaid", amount_total=3600, total_details=details)
+    last = over(3600, amount=3600)
+    world.deliver(captured(1000))
+    assert [one.status.value for one in world.batch(last)] == ["waiting"]
+    world.batch(an_event("checkout.session.completed", session))
+    assert [one.status.value for one in world.batch(last)] == ["delivered"], "once the session is known, it waits no more"
+    (order,) = told(world, "Order Completed")
+    assert (order["revenue"], order["tax"]) == (30, 6)
+
+
 # --- Captured in part ---
 
 

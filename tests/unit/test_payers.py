@@ -3,15 +3,18 @@ once."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stripe_to_segment.delivery.record import Status
 from stripe_to_segment.state.memory_store import MemoryStore
-from tests.unit.shapes import NOW, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
+from stripe_to_segment.stripe_side.event import Level
+from stripe_to_segment.stripe_side.listing import record_of
+from tests.unit.shapes import NOW, a_customer, a_dispute, a_refund, a_session, an_event, an_intent, an_invoice
 from tests.unit.test_invoice_parts import finalized, part
-from tests.unit.worlds import World
+from tests.unit.worlds import World, lifetime_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,6 +123,18 @@ def test_a_dispute_in_one_batch_with_the_invoice_that_was_paid_is_its_customers(
     world.batch(disputed)
     assert strangers(world) == {"cus_basic"}
     assert [call.get("event") for call in world.calls].count("Payment Disputed") == 1
+
+
+def test_a_dispute_in_one_batch_with_the_listed_invoice_is_its_customers() -> None:
+    """Only the list of its payments names what paid an invoice of an import: the dispute was kept apart for good."""
+    paid = {"status": "paid", "payment": {"type": "payment_intent", "payment_intent": "pi_basic"}}
+    invoice = an_invoice(payments={"object": "list", "data": [paid]}, created=NOW, status="paid")
+    record = record_of(invoice, Level.STATE, NOW + 1, livemode=False)
+    lost = an_event("charge.dispute.closed", a_dispute(status="lost", amount=2000), created=NOW)
+    world = World()
+    world.batch(json.dumps(record), lost)
+    world.deliver(an_event("customer.updated", a_customer(metadata={"user_id": "user_1"}), created=NOW + 2))
+    assert lifetime_value(world) == 0
 
 
 def test_the_stripe_api_gives_the_customer_and_the_tax_of_a_partly_paid_invoice() -> None:

@@ -118,12 +118,11 @@ def after_capture(event: StripeEvent[shapes.PaymentIntent], known: Known) -> tup
 def waits_to_be_claimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:
     """Whether a session or an invoice may still claim the payment; one of the same amount and time has not done so.
 
-    A session that is captured later claims it too: it states the tax.
+    A session whose payment is captured later has to come first too: it states the tax.
     """
     listed = known.profile.payment(text(event.object.get("id")) or event.id)
-    stated = listed is not None and listed.counted and not listed.capturing
-    claimed = stated or (listed is not None and listed.bill is not None)
-    return not claimed and unclaimed(event, known)
+    settled = listed is not None and (listed.bill is not None or (listed.counted and not listed.capturing))
+    return not settled and unclaimed(event, known)
 
 
 def unclaimed(event: StripeEvent[shapes.PaymentIntent], known: Known) -> bool:
