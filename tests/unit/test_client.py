@@ -186,12 +186,13 @@ def test_a_request_with_half_an_answer_is_not_repeated_at_once(endpoint: Endpoin
     assert len(endpoint.requests) == 1
 
 
+@pytest.mark.parametrize("seconds", [60, -60], ids=["a minute later", "after the clock was set back"])
 def test_a_connection_that_was_idle_for_a_minute_is_not_used_again(
-    endpoint: Endpoint, client: SegmentClient, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, client: SegmentClient, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
     """A NAT drops it silently, and the request waited ten seconds for an answer that could not come."""
     one(client)
-    later = time.time() + 60
+    later = time.time() + seconds
     monkeypatch.setattr("stripe_to_segment.patience.time.time", lambda: later)
     one(client)
     first, second = endpoint.requests

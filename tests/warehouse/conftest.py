@@ -86,8 +86,12 @@ def till() -> Till:
     """A shop with refunds that fail, disputes and credit notes."""
     return next(
         one
-        for one in (a_till(Random(seed), payments=PAYMENTS) for seed in range(100))
-        if one.joined and one.referenced and _captured_on_several_days(one) and _paid_in_parts(one)
+        for one in (a_till(Random(seed), payments=PAYMENTS) for seed in range(1_000))
+        if one.joined
+        and one.referenced
+        and _captured_on_several_days(one)
+        and _paid_in_parts(one)
+        and _disputed_in_every_way(one)
     )
 
 
@@ -103,6 +107,12 @@ def _paid_in_parts(till: Till) -> bool:
     """Whether some invoice is paid in several payments."""
     paid = Counter(one.object["invoice"] for one in till.events if one.type == "invoice_payment.paid")
     return any(times > 1 for times in paid.values())
+
+
+def _disputed_in_every_way(till: Till) -> bool:
+    """Whether there are disputes, inquiries of a bank, and disputes that were prevented."""
+    stated = {one.object["status"] for one in till.events if one.type == "charge.dispute.created"}
+    return stated == {"needs_response", "warning_needs_response", "prevented"}
 
 
 @pytest.fixture(scope="session")
