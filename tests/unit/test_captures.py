@@ -70,7 +70,7 @@ def test_the_last_of_several_captures_waits_for_the_session_that_states_its_tax(
     world.deliver(captured(1000))
     assert [one.status.value for one in world.batch(last)] == ["waiting"]
     world.batch(an_event("checkout.session.completed", session))
-    assert [one.status.value for one in world.batch(last)] == ["delivered"], "once the session is known, it waits no more"
+    assert [one.status.value for one in world.batch(last)] == ["delivered"], "its session is known: it waits no more"
     (order,) = told(world, "Order Completed")
     assert (order["revenue"], order["tax"]) == (30, 6)
 
