@@ -5,16 +5,19 @@ Each of these was a customer of `make truth` before it was a test.
 
 from __future__ import annotations
 
-from itertools import permutations
+from collections import Counter
+from copy import replace
+from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stripe_to_segment.delivery.load import recall
 from stripe_to_segment.state.profile import LEDGER_DAYS
+from stripe_to_segment.state.subscription import SubscriptionRecord
 from tests.simulator import laws, weather
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice, an_item
-from tests.unit.worlds import World, changes
+from tests.unit.worlds import World, changes, names, shown
 
 if TYPE_CHECKING:
     from stripe_to_segment.segment_side.answers import Answer
@@ -101,6 +104,65 @@ def test_four_changes_within_a_second_end_with_the_last_one_in_any_order(order: 
     assert (shown[-1], sum(changes(world))) == (180, 180)
     world.deliver(ended(NOW + DAY))
     assert sum(changes(world)) == 0
+
+
+def test_a_pause_that_arrives_before_older_changes_of_its_second_is_stated_by_its_own_event() -> None:
+    """The last of the older changes stated it, and the pause itself changed nothing."""
+    world, paused = World(), a_subscription(status="paused")
+    world.deliver(an_event(CREATED, a_subscription(an_item(quantity=3)), created=NOW - DAY))
+    world.deliver(an_event(UPDATED, paused, previous={"status": "active"}, created=NOW), seats(2, 3, NOW))
+    world.deliver(seats(1, 2, NOW), an_event("customer.subscription.paused", paused, created=NOW))
+    assert changes(world) == [60, -20, 0, -40]
+
+
+# What a trial changes in one second: seats, its end, and seats once more. Each step: seats, the trial's end, status.
+WEEK = NOW + 7 * DAY
+TRIALS = {
+    "ended early": [(3, WEEK, "trialing"), (2, WEEK, "trialing"), (2, NOW, "active"), (4, NOW, "active")],
+    "changed afterwards": [(1, NOW, "active"), (3, NOW, "active"), (2, NOW, "active"), (4, NOW, "active")],
+}
+
+
+@pytest.mark.parametrize(("trial", "created"), [("ended early", True), ("changed afterwards", False)])
+def test_a_trial_ends_and_converts_once_in_whatever_order_its_last_second_and_its_payment_arrive(
+    trial: str, created: bool
+) -> None:
+    """If the newest state had come first, the conversion was never told, or told again with the next payment."""
+
+    def state(quantity: int, end: int, status: str) -> dict[str, Any]:
+        begun = {"created": NOW - 7 * DAY, "trial_start": NOW - 7 * DAY, "trial_end": end}
+        return a_subscription(an_item(quantity=quantity), status=status, quantity=quantity, **begun)
+
+    def payment(at: int) -> Any:
+        paid = {"status_transitions": {"paid_at": at}, "billing_reason": "subscription_cycle"}
+        return an_event("invoice.paid", an_invoice(id=f"in_{at}", **paid), created=at)
+
+    states = [state(1, WEEK, "trialing"), *(state(*step) for step in TRIALS[trial])]
+    events = [payment(NOW)]
+    for before, after in pairwise(states):
+        previous = {name: before[name] for name in ("items", "quantity", "status", "trial_end")}
+        changed = {name: old for name, old in previous.items() if after[name] != old}
+        events.append(an_event(UPDATED, after, previous=changed, created=NOW))
+    for order in permutations(events):
+        world = World()
+        if created:
+            world.deliver(an_event(CREATED, states[0], created=NOW - 7 * DAY))
+        world.deliver(*order)
+        world.deliver(payment(NOW + 30 * DAY))
+        found = Counter(names(world.calls))
+        assert (found["Trial Ended"], found["Trial Converted"]) == (1, 1), [each.id for each in order]
+        assert (shown(world), sum(changes(world))) == (80, 80), [each.id for each in order]
+
+
+def test_the_newest_state_of_a_second_keeps_what_another_one_knows_of_the_trial() -> None:
+    """It had come before the trial's end and the payment."""
+    second, begun = (NOW, 1), NOW - 7 * DAY
+    first = SubscriptionRecord(second, quantity=1, mrr_sent=20, trial_start=begun, trialed=NOW, converted=NOW)
+    between = SubscriptionRecord(second, quantity=2, came_from=first.digest)
+    last = SubscriptionRecord(second, quantity=3, came_from=between.digest)
+    settled = between.settled(replace(first, beside=last))
+    assert (settled.quantity, settled.mrr_sent, settled.beside) == (3, 20, None)
+    assert (settled.trial_start, settled.trialed, settled.converted) == (begun, NOW, NOW)
 
 
 def test_up_and_down_again_within_a_second_ends_where_it_began() -> None:

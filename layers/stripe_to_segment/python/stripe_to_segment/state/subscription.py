@@ -20,8 +20,8 @@ LISTED = -1
 # Seconds: Stripe creates the invoice in the second of the trial's end, or a moment before if the trial is ended early.
 EARLY = 60
 
-# The fields about trials, which every event of the subscription adds to.
-TRIALS = ("trial_start", "trialed", "converted", "moved")
+# The fields about the last trial, which not every event of the subscription states.
+TRIAL = ("trial_start", "trialed", "moved")
 
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
@@ -73,14 +73,18 @@ class SubscriptionRecord:
         """Whether a payment of this moment comes after the last trial seen."""
         return moment is not None and self.trialed is not None and moment >= self.trialed - EARLY
 
-    def extended(self, start: int | None, end: int | None) -> bool:
-        """Whether a trial of these moments is the last one seen with a later end, and not yet another one.
+    def is_of_trial(self, start: int | None, end: int | None, moment: int) -> bool:
+        """Whether a trial of this start and end, which runs at this moment, is the last one seen and not another one.
 
-        An event that extends a trial may come after its payment, and after its end.
+        It is if it runs before the end that is known, and if it only ends later: an event that extends a trial, or one
+        that precedes its early end, may come after its payment, and after its end.
         """
-        if start is None or end is None or self.trialed is None or not start < self.trialed < end:
+        if start is None or end is None or self.trialed is None:
             return False
-        return self.converted is None or replace(self, trialed=end).pays_after_trial(self.converted)
+        if start == self.trial_start and moment <= self.trialed + EARLY:
+            return True
+        extends = start < self.trialed < end
+        return extends and (self.converted is None or replace(self, trialed=end).pays_after_trial(self.converted))
 
     def counts_nothing_before(self, moment: int) -> bool:
         """Whether it ran before this moment and was over nothing, as a free plan is: a trial is then a first one."""
@@ -126,21 +130,21 @@ class SubscriptionRecord:
     def settled(self, stored: SubscriptionRecord) -> SubscriptionRecord:
         """The newest state of a second: this one, which has just arrived, unless a stored one is known to follow it.
 
-        What was sent is that of the stored record; so are the trials, if this state is not the newest.
+        What was sent is that of the stored record. So is what the newest state does not know of the trial.
         """
         states = [stored] if stored.beside is None else [stored, stored.beside]
         linked = [one for one in states if one.digest == self.digest or self.follows(one) or one.follows(self)]
         newest = next((one for one in linked if one.newer_than(self)), self)
         before = {each for one in (self, *linked) for each in (*one.came_from.split(), one.digest)}
         taught = newest.digest != stored.digest or before != {*stored.came_from.split(), stored.digest}
-        kept = () if newest is self else TRIALS
+        trial = {name: getattr(stored, name) for name in TRIAL if getattr(newest, name) is None}
         return replace(
             newest,
             came_from=" ".join(sorted(before - {newest.digest})) if taught else stored.came_from,
             beside=next((replace(one, beside=None) for one in states if one not in linked), None),
             mrr_sent=stored.counted,
-            apart=stored.apart,
-            **{name: getattr(stored, name) for name in kept},
+            converted=stored.converted,
+            **trial,
         )
 
     @property

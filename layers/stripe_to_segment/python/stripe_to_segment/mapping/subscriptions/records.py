@@ -99,7 +99,7 @@ def moves_billing_date(
             return end == remembered.moved
         # The event of its start may still come.
         paying = remembered is not None and remembered.counts_before(event.created)
-        if remembered is not None and not paying and remembered.extended(start, end):
+        if remembered is not None and not paying and remembered.is_of_trial(start, end, event.created):
             return False
         if paying or (remembered is not None and remembered.converted is not None):
             # A customer who pays, or has paid after a trial, does not get another one.
@@ -122,12 +122,16 @@ def moves_billing_date(
 def _trials(
     event: StripeEvent[shapes.Subscription], before: State, after: State, remembered: SubscriptionRecord | None
 ) -> dict[str, int | None]:
-    """The record's fields about trials."""
+    """The record's fields about trials.
+
+    An event after a trial states when it ended. It may come before the one that ended the trial early.
+    """
     names = ("trial_start", "trialed", "converted")
     found: dict[str, int | None] = {} if remembered is None else {name: getattr(remembered, name) for name in names}
-    if not (before.on_trial or after.on_trial):
-        return found
     start, end = after.trial if after.trial[1] is not None else before.trial
+    if not (before.on_trial or after.on_trial):
+        same = remembered is not None and remembered.may_convert and start == remembered.trial_start
+        return found | ({"trialed": end} if same else {})
     if moves_billing_date(event, before, after, remembered):
         return found | ({"moved": end} if after.on_trial else {})
     return found | {"trial_start": start, "trialed": end}
