@@ -326,6 +326,19 @@ def test_ctrl_c_costs_nothing_and_the_same_command_goes_on(business: Business, s
     assert len(business.listed) == len({*business.listed}), f"nothing is listed twice after {done}"
 
 
+def test_an_unfinished_import_is_not_gone_on_with_in_another_stack_of_this_name(business: Business) -> None:
+    """A stack of the same name, in another region or deployed anew, lacked all that the first one had been given."""
+    business.stripe.objects = a_shop(3)
+    business.interrupt_at = 7
+    assert business.run().exit_code == 1
+    business.here.import_url = business.here.sqs.create_queue(QueueName="another")["QueueUrl"]
+    result = business.run()
+    assert (result.exit_code, "had another --stack" in result.stderr) == (2, True)
+    business.bodies.clear()
+    assert business.run("--restart").exit_code == 0
+    assert len({*business.listed}) == 14
+
+
 def test_a_failure_of_stripe_in_the_middle_is_gone_on_from(business: Business) -> None:
     business.stripe.objects = a_shop(3)
     preflight = len(KINDS) + 1

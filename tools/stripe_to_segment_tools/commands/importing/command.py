@@ -137,7 +137,10 @@ def import_command(  # noqa: PLR0913 - a command's options
     lists = Lists(key, base)
     say(f"checking what the API key from {whose} may read", err=True)
     check_readable(lists)
+    sqs, url = found.client("sqs"), found.output("ImportQueueUrl")
     options = {
+        # Its name may be that of another stack in another account or region, or of one that is no more.
+        "stack": url,
         "level": level,
         "since": since,
         "integrations": where,
@@ -150,7 +153,6 @@ def import_command(  # noqa: PLR0913 - a command's options
     say(*_said_before(level, where, mode_of(key), progress, dry_run=dry_run), err=True)
     if not (dry_run or found.local):
         say(f"{pace_of(batches)}; --dry-run estimates the whole", err=True)
-    sqs, url = found.client("sqs"), found.output("ImportQueueUrl")
     run = Run(
         lists,
         progress,
