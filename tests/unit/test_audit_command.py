@@ -154,6 +154,33 @@ def test_a_dead_letter_explains_its_object_alone(business: Business) -> None:
     assert found == {"in_3": "dead_letter", "re_3": "never_came", "sub_3": "never_came"}
 
 
+@pytest.mark.parametrize("on", ["sub_1", "cus_1"])
+def test_a_dead_letter_of_a_discount_explains_the_mrr(business: Business, on: str) -> None:
+    """It has the id of the discount alone, so the mrr that Stripe lowers was of an event that never came."""
+    half = {"id": "half", "object": "coupon", "percent_off": 50, "duration": "forever", "created": NOW}
+    discount: dict[str, Any] = {"id": "di_1", "object": "discount", "customer": "cus_1", "start": NOW}
+    discount |= {"subscription": on if on != "cus_1" else None, "source": {"type": "coupon", "coupon": half}}
+    event = an_event("customer.discount.created", discount, created=NOW)
+    has = {"discounts": [discount]} if on != "cus_1" else {"discount": discount}
+    business.stripe.objects = [half, *({**one, **has} if one["id"] == on else one for one in business.stripe.objects)]
+    business.here.dead_letter(json.dumps(event.body), reason="http_400")
+    (found,) = json.loads(business.run("--json").stdout)["differences"]
+    assert (found["id"], found["amount"], found["reason"]) == ("sub_1", "-10.00", "dead_letter")
+
+
+def test_the_dead_letter_of_a_thin_event_explains_its_object(business: Business) -> None:
+    """It was of an event that never came: a thin event has no object, only the address of one."""
+    *others, invoice, refund = a_life(3)
+    business.happened(*others, refund)
+    business.happened(invoice, here=False)
+    related = {"id": "in_3", "type": "invoice", "url": "/v1/invoices/in_3"}
+    thin = {"id": "evt_thin", "object": "v2.core.event", "type": "v1.invoice.paid", "livemode": False, "context": None}
+    thin |= {"created": "2026-11-18T11:06:40.123Z", "related_object": related}
+    business.here.dead_letter(json.dumps(thin), reason="mapper_failed")
+    found = json.loads(business.run("--json").stdout)["differences"]
+    assert {(one["id"], one["reason"]) for one in found if one["kind"] == "payments"} == {("in_3", "dead_letter")}
+
+
 def test_an_unexplained_cent_fails(business: Business) -> None:
     business.stripe.objects = [
         {**one, "amount_paid": 2001} if one["id"] == "in_1" else one for one in business.stripe.objects
@@ -389,6 +416,9 @@ def test_a_file_with_other_columns_is_refused_with_those_that_are_expected(
     assert "expected is a column for the customer's id (customer_id)" in " ".join(result.stderr.split())
 
 
+STRIPES_OWN = '"Example, Jo",jo@example.com,cus_1,2026-01-31,,usd,20.00'
+
+
 @pytest.mark.parametrize(
     ("text", "mrr"),
     [
@@ -402,6 +432,8 @@ def test_a_file_with_other_columns_is_refused_with_those_that_are_expected(
         ('"customer_id","month","mrr"\n"cus_1","Oct 31, 2026","20"\n', "20"),
         ("customer_id,31-Oct-26\ncus_1,20\n", "20"),
         ('customer_id,2026-10\ncus_1,"1,234"\n', "1234"),
+        # The columns that scripts of others read, which work on what Stripe exports.
+        (f"Customer,Customer Email,Customer ID,Start Date,End Date,Currency,2026-10\n{STRIPES_OWN}\n", "20.00"),
     ],
 )
 def test_an_export_is_read_whatever_separates_its_columns_and_figures(tmp_path: Path, text: str, mrr: str) -> None:

@@ -68,7 +68,9 @@ class Comparison:
         around = self.around
         if not around.settings.accepts(livemode=around.livemode):
             return Cause.OTHER_MODE
-        if any(one.type.startswith(EVENT_TYPES[kind]) and one.ids & entry.names for one in around.letters):
+        # A discount is on a subscription, or on the customer.
+        names = {*entry.names, entry.record.rpartition(":")[2]}
+        if any(one.type.startswith(EVENT_TYPES[kind]) and one.ids & names for one in around.letters):
             return Cause.DEAD_LETTER
         if entry.record in around.unreadable:
             return Cause.UNREADABLE
