@@ -31,6 +31,9 @@ SHOWN_CHARACTERS = 60
 # What a spreadsheet makes of an id of more than eleven digits: users of the same first digits become one.
 ROUNDED = re.compile(r"\d+([.,]\d+)?E\+\d+")
 
+# What programs write where they have no value: everybody without one would become one user, which nothing undoes.
+NO_VALUE = frozenset({"null", "none", "nil", "undefined", "nan", "n/a", "#n/a", "\\n", "[object object]"})
+
 
 class BadUsersError(Exception):
     """The file cannot be used; each line of the message names a line of the file, and what is expected there."""
@@ -143,6 +146,8 @@ def _faults(values: list[str], header: list[str], first: Mapping[str, int]) -> I
         yield f"{customer} has an invisible character in its line; expected are ids that can be read"
     if rounded := next(filter(ROUNDED.fullmatch, ids), ""):
         yield f"{rounded!r} is a long number as a spreadsheet shows it; expected is the whole id"
+    if nothing := next((one for one in ids if one.lower() in NO_VALUE), ""):
+        yield f"{nothing!r} is what a program writes for no value; expected is an id"
     if not ids[0]:
         yield f"{customer} has no user; expected is an id, or no line"
     if customer in first:
