@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from stripe_to_segment.auditing.books import Book
+from stripe_to_segment.auditing.books import Book, Kept
 from stripe_to_segment.auditing.findings import Kind
 from stripe_to_segment.auditing.truth import Entry
 from stripe_to_segment.state.dynamodb import DynamoStore
@@ -388,11 +388,12 @@ def a_book(**sent: int) -> Book:
     return book
 
 
-def explained_line(line: str, began: datetime, **sent: int) -> str:
-    """The reason of a line: its month, and Stripe's number."""
+def explained_line(line: str, began: datetime, paid: int | None = None, **sent: int) -> str:
+    """The reason of a line: its month, and Stripe's number. `paid` is when the customer paid first."""
     month, mrr = line.split()
-    entry = Entry("sub_1", "usd", 0, int(began.timestamp()), "own:test:cus_1", "", {"sub_1"})
-    (found,) = explained([Line("cus_1", month, Decimal(mrr), "usd")], {"cus_1": a_book(**sent)}, [entry], [])
+    entry, book = Entry("sub_1", "usd", 0, int(began.timestamp()), "own:test:cus_1", "", {"sub_1"}), a_book(**sent)
+    book.payments |= {} if paid is None else {"in_1": Kept("in_1", "usd", 2000, paid)}
+    (found,) = explained([Line("cus_1", month, Decimal(mrr), "usd")], {"cus_1": book}, [entry], [])
     return found.reason
 
 
@@ -404,7 +405,21 @@ def test_a_change_in_the_hours_that_are_in_another_month_for_stripe_is_explained
     assert explained_line("2026-10 0.00", near, _10=2000) == "time zone"
     assert explained_line("2026-12 20.00", old, _08=2000, _12=1000) == "time zone", "the last month of a year"
     assert explained_line("2026-10 25.00", old, _08=2000, _11=1000) == no
-    assert explained_line("2026-10 0.00", datetime(2026, 10, 15, tzinfo=UTC), _10=2000) == no, "it began amid the month"
+    amid = datetime(2026, 10, 15, tzinfo=UTC)
+    assert explained_line("2026-10 5.00", amid, _10=2000) == no, "it began amid the month"
+
+
+def test_a_subscriber_who_has_not_paid_yet_may_not_count_in_stripe() -> None:
+    """An account can count subscribers from their first payment on: each unpaid first invoice failed the audit.
+
+    https://docs.stripe.com/billing/subscriptions/analytics#active-subscribers
+    """
+    amid, end = datetime(2026, 10, 15, tzinfo=UTC), int(datetime(2026, 11, 1, tzinfo=UTC).timestamp())
+    assert explained_line("2026-10 0.00", amid, _10=2000) == "no payment yet"
+    assert explained_line("2026-10 0.00", amid, paid=end, _10=2000) == "no payment yet", "a second too late"
+    assert explained_line("2026-10 0.00", amid, paid=end - 1, _10=2000) == "unknown"
+    assert explained_line("2026-12 0.00", amid, paid=end, _10=2000) == "unknown"
+    assert explained_line("2026-10 19.00", amid, _10=2000) == "unknown", "it counts, but for less"
 
 
 @pytest.mark.parametrize("text", ["", "name,email\nJo,jo@example.com\n", "customer_id,plan\ncus_1,pro\n"])

@@ -203,8 +203,8 @@ def explained(
         entries, book = theirs[line.customer], books.get(line.customer)
         with_currency = replace(line, currency=line.currency or usual)
         reason = "" if ours == line.mrr else _reason(with_currency, ours, book, entries, causes)
-        if reason == "unknown" and book is not None and _turns_with_the_month(line, currency, book, entries):
-            reason = "time zone"
+        if reason == "unknown" and book is not None:
+            reason = _reason_of_settings(line, currency, book, entries)
         yield Explained(line, currency, ours, reason)
 
 
@@ -240,14 +240,27 @@ def _reason(line: Line, ours: Decimal, book: Book | None, entries: Sequence[Entr
     return found or ("rounding" if abs(line.mrr - ours) <= Decimal("0.01") * max(len(entries), 1) else "unknown")
 
 
+def _reason_of_settings(line: Line, currency: str, book: Book, entries: Sequence[Entry]) -> str:
+    """Whether the settings of the account in Stripe may explain a line: its time zone, and when a subscriber counts."""
+    if _turns_with_the_month(line, currency, book, entries):
+        return "time zone"
+    end = _ends(line.month).timestamp()
+    return "unknown" if line.mrr or any(paid.at < end for paid in book.payments.values()) else "no payment yet"
+
+
+def _ends(month: str) -> datetime:
+    """The first moment after a month, in UTC."""
+    year, number = map(int, month.split("-"))
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+
+
 def _turns_with_the_month(line: Line, currency: str, book: Book, entries: Sequence[Entry]) -> bool:
     """Whether the change may be of the hours that are in this month in UTC and in another for Stripe, or reversed.
 
     Then Stripe's number is ours of the month before or after. A subscription that began then tells the moment.
     """
-    year, number = map(int, line.month.split("-"))
-    after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
-    before = datetime(year, number, 1, tzinfo=UTC) - timedelta(days=1)
+    after = _ends(line.month)
+    before = (after - timedelta(days=1)).replace(day=1) - timedelta(days=1)
     neighbours = {f"{moment:%Y-%m}" for moment in (before, after)}
     began = [datetime.fromtimestamp(entry.at, UTC) for entry in entries]
     near = all(abs(at - after) <= ZONES for at in began if f"{at:%Y-%m}" in {line.month, f"{after:%Y-%m}"})
