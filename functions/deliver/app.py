@@ -17,8 +17,8 @@ from stripe_to_segment.delivery.queues import Queues, records_of
 from stripe_to_segment.delivery.record import RecordOutcome, Status
 from stripe_to_segment.delivery.sender import sender
 from stripe_to_segment.errors import ConfigurationError
+from stripe_to_segment.http_session import http_session
 from stripe_to_segment.observability import observed
-from stripe_to_segment.patience import patient_session
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.secrets import keys_source
 from stripe_to_segment.settings import settings_from_environment
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # What an environment keeps across invocations.
 settings = settings_from_environment()
-session = patient_session()
+session = http_session()
 secret = keys_source(settings, aws.secret_text)
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from urllib3 import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, SSLError
 
-from stripe_to_segment.patience import patient_session
+from stripe_to_segment.http_session import http_session
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.segment_side.calls import MAX_CALL_BYTES, encode
 from stripe_to_segment.segment_side.client import SegmentClient, batches
@@ -48,7 +48,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    with patient_session() as open_session:
+    with http_session() as open_session:
         yield open_session
 
 
@@ -167,7 +167,7 @@ def test_a_kept_connection_of_tls_that_died_is_replaced_too() -> None:
     ended = SSLError(ssl.SSLEOFError(8, "EOF occurred in violation of protocol"))
     pool = HTTPSConnectionPool("segment.test")
     dead = requests.exceptions.SSLError(MaxRetryError(pool, "/v1/batch", ended))
-    with responses.RequestsMock() as mocked, patient_session() as session:
+    with responses.RequestsMock() as mocked, http_session() as session:
         mocked.post("https://segment.test/v1/batch", body=dead)
         mocked.post("https://segment.test/v1/batch", json={"success": True})
         assert one(SegmentClient(session, "https://segment.test", KEY)).meaning is Meaning.ACCEPTED
@@ -193,7 +193,7 @@ def test_a_connection_that_was_idle_for_a_minute_is_not_used_again(
     """A NAT drops it silently, and the request waited ten seconds for an answer that could not come."""
     one(client)
     later = time.time() + seconds
-    monkeypatch.setattr("stripe_to_segment.patience.time.time", lambda: later)
+    monkeypatch.setattr("stripe_to_segment.http_session.time.time", lambda: later)
     one(client)
     first, second = endpoint.requests
     assert first.connection != second.connection
@@ -640,7 +640,7 @@ def test_an_answer_of_the_receiver_that_breaks_off_waits_and_the_repeat_is_the_s
     ),
 )
 def test_no_answer_raises_an_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    with responses.RequestsMock() as mocked, patient_session() as session:
+    with responses.RequestsMock() as mocked, http_session() as session:
         mocked.post("https://segment.test/v1/batch", body, status=status, headers=headers)
         answer = one(SegmentClient(session, "https://segment.test", KEY))
     assert (answer.meaning is Meaning.ACCEPTED) <= (200 <= status < 300)
@@ -649,7 +649,7 @@ def test_no_answer_raises_an_error(status: int, body: bytes, headers: dict[str, 
 
 @given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest))
 def test_no_bytes_raise_an_error(raw: bytes) -> None:
-    with patient_session() as session, Endpoint(write(raw)) as endpoint:
+    with http_session() as session, Endpoint(write(raw)) as endpoint:
         assert one(SegmentClient(session, endpoint.url, KEY), seconds=3.0).meaning in set(Meaning)
 
 
@@ -664,7 +664,7 @@ def test_no_bytes_raise_an_error(raw: bytes) -> None:
     ],
 )
 def test_no_error_of_the_connection_is_raised_or_quoted(error: Exception) -> None:
-    with responses.RequestsMock() as mocked, patient_session() as session:
+    with responses.RequestsMock() as mocked, http_session() as session:
         mocked.post("https://segment.test/v1/batch", body=error)
         answer = one(SegmentClient(session, "https://segment.test", KEY))
     assert answer == Answer(Meaning.RETRY, "no_answer", type(error).__name__)

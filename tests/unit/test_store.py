@@ -19,6 +19,7 @@ from stripe_to_segment.segment_side.calls import dedup_key_for
 from stripe_to_segment.state.bill import NOT_SENT, Bill
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
+from stripe_to_segment.state.dictionaries import DICTIONARIES
 from stripe_to_segment.state.dynamodb import DynamoStore
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
@@ -27,7 +28,6 @@ from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
 from stripe_to_segment.state.refund import Dispute
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.state.subscription import SubscriptionRecord
-from stripe_to_segment.state.words import WORDS
 from tests.unit.edges import TABLE, Faulty, refusal
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice
 from tests.unit.worlds import World
@@ -644,12 +644,12 @@ def test_the_compression_dictionaries_never_change() -> None:
         "0cac53a7df399b7a80cd1ffb821441868a7b1c54719a9d34a34036df2ca9bddf",
         "2c7e226eaf45f52c88946089a54fa552370ad9a375c817c8da43749f54703f40",
     ]
-    assert [hashlib.sha256(words).hexdigest() for words in WORDS] == digests
+    assert [hashlib.sha256(one).hexdigest() for one in DICTIONARIES] == digests
 
 
-@pytest.mark.parametrize("words", WORDS)
-def test_records_compressed_with_any_dictionary_are_read(words: bytes) -> None:
-    packer = zlib.compressobj(zdict=words)
+@pytest.mark.parametrize("dictionary", DICTIONARIES)
+def test_records_compressed_with_any_dictionary_are_read(dictionary: bytes) -> None:
+    packer = zlib.compressobj(zdict=dictionary)
     text = '{"user_id":"user_1"}\n{"type":"track"}'
     assert decompressed(packer.compress(text.encode()) + packer.flush()) == text.split("\n")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stripe_to_segment.patience import patient_session
+from stripe_to_segment.http_session import http_session
 from stripe_to_segment.segment_side.answers import Meaning
 from stripe_to_segment.segment_side.client import SegmentClient
 from stripe_to_segment.stripe_side.fields import iso_time
@@ -173,7 +173,7 @@ def _prime(source: Source, store: DynamoStore, calls: Sequence[Call], report: Re
         said = f"would send {len(calls)} calls to {source.endpoint}{why}"
         report.about(source, "would be primed", said, calls=bodies)
         return True
-    answers = SegmentClient(patient_session(), source.endpoint, source.write_key).send(calls, lambda: SECONDS)
+    answers = SegmentClient(http_session(), source.endpoint, source.write_key).send(calls, lambda: SECONDS)
     bad = [answer for answer in answers.values() if answer.meaning is not Meaning.ACCEPTED]
     if bad:
         reason = f"{bad[0].reason} {bad[0].detail}".strip()

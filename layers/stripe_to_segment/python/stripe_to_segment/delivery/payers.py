@@ -95,9 +95,9 @@ def _paid_for(
     events: Sequence[StripeEvent], memory: Memory, store: Store, reader: Reader | None
 ) -> Sequence[StripeEvent]:
     """The events; those without a customer get the one who made their payment, or the record that keeps it."""
-    strangers = [event for event in events if names_no_customer(event)]
-    payers = _payers(events, memory) if strangers else {}
-    nameless = [event for event in strangers if _wants_owner(event, memory, payers)]
+    without_customer = [event for event in events if names_no_customer(event)]
+    payers = _payers(events, memory) if without_customer else {}
+    nameless = [event for event in without_customer if _wants_owner(event, memory, payers)]
     if not nameless:
         return events
     # The order of a payment may be an invoice, and only the invoice's item may name the owner.
@@ -183,8 +183,8 @@ def _kept_together(events: Sequence[StripeEvent], memory: Memory) -> Sequence[St
 
     A refund arrives under its payment, a part of an invoice under the invoice. What was stored first keeps the rest.
     """
-    strangers = [event for event in events if names_no_customer(event)]
-    links = _joined(strangers)
+    without_customer = [event for event in events if names_no_customer(event)]
+    links = _joined(without_customer)
 
     def about(event: StripeEvent) -> str:
         key = payment_key(event)
@@ -197,11 +197,11 @@ def _kept_together(events: Sequence[StripeEvent], memory: Memory) -> Sequence[St
         return next((record for record in records if record and not customer_of(record)), "")
 
     keepers: dict[str, str] = {}
-    for event in strangers:
+    for event in without_customer:
         keepers[about(event)] = keepers.get(about(event)) or stored(event)
     kept = {
         id(event): keepers[order] or order
-        for event in strangers
+        for event in without_customer
         if keepers[order := about(event)] or order != payment_key(event)
     }
     return [

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.delivery.record import Status
-from stripe_to_segment.mapping.gaps import UNKNOWN_DISCOUNT
+from stripe_to_segment.mapping.unknown_numbers import UNKNOWN_DISCOUNT
 from stripe_to_segment.observability import about, count, logger, measure
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.stripe_side.event import StripeEvent

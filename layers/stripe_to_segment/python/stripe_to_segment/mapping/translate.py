@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.mapping.compose import NO_CALLS, compose
 from stripe_to_segment.mapping.decide import EventToMap, decide
-from stripe_to_segment.mapping.gaps import gaps
 from stripe_to_segment.mapping.identify import identify, named_without_calls
 from stripe_to_segment.mapping.identity import (
     IdentitySource,
@@ -20,6 +19,7 @@ from stripe_to_segment.mapping.identity import (
     with_person,
 )
 from stripe_to_segment.mapping.imports import enrich_for, row_of
+from stripe_to_segment.mapping.unknown_numbers import unknown_numbers
 from stripe_to_segment.mapping.withhold import with_all_withheld, with_withheld
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_for
@@ -155,7 +155,7 @@ def translate(
             # Written with the claim of the calls.
             profile = _waited_for(profile, event)
         outcome, reason = EventOutcome.MAPPED, _why_nothing(composed)
-    unknown = gaps(decided.facts, event, known) if outcome is EventOutcome.MAPPED else ()
+    unknown = unknown_numbers(decided.facts, event, known) if outcome is EventOutcome.MAPPED else ()
     return Translation(
         outcome,
         profile,

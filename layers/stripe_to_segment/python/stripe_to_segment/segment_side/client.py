@@ -52,7 +52,7 @@ class SegmentClient:
     Parameters
     ----------
     session
-        A `patient_session`, kept across invocations with its connection.
+        A `http_session`, kept across invocations with its connection.
     endpoint
         The address before `/v1/batch`.
     write_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.state.words import WORDS
+from stripe_to_segment.state.dictionaries import DICTIONARIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,21 +27,21 @@ DEDUP_KEY_BYTES, DAY_BYTES = 6, 2
 # Those of items in formats before 4, of which the first six count.
 LONG_DEDUP_KEY_BYTES = 8
 DEDUP_KEY_DIGITS, DEDUP_KEY_WIDTH = 2 * DEDUP_KEY_BYTES, DEDUP_KEY_BYTES + DAY_BYTES
-# Compressed data names its dictionary: bytes 2 to 5 are the checksum of the words that it was compressed with.
+# Compressed data names its dictionary: bytes 2 to 5 are the checksum of the one that it was compressed with.
 # https://www.rfc-editor.org/rfc/rfc1950#section-2.2
 ID = slice(2, 6)
-WORDS_BY_ID = {zlib.adler32(words).to_bytes(4): words for words in WORDS}
+DICTIONARIES_BY_ID = {zlib.adler32(one).to_bytes(4): one for one in DICTIONARIES}
 
 
 def compressed(lines: Iterable[str]) -> bytes:
     """Compress lines of JSON; no line may hold a line break."""
-    packer = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zdict=WORDS[-1])
+    packer = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zdict=DICTIONARIES[-1])
     return packer.compress("\n".join(lines).encode()) + packer.flush()
 
 
 def decompressed(packed: bytes) -> list[str]:
     """The lines that were compressed."""
-    return zlib.decompressobj(zdict=WORDS_BY_ID[packed[ID]]).decompress(packed).decode().split("\n")
+    return zlib.decompressobj(zdict=DICTIONARIES_BY_ID[packed[ID]]).decompress(packed).decode().split("\n")
 
 
 def packed_dedup_keys(dedup_keys: Iterable[str]) -> bytes:

@@ -249,7 +249,7 @@ def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> S
     """Stripe's own client; `timeout` is in seconds, `base` the API's address."""
     import stripe  # noqa: PLC0415 - only where a stack has a key: importing it takes longer than all the rest
 
-    from stripe_to_segment.patience import patient_session  # noqa: PLC0415
+    from stripe_to_segment.http_session import http_session  # noqa: PLC0415
 
     # The variable STRIPE_LOG makes the library print requests and answers, whatever the loggers' levels.
     # https://github.com/stripe/stripe-python#logging
@@ -258,7 +258,7 @@ def stripe_client(key: str, base: str, timeout: float, *, retries: int = 0) -> S
     return stripe.StripeClient(
         key,
         max_network_retries=retries,
-        http_client=stripe.RequestsClient(timeout=timeout, session=patient_session()),
+        http_client=stripe.RequestsClient(timeout=timeout, session=http_session()),
         base_addresses={"api": base},
     )
 

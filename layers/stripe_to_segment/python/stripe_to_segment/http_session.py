@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Buffer
 
-__all__ = ["patient_session"]
+__all__ = ["http_session"]
 
 # Load balancers drop a connection after a minute without traffic, NAT gateways after 350 seconds, often silently.
 # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout
 IDLE_SECONDS = 55
 
 
-def patient_session() -> requests.Session:
+def http_session() -> requests.Session:
     """A session to keep across invocations, with its connections."""
     session = requests.Session()
     # Where nothing is set, `requests` takes a password from ~/.netrc, and puts it in the place of Stripe's API key.

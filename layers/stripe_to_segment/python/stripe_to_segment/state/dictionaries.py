@@ -6,7 +6,7 @@ changed much, add another and raise `encoding.FORMAT`. https://docs.python.org/3
 
 from __future__ import annotations
 
-__all__ = ["WORDS"]
+__all__ = ["DICTIONARIES"]
 
 FIRST = (
     b'{"user_id":"user_","anonymous_id":"","group_id":"","opted_out":true,"consent":{},"told":{"user_id":17,"group_id":17}'
@@ -135,4 +135,4 @@ FOURTH = THIRD + (
 )
 
 # The last one compresses new records.
-WORDS = (FIRST, SECOND, THIRD, FOURTH)
+DICTIONARIES = (FIRST, SECOND, THIRD, FOURTH)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.mapping.facts import Fact, Known
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["UNKNOWN_DISCOUNT", "gaps"]
+__all__ = ["UNKNOWN_DISCOUNT", "unknown_numbers"]
 
 UNKNOWN_DISCOUNT = "discount"
 
@@ -25,7 +25,7 @@ UNKNOWN_DISCOUNT = "discount"
 NUMBERS = ("total", "revenue", "mrr")
 
 
-def gaps(facts: Iterable[Fact], event: StripeEvent, known: Known) -> tuple[str, ...]:
+def unknown_numbers(facts: Iterable[Fact], event: StripeEvent, known: Known) -> tuple[str, ...]:
     """The names of missing numbers, and of a missing currency beside them, each once and in alphabetical order.
 
     An mrr that misses nothing but the amount of a discount is named UNKNOWN_DISCOUNT: its shape is known.
