@@ -20,7 +20,8 @@ from stripe_to_segment.stripe_api.lists import Lists, Part
 from stripe_to_segment.stripe_api.requests import Pace
 from stripe_to_segment_tools.access import options as stack_options
 from stripe_to_segment_tools.commands.audit import command
-from stripe_to_segment_tools.commands.audit.export import Line, explained, read_export
+from stripe_to_segment_tools.commands.audit.explaining import explained
+from stripe_to_segment_tools.commands.audit.export import Line, read_export
 from stripe_to_segment_tools.commands.cli import app
 from tests.simulator.imported import listed
 from tests.unit.a_stack import Deployed, deployed

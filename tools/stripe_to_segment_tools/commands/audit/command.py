@@ -22,7 +22,8 @@ from stripe_to_segment.stripe_api.lists import Lists
 from stripe_to_segment.stripe_api.reader import is_live
 from stripe_to_segment_tools.access.options import AsJson, StackChoice, StripeApiBase, on_a_stack
 from stripe_to_segment_tools.access.stripe import VARIABLE, mode_of, stripe_address, stripe_key
-from stripe_to_segment_tools.commands.audit.export import BadExportError, explained, read_export
+from stripe_to_segment_tools.commands.audit.explaining import explained
+from stripe_to_segment_tools.commands.audit.export import BadExportError, read_export
 from stripe_to_segment_tools.commands.audit.reading import anything_waits, letters_of
 from stripe_to_segment_tools.commands.audit.report import (
     as_object,

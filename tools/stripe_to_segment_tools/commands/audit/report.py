@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.auditing.findings import Finding, Report, Row
     from stripe_to_segment.state.profile import Profile
-    from stripe_to_segment_tools.commands.audit.export import Explained
+    from stripe_to_segment_tools.commands.audit.explaining import Explained
 
 __all__ = ["SAYS", "as_object", "as_table", "left_out", "lines_of_export", "notes", "reasons", "verdict"]
 
