@@ -57,6 +57,18 @@ def test_the_event_names_the_user(event: Any, identity_source: str) -> None:
         assert call["context"]["stripe"]["identity"] == identity_source
 
 
+@pytest.mark.parametrize("nothing", ["undefined", "null", "None", "NaN", "[object Object]"])
+def test_what_a_program_writes_for_no_value_is_no_user(nothing: str) -> None:
+    """All customers of a shop whose code had lost their ids were one user."""
+    fields = {"user_id": nothing, "userId": "u1", "anonymous_id": nothing, "group_id": nothing}
+    for call in World().deliver(an_event(CREATED, a_subscription(metadata=fields))):
+        assert (ids(call), "groupId" in call) == (("u1", None), False)
+    for call in World().deliver(an_event(COMPLETED, a_session(client_reference_id=nothing, customer="cus_1"))):
+        assert call.get("userId") is None
+    for call in World().deliver(an_event(CREATED, a_subscription(metadata={"user_id": "nan"}))):
+        assert call["userId"] == "nan"
+
+
 def test_the_user_that_one_event_names_is_used_for_the_next() -> None:
     world = World()
     world.deliver(an_event(COMPLETED, a_session(client_reference_id="u1")))

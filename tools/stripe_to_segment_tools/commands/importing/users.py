@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from stripe_to_segment.mapping.identity import NO_VALUE
 from stripe_to_segment.stripe_side.fields import metadata_of
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ SHOWN_CHARACTERS = 60
 # What a spreadsheet makes of an id of more than eleven digits: users of the same first digits become one.
 ROUNDED = re.compile(r"\d+([.,]\d+)?E\+\d+")
 
-# What programs write where they have no value: everybody without one would become one user, which nothing undoes.
-NO_VALUE = frozenset({"null", "none", "nil", "undefined", "nan", "n/a", "#n/a", "\\n", "[object object]"})
+# In a file they are refused in whatever case: the person who runs the command can say what is meant.
+NOBODY = frozenset(word.lower() for word in NO_VALUE)
 
 
 class BadUsersError(Exception):
@@ -146,7 +147,7 @@ def _faults(values: list[str], header: list[str], first: Mapping[str, int]) -> I
         yield f"{customer} has an invisible character in its line; expected are ids that can be read"
     if rounded := next(filter(ROUNDED.fullmatch, ids), ""):
         yield f"{rounded!r} is a long number as a spreadsheet shows it; expected is the whole id"
-    if nothing := next((one for one in ids if one.lower() in NO_VALUE), ""):
+    if nothing := next((one for one in ids if one.lower() in NOBODY), ""):
         yield f"{nothing!r} is what a program writes for no value; expected is an id"
     if not ids[0]:
         yield f"{customer} has no user; expected is an id, or no line"

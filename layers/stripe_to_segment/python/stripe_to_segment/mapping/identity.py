@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stripe_to_segment.stripe_side.event import StripeEvent
 
 __all__ = [
+    "NO_VALUE",
     "SILENT",
     "Identity",
     "IdentitySource",
@@ -50,6 +51,11 @@ __all__ = [
     "stated_by",
     "with_person",
 ]
+
+# What programs write where they have no value. Everybody without one would become one user, which nothing undoes.
+NO_VALUE = frozenset(
+    {"null", "NULL", "undefined", "None", "nil", "<nil>", "NaN", "N/A", "n/a", "#N/A", "\\N", "[object Object]"}
+)
 
 
 class IdentitySource(StrEnum):
@@ -269,7 +275,8 @@ def metadata_places(event: StripeEvent) -> list[dict[str, str]]:
 
 
 def _reference_of(event: StripeEvent[shapes.CheckoutSession]) -> str | None:
-    return (text(event.object.get("client_reference_id")) or "").strip() or None
+    reference = (text(event.object.get("client_reference_id")) or "").strip()
+    return reference if reference and reference not in NO_VALUE else None
 
 
 def _client_reference(event: StripeEvent[shapes.CheckoutSession], settings: Settings) -> str | None:
@@ -309,8 +316,5 @@ def _checkout_consent(event: StripeEvent[shapes.CheckoutSession], settings: Sett
 
 
 def _first(places: list[dict[str, str]], keys: tuple[str, ...]) -> str | None:
-    for place in places:
-        for key in keys:
-            if key in place:
-                return place[key]
-    return None
+    values = (place[key] for place in places for key in keys if key in place)
+    return next((value for value in values if value not in NO_VALUE), None)
