@@ -378,3 +378,12 @@ def test_a_pause_that_no_update_announces_shows_in_the_traits_and_so_does_its_en
     resumed = a_subscription(metadata={"user_id": "user_1"})
     (shown, _) = world.deliver(an_event("customer.subscription.resumed", resumed, created=NOW + 99))
     assert (shown["traits"]["mrr"], shown["traits"]["subscription_status"]) == (20, "active")
+
+
+def test_a_subscription_without_items_states_the_currency_of_its_mrr_change() -> None:
+    """Amounts without a currency: the event of a subscription whose list of items is empty had none."""
+    gone = a_subscription(items={"object": "list", "data": [], "has_more": False}, status="canceled", ended_at=NOW)
+    world = World()
+    world.deliver(an_event("customer.subscription.created", a_subscription()))
+    stated = world.tracks(an_event("customer.subscription.deleted", gone, created=NOW + 9))["Subscription Cancelled"]
+    assert (stated["mrr_change"], stated["currency"]) == (-20, "USD")

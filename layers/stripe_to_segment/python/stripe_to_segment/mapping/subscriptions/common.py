@@ -64,8 +64,9 @@ def event_with[E: Subscribed](
 ) -> E:
     """An event about this subscription with the common properties; amounts in major units."""
     subscription_id, main = text(event.object.get("id")) or event.id, state.main
+    currency = state.currency and state.currency.upper()
     if main is None:
-        return declared(subscription_id=subscription_id, status=state.status)
+        return declared(subscription_id=subscription_id, status=state.status, currency=currency)
     return declared(
         subscription_id=subscription_id,
         status=state.status,
@@ -75,7 +76,7 @@ def event_with[E: Subscribed](
         quantity=state.quantity,
         billing_period=main.price.period,
         amount=major(state.amount, state.currency),
-        currency=state.currency and state.currency.upper(),
+        currency=currency,
         mrr=major(state.mrr, state.currency),
     )
 
