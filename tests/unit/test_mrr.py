@@ -197,6 +197,7 @@ def test_a_customers_own_discount_leaves_a_subscription_with_one_alone() -> None
         ("forever", "once", 2000),
         ("forever", "repeating", 2000),
         ("forever", None, None),
+        ("forever", "until_cancelled", None),
         ("all", "once", 1000),
         ("all", "repeating", 1000),
         ("none", "forever", 2000),
@@ -205,10 +206,26 @@ def test_a_customers_own_discount_leaves_a_subscription_with_one_alone() -> None
 def test_the_duration_of_a_coupon_says_whether_it_lowers_the_mrr(
     policy: str, duration: str | None, amount: int | None
 ) -> None:
-    """By Stripe's rule, unless `MrrDiscounts` says otherwise. https://support.stripe.com/questions/billing-analytics"""
+    """By Stripe's rule, unless `MrrDiscounts` says otherwise. https://support.stripe.com/questions/billing-analytics
+
+    A coupon of a duration that is newer than this package was taken for one that ends, and the mrr stayed gross.
+    """
     coupon = {"id": "HALF", "percent_off": 50, "duration": duration}
     subscription = a_subscription(discounts=[{"id": "di_1", "coupon": coupon}])
     assert value_of(subscription, Terms(policy)).amount == amount
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"billing_scheme": "by_outcome"},
+        {"recurring": {"usage_type": "prepaid"}},
+        {"transform_quantity": {"divide_by": 10, "round": "half_up"}},
+    ],
+)
+def test_an_amount_under_terms_that_stripe_may_add_is_unknown(terms: dict[str, Any]) -> None:
+    """Stripe's enums are open, and any value that was not known meant an amount for each unit, rounded down."""
+    assert amount_of(an_item(a_price(2000, **terms), 15)) is None
 
 
 def test_a_price_in_another_currency_has_the_amount_from_an_invoice() -> None:
@@ -241,3 +258,8 @@ def test_a_fixed_amount_in_another_currency_is_not_taken_off_as_if_it_were_this_
 )
 def test_only_active_and_past_due_subscriptions_count(status: str, counted: int) -> None:
     assert value_of(a_subscription()).counted(status) == counted
+
+
+def test_the_mrr_at_a_status_that_stripe_may_add_is_unknown() -> None:
+    """It was 0, so a subscription that went on was churn."""
+    assert value_of(a_subscription()).counted("winding_down") is None

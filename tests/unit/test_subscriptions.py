@@ -17,7 +17,7 @@ from tests.unit.shapes import (
     an_item,
     an_old_subscription,
 )
-from tests.unit.worlds import World, names
+from tests.unit.worlds import World, changes, names, shown
 
 UPDATED = "customer.subscription.updated"
 PRO = a_price(5000, id="price_pro", product="prod_pro", lookup_key="pro")
@@ -378,6 +378,18 @@ def test_a_pause_that_no_update_announces_shows_in_the_traits_and_so_does_its_en
     resumed = a_subscription(metadata={"user_id": "user_1"})
     (shown, _) = world.deliver(an_event("customer.subscription.resumed", resumed, created=NOW + 99))
     assert (shown["traits"]["mrr"], shown["traits"]["subscription_status"]) == (20, "active")
+
+
+def test_a_subscription_goes_on_at_a_status_that_stripe_may_add() -> None:
+    """It was no longer live, and its mrr was 0: churn that nobody had stated."""
+    world = World()
+    world.deliver(an_event("customer.subscription.created", a_subscription()))
+    world.deliver(an_event(UPDATED, a_subscription(status="winding_down"), previous={"status": "active"}))
+    assert changes(world) == [20]
+    assert (shown(world, "subscription_count"), shown(world, "mrr")) == (1, None)
+    world.deliver(an_event(UPDATED, a_subscription(), previous={"status": "winding_down"}, created=NOW + 9))
+    assert changes(world) == [20]
+    assert shown(world) == 20
 
 
 def test_a_subscription_without_items_states_the_currency_of_its_mrr_change() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stripe_to_segment.state.subscription import LIVE
+from stripe_to_segment.state.subscription import NOT_LIVE
 from stripe_to_segment.stripe_api.lists import LISTS
 from stripe_to_segment.stripe_side.event import Level
 from stripe_to_segment.stripe_side.listing import LISTED, states_something
@@ -84,7 +84,7 @@ def says_something(listed: JsonObject, level: Level) -> bool:
     name = listed.get("object")
     if name == "subscription" and level is not Level.STATE:
         # A live subscription has an opening balance; the history states the end of one that has ended.
-        return (listed.get("status") in LIVE) is (level is Level.OPENING)
+        return (listed.get("status") not in NOT_LIVE) is (level is Level.OPENING)
     if name == "invoice" and level is Level.HISTORY:
         # The payments of an open invoice are listed by themselves.
         return listed.get("status") == "paid"

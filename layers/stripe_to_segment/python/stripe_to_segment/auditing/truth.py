@@ -16,7 +16,7 @@ from stripe_to_segment.mapping.facts import Known
 from stripe_to_segment.mapping.subscriptions.state import after_of
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.profile import new_profile
-from stripe_to_segment.state.subscription import LIVE
+from stripe_to_segment.state.subscription import NOT_LIVE
 from stripe_to_segment.stripe_side import checkout as read_checkout
 from stripe_to_segment.stripe_side import invoice as read_invoice
 from stripe_to_segment.stripe_side import invoice_payment as read_part
@@ -311,4 +311,4 @@ def _traits(state: State, profile: Profile) -> frozenset[str]:
 
 def is_live(entry: Entry) -> bool:
     """Whether a subscription is live."""
-    return entry.status in LIVE
+    return entry.status not in NOT_LIVE

@@ -23,7 +23,8 @@ EARLY = 60
 # The fields about the last trial, which not every event of the subscription states.
 TRIAL = ("trial_start", "trialed", "moved")
 
-LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
+# A status that is newer than this package may mean anything but an end: that has an event of its own.
+NOT_LIVE = frozenset({None, "incomplete", "incomplete_expired", "canceled"})
 
 
 @frozen
@@ -107,7 +108,7 @@ class SubscriptionRecord:
     @property
     def live(self) -> bool:
         """Whether the customer has the subscription now; not while its first payment is missing."""
-        return self.status in LIVE
+        return self.status not in NOT_LIVE
 
     @property
     def in_trial(self) -> bool:

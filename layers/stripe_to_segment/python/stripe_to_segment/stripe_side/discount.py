@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+# The durations of coupons that end. https://docs.stripe.com/api/coupons/object#coupon_object-duration
+PASSING = frozenset({"once", "repeating"})
+
+
 class Coupon(NamedTuple):
     """A coupon, which takes off a percentage, or `amount_off` in minor units of `currency`.
 
@@ -174,19 +178,20 @@ class Discounts:
     def counting(self, policy: str, currency: str | None) -> Discounts:
         """The discounts that lower the MRR in this currency.
 
-        By Stripe's rule, coupons with the duration forever lower it, once and repeating do not; `policy` is forever,
-        all or none. A fixed amount is unknown in a currency that is none of its options.
+        By Stripe's rule, coupons with the duration forever lower it, once and repeating do not, and of any other
+        duration nothing is known; `policy` is forever, all or none. A fixed amount is unknown in a currency that is
+        none of its options.
         https://support.stripe.com/questions/billing-analytics
         """
         if policy == "none":
             return NONE
         if not self.coupons:
             return self
-        counted = [one for one in self.coupons if policy == "all" or one.duration in {"forever", None}]
+        counted = [one for one in self.coupons if policy == "all" or one.duration not in PASSING]
         fitting = tuple(
             billed
             for one in counted
-            if (billed := one.billed(currency)) is not None and (policy == "all" or one.duration is not None)
+            if (billed := one.billed(currency)) is not None and (policy == "all" or one.duration == "forever")
         )
         return Discounts(fitting, self.unstated or len(fitting) < len(counted))
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["COUNTING", "MonthlyValue", "Terms", "monthly_value"]
 
 COUNTING = frozenset({"active", "past_due"})
+# https://docs.stripe.com/api/subscriptions/object#subscription_object-status
+NOT_COUNTING = frozenset({"canceled", "incomplete", "incomplete_expired", "paused", "trialing", "unpaid"})
 
 # Exact by definition: 52 weeks and 365 days a year, 12 months a year. Fractions, because a twelfth has no decimal
 # form and a half minor unit must still round to even.
@@ -87,8 +89,8 @@ class MonthlyValue:
     discount_unknown: bool = False
 
     def counted(self, status: str | None) -> int | None:
-        """The MRR in minor units at a status: the amount while active or past due, else 0."""
-        return self.amount if status in COUNTING else 0
+        """The MRR in minor units at a status: the amount while active or past due, None at a status that is new."""
+        return 0 if status in NOT_COUNTING else self.amount if status in COUNTING else None
 
 
 def monthly_value(

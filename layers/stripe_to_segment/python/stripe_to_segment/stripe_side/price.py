@@ -64,6 +64,9 @@ def read_price(price: shapes.Price, plan: shapes.Plan) -> Price:
     # A price keeps its period in the hash `recurring`, a plan at its top level.
     recurring: shapes.PriceOrPlan = {**stated, **hash_of(stated.get("recurring"))}
     transform = stated.get("transform_quantity") or stated.get("transform_usage")
+    usage, rounding = text(recurring.get("usage_type")), text(dig(transform, "round"))
+    # What a unit costs under values that are newer than this package is unknown.
+    plain = usage in {None, "licensed", "metered"} and rounding in {None, "up", "down"}
     return Price(
         id=text(stated.get("id")),
         product=reference(stated.get("product")),
@@ -71,12 +74,12 @@ def read_price(price: shapes.Price, plan: shapes.Plan) -> Price:
         # Whole prices and plans have the field, mostly as null, which `stated` leaves out.
         by_id="nickname" not in price and "nickname" not in plan,
         currency=text(stated.get("currency")),
-        unit_amount=_unit_amount(stated),
+        unit_amount=_unit_amount(stated) if plain else None,
         interval=text(recurring.get("interval")),
         interval_count=integer(recurring.get("interval_count")) or 1,
-        metered=recurring.get("usage_type") == "metered",
+        metered=usage == "metered",
         divide_by=integer(dig(transform, "divide_by")),
-        round_up=dig(transform, "round") == "up",
+        round_up=rounding == "up",
         tiered=_is_tiered(stated),
     )
 
@@ -86,7 +89,8 @@ AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
 
 def _is_tiered(stated: shapes.PriceOrPlan) -> bool:
-    return bool(stated.get("billing_scheme") == "tiered")
+    # Nor are the amounts of a scheme that is newer than this package those of a unit.
+    return text(stated.get("billing_scheme")) not in {None, "per_unit"}
 
 
 def _unit_amount(stated: shapes.PriceOrPlan) -> Decimal | None:
