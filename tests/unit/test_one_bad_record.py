@@ -106,6 +106,25 @@ def test_an_id_that_no_key_can_hold_is_a_dead_letter_with_its_reason(
     assert (outcome.status, outcome.reason) == (Status.DEAD, "oversize_id")
 
 
+MANY = [f"prod_{number:014d}" for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("product.created", {"id": "prod_1", "name": LONG}),
+        ("coupon.created", {"id": "FEW", "percent_off": 5, "duration": "forever", "applies_to": {"products": MANY}}),
+    ],
+)
+def test_a_long_name_and_a_coupon_for_many_products_are_stored(table: Any, kind: str, body: dict[str, Any]) -> None:
+    """An import lists a coupon with its products; over 2,000 bytes it was a dead letter, as if it were an id."""
+    (outcome,) = World(DynamoStore(table, TABLE)).batch(an_event(kind, body))
+    assert outcome.status is Status.DELIVERED
+    key = f"own:test:{body['id']}"
+    memory = DynamoStore(table, TABLE).load({(kind.partition(".")[0], key)})
+    assert LONG in memory.product_names.get(key, "") or MANY[-1] in memory.coupons.get(key, "")
+
+
 def spoil(table: Any, key: str, **attributes: Any) -> None:
     """Put something else into a customer's record."""
     found = table.get_item(TableName=TABLE, Key={"pk": {"S": f"profile#{key}"}})["Item"]

@@ -387,7 +387,8 @@ class Delivery:
                 batch.outcomes[one.record.id] = unmappable(one, error)
                 continue
             taught = [*map(memory.agreed, learnt_from(one.event, translation, memory.owners))]
-            if [lesson for lesson in taught if not (fits(lesson.key) and fits(lesson.value))]:
+            # An order's value is the key of another item; a name and a coupon are only stored.
+            if [one for one in taught if not fits(one.key) or (one.kind == "order" and not fits(one.value))]:
                 batch.outcomes[one.record.id] = oversize(one)
                 continue
             one.translation = translation
