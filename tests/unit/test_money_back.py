@@ -90,6 +90,18 @@ def test_the_received_amount_counts_with_tips_and_partial_captures() -> None:
     assert "tax" not in partial
 
 
+def test_parts_that_are_larger_than_the_whole_are_not_taken_off() -> None:
+    """A merchant who has Stripe not check `amount_details` may state them in major units, and the revenue was negative.
+
+    https://docs.stripe.com/api/payment_intents/object#payment_intent_object-amount_details-error
+    """
+    error = {"code": "amount_details_tax_shipping_discount_greater_than_amount", "message": "…"}
+    wrong = {"tax": {"total_tax_amount": 80000}, "shipping": {"amount": 0}, "error": error}
+    order = World().tracks(an_event(SUCCEEDED, an_intent(amount_details=wrong)))["Order Completed"]
+    assert (order["total"], order["revenue"]) == (50, 50)
+    assert not {"tax", "shipping"} & order.keys()
+
+
 @pytest.mark.parametrize(
     "claim",
     [
@@ -258,6 +270,15 @@ def test_a_refund_is_sent_once_for_all_its_events(order: tuple[int, ...]) -> Non
     world = paid_and(*(events[number] for number in order), *events)
     assert len(told(world, "Order Refunded")) == 1
     assert lifetime_value(world) == 30
+
+
+def test_a_refund_without_a_charge_keeps_to_the_plan() -> None:
+    """Stripe's `charge` is nullable, and the plan demanded a charge_id."""
+    world = World()
+    world.deliver(an_event("refund.created", a_refund(charge=None)))
+    (refunded,) = told(world, "Order Refunded")
+    assert refunded["order_id"] == "pi_basic"
+    assert "charge_id" not in refunded
 
 
 def test_two_refunds_of_one_amount_are_two() -> None:

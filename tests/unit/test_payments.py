@@ -227,6 +227,21 @@ def test_a_quantity_keeps_its_decimals() -> None:
     ]
 
 
+def test_the_longest_amount_for_the_smallest_quantity_is_a_payment() -> None:
+    """A dead letter: twelve decimals of the price of one unit did not fit into the digits that Python computes with."""
+    line = {"amount": 999_999_999_999, "quantity": 0, "quantity_decimal": "0.000000000001"}
+    paid = World().tracks(an_event("invoice.paid", an_invoice(billing_reason="manual", lines={"data": [line]})))
+    assert paid["Invoice Paid"]["products"][0]["price"] == 9_999_999_999_990_000_000_000
+
+
+def test_credits_without_tax_may_leave_less_than_the_tax() -> None:
+    """100 and a tax of 20, less a credit of 110, on which there is no tax: the plan allowed no revenue below 0."""
+    more = {"billing_reason": "manual", "total": 1000, "subtotal": -1000, "amount_due": 1000, "amount_paid": 1000}
+    invoice = an_invoice(**more, total_taxes=[{"amount": 2000}], total_discount_amounts=[])
+    paid = World().tracks(an_event("invoice.paid", invoice))["Invoice Paid"]
+    assert (paid["total"], paid["tax"], paid["revenue"]) == (10, 20, -10)
+
+
 @given(
     thousandths=st.integers(1, 10_000_000),
     unit=st.integers(0, 10_000_000),

@@ -395,11 +395,12 @@ def test_the_rules_mark_what_is_required_and_which_traits_may_be_null() -> None:
     renewed = by_key["Subscription Renewed"]["properties"]
     assert set(renewed["required"]) == {"order_id", "invoice_id", "total", "revenue", "currency"}
     assert renewed["properties"]["products"]["items"]["properties"]["price"]["type"] == "number"
-    assert renewed["properties"]["revenue"] == {
-        "description": "amount collected less tax and shipping; on exactly one call for each payment (major units)",
+    assert renewed["properties"]["total"] == {
+        "description": "amount collected, or amount of the refund (major units)",
         "type": "number",
         "minimum": 0,
     }
+    assert "minimum" not in renewed["properties"]["revenue"]
     assert "minimum" not in by_key["Subscription Cancelled"]["properties"]["properties"]["mrr_change"]
     traits = by_key["IDENTIFY"]["traits"]
     assert "required" not in traits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, TypedDict
 
 from stripe_to_segment.mapping.facts import plan_name
@@ -21,6 +21,9 @@ __all__ = ["Bought", "bought", "products_of"]
 # The characters of a text that a warehouse keeps; it stores a list as text.
 # https://segment.com/docs/connections/storage/warehouses/schema/#column-sizing
 COLUMN_SIZE = 512
+# Stripe's amounts have twelve digits, and so have the decimals of its unit amounts and quantities.
+UNIT_AMOUNT = Decimal("1e-12")
+EXACT = Context(prec=40)
 
 
 class Bought(TypedDict):
@@ -89,4 +92,4 @@ def _unit_amount(line: Line) -> Decimal | None:
     if stated is not None and abs(stated * line.quantity - line.amount) < 1:
         return stated
     # As many digits as Stripe itself gives a unit amount.
-    return round(Decimal(line.amount) / line.quantity, 12)
+    return EXACT.divide(line.amount, line.quantity).quantize(UNIT_AMOUNT, context=EXACT)

@@ -136,7 +136,12 @@ RevenueRefunded = Annotated[
     ),
 ]
 Revenue = Annotated[
-    Decimal | None, money("amount collected less tax and shipping; on exactly one call for each payment")
+    Decimal | None,
+    money(
+        "amount collected less tax and shipping; on exactly one call for each payment; negative if credits without tax "
+        "are larger than what is taxed",
+        signed=True,
+    ),
 ]
 Shipping = Annotated[Decimal | None, money("shipping, without its tax")]
 Subtotal = Annotated[

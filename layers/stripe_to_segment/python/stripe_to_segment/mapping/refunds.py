@@ -53,7 +53,7 @@ class OfARefund(Event):
     order_id: OrderId
     total: Total = None
     currency: Currency = None
-    charge_id: ChargeId
+    charge_id: ChargeId = None
     refund_id: RefundId = None
     reason: Reason = None
     revenue_refunded: RevenueRefunded = None

@@ -29,8 +29,9 @@ class Received(NamedTuple):
 
 
 def received(intent: shapes.PaymentIntent) -> Received:
-    """The amounts received. For a partial capture, tax and shipping are unknown.
+    """The amounts received. For a partial capture, tax and shipping are unknown; so are parts larger than the whole.
 
+    A merchant states the parts, and may have Stripe not check them.
     https://docs.stripe.com/api/payment_intents/object#payment_intent_object-amount_details
     """
     total, asked = integer(intent.get("amount_received")), integer(intent.get("amount"))
@@ -41,6 +42,8 @@ def received(intent: shapes.PaymentIntent) -> Received:
     tax = integer(dig(intent, "amount_details", "tax", "total_tax_amount")) if whole else None
     shipping = integer(dig(intent, "amount_details", "shipping", "amount")) if whole else None
     revenue = None if total is None else total - (tax or 0) - (shipping or 0)
+    if revenue is not None and revenue < 0:
+        tax, shipping, revenue = None, None, total
     return Received(total, revenue, tax, shipping, integer(intent.get("application_fee_amount")))
 
 
