@@ -615,6 +615,19 @@ def test_a_pause_on_request_says_so_and_takes_the_mrr_away_until_it_is_resumed()
     assert told(world, "mrr_movement") == ["new", "churn", "reactivation"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "opening"),
+    [("first_payment_failure", 0), ("trial_end_without_payment_method", 0), ("final_payment_failure", 20)],
+)
+def test_the_reason_of_a_pause_says_whether_the_subscription_counted_before(reason: str, opening: int) -> None:
+    """One that nobody had ever paid for, first seen when it was paused, opened with its mrr and lost it again."""
+    world = World()
+    why = {"paused": {"type": "subscription", "subscription": {"type": reason}}}
+    world.deliver(an_event(PAUSED, a_subscription(status="paused", status_details=why)))
+    assert names(world) == ["Subscription Imported", "Subscription Paused"]
+    assert told(world) == [opening, -opening]
+
+
 def test_a_scheduled_pause_that_resumes_into_past_due_counts_again() -> None:
     """https://docs.stripe.com/billing/subscriptions/pause/schedules: a resumption succeeds as active or past_due."""
     world = World()

@@ -46,6 +46,8 @@ LATE = 300
 VERY_LATE = 3_600
 # Statuses whose begin and end have events of their own, with their own mrr_change.
 SEPARATE_FACTS = frozenset({"paused", "canceled"})
+# The reasons of pauses of what was not paid for yet.
+UNPAID_BEFORE = frozenset({None, "trial_end_without_payment_method", "first_payment_failure"})
 
 
 @frozen
@@ -114,7 +116,7 @@ def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | Non
     """The mrr before the first event that is seen of a subscription.
 
     An update states it; an end and a pause do not. Then a subscription that was not on trial is assumed to have
-    counted, and a pause without a reason to have followed a trial.
+    counted, and a pause without a reason to have followed a trial; before its first payment none has.
     """
     after = after_of(event, known)
     if event.type.endswith(".updated"):
@@ -122,9 +124,8 @@ def _opening(event: StripeEvent[shapes.Subscription], known: Known) -> int | Non
     if event.type.endswith(".deleted"):
         return 0 if _with_the_trial(event, known) else after.value.amount
     if event.type.endswith(".paused"):
-        reason = dig(event.object, "status_details", "paused", "subscription", "type")
-        began_on_trial = _with_the_trial(event, known) or reason in {None, "trial_end_without_payment_method"}
-        return 0 if began_on_trial else after.value.amount
+        reason = text(dig(event.object, "status_details", "paused", "subscription", "type"))
+        return 0 if _with_the_trial(event, known) or reason in UNPAID_BEFORE else after.value.amount
     return 0
 
 
