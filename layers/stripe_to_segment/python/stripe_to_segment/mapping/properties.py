@@ -145,7 +145,12 @@ Revenue = Annotated[
 ]
 Shipping = Annotated[Decimal | None, money("shipping, without its tax")]
 Subtotal = Annotated[
-    Decimal | None, money("amount before discounts and tax; negative if credits are larger", signed=True)
+    Decimal | None,
+    money(
+        "amount before discounts and tax; discounts on single lines of an invoice are off already; negative if credits "
+        "are larger",
+        signed=True,
+    ),
 ]
 Tax = Annotated[Decimal | None, money("tax", signed=True)]
 TaxRefunded = Annotated[
