@@ -433,6 +433,23 @@ def test_an_inquiry_changes_no_sum() -> None:
     assert lifetime_value(world) == 50
 
 
+def test_an_inquiry_about_a_payment_that_is_not_stated_yet_takes_no_invoice_for_it() -> None:
+    """A function died after it had written whose the payment is. Its inquiry matched it to an invoice by the amount.
+
+    Nothing says of an inquiry's payment that it is a guess, so the payment came again and was never stated.
+    """
+    world = World()
+    invoice = an_invoice(id="in_larger", total=9000, amount_due=9000, amount_paid=9000, charge=None)
+    world.deliver(an_event("invoice.paid", invoice))
+    world.store.save([], [Learnt("order", "own:test:pi_basic", "pi_basic", NOW, "own:test:cus_basic")], NOW)
+    world.deliver(
+        an_event("charge.dispute.created", a_dispute(status="warning_needs_response"), created=NOW + DAY),
+        an_event(SUCCEEDED, an_intent()),
+    )
+    assert [order["order_id"] for order in told(world, "Order Completed")] == ["in_larger", "pi_basic"]
+    assert lifetime_value(world) == 90 + 50
+
+
 def test_a_dispute_finds_its_customer_through_the_invoice() -> None:
     """Neither the dispute nor what joins payment and invoice names the customer."""
     world = World()

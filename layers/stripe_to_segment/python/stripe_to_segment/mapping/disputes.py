@@ -98,14 +98,13 @@ def after_dispute(event: StripeEvent[shapes.Dispute], known: Known) -> tuple[str
     elif withdrawn is None and event.type == "charge.dispute.closed" and not seen:
         # For endpoints without the events of withdrawn and reinstated funds, the dispute's end states where they are.
         withdrawn = {"lost": integer(dispute.get("amount")), "won": 0}.get(text(dispute.get("status")) or "")
+    guessed = guessed_for(event, known, order)
     if withdrawn is None:
-        # Stored although no funds moved, so that the next event finds the payment.
-        return (order, payment) if event.customer is not None else None
+        # Stored although no funds moved, so that the next event finds the payment; but a guess is stored nowhere else.
+        return (order, payment) if event.customer is not None and not guessed else None
     moment = None if event.listing is None else event.listing.moment
     as_of, listed_at = (event.created if moment is None else moment), (moment if event.silent and not seen else None)
-    return order, payment.with_dispute(
-        dispute_id, Dispute(withdrawn, as_of, guessed_for(event, known, order), listed_at)
-    )
+    return order, payment.with_dispute(dispute_id, Dispute(withdrawn, as_of, guessed, listed_at))
 
 
 def waits_for_its_payment(event: StripeEvent[shapes.Dispute], known: Known) -> bool:
