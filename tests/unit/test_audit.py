@@ -301,9 +301,9 @@ FAULTS: dict[str, tuple[Case, set[tuple[Any, Any, str]]]] = {
     ),
     "the record has expired": (
         Case(
-            events={"session": an_event("checkout.session.completed", a_session(), created=NOW - 500 * DAY)},
+            events={"session": an_event("checkout.session.completed", a_session(), created=NOW - 1500 * DAY)},
             lost={"session"},
-            began=NOW - 900 * DAY,
+            began=NOW - 1900 * DAY,
         ),
         {(Cause.EXPIRED, PAID, "pi_basic")},
     ),

@@ -21,6 +21,7 @@ from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.dictionaries import DICTIONARIES
 from stripe_to_segment.state.dynamodb import DynamoStore
+from stripe_to_segment.state.encoding import KEEP_DAYS
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.payment import Payment
@@ -604,10 +605,10 @@ def test_a_record_is_written_after_the_facts_of_its_event(table: Any) -> None:
 @pytest.mark.parametrize(
     ("profile", "days"),
     [
-        (Profile(KEY, user_id="user_1"), 400),
-        (Profile(KEY, subscriptions={"sub_1": replace(SUBSCRIPTION, status="canceled")}), 400),
+        (Profile(KEY, user_id="user_1"), KEEP_DAYS),
+        (Profile(KEY, subscriptions={"sub_1": replace(SUBSCRIPTION, status="canceled")}), KEEP_DAYS),
         (Profile(KEY, deleted=True), 40),
-        (Profile(KEY, subscriptions={"sub_1": replace(SUBSCRIPTION, status="incomplete")}), 400),
+        (Profile(KEY, subscriptions={"sub_1": replace(SUBSCRIPTION, status="incomplete")}), KEEP_DAYS),
     ],
     ids=["no subscription", "ended", "deleted customer", "never paid"],
 )
@@ -626,9 +627,11 @@ def test_a_customer_with_a_subscription_never_expires(table: Any, status: str, d
     assert "expires_at" not in item_in(table, f"profile#{KEY}")
 
 
-def test_learnt_facts_are_kept_for_a_year_and_a_month(table: Any) -> None:
-    DynamoStore(table, TABLE).save([], [ORDER], NOW + 0.5)
-    assert item_in(table, f"order#{ORDER.key}")["expires_at"] == {"N": str(NOW + 400 * DAY)}
+def test_an_order_is_kept_for_three_years_and_what_is_sold_for_good(table: Any) -> None:
+    sold = [Learnt(kind, "own:live:1", "Pro", NOW) for kind in ("product", "coupon", "bookmark")]
+    DynamoStore(table, TABLE).save([], [ORDER, *sold], NOW + 0.5)
+    assert item_in(table, f"order#{ORDER.key}")["expires_at"] == {"N": str(NOW + KEEP_DAYS * DAY)}
+    assert not [fact.kind for fact in sold if "expires_at" in item_in(table, f"{fact.kind}#{fact.key}")]
 
 
 def test_a_month_of_one_customers_facts_fits_the_first_kilobyte() -> None:

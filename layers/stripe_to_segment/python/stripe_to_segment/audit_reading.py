@@ -12,7 +12,6 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.errors import ConfigurationError
-from stripe_to_segment.state.encoding import KEEP_DAYS
 from stripe_to_segment.stripe_api.lists import Part
 from stripe_to_segment.stripe_side.listing import states_something
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Records", "Span", "read_lists", "read_records", "span_of", "two_months"]
 
 DAY = 86_400
+# So many days after it was made an invoice may still be paid, and is then one of the month in which it was.
+UNPAID_DAYS = 400
 # 2010: no Stripe account is older.
 FIRST = 1_262_304_000
 # Coupons and customers first: they have the discounts of subscriptions.
@@ -66,7 +67,7 @@ def span_of(now: int, first: str = "", last: str = "") -> Span:
     start, end = _month(first)[0], _month(last or first)[1]
     if start > now:
         raise ConfigurationError(f"{first} has not begun")
-    return Span(start - KEEP_DAYS * DAY, min(end, now + 1), now)
+    return Span(start - UNPAID_DAYS * DAY, min(end, now + 1), now)
 
 
 def two_months(now: int) -> tuple[str, str]:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "is_segments", "sources_of", "to_be_primed"]
 
-# Priming is never undone, so its note must not expire after 400 days like other bookmarks.
-FOR_GOOD = 100 * 365 * 86_400
 SEGMENTS = ("segment.io", "segmentapis.com")
 
 
@@ -60,7 +58,7 @@ class Source:
         now = time.time()
         primed = (f"primed:{self.name}", f"primed:{self.name}:{self.columns}")
         for note in (f"primer-declined:{self.name}",) if declined else primed:
-            store.put_bookmark(note, int(now), now + FOR_GOOD)
+            store.put_bookmark(note, int(now), now)
 
 
 def sources_of(settings: Settings, keys: Keys) -> Iterator[Source]:

@@ -77,8 +77,9 @@ WRITTEN_AS = {"fallback_id": "stranger", "lease_until": "busy_until", "as_of": "
 READ_AS = {written: name for name, written in WRITTEN_AS.items()}
 # The same for the fields of a subscription.
 SUBSCRIPTION_WRITTEN_AS = {"mrr_sent": "told", "unsent": "untold"}
-# Refunds and disputes arrive months later; a year and a month covers a yearly plan.
-KEEP_DAYS = 400
+# Three years: a payment may be disputed for 540 days, which may be decided a year later, a yearly plan may be refunded
+# after its renewal, and whoever returns after years is no new customer.
+KEEP_DAYS = 1_100
 # DynamoDB takes 409,600 bytes an item, the attributes' names included.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 ITEM_BYTES = 400_000
@@ -166,10 +167,13 @@ def fact_item(fact: Learnt, now: float) -> Attributes:
         "format": {"N": str(FORMAT)},
         "value": {"S": fact.value},
         "as_of": {"N": str(fact.as_of)},
-        "expires_at": expiry(now, KEEP_DAYS),
     }
+    if fact.kind != "order":
+        # Few, about nobody, and needed for as long as something is sold: no event may ever state them again.
+        return item
+    item["expires_at"] = expiry(now, KEEP_DAYS)
     # `forget` finds the orders of a customer by their owner.
-    return item | ({"owner": {"S": fact.owner}} if fact.kind == "order" and fact.owner else {})
+    return item | ({"owner": {"S": fact.owner}} if fact.owner else {})
 
 
 def receipt_item(delivery: str, receipt: Receipt, now: float) -> Attributes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["OPT_OUT", "Learnt", "Memory", "Store", "each_once"]
 
 DAY = 86_400
-# An order is kept for a year from when it was written last: later than this it is written again.
+# An order is kept for three years from when it was written last: later than this it is written again.
 LATELY = 30 * DAY
 # The kind of a Learnt about a person, whose value is "true" or "false".
 OPT_OUT = "opt_out"
