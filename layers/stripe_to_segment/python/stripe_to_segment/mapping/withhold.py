@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import replace
 from typing import TYPE_CHECKING
 
+from stripe_to_segment.mapping.subscriptions.listed import with_mrr_unsent
 from stripe_to_segment.mapping.worth import fact_id, kind_of
 from stripe_to_segment.segment_side.calls import dedup_key_of, wire
 from stripe_to_segment.state.sums import OBJECTS, UNCOUNTED, Kind, worth_of
@@ -24,8 +25,12 @@ __all__ = ["with_all_withheld", "with_withheld"]
 
 
 def with_all_withheld(profile: Profile, facts: Collection[Fact], this: EventToMap, why: Why) -> Profile:
-    """The record after an event that sends no call for any of its facts."""
-    return _noted(profile, {_key(fact, this): (fact, why) for fact in facts}, this)
+    """The record after an event that sends no call for any of its facts.
+
+    The next event that sends calls states the changes of mrr too.
+    """
+    silent = with_mrr_unsent(profile, this.known.profile)
+    return _noted(silent, {_key(fact, this): (fact, why) for fact in facts}, this)
 
 
 def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[Call], this: EventToMap) -> Profile:
@@ -38,6 +43,8 @@ def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[C
     sent = {call.dedup_key: call for call in calls}
     if not known.withheld.keys().isdisjoint(sent):
         profile = replace(profile, withheld=dict(_left(profile.withheld, sent)))
+    if known.withheld and (stated := _stated_late(known, profile)):
+        profile = replace(profile, withheld=dict(_less_mrr(profile.withheld, stated)))
     if each_has_its_call:
         return profile
     unsent = {key: fact for fact in facts if (key := _key(fact, this)) not in sent}
@@ -57,6 +64,27 @@ def _left(withheld: Mapping[str, Sequence[Any]], sent: Mapping[str, Call]) -> It
         amount = one.worth.amount - (0 if stated is None else stated.amount)
         if amount:
             yield key, replace(one, worth=replace(one.worth, amount=amount)).written()
+
+
+def _stated_late(before: Profile, after: Profile) -> set[str]:
+    """The subscriptions whose mrr was not sent as it changed, and is sent by now."""
+    return {
+        name
+        for name, record in before.subscriptions.items()
+        if (record.unsent or record.counted != (record.mrr or 0))
+        and (now := after.subscriptions.get(name)) is not None
+        and not now.unsent
+        and now.counted == (now.mrr or 0)
+    }
+
+
+def _less_mrr(withheld: Mapping[str, Sequence[Any]], stated: set[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """What is withheld, without the changes of these subscriptions' mrr that a later event has stated."""
+    for key, written in withheld.items():
+        one = Withheld.read(written)
+        late = one.worth.kind is Kind.MRR and one.id in stated and one.why in {Why.OPTED_OUT, Why.UNKNOWN_USER}
+        if not late:
+            yield key, written
 
 
 def _key(fact: Fact, this: EventToMap) -> str:

@@ -11,8 +11,8 @@ from stripe_to_segment.frozen import frozen_with_cache
 from stripe_to_segment.state.claim import Claim, Receipt
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.state.sums import added, worth_in
-from stripe_to_segment.state.withheld import Why, newest, withheld_call
+from stripe_to_segment.state.sums import Kind, added, worth_in
+from stripe_to_segment.state.withheld import Why, Withheld, newest, withheld_call
 from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, named_only
 from stripe_to_segment.stripe_side.fields import integer
 
@@ -412,7 +412,15 @@ class Profile:
         if claim is None or claim.given_up or self.delivery:
             return self
         left = {key: one for key, one in self.claims.items() if key != dedup_key}
-        return replace(self, claims=left, withheld=_with_withheld(self, [claim], why))
+        withheld = _with_withheld(self, [claim], why)
+        subscriptions = dict(self.subscriptions)
+        for key in withheld.keys() - self.withheld.keys():
+            one = Withheld.read(withheld[key])
+            record = subscriptions.get(one.id)
+            if one.worth.kind is Kind.MRR and record is not None:
+                # Counted as it was claimed. The next call states it.
+                subscriptions[one.id] = replace(record, mrr_sent=record.counted - one.worth.amount, apart=False)
+        return replace(self, claims=left, withheld=withheld, subscriptions=subscriptions)
 
     def settled(self, receipt: Receipt | None) -> Profile:
         """The record after the newest delivery, by its receipt, None where it left none.

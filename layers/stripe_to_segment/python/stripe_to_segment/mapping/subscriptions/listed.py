@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
+    from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.state.subscription import SubscriptionRecord
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
 
-__all__ = ["facts_of", "has_counted", "opened", "record_after_listing"]
+__all__ = ["facts_of", "has_counted", "opened", "record_after_listing", "with_mrr_unsent"]
 
 
 def facts_of(event: StripeEvent[shapes.Subscription], known: Known) -> Iterator[Fact]:
@@ -61,6 +62,23 @@ def opened(event: StripeEvent[shapes.Subscription], known: Known) -> Subscriptio
     """The same, with its opening balance marked as sent if this event sends it."""
     record = _to_open(event, known)
     return record_after_listing(event, known) if record is None else replace(record, unsent=False)
+
+
+def with_mrr_unsent(after: Profile, before: Profile) -> Profile:
+    """The record after an event of which nothing is sent: it states no mrr.
+
+    Of a subscription of which nothing was ever sent, the opening balance is due.
+    """
+    subscriptions = dict(after.subscriptions)
+    for name, record in after.subscriptions.items():
+        was = before.subscriptions.get(name)
+        if record is was:
+            continue
+        if was is None or was.unsent:
+            subscriptions[name] = replace(record, mrr_sent=record.mrr or 0, unsent=record.live)
+        elif record.counted != was.counted:
+            subscriptions[name] = replace(record, mrr_sent=was.counted, apart=False)
+    return replace(after, subscriptions=subscriptions)
 
 
 def has_counted(event: StripeEvent[shapes.Subscription], known: Known) -> bool:
