@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.simulator import __main__ as truth_report
 from tests.simulator import laws, weather
 from tests.simulator.history import History, a_history
+from tests.simulator.restored import gone_back, lost
 from tests.simulator.shapes import SHAPES
 from tests.simulator.worth import in_major
 
@@ -70,6 +71,15 @@ def test_each_fact_is_sent_once_with_one_content(through: Callable[..., laws.Our
     for seed in CUSTOMERS:
         run = a_history(seed)
         faults[seed] = weather.faults_of_one_wording(run, through(run, seed, mixed=mixed), mixed=mixed)
+    assert {seed: found for seed, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("happened", [gone_back, lost])
+def test_a_table_that_is_restored_or_lost_is_made_good_as_the_guide_says(
+    happened: Callable[[History, int], list[str]],
+) -> None:
+    """Nobody had said how. An import alone told the mrr of each subscription a second time, as its opening balance."""
+    faults = {seed: happened(a_history(seed), seed) for seed in CUSTOMERS}
     assert {seed: found for seed, found in faults.items() if found} == {}
 
 

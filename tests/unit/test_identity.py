@@ -8,10 +8,21 @@ from typing import Any
 
 import pytest
 
-from tests.unit.shapes import DAY, NOW, a_charge, a_customer, a_session, a_subscription, an_event, an_invoice
+from tests.unit.shapes import (
+    DAY,
+    NOW,
+    a_charge,
+    a_customer,
+    a_session,
+    a_subscription,
+    an_event,
+    an_invoice,
+    an_item,
+)
 from tests.unit.worlds import World, names
 
 CREATED = "customer.subscription.created"
+UPDATED = "customer.subscription.updated"
 COMPLETED = "checkout.session.completed"
 
 
@@ -168,6 +179,23 @@ def test_a_known_group_gets_a_group_call_and_is_on_every_track() -> None:
     assert calls[1]["groupId"] == "g1"
     assert (calls[1]["traits"]["mrr"], calls[1]["traits"]["seats"]) == (20, 1)
     assert {call["context"]["groupId"] for call in calls} == {"g1"}
+
+
+def test_a_stack_that_no_longer_has_groups_sends_none() -> None:
+    """Groups that were known before the setting was emptied went on getting calls, and stood on every track."""
+    world, group = World(), {"user_id": "u1", "group_id": "g1"}
+    world.deliver(an_event(CREATED, a_subscription(metadata=group)))
+    world.settings = World(GROUP_ID_KEYS="").settings
+    before = {"items": {"data": [an_item()]}, "quantity": 1}
+    two = a_subscription(an_item(quantity=2), metadata=group)
+    calls = world.deliver(an_event(UPDATED, two, created=NOW + DAY, previous=before))
+    assert names(calls) == ["identify", "Subscription Upgraded"]
+    assert not [call for call in calls if "groupId" in call["context"]]
+    world.settings = World().settings
+    three = a_subscription(an_item(quantity=3), metadata=group)
+    before = {"items": {"data": [an_item(quantity=2)]}, "quantity": 2}
+    calls = world.deliver(an_event(UPDATED, three, created=NOW + 2 * DAY, previous=before))
+    assert calls[1]["traits"]["seats"] == 3
 
 
 def test_the_stripe_customer_is_sent_as_an_external_id() -> None:

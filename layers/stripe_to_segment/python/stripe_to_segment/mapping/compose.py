@@ -193,7 +193,7 @@ class Composer:
         stripe["identity"] = str(who.identity_source)
         # An event of a server must not change the user's last-seen time.
         context: Context = {"library": LIBRARY, "active": False, "stripe": stripe, **self._attribution.context}
-        if self._profile.group_id:
+        if self._profile.group_id and self._settings.group_id_keys:
             context["groupId"] = self._own(self._profile.group_id)
         if self._profile.consent:
             context["consent"] = {"categoryPreferences": dict(self._profile.consent)}

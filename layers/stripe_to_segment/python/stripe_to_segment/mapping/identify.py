@@ -158,7 +158,7 @@ def _group_to_show(  # noqa: PLR0913 - all that decides on it
     remembered) or the event is a subscription's. An object of an import has one if the group is new, or at a level that
     sends traits.
     """
-    if not after.group_id:
+    if not (after.group_id and settings.group_id_keys):
         return None
     digest = group_digest(event, after, settings)
     if event.listing is None:
