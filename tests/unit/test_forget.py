@@ -70,6 +70,16 @@ def test_the_record_is_deleted_in_both_modes(here: Deployed, world: World) -> No
     assert keys(here) == []
 
 
+def test_a_subscription_that_lives_on_is_reported(world: World) -> None:
+    """Its next event told its whole mrr again, as the opening balance of a new record."""
+    world.deliver(an_event("customer.subscription.created", a_subscription()))
+    result = run(CUSTOMER, "--dry-run")
+    assert "subscriptions that live on: 1; their next event begins a new record" in result.stdout
+    assert json.loads(run(CUSTOMER, "--dry-run", "--json").stdout)["live_subscriptions"] == 1
+    world.deliver(an_event("customer.subscription.deleted", a_subscription(status="canceled"), created=NOW + 1))
+    assert "live on" not in run(CUSTOMER, "--yes").stdout
+
+
 def test_the_key_is_that_of_the_events_record(here: Deployed, world: World) -> None:
     event = an_event("customer.subscription.created", a_subscription())
     world.deliver(event)

@@ -63,7 +63,8 @@ def forget_command(  # noqa: PLR0913 - options by name
     and the person's item. Opt-outs stay, so that they keep working: for a customer the Stripe id and the opt-out, for a
     user a digest of the id.
 
-    Delete the customer in Stripe first, because a later event would create a new record. The command does not delete
+    Delete the customer in Stripe first, and wait until its events have come: a later event would create a new record,
+    and count the mrr of a live subscription once more. The command does not delete
     waiting events, Segment's data (Segment has deletion requests of its own) and DynamoDB's backups (35 days); it
     reports the events in the queues. Orders that version 0.1.0 wrote name no customer; they hold two Stripe ids each
     and expire within 400 days.
@@ -99,6 +100,7 @@ def forget_command(  # noqa: PLR0913 - options by name
             "orders": len(found.orders),
             "persons": len(found.persons),
             "opt_outs_kept": found.opted_out,
+            "live_subscriptions": _live(found),
             "not_deleted": len(errors),
             "dead_letters": letters,
             "waiting": waiting,
@@ -150,6 +152,11 @@ def _waiting(stack: Stack) -> int:
     return sum(int(answer["Attributes"][name]) for answer in answers for name in names)
 
 
+def _live(found: Found) -> int:
+    """The number of live subscriptions of the person."""
+    return sum(len(record.live) for record in found.records.values())
+
+
 def _kept(found: Found, key: str) -> dict[str, Any]:
     """The size of a record's parts; never their content, which is to be deleted."""
     record = found.records[key]
@@ -176,6 +183,11 @@ def _lines(found: Found, letters: int, waiting: int, *, dry_run: bool) -> list[s
         lines.append(f"{done} too: orders {len(found.orders)}, persons {len(found.persons)}")
     if found.opted_out:
         lines.append(f"opt-outs that stay: {found.opted_out}")
+    if live := _live(found):
+        lines.append(
+            f"subscriptions that live on: {live}; their next event begins a new record and counts their mrr once more: "
+            "delete the customer in Stripe, and forget it when its events have come"
+        )
     if letters:
         lines.append(f"the dead-letter queue holds {letters} events that mention these ids: see dlq show and dlq purge")
     if waiting:
