@@ -17,6 +17,7 @@ from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record, Status
 from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import settings_from
+from stripe_to_segment.state.encoding import fact_item, profile_item
 from stripe_to_segment.state.memory_store import MemoryStore
 from tests.simulator.worth import in_major, moment_of, month_of
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from stripe_to_segment.segment_side.calls import Call
     from stripe_to_segment.settings import Settings
+    from stripe_to_segment.state.profile import Profile
+    from stripe_to_segment.state.store import Learnt
     from tests.simulator.history import History
     from tests.simulator.worth import Payment
 
@@ -47,7 +50,7 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
-RETRIED = 0.5
+RETRIED, YEAR = 0.5, 365 * 86_400
 FINE = {Status.DELIVERED, Status.IGNORED}
 ACCEPTED = Answer(Meaning.ACCEPTED)
 SETTINGS = settings_from({"IDENTITY_HOLD_SECONDS": "0", "PAYMENT_HOLD_SECONDS": "0"})
@@ -58,7 +61,6 @@ class Ours:
     """Everything sent for one customer, and how its records fared."""
 
     frozen_at: float
-    forgets: bool = False
     calls: list[Json] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -236,12 +238,36 @@ def _retry(bodies: Iterable[Json], ours: Ours) -> None:
         ours.faults += [f"the retry of {body['id']} told {name}" for name in told]
 
 
+class Expiring(MemoryStore):
+    """A store whose items expire as those of the StateTable do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._until: dict[tuple[str, str], float] = {}
+
+    def save(self, profiles: Sequence[Profile], learnt: Sequence[Learnt], now: float) -> dict[str, Exception]:
+        """Write them, each with its expiry."""
+        items = [(("profile", one.key), profile_item(one, now)) for one in profiles]
+        items += [((fact.kind, fact.key), fact_item(fact, now)) for fact in learnt]
+        never = {"N": "inf"}
+        self._until |= {key: float(item.get("expires_at", never)["N"]) for key, item in items}
+        return super().save(profiles, learnt, now)
+
+    def expire(self, now: float) -> None:
+        """Delete what has expired."""
+        for kind, key in [key for key, until in self._until.items() if until < now]:
+            del self._until[kind, key]
+            self.profiles.pop(key, None) if kind == "profile" else self.learnt.pop((kind, key), None)
+
+
 def with_the_clock(history: History) -> Ours:
-    """In order and each in its own time, so that the ledger and ended subscriptions are forgotten in time."""
-    ours = Ours(0, forgets=True)
-    for happening in history.happenings:
-        ours.deliver([happening.body], happening.body["created"] + 5)
-    ours.deliver([history.last], history.last["created"] + 5)
+    """In order and each in its own time, the last two years later: what expires is forgotten."""
+    store = Expiring()
+    ours = Ours(0, store=store)
+    last = {**history.last, "created": history.last["created"] + 2 * YEAR}
+    for body in [*(happening.body for happening in history.happenings), last]:
+        store.expire(body["created"])
+        ours.deliver([body], body["created"] + 5)
     return ours
 
 
@@ -379,8 +405,7 @@ def traits_of(history: History, ours: Ours) -> Iterator[str]:
     """The last identify shows the mrr of all live subscriptions, the customer's worth so far and the newest card."""
     identifies = (call["traits"] for call in ours.calls if call["type"] == "identify")
     every = [traits for traits in identifies if traits.get("stripe_customer_id") == history.customer]
-    # What has been forgotten since is not shown again; what was shown last still stands.
-    shown = {name: value for traits in every for name, value in traits.items()} if ours.forgets else every[-1]
+    shown = every[-1]
     mrr = [minor for _, minor in history.truth.mrr.values()]
     currency = next(currency for currency, _ in history.truth.mrr.values())
     expected = None if None in mrr else in_major(sum(minor or 0 for minor in mrr), currency)

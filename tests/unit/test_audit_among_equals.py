@@ -241,7 +241,11 @@ FAULTS: dict[str, tuple[Shop, set[tuple[Any, str, int]]]] = {
             ],
             settings={0: {"UNKNOWN_USER_POLICY": "skip"}},
         ),
-        {(Cause.UNKNOWN_USER, name, 2000) for name in ("in_8_0", "in_8_1", "sub_8")},
+        # No event of the subscription has come since.
+        {
+            *((Cause.UNKNOWN_USER, name, 2000) for name in ("in_8_0", "in_8_1", "sub_8")),
+            (Cause.UNKNOWN_USER, "sub_8", 1),
+        },
     ),
     "enrich drops one of the calls": (
         Shop(enrich=lambda call, _: None if call.get("properties", {}).get("order_id") == "in_4_2" else call),

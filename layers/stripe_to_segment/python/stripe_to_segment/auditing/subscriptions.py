@@ -53,7 +53,11 @@ def _compared(run: Comparison, book: Book, name: str, record: SubscriptionRecord
     if entry is not None and (truth != mrr or live is not record.live):
         cause = _cause(run, book, record, entry)
     also = Finding(Kind.SUBSCRIPTIONS, currency, name, int(live) - int(record.live), cause, remembered=True)
-    silence = cause_of_silence(book, run.around.settings) or (Cause.IMPORTED if record.unsent else None)
+    silence = cause_of_silence(book, run.around.settings)
+    if silence is None and record.unsent:
+        # The opt-out has ended, or the user has got a name, and no event of the subscription has come since.
+        ended = (one.cause for one in book.not_sent if one.kind is Kind.MRR and one.id == name)
+        silence = next(ended, Cause.IMPORTED)
     if record.live and silence is not None:
         run.report.found([also, replace(also, amount=1, cause=silence)])
     else:
