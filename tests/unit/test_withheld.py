@@ -13,6 +13,9 @@ from stripe_to_segment.auditing.comparing import audit
 from stripe_to_segment.auditing.findings import Cause
 from stripe_to_segment.auditing.truth import Truth
 from stripe_to_segment.segment_side.answers import Answer, Meaning
+from stripe_to_segment.state.profile import Profile
+from stripe_to_segment.state.sums import Kind
+from stripe_to_segment.state.withheld import Withheld
 from tests.simulator.imported import listed
 from tests.unit.shapes import DAY
 from tests.unit.shop import MONTHS, charge_refunded, customer, intent, invoice, refund, subscription
@@ -156,6 +159,17 @@ class Life:
             self.deliver(subscription(7, self.moment, amount, was=self.amount, **self.more), answer)
             self.amount = amount
 
+    def noted(self) -> int:
+        """What the audit is told of mrr that was not sent."""
+        (record,) = self.world.profiles.values() or [Profile("")]
+        worths = [Withheld.read(each).worth for each in record.withheld.values()]
+        return sum(worth.amount for worth in worths if worth.kind is Kind.MRR)
+
+    def unsent(self) -> int:
+        """What was not sent."""
+        (record,) = self.world.profiles.values() or [Profile("")]
+        return sum(one.unsent_mrr for one in record.subscriptions.values())
+
     def again(self) -> None:
         """What waits comes again."""
         waiting, self.waiting = self.waiting, []
@@ -181,6 +195,7 @@ def test_the_changes_of_mrr_sum_to_the_mrr_once_the_person_is_back(
                 life.turn(out=step == "out")
             case amount, answer:
                 life.change(amount, answer)
+        assert life.noted() == life.unsent()
     assert sum(changes(life.world)) == shown(life.world) == 70
     life.deliver(subscription(7, life.moment, 7000, status="canceled", ended_at=life.moment, **life.more))
     assert sum(changes(life.world)) == 0

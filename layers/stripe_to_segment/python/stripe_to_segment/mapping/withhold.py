@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from stripe_to_segment.mapping.subscriptions.listed import with_mrr_unsent
 from stripe_to_segment.mapping.worth import fact_id, kind_of
-from stripe_to_segment.segment_side.calls import dedup_key_of, wire
-from stripe_to_segment.state.sums import OBJECTS, UNCOUNTED, Kind, worth_of
+from stripe_to_segment.segment_side.calls import dedup_key_for, dedup_key_of, wire
+from stripe_to_segment.state.sums import OBJECTS, UNCOUNTED, Kind, Worth, worth_of
 from stripe_to_segment.state.withheld import Why, Withheld, newest
 from stripe_to_segment.stripe_side.fields import iso_time, text
 
@@ -30,7 +30,9 @@ def with_all_withheld(profile: Profile, facts: Collection[Fact], this: EventToMa
     The next event that sends calls states the changes of mrr too.
     """
     silent = with_mrr_unsent(profile, this.known.profile)
-    return _noted(silent, {_key(fact, this): (fact, why) for fact in facts}, this)
+    noted = _noted(silent, {_key(fact, this): (fact, why) for fact in facts}, this, but={Kind.MRR})
+    changes = {key: one.written() for key, one in _mrr_changes(silent, this, why)}
+    return replace(noted, withheld=newest({**noted.withheld, **changes})) if changes else noted
 
 
 def with_withheld(profile: Profile, facts: Collection[Fact], calls: Collection[Call], this: EventToMap) -> Profile:
@@ -66,15 +68,28 @@ def _left(withheld: Mapping[str, Sequence[Any]], sent: Mapping[str, Call]) -> It
             yield key, replace(one, worth=replace(one.worth, amount=amount)).written()
 
 
+def _mrr_changes(after: Profile, this: EventToMap, why: Why) -> Iterator[tuple[str, Withheld]]:
+    """What this event adds to the mrr that was not sent, for each subscription.
+
+    Not by its facts: the change that one of them states includes what was not sent before.
+    """
+    event = this.event
+    for name, record in after.subscriptions.items():
+        was = this.known.profile.subscriptions.get(name)
+        if record is was or record.mrr is None:
+            continue
+        change = record.unsent_mrr - (0 if was is None else was.unsent_mrr)
+        if change:
+            worth = Worth(Kind.MRR, (iso_time(event.created) or "")[:7], record.currency or "", change)
+            yield dedup_key_for(event.scope, "mrr", event.id, name), Withheld(why, worth, name)
+
+
 def _stated_late(before: Profile, after: Profile) -> set[str]:
     """The subscriptions whose mrr was not sent as it changed, and is sent by now."""
     return {
         name
         for name, record in before.subscriptions.items()
-        if (record.unsent or record.counted != (record.mrr or 0))
-        and (now := after.subscriptions.get(name)) is not None
-        and not now.unsent
-        and now.counted == (now.mrr or 0)
+        if record.unsent_mrr and (now := after.subscriptions.get(name)) is not None and not now.unsent_mrr
     }
 
 
@@ -91,8 +106,13 @@ def _key(fact: Fact, this: EventToMap) -> str:
     return dedup_key_of(fact_id(fact.name, fact.key, this.event, this.settings))
 
 
-def _noted(profile: Profile, reasons: dict[str, tuple[Fact, Why]], this: EventToMap) -> Profile:
-    """The record with those of these facts that are about money and for which no call was ever sent, each once."""
+def _noted(
+    profile: Profile, reasons: dict[str, tuple[Fact, Why]], this: EventToMap, but: Collection[Kind] = ()
+) -> Profile:
+    """The record with those of these facts that are about money and for which no call was ever sent, each once.
+
+    But for some kinds of sums.
+    """
     known = this.known.profile
     new = {
         key: found.written()
@@ -102,6 +122,7 @@ def _noted(profile: Profile, reasons: dict[str, tuple[Fact, Why]], this: EventTo
         and key not in known.ledger
         and not any(key in claim.tracks for claim in known.claims.values() if not claim.given_up)
         and (found := _withheld(fact, why, this)) is not None
+        and found.worth.kind not in but
     }
     return replace(profile, withheld=newest({**profile.withheld, **new})) if new else profile
 

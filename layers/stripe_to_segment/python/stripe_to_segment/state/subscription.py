@@ -106,6 +106,11 @@ class SubscriptionRecord:
         return (self.mrr or 0) if self.mrr_sent is None else self.mrr_sent
 
     @property
+    def unsent_mrr(self) -> int:
+        """The part of the mrr that no `mrr_change` has stated, in minor units; 0 while the mrr is unknown."""
+        return 0 if self.mrr is None else self.mrr - (0 if self.unsent else self.counted)
+
+    @property
     def live(self) -> bool:
         """Whether the customer has the subscription now; not while its first payment is missing."""
         return self.status not in NOT_LIVE
