@@ -284,7 +284,25 @@ def judged(history: History, ours: Ours, *, ordered: bool) -> list[str]:
 
 def payments_of(history: History, ours: Ours, *, ordered: bool = False) -> list[str]:
     """The faults of the money: each payment, each refund and each failed attempt once."""
-    return [*_payments(history, ours), *_refunds(history, ours, ordered=ordered), *_failures(history, ours)]
+    return [
+        *_payments(history, ours),
+        *(unbalanced(properties for _, properties in ours.tracks()) if ordered else ()),
+        *_refunds(history, ours, ordered=ordered),
+        *_failures(history, ours),
+    ]
+
+
+def unbalanced(tracks: Iterable[Json]) -> Iterator[str]:
+    """The payments of which total is not revenue, tax and shipping, where the call states all of them.
+
+    Out of order, a call may make up for the revenue of a part that was stated before its invoice was known.
+    """
+    amounts = "total", "revenue", "tax", "shipping"
+    for each in tracks:
+        if all(name in each for name in amounts):
+            total, *shares = (Decimal(str(each[name])) for name in amounts)
+            if total != sum(shares):
+                yield f"order {each['order_id']}: revenue, tax and shipping {shares} are not the total, {total}"
 
 
 def _payments(history: History, ours: Ours) -> Iterator[str]:

@@ -214,10 +214,16 @@ class Till:
         return sale
 
     def _invoice(self, sale: _Sale) -> _Sale:
-        sale = replace(sale, order=self._next("in"), net=sale.total - self._tax(sale.total))
-        moment = self._moment(sale.at)
-        self._emit(moment, "invoice.paid", self._invoice_of(sale, sale.total))
-        self._join(moment, sale, sale.charged, default=True)
+        """Every third over another amount than is paid: a credit or an old debt counts with it, or too much is paid."""
+        order, tax, rng = self._next("in"), self._tax(sale.total), Random(f"{self.start} {sale.intent} balance")
+        whole = sale.total if rng.random() < 2 / 3 else rng.randrange(sale.total // 2, 3 * sale.total // 2)
+        over = max(sale.total - whole, 0) if rng.random() < 2 / 3 else 0
+        sale = replace(sale, order=order, net=round(Fraction((whole - tax) * sale.total, whole)))
+        moment, due = self._moment(sale.at), sale.total - over
+        paid = {"amount_due": due, "amount_paid": due, "amount_overpaid": over}
+        taxed = {"total": whole, "total_taxes": [{"amount": tax}]}
+        self._emit(moment, "invoice.paid", {**self._invoice_of(sale, sale.total), **paid, **taxed})
+        self._join(moment, sale, due, default=not over)
         self._paid(moment, sale, reference=sale.order)
         return sale
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator.at_once import at_once
+from tests.simulator.laws import unbalanced
 from tests.simulator.till import GUEST, balance_of
 from tests.unit.worlds import ACCEPTED, World
 
@@ -104,6 +105,7 @@ def in_order(till: Till) -> tuple[World, list[str]]:
             faults.append(f"{about}: something still waits")
         faults += _faults(lifetime_values(world.calls), true(balance), f"{about}: lifetime_value")
     faults += _faults(summed(world, "revenue"), true(till.revenue), "revenue")
+    faults += unbalanced(call["properties"] for call in world.calls if call["type"] == "track")
     faults += _faults(summed(world, "revenue_refunded"), true(till.returned), "revenue_refunded")
     faults += _faults(refunded(world.calls), true(till.refunded), "refunds")
     strangers = {call["anonymousId"] for call in world.calls if "userId" not in call}

@@ -32,7 +32,7 @@ def over(received: int, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("received", "revenue", "tax", "shipping"), [(3600, 25, 6, 5), (1800, 12.5, None, None), (4000, 29, 6, 5)]
+    ("received", "revenue", "tax", "shipping"), [(3600, 25, 6, 5), (1800, 12.5, 3, 2.5), (4000, 29, 6, 5)]
 )
 @pytest.mark.parametrize("customer", ["cus_basic", None])
 def test_the_tax_and_shipping_of_a_session_that_is_captured_later_are_no_revenue(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.shapes import NOW, a_charge, a_customer, a_price, a_session, an_event, an_invoice
-from tests.unit.worlds import World, names
+from tests.unit.shapes import NOW, a_charge, a_customer, a_price, a_refund, a_session, an_event, an_invoice
+from tests.unit.worlds import World, lifetime_value, names
 
 
 def paid(**more: Any) -> dict[str, Any]:
@@ -136,3 +136,39 @@ def test_a_refund_finds_the_invoice_that_named_its_payment(joins: Any) -> None:
     world.deliver(joins)
     fact = world.tracks(an_event("charge.refunded", a_charge(payment_intent=intent)))["Order Refunded"]
     assert fact["order_id"] == "in_1"
+
+
+@pytest.mark.parametrize(
+    ("collected", "shares"),
+    [(18_000, (150, 20, 10)), (9000, (75, 10, 5)), (1, (0.01, 0, 0)), (21_600, (180, 24, 12)), (0, (0, 0, 0))],
+)
+def test_total_is_revenue_tax_and_shipping_whatever_part_a_balance_pays(
+    collected: int, shares: tuple[float, float, float]
+) -> None:
+    """Revenue counted pro rata and tax in full: 1.00 collected of 6.00 was revenue of 0.83 and tax of 1.00."""
+    money = {"total": 18_000, "amount_due": collected, "amount_paid": collected, "total_taxes": [{"amount": 2000}]}
+    fact = paid(**money, shipping_cost={"amount_total": 1000, "amount_tax": 0}, billing_reason="subscription_cycle")
+    assert (fact["total"], (fact["revenue"], fact["tax"], fact["shipping"])) == (collected / 100, shares)
+
+
+def test_a_refund_of_what_a_balance_left_to_pay_has_its_share_of_the_tax() -> None:
+    """A payment of less than its invoice's total had no tax, so neither had its refunds."""
+    world = World()
+    bill = an_invoice(total=12_000, amount_due=6000, amount_paid=6000, total_taxes=[{"amount": 2000}])
+    refund = a_refund(amount=3000, payment_intent="pi_basic")
+    world.deliver(an_event("invoice.paid", {**bill, "payment_intent": "pi_basic"}))
+    (told,) = world.tracks(an_event("refund.created", refund)).values()
+    assert (told["total"], told["revenue_refunded"], told["tax_refunded"]) == (30, 25, 5)
+
+
+@pytest.mark.parametrize("paid_at_stripe", [4000, 5000])
+def test_what_a_customer_pays_beyond_the_amount_due_is_collected(paid_at_stripe: int) -> None:
+    """Stripe keeps it as the customer's credit, which makes a later invoice cheaper: it never was revenue.
+
+    Whether `amount_paid` includes it, Stripe does not say.
+    """
+    money = {"total": 4000, "amount_due": 4000, "amount_paid": paid_at_stripe, "amount_overpaid": 1000}
+    world = World()
+    (fact,) = world.tracks(an_event("invoice.paid", an_invoice(**money, total_taxes=[{"amount": 800}]))).values()
+    assert (fact["total"], fact["revenue"], fact["tax"]) == (50, 40, 10)
+    assert lifetime_value(world) == 50

@@ -28,6 +28,11 @@ DUE, NET = 12_000, 10_000
 TAXES = {"total": DUE, "amount_due": DUE, "total_taxes": [{"amount": DUE - NET}], "billing_reason": "manual"}
 
 
+def parts(world: World) -> list[dict[str, Any]]:
+    """The calls that state what was paid."""
+    return [call for call in world.calls if "total" in call.get("properties", {})]
+
+
 def finalized(**more: Any) -> StripeEvent:
     invoice = an_invoice(**TAXES, status="open", amount_paid=0, amount_remaining=DUE, **more)
     return an_event("invoice.finalized", invoice, created=NOW - 1000)
@@ -94,6 +99,15 @@ def test_a_part_is_revenue_when_it_comes_and_the_paid_invoice_states_the_rest() 
     (call,) = (call for call in world.calls if call.get("event") == "Invoice Payment Received")
     assert call["properties"]["order_id"] == call["properties"]["invoice_id"] == "in_basic"
     assert call["properties"]["invoice_payment_id"] == "inpay_1"
+
+
+def test_each_part_states_its_tax_and_shipping() -> None:
+    """The last call stated the tax of the whole invoice, so on the days before the sums of a day were too small."""
+    shipped = {"shipping_cost": {"amount_total": 1001, "amount_tax": 0}}
+    world = World()
+    world.deliver(finalized(**shipped), part(1, 4000), part(2, 5000), paid(**shipped))
+    amounts = [[call["properties"][name] for name in ("total", "revenue", "tax", "shipping")] for call in parts(world)]
+    assert amounts == [[40, 30, 6.66, 3.34], [50, 37.49, 8.34, 4.17], [30, 22.5, 5, 2.5]]
 
 
 def test_a_payment_of_the_whole_invoice_is_stated_only_by_the_invoice() -> None:

@@ -44,7 +44,7 @@
         "Payment Method Added": {"payment_method_id": "string", "payment_method_type": "string", "card_brand": "string", "card_expires_at": "time"},
         "Payment Method Updated": {"payment_method_id": "string", "automatic": "boolean", "payment_method_type": "string", "card_brand": "string", "card_expires_at": "time"},
         "Payment Method Removed": {"payment_method_id": "string", "payment_method_type": "string", "card_brand": "string", "card_expires_at": "time"},
-        "Invoice Payment Received": {"order_id": "string", "invoice_id": "string", "invoice_payment_id": "string", "total": "money", "revenue": "money", "currency": "currency"},
+        "Invoice Payment Received": {"order_id": "string", "invoice_id": "string", "invoice_payment_id": "string", "total": "money", "revenue": "money", "tax": "money", "shipping": "money", "currency": "currency"},
         "Order Refunded": {"order_id": "string", "of_known_payment": "boolean", "total": "money", "currency": "currency", "charge_id": "string", "refund_id": "string", "reason": "string", "revenue_refunded": "money", "tax_refunded": "money", "status": "string", "refunded_total": "money", "fully_refunded": "boolean"},
         "Refund Failed": {"order_id": "string", "of_known_payment": "boolean", "total": "money", "currency": "currency", "charge_id": "string", "refund_id": "string", "reason": "string", "revenue_refunded": "money", "tax_refunded": "money"},
         "Payment Disputed": {"order_id": "string", "dispute_id": "string", "charge_id": "string", "of_known_payment": "boolean", "value": "money", "currency": "currency", "reason": "string", "status": "string", "network_reason_code": "string", "evidence_due_by": "time"},

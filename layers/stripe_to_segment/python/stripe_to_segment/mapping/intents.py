@@ -96,10 +96,9 @@ def _received(event: StripeEvent[shapes.PaymentIntent], known: Known) -> read.Re
     asked, total = None if listed is None else listed.bill, amounts.total
     if asked is None or total is None or amounts.tax is not None or amounts.shipping is not None:
         return amounts
-    if total < asked.total:
-        return amounts._replace(revenue=asked.revenue(total))
-    rest = asked.total - asked.net
-    return amounts._replace(revenue=total - rest, tax=asked.tax, shipping=rest - (asked.tax or 0))
+    shares = asked.shares(min(total, asked.total))
+    tax = None if asked.tax is None else shares.tax
+    return amounts._replace(revenue=total - shares.tax - shares.shipping, tax=tax, shipping=shares.shipping)
 
 
 def after_capture(event: StripeEvent[shapes.PaymentIntent], known: Known) -> tuple[str, Payment] | None:

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stripe_to_segment.mapping.facts import Known
-    from stripe_to_segment.mapping.properties import Currency, InvoiceId, InvoicePaymentId, OrderId, Revenue, Total
+    from stripe_to_segment.mapping.properties import (
+        Currency,
+        InvoiceId,
+        InvoicePaymentId,
+        OrderId,
+        Revenue,
+        Shipping,
+        Tax,
+        Total,
+    )
     from stripe_to_segment.state.profile import Profile
     from stripe_to_segment.stripe_side import shapes
     from stripe_to_segment.stripe_side.event import StripeEvent
@@ -50,6 +59,8 @@ class InvoicePaymentReceived(Event):
     invoice_payment_id: InvoicePaymentId = None
     total: Total = None
     revenue: Revenue = None
+    tax: Tax = None
+    shipping: Shipping = None
     currency: Currency = None
 
 
@@ -75,13 +86,16 @@ def received(event: StripeEvent[shapes.InvoicePayment], known: Known) -> Iterato
     found = _part_of(event, known)
     if found is None or found.part.stated_by != event.id:
         return
-    currency = found.before.currency
+    currency, part = found.before.currency, found.part
+    shipping = None if part.revenue is None or part.tax is None else max(part.amount - part.revenue - part.tax, 0)
     stated = InvoicePaymentReceived(
         order_id=found.order,
         invoice_id=found.order,
         invoice_payment_id=text(event.object.get("id")),
-        total=major(found.part.amount, currency),
-        revenue=major(found.part.revenue, currency),
+        total=major(part.amount, currency),
+        revenue=major(part.revenue, currency),
+        tax=major(part.tax, currency),
+        shipping=major(shipping, currency),
         currency=currency.upper() or None,
     )
     yield Fact(stated, found.name)
@@ -130,7 +144,8 @@ def bill_is_missing(event: StripeEvent[shapes.InvoicePayment], profile: Profile)
 def bill_of(invoice: shapes.Invoice) -> Bill:
     """The amounts of an open invoice."""
     amounts = read_invoice.amounts_of(invoice)
-    return Bill(read_invoice.due_of(invoice), amounts.total, amounts.total - amounts.tax - amounts.shipping)
+    net = amounts.total - amounts.tax - amounts.shipping
+    return Bill(read_invoice.due_of(invoice), amounts.total, net, amounts.tax)
 
 
 def _listed_as(event: StripeEvent[shapes.InvoicePayment], payment: str, profile: Profile, before: Payment) -> str:
@@ -174,7 +189,10 @@ def _part_of(event: StripeEvent[shapes.InvoicePayment], known: Known) -> _Receiv
     if (shared := _shared(event, profile)) is not None:
         return _Received(name, shared.part, invoice_id, before)
     bill = before.bill or (bill_of(known.invoice) if known.invoice else None)
-    total, revenue = before.paid_in_parts
-    # The running sum is rounded, so that the parts of an invoice sum to its revenue.
-    share = None if bill is None else max(bill.revenue(total + amount) - revenue, 0)
-    return _Received(name, Part(amount, share, sender), invoice_id, before)
+    if bill is None:
+        return _Received(name, Part(amount, stated_by=sender), invoice_id, before)
+    total, *paid = before.paid_in_parts
+    # The running sum is rounded, so that the parts of an invoice sum to its revenue and its tax.
+    shares = bill.shares(total + amount).less(total, *paid)
+    tax = None if bill.tax is None else shares.tax
+    return _Received(name, Part(amount, shares.revenue, sender, tax), invoice_id, before)

@@ -18,7 +18,7 @@ from stripe_to_segment.stripe_side.discount import coupon_code
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import dig, integer, iso_time, text
 from stripe_to_segment.stripe_side.invoice_payment import payment_of
-from stripe_to_segment.stripe_side.money import major
+from stripe_to_segment.stripe_side.money import Shares, major
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,9 +136,8 @@ def collected(event: StripeEvent[shapes.Invoice]) -> Payment | None:
         currency,
         counted=True,
         total=amounts.collected,
-        revenue=amounts.revenue,
-        # The tax of an old debt that was paid with it is not stated.
-        tax=amounts.tax if amounts.collected == amounts.total else None,
+        revenue=amounts.shares.revenue,
+        tax=amounts.shares.tax,
         paid_at=event.created,
         stated_by=text(event.object.get("id")) or "",
         intent=read.payment_of(event.object) or "",
@@ -179,15 +178,15 @@ def _paid[E: Paid](declared: type[E], event: StripeEvent[shapes.Invoice], known:
     """A payment with its amounts, and the subscription billed with its plan."""
     invoice = event.object
     amounts, lines, currency = _amounts_of(event), lines_of(event), text(invoice.get("currency"))
-    total, revenue = _not_yet_stated(event, known)
+    total, shares = _not_yet_stated(event, known)
     return declared(
         order_id=text(invoice.get("id")),
         invoice_id=text(invoice.get("id")),
         total=major(total, currency),
-        revenue=major(revenue, currency),
+        revenue=major(shares.revenue, currency),
         subtotal=major(amounts.subtotal, currency),
-        tax=major(amounts.tax, currency),
-        shipping=major(amounts.shipping, currency),
+        tax=major(shares.tax, currency),
+        shipping=major(shares.shipping, currency),
         discount=major(amounts.discount, currency),
         coupon=coupon_code(invoice),
         currency=currency and currency.upper(),
@@ -223,20 +222,20 @@ def billed_plan(event: StripeEvent[shapes.Invoice], known: Known) -> BilledPlan:
     return {"plan": plan, "price_id": main.price.id, "product_id": main.price.product, "quantity": main.quantity}
 
 
-def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[int, int]:
-    """The part of the total and of the revenue that no other call has stated, in minor units, at least 0."""
+def _not_yet_stated(event: StripeEvent[shapes.Invoice], known: Known) -> tuple[int, Shares]:
+    """The part of what was collected that no other call has stated, and its shares, in minor units, at least 0."""
     amounts, invoice_id = _amounts_of(event), text(event.object.get("id")) or ""
     profile = known.profile
     for intent in filter(None, (stated_by_intent(event, known), *payments_of(event, known))):
         profile = profile.with_paid(invoice_id, by=intent)
     listed = profile.payment(invoice_id)
     if listed is None or not listed.counted:
-        return amounts.collected, amounts.revenue
+        return amounts.collected, amounts.shares
     if listed.stated_by not in {"", invoice_id}:
         # The session stated it, or an old release noted that.
-        return 0, 0
-    total, revenue = listed.stated_in_parts
-    return max(amounts.collected - total, 0), max(amounts.revenue - revenue, 0)
+        return 0, Shares(0, 0, 0)
+    stated = listed.stated_in_parts
+    return max(amounts.collected - stated[0], 0), amounts.shares.less(*stated)
 
 
 def _plan(price: Price, record: SubscriptionRecord | None, known: Known) -> str | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from stripe_to_segment.frozen import frozen
-from stripe_to_segment.stripe_side.money import rounded
+from stripe_to_segment.stripe_side.money import Shares, shares_of
 
 __all__ = ["NOT_SENT", "Bill", "Part"]
 
@@ -17,8 +15,7 @@ NOT_SENT = "?"
 class Bill:
     """What an open invoice, or a session before its capture, asks for, in minor units.
 
-    `due` is what is to be paid of the total, `net` the total less tax and shipping. `tax` is None for an invoice, which
-    states it when it is paid.
+    `due` is what is to be paid of the total, `net` the total less tax and shipping. `tax` is None where it is unknown.
     """
 
     due: int
@@ -26,18 +23,21 @@ class Bill:
     net: int
     tax: int | None = None
 
-    def revenue(self, collected: int) -> int:
-        """The revenue in what was collected of it: its share of the net, half to even."""
-        return int(rounded(Decimal(self.net) * collected / self.total)) if self.total > 0 else collected
+    def shares(self, collected: int) -> Shares:
+        """What of an amount collected of it is revenue, tax and shipping; an unknown tax is in the shipping."""
+        tax = self.tax or 0
+        return shares_of(collected, self.total, tax, self.total - self.net - tax)
 
 
 @frozen
 class Part:
     """One of several payments of an invoice, in minor units.
 
-    `revenue` is None if the invoice's tax was unknown. `stated_by` is the id of the event that stated it, or NOT_SENT.
+    `revenue` is None if the invoice's tax was unknown, `tax` also if no call stated it. `stated_by` is the id of the
+    event that stated it, or NOT_SENT.
     """
 
     amount: int
     revenue: int | None = None
     stated_by: str = ""
+    tax: int | None = None

@@ -99,12 +99,12 @@ class Payment:
         )
 
     @property
-    def paid_in_parts(self) -> tuple[int, int]:
-        """What parts of it paid, in minor units: of the total and of the revenue."""
+    def paid_in_parts(self) -> tuple[int, int, int]:
+        """What parts of it paid, in minor units: of the total, the revenue and the tax."""
         return _summed(self.parts.values())
 
     @property
-    def stated_in_parts(self) -> tuple[int, int]:
+    def stated_in_parts(self) -> tuple[int, int, int]:
         """The part of that which events have stated; what an import has listed in silence belongs to the rest."""
         return _summed(part for part in self.parts.values() if part.stated_by != NOT_SENT)
 
@@ -195,13 +195,12 @@ class Payment:
         if self.complete:
             return self
         parts = {**self.parts, payment: part}
-        known = [one.revenue for one in parts.values() if one.revenue is not None]
         return replace(
             self,
             counted=True,
             total=sum(one.amount for one in parts.values()),
-            revenue=sum(known) if len(known) == len(parts) else None,
-            tax=self.tax if len(parts) == 1 else None,
+            revenue=_sum_if_known(one.revenue for one in parts.values()),
+            tax=_sum_if_known(one.tax for one in parts.values()),
             stated_by="",
             parts=parts,
         )
@@ -209,15 +208,23 @@ class Payment:
     def without_share(self, payment: str, amount: int) -> tuple[Payment, Part]:
         """Without an amount by which a payment, itself an order before, paid another invoice; and that as a part."""
         part = self.parts[payment]
-        share = None if part.revenue is None else int(rounded(Decimal(part.revenue * amount) / part.amount))
-        left = None if part.revenue is None else part.revenue - (share or 0)
+
+        def share(of: int | None) -> int | None:
+            return None if of is None else int(rounded(Decimal(of * amount) / part.amount))
+
+        def less(whole: int | None, given: int | None) -> int | None:
+            return None if whole is None or given is None else whole - given
+
+        revenue, tax = share(part.revenue), share(part.tax)
+        left = Part(part.amount - amount, less(part.revenue, revenue), part.stated_by, less(part.tax, tax))
         rest = replace(
             self,
-            total=None if self.total is None else self.total - amount,
-            revenue=None if self.revenue is None or share is None else self.revenue - share,
-            parts={**self.parts, payment: replace(part, amount=part.amount - amount, revenue=left)},
+            total=less(self.total, amount),
+            revenue=less(self.revenue, revenue),
+            tax=less(self.tax, tax),
+            parts={**self.parts, payment: left},
         )
-        return rest, Part(amount, share, part.stated_by)
+        return rest, Part(amount, revenue, part.stated_by, tax)
 
     def as_part(self, payment: str) -> Payment:
         """The payment that an intent or a session stated, as a part of the invoice that it is now known to pay."""
@@ -225,7 +232,9 @@ class Payment:
         if not (self.counted and self.total is not None and stated):
             return self
         sender = "" if self.listed_at is None else NOT_SENT
-        return replace(self, counted=False, listed_at=None).with_part(payment, Part(self.total, self.revenue, sender))
+        return replace(self, counted=False, listed_at=None).with_part(
+            payment, Part(self.total, self.revenue, sender, self.tax)
+        )
 
     def parted(self, payment: str) -> tuple[Payment, Payment]:
         """The payment without what was matched to it but belongs to another payment; and that other payment."""
@@ -244,7 +253,7 @@ class Payment:
 
     def completing(self, begun: Payment) -> Payment:
         """The whole, as its invoice states it, of what was begun in parts, or known only by what went back of it."""
-        total, revenue = begun.paid_in_parts
+        total, revenue, _ = begun.paid_in_parts
         stated = {name: part for name, part in begun.parts.items() if part.stated_by != NOT_SENT}
         begun = replace(begun, parts=stated)
         whole = replace(
@@ -298,10 +307,19 @@ class Payment:
         return cls(**given)
 
 
-def _summed(parts: Iterable[Part]) -> tuple[int, int]:
-    """The amounts and the revenue of parts; an unknown revenue is in that of the rest."""
+def _summed(parts: Iterable[Part]) -> tuple[int, int, int]:
+    """The amounts, the revenue and the tax of parts; what is unknown is in that of the rest."""
     parts = [*parts]
-    return sum(part.amount for part in parts), sum(part.revenue or 0 for part in parts)
+    return (
+        sum(part.amount for part in parts),
+        sum(part.revenue or 0 for part in parts),
+        sum(part.tax or 0 for part in parts),
+    )
+
+
+def _sum_if_known(amounts: Iterable[int | None]) -> int | None:
+    amounts = [*amounts]
+    return None if None in amounts else sum(amount or 0 for amount in amounts)
 
 
 def _written(value: DataclassInstance) -> JsonObject:

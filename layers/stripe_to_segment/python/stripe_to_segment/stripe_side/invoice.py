@@ -5,14 +5,13 @@ https://docs.stripe.com/api/invoices/object
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen
 from stripe_to_segment.stripe_side import invoice_payment
 from stripe_to_segment.stripe_side.fields import dig, hash_of, integer, listed, metadata_of, reference, text
 from stripe_to_segment.stripe_side.lines import Line, read_line
-from stripe_to_segment.stripe_side.money import rounded
+from stripe_to_segment.stripe_side.money import Shares, shares_of
 
 if TYPE_CHECKING:
     from stripe_to_segment.stripe_side import shapes
@@ -40,7 +39,7 @@ UNPAID = ("open", "uncollectible")
 
 @frozen
 class InvoiceAmounts:
-    """An invoice's amounts in minor units. `collected` is the amount paid; `revenue` is that less tax and shipping."""
+    """An invoice's amounts in minor units; `collected` is the amount paid, and `shares` are those in it."""
 
     total: int
     collected: int
@@ -50,16 +49,9 @@ class InvoiceAmounts:
     discount: int
 
     @property
-    def revenue(self) -> int:
-        """Collected less tax and shipping, rounded half to even.
-
-        Tax and shipping count pro rata where the customer paid less than the total or, with an old debt, more. An
-        invoice with a total of 0 or less collects only old debt, for which it states no tax.
-        """
-        if self.total <= 0:
-            return self.collected
-        net = self.total - self.tax - self.shipping
-        return int(rounded(Decimal(net) * self.collected / self.total))
+    def shares(self) -> Shares:
+        """What of the amount collected is revenue, tax and shipping."""
+        return shares_of(self.collected, self.total, self.tax, self.shipping)
 
 
 def amounts_of(invoice: shapes.Invoice) -> InvoiceAmounts:
@@ -72,6 +64,9 @@ def amounts_of(invoice: shapes.Invoice) -> InvoiceAmounts:
     elif invoice.get("status") == "paid" or invoice.get("paid") is True:
         # The amount remaining on a paid invoice was paid outside Stripe (marked paid out of band).
         paid += max(integer(invoice.get("amount_remaining")) or 0, 0)
+    if (overpaid := integer(invoice.get("amount_overpaid")) or 0) > 0 and paid is not None:
+        # What was paid beyond the amount due is the customer's credit, and pays a later invoice.
+        paid = max(paid, due_of(invoice) + overpaid)
     cost = invoice.get("shipping_cost")
     with_its_tax = integer(dig(cost, "amount_total"))
     if with_its_tax is None:

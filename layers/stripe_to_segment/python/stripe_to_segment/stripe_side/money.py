@@ -7,9 +7,9 @@ https://docs.stripe.com/currencies#zero-decimal and #special-cases
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import overload
+from typing import NamedTuple, overload
 
-__all__ = ["digits", "major", "minor_decimal", "rounded"]
+__all__ = ["Shares", "digits", "major", "minor_decimal", "rounded", "shares_of"]
 
 ZERO_DECIMAL = frozenset(
     {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
@@ -43,6 +43,43 @@ def major(minor: Decimal | int | None, currency: str | None) -> Decimal | None:
 def rounded(minor: Decimal) -> Decimal:
     """A whole number of minor units, half to even, so that sums of many roundings do not drift."""
     return minor.quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+
+
+class Shares(NamedTuple):
+    """What a collected amount consists of, in minor units."""
+
+    revenue: int
+    tax: int
+    shipping: int
+
+    def less(self, total: int, revenue: int, tax: int) -> Shares:
+        """What is left, at least 0, where calls have stated this much of their sum, of the revenue and of the tax.
+
+        The revenue of a part that was stated without it is in the rest, which then has more revenue than total.
+        """
+        earned = max(self.revenue - revenue, 0)
+        rest = max(sum(self) - total - earned, 0)
+        levied = min(max(self.tax - tax, 0), rest)
+        return Shares(earned, levied, rest - levied)
+
+
+def shares_of(collected: int, total: int, tax: int, shipping: int) -> Shares:
+    """The shares of revenue, tax and shipping in an amount collected for a total; they sum to it.
+
+    Pro rata where the customer paid less than the total or, with an old debt, more. A total of 0 or less collects only
+    old debt, for which nothing states a tax.
+    """
+    if total <= 0:
+        return Shares(collected, 0, 0)
+
+    def share(amount: int) -> int:
+        # Divided last: a rounded quotient times the amount may fall short of the half that it is.
+        return int(rounded(Decimal(amount * collected) / total))
+
+    revenue = share(total - tax - shipping)
+    rest = collected - revenue
+    carriage = share(shipping) if tax else rest
+    return Shares(revenue, rest - carriage, carriage)
 
 
 def minor_decimal(value: object) -> Decimal | None:

@@ -392,6 +392,7 @@ class Invoice(Owned, Discounted, total=False):
     total_discount_amounts: list[AmountEntry] | None
     amount_due: int
     amount_paid: int
+    amount_overpaid: int
     amount_remaining: int
     amount_shipping: int
     shipping_cost: ShippingCost | None
