@@ -14,6 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stripe_to_segment.settings import settings_from
+from stripe_to_segment.state.prune import pruned
+from stripe_to_segment.state.settle import settled
 from stripe_to_segment.state.sums import sent_in
 from stripe_to_segment.stripe_side.money import digits
 from tests.simulator import laws
@@ -64,7 +66,7 @@ def written(store: MemoryStore) -> Counter[tuple[int, str, str]]:
     sums: Counter[tuple[int, str, str]] = Counter()
     for profile in store.profiles.values():
         receipt = None if profile.moved_to else store.known_receipts.get(profile.delivery)
-        for each in sent_in((profile.settled(receipt) if receipt else profile).sent):
+        for each in sent_in((settled(profile, receipt) if receipt else profile).sent):
             sums[each.column, each.month, each.currency] += each.amount
     return Counter({key: amount for key, amount in sums.items() if amount})
 
@@ -163,5 +165,5 @@ def test_a_claim_whose_receipt_has_expired_counts_as_arrived_once() -> None:
         ours.store.known_receipts.clear()
         ours.frozen_at += 41 * DAY
         for key, profile in ours.store.profiles.items():
-            ours.store.profiles[key] = replace(profile.pruned(int(ours.frozen_at) // DAY), delivery="")
+            ours.store.profiles[key] = replace(pruned(profile, int(ours.frozen_at) // DAY), delivery="")
     assert all_time(written(ours.store)) == all_time(heard(ours.calls))

@@ -19,7 +19,8 @@ from stripe_to_segment.segment_side.answers import Answer, Meaning
 from stripe_to_segment.settings import Settings
 from stripe_to_segment.state.memory_store import MemoryStore
 from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.state.profile import PAYMENTS, Profile
+from stripe_to_segment.state.profile import Profile
+from stripe_to_segment.state.prune import PAYMENTS, pruned
 from stripe_to_segment.state.refund import Dispute, Refund
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment_tools.commands.explain import explain
@@ -376,7 +377,7 @@ def test_payments_that_are_no_longer_listed_stay_in_the_sum() -> None:
     profile = Profile("own:test:cus_basic")
     for number in range(PAYMENTS + 3):
         profile = profile.with_payment(f"in_{number}", Payment("usd", counted=True, total=100))
-    kept = profile.pruned(NOW // 86_400)
+    kept = pruned(profile, NOW // 86_400)
     assert (len(kept.payments), kept.paid, kept.unlisted("usd")) == (PAYMENTS, profile.paid, 300)
 
 

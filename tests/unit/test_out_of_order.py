@@ -14,6 +14,7 @@ import pytest
 
 from stripe_to_segment.delivery.load import recall
 from stripe_to_segment.state.profile import LEDGER_DAYS
+from stripe_to_segment.state.prune import pruned
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from tests.simulator import laws, weather
 from tests.unit.shapes import DAY, NOW, a_subscription, an_event, an_invoice, an_item
@@ -262,7 +263,7 @@ def test_a_claim_is_deleted_when_it_is_settled_or_its_event_can_no_longer_arrive
     (profile,) = world.store.load([("profile", upgrade.profile_key)]).profiles.values()
     (claim,) = profile.claims.values()
     assert ['"mrr_change":40' in encoded for encoded in claim.tracks.values()] == [False, True]
-    assert profile.pruned(NOW // DAY + LEDGER_DAYS + 1).claims == {}
+    assert pruned(profile, NOW // DAY + LEDGER_DAYS + 1).claims == {}
     world.answer = lambda _: laws.ACCEPTED
     world.deliver(upgrade)
     memory = recall([upgrade], world.store)

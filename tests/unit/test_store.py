@@ -25,8 +25,10 @@ from stripe_to_segment.state.encoding import KEEP_DAYS
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.packing import DEDUP_KEY_DIGITS, compressed, decompressed, packed_ledger, unpacked_ledger
 from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.state.profile import ENDED, TRACK, UNSURE, Profile
+from stripe_to_segment.state.profile import TRACK, UNSURE, Profile
+from stripe_to_segment.state.prune import ENDED
 from stripe_to_segment.state.refund import Dispute
+from stripe_to_segment.state.settle import settled
 from stripe_to_segment.state.store import Learnt
 from stripe_to_segment.state.subscription import SubscriptionRecord
 from tests.unit.edges import TABLE, Faulty, refusal
@@ -712,11 +714,11 @@ def test_deduplication_keys_of_sixteen_digits_are_read_by_their_first_twelve(tab
     assert profile.claims == {"e" * 12: Claim({"f" * 12: "{}"}, day=TODAY)}
     assert {*profile.withheld} == {"d" * 12}
     table.put_item(TableName=TABLE, Item=receipt)
-    settled = profile.settled(store.receipts(["delivery_1"])["delivery_1"])
-    assert settled.claims == {}
-    assert {*settled.ledger} == {one * 12 for one in "abef"}
-    saved(store, settled)
-    assert profile_in(store).ledger == settled.ledger
+    after = settled(profile, store.receipts(["delivery_1"])["delivery_1"])
+    assert after.claims == {}
+    assert {*after.ledger} == {one * 12 for one in "abef"}
+    saved(store, after)
+    assert profile_in(store).ledger == after.ledger
 
 
 def test_renamed_fields_keep_the_names_under_which_other_releases_store_them(table: Any) -> None:
@@ -817,23 +819,23 @@ def test_a_claim_is_settled_by_the_receipt_of_its_delivery() -> None:
         claims={"e" * 12: Claim(tracks, shows=True, joins=True, day=day)},
         delivery="delivery_1",
     )
-    whole = claimed.settled(Receipt(frozenset({"e" * 12, *tracks})))
+    whole = settled(claimed, Receipt(frozenset({"e" * 12, *tracks})))
     assert (whole.claims, whole.delivery, whole.shown, whole.joined) == ({}, "", "digest", True)
     assert list(whole.ledger.items())[-1] == ("f" * 12, TODAY - 2), "the newest marks come first"
     assert whole.ledger == {"e" * 12: day, **dict.fromkeys(tracks, day + TRACK), "f" * 12: TODAY - 2}
 
-    partly = claimed.settled(Receipt(frozenset({"1" * 12})))
+    partly = settled(claimed, Receipt(frozenset({"1" * 12})))
     assert set(partly.ledger) == {"1" * 12, "f" * 12}
     assert partly.claims == {"e" * 12: Claim(tracks, day=day)}
     assert (partly.shown, partly.joined, partly.delivery) == (UNSURE, False, "")
-    assert partly.settled(None) == partly, "what was settled stays so"
+    assert settled(partly, None) == partly, "what was settled stays so"
 
-    given_up = claimed.settled(Receipt(given_up=frozenset({"e" * 12})))
+    given_up = settled(claimed, Receipt(given_up=frozenset({"e" * 12})))
     assert given_up.claims == {"e" * 12: Claim(tracks, given_up=True, day=day)}
     assert (given_up.ledger, given_up.shown, given_up.joined) == (claimed.ledger, UNSURE, False)
-    assert claimed.settled(Receipt(unwanted=frozenset({"e" * 12}))) == replace(given_up, claims={})
+    assert settled(claimed, Receipt(unwanted=frozenset({"e" * 12}))) == replace(given_up, claims={})
 
-    unknown = claimed.settled(None)
+    unknown = settled(claimed, None)
     assert (unknown.delivery, unknown.ledger, set(unknown.claims)) == ("delivery_1", claimed.ledger, {"e" * 12})
     assert (unknown.shown, unknown.joined) == (UNSURE, False)
 
@@ -846,18 +848,18 @@ def test_what_a_record_has_claimed_counts_in_the_record_that_took_it_over() -> N
     claimed, arrived = Profile(KEY, claims=claims, delivery="delivery_1"), Receipt(frozenset({"e" * 12, "1" * 12}))
     moved = claimed.moved("own:test:in_1")
     assert moved.claims == claims
-    assert (len(claimed.settled(arrived).sent), moved.settled(arrived).sent) == (1, {})
+    assert (len(settled(claimed, arrived).sent), settled(moved, arrived).sent) == (1, {})
 
 
 def test_of_a_claim_with_only_an_identify_just_the_attempt_is_kept() -> None:
     profile = Profile(KEY, claims={"e" * 12: Claim(shows=True, day=TODAY)}, delivery="delivery_1")
-    assert profile.settled(Receipt()) == Profile(KEY, shown=UNSURE, claims={"e" * 12: Claim(day=TODAY)})
+    assert settled(profile, Receipt()) == Profile(KEY, shown=UNSURE, claims={"e" * 12: Claim(day=TODAY)})
 
 
 def test_a_claim_counts_the_attempts() -> None:
     profile = Profile(KEY)
     for tries in range(3):
-        profile = profile.with_claim("e" * 12, Claim({"f" * 12: "{}"}, shows=True), TODAY).settled(Receipt())
+        profile = settled(profile.with_claim("e" * 12, Claim({"f" * 12: "{}"}, shows=True), TODAY), Receipt())
         assert profile.claims["e" * 12].tries == tries
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from stripe_to_segment.auditing.findings import Cause, Kind
 from stripe_to_segment.segment_side.calls import call_from
 from stripe_to_segment.state.bill import NOT_SENT
-from stripe_to_segment.state.profile import LEDGER_DAYS, PAYMENTS
+from stripe_to_segment.state.profile import LEDGER_DAYS
+from stripe_to_segment.state.prune import PAYMENTS, pruned
+from stripe_to_segment.state.settle import settled
 from stripe_to_segment.state.sums import OBJECTS, sent_in, worth_in
 from stripe_to_segment.state.withheld import Withheld
 from stripe_to_segment.stripe_side.fields import dig, text
@@ -158,10 +160,10 @@ def _settled(
     """The record after all receipts, also those of the records that it took over with their claims."""
     for each in (receipt, *(receipts.get(one.delivery) for one in moved)):
         if each is not None and not each.unreadable:
-            profile = profile.settled(each)
+            profile = settled(profile, each)
     # A claim whose receipt has expired counts as arrived, as it will when the record is written next.
     return (
-        profile.pruned(today) if any(claim.day < today - LEDGER_DAYS for claim in profile.claims.values()) else profile
+        pruned(profile, today) if any(claim.day < today - LEDGER_DAYS for claim in profile.claims.values()) else profile
     )
 
 

@@ -17,6 +17,7 @@ from stripe_to_segment.mapping.naming import coupons_needed, names_needed
 from stripe_to_segment.mapping.orders import matched_anew, orders_needed
 from stripe_to_segment.mapping.subscriptions.discounts import with_own_of
 from stripe_to_segment.state.profile import new_profile
+from stripe_to_segment.state.settle import settled
 from stripe_to_segment.stripe_side.event import asked_once
 from stripe_to_segment.stripe_side.fields import listed, reference
 
@@ -100,7 +101,7 @@ def settle(keys: Collection[str], memory: Memory, store: Store) -> None:
         if receipt is not None and receipt.unreadable:
             memory.unreadable["profile", key] = receipt.unreadable
         else:
-            memory.profiles[key] = profile.settled(receipt)
+            memory.profiles[key] = settled(profile, receipt)
 
 
 def unreadable(event: StripeEvent, memory: Memory) -> str:

@@ -24,6 +24,7 @@ from stripe_to_segment.mapping.withhold import with_all_withheld, with_withheld
 from stripe_to_segment.reasons import Reason
 from stripe_to_segment.segment_side.calls import dedup_key_for
 from stripe_to_segment.state.claim import NO_CLAIM
+from stripe_to_segment.state.settle import withdrawn
 from stripe_to_segment.state.withheld import Why
 from stripe_to_segment.stripe_side.fields import text
 
@@ -138,14 +139,15 @@ def translate(
     if profile.opted_out or event.silent:
         reason = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
         if not event.silent:
-            profile = with_all_withheld(profile, decided.facts, this, Why.OPTED_OUT).withdrawn(dedup_key, Why.OPTED_OUT)
+            profile = with_all_withheld(profile, decided.facts, this, Why.OPTED_OUT)
+            profile = withdrawn(profile, dedup_key, Why.OPTED_OUT)
         profile = named_without_calls(known.profile, profile)
     elif not claim.tracks and (waits := _waits_for(row, event, known, source, may_wait)):
         held = Translation(EventOutcome.HELD, known.profile, dedup_key, waits, identity_source=source)
         return _held(event, known, lesson, held)
     elif who is None:
         reason, why = Reason.UNKNOWN_USER, Why.UNKNOWN_USER
-        profile = with_all_withheld(profile, decided.facts, this, why).withdrawn(dedup_key, why)
+        profile = withdrawn(with_all_withheld(profile, decided.facts, this, why), dedup_key, why)
     else:
         plan = identify(this, decided, who, fallback_id)
         composed = compose(this, decided.facts, plan, enrich_for(event, enrich))

@@ -27,6 +27,7 @@ from stripe_to_segment.state.encoding import (
     receipt_item,
 )
 from stripe_to_segment.state.person import Person
+from stripe_to_segment.state.prune import pruned
 from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory, each_once
 from stripe_to_segment.state.stored_persons import StoredPersons, errors_of
 from stripe_to_segment.state.table import NO_NEWER, OURS, ConditionFailedError, Table
@@ -188,7 +189,7 @@ class DynamoStore(StoredPersons):
         self._put_learnt(Learnt("bookmark", name, str(second), second), now)
 
     def _put_profile(self, profile: Profile, now: float) -> None:
-        profile = profile.pruned(int(now) // DAY)
+        profile = pruned(profile, int(now) // DAY)
         item = profile_item(profile, now)
         condition: Condition = {"ConditionExpression": "attribute_not_exists(pk)"}
         if profile.version:

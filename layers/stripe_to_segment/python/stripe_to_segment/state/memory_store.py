@@ -9,6 +9,7 @@ from stripe_to_segment.errors import StoreConflictError
 from stripe_to_segment.state.circuit import Circuit
 from stripe_to_segment.state.person import MOST_RECORDS, NEW_PERSON, Person
 from stripe_to_segment.state.profile import Profile
+from stripe_to_segment.state.prune import pruned
 from stripe_to_segment.state.store import DAY, OPT_OUT, Learnt, Memory, each_once
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class MemoryStore:
             if (stored.version if stored else 0) != profile.version:
                 errors[profile.key] = StoreConflictError(profile.key)
             elif profile.key not in errors:
-                kept = profile.pruned(int(now) // DAY)
+                kept = pruned(profile, int(now) // DAY)
                 self.profiles[profile.key] = replace(kept, version=profile.version + 1)
         return errors
 

@@ -8,13 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from stripe_to_segment.frozen import frozen_with_cache
-from stripe_to_segment.state.claim import Claim, Receipt
+from stripe_to_segment.state.claim import Claim
 from stripe_to_segment.state.failed_attempt import FailedAttempt
 from stripe_to_segment.state.payment import Payment
-from stripe_to_segment.state.sums import Kind, added, worth_in
-from stripe_to_segment.state.withheld import Why, Withheld, newest, withheld_call
+from stripe_to_segment.state.withheld import newest
 from stripe_to_segment.stripe_side.discount import Remembered, coupon_from, named_only
-from stripe_to_segment.stripe_side.fields import integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,20 +23,12 @@ if TYPE_CHECKING:
     from stripe_to_segment.state.subscription import SubscriptionRecord, Watermark
     from stripe_to_segment.stripe_side.fields import JsonObject
 
-__all__ = ["ENDED", "LEDGER_DAYS", "OUTDATED", "PARTLY", "UNSURE", "Profile", "new_profile"]
+__all__ = ["LEDGER_DAYS", "OUTDATED", "PARTLY", "TRACK", "UNSURE", "Profile", "most", "new_profile"]
 
 # Stripe retries for three days and keeps events for thirty, so a backfill is covered with ten days to spare.
 LEDGER_DAYS = 40
-# Upper limits, of the newest, so that the record of the busiest customer stays below DynamoDB's 400 KB.
-# A deduplication key has eight bytes, a subscription about 300. Stripe gives a customer 500 live ones.
-LEDGER_KEYS, SUBSCRIPTIONS = 30_000, 900
-# Of those that ended long ago, because an older event of one may still come: it must not begin anew.
-ENDED = 20
-# In a ledger, added to the day of a track: no later import sends again what was sent once. Of those older than
-# LEDGER_DAYS the newest so many stay.
-TRACK, OLD_TRACKS = 1 << 15, 1_000
-# A payment has about 60 bytes. The sums keep payments that are no longer listed.
-PAYMENTS = 500
+# In a ledger, added to the day of a track: no later import sends again what was sent once.
+TRACK = 1 << 15
 # Coupons of a customer's discounts, about 100 bytes each.
 DISCOUNTS = 200
 
@@ -355,7 +345,7 @@ class Profile:
             return self
         gone = NEVER_SEEN if known[2] == NEVER_SEEN else REMOVED
         cards = {**self.cards, method_id: (*as_of, gone if expires is None else expires)}
-        return replace(self, cards=_most(cards, CARDS, lambda card: (card[0], card[1])))
+        return replace(self, cards=most(cards, CARDS, lambda card: (card[0], card[1])))
 
     @property
     def knows_cards(self) -> bool:
@@ -403,99 +393,6 @@ class Profile:
         )
         return replace(self, claims={**self.claims, dedup_key: claim}, summed=self.summed or day, **delivery)
 
-    def withdrawn(self, dedup_key: str, why: Why) -> Profile:
-        """The record without the claim of an event whose calls are no longer to be sent, for this reason.
-
-        As it was, if a receipt is missing: then nobody knows whether they arrived.
-        """
-        claim = self.claims.get(dedup_key)
-        if claim is None or claim.given_up or self.delivery:
-            return self
-        left = {key: one for key, one in self.claims.items() if key != dedup_key}
-        withheld = _with_withheld(self, [claim], why)
-        subscriptions = dict(self.subscriptions)
-        for key in withheld.keys() - self.withheld.keys():
-            one = Withheld.read(withheld[key])
-            record = subscriptions.get(one.id)
-            if one.worth.kind is Kind.MRR and record is not None:
-                # Counted as it was claimed. The next call states it.
-                subscriptions[one.id] = replace(record, mrr_sent=record.counted - one.worth.amount, apart=False)
-        return replace(self, claims=left, withheld=withheld, subscriptions=subscriptions)
-
-    def settled(self, receipt: Receipt | None) -> Profile:
-        """The record after the newest delivery, by its receipt, None where it left none.
-
-        Calls that arrived move from the claims to the ledger. Traits and joins whose arrival is unknown count as not
-        delivered.
-        """
-        if not self.claims:
-            return self
-        received = receipt or Receipt()
-        over = received.arrived | received.unwanted
-        new = {
-            each: claim.day + (TRACK if each in claim.tracks else 0)
-            for dedup_key, claim in self.claims.items()
-            for each in (dedup_key, *claim.tracks)
-            if each in received.arrived
-        }
-        doubtful = [claim for dedup_key, claim in self.claims.items() if dedup_key not in received.arrived]
-        return replace(
-            self,
-            sent=_with_sent(self, self.claims.values(), new.keys() - self.ledger.keys()),
-            withheld=_with_withheld(
-                self, (claim for key, claim in self.claims.items() if key in received.unwanted), Why.NO_KEY
-            ),
-            ledger={**new, **self.ledger},
-            # Identify and group calls are always made anew.
-            claims={
-                dedup_key: replace(
-                    claim, shows=False, joins=False, given_up=claim.given_up or dedup_key in received.given_up
-                )
-                for dedup_key, claim in self.claims.items()
-                if dedup_key not in over
-            },
-            shown=UNSURE if any(claim.shows for claim in doubtful) else self.shown,
-            shown_group=UNSURE if any(claim.groups for claim in doubtful) else self.shown_group,
-            joined=self.joined and not any(claim.joins for claim in doubtful),
-            delivery="" if receipt else self.delivery,
-        )
-
-    def pruned(self, today: int) -> Profile:
-        """The record without what is older than LEDGER_DAYS and without what is beyond the limits.
-
-        Live subscriptions stay.
-        """
-        oldest = today - LEDGER_DAYS
-        changes: dict[str, Any] = {}
-        if self.ledger and (len(self.ledger) > LEDGER_KEYS or min(self.ledger.values()) < oldest):
-            changes["ledger"] = _pruned_ledger(self.ledger, oldest)
-        if ended := [claim for claim in self.claims.values() if claim.day < oldest]:
-            over = [claim for claim in ended if not claim.given_up]
-            tracks = {dedup_key for claim in over for dedup_key in claim.tracks}
-            changes["claims"] = {dedup_key: claim for dedup_key, claim in self.claims.items() if claim.day >= oldest}
-            # Their receipt has expired before any batch read it.
-            changes["sent"] = _with_sent(self, over, tracks - self.ledger.keys())
-            changes["withheld"] = _with_withheld(self, (claim for claim in ended if claim.given_up), Why.REFUSED)
-        if self.failed:
-            # By the record's own time and not by the clock: a history may come long after it happened.
-            attempts = [*self.failed_attempts()]
-            moments = [*(one.at for one in attempts), *(record.as_of[0] for record in self.subscriptions.values())]
-            kept = [one for one in attempts if one.at >= max(moments) - LEDGER_DAYS * 86_400]
-            if len(kept) < len(attempts):
-                changes["failed"] = tuple(one.written() for one in kept)
-        if len(self.subscriptions) > ENDED:
-            ranked = _most(self.subscriptions, SUBSCRIPTIONS, lambda record: (record.live, record.as_of))
-            changes["subscriptions"] = {
-                key: record
-                for place, (key, record) in enumerate(ranked.items())
-                if place < ENDED or record.live or record.as_of[0] // 86_400 >= oldest
-            }
-        if len(self.payments) > PAYMENTS:
-            # An import lists old ones after new ones.
-            newest = sorted(self.payments.items(), key=lambda entry: integer(entry[1].get("paid_at")) or 0)[-PAYMENTS:]
-            changes["payments"] = dict(newest)
-        return replace(self, **changes) if changes else self
-
     @cached_property
     def live(self) -> list[SubscriptionRecord]:
         """The live subscriptions, the largest monthly value first."""
@@ -520,41 +417,6 @@ def new_profile(key: str) -> Profile:
     return replace(_NEW, key=key)
 
 
-def _with_sent(profile: Profile, claims: Iterable[Claim], arrived: set[str]) -> Mapping[str, Sequence[int]]:
-    """The sums with those claimed tracks that arrived; one that several events have claimed counts once.
-
-    What a record has claimed that another has taken over counts there.
-    """
-    if profile.moved_to:
-        return profile.sent
-    counted: dict[str, tuple[str, str]] = {}
-    for claim in claims:
-        for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
-            if dedup_key in arrived:
-                counted.setdefault(dedup_key, (encoded, claim.kinds[place : place + 1]))
-    if not counted:
-        return profile.sent
-    return added(profile.sent, filter(None, (worth_in(*each) for each in counted.values())))
-
-
-def _with_withheld(profile: Profile, claims: Iterable[Claim], why: Why) -> Mapping[str, Sequence[Any]]:
-    """What is withheld, with the tracks of these claims, which do not count as arrived."""
-    found = dict(profile.withheld)
-    for claim in claims:
-        for place, (dedup_key, encoded) in enumerate(claim.tracks.items()):
-            one = None if dedup_key in profile.ledger else withheld_call(encoded, claim.kinds[place : place + 1], why)
-            if one is not None:
-                found[dedup_key] = one.written()
-    return newest(found) if found else profile.withheld
-
-
-def _pruned_ledger(ledger: Mapping[str, int], oldest: int) -> Mapping[str, int]:
-    """The keys from the oldest day on, and older ones of tracks; the newest first where there are too many."""
-    kept = {dedup_key: day for dedup_key, day in ledger.items() if day % TRACK >= oldest}
-    old = {dedup_key: day for dedup_key, day in ledger.items() if TRACK <= day < TRACK + oldest}
-    return _most({**kept, **_most(old, OLD_TRACKS, int)}, LEDGER_KEYS, lambda day: day % TRACK)
-
-
-def _most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:
+def most[T](entries: Mapping[str, T], number: int, rank: Callable[[T], SupportsRichComparison]) -> dict[str, T]:
     """At most this many of the entries, those of the highest rank first."""
     return dict(sorted(entries.items(), key=lambda entry: rank(entry[1]), reverse=True)[:number])
