@@ -32,6 +32,13 @@ def test_a_payment_of_one_cent_is_revenue() -> None:
     assert (fact["total"], fact["revenue"]) == (0.01, 0.01)
 
 
+def test_shipping_costs_nothing_where_its_tax_is_said_to_be_all_of_it_and_more() -> None:
+    """Stripe's specification allows it, and the call had negative shipping, which the tracking plan does not."""
+    cost = {"amount_subtotal": 0, "amount_tax": 300, "amount_total": 200, "shipping_rate": None}
+    fact = paid(total=1000, amount_due=1000, amount_paid=1000, total_taxes=[], shipping_cost=cost)
+    assert (fact["total"], fact["revenue"], fact["shipping"]) == (10, 10, 0)
+
+
 def test_a_failed_payment_says_why_it_was_billed() -> None:
     (fact,) = World().tracks(an_event("invoice.payment_failed", an_invoice(status="open"))).values()
     assert fact["billing_reason"] == an_invoice()["billing_reason"]
@@ -172,3 +179,9 @@ def test_what_a_customer_pays_beyond_the_amount_due_is_collected(paid_at_stripe:
     (fact,) = world.tracks(an_event("invoice.paid", an_invoice(**money, total_taxes=[{"amount": 800}]))).values()
     assert (fact["total"], fact["revenue"], fact["tax"]) == (50, 40, 10)
     assert lifetime_value(world) == 50
+
+
+def test_what_is_still_to_be_paid_was_not_overpaid() -> None:
+    """Stripe's own example of an invoice has both, and nothing of it was paid."""
+    money = {"total": 1000, "amount_due": 1000, "amount_paid": 0, "amount_remaining": 1000, "amount_overpaid": 500}
+    assert World().tracks(an_event("invoice.paid", an_invoice(**money, status="draft"))) == {}

@@ -64,7 +64,8 @@ def amounts_of(invoice: shapes.Invoice) -> InvoiceAmounts:
     elif invoice.get("status") == "paid" or invoice.get("paid") is True:
         # The amount remaining on a paid invoice was paid outside Stripe (marked paid out of band).
         paid += max(integer(invoice.get("amount_remaining")) or 0, 0)
-    if (overpaid := integer(invoice.get("amount_overpaid")) or 0) > 0 and paid is not None:
+    overpaid = integer(invoice.get("amount_overpaid")) or 0
+    if overpaid > 0 and paid is not None and not integer(invoice.get("amount_remaining")):
         # What was paid beyond the amount due is the customer's credit, and pays a later invoice.
         paid = max(paid, due_of(invoice) + overpaid)
     cost = invoice.get("shipping_cost")
@@ -72,7 +73,7 @@ def amounts_of(invoice: shapes.Invoice) -> InvoiceAmounts:
     if with_its_tax is None:
         shipping = integer(invoice.get("amount_shipping")) or 0
     else:
-        shipping = with_its_tax - (integer(dig(cost, "amount_tax")) or 0)
+        shipping = max(with_its_tax - (integer(dig(cost, "amount_tax")) or 0), 0)
     return InvoiceAmounts(
         total=total,
         collected=total if paid is None else paid,
