@@ -316,5 +316,8 @@ def _checkout_consent(event: StripeEvent[shapes.CheckoutSession], settings: Sett
 
 
 def _first(places: list[dict[str, str]], keys: tuple[str, ...]) -> str | None:
-    values = (place[key] for place in places for key in keys if key in place)
-    return next((value for value in values if value not in NO_VALUE), None)
+    for place in places:
+        for key in keys:
+            if key in place and place[key] not in NO_VALUE:
+                return place[key]
+    return None
