@@ -14,7 +14,7 @@ from stripe_to_segment.errors import ConfigurationError
 from stripe_to_segment.observability import metrics
 from stripe_to_segment.secrets import Keys
 from stripe_to_segment.settings import settings_from
-from stripe_to_segment.stripe_api.reader import StripeReader, usable_key
+from stripe_to_segment.stripe_api.reader import Asking, StripeReader, usable_key
 from stripe_to_segment.stripe_side.objects import Lookup
 from tests.unit.edges import Endpoint, reset, say, speaking, write
 from tests.unit.shapes import a_customer, a_session, a_subscription, an_event, an_invoice
@@ -360,3 +360,12 @@ def test_a_key_that_stripe_refuses_is_counted_separately_from_temporary_failures
         metrics.flush_metrics()
         assert spoken.metrics["StripeReadFailed"] == 1
         assert spoken.metrics.get("StripeKeyRefused", 0) == refused
+
+
+def test_a_clock_that_is_set_back_makes_no_answer_last_longer() -> None:
+    now = [1_000_000.0]
+    asking = Asking[str, str]("http://127.0.0.1", 10, lambda: now[0])
+    asking.keep({"prod_1": "Pro"})
+    assert asking.cached(["prod_1"], lambda _: 60) == ({"prod_1": "Pro"}, [])
+    now[0] -= 86_400
+    assert asking.cached(["prod_1"], lambda _: 60) == ({}, ["prod_1"])
