@@ -534,6 +534,19 @@ def test_a_payment_that_arrives_after_the_billing_date_was_moved_converts_the_tr
     assert names(world).count("Trial Converted") == 1
 
 
+def test_a_trial_whose_start_is_unknown_is_not_forgotten_by_an_event_that_states_no_trial() -> None:
+    """Neither had a start, so the later event was taken to state the end of the trial: none."""
+    world, begun = World(), {"trial_start": None, "trial_end": NOW + 7 * DAY, "created": NOW, "start_date": NOW}
+    after = a_subscription(created=NOW, start_date=NOW, trial_start=None, trial_end=None)
+    world.deliver(
+        an_event(CREATED, a_subscription(status="trialing", **begun), created=NOW),
+        an_event(UPDATED, a_subscription(**begun), previous={"status": "trialing"}, created=NOW + 7 * DAY),
+        an_event(UPDATED, after, previous={"metadata": {}}, created=NOW + 7 * DAY + 9),
+        paid(7 * DAY),
+    )
+    assert names(world).count("Trial Converted") == 1
+
+
 def test_a_paid_trial_offer_is_a_trial_and_its_end_no_upgrade() -> None:
     """A dollar now and 29 after: the status is active all the time, and the end looked like an upgrade."""
     world, trial = World(), {"start_date": NOW, "end_date": NOW + 30 * DAY, "trial_offer": "to_1"}

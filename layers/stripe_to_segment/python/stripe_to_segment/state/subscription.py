@@ -77,8 +77,8 @@ class SubscriptionRecord:
     def is_of_trial(self, start: int | None, end: int | None, moment: int) -> bool:
         """Whether a trial of this start and end, which runs at this moment, is the last one seen and not another one.
 
-        It is if it runs before the end that is known, and if it only ends later: an event that extends a trial, or one
-        that precedes its early end, may come after its payment, and after its end.
+        It is if it began with that one and runs before its known end, or if it contains that end: an event that
+        precedes the early end of a trial, or extends it, may come after its end and its payment.
         """
         if start is None or end is None or self.trialed is None:
             return False
