@@ -21,6 +21,7 @@ from benchmarks.peers import naive_handler, queue_and_flush, signature, sync_cal
 from benchmarks.receiver import receiving
 from benchmarks.table import CountingTable
 from benchmarks.workload import SAMPLES, customers_events, event_texts, large_event, sqs_batch
+from stripe_to_segment.aws import CONFIG
 from stripe_to_segment.delivery.batch import Delivery
 from stripe_to_segment.delivery.record import Record
 from stripe_to_segment.segment_side.answers import Answer, Meaning
@@ -123,13 +124,13 @@ def _decoded_and_encoded() -> float:
 
 def _queue_call(url: str) -> Callable[[], float]:
     """The processor's part of one SendMessage of a large event through boto3."""
-    client, text = boto3.client("sqs", endpoint_url=url), large_event()
+    client, text = boto3.client("sqs", endpoint_url=url, config=CONFIG), large_event()
     return lambda: _spent(lambda: client.send_message(QueueUrl=f"{url}/1/q", MessageBody=text), 1)
 
 
 def _table_call(url: str) -> Callable[[], float]:
     """The same of one conditional PutItem of a customer's record."""
-    client = boto3.client("dynamodb", endpoint_url=url)
+    client = boto3.client("dynamodb", endpoint_url=url, config=CONFIG)
     item = {"pk": {"S": "profile#own:live:cus_1"}, "version": {"N": "1"}, "record": {"S": "x" * 600}}
     condition = "attribute_not_exists(pk)"
     return lambda: _spent(lambda: client.put_item(TableName="state", Item=item, ConditionExpression=condition), 1)

@@ -58,7 +58,7 @@ calls = {
     "secretsmanager": {"get_secret_value": {"SecretId": "x"}},
     "sts": {"get_caller_identity": {}},
 }
-aws.PATIENCE = aws.PATIENCE.merge(aws.Config(retries={"total_max_attempts": 1}))
+aws.CONFIG = aws.CONFIG.merge(aws.Config(retries={"total_max_attempts": 1}))
 for service, operations in calls.items():
     for name, given in operations.items():
         refused(EndpointConnectionError, getattr(aws.client(service), name), **given)
