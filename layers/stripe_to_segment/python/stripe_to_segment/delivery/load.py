@@ -111,8 +111,8 @@ def unreadable(event: StripeEvent, memory: Memory) -> str:
 
 def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Settings) -> Known:
     """The part of the memory that the mapping of one event needs, with the event's statements about the person."""
-    prefix, profile = f"{event.scope}:", memory.profiles[event.profile_key]
-    for payment in orders_needed(event):
+    prefix, profile, intents = f"{event.scope}:", memory.profiles[event.profile_key], orders_needed(event)
+    for payment in intents:
         # Until 2025-03-31 a charge names its invoice; what came before it was stored under the payment.
         order = reference(event.object.get("invoice")) or memory.orders.get(prefix + payment, payment)
         if payment in profile.payments and order != payment:
@@ -128,11 +128,7 @@ def known_to(event: StripeEvent, memory: Memory, stated: Stated, settings: Setti
             for product in names_needed(event) + (products_read(event, memory) if memory.read else [])
             if prefix + product in memory.product_names
         },
-        orders={
-            intent: memory.orders[prefix + intent]
-            for intent in orders_needed(event)
-            if prefix + intent in memory.orders
-        },
+        orders={intent: memory.orders[prefix + intent] for intent in intents if prefix + intent in memory.orders},
         stated=stated,
         settings=settings,
         coupons=coupons_known(event, profile, memory),

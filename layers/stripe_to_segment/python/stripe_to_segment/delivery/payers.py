@@ -149,7 +149,8 @@ def _moved(event: StripeEvent, memory: Memory, store: Store) -> StripeEvent:
 
     Records that lead in a circle are damaged; each stands for itself, as in an audit.
     """
-    moved, passed = event, set[str]()
+    moved = event
+    passed: set[str] = set()
     while (record := memory.profiles.get(moved.profile_key)) is not None and record.moved_to:
         if moved.profile_key in passed:
             return event

@@ -63,10 +63,13 @@ def context_traits(
     """
     if settings.context_traits == "none":
         return {}
-    every: Mapping[str, object] = _subscription_traits(person)
-    traits: dict[str, object] = {name: every[name] for name in ("plan", "mrr") if every.get(name) is not None}
-    if "mrr" in traits and (currency := _currency(person)) is not None:
-        traits["currency"] = currency.upper()
+    traits: dict[str, object] = {}
+    if person.live and (plan := person.live[0].plan) is not None:
+        traits["plan"] = plan
+    if (mrr := _mrr(person)) is not None:
+        traits["mrr"] = mrr
+        if (currency := _currency(person)) is not None:
+            traits["currency"] = currency.upper()
     return {**traits, **_allowed(profile.personal, settings), **carried}
 
 
@@ -109,10 +112,11 @@ def shown_digest(event: StripeEvent, profile: Profile) -> str:
 
     An unknown mrr is the same, whether it was left out or, after a known one, sent as null.
     """
-    traits = {**_subscription_traits(replace(profile, shown=None)), **_card_traits(profile)}
+    traits = {**_subscription_traits(profile), **_card_traits(profile)}
     # A first payment of 0 changes nothing.
     paid = {code: amount for code, amount in profile.paid.items() if amount and _has_lifetime(event, profile)}
-    return _digest([*((name, traits[name]) for name in sorted(traits)), *sorted(paid.items())])
+    known = [(name, traits[name]) for name in sorted(traits) if name != "mrr" or traits[name] is not None]
+    return _digest([*known, *sorted(paid.items())])
 
 
 def group_digest(event: StripeEvent, group: Profile, settings: Settings) -> str:
@@ -204,15 +208,21 @@ def _subscription_traits(profile: Profile) -> UserTraits:
         "trial_ends_at": iso_time(leading.trial_end) if leading.in_trial else None,
         "cancels_at": iso_time(leading.cancels_at or None) if live else None,
     }
-    amounts = [record.mrr for record in live if record.currency == leading.currency]
-    known = [amount for amount in amounts if amount is not None]
-    if len(known) == len(amounts):
-        traits["mrr"] = major(sum(known), leading.currency)
-    elif profile.shown is not None:
+    if (mrr := _mrr(profile)) is not None or profile.shown is not None:
         # Unknown now (tiers): null, so that Segment does not keep an amount sent before.
-        traits["mrr"] = None
+        traits["mrr"] = mrr
     traits["mrr_by_currency"] = _mrr_by_currency(profile)
     return traits
+
+
+def _mrr(profile: Profile) -> Decimal | None:
+    """The MRR in the currency of the leading subscription; None where it is unknown, or where there never was one."""
+    leading = profile.leading
+    if leading is None:
+        return None
+    amounts = [record.mrr for record in profile.live if record.currency == leading.currency]
+    known = [amount for amount in amounts if amount is not None]
+    return major(sum(known), leading.currency) if len(known) == len(amounts) else None
 
 
 def _mrr_by_currency(profile: Profile) -> dict[str, Decimal]:

@@ -225,7 +225,8 @@ class DynamoStore(StoredPersons):
         values = {f":{name}": value for name, value in item.items() if name != "pk"}
         sets = [f"#{name} = :{name}" for name in ("format", "owner", "expires_at") if name in item]
         # The owner is always written; the order's id only where no better one is stored.
-        which, conditions = [f"#{name} = if_not_exists(#{name}, :{name})" for name in ("value", "as_of")], list[str]()
+        which = [f"#{name} = if_not_exists(#{name}, :{name})" for name in ("value", "as_of")]
+        conditions: list[str] = []
         if fact.names_another:
             values |= {":itself": {"S": fact.itself}}
             which = ["#value = :value", "#as_of = :as_of"]

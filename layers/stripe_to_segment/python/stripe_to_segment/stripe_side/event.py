@@ -215,21 +215,18 @@ def event_from(data: object) -> StripeEvent:
     if data.get("object") == THIN:
         raise MalformedEventError(Reason.NOT_AN_EVENT, "a thin event carries no object, and has to be read from Stripe")
     body: Any = hash_of(data.get("data")).get("object")
-    created = data.get("created")
+    id_, type_, created = text(data.get("id")), text(data.get("type")), data.get("created")
     if created is None:
         created = integer(hash_of(body).get("created")) or 0
-    required = {
-        "id": text(data.get("id")),
-        "type": text(data.get("type")),
-        "created": created if integer(created) is not None and 0 <= created < END_OF_TIME else None,
-        "data.object": body if isinstance(body, dict) else None,
-    }
-    missing = [name for name, value in required.items() if value is None]
-    if missing:
-        raise MalformedEventError(Reason.NOT_AN_EVENT, f"the body is no Stripe event: no usable {', '.join(missing)}")
+    if integer(created) is None or not 0 <= created < END_OF_TIME:
+        created = None
+    if id_ is None or type_ is None or created is None or not isinstance(body, dict):
+        usable = {"id": id_, "type": type_, "created": created, "data.object": body if isinstance(body, dict) else None}
+        missing = ", ".join(name for name, value in usable.items() if value is None)
+        raise MalformedEventError(Reason.NOT_AN_EVENT, f"the body is no Stripe event: no usable {missing}")
     livemode, account = data.get("livemode") is True, text(data.get("account"))
     previous = hash_of(data["data"].get("previous_attributes"))
-    return StripeEvent(data["id"], data["type"], created, livemode, account, body, previous, data)
+    return StripeEvent(id_, type_, created, livemode, account, body, previous, data)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -106,7 +106,8 @@ def monthly_value(
     overall = _overall(subscription, items, terms).counting(terms.policy, currency)
     if not items or not items_complete(subscription):
         return MonthlyValue(None)
-    gross, parts, unstated = Fraction(0), list[_Part](), overall.unstated
+    gross, unstated = Fraction(0), overall.unstated
+    parts: list[_Part] = []
     for item in counted_items(items):
         price = item.price
         cost = terms.cost(price, item.quantity, currency)

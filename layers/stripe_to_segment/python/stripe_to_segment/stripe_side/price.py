@@ -67,6 +67,8 @@ def read_price(price: shapes.Price, plan: shapes.Plan) -> Price:
     usage, rounding = text(recurring.get("usage_type")), text(dig(transform, "round"))
     # What a unit costs under values that are newer than this package is unknown.
     plain = usage in {None, "licensed", "metered"} and rounding in {None, "up", "down"}
+    # Nor are the amounts of a scheme that is newer than this package those of a unit.
+    tiered = text(stated.get("billing_scheme")) not in {None, "per_unit"}
     return Price(
         id=text(stated.get("id")),
         product=reference(stated.get("product")),
@@ -74,13 +76,14 @@ def read_price(price: shapes.Price, plan: shapes.Plan) -> Price:
         # Whole prices and plans have the field, mostly as null, which `stated` leaves out.
         by_id="nickname" not in price and "nickname" not in plan,
         currency=text(stated.get("currency")),
-        unit_amount=_unit_amount(stated) if plain else None,
+        # A tiered plan may state an amount that no tier has, or a stray 0: neither is what the customer pays.
+        unit_amount=_unit_amount(stated) if plain and not tiered else None,
         interval=text(recurring.get("interval")),
         interval_count=integer(recurring.get("interval_count")) or 1,
         metered=usage == "metered",
         divide_by=integer(dig(transform, "divide_by")),
         round_up=rounding == "up",
-        tiered=_is_tiered(stated),
+        tiered=tiered,
     )
 
 
@@ -88,17 +91,12 @@ def read_price(price: shapes.Price, plan: shapes.Plan) -> Price:
 AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
 
-def _is_tiered(stated: shapes.PriceOrPlan) -> bool:
-    # Nor are the amounts of a scheme that is newer than this package those of a unit.
-    return text(stated.get("billing_scheme")) not in {None, "per_unit"}
-
-
 def _unit_amount(stated: shapes.PriceOrPlan) -> Decimal | None:
-    # A tiered plan may state an amount that no tier has, or a stray 0: neither is what the customer pays.
-    if _is_tiered(stated):
-        return None
-    read = (minor_decimal(stated.get(field)) for field in AMOUNTS)
-    return next((amount for amount in read if amount is not None), None)
+    for field in AMOUNTS:
+        amount = minor_decimal(stated.get(field))
+        if amount is not None:
+            return amount
+    return None
 
 
 def _label(stated: shapes.PriceOrPlan) -> str | None:
