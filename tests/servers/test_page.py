@@ -272,12 +272,12 @@ def test_a_repeat_that_was_ignored_leaves_the_event_delivered(page: PlayedPage) 
     """An event that Stripe sent twice was shown as ignored, though its calls had gone out."""
     page.came(event("evt_1"))
     page.keep(call("evt_1"))
-    page.attempts = [said("delivered"), said("ignored", message_id="m2", reason="already delivered")]
+    page.attempts = [said("delivered"), said("ignored", message_id="m2", reason="already_delivered")]
     page.came(event("evt_1"))
     page.look()
     detail = page.get("/events/evt_1")
     assert (detail["outcome"], detail["times"], detail["reason"]) == ("delivered", 2, "")
-    assert "already delivered" in [step["text"] for step in detail["steps"]]
+    assert "already_delivered" in [step["text"] for step in detail["steps"]]
 
 
 def test_only_the_latest_events_are_kept_and_dropped_ones_in_the_queue_do_not_come_back() -> None:

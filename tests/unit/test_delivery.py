@@ -49,7 +49,7 @@ def test_a_second_delivery_of_an_event_sends_nothing() -> None:
     event = an_event(CREATED, a_subscription())
     world.batch(event)
     (again,) = world.batch(event)
-    assert (again.status, again.reason) == ("ignored", "already delivered")
+    assert (again.status, again.reason) == ("ignored", "already_delivered")
     assert len(world.calls) == 2
 
 

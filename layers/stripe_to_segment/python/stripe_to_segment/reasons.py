@@ -59,13 +59,13 @@ class Reason(StrEnum):
     NEWER_RECORD = "newer_record"
     BROKEN_RECORD = "broken_record"
     # Nothing to send, or not yet
-    ALREADY_DELIVERED = "already delivered"
-    LISTED = "listed by an import: remembered, nothing is sent"
-    NOTHING_NEW = "nothing new"
-    WAITING_FOR_IDENTITY = "waiting for the user's identity"
-    WAITING_FOR_PAYMENT = "waiting for the event that names the customer of this payment"
-    OPTED_OUT = "analytics_opt_out"
-    UNKNOWN_USER = "unknown user; UNKNOWN_USER_POLICY is skip"
+    ALREADY_DELIVERED = "already_delivered"
+    LISTED = "listed"
+    NOTHING_NEW = "nothing_new"
+    WAITING_FOR_IDENTITY = "waiting_for_identity"
+    WAITING_FOR_PAYMENT = "waiting_for_payment"
+    OPTED_OUT = "opted_out"
+    UNKNOWN_USER = "unknown_user"
 
 
 def http_reason(status: int) -> str:

@@ -71,6 +71,7 @@ def outcome_of(one: Work, translation: Translation, answers: Mapping[str, Answer
         one.record,
         Status.DELIVERED,
         translation.reason or "",
+        "UNKNOWN_USER_POLICY is skip" if translation.reason is Reason.UNKNOWN_USER else "",
         event=one.event,
         calls=tuple([str(call.body.get("event", call.body["type"])) for call in one.calls]),
         identity_source=translation.identity_source,

@@ -75,7 +75,7 @@ class Reading:
         if event is None:
             return RecordOutcome(record, Status.IGNORED, Reason.LISTED)
         refused = refusal(event, self.settings)
-        return RecordOutcome(record, Status.IGNORED, refused, event=event) if refused else event
+        return RecordOutcome(record, Status.IGNORED, Reason.NOT_WANTED, refused, event=event) if refused else event
 
     def _whole(
         self, read: list[tuple[Record, StripeEvent | ThinEvent | RecordOutcome]]
@@ -103,7 +103,7 @@ class Reading:
             status = Status.DEAD if found.hopeless else Status.RETRY
             return RecordOutcome(record, status, found.reason, found.detail, event=thin)
         refused = refusal(found, self.settings)
-        return RecordOutcome(record, Status.IGNORED, refused, event=found) if refused else found
+        return RecordOutcome(record, Status.IGNORED, Reason.NOT_WANTED, refused, event=found) if refused else found
 
     def _work(self, record: Record, event: StripeEvent) -> Work | RecordOutcome:
         work = Work(record, event, "")

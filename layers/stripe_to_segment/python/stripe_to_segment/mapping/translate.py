@@ -79,7 +79,7 @@ class Translation:
     outcome: EventOutcome
     profile: Profile
     dedup_key: str
-    reason: str | None = None
+    reason: Reason | None = None
     calls: tuple[Call, ...] = ()
     counted: tuple[str, ...] = ()
     claim: Claim | None = None
@@ -135,7 +135,7 @@ def translate(
     who = resolve(known.stated, profile, fallback_id, event, settings)
     source = IdentitySource.UNKNOWN if who is None else who.identity_source
     outcome, composed = EventOutcome.IGNORED, NO_CALLS
-    reason: str | None = None
+    reason: Reason | None = None
     if profile.opted_out or event.silent:
         reason = Reason.OPTED_OUT if profile.opted_out else Reason.LISTED
         if not event.silent:
@@ -214,7 +214,7 @@ def _may_be_named_later(event: StripeEvent) -> bool:
     return event.customer is not None and event.listing is None and not session
 
 
-def _why_nothing(composed: Composed) -> str | None:
+def _why_nothing(composed: Composed) -> Reason | None:
     if composed.undelivered:
         return None
     return Reason.ALREADY_DELIVERED if composed.every else Reason.NOTHING_NEW
